@@ -1,0 +1,19 @@
+//! arkloop: an auth server in one executable over one SQLite file.
+//!
+//! Where to look:
+//!
+//! - [`cli`]: what an operator can do, one file a noun; [`http`]: what the server serves, one file a noun.
+//! - [`service`]: the rules, one method a use case; both doors above call the same methods.
+//! - [`domain`]: the words, parsed once at the border.
+//! - [`store`]: all SQL; [`crypto`]: passwords, tokens, sealing, the key file.
+//! - [`app`] joins the parts, [`config`] reads what they are told, [`system`] is the only door to clock and randomness.
+//!
+//! Imports point one way; `tests/it/contract/layering.rs` reads the sources and holds it:
+//!
+//! ```text
+//! main → cli        cli → app config service domain system telemetry (serve and openapi also http)
+//! http → service domain system                       app → everything below it
+//! service → store crypto domain system
+//! store, config → domain        crypto → domain system        system → domain        domain → nothing
+//! ```
+
