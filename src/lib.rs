@@ -17,3 +17,4 @@
 //! store, config → domain        crypto → domain system        system → domain        domain → nothing
 //! ```
 
+pub mod domain;

@@ -1,0 +1,30 @@
+//! Who is asking, as far as a server can tell.
+
+use std::net::IpAddr;
+
+/// How much of a `User-Agent` is kept, in characters: enough to tell devices apart, too little to fill a disk.
+const MAX_USER_AGENT_CHARS: usize = 200;
+
+/// The address and the user agent of whoever sent a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Client {
+    /// The address after `trusted_proxies` were taken into account; `None` for a unix socket without a proxy, or the command line.
+    pub address: Option<IpAddr>,
+    /// At most 200 characters of the `User-Agent` header, without control characters.
+    pub user_agent: Option<String>,
+}
+
+impl Client {
+    /// A client at `address` that called itself `user_agent`, which is cut and cleaned.
+    pub fn new(address: Option<IpAddr>, user_agent: Option<&str>) -> Self {
+        let user_agent = user_agent
+            .map(|text| {
+                text.chars()
+                    .filter(|c| !c.is_control())
+                    .take(MAX_USER_AGENT_CHARS)
+                    .collect::<String>()
+            })
+            .filter(|text| !text.trim().is_empty());
+        Self { address, user_agent }
+    }
+}

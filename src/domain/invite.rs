@@ -1,0 +1,224 @@
+//! Invites: their codes and their states.
+
+use std::fmt;
+
+use super::field::FieldError;
+use super::{InviteId, Timestamp};
+
+/// Crockford's base32: no I, L, O or U.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// The secret of an invite: 16 characters of Crockford's base32, 80 random bits.
+///
+/// It has no `Debug` that prints; [`InviteCode::reveal`] is the way to show it to whoever may see it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InviteCode([u8; Self::CHARS]);
+
+impl InviteCode {
+    /// The number of characters without dashes.
+    pub const CHARS: usize = 16;
+    /// The number of random bytes that make a code.
+    pub const RANDOM_BYTES: usize = 10;
+
+    /// The code of 80 random bits.
+    pub fn from_random(bytes: [u8; Self::RANDOM_BYTES]) -> Self {
+        let bits = bytes
+            .iter()
+            .fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
+        Self(std::array::from_fn(|i| {
+            ALPHABET[(bits >> (75 - 5 * i)) as usize & 31]
+        }))
+    }
+
+    /// Reads a code as a person typed it: case, dashes and spaces do not matter, O is 0, I and L are 1. `None` if it can be no code.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut symbols = [0; Self::CHARS];
+        let mut length = 0;
+        for c in text.trim().chars().filter(|c| !matches!(c, '-' | ' ')) {
+            let symbol = match c.to_ascii_uppercase() {
+                'O' => b'0',
+                'I' | 'L' => b'1',
+                other => u8::try_from(other).ok().filter(|byte| ALPHABET.contains(byte))?,
+            };
+            *symbols.get_mut(length)? = symbol;
+            length += 1;
+        }
+        (length == Self::CHARS).then_some(Self(symbols))
+    }
+
+    /// The 16 characters without dashes, in the one spelling that is digested.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The code as people see it: `ABCD-EFGH-JKMN-PQRS`.
+    pub fn reveal(&self) -> String {
+        let groups: Vec<&str> = self
+            .0
+            .chunks(4)
+            .map(|group| std::str::from_utf8(group).unwrap_or_default())
+            .collect();
+        groups.join("-")
+    }
+}
+
+impl fmt::Debug for InviteCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InviteCode(…)")
+    }
+}
+
+/// The keyed digest of an invite code: the only form in which it is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InviteDigest(pub [u8; 32]);
+
+/// How many accounts an invite admits: 1 to 100 000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InviteUses(u32);
+
+impl InviteUses {
+    /// The most accounts that one invite may admit; whoever needs more opens registration.
+    pub const MAX: u32 = 100_000;
+
+    /// Checks a number of accounts.
+    pub fn new(uses: u32) -> Result<Self, FieldError> {
+        match uses {
+            0 => Err(FieldError::Invalid {
+                form: "a number from 1 to 100000",
+            }),
+            1..=Self::MAX => Ok(Self(uses)),
+            _ => Err(FieldError::TooLong {
+                max: Self::MAX as usize,
+            }),
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// What the operator wrote to remember whom an invite is for: at most 200 characters, one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note(String);
+
+impl Note {
+    /// The most characters.
+    pub const MAX_CHARS: usize = 200;
+
+    /// Reads a note; `None` if it is blank.
+    pub fn parse(text: &str) -> Result<Option<Self>, FieldError> {
+        let text = text.trim();
+        if text.chars().any(char::is_control) {
+            return Err(FieldError::InvalidCharacters {
+                allowed: "one line without control characters",
+            });
+        }
+        if text.chars().count() > Self::MAX_CHARS {
+            return Err(FieldError::TooLong { max: Self::MAX_CHARS });
+        }
+        Ok((!text.is_empty()).then(|| Self(text.to_owned())))
+    }
+
+    /// Wraps a note that was parsed before it was stored.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether an invite admits anybody, and if not, why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InviteStatus {
+    /// It admits somebody.
+    Active,
+    /// It has admitted as many as it may.
+    UsedUp,
+    /// Its time is over.
+    Expired,
+    /// The operator took it back.
+    Revoked,
+}
+
+impl InviteStatus {
+    /// The name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::UsedUp => "used_up",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// An invite without its code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invite {
+    /// Its id.
+    pub id: InviteId,
+    /// How many accounts it has admitted.
+    pub uses: u32,
+    /// How many it may admit.
+    pub max_uses: InviteUses,
+    /// What the operator wrote beside it.
+    pub note: Option<Note>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops; `None` if never.
+    pub expires_at: Option<Timestamp>,
+    /// When the operator took it back.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Invite {
+    /// Whether it admits somebody at `now`.
+    pub fn status(&self, now: Timestamp) -> InviteStatus {
+        if self.revoked_at.is_some() {
+            InviteStatus::Revoked
+        } else if self.uses >= self.max_uses.get() {
+            InviteStatus::UsedUp
+        } else if self.expires_at.is_some_and(|end| end <= now) {
+            InviteStatus::Expired
+        } else {
+            InviteStatus::Active
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_read_however_it_is_typed() {
+        let code = InviteCode::from_random([0, 0x44, 0x32, 0x14, 0xc7, 0x42, 0x54, 0xb6, 0x35, 0xcf]);
+        assert_eq!(code.reveal(), "0123-4567-89AB-CDEF");
+        for spelling in [
+            "0123-4567-89ab-cdef",
+            " o1234567 89ABCDEF ",
+            "OL23-4567-89AB-CDEF",
+            "0i23456789abcdef",
+        ] {
+            assert!(InviteCode::parse(spelling) == Some(code.clone()), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_code_is_not_read() {
+        for text in [
+            "",
+            "0123-4567-89AB-CDE",
+            "0123-4567-89AB-CDEF0",
+            "0123-4567-89AB-CDEU",
+            "０123456789ABCDEF",
+        ] {
+            assert!(InviteCode::parse(text).is_none(), "{text}");
+        }
+    }
+}

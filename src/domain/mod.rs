@@ -1,0 +1,35 @@
+//! The words of this program: parsed types and pure questions.
+//!
+//! Nothing here does I/O, reads a clock or knows how a word looks on the wire or in SQL. A value of one of these types has been checked once, at the
+//! border, and is trusted from there on.
+
+mod client;
+mod field;
+mod id;
+mod invite;
+mod network;
+mod password;
+mod registration;
+mod sealed;
+mod session;
+mod signature;
+mod time;
+mod trace;
+mod user;
+
+pub use client::Client;
+pub use field::{FieldError, FieldErrors};
+pub use id::{InviteId, SessionId, UserId};
+pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};
+pub use network::{Listen, SameSite, TrustedProxies};
+pub use password::{MAX_PASSWORD_BYTES, Password, PasswordGuess, PasswordHash, PasswordPolicy};
+pub use registration::{RegistrationMode, UnknownMode};
+pub use sealed::Sealed;
+pub use session::{
+    Generation, MAX_REMEMBERED_ROTATIONS, RefreshVerdict, Rotations, Session, SessionEnd, SessionLifetimes,
+    SignInMethod,
+};
+pub use signature::SignatureAlgorithm;
+pub use time::Timestamp;
+pub use trace::TraceId;
+pub use user::{AccountName, Email, Locale, Timezone, User, UserStatus, Username};

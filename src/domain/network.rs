@@ -1,0 +1,70 @@
+//! How the server is reached, and by whom.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// On an address and a port; port 0 lets the system choose one.
+    Tcp(SocketAddr),
+    /// On a unix socket at this path, absolute. A stale socket file is replaced, one that somebody answers on is not.
+    Unix(PathBuf),
+}
+
+impl Listen {
+    /// Whether only this machine can connect.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The peers whose `X-Forwarded-For` counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    /// The networks that they connect from.
+    pub networks: Vec<IpNet>,
+    /// Whether whoever connects to the unix socket is one.
+    pub unix: bool,
+}
+
+/// The `SameSite` attribute of the refresh cookie (RFC 6265bis §5.5.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SameSite {
+    /// The cookie comes only with requests that this site itself caused.
+    #[default]
+    Strict,
+    /// It also comes when somebody follows a link here.
+    Lax,
+    /// It comes always; browsers take it only over https.
+    None,
+}
+
+impl SameSite {
+    /// Every value.
+    pub const ALL: [Self; 3] = [Self::Strict, Self::Lax, Self::None];
+
+    /// The word in the cookie; the configuration writes it in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "Strict",
+            Self::Lax => "Lax",
+            Self::None => "None",
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Passwords as people type them: what is accepted for a new one, and what is worth comparing.
+
+use secrecy::{ExposeSecret, SecretString};
+use unicode_normalization::UnicodeNormalization;
+
+use super::field::FieldError;
+
+/// The most bytes of a password that are looked at, as it was typed. A password of 128 characters never needs more; more is only work
+/// for the server.
+pub const MAX_PASSWORD_BYTES: usize = 1024;
+/// The most characters of a new password (NIST SP 800-63B-4 §3.1.1.2 asks for at least 64).
+const MAX_CHARS: usize = 128;
+/// Sorted bytewise, one a line; where it comes from stands in `COMMON_PASSWORDS.md`.
+const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
+
+/// What the operator asks of new passwords beyond what always holds.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordPolicy {
+    /// The fewest characters, 8 or more.
+    pub min_length: usize,
+}
+
+impl PasswordPolicy {
+    /// The fewest characters that any configuration may ask for (NIST SP 800-63B-4 §3.1.1.2 for passwords that are not the only defence; the
+    /// difference to its 15 is compensated by the list of common passwords and by the limits).
+    pub const FLOOR: usize = 8;
+    /// The most that a configuration may ask for, so that a password can still be chosen.
+    pub const CEILING: usize = 64;
+}
+
+impl Default for PasswordPolicy {
+    fn default() -> Self {
+        Self {
+            min_length: Self::FLOOR,
+        }
+    }
+}
+
+/// A password that may be set, in Unicode normalisation form C.
+#[derive(Clone, Debug)]
+pub struct Password(SecretString);
+
+impl Password {
+    /// Reads a new password. `identities` are the account's own username and address, which it must not be.
+    ///
+    /// There is no rule of composition, and nothing is trimmed or cut off (NIST SP 800-63B-4 §3.1.1.2).
+    pub fn parse(text: &str, policy: PasswordPolicy, identities: &[&str]) -> Result<Self, FieldError> {
+        if text.is_empty() {
+            return Err(FieldError::Missing);
+        }
+        if text.len() > MAX_PASSWORD_BYTES {
+            return Err(FieldError::TooLong { max: MAX_CHARS });
+        }
+        let password = normalise(text);
+        let length = password.chars().count();
+        if length < policy.min_length {
+            return Err(FieldError::TooShort {
+                min: policy.min_length,
+            });
+        }
+        if length > MAX_CHARS {
+            return Err(FieldError::TooLong { max: MAX_CHARS });
+        }
+        let lower = password.to_lowercase();
+        if identities.iter().any(|identity| identity.to_lowercase() == lower) {
+            return Err(FieldError::ContainsIdentity);
+        }
+        if is_common(&lower) {
+            return Err(FieldError::CommonPassword);
+        }
+        Ok(Self(password.into()))
+    }
+
+    /// The bytes to hash.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.expose_secret().as_bytes()
+    }
+}
+
+/// A password that somebody typed to prove who they are: whatever its length, it is compared, never judged.
+#[derive(Clone, Debug)]
+pub struct PasswordGuess(SecretString);
+
+impl PasswordGuess {
+    /// Reads at most 1 024 bytes, and normalises them as [`Password::parse`] does.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        if text.is_empty() {
+            return Err(FieldError::Missing);
+        }
+        if text.len() > MAX_PASSWORD_BYTES {
+            return Err(FieldError::TooManyBytes {
+                max: MAX_PASSWORD_BYTES,
+            });
+        }
+        Ok(Self(normalise(text).into()))
+    }
+
+    /// The bytes to hash.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.expose_secret().as_bytes()
+    }
+}
+
+/// A salted hash of a password with its parameters, in the PHC string format; `Debug` does not print it.
+#[derive(Clone)]
+pub struct PasswordHash(SecretString);
+
+impl PasswordHash {
+    /// Wraps a PHC string.
+    pub fn new(phc: String) -> Self {
+        Self(phc.into())
+    }
+
+    /// The PHC string.
+    pub fn as_str(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+fn normalise(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// Looks `password` up by halving the text of the list, which costs no memory and no preparation.
+fn is_common(password: &str) -> bool {
+    let mut rest = COMMON_PASSWORDS;
+    while !rest.is_empty() {
+        let mut middle = rest.len() / 2;
+        while !rest.is_char_boundary(middle) {
+            middle -= 1;
+        }
+        let start = rest[..middle].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = rest[start..]
+            .find('\n')
+            .map_or(rest.len(), |newline| start + newline);
+        match password.cmp(&rest[start..end]) {
+            std::cmp::Ordering::Equal => return true,
+            std::cmp::Ordering::Less => rest = &rest[..start],
+            std::cmp::Ordering::Greater => rest = rest.get(end + 1..).unwrap_or_default(),
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Password, FieldError> {
+        Password::parse(
+            text,
+            PasswordPolicy::default(),
+            &["Alice.Wonder", "alice@example.org"],
+        )
+    }
+
+    #[test]
+    fn every_line_of_the_list_is_found_and_its_neighbours_are_not() {
+        let lines: Vec<&str> = COMMON_PASSWORDS.lines().collect();
+        assert!(lines.is_sorted() && lines.len() > 5_000);
+        for line in lines {
+            assert!(is_common(line), "{line}");
+            assert!(!is_common(&format!("{line}\u{1}")), "{line}");
+        }
+        assert!(!is_common(""));
+    }
+
+    #[test]
+    fn a_new_password_is_judged_by_length_list_and_identity_only() {
+        assert_eq!(parse("seven77").err(), Some(FieldError::TooShort { min: 8 }));
+        assert_eq!(
+            parse(&"x".repeat(129)).err(),
+            Some(FieldError::TooLong { max: 128 })
+        );
+        assert_eq!(parse("PassWord").err(), Some(FieldError::CommonPassword));
+        assert_eq!(parse("ALICE.wonder").err(), Some(FieldError::ContainsIdentity));
+        assert_eq!(
+            parse("Alice@Example.Org").err(),
+            Some(FieldError::ContainsIdentity)
+        );
+        assert!(parse(" spaces stay ").is_ok());
+        assert!(parse("密码密码密码密码").is_ok());
+    }
+
+    #[test]
+    fn a_password_is_the_same_however_its_accents_were_typed() {
+        let composed = parse("caf\u{e9} au lait").map(|p| p.as_bytes().to_vec());
+        let decomposed = PasswordGuess::parse("cafe\u{301} au lait").map(|p| p.as_bytes().to_vec());
+        assert_eq!(composed, decomposed);
+    }
+
+    #[test]
+    fn nothing_prints_a_password() {
+        let shown = format!(
+            "{:?} {:?}",
+            parse("a secret one"),
+            PasswordGuess::parse("a secret one")
+        );
+        assert!(!shown.contains("secret one"), "{shown}");
+    }
+}

@@ -1,0 +1,384 @@
+//! Accounts: their names, addresses and states.
+
+use std::fmt;
+
+use super::field::FieldError;
+use super::{Timestamp, UserId};
+
+/// The longest address: RFC 5321 §4.5.3.1.3 allows a path of 256 octets, two of which are its angle brackets.
+const MAX_EMAIL_CHARS: usize = 254;
+/// The longest local part: RFC 5321 §4.5.3.1.1.
+const MAX_LOCAL_PART_CHARS: usize = 64;
+/// The longest label of a domain: RFC 1035 §2.3.4.
+const MAX_LABEL_CHARS: usize = 63;
+
+/// A username: 2 to 32 ASCII letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
+///
+/// ASCII on purpose: no look-alikes, and no dependence on a version of Unicode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username(String);
+
+impl Username {
+    /// The fewest characters.
+    pub const MIN_CHARS: usize = 2;
+    /// The most characters.
+    pub const MAX_CHARS: usize = 32;
+
+    /// Reads a username as a person typed it; white space around it is dropped.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        let text = text.trim();
+        let length = text.chars().count();
+        if length == 0 {
+            return Err(FieldError::Missing);
+        }
+        if length < Self::MIN_CHARS {
+            return Err(FieldError::TooShort { min: Self::MIN_CHARS });
+        }
+        if length > Self::MAX_CHARS {
+            return Err(FieldError::TooLong { max: Self::MAX_CHARS });
+        }
+        if !text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        {
+            return Err(FieldError::InvalidCharacters {
+                allowed: "the letters A to Z, digits, '.', '_' and '-'",
+            });
+        }
+        let is_edge = |c: char| c.is_ascii_alphanumeric();
+        if !text.starts_with(is_edge) || !text.ends_with(is_edge) {
+            return Err(FieldError::Invalid {
+                form: "a name that begins and ends with a letter or a digit",
+            });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Wraps a username that was parsed before it was stored.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The spelling that its owner chose.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What makes it unique and finds it: the lower-case form.
+    pub fn key(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// One plain e-mail address: an ASCII local part without quotes, and a domain in its ASCII form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email(String);
+
+impl Email {
+    /// The most characters of an address.
+    pub const MAX_CHARS: usize = MAX_EMAIL_CHARS;
+
+    /// Reads an address as a person typed it: white space around it is dropped, an international domain becomes ASCII (UTS 46).
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        const FORM: FieldError = FieldError::Invalid {
+            form: "one e-mail address such as name@example.org",
+        };
+        // Counted before white space is dropped, so that a client can count alike.
+        if text.chars().count() > MAX_EMAIL_CHARS {
+            return Err(FieldError::TooLong { max: MAX_EMAIL_CHARS });
+        }
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(FieldError::Missing);
+        }
+        let (local, domain) = text.rsplit_once('@').ok_or(FORM)?;
+        if !is_dot_atom(local) || local.len() > MAX_LOCAL_PART_CHARS {
+            return Err(FORM);
+        }
+        let domain = idna::domain_to_ascii_strict(domain).map_err(|_| FORM)?;
+        if !is_host_name(&domain) {
+            return Err(FORM);
+        }
+        let address = format!("{local}@{domain}");
+        if address.len() > MAX_EMAIL_CHARS {
+            return Err(FieldError::TooLong { max: MAX_EMAIL_CHARS });
+        }
+        Ok(Self(address))
+    }
+
+    /// Wraps an address that was parsed before it was stored.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The address to which mail is sent, in the spelling that was registered.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What makes it unique and finds it: the whole address in lower case.
+    pub fn key(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// `dot-atom-text` of RFC 5322 §3.2.3: atoms of visible ASCII, joined by single dots.
+fn is_dot_atom(text: &str) -> bool {
+    let is_atext = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    text.split('.')
+        .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
+}
+
+/// A host name of at least one label of letters, digits and inner hyphens, whose last label is no number (so no address literal either).
+fn is_host_name(domain: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=MAX_LABEL_CHARS).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = domain.rsplit('.').next().unwrap_or_default();
+    domain.split('.').all(is_label) && !last.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What somebody typed to say which account they mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountName {
+    /// It contains `@` and is an address.
+    Email(Email),
+    /// It is a username.
+    Username(Username),
+    /// It can be no account's name; to answer otherwise than for a name that nobody has would tell them apart.
+    Nobody,
+}
+
+impl AccountName {
+    /// The most characters that are looked at.
+    pub const MAX_CHARS: usize = MAX_EMAIL_CHARS;
+
+    /// Reads 1 to 254 characters, white space around the name included, which is dropped.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        if text.chars().count() > Self::MAX_CHARS {
+            return Err(FieldError::TooLong { max: Self::MAX_CHARS });
+        }
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(FieldError::Missing);
+        }
+        let name = if text.contains('@') {
+            Email::parse(text).map(Self::Email)
+        } else {
+            Username::parse(text).map(Self::Username)
+        };
+        Ok(name.unwrap_or(Self::Nobody))
+    }
+}
+
+/// The language of an account's mails: a BCP 47 tag. Any well-formed tag is kept; mails take the nearest language that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locale(String);
+
+impl Locale {
+    /// The most characters of a tag: RFC 5646 §4.4.1 asks for room for at least 35.
+    pub const MAX_CHARS: usize = 35;
+
+    /// Reads a language tag: subtags of 1 to 8 ASCII letters and digits joined by `-`, the first of letters only.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        if text.chars().count() > Self::MAX_CHARS {
+            return Err(FieldError::TooLong { max: Self::MAX_CHARS });
+        }
+        let is_subtag =
+            |tag: &str| (1..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric());
+        let language = text.split('-').next().unwrap_or_default();
+        let is_language =
+            (2..=8).contains(&language.len()) && language.bytes().all(|b| b.is_ascii_alphabetic());
+        if !is_language || !text.split('-').all(is_subtag) {
+            return Err(FieldError::Invalid {
+                form: "a language tag such as en or zh-CN",
+            });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Wraps a tag that was parsed before it was stored.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The tag as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Locale {
+    fn default() -> Self {
+        Self("en".to_owned())
+    }
+}
+
+/// The name of a time zone as in the IANA database, such as `Europe/Berlin`; kept for clients, not interpreted here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timezone(String);
+
+impl Timezone {
+    /// The most characters; the longest name in the database has 32.
+    pub const MAX_CHARS: usize = 64;
+
+    /// Reads a name of the form that the IANA database uses.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        if text.chars().count() > Self::MAX_CHARS {
+            return Err(FieldError::TooLong { max: Self::MAX_CHARS });
+        }
+        let is_part = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_alphabetic())
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "_+-".contains(c))
+        };
+        if !text.split('/').all(is_part) {
+            return Err(FieldError::Invalid {
+                form: "the name of a time zone such as Europe/Berlin",
+            });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Wraps a name that was parsed before it was stored.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The name as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether an account may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserStatus {
+    /// It may.
+    Active,
+    /// The operator has suspended it: every sign-in and every token is refused.
+    Suspended,
+}
+
+impl UserStatus {
+    /// Every status.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Suspended];
+
+    /// The name in the database and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+
+    /// The status of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+/// An account as everybody who may see it sees it: without its password hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// Its username.
+    pub username: Username,
+    /// Its address.
+    pub email: Email,
+    /// When its owner proved to receive mail there; `None` if never.
+    pub email_verified_at: Option<Timestamp>,
+    /// Whether it can sign in by password.
+    pub has_password: bool,
+    /// Whether it may be used.
+    pub status: UserStatus,
+    /// The language of its mails.
+    pub locale: Locale,
+    /// Its time zone, if it told one.
+    pub timezone: Option<Timezone>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last signed in; `None` if never.
+    pub last_sign_in_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usernames_of_the_wrong_form_are_refused() {
+        for text in ["a", ".ab", "ab-", "a b", "añb", "x@y", "a\0b", &"a".repeat(33)] {
+            assert!(Username::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_username_is_found_without_regard_to_case_and_shown_as_given() {
+        let name = Username::parse("  Alice.W ").expect("it is valid");
+        assert_eq!((name.as_str(), name.key().as_str()), ("Alice.W", "alice.w"));
+    }
+
+    #[test]
+    fn addresses_of_the_wrong_form_are_refused() {
+        for text in [
+            "a",
+            "a@",
+            "@b.org",
+            "a@@b.org",
+            "a b@c.org",
+            "a@[127.0.0.1]",
+            "a@127.0.0.1",
+            "\"a\"@b.org",
+            "a..b@c.org",
+            ".a@b.org",
+            "a@b..org",
+            "a@-b.org",
+            "ä@b.org",
+            "a@b.org\r\nBcc: c@d.org",
+            "a@b_c.org",
+        ] {
+            assert!(Email::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_international_domain_becomes_ascii() {
+        let email = Email::parse("Jo@BÜCHER.example").expect("it is valid");
+        assert_eq!(email.as_str(), "Jo@xn--bcher-kva.example");
+    }
+
+    #[test]
+    fn a_name_that_nobody_can_have_is_not_an_error() {
+        assert_eq!(AccountName::parse("not a name"), Ok(AccountName::Nobody));
+        assert_eq!(AccountName::parse("a@b@c"), Ok(AccountName::Nobody));
+        assert_eq!(AccountName::parse("  "), Err(FieldError::Missing));
+    }
+
+    #[test]
+    fn language_tags_and_time_zones_are_checked_by_form() {
+        assert!(Locale::parse("zh-Hant-TW").is_ok());
+        assert!(Locale::parse("e").is_err());
+        assert!(Locale::parse("en_US").is_err());
+        assert!(Timezone::parse("America/Argentina/Buenos_Aires").is_ok());
+        assert!(Timezone::parse("Etc/GMT+1").is_ok());
+        assert!(Timezone::parse("../etc/passwd").is_err());
+    }
+}
