@@ -17,5 +17,6 @@
 //! store, config → domain        crypto → domain system        system → domain        domain → nothing
 //! ```
 
+pub mod crypto;
 pub mod domain;
 pub mod system;

@@ -1,0 +1,289 @@
+//! Access tokens: JWTs (RFC 7519, profile of RFC 9068 as far as it applies) signed by a key whose public half is in the JWKS.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Header, Validation, decode, decode_header, encode};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::signing_key::{SigningKey, SigningKeyError, jwt_algorithm};
+use crate::domain::{SessionId, SignInMethod, Timestamp, UserId};
+use crate::system::System;
+
+/// How many verified tokens are remembered: about 2 MiB. More callers than that pay for their signatures.
+const REMEMBERED_TOKENS: usize = 8192;
+/// No token of ours is longer; a longer one is refused before anything is decoded.
+const MAX_TOKEN_BYTES: usize = 2048;
+
+/// What is said in every access token.
+#[derive(Clone, Debug)]
+pub struct AccessTokenSettings {
+    /// `iss`: the public URL of this server.
+    pub issuer: String,
+    /// `aud`.
+    pub audience: String,
+    /// From `iat` to `exp`.
+    pub ttl: Duration,
+}
+
+/// What an access token says about one sign-in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessClaims {
+    /// `sub`: whose it is.
+    pub user_id: UserId,
+    /// `sid`: of which session.
+    pub session_id: SessionId,
+    /// `auth_time`: when the session began.
+    pub authenticated_at: Timestamp,
+    /// `amr`: how.
+    pub method: SignInMethod,
+    /// `email_verified`, when the token was issued.
+    pub is_email_verified: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireClaims {
+    iss: String,
+    aud: String,
+    sub: String,
+    sid: String,
+    jti: String,
+    iat: i64,
+    exp: i64,
+    auth_time: i64,
+    amr: Vec<String>,
+    email_verified: bool,
+}
+
+/// Why an access token is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccessTokenError {
+    /// It is authentic, but past its `exp`.
+    #[error("the access token has expired")]
+    Expired,
+    /// Anything else.
+    #[error("the access token is not valid")]
+    Invalid,
+}
+
+/// Signs access tokens with its newest key, and verifies those of all its keys.
+pub struct Keyring {
+    keys: Vec<SigningKey>,
+    settings: AccessTokenSettings,
+    jwks: String,
+    remembered: Mutex<HashMap<[u8; 32], (AccessClaims, i64)>>,
+}
+
+impl Keyring {
+    /// Joins signing keys, of which the first one signs.
+    pub fn new(keys: Vec<SigningKey>, settings: AccessTokenSettings) -> Self {
+        let set = JwkSet {
+            keys: keys.iter().map(|key| key.jwk.clone()).collect(),
+        };
+        let jwks = serde_json::to_string(&set).expect("a JWK set is made of texts");
+        Self {
+            keys,
+            settings,
+            jwks,
+            remembered: Mutex::default(),
+        }
+    }
+
+    /// The public halves as a JWK set (RFC 7517 §5).
+    pub fn jwks(&self) -> &str {
+        &self.jwks
+    }
+
+    /// Signs a token that says `claims` from `system`'s present moment on.
+    pub fn issue(&self, claims: &AccessClaims, system: &System) -> Result<SecretString, SigningKeyError> {
+        let key = self.keys.first().ok_or(SigningKeyError(None))?;
+        let now = system.now();
+        let wire = WireClaims {
+            iss: self.settings.issuer.clone(),
+            aud: self.settings.audience.clone(),
+            sub: claims.user_id.to_string(),
+            sid: claims.session_id.to_string(),
+            jti: URL_SAFE_NO_PAD.encode(system.random::<16>()),
+            iat: now.as_seconds(),
+            exp: (now + self.settings.ttl).as_seconds(),
+            auth_time: claims.authenticated_at.as_seconds(),
+            amr: vec![claims.method.as_str().to_owned()],
+            email_verified: claims.is_email_verified,
+        };
+        let header = Header {
+            kid: Some(key.kid.clone()),
+            ..Header::new(jwt_algorithm(key.algorithm))
+        };
+        encode(&header, &wire, &key.private)
+            .map(SecretString::from)
+            .map_err(|error| SigningKeyError(Some(error)))
+    }
+
+    /// Checks signature, issuer, audience and time of a token.
+    ///
+    /// A signature that was right once is right for the life of the token, so it is remembered; the time is asked every time.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<AccessClaims, AccessTokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(AccessTokenError::Invalid);
+        }
+        let digest: [u8; 32] = digest(&SHA256, token.as_bytes())
+            .as_ref()
+            .try_into()
+            .map_err(|_| AccessTokenError::Invalid)?;
+        if let Some((claims, expires_at)) = self.remembered(&digest) {
+            return in_time(claims, expires_at, now);
+        }
+        let (claims, expires_at) = self.verify_signature(token).ok_or(AccessTokenError::Invalid)?;
+        self.remember(digest, &claims, expires_at, now);
+        in_time(claims, expires_at, now)
+    }
+
+    fn remembered(&self, digest: &[u8; 32]) -> Option<(AccessClaims, i64)> {
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(digest)
+            .cloned()
+    }
+
+    fn verify_signature(&self, token: &str) -> Option<(AccessClaims, i64)> {
+        let header = decode_header(token).ok()?;
+        let key = self
+            .keys
+            .iter()
+            .find(|key| header.kid.as_deref() == Some(key.kid()))?;
+        if header.typ.as_deref() != Some("JWT") {
+            return None;
+        }
+        let mut validation = Validation::new(jwt_algorithm(key.algorithm));
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.set_issuer(&[&self.settings.issuer]);
+        validation.set_audience(&[&self.settings.audience]);
+        validation.leeway = 0;
+        // The library reads the machine's clock; ours is asked by the caller.
+        validation.validate_exp = false;
+        let wire = decode::<WireClaims>(token, &key.public, &validation).ok()?.claims;
+        let claims = AccessClaims {
+            user_id: wire.sub.parse().ok()?,
+            session_id: wire.sid.parse().ok()?,
+            authenticated_at: Timestamp::from_millis(wire.auth_time.checked_mul(1000)?),
+            method: wire.amr.first().and_then(|name| SignInMethod::from_name(name))?,
+            is_email_verified: wire.email_verified,
+        };
+        Some((claims, wire.exp))
+    }
+
+    fn remember(&self, digest: [u8; 32], claims: &AccessClaims, expires_at: i64, now: Timestamp) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= REMEMBERED_TOKENS {
+            remembered.retain(|_, (_, expires_at)| *expires_at > now.as_seconds());
+        }
+        // Still full of living tokens: begin again rather than keep an order among them.
+        if remembered.len() >= REMEMBERED_TOKENS {
+            remembered.clear();
+        }
+        remembered.insert(digest, (claims.clone(), expires_at));
+    }
+}
+
+fn in_time(claims: AccessClaims, expires_at: i64, now: Timestamp) -> Result<AccessClaims, AccessTokenError> {
+    if now.as_seconds() < expires_at {
+        Ok(claims)
+    } else {
+        Err(AccessTokenError::Expired)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::domain::SignatureAlgorithm;
+    use crate::system::{Entropy, MovableClock};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    fn system(seed: u64) -> System {
+        System::new(Arc::new(MovableClock::new(NOW)), Entropy::seeded(seed))
+    }
+
+    fn keyring(algorithm: SignatureAlgorithm, audience: &str, seed: u64) -> Keyring {
+        let (key, _) = SigningKey::generate(algorithm, &system(seed)).expect("it is generated");
+        let ttl = Duration::from_mins(15);
+        Keyring::new(
+            vec![key],
+            AccessTokenSettings {
+                issuer: "http://a".into(),
+                audience: audience.into(),
+                ttl,
+            },
+        )
+    }
+
+    fn claims() -> AccessClaims {
+        AccessClaims {
+            user_id: UserId::from_bytes([1; 16]),
+            session_id: SessionId::from_bytes([2; 16]),
+            authenticated_at: NOW,
+            method: SignInMethod::Password,
+            is_email_verified: true,
+        }
+    }
+
+    #[test]
+    fn both_algorithms_sign_what_they_verify_until_it_expires() {
+        for algorithm in [SignatureAlgorithm::EdDsa, SignatureAlgorithm::Es256] {
+            let keyring = keyring(algorithm, "arkloop", 1);
+            let token = keyring.issue(&claims(), &system(2)).expect("it signs");
+            // Twice: the second time the signature is remembered.
+            for _ in 0..2 {
+                assert_eq!(
+                    keyring.verify(token.expose_secret(), NOW + Duration::from_secs(899)),
+                    Ok(claims())
+                );
+                let end = NOW + Duration::from_mins(15);
+                assert_eq!(
+                    keyring.verify(token.expose_secret(), end),
+                    Err(AccessTokenError::Expired)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_of_other_keys_and_audiences_are_refused() {
+        let keyring_a = keyring(SignatureAlgorithm::EdDsa, "arkloop", 1);
+        for other in [
+            keyring(SignatureAlgorithm::EdDsa, "arkloop", 9),
+            keyring(SignatureAlgorithm::EdDsa, "other", 1),
+        ] {
+            let token = other.issue(&claims(), &system(2)).expect("it signs");
+            assert_eq!(
+                keyring_a.verify(token.expose_secret(), NOW),
+                Err(AccessTokenError::Invalid)
+            );
+        }
+    }
+
+    #[test]
+    fn the_memory_of_verified_tokens_is_bounded() {
+        let keyring = keyring(SignatureAlgorithm::EdDsa, "arkloop", 1);
+        for i in 0..=REMEMBERED_TOKENS as u64 {
+            let digest: [u8; 32] = digest(&SHA256, &i.to_be_bytes())
+                .as_ref()
+                .try_into()
+                .expect("it has 32 bytes");
+            keyring.remember(digest, &claims(), NOW.as_seconds() + 10, NOW);
+        }
+        assert_eq!(keyring.remembered.lock().expect("nobody panicked").len(), 1);
+    }
+}

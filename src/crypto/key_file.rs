@@ -1,0 +1,115 @@
+//! The key file: 32 random bytes beside the database, without which no token can be minted and nothing sealed can be read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::crypto::Keys;
+use crate::system::System;
+
+const KEY_BYTES: usize = 32;
+
+/// Why the key file cannot be used. It is never overwritten.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// There is none.
+    #[error("the key file {} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// It cannot be read or created.
+    #[error("the key file {} cannot be used", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Others than its owner may read or change it.
+    #[error("the key file {} can be read by others (mode {mode:04o})", path.display())]
+    TooOpen {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is no key file.
+    #[error("the key file {} has {bytes} bytes, but a key has 32", path.display())]
+    WrongLength {
+        /// Which file.
+        path: PathBuf,
+        /// How many bytes it has; one more than a key stands for any larger number.
+        bytes: usize,
+    },
+}
+
+/// Reads the key file at `path`, which must exist.
+pub fn read(path: &Path) -> Result<Keys, KeyFileError> {
+    let fail = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => KeyFileError::Missing(path.to_owned()),
+        _ => fail(error),
+    })?;
+    let mode = file.metadata().map_err(fail)?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(KeyFileError::TooOpen {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let mut bytes = Vec::with_capacity(KEY_BYTES + 1);
+    Read::take(&mut file, KEY_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(fail)?;
+    let key: [u8; KEY_BYTES] = bytes
+        .try_into()
+        .map_err(|bytes: Vec<u8>| KeyFileError::WrongLength {
+            path: path.to_owned(),
+            bytes: bytes.len(),
+        })?;
+    Ok(Keys::derive(&key))
+}
+
+/// Reads the key file at `path`, or creates it with 32 random bytes, readable by its owner only.
+///
+/// The new file gets its name only when its bytes are on disk, so that a crash leaves a whole key or none.
+pub fn read_or_create(path: &Path, system: &System) -> Result<Keys, KeyFileError> {
+    match read(path) {
+        Err(KeyFileError::Missing(_)) => create(path, system)?,
+        other => return other,
+    }
+    read(path)
+}
+
+fn create(path: &Path, system: &System) -> Result<(), KeyFileError> {
+    let fail = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let unfinished = path.with_extension("key.new");
+    let _ = std::fs::remove_file(&unfinished);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .map_err(fail)?;
+    file.write_all(&system.random::<KEY_BYTES>())
+        .and_then(|()| file.sync_all())
+        .map_err(fail)?;
+    // A hard link, unlike a rename, fails if somebody else made the key meanwhile.
+    let linked = std::fs::hard_link(&unfinished, path);
+    let _ = std::fs::remove_file(&unfinished);
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
+        _ => {}
+    }
+    match path.parent() {
+        Some(directory) => File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(fail),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,182 @@
+//! Keys derived from the key file, one for each purpose (HKDF-SHA-256, RFC 5869; a label separates the purposes, §3.2).
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk};
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::crypto::RefreshTokens;
+use crate::domain::{InviteCode, InviteDigest, Sealed};
+use crate::system::System;
+
+/// Why expanding cannot fail.
+const SHORT_ENOUGH: &str = "HKDF-SHA-256 gives up to 8 160 bytes";
+
+/// Bytes that tell whether a database belongs to a key file, and nothing else about the key.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyCheck([u8; 32]);
+
+impl KeyCheck {
+    /// As the database keeps it. It is no secret: it is derived one way, and whoever reads it has the database already.
+    pub fn to_text(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+}
+
+/// What a sealed secret is for. It is authenticated with the secret, so that one cannot be moved to another place of the database.
+#[derive(Clone, Copy, Debug)]
+pub enum SealedFor<'a> {
+    /// The code of the invite with this id.
+    Invite(&'a [u8; 16]),
+    /// The private half of the signing key with this key id.
+    SigningKey(&'a str),
+}
+
+impl SealedFor<'_> {
+    fn context(self) -> Vec<u8> {
+        match self {
+            Self::Invite(id) => [b"invite\0".as_slice(), id].concat(),
+            Self::SigningKey(kid) => [b"signing key\0".as_slice(), kid.as_bytes()].concat(),
+        }
+    }
+}
+
+/// The sealed bytes were changed, moved, or sealed under another key.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a sealed value cannot be opened with this key")]
+pub struct SealError;
+
+/// Every key that the key file gives.
+pub struct Keys {
+    check: KeyCheck,
+    refresh: hmac::Key,
+    invite: hmac::Key,
+    sealing: LessSafeKey,
+}
+
+impl Keys {
+    /// Derives them from the bytes of the key file. The file holds uniform random bytes, so that HKDF's extract step adds nothing (RFC 5869 §3.3).
+    pub fn derive(root: &[u8; 32]) -> Self {
+        let root = Prk::new_less_safe(HKDF_SHA256, root);
+        let mut check = [0; 32];
+        let filled = root
+            .expand(&[b"arkloop v1 key check"], HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut check));
+        filled.expect(SHORT_ENOUGH);
+        let sealing = root
+            .expand(&[b"arkloop v1 sealing"], &AES_256_GCM)
+            .expect(SHORT_ENOUGH);
+        Self {
+            check: KeyCheck(check),
+            refresh: root
+                .expand(&[b"arkloop v1 refresh token"], hmac::HMAC_SHA256)
+                .expect(SHORT_ENOUGH)
+                .into(),
+            invite: root
+                .expand(&[b"arkloop v1 invite digest"], hmac::HMAC_SHA256)
+                .expect(SHORT_ENOUGH)
+                .into(),
+            sealing: LessSafeKey::new(UnboundKey::from(sealing)),
+        }
+    }
+
+    /// What the database keeps to recognise this key file.
+    pub fn check(&self) -> KeyCheck {
+        self.check
+    }
+
+    /// Mints and checks refresh tokens.
+    pub fn refresh_tokens(&self) -> RefreshTokens {
+        RefreshTokens::new(self.refresh.clone())
+    }
+
+    /// The form in which an invite code is looked up.
+    pub fn invite_digest(&self, code: &InviteCode) -> InviteDigest {
+        let tag = hmac::sign(&self.invite, code.as_bytes());
+        InviteDigest(tag.as_ref().try_into().expect("HMAC-SHA-256 gives 32 bytes"))
+    }
+
+    /// Seals `plaintext` with AES-256-GCM under a random nonce, bound to its purpose. (Random nonces allow 2³² sealings under one key, NIST SP 800-38D
+    /// §8.3: far more than an auth server's invites, signing keys and mails.)
+    pub fn seal(&self, purpose: SealedFor<'_>, plaintext: &[u8], system: &System) -> Sealed {
+        let nonce: [u8; NONCE_LEN] = system.random();
+        let mut sealed = plaintext.to_vec();
+        self.sealing
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(purpose.context()),
+                &mut sealed,
+            )
+            .expect("AES-GCM fails only beyond 64 GiB");
+        Sealed([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// Opens what [`Keys::seal`] sealed for the same purpose.
+    pub fn open(&self, purpose: SealedFor<'_>, sealed: &Sealed) -> Result<Vec<u8>, SealError> {
+        let (nonce, ciphertext) = sealed.0.split_first_chunk::<NONCE_LEN>().ok_or(SealError)?;
+        let mut opened = ciphertext.to_vec();
+        let length = self
+            .sealing
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(purpose.context()),
+                &mut opened,
+            )
+            .map_err(|_| SealError)?
+            .len();
+        opened.truncate(length);
+        Ok(opened)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::Entropy;
+
+    fn system() -> System {
+        System::new(
+            std::sync::Arc::new(crate::system::MachineClock),
+            Entropy::seeded(1),
+        )
+    }
+
+    #[test]
+    fn what_was_sealed_opens_for_its_purpose_and_key_only() {
+        let keys = Keys::derive(&[1; 32]);
+        let sealed = keys.seal(SealedFor::Invite(&[7; 16]), b"secret", &system());
+        assert_eq!(
+            keys.open(SealedFor::Invite(&[7; 16]), &sealed).expect("it opens"),
+            b"secret"
+        );
+        assert!(keys.open(SealedFor::Invite(&[8; 16]), &sealed).is_err());
+        assert!(keys.open(SealedFor::SigningKey("kid"), &sealed).is_err());
+        assert!(
+            Keys::derive(&[2; 32])
+                .open(SealedFor::Invite(&[7; 16]), &sealed)
+                .is_err()
+        );
+        assert!(
+            keys.open(SealedFor::Invite(&[7; 16]), &Sealed(vec![0; 5]))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn two_sealings_of_one_secret_differ() {
+        let (keys, system) = (Keys::derive(&[1; 32]), system());
+        let purpose = SealedFor::SigningKey("kid");
+        assert_ne!(
+            keys.seal(purpose, b"secret", &system),
+            keys.seal(purpose, b"secret", &system)
+        );
+    }
+
+    #[test]
+    fn another_key_file_has_another_check_value() {
+        let check = |root| Keys::derive(&[root; 32]).check().to_text();
+        assert_eq!(check(1), check(1));
+        assert_ne!(check(1), check(2));
+    }
+}

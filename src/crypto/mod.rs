@@ -1,0 +1,17 @@
+//! Passwords, access tokens, refresh tokens, sealing, and the key file they rest on.
+//!
+//! `argon2` and `jsonwebtoken` are named only here.
+
+mod access_token;
+mod key_file;
+mod keys;
+mod password;
+mod refresh_token;
+mod signing_key;
+
+pub use access_token::{AccessClaims, AccessTokenError, AccessTokenSettings, Keyring};
+pub use key_file::{KeyFileError, read as read_key_file, read_or_create as read_or_create_key_file};
+pub use keys::{KeyCheck, Keys, SealError, SealedFor};
+pub use password::{Argon2Cost, HashError, PasswordHasher, Priority, Verification};
+pub use refresh_token::{PresentedRefreshToken, RefreshTokens};
+pub use signing_key::{SigningKey, SigningKeyError};

@@ -1,0 +1,378 @@
+//! Password hashes: argon2id (RFC 9106) on a few threads of their own, behind a bounded queue.
+//!
+//! A hash takes tens of milliseconds and tens of mebibytes. On the executor it would stall every other request; without a bound a flood of sign-ins
+//! would take all memory. A thread is the permit: it belongs to the hash and not to the request, so a client that hangs up frees nothing early.
+
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::constant_time;
+use tokio::sync::oneshot;
+
+use crate::domain::{Password, PasswordGuess, PasswordHash};
+use crate::system::System;
+
+/// Bytes of salt: RFC 9106 §3.1 recommends 16.
+const SALT_BYTES: usize = 16;
+/// Bytes of hash: as many as the argon2 crate and the reference give by default.
+const HASH_BYTES: usize = 32;
+/// How many passwords may wait. At the default cost two threads work this off in about two seconds; who comes later is told to come again.
+const QUEUE: usize = 256;
+/// The largest cost that a stored hash may demand: a row that somebody wrote into the database must not take all memory or hours.
+const MAX_STORED_COST: Argon2Cost = Argon2Cost {
+    memory_kib: 1024 * 1024,
+    iterations: 32,
+    parallelism: 16,
+};
+
+/// What one hash costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Argon2Cost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over that memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+impl Default for Argon2Cost {
+    /// `m=19456, t=2, p=1`: the first choice of the OWASP Password Storage Cheat Sheet.
+    fn default() -> Self {
+        Self {
+            memory_kib: 19_456,
+            iterations: 2,
+            parallelism: 1,
+        }
+    }
+}
+
+/// Why no hash was made or compared.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// Too many wait already.
+    #[error("too many passwords wait to be hashed")]
+    QueueFull,
+    /// The cost is no cost of argon2, or the stored hash is none or too costly.
+    #[error("a password cannot be hashed: {0}")]
+    Unusable(String),
+}
+
+/// Whether a password was right.
+#[derive(Debug)]
+pub enum Verification {
+    /// It was not, or there was nothing to compare it with.
+    Wrong,
+    /// It was.
+    Right,
+    /// It was, but its hash has another cost than new ones: here is one of today's cost to store in its place.
+    RightButOutdated(PasswordHash),
+}
+
+/// How eagerly the threads take the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Like every other thread: for a command, which has nothing else to do.
+    Normal,
+    /// Only what nobody else wants (`nice 19`): for a server, so that a flood of sign-ins leaves the refreshes of everybody else alone.
+    Low,
+}
+
+type Job = Box<dyn FnOnce(&mut Worker) + Send>;
+
+/// Hashes and compares passwords.
+pub struct PasswordHasher {
+    queue: SyncSender<Job>,
+    cost: Argon2Cost,
+    system: System,
+}
+
+impl PasswordHasher {
+    /// Starts `threads` threads, which end when the hasher is dropped.
+    pub fn start(
+        cost: Argon2Cost,
+        threads: NonZeroUsize,
+        priority: Priority,
+        system: System,
+    ) -> Result<Self, HashError> {
+        params(cost)?;
+        let (queue, jobs) = sync_channel::<Job>(QUEUE);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for number in 0..threads.get() {
+            let jobs = Arc::clone(&jobs);
+            thread::Builder::new()
+                .name(format!("hash-{number}"))
+                .spawn(move || work(&jobs, priority))
+                .map_err(|error| HashError::Unusable(error.to_string()))?;
+        }
+        Ok(Self { queue, cost, system })
+    }
+
+    /// Hashes a new password under a new salt.
+    pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
+        let (cost, salt) = (self.cost, self.system.random());
+        self.run(move |worker| worker.hash(password.as_bytes(), &salt, cost))
+            .await
+    }
+
+    /// Compares a password with a stored hash. Without one it does the same work for nothing, so that the time tells no one whether there is one.
+    pub async fn verify(
+        &self,
+        guess: PasswordGuess,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verification, HashError> {
+        let (cost, salt) = (self.cost, self.system.random());
+        self.run(move |worker| {
+            let Some(stored) = stored else {
+                worker.hash(guess.as_bytes(), &salt, cost)?;
+                return Ok(Verification::Wrong);
+            };
+            let (is_right, stored_cost) = worker.compare(guess.as_bytes(), &stored)?;
+            match is_right {
+                false => Ok(Verification::Wrong),
+                true if stored_cost == cost => Ok(Verification::Right),
+                true => worker
+                    .hash(guess.as_bytes(), &salt, cost)
+                    .map(Verification::RightButOutdated),
+            }
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Worker) -> Result<T, HashError> + Send + 'static,
+    ) -> Result<T, HashError> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |worker| {
+            // Whoever asked may be gone by now.
+            let _ = answer.send(job(worker));
+        });
+        self.queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => HashError::QueueFull,
+            TrySendError::Disconnected(_) => HashError::Unusable("the hash threads have ended".to_owned()),
+        })?;
+        answered
+            .await
+            .map_err(|_| HashError::Unusable("a hash thread failed".to_owned()))?
+    }
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>, priority: Priority) {
+    if priority == Priority::Low {
+        // Linux knows niceness by thread. Where it cannot be set, hashing works all the same.
+        let _ = rustix::process::nice(19);
+    }
+    let mut worker = Worker { memory: Vec::new() };
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        job(&mut worker);
+    }
+}
+
+/// One thread's memory, which is kept from hash to hash: taking it anew each time costs up to a third of a hash.
+struct Worker {
+    memory: Vec<Block>,
+}
+
+impl Worker {
+    fn hash(
+        &mut self,
+        password: &[u8],
+        salt: &[u8; SALT_BYTES],
+        cost: Argon2Cost,
+    ) -> Result<PasswordHash, HashError> {
+        let params = params(cost)?;
+        let mut output = [0; HASH_BYTES];
+        self.fill(params.clone(), password, salt, &mut output)?;
+        let phc = phc::PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: phc::ParamsString::try_from(&params).map_err(unusable)?,
+            salt: Some(phc::Salt::new(salt).map_err(unusable)?),
+            hash: Some(phc::Output::new(&output).map_err(unusable)?),
+        };
+        Ok(PasswordHash::new(phc.to_string()))
+    }
+
+    fn compare(&mut self, password: &[u8], stored: &PasswordHash) -> Result<(bool, Argon2Cost), HashError> {
+        let stored = phc::PasswordHash::new(stored.as_str()).map_err(unusable)?;
+        let params = Params::try_from(&stored).map_err(unusable)?;
+        let cost = Argon2Cost {
+            memory_kib: params.m_cost(),
+            iterations: params.t_cost(),
+            parallelism: params.p_cost(),
+        };
+        let is_bearable = cost.memory_kib <= MAX_STORED_COST.memory_kib
+            && cost.iterations <= MAX_STORED_COST.iterations
+            && cost.parallelism <= MAX_STORED_COST.parallelism;
+        let (Some(salt), Some(hash), true) = (
+            &stored.salt,
+            &stored.hash,
+            stored.algorithm == Algorithm::Argon2id.ident(),
+        ) else {
+            return Err(HashError::Unusable(
+                "a stored hash is no argon2id hash".to_owned(),
+            ));
+        };
+        if !is_bearable || stored.version != Some(Version::V0x13.into()) {
+            return Err(HashError::Unusable(
+                "a stored hash demands another version or too high a cost".to_owned(),
+            ));
+        }
+        let mut output = vec![0; hash.len()];
+        self.fill(params, password, salt.as_ref(), &mut output)?;
+        Ok((
+            constant_time::verify_slices_are_equal(&output, hash.as_bytes()).is_ok(),
+            cost,
+        ))
+    }
+
+    fn fill(
+        &mut self,
+        params: Params,
+        password: &[u8],
+        salt: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), HashError> {
+        let blocks = params.block_count();
+        if self.memory.len() < blocks {
+            self.memory.resize(blocks, Block::new());
+        }
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2
+            .hash_password_into_with_memory(password, salt, output, &mut self.memory[..blocks])
+            .map_err(unusable)
+    }
+}
+
+fn params(cost: Argon2Cost) -> Result<Params, HashError> {
+    Params::new(
+        cost.memory_kib,
+        cost.iterations,
+        cost.parallelism,
+        Some(HASH_BYTES),
+    )
+    .map_err(unusable)
+}
+
+fn unusable(error: impl std::fmt::Display) -> HashError {
+    HashError::Unusable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::PasswordPolicy;
+
+    const CHEAP: Argon2Cost = Argon2Cost {
+        memory_kib: 8,
+        iterations: 1,
+        parallelism: 1,
+    };
+
+    fn hasher(cost: Argon2Cost) -> PasswordHasher {
+        PasswordHasher::start(cost, NonZeroUsize::MIN, Priority::Normal, System::machine())
+            .expect("it starts")
+    }
+
+    async fn hash(hasher: &PasswordHasher) -> PasswordHash {
+        let password =
+            Password::parse("correct horse", PasswordPolicy::default(), &[]).expect("it is accepted");
+        hasher.hash(password).await.expect("it is hashed")
+    }
+
+    async fn verify(
+        hasher: &PasswordHasher,
+        guess: &str,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verification, HashError> {
+        hasher
+            .verify(PasswordGuess::parse(guess).expect("it is a guess"), stored)
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_hash_fits_its_password_only() {
+        let hasher = hasher(CHEAP);
+        let stored = hash(&hasher).await;
+        assert!(
+            stored.as_str().starts_with("$argon2id$v=19$m=8,t=1,p=1$"),
+            "{}",
+            stored.as_str()
+        );
+        assert!(matches!(
+            verify(&hasher, "correct horse", Some(stored.clone())).await,
+            Ok(Verification::Right)
+        ));
+        assert!(matches!(
+            verify(&hasher, "incorrect horse", Some(stored)).await,
+            Ok(Verification::Wrong)
+        ));
+        assert!(matches!(
+            verify(&hasher, "correct horse", None).await,
+            Ok(Verification::Wrong)
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_right_password_brings_an_outdated_hash_up_to_date() {
+        let stored = hash(&hasher(CHEAP)).await;
+        let today = hasher(Argon2Cost {
+            iterations: 2,
+            ..CHEAP
+        });
+        let Ok(Verification::RightButOutdated(renewed)) = verify(&today, "correct horse", Some(stored)).await
+        else {
+            panic!("the hash is not recognised as outdated");
+        };
+        assert!(renewed.as_str().contains("m=8,t=2,p=1"));
+        assert!(matches!(
+            verify(&today, "correct horse", Some(renewed)).await,
+            Ok(Verification::Right)
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_stored_cost_above_the_cap_is_refused_and_not_computed() {
+        let hasher = hasher(CHEAP);
+        let stored = hash(&hasher).await.as_str().replace("m=8,", "m=4194304,");
+        let verified = verify(&hasher, "correct horse", Some(PasswordHash::new(stored))).await;
+        assert!(matches!(verified, Err(HashError::Unusable(_))));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses() {
+        let hasher = Arc::new(hasher(CHEAP));
+        let (release, hold) = sync_channel::<()>(0);
+        let holder = Arc::clone(&hasher);
+        let holding = tokio::spawn(async move {
+            let hold = move |_: &mut Worker| {
+                let _ = hold.recv();
+                Ok(())
+            };
+            holder.run(hold).await
+        });
+        let mut waiting = Vec::new();
+        // One more than fits: the thread itself has taken the first job, or is about to.
+        for _ in 0..=QUEUE + 1 {
+            let hasher = Arc::clone(&hasher);
+            waiting.push(tokio::spawn(async move { hasher.run(|_| Ok(())).await }));
+        }
+        while waiting.iter().filter(|task| task.is_finished()).count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(release);
+        assert!(holding.await.expect("it ran").is_ok());
+        let mut refused = 0;
+        for task in waiting {
+            refused += u32::from(matches!(task.await.expect("it ran"), Err(HashError::QueueFull)));
+        }
+        assert!(refused >= 1);
+    }
+}

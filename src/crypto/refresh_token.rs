@@ -1,0 +1,160 @@
+//! Refresh tokens: `base64url(version ‖ session id ‖ generation ‖ MAC)`.
+//!
+//! The MAC is HMAC-SHA-256, under a key that is not in the database, over these fields and a nonce of the session that is only there: a leak of either
+//! alone mints nothing. The token of a session and generation is always the same, which lets fifty tabs receive one and the same cookie.
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::SecretString;
+
+use crate::domain::{Generation, Session, SessionId};
+
+/// The first byte of every token, so that another format can follow.
+const VERSION: u8 = 1;
+const ID_END: usize = 17;
+const GENERATION_END: usize = 21;
+const TOKEN_BYTES: usize = 53;
+
+/// A token that has the right form; whether it is authentic, [`RefreshTokens::is_authentic`] says.
+pub struct PresentedRefreshToken {
+    bytes: [u8; TOKEN_BYTES],
+    session_id: SessionId,
+    generation: Generation,
+}
+
+impl PresentedRefreshToken {
+    /// Reads a cookie's value; `None` unless it is exactly of the form of a token.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; TOKEN_BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        if bytes[0] != VERSION {
+            return None;
+        }
+        Some(Self {
+            bytes,
+            session_id: SessionId::from_bytes(bytes[1..ID_END].try_into().ok()?),
+            generation: Generation(u32::from_be_bytes(bytes[ID_END..GENERATION_END].try_into().ok()?)),
+        })
+    }
+
+    /// The session it claims to be of.
+    pub fn session_id(&self) -> SessionId {
+        self.session_id
+    }
+
+    /// The generation it claims to be of.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+}
+
+/// Mints and checks refresh tokens.
+#[derive(Clone)]
+pub struct RefreshTokens(hmac::Key);
+
+impl RefreshTokens {
+    pub(super) fn new(key: hmac::Key) -> Self {
+        Self(key)
+    }
+
+    /// The token of the current generation of `session`.
+    pub fn current(&self, session: &Session) -> SecretString {
+        let mut bytes = [0; TOKEN_BYTES];
+        bytes[0] = VERSION;
+        bytes[1..ID_END].copy_from_slice(session.id.as_bytes());
+        bytes[ID_END..GENERATION_END].copy_from_slice(&session.generation.0.to_be_bytes());
+        let message = message(&bytes, &session.nonce);
+        bytes[GENERATION_END..].copy_from_slice(hmac::sign(&self.0, &message).as_ref());
+        URL_SAFE_NO_PAD.encode(bytes).into()
+    }
+
+    /// Whether this server minted `token` for `session`; takes the same time however much of it is right.
+    pub fn is_authentic(&self, token: &PresentedRefreshToken, session: &Session) -> bool {
+        let message = message(&token.bytes, &session.nonce);
+        token.session_id == session.id
+            && hmac::verify(&self.0, &message, &token.bytes[GENERATION_END..]).is_ok()
+    }
+}
+
+/// What the MAC covers: version, session id, generation, and the nonce of the session.
+fn message(bytes: &[u8; TOKEN_BYTES], nonce: &[u8; 16]) -> [u8; GENERATION_END + 16] {
+    let mut message = [0; GENERATION_END + 16];
+    message[..GENERATION_END].copy_from_slice(&bytes[..GENERATION_END]);
+    message[GENERATION_END..].copy_from_slice(nonce);
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::crypto::Keys;
+    use crate::domain::{Client, Rotations, SignInMethod, Timestamp, UserId};
+
+    fn session() -> Session {
+        let now = Timestamp::from_millis(0);
+        Session {
+            id: SessionId::from_bytes([1; 16]),
+            user_id: UserId::from_bytes([2; 16]),
+            generation: Generation(7),
+            nonce: [3; 16],
+            rotations: Rotations::default(),
+            method: SignInMethod::Password,
+            created_at: now,
+            last_used_at: now,
+            expires_at: now,
+            ended: None,
+            client: Client::default(),
+        }
+    }
+
+    #[test]
+    fn a_token_is_authentic_for_its_session_nonce_and_key_only() {
+        let (tokens, session) = (Keys::derive(&[1; 32]).refresh_tokens(), session());
+        let minted =
+            PresentedRefreshToken::parse(tokens.current(&session).expose_secret()).expect("it has the form");
+        assert_eq!(
+            (minted.session_id(), minted.generation()),
+            (session.id, Generation(7))
+        );
+        assert!(tokens.is_authentic(&minted, &session));
+        assert!(!tokens.is_authentic(
+            &minted,
+            &Session {
+                nonce: [4; 16],
+                ..session.clone()
+            }
+        ));
+        assert!(!tokens.is_authentic(
+            &minted,
+            &Session {
+                id: SessionId::from_bytes([9; 16]),
+                ..session.clone()
+            }
+        ));
+        assert!(
+            !Keys::derive(&[2; 32])
+                .refresh_tokens()
+                .is_authentic(&minted, &session)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn one_changed_character_makes_a_token_worthless(at in 0_usize..71, to in "[A-Za-z0-9_-]") {
+            let (tokens, session) = (Keys::derive(&[1; 32]).refresh_tokens(), session());
+            let mut text = tokens.current(&session).expose_secret().to_owned();
+            prop_assume!(text[at..=at] != to);
+            text.replace_range(at..=at, &to);
+            let token = PresentedRefreshToken::parse(&text);
+            prop_assert!(token.is_none_or(|token| !tokens.is_authentic(&token, &session)));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".*") {
+            let _ = PresentedRefreshToken::parse(&text);
+        }
+    }
+}
