@@ -19,4 +19,5 @@
 
 pub mod crypto;
 pub mod domain;
+pub mod store;
 pub mod system;

@@ -1,0 +1,126 @@
+//! Why the store could not do what it was asked, or could not be opened at all.
+
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+/// Why a question or a change failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Not now: the database is locked, full or unwritable, or too much waits already.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// The closure panicked.
+    #[error("a piece of work panicked: {0}")]
+    Panicked(String),
+    /// Anything else SQLite says, which is a fault.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OutOfMemory,
+            ReadOnly, SystemIoFailure,
+        };
+        match error.sqlite_error_code() {
+            Some(
+                DatabaseBusy
+                | DatabaseLocked
+                | DiskFull
+                | SystemIoFailure
+                | OutOfMemory
+                | ReadOnly
+                | CannotOpen
+                | FileLockingProtocolFailed,
+            ) => Self::Unavailable(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Why a database was not opened. Nothing was changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is none.
+    #[error("there is no database at {}", .0.display())]
+    Missing(PathBuf),
+    /// Another process serves it.
+    #[error("another arkloop serves {}", .0.display())]
+    AlreadyServed(PathBuf),
+    /// Commands or a restore are at work on it.
+    #[error("another arkloop command holds {}", .0.display())]
+    InUse(PathBuf),
+    /// It belongs to another program.
+    #[error("{} is not an arkloop database", .0.display())]
+    Foreign(PathBuf),
+    /// It is damaged.
+    #[error("{} is damaged: {reason}", path.display())]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite says.
+        reason: String,
+    },
+    /// A newer version of this program made it.
+    #[error("{} has schema {found}, but this version knows only {known}", path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema version.
+        found: u32,
+        /// The newest that this program knows.
+        known: u32,
+    },
+    /// An older version of this program made it, and only `serve` and `init` bring it up to date.
+    #[error("{} has schema {found}, but this version needs {known}", path.display())]
+    Older {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema version.
+        found: u32,
+        /// The one that this program needs.
+        known: u32,
+    },
+    /// A migration that was applied is not the one this program has.
+    #[error("{} was made by a different migration {version}", path.display())]
+    EditedHistory {
+        /// Which file.
+        path: PathBuf,
+        /// Which migration.
+        version: u32,
+    },
+    /// Its files belong to another user.
+    #[error("{} belongs to the user with id {owner}, but this is run by {runner}", path.display())]
+    OtherOwner {
+        /// Which file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who runs this.
+        runner: u32,
+    },
+    /// The linked SQLite has a fault that can corrupt a database.
+    #[error(
+        "SQLite {0} is too old: versions before 3.51.3 can corrupt a database when the write-ahead log is reset"
+    )]
+    OldSqlite(String),
+    /// A file or directory cannot be used.
+    #[error("{} cannot be used", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// SQLite cannot use it.
+    #[error("the database cannot be used: {0}")]
+    Unusable(String),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Unusable(error.to_string())
+    }
+}

@@ -1,0 +1,102 @@
+//! Invites.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{Reader, StoreError, Tx};
+use crate::domain::{Invite, InviteDigest, InviteId, InviteUses, Note, Sealed, Timestamp};
+
+const COLUMNS: &str = "id, sealed_code, uses, max_uses, note, created_at, expires_at, revoked_at";
+
+fn invite_of(row: &Row<'_>) -> rusqlite::Result<(Invite, Sealed)> {
+    let max_uses: u32 = row.get("max_uses")?;
+    let invite = Invite {
+        id: InviteId::from_bytes(row.get("id")?),
+        uses: row.get("uses")?,
+        max_uses: InviteUses::new(max_uses)
+            .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(3, max_uses.into()))?,
+        note: row.get::<_, Option<String>>("note")?.map(Note::from_stored),
+        created_at: Timestamp::from_millis(row.get("created_at")?),
+        expires_at: row
+            .get::<_, Option<i64>>("expires_at")?
+            .map(Timestamp::from_millis),
+        revoked_at: row
+            .get::<_, Option<i64>>("revoked_at")?
+            .map(Timestamp::from_millis),
+    };
+    Ok((invite, Sealed(row.get("sealed_code")?)))
+}
+
+impl Reader<'_> {
+    /// The invite with this code, and its sealed code.
+    pub fn find_invite(&self, digest: InviteDigest) -> Result<Option<(Invite, Sealed)>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM invites WHERE code_digest = ?1");
+        Ok(self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row([digest.0], invite_of)
+            .optional()?)
+    }
+
+    /// Every invite with its sealed code, the newest first.
+    pub fn list_invites(&self) -> Result<Vec<(Invite, Sealed)>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM invites ORDER BY created_at DESC, id DESC");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let invites = statement.query_map([], invite_of)?;
+        Ok(invites.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Adds an invite.
+    pub fn insert_invite(
+        &self,
+        invite: &Invite,
+        digest: InviteDigest,
+        sealed_code: &Sealed,
+    ) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO invites (id, code_digest, sealed_code, uses, max_uses, note, created_at, expires_at, revoked_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                invite.id.as_bytes(),
+                digest.0,
+                sealed_code.0,
+                invite.uses,
+                invite.max_uses.get(),
+                invite.note.as_ref().map(Note::as_str),
+                invite.created_at.as_millis(),
+                invite.expires_at.map(Timestamp::as_millis),
+                invite.revoked_at.map(Timestamp::as_millis),
+            ])?;
+        Ok(())
+    }
+
+    /// Takes one use of the invite with this code, and says of which; `None` if it admits nobody at `now`.
+    ///
+    /// One conditional UPDATE decides, so that an invite never admits more than it may.
+    pub fn consume_invite(
+        &self,
+        digest: InviteDigest,
+        now: Timestamp,
+    ) -> Result<Option<InviteId>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE invites SET uses = uses + 1
+             WHERE code_digest = ?1 AND revoked_at IS NULL AND uses < max_uses AND (expires_at IS NULL OR expires_at > ?2)
+             RETURNING id",
+        )?;
+        let id = statement
+            .query_row(params![digest.0, now.as_millis()], |row| row.get("id"))
+            .optional()?;
+        Ok(id.map(InviteId::from_bytes))
+    }
+
+    /// Takes the invite back, unless it was taken back before; says whether there is such an invite.
+    pub fn revoke_invite(&self, digest: InviteDigest, now: Timestamp) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE invites SET revoked_at = coalesce(revoked_at, ?2) WHERE code_digest = ?1",
+        )?;
+        Ok(statement.execute(params![digest.0, now.as_millis()])? == 1)
+    }
+}

@@ -1,0 +1,164 @@
+//! The schema and its history.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rusqlite::{Connection, params};
+use rust_embed::RustEmbed;
+
+use super::{OpenError, StoreError};
+use crate::domain::Timestamp;
+
+/// `arkl`: what the header of our database files says they are.
+pub(super) const APPLICATION_ID: i32 = 0x6172_6b6c;
+
+/// The files of `migrations/`, inside the executable.
+#[derive(RustEmbed)]
+#[folder = "migrations/"]
+struct Files;
+
+struct Migration {
+    version: u32,
+    name: String,
+    sql: String,
+    sha256: Vec<u8>,
+}
+
+/// Where a database stands in the history of the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is an empty file.
+    Empty,
+    /// It has an older schema of this version.
+    Old(u32),
+    /// It has the schema of this program.
+    Current,
+}
+
+/// `NNNN_name.sql` files in the order of their numbers.
+fn all() -> Vec<Migration> {
+    let mut names: Vec<String> = Files::iter().map(Cow::into_owned).collect();
+    names.sort_unstable();
+    let read = |name: String| {
+        let file = Files::get(&name)?;
+        let (number, rest) = name.split_once('_')?;
+        Some(Migration {
+            version: number.parse().ok()?,
+            name: rest.trim_end_matches(".sql").to_owned(),
+            sha256: digest(&SHA256, &file.data).as_ref().to_vec(),
+            sql: String::from_utf8(file.data.into_owned()).ok()?,
+        })
+    };
+    names.into_iter().filter_map(read).collect()
+}
+
+/// The schema version of this program.
+pub(super) fn newest() -> u32 {
+    all().last().map_or(0, |migration| migration.version)
+}
+
+/// Says where the database stands.
+///
+/// # Errors
+/// [`OpenError::Foreign`], [`OpenError::Newer`], [`OpenError::EditedHistory`], or what SQLite says of a damaged file.
+pub(super) fn standing(connection: &Connection, path: &Path) -> Result<Standing, OpenError> {
+    let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if application_id != APPLICATION_ID {
+        let objects: u32 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let is_empty = application_id == 0 && version == 0 && objects == 0;
+        return if is_empty {
+            Ok(Standing::Empty)
+        } else {
+            Err(OpenError::Foreign(path.to_owned()))
+        };
+    }
+    let known = newest();
+    if version > known {
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found: version,
+            known,
+        });
+    }
+    for migration in all().iter().filter(|migration| migration.version <= version) {
+        let recorded: Option<Vec<u8>> = connection
+            .prepare("SELECT sha256 FROM migrations WHERE version = ?1")?
+            .query_map([migration.version], |row| row.get(0))?
+            .next()
+            .transpose()?;
+        if recorded.as_deref() != Some(migration.sha256.as_slice()) {
+            return Err(OpenError::EditedHistory {
+                path: path.to_owned(),
+                version: migration.version,
+            });
+        }
+    }
+    Ok(if version == known {
+        Standing::Current
+    } else {
+        Standing::Old(version)
+    })
+}
+
+/// Applies what is missing, and whatever `finish` adds, in one transaction: afterwards there is the old schema or the new one, never one between.
+pub(super) fn apply(
+    connection: &Connection,
+    now: Timestamp,
+    finish: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), OpenError> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let applied = apply_in_transaction(connection, now)
+        .map_err(StoreError::from)
+        .and_then(|()| finish());
+    match applied {
+        Ok(()) => Ok(connection.execute_batch("COMMIT")?),
+        Err(error) => {
+            // The cause is worth more than what the rollback may say.
+            let _ = connection.execute_batch("ROLLBACK");
+            Err(OpenError::Unusable(error.to_string()))
+        }
+    }
+}
+
+fn apply_in_transaction(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    // Which migrations made this database, and from which text: an edited history is refused.
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS migrations (
+            version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 BLOB NOT NULL, applied_at INTEGER NOT NULL
+        ) STRICT",
+    )?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for migration in all().into_iter().filter(|migration| migration.version > version) {
+        connection.execute_batch(&migration.sql)?;
+        connection.execute(
+            "INSERT INTO migrations (version, name, sha256, applied_at) VALUES (?1, ?2, ?3, ?4)",
+            params![
+                migration.version,
+                migration.name,
+                migration.sha256,
+                now.as_millis()
+            ],
+        )?;
+        connection.pragma_update(None, "user_version", migration.version)?;
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_numbered_without_gaps() {
+        let versions: Vec<u32> = all().iter().map(|migration| migration.version).collect();
+        assert_eq!(versions, (1..=newest()).collect::<Vec<_>>());
+        assert_eq!(
+            all().len(),
+            Files::iter().count(),
+            "a file of migrations/ has no readable name"
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! Where everything is stored: all SQL, and nothing else.
+//!
+//! [`Store::read`] runs a closure over a [`Reader`] on a pooled connection that can only read; [`Store::write`] runs one over a [`Tx`] on the single
+//! writer thread, inside a transaction that many writes share. Both closures are synchronous: nothing can be awaited inside a transaction.
+
+mod connection;
+mod error;
+mod invite;
+mod lock;
+mod migrations;
+mod open;
+mod probe;
+mod session;
+mod settings;
+mod signing_key;
+mod user;
+mod writer;
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use r2d2::Pool;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+pub use error::{OpenError, StoreError};
+pub use open::{Access, OpenOptions};
+pub use probe::Probe;
+pub use session::SessionWithUser;
+pub use settings::Setting;
+pub use signing_key::StoredSigningKey;
+pub use user::{Credentials, NewUserRow, Taken};
+
+use connection::{ConnectionManager, Kind};
+use lock::FileLock;
+use writer::{Piece, WriterHandle};
+
+/// How long a request waits for its write before it is told to come again. A write takes milliseconds; only a stuck disk or a command that was stopped
+/// in the middle of its own write makes it wait.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// One database: a pool of readers, two connections for reports, and the writer.
+pub struct Store {
+    path: PathBuf,
+    readers: Pool<ConnectionManager>,
+    reports: Pool<ConnectionManager>,
+    writer: WriterHandle,
+    // Held for as long as the store is open; see `lock`.
+    _locks: Vec<FileLock>,
+}
+
+/// A connection on which questions are asked.
+pub struct Reader<'c> {
+    connection: &'c Connection,
+}
+
+/// A transaction in which rows are changed. It can ask every question too.
+pub struct Tx<'c> {
+    reader: Reader<'c>,
+}
+
+impl<'c> std::ops::Deref for Tx<'c> {
+    type Target = Reader<'c>;
+
+    fn deref(&self) -> &Reader<'c> {
+        &self.reader
+    }
+}
+
+impl<'c> Tx<'c> {
+    fn new(connection: &'c Connection) -> Self {
+        Self {
+            reader: Reader { connection },
+        }
+    }
+
+    /// The `synchronous` setting of the writing connection: 2 is FULL, which survives a loss of power.
+    pub fn synchronous(&self) -> Result<u32, StoreError> {
+        Ok(self
+            .connection
+            .pragma_query_value(None, "synchronous", |row| row.get(0))?)
+    }
+}
+
+impl Store {
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Asks a small question on the calling thread, which costs less than handing it to another; waits elsewhere if every reader is taken.
+    pub async fn read<T, E>(
+        &self,
+        ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match self.readers.try_get() {
+            Some(connection) => ask(&Reader {
+                connection: &connection,
+            }),
+            None => on_blocking_thread(self.readers.clone(), ask).await,
+        }
+    }
+
+    /// Asks a question that may take long, off the executor and on connections of its own.
+    pub async fn report<T, E>(
+        &self,
+        ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        on_blocking_thread(self.reports.clone(), ask).await
+    }
+
+    /// Changes rows. `Ok` means committed and on disk; `Err` means that nothing of it happened.
+    ///
+    /// A refusal that must leave a trace is therefore `Ok` here, and becomes an error only after this returns.
+    pub async fn write<T, E>(
+        &self,
+        change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        self.writer.submit(Piece::boxed(change, answer))?;
+        match tokio::time::timeout(WRITE_PATIENCE, answered).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(StoreError::Unavailable("the writer has ended".to_owned()).into()),
+            Err(_) => Err(StoreError::Unavailable("the write took too long".to_owned()).into()),
+        }
+    }
+
+    /// How many writes wait for the transaction that is running.
+    pub fn waiting_writes(&self) -> usize {
+        self.writer.waiting()
+    }
+
+    /// Waits until every write that was accepted is answered, and moves the write-ahead log into the database file.
+    pub fn close(self) {
+        self.writer.finish();
+    }
+}
+
+async fn on_blocking_thread<T, E>(
+    pool: Pool<ConnectionManager>,
+    ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    let asked = tokio::task::spawn_blocking(move || {
+        let connection = pool
+            .get()
+            .map_err(|_| StoreError::Unavailable("every reader is busy".to_owned()))?;
+        ask(&Reader {
+            connection: &connection,
+        })
+    });
+    asked
+        .await
+        .map_err(|error| StoreError::Panicked(error.to_string()))?
+}
+
+fn pool(manager: ConnectionManager, size: NonZeroU32) -> Result<Pool<ConnectionManager>, OpenError> {
+    let builder = Pool::builder()
+        .max_size(size.get())
+        // Connections of a file on the same machine do not go stale.
+        .test_on_check_out(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // How long a request waits for a reader before it is told to come again.
+        .connection_timeout(Duration::from_secs(2));
+    builder
+        .build(manager)
+        .map_err(|error| OpenError::Unusable(error.to_string()))
+}
+
+/// Joins an open database file with its connections.
+fn assemble(
+    path: PathBuf,
+    readers: NonZeroU32,
+    probe: Option<Arc<Probe>>,
+    locks: Vec<FileLock>,
+    write_lock: FileLock,
+) -> Result<Store, OpenError> {
+    let manager = |kind| ConnectionManager::new(path.clone(), kind);
+    let two = NonZeroU32::MIN.saturating_add(1);
+    Ok(Store {
+        readers: pool(manager(Kind::Reading), readers)?,
+        reports: pool(manager(Kind::Reading), two.min(readers))?,
+        writer: writer::start(connection::open(&path, Kind::Writing)?, write_lock, probe)?,
+        path,
+        _locks: locks,
+    })
+}

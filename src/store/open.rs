@@ -1,0 +1,183 @@
+//! Opening a database: locks, owner, application, schema. It refuses rather than repairs, and replaces no file.
+
+use std::fs::{DirBuilder, OpenOptions as FileOptions};
+use std::io::ErrorKind;
+use std::num::NonZeroU32;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::connection::{self, Kind};
+use super::lock::{FileLock, Mode, Name};
+use super::migrations::{self, Standing};
+use super::{OpenError, Probe, Setting, Store, Tx, assemble};
+use crate::domain::Timestamp;
+
+/// The first version of SQLite without the fault that could corrupt a database when the write-ahead log is reset.
+const OLDEST_SQLITE: i32 = 3_051_003;
+const DATABASE: &str = "arkloop.db";
+
+/// Who opens the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The server: creates and migrates, and there is only one.
+    Serve,
+    /// `init`: creates and migrates.
+    Create,
+    /// Any other command: neither creates nor migrates.
+    Use,
+}
+
+/// How a database is to be opened.
+pub struct OpenOptions {
+    /// The directory of the database, `arkloop.db`.
+    pub directory: PathBuf,
+    /// By whom.
+    pub access: Access,
+    /// How many connections answer small questions: as many as there are workers.
+    pub readers: NonZeroU32,
+    /// For the history of migrations.
+    pub now: Timestamp,
+    /// What a new database remembers of its key file, from its first moment on.
+    pub key_check: String,
+    /// For tests.
+    pub probe: Option<Arc<Probe>>,
+}
+
+impl Store {
+    /// Whether there is a database in `directory`.
+    ///
+    /// # Errors
+    /// [`OpenError::OtherOwner`] if it belongs to another user, whose files no command of ours may touch.
+    pub fn exists(directory: &Path) -> Result<bool, OpenError> {
+        let path = directory.join(DATABASE);
+        let owner = match path.metadata() {
+            Ok(metadata) => metadata.uid(),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            // A directory that only its owner may enter tells whose the database is.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => match directory.metadata() {
+                Ok(metadata) => metadata.uid(),
+                Err(_) => return Err(OpenError::Io { path, source: error }),
+            },
+            Err(source) => return Err(OpenError::Io { path, source }),
+        };
+        // A file that root made would stop the server later, so even root runs as whoever owns the database, or not at all.
+        let runner = rustix::process::geteuid().as_raw();
+        if owner == runner {
+            Ok(true)
+        } else {
+            Err(OpenError::OtherOwner { path, owner, runner })
+        }
+    }
+
+    /// Makes the directory that will hold the database and the key file, readable by its owner only, unless it is there.
+    pub fn prepare_directory(directory: &Path) -> Result<(), OpenError> {
+        let fail = |source| OpenError::Io {
+            path: directory.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(fail)
+    }
+
+    /// Opens the database in `options.directory`.
+    pub fn open(options: OpenOptions) -> Result<Self, OpenError> {
+        refuse_old_sqlite()?;
+        let path = options.directory.join(DATABASE);
+        if !Self::exists(&options.directory)? && options.access == Access::Use {
+            return Err(OpenError::Missing(path));
+        }
+        let mut locks = Vec::new();
+        if options.access == Access::Serve {
+            let server = FileLock::open(&options.directory, Name::Server)?;
+            if !server.try_take(Mode::Exclusive)? {
+                return Err(OpenError::AlreadyServed(path));
+            }
+            locks.push(server);
+        }
+        let in_use = FileLock::open(&options.directory, Name::Use)?;
+        in_use.take(Mode::Shared)?;
+        create_file(&path)?;
+        bring_up_to_date(&path, &options, &in_use)?;
+        locks.push(in_use);
+        let write_lock = FileLock::open(&options.directory, Name::Write)?;
+        assemble(path, options.readers, options.probe, locks, write_lock)
+    }
+}
+
+fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Result<(), OpenError> {
+    let found = check(path)?;
+    match (found, options.access) {
+        (Standing::Current, _) => return Ok(()),
+        (Standing::Empty, Access::Use) => return Err(OpenError::Missing(path.to_owned())),
+        (Standing::Old(found), Access::Use) => {
+            return Err(OpenError::Older {
+                path: path.to_owned(),
+                found,
+                known: migrations::newest(),
+            });
+        }
+        (Standing::Empty | Standing::Old(_), Access::Serve | Access::Create) => {}
+    }
+    // `flock` changes a shared lock into an exclusive one by letting go first, so everything is looked at again under the exclusive one.
+    in_use.take(Mode::Exclusive)?;
+    let connection = connection::open(path, Kind::Writing)?;
+    if migrations::standing(&connection, path)? != Standing::Current {
+        let tx = Tx::new(&connection);
+        migrations::apply(&connection, options.now, || {
+            match tx.find_setting(Setting::KeyCheck)? {
+                Some(_) => Ok(()),
+                None => tx.put_setting(Setting::KeyCheck, Some(&options.key_check), options.now),
+            }
+        })?;
+    }
+    in_use.take(Mode::Shared)
+}
+
+/// Looks at the file without changing it: is it ours, whole and of a schema that this program knows?
+fn check(path: &Path) -> Result<Standing, OpenError> {
+    let damaged = |reason: String| OpenError::Corrupt {
+        path: path.to_owned(),
+        reason,
+    };
+    let connection = Connection::open(path)?;
+    match migrations::standing(&connection, path) {
+        Err(OpenError::Unusable(reason)) => {
+            match connection.pragma_query_value(None, "schema_version", |_| Ok(())) {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+                    Err(OpenError::Foreign(path.to_owned()))
+                }
+                _ => Err(damaged(reason)),
+            }
+        }
+        other => other,
+    }
+}
+
+fn refuse_old_sqlite() -> Result<(), OpenError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(OpenError::OldSqlite(rusqlite::version().to_owned()));
+    }
+    Ok(())
+}
+
+/// Makes an empty file that only its owner can read; SQLite gives its companions the same mode.
+fn create_file(path: &Path) -> Result<(), OpenError> {
+    match FileOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Err(source) if source.kind() != ErrorKind::AlreadyExists => Err(OpenError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,270 @@
+//! Sessions.
+
+use std::net::IpAddr;
+
+use rusqlite::types::Type;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{Reader, StoreError, Tx, user};
+use crate::domain::{
+    Client, Generation, Rotations, Session, SessionEnd, SessionId, SignInMethod, Timestamp, User, UserId,
+};
+
+const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, nonce, rotations, method, \
+                       sessions.created_at AS session_created_at, last_used_at, expires_at, ended_at, ended_because, address, \
+                       user_agent";
+
+/// A session and whose it is.
+#[derive(Clone, Debug)]
+pub struct SessionWithUser {
+    /// The session.
+    pub session: Session,
+    /// Its user.
+    pub user: User,
+}
+
+fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: SessionId::from_bytes(row.get("session_id")?),
+        user_id: UserId::from_bytes(row.get("session_user_id")?),
+        generation: Generation(row.get("generation")?),
+        nonce: row.get("nonce")?,
+        rotations: decode_rotations(&row.get::<_, Vec<u8>>("rotations")?),
+        method: named(row, "method", SignInMethod::from_name)?,
+        created_at: Timestamp::from_millis(row.get("session_created_at")?),
+        last_used_at: Timestamp::from_millis(row.get("last_used_at")?),
+        expires_at: Timestamp::from_millis(row.get("expires_at")?),
+        ended: match row.get::<_, Option<i64>>("ended_at")? {
+            Some(ended_at) => Some((
+                Timestamp::from_millis(ended_at),
+                named(row, "ended_because", SessionEnd::from_name)?,
+            )),
+            None => None,
+        },
+        client: Client {
+            address: row
+                .get::<_, Option<String>>("address")?
+                .and_then(|text| text.parse::<IpAddr>().ok()),
+            user_agent: row.get("user_agent")?,
+        },
+    })
+}
+
+fn named<T>(row: &Row<'_>, column: &str, from_name: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let name: String = row.get(column)?;
+    from_name(&name).ok_or_else(|| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
+}
+
+fn decode_rotations(bytes: &[u8]) -> Rotations {
+    let moments = bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|chunk| Timestamp::from_millis(i64::from_be_bytes(*chunk)));
+    Rotations::new(moments.collect())
+}
+
+fn encode_rotations(rotations: &Rotations) -> Vec<u8> {
+    rotations
+        .newest_first()
+        .iter()
+        .flat_map(|moment| moment.as_millis().to_be_bytes())
+        .collect()
+}
+
+impl Reader<'_> {
+    /// The session with this id, living or ended.
+    pub fn find_session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM sessions WHERE id = ?1");
+        Ok(self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row([id.as_bytes()], session_of)
+            .optional()?)
+    }
+
+    /// The session with this id, living or ended, and its user.
+    pub fn find_session_with_user(&self, id: SessionId) -> Result<Option<SessionWithUser>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS}, {} FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1",
+            user::columns()
+        );
+        let found = self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row([id.as_bytes()], |row| {
+                Ok(SessionWithUser {
+                    session: session_of(row)?,
+                    user: user::user_of(row)?,
+                })
+            });
+        Ok(found.optional()?)
+    }
+
+    /// The user with this id, and whether the session with that id is theirs and alive; `None` if there is no such user.
+    pub fn find_user_and_liveness(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<(User, bool)>, StoreError> {
+        let sql = format!(
+            "SELECT {}, sessions.id IS NOT NULL AS is_alive
+             FROM users LEFT JOIN sessions
+               ON sessions.id = ?2 AND sessions.user_id = users.id AND ended_at IS NULL AND expires_at > ?3
+             WHERE users.id = ?1",
+            user::columns()
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_row(
+            params![user_id.as_bytes(), session_id.as_bytes(), now.as_millis()],
+            |row| Ok((user::user_of(row)?, row.get("is_alive")?)),
+        );
+        Ok(found.optional()?)
+    }
+
+    /// A user's sessions, the last used one first.
+    pub fn list_sessions(&self, user_id: UserId) -> Result<Vec<Session>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM sessions WHERE user_id = ?1 ORDER BY last_used_at DESC, id DESC");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let sessions = statement.query_map([user_id.as_bytes()], session_of)?;
+        Ok(sessions.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a session.
+    pub fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO sessions (id, user_id, generation, nonce, rotations, method, created_at, last_used_at, expires_at,
+                                       address, user_agent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?
+            .execute(params![
+                session.id.as_bytes(),
+                session.user_id.as_bytes(),
+                session.generation.0,
+                session.nonce,
+                encode_rotations(&session.rotations),
+                session.method.as_str(),
+                session.created_at.as_millis(),
+                session.last_used_at.as_millis(),
+                session.expires_at.as_millis(),
+                session.client.address.map(|address| address.to_string()),
+                session.client.user_agent,
+            ])?;
+        Ok(())
+    }
+
+    /// Moves a living session from the generation before `session.generation` to that of `session`; says whether it did.
+    ///
+    /// One conditional UPDATE decides, so that a session never forks.
+    pub fn rotate_session(&self, from: Generation, session: &Session) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE sessions
+             SET generation = ?3, rotations = ?4, last_used_at = ?5, expires_at = ?6, address = ?7, user_agent = ?8
+             WHERE id = ?1 AND generation = ?2 AND ended_at IS NULL",
+        )?;
+        let changed = statement.execute(params![
+            session.id.as_bytes(),
+            from.0,
+            session.generation.0,
+            encode_rotations(&session.rotations),
+            session.last_used_at.as_millis(),
+            session.expires_at.as_millis(),
+            session.client.address.map(|address| address.to_string()),
+            session.client.user_agent,
+        ])?;
+        Ok(changed == 1)
+    }
+
+    /// Ends a session that is alive at `now`; says whether it was.
+    pub fn end_session(
+        &self,
+        id: SessionId,
+        because: SessionEnd,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE sessions SET ended_at = ?2, ended_because = ?3 WHERE id = ?1 AND ended_at IS NULL AND expires_at > ?2",
+        )?;
+        Ok(statement.execute(params![id.as_bytes(), now.as_millis(), because.as_str()])? == 1)
+    }
+
+    /// Ends every living session of a user but `keep`; says how many.
+    pub fn end_sessions_of(
+        &self,
+        user_id: UserId,
+        keep: Option<SessionId>,
+        because: SessionEnd,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE sessions SET ended_at = ?3, ended_because = ?4
+             WHERE user_id = ?1 AND id IS NOT ?2 AND ended_at IS NULL AND expires_at > ?3",
+        )?;
+        let keep = keep.as_ref().map(SessionId::as_bytes);
+        let ended = statement.execute(params![
+            user_id.as_bytes(),
+            keep,
+            now.as_millis(),
+            because.as_str()
+        ])?;
+        Ok(ended as u64)
+    }
+
+    /// Ends all but the `keep` last refreshed of a user's living sessions.
+    pub fn end_surplus_sessions(&self, user_id: UserId, keep: u32, now: Timestamp) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE sessions SET ended_at = ?3, ended_because = ?4
+                 WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?3
+                              ORDER BY last_used_at DESC, id DESC LIMIT -1 OFFSET ?2)",
+            )?
+            .execute(params![user_id.as_bytes(), keep, now.as_millis(), SessionEnd::TooMany.as_str()])?;
+        Ok(())
+    }
+
+    /// Ends up to `limit` living sessions of anybody whose id is above `after`, in the order of ids; gives the last id it looked at and how many it
+    /// ended, or `None` when there are no more.
+    pub fn end_some_sessions(
+        &self,
+        after: Option<SessionId>,
+        limit: u32,
+        because: SessionEnd,
+        now: Timestamp,
+    ) -> Result<Option<(SessionId, u64)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT max(id) AS last FROM (SELECT id FROM sessions WHERE ?1 IS NULL OR id > ?1 ORDER BY id LIMIT ?2)",
+        )?;
+        let after = after.as_ref().map(SessionId::as_bytes);
+        let last: Option<[u8; 16]> = statement.query_row(params![after, limit], |row| row.get("last"))?;
+        let Some(last) = last else { return Ok(None) };
+        let ended = self
+            .connection
+            .prepare_cached(
+                "UPDATE sessions SET ended_at = ?3, ended_because = ?4
+                 WHERE (?1 IS NULL OR id > ?1) AND id <= ?2 AND ended_at IS NULL AND expires_at > ?3",
+            )?
+            .execute(params![after, last, now.as_millis(), because.as_str()])?;
+        Ok(Some((SessionId::from_bytes(last), ended as u64)))
+    }
+
+    /// Removes up to `limit` sessions that began before `began_before` and were over before `over_before`; says how many.
+    ///
+    /// Ids sort by time, so the search is a short walk along the primary key.
+    pub fn delete_old_sessions(
+        &self,
+        began_before: SessionId,
+        over_before: Timestamp,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "DELETE FROM sessions WHERE id IN (
+                 SELECT id FROM sessions WHERE id < ?1 AND coalesce(ended_at, expires_at) < ?2 LIMIT ?3)",
+        )?;
+        Ok(statement.execute(params![began_before.as_bytes(), over_before.as_millis(), limit])?)
+    }
+}

@@ -1,0 +1,69 @@
+//! Settings: what there is one of.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Reader, StoreError, Tx};
+use crate::domain::Timestamp;
+
+/// The name of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// The check value of the key file, in base64url.
+    KeyCheck,
+    /// The registration mode that the operator set.
+    RegistrationMode,
+    /// The public URL of the server that ran last.
+    ServedPublicUrl,
+    /// Its app URL, if it had one.
+    ServedAppUrl,
+    /// The registration mode that its configuration pinned, if it did.
+    ServedPinnedMode,
+}
+
+impl Setting {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::KeyCheck => "key_check",
+            Self::RegistrationMode => "registration_mode",
+            Self::ServedPublicUrl => "served_public_url",
+            Self::ServedAppUrl => "served_app_url",
+            Self::ServedPinnedMode => "served_pinned_mode",
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// The value of a setting; `None` if it was never set.
+    pub fn find_setting(&self, setting: Setting) -> Result<Option<String>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT value FROM settings WHERE name = ?1")?;
+        Ok(statement
+            .query_row([setting.name()], |row| row.get(0))
+            .optional()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Sets a setting, or removes it when `value` is `None`.
+    pub fn put_setting(
+        &self,
+        setting: Setting,
+        value: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(value) = value else {
+            self.connection
+                .prepare_cached("DELETE FROM settings WHERE name = ?1")?
+                .execute([setting.name()])?;
+            return Ok(());
+        };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO settings (name, value, updated_at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+            )?
+            .execute(params![setting.name(), value, now.as_millis()])?;
+        Ok(())
+    }
+}

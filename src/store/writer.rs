@@ -1,0 +1,268 @@
+//! The writer: one thread, one connection, many writes in one transaction.
+//!
+//! It takes what is queued, runs each piece in a savepoint of its own, commits once and then answers all of them (group commit). On a disk that takes
+//! milliseconds to confirm, that is the difference between hundreds and tens of thousands of durable writes a second.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::lock::FileLock;
+use super::{OpenError, Probe, StoreError, Tx};
+
+/// How many writes share a transaction. More would hold the lock of the command line longer and gain nothing (32 reach most of the effect).
+const BATCH: usize = 256;
+/// How many writes may wait. At ten thousand a second that is a tenth of a second; who comes later is told to come again.
+const QUEUE: usize = 1024;
+
+/// What becomes of a piece's savepoint.
+enum Ran {
+    Keep,
+    Undo,
+}
+
+/// A write that waits for its turn, whatever it returns.
+trait Work: Send {
+    fn is_abandoned(&self) -> bool;
+    fn run(&mut self, tx: &Tx<'_>) -> Ran;
+    fn answer(self: Box<Self>, fate: Result<(), StoreError>);
+}
+
+/// A closure, what came of it, and who waits for that.
+pub(super) struct Piece<T, E, F> {
+    change: Option<F>,
+    outcome: Option<Result<T, E>>,
+    answer: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Piece<T, E, F>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+    F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+{
+    pub(super) fn boxed(change: F, answer: oneshot::Sender<Result<T, E>>) -> QueuedPiece {
+        QueuedPiece(Box::new(Self {
+            change: Some(change),
+            outcome: None,
+            answer,
+        }))
+    }
+}
+
+/// A piece whose types are forgotten.
+pub(super) struct QueuedPiece(Box<dyn Work>);
+
+impl<T, E, F> Work for Piece<T, E, F>
+where
+    T: Send,
+    E: From<StoreError> + Send,
+    F: FnOnce(&Tx<'_>) -> Result<T, E> + Send,
+{
+    fn is_abandoned(&self) -> bool {
+        self.answer.is_closed()
+    }
+
+    fn run(&mut self, tx: &Tx<'_>) -> Ran {
+        let Some(change) = self.change.take() else {
+            return Ran::Undo;
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| change(tx)))
+            .unwrap_or_else(|payload| Err(StoreError::Panicked(panic_text(payload.as_ref())).into()));
+        let ran = if outcome.is_ok() { Ran::Keep } else { Ran::Undo };
+        self.outcome = Some(outcome);
+        ran
+    }
+
+    fn answer(self: Box<Self>, fate: Result<(), StoreError>) {
+        let outcome = match (fate, self.outcome) {
+            (Ok(()), Some(outcome)) => outcome,
+            (Ok(()), None) => Err(StoreError::Unavailable("the write was not begun".to_owned()).into()),
+            (Err(lost), _) => Err(lost.into()),
+        };
+        // Whoever asked may be gone by now.
+        let _ = self.answer.send(outcome);
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    // The text of a panic may hold anything; what matters is that it happened and, in the log of the hook, where.
+    let kind = if payload.is::<&str>() || payload.is::<String>() {
+        "with a message"
+    } else {
+        "without a message"
+    };
+    format!("{kind}; its place is in the log")
+}
+
+/// The door to the writer thread.
+pub(super) struct WriterHandle {
+    queue: Option<SyncSender<QueuedPiece>>,
+    waiting: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl WriterHandle {
+    /// Queues a write, unless too many wait already.
+    pub(super) fn submit(&self, piece: QueuedPiece) -> Result<(), StoreError> {
+        let queue = self
+            .queue
+            .as_ref()
+            .ok_or_else(|| StoreError::Unavailable("the writer has ended".to_owned()))?;
+        // Counted first, so that the writer never counts down what was not counted up.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        queue.try_send(piece).map_err(|error| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            StoreError::Unavailable(match error {
+                TrySendError::Full(_) => "too many writes wait".to_owned(),
+                TrySendError::Disconnected(_) => "the writer has ended".to_owned(),
+            })
+        })
+    }
+
+    /// How many writes wait for the transaction that is running.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Lets the writer finish what is queued, and waits for its end.
+    pub(super) fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // Its panic, if it had one, has ended the process already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for WriterHandle {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts the writer thread on its connection.
+pub(super) fn start(
+    mut connection: Connection,
+    write_lock: FileLock,
+    probe: Option<Arc<Probe>>,
+) -> Result<WriterHandle, OpenError> {
+    if let Some(probe) = probe.clone() {
+        connection.commit_hook(Some(move || !probe.commit_goes_through()))?;
+    }
+    let (queue, pieces) = sync_channel(QUEUE);
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let writer = Writer {
+        connection,
+        write_lock,
+        waiting: Arc::clone(&waiting),
+        probe,
+    };
+    let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
+        if catch_unwind(AssertUnwindSafe(|| writer.run(&pieces))).is_err() {
+            // Pieces are caught one by one, so this is a fault of the writer itself. Without it every write would be refused for ever; a supervisor
+            // starts the process anew instead.
+            tracing::error!("the writer failed; the process ends");
+            std::process::abort();
+        }
+    });
+    let thread = thread.map_err(|error| OpenError::Unusable(error.to_string()))?;
+    Ok(WriterHandle {
+        queue: Some(queue),
+        waiting,
+        thread: Some(thread),
+    })
+}
+
+struct Writer {
+    connection: Connection,
+    write_lock: FileLock,
+    waiting: Arc<AtomicUsize>,
+    probe: Option<Arc<Probe>>,
+}
+
+impl Writer {
+    fn run(self, pieces: &Receiver<QueuedPiece>) {
+        while let Ok(first) = pieces.recv() {
+            let mut batch: Vec<QueuedPiece> = std::iter::once(first)
+                .chain(pieces.try_iter().take(BATCH - 1))
+                .collect();
+            self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+            let fate = match self.write_lock.while_held(|| self.commit(&mut batch)) {
+                Ok(fate) => fate,
+                Err(error) => Err(StoreError::Unavailable(format!(
+                    "the write lock cannot be taken: {error}"
+                ))),
+            };
+            if let Err(lost) = &fate {
+                tracing::error!(pieces = batch.len(), "a batch of writes was lost: {lost}");
+            }
+            for piece in batch {
+                piece.0.answer(fate.clone());
+            }
+        }
+        // The end: leave nothing in the log that the next start would have to read.
+        if let Err(error) = self
+            .connection
+            .execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)")
+        {
+            tracing::debug!("the last checkpoint did not happen: {error}");
+        }
+    }
+
+    /// Runs a batch in one transaction. `Err` means that nothing of it happened.
+    fn commit(&self, batch: &mut Vec<QueuedPiece>) -> Result<(), StoreError> {
+        // Whoever hung up or was told to come again must not have it done behind their back. Asked here, because the wait for the lock may have been long.
+        batch.retain(|piece| !piece.0.is_abandoned());
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let committed = self.try_commit(batch);
+        if committed.is_err() && !self.connection.is_autocommit() {
+            self.execute("ROLLBACK")?;
+        }
+        committed
+    }
+
+    fn try_commit(&self, batch: &mut [QueuedPiece]) -> Result<(), StoreError> {
+        if let Some(probe) = &self.probe {
+            self.connection
+                .pragma_update(None, "max_page_count", probe.page_limit())?;
+        }
+        self.execute("BEGIN IMMEDIATE")?;
+        let tx = Tx::new(&self.connection);
+        for piece in batch {
+            self.execute("SAVEPOINT piece")?;
+            let ran = piece.0.run(&tx);
+            // FULL, IOERR and NOMEM roll back the whole transaction and not the savepoint. SQLite then stands in autocommit mode, where a further
+            // piece would be committed alone and the earlier ones are gone.
+            if self.connection.is_autocommit() {
+                return Err(StoreError::Unavailable(
+                    "SQLite rolled the transaction back".to_owned(),
+                ));
+            }
+            if let Ran::Undo = ran {
+                self.execute("ROLLBACK TO piece")?;
+            }
+            self.execute("RELEASE piece")?;
+        }
+        // A COMMIT that fails for whatever reason is a "not now" to every piece: nothing of it happened.
+        self.execute("COMMIT")
+            .map_err(|error| StoreError::Unavailable(format!("COMMIT failed: {error}")))
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+}
