@@ -19,5 +19,6 @@
 
 pub mod crypto;
 pub mod domain;
+pub mod service;
 pub mod store;
 pub mod system;

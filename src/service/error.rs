@@ -1,0 +1,76 @@
+//! Every way in which a use case refuses or fails.
+
+use std::time::Duration;
+
+use crate::domain::{FieldErrors, RegistrationMode};
+
+/// When whoever found the database busy or the hash queue full should come again: both clear within a second or two.
+pub(super) const SOON: Duration = Duration::from_secs(2);
+
+/// Why a use case was not carried out. Everything but [`Error::Unavailable`] and [`Error::Internal`] is a refusal: the caller's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// One or more fields are bad.
+    #[error("a field is not acceptable")]
+    Invalid(FieldErrors),
+    /// The access token is past its `exp`.
+    #[error("the access token has expired")]
+    TokenExpired,
+    /// The access or refresh token is forged, revoked, of an ended session or of a user that is gone.
+    #[error("the token is not valid")]
+    InvalidToken,
+    /// A refresh without the cookie.
+    #[error("the refresh token cookie is missing")]
+    RefreshTokenMissing,
+    /// Wrong login or password.
+    #[error("the login or the password is wrong")]
+    InvalidCredentials,
+    /// The account is suspended.
+    #[error("the account is suspended")]
+    UserSuspended,
+    /// Nobody may register.
+    #[error("registration is disabled")]
+    RegistrationDisabled,
+    /// Registration needs an invite.
+    #[error("registration needs an invite code")]
+    InviteCodeRequired,
+    /// The invite is unknown, expired, revoked or used up.
+    #[error("the invite code cannot be used")]
+    InviteCodeInvalid,
+    /// The username is taken.
+    #[error("the username is taken")]
+    LoginExists,
+    /// The address is taken.
+    #[error("the e-mail address is taken")]
+    EmailExists,
+    /// The caller has no such session.
+    #[error("there is no such session")]
+    SessionNotFound,
+    /// No account has this username, address or id.
+    #[error("there is no user {0:?}")]
+    UserNotFound(String),
+    /// No invite has this code.
+    #[error("there is no invite with this code")]
+    InviteNotFound,
+    /// The configuration fixes the registration mode.
+    #[error("the configuration pins registration.mode to {0}")]
+    RegistrationPinned(RegistrationMode),
+    /// The server cannot do this now: the database is busy or full, or too many passwords wait to be hashed.
+    #[error("the server cannot do this now: {reason}")]
+    Unavailable {
+        /// What is busy, for the log.
+        reason: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// A fault of this program or of its files; the cause is for the log only.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Wraps a fault.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+}

@@ -1,0 +1,128 @@
+//! Invites: making, listing and taking them back.
+
+use std::time::Duration;
+
+use super::{Error, Service};
+use crate::crypto::SealedFor;
+use crate::domain::{Invite, InviteCode, InviteUses, Note, Sealed};
+
+/// An invite that the operator asks for.
+#[derive(Clone, Debug)]
+pub struct InviteDraft {
+    /// How many accounts it may admit.
+    pub max_uses: InviteUses,
+    /// After how long it stops; `None` if never.
+    pub expires_in: Option<Duration>,
+    /// What the operator writes beside it.
+    pub note: Option<Note>,
+}
+
+/// An invite with its code, which only the operator sees.
+#[derive(Clone, Debug)]
+pub struct InviteWithCode {
+    /// The invite.
+    pub invite: Invite,
+    /// Its code.
+    pub code: InviteCode,
+    /// A page where it can be used; `None` while there is none.
+    pub link: Option<String>,
+}
+
+/// Where invites can be used.
+#[derive(Clone, Debug)]
+pub struct InviteLinks {
+    /// `links.invite`, with `{app_url}` and `{code}` to fill in.
+    pub template: String,
+    /// `server.app_url`.
+    pub app_url: String,
+}
+
+impl InviteLinks {
+    fn link(&self, code: &InviteCode) -> String {
+        self.template
+            .replace("{app_url}", &self.app_url)
+            .replace("{code}", &code.reveal())
+    }
+}
+
+impl Service {
+    /// Makes an invite.
+    pub async fn create_invite(&self, draft: InviteDraft) -> Result<InviteWithCode, Error> {
+        let now = self.system.now();
+        let code = InviteCode::from_random(self.system.random());
+        let invite = Invite {
+            id: self.system.new_invite_id(),
+            uses: 0,
+            max_uses: draft.max_uses,
+            note: draft.note,
+            created_at: now,
+            expires_at: draft.expires_in.map(|lifetime| now + lifetime),
+            revoked_at: None,
+        };
+        let digest = self.keys.invite_digest(&code);
+        let sealed = self.keys.seal(
+            SealedFor::Invite(invite.id.as_bytes()),
+            code.as_bytes(),
+            &self.system,
+        );
+        let row = invite.clone();
+        self.store
+            .write(move |tx| tx.insert_invite(&row, digest, &sealed).map_err(Error::from))
+            .await?;
+        Ok(self.with_link(invite, code))
+    }
+
+    /// Every invite, the newest first.
+    pub async fn list_invites(&self) -> Result<Vec<InviteWithCode>, Error> {
+        let rows = self
+            .store
+            .report(|reader| reader.list_invites().map_err(Error::from))
+            .await?;
+        rows.into_iter()
+            .map(|(invite, sealed)| self.opened(invite, &sealed))
+            .collect()
+    }
+
+    /// The invite with this code.
+    ///
+    /// # Errors
+    /// [`Error::InviteNotFound`].
+    pub async fn find_invite(&self, code: &InviteCode) -> Result<InviteWithCode, Error> {
+        let digest = self.keys.invite_digest(code);
+        let found = self
+            .store
+            .report(move |reader| reader.find_invite(digest).map_err(Error::from))
+            .await?;
+        let (invite, sealed) = found.ok_or(Error::InviteNotFound)?;
+        self.opened(invite, &sealed)
+    }
+
+    /// Takes the invite with this code back; whoever it admitted stays.
+    ///
+    /// # Errors
+    /// [`Error::InviteNotFound`].
+    pub async fn revoke_invite(&self, code: &InviteCode) -> Result<InviteWithCode, Error> {
+        let (digest, system) = (self.keys.invite_digest(code), self.system.clone());
+        let revoked = self.store.write(move |tx| {
+            tx.revoke_invite(digest, system.now())?;
+            tx.find_invite(digest)?.ok_or(Error::InviteNotFound)
+        });
+        let (invite, sealed) = revoked.await?;
+        self.opened(invite, &sealed)
+    }
+
+    fn opened(&self, invite: Invite, sealed: &Sealed) -> Result<InviteWithCode, Error> {
+        let code = self
+            .keys
+            .open(SealedFor::Invite(invite.id.as_bytes()), sealed)
+            .map_err(Error::internal)?;
+        let code = std::str::from_utf8(&code).ok().and_then(InviteCode::parse);
+        let code = code.ok_or_else(|| Error::internal("a sealed invite code is no code"))?;
+        Ok(self.with_link(invite, code))
+    }
+
+    fn with_link(&self, invite: Invite, code: InviteCode) -> InviteWithCode {
+        let link = self.settings.invite_links.as_ref().map(|links| links.link(&code));
+        InviteWithCode { invite, code, link }
+    }
+}

@@ -1,0 +1,248 @@
+//! Registration: who may, and the one transaction in which it happens.
+
+use std::fmt;
+
+use super::sign_in::{Entrant, OpenSession, SignedIn};
+use super::{Error, Service};
+use crate::domain::{
+    Client, Email, InviteCode, InviteDigest, InviteId, InviteStatus, Locale, Password, RegistrationMode,
+    SignInMethod, Username,
+};
+use crate::store::{NewUserRow, Reader, Setting, StoreError, Taken, Tx};
+
+/// What is said when an account was made although its invite could not be used.
+const INVITE_IGNORED: &str =
+    "The invite code cannot be used and was ignored; registration is open, so no invite was needed.";
+
+/// What came in the place of an invite code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PresentedInvite {
+    /// Nothing.
+    Absent,
+    /// Something that can be no code.
+    Unreadable,
+    /// A code, which may be unknown.
+    Code(InviteCode),
+}
+
+impl PresentedInvite {
+    /// Reads what a person typed; blank is absent.
+    pub fn parse(text: Option<&str>) -> Self {
+        match text.map(str::trim) {
+            None | Some("") => Self::Absent,
+            Some(text) => InviteCode::parse(text).map_or(Self::Unreadable, Self::Code),
+        }
+    }
+}
+
+/// An account that somebody asks for.
+#[derive(Debug)]
+pub struct Registration {
+    /// Its username.
+    pub username: Username,
+    /// Its address.
+    pub email: Email,
+    /// Its password.
+    pub password: Password,
+    /// The invite.
+    pub invite: PresentedInvite,
+    /// The language of its mails.
+    pub locale: Locale,
+}
+
+/// An account that was made.
+#[derive(Debug)]
+pub struct Registered {
+    /// Its first session.
+    pub signed_in: SignedIn,
+    /// What its owner should know, as a sentence.
+    pub warning: Option<&'static str>,
+}
+
+/// Where the registration mode comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModeSource {
+    /// Nobody set it.
+    Default,
+    /// The operator set it by command.
+    Database,
+    /// The configuration pins it.
+    Config,
+}
+
+impl ModeSource {
+    /// The name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Database => "database",
+            Self::Config => "config",
+        }
+    }
+}
+
+impl fmt::Display for ModeSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The mode in force. It is asked anew each time, so that a change acts at once.
+fn mode(
+    reader: &Reader<'_>,
+    pinned: Option<RegistrationMode>,
+) -> Result<(RegistrationMode, ModeSource), StoreError> {
+    if let Some(pinned) = pinned {
+        return Ok((pinned, ModeSource::Config));
+    }
+    match reader
+        .find_setting(Setting::RegistrationMode)?
+        .map(|name| name.parse())
+    {
+        None => Ok((RegistrationMode::default(), ModeSource::Default)),
+        Some(Ok(mode)) => Ok((mode, ModeSource::Database)),
+        Some(Err(unknown)) => Err(StoreError::Failed(format!(
+            "the stored registration mode is none: {unknown}"
+        ))),
+    }
+}
+
+/// The invite as the transaction needs it.
+#[derive(Clone, Copy)]
+enum Ticket {
+    Absent,
+    Unreadable,
+    Digest(InviteDigest),
+}
+
+impl Service {
+    /// Makes an account and its first session.
+    ///
+    /// Mode and invite are looked at before the password is hashed, because that is cheap, and decided in the transaction, because that is certain.
+    /// A refusal never spends an invite.
+    ///
+    /// # Errors
+    /// [`Error::RegistrationDisabled`], [`Error::InviteCodeRequired`], [`Error::InviteCodeInvalid`], [`Error::LoginExists`], [`Error::EmailExists`],
+    /// [`Error::Unavailable`].
+    pub async fn register(
+        &self,
+        registration: Registration,
+        client: Client,
+        presented: &[String],
+    ) -> Result<Registered, Error> {
+        let ticket = match &registration.invite {
+            PresentedInvite::Absent => Ticket::Absent,
+            PresentedInvite::Unreadable => Ticket::Unreadable,
+            PresentedInvite::Code(code) => Ticket::Digest(self.keys.invite_digest(code)),
+        };
+        self.refuse_early(ticket).await?;
+        let password_hash = self.hasher.hash(registration.password).await?;
+        let (pinned, gate, presented) = (self.settings.pinned_mode, self.gate(), presented.to_vec());
+        let write = self.store.write(move |tx| {
+            let now = gate.system.now();
+            let (invite_id, warning) = take_invite(tx, pinned, ticket, now)?;
+            let row = NewUserRow {
+                id: gate.system.new_user_id(),
+                username: registration.username,
+                email: registration.email,
+                email_verified_at: None,
+                password_hash,
+                locale: registration.locale,
+                invite_id,
+                created_at: now,
+            };
+            let user = insert_user(tx, &row)?;
+            let entrant = Entrant {
+                user: &user,
+                method: SignInMethod::Password,
+                client,
+                presented: &presented,
+            };
+            Ok::<_, Error>((gate.admit(tx, &entrant)?, warning))
+        });
+        let (open, warning): (OpenSession, _) = write.await?;
+        Ok(Registered {
+            signed_in: self.sign_in(&open)?,
+            warning,
+        })
+    }
+
+    /// Refuses before any hashing what the transaction would refuse anyway.
+    async fn refuse_early(&self, ticket: Ticket) -> Result<(), Error> {
+        let (pinned, now) = (self.settings.pinned_mode, self.system.now());
+        self.store
+            .read(move |reader| match (mode(reader, pinned)?.0, ticket) {
+                (RegistrationMode::Disabled, _) => Err(Error::RegistrationDisabled),
+                (RegistrationMode::Open, _) => Ok(()),
+                (RegistrationMode::InviteOnly, Ticket::Absent) => Err(Error::InviteCodeRequired),
+                (RegistrationMode::InviteOnly, Ticket::Unreadable) => Err(Error::InviteCodeInvalid),
+                (RegistrationMode::InviteOnly, Ticket::Digest(digest)) => match reader.find_invite(digest)? {
+                    Some((invite, _)) if invite.status(now) == InviteStatus::Active => Ok(()),
+                    _ => Err(Error::InviteCodeInvalid),
+                },
+            })
+            .await
+    }
+
+    /// The registration mode in force, and where it comes from.
+    pub async fn registration_mode(&self) -> Result<(RegistrationMode, ModeSource), Error> {
+        let pinned = self.settings.pinned_mode;
+        self.store.read(move |reader| Ok(mode(reader, pinned)?)).await
+    }
+
+    /// Sets the registration mode, from the next request on.
+    ///
+    /// # Errors
+    /// [`Error::RegistrationPinned`].
+    pub async fn set_registration_mode(&self, mode: RegistrationMode) -> Result<(), Error> {
+        if let Some(pinned) = self.settings.pinned_mode {
+            return Err(Error::RegistrationPinned(pinned));
+        }
+        let system = self.system.clone();
+        self.store
+            .write(move |tx| {
+                Ok(tx.put_setting(Setting::RegistrationMode, Some(mode.as_str()), system.now())?)
+            })
+            .await
+    }
+}
+
+/// Decides by mode and invite whether an account may be made, and takes one use of the invite.
+fn take_invite(
+    tx: &Tx<'_>,
+    pinned: Option<RegistrationMode>,
+    ticket: Ticket,
+    now: crate::domain::Timestamp,
+) -> Result<(Option<InviteId>, Option<&'static str>), Error> {
+    let taken = |digest| tx.consume_invite(digest, now);
+    match (mode(tx, pinned)?.0, ticket) {
+        (RegistrationMode::Disabled, _) => Err(Error::RegistrationDisabled),
+        (RegistrationMode::InviteOnly, Ticket::Absent) => Err(Error::InviteCodeRequired),
+        (RegistrationMode::InviteOnly, Ticket::Unreadable) => Err(Error::InviteCodeInvalid),
+        (RegistrationMode::InviteOnly, Ticket::Digest(digest)) => taken(digest)?
+            .map(|id| (Some(id), None))
+            .ok_or(Error::InviteCodeInvalid),
+        (RegistrationMode::Open, Ticket::Absent) => Ok((None, None)),
+        (RegistrationMode::Open, Ticket::Unreadable) => Ok((None, Some(INVITE_IGNORED))),
+        (RegistrationMode::Open, Ticket::Digest(digest)) => {
+            let id = taken(digest)?;
+            Ok((id, id.is_none().then_some(INVITE_IGNORED)))
+        }
+    }
+}
+
+/// Adds an account and reads it back as everybody else will.
+pub(super) fn insert_user(tx: &Tx<'_>, row: &NewUserRow) -> Result<crate::domain::User, Error> {
+    tx.insert_user(row)??;
+    tx.find_user(row.id)?
+        .ok_or_else(|| Error::internal("a user that was just added is not there"))
+}
+
+impl From<Taken> for Error {
+    fn from(taken: Taken) -> Self {
+        match taken {
+            Taken::Username => Self::LoginExists,
+            Taken::Email => Self::EmailExists,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Sessions: who calls, which ones there are, ending them.
+
+use super::user::UserRef;
+use super::{Error, Service};
+use crate::crypto::{AccessTokenError, PresentedRefreshToken, RefreshTokens};
+use crate::domain::{Session, SessionEnd, SessionId, User, UserStatus};
+use crate::store::{Reader, StoreError};
+
+/// How many sessions one write ends when all are ended, so that requests need not wait for the whole.
+const CHUNK: u32 = 500;
+
+/// Whoever sent a valid access token.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Their account.
+    pub user: User,
+    /// Their session.
+    pub session_id: SessionId,
+}
+
+/// The session of the first authentic one among refresh cookies, living or ended.
+pub(super) fn find_presented_session(
+    reader: &Reader<'_>,
+    refresh_tokens: &RefreshTokens,
+    presented: &[String],
+) -> Result<Option<Session>, StoreError> {
+    for token in presented
+        .iter()
+        .filter_map(|text| PresentedRefreshToken::parse(text))
+    {
+        if let Some(session) = reader.find_session(token.session_id())?
+            && refresh_tokens.is_authentic(&token, &session)
+        {
+            return Ok(Some(session));
+        }
+    }
+    Ok(None)
+}
+
+impl Service {
+    /// Says who calls: checks the token, and asks the database every time whether its session is alive and its user active.
+    ///
+    /// # Errors
+    /// [`Error::TokenExpired`], [`Error::InvalidToken`], [`Error::UserSuspended`] (asked before the session, which suspension ends).
+    pub async fn authenticate(&self, access_token: &str) -> Result<Caller, Error> {
+        let now = self.system.now();
+        let claims = self
+            .keyring
+            .verify(access_token, now)
+            .map_err(|error| match error {
+                AccessTokenError::Expired => Error::TokenExpired,
+                AccessTokenError::Invalid => Error::InvalidToken,
+            })?;
+        let session_id = claims.session_id;
+        let found = self
+            .store
+            .read(move |reader| {
+                reader
+                    .find_user_and_liveness(claims.user_id, session_id, now)
+                    .map_err(Error::from)
+            })
+            .await?;
+        match found {
+            Some((user, _)) if user.status == UserStatus::Suspended => Err(Error::UserSuspended),
+            Some((user, true)) => Ok(Caller { user, session_id }),
+            _ => Err(Error::InvalidToken),
+        }
+    }
+
+    /// The caller's living sessions, the last used one first.
+    pub async fn list_own_sessions(&self, caller: &Caller) -> Result<Vec<Session>, Error> {
+        let (user_id, now) = (caller.user.id, self.system.now());
+        let sessions: Vec<Session> = self
+            .store
+            .read(move |reader| reader.list_sessions(user_id).map_err(Error::from))
+            .await?;
+        Ok(sessions
+            .into_iter()
+            .filter(|session| session.is_alive(now))
+            .collect())
+    }
+
+    /// Ends one of the caller's living sessions, which may be the present one.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`] also for a session of somebody else.
+    pub async fn end_own_session(&self, caller: &Caller, id: SessionId) -> Result<(), Error> {
+        let (user_id, system) = (caller.user.id, self.system.clone());
+        self.store
+            .write(move |tx| {
+                let is_own = tx
+                    .find_session(id)?
+                    .is_some_and(|session| session.user_id == user_id);
+                if is_own && tx.end_session(id, SessionEnd::EndedByOwner, system.now())? {
+                    return Ok(());
+                }
+                Err(Error::SessionNotFound)
+            })
+            .await
+    }
+
+    /// Ends every session of the caller but the present one.
+    pub async fn end_other_sessions(&self, caller: &Caller) -> Result<(), Error> {
+        let (user_id, session_id, system) = (caller.user.id, caller.session_id, self.system.clone());
+        self.store
+            .write(move |tx| {
+                tx.end_sessions_of(user_id, Some(session_id), SessionEnd::EndedByOwner, system.now())?;
+                Ok::<_, Error>(())
+            })
+            .await
+    }
+
+    /// A user's sessions, living and ended, the last used one first.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`].
+    pub async fn list_sessions(&self, user: UserRef) -> Result<Vec<Session>, Error> {
+        self.store
+            .report(move |reader| Ok(reader.list_sessions(user.find(reader)?.id)?))
+            .await
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`] if it is not there or has ended.
+    pub async fn revoke_session(&self, id: SessionId) -> Result<(), Error> {
+        let system = self.system.clone();
+        let ended = self
+            .store
+            .write(move |tx| Ok::<_, Error>(tx.end_session(id, SessionEnd::Revoked, system.now())?));
+        if ended.await? {
+            Ok(())
+        } else {
+            Err(Error::SessionNotFound)
+        }
+    }
+
+    /// Ends every session of a user; says how many.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`].
+    pub async fn revoke_sessions_of(&self, user: UserRef) -> Result<u64, Error> {
+        let system = self.system.clone();
+        self.store
+            .write(move |tx| {
+                let user = user.find(tx)?;
+                Ok(tx.end_sessions_of(user.id, None, SessionEnd::Revoked, system.now())?)
+            })
+            .await
+    }
+
+    /// Ends every session of everybody, some at a time; says how many.
+    pub async fn revoke_all_sessions(&self) -> Result<u64, Error> {
+        let (mut after, mut total) = (None, 0);
+        loop {
+            let system = self.system.clone();
+            let some = self.store.write(move |tx| {
+                Ok::<_, Error>(tx.end_some_sessions(after, CHUNK, SessionEnd::Revoked, system.now())?)
+            });
+            match some.await? {
+                Some((last, ended)) => (after, total) = (Some(last), total + ended),
+                None => return Ok(total),
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Accounts: what their owners and the operator do with them.
+
+use super::registration::insert_user;
+use super::session::Caller;
+use super::{Error, Service};
+use crate::domain::{
+    AccountName, Email, Locale, Password, SessionEnd, Timestamp, Timezone, User, UserId, UserStatus, Username,
+};
+use crate::store::{NewUserRow, Reader, Tx};
+use crate::system::System;
+
+/// What an operator typed to say which account they mean: its id, username or address.
+#[derive(Clone, Debug)]
+pub struct UserRef {
+    typed: String,
+    target: Target,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    Id(UserId),
+    Name(AccountName),
+}
+
+impl UserRef {
+    /// Reads a reference; what can be no account's id or name refers to nobody.
+    pub fn parse(text: &str) -> Self {
+        let target = match text.trim().parse() {
+            Ok(id) => Target::Id(id),
+            Err(_) => Target::Name(AccountName::parse(text).unwrap_or(AccountName::Nobody)),
+        };
+        Self {
+            typed: text.to_owned(),
+            target,
+        }
+    }
+
+    pub(super) fn find(&self, reader: &Reader<'_>) -> Result<User, Error> {
+        let id = match &self.target {
+            Target::Id(id) => Some(*id),
+            Target::Name(name) => reader.find_user_id(name)?,
+        };
+        let user = id.map(|id| reader.find_user(id)).transpose()?.flatten();
+        user.ok_or_else(|| Error::UserNotFound(self.typed.clone()))
+    }
+}
+
+impl From<UserId> for UserRef {
+    fn from(id: UserId) -> Self {
+        Self {
+            typed: id.to_string(),
+            target: Target::Id(id),
+        }
+    }
+}
+
+/// What an owner changes about their account; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct ProfileChange {
+    /// Another username.
+    pub username: Option<Username>,
+    /// Another language.
+    pub locale: Option<Locale>,
+    /// Another time zone.
+    pub timezone: Option<Timezone>,
+}
+
+/// An account that the operator makes.
+#[derive(Debug)]
+pub struct NewUser {
+    /// Its username.
+    pub username: Username,
+    /// Its address.
+    pub email: Email,
+    /// Whether the operator vouches for the address.
+    pub is_verified: bool,
+    /// Its password.
+    pub password: Password,
+}
+
+/// An account and how many of its sessions are alive.
+#[derive(Clone, Debug)]
+pub struct UserSummary {
+    /// The account.
+    pub user: User,
+    /// How many of its sessions are alive.
+    pub sessions: u32,
+}
+
+impl UserSummary {
+    fn of(reader: &Reader<'_>, id: UserId, now: Timestamp) -> Result<Self, Error> {
+        let user = reader
+            .find_user(id)?
+            .ok_or_else(|| Error::internal("a user is gone within one transaction"))?;
+        Ok(Self {
+            user,
+            sessions: reader.count_live_sessions(id, now)?,
+        })
+    }
+}
+
+impl Service {
+    /// Changes what the caller wants changed about their own account.
+    ///
+    /// # Errors
+    /// [`Error::LoginExists`].
+    pub async fn update_profile(&self, caller: &Caller, change: ProfileChange) -> Result<User, Error> {
+        let id = caller.user.id;
+        self.store
+            .write(move |tx| {
+                if let Some(username) = &change.username {
+                    tx.set_username(id, username)??;
+                }
+                if let Some(locale) = &change.locale {
+                    tx.set_locale(id, locale)?;
+                }
+                if let Some(timezone) = &change.timezone {
+                    tx.set_timezone(id, timezone)?;
+                }
+                // Suspension and deletion may have come between the check of the token and this.
+                tx.find_user(id)?.ok_or(Error::InvalidToken)
+            })
+            .await
+    }
+
+    /// Makes an account without regard to the registration mode.
+    ///
+    /// # Errors
+    /// [`Error::LoginExists`], [`Error::EmailExists`].
+    pub async fn create_user(&self, new: NewUser) -> Result<UserSummary, Error> {
+        let password_hash = self.hasher.hash(new.password).await?;
+        let system = self.system.clone();
+        self.store
+            .write(move |tx| {
+                let now = system.now();
+                let row = NewUserRow {
+                    id: system.new_user_id(),
+                    username: new.username,
+                    email: new.email,
+                    email_verified_at: new.is_verified.then_some(now),
+                    password_hash,
+                    locale: Locale::default(),
+                    invite_id: None,
+                    created_at: now,
+                };
+                Ok(UserSummary {
+                    user: insert_user(tx, &row)?,
+                    sessions: 0,
+                })
+            })
+            .await
+    }
+
+    /// Accounts in the order of their making; `search` is part of a username or address.
+    pub async fn list_users(
+        &self,
+        search: Option<String>,
+        status: Option<UserStatus>,
+    ) -> Result<Vec<UserSummary>, Error> {
+        let now = self.system.now();
+        let users = self
+            .store
+            .report(move |reader| Ok::<_, Error>(reader.list_users(search.as_deref(), status, now)?));
+        Ok(users
+            .await?
+            .into_iter()
+            .map(|(user, sessions)| UserSummary { user, sessions })
+            .collect())
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], as in every method that takes a [`UserRef`].
+    pub async fn find_user(&self, user: UserRef) -> Result<UserSummary, Error> {
+        let now = self.system.now();
+        self.store
+            .report(move |reader| UserSummary::of(reader, user.find(reader)?.id, now))
+            .await
+    }
+
+    /// Sets a password, and ends every session of the account.
+    pub async fn set_password(&self, user: UserRef, password: Password) -> Result<UserSummary, Error> {
+        let hash = self.hasher.hash(password).await?;
+        self.change_user(user, move |tx, user, now| {
+            tx.set_password_hash(user.id, &hash)?;
+            tx.end_sessions_of(user.id, None, SessionEnd::PasswordChanged, now)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives the account another address, unverified, and ends every session: whoever held the old address may hold them.
+    ///
+    /// # Errors
+    /// [`Error::EmailExists`].
+    pub async fn set_email(&self, user: UserRef, email: Email) -> Result<UserSummary, Error> {
+        self.change_user(user, move |tx, user, now| {
+            tx.set_email(user.id, &email)??;
+            tx.end_sessions_of(user.id, None, SessionEnd::EmailChanged, now)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes that the operator vouches for the address.
+    pub async fn verify_email(&self, user: UserRef) -> Result<UserSummary, Error> {
+        self.change_user(user, |tx, user, now| Ok(tx.set_email_verified(user.id, now)?))
+            .await
+    }
+
+    /// Suspends the account, and ends every session of it.
+    pub async fn suspend(&self, user: UserRef) -> Result<UserSummary, Error> {
+        self.change_user(user, |tx, user, now| {
+            tx.set_user_status(user.id, UserStatus::Suspended)?;
+            tx.end_sessions_of(user.id, None, SessionEnd::Suspended, now)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets the account be used again; its ended sessions stay ended.
+    pub async fn reactivate(&self, user: UserRef) -> Result<UserSummary, Error> {
+        self.change_user(user, |tx, user, _| {
+            Ok(tx.set_user_status(user.id, UserStatus::Active)?)
+        })
+        .await
+    }
+
+    /// Removes the account with its sessions; gives it as it was.
+    pub async fn delete_user(&self, user: UserRef) -> Result<User, Error> {
+        self.store
+            .write(move |tx| {
+                let user = user.find(tx)?;
+                tx.delete_user(user.id)?;
+                Ok(user)
+            })
+            .await
+    }
+
+    async fn change_user(
+        &self,
+        user: UserRef,
+        change: impl FnOnce(&Tx<'_>, &User, Timestamp) -> Result<(), Error> + Send + 'static,
+    ) -> Result<UserSummary, Error> {
+        let system: System = self.system.clone();
+        self.store
+            .write(move |tx| {
+                let (user, now) = (user.find(tx)?, system.now());
+                change(tx, &user, now)?;
+                UserSummary::of(tx, user.id, now)
+            })
+            .await
+    }
+}
