@@ -1,0 +1,284 @@
+//! The accepted forms of values: what each looks like, and how it is read and written.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use crate::domain::{Listen, SameSite, SignatureAlgorithm, TrustedProxies};
+
+/// The units of a duration, largest first, in seconds.
+const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+/// Reads a duration such as `15m`: a whole number and one of the units s, m, h, d.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().next_back()?;
+    let (_, seconds) = UNITS.into_iter().find(|(letter, _)| *letter == unit)?;
+    let number = text.strip_suffix(unit)?;
+    // `u64::from_str` accepts a sign.
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    number
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
+}
+
+/// Writes a duration of whole seconds in the largest unit that fits, so that [`parse_duration`] reads it again.
+pub fn format_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (letter, unit) = UNITS
+        .into_iter()
+        .find(|(_, unit)| seconds != 0 && seconds.is_multiple_of(*unit))
+        .unwrap_or(('s', 1));
+    format!("{}{letter}", seconds / unit)
+}
+
+/// The accepted form of a duration of `range`, in words.
+pub(super) fn duration_form(range: &RangeInclusive<Duration>) -> String {
+    let [from, to] = [range.start(), range.end()].map(|end| format_duration(*end));
+    format!("a duration from {from} to {to}: a whole number and one of the units s, m, h, d, such as \"15m\"")
+}
+
+impl Listen {
+    /// The accepted form, in words.
+    pub(super) const FORM: &str =
+        "an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \"unix:/path/of/socket\"";
+
+    /// Reads `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/arkloop/arkloop.sock`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix("unix:") {
+            Some("") => None,
+            Some(path) => Some(Self::Unix(path.into())),
+            None => text.parse().ok().map(Self::Tcp),
+        }
+    }
+}
+
+/// The origin of a site (RFC 6454 §6.1): scheme, host, and the port if it is not the scheme's own, without a slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// The accepted form, in words.
+    pub(super) const FORM: &str =
+        "an http or https origin without path, query or user, such as \"https://auth.example.org\"";
+    /// The accepted form of a list of them, in words.
+    pub(super) const LIST_FORM: &str =
+        "http or https origins without path, query or user, such as \"https://app.example.org\"";
+
+    /// Reads an origin; a bare slash at the end is dropped.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (scheme, authority) = text.strip_suffix('/').unwrap_or(text).split_once("://")?;
+        // Browsers and the parser mend what they are given; a configuration says what it means.
+        let is_plain =
+            !authority.contains(['/', '?', '#', '@', '\\']) && !authority.contains(char::is_whitespace);
+        let is_web = ["http", "https"]
+            .iter()
+            .any(|web| scheme.eq_ignore_ascii_case(web));
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| is_plain && is_web && url.has_host())?;
+        Some(Self(url.origin().ascii_serialization()))
+    }
+
+    /// `http://localhost` at `port`, or at the port 80 of http.
+    pub(super) fn localhost(port: Option<u16>) -> Self {
+        Self(
+            port.filter(|port| *port != 80)
+                .map_or("http://localhost".into(), |port| {
+                    format!("http://localhost:{port}")
+                }),
+        )
+    }
+
+    /// The origin as it stands in an `Origin` header.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is reached over TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https:")
+    }
+
+    /// Whether its host is this machine itself: `localhost` or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        match Url::parse(&self.0).as_ref().ok().and_then(Url::host) {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+            None => false,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TrustedProxies {
+    /// The accepted form of an item, in words.
+    pub(super) const FORM: &str = "networks such as \"127.0.0.0/8\", addresses, or \"unix\"";
+
+    /// Joins items that [`ProxyItem::parse`] has read.
+    pub(super) fn new(items: Vec<ProxyItem>) -> Self {
+        let mut proxies = Self::default();
+        for item in items {
+            match item {
+                ProxyItem::Network(network) => proxies.networks.push(network),
+                ProxyItem::Unix => proxies.unix = true,
+            }
+        }
+        proxies
+    }
+
+    /// The items as they are written.
+    pub(super) fn items(&self) -> Vec<String> {
+        let unix = self.unix.then(|| "unix".to_owned());
+        self.networks
+            .iter()
+            .map(ToString::to_string)
+            .chain(unix)
+            .collect()
+    }
+}
+
+/// One item of `server.trusted_proxies`.
+pub(super) enum ProxyItem {
+    Network(IpNet),
+    Unix,
+}
+
+impl ProxyItem {
+    /// Reads a network, a single address or `unix`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text == "unix" {
+            return Some(Self::Unix);
+        }
+        let network = text
+            .parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .ok()?;
+        Some(Self::Network(network.trunc()))
+    }
+}
+
+/// Whether `template` is an http(s) link with `placeholder` in it, and with no placeholder but that and `{app_url}`.
+pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
+    let link = template
+        .replace("{app_url}", "https://app.example")
+        .replace(placeholder, "x");
+    let is_web =
+        Url::parse(&link).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    template.contains(placeholder)
+        && is_web
+        && !link.contains(['{', '}'])
+        && !link.chars().any(char::is_whitespace)
+}
+
+/// The accepted form of a value that is one of a list, in words.
+fn one_of(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    format!("one of {}", quoted.join(", "))
+}
+
+impl SameSite {
+    /// The accepted form, in words.
+    pub(super) fn form() -> String {
+        one_of(&Self::ALL.map(Self::config_name))
+    }
+
+    /// The value of that name.
+    pub(super) fn from_config_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|value| value.config_name() == name)
+    }
+
+    /// The name in the configuration.
+    pub(super) fn config_name(self) -> String {
+        self.as_str().to_ascii_lowercase()
+    }
+}
+
+impl SignatureAlgorithm {
+    /// The accepted form, in words.
+    pub(super) fn form() -> String {
+        one_of(&Self::ALL.map(|algorithm| algorithm.as_str().to_owned()))
+    }
+}
+
+/// A closed list of names for the values of a key.
+macro_rules! names {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant),+
+        }
+
+        impl $name {
+            /// The accepted form, in words.
+            pub(super) fn form() -> String {
+                format!("one of {}", [$(concat!("\"", $text, "\"")),+].join(", "))
+            }
+
+            /// The value of that name.
+            pub(super) fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($text => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// The name in the configuration.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text),+
+                }
+            }
+        }
+    };
+}
+
+names! {
+    /// Where mail goes.
+    MailTransport {
+        /// To an SMTP server.
+        Smtp = "smtp",
+        /// Into files, to try things out.
+        File = "file",
+        /// Nowhere.
+        Off = "off",
+    }
+}
+names! {
+    /// How log lines look.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+names! {
+    /// From which severity on events are logged.
+    Level {
+        /// Faults only.
+        Error = "error",
+        /// And what the operator should look at.
+        Warn = "warn",
+        /// And what happens seldom: start, stop, changes.
+        Info = "info",
+        /// And what happens at each request.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}

@@ -1,0 +1,330 @@
+//! What the operator has decided: `arkloop.toml`, the environment over it, the flags over both.
+//!
+//! Types and questions are here, reading is in `read.rs`, the keys as text in `show.rs`. `arkloop.toml.example` tells people the same as the types;
+//! a test compares them.
+
+mod error;
+mod form;
+mod read;
+mod settings;
+mod show;
+mod sources;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::domain::{Listen, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies};
+
+pub use error::{ConfigError, Place};
+pub use form::{Level, LogFormat, MailTransport, Origin, format_duration, parse_duration};
+pub use sources::Sources;
+
+/// Everything that can be configured, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The directory of the database, absolute.
+    pub data_dir: PathBuf,
+    /// The key file, absolute; `None` is `arkloop.key` in the data directory.
+    pub key_file: Option<PathBuf>,
+    /// `[server]`
+    pub server: Server,
+    /// `[registration]`
+    pub registration: Registration,
+    /// `[tokens]`
+    pub tokens: Tokens,
+    /// `[password]`
+    pub password: Password,
+    /// `[mail]`
+    pub mail: Mail,
+    /// `[links]`
+    pub links: Links,
+    /// `[otp]`
+    pub otp: Otp,
+    /// `[turnstile]`
+    pub turnstile: Turnstile,
+    /// `[rate_limit]`
+    pub rate_limit: RateLimit,
+    /// `[audit]`
+    pub audit: Audit,
+    /// `[metrics]`
+    pub metrics: Metrics,
+    /// `[log]`
+    pub log: Log,
+    /// The file that was read, absolute; `None` if there was none.
+    pub file: Option<PathBuf>,
+    /// Where each key was given; a key at its default is not in it.
+    places: BTreeMap<String, Place>,
+}
+
+/// How the server is reached.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub listen: Listen,
+    /// The origin that clients see; `None` is `http://localhost` at the port of `listen`. See [`Config::public_origin`].
+    pub public_url: Option<Origin>,
+    /// Where links point; `None` if it was not set.
+    pub app_url: Option<Origin>,
+    /// The origins of browser apps elsewhere.
+    pub allowed_origins: Vec<Origin>,
+    /// The `SameSite` attribute of the refresh cookie.
+    pub cookie_same_site: SameSite,
+    /// Whose `X-Forwarded-For` counts; `None` if it was not set, which is not the same as an explicit empty list.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// Whether `/docs` and `/openapi.json` are served.
+    pub docs: bool,
+    /// Whether the built-in account pages are served.
+    pub pages: bool,
+    /// Whether the endpoints of Arkloop's own web client are served.
+    pub arkloop_client: bool,
+}
+
+/// Who may create an account.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Pins the mode; `None` leaves it to the database.
+    pub mode: Option<RegistrationMode>,
+    /// Whether `/v1/auth/check` tells if an account exists.
+    pub identity_check: bool,
+}
+
+/// Tokens and the sessions behind them.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// How access tokens are signed.
+    pub algorithm: SignatureAlgorithm,
+    /// Their `aud`.
+    pub audience: String,
+    /// Their life: 1 s to 60 min.
+    pub access_ttl: Duration,
+    /// Without a refresh for so long, a session ends.
+    pub refresh_idle_ttl: Duration,
+    /// So long after it began, a session ends.
+    pub refresh_absolute_ttl: Duration,
+    /// So long a replaced refresh token is still answered: 0 to 60 s.
+    pub refresh_grace: Duration,
+}
+
+/// What new passwords must be, and how they are hashed.
+#[derive(Clone, Debug)]
+pub struct Password {
+    /// The fewest characters.
+    pub min_length: usize,
+    /// Memory of a hash, in KiB.
+    pub argon2_memory_kib: u32,
+    /// Passes over that memory.
+    pub argon2_iterations: u32,
+    /// Lanes.
+    pub argon2_parallelism: u32,
+}
+
+/// How mail is sent.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// Where it goes; `None` if it was not set.
+    pub transport: Option<MailTransport>,
+    /// The SMTP server; empty for none.
+    pub smtp_url: String,
+    /// The name to sign in there with; empty for none.
+    pub smtp_user: String,
+    /// The password to sign in there with.
+    pub smtp_password: Option<SecretString>,
+    /// The sender.
+    pub from: String,
+    /// Certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Templates of the links in mails and on the command line.
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// To confirm an address; has `{token}`, and may have `{app_url}`.
+    pub verify: String,
+    /// To set a password anew; has `{token}`, and may have `{app_url}`.
+    pub reset: String,
+    /// To register; has `{code}`, and may have `{app_url}`.
+    pub invite: String,
+}
+
+/// One-time codes by mail.
+#[derive(Clone, Debug)]
+pub struct Otp {
+    /// Whether there are any.
+    pub enabled: bool,
+    /// Their length.
+    pub digits: u8,
+}
+
+/// Cloudflare Turnstile.
+#[derive(Clone, Debug)]
+pub struct Turnstile {
+    /// The public half; empty for none.
+    pub site_key: String,
+    /// The secret half; it switches Turnstile on.
+    pub secret_key: Option<SecretString>,
+    /// The host names that an answer may be for; empty for any.
+    pub allowed_hosts: Vec<String>,
+    /// Where answers are checked.
+    pub verify_url: String,
+    /// Whether `/v1/auth/check` needs one too.
+    pub protect_check: bool,
+}
+
+/// Limits of requests.
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    /// Whether there are any.
+    pub enabled: bool,
+}
+
+/// The audit log.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// How long entries are kept.
+    pub keep: Duration,
+}
+
+/// The metrics listener.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Where it listens; `None` for nowhere.
+    pub listen: Option<Listen>,
+}
+
+/// What the server writes about itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// From which severity on.
+    pub level: Level,
+}
+
+impl Config {
+    /// Reads and checks everything that `sources` name.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: an unreadable file, a bad value, an unknown key, or keys that do not go together.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let config = read::config(sources.read()?, &sources.cwd)?;
+        config.check_together()?;
+        Ok(config)
+    }
+
+    /// The origin that clients see, set or default.
+    pub fn public_origin(&self) -> Origin {
+        self.server
+            .public_url
+            .clone()
+            .unwrap_or_else(|| match &self.server.listen {
+                Listen::Tcp(address) => Origin::localhost(Some(address.port())),
+                Listen::Unix(_) => Origin::localhost(None),
+            })
+    }
+
+    /// [`Config::public_origin`] as text: the issuer of tokens and the base of links.
+    pub fn public_url(&self) -> String {
+        self.public_origin().to_string()
+    }
+
+    /// `server.app_url`, only if it was set.
+    pub fn app_url(&self) -> Option<String> {
+        self.server.app_url.as_ref().map(ToString::to_string)
+    }
+
+    /// The database file.
+    pub fn database_path(&self) -> PathBuf {
+        self.data_dir.join("arkloop.db")
+    }
+
+    /// The key file, set or default.
+    pub fn key_path(&self) -> PathBuf {
+        self.key_file
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("arkloop.key"))
+    }
+
+    /// What is accepted and still worth the operator's attention; a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.password.meets_owasp() {
+            warnings.push(
+                "the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet \
+                 (19456 KiB and 2 iterations): a stolen database is cheaper to guess at"
+                    .to_owned(),
+            );
+        }
+        if self.tokens.refresh_idle_ttl > self.tokens.refresh_absolute_ttl {
+            warnings.push(
+                "tokens.refresh_idle_ttl is longer than tokens.refresh_absolute_ttl: sessions end at the latter".to_owned(),
+            );
+        }
+        let public = self.public_origin();
+        if !public.is_https() && !public.is_loopback() {
+            warnings.push(format!(
+                "server.public_url is {public}: without https, passwords and cookies can be read on the way"
+            ));
+        }
+        if self.places.contains_key("rate_limit.enabled") && self.rate_limit.enabled {
+            warnings.push(
+                "rate_limit.enabled: limits are not in this release, none is enforced; let the proxy limit requests until then"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+
+    /// Refuses values that are right alone and wrong together.
+    fn check_together(&self) -> Result<(), ConfigError> {
+        let public = self.public_origin();
+        if self.server.cookie_same_site == SameSite::None && !public.is_https() {
+            let place = self
+                .places
+                .get("server.cookie_same_site")
+                .map(|place| format!(" ({place})"));
+            return Err(ConfigError::new(
+                format!(
+                    "server.cookie_same_site = \"none\" needs an https server.public_url{}",
+                    place.unwrap_or_default()
+                ),
+                "browsers drop such a cookie without Secure: set server.public_url to the https origin",
+            ));
+        }
+        if self.server.trusted_proxies.is_none() && public.is_https() && self.server.listen.is_local() {
+            let line = self.server.listen.proxies_line();
+            return Err(ConfigError::new(
+                "server.public_url is https and server.listen is local, so there is a proxy, but server.trusted_proxies is not set: \
+                 all clients would count as one",
+                format!(
+                    "add to [server] in the configuration: {line} (or = [] if no proxy sets X-Forwarded-For)"
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Listen {
+    /// The line that trusts a proxy on this machine.
+    fn proxies_line(&self) -> &'static str {
+        match self {
+            Self::Unix(_) => "trusted_proxies = [\"unix\"]",
+            Self::Tcp(address) if address.is_ipv6() => "trusted_proxies = [\"::1/128\"]",
+            Self::Tcp(_) => "trusted_proxies = [\"127.0.0.0/8\"]",
+        }
+    }
+}
+
+impl Password {
+    /// Whether the parameters are as strong as one of the pairs (memory, iterations) that OWASP calls equal (Password Storage Cheat Sheet, Argon2id).
+    fn meets_owasp(&self) -> bool {
+        [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)]
+            .into_iter()
+            .any(|(memory_kib, iterations)| {
+                self.argon2_memory_kib >= memory_kib && self.argon2_iterations >= iterations
+            })
+    }
+}

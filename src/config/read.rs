@@ -1,0 +1,280 @@
+//! Each key with its default, its accepted form and its range.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use url::Url;
+
+use super::error::ConfigError;
+use super::form::{
+    Level, LogFormat, MailTransport, Origin, ProxyItem, duration_form, is_link, parse_duration,
+};
+use super::settings::Settings;
+use super::{
+    Audit, Config, Links, Log, Mail, Metrics, Otp, Password, RateLimit, Registration, Server, Tokens,
+    Turnstile,
+};
+use crate::domain::{
+    Email, Listen, PasswordPolicy, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Where answers to Turnstile's challenge are checked (developers.cloudflare.com/turnstile/get-started/server-side-validation).
+const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
+
+/// Reads every key, and refuses the ones that nobody reads.
+pub(super) fn config(mut settings: Settings, cwd: &Path) -> Result<Config, ConfigError> {
+    let s = &mut settings;
+    let data_dir = s.text("data_dir", "a path", |text| {
+        (!text.is_empty()).then(|| text.into())
+    })?;
+    let data_dir = data_dir.map_or_else(|| cwd.join("data"), |path: PathBuf| s.absolute("data_dir", &path));
+    let config = Config {
+        data_dir,
+        key_file: s.path("key_file")?,
+        server: server(s)?,
+        registration: registration(s)?,
+        tokens: tokens(s)?,
+        password: password(s)?,
+        mail: mail(s)?,
+        links: links(s)?,
+        otp: otp(s)?,
+        turnstile: turnstile(s)?,
+        rate_limit: RateLimit {
+            enabled: s.boolean("rate_limit.enabled")?.unwrap_or(true),
+        },
+        audit: audit(s)?,
+        metrics: metrics(s)?,
+        log: log(s)?,
+        file: s.file.take(),
+        places: BTreeMap::new(),
+    };
+    Ok(Config {
+        places: settings.finish()?,
+        ..config
+    })
+}
+
+fn listen(s: &mut Settings, key: &'static str) -> Result<Option<Listen>, ConfigError> {
+    let listen = s.optional_text(key, Listen::FORM, Listen::parse)?;
+    Ok(listen.map(|listen| match listen {
+        Listen::Unix(path) => Listen::Unix(s.absolute(key, &path)),
+        tcp @ Listen::Tcp(_) => tcp,
+    }))
+}
+
+fn server(s: &mut Settings) -> Result<Server, ConfigError> {
+    let proxies = s.list("server.trusted_proxies", TrustedProxies::FORM, ProxyItem::parse)?;
+    let server = Server {
+        listen: listen(s, "server.listen")?.unwrap_or_else(|| Listen::Tcp(([127, 0, 0, 1], 8080).into())),
+        public_url: s.optional_text("server.public_url", Origin::FORM, Origin::parse)?,
+        app_url: s.optional_text("server.app_url", Origin::FORM, Origin::parse)?,
+        allowed_origins: s
+            .list("server.allowed_origins", Origin::LIST_FORM, Origin::parse)?
+            .unwrap_or_default(),
+        cookie_same_site: s
+            .text(
+                "server.cookie_same_site",
+                &SameSite::form(),
+                SameSite::from_config_name,
+            )?
+            .unwrap_or(SameSite::Strict),
+        trusted_proxies: proxies.map(TrustedProxies::new),
+        docs: s.boolean("server.docs")?.unwrap_or(true),
+        pages: s.boolean("server.pages")?.unwrap_or(true),
+        arkloop_client: s.boolean("server.arkloop_client")?.unwrap_or(false),
+    };
+    s.refuse_later("server.arkloop_client", server.arkloop_client)?;
+    Ok(server)
+}
+
+fn registration(s: &mut Settings) -> Result<Registration, ConfigError> {
+    let form = "one of \"open\", \"invite_only\", \"disabled\"";
+    Ok(Registration {
+        mode: s.optional_text("registration.mode", form, |text| {
+            text.parse::<RegistrationMode>().ok()
+        })?,
+        identity_check: s.boolean("registration.identity_check")?.unwrap_or(true),
+    })
+}
+
+fn duration(
+    s: &mut Settings,
+    key: &'static str,
+    default: Duration,
+    range: RangeInclusive<Duration>,
+) -> Result<Duration, ConfigError> {
+    let parse = |text: &str| parse_duration(text).filter(|duration| range.contains(duration));
+    Ok(s.text(key, &duration_form(&range), parse)?.unwrap_or(default))
+}
+
+fn tokens(s: &mut Settings) -> Result<Tokens, ConfigError> {
+    // Longer than a year is a mistake in the unit; shorter than a minute signs people out while they read.
+    let session = MINUTE..=DAY * 366;
+    let is_audience = |text: &str| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
+    Ok(Tokens {
+        algorithm: s
+            .text(
+                "tokens.algorithm",
+                &SignatureAlgorithm::form(),
+                SignatureAlgorithm::from_name,
+            )?
+            .unwrap_or(SignatureAlgorithm::EdDsa),
+        audience: s
+            .text("tokens.audience", "1 to 255 characters", |text| {
+                is_audience(text).then(|| text.to_owned())
+            })?
+            .unwrap_or_else(|| "arkloop".to_owned()),
+        access_ttl: duration(s, "tokens.access_ttl", MINUTE * 15, SECOND..=MINUTE * 60)?,
+        refresh_idle_ttl: duration(s, "tokens.refresh_idle_ttl", DAY * 14, session.clone())?,
+        refresh_absolute_ttl: duration(s, "tokens.refresh_absolute_ttl", DAY * 30, session)?,
+        refresh_grace: duration(s, "tokens.refresh_grace", SECOND * 30, Duration::ZERO..=MINUTE)?,
+    })
+}
+
+fn password(s: &mut Settings) -> Result<Password, ConfigError> {
+    // The upper ends keep a slip of the keyboard from asking for the memory of the whole machine; the lower ones are the algorithm's own (RFC 9106 §3.1).
+    let parallelism = s.number("password.argon2_parallelism", 1..=16)?.unwrap_or(1);
+    let memory = s
+        .number("password.argon2_memory_kib", 8..=1_048_576)?
+        .unwrap_or(19_456);
+    if memory < 8 * parallelism {
+        return Err(ConfigError::new(
+            "password.argon2_memory_kib is too small for password.argon2_parallelism",
+            "it must be at least 8 KiB for each lane",
+        ));
+    }
+    Ok(Password {
+        min_length: s
+            .number(
+                "password.min_length",
+                PasswordPolicy::FLOOR..=PasswordPolicy::CEILING,
+            )?
+            .unwrap_or(PasswordPolicy::FLOOR),
+        argon2_memory_kib: memory,
+        argon2_iterations: s.number("password.argon2_iterations", 1..=16)?.unwrap_or(2),
+        argon2_parallelism: parallelism,
+    })
+}
+
+fn any_text(s: &mut Settings, key: &'static str) -> Result<String, ConfigError> {
+    Ok(s.text(key, "a text", |text| Some(text.to_owned()))?
+        .unwrap_or_default())
+}
+
+/// Reads `Name <address>` or a bare address.
+fn parse_sender(text: &str) -> Option<String> {
+    let address = text
+        .strip_suffix('>')
+        .and_then(|text| text.split_once('<'))
+        .map_or(text, |(_, address)| address);
+    let is_sender = Email::parse(address).is_ok() && !text.chars().any(char::is_control);
+    is_sender.then(|| text.to_owned())
+}
+
+fn mail(s: &mut Settings) -> Result<Mail, ConfigError> {
+    let sender = "an address such as \"Arkloop <no-reply@example.org>\"";
+    let mail = Mail {
+        transport: s.optional_text("mail.transport", &MailTransport::form(), MailTransport::from_name)?,
+        smtp_url: any_text(s, "mail.smtp_url")?,
+        smtp_user: any_text(s, "mail.smtp_user")?,
+        smtp_password: s.secret("mail.smtp_password", "mail.smtp_password_file")?,
+        from: s
+            .text("mail.from", sender, parse_sender)?
+            .unwrap_or_else(|| "Arkloop <no-reply@localhost>".to_owned()),
+        ca_file: s.path("mail.ca_file")?,
+    };
+    s.refuse_later(
+        "mail.transport",
+        !matches!(mail.transport, None | Some(MailTransport::Off)),
+    )?;
+    s.refuse_later("mail.smtp_url", !mail.smtp_url.is_empty())?;
+    s.refuse_later("mail.smtp_user", !mail.smtp_user.is_empty())?;
+    s.refuse_later("mail.smtp_password", mail.smtp_password.is_some())?;
+    s.refuse_later("mail.smtp_password_file", mail.smtp_password.is_some())?;
+    s.refuse_later("mail.ca_file", mail.ca_file.is_some())?;
+    Ok(mail)
+}
+
+fn link(
+    s: &mut Settings,
+    key: &'static str,
+    placeholder: &str,
+    default: &str,
+) -> Result<String, ConfigError> {
+    let form = format!("an http(s) link with {placeholder} in it; {{app_url}} may stand for server.app_url");
+    let parse = |text: &str| is_link(text, placeholder).then(|| text.to_owned());
+    Ok(s.text(key, &form, parse)?.unwrap_or_else(|| default.to_owned()))
+}
+
+fn links(s: &mut Settings) -> Result<Links, ConfigError> {
+    Ok(Links {
+        verify: link(s, "links.verify", "{token}", "{app_url}/verify#token={token}")?,
+        reset: link(s, "links.reset", "{token}", "{app_url}/reset#token={token}")?,
+        invite: link(s, "links.invite", "{code}", "{app_url}/register?invite={code}")?,
+    })
+}
+
+fn otp(s: &mut Settings) -> Result<Otp, ConfigError> {
+    let otp = Otp {
+        enabled: s.boolean("otp.enabled")?.unwrap_or(true),
+        digits: s.number("otp.digits", 6..=8)?.unwrap_or(6),
+    };
+    s.refuse_later("otp.digits", otp.digits != 6)?;
+    Ok(otp)
+}
+
+fn turnstile(s: &mut Settings) -> Result<Turnstile, ConfigError> {
+    let is_web = |text: &str| {
+        Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    };
+    let parse_url = |text: &str| is_web(text).then(|| text.to_owned());
+    let parse_host = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let turnstile = Turnstile {
+        site_key: any_text(s, "turnstile.site_key")?,
+        secret_key: s.secret("turnstile.secret_key", "turnstile.secret_key_file")?,
+        allowed_hosts: s
+            .list("turnstile.allowed_hosts", "host names", parse_host)?
+            .unwrap_or_default(),
+        verify_url: s
+            .text("turnstile.verify_url", "an http or https address", parse_url)?
+            .unwrap_or_else(|| SITEVERIFY.to_owned()),
+        protect_check: s.boolean("turnstile.protect_check")?.unwrap_or(false),
+    };
+    s.refuse_later("turnstile.site_key", !turnstile.site_key.is_empty())?;
+    s.refuse_later("turnstile.secret_key", turnstile.secret_key.is_some())?;
+    s.refuse_later("turnstile.secret_key_file", turnstile.secret_key.is_some())?;
+    s.refuse_later("turnstile.allowed_hosts", !turnstile.allowed_hosts.is_empty())?;
+    s.refuse_later("turnstile.verify_url", turnstile.verify_url != SITEVERIFY)?;
+    s.refuse_later("turnstile.protect_check", turnstile.protect_check)?;
+    Ok(turnstile)
+}
+
+fn audit(s: &mut Settings) -> Result<Audit, ConfigError> {
+    let default = DAY * 90;
+    let keep = duration(s, "audit.keep", default, DAY..=DAY * 3660)?;
+    s.refuse_later("audit.keep", keep != default)?;
+    Ok(Audit { keep })
+}
+
+fn metrics(s: &mut Settings) -> Result<Metrics, ConfigError> {
+    let listen = listen(s, "metrics.listen")?;
+    s.refuse_later("metrics.listen", listen.is_some())?;
+    Ok(Metrics { listen })
+}
+
+fn log(s: &mut Settings) -> Result<Log, ConfigError> {
+    Ok(Log {
+        format: s
+            .text("log.format", &LogFormat::form(), LogFormat::from_name)?
+            .unwrap_or(LogFormat::Text),
+        level: s
+            .text("log.level", &Level::form(), Level::from_name)?
+            .unwrap_or(Level::Info),
+    })
+}

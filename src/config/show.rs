@@ -1,0 +1,164 @@
+//! The keys as text again, for `config show`: what holds, and where it was given. No secret is ever part of it.
+
+use std::fmt::Write as _;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+
+use super::Config;
+use super::form::{Origin, format_duration};
+use crate::domain::{RegistrationMode, TrustedProxies};
+
+/// What stands for a secret that is set.
+const MASK: &str = "********";
+
+fn mask(secret: Option<&SecretString>) -> &'static str {
+    if secret.is_some() { MASK } else { "" }
+}
+
+impl Config {
+    /// Every key with the value that holds, in the order of the example file; `null` for what is not set and has no default.
+    pub fn entries(&self) -> Vec<(&'static str, Value)> {
+        [
+            self.entries_of_server(),
+            self.entries_of_rules(),
+            self.entries_of_services(),
+        ]
+        .concat()
+    }
+
+    fn entries_of_server(&self) -> Vec<(&'static str, Value)> {
+        let server = &self.server;
+        let origins: Vec<&str> = server.allowed_origins.iter().map(Origin::as_str).collect();
+        vec![
+            ("data_dir", json!(self.data_dir.to_string_lossy())),
+            ("key_file", json!(self.key_path().to_string_lossy())),
+            ("server.listen", json!(server.listen.to_string())),
+            ("server.public_url", json!(self.public_url())),
+            ("server.app_url", json!(self.app_url())),
+            ("server.allowed_origins", json!(origins)),
+            (
+                "server.cookie_same_site",
+                json!(server.cookie_same_site.config_name()),
+            ),
+            (
+                "server.trusted_proxies",
+                json!(server.trusted_proxies.as_ref().map(TrustedProxies::items)),
+            ),
+            ("server.docs", json!(server.docs)),
+            ("server.pages", json!(server.pages)),
+            ("server.arkloop_client", json!(server.arkloop_client)),
+        ]
+    }
+
+    fn entries_of_rules(&self) -> Vec<(&'static str, Value)> {
+        let (tokens, password) = (&self.tokens, &self.password);
+        vec![
+            (
+                "registration.mode",
+                json!(self.registration.mode.map(RegistrationMode::as_str)),
+            ),
+            (
+                "registration.identity_check",
+                json!(self.registration.identity_check),
+            ),
+            ("tokens.algorithm", json!(tokens.algorithm.as_str())),
+            ("tokens.audience", json!(tokens.audience)),
+            ("tokens.access_ttl", json!(format_duration(tokens.access_ttl))),
+            (
+                "tokens.refresh_idle_ttl",
+                json!(format_duration(tokens.refresh_idle_ttl)),
+            ),
+            (
+                "tokens.refresh_absolute_ttl",
+                json!(format_duration(tokens.refresh_absolute_ttl)),
+            ),
+            (
+                "tokens.refresh_grace",
+                json!(format_duration(tokens.refresh_grace)),
+            ),
+            ("password.min_length", json!(password.min_length)),
+            ("password.argon2_memory_kib", json!(password.argon2_memory_kib)),
+            ("password.argon2_iterations", json!(password.argon2_iterations)),
+            ("password.argon2_parallelism", json!(password.argon2_parallelism)),
+        ]
+    }
+
+    fn entries_of_services(&self) -> Vec<(&'static str, Value)> {
+        let (mail, turnstile) = (&self.mail, &self.turnstile);
+        vec![
+            (
+                "mail.transport",
+                json!(mail.transport.map(super::MailTransport::as_str)),
+            ),
+            ("mail.smtp_url", json!(mail.smtp_url)),
+            ("mail.smtp_user", json!(mail.smtp_user)),
+            ("mail.smtp_password", json!(mask(mail.smtp_password.as_ref()))),
+            ("mail.from", json!(mail.from)),
+            (
+                "mail.ca_file",
+                json!(mail.ca_file.as_ref().map(|path| path.to_string_lossy())),
+            ),
+            ("links.verify", json!(self.links.verify)),
+            ("links.reset", json!(self.links.reset)),
+            ("links.invite", json!(self.links.invite)),
+            ("otp.enabled", json!(self.otp.enabled)),
+            ("otp.digits", json!(self.otp.digits)),
+            ("turnstile.site_key", json!(turnstile.site_key)),
+            ("turnstile.secret_key", json!(mask(turnstile.secret_key.as_ref()))),
+            ("turnstile.allowed_hosts", json!(turnstile.allowed_hosts)),
+            ("turnstile.verify_url", json!(turnstile.verify_url)),
+            ("turnstile.protect_check", json!(turnstile.protect_check)),
+            ("rate_limit.enabled", json!(self.rate_limit.enabled)),
+            ("audit.keep", json!(format_duration(self.audit.keep))),
+            (
+                "metrics.listen",
+                json!(self.metrics.listen.as_ref().map(ToString::to_string)),
+            ),
+            ("log.format", json!(self.log.format.as_str())),
+            ("log.level", json!(self.log.level.as_str())),
+        ]
+    }
+
+    /// Every key as one object, nested as in the file.
+    pub fn to_json(&self) -> Value {
+        let mut root = Map::new();
+        for (key, value) in self.entries() {
+            match key.split_once('.') {
+                None => drop(root.insert(key.to_owned(), value)),
+                Some((section, key)) => {
+                    let section = root.entry(section).or_insert_with(|| json!({}));
+                    section[key] = value;
+                }
+            }
+        }
+        Value::Object(root)
+    }
+
+    /// Every key as TOML that [`Config::load`] reads; a comment says where a key was given.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        let mut current = "";
+        for (key, value) in self.entries() {
+            let (section, name) = key.split_once('.').unwrap_or(("", key));
+            if section != current {
+                let _ = writeln!(text, "\n[{section}]");
+                current = section;
+            }
+            let line = match &value {
+                Value::Null => format!("# {name} is not set"),
+                // JSON's strings and lists are TOML's as well.
+                value => format!("{name} = {value}"),
+            };
+            let place = self
+                .places
+                .get(key)
+                .or_else(|| self.places.get(&format!("{key}_file")));
+            let _ = match place {
+                Some(place) => writeln!(text, "{line}  # {place}"),
+                None => writeln!(text, "{line}"),
+            };
+        }
+        text
+    }
+}

@@ -1,0 +1,193 @@
+//! Where a configuration comes from: which file is read, and how the environment lies over it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::error::{ConfigError, Place};
+use super::settings::{Given, Settings, Value};
+
+/// The prefix of every variable that this program reads.
+const PREFIX: &str = "ARKLOOP_";
+/// The file that is read if none is named and the working directory has none.
+const SYSTEM_FILE: &str = "/etc/arkloop/arkloop.toml";
+/// The file of the working directory.
+const LOCAL_FILE: &str = "arkloop.toml";
+
+/// Everything that a configuration is read from, so that tests need no process environment.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `--config`.
+    pub config_flag: Option<PathBuf>,
+    /// `--data-dir`.
+    pub data_dir_flag: Option<PathBuf>,
+    /// `--listen` of `serve`.
+    pub listen_flag: Option<String>,
+    /// The environment; variables that do not begin with `ARKLOOP_` are not looked at.
+    pub env: BTreeMap<String, String>,
+    /// The working directory, absolute: relative paths in variables and flags count from it.
+    pub cwd: PathBuf,
+}
+
+impl Sources {
+    /// Reads the file, then the environment, then the flags; the later ones beat the earlier.
+    pub(super) fn read(&self) -> Result<Settings, ConfigError> {
+        let mut given = BTreeMap::new();
+        let file = self.find_file()?;
+        if let Some((path, text)) = &file {
+            read_toml(path, text, &mut given)?;
+        }
+        self.read_variables(&mut given);
+        self.read_flags(&mut given);
+        Ok(Settings::new(file.map(|(path, _)| path), given))
+    }
+
+    /// The file to read and its text; `None` if none is named and none lies at the usual places.
+    fn find_file(&self) -> Result<Option<(PathBuf, String)>, ConfigError> {
+        let from_env = self
+            .env
+            .get("ARKLOOP_CONFIG")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from);
+        let named = self
+            .config_flag
+            .clone()
+            .map(|path| (path, Place::Flag("--config")))
+            .or_else(|| from_env.map(|path| (path, Place::Variable("ARKLOOP_CONFIG".to_owned()))));
+        if let Some((path, place)) = named {
+            let path = absolute(&self.cwd, &path);
+            let text = fs::read_to_string(&path).map_err(|cause| unreadable(&path, &cause, Some(&place)))?;
+            return Ok(Some((path, text)));
+        }
+        for path in [self.cwd.join(LOCAL_FILE), PathBuf::from(SYSTEM_FILE)] {
+            match fs::read_to_string(&path) {
+                Ok(text) => return Ok(Some((path, text))),
+                Err(cause) if cause.kind() == ErrorKind::NotFound => {}
+                Err(cause) => return Err(unreadable(&path, &cause, None)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_variables(&self, given: &mut BTreeMap<String, Given>) {
+        for (name, value) in &self.env {
+            let Some(key) = key_of_variable(name) else {
+                continue;
+            };
+            let place = Place::Variable(name.clone());
+            given.insert(
+                key,
+                Given {
+                    value: Value::Variable(value.clone()),
+                    place,
+                    base: self.cwd.clone(),
+                },
+            );
+        }
+    }
+
+    fn read_flags(&self, given: &mut BTreeMap<String, Given>) {
+        let data_dir = self
+            .data_dir_flag
+            .as_ref()
+            .map(|path| path.to_string_lossy().into_owned());
+        let flags = [
+            ("data_dir", "--data-dir", data_dir),
+            ("server.listen", "--listen", self.listen_flag.clone()),
+        ];
+        for (key, flag, value) in flags {
+            if let Some(value) = value {
+                let place = Place::Flag(flag);
+                given.insert(
+                    key.to_owned(),
+                    Given {
+                        value: Value::String(value),
+                        place,
+                        base: self.cwd.clone(),
+                    },
+                );
+            }
+        }
+    }
+}
+
+/// The key that a variable sets; `None` if it is not ours.
+///
+/// Orchestrators invent `ARKLOOP_SERVICE_HOST` and the like, so that only two names without `__` count; one with `__` is meant for us, and whatever
+/// no key matches is refused later.
+fn key_of_variable(name: &str) -> Option<String> {
+    let rest = name.strip_prefix(PREFIX)?;
+    match rest {
+        "DATA_DIR" | "KEY_FILE" => Some(rest.to_lowercase()),
+        // A spelling in lower case must not become a known key: the name would then have two forms.
+        _ if rest.chars().any(char::is_lowercase) => rest.contains("__").then(|| rest.to_owned()),
+        _ => rest
+            .split_once("__")
+            .map(|(section, key)| format!("{section}.{key}").to_lowercase()),
+    }
+}
+
+fn read_toml(path: &Path, text: &str, given: &mut BTreeMap<String, Given>) -> Result<(), ConfigError> {
+    let line_of = |offset: usize| text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
+    let place = |offset: usize| Place::File {
+        path: path.to_owned(),
+        line: line_of(offset),
+    };
+    let base = path.parent().unwrap_or(Path::new("/"));
+    let table = DeTable::parse(text).map_err(|error| {
+        let place = place(error.span().map_or(0, |span| span.start));
+        ConfigError::new(
+            format!("this is not valid TOML: {} ({place})", error.message()),
+            "see https://toml.io",
+        )
+    })?;
+    let mut give = |key: String, offset: usize, value: &DeValue<'_>| {
+        given.insert(
+            key,
+            Given {
+                value: value.into(),
+                place: place(offset),
+                base: base.to_owned(),
+            },
+        );
+    };
+    for (name, value) in table.get_ref() {
+        let DeValue::Table(section) = value.get_ref() else {
+            give(name.get_ref().to_string(), name.span().start, value.get_ref());
+            continue;
+        };
+        for (key, value) in section {
+            give(
+                format!("{}.{}", name.get_ref(), key.get_ref()),
+                key.span().start,
+                value.get_ref(),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Place>) -> ConfigError {
+    let named_by = place.map(|place| format!(" ({place})")).unwrap_or_default();
+    let reason = match cause.kind() {
+        ErrorKind::NotFound => "it does not exist".to_owned(),
+        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        _ => cause.to_string(),
+    };
+    ConfigError::new(
+        format!(
+            "cannot read the configuration file {}: {reason}{named_by}",
+            path.display()
+        ),
+        "name another with --config FILE or ARKLOOP_CONFIG, or mend its owner and mode",
+    )
+}
+
+/// `path`, counted from `base` if it is relative, without `.` in it.
+pub(super) fn absolute(base: &Path, path: &Path) -> PathBuf {
+    base.join(path).components().collect()
+}
