@@ -20,6 +20,7 @@
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod http;
 pub mod service;
 pub mod store;
 pub mod system;

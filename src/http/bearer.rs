@@ -1,0 +1,93 @@
+//! The access token of a request (RFC 6750 §2.1; never in the query or in a form).
+
+use poem::http::HeaderMap;
+use poem::http::header::AUTHORIZATION;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use super::error::{Code, Refusal};
+use super::exchange::Exchange;
+use crate::service::{Caller, Error};
+
+/// The name of the scheme in the document.
+pub(super) const SCHEME: &str = "bearer";
+/// To a request that carries no token of this kind (RFC 6750 §3.1: then without an error code).
+const CHALLENGE: &str = "Bearer";
+/// To a request whose token is not good.
+const CHALLENGE_INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+
+/// Whoever the access token of the request belongs to.
+pub(super) struct Authenticated(pub(super) Caller);
+
+impl<'a> ApiExtractor<'a> for Authenticated {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_security_scheme(
+            SCHEME,
+            MetaSecurityScheme {
+                ty: "http",
+                description: Some("The access token that register, login and refresh answer."),
+                name: None,
+                key_in: None,
+                scheme: Some("bearer"),
+                bearer_format: Some("JWT"),
+                flows: None,
+                openid_connect_url: None,
+            },
+        );
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let token = bearer_token(request.headers())?;
+        let caller = Exchange::of(request)?.shared.service.authenticate(token).await;
+        caller.map(Self).map_err(|error| match error {
+            Error::TokenExpired | Error::InvalidToken => Refusal::from(error)
+                .with_challenge(CHALLENGE_INVALID_TOKEN)
+                .into(),
+            _ => error.into(),
+        })
+    }
+}
+
+/// Reads the one `Authorization: Bearer <token>`; the scheme is compared without regard to case (RFC 9110 §11.1).
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values
+        .next()
+        .ok_or_else(|| Refusal::new(Code::MissingToken).with_challenge(CHALLENGE))?;
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .and_then(|(scheme, token)| {
+            let token = token.trim_matches(' ');
+            let is_bearer = scheme.eq_ignore_ascii_case("bearer") && is_token(token);
+            is_bearer.then_some(token)
+        });
+    match (token, values.next()) {
+        (Some(token), None) => Ok(token),
+        _ => Err(Refusal::new(Code::InvalidAuthorization).with_challenge(CHALLENGE)),
+    }
+}
+
+/// `b64token` of RFC 6750 §2.1.
+fn is_token(text: &str) -> bool {
+    let symbols = text.trim_end_matches('=');
+    !symbols.is_empty()
+        && symbols
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+}

@@ -1,0 +1,166 @@
+//! Who is asking: the peer of the connection, or whom a trusted proxy names.
+//!
+//! `Forwarded` and `X-Real-IP` are never read, and `X-Forwarded-For` counts only from a listed proxy: anybody can send
+//! these headers.
+
+use std::net::IpAddr;
+
+use poem::http::HeaderMap;
+use poem::http::header::USER_AGENT;
+use poem::{FromRequest, Request, RequestBody};
+
+use super::exchange::Exchange;
+use crate::domain::{Client, TrustedProxies};
+
+/// Whoever is at the other end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// An address; IPv4 as IPv4, also where the socket speaks IPv6.
+    Address(IpAddr),
+    /// A process on this machine, through the unix socket.
+    Unix,
+}
+
+/// The [`Client`] of a request, for handlers.
+pub(super) struct Visitor(pub(super) Client);
+
+impl<'a> FromRequest<'a> for Visitor {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        let exchange = Exchange::of(request)?;
+        let trusted = &exchange.shared.settings.trusted_proxies;
+        let address = client_address(exchange.peer, request.headers(), trusted);
+        let user_agent = request
+            .headers()
+            .get(USER_AGENT)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
+        Ok(Self(Client::new(address, user_agent.as_deref())))
+    }
+}
+
+/// The address that sent a request: the right-most hop that is no trusted proxy.
+///
+/// Whatever stands left of that hop was written by somebody we do not trust. Of an unreadable hop nothing is believed:
+/// the last one before it is the answer.
+fn client_address(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
+    let (peer, is_proxy) = match peer {
+        Peer::Address(address) => (Some(address), is_trusted(address, trusted)),
+        Peer::Unix => (None, trusted.unix),
+    };
+    if !is_proxy {
+        return peer;
+    }
+    let lines: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .collect();
+    let mut nearest = peer;
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        let Some(address) = read_hop(hop.trim()) else {
+            break;
+        };
+        nearest = Some(address);
+        if !is_trusted(address, trusted) {
+            break;
+        }
+    }
+    nearest
+}
+
+fn is_trusted(address: IpAddr, trusted: &TrustedProxies) -> bool {
+    trusted.networks.iter().any(|network| network.contains(&address))
+}
+
+/// Reads an address as proxies write it: bare, with a port, or in brackets.
+fn read_hop(hop: &str) -> Option<IpAddr> {
+    let bare = hop.parse::<IpAddr>().ok();
+    let with_port = || hop.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip());
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    bare.or_else(with_port)
+        .or_else(bracketed)
+        .map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::http::HeaderValue;
+
+    use super::*;
+
+    fn resolve(peer: &str, hops: &[&'static str], networks: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in hops {
+            headers.append("x-forwarded-for", HeaderValue::from_static(line));
+        }
+        let networks = networks
+            .iter()
+            .map(|network| network.parse().expect("it is a network"))
+            .collect();
+        let trusted = TrustedProxies { networks, unix: true };
+        let peer = peer.parse().map_or(Peer::Unix, Peer::Address);
+        client_address(peer, &headers, &trusted).map_or("nobody".to_owned(), |address| address.to_string())
+    }
+
+    #[test]
+    fn a_stranger_cannot_name_another_address() {
+        assert_eq!(
+            resolve("203.0.113.9", &["198.51.100.1"], &["127.0.0.0/8"]),
+            "203.0.113.9"
+        );
+        assert_eq!(resolve("203.0.113.9", &["198.51.100.1"], &[]), "203.0.113.9");
+    }
+
+    #[test]
+    fn the_right_most_hop_that_is_no_proxy_counts() {
+        let networks = ["127.0.0.0/8", "10.0.0.0/8"];
+        assert_eq!(
+            resolve("127.0.0.1", &["6.6.6.6, 198.51.100.1, 10.0.0.7"], &networks),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            resolve("127.0.0.1", &["6.6.6.6", "198.51.100.1", "10.0.0.7"], &networks),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            resolve("127.0.0.1", &["10.0.0.8, 10.0.0.7"], &networks),
+            "10.0.0.8"
+        );
+        assert_eq!(resolve("127.0.0.1", &[], &networks), "127.0.0.1");
+    }
+
+    #[test]
+    fn nothing_is_believed_of_an_unreadable_hop() {
+        assert_eq!(
+            resolve("127.0.0.1", &["198.51.100.1, x, 127.0.0.2"], &["127.0.0.0/8"]),
+            "127.0.0.2"
+        );
+        assert_eq!(
+            resolve("127.0.0.1", &["198.51.100.1, unknown"], &["127.0.0.0/8"]),
+            "127.0.0.1"
+        );
+    }
+
+    #[test]
+    fn every_spelling_of_an_address_is_one_address() {
+        let networks = ["127.0.0.0/8"];
+        assert_eq!(
+            resolve("127.0.0.1", &["::ffff:198.51.100.1"], &networks),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            resolve("127.0.0.1", &["198.51.100.1:4711"], &networks),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            resolve("127.0.0.1", &["[2001:db8::1]:4711"], &networks),
+            "2001:db8::1"
+        );
+        assert_eq!(resolve("127.0.0.1", &["[2001:db8::1]"], &networks), "2001:db8::1");
+    }
+
+    #[test]
+    fn a_unix_peer_is_a_proxy_only_if_the_operator_says_so() {
+        assert_eq!(resolve("unix", &["198.51.100.1"], &[]), "198.51.100.1");
+        assert_eq!(resolve("unix", &[], &[]), "nobody");
+    }
+}

@@ -1,0 +1,245 @@
+//! One connection: HTTP/1 by hyper, under deadlines that hyper does not have.
+//!
+//! hyper's own `header_read_timeout` also runs while a connection is idle, so it can only be as short as a client may
+//! idle. [`Guarded`] holds the shorter one for headers, and one for clients that do not take their answer. The body has
+//! its deadline where it is read.
+
+use std::future::Future as _;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use poem::http::uri::Scheme;
+use poem::web::{LocalAddr, RemoteAddr};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Deadlines;
+use super::client_address::Peer;
+use super::respond::{Cut, Site};
+
+/// The most bytes of a header, and of what is read ahead: four times what the largest cookies and tokens take.
+const MAX_BUFFER_BYTES: usize = 32 * 1024;
+
+/// What connections are told of the server: `true` once it stops. That the sender is gone means: end at once.
+pub(super) type Stop = watch::Receiver<bool>;
+
+/// Serves a connection until one side ends it.
+pub(super) async fn serve<S>(stream: S, peer: Peer, site: Arc<Site>, mut stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let deadlines = site.settings().deadlines;
+    let stage = Arc::new(Stage::default());
+    let guarded = TokioIo::new(Guarded::new(stream, Arc::clone(&stage), deadlines));
+    let service = service_fn(move |request| answer(request, peer, Arc::clone(&site), Arc::clone(&stage)));
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(deadlines.idle)
+        .max_buf_size(MAX_BUFFER_BYTES)
+        .max_header_size(MAX_BUFFER_BYTES);
+    let mut connection = pin!(builder.serve_connection(guarded, service));
+
+    let mut ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        _ = stop.wait_for(|is_stopping| *is_stopping) => None,
+    };
+    if ended.is_none() {
+        connection.as_mut().graceful_shutdown();
+        ended = tokio::select! {
+            ended = connection => Some(ended),
+            // Nothing more is sent on the channel: this returns when the drain is over.
+            _ = stop.changed() => None,
+        };
+    }
+    if let Some(Err(error)) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+async fn answer(
+    request: hyper::Request<Incoming>,
+    peer: Peer,
+    site: Arc<Site>,
+    stage: Arc<Stage>,
+) -> Result<hyper::Response<BoxBody<Bytes, io::Error>>, Cut> {
+    stage.enter(Stage::BUSY);
+    let request = (request, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP).into();
+    let answered = site.respond(request, peer).await;
+    stage.enter(Stage::IDLE);
+    answered.map(Into::into)
+}
+
+/// What a connection is at, told by the side that answers to the side that reads.
+struct Stage(AtomicU8);
+
+impl Stage {
+    /// Between two requests.
+    const IDLE: u8 = 0;
+    /// In a header, or waiting for the first one.
+    const HEADER: u8 = 1;
+    /// From the end of the header until the answer is made.
+    const BUSY: u8 = 2;
+
+    // One task drives both sides, so the order of these accesses is that of the program.
+    fn enter(&self, stage: u8) {
+        self.0.store(stage, Ordering::Relaxed);
+    }
+
+    fn is(&self, stage: u8) -> bool {
+        self.0.load(Ordering::Relaxed) == stage
+    }
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self(AtomicU8::new(Self::HEADER))
+    }
+}
+
+/// A stream that fails once its client is too slow.
+struct Guarded<S> {
+    stream: S,
+    stage: Arc<Stage>,
+    header: Timer,
+    response: Timer,
+}
+
+impl<S> Guarded<S> {
+    fn new(stream: S, stage: Arc<Stage>, deadlines: Deadlines) -> Self {
+        let mut header = Timer::new(deadlines.header);
+        header.start();
+        Self {
+            stream,
+            stage,
+            header,
+            response: Timer::new(deadlines.response),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_pending() {
+            let is_late = self.stage.is(Stage::HEADER) && self.header.is_over(cx);
+            return if is_late {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            } else {
+                Poll::Pending
+            };
+        }
+        if buf.filled().len() > before && self.stage.is(Stage::IDLE) {
+            self.stage.enter(Stage::HEADER);
+            self.header.start();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Guarded<S> {
+    /// Runs the response timer from the first write that the client did not take at once until everything is flushed:
+    /// taking a byte now and then does not help.
+    fn bound<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            return written;
+        }
+        if !self.response.is_running() {
+            self.response.start();
+        }
+        if self.response.is_over(cx) {
+            Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.bound(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.bound(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes when its own buffer is empty: the client has taken the answer.
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready() {
+            self.response.stop();
+        }
+        self.bound(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.bound(cx, shut)
+    }
+}
+
+/// A deadline that costs a timer of the runtime only once somebody is seen to be slow.
+struct Timer {
+    length: Duration,
+    started_at: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timer {
+    const fn new(length: Duration) -> Self {
+        Self {
+            length,
+            started_at: None,
+            sleep: None,
+        }
+    }
+
+    fn start(&mut self) {
+        self.started_at = Some(Instant::now());
+        self.sleep = None;
+    }
+
+    fn stop(&mut self) {
+        self.started_at = None;
+        self.sleep = None;
+    }
+
+    const fn is_running(&self) -> bool {
+        self.started_at.is_some()
+    }
+
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(started_at) = self.started_at else {
+            return false;
+        };
+        let deadline = started_at + self.length;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        sleep.as_mut().poll(cx).is_ready()
+    }
+}

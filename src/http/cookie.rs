@@ -1,0 +1,118 @@
+//! The refresh cookie: how it is read, set and cleared (RFC 6265bis).
+
+use std::time::Duration;
+
+use poem::http::HeaderMap;
+use poem::http::header::COOKIE;
+use poem::{FromRequest, Request, RequestBody};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use secrecy::ExposeSecret;
+
+use super::Settings;
+use crate::domain::SameSite;
+use crate::service::RefreshCookie;
+
+/// Its name, fixed by the published API (a `__Host-` prefix would forbid its path).
+pub(super) const NAME: &str = "arkloop_refresh_token";
+/// The name of the scheme in the document.
+pub(super) const SCHEME: &str = "refresh_cookie";
+
+/// The values of every cookie of that name, in the order they came; a browser may hold several, of other paths.
+pub(super) struct Presented(pub(super) Vec<String>);
+
+impl Presented {
+    fn read(headers: &HeaderMap) -> Self {
+        let mut values = Vec::new();
+        for line in headers.get_all(COOKIE) {
+            // Pages may set cookies with any bytes for this host; theirs must not cost ours.
+            let line = String::from_utf8_lossy(line.as_bytes());
+            let pairs = line.split(';').filter_map(|pair| pair.split_once('='));
+            let ours = pairs.filter(|(name, _)| name.trim() == NAME);
+            values.extend(ours.map(|(_, value)| value.trim().to_owned()));
+        }
+        Self(values)
+    }
+}
+
+/// Where the cookie is only looked at on the way, and the document need not name it.
+impl<'a> FromRequest<'a> for Presented {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self::read(request.headers()))
+    }
+}
+
+/// Where the cookie is what authenticates the request.
+pub(super) struct RefreshToken(pub(super) Vec<String>);
+
+impl<'a> ApiExtractor<'a> for RefreshToken {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_security_scheme(
+            SCHEME,
+            MetaSecurityScheme {
+                ty: "apiKey",
+                description: Some(
+                    "The refresh token. Only the server sets it, and only browsers (or a client's cookie jar) send it; \
+                     it is good for one refresh.",
+                ),
+                name: Some(NAME),
+                key_in: Some("cookie"),
+                scheme: None,
+                bearer_format: None,
+                flows: None,
+                openid_connect_url: None,
+            },
+        );
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self(Presented::read(request.headers()).0))
+    }
+}
+
+/// Writes the `Set-Cookie` headers of this server; all of them have the same attributes.
+pub(super) struct CookieWriter {
+    same_site: SameSite,
+    /// Follows `public_url`, never a header of a request.
+    is_secure: bool,
+}
+
+impl CookieWriter {
+    /// The attributes that `settings` ask for.
+    pub(super) const fn new(settings: &Settings) -> Self {
+        Self {
+            same_site: settings.same_site,
+            is_secure: settings.is_secure,
+        }
+    }
+
+    /// Hands the browser a refresh token.
+    pub(super) fn set(&self, cookie: &RefreshCookie) -> String {
+        self.write(cookie.value.expose_secret(), cookie.max_age)
+    }
+
+    /// Takes it away again.
+    pub(super) fn clear(&self) -> String {
+        self.write("", Duration::ZERO)
+    }
+
+    fn write(&self, value: &str, max_age: Duration) -> String {
+        let same_site = self.same_site.as_str();
+        let secure = if self.is_secure { "; Secure" } else { "" };
+        let max_age = max_age.as_secs();
+        format!("{NAME}={value}; Path=/v1/auth; HttpOnly; SameSite={same_site}; Max-Age={max_age}{secure}")
+    }
+}

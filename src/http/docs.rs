@@ -1,0 +1,149 @@
+//! The reference for people and programs: Swagger UI, from the executable itself, and the document it shows.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use poem::{Body, FromRequest, Request, RequestBody};
+use poem_openapi::payload::{Binary, Html, Json, PlainText};
+use poem_openapi::types::Any;
+use poem_openapi::{ApiResponse, OpenApi};
+use rust_embed::RustEmbed;
+use serde_json::Value;
+
+use super::error::{Code, Refusal};
+use super::exchange::Exchange;
+use super::openapi::Tag;
+
+/// The policy of the page: its own scripts and styles, the pictures that the styles hold, requests to this server.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                           font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; \
+                           frame-ancestors 'none'";
+/// Five minutes: after an update of the server nobody looks at the old reference for long.
+const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
+
+/// Swagger UI as its project publishes it, and a page of our own.
+#[derive(RustEmbed)]
+#[folder = "openapi/ui"]
+struct Files;
+
+/// The operations of this noun.
+pub(super) struct DocsApi {
+    /// The document, made once.
+    document: Arc<str>,
+}
+
+impl DocsApi {
+    /// Serves `document`.
+    pub(super) fn new(document: String) -> Self {
+        Self {
+            document: document.into(),
+        }
+    }
+}
+
+#[derive(ApiResponse)]
+enum DocumentResponse {
+    /// The document.
+    #[oai(status = 200, actual_type = "Json<Any<Value>>")]
+    Ok(
+        PlainText<String>,
+        /// Five minutes.
+        #[oai(header = "Cache-Control")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum PageResponse {
+    /// The page.
+    #[oai(status = 200)]
+    Ok(
+        Html<String>,
+        /// Five minutes.
+        #[oai(header = "Cache-Control")]
+        String,
+        /// Scripts, styles and requests of this server only.
+        #[oai(header = "Content-Security-Policy")]
+        String,
+        /// `same-origin`.
+        #[oai(header = "Cross-Origin-Opener-Policy")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum FileResponse {
+    #[oai(status = 200)]
+    Ok(
+        Binary<Body>,
+        #[oai(header = "Content-Type")] String,
+        #[oai(header = "Cache-Control")] String,
+    ),
+}
+
+/// The name of a file in the path.
+struct FileName(String);
+
+impl<'a> FromRequest<'a> for FileName {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self(
+            Exchange::of(request)?.path_parameter.clone().unwrap_or_default(),
+        ))
+    }
+}
+
+#[OpenApi(tag = "Tag::Server")]
+impl DocsApi {
+    /// Show this document
+    ///
+    /// Pages of every origin may read it.
+    #[oai(path = "/openapi.json", method = "get", operation_id = "openapi_document")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
+    async fn openapi_document(&self) -> DocumentResponse {
+        DocumentResponse::Ok(
+            PlainText(self.document.to_string()),
+            CACHE_FIVE_MINUTES.to_owned(),
+        )
+    }
+
+    /// Show this document to people
+    ///
+    /// Swagger UI, which comes from this server entirely.
+    #[oai(path = "/docs", method = "get", operation_id = "docs")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
+    async fn docs(&self) -> poem::Result<PageResponse> {
+        let page = file("index.html")?;
+        Ok(PageResponse::Ok(
+            Html(String::from_utf8_lossy(&page).into_owned()),
+            CACHE_FIVE_MINUTES.to_owned(),
+            PAGE_POLICY.to_owned(),
+            "same-origin".to_owned(),
+        ))
+    }
+
+    #[oai(path = "/docs/:file", method = "get", hidden = true)]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
+    async fn docs_file(&self, name: FileName) -> poem::Result<FileResponse> {
+        let content_type = match name.0.rsplit('.').next() {
+            Some("js") => "text/javascript; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            Some("png") => "image/png",
+            _ => return Err(Refusal::new(Code::NotFound).into()),
+        };
+        let body = match file(&name.0)? {
+            Cow::Borrowed(bytes) => bytes.into(),
+            Cow::Owned(bytes) => bytes.into(),
+        };
+        Ok(FileResponse::Ok(
+            Binary(body),
+            content_type.to_owned(),
+            CACHE_FIVE_MINUTES.to_owned(),
+        ))
+    }
+}
+
+fn file(name: &str) -> Result<Cow<'static, [u8]>, Refusal> {
+    Files::get(name)
+        .map(|file| file.data)
+        .ok_or_else(|| Refusal::new(Code::NotFound))
+}

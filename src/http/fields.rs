@@ -1,0 +1,122 @@
+//! The fields that request bodies are made of, as the document describes them.
+//!
+//! The patterns say what is accepted as exactly as a regular expression can; the words in [`crate::domain`] decide.
+//! Where a word drops white space around it, the patterns speak of spaces only.
+
+use super::form::Field;
+use crate::domain::{Locale, MAX_PASSWORD_BYTES, PasswordPolicy, Timezone};
+
+const TEXT: Field = Field {
+    name: "",
+    description: "",
+    example: "",
+    min_length: None,
+    max_length: None,
+    pattern: None,
+    is_required: true,
+};
+
+/// A username or an address, to name an account.
+pub(super) const LOGIN: Field = Field {
+    name: "login",
+    description: "Username or e-mail address, in any case; white space around it is dropped.",
+    example: "alice",
+    min_length: Some(1),
+    max_length: Some(254),
+    // Anything but white space alone (the White_Space property of Unicode, which is what is trimmed).
+    pattern: Some(r"[^\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"),
+    ..TEXT
+};
+
+/// A new username.
+pub(super) const NEW_LOGIN: Field = Field {
+    name: "login",
+    description: "The username: 2 to 32 letters A to Z, digits, `.`, `_` and `-`, beginning and ending with a letter or a \
+                  digit. Unique without regard to case; white space around it is dropped.",
+    example: "alice",
+    pattern: Some("^ *[A-Za-z0-9][A-Za-z0-9._-]{0,30}[A-Za-z0-9] *$"),
+    ..TEXT
+};
+
+/// Another username for an account that has one.
+pub(super) const USERNAME: Field = Field {
+    description: "The new username, as at registration.",
+    pattern: Some("^( *[A-Za-z0-9][A-Za-z0-9._-]{0,30}[A-Za-z0-9] *)?$"),
+    is_required: false,
+    ..NEW_LOGIN.named("username")
+};
+
+/// The address of a new account.
+pub(super) const EMAIL: Field = Field {
+    name: "email",
+    description: "One plain e-mail address of at most 254 characters, unique without regard to case; white space around \
+                  it is dropped. International domains are accepted too, and kept in their ASCII form.",
+    example: "alice@example.org",
+    pattern: Some(
+        "^ *[A-Za-z0-9!#$%&'*+/=?^_`{|}~-](\\.?[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]){0,31}\
+         @([A-Za-z0-9](-?[A-Za-z0-9]){0,30}\\.){0,9}[A-Za-z](-?[A-Za-z0-9]){0,30} *$",
+    ),
+    ..TEXT
+};
+
+/// The password of a new account.
+pub(super) const NEW_PASSWORD: Field = Field {
+    name: "password",
+    description: "8 to 128 characters after Unicode normalisation (NFC); the operator may ask for more than 8. Not one of \
+                  the common passwords, and not the account's own username or address. Nothing is trimmed.",
+    example: "correct horse battery staple",
+    min_length: Some(PasswordPolicy::FLOOR),
+    max_length: Some(128),
+    ..TEXT
+};
+
+/// A password to prove who one is.
+pub(super) const PASSWORD: Field = Field {
+    name: "password",
+    description: "The password, at most 1024 bytes.",
+    example: "correct horse battery staple",
+    min_length: Some(1),
+    max_length: Some(MAX_PASSWORD_BYTES),
+    ..TEXT
+};
+
+/// An invite.
+pub(super) const INVITE_CODE: Field = Field {
+    name: "invite_code",
+    description: "The invite code, such as `ABCD-EFGH-JKMN-PQRS`; case, dashes and white space do not matter. Needed while \
+                  registration is by invite.",
+    example: "ABCD-EFGH-JKMN-PQRS",
+    is_required: false,
+    ..TEXT
+};
+
+/// The language of an account's mails.
+pub(super) const LOCALE: Field = Field {
+    name: "locale",
+    description: "The language of mails, a BCP 47 tag. Any well-formed tag is kept; the nearest language there is is used.",
+    example: "en",
+    max_length: Some(Locale::MAX_CHARS),
+    pattern: Some("^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$"),
+    is_required: false,
+    ..TEXT
+};
+
+/// The time zone of an account's owner.
+pub(super) const TIMEZONE: Field = Field {
+    name: "timezone",
+    description: "The name of a time zone in the form of the IANA database. It is kept for clients.",
+    example: "Europe/Berlin",
+    max_length: Some(Timezone::MAX_CHARS),
+    pattern: Some("^([A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*)?$"),
+    is_required: false,
+    ..TEXT
+};
+
+/// What the captcha widget gave. Its length is not documented: a body with one that is too long may be too long itself.
+pub(super) const CAPTCHA_TOKEN: Field = Field {
+    name: "cf_turnstile_token",
+    description: "The token of the Turnstile widget, where the captcha is on.",
+    example: "",
+    is_required: false,
+    ..TEXT
+};

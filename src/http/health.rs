@@ -1,0 +1,61 @@
+//! Whether the server lives, and whether it can serve.
+
+use std::sync::Arc;
+
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{Enum, Object, OpenApi};
+
+use super::error::Refusal;
+use super::exchange::Shared;
+use super::openapi::Tag;
+
+/// The operations of this noun.
+pub(super) struct HealthApi(pub(super) Arc<Shared>);
+
+/// All is well.
+#[derive(Object)]
+#[oai(example = true)]
+struct Health {
+    /// Always `ok`.
+    status: HealthStatus,
+}
+
+/// The state of the server.
+#[derive(Enum)]
+#[oai(rename_all = "snake_case")]
+enum HealthStatus {
+    /// All is well.
+    Ok,
+}
+
+impl Example for Health {
+    fn example() -> Self {
+        Self {
+            status: HealthStatus::Ok,
+        }
+    }
+}
+
+#[OpenApi(tag = "Tag::Server")]
+impl HealthApi {
+    /// Tell whether the process lives
+    ///
+    /// It asks nothing of the database: a process that cannot serve for a while need not be restarted.
+    #[oai(path = "/healthz", method = "get", operation_id = "healthz")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
+    async fn healthz(&self) -> Json<Health> {
+        Json(Health::example())
+    }
+
+    /// Tell whether requests can be served
+    ///
+    /// 503 while the database does not answer.
+    #[oai(path = "/readyz", method = "get", operation_id = "readyz")]
+    async fn readyz(&self) -> poem::Result<Json<Health>> {
+        // Whatever keeps it from serving, a balancer must only know that it cannot serve now.
+        let ready = self.0.service.ready().await;
+        ready.map_err(|error| Refusal::from(error).into_unavailable())?;
+        Ok(Json(Health::example()))
+    }
+}

@@ -1,0 +1,42 @@
+//! What the server serves: one file a noun, as everywhere, and beside them what every request passes through.
+//!
+//! A request's way: `server` accepts and guards the connection (`connection`), `respond` gives it a trace id, reads
+//! its body and writes the one log line, `routes` finds the operation and holds what is refused before any handler
+//! runs (`body` for the shape, `origin`), the handler takes its parts (`bearer`, `cookie`, `client_address`, `form`),
+//! calls one method of [`crate::service`] and converts. Whatever is refused on the way is written by `error` alone.
+//!
+//! Only this module names `poem` and `hyper`, and it imports nothing of the crate but `service`, `domain` and
+//! `system`.
+
+mod bearer;
+mod body;
+mod captcha;
+mod catch;
+mod client_address;
+mod connection;
+mod cookie;
+mod cors;
+mod docs;
+mod error;
+mod exchange;
+mod fields;
+mod form;
+mod health;
+mod keys;
+mod openapi;
+mod origin;
+mod probe;
+mod registration;
+mod respond;
+mod routes;
+mod server;
+mod session;
+mod settings;
+mod sign_in;
+mod user;
+
+pub use openapi::document;
+#[doc(hidden)]
+pub use probe::Probe;
+pub use server::Server;
+pub use settings::{Deadlines, Settings};

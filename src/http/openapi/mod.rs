@@ -1,0 +1,109 @@
+//! The document (`OpenAPI` 3.0.3): made from the handlers, completed by [`refusals`] (what each operation can be refused with)
+//! and by one pass of [`repair`] over what poem-openapi leaves out or gets wrong.
+
+mod components;
+mod refusals;
+mod repair;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use poem::endpoint::BoxEndpoint;
+use poem::http::Method;
+use poem_openapi::registry::{MetaApi, Registry};
+use poem_openapi::{LicenseObject, OpenApi, OpenApiService, ServerObject, Tags};
+use serde_json::Value;
+
+use super::captcha::CaptchaApi;
+use super::docs::DocsApi;
+use super::exchange::Shared;
+use super::health::HealthApi;
+use super::keys::KeysApi;
+use super::registration::RegistrationApi;
+use super::session::SessionApi;
+use super::sign_in::SignInApi;
+use super::user::UserApi;
+
+/// An id in examples.
+pub(super) const EXAMPLE_UUID: &str = "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17";
+/// A moment in examples.
+pub(super) const EXAMPLE_TIME: &str = "2026-11-22T10:00:00Z";
+/// The beginning of an access token in examples.
+pub(super) const EXAMPLE_TOKEN: &str = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9…";
+/// A trace id in examples.
+const EXAMPLE_TRACE_ID: &str = "4f1c2ab09d3e4b7f8a6c5d0e1f2a3b4c";
+
+/// What the groups of operations are called.
+#[derive(Tags)]
+pub(super) enum Tag {
+    /// Making an account.
+    Registration,
+    /// Signing in, staying signed in, signing out.
+    #[oai(rename = "Sign-in")]
+    SignIn,
+    /// The own account.
+    Account,
+    /// Where the account is signed in.
+    Sessions,
+    /// Public keys for services that verify access tokens.
+    Keys,
+    /// The server itself.
+    Server,
+}
+
+/// Every operation, in the order of the document.
+pub(super) type Api = (
+    CaptchaApi,
+    RegistrationApi,
+    SignInApi,
+    UserApi,
+    SessionApi,
+    KeysApi,
+    HealthApi,
+    DocsApi,
+);
+
+/// The operations over `shared`.
+pub(super) fn api(shared: &Arc<Shared>) -> Api {
+    (
+        CaptchaApi,
+        RegistrationApi(Arc::clone(shared)),
+        SignInApi(Arc::clone(shared)),
+        UserApi(Arc::clone(shared)),
+        SessionApi(Arc::clone(shared)),
+        KeysApi(Arc::clone(shared)),
+        HealthApi(Arc::clone(shared)),
+        DocsApi::new(document()),
+    )
+}
+
+/// The `OpenAPI` 3.0.3 document of this server, as JSON for people to read, with a newline at its end.
+///
+/// It needs no server and depends on no configuration: it lists what a server may serve.
+pub fn document() -> String {
+    let made = OpenApiService::new(Described, "arkloop", env!("CARGO_PKG_VERSION"))
+        .description(include_str!("description.md"))
+        .license(LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/"))
+        .server(ServerObject::new("/").description("This server"))
+        .spec();
+    let mut document: Value = serde_json::from_str(&made).unwrap_or_default();
+    repair::repair(&mut document);
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// What [`Api`] says of itself, without a service behind it.
+struct Described;
+
+impl OpenApi for Described {
+    fn meta() -> Vec<MetaApi> {
+        Api::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        Api::register(registry);
+    }
+
+    fn add_routes(self, _routes: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {}
+}

@@ -1,0 +1,96 @@
+//! The table of operations and of the codes that each can be refused with. A test of the whole suite holds it: every
+//! code listed is seen, and none is seen that is not listed.
+
+use serde_json::Value;
+
+use super::super::error::Code;
+
+/// Operations that answer without the database, and so never with 503.
+const WITHOUT_DATABASE: [&str; 5] = ["captcha_config", "jwks", "healthz", "openapi_document", "docs"];
+/// Operations that the operator can turn off.
+const OPTIONAL: [&str; 3] = ["check", "openapi_document", "docs"];
+
+/// What an operation can be refused with, in the order of [`Code::ALL`].
+pub(super) fn refusals(method: &str, operation: &Value) -> Vec<Code> {
+    let id = operation["operationId"].as_str().unwrap_or_default();
+    let mut codes = vec![Code::RequestTooLarge, Code::InternalError];
+    if method != "get" {
+        codes.push(Code::OriginForbidden);
+    }
+    if operation.get("requestBody").is_some() {
+        codes.extend([
+            Code::RequestMalformed,
+            Code::UnsupportedMediaType,
+            Code::ValidationError,
+        ]);
+    }
+    if needs_bearer(operation) {
+        codes.extend([
+            Code::MissingToken,
+            Code::InvalidAuthorization,
+            Code::TokenExpired,
+            Code::InvalidToken,
+            Code::UserSuspended,
+        ]);
+    }
+    if !WITHOUT_DATABASE.contains(&id) {
+        codes.push(Code::Unavailable);
+    }
+    if OPTIONAL.contains(&id) {
+        codes.push(Code::NotFound);
+    }
+    codes.extend(own_refusals(id));
+    Code::ALL
+        .iter()
+        .copied()
+        .filter(|code| codes.contains(code))
+        .collect()
+}
+
+/// Whether an operation asks for an access token.
+pub(super) fn needs_bearer(operation: &Value) -> bool {
+    let schemes = operation["security"].as_array();
+    schemes.is_some_and(|schemes| {
+        schemes
+            .iter()
+            .any(|scheme| scheme.get(super::super::bearer::SCHEME).is_some())
+    })
+}
+
+/// What only this operation can be refused with.
+fn own_refusals(id: &str) -> &'static [Code] {
+    match id {
+        "register" => &[
+            Code::RegistrationDisabled,
+            Code::InviteCodeRequired,
+            Code::InviteCodeInvalid,
+            Code::LoginExists,
+            Code::EmailExists,
+        ],
+        "login" => &[Code::InvalidCredentials, Code::UserSuspended],
+        "refresh" => &[Code::RefreshTokenMissing, Code::InvalidToken, Code::UserSuspended],
+        "update_me" => &[Code::LoginExists],
+        "delete_session" => &[Code::SessionNotFound],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_name_operations_that_exist() {
+        let document: Value = serde_json::from_str(&super::super::document()).expect("it is JSON");
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let operations = paths.filter_map(|(_, path)| path.as_object()).flatten();
+        let ids: Vec<&str> = operations
+            .filter_map(|(_, operation)| operation["operationId"].as_str())
+            .collect();
+        assert_eq!(ids.len(), 17);
+        for id in WITHOUT_DATABASE.iter().chain(&OPTIONAL) {
+            assert!(ids.contains(id), "{id}");
+        }
+        assert_eq!(ids.iter().filter(|id| !own_refusals(id).is_empty()).count(), 5);
+    }
+}

@@ -1,0 +1,186 @@
+//! One pass over the document that poem-openapi makes.
+//!
+//! It says 3.0.0, puts charsets into content types, writes header names in capitals, calls members of responses optional
+//! that are always there, does not say that unknown members are refused, and knows nothing of refusals.
+
+use serde_json::{Map, Value, json};
+
+use super::{components, refusals};
+use crate::domain::{FieldError, Password, PasswordPolicy};
+
+/// The members of responses that may be left out: the y coordinate is only there for P-256 keys.
+const OPTIONAL_MEMBERS: [(&str, &str); 1] = [("Jwk", "y")];
+/// The forms of members of responses, which the handlers fill with texts.
+const FORMATS: [(&str, &str); 4] = [
+    ("id", "uuid"),
+    ("user_id", "uuid"),
+    ("created_at", "date-time"),
+    ("last_used_at", "date-time"),
+];
+/// Makes the document say what is so.
+pub(super) fn repair(document: &mut Value) {
+    document["openapi"] = json!("3.0.3");
+    if let Some(paths) = document["paths"].as_object_mut() {
+        for (method, operation) in paths.values_mut().filter_map(Value::as_object_mut).flatten() {
+            repair_operation(method, operation);
+        }
+    }
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        for (name, schema) in schemas.iter_mut() {
+            repair_schema(name, schema);
+        }
+        components::add_schemas(schemas);
+    }
+    document["components"]["headers"] = components::headers();
+    sort_tags(document);
+    tidy(document);
+}
+
+/// Puts the groups into the order in which their operations come.
+fn sort_tags(document: &mut Value) {
+    let operations = document["paths"].as_object().into_iter().flat_map(Map::values);
+    let operations = operations.filter_map(Value::as_object).flat_map(Map::values);
+    let order: Vec<Value> = operations.map(|operation| operation["tags"][0].clone()).collect();
+    if let Some(tags) = document["tags"].as_array_mut() {
+        tags.sort_by_key(|tag| order.iter().position(|name| *name == tag["name"]));
+    }
+}
+
+fn repair_operation(method: &str, operation: &mut Value) {
+    let codes = refusals::refusals(method, operation);
+    let mut refused = Map::new();
+    for group in codes.chunk_by(|a, b| a.status() == b.status()) {
+        let status = group[0].status().as_str().to_owned();
+        refused.insert(status, components::refusal_response(operation, group));
+    }
+    let operation_id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+    let Some(responses) = operation["responses"].as_object_mut() else {
+        return;
+    };
+    responses.extend(refused);
+    if operation_id == "list_sessions" {
+        responses["200"]["links"] = json!({ "DeleteSession": {
+            "description": "Ends a session of the list.",
+            "operationId": "delete_session",
+            "parameters": { "id": "$response.body#/sessions/0/id" },
+        } });
+    }
+    responses.values_mut().for_each(repair_response);
+}
+
+fn repair_response(response: &mut Value) {
+    let own = response["headers"].take();
+    let mut headers = Map::new();
+    for name in ["X-Trace-Id", "Cache-Control"] {
+        headers.insert(name.to_owned(), components::header(name));
+    }
+    for (name, mut header) in own.as_object().cloned().unwrap_or_default() {
+        let name = header_name(&name);
+        // What a handler gives to a response is in every one of them.
+        if header.get("$ref").is_none() {
+            header["required"] = json!(true);
+        }
+        headers.insert(name, header);
+    }
+    response["headers"] = Value::Object(headers);
+    if let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) {
+        *content = std::mem::take(content)
+            .into_iter()
+            .map(|(name, media)| (name.split(';').next().unwrap_or_default().to_owned(), media))
+            .collect();
+        if let Some(schema) = content
+            .get_mut("application/json")
+            .map(|media| &mut media["schema"])
+            && *schema == json!({})
+        {
+            // Only the document itself has no schema.
+            *schema = json!({ "type": "object" });
+        }
+    }
+}
+
+/// `SET-COOKIE` as `Set-Cookie`; what is not in capitals stays.
+fn header_name(name: &str) -> String {
+    if name.chars().any(|c| c.is_ascii_lowercase()) {
+        return name.to_owned();
+    }
+    let words = name.split('-').map(|word| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_owned() + &rest.to_ascii_lowercase()
+    });
+    words.collect::<Vec<_>>().join("-")
+}
+
+fn repair_schema(name: &str, schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else {
+        return;
+    };
+    // It repeats the name.
+    schema.shift_remove("title");
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
+        return;
+    };
+    if name.ends_with("Request") {
+        if name == "RegisterRequest" {
+            properties["password"]["not"] = json!({ "enum": common_passwords() });
+        }
+        schema.insert("additionalProperties".to_owned(), json!(false));
+        return;
+    }
+    for (member, format) in FORMATS {
+        if let Some(property) = properties.get_mut(member) {
+            property["format"] = json!(format);
+        }
+    }
+    let always = properties
+        .keys()
+        .filter(|member| !OPTIONAL_MEMBERS.contains(&(name, member.as_str())));
+    let always = always.cloned().collect();
+    schema.insert("required".to_owned(), always);
+}
+
+/// Common passwords that a generator of random requests is bound to try: one character repeated, and one that is a
+/// constant everywhere. Which others are too common cannot be said in a schema.
+fn common_passwords() -> Vec<String> {
+    let repeated = (' '..='~').flat_map(|c| (8..=15).map(move |length| c.to_string().repeat(length)));
+    let is_common = |text: &String| {
+        matches!(
+            Password::parse(text, PasswordPolicy::default(), &[]),
+            Err(FieldError::CommonPassword)
+        )
+    };
+    repeated
+        .chain(["Infinity".to_owned()])
+        .filter(is_common)
+        .collect()
+}
+
+/// Leaves out what says nothing, and joins the lines of doc comments.
+fn tidy(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for (key, default) in [("deprecated", json!(false)), ("explode", json!(true))] {
+                if object.get(key) == Some(&default) {
+                    object.shift_remove(key);
+                }
+            }
+            if let Some(Value::String(text)) = object.get_mut("description") {
+                *text = text
+                    .split("\n\n")
+                    .map(|part| part.replace('\n', " "))
+                    .collect::<Vec<_>>()
+                    .join("\n\n");
+            }
+            if let Some(Value::Array(parts)) = object.get_mut("allOf") {
+                // A description beside a reference is repeated as a schema of its own.
+                parts.retain(|part| {
+                    part.as_object()
+                        .is_none_or(|part| !part.keys().eq(["description"]))
+                });
+            }
+            object.values_mut().for_each(tidy);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}

@@ -1,0 +1,178 @@
+//! The one layer around every operation: trace id, body, order of the checks, headers of the answer, log line.
+
+use std::sync::Arc;
+
+use hyper::body::Bytes;
+use poem::Endpoint as _;
+use poem::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use poem::http::{HeaderMap, Method};
+use poem::{Request, Response};
+use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
+
+use super::body::{self, ReadError};
+use super::catch::catch_panic;
+use super::client_address::Peer;
+use super::cors::{self, Access};
+use super::error::{Code, Refusal};
+use super::exchange::{Exchange, Shared};
+use super::routes::{Operation, Resource, Routes};
+
+/// Names the trace id in every response.
+const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+/// The policy of everything that is no page: it may load, run and embed nothing.
+const NO_CONTENT_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// One year, which is what the preload lists ask for; without subdomains, which are not ours to decide about.
+const ONE_YEAR_OF_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// The client was too slow with its body, or broke off: its connection is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the body did not arrive")]
+pub(super) struct Cut;
+
+/// Everything that is served.
+pub(super) struct Site {
+    shared: Arc<Shared>,
+    routes: Routes,
+}
+
+impl Site {
+    /// The operations over `shared`.
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            routes: Routes::new(&shared),
+            shared,
+        }
+    }
+
+    /// How long to wait for whom.
+    pub(super) fn settings(&self) -> &super::Settings {
+        &self.shared.settings
+    }
+
+    /// Answers one request.
+    pub(super) async fn respond(&self, request: Request, peer: Peer) -> Result<Response, Cut> {
+        let trace_id = self.shared.service.system().new_trace_id().to_string();
+        // Of the highest level, so that a fault is found by its trace id however little is logged.
+        let span = tracing::error_span!("request", trace_id);
+        self.respond_under(&trace_id, request, peer)
+            .instrument(span)
+            .await
+    }
+
+    async fn respond_under(&self, trace_id: &str, mut request: Request, peer: Peer) -> Result<Response, Cut> {
+        let started_at = Instant::now();
+        let body = self.read_body(&mut request).await?;
+        let method = request.method().clone();
+        let uri = request.uri().clone();
+        let found = self.routes.find(uri.path());
+        let operation = found
+            .and_then(|(resource, _)| resource.operation(&method))
+            .map_or("-", |known| known.id);
+        let is_public = found.is_some_and(|(resource, _)| resource.is_public);
+        let access = Access::new(request.headers(), is_public, &self.shared.origins);
+
+        let result = match catch_panic(self.carry_out(request, body, found, peer, &access)).await {
+            Ok(result) => result,
+            Err(panicked) => Err(panicked.into()),
+        };
+        let mut response = result.unwrap_or_else(|refusal| {
+            log_fault(&refusal, operation);
+            refusal.write(trace_id)
+        });
+        self.finish(response.headers_mut(), trace_id, &access);
+        log_request(&method, operation, &response, started_at);
+        Ok(response)
+    }
+
+    async fn read_body(&self, request: &mut Request) -> Result<Result<Bytes, Refusal>, Cut> {
+        let body = request.take_body();
+        if body.is_empty() {
+            return Ok(Ok(Bytes::new()));
+        }
+        match timeout(self.shared.settings.deadlines.body, body::read(body)).await {
+            Ok(Ok(bytes)) => Ok(Ok(bytes)),
+            Ok(Err(ReadError::TooLarge)) => Ok(Err(Refusal::new(Code::RequestTooLarge))),
+            Ok(Err(ReadError::Broken)) | Err(_) => Err(Cut),
+        }
+    }
+
+    /// The checks that come before every handler, in the order of the contract: size, path and method, shape, origin.
+    async fn carry_out(
+        &self,
+        mut request: Request,
+        body: Result<Bytes, Refusal>,
+        found: Option<(&Resource, Option<&str>)>,
+        peer: Peer,
+        access: &Access,
+    ) -> Result<Response, Refusal> {
+        let body = body?;
+        let (resource, path_parameter) = found.ok_or_else(|| Refusal::new(Code::NotFound))?;
+        if cors::is_preflight(&request) {
+            return Ok(access.preflight(resource));
+        }
+        let operation = resource.operation(request.method());
+        let operation = operation.ok_or_else(|| Refusal::method_not_allowed(resource.allow()))?;
+        let object = operation
+            .takes_body
+            .then(|| body::parse(request.headers(), &body))
+            .transpose()?;
+        if !self.shared.origins.may_act(request.method(), request.headers()) {
+            return Err(Refusal::new(Code::OriginForbidden));
+        }
+        let path_parameter = path_parameter.map(str::to_owned);
+        request.set_data(Arc::new(Exchange::new(
+            Arc::clone(&self.shared),
+            peer,
+            path_parameter,
+            object,
+        )));
+        self.call(operation, request).await
+    }
+
+    async fn call(&self, operation: &Operation, request: Request) -> Result<Response, Refusal> {
+        if let Some(probe) = &self.shared.settings.probe {
+            probe.touch(operation.id);
+        }
+        operation.endpoint.call(request).await.map_err(Refusal::from_poem)
+    }
+
+    /// Adds the headers that every response has, where the operation has not set its own.
+    fn finish(&self, headers: &mut HeaderMap, trace_id: &str, access: &Access) {
+        if let Ok(trace_id) = HeaderValue::from_str(trace_id) {
+            headers.insert(X_TRACE_ID, trace_id);
+        }
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers
+            .entry(CONTENT_SECURITY_POLICY)
+            .or_insert(NO_CONTENT_POLICY);
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+        if self.shared.settings.is_secure {
+            headers.insert(STRICT_TRANSPORT_SECURITY, ONE_YEAR_OF_HTTPS);
+        }
+        access.apply(headers);
+    }
+}
+
+/// Logs the cause of what is the server's fault; its trace id is in the span.
+fn log_fault(refusal: &Refusal, operation: &str) {
+    let cause = refusal.cause().unwrap_or_default();
+    match refusal.code() {
+        Code::InternalError => tracing::error!(operation, cause, "a request failed"),
+        Code::Unavailable => tracing::warn!(operation, cause, "a request could not be served"),
+        _ => {}
+    }
+}
+
+/// The one line of every request: no path and no query, which may hold anything.
+fn log_request(method: &Method, operation: &str, response: &Response, started_at: Instant) {
+    let status = response.status().as_u16();
+    let micros = u64::try_from(started_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+    tracing::debug!(%method, operation, status, micros, "answered");
+}

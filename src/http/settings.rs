@@ -1,0 +1,83 @@
+//! What the server is told: where to listen, who it is, whom it trusts and how long it waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Probe;
+use crate::domain::{SameSite, TrustedProxies};
+
+/// How long the server waits for a client; whoever is slower loses the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From the first byte of a request, or from the connection if it is the first, to the end of its header.
+    pub header: Duration,
+    /// From the header to the end of the body.
+    pub body: Duration,
+    /// Between two requests of one connection. Longer than proxies keep theirs (Caddy two minutes, nginx one), so that
+    /// it is the proxy that closes: a request that meets a closing connection would be a 502.
+    pub idle: Duration,
+    /// Until the client has taken a whole response.
+    pub response: Duration,
+    /// After the stop, for what is in flight.
+    pub drain: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            header: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            idle: Duration::from_secs(130),
+            response: Duration::from_mins(1),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Everything that the HTTP side is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The origin of `server.public_url`, such as `https://auth.example.org`: no path, no slash at the end.
+    pub public_origin: String,
+    /// The origin of `server.app_url`, if it has one.
+    pub app_origin: Option<String>,
+    /// The origins of other browser apps.
+    pub allowed_origins: Vec<String>,
+    /// Whether `server.public_url` is https: then cookies are `Secure` and HSTS is sent.
+    pub is_secure: bool,
+    /// The `SameSite` attribute of the refresh cookie.
+    pub same_site: SameSite,
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: TrustedProxies,
+    /// Whether `/docs` and `/openapi.json` are served.
+    pub docs: bool,
+    /// Whether `/v1/auth/check` answers.
+    pub identity_check: bool,
+    /// How long the server waits for clients.
+    pub deadlines: Deadlines,
+    /// How many connections are open at once; further ones wait in the system's queue.
+    pub max_connections: usize,
+    /// Makes handlers panic, so that tests see what follows.
+    #[doc(hidden)]
+    pub probe: Option<Arc<Probe>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_origin: "http://localhost:8080".to_owned(),
+            app_origin: None,
+            allowed_origins: Vec::new(),
+            is_secure: false,
+            same_site: SameSite::default(),
+            trusted_proxies: TrustedProxies::default(),
+            docs: true,
+            identity_check: true,
+            deadlines: Deadlines::default(),
+            // Each open connection costs a descriptor and, while busy, a few tens of KiB: about 60 MiB at most, below
+            // the 4 096 descriptors that service managers commonly allow.
+            max_connections: 2_000,
+            probe: None,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The caller's own account.
+
+use std::sync::Arc;
+
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{Object, OpenApi};
+
+use super::bearer::Authenticated;
+use super::exchange::Shared;
+use super::fields::{LOCALE, TIMEZONE, USERNAME};
+use super::form::{Body, Field, Form};
+use super::openapi::{EXAMPLE_TIME, EXAMPLE_UUID, Tag};
+use crate::domain::{Locale, Timezone, User, Username};
+use crate::service::{Error, ProfileChange};
+
+/// The operations of this noun.
+pub(super) struct UserApi(pub(super) Arc<Shared>);
+
+/// An account as its owner sees it.
+#[derive(Object)]
+#[oai(rename = "User", example = true)]
+struct UserBody {
+    /// Its id, which stays whatever its names become.
+    id: String,
+    /// The username as its owner wrote it.
+    username: String,
+    /// The address as its owner wrote it.
+    email: String,
+    /// Whether its owner has proved to receive mail there.
+    email_verified: bool,
+    /// Whether it can sign in by password.
+    has_password: bool,
+    /// The language of its mails.
+    locale: String,
+    /// Its time zone, if it told one.
+    #[oai(nullable)]
+    timezone: Option<String>,
+    /// When it was made: RFC 3339 in UTC, whole seconds.
+    created_at: String,
+}
+
+impl From<&User> for UserBody {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: user.username.as_str().to_owned(),
+            email: user.email.as_str().to_owned(),
+            email_verified: user.email_verified_at.is_some(),
+            has_password: user.has_password,
+            locale: user.locale.as_str().to_owned(),
+            timezone: user
+                .timezone
+                .as_ref()
+                .map(|timezone| timezone.as_str().to_owned()),
+            created_at: user.created_at.to_string(),
+        }
+    }
+}
+
+impl Example for UserBody {
+    fn example() -> Self {
+        Self {
+            id: EXAMPLE_UUID.to_owned(),
+            username: "alice".to_owned(),
+            email: "alice@example.org".to_owned(),
+            email_verified: false,
+            has_password: true,
+            locale: "en".to_owned(),
+            timezone: None,
+            created_at: EXAMPLE_TIME.to_owned(),
+        }
+    }
+}
+
+/// What to change of the account.
+struct UpdateMe;
+
+impl Body for UpdateMe {
+    const NAME: &'static str = "UpdateMeRequest";
+    const FIELDS: &'static [&'static Field] = &[&USERNAME, &LOCALE, &TIMEZONE];
+}
+
+impl UpdateMe {
+    fn read(mut form: Form<Self>) -> Result<ProfileChange, Error> {
+        let username = form.optional(&USERNAME, Username::parse);
+        let locale = form.optional(&LOCALE, Locale::parse);
+        let timezone = form.optional(&TIMEZONE, Timezone::parse);
+        form.finish(Some(ProfileChange {
+            username,
+            locale,
+            timezone,
+        }))
+    }
+}
+
+#[OpenApi(tag = "Tag::Account")]
+impl UserApi {
+    /// Show the own account
+    ///
+    /// The account as it is now, whatever the access token said when it was issued.
+    #[oai(path = "/v1/me", method = "get", operation_id = "get_me")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
+    async fn get_me(&self, caller: Authenticated) -> Json<UserBody> {
+        Json(UserBody::from(&caller.0.user))
+    }
+
+    /// Change the own account
+    ///
+    /// Fields that are absent, `null` or empty stay as they are.
+    #[oai(path = "/v1/me", method = "patch", operation_id = "update_me")]
+    async fn update_me(&self, caller: Authenticated, form: Form<UpdateMe>) -> poem::Result<Json<UserBody>> {
+        let user = self
+            .0
+            .service
+            .update_profile(&caller.0, UpdateMe::read(form)?)
+            .await?;
+        Ok(Json(UserBody::from(&user)))
+    }
+}
