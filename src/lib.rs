@@ -17,6 +17,7 @@
 //! store, config → domain        crypto → domain system        system → domain        domain → nothing
 //! ```
 
+pub mod app;
 pub mod config;
 pub mod crypto;
 pub mod domain;

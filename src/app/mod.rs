@@ -1,0 +1,286 @@
+//! Joins the parts: configuration, key file, database and service. The one place that knows all of them.
+
+mod error;
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+pub use error::OpenError;
+
+use crate::config::Config;
+use crate::crypto::{
+    AccessTokenSettings, Argon2Cost, HashError, Keyring, Keys, PasswordHasher, Priority, read_key_file,
+    read_or_create_key_file,
+};
+use crate::domain::{PasswordPolicy, RegistrationMode, SessionLifetimes};
+use crate::http;
+use crate::service::{self, InviteLinks, Service, load_keyring};
+use crate::store::{self, Access, OpenOptions, Probe, Setting, Store};
+use crate::system::System;
+
+/// How much memory the hash threads of a server may take together: with the default cost it is never the limit before the cores are, and with a cost
+/// of 64 MiB it still allows eight.
+const HASH_MEMORY_KIB: u32 = 512 * 1024;
+/// How often a server clears away what nobody will ask for again.
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
+
+/// What a process does with the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It serves: it creates and migrates, and there is only one.
+    Server,
+    /// It creates or migrates, and nothing else.
+    Init,
+    /// It runs one command on what is there.
+    Command,
+}
+
+/// The joined parts.
+pub struct App {
+    /// The use cases.
+    pub service: Arc<Service>,
+    notices: Vec<String>,
+}
+
+/// What the running server was configured with, as far as commands must agree with it.
+struct Served {
+    public_url: String,
+    app_url: Option<String>,
+    pinned_mode: Option<RegistrationMode>,
+}
+
+impl App {
+    /// Joins the parts for `role`.
+    pub async fn open(config: &Config, system: System, role: Role) -> Result<Self, OpenError> {
+        Self::open_with_probe(config, system, role, None).await
+    }
+
+    /// Joins the parts, with faults that a test plants in the writer.
+    #[doc(hidden)]
+    pub async fn open_with_probe(
+        config: &Config,
+        system: System,
+        role: Role,
+        probe: Option<Arc<Probe>>,
+    ) -> Result<Self, OpenError> {
+        let keys = open_keys(config, &system, role)?;
+        let store = Store::open(OpenOptions {
+            directory: config.data_dir.clone(),
+            access: match role {
+                Role::Server => Access::Serve,
+                Role::Init => Access::Create,
+                Role::Command => Access::Use,
+            },
+            readers: NonZeroU32::try_from(workers(role)).unwrap_or(NonZeroU32::MIN),
+            now: system.now(),
+            key_check: keys.check().to_text(),
+            probe,
+        })?;
+        refuse_foreign_key(config, &store, &keys).await?;
+        let (served, notices) = agree_on_served(config, &store, &system, role).await?;
+        let token_settings = AccessTokenSettings {
+            issuer: served.public_url.clone(),
+            audience: config.tokens.audience.clone(),
+            ttl: config.tokens.access_ttl,
+        };
+        // Commands sign nothing, so they leave the signing keys alone.
+        let keyring = match role {
+            Role::Server => {
+                load_keyring(&store, &keys, config.tokens.algorithm, token_settings, &system).await?
+            }
+            Role::Init | Role::Command => Keyring::new(Vec::new(), token_settings),
+        };
+        let hasher = start_hasher(config, role, &system)?;
+        let settings = service_settings(config, &served);
+        let service = Arc::new(Service::new(store, keys, keyring, hasher, settings, system));
+        Ok(Self { service, notices })
+    }
+
+    /// What the operator should know about how the parts fit, as sentences.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Clears away what nobody will ask for again, now and every hour; never returns.
+    pub async fn housekeep(service: Arc<Service>) {
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            ticks.tick().await;
+            match service.sweep().await {
+                Ok(0) => {}
+                Ok(removed) => tracing::debug!(removed, "old sessions were cleared away"),
+                Err(error) => tracing::warn!("old sessions were not cleared away: {error}"),
+            }
+        }
+    }
+
+    /// Answers what is accepted, moves the write-ahead log into the database file and lets go of it.
+    pub fn close(self) {
+        // Whoever still holds the service at this point is a connection that outlived the drain; the process ends without the checkpoint then, which
+        // costs the next start a moment and nothing else.
+        if let Some(service) = Arc::into_inner(self.service) {
+            service.close();
+        }
+    }
+
+    /// What the HTTP side is told.
+    pub fn http_settings(config: &Config) -> http::Settings {
+        http::Settings {
+            public_origin: config.public_url(),
+            app_origin: config.app_url(),
+            allowed_origins: config
+                .server
+                .allowed_origins
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            is_secure: config.public_origin().is_https(),
+            same_site: config.server.cookie_same_site,
+            trusted_proxies: config.server.trusted_proxies.clone().unwrap_or_default(),
+            docs: config.server.docs,
+            identity_check: config.registration.identity_check,
+            ..http::Settings::default()
+        }
+    }
+}
+
+/// Reads the key file; makes one only where there is no database yet, for a database without its key must not get another.
+fn open_keys(config: &Config, system: &System, role: Role) -> Result<Keys, OpenError> {
+    let path = config.key_path();
+    match (Store::exists(&config.data_dir)?, role) {
+        (true, _) => Ok(read_key_file(&path)?),
+        (false, Role::Command) => Err(store::OpenError::Missing(config.database_path()).into()),
+        (false, Role::Server | Role::Init) => {
+            Store::prepare_directory(&config.data_dir)?;
+            Ok(read_or_create_key_file(&path, system)?)
+        }
+    }
+}
+
+async fn refuse_foreign_key(config: &Config, store: &Store, keys: &Keys) -> Result<(), OpenError> {
+    let known = store
+        .read(|reader| reader.find_setting(Setting::KeyCheck))
+        .await?;
+    if known.as_deref() == Some(keys.check().to_text().as_str()) {
+        return Ok(());
+    }
+    Err(OpenError::ForeignKey {
+        key: config.key_path(),
+        database: config.database_path(),
+    })
+}
+
+/// A server records what it was configured with; a command goes by that record, so that its links and refusals are those of the server.
+async fn agree_on_served(
+    config: &Config,
+    store: &Store,
+    system: &System,
+    role: Role,
+) -> Result<(Served, Vec<String>), OpenError> {
+    let own = Served {
+        public_url: config.public_url(),
+        app_url: config.app_url(),
+        pinned_mode: config.registration.mode,
+    };
+    if role == Role::Server {
+        let (public_url, app_url, pinned) = (own.public_url.clone(), own.app_url.clone(), own.pinned_mode);
+        let now = system.now();
+        store
+            .write(move |tx| {
+                tx.put_setting(Setting::ServedPublicUrl, Some(&public_url), now)?;
+                tx.put_setting(Setting::ServedAppUrl, app_url.as_deref(), now)?;
+                tx.put_setting(
+                    Setting::ServedPinnedMode,
+                    pinned.map(RegistrationMode::as_str),
+                    now,
+                )
+            })
+            .await?;
+        return Ok((own, Vec::new()));
+    }
+    let recorded = store.read(|reader| {
+        Ok::<_, store::StoreError>(match reader.find_setting(Setting::ServedPublicUrl)? {
+            None => None,
+            Some(public_url) => Some(Served {
+                public_url,
+                app_url: reader.find_setting(Setting::ServedAppUrl)?,
+                pinned_mode: reader
+                    .find_setting(Setting::ServedPinnedMode)?
+                    .and_then(|name| name.parse().ok()),
+            }),
+        })
+    });
+    match recorded.await? {
+        Some(recorded) if role == Role::Command => {
+            let notices = differences(config, &recorded);
+            Ok((recorded, notices))
+        }
+        _ => Ok((own, Vec::new())),
+    }
+}
+
+/// What this configuration sets otherwise than the server's did. What it does not set is not its opinion.
+fn differences(config: &Config, recorded: &Served) -> Vec<String> {
+    let shown =
+        |value: Option<&str>| value.map_or_else(|| "not set".to_owned(), |value| format!("{value:?}"));
+    let own_public_url = config.server.public_url.as_ref().map(ToString::to_string);
+    let own_mode = config.registration.mode.map(RegistrationMode::as_str);
+    [
+        ("server.public_url", own_public_url.as_deref(), Some(recorded.public_url.as_str())),
+        ("server.app_url", config.app_url().as_deref(), recorded.app_url.as_deref()),
+        ("registration.mode", own_mode, recorded.pinned_mode.map(RegistrationMode::as_str)),
+    ]
+    .into_iter()
+    .filter(|(_, own, recorded)| own.is_some() && own != recorded)
+    .map(|(key, own, recorded)| {
+        format!(
+            "{key} is {} here, but the server last ran with {}; the server's is used (--config names its configuration)",
+            shown(own),
+            shown(recorded)
+        )
+    })
+    .collect()
+}
+
+fn workers(role: Role) -> u32 {
+    match role {
+        Role::Server => available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1)),
+        Role::Init | Role::Command => 1,
+    }
+}
+
+fn start_hasher(config: &Config, role: Role, system: &System) -> Result<PasswordHasher, HashError> {
+    let cost = Argon2Cost {
+        memory_kib: config.password.argon2_memory_kib,
+        iterations: config.password.argon2_iterations,
+        parallelism: config.password.argon2_parallelism,
+    };
+    let threads = workers(role).min(HASH_MEMORY_KIB / cost.memory_kib.max(1)).max(1);
+    let threads = NonZeroUsize::new(threads as usize).unwrap_or(NonZeroUsize::MIN);
+    let priority = if role == Role::Server {
+        Priority::Low
+    } else {
+        Priority::Normal
+    };
+    PasswordHasher::start(cost, threads, priority, system.clone())
+}
+
+fn service_settings(config: &Config, served: &Served) -> service::Settings {
+    service::Settings {
+        pinned_mode: served.pinned_mode,
+        password_policy: PasswordPolicy {
+            min_length: config.password.min_length,
+        },
+        lifetimes: SessionLifetimes {
+            idle: config.tokens.refresh_idle_ttl,
+            absolute: config.tokens.refresh_absolute_ttl,
+            grace: config.tokens.refresh_grace,
+        },
+        invite_links: served.app_url.clone().map(|app_url| InviteLinks {
+            template: config.links.invite.clone(),
+            app_url,
+        }),
+    }
+}
