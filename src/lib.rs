@@ -18,6 +18,7 @@
 //! ```
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod domain;
@@ -25,3 +26,4 @@ pub mod http;
 pub mod service;
 pub mod store;
 pub mod system;
+pub mod telemetry;

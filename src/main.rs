@@ -1,1 +1,7 @@
-fn main() {}
+//! The executable: arguments in, exit code out. Everything else is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    arkloop::cli::run()
+}

@@ -1,0 +1,56 @@
+//! What every command works with.
+
+use crate::app::{App, Role};
+use crate::config::Config;
+use crate::service::Service;
+use crate::system::System;
+
+use super::error::Refusal;
+use super::output::Output;
+
+/// The configuration, and where to print.
+pub(super) struct Context {
+    /// The configuration, flags included.
+    pub(super) config: Config,
+    /// Where to print.
+    pub(super) output: Output,
+    /// The flags that lead to this database, each after a space, to repeat in proposed commands.
+    pub(super) location_flags: String,
+}
+
+impl Context {
+    /// Opens the database as a command and carries out `work` on it.
+    pub(super) fn with_service<T>(
+        &self,
+        work: impl AsyncFnOnce(&Service) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.open(Role::Command, work)
+    }
+
+    /// Opens the database in `role` and carries out `work` on it, on this thread: a command has one thing to do.
+    pub(super) fn open<T>(
+        &self,
+        role: Role,
+        work: impl AsyncFnOnce(&Service) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|cause| no_runtime(&cause))?;
+        runtime.block_on(async {
+            let app = App::open(&self.config, System::machine(), role).await?;
+            for notice in app.notices() {
+                self.output.warning(notice);
+            }
+            work(&app.service).await
+        })
+    }
+}
+
+/// The system refuses what a runtime needs.
+pub(super) fn no_runtime(cause: &std::io::Error) -> Refusal {
+    Refusal::new(
+        format!("cannot start: {cause}"),
+        "the system refuses threads or descriptors: see `ulimit -a`",
+    )
+}

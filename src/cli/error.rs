@@ -1,0 +1,137 @@
+//! Refusals as an operator reads them: what was refused, and how to mend it.
+
+use crate::app::OpenError;
+use crate::config::ConfigError;
+use crate::domain::{FieldError, FieldErrors};
+use crate::service::Error;
+
+/// Why a command ends with exit code 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    problem: String,
+    hint: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal for `problem`, mended as `hint` says.
+    pub(super) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            problem: problem.into(),
+            hint: Some(hint.into()),
+        }
+    }
+
+    /// A refusal of one field.
+    pub(super) fn field(field: &str, error: FieldError) -> Self {
+        Error::Invalid(FieldErrors::one(field, error)).into()
+    }
+
+    /// What was refused.
+    pub(super) fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// How to mend it.
+    pub(super) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Both in one line for people.
+    pub(super) fn to_line(&self) -> String {
+        let line = match &self.hint {
+            Some(hint) => format!("error: {}; {hint}", self.problem),
+            None => format!("error: {}", self.problem),
+        };
+        line.replace('\n', " ")
+    }
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self::new(error.to_string(), error.hint())
+    }
+}
+
+impl From<OpenError> for Refusal {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Service(error) => error.into(),
+            error => Self {
+                problem: with_causes(&error),
+                hint: error.hint(),
+            },
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let problem = match &error {
+            Error::Invalid(fields) => describe_fields(fields),
+            Error::Internal(cause) => format!("internal error: {}", with_causes(cause.as_ref())),
+            other => other.to_string(),
+        };
+        Self {
+            hint: hint(&error).map(str::to_owned),
+            problem,
+        }
+    }
+}
+
+fn hint(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::LoginExists => Some("choose another, or look who has it: arkloop user list --search NAME"),
+        Error::EmailExists => Some("give another, or look who has it: arkloop user list --search ADDRESS"),
+        Error::UserNotFound(_) => Some("give a username, an e-mail address or an id; see: arkloop user list"),
+        Error::InviteNotFound => Some("see: arkloop invite list --all"),
+        Error::SessionNotFound => Some("it may have ended already; see: arkloop session list USER"),
+        Error::RegistrationPinned(_) => {
+            Some("take registration.mode out of the configuration (and restart the server) to set it here")
+        }
+        Error::Unavailable { .. } => Some("try again in a moment"),
+        Error::Internal(_) => Some("run it again with -vv to see more"),
+        Error::Invalid(_) => Some("choose another and run the command again"),
+        // What only a client over HTTP can run into.
+        Error::TokenExpired
+        | Error::InvalidToken
+        | Error::RefreshTokenMissing
+        | Error::InvalidCredentials
+        | Error::UserSuspended
+        | Error::RegistrationDisabled
+        | Error::InviteCodeRequired
+        | Error::InviteCodeInvalid => None,
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+fn describe_fields(fields: &FieldErrors) -> String {
+    let sentences: Vec<String> = fields
+        .iter()
+        .map(|(field, error)| format!("{field} {}", describe(error)))
+        .collect();
+    sentences.join("; ")
+}
+
+/// What is wrong with a field, as the rest of a sentence that begins with its name.
+pub(super) fn describe(error: FieldError) -> String {
+    match error {
+        FieldError::Missing => "is empty".to_owned(),
+        FieldError::Unknown => "is not known".to_owned(),
+        FieldError::Duplicate => "is given twice".to_owned(),
+        FieldError::WrongType { expected } => format!("must be a {expected}"),
+        FieldError::TooShort { min } => format!("is too short: at least {min} characters"),
+        FieldError::TooLong { max } => format!("is too long: at most {max} characters"),
+        FieldError::TooManyBytes { max } => format!("is too long: at most {max} bytes"),
+        FieldError::Invalid { form } => format!("must be {form}"),
+        FieldError::InvalidCharacters { allowed } => format!("may only have {allowed}"),
+        FieldError::CommonPassword => "is one of the most common passwords".to_owned(),
+        FieldError::ContainsIdentity => "must not be the account's own username or address".to_owned(),
+        FieldError::Incorrect => "is wrong".to_owned(),
+    }
+}

@@ -1,0 +1,229 @@
+//! `invite`: codes that admit people.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::error::{Refusal, describe};
+use super::output::facts;
+use crate::config::parse_duration;
+use crate::domain::{InviteCode, InviteStatus, InviteUses, Note, Timestamp};
+use crate::service::{Error, InviteDraft, InviteWithCode};
+
+/// The longest time that `--expires-in` takes: ten years. Whoever means longer says `--never-expires`.
+const MAX_EXPIRES_IN: Duration = Duration::from_hours(24 * 3_660);
+
+/// Make, see and take back invites
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Example: invite five people within three days\n  arkloop invite create --uses 5 --expires-in 3d --note \"the band\""
+)]
+pub(super) enum Command {
+    /// Make an invite; prints its code, and its link if there is a page to register on
+    #[command(after_help = "Example:\n  arkloop invite create --note \"for Ann\"")]
+    Create {
+        /// How many accounts it admits
+        #[arg(long, value_name = "N", default_value = "1", value_parser = parse_uses)]
+        uses: InviteUses,
+        /// How long it can be used: a whole number and one of the units s, m, h, d
+        #[arg(long, value_name = "TIME", default_value = "7d", value_parser = parse_expires_in)]
+        expires_in: Duration,
+        /// Let it be usable until it is used up or revoked
+        #[arg(long, conflicts_with = "expires_in")]
+        never_expires: bool,
+        /// What to remember about it, one line
+        #[arg(long, value_name = "TEXT", value_parser = parse_note)]
+        note: Option<OptionalNote>,
+    },
+    /// List the invites that still admit somebody
+    #[command(
+        after_help = "Example: the codes of all that were ever made\n  arkloop --json invite list --all | jq -r '.[].code'"
+    )]
+    List {
+        /// Also the used up, expired and revoked ones
+        #[arg(long)]
+        all: bool,
+    },
+    /// Print one invite
+    #[command(after_help = "Example:\n  arkloop invite show ABCD-EFGH-JKMN-PQRS")]
+    Show {
+        /// Its code; case and dashes do not matter
+        code: String,
+    },
+    /// Take an invite back; accounts that it admitted stay
+    #[command(after_help = "Example:\n  arkloop invite revoke ABCD-EFGH-JKMN-PQRS")]
+    Revoke {
+        /// Its code; case and dashes do not matter
+        code: String,
+    },
+}
+
+/// A note that may be blank, which is none.
+type OptionalNote = std::option::Option<Note>;
+
+fn parse_uses(text: &str) -> Result<InviteUses, String> {
+    let uses = text
+        .parse()
+        .map_err(|_| "it must be a number from 1 to 100000".to_owned())?;
+    InviteUses::new(uses).map_err(|_| format!("it must be a number from 1 to {}", InviteUses::MAX))
+}
+
+fn parse_expires_in(text: &str) -> Result<Duration, String> {
+    let duration =
+        parse_duration(text).filter(|duration| (Duration::from_secs(1)..=MAX_EXPIRES_IN).contains(duration));
+    duration.ok_or_else(|| {
+        "it must be a whole number and one of the units s, m, h, d, such as 7d, at most 3660d".to_owned()
+    })
+}
+
+fn parse_note(text: &str) -> Result<OptionalNote, String> {
+    Note::parse(text).map_err(|error| format!("it {}", describe(error)))
+}
+
+/// `invite …`
+pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
+    match command {
+        Command::Create {
+            uses,
+            expires_in,
+            never_expires,
+            note,
+        } => {
+            let expires_in = (!never_expires).then_some(expires_in);
+            create(
+                context,
+                InviteDraft {
+                    max_uses: uses,
+                    expires_in,
+                    note: note.flatten(),
+                },
+            )
+        }
+        Command::List { all } => list(context, if all { Which::All } else { Which::Active }),
+        Command::Show { code } => {
+            let (invite, now) = context.with_service(async |service| {
+                Ok((
+                    service.find_invite(&parse_code(&code)?).await?,
+                    service.system().now(),
+                ))
+            })?;
+            context
+                .output
+                .result(&to_json(&invite, now), || to_facts(&invite, now))
+        }
+        Command::Revoke { code } => {
+            let (invite, now) = context.with_service(async |service| {
+                Ok((
+                    service.revoke_invite(&parse_code(&code)?).await?,
+                    service.system().now(),
+                ))
+            })?;
+            context.output.result(&to_json(&invite, now), || {
+                format!("{} is revoked", invite.code.reveal())
+            })
+        }
+    }
+}
+
+/// What can be no code is no invite's code: the same refusal.
+fn parse_code(text: &str) -> Result<InviteCode, Error> {
+    InviteCode::parse(text).ok_or(Error::InviteNotFound)
+}
+
+fn create(context: &Context, draft: InviteDraft) -> Result<(), Refusal> {
+    let (invite, now) = context
+        .with_service(async |service| Ok((service.create_invite(draft).await?, service.system().now())))?;
+    let lines = std::iter::once(invite.code.reveal()).chain(invite.link.clone());
+    context
+        .output
+        .result(&to_json(&invite, now), || lines.collect::<Vec<_>>().join("\n"))?;
+    let uses = match invite.invite.max_uses.get() {
+        1 => "one account".to_owned(),
+        uses => format!("{uses} accounts"),
+    };
+    let until = invite
+        .invite
+        .expires_at
+        .map_or_else(|| "and never expires".to_owned(), |end| format!("until {end}"));
+    context.output.note(&format!("It admits {uses} {until}."));
+    Ok(())
+}
+
+/// Which invites to list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    Active,
+}
+
+fn list(context: &Context, which: Which) -> Result<(), Refusal> {
+    let (mut invites, now) =
+        context.with_service(async |service| Ok((service.list_invites().await?, service.system().now())))?;
+    invites.retain(|invite| which == Which::All || invite.invite.status(now) == InviteStatus::Active);
+    let documents = invites.iter().map(|invite| to_json(invite, now)).collect();
+    let rows = invites.iter().map(|invite| to_row(invite, now)).collect();
+    let nothing = match which {
+        Which::All => "There is no invite.",
+        Which::Active => "There is no invite that admits anybody; see the others with --all.",
+    };
+    context.output.list(
+        documents,
+        &["CODE", "STATUS", "USES", "EXPIRES", "NOTE"],
+        rows,
+        nothing,
+    )
+}
+
+fn to_json(InviteWithCode { invite, code, link }: &InviteWithCode, now: Timestamp) -> Value {
+    json!({
+        "code": code.reveal(),
+        "link": link,
+        "uses": invite.uses,
+        "max_uses": invite.max_uses.get(),
+        "status": invite.status(now).as_str(),
+        "note": invite.note.as_ref().map(Note::as_str),
+        "created_at": invite.created_at.to_string(),
+        "expires_at": invite.expires_at.as_ref().map(ToString::to_string),
+        "revoked_at": invite.revoked_at.as_ref().map(ToString::to_string),
+    })
+}
+
+fn to_row(InviteWithCode { invite, code, .. }: &InviteWithCode, now: Timestamp) -> Vec<String> {
+    vec![
+        code.reveal(),
+        invite.status(now).as_str().to_owned(),
+        format!("{}/{}", invite.uses, invite.max_uses.get()),
+        invite
+            .expires_at
+            .map_or_else(|| "never".to_owned(), |end| end.to_string()),
+        invite
+            .note
+            .as_ref()
+            .map(|note| note.as_str().to_owned())
+            .unwrap_or_default(),
+    ]
+}
+
+fn to_facts(InviteWithCode { invite, code, link }: &InviteWithCode, now: Timestamp) -> String {
+    let mut lines = vec![("code", code.reveal())];
+    lines.extend(link.clone().map(|link| ("link", link)));
+    lines.push(("status", invite.status(now).as_str().to_owned()));
+    lines.push(("uses", format!("{} of {}", invite.uses, invite.max_uses.get())));
+    lines.extend(
+        invite
+            .note
+            .as_ref()
+            .map(|note| ("note", note.as_str().to_owned())),
+    );
+    lines.push(("created", invite.created_at.to_string()));
+    lines.push((
+        "expires",
+        invite
+            .expires_at
+            .map_or_else(|| "never".to_owned(), |end| end.to_string()),
+    ));
+    lines.extend(invite.revoked_at.map(|end| ("revoked", end.to_string())));
+    facts(&lines)
+}

@@ -1,0 +1,228 @@
+//! What an operator can do: one file a noun. This one turns arguments into a command and its end into an exit code.
+//!
+//! Commands call the same methods of [`crate::service`] as HTTP does, on the same database, also while the server runs. Results go to standard output,
+//! everything else to standard error, and only `output.rs` writes to either.
+
+mod ask;
+mod config;
+mod context;
+mod error;
+mod init;
+mod invite;
+mod openapi;
+mod output;
+mod registration;
+mod serve;
+mod session;
+mod user;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use self::context::Context;
+use self::error::Refusal;
+use self::output::{Output, Style};
+use crate::config::{Config, Sources};
+use crate::telemetry;
+
+/// A self-hosted auth server over one SQLite file, and the commands to operate it.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Example: run a server and invite somebody to it\n  arkloop serve\n  arkloop invite create --note \"for Ann\""
+)]
+struct Arguments {
+    #[command(flatten)]
+    global: GlobalArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The flags that every command has.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Flags of every command")]
+struct GlobalArguments {
+    /// The configuration file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "The configuration file [default: ARKLOOP_CONFIG, ./arkloop.toml, /etc/arkloop/arkloop.toml]"
+    )]
+    config: Option<PathBuf>,
+    /// The directory of the database; beats the one of the configuration
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Print one JSON document instead of text; a refusal is an object on standard error
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log more; twice or three times for still more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Print no warnings and log faults only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Arguments),
+    Serve(serve::Arguments),
+    #[command(subcommand)]
+    Invite(invite::Command),
+    #[command(subcommand)]
+    Registration(registration::Command),
+    #[command(subcommand)]
+    User(user::Command),
+    #[command(subcommand)]
+    Session(session::Command),
+    #[command(subcommand)]
+    Config(config::Command),
+    Openapi(openapi::Arguments),
+}
+
+/// Runs the command that the arguments of the process name.
+///
+/// 0: done. 1: refused or failed. 2: wrong usage.
+pub fn run() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // Asked before parsing, because wrong usage is told as JSON too.
+    let style = if arguments.iter().any(|argument| argument == "--json") {
+        Style::Json
+    } else {
+        Style::Text
+    };
+    let parsed = Arguments::command().try_get_matches_from(&arguments);
+    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
+        Ok(arguments) => arguments,
+        Err(error) => return tell_usage(style, &error),
+    };
+    let style = if arguments.global.json {
+        Style::Json
+    } else {
+        Style::Text
+    };
+    let output = Output::new(style, arguments.global.quiet.into());
+    match dispatch(arguments, output) {
+        Ok(code) => code,
+        Err(refusal) => {
+            output.refusal(&refusal);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what clap says: help and version are results, the rest is wrong usage.
+fn tell_usage(style: Style, error: &clap::Error) -> ExitCode {
+    let output = Output::new(style, output::Volume::Normal);
+    let is_wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    match (is_wanted, style) {
+        (true, _) => {
+            let _ = output::print(&error.render().to_string());
+            ExitCode::SUCCESS
+        }
+        (false, Style::Text) => {
+            output::usage(&error.render().to_string());
+            ExitCode::from(2)
+        }
+        (false, Style::Json) => {
+            let text = error.render().to_string();
+            let (problem, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+            let problem = problem
+                .trim_start_matches("error: ")
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ");
+            let usage = rest
+                .lines()
+                .find(|line| line.starts_with("Usage:"))
+                .unwrap_or("see: arkloop --help");
+            output.refusal(&Refusal::new(problem, usage));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Refusal> {
+    let Arguments { global, command } = arguments;
+    if let Command::Openapi(_) = command {
+        // The document is the same whatever the configuration says, and must not need one.
+        return openapi::run().map(|()| ExitCode::SUCCESS);
+    }
+    let sources = Sources {
+        config_flag: global.config.clone(),
+        data_dir_flag: global.data_dir.clone(),
+        listen_flag: match &command {
+            Command::Serve(serve) => serve.listen.clone(),
+            _ => None,
+        },
+        env: environment(),
+        cwd: std::env::current_dir().map_err(|cause| {
+            Refusal::new(
+                format!("cannot tell the working directory: {cause}"),
+                "change into another",
+            )
+        })?,
+    };
+    let config = Config::load(&sources)?;
+    let context = Context {
+        config,
+        output,
+        location_flags: location_flags(&global),
+    };
+    start_log(&context.config, &command, &global);
+    match command {
+        Command::Serve(_) => return serve::run(&context),
+        Command::Init(_) => init::run(&context),
+        Command::Invite(command) => invite::run(command, &context),
+        Command::Registration(command) => registration::run(&command, &context),
+        Command::User(command) => user::run(command, &context),
+        Command::Session(command) => session::run(command, &context),
+        Command::Config(config::Command::Show) => config::show(&context),
+        Command::Openapi(_) => Ok(()),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn environment() -> BTreeMap<String, String> {
+    let ours = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    ours.filter(|(name, _)| name.starts_with("ARKLOOP_"))
+        .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// The flags that lead to this database, to repeat in a command that is proposed: ` --data-dir /srv/auth`.
+fn location_flags(global: &GlobalArguments) -> String {
+    let flags = [("--config", &global.config), ("--data-dir", &global.data_dir)];
+    flags
+        .iter()
+        .filter_map(|(flag, path)| path.as_ref().map(|path| format!(" {flag} {}", path.display())))
+        .collect()
+}
+
+/// The server logs from the configured level on, a command from warnings on; each `-v` is one level more.
+fn start_log(config: &Config, command: &Command, global: &GlobalArguments) {
+    use tracing::Level;
+    const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+    let configured = config.log.level as usize;
+    let base = if matches!(command, Command::Serve(_)) {
+        configured
+    } else {
+        configured.min(1)
+    };
+    let index = if global.quiet {
+        0
+    } else {
+        base + usize::from(global.verbose)
+    };
+    let format = match config.log.format {
+        crate::config::LogFormat::Text => telemetry::Format::Text,
+        crate::config::LogFormat::Json => telemetry::Format::Json,
+    };
+    telemetry::start(format, LEVELS[index.min(LEVELS.len() - 1)]);
+}

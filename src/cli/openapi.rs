@@ -1,0 +1,14 @@
+//! `openapi`: the document of the API.
+
+use super::error::Refusal;
+use super::output;
+
+/// Print the OpenAPI document of the HTTP API, byte for byte as the server serves it
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example: keep a copy beside a client's sources\n  arkloop openapi > arkloop.json")]
+pub(super) struct Arguments {}
+
+/// `openapi`
+pub(super) fn run() -> Result<(), Refusal> {
+    output::print(&crate::http::document())
+}

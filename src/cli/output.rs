@@ -1,0 +1,147 @@
+//! The only place that writes to standard output and standard error.
+
+use std::io::{self, ErrorKind, Write};
+
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+
+use super::error::Refusal;
+
+/// How results and refusals look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// How much is said beside the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Volume {
+    /// Notes and warnings are shown.
+    Normal,
+    /// Only refusals are.
+    Quiet,
+}
+
+impl From<bool> for Volume {
+    fn from(is_quiet: bool) -> Self {
+        if is_quiet { Self::Quiet } else { Self::Normal }
+    }
+}
+
+/// Both streams, in the style that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    style: Style,
+    volume: Volume,
+}
+
+impl Output {
+    /// Writes in `style`, and as much as `volume` says.
+    pub(super) const fn new(style: Style, volume: Volume) -> Self {
+        Self { style, volume }
+    }
+
+    /// Prints a result: `document` with `--json`, `text` otherwise. The text gets its newline here.
+    pub(super) fn result(self, document: &Value, text: impl FnOnce() -> String) -> Result<(), Refusal> {
+        match self.style {
+            Style::Json => print(&format!("{document:#}\n")),
+            Style::Text => print(&format!("{}\n", text().trim_end_matches('\n'))),
+        }
+    }
+
+    /// Prints a list as a table under `header`; without rows only `nothing` is said, beside the result.
+    pub(super) fn list(
+        self,
+        documents: Vec<Value>,
+        header: &[&str],
+        rows: Vec<Vec<String>>,
+        nothing: &str,
+    ) -> Result<(), Refusal> {
+        if self.style == Style::Text && rows.is_empty() {
+            self.note(nothing);
+            return Ok(());
+        }
+        self.result(&Value::Array(documents), || table(header, rows))
+    }
+
+    /// Says something useful beside the result; only to people.
+    pub(super) fn note(self, text: &str) {
+        if self.style == Style::Text && self.volume == Volume::Normal {
+            write_stderr(text);
+        }
+    }
+
+    /// Warns.
+    pub(super) fn warning(self, text: &str) {
+        match (self.volume, self.style) {
+            (Volume::Quiet, _) => {}
+            (Volume::Normal, Style::Text) => write_stderr(&format!("warning: {text}")),
+            (Volume::Normal, Style::Json) => write_stderr(&json!({ "warning": text }).to_string()),
+        }
+    }
+
+    /// Says why a command was refused or failed, and what to do: one line.
+    pub(super) fn refusal(self, refusal: &Refusal) {
+        match self.style {
+            Style::Text => write_stderr(&refusal.to_line()),
+            Style::Json => {
+                write_stderr(&json!({ "error": refusal.problem(), "hint": refusal.hint() }).to_string());
+            }
+        }
+    }
+}
+
+/// Prints `text` to standard output as it is, byte for byte.
+pub(super) fn print(text: &str) -> Result<(), Refusal> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // Whoever reads has seen enough, as in `arkloop user list | head`.
+        Err(cause) if cause.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(cause) => Err(Refusal::new(
+            format!("the result cannot be written: {cause}"),
+            "the command itself was carried out",
+        )),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Prints the message of wrong usage.
+pub(super) fn usage(text: &str) {
+    write_stderr(text.trim_end());
+}
+
+/// Asks a question, leaving the cursor behind it.
+pub(super) fn question(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn write_stderr(text: &str) {
+    // When standard error is gone there is nobody left to tell.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Aligned columns without lines: easy to read on a terminal, and to cut when piped.
+fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_header(header)
+        .add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
+}
+
+/// Names and values, a line each, the values aligned.
+pub(super) fn facts(facts: &[(&str, String)]) -> String {
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    facts
+        .iter()
+        .map(|(name, value)| format!("{name:width$}  {value}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

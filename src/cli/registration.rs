@@ -1,0 +1,54 @@
+//! `registration`: who may create an account.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::context::Context;
+use super::error::Refusal;
+use crate::domain::RegistrationMode;
+use crate::service::ModeSource;
+
+/// See or set who may create an account
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Example: let anybody register\n  arkloop registration set open")]
+pub(super) enum Command {
+    /// Print the mode and where it comes from: the default, the database or the configuration
+    #[command(after_help = "Example:\n  arkloop registration show")]
+    Show,
+    /// Set the mode; a running server obeys from the next request on
+    #[command(
+        after_help = "Example: close the door, even to those with an invite\n  arkloop registration set disabled"
+    )]
+    Set {
+        /// Who may create an account from now on.
+        #[arg(value_parser = parse_mode, help = "open: anybody; invite_only: whoever has an invite; disabled: nobody")]
+        mode: RegistrationMode,
+    },
+}
+
+fn parse_mode(text: &str) -> Result<RegistrationMode, String> {
+    text.parse()
+        .map_err(|error: crate::domain::UnknownMode| error.to_string())
+}
+
+/// `registration …`
+pub(super) fn run(command: &Command, context: &Context) -> Result<(), Refusal> {
+    let (mode, source) = context.with_service(async |service| {
+        if let Command::Set { mode } = command {
+            service.set_registration_mode(*mode).await?;
+        }
+        Ok(service.registration_mode().await?)
+    })?;
+    let document = json!({ "mode": mode.as_str(), "source": source.as_str() });
+    context
+        .output
+        .result(&document, || format!("{mode} ({})", describe(source)))
+}
+
+const fn describe(source: ModeSource) -> &'static str {
+    match source {
+        ModeSource::Default => "the default",
+        ModeSource::Database => "set in the database",
+        ModeSource::Config => "pinned by the configuration",
+    }
+}

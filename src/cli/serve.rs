@@ -1,0 +1,185 @@
+//! `serve`: the server, from the first log line to the last.
+
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::context::{Context, no_runtime};
+use super::error::Refusal;
+use crate::app::{App, Role};
+use crate::config::Config;
+use crate::domain::RegistrationMode;
+use crate::http;
+use crate::system::System;
+
+/// Run the server until SIGTERM or SIGINT
+///
+/// With nothing configured it creates ./data and listens on 127.0.0.1:8080. After the first signal it answers what it has begun; a second one ends it at
+/// once.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example: on another port, with the data elsewhere\n  arkloop --data-dir /srv/auth serve --listen 127.0.0.1:9000"
+)]
+pub(super) struct Arguments {
+    /// Where to listen.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        help = "Where to listen: an address with a port, or unix:/path/of/socket; beats server.listen of the configuration"
+    )]
+    pub(super) listen: Option<String>,
+}
+
+/// `serve`
+pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| no_runtime(&cause))?;
+    let ended = runtime.block_on(serve(context));
+    // What a second signal has cut off is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
+    let config = &context.config;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    // Before anything else, so that a stop during the start is not lost.
+    let mut signals = Signals::new().map_err(|cause| no_runtime(&cause))?;
+    let app = App::open(config, System::machine(), Role::Server).await?;
+    for notice in app.notices() {
+        tracing::warn!("{notice}");
+    }
+    tracing::info!("the database is {}", config.database_path().display());
+    let server = listen(config, &app)?;
+    tell_registration(context, &app).await?;
+    let housekeeper = tokio::spawn(App::housekeep(Arc::clone(&app.service)));
+    let ended = run_until_stopped(server, &mut signals).await;
+    housekeeper.abort();
+    // An aborted task lets go of the service only when it has ended.
+    let _ = housekeeper.await;
+    if let Ended::AtOnce(signal) = ended {
+        return Ok(ExitCode::from(signal.exit_code()));
+    }
+    app.close();
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn listen(config: &Config, app: &App) -> Result<http::Server, Refusal> {
+    let server = http::Server::bind(
+        &config.server.listen,
+        Arc::clone(&app.service),
+        App::http_settings(config),
+    )
+    .map_err(|cause| {
+        Refusal::new(
+            format!("cannot listen on {}: {cause}", config.server.listen),
+            "stop what listens there, or name another place with --listen or server.listen",
+        )
+    })?;
+    // Port 0 is known only now.
+    let place = server.local_addr().map_or_else(
+        || config.server.listen.to_string(),
+        |address| format!("http://{address}"),
+    );
+    tracing::info!(
+        "listening on {place}; server.public_url is {}",
+        config.public_url()
+    );
+    Ok(server)
+}
+
+/// How the server came to its end.
+enum Ended {
+    /// What had begun was finished, or its time was over.
+    InOrder,
+    /// The operator did not want to wait.
+    AtOnce(StopSignal),
+}
+
+async fn run_until_stopped(server: http::Server, signals: &mut Signals) -> Ended {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut running = pin!(server.run(async {
+        let _ = stopped.await;
+    }));
+    tokio::select! {
+        () = &mut running => return Ended::InOrder,
+        signal = signals.next() => tracing::info!("{} received: finishing what has begun", signal.name()),
+    }
+    let _ = stop.send(());
+    tokio::select! {
+        () = &mut running => Ended::InOrder,
+        signal = signals.next() => {
+            tracing::warn!("{} received again: ending at once", signal.name());
+            Ended::AtOnce(signal)
+        }
+    }
+}
+
+async fn tell_registration(context: &Context, app: &App) -> Result<(), Refusal> {
+    let (mode, _) = app.service.registration_mode().await?;
+    let flags = &context.location_flags;
+    match mode {
+        RegistrationMode::InviteOnly => {
+            tracing::info!("registration is by invite only; make one with: arkloop{flags} invite create");
+        }
+        RegistrationMode::Open => tracing::info!("registration is open to anybody"),
+        RegistrationMode::Disabled => {
+            tracing::info!("registration is disabled; make accounts with: arkloop{flags} user create");
+        }
+    }
+    Ok(())
+}
+
+/// The signals that stop the server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// Which signal came.
+#[derive(Clone, Copy)]
+enum StopSignal {
+    Terminate,
+    Interrupt,
+}
+
+impl StopSignal {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "SIGTERM",
+            Self::Interrupt => "SIGINT",
+        }
+    }
+
+    /// The exit code that shells give to a process that died of the signal: 128 and its number.
+    const fn exit_code(self) -> u8 {
+        match self {
+            Self::Terminate => 143,
+            Self::Interrupt => 130,
+        }
+    }
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> StopSignal {
+        tokio::select! {
+            _ = self.terminate.recv() => StopSignal::Terminate,
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `session`: who is signed in, and how to end it.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::error::Refusal;
+use super::user::parse_user;
+use crate::domain::{Session, SessionId, Timestamp};
+use crate::service::UserRef;
+
+/// The reason of a session that ended by its time; the others are in the database.
+const EXPIRED: &str = "expired";
+
+/// See and end sessions
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Example: sign somebody out everywhere\n  arkloop session revoke --user ann")]
+pub(super) enum Command {
+    /// List the sessions of a user, ended ones too
+    #[command(after_help = "Example:\n  arkloop session list ann@example.org")]
+    List {
+        /// A username, an e-mail address or an id
+        #[arg(value_parser = parse_user)]
+        user: UserRef,
+    },
+    /// End one session, all of a user, or all
+    #[command(after_help = "Example: sign everybody out\n  arkloop session revoke --all")]
+    Revoke(RevokeArguments),
+}
+
+/// Exactly one of them.
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(super) struct RevokeArguments {
+    /// The id of one session
+    #[arg(value_parser = parse_id)]
+    id: Option<SessionId>,
+    /// Every session of this user: a username, an e-mail address or an id
+    #[arg(long, value_parser = parse_user)]
+    user: Option<UserRef>,
+    /// Every session of everybody
+    #[arg(long)]
+    all: bool,
+}
+
+fn parse_id(text: &str) -> Result<SessionId, String> {
+    text.parse()
+        .map_err(|_| "it must be an id as `arkloop session list` prints it".to_owned())
+}
+
+/// `session …`
+pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
+    match command {
+        Command::List { user } => list(context, user),
+        Command::Revoke(arguments) => revoke(context, arguments),
+    }
+}
+
+fn list(context: &Context, user: UserRef) -> Result<(), Refusal> {
+    let (sessions, now) = context
+        .with_service(async |service| Ok((service.list_sessions(user).await?, service.system().now())))?;
+    let documents = sessions.iter().map(|session| to_json(session, now)).collect();
+    let rows = sessions.iter().map(|session| to_row(session, now)).collect();
+    let header = ["ID", "BEGAN", "LAST USED", "ENDED", "ADDRESS", "USER AGENT"];
+    context
+        .output
+        .list(documents, &header, rows, "This user has no sessions.")
+}
+
+fn revoke(context: &Context, arguments: RevokeArguments) -> Result<(), Refusal> {
+    let revoked = context.with_service(async |service| {
+        Ok(match (arguments.id, arguments.user) {
+            (Some(id), _) => service.revoke_session(id).await.map(|()| 1)?,
+            (None, Some(user)) => service.revoke_sessions_of(user).await?,
+            (None, None) => service.revoke_all_sessions().await?,
+        })
+    })?;
+    context
+        .output
+        .result(&json!({ "revoked": revoked }), || match revoked {
+            1 => "1 session ended".to_owned(),
+            number => format!("{number} sessions ended"),
+        })
+}
+
+/// When and why a session ended, by its time or before it.
+fn end(session: &Session, now: Timestamp) -> Option<(Timestamp, &'static str)> {
+    match session.ended {
+        Some((moment, reason)) => Some((moment, reason.as_str())),
+        None if session.is_alive(now) => None,
+        None => Some((session.expires_at, EXPIRED)),
+    }
+}
+
+fn to_json(session: &Session, now: Timestamp) -> Value {
+    let end = end(session, now);
+    json!({
+        "id": session.id.to_string(),
+        "current": false,
+        "created_at": session.created_at.to_string(),
+        "last_used_at": session.last_used_at.to_string(),
+        "ip": session.client.address.map(|address| address.to_string()),
+        "user_agent": session.client.user_agent,
+        "user_id": session.user_id.to_string(),
+        "ended_at": end.map(|(moment, _)| moment.to_string()),
+        "ended_because": end.map(|(_, reason)| reason),
+    })
+}
+
+fn to_row(session: &Session, now: Timestamp) -> Vec<String> {
+    vec![
+        session.id.to_string(),
+        session.created_at.to_string(),
+        session.last_used_at.to_string(),
+        end(session, now)
+            .map(|(moment, reason)| format!("{moment} ({reason})"))
+            .unwrap_or_default(),
+        session
+            .client
+            .address
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
+        session.client.user_agent.clone().unwrap_or_default(),
+    ]
+}

@@ -1,0 +1,328 @@
+//! `user`: accounts.
+
+use clap::Subcommand;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::ask::{PasswordArguments, confirm};
+use super::context::Context;
+use super::error::{Refusal, describe};
+use super::output::facts;
+use crate::domain::{Email, Password, User, UserStatus, Username};
+use crate::service::{NewUser, Service, UserRef, UserSummary};
+
+/// Make, see, change and delete accounts
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Example: whose names begin with ann?\n  arkloop user list --search ann")]
+pub(super) enum Command {
+    /// Make an account, whatever the registration mode is
+    #[command(
+        after_help = "Example:\n  pwgen 20 1 | arkloop user create ann --email ann@example.org --verified --password-stdin"
+    )]
+    Create {
+        /// Its username: 2 to 32 letters, digits, '.', '_' and '-'
+        #[arg(value_parser = parse_username)]
+        login: Username,
+        /// Its address
+        #[arg(long, value_name = "ADDRESS", value_parser = parse_email)]
+        email: Email,
+        /// Take the address as proven
+        #[arg(long)]
+        verified: bool,
+        #[command(flatten)]
+        password: PasswordArguments,
+    },
+    /// List accounts
+    #[command(after_help = "Example:\n  arkloop user list --status suspended")]
+    List {
+        /// Only those with this text in the username or the address
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+        /// Only the active or only the suspended ones
+        #[arg(long, value_parser = parse_status)]
+        status: Option<UserStatus>,
+    },
+    /// Print one account
+    #[command(after_help = "Example:\n  arkloop user show ann@example.org")]
+    Show {
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Set the password; every session of the account ends
+    #[command(after_help = "Example:\n  arkloop user set-password ann")]
+    SetPassword {
+        #[command(flatten)]
+        who: Who,
+        #[command(flatten)]
+        password: PasswordArguments,
+    },
+    /// Set the address; it is unverified afterwards
+    #[command(after_help = "Example:\n  arkloop user set-email ann ann@example.net")]
+    SetEmail {
+        #[command(flatten)]
+        who: Who,
+        /// The new address
+        #[arg(value_name = "ADDRESS", value_parser = parse_email)]
+        email: Email,
+    },
+    /// Take the address as proven
+    #[command(after_help = "Example:\n  arkloop user verify-email ann")]
+    VerifyEmail {
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Refuse every sign-in and end every session of the account
+    #[command(after_help = "Example:\n  arkloop user suspend ann")]
+    Suspend {
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Let a suspended account be used again; its old sessions stay ended
+    #[command(after_help = "Example:\n  arkloop user reactivate ann")]
+    Reactivate {
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Delete an account for ever
+    #[command(after_help = "Example:\n  arkloop user delete ann")]
+    Delete {
+        #[command(flatten)]
+        who: Who,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Which account is meant.
+#[derive(clap::Args, Debug)]
+pub(super) struct Who {
+    /// A username, an e-mail address or an id
+    #[arg(value_parser = parse_user)]
+    user: UserRef,
+}
+
+/// Reads a username, an address or an id.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "clap asks for a function that may refuse"
+)]
+pub(super) fn parse_user(text: &str) -> Result<UserRef, String> {
+    Ok(UserRef::parse(text))
+}
+
+fn parse_username(text: &str) -> Result<Username, String> {
+    Username::parse(text).map_err(|error| format!("it {}", describe(error)))
+}
+
+fn parse_email(text: &str) -> Result<Email, String> {
+    Email::parse(text).map_err(|error| format!("it {}", describe(error)))
+}
+
+fn parse_status(text: &str) -> Result<UserStatus, String> {
+    UserStatus::from_name(text).ok_or_else(|| "it must be active or suspended".to_owned())
+}
+
+/// `user …`
+pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
+    match command {
+        Command::Create {
+            login,
+            email,
+            verified,
+            password,
+        } => create(context, login, email, verified, &password),
+        Command::List { search, status } => list(context, search, status),
+        Command::Show { who } => {
+            let found = context.with_service(async |service| Ok(service.find_user(who.user).await?))?;
+            context.output.result(&to_json(&found), || to_facts(&found))
+        }
+        Command::SetPassword { who, password } => set_password(context, who.user, &password),
+        Command::SetEmail { who, email } => change(
+            context,
+            "has a new address, which is not verified",
+            async |service| Ok(service.set_email(who.user, email).await?),
+        ),
+        Command::VerifyEmail { who } => change(context, "has a verified address", async |service| {
+            Ok(service.verify_email(who.user).await?)
+        }),
+        Command::Suspend { who } => change(
+            context,
+            "is suspended, and every session has ended",
+            async |service| Ok(service.suspend(who.user).await?),
+        ),
+        Command::Reactivate { who } => change(context, "is active", async |service| {
+            Ok(service.reactivate(who.user).await?)
+        }),
+        Command::Delete { who, yes } => delete(context, who.user, yes.into()),
+    }
+}
+
+/// Carries out a change and prints the account: as a whole with `--json`, as a sentence that ends with `outcome` otherwise.
+fn change(
+    context: &Context,
+    outcome: &str,
+    work: impl AsyncFnOnce(&Service) -> Result<UserSummary, Refusal>,
+) -> Result<(), Refusal> {
+    let changed = context.with_service(work)?;
+    context.output.result(&to_json(&changed), || {
+        format!("{} {outcome}", changed.user.username)
+    })
+}
+
+fn parse_password(
+    service: &Service,
+    password: &PasswordArguments,
+    without_terminal: &str,
+    identities: &[&str],
+) -> Result<Password, Refusal> {
+    let text = password.read(without_terminal)?;
+    Password::parse(text.expose_secret(), service.password_policy(), identities)
+        .map_err(|error| Refusal::field("the password", error))
+}
+
+fn create(
+    context: &Context,
+    username: Username,
+    email: Email,
+    is_verified: bool,
+    password: &PasswordArguments,
+) -> Result<(), Refusal> {
+    let created = context.with_service(async |service| {
+        let without_terminal =
+            "an account without a password, which gets a link to set one, is not in this release";
+        let password = parse_password(
+            service,
+            password,
+            without_terminal,
+            &[username.as_str(), email.as_str()],
+        )?;
+        Ok(service
+            .create_user(NewUser {
+                username,
+                email,
+                is_verified,
+                password,
+            })
+            .await?)
+    })?;
+    context.output.result(&to_json(&created), || to_facts(&created))
+}
+
+fn list(context: &Context, search: Option<String>, status: Option<UserStatus>) -> Result<(), Refusal> {
+    let is_filtered = search.is_some() || status.is_some();
+    let users = context.with_service(async |service| Ok(service.list_users(search, status).await?))?;
+    let documents = users.iter().map(to_json).collect();
+    let rows = users.iter().map(to_row).collect();
+    let nothing = if is_filtered {
+        "No account matches."
+    } else {
+        "There is no account."
+    };
+    context.output.list(
+        documents,
+        &["USERNAME", "E-MAIL", "STATUS", "SESSIONS", "CREATED", "ID"],
+        rows,
+        nothing,
+    )
+}
+
+fn set_password(context: &Context, user: UserRef, password: &PasswordArguments) -> Result<(), Refusal> {
+    change(
+        context,
+        "has a new password, and every session has ended",
+        async |service| {
+            // The account is looked up first: the password must not be its own name, and nobody types one twice for a misspelt name.
+            let user = service.find_user(user).await?.user;
+            let without_terminal = "nobody can be asked for the new password";
+            let identities = [user.username.as_str(), user.email.as_str()];
+            let password = parse_password(service, password, without_terminal, &identities)?;
+            Ok(service.set_password(by_id(&user), password).await?)
+        },
+    )
+}
+
+/// What was looked up by a name stays meant, also if the name changes hands meanwhile.
+fn by_id(user: &User) -> UserRef {
+    UserRef::from(user.id)
+}
+
+/// Whether to ask before what cannot be undone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Confirmation {
+    Ask,
+    Given,
+}
+
+impl From<bool> for Confirmation {
+    fn from(is_given: bool) -> Self {
+        if is_given { Self::Given } else { Self::Ask }
+    }
+}
+
+fn delete(context: &Context, user: UserRef, confirmation: Confirmation) -> Result<(), Refusal> {
+    let user = context.with_service(async |service| {
+        let user = service.find_user(user).await?.user;
+        if confirmation == Confirmation::Ask {
+            confirm(&format!("delete {} <{}>", user.username, user.email))?;
+        }
+        service.delete_user(by_id(&user)).await?;
+        Ok(user)
+    })?;
+    let document = json!({ "id": user.id.to_string(), "username": user.username.as_str(), "deleted": true });
+    context
+        .output
+        .result(&document, || format!("{} is deleted", user.username))
+}
+
+fn to_json(UserSummary { user, sessions }: &UserSummary) -> Value {
+    json!({
+        "id": user.id.to_string(),
+        "username": user.username.as_str(),
+        "email": user.email.as_str(),
+        "email_verified": user.email_verified_at.is_some(),
+        "has_password": user.has_password,
+        "status": user.status.as_str(),
+        "locale": user.locale.as_str(),
+        "created_at": user.created_at.to_string(),
+        "last_sign_in_at": user.last_sign_in_at.as_ref().map(ToString::to_string),
+        "sessions": sessions,
+    })
+}
+
+fn to_row(UserSummary { user, sessions }: &UserSummary) -> Vec<String> {
+    vec![
+        user.username.to_string(),
+        user.email.to_string(),
+        user.status.as_str().to_owned(),
+        sessions.to_string(),
+        user.created_at.to_string(),
+        user.id.to_string(),
+    ]
+}
+
+fn to_facts(UserSummary { user, sessions }: &UserSummary) -> String {
+    let verified = if user.email_verified_at.is_some() {
+        "verified"
+    } else {
+        "not verified"
+    };
+    facts(&[
+        ("id", user.id.to_string()),
+        ("username", user.username.to_string()),
+        ("e-mail", format!("{} ({verified})", user.email)),
+        (
+            "password",
+            if user.has_password { "set" } else { "none" }.to_owned(),
+        ),
+        ("status", user.status.as_str().to_owned()),
+        ("locale", user.locale.as_str().to_owned()),
+        ("created", user.created_at.to_string()),
+        (
+            "last sign-in",
+            user.last_sign_in_at
+                .map_or_else(|| "never".to_owned(), |moment| moment.to_string()),
+        ),
+        ("sessions", sessions.to_string()),
+    ])
+}

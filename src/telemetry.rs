@@ -1,0 +1,56 @@
+//! What the program writes about itself, on standard error.
+//!
+//! `RUST_LOG` is not consulted: a variable that some other program needs must not make this one write more than its configuration says.
+
+use std::io::{self, IsTerminal};
+use std::panic;
+
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people; in colour on a terminal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging for the whole process, and puts panics into the log without their message, which could hold a password or a token.
+pub fn start(format: Format, level: Level) {
+    // Other crates tell about their own insides; that is worth reading only when everything is.
+    let of_others = if level == Level::TRACE {
+        level
+    } else {
+        level.min(Level::WARN)
+    };
+    let targets = Targets::new()
+        .with_default(LevelFilter::from_level(of_others))
+        .with_target(env!("CARGO_PKG_NAME"), LevelFilter::from_level(level));
+    let layer = fmt::layer().with_writer(io::stderr);
+    let layer = match format {
+        Format::Text => {
+            let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            layer.with_target(false).with_ansi(is_coloured).boxed()
+        }
+        Format::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
+    };
+    // A second start in one process, which only tests do, keeps the first.
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(targets))
+        .try_init();
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current();
+        tracing::error!(
+            place,
+            thread = thread.name(),
+            "a fault in the program: it panicked"
+        );
+    }));
+}
