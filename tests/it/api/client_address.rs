@@ -1,0 +1,111 @@
+//! From where a session is said to be: the peer, or whom a trusted proxy names.
+
+use crate::support::{Answer, TestApp, registration};
+
+/// The address that a session gets which is begun with these headers.
+async fn address_of(app: &TestApp, login: &str, headers: &[(&str, &str)]) -> String {
+    let mut request = app.post("/v1/auth/register").json(&registration(login));
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    shown(app, &request.send().await).await
+}
+
+/// The address of the session as its owner sees it.
+async fn shown(app: &TestApp, caller: &Answer) -> String {
+    let list = app
+        .get("/v1/auth/sessions")
+        .bearer(&caller.access_token())
+        .send()
+        .await;
+    let sessions = list.json();
+    sessions["sessions"][0]["ip"]
+        .as_str()
+        .expect("it is a text")
+        .to_owned()
+}
+
+async fn behind(proxies: &str) -> TestApp {
+    TestApp::builder()
+        .open()
+        .set("SERVER__TRUSTED_PROXIES", proxies)
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_name_another_address() {
+    for app in [TestApp::open().await, behind("10.0.0.0/8").await] {
+        let forged = [
+            ("x-forwarded-for", "198.51.100.1"),
+            ("x-real-ip", "198.51.100.2"),
+            ("forwarded", "for=198.51.100.3"),
+            ("cf-connecting-ip", "198.51.100.4"),
+            ("true-client-ip", "198.51.100.5"),
+        ];
+        assert_eq!(address_of(&app, "alice", &forged).await, "127.0.0.1");
+    }
+}
+
+#[tokio::test]
+async fn the_right_most_hop_that_is_no_proxy_counts() {
+    let app = behind("127.0.0.0/8,10.0.0.0/8,2001:db8:1::/48").await;
+    let cases: [(&[&str], &str); 10] = [
+        (&[], "127.0.0.1"),
+        (&["198.51.100.1"], "198.51.100.1"),
+        // What stands further left was written by the client.
+        (&["6.6.6.6, 198.51.100.1"], "198.51.100.1"),
+        (&["6.6.6.6, 198.51.100.1, 10.0.0.7"], "198.51.100.1"),
+        (&["6.6.6.6", "198.51.100.1,10.0.0.7"], "198.51.100.1"),
+        (&["10.0.0.8, 10.0.0.7"], "10.0.0.8"),
+        (&["2001:db8::9, 2001:db8:1::1"], "2001:db8::9"),
+        (&["::ffff:198.51.100.1"], "198.51.100.1"),
+        (&["198.51.100.9, ::ffff:10.0.0.7"], "198.51.100.9"),
+        (&["[2001:db8::1]:4711"], "2001:db8::1"),
+    ];
+    for (number, (lines, expected)) in cases.into_iter().enumerate() {
+        let headers: Vec<(&str, &str)> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
+        let address = address_of(&app, &format!("user-{number}"), &headers).await;
+        assert_eq!(address, expected, "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_believed_of_an_unreadable_hop() {
+    let app = behind("127.0.0.0/8").await;
+    for (number, (line, expected)) in [
+        ("198.51.100.1, unknown", "127.0.0.1"),
+        ("198.51.100.1, x, 127.0.0.2", "127.0.0.2"),
+        ("198.51.100.1,", "127.0.0.1"),
+        ("999.1.1.1", "127.0.0.1"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let headers = [("x-forwarded-for", line)];
+        let address = address_of(&app, &format!("user-{number}"), &headers).await;
+        assert_eq!(address, expected, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn no_other_header_counts_even_from_a_proxy() {
+    let app = behind("127.0.0.0/8").await;
+    let headers = [("x-real-ip", "198.51.100.2"), ("forwarded", "for=198.51.100.3")];
+    assert_eq!(address_of(&app, "alice", &headers).await, "127.0.0.1");
+}
+
+#[tokio::test]
+async fn a_refresh_from_elsewhere_moves_the_session() {
+    let app = behind("127.0.0.0/8").await;
+    let alice = app.register("alice").await;
+    assert_eq!(shown(&app, &alice).await, "127.0.0.1");
+    let moved = app
+        .post("/v1/auth/refresh")
+        .cookie(&alice.cookie())
+        .header("x-forwarded-for", "198.51.100.1")
+        .header("user-agent", "elsewhere")
+        .send()
+        .await;
+    assert_eq!(shown(&app, &moved).await, "198.51.100.1");
+}

@@ -1,0 +1,177 @@
+//! What goes wrong on the server's side, for every operation that can be told of it.
+
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{JoinHandle, available_parallelism};
+use std::time::Duration;
+
+use arkloop::store::StoreError;
+use insta::assert_snapshot;
+use tokio::task::JoinSet;
+
+use super::operations::{operations, operations_with};
+use crate::support::{PASSWORD, TestApp};
+
+/// Holds every connection that the server reads with, until it is dropped.
+struct HeldReaders {
+    release: Vec<Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl HeldReaders {
+    /// Takes them all: there are as many as processors.
+    fn take(app: &TestApp) -> Self {
+        let number = available_parallelism().map_or(1, usize::from);
+        let (taken, is_taken) = channel();
+        let mut held = Self {
+            release: Vec::new(),
+            threads: Vec::new(),
+        };
+        for _ in 0..number {
+            let (release, is_released) = channel::<()>();
+            let (service, taken) = (std::sync::Arc::clone(app.service()), taken.clone());
+            let runtime = tokio::runtime::Handle::current();
+            held.threads.push(std::thread::spawn(move || {
+                let read = service.store().read(move |_| {
+                    taken.send(()).expect("the test waits");
+                    let _ = is_released.recv();
+                    Ok::<_, StoreError>(())
+                });
+                runtime.block_on(read).expect("it is read");
+            }));
+            held.release.push(release);
+        }
+        for _ in 0..number {
+            let patience = Duration::from_secs(10);
+            is_taken.recv_timeout(patience).expect("every reader is taken");
+        }
+        held
+    }
+}
+
+impl Drop for HeldReaders {
+    fn drop(&mut self) {
+        self.release.clear();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_that_reads_is_503_while_the_database_does_not_answer() {
+    let app = TestApp::open().await;
+    let alice = app.register("alice").await;
+    let expected = operations_with(503, "service.unavailable");
+    assert_eq!(expected.len(), 12);
+    let held = HeldReaders::take(&app);
+    let mut requests = JoinSet::new();
+    for operation in &expected {
+        let (id, request) = (operation.id.clone(), operation.whole(&app, &alice));
+        requests.spawn(async move { (id, request.send().await) });
+    }
+    for (id, answer) in requests.join_all().await {
+        assert_eq!(answer.brief(), "503 service.unavailable", "{id}");
+        assert_eq!(answer.header("retry-after"), Some("2"), "{id}");
+        assert_eq!(answer.header("set-cookie"), None, "{id}");
+        assert_eq!(answer.header("www-authenticate"), None, "{id}");
+        if id == "readyz" {
+            assert_snapshot!(answer.shown_with_headers(), @r#"
+            503
+            cache-control: no-store
+            content-length: [length]
+            content-security-policy: default-src 'none'; frame-ancestors 'none'
+            content-type: application/json; charset=utf-8
+            referrer-policy: no-referrer
+            retry-after: 2
+            vary: Origin
+            x-content-type-options: nosniff
+            x-trace-id: [trace id]
+
+            {
+              "code": "service.unavailable",
+              "message": "The server cannot do this now: try again after Retry-After.",
+              "trace_id": "[trace id]"
+            }
+            "#);
+        }
+    }
+    // What needs no database is served meanwhile.
+    let others = operations()
+        .into_iter()
+        .filter(|operation| !expected.iter().any(|known| known.id == operation.id));
+    for operation in others {
+        assert_eq!(operation.bare(&app).send().await.status, 200, "{operation:?}");
+    }
+    drop(held);
+    assert_eq!(app.me(&alice.access_token()).await.status, 200);
+    assert_eq!(app.get("/readyz").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn every_operation_that_writes_is_503_while_nothing_can_be_committed() {
+    let app = TestApp::open().await;
+    let alice = app.register("alice").await;
+    let before = app.rows().await;
+    app.store_probe().on_commit(|| false);
+    let writes = [
+        "register",
+        "login",
+        "refresh",
+        "logout",
+        "update_me",
+        "delete_other_sessions",
+    ];
+    for operation in operations() {
+        if !writes.contains(&operation.id.as_str()) {
+            continue;
+        }
+        let answer = operation.whole(&app, &alice).send().await;
+        assert_eq!(answer.brief(), "503 service.unavailable", "{operation:?}");
+        assert_eq!(answer.header("retry-after"), Some("2"), "{operation:?}");
+        assert_eq!(answer.header("set-cookie"), None, "{operation:?}");
+        // Logout must not look done.
+        assert_eq!(answer.json().get("ok"), None);
+    }
+    app.store_probe().let_commits_through();
+    assert_eq!(app.rows().await, before);
+    assert_eq!(app.login("alice", PASSWORD).await.status, 200);
+    assert_eq!(app.refresh(&alice.cookie()).await.status, 200);
+}
+
+#[tokio::test]
+async fn every_operation_survives_a_panic() {
+    let app = TestApp::open().await;
+    let alice = app.register("alice").await;
+    let expected = operations_with(500, "internal.error");
+    assert_eq!(expected.len(), operations().len());
+    for operation in expected {
+        app.http_probe().panic_in(Some(&operation.id));
+        let answer = operation.whole(&app, &alice).send().await;
+        assert_eq!(answer.brief(), "500 internal.error", "{operation:?}");
+        assert_eq!(answer.header("set-cookie"), None, "{operation:?}");
+        assert!(!answer.body.contains("panic"), "{answer:?}");
+        if operation.id == "login" {
+            assert_snapshot!(answer.shown_with_headers(), @r#"
+            500
+            cache-control: no-store
+            content-length: [length]
+            content-security-policy: default-src 'none'; frame-ancestors 'none'
+            content-type: application/json; charset=utf-8
+            referrer-policy: no-referrer
+            vary: Origin
+            x-content-type-options: nosniff
+            x-trace-id: [trace id]
+
+            {
+              "code": "internal.error",
+              "message": "Something went wrong here; the log has the cause under this trace id.",
+              "trace_id": "[trace id]"
+            }
+            "#);
+        }
+        // The others are served, and so is this one afterwards.
+        app.http_probe().panic_in(None);
+        assert_eq!(app.me(&alice.access_token()).await.status, 200);
+    }
+    assert_eq!(app.login("alice", PASSWORD).await.status, 200);
+}

@@ -1,0 +1,99 @@
+//! The operations of the document, each with a request that nothing is wrong with, for the tests that hold a rule on all of them.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, PASSWORD, Request, TestApp, documented, registration};
+
+/// Stands where a path has a parameter.
+const SOME_ID: &str = "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17";
+
+/// One operation of the document.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    pub id: String,
+    pub method: String,
+    pub path: String,
+    pub takes_body: bool,
+    pub needs_bearer: bool,
+}
+
+/// Every operation of the document, with [`SOME_ID`] for the parameters of paths.
+pub fn operations() -> Vec<Operation> {
+    let document: Value = serde_json::from_str(&arkloop::http::document()).expect("it is JSON");
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("there are paths") {
+        for (method, operation) in item.as_object().expect("a path has operations") {
+            operations.push(Operation {
+                id: operation["operationId"]
+                    .as_str()
+                    .expect("it has an id")
+                    .to_owned(),
+                method: method.to_uppercase(),
+                path: path.replace("{id}", SOME_ID),
+                takes_body: operation.get("requestBody").is_some(),
+                needs_bearer: operation["security"].to_string().contains("bearer"),
+            });
+        }
+    }
+    assert!(operations.len() >= 17, "{operations:?}");
+    operations
+}
+
+/// Those that the document lists with `status` and `code`.
+pub fn operations_with(status: u16, code: &str) -> Vec<Operation> {
+    let listed: BTreeSet<String> = documented()
+        .into_iter()
+        .filter(|(_, found, name)| (*found, name.as_str()) == (status, code))
+        .map(|(id, _, _)| id)
+        .collect();
+    let found: Vec<Operation> = operations()
+        .into_iter()
+        .filter(|operation| listed.contains(&operation.id))
+        .collect();
+    assert!(!found.is_empty(), "no operation answers {status} {code}");
+    found
+}
+
+impl Operation {
+    /// Whether it changes something, for the rule of origins.
+    pub fn is_unsafe(&self) -> bool {
+        self.method != "GET"
+    }
+
+    /// A request without token, cookie and body.
+    pub fn bare(&self, app: &TestApp) -> Request {
+        app.request(&self.method, &self.path)
+    }
+
+    /// A request with the token and the cookie of `caller`, but without a body.
+    pub fn signed_in(&self, app: &TestApp, caller: &Answer) -> Request {
+        self.bare(app)
+            .bearer(&caller.access_token())
+            .cookie(&caller.cookie())
+    }
+
+    /// A request that nothing is wrong with.
+    pub fn whole(&self, app: &TestApp, caller: &Answer) -> Request {
+        let request = self.signed_in(app, caller);
+        match self.body() {
+            Some(body) => request.json(&body),
+            None => request,
+        }
+    }
+
+    /// A body that nothing is wrong with.
+    pub fn body(&self) -> Option<Value> {
+        match self.id.as_str() {
+            "register" => Some(registration("newcomer")),
+            "login" => Some(json!({"login": "alice", "password": PASSWORD})),
+            "check" => Some(json!({"login": "alice"})),
+            "update_me" => Some(json!({"locale": "zh"})),
+            id => {
+                assert!(!self.takes_body, "{id} needs a body here");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Which web pages may make the server act, and which may read its answers.
+
+use insta::assert_snapshot;
+
+use super::operations::{operations, operations_with};
+use crate::support::{Answer, Request, TestApp};
+
+const APP: &str = "https://app.example.org";
+const OTHER: &str = "https://other.example.com:8443";
+const EVIL: &str = "https://evil.example";
+
+async fn app() -> TestApp {
+    TestApp::builder()
+        .open()
+        .set("SERVER__PUBLIC_URL", "https://auth.example.org")
+        .set("SERVER__APP_URL", APP)
+        .set("SERVER__ALLOWED_ORIGINS", OTHER)
+        .set("SERVER__TRUSTED_PROXIES", "127.0.0.0/8")
+        .start()
+        .await
+}
+
+/// A request that changes nothing when it is served, but could.
+fn refresh(app: &TestApp) -> Request {
+    app.post("/v1/auth/refresh")
+}
+
+const SERVED: &str = "401 auth.refresh_token_missing";
+const FORBIDDEN: &str = "403 request.origin_forbidden";
+
+/// The headers that let a page read an answer.
+fn cors(answer: &Answer) -> Vec<String> {
+    let mut headers: Vec<String> = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| name.starts_with("access-control-") || name == "vary")
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    headers.sort();
+    headers
+}
+
+#[tokio::test]
+async fn what_the_browser_says_of_the_site_decides() {
+    let app = app().await;
+    let own = format!("http://{}", app.address());
+    for (site, origin, expected) in [
+        ("same-origin", None, SERVED),
+        ("none", None, SERVED),
+        ("same-origin", Some(EVIL), SERVED),
+        ("same-site", None, FORBIDDEN),
+        ("cross-site", None, FORBIDDEN),
+        ("cross-site", Some("null"), FORBIDDEN),
+        ("cross-site", Some(EVIL), FORBIDDEN),
+        ("same-site", Some(EVIL), FORBIDDEN),
+        ("cross-site", Some(&*own), FORBIDDEN),
+        ("nonsense", None, FORBIDDEN),
+        ("", None, FORBIDDEN),
+        ("cross-site", Some("https://auth.example.org"), SERVED),
+        ("same-site", Some(APP), SERVED),
+        ("cross-site", Some(OTHER), SERVED),
+    ] {
+        let mut request = refresh(&app).header("sec-fetch-site", site);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        assert_eq!(request.send().await.brief(), expected, "{site} {origin:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_it_the_origin_must_be_listed_or_the_own_host() {
+    let app = app().await;
+    let own = format!("http://{}", app.address());
+    for (origin, expected) in [
+        ("https://auth.example.org", SERVED),
+        (APP, SERVED),
+        (OTHER, SERVED),
+        (&*own, SERVED),
+        (EVIL, FORBIDDEN),
+        ("null", FORBIDDEN),
+        ("", FORBIDDEN),
+        ("http://auth.example.org", FORBIDDEN),
+        ("https://auth.example.org:444", FORBIDDEN),
+        ("https://auth.example.org.evil.example", FORBIDDEN),
+        ("https://evil.example/https://auth.example.org", FORBIDDEN),
+        ("https://app.example.org/", FORBIDDEN),
+        ("http://127.0.0.1", FORBIDDEN),
+        ("https://other.example.com", FORBIDDEN),
+    ] {
+        let answer = refresh(&app).header("origin", origin).send().await;
+        assert_eq!(answer.brief(), expected, "{origin}");
+    }
+    assert_eq!(refresh(&app).send().await.brief(), SERVED);
+}
+
+#[tokio::test]
+async fn every_unsafe_operation_refuses_foreign_pages() {
+    let app = app().await;
+    let alice = app.register("alice").await;
+    let before = app.rows().await;
+    let expected = operations_with(403, "request.origin_forbidden");
+    let unsafe_ones = operations()
+        .iter()
+        .filter(|operation| operation.is_unsafe())
+        .count();
+    assert_eq!((expected.len(), unsafe_ones), (8, 8));
+    for operation in &expected {
+        let request = operation.whole(&app, &alice).header("origin", EVIL);
+        assert_eq!(request.send().await.brief(), FORBIDDEN, "{operation:?}");
+        let request = operation
+            .whole(&app, &alice)
+            .header("sec-fetch-site", "cross-site");
+        assert_eq!(request.send().await.brief(), FORBIDDEN, "{operation:?}");
+    }
+    assert_eq!(app.rows().await, before);
+    let request = expected[0].whole(&app, &alice).header("origin", EVIL);
+    assert_snapshot!(request.send().await.shown_with_headers(), @r#"
+    403
+    cache-control: no-store
+    content-length: [length]
+    content-security-policy: default-src 'none'; frame-ancestors 'none'
+    content-type: application/json; charset=utf-8
+    referrer-policy: no-referrer
+    strict-transport-security: max-age=31536000
+    vary: Origin
+    x-content-type-options: nosniff
+    x-trace-id: [trace id]
+
+    {
+      "code": "request.origin_forbidden",
+      "message": "Pages of this origin may not do this.",
+      "trace_id": "[trace id]"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_served_to_every_page_but_not_readable() {
+    let app = app().await;
+    let alice = app.register("alice").await;
+    for operation in operations().iter().filter(|operation| !operation.is_unsafe()) {
+        let request = operation.signed_in(&app, &alice).header("origin", EVIL);
+        let answer = request.header("sec-fetch-site", "cross-site").send().await;
+        assert_eq!(answer.status, 200, "{operation:?}");
+        let is_public = ["jwks", "openapi_document"].contains(&operation.id.as_str());
+        let expected: &[&str] = if is_public {
+            &[
+                "access-control-allow-origin: *",
+                "access-control-expose-headers: X-Trace-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate",
+            ]
+        } else {
+            &["vary: Origin"]
+        };
+        assert_eq!(cors(&answer), expected, "{operation:?}");
+    }
+}
+
+#[tokio::test]
+async fn listed_pages_may_read_every_answer_also_refusals() {
+    let app = app().await;
+    let alice = app.register("alice").await;
+    let me = app
+        .get("/v1/me")
+        .bearer(&alice.access_token())
+        .header("origin", APP);
+    let me = me.send().await;
+    assert_eq!(me.status, 200);
+    assert_snapshot!(cors(&me).join("\n"), @r"
+    access-control-allow-credentials: true
+    access-control-allow-origin: https://app.example.org
+    access-control-expose-headers: X-Trace-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate
+    vary: Origin
+    ");
+    let allowed = cors(&me);
+    let refusals = [
+        app.get("/v1/me"),
+        app.get("/nowhere"),
+        app.post("/v1/me"),
+        app.post("/v1/auth/login").text("application/json", "["),
+        app.post("/v1/auth/login").text("text/plain", "x"),
+        app.post("/v1/auth/login")
+            .text("application/json", "x".repeat(20_000)),
+    ];
+    for request in refusals {
+        let answer = request.header("origin", APP).send().await;
+        assert!(answer.status >= 400);
+        assert_eq!(cors(&answer), allowed, "{answer:?}");
+    }
+    app.http_probe().panic_in(Some("healthz"));
+    let answer = app.get("/healthz").header("origin", APP).send().await;
+    assert_eq!((answer.status, cors(&answer)), (500, allowed));
+}
+
+#[tokio::test]
+async fn a_page_of_an_origin_is_answered_with_exactly_that_origin() {
+    let app = app().await;
+    for origin in ["https://auth.example.org", APP, OTHER] {
+        let answer = app.get("/healthz").header("origin", origin).send().await;
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
+        assert_eq!(answer.header("vary"), Some("Origin"));
+    }
+    for origin in ["https://APP.example.org", "https://app.example.org/", "null", "*"] {
+        let answer = app.get("/healthz").header("origin", origin).send().await;
+        assert_eq!(cors(&answer), ["vary: Origin"], "{origin}");
+    }
+}
+
+/// What is sent for the question whether a page may send something.
+fn preflight(app: &TestApp, path: &str, origin: &str) -> Request {
+    app.request("OPTIONS", path)
+        .header("origin", origin)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization, content-type")
+}
+
+#[tokio::test]
+async fn a_listed_page_is_told_what_it_may_send() {
+    let app = app().await;
+    let answer = preflight(&app, "/v1/auth/sessions", APP).send().await;
+    assert_snapshot!(answer.shown_with_headers(), @r"
+    204
+    access-control-allow-credentials: true
+    access-control-allow-headers: authorization, content-type, x-client-app
+    access-control-allow-methods: DELETE, GET
+    access-control-allow-origin: https://app.example.org
+    access-control-expose-headers: X-Trace-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate
+    access-control-max-age: 600
+    allow: DELETE, GET, HEAD, OPTIONS
+    cache-control: no-store
+    content-security-policy: default-src 'none'; frame-ancestors 'none'
+    referrer-policy: no-referrer
+    strict-transport-security: max-age=31536000
+    vary: Origin
+    x-content-type-options: nosniff
+    x-trace-id: [trace id]
+    ");
+    let one = preflight(
+        &app,
+        "/v1/auth/sessions/019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17",
+        APP,
+    );
+    assert_eq!(
+        one.send().await.header("access-control-allow-methods"),
+        Some("DELETE")
+    );
+    // The fetch metadata of a preflight are those of the page, so they refuse nothing.
+    let with_site = preflight(&app, "/v1/me", OTHER).header("sec-fetch-site", "cross-site");
+    let answer = with_site.send().await;
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-methods")),
+        (204, Some("GET, PATCH"))
+    );
+}
+
+#[tokio::test]
+async fn an_unlisted_page_is_told_nothing() {
+    let app = app().await;
+    let answer = preflight(&app, "/v1/auth/login", EVIL).send().await;
+    assert_snapshot!(answer.shown_with_headers(), @r"
+    204
+    allow: POST, OPTIONS
+    cache-control: no-store
+    content-security-policy: default-src 'none'; frame-ancestors 'none'
+    referrer-policy: no-referrer
+    strict-transport-security: max-age=31536000
+    vary: Origin
+    x-content-type-options: nosniff
+    x-trace-id: [trace id]
+    ");
+}
+
+#[tokio::test]
+async fn every_page_may_ask_for_the_public_documents() {
+    let app = app().await;
+    for path in ["/.well-known/jwks.json", "/openapi.json"] {
+        let answer = preflight(&app, path, EVIL).send().await;
+        assert_eq!(answer.status, 204);
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+        assert_eq!(answer.header("access-control-allow-methods"), Some("GET"));
+    }
+}
+
+#[tokio::test]
+async fn there_is_no_preflight_of_what_is_not_there() {
+    let app = app().await;
+    assert_eq!(
+        preflight(&app, "/nowhere", APP).send().await.brief(),
+        "404 http.not_found"
+    );
+    // OPTIONS that asks nothing is a method like any other.
+    let bare = app.request("OPTIONS", "/v1/me").send().await;
+    assert_eq!(bare.brief(), "405 http.method_not_allowed");
+}

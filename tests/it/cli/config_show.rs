@@ -1,0 +1,197 @@
+//! `config show`, and how a refused configuration is told.
+
+#![expect(clippy::too_many_lines, reason = "every key is a line of the snapshot")]
+
+use insta::assert_snapshot;
+
+use crate::support::Workspace;
+
+#[test]
+fn config_show_tells_every_value_and_where_it_was_given() {
+    let mut workspace = Workspace::new();
+    workspace.write("arkloop.toml", "[tokens]\naudience = \"the \\\"apps\\\"\"\n");
+    workspace.set(
+        "ARKLOOP_SERVER__ALLOWED_ORIGINS",
+        "https://a.example,https://b.example",
+    );
+    assert_snapshot!(workspace.run(&["config", "show", "--data-dir", "/srv/auth"]), @r#"
+    exit: 0
+    stdout:
+    data_dir = "/srv/auth"  # flag --data-dir
+    key_file = "/srv/auth/arkloop.key"
+
+    [server]
+    listen = "127.0.0.1:8080"
+    public_url = "http://localhost:8080"  # variable ARKLOOP_SERVER__PUBLIC_URL
+    # app_url is not set
+    allowed_origins = ["https://a.example","https://b.example"]  # variable ARKLOOP_SERVER__ALLOWED_ORIGINS
+    cookie_same_site = "strict"
+    # trusted_proxies is not set
+    docs = true
+    pages = true
+    arkloop_client = false
+
+    [registration]
+    # mode is not set
+    identity_check = true
+
+    [tokens]
+    algorithm = "EdDSA"
+    audience = "the \"apps\""  # <dir>/arkloop.toml, line 2
+    access_ttl = "15m"
+    refresh_idle_ttl = "14d"
+    refresh_absolute_ttl = "30d"
+    refresh_grace = "30s"
+
+    [password]
+    min_length = 8
+    argon2_memory_kib = 8  # variable ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB
+    argon2_iterations = 1  # variable ARKLOOP_PASSWORD__ARGON2_ITERATIONS
+    argon2_parallelism = 1
+
+    [mail]
+    # transport is not set
+    smtp_url = ""
+    smtp_user = ""
+    smtp_password = ""
+    from = "Arkloop <no-reply@localhost>"
+    # ca_file is not set
+
+    [links]
+    verify = "{app_url}/verify#token={token}"
+    reset = "{app_url}/reset#token={token}"
+    invite = "{app_url}/register?invite={code}"
+
+    [otp]
+    enabled = true
+    digits = 6
+
+    [turnstile]
+    site_key = ""
+    secret_key = ""
+    allowed_hosts = []
+    verify_url = "https://challenges.cloudflare.com/turnstile/v0/siteverify"
+    protect_check = false
+
+    [rate_limit]
+    enabled = true
+
+    [audit]
+    keep = "90d"
+
+    [metrics]
+    # listen is not set
+
+    [log]
+    format = "text"
+    level = "info"
+    stderr:
+    warning: the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet (19456 KiB and 2 iterations): a stolen database is cheaper to guess at
+    "#);
+}
+
+#[test]
+fn config_show_is_an_object_of_objects_as_json() {
+    assert_snapshot!(Workspace::new().run(&["config", "show", "--json", "-q"]), @r#"
+    exit: 0
+    stdout:
+    {
+      "data_dir": "<dir>/data",
+      "key_file": "<dir>/data/arkloop.key",
+      "server": {
+        "listen": "127.0.0.1:8080",
+        "public_url": "http://localhost:8080",
+        "app_url": null,
+        "allowed_origins": [],
+        "cookie_same_site": "strict",
+        "trusted_proxies": null,
+        "docs": true,
+        "pages": true,
+        "arkloop_client": false
+      },
+      "registration": {
+        "mode": null,
+        "identity_check": true
+      },
+      "tokens": {
+        "algorithm": "EdDSA",
+        "audience": "arkloop",
+        "access_ttl": "15m",
+        "refresh_idle_ttl": "14d",
+        "refresh_absolute_ttl": "30d",
+        "refresh_grace": "30s"
+      },
+      "password": {
+        "min_length": 8,
+        "argon2_memory_kib": 8,
+        "argon2_iterations": 1,
+        "argon2_parallelism": 1
+      },
+      "mail": {
+        "transport": null,
+        "smtp_url": "",
+        "smtp_user": "",
+        "smtp_password": "",
+        "from": "Arkloop <no-reply@localhost>",
+        "ca_file": null
+      },
+      "links": {
+        "verify": "{app_url}/verify#token={token}",
+        "reset": "{app_url}/reset#token={token}",
+        "invite": "{app_url}/register?invite={code}"
+      },
+      "otp": {
+        "enabled": true,
+        "digits": 6
+      },
+      "turnstile": {
+        "site_key": "",
+        "secret_key": "",
+        "allowed_hosts": [],
+        "verify_url": "https://challenges.cloudflare.com/turnstile/v0/siteverify",
+        "protect_check": false
+      },
+      "rate_limit": {
+        "enabled": true
+      },
+      "audit": {
+        "keep": "90d"
+      },
+      "metrics": {
+        "listen": null
+      },
+      "log": {
+        "format": "text",
+        "level": "info"
+      }
+    }
+    "#);
+}
+
+#[test]
+fn what_config_show_prints_is_a_configuration() {
+    let workspace = Workspace::new();
+    let shown = workspace.output(&["config", "show"], "").stdout;
+    let shown = String::from_utf8(shown).expect("it is text");
+    workspace.write("copy.toml", &shown);
+    assert_eq!(
+        workspace.json(&["config", "show", "--config", "copy.toml"]),
+        workspace.json(&["config", "show"])
+    );
+}
+
+#[test]
+fn a_refused_configuration_is_one_line_or_one_object() {
+    let workspace = Workspace::new();
+    workspace.write("arkloop.toml", "[server]\nlisten = \"here\"\n");
+    assert_snapshot!(workspace.run(&["config", "show"]), @r#"
+    exit: 1
+    stderr:
+    error: the value of server.listen is not acceptable (<dir>/arkloop.toml, line 2); it must be an address with a port such as "127.0.0.1:8080" or "[::1]:8080", or "unix:/path/of/socket"
+    "#);
+    assert_snapshot!(workspace.run(&["user", "list", "--json"]), @r#"
+    exit: 1
+    stderr:
+    {"error":"the value of server.listen is not acceptable (<dir>/arkloop.toml, line 2)","hint":"it must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \"unix:/path/of/socket\""}
+    "#);
+}

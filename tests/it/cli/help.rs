@@ -1,0 +1,129 @@
+//! What the command line says about itself, and about wrong usage.
+
+use insta::assert_snapshot;
+
+use crate::support::Workspace;
+
+/// Every command, as it is typed.
+const COMMANDS: [&str; 27] = [
+    "",
+    "init",
+    "serve",
+    "invite",
+    "invite create",
+    "invite list",
+    "invite show",
+    "invite revoke",
+    "registration",
+    "registration show",
+    "registration set",
+    "user",
+    "user create",
+    "user list",
+    "user show",
+    "user set-password",
+    "user set-email",
+    "user verify-email",
+    "user suspend",
+    "user reactivate",
+    "user delete",
+    "session",
+    "session list",
+    "session revoke",
+    "config",
+    "config show",
+    "openapi",
+];
+
+#[test]
+fn the_help_of_every_level_has_an_example() {
+    let workspace = Workspace::new();
+    for command in COMMANDS {
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let output = workspace.output(&arguments, "");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && output.stderr.is_empty(), "{command}");
+        assert!(
+            text.contains("Example") && text.contains("\n  ") && text.contains("Usage: arkloop"),
+            "{command}: {text}"
+        );
+        assert!(!text.contains('`'), "{command}: {text}");
+    }
+}
+
+#[test]
+fn the_version_is_a_result() {
+    let expected = format!("exit: 0\nstdout:\narkloop {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(Workspace::new().run(&["--version"]), expected);
+}
+
+#[test]
+fn wrong_usage_is_told_with_exit_code_2() {
+    let workspace = Workspace::new();
+    assert_snapshot!(workspace.run(&["invite", "shred"]), @"
+    exit: 2
+    stderr:
+    error: unrecognized subcommand 'shred'
+
+    Usage: arkloop invite [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(workspace.run(&["session", "revoke"]), @"
+    exit: 2
+    stderr:
+    error: the following required arguments were not provided:
+      <ID|--user <USER>|--all>
+
+    Usage: arkloop session revoke <ID|--user <USER>|--all>
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(workspace.run(&["registration", "set", "closed"]), @"
+    exit: 2
+    stderr:
+    error: invalid value 'closed' for '<MODE>': a registration mode is one of open, invite_only, disabled
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(workspace.run(&["invite", "create", "--uses", "0"]), @"
+    exit: 2
+    stderr:
+    error: invalid value '0' for '--uses <N>': it must be a number from 1 to 100000
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(workspace.run(&["invite", "create", "--expires-in", "7d", "--never-expires"]), @"
+    exit: 2
+    stderr:
+    error: the argument '--expires-in <TIME>' cannot be used with '--never-expires'
+
+    Usage: arkloop invite create --expires-in <TIME>
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn wrong_usage_is_told_as_json_too() {
+    let workspace = Workspace::new();
+    assert_snapshot!(workspace.run(&["--json", "invite", "shred"]), @r#"
+    exit: 2
+    stderr:
+    {"error":"unrecognized subcommand 'shred'","hint":"Usage: arkloop invite [OPTIONS] <COMMAND>"}
+    "#);
+    assert_snapshot!(workspace.run(&["user", "create", "--json"]), @r#"
+    exit: 2
+    stderr:
+    {"error":"the following required arguments were not provided: --email <ADDRESS> <LOGIN>","hint":"Usage: arkloop user create --email <ADDRESS> --json <LOGIN>"}
+    "#);
+}
+
+#[test]
+fn a_password_is_never_an_argument() {
+    let output = Workspace::new().output(
+        &["user", "set-password", "ann", "--password", "a decent password"],
+        "",
+    );
+    assert_eq!(output.status.code(), Some(2));
+}

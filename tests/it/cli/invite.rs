@@ -1,0 +1,190 @@
+//! `invite …`
+
+use insta::assert_snapshot;
+
+use crate::support::Workspace;
+
+fn code_of(invite: &serde_json::Value) -> &str {
+    invite["code"].as_str().expect("a code is a text")
+}
+
+#[test]
+fn an_invite_is_a_code_on_a_line_of_its_own() {
+    let workspace = Workspace::with_database();
+    assert_snapshot!(workspace.run(&["invite", "create"]), @"
+    exit: 0
+    stdout:
+    <code>
+    stderr:
+    It admits one account until <time>.
+    ");
+    assert_snapshot!(workspace.run(&["--json", "invite", "create", "--uses", "5", "--note", "the band"]), @r#"
+    exit: 0
+    stdout:
+    {
+      "code": "<code>",
+      "link": null,
+      "uses": 0,
+      "max_uses": 5,
+      "status": "active",
+      "note": "the band",
+      "created_at": "<time>",
+      "expires_at": "<time>",
+      "revoked_at": null
+    }
+    "#);
+    assert_snapshot!(workspace.run(&["invite", "create", "--never-expires", "--uses", "2"]), @"
+    exit: 0
+    stdout:
+    <code>
+    stderr:
+    It admits 2 accounts and never expires.
+    ");
+}
+
+#[test]
+fn an_invite_has_a_link_once_there_is_an_app() {
+    let mut workspace = Workspace::with_database();
+    workspace.set("ARKLOOP_SERVER__APP_URL", "https://app.example.org");
+    assert_snapshot!(workspace.run(&["-q", "invite", "create"]), @"
+    exit: 0
+    stdout:
+    <code>
+    https://app.example.org/register?invite=<code>
+    ");
+    let invite = workspace.json(&["invite", "create"]);
+    let link = format!("https://app.example.org/register?invite={}", code_of(&invite));
+    assert_eq!(invite["link"], link.as_str());
+}
+
+#[test]
+fn invites_are_listed_newest_first_and_only_those_that_admit_somebody() {
+    let workspace = Workspace::with_database();
+    assert_snapshot!(workspace.run(&["invite", "list"]), @"
+    exit: 0
+    stderr:
+    There is no invite that admits anybody; see the others with --all.
+    ");
+    assert_snapshot!(workspace.run(&["--json", "invite", "list"]), @"
+    exit: 0
+    stdout:
+    []
+    ");
+    let first = workspace.json(&["invite", "create", "--note", "first"]);
+    workspace.json(&["invite", "create", "--note", "second", "--never-expires"]);
+    workspace.json(&["invite", "revoke", code_of(&first)]);
+    assert_snapshot!(workspace.run(&["invite", "list"]), @"
+    exit: 0
+    stdout:
+    CODE                 STATUS  USES  EXPIRES  NOTE
+    <code>  active  0/1   never    second
+    ");
+    assert_snapshot!(workspace.run(&["invite", "list", "--all"]), @"
+    exit: 0
+    stdout:
+    CODE                 STATUS   USES  EXPIRES               NOTE
+    <code>  active   0/1   never                 second
+    <code>  revoked  0/1   <time>  first
+    ");
+    assert_snapshot!(workspace.run(&["--json", "invite", "list", "--all"]), @r#"
+    exit: 0
+    stdout:
+    [
+      {
+        "code": "<code>",
+        "link": null,
+        "uses": 0,
+        "max_uses": 1,
+        "status": "active",
+        "note": "second",
+        "created_at": "<time>",
+        "expires_at": null,
+        "revoked_at": null
+      },
+      {
+        "code": "<code>",
+        "link": null,
+        "uses": 0,
+        "max_uses": 1,
+        "status": "revoked",
+        "note": "first",
+        "created_at": "<time>",
+        "expires_at": "<time>",
+        "revoked_at": "<time>"
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn an_invite_is_shown_however_its_code_is_typed() {
+    let workspace = Workspace::with_database();
+    let invite = workspace.json(&["invite", "create", "--note", "for Ann"]);
+    let typed = code_of(&invite).to_lowercase().replace('-', "");
+    assert_snapshot!(workspace.run(&["invite", "show", &typed]), @"
+    exit: 0
+    stdout:
+    code     <code>
+    status   active
+    uses     0 of 1
+    note     for Ann
+    created  <time>
+    expires  <time>
+    ");
+    assert_eq!(workspace.json(&["invite", "show", &typed]), invite);
+}
+
+#[test]
+fn a_revoked_invite_stays_revoked() {
+    let workspace = Workspace::with_database();
+    let invite = workspace.json(&["invite", "create"]);
+    assert_snapshot!(workspace.run(&["invite", "revoke", code_of(&invite)]), @"
+    exit: 0
+    stdout:
+    <code> is revoked
+    ");
+    assert_snapshot!(workspace.run(&["invite", "show", code_of(&invite)]), @"
+    exit: 0
+    stdout:
+    code     <code>
+    status   revoked
+    uses     0 of 1
+    created  <time>
+    expires  <time>
+    revoked  <time>
+    ");
+    let once = workspace.json(&["invite", "show", code_of(&invite)]);
+    assert_eq!(workspace.json(&["invite", "revoke", code_of(&invite)]), once);
+}
+
+#[test]
+fn what_is_no_invite_is_refused() {
+    let workspace = Workspace::with_database();
+    assert_snapshot!(workspace.run(&["invite", "show", "ABCD-EFGH-JKMN-PQRS"]), @"
+    exit: 1
+    stderr:
+    error: there is no invite with this code; see: arkloop invite list --all
+    ");
+    assert_snapshot!(workspace.run(&["--json", "invite", "revoke", "nothing"]), @r#"
+    exit: 1
+    stderr:
+    {"error":"there is no invite with this code","hint":"see: arkloop invite list --all"}
+    "#);
+}
+
+#[test]
+fn a_note_is_one_short_line() {
+    let workspace = Workspace::with_database();
+    assert_snapshot!(workspace.run(&["invite", "create", "--note", "two\nlines"]), @"
+    exit: 2
+    stderr:
+    error: invalid value 'two
+    lines' for '--note <TEXT>': it may only have one line without control characters
+
+    For more information, try '--help'.
+    ");
+    assert_eq!(
+        workspace.json(&["invite", "create", "--note", "  "])["note"],
+        serde_json::Value::Null
+    );
+}

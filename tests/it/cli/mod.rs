@@ -1,0 +1,12 @@
+//! The real executable: exit code, standard output and standard error of each command, done and refused.
+
+mod config;
+mod config_show;
+mod help;
+mod init;
+mod invite;
+mod openapi;
+mod registration;
+mod serve;
+mod session;
+mod user;

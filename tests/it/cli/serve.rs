@@ -1,0 +1,132 @@
+//! `serve`
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+
+use insta::assert_snapshot;
+
+use crate::support::Workspace;
+
+#[test]
+fn the_server_needs_nothing_and_says_where_everything_is() {
+    let workspace = Workspace::new();
+    let server = workspace.serve();
+    assert_eq!(server.request("GET", "/healthz", None, None).0, 200);
+    server.signal("TERM");
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0));
+    assert_snapshot!(log, @"
+    <time>  WARN the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet (19456 KiB and 2 iterations): a stolen database is cheaper to guess at
+    <time>  INFO the database is <dir>/data/arkloop.db
+    <time>  INFO listening on http://<address>; server.public_url is http://localhost:8080
+    <time>  INFO registration is by invite only; make one with: arkloop invite create
+    <time>  INFO SIGTERM received: finishing what has begun
+    <time>  INFO stopped
+    ");
+}
+
+#[test]
+fn sigint_stops_it_as_well() {
+    let workspace = Workspace::new();
+    let server = workspace.serve();
+    server.signal("INT");
+    assert_eq!(server.wait().0.code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_what_the_first_one_waits_for() {
+    let workspace = Workspace::new();
+    let server = workspace.serve();
+    // A request that never gets whole keeps the server waiting for it.
+    let mut slow = TcpStream::connect(server.address()).expect("the server listens");
+    slow.write_all(b"POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n")
+        .expect("it reads");
+    assert_eq!(server.request("GET", "/healthz", None, None).0, 200);
+    server.signal("TERM");
+    while TcpStream::connect(server.address()).is_ok() {
+        std::thread::yield_now();
+    }
+    server.signal("INT");
+    assert_eq!(server.wait().0.code(), Some(130));
+}
+
+#[test]
+fn a_second_server_over_the_same_database_is_refused() {
+    let workspace = Workspace::new();
+    let _server = workspace.serve();
+    assert_snapshot!(workspace.run(&["-q", "serve", "--listen", "127.0.0.1:0"]), @"
+    exit: 1
+    stderr:
+    error: another arkloop serves <dir>/data/arkloop.db; stop that one first, or name another data directory with --data-dir DIR
+    ");
+}
+
+#[test]
+fn an_address_in_use_is_refused() {
+    let workspace = Workspace::new();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = taken.local_addr().expect("it listens").to_string();
+    let text = workspace
+        .run(&["-q", "serve", "--listen", &address])
+        .replace(&address, "<address>");
+    assert_snapshot!(text, @"
+    exit: 1
+    stderr:
+    error: cannot listen on <address>: Address already in use (os error 98); stop what listens there, or name another place with --listen or server.listen
+    ");
+}
+
+#[test]
+fn bad_configuration_is_refused_before_anything_is_made() {
+    let workspace = Workspace::new();
+    assert_snapshot!(workspace.run(&["serve", "--listen", "localhost"]), @r#"
+    exit: 1
+    stderr:
+    error: the value of server.listen is not acceptable (flag --listen); it must be an address with a port such as "127.0.0.1:8080" or "[::1]:8080", or "unix:/path/of/socket"
+    "#);
+    assert!(!workspace.path().join("data").exists());
+}
+
+#[test]
+fn a_command_warns_when_the_server_was_configured_otherwise() {
+    let mut workspace = Workspace::new();
+    drop(workspace.serve());
+    workspace.set("ARKLOOP_SERVER__PUBLIC_URL", "http://localhost:9999");
+    assert_snapshot!(workspace.run(&["registration", "show"]), @r#"
+    exit: 0
+    stdout:
+    invite_only (the default)
+    stderr:
+    warning: server.public_url is "http://localhost:9999" here, but the server last ran with "http://localhost:8080"; the server's is used (--config names its configuration)
+    "#);
+    assert_snapshot!(workspace.run(&["--json", "registration", "show"]), @r#"
+    exit: 0
+    stdout:
+    {
+      "mode": "invite_only",
+      "source": "default"
+    }
+    stderr:
+    {"warning":"server.public_url is \"http://localhost:9999\" here, but the server last ran with \"http://localhost:8080\"; the server's is used (--config names its configuration)"}
+    "#);
+    assert_snapshot!(workspace.run(&["-q", "registration", "show"]), @"
+    exit: 0
+    stdout:
+    invite_only (the default)
+    ");
+}
+
+#[test]
+fn the_log_is_json_if_asked_for() {
+    let mut workspace = Workspace::new();
+    workspace.set("ARKLOOP_LOG__FORMAT", "json");
+    let server = workspace.serve();
+    server.signal("TERM");
+    for line in server.wait().1.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect("a line is an object");
+        assert!(
+            event["level"].is_string() && event["message"].is_string(),
+            "{line}"
+        );
+    }
+}

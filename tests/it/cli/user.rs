@@ -1,0 +1,295 @@
+//! `user …`
+
+use insta::assert_snapshot;
+
+use crate::support::Workspace;
+
+/// `user create LOGIN` with a password, and an address that follows from the login unless `more` has one.
+fn create(workspace: &Workspace, login: &str, more: &[&str], password: &str) -> String {
+    let email = format!("{login}@example.org");
+    let email: &[&str] = if more.contains(&"--email") {
+        &[]
+    } else {
+        &["--email", &email]
+    };
+    let arguments = [&["user", "create", login, "--password-stdin"], email, more].concat();
+    workspace.run_with_input(&arguments, password)
+}
+
+#[test]
+fn an_account_is_made_with_a_password_from_standard_input() {
+    let workspace = Workspace::with_database();
+    assert_snapshot!(create(&workspace, "Ann", &[], "a decent password\n"), @"
+    exit: 0
+    stdout:
+    id            <id>
+    username      Ann
+    e-mail        Ann@example.org (not verified)
+    password      set
+    status        active
+    locale        en
+    created       <time>
+    last sign-in  never
+    sessions      0
+    ");
+    assert_snapshot!(create(&workspace, "ben", &["--verified", "--json"], "another decent one\r\nand a second line"), @r#"
+    exit: 0
+    stdout:
+    {
+      "id": "<id>",
+      "username": "ben",
+      "email": "ben@example.org",
+      "email_verified": true,
+      "has_password": true,
+      "status": "active",
+      "locale": "en",
+      "created_at": "<time>",
+      "last_sign_in_at": null,
+      "sessions": 0
+    }
+    "#);
+}
+
+#[test]
+fn an_account_that_cannot_be_is_not_made() {
+    let workspace = Workspace::with_database();
+    workspace.create_user("ann");
+    assert_snapshot!(create(&workspace, "ANN", &[], "a decent password\n"), @"
+    exit: 1
+    stderr:
+    error: the username is taken; choose another, or look who has it: arkloop user list --search NAME
+    ");
+    assert_snapshot!(create(&workspace, "cat", &["--email", "ANN@example.org"], "a decent password\n"), @"
+    exit: 1
+    stderr:
+    error: the e-mail address is taken; give another, or look who has it: arkloop user list --search ADDRESS
+    ");
+    assert_snapshot!(create(&workspace, "cat", &[], "short\n"), @"
+    exit: 1
+    stderr:
+    error: the password is too short: at least 8 characters; choose another and run the command again
+    ");
+    assert_snapshot!(create(&workspace, "cat", &["--json"], ""), @r#"
+    exit: 1
+    stderr:
+    {"error":"the password is empty","hint":"choose another and run the command again"}
+    "#);
+    assert_snapshot!(create(&workspace, "a-rather-long-cat", &[], "A-RATHER-LONG-CAT\n"), @"
+    exit: 1
+    stderr:
+    error: the password must not be the account's own username or address; choose another and run the command again
+    ");
+    assert_snapshot!(create(&workspace, "c", &[], "a decent password\n"), @"
+    exit: 2
+    stderr:
+    error: invalid value 'c' for '<LOGIN>': it is too short: at least 2 characters
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn without_a_terminal_and_without_a_password_no_account_is_made() {
+    let workspace = Workspace::with_database();
+    assert_snapshot!(workspace.run(&["user", "create", "ann", "--email", "ann@example.org"]), @"
+    exit: 1
+    stderr:
+    error: an account without a password, which gets a link to set one, is not in this release; give the password on standard input with --password-stdin
+    ");
+}
+
+#[test]
+fn accounts_are_listed_and_searched() {
+    let workspace = Workspace::with_database();
+    assert_snapshot!(workspace.run(&["user", "list"]), @"
+    exit: 0
+    stderr:
+    There is no account.
+    ");
+    workspace.create_user("ann");
+    workspace.create_user("ben");
+    workspace.json(&["user", "suspend", "ben"]);
+    assert_snapshot!(workspace.run(&["user", "list"]), @"
+    exit: 0
+    stdout:
+    USERNAME  E-MAIL           STATUS     SESSIONS  CREATED               ID
+    ann       ann@example.org  active     0         <time>  <id>
+    ben       ben@example.org  suspended  0         <time>  <id>
+    ");
+    assert_snapshot!(workspace.run(&["--json", "user", "list", "--search", "ANN"]), @r#"
+    exit: 0
+    stdout:
+    [
+      {
+        "id": "<id>",
+        "username": "ann",
+        "email": "ann@example.org",
+        "email_verified": false,
+        "has_password": true,
+        "status": "active",
+        "locale": "en",
+        "created_at": "<time>",
+        "last_sign_in_at": null,
+        "sessions": 0
+      }
+    ]
+    "#);
+    assert_snapshot!(workspace.run(&["user", "list", "--status", "suspended"]), @"
+    exit: 0
+    stdout:
+    USERNAME  E-MAIL           STATUS     SESSIONS  CREATED               ID
+    ben       ben@example.org  suspended  0         <time>  <id>
+    ");
+    assert_snapshot!(workspace.run(&["user", "list", "--search", "nobody"]), @"
+    exit: 0
+    stderr:
+    No account matches.
+    ");
+}
+
+#[test]
+fn an_account_is_found_by_name_by_address_and_by_id() {
+    let workspace = Workspace::with_database();
+    let id = workspace.create_user("ann");
+    assert_snapshot!(workspace.run(&["user", "show", "ann@example.org"]), @"
+    exit: 0
+    stdout:
+    id            <id>
+    username      ann
+    e-mail        ann@example.org (not verified)
+    password      set
+    status        active
+    locale        en
+    created       <time>
+    last sign-in  never
+    sessions      0
+    ");
+    assert_eq!(
+        workspace.json(&["user", "show", "ANN"]),
+        workspace.json(&["user", "show", &id])
+    );
+}
+
+#[test]
+fn an_account_is_changed() {
+    let workspace = Workspace::with_database();
+    workspace.create_user("ann");
+    assert_snapshot!(workspace.run(&["user", "verify-email", "ann"]), @"
+    exit: 0
+    stdout:
+    ann has a verified address
+    ");
+    assert_snapshot!(workspace.run(&["--json", "user", "set-email", "ann", "ann@example.net"]), @r#"
+    exit: 0
+    stdout:
+    {
+      "id": "<id>",
+      "username": "ann",
+      "email": "ann@example.net",
+      "email_verified": false,
+      "has_password": true,
+      "status": "active",
+      "locale": "en",
+      "created_at": "<time>",
+      "last_sign_in_at": null,
+      "sessions": 0
+    }
+    "#);
+    assert_snapshot!(workspace.run(&["user", "set-email", "ann", "ann@example.com"]), @"
+    exit: 0
+    stdout:
+    ann has a new address, which is not verified
+    ");
+    assert_snapshot!(workspace.run(&["user", "suspend", "ann"]), @"
+    exit: 0
+    stdout:
+    ann is suspended, and every session has ended
+    ");
+    assert_snapshot!(workspace.run(&["user", "reactivate", "ann"]), @"
+    exit: 0
+    stdout:
+    ann is active
+    ");
+    let set_password = ["user", "set-password", "ann", "--password-stdin"];
+    assert_snapshot!(workspace.run_with_input(&set_password, "an even better one\n"), @"
+    exit: 0
+    stdout:
+    ann has a new password, and every session has ended
+    ");
+}
+
+#[test]
+fn a_change_that_cannot_be_is_refused() {
+    let workspace = Workspace::with_database();
+    workspace.create_user("ann");
+    workspace.create_user("ben");
+    assert_snapshot!(workspace.run(&["user", "set-email", "ben", "Ann@Example.org"]), @"
+    exit: 1
+    stderr:
+    error: the e-mail address is taken; give another, or look who has it: arkloop user list --search ADDRESS
+    ");
+    assert_snapshot!(workspace.run(&["user", "set-email", "ben", "nonsense"]), @"
+    exit: 2
+    stderr:
+    error: invalid value 'nonsense' for '<ADDRESS>': it must be one e-mail address such as name@example.org
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(workspace.run(&["user", "suspend", "cat"]), @r#"
+    exit: 1
+    stderr:
+    error: there is no user "cat"; give a username, an e-mail address or an id; see: arkloop user list
+    "#);
+    assert_snapshot!(workspace.run(&["--json", "user", "show", "cat@example.org"]), @r#"
+    exit: 1
+    stderr:
+    {"error":"there is no user \"cat@example.org\"","hint":"give a username, an e-mail address or an id; see: arkloop user list"}
+    "#);
+    assert_snapshot!(workspace.run(&["user", "set-password", "ann"]), @"
+    exit: 1
+    stderr:
+    error: nobody can be asked for the new password; give the password on standard input with --password-stdin
+    ");
+    let set_password = ["user", "set-password", "ann", "--password-stdin"];
+    assert_snapshot!(workspace.run_with_input(&set_password, "ann@example.org\n"), @"
+    exit: 1
+    stderr:
+    error: the password must not be the account's own username or address; choose another and run the command again
+    ");
+    assert_snapshot!(workspace.run_with_input(&set_password, "password1\n"), @"
+    exit: 1
+    stderr:
+    error: the password is one of the most common passwords; choose another and run the command again
+    ");
+}
+
+#[test]
+fn an_account_is_deleted_only_when_somebody_is_sure() {
+    let workspace = Workspace::with_database();
+    workspace.create_user("ann");
+    workspace.create_user("ben");
+    assert_snapshot!(workspace.run_with_input(&["user", "delete", "ann"], "y\n"), @"
+    exit: 1
+    stderr:
+    error: nobody can be asked whether to delete ann <ann@example.org>; add --yes if you are sure
+    ");
+    assert_snapshot!(workspace.run(&["user", "delete", "ann", "--yes"]), @"
+    exit: 0
+    stdout:
+    ann is deleted
+    ");
+    assert_snapshot!(workspace.run(&["--json", "user", "delete", "ben", "--yes"]), @r#"
+    exit: 0
+    stdout:
+    {
+      "id": "<id>",
+      "username": "ben",
+      "deleted": true
+    }
+    "#);
+    assert_snapshot!(workspace.run(&["user", "delete", "ann", "--yes"]), @r#"
+    exit: 1
+    stderr:
+    error: there is no user "ann"; give a username, an e-mail address or an id; see: arkloop user list
+    "#);
+}

@@ -1,0 +1,91 @@
+//! `arkloop.toml.example` against the defaults in the code: people copy the one and get the other.
+//!
+//! A key without a default stands there as `#key = …` with an example; prose begins with `# `.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use arkloop::config::{Config, Sources};
+use serde_json::Value;
+
+const EXAMPLE: &str = include_str!("../../../arkloop.toml.example");
+
+fn load(text: &str) -> Config {
+    let directory = tempfile::tempdir().expect("the system has a temporary directory");
+    let file = directory.path().join("arkloop.toml");
+    fs::write(&file, text).expect("the directory is writable");
+    let sources = Sources {
+        config_flag: Some(file),
+        cwd: directory.path().to_owned(),
+        ..Sources::default()
+    };
+    let mut config = Config::load(&sources).unwrap_or_else(|error| panic!("{error}; {}", error.hint()));
+    // Paths count from the file, which has no fixed place here.
+    let data_dir = config
+        .data_dir
+        .strip_prefix(directory.path())
+        .expect("it is beside the file")
+        .to_owned();
+    config.data_dir = PathBuf::from("/").join(data_dir);
+    config
+}
+
+/// The keys of the example in their order, with the values; `None` for those that are commented out.
+fn keys(text: &str) -> Vec<(String, Option<String>)> {
+    let mut section = String::new();
+    let mut keys = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = format!("{}.", name.trim_end_matches(']'));
+        } else if let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with("# ")) {
+            let is_set = !key.starts_with('#');
+            keys.push((
+                format!("{section}{}", key.trim_start_matches('#')),
+                is_set.then(|| value.to_owned()),
+            ));
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_example_changes_nothing() {
+    let [example, default]: [BTreeMap<_, _>; 2] =
+        [EXAMPLE, ""].map(|text| load(text).entries().into_iter().collect());
+    assert_eq!(example, default);
+}
+
+#[test]
+fn the_example_has_every_key_in_order_and_a_value_where_there_is_a_default() {
+    let entries = load("").entries();
+    // These have a default that depends on other keys.
+    let is_derived = |key: &str| ["key_file", "server.public_url"].contains(&key);
+    let expected: Vec<(String, bool)> = entries
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), !is_derived(key) && *value != Value::Null))
+        .collect();
+    let found: Vec<(String, bool)> = keys(EXAMPLE)
+        .into_iter()
+        .map(|(key, value)| (key, value.is_some()))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_is_commented_out_is_accepted_where_this_release_has_it() {
+    let not_yet = ["#ca_file", "#listen"];
+    let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') && !not_yet.iter().any(|key| line.starts_with(key)) => rest,
+        _ => line,
+    });
+    let config = load(&lines.collect::<Vec<_>>().join("\n"));
+    assert_eq!(config.public_url(), "https://auth.example.org");
+}
+
+#[test]
+fn lines_fit_a_terminal() {
+    for line in EXAMPLE.lines() {
+        assert!(line.chars().count() <= 120, "{line}");
+    }
+}

@@ -1,0 +1,219 @@
+//! The document: one text in every place, and complete.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::{TestApp, Workspace};
+
+const COMMITTED: &str = include_str!("../../../openapi/arkloop.json");
+
+fn document() -> Value {
+    serde_json::from_str(COMMITTED).expect("the document is JSON")
+}
+
+/// Every operation with where it stands.
+fn operations(document: &Value) -> Vec<(String, &Value)> {
+    let paths = document["paths"].as_object().expect("there are paths");
+    let of_path = paths.iter().flat_map(|(path, item)| {
+        let item = item.as_object().expect("a path has operations");
+        item.iter()
+            .map(move |(method, operation)| (format!("{method} {path}"), operation))
+    });
+    of_path.collect()
+}
+
+/// Every refusal that an operation documents, as the status and the response.
+fn refusals(operation: &Value) -> Vec<(&str, &Value)> {
+    let responses = operation["responses"].as_object().expect("there are responses");
+    responses
+        .iter()
+        .filter(|(status, _)| status.as_str() >= "400")
+        .map(|(status, response)| (status.as_str(), response))
+        .collect()
+}
+
+fn texts(list: &Value) -> BTreeSet<String> {
+    let list = list.as_array().expect("it is a list");
+    let texts: BTreeSet<String> = list
+        .iter()
+        .map(|text| text.as_str().expect("it is a text").to_owned())
+        .collect();
+    assert_eq!(texts.len(), list.len(), "nothing is listed twice");
+    texts
+}
+
+#[tokio::test]
+async fn the_committed_document_is_what_is_served_and_printed() {
+    let generated = arkloop::http::document();
+    assert!(
+        generated == COMMITTED,
+        "openapi/arkloop.json is out of date: cargo run -- openapi > openapi/arkloop.json"
+    );
+    let printed = Workspace::new().output(&["openapi"], "");
+    assert!(
+        printed.stdout == COMMITTED.as_bytes(),
+        "`arkloop openapi` differs"
+    );
+    let app = TestApp::start().await;
+    let served = app.get("/openapi.json").send().await;
+    assert!(served.body == COMMITTED, "/openapi.json differs");
+}
+
+#[test]
+fn every_operation_has_a_name_a_description_and_a_group() {
+    let document = document();
+    let mut ids = BTreeSet::new();
+    let mut lacking = Vec::new();
+    for (place, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap_or_default();
+        assert!(!id.is_empty(), "{place} has no id");
+        assert!(ids.insert(id), "{id} stands twice");
+        for member in ["summary", "description"] {
+            if operation[member].as_str().is_none_or(str::is_empty) {
+                lacking.push(format!("{place} has no {member}"));
+            }
+        }
+        assert!(!texts(&operation["tags"]).is_empty(), "{place}");
+    }
+    assert!(lacking.is_empty(), "{lacking:#?}");
+}
+
+#[test]
+fn every_refusal_has_an_example_that_is_one() {
+    let document = document();
+    for (place, operation) in operations(&document) {
+        for (status, response) in refusals(operation) {
+            let media = &response["content"]["application/json"];
+            let listed = texts(&media["schema"]["allOf"][1]["properties"]["code"]["enum"]);
+            let examples = media["examples"].as_object().expect("there are examples");
+            let named: BTreeSet<String> = examples.keys().cloned().collect();
+            assert_eq!(named, listed, "{place} {status}");
+            for (code, example) in examples {
+                let value = &example["value"];
+                assert_eq!(value["code"], code.as_str(), "{place} {status}");
+                assert!(value["message"].as_str().is_some_and(|text| text.ends_with('.')));
+                assert_eq!(value["trace_id"].as_str().map(str::len), Some(32));
+                let has_fields = value["details"]["fields"].is_object();
+                assert_eq!(has_fields, code == "validation.error", "{place} {status}");
+            }
+            for header in ["X-Trace-Id", "Cache-Control"] {
+                assert!(
+                    response["headers"][header].is_object(),
+                    "{place} {status} {header}"
+                );
+            }
+            let has_retry_after = response["headers"]["Retry-After"].is_object();
+            assert_eq!(
+                has_retry_after,
+                status == "503" || status == "429",
+                "{place} {status}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_success_is_described_with_an_example() {
+    let document = document();
+    for (place, operation) in operations(&document) {
+        let responses = operation["responses"].as_object().expect("there are responses");
+        let success: Vec<_> = responses
+            .iter()
+            .filter(|(status, _)| status.as_str() < "400")
+            .collect();
+        assert_eq!(success.len(), 1, "{place}");
+        let (status, response) = success[0];
+        assert_eq!(response.get("content").is_none(), status == "204", "{place}");
+        let schema = &response["content"]["application/json"]["schema"]["$ref"];
+        if let Some(name) = schema.as_str().and_then(|path| path.rsplit('/').next()) {
+            let schema = &document["components"]["schemas"][name];
+            let has_example = schema["example"].is_object()
+                || response["content"]["application/json"]["example"].is_object();
+            assert!(has_example, "{place}: {name} has no example");
+        }
+        let sets_cookie = response["headers"]["Set-Cookie"].is_object();
+        let expected = ["register", "login", "refresh", "logout"];
+        let id = operation["operationId"].as_str().unwrap_or_default();
+        assert_eq!(sets_cookie, expected.contains(&id), "{place}");
+    }
+}
+
+#[test]
+fn the_list_of_codes_is_closed() {
+    let document = document();
+    let listed = texts(&document["components"]["schemas"]["ErrorCode"]["enum"]);
+    let mut used = BTreeSet::new();
+    for (_, operation) in operations(&document) {
+        for (_, response) in refusals(operation) {
+            let media = &response["content"]["application/json"];
+            used.extend(texts(&media["schema"]["allOf"][1]["properties"]["code"]["enum"]));
+        }
+    }
+    // No operation answers it: it says that the path has no such operation.
+    used.insert("http.method_not_allowed".to_owned());
+    assert_eq!(used, listed);
+    // And every code that contract section 1 has for what is built.
+    let table = [
+        "request.malformed",
+        "auth.missing_token",
+        "auth.invalid_authorization",
+        "auth.token_expired",
+        "auth.invalid_token",
+        "auth.refresh_token_missing",
+        "auth.invalid_credentials",
+        "auth.user_suspended",
+        "auth.registration_disabled",
+        "request.origin_forbidden",
+        "http.not_found",
+        "http.method_not_allowed",
+        "session.not_found",
+        "auth.login_exists",
+        "auth.email_exists",
+        "request.too_large",
+        "request.unsupported_media_type",
+        "validation.error",
+        "auth.invite_code_required",
+        "auth.invite_code_invalid",
+        "internal.error",
+        "service.unavailable",
+    ];
+    assert_eq!(listed, table.map(str::to_owned).into());
+}
+
+#[test]
+fn every_scheme_that_is_asked_for_is_described() {
+    let document = document();
+    let schemes = document["components"]["securitySchemes"]
+        .as_object()
+        .expect("there are schemes");
+    let mut asked = BTreeSet::new();
+    for (_, operation) in operations(&document) {
+        for requirement in operation["security"].as_array().into_iter().flatten() {
+            asked.extend(requirement.as_object().expect("it names schemes").keys().cloned());
+        }
+    }
+    let described: BTreeSet<String> = schemes.keys().cloned().collect();
+    assert_eq!(asked, described);
+    assert_eq!(schemes["refresh_cookie"]["name"], "arkloop_refresh_token");
+    assert_eq!(schemes["bearer"]["scheme"], "bearer");
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn visit(value: &Value, document: &Value) {
+        match value {
+            Value::Object(object) => {
+                if let Some(path) = object.get("$ref").and_then(Value::as_str) {
+                    let pointer = path.strip_prefix('#').expect("it is within the document");
+                    assert!(document.pointer(pointer).is_some(), "{path}");
+                }
+                object.values().for_each(|value| visit(value, document));
+            }
+            Value::Array(items) => items.iter().for_each(|value| visit(value, document)),
+            _ => {}
+        }
+    }
+    let document = document();
+    visit(&document, &document);
+}

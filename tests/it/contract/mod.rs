@@ -1,0 +1,5 @@
+//! What must agree: the document, the example configuration, the layers.
+
+mod config_example;
+mod document;
+mod layering;

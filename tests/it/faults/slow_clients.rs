@@ -1,0 +1,103 @@
+//! Clients that drip, or send nothing, lose their connection; nobody else notices.
+
+use std::time::{Duration, Instant};
+
+use arkloop::http::Deadlines;
+use tokio::task::JoinSet;
+
+use crate::support::{RawConnection, TestApp};
+
+const CLIENTS: usize = 500;
+
+fn quick() -> Deadlines {
+    Deadlines {
+        header: Duration::from_secs(2),
+        body: Duration::from_secs(2),
+        idle: Duration::from_secs(2),
+        response: Duration::from_secs(2),
+        drain: Duration::from_secs(1),
+    }
+}
+
+/// Sends the beginning of a request and then one byte at a time for as long as the server lets it; says how long that was.
+async fn drip(mut connection: RawConnection, beginning: &'static [u8]) -> Duration {
+    let started = Instant::now();
+    connection.write(beginning).await;
+    while started.elapsed() < Duration::from_secs(30) {
+        if beginning.is_empty() {
+            return match connection.read_to_end(Duration::from_secs(30)).await {
+                Some(_) => started.elapsed(),
+                None => Duration::MAX,
+            };
+        }
+        if connection.is_closed_within(Duration::from_millis(100)).await || !connection.write(b"a").await {
+            return started.elapsed();
+        }
+    }
+    Duration::MAX
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_dripping_clients_are_closed_while_others_are_served() {
+    let app = TestApp::builder().open().deadlines(quick()).start().await;
+    let token = app.register("alice").await.access_token();
+    let mut drips = JoinSet::new();
+    for number in 0..CLIENTS {
+        let connection = RawConnection::open(app.address()).await;
+        drips.spawn(drip(
+            connection,
+            match number % 3 {
+                0 => b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-drip: ",
+                1 => b"POST /v1/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n",
+                _ => b"",
+            },
+        ));
+    }
+    let mut served = 0;
+    while !drips.is_empty() {
+        assert_eq!(app.me(&token).await.status, 200);
+        served += 1;
+        while let Some(closed_after) = drips.try_join_next() {
+            let closed_after = closed_after.expect("it did not panic");
+            // The deadline, and slack for a machine that runs many tests at once.
+            assert!(closed_after < Duration::from_secs(12), "{closed_after:?}");
+        }
+    }
+    assert!(served > 50, "others were served {served} times meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_above_the_cap_waits_until_one_is_free() {
+    let app = TestApp::builder()
+        .deadlines(quick())
+        .max_connections(4)
+        .start()
+        .await;
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        idle.push(RawConnection::open(app.address()).await);
+    }
+    // The four say nothing, so they are closed by the deadline and this one gets its turn.
+    assert_eq!(app.get("/healthz").send().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_answers_what_is_in_flight_and_is_not_held_up_by_the_silent() {
+    let mut app = TestApp::builder().open().deadlines(quick()).start().await;
+    let _silent = RawConnection::open(app.address()).await;
+    let gate = crate::support::Gate::close(app.store_probe());
+    let in_flight = tokio::spawn(
+        app.post("/v1/auth/register")
+            .json(&crate::support::registration("alice"))
+            .send(),
+    );
+    gate.wait_until_reached().await;
+    let stopping = tokio::spawn(async move {
+        app.stop().await;
+        app
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    gate.open();
+    assert_eq!(in_flight.await.expect("it did not panic").status, 201);
+    stopping.await.expect("it stopped");
+}

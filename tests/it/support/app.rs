@@ -1,0 +1,370 @@
+//! A server of a test's own: in this process, on port 0, over a data directory of its own, with a clock that the test moves.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arkloop::app::{App, Role};
+use arkloop::crypto::PresentedRefreshToken;
+use arkloop::domain::{InviteCode, Listen, RegistrationMode, Session, Timestamp};
+use arkloop::http::{self, Deadlines, Server};
+use arkloop::service::Service;
+use arkloop::store::{self, Setting, StoreError};
+use arkloop::system::{Clock, Entropy, MovableClock, System};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::Answer;
+use super::client::Request;
+use super::command::Workspace;
+use super::record::Live;
+
+/// 2026-01-01T00:00:00Z: where the clock of every test begins.
+const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+/// Good enough for every account that a test is not about.
+pub const PASSWORD: &str = "a quiet harbour";
+
+/// A server that is being set up.
+pub struct Builder {
+    workspace: Workspace,
+    deadlines: Deadlines,
+    max_connections: usize,
+    machine_clock: bool,
+}
+
+impl Builder {
+    /// Sets a configuration key by its variable without the prefix, such as `REGISTRATION__MODE`.
+    pub fn set(mut self, variable: &str, value: &str) -> Self {
+        self.workspace.set(&format!("ARKLOOP_{variable}"), value);
+        self
+    }
+
+    /// Lets everybody register.
+    pub fn open(self) -> Self {
+        self.set("REGISTRATION__MODE", "open")
+    }
+
+    /// Takes the clock of the machine, for tests in which another process works on the same database.
+    pub fn machine_clock(mut self) -> Self {
+        self.machine_clock = true;
+        self
+    }
+
+    /// Waits otherwise for clients.
+    pub fn deadlines(mut self, deadlines: Deadlines) -> Self {
+        self.deadlines = deadlines;
+        self
+    }
+
+    /// Keeps fewer connections.
+    pub fn max_connections(mut self, max_connections: usize) -> Self {
+        self.max_connections = max_connections;
+        self
+    }
+
+    pub async fn start(self) -> TestApp {
+        let live = Live::new();
+        let clock = Arc::new(MovableClock::new(START));
+        let set_up = SetUp {
+            workspace: Arc::new(self.workspace),
+            clock,
+            deadlines: self.deadlines,
+            max_connections: self.max_connections,
+            machine_clock: self.machine_clock,
+        };
+        TestApp {
+            running: Some(Running::start(&set_up).await),
+            set_up,
+            _live: live,
+        }
+    }
+}
+
+/// What outlives a restart.
+struct SetUp {
+    workspace: Arc<Workspace>,
+    clock: Arc<MovableClock>,
+    deadlines: Deadlines,
+    max_connections: usize,
+    machine_clock: bool,
+}
+
+struct Running {
+    app: App,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+    store_probe: Arc<store::Probe>,
+    http_probe: Arc<http::Probe>,
+}
+
+impl Running {
+    async fn start(set_up: &SetUp) -> Self {
+        let config = set_up.workspace.config();
+        let system = if set_up.machine_clock {
+            System::machine()
+        } else {
+            let seed = set_up.clock.now().as_millis().cast_unsigned();
+            System::new(Arc::clone(&set_up.clock) as Arc<dyn Clock>, Entropy::seeded(seed))
+        };
+        let store_probe = Arc::new(store::Probe::default());
+        let app = App::open_with_probe(&config, system, Role::Server, Some(Arc::clone(&store_probe)));
+        let app = app.await.expect("the parts join");
+        let http_probe = Arc::new(http::Probe::default());
+        let settings = http::Settings {
+            deadlines: set_up.deadlines,
+            max_connections: set_up.max_connections,
+            probe: Some(Arc::clone(&http_probe)),
+            ..App::http_settings(&config)
+        };
+        let listen = Listen::Tcp("127.0.0.1:0".parse().expect("it is an address"));
+        let server = Server::bind(&listen, Arc::clone(&app.service), settings).expect("there is a free port");
+        let address = server.local_addr().expect("it listens on TCP");
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            app,
+            address,
+            stop,
+            task,
+            store_probe,
+            http_probe,
+        }
+    }
+}
+
+/// A running server.
+pub struct TestApp {
+    running: Option<Running>,
+    set_up: SetUp,
+    _live: Live,
+}
+
+impl TestApp {
+    /// A server that asks for invites, with passwords that cost next to nothing.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// A server with registration open.
+    pub async fn open() -> Self {
+        Self::builder().open().start().await
+    }
+
+    pub fn builder() -> Builder {
+        let settings = http::Settings::default();
+        Builder {
+            workspace: Workspace::new(),
+            deadlines: settings.deadlines,
+            max_connections: settings.max_connections,
+            machine_clock: false,
+        }
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("the server runs")
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.running().address
+    }
+
+    pub fn service(&self) -> &Arc<Service> {
+        &self.running().app.service
+    }
+
+    /// Faults for the writer.
+    pub fn store_probe(&self) -> &Arc<store::Probe> {
+        &self.running().store_probe
+    }
+
+    /// Faults for handlers.
+    pub fn http_probe(&self) -> &http::Probe {
+        &self.running().http_probe
+    }
+
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        self.set_up.workspace.path().join("data")
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.set_up.clock.advance(by);
+    }
+
+    /// Stops the server in order and starts another one on the same data, a moment later.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.start_again().await;
+    }
+
+    /// Starts the server again after [`TestApp::stop`].
+    pub async fn start_again(&mut self) {
+        self.running = Some(Running::start(&self.set_up).await);
+    }
+
+    /// The same with another setting.
+    pub async fn restart_with(&mut self, variable: &str, value: &str) {
+        self.stop().await;
+        let workspace = Arc::get_mut(&mut self.set_up.workspace).expect("no command is running");
+        workspace.set(&format!("ARKLOOP_{variable}"), value);
+        self.start_again().await;
+    }
+
+    /// Stops the server in order.
+    pub async fn stop(&mut self) {
+        let running = self.running.take().expect("the server runs");
+        let _ = running.stop.send(());
+        running.task.await.expect("the server did not panic");
+        running.app.close();
+    }
+
+    /// Where the real executable can be run on the data of this server, with the same configuration.
+    pub fn workspace(&self) -> &Arc<Workspace> {
+        &self.set_up.workspace
+    }
+
+    /// Sends a write that, behind a closed gate, keeps the writer busy.
+    pub fn occupy_writer(&self) -> JoinHandle<Result<(), StoreError>> {
+        let service = Arc::clone(self.service());
+        let invite_only = Some(RegistrationMode::InviteOnly.as_str());
+        tokio::spawn(async move {
+            service
+                .store()
+                .write(move |tx| tx.put_setting(Setting::RegistrationMode, invite_only, START))
+                .await
+        })
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        Request::new(self.address(), method, path)
+    }
+
+    pub fn get(&self, path: &str) -> Request {
+        self.request("GET", path)
+    }
+
+    pub fn post(&self, path: &str) -> Request {
+        self.request("POST", path)
+    }
+
+    pub fn patch(&self, path: &str) -> Request {
+        self.request("PATCH", path)
+    }
+
+    pub fn delete(&self, path: &str) -> Request {
+        self.request("DELETE", path)
+    }
+
+    /// Registers `login` with an address made of it and [`PASSWORD`], and expects that to succeed.
+    pub async fn register(&self, login: &str) -> Answer {
+        let answer = self
+            .post("/v1/auth/register")
+            .json(&registration(login))
+            .send()
+            .await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer
+    }
+
+    /// Tries to sign in.
+    pub async fn login(&self, login: &str, password: &str) -> Answer {
+        self.post("/v1/auth/login")
+            .json(&json!({"login": login, "password": password}))
+            .send()
+            .await
+    }
+
+    /// Refreshes with a cookie.
+    pub async fn refresh(&self, cookie: &str) -> Answer {
+        self.post("/v1/auth/refresh").cookie(cookie).send().await
+    }
+
+    /// Asks who a token is of.
+    pub async fn me(&self, access_token: &str) -> Answer {
+        self.get("/v1/me").bearer(access_token).send().await
+    }
+
+    /// Waits until so many writes stand behind the one that runs.
+    pub async fn wait_for_waiting_writes(&self, number: usize) {
+        while self.service().store().waiting_writes() < number {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// How many accounts an invite has admitted.
+    pub async fn uses_of(&self, code: &str) -> u32 {
+        let code = InviteCode::parse(code).expect("it is a code");
+        self.service()
+            .find_invite(&code)
+            .await
+            .expect("it is there")
+            .invite
+            .uses
+    }
+
+    /// The session that a refresh cookie is of.
+    async fn session_of(&self, cookie: &str) -> Session {
+        let token = PresentedRefreshToken::parse(cookie).expect("it is a token");
+        let id = token.session_id();
+        let found: Result<_, StoreError> = self
+            .service()
+            .store()
+            .read(move |reader| reader.find_session(id))
+            .await;
+        found.expect("it is read").expect("it is there")
+    }
+
+    /// How often the session of a refresh cookie has moved on.
+    pub async fn generation_of(&self, cookie: &str) -> u32 {
+        self.session_of(cookie).await.generation.0
+    }
+
+    /// Why the session of a refresh cookie ended.
+    pub async fn ended_because(&self, cookie: &str) -> Option<String> {
+        self.session_of(cookie)
+            .await
+            .ended
+            .map(|(_, because)| because.as_str().to_owned())
+    }
+
+    /// Every account and every session, to see whether anything changed.
+    pub async fn rows(&self) -> String {
+        let users = self
+            .service()
+            .list_users(None, None)
+            .await
+            .expect("they are listed");
+        let mut rows = String::new();
+        for summary in users {
+            let user = arkloop::service::UserRef::from(summary.user.id);
+            let sessions = self.service().list_sessions(user).await.expect("they are listed");
+            let _ = writeln!(rows, "{summary:?}\n{sessions:?}");
+        }
+        rows
+    }
+
+    /// Makes an invite as the operator would, and gives its code.
+    pub async fn invite(&self, max_uses: u32) -> String {
+        let draft = arkloop::service::InviteDraft {
+            max_uses: arkloop::domain::InviteUses::new(max_uses).expect("it is a number of uses"),
+            expires_in: Some(Duration::from_hours(7 * 24)),
+            note: None,
+        };
+        self.service()
+            .create_invite(draft)
+            .await
+            .expect("it is made")
+            .code
+            .reveal()
+    }
+}
+
+/// A registration that nothing is wrong with.
+pub fn registration(login: &str) -> Value {
+    json!({"login": login, "password": PASSWORD, "email": format!("{login}@example.org")})
+}

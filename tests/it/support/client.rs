@@ -1,0 +1,107 @@
+//! A client that sends one request on a connection of its own.
+
+use std::net::SocketAddr;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use super::{Answer, record};
+
+/// A request that is being put together.
+pub struct Request {
+    address: SocketAddr,
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl Request {
+    pub fn new(address: SocketAddr, method: &str, path: &str) -> Self {
+        Self {
+            address,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// Adds a header, beside others of the same name.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sends an access token.
+    pub fn bearer(self, access_token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {access_token}"))
+    }
+
+    /// Sends a refresh cookie.
+    pub fn cookie(self, value: &str) -> Self {
+        self.header("cookie", &format!("arkloop_refresh_token={value}"))
+    }
+
+    /// Sends a JSON body.
+    pub fn json(self, body: &Value) -> Self {
+        self.text("application/json", body.to_string())
+    }
+
+    /// Sends any body under any content type.
+    pub fn text(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self.header("content-type", content_type)
+    }
+
+    /// Sends it and waits for the whole answer, which is recorded.
+    pub async fn send(self) -> Answer {
+        let what = format!("{} {}", self.method, self.path);
+        self.try_send()
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error}"))
+    }
+
+    /// Sends it; the error is that of a connection which ended before the answer was whole.
+    pub async fn try_send(self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        let stream = TcpStream::connect(self.address).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(connection);
+        let mut request = hyper::Request::builder()
+            .method(self.method.as_str())
+            .uri(&self.path);
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            request = request.header("host", self.address.to_string());
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let response = sender.send_request(request.body(Full::new(self.body))?).await?;
+        let (parts, body) = response.into_parts();
+        let headers = parts.headers.iter();
+        let answer = Answer {
+            status: parts.status.as_u16(),
+            headers: headers
+                .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()))
+                .collect(),
+            body: String::from_utf8_lossy(&body.collect().await?.to_bytes()).into_owned(),
+        };
+        driver.abort();
+        if is_of_an_operation(&self.method, &answer) {
+            record::observe(&self.method, &self.path, answer.status, &answer.code());
+        }
+        Ok(answer)
+    }
+}
+
+/// Preflights and wrong methods are of no operation, and a refused HEAD has no body to read the code from.
+fn is_of_an_operation(method: &str, answer: &Answer) -> bool {
+    match method {
+        "HEAD" => answer.status < 400,
+        method => method != "OPTIONS" && answer.status != 405,
+    }
+}

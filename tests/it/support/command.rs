@@ -1,0 +1,327 @@
+//! Runs the real executable in a directory of its own, and shows what came out of it as one text to compare.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use arkloop::config::{Config, Sources};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Shapes of what differs from run to run: h is a hexadecimal digit, d a decimal one, C a character of an invite code.
+const SHAPES: [(&str, &str); 4] = [
+    ("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "<id>"),
+    ("dddd-dd-ddTdd:dd:dd.ddddddZ", "<time>"),
+    ("dddd-dd-ddTdd:dd:ddZ", "<time>"),
+    ("CCCC-CCCC-CCCC-CCCC", "<code>"),
+];
+
+/// A working directory, and the environment of the commands that are run in it.
+pub struct Workspace {
+    directory: TempDir,
+    variables: BTreeMap<String, String>,
+}
+
+impl Workspace {
+    /// An empty directory, and an environment with the cheapest password hash and a fixed public address.
+    pub fn new() -> Self {
+        let variables = [
+            ("ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB", "8"),
+            ("ARKLOOP_PASSWORD__ARGON2_ITERATIONS", "1"),
+            // The default follows the port, which differs between a test's server and its commands.
+            ("ARKLOOP_SERVER__PUBLIC_URL", "http://localhost:8080"),
+        ];
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Self {
+            directory: tempfile::tempdir().expect("the system has a temporary directory"),
+            variables,
+        }
+    }
+
+    /// A directory in which `init` has run.
+    pub fn with_database() -> Self {
+        let workspace = Self::new();
+        assert!(workspace.output(&["init"], "").status.success(), "init works");
+        workspace
+    }
+
+    /// The directory.
+    pub fn path(&self) -> PathBuf {
+        self.directory
+            .path()
+            .canonicalize()
+            .expect("the directory exists")
+    }
+
+    /// Writes a file of that name.
+    pub fn write(&self, name: &str, text: &str) -> &Self {
+        fs::write(self.path().join(name), text).expect("the directory is writable");
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The configuration that a command run here would read.
+    pub fn config(&self) -> Config {
+        let sources = Sources {
+            env: self.variables.clone(),
+            cwd: self.path(),
+            ..Sources::default()
+        };
+        Config::load(&sources).expect("the configuration of the test is right")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_arkloop"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env_clear()
+            .envs(&self.variables);
+        command
+    }
+
+    /// Runs a command with `input` on its standard input.
+    pub fn output(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the executable runs");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        // A command that does not read may have ended already.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        child.wait_with_output().expect("the command ends")
+    }
+
+    /// Runs a command; exit code and both streams as one text, with what differs from run to run replaced.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        self.run_with_input(arguments, "")
+    }
+
+    /// Runs a command with `input` on its standard input; the text is as from [`Workspace::run`].
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.output(arguments, input);
+        let mut text = format!("exit: {}\n", output.status.code().unwrap_or(-1));
+        for (name, stream) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+            if !stream.is_empty() {
+                let stream = String::from_utf8_lossy(stream);
+                let _ = write!(text, "{name}:\n{}", redact(&stream, &self.path()));
+            }
+        }
+        text
+    }
+
+    /// Runs a command with `--json` that must succeed; its document.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        self.json_with_input(arguments, "")
+    }
+
+    /// Runs a command with `--json` and `input` on its standard input; it must succeed.
+    pub fn json_with_input(&self, arguments: &[&str], input: &str) -> Value {
+        let output = self.output(&[&["--json"], arguments].concat(), input);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).expect("standard output is one JSON document")
+    }
+
+    /// Makes an account with the password `a decent password`; its id.
+    pub fn create_user(&self, login: &str) -> String {
+        let email = format!("{login}@example.org");
+        let arguments = ["user", "create", login, "--email", &email, "--password-stdin"];
+        let user = self.json_with_input(&arguments, "a decent password\n");
+        user["id"].as_str().expect("an id is a text").to_owned()
+    }
+
+    /// Starts the server on a free port and waits until it listens.
+    pub fn serve(&self) -> Served {
+        let mut child = self
+            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the executable runs");
+        let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let (found, address) = mpsc::channel();
+        // Read to the end, or a server that logs much would wait for a reader.
+        let log = thread::spawn(move || {
+            let mut log = String::new();
+            let mut start = 0;
+            while stderr.read_line(&mut log).is_ok_and(|length| length > 0) {
+                if let Some((_, rest)) = log[start..].split_once("listening on http://") {
+                    let _ = found.send(rest.split([';', '\n']).next().unwrap_or_default().to_owned());
+                }
+                start = log.len();
+            }
+            log
+        });
+        let mut server = Served {
+            child,
+            log: Some(log),
+            address: String::new(),
+            path: self.path(),
+        };
+        let Ok(address) = address.recv() else {
+            panic!("the server ended before it listened: {}", server.wait().1);
+        };
+        server.address = address;
+        server
+    }
+}
+
+/// A server that runs; dropped, it is killed.
+pub struct Served {
+    child: Child,
+    /// Gives the whole log when the server has ended.
+    log: Option<JoinHandle<String>>,
+    address: String,
+    path: PathBuf,
+}
+
+impl Served {
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a request; status and body.
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        bearer: Option<&str>,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let authorization = bearer
+            .map(|token| format!("authorization: Bearer {token}\r\n"))
+            .unwrap_or_default();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nuser-agent: a test\r\n{authorization}\r\n",
+            self.address,
+            body.len()
+        );
+        let mut stream = TcpStream::connect(&self.address).expect("the server listens");
+        stream
+            .write_all([head, body].concat().as_bytes())
+            .expect("the server reads");
+        let mut response = String::new();
+        stream
+            .read_to_string(&mut response)
+            .expect("the server answers in text");
+        let (head, body) = response.split_once("\r\n\r\n").expect("a response has a head");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .expect("a response has a status");
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// Signs in with the password of [`Workspace::create_user`]; the access token.
+    pub fn sign_in(&self, login: &str) -> String {
+        let body = serde_json::json!({ "login": login, "password": "a decent password" });
+        let (status, body) = self.request("POST", "/v1/auth/login", None, Some(&body));
+        assert_eq!(status, 200, "{body}");
+        body["access_token"]
+            .as_str()
+            .expect("a token is a text")
+            .to_owned()
+    }
+
+    /// Sends a signal such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.id().to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
+    }
+
+    /// Ends it as a loss of power would.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Waits for the end; the exit status and the whole log with what differs from run to run replaced.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let status = self.child.wait().expect("the server ends");
+        let log = self
+            .log
+            .take()
+            .and_then(|log| log.join().ok())
+            .unwrap_or_default();
+        (
+            status,
+            redact(&log.replace(&self.address, "<address>"), &self.path),
+        )
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Replaces `directory` and everything of a known [shape](SHAPES).
+fn redact(text: &str, directory: &Path) -> String {
+    let mut text = text.replace(&directory.display().to_string(), "<dir>");
+    for (shape, name) in SHAPES {
+        text = redact_shape(&text, shape, name);
+    }
+    text
+}
+
+fn redact_shape(text: &str, shape: &str, name: &str) -> String {
+    let is_of_shape = |candidate: &str| {
+        candidate
+            .chars()
+            .zip(shape.chars())
+            .all(|(c, symbol)| match symbol {
+                'h' => c.is_ascii_hexdigit(),
+                'd' => c.is_ascii_digit(),
+                'C' => c.is_ascii_digit() || c.is_ascii_uppercase(),
+                symbol => c == symbol,
+            })
+    };
+    let mut redacted = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if rest.get(..shape.len()).is_some_and(is_of_shape) {
+            redacted.push_str(name);
+            rest = &rest[shape.len()..];
+        } else {
+            redacted.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    redacted
+}

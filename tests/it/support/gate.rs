@@ -1,0 +1,59 @@
+//! A gate in the writer's COMMIT: a test closes it, lets requests pile up behind it, and opens it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use arkloop::store::Probe;
+
+#[derive(Default)]
+struct State {
+    open: Mutex<bool>,
+    opened: Condvar,
+    reached: AtomicBool,
+    fails: AtomicBool,
+}
+
+/// Holds every COMMIT until it is opened; dropping it opens it.
+pub struct Gate(Arc<State>);
+
+impl Gate {
+    pub fn close(probe: &Probe) -> Self {
+        let state = Arc::new(State::default());
+        let rule = Arc::clone(&state);
+        probe.on_commit(move || {
+            rule.reached.store(true, Ordering::SeqCst);
+            let mut open = rule.open.lock().expect("nobody panicked");
+            while !*open {
+                open = rule.opened.wait(open).expect("nobody panicked");
+            }
+            !rule.fails.load(Ordering::SeqCst)
+        });
+        Self(state)
+    }
+
+    /// Waits until a COMMIT stands at the gate.
+    pub async fn wait_until_reached(&self) {
+        while !self.0.reached.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Lets the COMMIT that stands here and all others through.
+    pub fn open(&self) {
+        *self.0.open.lock().expect("nobody panicked") = true;
+        self.0.opened.notify_all();
+    }
+
+    /// Makes the COMMIT that stands here and all others fail.
+    pub fn fail_from_now_on(&self) {
+        self.0.fails.store(true, Ordering::SeqCst);
+        self.open();
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.open();
+    }
+}

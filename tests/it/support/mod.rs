@@ -1,0 +1,17 @@
+//! What the tests share: a running server, a client that speaks HTTP/1.1, the real executable, the record of what was observed.
+
+mod answer;
+mod app;
+mod client;
+pub mod command;
+mod gate;
+mod raw;
+mod record;
+
+pub use answer::Answer;
+pub use app::{PASSWORD, TestApp, registration};
+pub use client::Request;
+pub use command::Workspace;
+pub use gate::Gate;
+pub use raw::RawConnection;
+pub use record::{Observation, documented, observed, wait_for_other_tests};

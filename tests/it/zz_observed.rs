@@ -1,0 +1,66 @@
+//! The last test of the run: everything that the document lists was seen.
+//!
+//! That nothing else was seen, `support/record.rs` holds at each answer. The name of this file makes the test the last one that starts.
+
+use std::collections::BTreeSet;
+
+use crate::support::{Observation, documented, observed, wait_for_other_tests};
+
+/// Whether this run leaves tests out.
+fn is_partial(mut arguments: impl Iterator<Item = String>) -> bool {
+    while let Some(argument) = arguments.next() {
+        let (name, has_value) = argument
+            .split_once('=')
+            .map_or((argument.as_str(), false), |(name, _)| (name, true));
+        match name {
+            "--skip" | "--ignored" | "--list" => return true,
+            // These take the next argument along, so that it is no filter.
+            "--test-threads" | "--color" | "--format" | "--logfile" | "--report-time" | "-Z"
+            | "--shuffle-seed"
+                if !has_value =>
+            {
+                arguments.next();
+            }
+            name if name.starts_with('-') => {}
+            _ => return true,
+        }
+    }
+    false
+}
+
+#[test]
+fn every_listed_answer_was_observed() {
+    if is_partial(std::env::args().skip(1)) {
+        eprintln!("only some tests run: that every documented answer is seen is not asked");
+        return;
+    }
+    wait_for_other_tests();
+    let (listed, seen) = (documented(), observed());
+    let missing: BTreeSet<&Observation> = listed.difference(&seen).collect();
+    let unlisted: BTreeSet<&Observation> = seen.difference(&listed).collect();
+    assert!(missing.is_empty(), "listed, but never seen: {missing:#?}");
+    assert!(unlisted.is_empty(), "seen, but not listed: {unlisted:#?}");
+}
+
+#[test]
+fn a_partial_run_is_told_from_a_whole_one() {
+    let is_partial = |line: &str| is_partial(line.split_whitespace().map(str::to_owned));
+    for whole in [
+        "",
+        "--test-threads=2",
+        "--test-threads 2",
+        "--nocapture --color always",
+        "-q --format=terse",
+    ] {
+        assert!(!is_partial(whole), "{whole}");
+    }
+    for partial in [
+        "api",
+        "--test-threads 2 api",
+        "--skip api",
+        "--skip=api",
+        "--exact a::b",
+    ] {
+        assert!(is_partial(partial), "{partial}");
+    }
+}
