@@ -1,0 +1,253 @@
+//! What the parts of a request cost one by one, over the public API of the library: `cargo bench --bench parts`.
+//!
+//! These are wall times of one thread. What a whole request costs, `benches/load` measures from outside.
+
+mod bare_hash;
+
+use std::hint::black_box;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arkloop::crypto::{
+    AccessClaims, AccessTokenSettings, Argon2Cost, Keyring, Keys, PasswordHasher, PresentedRefreshToken,
+    Priority, SigningKey,
+};
+use arkloop::domain::{
+    Client, Email, Generation, Locale, Password, PasswordHash, PasswordPolicy, Rotations, Session, SessionId,
+    SignInMethod, SignatureAlgorithm, Timestamp, UserId, Username,
+};
+use arkloop::store::{Access, NewUserRow, OpenOptions, Store, StoreError, Tx};
+use arkloop::system::System;
+use criterion::{BatchSize, Criterion, Throughput};
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+
+use bare_hash::BareHash;
+
+/// How many writes wait together in the group commit: as many as `benches/load` has connections.
+const TOGETHER: usize = 64;
+
+// Without `criterion_group!`, whose functions are public and have no docs.
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    password_hash(&mut criterion);
+    access_token(&mut criterion);
+    refresh_token(&mut criterion);
+    store(&mut criterion);
+    criterion.final_summary();
+}
+
+fn runtime() -> Runtime {
+    let built = Builder::new_current_thread().enable_all().build();
+    built.expect("the system gives a runtime what it needs")
+}
+
+fn password_hash(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("password_hash");
+    // A hash takes tens of milliseconds and varies little: twenty samples say as much as a hundred.
+    group.sample_size(20);
+    let mut bare = BareHash::new();
+    group.bench_function("bare", |bencher| bencher.iter(|| bare.compute()));
+    // At normal priority: the low one of the server would measure what else the machine is doing.
+    let hasher = PasswordHasher::start(
+        Argon2Cost::default(),
+        NonZeroUsize::MIN,
+        Priority::Normal,
+        System::machine(),
+    );
+    let (hasher, runtime) = (hasher.expect("the hash thread starts"), runtime());
+    let password = Password::parse("correct horse", PasswordPolicy::default(), &[]);
+    let password = password.expect("it is long enough and not common");
+    group.bench_function("hasher", |bencher| {
+        bencher.iter(|| {
+            let hash = runtime.block_on(hasher.hash(password.clone()));
+            hash.expect("nothing else waits to be hashed")
+        });
+    });
+    group.finish();
+}
+
+fn access_token(criterion: &mut Criterion) {
+    let system = System::machine();
+    let session = session(&system, system.new_user_id());
+    let claims = AccessClaims {
+        user_id: session.user_id,
+        session_id: session.id,
+        authenticated_at: session.created_at,
+        method: session.method,
+        is_email_verified: false,
+    };
+    let (key, _) =
+        SigningKey::generate(SignatureAlgorithm::EdDsa, &system).expect("AWS-LC makes a key of any seed");
+    let keyring = Keyring::new(
+        vec![key],
+        AccessTokenSettings {
+            issuer: "http://localhost:8080".to_owned(),
+            audience: "arkloop".to_owned(),
+            ttl: Duration::from_mins(15),
+        },
+    );
+    let issue = || keyring.issue(&claims, &system).expect("the key signs");
+    let now = system.now();
+    let mut group = criterion.benchmark_group("access_token");
+    group.bench_function("issue", |bencher| bencher.iter(issue));
+    // A new token each time; remembering it is part of the cost.
+    group.bench_function("verify_first", |bencher| {
+        bencher.iter_batched(
+            issue,
+            |token| keyring.verify(token.expose_secret(), now),
+            BatchSize::SmallInput,
+        );
+    });
+    let token = issue();
+    group.bench_function("verify_remembered", |bencher| {
+        bencher.iter(|| keyring.verify(black_box(token.expose_secret()), now));
+    });
+    group.finish();
+}
+
+fn refresh_token(criterion: &mut Criterion) {
+    let system = System::machine();
+    let session = session(&system, system.new_user_id());
+    let tokens = Keys::derive(&system.random()).refresh_tokens();
+    let minted = tokens.current(&session);
+    let mut group = criterion.benchmark_group("refresh_token");
+    group.bench_function("mint", |bencher| {
+        bencher.iter(|| tokens.current(black_box(&session)));
+    });
+    group.bench_function("check", |bencher| {
+        bencher.iter(|| {
+            let presented = PresentedRefreshToken::parse(black_box(minted.expose_secret()));
+            presented.is_some_and(|presented| tokens.is_authentic(&presented, &session))
+        });
+    });
+    group.finish();
+}
+
+fn store(criterion: &mut Criterion) {
+    let (database, runtime) = (Database::create(), runtime());
+    let (store, first) = (&database.store, database.sessions[0]);
+    let mut group = criterion.benchmark_group("store");
+    group.bench_function("read_by_id", |bencher| {
+        bencher.iter(|| runtime.block_on(store.read(move |reader| reader.find_session(first))));
+    });
+    group.bench_function("write_alone", |bencher| {
+        bencher.iter(|| runtime.block_on(database.rotate(&[first])));
+    });
+    group.throughput(Throughput::Elements(TOGETHER as u64));
+    group.bench_function("write_64_at_once", |bencher| {
+        bencher.iter(|| runtime.block_on(database.rotate(&database.sessions)));
+    });
+    group.finish();
+}
+
+/// A database on disk with one account that has as many sessions as are written together.
+struct Database {
+    store: Arc<Store>,
+    sessions: Vec<SessionId>,
+    system: System,
+    // Removed when the store is closed.
+    _directory: TempDir,
+}
+
+impl Database {
+    fn create() -> Self {
+        let system = System::machine();
+        // Beside the build and not in the system's temporary directory, which may be memory, where a commit costs nothing.
+        let directory =
+            tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory is ours");
+        let store = Store::open(OpenOptions {
+            directory: directory.path().to_owned(),
+            access: Access::Serve,
+            readers: NonZeroU32::MIN,
+            now: system.now(),
+            key_check: String::new(),
+            probe: None,
+        });
+        let database = Self {
+            store: Arc::new(store.expect("a new database opens")),
+            sessions: Vec::new(),
+            system,
+            _directory: directory,
+        };
+        runtime().block_on(database.fill())
+    }
+
+    /// Adds the account and its sessions.
+    async fn fill(self) -> Self {
+        let user = user(&self.system);
+        let sessions: Vec<Session> = (0..TOGETHER).map(|_| session(&self.system, user.id)).collect();
+        let ids = sessions.iter().map(|session| session.id).collect();
+        let filled = self.store.write(move |tx| {
+            tx.insert_user(&user)?
+                .expect("nobody else is there to take the name");
+            sessions.iter().try_for_each(|session| tx.insert_session(session))
+        });
+        filled.await.expect("the database takes an account");
+        Self {
+            sessions: ids,
+            ..self
+        }
+    }
+
+    /// Moves each session to its next generation by a write of its own, all of them at once.
+    async fn rotate(&self, sessions: &[SessionId]) {
+        let mut writes = JoinSet::new();
+        for &id in sessions {
+            let (store, now) = (Arc::clone(&self.store), self.system.now());
+            writes.spawn(async move { store.write(move |tx| rotate(tx, id, now)).await });
+        }
+        while let Some(written) = writes.join_next().await {
+            let is_rotated = written.expect("the task ends").expect("the write is committed");
+            assert!(is_rotated, "the session is alive and nobody else moves it");
+        }
+    }
+}
+
+/// The statements of a refresh: the session with its user, then the conditional UPDATE.
+fn rotate(tx: &Tx<'_>, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+    let Some(found) = tx.find_session_with_user(id)? else {
+        return Ok(false);
+    };
+    let from = found.session.generation;
+    let next = Session {
+        generation: from.next(),
+        rotations: found.session.rotations.followed_by(now),
+        last_used_at: now,
+        ..found.session
+    };
+    tx.rotate_session(from, &next)
+}
+
+fn user(system: &System) -> NewUserRow {
+    NewUserRow {
+        id: system.new_user_id(),
+        username: Username::parse("bench").expect("it is a username"),
+        email: Email::parse("bench@example.org").expect("it is an address"),
+        email_verified_at: None,
+        password_hash: PasswordHash::new("nobody signs in".to_owned()),
+        locale: Locale::parse("en").expect("it is a language"),
+        invite_id: None,
+        created_at: system.now(),
+    }
+}
+
+fn session(system: &System, user_id: UserId) -> Session {
+    let now = system.now();
+    Session {
+        id: system.new_session_id(),
+        user_id,
+        generation: Generation::FIRST,
+        nonce: system.random(),
+        rotations: Rotations::default(),
+        method: SignInMethod::Password,
+        created_at: now,
+        last_used_at: now,
+        expires_at: now + Duration::from_hours(24),
+        ended: None,
+        client: Client::default(),
+    }
+}
