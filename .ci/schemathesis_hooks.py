@@ -1,0 +1,129 @@
+"""What schemathesis cannot know about this server: how to sign in, and which rules no JSON Schema can state.
+
+Loaded through SCHEMATHESIS_HOOKS. No check and no operation is left out: valid requests are only kept valid.
+"""
+
+import atexit
+import collections
+import itertools
+import json
+import os
+import unicodedata
+import urllib.request
+import uuid
+
+import schemathesis
+
+SERVER = os.environ["ARKLOOP_CI_SERVER"]
+COUNTS = os.environ["ARKLOOP_CI_COUNTS"]
+COOKIE = "arkloop_refresh_token"
+PASSWORD = "a long and unusual one"
+
+with open(os.environ["ARKLOOP_CI_COMMON_PASSWORDS"], encoding="utf-8") as lines:
+    COMMON_PASSWORDS = frozenset(lines.read().split("\n"))
+
+taken = set()
+turns = collections.defaultdict(itertools.count)
+answers = collections.defaultdict(collections.Counter)
+
+
+def post(path, body):
+    """Sends `body` and gives the JSON of the answer, with the refresh token among it."""
+    request = urllib.request.Request(SERVER + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        answer = json.load(response)
+        cookie = response.headers["Set-Cookie"].split(";", 1)[0]
+        return answer | {"cookie": cookie.removeprefix(COOKIE + "=")}
+
+
+def get(path, headers):
+    request = urllib.request.Request(SERVER + path, headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)
+
+
+def fresh_names():
+    login = f"ci-{uuid.uuid4().hex[:20]}"
+    return {"login": login, "email": f"{login}@example.org"}
+
+
+def register():
+    """Makes an account for one test case alone: a case may sign out, rename itself or end its sessions."""
+    account = fresh_names() | {"password": PASSWORD}
+    return account | post("/v1/auth/register", account)
+
+
+def other_session(authorization):
+    """Signs the bearer in once more and gives the id of that second session."""
+    headers = {"Authorization": authorization}
+    login = get("/v1/me", headers)["username"]
+    post("/v1/auth/login", {"login": login, "password": PASSWORD})
+    sessions = get("/v1/auth/sessions", headers)["sessions"]
+    return next(session["id"] for session in sessions if not session["current"])
+
+
+def is_taken(body):
+    """Whether an earlier request had the same name or address; remembers both."""
+    names = {body[field].strip().lower() for field in ("login", "email")}
+    is_old = not names.isdisjoint(taken)
+    taken.update(names)
+    return is_old
+
+
+def is_refused(password, body):
+    """Whether a password has the right length and is refused all the same."""
+    password = unicodedata.normalize("NFC", password)
+    lower = password.lower()
+    identities = [body.get(field) for field in ("login", "username", "email")]
+    return (
+        not 8 <= len(password) <= 128
+        or lower in COMMON_PASSWORDS
+        or any(isinstance(identity, str) and identity.strip().lower() == lower for identity in identities)
+    )
+
+
+@schemathesis.auth(refresh_interval=None)
+class FreshAccount:
+    """Signs in as somebody new for every test case of an operation that asks for it."""
+
+    def get(self, case, context):
+        return register() if context.operation.definition.raw.get("security") else None
+
+    def set(self, case, account, context):
+        case.headers["Authorization"] = f"Bearer {account['access_token']}"
+        case.cookies[COOKIE] = account["cookie"]
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Makes valid requests come true where that takes more than the right form."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    operation = case.operation.label
+    body = case.body if isinstance(case.body, dict) else {}
+    # Every second valid request gets what it needs to succeed; the others go out as they were drawn.
+    is_helped = next(turns[operation]) % 2 == 0
+    if operation == "POST /v1/auth/login" and is_helped:
+        account = register()
+        body.update(login=account["login"], password=account["password"])
+    elif operation == "DELETE /v1/auth/sessions/{id}" and is_helped:
+        case.path_parameters["id"] = other_session(case.headers["Authorization"])
+    elif operation == "POST /v1/auth/register":
+        if is_taken(body) and is_helped:
+            body.update(fresh_names())
+        if is_refused(body["password"], body):
+            body["password"] = f"{PASSWORD} {uuid.uuid4()}"
+    if len(body.get("password", "").encode()) > 1024:
+        # The schema can only count characters, but the limit is one of bytes.
+        body["password"] = PASSWORD
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    answers[case.operation.label][str(response.status_code)] += 1
+
+
+@atexit.register
+def write_answers():
+    with open(COUNTS, "w", encoding="utf-8") as file:
+        json.dump(answers, file)
