@@ -4,6 +4,8 @@
 //! - `use.lock`, shared by every process that has the database open; exclusive for whoever changes its schema or replaces its file.
 //! - `write.lock`, exclusive around every transaction that writes. SQLite alone lets a busy server starve a command: back-to-back transactions gave a
 //!   second process 10 turns in 25 s. The kernel wakes whoever waits for this lock instead.
+//! - `turn.lock`, held only while waiting for `write.lock`: whoever waits holds it, so that a server which has just let go cannot take the lock again
+//!   before the waiter has woken up. Without it a command waited up to 4 s beside a server at full load.
 //!
 //! They lie beside the database and never on it: closing any handle of the database file would drop SQLite's own locks on it (POSIX).
 
@@ -23,6 +25,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) enum Name {
     Server,
     Use,
+    Turn,
     Write,
 }
 
@@ -46,6 +49,7 @@ impl FileLock {
         let path = directory.join(match name {
             Name::Server => "server.lock",
             Name::Use => "use.lock",
+            Name::Turn => "turn.lock",
             Name::Write => "write.lock",
         });
         let file = OpenOptions::new()
@@ -88,12 +92,32 @@ impl FileLock {
         }
         Err(OpenError::InUse(self.directory.clone()))
     }
+}
 
-    /// Runs `work` while holding the lock exclusively, for which it waits as long as it takes: the kernel wakes the waiters.
+/// The right to write, which processes have in turn.
+#[derive(Debug)]
+pub(super) struct WriteLock {
+    turn: FileLock,
+    write: FileLock,
+}
+
+impl WriteLock {
+    /// Opens the lock files without taking them.
+    pub(super) fn open(directory: &Path) -> Result<Self, OpenError> {
+        Ok(Self {
+            turn: FileLock::open(directory, Name::Turn)?,
+            write: FileLock::open(directory, Name::Write)?,
+        })
+    }
+
+    /// Runs `work` while holding the right to write, for which it waits as long as it takes.
     pub(super) fn while_held<T>(&self, work: impl FnOnce() -> T) -> std::io::Result<T> {
-        self.file.lock()?;
+        self.turn.file.lock()?;
+        let taken = self.write.file.lock();
+        self.turn.file.unlock()?;
+        taken?;
         let result = work();
-        self.file.unlock()?;
+        self.write.file.unlock()?;
         Ok(result)
     }
 }

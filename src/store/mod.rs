@@ -34,7 +34,7 @@ pub use signing_key::StoredSigningKey;
 pub use user::{Credentials, NewUserRow, Taken};
 
 use connection::{ConnectionManager, Kind};
-use lock::FileLock;
+use lock::{FileLock, WriteLock};
 use writer::{Piece, WriterHandle};
 
 /// How long a request waits for its write before it is told to come again. A write takes milliseconds; only a stuck disk or a command that was stopped
@@ -191,7 +191,7 @@ fn assemble(
     readers: NonZeroU32,
     probe: Option<Arc<Probe>>,
     locks: Vec<FileLock>,
-    write_lock: FileLock,
+    write_lock: WriteLock,
 ) -> Result<Store, OpenError> {
     let manager = |kind| ConnectionManager::new(path.clone(), kind);
     let two = NonZeroU32::MIN.saturating_add(1);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, ErrorCode};
 
 use super::connection::{self, Kind};
-use super::lock::{FileLock, Mode, Name};
+use super::lock::{FileLock, Mode, Name, WriteLock};
 use super::migrations::{self, Standing};
 use super::{OpenError, Probe, Setting, Store, Tx, assemble};
 use crate::domain::Timestamp;
@@ -105,7 +105,7 @@ impl Store {
         create_file(&path)?;
         bring_up_to_date(&path, &options, &in_use)?;
         locks.push(in_use);
-        let write_lock = FileLock::open(&options.directory, Name::Write)?;
+        let write_lock = WriteLock::open(&options.directory)?;
         assemble(path, options.readers, options.probe, locks, write_lock)
     }
 }

@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::lock::FileLock;
+use super::lock::WriteLock;
 use super::{OpenError, Probe, StoreError, Tx};
 
 /// How many writes share a transaction. More would hold the lock of the command line longer and gain nothing (32 reach most of the effect).
@@ -154,7 +154,7 @@ impl Drop for WriterHandle {
 /// Starts the writer thread on its connection.
 pub(super) fn start(
     mut connection: Connection,
-    write_lock: FileLock,
+    write_lock: WriteLock,
     probe: Option<Arc<Probe>>,
 ) -> Result<WriterHandle, OpenError> {
     if let Some(probe) = probe.clone() {
@@ -186,7 +186,7 @@ pub(super) fn start(
 
 struct Writer {
     connection: Connection,
-    write_lock: FileLock,
+    write_lock: WriteLock,
     waiting: Arc<AtomicUsize>,
     probe: Option<Arc<Probe>>,
 }
