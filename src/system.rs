@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
+use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
 use uuid::Builder;
 
 use crate::domain::{InviteId, SessionId, Timestamp, TraceId, UserId};
@@ -64,7 +66,8 @@ impl Clock for MovableClock {
 /// Where random bytes come from.
 #[derive(Clone)]
 pub enum Entropy {
-    /// The operating system, through AWS-LC.
+    /// The operating system (`getrandom`). AWS-LC's generator in between would cost every command 20 ms, which it takes to seed itself from the jitter of
+    /// the processor.
     Machine,
     /// A sequence that repeats from run to run: for tests only.
     Seeded(Arc<Mutex<SeededBytes>>),
@@ -123,15 +126,10 @@ impl System {
     }
 
     /// `N` random bytes, fit for keys.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that draws randomness"
-    )]
     pub fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         match &self.entropy {
-            Entropy::Machine => aws_lc_rs::rand::fill(&mut bytes)
-                .expect("AWS-LC aborts the process before it gives no randomness"),
+            Entropy::Machine => fill_from_kernel(&mut bytes),
             Entropy::Seeded(seeded) => seeded
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -165,6 +163,21 @@ impl System {
         Builder::from_unix_timestamp_millis(millis, &self.random())
             .into_uuid()
             .into_bytes()
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that draws randomness"
+)]
+fn fill_from_kernel(bytes: &mut [u8]) {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match getrandom(&mut bytes[filled..], GetRandomFlags::empty()) {
+            Ok(more) => filled += more,
+            Err(Errno::INTR) => {}
+            Err(error) => panic!("the operating system gives no randomness: {error}"),
+        }
     }
 }
 
