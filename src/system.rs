@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 use uuid::Builder;
 
-use crate::domain::{InviteId, SessionId, Timestamp, TraceId, UserId};
+use crate::domain::{InviteId, MailId, SessionId, Timestamp, TraceId, UserId};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -153,9 +153,19 @@ impl System {
         InviteId::from_bytes(self.uuid_v7())
     }
 
+    /// A new mail's id.
+    pub fn new_mail_id(&self) -> MailId {
+        MailId::from_bytes(self.uuid_v7())
+    }
+
     /// A new trace id.
     pub fn new_trace_id(&self) -> TraceId {
         TraceId::from_bytes(self.random())
+    }
+
+    /// A new key that ties the tries of one question to another server together: a UUID v4 as text, because it says nothing about time.
+    pub fn new_idempotency_key(&self) -> String {
+        Builder::from_random_bytes(self.random()).into_uuid().to_string()
     }
 
     fn uuid_v7(&self) -> [u8; 16] {

@@ -1,13 +1,17 @@
 //! Keys derived from the key file, one for each purpose (HKDF-SHA-256, RFC 5869; a label separates the purposes, §3.2).
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk};
-use aws_lc_rs::hmac;
+use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::crypto::RefreshTokens;
-use crate::domain::{InviteCode, InviteDigest, Sealed};
+use crate::domain::{
+    AddressDigest, CodeMac, Email, InviteCode, InviteDigest, LinkDigest, LinkToken, OneTimeCode, Sealed,
+    Timestamp,
+};
 use crate::system::System;
 
 /// Why expanding cannot fail.
@@ -31,6 +35,8 @@ pub enum SealedFor<'a> {
     Invite(&'a [u8; 16]),
     /// The private half of the signing key with this key id.
     SigningKey(&'a str),
+    /// The mail with this id.
+    Mail(&'a [u8; 16]),
 }
 
 impl SealedFor<'_> {
@@ -38,6 +44,7 @@ impl SealedFor<'_> {
         match self {
             Self::Invite(id) => [b"invite\0".as_slice(), id].concat(),
             Self::SigningKey(kid) => [b"signing key\0".as_slice(), kid.as_bytes()].concat(),
+            Self::Mail(id) => [b"mail\0".as_slice(), id].concat(),
         }
     }
 }
@@ -52,6 +59,8 @@ pub struct Keys {
     check: KeyCheck,
     refresh: hmac::Key,
     invite: hmac::Key,
+    address: hmac::Key,
+    code: hmac::Key,
     sealing: LessSafeKey,
 }
 
@@ -77,6 +86,14 @@ impl Keys {
                 .expand(&[b"arkloop v1 invite digest"], hmac::HMAC_SHA256)
                 .expect(SHORT_ENOUGH)
                 .into(),
+            address: root
+                .expand(&[b"arkloop v1 address digest"], hmac::HMAC_SHA256)
+                .expect(SHORT_ENOUGH)
+                .into(),
+            code: root
+                .expand(&[b"arkloop v1 one-time code"], hmac::HMAC_SHA256)
+                .expect(SHORT_ENOUGH)
+                .into(),
             sealing: LessSafeKey::new(UnboundKey::from(sealing)),
         }
     }
@@ -93,8 +110,24 @@ impl Keys {
 
     /// The form in which an invite code is looked up.
     pub fn invite_digest(&self, code: &InviteCode) -> InviteDigest {
-        let tag = hmac::sign(&self.invite, code.as_bytes());
-        InviteDigest(tag.as_ref().try_into().expect("HMAC-SHA-256 gives 32 bytes"))
+        InviteDigest(mac(&self.invite, &[code.as_bytes()]))
+    }
+
+    /// The form in which an address is counted and its codes are found, whether or not it has an account.
+    pub fn address_digest(&self, email: &Email) -> AddressDigest {
+        AddressDigest(mac(&self.address, &[email.key().as_bytes()]))
+    }
+
+    /// The form in which a one-time code is stored: bound to its address and to the moment it was made.
+    pub fn code_mac(&self, address: AddressDigest, created_at: Timestamp, code: &OneTimeCode) -> CodeMac {
+        CodeMac(mac(
+            &self.code,
+            &[
+                &address.0,
+                &created_at.as_millis().to_be_bytes(),
+                code.reveal().as_bytes(),
+            ],
+        ))
     }
 
     /// Seals `plaintext` with AES-256-GCM under a random nonce, bound to its purpose. (Random nonces allow 2³² sealings under one key, NIST SP 800-38D
@@ -128,6 +161,33 @@ impl Keys {
         opened.truncate(length);
         Ok(opened)
     }
+}
+
+fn mac(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        context.update(part);
+    }
+    context
+        .sign()
+        .as_ref()
+        .try_into()
+        .expect("HMAC-SHA-256 gives 32 bytes")
+}
+
+/// The form in which a link's secret is stored. It has 256 random bits, so nobody can guess at the digest and it needs no key.
+pub fn link_digest(token: &LinkToken) -> LinkDigest {
+    LinkDigest(
+        digest(&SHA256, token.as_bytes())
+            .as_ref()
+            .try_into()
+            .expect("SHA-256 gives 32 bytes"),
+    )
+}
+
+/// Whether two MACs are equal, in a time that does not tell how much of them is.
+pub fn is_same_code(a: CodeMac, b: CodeMac) -> bool {
+    constant_time::verify_slices_are_equal(&a.0, &b.0).is_ok()
 }
 
 #[cfg(test)]

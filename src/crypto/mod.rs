@@ -11,7 +11,7 @@ mod signing_key;
 
 pub use access_token::{AccessClaims, AccessTokenError, AccessTokenSettings, Keyring};
 pub use key_file::{KeyFileError, read as read_key_file, read_or_create as read_or_create_key_file};
-pub use keys::{KeyCheck, Keys, SealError, SealedFor};
+pub use keys::{KeyCheck, Keys, SealError, SealedFor, is_same_code, link_digest};
 pub use password::{Argon2Cost, HashError, PasswordHasher, Priority, Verification};
 pub use refresh_token::{PresentedRefreshToken, RefreshTokens};
 pub use signing_key::{SigningKey, SigningKeyError};

@@ -50,6 +50,10 @@ id! {
     SessionId
 }
 id! {
+    /// Identifies a mail that waits to be sent.
+    MailId
+}
+id! {
     /// Identifies an invite; its code does not.
     InviteId
 }

@@ -7,7 +7,10 @@ mod client;
 mod field;
 mod id;
 mod invite;
+mod link_token;
+mod mail;
 mod network;
+mod one_time_code;
 mod password;
 mod registration;
 mod sealed;
@@ -19,9 +22,15 @@ mod user;
 
 pub use client::Client;
 pub use field::{FieldError, FieldErrors};
-pub use id::{InviteId, SessionId, UserId};
+pub use id::{InviteId, MailId, SessionId, UserId};
 pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};
+pub use link_token::{LinkDigest, LinkPurpose, LinkToken};
+pub use mail::{Letter, MailKind};
 pub use network::{Listen, SameSite, TrustedProxies};
+pub use one_time_code::{
+    AddressDigest, CODE_LOCK, CODE_TTL, CodeLength, CodeMac, MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES,
+    MailBudget, MailPurpose, OneTimeCode,
+};
 pub use password::{MAX_PASSWORD_BYTES, Password, PasswordGuess, PasswordHash, PasswordPolicy};
 pub use registration::{RegistrationMode, UnknownMode};
 pub use sealed::Sealed;

@@ -95,10 +95,12 @@ pub enum SessionEnd {
     PasswordChanged,
     /// The address was set anew by the operator.
     EmailChanged,
+    /// The owner of the address proved it, and whoever had registered it without owning it lost the account.
+    TakenBack,
 }
 
 impl SessionEnd {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::SignedOut,
         Self::EndedByOwner,
         Self::Replaced,
@@ -109,6 +111,7 @@ impl SessionEnd {
         Self::Suspended,
         Self::PasswordChanged,
         Self::EmailChanged,
+        Self::TakenBack,
     ];
 
     /// The name in the database and on the command line.
@@ -124,6 +127,7 @@ impl SessionEnd {
             Self::Suspended => "suspended",
             Self::PasswordChanged => "password_changed",
             Self::EmailChanged => "email_changed",
+            Self::TakenBack => "taken_back",
         }
     }
 

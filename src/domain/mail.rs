@@ -1,0 +1,162 @@
+//! Mails: which there are and what each needs to be written. How they read is the templates' matter, not this file's.
+
+use std::fmt;
+
+/// One mail to one person, before it has a language.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Letter {
+    /// Asks the owner of an address to confirm that an account belongs to them.
+    VerifyEmail {
+        /// The account that claims the address.
+        username: String,
+        /// The page that asks for a click; works for 24 hours.
+        link: String,
+    },
+    /// Carries a code to sign in with.
+    SignInCode {
+        /// The digits.
+        code: String,
+        /// How long they work.
+        minutes: u32,
+    },
+    /// Carries a link to choose a new password, which was asked for.
+    ResetPassword {
+        /// The account.
+        username: String,
+        /// The page that takes the new password; works for 1 hour.
+        link: String,
+    },
+    /// Carries a link to choose the first password of an account that the operator made.
+    SetPassword {
+        /// The account.
+        username: String,
+        /// The page that takes the password; works for 7 days.
+        link: String,
+    },
+    /// Tells that the password is another now.
+    PasswordChanged {
+        /// The account.
+        username: String,
+    },
+    /// Tells the owner of an address that an account which somebody else registered with it is theirs now.
+    AccountTakenBack {
+        /// The account.
+        username: String,
+        /// The page that takes a password; works for 7 days.
+        link: String,
+    },
+    /// Carries a code to register with.
+    Invite {
+        /// The code as a person types it.
+        code: String,
+        /// The page to register on; `None` while there is none.
+        link: Option<String>,
+    },
+    /// Shows the operator that mails arrive.
+    Test,
+}
+
+impl Letter {
+    /// Which mail it is.
+    pub const fn kind(&self) -> MailKind {
+        match self {
+            Self::VerifyEmail { .. } => MailKind::VerifyEmail,
+            Self::SignInCode { .. } => MailKind::SignInCode,
+            Self::ResetPassword { .. } => MailKind::ResetPassword,
+            Self::SetPassword { .. } => MailKind::SetPassword,
+            Self::PasswordChanged { .. } => MailKind::PasswordChanged,
+            Self::AccountTakenBack { .. } => MailKind::AccountTakenBack,
+            Self::Invite { .. } => MailKind::Invite,
+            Self::Test => MailKind::Test,
+        }
+    }
+}
+
+/// The kind alone: whoever has the code or the link can use it.
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Letter({})", self.kind())
+    }
+}
+
+/// Which mail it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MailKind {
+    /// See [`Letter::VerifyEmail`].
+    VerifyEmail,
+    /// See [`Letter::SignInCode`].
+    SignInCode,
+    /// See [`Letter::ResetPassword`].
+    ResetPassword,
+    /// See [`Letter::SetPassword`].
+    SetPassword,
+    /// See [`Letter::PasswordChanged`].
+    PasswordChanged,
+    /// See [`Letter::AccountTakenBack`].
+    AccountTakenBack,
+    /// See [`Letter::Invite`].
+    Invite,
+    /// See [`Letter::Test`].
+    Test,
+}
+
+impl MailKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::VerifyEmail,
+        Self::SignInCode,
+        Self::ResetPassword,
+        Self::SetPassword,
+        Self::PasswordChanged,
+        Self::AccountTakenBack,
+        Self::Invite,
+        Self::Test,
+    ];
+
+    /// The name in the database, in logs, on the command line and of the templates' directory.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify_email",
+            Self::SignInCode => "sign_in_code",
+            Self::ResetPassword => "reset_password",
+            Self::SetPassword => "set_password",
+            Self::PasswordChanged => "password_changed",
+            Self::AccountTakenBack => "account_taken_back",
+            Self::Invite => "invite",
+            Self::Test => "test",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl fmt::Display for MailKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_not_printed() {
+        let letter = Letter::Invite {
+            code: "secret".to_owned(),
+            link: Some("secret".to_owned()),
+        };
+        assert_eq!(format!("{letter:?}"), "Letter(invite)");
+    }
+
+    #[test]
+    fn every_kind_is_found_by_its_name() {
+        for kind in MailKind::ALL {
+            assert_eq!(MailKind::from_name(kind.as_str()), Some(kind));
+        }
+        assert_eq!(MailKind::from_name("newsletter"), None);
+    }
+}

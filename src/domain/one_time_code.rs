@@ -1,0 +1,212 @@
+//! One-time codes, and how often one may be asked for and guessed at.
+
+use std::fmt;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{FieldError, Timestamp};
+
+/// How long a code can be used.
+pub const CODE_TTL: Duration = Duration::from_mins(10);
+/// How often one code is compared (NIST SP 800-63B-4 §3.1.3.1 asks for a limit; five of a million leave a guess one chance in 200 000).
+pub const MAX_CODE_ATTEMPTS: u32 = 5;
+/// After so many failed comparisons in a row over all codes of an address, none is compared for [`CODE_LOCK`].
+pub const MAX_CODE_FAILURES: u32 = 100;
+/// How long an address stays locked.
+pub const CODE_LOCK: Duration = Duration::from_hours(24);
+
+/// How many digits codes have: 6 to 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeLength(u8);
+
+impl CodeLength {
+    /// The fewest digits.
+    pub const MIN: u8 = 6;
+    /// The most digits.
+    pub const MAX: u8 = 8;
+
+    /// Takes the nearest length that is allowed.
+    pub fn clamped(digits: u8) -> Self {
+        Self(digits.clamp(Self::MIN, Self::MAX))
+    }
+
+    /// How many different codes there are.
+    const fn codes(self) -> u64 {
+        10_u64.pow(self.0 as u32)
+    }
+}
+
+/// A code of decimal digits; it may begin with 0. `Debug` does not print it.
+#[derive(Clone)]
+pub struct OneTimeCode(SecretString);
+
+impl OneTimeCode {
+    /// The code that uniform random bits pick. (64 bits over at most 10⁸ codes: no code is more than 10⁻¹¹ likelier than another.)
+    pub fn from_random(bits: [u8; 8], length: CodeLength) -> Self {
+        let number = u64::from_be_bytes(bits) % length.codes();
+        Self(format!("{number:0width$}", width = usize::from(length.0)).into())
+    }
+
+    /// Reads a code as a person typed it: spaces do not matter.
+    ///
+    /// Anything of 1 to 64 characters is read, also what can be no code: it is merely wrong.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        const MOST: usize = 64;
+        if text.chars().count() > MOST {
+            return Err(FieldError::TooLong { max: MOST });
+        }
+        let code: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        if code.is_empty() {
+            return Err(FieldError::Missing);
+        }
+        Ok(Self(code.into()))
+    }
+
+    /// The digits, for the mail and for the MAC.
+    pub fn reveal(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for OneTimeCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneTimeCode(…)")
+    }
+}
+
+/// The keyed digest of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressDigest(pub [u8; 32]);
+
+/// The MAC of a code: the only form in which it is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeMac(pub [u8; 32]);
+
+/// What is asked to be mailed; each has a budget of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailPurpose {
+    /// A one-time code.
+    SignIn,
+    /// A link to verify the address.
+    Verify,
+    /// A link to set a password.
+    Reset,
+}
+
+impl MailPurpose {
+    /// The name in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in",
+            Self::Verify => "verify",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// When mail of one purpose was asked for last for one address, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailBudget(Vec<Timestamp>);
+
+impl MailBudget {
+    /// How long to wait between two mails.
+    const PAUSE: Duration = Duration::from_mins(1);
+    const PER_HOUR: usize = 5;
+    const PER_DAY: usize = 10;
+
+    /// The budget after mails at these times, newest first.
+    pub fn new(mut newest_first: Vec<Timestamp>) -> Self {
+        newest_first.truncate(Self::PER_DAY);
+        Self(newest_first)
+    }
+
+    /// The times, newest first.
+    pub fn newest_first(&self) -> &[Timestamp] {
+        &self.0
+    }
+
+    /// The budget after one more mail at `now`.
+    ///
+    /// # Errors
+    /// The time until one more is allowed: 60 s after the last, at most 5 in an hour and 10 in a day.
+    pub fn spend(&self, now: Timestamp) -> Result<Self, Duration> {
+        let rules = [
+            (1, Self::PAUSE),
+            (Self::PER_HOUR, Duration::from_hours(1)),
+            (Self::PER_DAY, Duration::from_hours(24)),
+        ];
+        let wait = rules
+            .into_iter()
+            .filter_map(|(most, window)| {
+                self.0
+                    .get(most - 1)
+                    .map(|earlier| window.saturating_sub(now.since(*earlier)))
+            })
+            .max()
+            .unwrap_or_default();
+        if wait > Duration::ZERO {
+            Err(wait)
+        } else {
+            Ok(self.with(now))
+        }
+    }
+
+    /// The budget after one more mail at `now` that was not asked for.
+    #[must_use]
+    pub fn with(&self, now: Timestamp) -> Self {
+        Self::new(std::iter::once(now).chain(self.0.iter().copied()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_000_000_000);
+
+    fn at(seconds: u64) -> Timestamp {
+        START + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_code_has_its_digits_and_may_begin_with_zero() {
+        let code =
+            |bits: u64, digits| OneTimeCode::from_random(bits.to_be_bytes(), CodeLength::clamped(digits));
+        assert_eq!(code(42, 6).reveal(), "000042");
+        assert_eq!(code(1_234_567_890, 8).reveal(), "34567890");
+        assert_eq!(format!("{:?}", code(42, 6)), "OneTimeCode(…)");
+    }
+
+    #[test]
+    fn spaces_in_a_typed_code_do_not_matter() {
+        assert_eq!(
+            OneTimeCode::parse(" 123 456 ").map(|code| code.reveal().to_owned()),
+            Ok("123456".to_owned())
+        );
+        assert_eq!(OneTimeCode::parse("  ").err(), Some(FieldError::Missing));
+    }
+
+    #[test]
+    fn a_minute_lies_between_two_mails() {
+        let budget = MailBudget::default().spend(at(0)).expect("it is the first");
+        assert_eq!(budget.spend(at(59)).err(), Some(Duration::from_secs(1)));
+        assert!(budget.spend(at(60)).is_ok());
+    }
+
+    #[test]
+    fn five_in_an_hour_and_ten_in_a_day_are_allowed() {
+        let mut budget = MailBudget::default();
+        let mut sent = Vec::new();
+        for minute in 0..48 * 60 {
+            if let Ok(spent) = budget.spend(at(minute * 60)) {
+                budget = spent;
+                sent.push(minute);
+            }
+        }
+        let hour: Vec<u64> = (0..5).collect();
+        assert_eq!(sent[..5], hour);
+        assert_eq!(sent[5..10], [60, 61, 62, 63, 64]);
+        assert_eq!(sent[10], 24 * 60);
+    }
+}
