@@ -6,6 +6,7 @@
 //! - [`service`]: the rules, one method a use case; both doors above call the same methods.
 //! - [`domain`]: the words, parsed once at the border.
 //! - [`store`]: all SQL; [`crypto`]: passwords, tokens, sealing, the key file.
+//! - [`mail`]: how mails are written and handed over; [`captcha`]: the question to Turnstile.
 //! - [`app`] joins the parts, [`config`] reads what they are told, [`system`] is the only door to clock and randomness.
 //!
 //! Imports point one way; `tests/it/contract/layering.rs` reads the sources and holds it:
@@ -13,16 +14,18 @@
 //! ```text
 //! main → cli        cli → app config service domain system telemetry (serve and openapi also http)
 //! http → service domain system                       app → everything below it
-//! service → store crypto domain system
-//! store, config → domain        crypto → domain system        system → domain        domain → nothing
+//! service → store crypto mail captcha domain system
+//! store, config → domain        crypto, mail, captcha → domain system        system → domain        domain → nothing
 //! ```
 
 pub mod app;
+pub mod captcha;
 pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod http;
+pub mod mail;
 pub mod service;
 pub mod store;
 pub mod system;

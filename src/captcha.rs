@@ -1,0 +1,378 @@
+//! The captcha: whether a visitor's Turnstile token is one that Cloudflare gave out for this site.
+//!
+//! Which requests need one, and what a refusal looks like on the wire, is not decided here.
+//! Source of the protocol: <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use ureq::http::{Response, StatusCode, Uri};
+use ureq::tls::TlsConfig;
+use ureq::{Agent, Body, Timeout};
+
+use crate::system::System;
+
+/// The most characters of a token that Cloudflare gives out (its documentation); more is refused without asking.
+const MAX_TOKEN_CHARS: usize = 2048;
+/// To find the address of the server, and again to connect to it, TLS included: somebody waits at a form.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For everything together, a second try too.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// An answer has a few hundred bytes; more is not an answer.
+const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+/// The most questions at once. A siteverify that hangs holds as many threads of the runtime's 512, and no more: the next question is refused
+/// instead of waiting, and reads of the database find a thread. At 100 ms a question this is still 320 a second.
+const MAX_AT_ONCE: usize = 32;
+
+/// What the operator decided about Turnstile.
+#[derive(Clone, Debug)]
+pub struct CaptchaSettings {
+    /// The public half of the key pair, for the widget.
+    pub site_key: String,
+    /// The secret half.
+    pub secret_key: SecretString,
+    /// The host names, in lower case, that a token may have been made on; empty for any.
+    pub allowed_hosts: Vec<String>,
+    /// Where tokens are verified: an http or https address.
+    pub verify_url: String,
+    /// Whether `/v1/auth/check` needs a token too.
+    pub protect_check: bool,
+}
+
+/// Why there is no captcha with these settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CaptchaSettingsError {
+    /// Nothing can be asked at `verify_url`.
+    #[error("turnstile.verify_url is not an http or https address")]
+    VerifyUrl,
+}
+
+/// Why a visitor is not let through.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CaptchaRefusal {
+    /// The token is missing, too long, refused, used before, or made on another host: the visitor's to mend.
+    #[error("the captcha token is missing or refused")]
+    Invalid,
+    /// It could not be found out whether the token is good. The reason is for the log; it holds neither the secret nor the token.
+    #[error("the captcha cannot be verified: {0}")]
+    Unavailable(String),
+}
+
+/// The captcha, on or off.
+#[derive(Clone)]
+pub enum Captcha {
+    /// Everybody passes.
+    Off,
+    /// Cloudflare Turnstile.
+    Turnstile(Arc<Turnstile>),
+}
+
+impl Captcha {
+    /// No captcha.
+    pub fn off() -> Self {
+        Self::Off
+    }
+
+    /// Turnstile. Nothing is sent before the first token comes.
+    pub fn turnstile(settings: CaptchaSettings) -> Result<Self, CaptchaSettingsError> {
+        Ok(Self::Turnstile(Arc::new(Turnstile::new(settings)?)))
+    }
+
+    /// Whether visitors need a token.
+    pub fn is_on(&self) -> bool {
+        matches!(self, Self::Turnstile(_))
+    }
+
+    /// The site key for the widget; empty when it is off.
+    pub fn site_key(&self) -> &str {
+        match self {
+            Self::Off => "",
+            Self::Turnstile(turnstile) => &turnstile.settings.site_key,
+        }
+    }
+
+    /// Whether `/v1/auth/check` needs a token.
+    pub fn protects_check(&self) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Turnstile(turnstile) => turnstile.settings.protect_check,
+        }
+    }
+
+    /// Verifies a visitor's token, within five seconds. A good token is spent by it; when it is off, nothing is looked at.
+    pub async fn verify(
+        &self,
+        token: Option<&str>,
+        client_address: Option<IpAddr>,
+        system: &System,
+    ) -> Result<(), CaptchaRefusal> {
+        let Self::Turnstile(turnstile) = self else {
+            return Ok(());
+        };
+        let token = token
+            .filter(|token| !token.is_empty() && token.chars().count() <= MAX_TOKEN_CHARS)
+            .ok_or(CaptchaRefusal::Invalid)?;
+        let question = Question {
+            token: token.to_owned(),
+            client_address: client_address.map(|address| address.to_canonical().to_string()),
+            idempotency_key: system.new_idempotency_key(),
+        };
+        let permit = Arc::clone(&turnstile.permits)
+            .try_acquire_owned()
+            .map_err(|_| CaptchaRefusal::Unavailable("too many tokens are being verified".to_owned()))?;
+        let asked = Arc::clone(turnstile);
+        let answer = tokio::task::spawn_blocking(move || {
+            // The permit belongs to the thread: a visitor who hangs up does not free it early.
+            let _permit = permit;
+            asked.ask(&question)
+        });
+        answer.await.unwrap_or_else(|_| {
+            Err(CaptchaRefusal::Unavailable(
+                "the question was not finished".to_owned(),
+            ))
+        })
+    }
+}
+
+/// Cloudflare Turnstile, and the connections to it.
+pub struct Turnstile {
+    settings: CaptchaSettings,
+    verify_url: Uri,
+    agent: Agent,
+    permits: Arc<Semaphore>,
+    /// Whether the log has said that the secret key is refused.
+    has_told_of_bad_secret: AtomicBool,
+}
+
+impl Turnstile {
+    fn new(settings: CaptchaSettings) -> Result<Self, CaptchaSettingsError> {
+        let verify_url: Uri = settings
+            .verify_url
+            .parse()
+            .ok()
+            .filter(|url: &Uri| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some())
+            .ok_or(CaptchaSettingsError::VerifyUrl)?;
+        Ok(Self {
+            settings,
+            verify_url,
+            agent: new_agent(),
+            permits: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+            has_told_of_bad_secret: AtomicBool::new(false),
+        })
+    }
+
+    /// Asks, a second time if the first one did not arrive or the server has a fault, and judges the answer.
+    fn ask(&self, question: &Question) -> Result<(), CaptchaRefusal> {
+        let started_at = Instant::now();
+        let answer = match self.post(question, TOTAL_TIMEOUT) {
+            Err(failure) if failure.is_passing => {
+                let left = TOTAL_TIMEOUT.saturating_sub(started_at.elapsed());
+                if left.is_zero() {
+                    Err(failure)
+                } else {
+                    self.post(question, left)
+                }
+            }
+            first => first,
+        };
+        let answer = answer.map_err(|failure| CaptchaRefusal::Unavailable(failure.reason))?;
+        self.judge(&answer)
+    }
+
+    fn post(&self, question: &Question, timeout: Duration) -> Result<Answer, Failure> {
+        let mut form = vec![
+            ("secret", self.settings.secret_key.expose_secret()),
+            ("response", &question.token),
+            ("idempotency_key", &question.idempotency_key),
+        ];
+        form.extend(
+            question
+                .client_address
+                .as_deref()
+                .map(|address| ("remoteip", address)),
+        );
+        let request = self.agent.post(&self.verify_url);
+        // A setting of one request's own costs a TLS configuration, so that the first try does without.
+        let response = if timeout == TOTAL_TIMEOUT {
+            request.send_form(form)
+        } else {
+            let config = request.config().timeout_global(Some(timeout));
+            config.build().send_form(form)
+        };
+        Answer::read(response.map_err(|error| Failure::from(&error))?)
+    }
+
+    fn judge(&self, answer: &Answer) -> Result<(), CaptchaRefusal> {
+        let not_understood = || {
+            let reason = format!("the answer of siteverify ({}) was not understood", answer.status);
+            CaptchaRefusal::Unavailable(reason)
+        };
+        let verdict: Verdict = serde_json::from_slice(&answer.body).map_err(|_| not_understood())?;
+        if !verdict.success {
+            return Err(self.refusal(&verdict));
+        }
+        if answer.status != StatusCode::OK {
+            return Err(not_understood());
+        }
+        self.has_told_of_bad_secret.store(false, Ordering::Relaxed);
+        if self.settings.allowed_hosts.is_empty() {
+            return Ok(());
+        }
+        let host = verdict.hostname.ok_or_else(not_understood)?;
+        let is_allowed = |allowed: &String| allowed.eq_ignore_ascii_case(&host);
+        self.settings
+            .allowed_hosts
+            .iter()
+            .any(is_allowed)
+            .then_some(())
+            .ok_or(CaptchaRefusal::Invalid)
+    }
+
+    /// Whose fault a refusal is: the visitor's, the operator's or Cloudflare's.
+    fn refusal(&self, verdict: &Verdict) -> CaptchaRefusal {
+        let says = |codes: &[&str]| {
+            verdict
+                .error_codes
+                .iter()
+                .any(|code| codes.contains(&code.as_str()))
+        };
+        if says(&OPERATORS_FAULTS) {
+            if !self.has_told_of_bad_secret.swap(true, Ordering::Relaxed) {
+                tracing::error!(
+                    "Turnstile refuses turnstile.secret_key, so that nobody passes the captcha: mend it and restart"
+                );
+            }
+            return CaptchaRefusal::Unavailable("turnstile.secret_key is refused".to_owned());
+        }
+        if says(&VISITORS_FAULTS) {
+            return CaptchaRefusal::Invalid;
+        }
+        CaptchaRefusal::Unavailable(format!("siteverify reports {}", verdict.loggable_codes()))
+    }
+}
+
+/// Codes of an answer that the operator has to mend.
+const OPERATORS_FAULTS: [&str; 2] = ["missing-input-secret", "invalid-input-secret"];
+/// Codes of an answer that another token mends.
+const VISITORS_FAULTS: [&str; 3] = [
+    "missing-input-response",
+    "invalid-input-response",
+    "timeout-or-duplicate",
+];
+
+/// The client of siteverify. It goes straight there: no proxy of the environment, no redirects.
+fn new_agent() -> Agent {
+    // Named here, and not as the default of the process, so that no other library can choose another.
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(provider)
+        .build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .timeout_resolve(Some(CONNECT_TIMEOUT))
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(TOTAL_TIMEOUT))
+        .max_idle_connections(MAX_AT_ONCE)
+        .max_idle_connections_per_host(MAX_AT_ONCE)
+        .user_agent("arkloop")
+        .build()
+        .new_agent()
+}
+
+/// A token and what is told about it. The key makes a second try of the same question no second use of the token.
+struct Question {
+    token: String,
+    client_address: Option<String>,
+    idempotency_key: String,
+}
+
+/// What came back: a status that may have a verdict with it, and at most 64 KiB.
+struct Answer {
+    status: StatusCode,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn read(response: Response<Body>) -> Result<Self, Failure> {
+        let status = response.status();
+        // Refusals come with 200 and with 400.
+        if !status.is_success() && !status.is_client_error() {
+            return Err(Failure {
+                reason: format!("siteverify answered {status}"),
+                is_passing: status.is_server_error(),
+            });
+        }
+        let body = response.into_body().into_with_config().limit(MAX_ANSWER_BYTES);
+        Ok(Self {
+            status,
+            body: body.read_to_vec().map_err(|error| Failure::from(&error))?,
+        })
+    }
+}
+
+/// Why there is no answer.
+struct Failure {
+    reason: String,
+    /// Whether a second try makes sense.
+    is_passing: bool,
+}
+
+impl From<&ureq::Error> for Failure {
+    fn from(error: &ureq::Error) -> Self {
+        use ureq::Error::{
+            BodyExceedsLimit, ConnectionFailed, HostNotFound, Io, Rustls, Timeout as TimedOut,
+        };
+        let (reason, is_passing) = match error {
+            TimedOut(Timeout::Resolve | Timeout::Connect) => {
+                ("cannot connect to siteverify in time".to_owned(), true)
+            }
+            TimedOut(_) => ("siteverify did not answer in time".to_owned(), false),
+            HostNotFound => ("the host of siteverify was not found".to_owned(), true),
+            ConnectionFailed => ("cannot connect to siteverify".to_owned(), true),
+            Io(cause) => (format!("the connection to siteverify failed: {cause}"), true),
+            Rustls(cause) => (format!("TLS with siteverify failed: {cause}"), false),
+            BodyExceedsLimit(_) => ("the answer of siteverify is too large".to_owned(), false),
+            // The text of the others may repeat what the server sent.
+            _ => ("siteverify does not speak HTTP".to_owned(), false),
+        };
+        Self { reason, is_passing }
+    }
+}
+
+/// The fields of an answer that are looked at.
+#[derive(Deserialize)]
+struct Verdict {
+    success: bool,
+    hostname: Option<String>,
+    #[serde(rename = "error-codes", default)]
+    error_codes: Vec<String>,
+}
+
+impl Verdict {
+    /// The codes that are words, as all of Cloudflare's are; anything else could be the secret, sent back.
+    fn loggable_codes(&self) -> String {
+        let is_word = |code: &&str| {
+            (1..=40).contains(&code.len())
+                && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+        };
+        let words: Vec<&str> = self
+            .error_codes
+            .iter()
+            .map(String::as_str)
+            .filter(is_word)
+            .collect();
+        if words.is_empty() {
+            return "no known reason".to_owned();
+        }
+        words.join(", ")
+    }
+}

@@ -1,0 +1,25 @@
+//! Mail: how a letter reads, and how it leaves the house.
+//!
+//! - [`Composer`] turns a [`Letter`](crate::domain::Letter) into words in the reader's language; the words are files in `templates/`.
+//! - [`Transport`] makes a message of RFC 5322 from them and hands it to a mail server or writes it into a directory.
+//!
+//! What is not here: the outbox, its queue and its retries. A [`Transport`] tries once and says what happened.
+
+mod compose;
+mod error;
+mod file;
+mod language;
+mod message;
+mod smtp;
+mod smtp_server;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+pub use compose::{Composed, Composer};
+pub use error::{SendError, Step, TransportError};
+pub use file::FileTransport;
+pub use message::Parcel;
+pub use smtp::SmtpTransport;
+pub use smtp_server::SmtpSettings;
+pub use transport::Transport;

@@ -1,0 +1,265 @@
+//! Conversations with a mail server that says what a test tells it to.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::{CODE, FROM, compose, parcel, sign_in_code};
+use crate::mail::smtp::Patience;
+use crate::mail::{SendError, SmtpSettings, SmtpTransport, Step, Transport};
+
+/// What a server answers otherwise than a willing one: to commands that begin so, this; `None` is "fine", but later than
+/// anybody waits.
+#[derive(Clone, Copy)]
+struct Exception(&'static str, Option<&'static str>);
+
+/// When a late answer comes: after the patience below, and before a question on the same connection would be given up.
+const LATE: Duration = Duration::from_millis(1500);
+
+/// The server takes every mail.
+const WILLING: Exception = Exception("(nothing)", None);
+
+impl Exception {
+    fn answer(self, command: &str) -> Option<&'static str> {
+        if command.starts_with(self.0) {
+            return self.1;
+        }
+        Some(match command.split([' ', ':']).next().unwrap_or_default() {
+            "CONNECT" => "220 test\r\n",
+            "EHLO" => "250-test\r\n250 AUTH PLAIN\r\n",
+            "AUTH" => "235 2.7.0 welcome\r\n",
+            "DATA" => "354 go on\r\n",
+            "QUIT" => "221 bye\r\n",
+            _ => "250 2.0.0 fine\r\n",
+        })
+    }
+}
+
+/// A mail server without TLS.
+struct Server {
+    url: String,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    async fn start(exception: Exception) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        tokio::spawn({
+            let heard = Arc::clone(&heard);
+            async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(converse(stream, exception, Arc::clone(&heard)));
+                }
+            }
+        });
+        Self {
+            url: format!("smtp://{address}"),
+            heard,
+        }
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::smtp(&self.settings()).expect("the settings are valid")
+    }
+
+    fn settings(&self) -> SmtpSettings {
+        SmtpSettings {
+            url: self.url.clone(),
+            user: "arkloop".to_owned(),
+            password: Some("hunter2".into()),
+            from: FROM.to_owned(),
+            ca_file: None,
+        }
+    }
+
+    /// The lines that begin with `verb`.
+    fn heard(&self, verb: &str) -> Vec<String> {
+        let heard = self.heard.lock().expect("no test panics while it holds it");
+        heard
+            .iter()
+            .filter(|line| line.starts_with(verb))
+            .cloned()
+            .collect()
+    }
+}
+
+async fn converse(stream: TcpStream, exception: Exception, heard: Arc<Mutex<Vec<String>>>) {
+    let (reader, mut writer) = stream.into_split();
+    let mut lines = BufReader::new(reader).lines();
+    let mut line = "CONNECT".to_owned();
+    let mut is_content = false;
+    loop {
+        heard
+            .lock()
+            .expect("no test panics while it holds it")
+            .push(line.clone());
+        let answer = match line.as_str() {
+            "." if is_content => exception.answer("CONTENT"),
+            _ if is_content => Some(""),
+            command => exception.answer(command),
+        };
+        is_content = (is_content && line != ".") || answer.is_some_and(|answer| answer.starts_with("354"));
+        if answer.is_none() {
+            sleep(LATE).await;
+        }
+        let answer = answer.unwrap_or("250 2.0.0 fine\r\n");
+        if writer.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+        match lines.next_line().await {
+            Ok(Some(next)) => line = next,
+            _ => return,
+        }
+    }
+}
+
+async fn send(transport: &Transport) -> Result<(), SendError> {
+    let letter = sign_in_code();
+    let composed = compose(&letter, "en");
+    transport.send(&parcel(&composed, &letter)).await
+}
+
+#[tokio::test]
+async fn mails_share_a_connection_and_a_sign_in() {
+    let server = Server::start(WILLING).await;
+    let transport = server.transport();
+    for _mail in 0..3 {
+        send(&transport).await.expect("the server takes it");
+    }
+    assert_eq!(server.heard("CONNECT").len(), 1);
+    assert_eq!(server.heard("AUTH").len(), 1);
+    assert_eq!(server.heard("MAIL"), vec!["MAIL FROM:<no-reply@example.org>"; 3]);
+    assert_eq!(server.heard("RCPT"), vec!["RCPT TO:<alice@example.org>"; 3]);
+    assert!(!server.heard(&format!("    {CODE}")).is_empty());
+}
+
+#[tokio::test]
+async fn a_check_signs_in_and_sends_nothing() {
+    let server = Server::start(WILLING).await;
+    server.transport().check().await.expect("the server is willing");
+    assert_eq!((server.heard("AUTH").len(), server.heard("MAIL").len()), (1, 0));
+    assert_eq!(server.heard("QUIT").len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_without_the_recipient_and_weighed() {
+    for (command, answer, text, is_permanent) in [
+        (
+            "RCPT",
+            "550 5.1.1 <alice@example.org>: unknown\r\n",
+            "the mail server answered 550 5.1.1 while naming the recipient",
+            true,
+        ),
+        (
+            "RCPT",
+            "450 4.2.0 come back, alice@example.org\r\n",
+            "the mail server answered 450 4.2.0 while naming the recipient",
+            false,
+        ),
+        (
+            "CONTENT",
+            "554 alice@example.org does not like it\r\n",
+            "the mail server answered 554 while sending the mail",
+            true,
+        ),
+        (
+            "AUTH",
+            "535 5.7.8 alice@example.org is wrong\r\n",
+            "the mail server answered 535 5.7.8 while signing in",
+            false,
+        ),
+        (
+            "CONNECT",
+            "no mail server, alice@example.org\r\n",
+            "the conversation with the mail server failed while connecting: its answer is no SMTP, or ended early",
+            false,
+        ),
+    ] {
+        let server = Server::start(Exception(command, Some(answer))).await;
+        let error = send(&server.transport()).await.expect_err(text);
+        assert_eq!(error.to_string(), text);
+        assert_eq!(error.is_permanent(), is_permanent, "{text}");
+        assert!(!format!("{error:?}").contains("alice"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn waiting_ends_at_every_step_and_a_late_answer_is_not_taken_for_another() {
+    let mut cases = JoinSet::new();
+    for (command, step) in [
+        ("CONNECT", Step::Connect),
+        ("EHLO", Step::Connect),
+        ("AUTH", Step::SignIn),
+        ("MAIL", Step::Sender),
+        ("RCPT", Step::Recipient),
+        ("DATA", Step::Content),
+        ("CONTENT", Step::Content),
+    ] {
+        cases.spawn(give_up(command, step));
+    }
+    cases.join_all().await;
+}
+
+/// Sends two mails through a server whose answer to `command` is late.
+async fn give_up(command: &'static str, step: Step) {
+    let server = Server::start(Exception(command, None)).await;
+    let patience = Patience {
+        command: Duration::from_secs(1),
+        content: Duration::from_secs(1),
+    };
+    let smtp = SmtpTransport::with_patience(&server.settings(), patience);
+    let transport = Transport::Smtp(Box::new(smtp.expect("the settings are valid")));
+    for attempt in 1..=2 {
+        let error = send(&transport).await.expect_err("the server is late");
+        assert!(
+            matches!(error, SendError::Timeout { step: at } if at == step),
+            "{step}: {error}"
+        );
+        assert_eq!(server.heard("CONNECT").len(), attempt, "{step}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_meanwhile_is_replaced() {
+    let server = Server::start(Exception("NOOP", Some("421 too late\r\n"))).await;
+    let transport = server.transport();
+    for _mail in 0..2 {
+        send(&transport).await.expect("the server takes it");
+    }
+    assert_eq!(server.heard("CONNECT").len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told() {
+    let server = Server::start(WILLING).await;
+    let port = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("smtp://{}", port.local_addr().expect("it is bound"));
+    drop(port);
+    let error = send(&Server { url, ..server }.transport())
+        .await
+        .expect_err("nobody listens");
+    assert!(
+        matches!(
+            error,
+            SendError::Connection {
+                step: Step::Connect,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("Connection refused"), "{error}");
+}
+
+#[tokio::test]
+async fn without_a_transport_nothing_is_sent() {
+    let transport = Transport::off();
+    assert!(transport.is_off());
+    assert!(matches!(send(&transport).await, Err(SendError::Off)));
+}

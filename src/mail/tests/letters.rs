@@ -1,0 +1,151 @@
+//! The words.
+
+use super::{CODE, INVITE, LINK, compose, letters};
+use crate::domain::{Letter, MailKind};
+
+const LOCALES: [&str; 2] = ["en", "zh-CN"];
+
+/// What a mail program shows of `html`: character references resolved.
+fn resolve(html: &str) -> String {
+    html.replace("&#x2f;", "/").replace("&amp;", "&")
+}
+
+#[test]
+fn every_kind_of_mail_is_among_the_tried_letters() {
+    let tried: Vec<MailKind> = letters("alice").iter().map(Letter::kind).collect();
+    for kind in MailKind::ALL {
+        assert!(tried.contains(&kind), "{kind}");
+    }
+}
+
+#[test]
+fn every_mail_reads_in_every_language_and_carries_its_code_and_link() {
+    for tag in LOCALES {
+        for letter in letters("alice.w") {
+            let mail = compose(&letter, tag);
+            let html = resolve(&mail.html);
+            let (username, code, link) = match &letter {
+                Letter::SignInCode { .. } => (None, Some(CODE), None),
+                Letter::Invite { link, .. } => (None, Some(INVITE), link.as_deref()),
+                Letter::PasswordChanged { .. } => (Some("alice.w"), None, None),
+                Letter::Test => (None, None, None),
+                _ => (Some("alice.w"), None, Some(LINK)),
+            };
+            for part in [username, code, link].into_iter().flatten() {
+                assert!(
+                    mail.text.lines().any(|line| line.contains(part)),
+                    "{tag} {letter:?}"
+                );
+                assert!(html.contains(&format!(">{part}<")), "{tag} {letter:?}");
+                assert!(
+                    !mail.subject.contains(part),
+                    "{tag} {letter:?}: a subject is seen by many"
+                );
+            }
+            assert_eq!(html.contains("href="), link.is_some(), "{tag} {letter:?}");
+            if let Some(link) = link {
+                assert_eq!(
+                    html.matches(&format!("href=\"{link}\"")).count(),
+                    2,
+                    "{tag} {letter:?}"
+                );
+                assert!(mail.text.lines().any(|line| line == link), "{tag} {letter:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_trace_of_the_templates_is_left_and_nothing_is_loaded() {
+    for tag in LOCALES {
+        for letter in letters("alice") {
+            let mail = compose(&letter, tag);
+            for text in [&mail.subject, &mail.text, &mail.html] {
+                for trace in ["{{", "{%", "{#", "none", "undefined"] {
+                    // `display:none` and the like are the layout's own.
+                    let text = text
+                        .replace("display:none", "")
+                        .replace("text-decoration:none", "");
+                    assert!(!text.contains(trace), "{tag} {letter:?}: {trace}");
+                }
+            }
+            for loader in ["src=", "url(", "<img", "<link", "<script", "@import"] {
+                assert!(!mail.html.contains(loader), "{tag} {letter:?}: {loader}");
+            }
+            assert!(!mail.subject.contains('\n') && !mail.subject.is_empty());
+            assert!(!mail.text.contains("\n\n\n"), "{tag} {letter:?}");
+        }
+    }
+}
+
+#[test]
+fn a_mail_says_how_long_its_code_or_link_works() {
+    for (letter, english, chinese) in [
+        (0, "24 hours", "24 小时"),
+        (1, "10 minutes", "10 分钟"),
+        (2, "1 hour", "1 小时"),
+        (3, "7 days", "7 天"),
+        (5, "7 days", "7 天"),
+    ] {
+        let letter = &letters("alice")[letter];
+        for (tag, lifetime) in [("en", english), ("zh", chinese)] {
+            let mail = compose(letter, tag);
+            let text = mail.text.replace('\n', " ");
+            assert!(text.contains(lifetime), "{tag} {letter:?}");
+            assert!(mail.html.contains(lifetime), "{tag} {letter:?}");
+        }
+    }
+}
+
+#[test]
+fn lines_of_text_are_short_enough_for_any_program() {
+    // A Chinese character is as wide as two letters; 78 is the line of RFC 5322 §2.1.1.
+    let width = |line: &str| {
+        line.chars()
+            .map(|c| if c.is_ascii() { 1 } else { 2 })
+            .sum::<usize>()
+    };
+    for tag in LOCALES {
+        for letter in letters(&"a".repeat(32)) {
+            let mail = compose(&letter, tag);
+            for line in mail.text.lines().filter(|line| *line != LINK) {
+                assert!(width(line) <= 78, "{tag} {letter:?}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hostile_name_stays_text() {
+    let name = "<img src=x onerror=alert(1)>\"'&";
+    for tag in LOCALES {
+        for letter in letters(name) {
+            let mail = compose(&letter, tag);
+            assert!(!mail.html.contains("<img"), "{tag} {letter:?}");
+            assert!(!mail.html.contains("\"'&"), "{tag} {letter:?}");
+        }
+    }
+    let hostile_link = Letter::SetPassword {
+        username: "alice".to_owned(),
+        link: "https://example.org/\" onmouseover=\"alert(1)".to_owned(),
+    };
+    assert!(!compose(&hostile_link, "en").html.contains("\" onmouseover"));
+}
+
+#[test]
+fn the_language_follows_the_locale() {
+    for (tag, subject, lang) in [
+        ("zh-Hant-TW", "您的登录验证码", "lang=\"zh-Hans\""),
+        ("fr", "Your sign-in code", "lang=\"en\""),
+    ] {
+        let mail = compose(&super::sign_in_code(), tag);
+        assert_eq!(mail.subject, subject);
+        assert!(mail.html.contains(lang));
+    }
+}
+
+#[test]
+fn words_are_not_printed() {
+    let mail = compose(&super::sign_in_code(), "en");
+    assert_eq!(format!("{mail:?}"), "Composed(…)");
+}

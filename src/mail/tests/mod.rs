@@ -1,0 +1,82 @@
+//! What is tried from outside the files of this module: every mail in every language, the message, each transport.
+
+mod conversation;
+mod files;
+mod letters;
+mod message;
+mod settings;
+
+use super::{Composed, Composer, Parcel};
+use crate::domain::{Email, Letter, Locale, Timestamp};
+
+const CODE: &str = "047193";
+const INVITE: &str = "ABCD-EFGH-JKMN-PQRS";
+const LINK: &str = "https://auth.example.org/verify#token=Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE";
+const MESSAGE_ID: &str = "<0198c5a2-7d1e-7000-8000-000000000001@auth.example.org>";
+const FROM: &str = "Arkloop <no-reply@example.org>";
+/// 2026-01-01T00:00:00Z.
+const CREATED_AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+/// Ten minutes later.
+const EXPIRES_AT: Timestamp = Timestamp::from_millis(1_767_226_200_000);
+
+/// One of each, the invite with and without a page.
+fn letters(username: &str) -> Vec<Letter> {
+    let (username, link) = (username.to_owned(), LINK.to_owned());
+    vec![
+        Letter::VerifyEmail {
+            username: username.clone(),
+            link: link.clone(),
+        },
+        sign_in_code(),
+        Letter::ResetPassword {
+            username: username.clone(),
+            link: link.clone(),
+        },
+        Letter::SetPassword {
+            username: username.clone(),
+            link: link.clone(),
+        },
+        Letter::PasswordChanged {
+            username: username.clone(),
+        },
+        Letter::AccountTakenBack {
+            username,
+            link: link.clone(),
+        },
+        Letter::Invite {
+            code: INVITE.to_owned(),
+            link: Some(link),
+        },
+        Letter::Invite {
+            code: INVITE.to_owned(),
+            link: None,
+        },
+        Letter::Test,
+    ]
+}
+
+fn sign_in_code() -> Letter {
+    Letter::SignInCode {
+        code: CODE.to_owned(),
+        minutes: 10,
+    }
+}
+
+fn locale(tag: &str) -> Locale {
+    Locale::parse(tag).expect("the tag is well formed")
+}
+
+fn compose(letter: &Letter, tag: &str) -> Composed {
+    let to = Email::parse("alice@example.org").expect("the address is valid");
+    Composer::new().compose(letter, &to, &locale(tag))
+}
+
+fn parcel<'a>(composed: &'a Composed, letter: &Letter) -> Parcel<'a> {
+    Parcel {
+        composed,
+        kind: letter.kind(),
+        message_id: MESSAGE_ID,
+        created_at: CREATED_AT,
+        expires_at: EXPIRES_AT,
+    }
+}

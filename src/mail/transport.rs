@@ -1,0 +1,82 @@
+//! The ways mail can leave.
+
+use std::path::PathBuf;
+use std::{fmt, io};
+
+use super::error::{SendError, TransportError};
+use super::file::FileTransport;
+use super::message::Parcel;
+use super::smtp::SmtpTransport;
+use super::smtp_server::SmtpSettings;
+use crate::domain::Timestamp;
+
+/// A way for mail to leave. Each attempt is one; whoever sends decides about the next.
+pub enum Transport {
+    /// Through a mail server.
+    Smtp(Box<SmtpTransport>),
+    /// Into a directory, to try things out.
+    File(FileTransport),
+    /// Not at all.
+    Off,
+}
+
+impl Transport {
+    /// Through the mail server of `settings`. Reads the file of authorities; connects only when there is a mail.
+    pub fn smtp(settings: &SmtpSettings) -> Result<Self, TransportError> {
+        SmtpTransport::new(settings).map(|smtp| Self::Smtp(Box::new(smtp)))
+    }
+
+    /// Into `directory`, which the first mail creates.
+    pub fn file(directory: PathBuf, from: &str) -> Result<Self, TransportError> {
+        FileTransport::new(directory, from).map(Self::File)
+    }
+
+    /// Not at all.
+    pub const fn off() -> Self {
+        Self::Off
+    }
+
+    /// Whether no mail can be sent.
+    pub const fn is_off(&self) -> bool {
+        matches!(self, Self::Off)
+    }
+
+    /// Tries once to send a mail. `Ok` means that the other side has taken it over.
+    ///
+    /// Dropping the future closes the connection; whether the mail arrived is then unknown.
+    pub async fn send(&self, parcel: &Parcel<'_>) -> Result<(), SendError> {
+        match self {
+            Self::Smtp(smtp) => smtp.send(parcel).await,
+            Self::File(file) => file.send(parcel).await,
+            Self::Off => Err(SendError::Off),
+        }
+    }
+
+    /// Goes as far as is possible without a mail: connects and signs in, or makes the directory.
+    pub async fn check(&self) -> Result<(), SendError> {
+        match self {
+            Self::Smtp(smtp) => smtp.check().await,
+            Self::File(file) => file.check().await,
+            Self::Off => Err(SendError::Off),
+        }
+    }
+
+    /// Removes the files of mails that had expired at `now`, and says how many. Other transports leave none.
+    pub fn sweep_files(&self, now: Timestamp) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.sweep(now),
+            Self::Smtp(_) | Self::Off => Ok(0),
+        }
+    }
+}
+
+/// Which one alone: it knows a password.
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Smtp(_) => "Transport(smtp)",
+            Self::File(_) => "Transport(file)",
+            Self::Off => "Transport(off)",
+        })
+    }
+}
