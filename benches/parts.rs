@@ -159,7 +159,7 @@ impl Database {
         // Beside the build and not in the system's temporary directory, which may be memory, where a commit costs nothing.
         let directory =
             tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory is ours");
-        let store = Store::open(OpenOptions {
+        let store = Store::open(&OpenOptions {
             directory: directory.path().to_owned(),
             access: Access::Serve,
             readers: NonZeroU32::MIN,
@@ -228,7 +228,7 @@ fn user(system: &System) -> NewUserRow {
         username: Username::parse("bench").expect("it is a username"),
         email: Email::parse("bench@example.org").expect("it is an address"),
         email_verified_at: None,
-        password_hash: PasswordHash::new("nobody signs in".to_owned()),
+        password_hash: Some(PasswordHash::new("nobody signs in".to_owned())),
         locale: Locale::parse("en").expect("it is a language"),
         invite_id: None,
         created_at: system.now(),

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::captcha::CaptchaSettingsError;
 use crate::crypto::{HashError, KeyFileError};
+use crate::mail::TransportError;
 use crate::{service, store};
 
 /// Why the parts could not be joined. Nothing was changed then, except that a new data directory or key file may have been made.
@@ -25,6 +27,12 @@ pub enum OpenError {
     /// The password parameters.
     #[error(transparent)]
     Hash(#[from] HashError),
+    /// How mail is sent.
+    #[error(transparent)]
+    Mail(#[from] TransportError),
+    /// How captchas are checked.
+    #[error(transparent)]
+    Captcha(#[from] CaptchaSettingsError),
     /// A first question to the database.
     #[error(transparent)]
     Service(#[from] service::Error),
@@ -40,6 +48,8 @@ impl OpenError {
                 "put the key file that belongs to this database in its place, or name it with key_file in the configuration"
             }
             Self::Hash(_) => "check the argon2 parameters of [password] in the configuration",
+            Self::Mail(_) => "check [mail] in the configuration",
+            Self::Captcha(_) => "check [turnstile] in the configuration",
             Self::Service(_) => "see the log; `arkloop --data-dir DIR serve` names another data directory",
         };
         Some(hint.to_owned())

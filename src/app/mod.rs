@@ -9,14 +9,16 @@ use std::time::Duration;
 
 pub use error::OpenError;
 
-use crate::config::Config;
+use crate::captcha::{Captcha, CaptchaSettings};
+use crate::config::{self, Config};
 use crate::crypto::{
     AccessTokenSettings, Argon2Cost, HashError, Keyring, Keys, PasswordHasher, Priority, read_key_file,
     read_or_create_key_file,
 };
-use crate::domain::{PasswordPolicy, RegistrationMode, SessionLifetimes};
+use crate::domain::{CodeLength, PasswordPolicy, RegistrationMode, SessionLifetimes};
 use crate::http;
-use crate::service::{self, InviteLinks, Service, load_keyring};
+use crate::mail::{SmtpSettings, Transport};
+use crate::service::{self, Links, Parts, Service, load_keyring};
 use crate::store::{self, Access, OpenOptions, Probe, Setting, Store};
 use crate::system::System;
 
@@ -66,7 +68,7 @@ impl App {
         probe: Option<Arc<Probe>>,
     ) -> Result<Self, OpenError> {
         let keys = open_keys(config, &system, role)?;
-        let store = Store::open(OpenOptions {
+        let store = Store::open(&OpenOptions {
             directory: config.data_dir.clone(),
             access: match role {
                 Role::Server => Access::Serve,
@@ -94,7 +96,17 @@ impl App {
         };
         let hasher = start_hasher(config, role, &system)?;
         let settings = service_settings(config, &served);
-        let service = Arc::new(Service::new(store, keys, keyring, hasher, settings, system));
+        let (captcha, transport, links) = (captcha(config)?, transport(config)?, links(config, &served));
+        let parts = Parts {
+            store,
+            keys,
+            keyring,
+            hasher,
+            captcha,
+            transport,
+            links,
+        };
+        let service = Arc::new(Service::new(parts, settings, system));
         Ok(Self { service, notices })
     }
 
@@ -140,6 +152,7 @@ impl App {
             same_site: config.server.cookie_same_site,
             trusted_proxies: config.server.trusted_proxies.clone().unwrap_or_default(),
             docs: config.server.docs,
+            pages: config.server.pages,
             identity_check: config.registration.identity_check,
             ..http::Settings::default()
         }
@@ -278,9 +291,47 @@ fn service_settings(config: &Config, served: &Served) -> service::Settings {
             absolute: config.tokens.refresh_absolute_ttl,
             grace: config.tokens.refresh_grace,
         },
-        invite_links: served.app_url.clone().map(|app_url| InviteLinks {
-            template: config.links.invite.clone(),
-            app_url,
-        }),
+        code_length: config.otp.enabled.then(|| CodeLength::clamped(config.otp.digits)),
     }
+}
+
+/// Without an app of its own the links point to the built-in pages, which the server itself serves.
+fn links(config: &Config, served: &Served) -> Links {
+    Links {
+        verify: config.links.verify.clone(),
+        reset: config.links.reset.clone(),
+        invite: config.links.invite.clone(),
+        has_pages: served.app_url.is_some() || config.server.pages,
+        app_url: served
+            .app_url
+            .clone()
+            .unwrap_or_else(|| served.public_url.clone()),
+    }
+}
+
+fn transport(config: &Config) -> Result<Transport, OpenError> {
+    Ok(match config.mail_transport() {
+        config::MailTransport::Off => Transport::off(),
+        config::MailTransport::File => Transport::file(config.data_dir.join("outbox"), &config.mail.from)?,
+        config::MailTransport::Smtp => Transport::smtp(&SmtpSettings {
+            url: config.mail.smtp_url.clone(),
+            user: config.mail.smtp_user.clone(),
+            password: config.mail.smtp_password.clone(),
+            from: config.mail.from.clone(),
+            ca_file: config.mail.ca_file.clone(),
+        })?,
+    })
+}
+
+fn captcha(config: &Config) -> Result<Captcha, OpenError> {
+    let Some(secret_key) = config.turnstile.secret_key.clone() else {
+        return Ok(Captcha::off());
+    };
+    Ok(Captcha::turnstile(CaptchaSettings {
+        site_key: config.turnstile.site_key.clone(),
+        secret_key,
+        allowed_hosts: config.turnstile.allowed_hosts.clone(),
+        verify_url: config.turnstile.verify_url.clone(),
+        protect_check: config.turnstile.protect_check,
+    })?)
 }

@@ -25,7 +25,7 @@ impl PasswordArguments {
     /// `without_terminal` if there is nobody to ask.
     pub(super) fn read(&self, without_terminal: &str) -> Result<SecretString, Refusal> {
         if self.password_stdin {
-            return read_line(io::stdin().lock()).map(SecretString::from);
+            return read_from_stdin();
         }
         if !io::stdin().is_terminal() {
             return Err(Refusal::new(
@@ -39,6 +39,11 @@ impl PasswordArguments {
         }
         Ok(first.into())
     }
+}
+
+/// Reads a password from the first line of standard input.
+pub(super) fn read_from_stdin() -> Result<SecretString, Refusal> {
+    read_line(io::stdin().lock()).map(SecretString::from)
 }
 
 /// The first line without its line end.

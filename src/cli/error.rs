@@ -42,8 +42,13 @@ impl Refusal {
             Some(hint) => format!("error: {}; {hint}", self.problem),
             None => format!("error: {}", self.problem),
         };
-        line.replace('\n', " ")
+        one_line(&line)
     }
+}
+
+/// The text as a terminal can show it in one line: what a mail server says may have line ends and control sequences in it.
+pub(super) fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 impl From<ConfigError> for Refusal {
@@ -69,6 +74,7 @@ impl From<Error> for Refusal {
         let problem = match &error {
             Error::Invalid(fields) => describe_fields(fields),
             Error::Internal(cause) => format!("internal error: {}", with_causes(cause.as_ref())),
+            Error::MailRefused(reason) => format!("the mail was not sent: {reason}"),
             other => other.to_string(),
         };
         Self {
@@ -88,6 +94,11 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::RegistrationPinned(_) => {
             Some("take registration.mode out of the configuration (and restart the server) to set it here")
         }
+        Error::MailUnavailable => Some(
+            "set mail.transport to \"smtp\" and mail.smtp_url to your mail server (or mail.transport to \"file\", to try \
+             things out) in the configuration of the server, and name that with --config",
+        ),
+        Error::MailRefused(_) => Some("check [mail] in the configuration, and whether the mail server runs"),
         Error::Unavailable { .. } => Some("try again in a moment"),
         Error::Internal(_) => Some("run it again with -vv to see more"),
         Error::Invalid(_) => Some("choose another and run the command again"),
@@ -99,7 +110,17 @@ fn hint(error: &Error) -> Option<&'static str> {
         | Error::UserSuspended
         | Error::RegistrationDisabled
         | Error::InviteCodeRequired
-        | Error::InviteCodeInvalid => None,
+        | Error::InviteCodeInvalid
+        | Error::CaptchaInvalid
+        | Error::CaptchaUnavailable(_)
+        | Error::CodeInvalid
+        | Error::CodeRateLimited { .. }
+        | Error::CodeLocked { .. }
+        | Error::EmailTokenInvalid
+        | Error::ResetTokenInvalid
+        | Error::EmailAlreadyVerified
+        | Error::ReauthenticationRequired
+        | Error::FeatureOff => None,
     }
 }
 

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::{Refusal, describe};
 use super::output::facts;
+use super::user::parse_email;
 use crate::config::parse_duration;
-use crate::domain::{InviteCode, InviteStatus, InviteUses, Note, Timestamp};
+use crate::domain::{Email, InviteCode, InviteStatus, InviteUses, Note, Timestamp};
 use crate::service::{Error, InviteDraft, InviteWithCode};
 
 /// The longest time that `--expires-in` takes: ten years. Whoever means longer says `--never-expires`.
@@ -36,6 +37,9 @@ pub(super) enum Command {
         /// What to remember about it, one line
         #[arg(long, value_name = "TEXT", value_parser = parse_note)]
         note: Option<OptionalNote>,
+        /// Mail it to somebody as well: it is queued, and the running server sends it
+        #[arg(long, value_name = "ADDRESS", value_parser = parse_email)]
+        email: Option<Email>,
     },
     /// List the invites that still admit somebody
     #[command(
@@ -90,6 +94,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
             expires_in,
             never_expires,
             note,
+            email,
         } => {
             let expires_in = (!never_expires).then_some(expires_in);
             create(
@@ -98,6 +103,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
                     max_uses: uses,
                     expires_in,
                     note: note.flatten(),
+                    mail_to: email,
                 },
             )
         }
@@ -133,6 +139,7 @@ fn parse_code(text: &str) -> Result<InviteCode, Error> {
 }
 
 fn create(context: &Context, draft: InviteDraft) -> Result<(), Refusal> {
+    let mail_to = draft.mail_to.clone();
     let (invite, now) = context
         .with_service(async |service| Ok((service.create_invite(draft).await?, service.system().now())))?;
     let lines = std::iter::once(invite.code.reveal()).chain(invite.link.clone());
@@ -148,6 +155,11 @@ fn create(context: &Context, draft: InviteDraft) -> Result<(), Refusal> {
         .expires_at
         .map_or_else(|| "and never expires".to_owned(), |end| format!("until {end}"));
     context.output.note(&format!("It admits {uses} {until}."));
+    if let Some(address) = mail_to {
+        context.output.note(&format!(
+            "A mail with it to {address} is queued, and the running server sends it; see: arkloop mail queue"
+        ));
+    }
     Ok(())
 }
 

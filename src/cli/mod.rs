@@ -9,6 +9,7 @@ mod context;
 mod error;
 mod init;
 mod invite;
+mod mail;
 mod openapi;
 mod output;
 mod registration;
@@ -81,6 +82,8 @@ enum Command {
     User(user::Command),
     #[command(subcommand)]
     Session(session::Command),
+    #[command(subcommand)]
+    Mail(mail::Command),
     #[command(subcommand)]
     Config(config::Command),
     Openapi(openapi::Arguments),
@@ -183,6 +186,7 @@ fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Refusal> {
         Command::Registration(command) => registration::run(&command, &context),
         Command::User(command) => user::run(command, &context),
         Command::Session(command) => session::run(command, &context),
+        Command::Mail(command) => mail::run(command, &context),
         Command::Config(config::Command::Show) => config::show(&context),
         Command::Openapi(_) => Ok(()),
     }?;

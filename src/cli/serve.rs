@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::context::{Context, no_runtime};
 use super::error::Refusal;
 use crate::app::{App, Role};
-use crate::config::Config;
+use crate::config::{Config, MailTransport};
 use crate::domain::RegistrationMode;
 use crate::http;
 use crate::system::System;
@@ -58,12 +58,17 @@ async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
     }
     tracing::info!("the database is {}", config.database_path().display());
     let server = listen(config, &app)?;
+    tell_mail(config);
     tell_registration(context, &app).await?;
     let housekeeper = tokio::spawn(App::housekeep(Arc::clone(&app.service)));
+    let postman = tokio::spawn(Arc::clone(&app.service).deliver_mail());
     let ended = run_until_stopped(server, &mut signals).await;
-    housekeeper.abort();
-    // An aborted task lets go of the service only when it has ended.
-    let _ = housekeeper.await;
+    // A mail that is cut off on its way stays in the outbox, and the next start sends it.
+    for task in [housekeeper, postman] {
+        task.abort();
+        // An aborted task lets go of the service only when it has ended.
+        let _ = task.await;
+    }
     if let Ended::AtOnce(signal) = ended {
         return Ok(ExitCode::from(signal.exit_code()));
     }
@@ -120,6 +125,25 @@ async fn run_until_stopped(server: http::Server, signals: &mut Signals) -> Ended
             tracing::warn!("{} received again: ending at once", signal.name());
             Ended::AtOnce(signal)
         }
+    }
+}
+
+fn tell_mail(config: &Config) {
+    match config.mail_transport() {
+        MailTransport::Smtp => {
+            tracing::info!(
+                "mail goes through {} as {}",
+                config.mail.smtp_url,
+                config.mail.from
+            );
+        }
+        MailTransport::File => tracing::info!(
+            "mail is not sent but written into {}, to try things out",
+            config.outbox_path().display()
+        ),
+        MailTransport::Off => tracing::warn!(
+            "mail is off: nobody can verify an address, sign in with a code or reset a password; set mail.transport"
+        ),
     }
 }
 

@@ -1,23 +1,27 @@
 //! `user`: accounts.
 
 use clap::Subcommand;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::ask::{PasswordArguments, confirm};
+use super::ask::{PasswordArguments, confirm, read_from_stdin};
 use super::context::Context;
 use super::error::{Refusal, describe};
 use super::output::facts;
 use crate::domain::{Email, Password, User, UserStatus, Username};
-use crate::service::{NewUser, Service, UserRef, UserSummary};
+use crate::service::{CreatedUser, NewUser, Service, UserRef, UserSummary};
 
 /// Make, see, change and delete accounts
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example: whose names begin with ann?\n  arkloop user list --search ann")]
 pub(super) enum Command {
-    /// Make an account, whatever the registration mode is
+    /// Make an account, whatever the registration mode is; without a password it prints a link to set one
+    ///
+    /// The link is for the owner of the account: hand it over as you would a password, because whoever opens it first sets the password. It works once,
+    /// within 7 days, and proves no address. It leads to where links.reset of the configuration points.
     #[command(
-        after_help = "Example:\n  pwgen 20 1 | arkloop user create ann --email ann@example.org --verified --password-stdin"
+        after_help = "Example: the owner sets the password\n  arkloop user create ann --email ann@example.org\n\n\
+                      Example: a script sets it\n  pwgen 20 1 | arkloop user create ann --email ann@example.org --verified --password-stdin"
     )]
     Create {
         /// Its username: 2 to 32 letters, digits, '.', '_' and '-'
@@ -29,8 +33,9 @@ pub(super) enum Command {
         /// Take the address as proven
         #[arg(long)]
         verified: bool,
-        #[command(flatten)]
-        password: PasswordArguments,
+        /// Read a password from the first line of standard input, and print no link
+        #[arg(long)]
+        password_stdin: bool,
     },
     /// List accounts
     #[command(after_help = "Example:\n  arkloop user list --status suspended")]
@@ -115,7 +120,8 @@ fn parse_username(text: &str) -> Result<Username, String> {
     Username::parse(text).map_err(|error| format!("it {}", describe(error)))
 }
 
-fn parse_email(text: &str) -> Result<Email, String> {
+/// Reads an address.
+pub(super) fn parse_email(text: &str) -> Result<Email, String> {
     Email::parse(text).map_err(|error| format!("it {}", describe(error)))
 }
 
@@ -130,8 +136,11 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
             login,
             email,
             verified,
-            password,
-        } => create(context, login, email, verified, &password),
+            password_stdin,
+        } => {
+            let password = password_stdin.then(read_from_stdin).transpose()?;
+            create(context, login, email, verified, password)
+        }
         Command::List { search, status } => list(context, search, status),
         Command::Show { who } => {
             let found = context.with_service(async |service| Ok(service.find_user(who.user).await?))?;
@@ -170,13 +179,7 @@ fn change(
     })
 }
 
-fn parse_password(
-    service: &Service,
-    password: &PasswordArguments,
-    without_terminal: &str,
-    identities: &[&str],
-) -> Result<Password, Refusal> {
-    let text = password.read(without_terminal)?;
+fn parse_password(service: &Service, text: &SecretString, identities: &[&str]) -> Result<Password, Refusal> {
     Password::parse(text.expose_secret(), service.password_policy(), identities)
         .map_err(|error| Refusal::field("the password", error))
 }
@@ -186,17 +189,16 @@ fn create(
     username: Username,
     email: Email,
     is_verified: bool,
-    password: &PasswordArguments,
+    password: Option<SecretString>,
 ) -> Result<(), Refusal> {
-    let created = context.with_service(async |service| {
-        let without_terminal =
-            "an account without a password, which gets a link to set one, is not in this release";
-        let password = parse_password(
-            service,
-            password,
-            without_terminal,
-            &[username.as_str(), email.as_str()],
-        )?;
+    let CreatedUser {
+        summary,
+        set_password_link,
+    } = context.with_service(async |service| {
+        let identities = [username.as_str(), email.as_str()];
+        let password = password
+            .map(|text| parse_password(service, &text, &identities))
+            .transpose()?;
         Ok(service
             .create_user(NewUser {
                 username,
@@ -206,7 +208,19 @@ fn create(
             })
             .await?)
     })?;
-    context.output.result(&to_json(&created), || to_facts(&created))
+    let mut document = to_json(&summary);
+    document["set_password_link"] = json!(set_password_link);
+    context.output.result(&document, || {
+        let link = set_password_link.iter().map(|link| format!("\n\n{link}"));
+        link.fold(to_facts(&summary), |text, link| text + &link)
+    })?;
+    if set_password_link.is_some() {
+        context.output.note(
+            "Whoever opens the link first sets the password: give it to the owner alone. It works once, within 7 days, and \
+             proves no address.",
+        );
+    }
+    Ok(())
 }
 
 fn list(context: &Context, search: Option<String>, status: Option<UserStatus>) -> Result<(), Refusal> {
@@ -236,7 +250,8 @@ fn set_password(context: &Context, user: UserRef, password: &PasswordArguments) 
             let user = service.find_user(user).await?.user;
             let without_terminal = "nobody can be asked for the new password";
             let identities = [user.username.as_str(), user.email.as_str()];
-            let password = parse_password(service, password, without_terminal, &identities)?;
+            let text = password.read(without_terminal)?;
+            let password = parse_password(service, &text, &identities)?;
             Ok(service.set_password(by_id(&user), password).await?)
         },
     )

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+use super::address::is_loopback;
 use crate::domain::{Listen, SameSite, SignatureAlgorithm, TrustedProxies};
 
 /// The units of a duration, largest first, in seconds.
@@ -109,12 +110,7 @@ impl Origin {
 
     /// Whether its host is this machine itself: `localhost` or a loopback address.
     pub fn is_loopback(&self) -> bool {
-        match Url::parse(&self.0).as_ref().ok().and_then(Url::host) {
-            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-            None => false,
-        }
+        Url::parse(&self.0).as_ref().is_ok_and(is_loopback)
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the operator has decided: `arkloop.toml`, the environment over it, the flags over both.
 //!
-//! Types and questions are here, reading is in `read.rs`, the keys as text in `show.rs`. `arkloop.toml.example` tells people the same as the types;
-//! a test compares them.
+//! Types and questions are here, reading is in `read.rs`, what keys mean together in `check.rs`, the keys as text in `show.rs`.
+//! `arkloop.toml.example` tells people the same as the types; a test compares them.
 
+mod address;
+mod check;
 mod error;
 mod form;
 mod read;
@@ -124,15 +126,15 @@ pub struct Password {
 /// How mail is sent.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// Where it goes; `None` if it was not set.
+    /// Where it goes; `None` if it was not set. See [`Config::mail_transport`].
     pub transport: Option<MailTransport>,
-    /// The SMTP server; empty for none.
+    /// The SMTP server, `smtp://host[:port]` or `smtps://host[:port]`; empty for none.
     pub smtp_url: String,
     /// The name to sign in there with; empty for none.
     pub smtp_user: String,
     /// The password to sign in there with.
     pub smtp_password: Option<SecretString>,
-    /// The sender.
+    /// The sender, a mailbox.
     pub from: String,
     /// Certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
@@ -165,9 +167,9 @@ pub struct Turnstile {
     pub site_key: String,
     /// The secret half; it switches Turnstile on.
     pub secret_key: Option<SecretString>,
-    /// The host names that an answer may be for; empty for any.
+    /// The host names that a token may have been made on, in lower case; empty for any.
     pub allowed_hosts: Vec<String>,
-    /// Where answers are checked.
+    /// Where tokens are verified: https, or http to this machine.
     pub verify_url: String,
     /// Whether `/v1/auth/check` needs one too.
     pub protect_check: bool,
@@ -214,6 +216,20 @@ impl Config {
         Ok(config)
     }
 
+    /// How mail is sent, set or default: into files where the server is for trying things out, which is plain http on this machine; else not at all.
+    pub fn mail_transport(&self) -> MailTransport {
+        let default = match self.public_origin() {
+            origin if !origin.is_https() && origin.is_loopback() => MailTransport::File,
+            _ => MailTransport::Off,
+        };
+        self.mail.transport.unwrap_or(default)
+    }
+
+    /// Where mails are written that are not sent.
+    pub fn outbox_path(&self) -> PathBuf {
+        self.data_dir.join("outbox")
+    }
+
     /// The origin that clients see, set or default.
     pub fn public_origin(&self) -> Origin {
         self.server
@@ -245,86 +261,5 @@ impl Config {
         self.key_file
             .clone()
             .unwrap_or_else(|| self.data_dir.join("arkloop.key"))
-    }
-
-    /// What is accepted and still worth the operator's attention; a sentence each.
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if !self.password.meets_owasp() {
-            warnings.push(
-                "the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet \
-                 (19456 KiB and 2 iterations): a stolen database is cheaper to guess at"
-                    .to_owned(),
-            );
-        }
-        if self.tokens.refresh_idle_ttl > self.tokens.refresh_absolute_ttl {
-            warnings.push(
-                "tokens.refresh_idle_ttl is longer than tokens.refresh_absolute_ttl: sessions end at the latter".to_owned(),
-            );
-        }
-        let public = self.public_origin();
-        if !public.is_https() && !public.is_loopback() {
-            warnings.push(format!(
-                "server.public_url is {public}: without https, passwords and cookies can be read on the way"
-            ));
-        }
-        if self.places.contains_key("rate_limit.enabled") && self.rate_limit.enabled {
-            warnings.push(
-                "rate_limit.enabled: limits are not in this release, none is enforced; let the proxy limit requests until then"
-                    .to_owned(),
-            );
-        }
-        warnings
-    }
-
-    /// Refuses values that are right alone and wrong together.
-    fn check_together(&self) -> Result<(), ConfigError> {
-        let public = self.public_origin();
-        if self.server.cookie_same_site == SameSite::None && !public.is_https() {
-            let place = self
-                .places
-                .get("server.cookie_same_site")
-                .map(|place| format!(" ({place})"));
-            return Err(ConfigError::new(
-                format!(
-                    "server.cookie_same_site = \"none\" needs an https server.public_url{}",
-                    place.unwrap_or_default()
-                ),
-                "browsers drop such a cookie without Secure: set server.public_url to the https origin",
-            ));
-        }
-        if self.server.trusted_proxies.is_none() && public.is_https() && self.server.listen.is_local() {
-            let line = self.server.listen.proxies_line();
-            return Err(ConfigError::new(
-                "server.public_url is https and server.listen is local, so there is a proxy, but server.trusted_proxies is not set: \
-                 all clients would count as one",
-                format!(
-                    "add to [server] in the configuration: {line} (or = [] if no proxy sets X-Forwarded-For)"
-                ),
-            ));
-        }
-        Ok(())
-    }
-}
-
-impl Listen {
-    /// The line that trusts a proxy on this machine.
-    fn proxies_line(&self) -> &'static str {
-        match self {
-            Self::Unix(_) => "trusted_proxies = [\"unix\"]",
-            Self::Tcp(address) if address.is_ipv6() => "trusted_proxies = [\"::1/128\"]",
-            Self::Tcp(_) => "trusted_proxies = [\"127.0.0.0/8\"]",
-        }
-    }
-}
-
-impl Password {
-    /// Whether the parameters are as strong as one of the pairs (memory, iterations) that OWASP calls equal (Password Storage Cheat Sheet, Argon2id).
-    fn meets_owasp(&self) -> bool {
-        [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)]
-            .into_iter()
-            .any(|(memory_kib, iterations)| {
-                self.argon2_memory_kib >= memory_kib && self.argon2_iterations >= iterations
-            })
     }
 }

@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use url::Url;
-
+use super::address::{
+    PRIVATE_URL_FORM, SENDER_FORM, SMTP_URL_FORM, parse_host, parse_private_url, parse_sender, parse_smtp_url,
+};
 use super::error::ConfigError;
 use super::form::{
     Level, LogFormat, MailTransport, Origin, ProxyItem, duration_form, is_link, parse_duration,
@@ -16,15 +17,13 @@ use super::{
     Audit, Config, Links, Log, Mail, Metrics, Otp, Password, RateLimit, Registration, Server, Tokens,
     Turnstile,
 };
-use crate::domain::{
-    Email, Listen, PasswordPolicy, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies,
-};
+use crate::domain::{Listen, PasswordPolicy, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Where answers to Turnstile's challenge are checked (developers.cloudflare.com/turnstile/get-started/server-side-validation).
+/// Where tokens of Turnstile are verified (developers.cloudflare.com/turnstile/get-started/server-side-validation).
 const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 
 /// Reads every key, and refuses the ones that nobody reads.
@@ -167,38 +166,19 @@ fn any_text(s: &mut Settings, key: &'static str) -> Result<String, ConfigError> 
         .unwrap_or_default())
 }
 
-/// Reads `Name <address>` or a bare address.
-fn parse_sender(text: &str) -> Option<String> {
-    let address = text
-        .strip_suffix('>')
-        .and_then(|text| text.split_once('<'))
-        .map_or(text, |(_, address)| address);
-    let is_sender = Email::parse(address).is_ok() && !text.chars().any(char::is_control);
-    is_sender.then(|| text.to_owned())
-}
-
 fn mail(s: &mut Settings) -> Result<Mail, ConfigError> {
-    let sender = "an address such as \"Arkloop <no-reply@example.org>\"";
-    let mail = Mail {
+    Ok(Mail {
         transport: s.optional_text("mail.transport", &MailTransport::form(), MailTransport::from_name)?,
-        smtp_url: any_text(s, "mail.smtp_url")?,
+        smtp_url: s
+            .optional_text("mail.smtp_url", SMTP_URL_FORM, parse_smtp_url)?
+            .unwrap_or_default(),
         smtp_user: any_text(s, "mail.smtp_user")?,
         smtp_password: s.secret("mail.smtp_password", "mail.smtp_password_file")?,
         from: s
-            .text("mail.from", sender, parse_sender)?
+            .text("mail.from", SENDER_FORM, parse_sender)?
             .unwrap_or_else(|| "Arkloop <no-reply@localhost>".to_owned()),
         ca_file: s.path("mail.ca_file")?,
-    };
-    s.refuse_later(
-        "mail.transport",
-        !matches!(mail.transport, None | Some(MailTransport::Off)),
-    )?;
-    s.refuse_later("mail.smtp_url", !mail.smtp_url.is_empty())?;
-    s.refuse_later("mail.smtp_user", !mail.smtp_user.is_empty())?;
-    s.refuse_later("mail.smtp_password", mail.smtp_password.is_some())?;
-    s.refuse_later("mail.smtp_password_file", mail.smtp_password.is_some())?;
-    s.refuse_later("mail.ca_file", mail.ca_file.is_some())?;
-    Ok(mail)
+    })
 }
 
 fn link(
@@ -221,38 +201,25 @@ fn links(s: &mut Settings) -> Result<Links, ConfigError> {
 }
 
 fn otp(s: &mut Settings) -> Result<Otp, ConfigError> {
-    let otp = Otp {
+    Ok(Otp {
         enabled: s.boolean("otp.enabled")?.unwrap_or(true),
         digits: s.number("otp.digits", 6..=8)?.unwrap_or(6),
-    };
-    s.refuse_later("otp.digits", otp.digits != 6)?;
-    Ok(otp)
+    })
 }
 
 fn turnstile(s: &mut Settings) -> Result<Turnstile, ConfigError> {
-    let is_web = |text: &str| {
-        Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-    };
-    let parse_url = |text: &str| is_web(text).then(|| text.to_owned());
-    let parse_host = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let turnstile = Turnstile {
+    let hosts = "host names such as \"app.example.org\", without scheme and port";
+    Ok(Turnstile {
         site_key: any_text(s, "turnstile.site_key")?,
         secret_key: s.secret("turnstile.secret_key", "turnstile.secret_key_file")?,
         allowed_hosts: s
-            .list("turnstile.allowed_hosts", "host names", parse_host)?
+            .list("turnstile.allowed_hosts", hosts, parse_host)?
             .unwrap_or_default(),
         verify_url: s
-            .text("turnstile.verify_url", "an http or https address", parse_url)?
+            .text("turnstile.verify_url", PRIVATE_URL_FORM, parse_private_url)?
             .unwrap_or_else(|| SITEVERIFY.to_owned()),
         protect_check: s.boolean("turnstile.protect_check")?.unwrap_or(false),
-    };
-    s.refuse_later("turnstile.site_key", !turnstile.site_key.is_empty())?;
-    s.refuse_later("turnstile.secret_key", turnstile.secret_key.is_some())?;
-    s.refuse_later("turnstile.secret_key_file", turnstile.secret_key.is_some())?;
-    s.refuse_later("turnstile.allowed_hosts", !turnstile.allowed_hosts.is_empty())?;
-    s.refuse_later("turnstile.verify_url", turnstile.verify_url != SITEVERIFY)?;
-    s.refuse_later("turnstile.protect_check", turnstile.protect_check)?;
-    Ok(turnstile)
+    })
 }
 
 fn audit(s: &mut Settings) -> Result<Audit, ConfigError> {

@@ -87,10 +87,7 @@ impl Config {
     fn entries_of_services(&self) -> Vec<(&'static str, Value)> {
         let (mail, turnstile) = (&self.mail, &self.turnstile);
         vec![
-            (
-                "mail.transport",
-                json!(mail.transport.map(super::MailTransport::as_str)),
-            ),
+            ("mail.transport", json!(self.mail_transport().as_str())),
             ("mail.smtp_url", json!(mail.smtp_url)),
             ("mail.smtp_user", json!(mail.smtp_user)),
             ("mail.smtp_password", json!(mask(mail.smtp_password.as_ref()))),

@@ -6,7 +6,8 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::error::{Code, Refusal};
+use super::code::Code;
+use super::error::Refusal;
 use super::exchange::Exchange;
 use crate::service::{Caller, Error};
 

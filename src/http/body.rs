@@ -14,7 +14,8 @@ use poem::http::header::CONTENT_TYPE;
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
-use super::error::{Code, Refusal};
+use super::code::Code;
+use super::error::Refusal;
 
 /// The most bytes of a body, of every operation: many times what any of them needs.
 const MAX_BYTES: usize = 16 * 1024;

@@ -1,13 +1,16 @@
 //! What a client must know to show a captcha.
 
+use std::sync::Arc;
+
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
+use super::exchange::Shared;
 use super::openapi::Tag;
 
 /// The operations of this noun.
-pub(super) struct CaptchaApi;
+pub(super) struct CaptchaApi(pub(super) Arc<Shared>);
 
 /// Whether and which captcha a client must show.
 #[derive(Object)]
@@ -32,7 +35,7 @@ impl Example for CaptchaConfig {
 impl CaptchaApi {
     /// Tell how to show the captcha
     ///
-    /// In this release the captcha is always off, and `cf_turnstile_token` is accepted everywhere and not looked at.
+    /// While it is on, registering, signing in with a password and asking for mail need a `cf_turnstile_token`, and `check` may.
     #[oai(
         path = "/v1/auth/captcha-config",
         method = "get",
@@ -40,9 +43,10 @@ impl CaptchaApi {
     )]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
     async fn captcha_config(&self) -> Json<CaptchaConfig> {
+        let site_key = self.0.service.captcha_site_key().to_owned();
         Json(CaptchaConfig {
-            enabled: false,
-            site_key: String::new(),
+            enabled: !site_key.is_empty(),
+            site_key,
         })
     }
 }

@@ -10,7 +10,8 @@ use poem_openapi::{ApiResponse, OpenApi};
 use rust_embed::RustEmbed;
 use serde_json::Value;
 
-use super::error::{Code, Refusal};
+use super::code::Code;
+use super::error::Refusal;
 use super::exchange::Exchange;
 use super::openapi::Tag;
 
@@ -82,7 +83,7 @@ enum FileResponse {
 }
 
 /// The name of a file in the path.
-struct FileName(String);
+pub(super) struct FileName(pub(super) String);
 
 impl<'a> FromRequest<'a> for FileName {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {

@@ -1,4 +1,4 @@
-//! Refusals: the closed list of their codes, and the only place that writes one.
+//! Refusals: the only place that writes one.
 
 use std::time::Duration;
 
@@ -10,95 +10,30 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::catch::Panicked;
-use crate::domain::{FieldError, FieldErrors};
+use super::code::{Code, describe};
+use crate::domain::FieldErrors;
 use crate::service;
 
 /// How long a client waits before it asks again a server that cannot serve now, where nobody knows better.
 const RETRY_AFTER_SECONDS: u64 = 1;
+/// When to ask for the captcha to be checked again: such outages last minutes, and people wait for seconds.
+const CAPTCHA_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// When to ask for mail again where it is off: nothing but the operator ends that.
+const MAIL_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident: $status:ident $code:literal, $message:literal;)*) => {
-        /// What a client branches on: stable, documented, and closed.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Code {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl Code {
-            /// Every code, in the order of their statuses.
-            pub(super) const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// Its status, its name on the wire, and its sentence for a person.
-            const fn row(self) -> (StatusCode, &'static str, &'static str) {
-                match self {
-                    $(Self::$variant => (StatusCode::$status, $code, $message),)*
-                }
-            }
-        }
-    };
+/// Whose limit was reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Limit {
+    /// That of an address.
+    Address,
 }
 
-codes! {
-    /// Not JSON, not UTF-8, nested too deep, no object, or nothing at all.
-    RequestMalformed: BAD_REQUEST "request.malformed", "The body is not a JSON object.";
-    /// No `Authorization` header.
-    MissingToken: UNAUTHORIZED "auth.missing_token", "This operation needs an access token.";
-    /// An `Authorization` header that is not `Bearer <token>`.
-    InvalidAuthorization: UNAUTHORIZED "auth.invalid_authorization", "The Authorization header must be Bearer and an access token.";
-    /// An access token past its end.
-    TokenExpired: UNAUTHORIZED "auth.token_expired", "The access token has expired: refresh it.";
-    /// Anything else that is wrong with a token.
-    InvalidToken: UNAUTHORIZED "auth.invalid_token", "The token is not valid, or its session has ended.";
-    /// A refresh without the cookie.
-    RefreshTokenMissing: UNAUTHORIZED "auth.refresh_token_missing", "The refresh token cookie is missing: sign in.";
-    /// Wrong login or password.
-    InvalidCredentials: UNAUTHORIZED "auth.invalid_credentials", "The login or the password is wrong.";
-    /// The account is suspended.
-    UserSuspended: FORBIDDEN "auth.user_suspended", "This account is suspended.";
-    /// Nobody may register.
-    RegistrationDisabled: FORBIDDEN "auth.registration_disabled", "Registration is disabled.";
-    /// A page of a site that is not listed wanted to act.
-    OriginForbidden: FORBIDDEN "request.origin_forbidden", "Pages of this origin may not do this.";
-    /// No such path.
-    NotFound: NOT_FOUND "http.not_found", "There is nothing here.";
-    /// No such session of the caller.
-    SessionNotFound: NOT_FOUND "session.not_found", "There is no such session.";
-    /// The path has other methods.
-    MethodNotAllowed: METHOD_NOT_ALLOWED "http.method_not_allowed", "This path does not have this method; Allow lists those it has.";
-    /// The username is taken.
-    LoginExists: CONFLICT "auth.login_exists", "This username is taken.";
-    /// The address is taken.
-    EmailExists: CONFLICT "auth.email_exists", "This e-mail address has an account already.";
-    /// More than 16 KiB.
-    RequestTooLarge: PAYLOAD_TOO_LARGE "request.too_large", "The body is larger than 16 KiB.";
-    /// A body that does not say it is JSON.
-    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE "request.unsupported_media_type", "The body must be sent as application/json in UTF-8.";
-    /// One or more bad fields.
-    ValidationError: UNPROCESSABLE_ENTITY "validation.error", "One or more fields are not acceptable; details.fields names them.";
-    /// Registration needs an invite.
-    InviteCodeRequired: UNPROCESSABLE_ENTITY "auth.invite_code_required", "Registration needs an invite code.";
-    /// The invite cannot be used.
-    InviteCodeInvalid: UNPROCESSABLE_ENTITY "auth.invite_code_invalid", "This invite code cannot be used.";
-    /// A fault of the server.
-    InternalError: INTERNAL_SERVER_ERROR "internal.error", "Something went wrong here; the log has the cause under this trace id.";
-    /// The server cannot serve now.
-    Unavailable: SERVICE_UNAVAILABLE "service.unavailable", "The server cannot do this now: try again after Retry-After.";
-}
-
-impl Code {
-    /// Its status.
-    pub(super) const fn status(self) -> StatusCode {
-        self.row().0
-    }
-
-    /// Its name on the wire.
-    pub(super) const fn as_str(self) -> &'static str {
-        self.row().1
-    }
-
-    /// Its sentence for a person.
-    pub(super) const fn message(self) -> &'static str {
-        self.row().2
+impl Limit {
+    /// The word in `details.limit`.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+        }
     }
 }
 
@@ -108,6 +43,8 @@ impl Code {
 pub(super) struct Refusal {
     code: Code,
     fields: FieldErrors,
+    /// Which limit was reached.
+    limit: Option<Limit>,
     header: Option<(HeaderName, HeaderValue)>,
     /// For the log only.
     #[source]
@@ -120,6 +57,7 @@ impl Refusal {
         Self {
             code,
             fields: FieldErrors::default(),
+            limit: None,
             header: None,
             cause: None,
         }
@@ -138,13 +76,28 @@ impl Refusal {
         retry_after: Duration,
         cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
+        Self {
+            cause: Some(cause.into()),
+            ..Self::later(Code::Unavailable, retry_after)
+        }
+    }
+
+    /// A refusal that time mends.
+    fn later(code: Code, retry_after: Duration) -> Self {
         // Rounded up: whoever comes back after so many whole seconds comes late enough.
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
         let header = (RETRY_AFTER, HeaderValue::from(seconds.max(RETRY_AFTER_SECONDS)));
         Self {
             header: Some(header),
-            cause: Some(cause.into()),
-            ..Self::new(Code::Unavailable)
+            ..Self::new(code)
+        }
+    }
+
+    /// A limit of an address was reached.
+    fn limited(code: Code, retry_after: Duration) -> Self {
+        Self {
+            limit: Some(Limit::Address),
+            ..Self::later(code, retry_after)
         }
     }
 
@@ -198,7 +151,7 @@ impl Refusal {
 
     /// Writes it.
     pub(super) fn write(self, trace_id: &str) -> Response {
-        let body = self.code.body(trace_id, &self.fields);
+        let body = self.code.body(trace_id, &self.fields, self.limit);
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = body.with_status(self.code.status()).into_response();
         let headers = response.headers_mut();
@@ -243,8 +196,24 @@ impl From<service::Error> for Refusal {
             }
             Error::Unavailable { retry_after, .. } => return Self::unavailable(retry_after, error),
             Error::Internal(cause) => return Self::internal(cause),
+            Error::CodeRateLimited { retry_after } => {
+                return Self::limited(Code::OtpRateLimited, retry_after);
+            }
+            Error::CodeLocked { retry_after } => return Self::limited(Code::OtpLocked, retry_after),
+            Error::CaptchaUnavailable(_) => {
+                let cause = Some(error.into());
+                return Self {
+                    cause,
+                    ..Self::later(Code::CaptchaUnavailable, CAPTCHA_RETRY_AFTER)
+                };
+            }
+            // Only a change of the configuration mends it.
+            Error::MailUnavailable => return Self::later(Code::MailUnavailable, MAIL_RETRY_AFTER),
             // Only the command line asks for these.
-            Error::UserNotFound(_) | Error::InviteNotFound | Error::RegistrationPinned(_) => {
+            Error::UserNotFound(_)
+            | Error::InviteNotFound
+            | Error::RegistrationPinned(_)
+            | Error::MailRefused(_) => {
                 return Self::internal(error);
             }
             Error::TokenExpired => Code::TokenExpired,
@@ -258,6 +227,13 @@ impl From<service::Error> for Refusal {
             Error::LoginExists => Code::LoginExists,
             Error::EmailExists => Code::EmailExists,
             Error::SessionNotFound => Code::SessionNotFound,
+            Error::CaptchaInvalid => Code::CaptchaInvalid,
+            Error::CodeInvalid => Code::OtpInvalid,
+            Error::EmailTokenInvalid => Code::EmailTokenInvalid,
+            Error::ResetTokenInvalid => Code::ResetTokenInvalid,
+            Error::EmailAlreadyVerified => Code::EmailAlreadyVerified,
+            Error::ReauthenticationRequired => Code::ReauthenticationRequired,
+            Error::FeatureOff => Code::NotFound,
         };
         Self::new(code)
     }
@@ -275,12 +251,20 @@ pub(super) struct Envelope<'a> {
 
 impl Code {
     /// The body of a refusal with this code.
-    pub(super) fn body<'a>(self, trace_id: &'a str, fields: &FieldErrors) -> Envelope<'a> {
+    pub(super) fn body<'a>(
+        self,
+        trace_id: &'a str,
+        fields: &FieldErrors,
+        limit: Option<Limit>,
+    ) -> Envelope<'a> {
         let fields: Map<String, Value> = fields
             .iter()
-            .map(|(name, error)| (name.to_owned(), field(error)))
+            .map(|(name, error)| (name.to_owned(), describe(error)))
             .collect();
-        let details = (!fields.is_empty()).then(|| json!({ "fields": fields }));
+        let details = match limit {
+            Some(limit) => Some(json!({ "limit": limit.as_str() })),
+            None => (!fields.is_empty()).then(|| json!({ "fields": fields })),
+        };
         Envelope {
             code: self.as_str(),
             message: self.message(),
@@ -288,54 +272,4 @@ impl Code {
             details,
         }
     }
-}
-
-/// The codes of fields that a request of today can be refused with, in the order of the documentation.
-pub(super) const FIELD_CODES: [&str; 10] = [
-    "missing",
-    "unknown",
-    "duplicate",
-    "wrong_type",
-    "too_short",
-    "too_long",
-    "invalid",
-    "invalid_characters",
-    "common_password",
-    "contains_identity",
-];
-
-/// What is said about one bad field.
-fn field(error: FieldError) -> Value {
-    let (code, message) = match error {
-        FieldError::Missing => ("missing", "This field is required.".to_owned()),
-        FieldError::Unknown => ("unknown", "This operation has no such field.".to_owned()),
-        FieldError::Duplicate => (
-            "duplicate",
-            "This field stands in the body more than once.".to_owned(),
-        ),
-        FieldError::WrongType { expected } => ("wrong_type", format!("Must be a {expected}.")),
-        FieldError::TooShort { min } => ("too_short", format!("Must have at least {min} characters.")),
-        FieldError::TooLong { max } => ("too_long", format!("Must have at most {max} characters.")),
-        FieldError::TooManyBytes { max } => ("too_long", format!("Must have at most {max} bytes in UTF-8.")),
-        FieldError::Invalid { form } => ("invalid", format!("Must be {form}.")),
-        FieldError::InvalidCharacters { allowed } => {
-            ("invalid_characters", format!("May hold only {allowed}."))
-        }
-        FieldError::CommonPassword => (
-            "common_password",
-            "This password is in every list of common ones.".to_owned(),
-        ),
-        FieldError::ContainsIdentity => (
-            "contains_identity",
-            "The password must not be the account's own name.".to_owned(),
-        ),
-        FieldError::Incorrect => ("incorrect", "This is not the current password.".to_owned()),
-    };
-    let mut said = json!({ "code": code, "message": message });
-    match error {
-        FieldError::TooShort { min } => said["min"] = json!(min),
-        FieldError::TooLong { max } | FieldError::TooManyBytes { max } => said["max"] = json!(max),
-        _ => {}
-    }
-    said
 }

@@ -6,6 +6,9 @@
 use super::form::Field;
 use crate::domain::{Locale, MAX_PASSWORD_BYTES, PasswordPolicy, Timezone};
 
+/// Anything but white space alone (the `White_Space` property of Unicode, which is what is trimmed).
+const NOT_BLANK: &str = r"[^\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
+
 const TEXT: Field = Field {
     name: "",
     description: "",
@@ -23,8 +26,7 @@ pub(super) const LOGIN: Field = Field {
     example: "alice",
     min_length: Some(1),
     max_length: Some(254),
-    // Anything but white space alone (the White_Space property of Unicode, which is what is trimmed).
-    pattern: Some(r"[^\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"),
+    pattern: Some(NOT_BLANK),
     ..TEXT
 };
 
@@ -119,4 +121,51 @@ pub(super) const CAPTCHA_TOKEN: Field = Field {
     example: "",
     is_required: false,
     ..TEXT
+};
+
+/// The secret of a link.
+pub(super) const TOKEN: Field = Field {
+    name: "token",
+    description: "The token of the link.",
+    example: "Zm9yIGV4YW1wbGUgMzIgcmFuZG9tIGJ5dGVzIHJlYWw",
+    pattern: Some(NOT_BLANK),
+    ..TEXT
+};
+
+/// The address that mail is asked for, or a code was mailed to.
+pub(super) const MAIL_ADDRESS: Field = Field {
+    description: "The address of the account.",
+    ..EMAIL
+};
+
+/// A one-time code.
+pub(super) const OTP: Field = Field {
+    name: "otp",
+    description: "The code from the mail; spaces do not matter.",
+    example: "123 456",
+    max_length: Some(64),
+    pattern: Some(NOT_BLANK),
+    ..TEXT
+};
+
+/// The other name of [`OTP`].
+pub(super) const CODE: Field = Field {
+    description: "Another name of `otp`, which some clients send; not both.",
+    is_required: false,
+    pattern: None,
+    ..OTP.named("code")
+};
+
+/// A password in the place of another.
+pub(super) const REPLACING_PASSWORD: Field = Field {
+    description: "The new password; see `password` of registration.",
+    ..NEW_PASSWORD.named("new_password")
+};
+
+/// The password that is replaced.
+pub(super) const CURRENT_PASSWORD: Field = Field {
+    description: "The present password: required exactly when the account has one.",
+    is_required: false,
+    min_length: None,
+    ..PASSWORD.named("current_password")
 };

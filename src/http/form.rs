@@ -62,6 +62,8 @@ pub(super) trait Body: Send + Sync + 'static {
     const NAME: &'static str;
     /// Its fields.
     const FIELDS: &'static [&'static Field];
+    /// Pairs of fields that are two names of one: exactly one of them must be there.
+    const ALTERNATIVES: &'static [[&'static Field; 2]] = &[];
 }
 
 /// A body whose fields have been told apart, and everything that is wrong with them so far.
@@ -119,6 +121,23 @@ impl<B: Body> Form<B> {
         self.errors.take(field.name, parsed)
     }
 
+    /// Reads the word in a field that has two names, of which exactly one must be there. `field` is the one to ask for.
+    pub(super) fn required_as_either<W>(
+        &mut self,
+        field: &Field,
+        other: &Field,
+        parse: impl FnOnce(&str) -> Result<W, FieldError>,
+    ) -> Option<W> {
+        match (self.text(field).is_some(), self.text(other).is_some()) {
+            (true, true) => {
+                self.errors.add(other.name, FieldError::Duplicate);
+                None
+            }
+            (false, true) => self.required(other, parse),
+            (_, false) => self.required(field, parse),
+        }
+    }
+
     /// Reads the word in a field that may be absent; `None` also once something is wrong with it.
     pub(super) fn optional<W>(
         &mut self,
@@ -155,7 +174,13 @@ impl<'a, B: Body> ApiExtractor<'a> for Form<B> {
         registry.create_schema::<B, _>(B::NAME.to_owned(), |_| MetaSchema {
             required: B::FIELDS
                 .iter()
-                .filter(|field| field.is_required)
+                .filter(|field| {
+                    field.is_required
+                        && !B::ALTERNATIVES
+                            .as_flattened()
+                            .iter()
+                            .any(|known| known.name == field.name)
+                })
                 .map(|field| field.name)
                 .collect(),
             properties: B::FIELDS

@@ -88,6 +88,7 @@ impl Register {
         let password = form.required(&NEW_PASSWORD, |text| Password::parse(text, policy, &identities));
         let invite = PresentedInvite::parse(form.text(&INVITE_CODE));
         let locale = form.optional(&LOCALE, Locale::parse).unwrap_or_default();
+        let captcha_token = form.text(&CAPTCHA_TOKEN).map(str::to_owned);
         let words = username.zip(email).zip(password);
         form.finish(words.map(|((username, email), password)| Registration {
             username,
@@ -95,6 +96,7 @@ impl Register {
             password,
             invite,
             locale,
+            captcha_token,
         }))
     }
 }
@@ -143,7 +145,7 @@ impl RegisterResponse {
             user_id: registered.signed_in.user_id.to_string(),
             access_token: registered.signed_in.access_token.expose_secret().to_owned(),
             token_type: TokenType::Bearer,
-            warning: registered.warning.map(str::to_owned),
+            warning: registered.warning.clone(),
         };
         Self::Created(Json(body), shared.cookies.set(&registered.signed_in.refresh))
     }

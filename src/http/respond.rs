@@ -16,8 +16,9 @@ use tracing::Instrument as _;
 use super::body::{self, ReadError};
 use super::catch::catch_panic;
 use super::client_address::Peer;
+use super::code::Code;
 use super::cors::{self, Access};
-use super::error::{Code, Refusal};
+use super::error::Refusal;
 use super::exchange::{Exchange, Shared};
 use super::routes::{Operation, Resource, Routes};
 

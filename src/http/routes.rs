@@ -15,6 +15,10 @@ use super::openapi::{Api, api};
 
 /// What log lines call an endpoint that the document does not list.
 const UNDOCUMENTED: &str = "undocumented";
+/// The built-in pages.
+const PAGES: [&str; 3] = ["/register", "/verify", "/reset"];
+/// What stands before the files that the built-in pages load.
+const PAGE_FILES: &str = "/pages/";
 /// What anybody's page may read: public keys and the public document.
 const PUBLIC_PATHS: [&str; 2] = ["/.well-known/jwks.json", "/openapi.json"];
 
@@ -55,7 +59,8 @@ impl Routes {
         let settings = &shared.settings;
         for (path, methods) in endpoints {
             let is_off = (path.starts_with("/docs") || path == "/openapi.json") && !settings.docs
-                || path == "/v1/auth/check" && !settings.identity_check;
+                || path == "/v1/auth/check" && !settings.identity_check
+                || (PAGES.contains(&path.as_str()) || path.starts_with(PAGE_FILES)) && !settings.pages;
             if is_off {
                 continue;
             }

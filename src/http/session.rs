@@ -9,7 +9,8 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi};
 
 use super::bearer::Authenticated;
-use super::error::{Code, Refusal};
+use super::code::Code;
+use super::error::Refusal;
 use super::exchange::{Exchange, Shared};
 use super::openapi::{EXAMPLE_TIME, EXAMPLE_UUID, Tag};
 use crate::domain::{Session, SessionId};

@@ -36,6 +36,10 @@ impl Default for Deadlines {
 
 /// Everything that the HTTP side is told.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the configuration of its own"
+)]
 pub struct Settings {
     /// The origin of `server.public_url`, such as `https://auth.example.org`: no path, no slash at the end.
     pub public_origin: String,
@@ -51,6 +55,8 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
     /// Whether `/docs` and `/openapi.json` are served.
     pub docs: bool,
+    /// Whether the built-in pages are served.
+    pub pages: bool,
     /// Whether `/v1/auth/check` answers.
     pub identity_check: bool,
     /// How long the server waits for clients.
@@ -72,6 +78,7 @@ impl Default for Settings {
             same_site: SameSite::default(),
             trusted_proxies: TrustedProxies::default(),
             docs: true,
+            pages: true,
             identity_check: true,
             deadlines: Deadlines::default(),
             // Each open connection costs a descriptor and, while busy, a few tens of KiB: about 60 MiB at most, below

@@ -29,9 +29,10 @@ impl Body for Check {
 }
 
 impl Check {
-    fn read(mut form: Form<Self>) -> Result<AccountName, Error> {
+    fn read(mut form: Form<Self>) -> Result<(AccountName, Option<String>), Error> {
+        let captcha_token = form.text(&CAPTCHA_TOKEN).map(str::to_owned);
         let name = form.required(&LOGIN, AccountName::parse);
-        form.finish(name)
+        Ok((form.finish(name)?, captcha_token))
     }
 }
 
@@ -58,10 +59,14 @@ impl Body for Login {
 }
 
 impl Login {
-    fn read(mut form: Form<Self>) -> Result<(AccountName, PasswordGuess), Error> {
+    fn read(mut form: Form<Self>) -> Result<(AccountName, PasswordGuess, Option<String>), Error> {
+        let captcha_token = form.text(&CAPTCHA_TOKEN).map(str::to_owned);
         let name = form.required(&LOGIN, AccountName::parse);
         let password = form.required(&PASSWORD, PasswordGuess::parse);
-        form.finish(name.zip(password))
+        form.finish(
+            name.zip(password)
+                .map(|(name, password)| (name, password, captcha_token)),
+        )
     }
 }
 
@@ -76,7 +81,7 @@ pub(super) enum TokenType {
 /// A fresh access token; the refresh token is in the cookie.
 #[derive(Object)]
 #[oai(example = true)]
-struct Tokens {
+pub(super) struct Tokens {
     /// The access token, a JWT.
     access_token: String,
     /// How the access token is sent.
@@ -93,7 +98,7 @@ impl Example for Tokens {
 }
 
 #[derive(ApiResponse)]
-enum SignInResponse {
+pub(super) enum SignInResponse {
     /// Signed in.
     #[oai(status = 200)]
     Ok(
@@ -105,7 +110,7 @@ enum SignInResponse {
 }
 
 impl SignInResponse {
-    fn new(signed_in: &SignedIn, shared: &Shared) -> Self {
+    pub(super) fn new(signed_in: &SignedIn, shared: &Shared) -> Self {
         let access_token = signed_in.access_token.expose_secret().to_owned();
         let body = Tokens {
             access_token,
@@ -118,9 +123,9 @@ impl SignInResponse {
 /// It was done.
 #[derive(Object)]
 #[oai(example = true)]
-struct Done {
+pub(super) struct Done {
     /// Always `true`.
-    ok: bool,
+    pub(super) ok: bool,
 }
 
 impl Example for Done {
@@ -148,8 +153,13 @@ impl SignInApi {
     /// For clients that ask for a name first and then show the form for signing in or for registering. An operator who
     /// does not want to tell turns it off (`registration.identity_check`); then it is 404.
     #[oai(path = "/v1/auth/check", method = "post", operation_id = "check")]
-    async fn check(&self, form: Form<Check>) -> poem::Result<Json<Checked>> {
-        let exists = self.0.service.account_exists(Check::read(form)?).await?;
+    async fn check(&self, form: Form<Check>, visitor: Visitor) -> poem::Result<Json<Checked>> {
+        let (name, captcha_token) = Check::read(form)?;
+        let exists = self
+            .0
+            .service
+            .account_exists(name, captcha_token.as_deref(), visitor.0.address)
+            .await?;
         Ok(Json(Checked { exists }))
     }
 
@@ -164,11 +174,10 @@ impl SignInApi {
         visitor: Visitor,
         cookies: Presented,
     ) -> poem::Result<SignInResponse> {
-        let (name, password) = Login::read(form)?;
-        let signed_in = self
-            .0
-            .service
-            .login(name, password, visitor.0, &cookies.0)
+        let (name, password, captcha_token) = Login::read(form)?;
+        let service = &self.0.service;
+        let signed_in = service
+            .login(name, password, captcha_token.as_deref(), visitor.0, &cookies.0)
             .await?;
         Ok(SignInResponse::new(&signed_in, &self.0))
     }

@@ -55,6 +55,48 @@ pub enum Error {
     /// The configuration fixes the registration mode.
     #[error("the configuration pins registration.mode to {0}")]
     RegistrationPinned(RegistrationMode),
+    /// The captcha was not solved.
+    #[error("the captcha was not solved")]
+    CaptchaInvalid,
+    /// Whether the captcha was solved cannot be found out.
+    #[error("the captcha cannot be checked: {0}")]
+    CaptchaUnavailable(String),
+    /// The one-time code is wrong, used, expired, guessed at too often, or of an unknown address.
+    #[error("the code is wrong or has expired")]
+    CodeInvalid,
+    /// Mail was asked for too often for one address.
+    #[error("too many mails were asked for")]
+    CodeRateLimited {
+        /// When one more is allowed.
+        retry_after: Duration,
+    },
+    /// Codes of one address were guessed at too often.
+    #[error("too many wrong codes were tried")]
+    CodeLocked {
+        /// When codes are compared again.
+        retry_after: Duration,
+    },
+    /// The verification link is unknown, used or expired.
+    #[error("the verification link cannot be used")]
+    EmailTokenInvalid,
+    /// The link to set a password is unknown, used or expired.
+    #[error("the link to set a password cannot be used")]
+    ResetTokenInvalid,
+    /// The address is verified already.
+    #[error("the address is verified already")]
+    EmailAlreadyVerified,
+    /// The sign-in is too long ago for this.
+    #[error("the sign-in is too long ago")]
+    ReauthenticationRequired,
+    /// The configuration turns this off.
+    #[error("this is turned off")]
+    FeatureOff,
+    /// The configuration says that no mail is sent.
+    #[error("mail is off")]
+    MailUnavailable,
+    /// The mail server did not take a mail; the text is what it said.
+    #[error("the mail server did not take it: {0}")]
+    MailRefused(String),
     /// The server cannot do this now: the database is busy or full, or too many passwords wait to be hashed.
     #[error("the server cannot do this now: {reason}")]
     Unavailable {

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use super::{Error, Service};
 use crate::crypto::SealedFor;
-use crate::domain::{Invite, InviteCode, InviteUses, Note, Sealed};
+use crate::domain::{Email, Invite, InviteCode, InviteUses, Letter, Locale, Note, Sealed};
+use crate::store::OutboxRow;
+
+/// How long the mail with an invite is worth sending.
+const MAIL_TTL: Duration = Duration::from_hours(7 * 24);
 
 /// An invite that the operator asks for.
 #[derive(Clone, Debug)]
@@ -15,6 +19,8 @@ pub struct InviteDraft {
     pub expires_in: Option<Duration>,
     /// What the operator writes beside it.
     pub note: Option<Note>,
+    /// To whom it is mailed; `None` to nobody.
+    pub mail_to: Option<Email>,
 }
 
 /// An invite with its code, which only the operator sees.
@@ -28,25 +34,11 @@ pub struct InviteWithCode {
     pub link: Option<String>,
 }
 
-/// Where invites can be used.
-#[derive(Clone, Debug)]
-pub struct InviteLinks {
-    /// `links.invite`, with `{app_url}` and `{code}` to fill in.
-    pub template: String,
-    /// `server.app_url`.
-    pub app_url: String,
-}
-
-impl InviteLinks {
-    fn link(&self, code: &InviteCode) -> String {
-        self.template
-            .replace("{app_url}", &self.app_url)
-            .replace("{code}", &code.reveal())
-    }
-}
-
 impl Service {
-    /// Makes an invite.
+    /// Makes an invite, and mails it if the draft says so.
+    ///
+    /// # Errors
+    /// [`Error::MailUnavailable`] if it is to be mailed and cannot.
     pub async fn create_invite(&self, draft: InviteDraft) -> Result<InviteWithCode, Error> {
         let now = self.system.now();
         let code = InviteCode::from_random(self.system.random());
@@ -59,17 +51,36 @@ impl Service {
             expires_at: draft.expires_in.map(|lifetime| now + lifetime),
             revoked_at: None,
         };
-        let digest = self.keys.invite_digest(&code);
-        let sealed = self.keys.seal(
+        let digest = self.post.keys.invite_digest(&code);
+        let sealed = self.post.keys.seal(
             SealedFor::Invite(invite.id.as_bytes()),
             code.as_bytes(),
             &self.system,
         );
         let row = invite.clone();
-        self.store
-            .write(move |tx| tx.insert_invite(&row, digest, &sealed).map_err(Error::from))
-            .await?;
-        Ok(self.with_link(invite, code))
+        let made = self.with_link(invite, code);
+        let mail = draft.mail_to.map(|to| self.invite_mail(&made, &to)).transpose()?;
+        self.write_and_mail(move |tx| {
+            tx.insert_invite(&row, digest, &sealed)?;
+            Ok::<_, Error>(mail.map(|mail| tx.insert_mail(&mail)).transpose()?)
+        })
+        .await?;
+        Ok(made)
+    }
+
+    /// The mail that brings an invite; of use for as long as the invite, or a week.
+    fn invite_mail(&self, made: &InviteWithCode, to: &Email) -> Result<OutboxRow, Error> {
+        self.post.refuse_without_mail()?;
+        let letter = Letter::Invite {
+            code: made.code.reveal(),
+            link: made.link.clone(),
+        };
+        let now = made.invite.created_at;
+        let ttl = made
+            .invite
+            .expires_at
+            .map_or(MAIL_TTL, |end| end.since(now).min(MAIL_TTL));
+        Ok(self.post.row(&letter, to, &Locale::default(), now, ttl))
     }
 
     /// Every invite, the newest first.
@@ -88,7 +99,7 @@ impl Service {
     /// # Errors
     /// [`Error::InviteNotFound`].
     pub async fn find_invite(&self, code: &InviteCode) -> Result<InviteWithCode, Error> {
-        let digest = self.keys.invite_digest(code);
+        let digest = self.post.keys.invite_digest(code);
         let found = self
             .store
             .report(move |reader| reader.find_invite(digest).map_err(Error::from))
@@ -102,7 +113,7 @@ impl Service {
     /// # Errors
     /// [`Error::InviteNotFound`].
     pub async fn revoke_invite(&self, code: &InviteCode) -> Result<InviteWithCode, Error> {
-        let (digest, system) = (self.keys.invite_digest(code), self.system.clone());
+        let (digest, system) = (self.post.keys.invite_digest(code), self.system.clone());
         let revoked = self.store.write(move |tx| {
             tx.revoke_invite(digest, system.now())?;
             tx.find_invite(digest)?.ok_or(Error::InviteNotFound)
@@ -113,6 +124,7 @@ impl Service {
 
     fn opened(&self, invite: Invite, sealed: &Sealed) -> Result<InviteWithCode, Error> {
         let code = self
+            .post
             .keys
             .open(SealedFor::Invite(invite.id.as_bytes()), sealed)
             .map_err(Error::internal)?;
@@ -122,7 +134,7 @@ impl Service {
     }
 
     fn with_link(&self, invite: Invite, code: InviteCode) -> InviteWithCode {
-        let link = self.settings.invite_links.as_ref().map(|links| links.link(&code));
+        let link = self.post.links.of_invite(&code);
         InviteWithCode { invite, code, link }
     }
 }

@@ -2,8 +2,15 @@
 //!
 //! One file a noun, as everywhere. Nothing here knows HTTP, SQL or a terminal.
 
+mod captcha;
+mod email;
 mod error;
 mod invite;
+mod links;
+mod one_time_code;
+mod outbox;
+mod password;
+mod post;
 mod registration;
 mod session;
 mod sign_in;
@@ -11,18 +18,26 @@ mod signing_key;
 mod sweep;
 mod user;
 
-use crate::crypto::{HashError, Keyring, Keys, PasswordHasher, RefreshTokens};
-use crate::domain::{PasswordPolicy, RegistrationMode, SessionLifetimes};
-use crate::store::{Store, StoreError};
-use crate::system::System;
+use std::sync::Arc;
 
+use crate::captcha::Captcha;
+use crate::crypto::{HashError, Keyring, Keys, PasswordHasher, RefreshTokens};
+use crate::domain::{CodeLength, PasswordPolicy, RegistrationMode, SessionLifetimes};
+use crate::mail::Transport;
+use crate::store::{Store, StoreError, Tx};
+use crate::system::System;
+use post::Post;
+
+pub use email::PendingVerification;
 pub use error::Error;
-pub use invite::{InviteDraft, InviteLinks, InviteWithCode};
+pub use invite::{InviteDraft, InviteWithCode};
+pub use links::Links;
+pub use outbox::WaitingMail;
 pub use registration::{ModeSource, PresentedInvite, Registered, Registration};
 pub use session::Caller;
 pub use sign_in::{RefreshCookie, SignedIn};
 pub use signing_key::load_keyring;
-pub use user::{NewUser, ProfileChange, UserRef, UserSummary};
+pub use user::{CreatedUser, NewUser, ProfileChange, UserRef, UserSummary};
 
 /// What the operator decided about the rules.
 pub struct Settings {
@@ -32,37 +47,60 @@ pub struct Settings {
     pub password_policy: PasswordPolicy,
     /// How long sessions live.
     pub lifetimes: SessionLifetimes,
-    /// Where the links of invites point; `None` while there is no page for them.
-    pub invite_links: Option<InviteLinks>,
+    /// How many digits one-time codes have; `None` if there are none.
+    pub code_length: Option<CodeLength>,
+}
+
+/// What the use cases work with.
+pub struct Parts {
+    /// Where everything is stored.
+    pub store: Store,
+    /// The keys of the key file.
+    pub keys: Keys,
+    /// The keys that sign access tokens.
+    pub keyring: Keyring,
+    /// The hash threads.
+    pub hasher: PasswordHasher,
+    /// Who checks captchas.
+    pub captcha: Captcha,
+    /// Who sends mail.
+    pub transport: Transport,
+    /// Where links point.
+    pub links: Links,
 }
 
 /// The use cases over one database.
 pub struct Service {
     store: Store,
-    keys: Keys,
     keyring: Keyring,
     refresh_tokens: RefreshTokens,
     hasher: PasswordHasher,
+    captcha: Captcha,
+    post: Arc<Post>,
     settings: Settings,
     system: System,
 }
 
 impl Service {
     /// Joins the parts that the use cases work with.
-    pub fn new(
-        store: Store,
-        keys: Keys,
-        keyring: Keyring,
-        hasher: PasswordHasher,
-        settings: Settings,
-        system: System,
-    ) -> Self {
-        Self {
-            refresh_tokens: keys.refresh_tokens(),
+    pub fn new(parts: Parts, settings: Settings, system: System) -> Self {
+        let Parts {
             store,
             keys,
             keyring,
             hasher,
+            captcha,
+            transport,
+            links,
+        } = parts;
+        let keys = Arc::new(keys);
+        Self {
+            refresh_tokens: keys.refresh_tokens(),
+            post: Arc::new(Post::new(transport, keys, links, system.clone())),
+            store,
+            keyring,
+            hasher,
+            captcha,
             settings,
             system,
         }
@@ -98,6 +136,16 @@ impl Service {
             })
             .await?;
         Ok(())
+    }
+
+    /// Changes rows as [`Store::write`] does, and wakes the mail worker when they are committed. (Before that it would find nothing and go back to sleep.)
+    async fn write_and_mail<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Tx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let outcome = self.store.write(change).await;
+        self.post.queued.notify_one();
+        outcome
     }
 
     /// Answers what is accepted, moves the write-ahead log into the database file and lets go of it.

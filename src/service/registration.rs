@@ -1,18 +1,24 @@
 //! Registration: who may, and the one transaction in which it happens.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::email::queue_verification;
+use super::post::Post;
 use super::sign_in::{Entrant, OpenSession, SignedIn};
 use super::{Error, Service};
 use crate::domain::{
-    Client, Email, InviteCode, InviteDigest, InviteId, InviteStatus, Locale, Password, RegistrationMode,
-    SignInMethod, Username,
+    Client, Email, InviteCode, InviteDigest, InviteId, InviteStatus, Locale, MailPurpose, Password,
+    RegistrationMode, SignInMethod, Timestamp, User, Username,
 };
 use crate::store::{NewUserRow, Reader, Setting, StoreError, Taken, Tx};
 
 /// What is said when an account was made although its invite could not be used.
 const INVITE_IGNORED: &str =
     "The invite code cannot be used and was ignored; registration is open, so no invite was needed.";
+
+/// What is said when an account was made whose address nobody will be asked to verify.
+const NO_MAIL: &str = "No verification mail can be sent, because this server sends no mail.";
 
 /// What came in the place of an invite code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +54,8 @@ pub struct Registration {
     pub invite: PresentedInvite,
     /// The language of its mails.
     pub locale: Locale,
+    /// What the captcha gave.
+    pub captcha_token: Option<String>,
 }
 
 /// An account that was made.
@@ -55,8 +63,8 @@ pub struct Registration {
 pub struct Registered {
     /// Its first session.
     pub signed_in: SignedIn,
-    /// What its owner should know, as a sentence.
-    pub warning: Option<&'static str>,
+    /// What its owner should know, as sentences.
+    pub warning: Option<String>,
 }
 
 /// Where the registration mode comes from.
@@ -122,7 +130,7 @@ impl Service {
     /// A refusal never spends an invite.
     ///
     /// # Errors
-    /// [`Error::RegistrationDisabled`], [`Error::InviteCodeRequired`], [`Error::InviteCodeInvalid`], [`Error::LoginExists`], [`Error::EmailExists`],
+    /// The refusals of the captcha, [`Error::RegistrationDisabled`], [`Error::InviteCodeRequired`], [`Error::InviteCodeInvalid`], [`Error::LoginExists`], [`Error::EmailExists`],
     /// [`Error::Unavailable`].
     pub async fn register(
         &self,
@@ -133,12 +141,15 @@ impl Service {
         let ticket = match &registration.invite {
             PresentedInvite::Absent => Ticket::Absent,
             PresentedInvite::Unreadable => Ticket::Unreadable,
-            PresentedInvite::Code(code) => Ticket::Digest(self.keys.invite_digest(code)),
+            PresentedInvite::Code(code) => Ticket::Digest(self.post.keys.invite_digest(code)),
         };
+        self.check_captcha(registration.captcha_token.as_deref(), client.address)
+            .await?;
         self.refuse_early(ticket).await?;
         let password_hash = self.hasher.hash(registration.password).await?;
         let (pinned, gate, presented) = (self.settings.pinned_mode, self.gate(), presented.to_vec());
-        let write = self.store.write(move |tx| {
+        let post = Arc::clone(&self.post);
+        let write = self.write_and_mail(move |tx| {
             let now = gate.system.now();
             let (invite_id, warning) = take_invite(tx, pinned, ticket, now)?;
             let row = NewUserRow {
@@ -146,12 +157,16 @@ impl Service {
                 username: registration.username,
                 email: registration.email,
                 email_verified_at: None,
-                password_hash,
+                password_hash: Some(password_hash),
                 locale: registration.locale,
                 invite_id,
                 created_at: now,
             };
             let user = insert_user(tx, &row)?;
+            if !post.transport.is_off() {
+                count_verification(tx, &post, &user, now)?;
+                queue_verification(tx, &post, &user, now)?;
+            }
             let entrant = Entrant {
                 user: &user,
                 method: SignInMethod::Password,
@@ -160,10 +175,12 @@ impl Service {
             };
             Ok::<_, Error>((gate.admit(tx, &entrant)?, warning))
         });
-        let (open, warning): (OpenSession, _) = write.await?;
+        let (open, ignored): (OpenSession, Option<&str>) = write.await?;
+        let no_mail = self.post.transport.is_off().then_some(NO_MAIL);
+        let warnings: Vec<&str> = ignored.into_iter().chain(no_mail).collect();
         Ok(Registered {
             signed_in: self.sign_in(&open)?,
-            warning,
+            warning: (!warnings.is_empty()).then(|| warnings.join(" ")),
         })
     }
 
@@ -212,7 +229,7 @@ fn take_invite(
     tx: &Tx<'_>,
     pinned: Option<RegistrationMode>,
     ticket: Ticket,
-    now: crate::domain::Timestamp,
+    now: Timestamp,
 ) -> Result<(Option<InviteId>, Option<&'static str>), Error> {
     let taken = |digest| tx.consume_invite(digest, now);
     match (mode(tx, pinned)?.0, ticket) {
@@ -231,8 +248,15 @@ fn take_invite(
     }
 }
 
+/// Counts the mail of a registration like one that was asked for, so that asking again at once is refused; it is never refused itself.
+fn count_verification(tx: &Tx<'_>, post: &Post, user: &User, now: Timestamp) -> Result<(), Error> {
+    let address = post.keys.address_digest(&user.email);
+    let budget = tx.find_mail_budget(address, MailPurpose::Verify)?.with(now);
+    Ok(tx.put_mail_budget(address, MailPurpose::Verify, &budget, now)?)
+}
+
 /// Adds an account and reads it back as everybody else will.
-pub(super) fn insert_user(tx: &Tx<'_>, row: &NewUserRow) -> Result<crate::domain::User, Error> {
+pub(super) fn insert_user(tx: &Tx<'_>, row: &NewUserRow) -> Result<User, Error> {
     tx.insert_user(row)??;
     tx.find_user(row.id)?
         .ok_or_else(|| Error::internal("a user that was just added is not there"))

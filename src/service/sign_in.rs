@@ -1,5 +1,7 @@
 //! Signing in, refreshing, signing out: every path on which tokens are given or taken.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -67,14 +69,16 @@ impl Service {
     /// right password.
     ///
     /// # Errors
-    /// [`Error::InvalidCredentials`], [`Error::UserSuspended`], [`Error::Unavailable`].
+    /// The refusals of the captcha, [`Error::InvalidCredentials`], [`Error::UserSuspended`], [`Error::Unavailable`].
     pub async fn login(
         &self,
         name: AccountName,
         password: PasswordGuess,
+        captcha_token: Option<&str>,
         client: Client,
         presented: &[String],
     ) -> Result<SignedIn, Error> {
+        self.check_captcha(captcha_token, client.address).await?;
         let credentials = self
             .store
             .read(move |reader| reader.find_credentials(&name).map_err(Error::from))
@@ -92,7 +96,7 @@ impl Service {
             Verification::RightButOutdated(renewed) => Some(renewed),
         };
         let presented = presented.to_vec();
-        let gate = self.gate();
+        let (gate, post) = (self.gate(), Arc::clone(&self.post));
         let open = self.store.write(move |tx| {
             // The account may have changed while the password was hashed.
             let user = tx
@@ -108,15 +112,15 @@ impl Service {
             if let Some(renewed) = &renewed {
                 tx.renew_password_hash(user.id, &stored, renewed)?;
             }
-            gate.admit(
-                tx,
-                &Entrant {
-                    user: &user,
-                    method: SignInMethod::Password,
-                    client,
-                    presented: &presented,
-                },
-            )
+            let entrant = Entrant {
+                user: &user,
+                method: SignInMethod::Password,
+                client,
+                presented: &presented,
+            };
+            let open = gate.admit(tx, &entrant)?;
+            tx.forgive_code_failures(post.keys.address_digest(&user.email))?;
+            Ok::<_, Error>(open)
         });
         self.sign_in(&open.await?)
     }
@@ -191,7 +195,18 @@ impl Service {
     }
 
     /// Whether there is an account with this name.
-    pub async fn account_exists(&self, name: AccountName) -> Result<bool, Error> {
+    ///
+    /// # Errors
+    /// The refusals of the captcha, where the operator asks for one here too.
+    pub async fn account_exists(
+        &self,
+        name: AccountName,
+        captcha_token: Option<&str>,
+        client_address: Option<IpAddr>,
+    ) -> Result<bool, Error> {
+        if self.captcha_protects_check() {
+            self.check_captcha(captcha_token, client_address).await?;
+        }
         self.store
             .read(move |reader| Ok(reader.find_user_id(&name)?.is_some()))
             .await

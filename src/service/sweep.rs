@@ -11,15 +11,19 @@ const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);
 const CHUNK: u32 = 200;
 
 impl Service {
-    /// Removes sessions that were over 30 days ago, some at a time; says how many.
+    /// Removes sessions that were over 30 days ago, and links, codes and budgets that say nothing any more; some at a time. Says how many.
     pub async fn sweep(&self) -> Result<usize, Error> {
-        let over_before = self.system.now() - KEEP_ENDED_SESSIONS;
+        let now = self.system.now();
+        let (over_before, day_ago) = (now - KEEP_ENDED_SESSIONS, now - Duration::from_hours(24));
         let began_before = SessionId::first_at(over_before);
         let mut total = 0;
         loop {
             let some = self.store.write(move |tx| {
-                tx.delete_old_sessions(began_before, over_before, CHUNK)
-                    .map_err(Error::from)
+                Ok::<_, Error>(
+                    tx.delete_old_sessions(began_before, over_before, CHUNK)?
+                        + tx.delete_old_links(day_ago, CHUNK)?
+                        + tx.delete_old_codes(day_ago, now, CHUNK)?,
+                )
             });
             match some.await? {
                 0 => return Ok(total),

@@ -1,10 +1,13 @@
 //! Accounts: what their owners and the operator do with them.
 
+use std::sync::Arc;
+
 use super::registration::insert_user;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::domain::{
-    AccountName, Email, Locale, Password, SessionEnd, Timestamp, Timezone, User, UserId, UserStatus, Username,
+    AccountName, Email, Letter, LinkPurpose, Locale, Password, SessionEnd, Timestamp, Timezone, User, UserId,
+    UserStatus, Username,
 };
 use crate::store::{NewUserRow, Reader, Tx};
 use crate::system::System;
@@ -74,8 +77,17 @@ pub struct NewUser {
     pub email: Email,
     /// Whether the operator vouches for the address.
     pub is_verified: bool,
-    /// Its password.
-    pub password: Password,
+    /// Its password; without one its owner sets it through a link.
+    pub password: Option<Password>,
+}
+
+/// An account that the operator made.
+#[derive(Clone, Debug)]
+pub struct CreatedUser {
+    /// The account.
+    pub summary: UserSummary,
+    /// Where its owner sets a password, if it has none: a secret, shown once, good for 7 days. It proves no address.
+    pub set_password_link: Option<String>,
 }
 
 /// An account and how many of its sessions are alive.
@@ -123,18 +135,22 @@ impl Service {
             .await
     }
 
-    /// Makes an account without regard to the registration mode.
+    /// Makes an account without regard to the registration mode. Without a password it gives a link with which its owner sets one, and mails it if mail is
+    /// sent at all.
     ///
     /// # Errors
     /// [`Error::LoginExists`], [`Error::EmailExists`].
-    pub async fn create_user(&self, new: NewUser) -> Result<UserSummary, Error> {
-        let password_hash = self.hasher.hash(new.password).await?;
-        let system = self.system.clone();
+    pub async fn create_user(&self, new: NewUser) -> Result<CreatedUser, Error> {
+        let password_hash = match new.password {
+            Some(password) => Some(self.hasher.hash(password).await?),
+            None => None,
+        };
+        let post = Arc::clone(&self.post);
         self.store
             .write(move |tx| {
-                let now = system.now();
+                let now = post.system.now();
                 let row = NewUserRow {
-                    id: system.new_user_id(),
+                    id: post.system.new_user_id(),
                     username: new.username,
                     email: new.email,
                     email_verified_at: new.is_verified.then_some(now),
@@ -143,9 +159,21 @@ impl Service {
                     invite_id: None,
                     created_at: now,
                 };
-                Ok(UserSummary {
-                    user: insert_user(tx, &row)?,
-                    sessions: 0,
+                let user = insert_user(tx, &row)?;
+                let link = if user.has_password {
+                    None
+                } else {
+                    let link = post.new_link(tx, LinkPurpose::SetPassword, &user, now)?;
+                    let letter = Letter::SetPassword {
+                        username: user.username.as_str().to_owned(),
+                        link: link.clone(),
+                    };
+                    post.queue_for(tx, &letter, &user, now, LinkPurpose::SetPassword.ttl())?;
+                    Some(link)
+                };
+                Ok(CreatedUser {
+                    summary: UserSummary { user, sessions: 0 },
+                    set_password_link: link,
                 })
             })
             .await
@@ -182,10 +210,16 @@ impl Service {
     /// Sets a password, and ends every session of the account.
     pub async fn set_password(&self, user: UserRef, password: Password) -> Result<UserSummary, Error> {
         let hash = self.hasher.hash(password).await?;
+        let post = Arc::clone(&self.post);
         self.change_user(user, move |tx, user, now| {
             tx.set_password_hash(user.id, &hash)?;
             tx.end_sessions_of(user.id, None, SessionEnd::PasswordChanged, now)?;
-            Ok(())
+            tx.delete_password_links(user.id)?;
+            tx.forgive_code_failures(post.keys.address_digest(&user.email))?;
+            let letter = Letter::PasswordChanged {
+                username: user.username.as_str().to_owned(),
+            };
+            post.queue(tx, &letter, user, now)
         })
         .await
     }
@@ -219,10 +253,12 @@ impl Service {
         .await
     }
 
-    /// Lets the account be used again; its ended sessions stay ended.
+    /// Lets the account be used again, and its codes compared; its ended sessions stay ended.
     pub async fn reactivate(&self, user: UserRef) -> Result<UserSummary, Error> {
-        self.change_user(user, |tx, user, _| {
-            Ok(tx.set_user_status(user.id, UserStatus::Active)?)
+        let post = Arc::clone(&self.post);
+        self.change_user(user, move |tx, user, _| {
+            tx.set_user_status(user.id, UserStatus::Active)?;
+            Ok(tx.forgive_code_failures(post.keys.address_digest(&user.email))?)
         })
         .await
     }
@@ -244,12 +280,11 @@ impl Service {
         change: impl FnOnce(&Tx<'_>, &User, Timestamp) -> Result<(), Error> + Send + 'static,
     ) -> Result<UserSummary, Error> {
         let system: System = self.system.clone();
-        self.store
-            .write(move |tx| {
-                let (user, now) = (user.find(tx)?, system.now());
-                change(tx, &user, now)?;
-                UserSummary::of(tx, user.id, now)
-            })
-            .await
+        self.write_and_mail(move |tx| {
+            let (user, now) = (user.find(tx)?, system.now());
+            change(tx, &user, now)?;
+            UserSummary::of(tx, user.id, now)
+        })
+        .await
     }
 }

@@ -34,6 +34,8 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // What is deleted is overwritten: mail that was sent, used links, old sessions.
+    connection.pragma_update(None, "secure_delete", true)?;
     if kind == Kind::Reading {
         connection.pragma_update(None, "query_only", true)?;
     }

@@ -6,9 +6,12 @@
 mod connection;
 mod error;
 mod invite;
+mod link_token;
 mod lock;
 mod migrations;
+mod one_time_code;
 mod open;
+mod outbox;
 mod probe;
 mod session;
 mod settings;
@@ -18,7 +21,6 @@ mod writer;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2::Pool;
@@ -26,16 +28,20 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use error::{OpenError, StoreError};
+pub use link_token::LinkRow;
+pub use one_time_code::{CodeRow, CountedCode};
 pub use open::{Access, OpenOptions};
+pub use outbox::OutboxRow;
 pub use probe::Probe;
 pub use session::SessionWithUser;
 pub use settings::Setting;
 pub use signing_key::StoredSigningKey;
 pub use user::{Credentials, NewUserRow, Taken};
 
+use crate::domain::Timestamp;
 use connection::{ConnectionManager, Kind};
 use lock::{FileLock, WriteLock};
-use writer::{Piece, WriterHandle};
+use writer::{AtEnd, Piece, WriterHandle};
 
 /// How long a request waits for its write before it is told to come again. A write takes milliseconds; only a stuck disk or a command that was stopped
 /// in the middle of its own write makes it wait.
@@ -150,6 +156,23 @@ impl Store {
     }
 }
 
+/// Moments in one column: 8 bytes each, big-endian.
+fn decode_moments(bytes: &[u8]) -> Vec<Timestamp> {
+    bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|chunk| Timestamp::from_millis(i64::from_be_bytes(*chunk)))
+        .collect()
+}
+
+fn encode_moments(moments: &[Timestamp]) -> Vec<u8> {
+    moments
+        .iter()
+        .flat_map(|moment| moment.as_millis().to_be_bytes())
+        .collect()
+}
+
 async fn on_blocking_thread<T, E>(
     pool: Pool<ConnectionManager>,
     ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
@@ -188,17 +211,22 @@ fn pool(manager: ConnectionManager, size: NonZeroU32) -> Result<Pool<ConnectionM
 /// Joins an open database file with its connections.
 fn assemble(
     path: PathBuf,
-    readers: NonZeroU32,
-    probe: Option<Arc<Probe>>,
+    options: &OpenOptions,
     locks: Vec<FileLock>,
     write_lock: WriteLock,
 ) -> Result<Store, OpenError> {
+    let readers = options.readers;
+    let at_end = match options.access {
+        Access::Serve | Access::Create => AtEnd::Checkpoint,
+        Access::Use => AtEnd::Leave,
+    };
+    let connection = connection::open(&path, Kind::Writing)?;
     let manager = |kind| ConnectionManager::new(path.clone(), kind);
     let two = NonZeroU32::MIN.saturating_add(1);
     Ok(Store {
         readers: pool(manager(Kind::Reading), readers)?,
         reports: pool(manager(Kind::Reading), two.min(readers))?,
-        writer: writer::start(connection::open(&path, Kind::Writing)?, write_lock, probe)?,
+        writer: writer::start(connection, write_lock, options.probe.clone(), at_end)?,
         path,
         _locks: locks,
     })

@@ -86,7 +86,7 @@ impl Store {
     }
 
     /// Opens the database in `options.directory`.
-    pub fn open(options: OpenOptions) -> Result<Self, OpenError> {
+    pub fn open(options: &OpenOptions) -> Result<Self, OpenError> {
         refuse_old_sqlite()?;
         let path = options.directory.join(DATABASE);
         if !Self::exists(&options.directory)? && options.access == Access::Use {
@@ -103,10 +103,10 @@ impl Store {
         let in_use = FileLock::open(&options.directory, Name::Use)?;
         in_use.take(Mode::Shared)?;
         create_file(&path)?;
-        bring_up_to_date(&path, &options, &in_use)?;
+        bring_up_to_date(&path, options, &in_use)?;
         locks.push(in_use);
         let write_lock = WriteLock::open(&options.directory)?;
-        assemble(path, options.readers, options.probe, locks, write_lock)
+        assemble(path, options, locks, write_lock)
     }
 }
 

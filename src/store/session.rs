@@ -29,7 +29,7 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
         user_id: UserId::from_bytes(row.get("session_user_id")?),
         generation: Generation(row.get("generation")?),
         nonce: row.get("nonce")?,
-        rotations: decode_rotations(&row.get::<_, Vec<u8>>("rotations")?),
+        rotations: Rotations::new(super::decode_moments(&row.get::<_, Vec<u8>>("rotations")?)),
         method: named(row, "method", SignInMethod::from_name)?,
         created_at: Timestamp::from_millis(row.get("session_created_at")?),
         last_used_at: Timestamp::from_millis(row.get("last_used_at")?),
@@ -53,23 +53,6 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
 fn named<T>(row: &Row<'_>, column: &str, from_name: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
     let name: String = row.get(column)?;
     from_name(&name).ok_or_else(|| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
-}
-
-fn decode_rotations(bytes: &[u8]) -> Rotations {
-    let moments = bytes
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .map(|chunk| Timestamp::from_millis(i64::from_be_bytes(*chunk)));
-    Rotations::new(moments.collect())
-}
-
-fn encode_rotations(rotations: &Rotations) -> Vec<u8> {
-    rotations
-        .newest_first()
-        .iter()
-        .flat_map(|moment| moment.as_millis().to_be_bytes())
-        .collect()
 }
 
 impl Reader<'_> {
@@ -147,7 +130,7 @@ impl Tx<'_> {
                 session.user_id.as_bytes(),
                 session.generation.0,
                 session.nonce,
-                encode_rotations(&session.rotations),
+                super::encode_moments(session.rotations.newest_first()),
                 session.method.as_str(),
                 session.created_at.as_millis(),
                 session.last_used_at.as_millis(),
@@ -171,7 +154,7 @@ impl Tx<'_> {
             session.id.as_bytes(),
             from.0,
             session.generation.0,
-            encode_rotations(&session.rotations),
+            super::encode_moments(session.rotations.newest_first()),
             session.last_used_at.as_millis(),
             session.expires_at.as_millis(),
             session.client.address.map(|address| address.to_string()),

@@ -22,8 +22,8 @@ pub struct NewUserRow {
     pub email: Email,
     /// When the address was proved.
     pub email_verified_at: Option<Timestamp>,
-    /// Its password.
-    pub password_hash: PasswordHash,
+    /// Its password, if it has one.
+    pub password_hash: Option<PasswordHash>,
     /// The language of its mails.
     pub locale: Locale,
     /// Which invite admitted it.
@@ -119,6 +119,16 @@ impl Reader<'_> {
         Ok(credentials.optional()?)
     }
 
+    /// The account with this address.
+    pub fn find_user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM users WHERE email_key = ?1");
+        Ok(self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row([email.key()], user_of)
+            .optional()?)
+    }
+
     /// The account with this id.
     pub fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM users WHERE id = ?1");
@@ -177,7 +187,7 @@ impl Tx<'_> {
             user.email.as_str(),
             user.email.key(),
             user.email_verified_at.map(Timestamp::as_millis),
-            user.password_hash.as_str(),
+            user.password_hash.as_ref().map(PasswordHash::as_str),
             user.locale.as_str(),
             user.invite_id.as_ref().map(InviteId::as_bytes),
             user.created_at.as_millis(),
@@ -265,6 +275,14 @@ impl Tx<'_> {
             .connection
             .prepare_cached("UPDATE users SET password_hash = ?2 WHERE id = ?1")?;
         statement.execute(params![id.as_bytes(), hash.as_str()])?;
+        Ok(())
+    }
+
+    /// Takes the password of an account away.
+    pub fn clear_password_hash(&self, id: UserId) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE users SET password_hash = NULL WHERE id = ?1")?
+            .execute([id.as_bytes()])?;
         Ok(())
     }
 

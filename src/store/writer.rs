@@ -151,11 +151,21 @@ impl Drop for WriterHandle {
     }
 }
 
+/// What the writer does when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AtEnd {
+    /// Moves the write-ahead log into the database file, so that the next start has nothing to read.
+    Checkpoint,
+    /// Nothing: beside a server that writes, a command would wait for SQLite's own lock, which is not given in turn.
+    Leave,
+}
+
 /// Starts the writer thread on its connection.
 pub(super) fn start(
     mut connection: Connection,
     write_lock: WriteLock,
     probe: Option<Arc<Probe>>,
+    at_end: AtEnd,
 ) -> Result<WriterHandle, OpenError> {
     if let Some(probe) = probe.clone() {
         connection.commit_hook(Some(move || !probe.commit_goes_through()))?;
@@ -167,6 +177,7 @@ pub(super) fn start(
         write_lock,
         waiting: Arc::clone(&waiting),
         probe,
+        at_end,
     };
     let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
         if catch_unwind(AssertUnwindSafe(|| writer.run(&pieces))).is_err() {
@@ -189,6 +200,7 @@ struct Writer {
     write_lock: WriteLock,
     waiting: Arc<AtomicUsize>,
     probe: Option<Arc<Probe>>,
+    at_end: AtEnd,
 }
 
 impl Writer {
@@ -211,7 +223,9 @@ impl Writer {
                 piece.0.answer(fate.clone());
             }
         }
-        // The end: leave nothing in the log that the next start would have to read.
+        if self.at_end == AtEnd::Leave {
+            return;
+        }
         if let Err(error) = self
             .connection
             .execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)")

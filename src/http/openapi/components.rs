@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::error::{Code, FIELD_CODES};
+use super::super::code::{Code, FIELD_CODES};
+use super::super::error::Limit;
 use super::{EXAMPLE_TRACE_ID, refusals};
 use crate::domain::{FieldError, FieldErrors};
 
@@ -51,6 +52,11 @@ fn error() -> Value {
                         "type": "object",
                         "description": "With `validation.error`: every bad field by its name. An unknown field whose name does not look like one is called `(unknown)`. No value is ever repeated.",
                         "additionalProperties": { "$ref": "#/components/schemas/FieldError" },
+                    },
+                    "limit": {
+                        "type": "string",
+                        "description": "With a 429: whose limit was reached, that of an address, an account or a session.",
+                        "enum": ["address", "account", "session"],
                     },
                 },
                 "additionalProperties": false,
@@ -124,7 +130,7 @@ pub(super) fn refusal_response(operation: &Value, codes: &[Code]) -> Value {
     if codes[0].status().as_u16() == 401 && refusals::needs_bearer(operation) {
         headers.insert("WWW-Authenticate".to_owned(), header("WWW-Authenticate"));
     }
-    if codes[0].status().as_u16() == 503 {
+    if matches!(codes[0].status().as_u16(), 429 | 503) {
         headers.insert("Retry-After".to_owned(), header("Retry-After"));
     }
     json!({
@@ -141,12 +147,23 @@ pub(super) fn refusal_response(operation: &Value, codes: &[Code]) -> Value {
 }
 
 fn example(operation: &Value, code: Code) -> Value {
-    let field = match (code, operation["operationId"].as_str()) {
-        (Code::ValidationError, Some("update_me")) => {
-            FieldErrors::one("username", FieldError::TooShort { min: 2 })
-        }
-        (Code::ValidationError, _) => FieldErrors::one("login", FieldError::Missing),
+    let id = operation["operationId"].as_str().unwrap_or_default();
+    let fields = match code {
+        Code::ValidationError => bad_field(id),
         _ => FieldErrors::default(),
     };
-    json!({ "summary": code.message(), "value": code.body(EXAMPLE_TRACE_ID, &field) })
+    let limit = (code.status().as_u16() == 429).then_some(Limit::Address);
+    json!({ "summary": code.message(), "value": code.body(EXAMPLE_TRACE_ID, &fields, limit) })
+}
+
+/// A field of the operation's body, and what may be wrong with it.
+fn bad_field(id: &str) -> FieldErrors {
+    match id {
+        "update_me" => FieldErrors::one("username", FieldError::TooShort { min: 2 }),
+        "change_password" => FieldErrors::one("current_password", FieldError::Incorrect),
+        "send_code" | "send_reset" => FieldErrors::one("email", FieldError::Missing),
+        "sign_in_by_code" => FieldErrors::one("otp", FieldError::Missing),
+        "register" | "login" | "check" => FieldErrors::one("login", FieldError::Missing),
+        _ => FieldErrors::one("token", FieldError::Missing),
+    }
 }

@@ -16,9 +16,13 @@ use serde_json::Value;
 
 use super::captcha::CaptchaApi;
 use super::docs::DocsApi;
+use super::email::EmailApi;
 use super::exchange::Shared;
 use super::health::HealthApi;
 use super::keys::KeysApi;
+use super::one_time_code::OneTimeCodeApi;
+use super::pages::PagesApi;
+use super::password::PasswordApi;
 use super::registration::RegistrationApi;
 use super::session::SessionApi;
 use super::sign_in::SignInApi;
@@ -41,6 +45,9 @@ pub(super) enum Tag {
     /// Signing in, staying signed in, signing out.
     #[oai(rename = "Sign-in")]
     SignIn,
+    /// Proving an address.
+    #[oai(rename = "E-mail")]
+    Email,
     /// The own account.
     Account,
     /// Where the account is signed in.
@@ -56,24 +63,32 @@ pub(super) type Api = (
     CaptchaApi,
     RegistrationApi,
     SignInApi,
+    OneTimeCodeApi,
+    EmailApi,
     UserApi,
+    PasswordApi,
     SessionApi,
     KeysApi,
     HealthApi,
     DocsApi,
+    PagesApi,
 );
 
 /// The operations over `shared`.
 pub(super) fn api(shared: &Arc<Shared>) -> Api {
     (
-        CaptchaApi,
+        CaptchaApi(Arc::clone(shared)),
         RegistrationApi(Arc::clone(shared)),
         SignInApi(Arc::clone(shared)),
+        OneTimeCodeApi(Arc::clone(shared)),
+        EmailApi(Arc::clone(shared)),
         UserApi(Arc::clone(shared)),
+        PasswordApi(Arc::clone(shared)),
         SessionApi(Arc::clone(shared)),
         KeysApi(Arc::clone(shared)),
         HealthApi(Arc::clone(shared)),
         DocsApi::new(document()),
+        PagesApi::new(shared),
     )
 }
 

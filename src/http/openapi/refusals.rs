@@ -3,12 +3,18 @@
 
 use serde_json::Value;
 
-use super::super::error::Code;
+use super::super::code::Code;
 
 /// Operations that answer without the database, and so never with 503.
 const WITHOUT_DATABASE: [&str; 5] = ["captcha_config", "jwks", "healthz", "openapi_document", "docs"];
 /// Operations that the operator can turn off.
-const OPTIONAL: [&str; 3] = ["check", "openapi_document", "docs"];
+const OPTIONAL: [&str; 5] = [
+    "check",
+    "send_code",
+    "sign_in_by_code",
+    "openapi_document",
+    "docs",
+];
 
 /// What an operation can be refused with, in the order of [`Code::ALL`].
 pub(super) fn refusals(method: &str, operation: &Value) -> Vec<Code> {
@@ -66,8 +72,38 @@ fn own_refusals(id: &str) -> &'static [Code] {
             Code::InviteCodeInvalid,
             Code::LoginExists,
             Code::EmailExists,
+            Code::CaptchaInvalid,
+            Code::CaptchaUnavailable,
         ],
-        "login" => &[Code::InvalidCredentials, Code::UserSuspended],
+        "login" => &[
+            Code::InvalidCredentials,
+            Code::UserSuspended,
+            Code::CaptchaInvalid,
+            Code::CaptchaUnavailable,
+        ],
+        "check" => &[Code::CaptchaInvalid, Code::CaptchaUnavailable],
+        "send_code" => &[
+            Code::CaptchaInvalid,
+            Code::CaptchaUnavailable,
+            Code::OtpRateLimited,
+            Code::OtpLocked,
+            Code::MailUnavailable,
+        ],
+        "sign_in_by_code" => &[Code::OtpInvalid, Code::OtpLocked, Code::UserSuspended],
+        "send_verification" => &[
+            Code::EmailAlreadyVerified,
+            Code::OtpRateLimited,
+            Code::MailUnavailable,
+        ],
+        "preview_verification" | "confirm_verification" | "reject_verification" => &[Code::EmailTokenInvalid],
+        "change_password" => &[Code::ReauthenticationRequired],
+        "send_reset" => &[
+            Code::CaptchaInvalid,
+            Code::CaptchaUnavailable,
+            Code::OtpRateLimited,
+            Code::MailUnavailable,
+        ],
+        "confirm_reset" => &[Code::ResetTokenInvalid],
         "refresh" => &[Code::RefreshTokenMissing, Code::InvalidToken, Code::UserSuspended],
         "update_me" => &[Code::LoginExists],
         "delete_session" => &[Code::SessionNotFound],
@@ -87,10 +123,10 @@ mod tests {
         let ids: Vec<&str> = operations
             .filter_map(|(_, operation)| operation["operationId"].as_str())
             .collect();
-        assert_eq!(ids.len(), 17);
+        assert_eq!(ids.len(), 26);
         for id in WITHOUT_DATABASE.iter().chain(&OPTIONAL) {
             assert!(ids.contains(id), "{id}");
         }
-        assert_eq!(ids.iter().filter(|id| !own_refusals(id).is_empty()).count(), 5);
+        assert_eq!(ids.iter().filter(|id| !own_refusals(id).is_empty()).count(), 15);
     }
 }

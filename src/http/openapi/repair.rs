@@ -121,8 +121,15 @@ fn repair_schema(name: &str, schema: &mut Value) {
         return;
     };
     if name.ends_with("Request") {
-        if name == "RegisterRequest" {
-            properties["password"]["not"] = json!({ "enum": common_passwords() });
+        for member in ["password", "new_password"] {
+            // Only where one is chosen; to sign in with, any may be tried.
+            if let Some(password) = properties.get_mut(member).filter(|_| name != "LoginRequest") {
+                password["not"] = json!({ "enum": common_passwords() });
+            }
+        }
+        if name == "VerifyCodeRequest" {
+            let either = [json!({ "required": ["otp"] }), json!({ "required": ["code"] })];
+            schema.insert("oneOf".to_owned(), either.into());
         }
         schema.insert("additionalProperties".to_owned(), json!(false));
         return;

@@ -9,6 +9,9 @@ use crate::support::{Answer, PASSWORD, Request, TestApp, documented, registratio
 /// Stands where a path has a parameter.
 const SOME_ID: &str = "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17";
 
+/// Has the form of a link's token, and is none.
+const SOME_TOKEN: &str = "Zm9yIGV4YW1wbGUgMzIgcmFuZG9tIGJ5dGVzIHJlYWw";
+
 /// One operation of the document.
 #[derive(Clone, Debug)]
 pub struct Operation {
@@ -37,7 +40,7 @@ pub fn operations() -> Vec<Operation> {
             });
         }
     }
-    assert!(operations.len() >= 17, "{operations:?}");
+    assert!(operations.len() >= 26, "{operations:?}");
     operations
 }
 
@@ -83,13 +86,22 @@ impl Operation {
         }
     }
 
-    /// A body that nothing is wrong with.
+    /// A body whose form nothing is wrong with; codes and tokens in it are wrong.
     pub fn body(&self) -> Option<Value> {
         match self.id.as_str() {
             "register" => Some(registration("newcomer")),
             "login" => Some(json!({"login": "alice", "password": PASSWORD})),
             "check" => Some(json!({"login": "alice"})),
             "update_me" => Some(json!({"locale": "zh"})),
+            "send_code" | "send_reset" => Some(json!({"email": "alice@example.org"})),
+            "sign_in_by_code" => Some(json!({"email": "alice@example.org", "otp": "000000"})),
+            "preview_verification" | "confirm_verification" | "reject_verification" => {
+                Some(json!({"token": SOME_TOKEN}))
+            }
+            "change_password" => {
+                Some(json!({"current_password": PASSWORD, "new_password": "a louder harbour"}))
+            }
+            "confirm_reset" => Some(json!({"token": SOME_TOKEN, "new_password": "a louder harbour"})),
             id => {
                 assert!(!self.takes_body, "{id} needs a body here");
                 None

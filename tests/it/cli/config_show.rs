@@ -50,7 +50,7 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     argon2_parallelism = 1
 
     [mail]
-    # transport is not set
+    transport = "file"
     smtp_url = ""
     smtp_user = ""
     smtp_password = ""
@@ -87,6 +87,34 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     level = "info"
     stderr:
     warning: the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet (19456 KiB and 2 iterations): a stolen database is cheaper to guess at
+    "#);
+}
+
+#[test]
+fn config_show_masks_secrets_and_tells_where_they_stand() {
+    let mut workspace = Workspace::new();
+    workspace.write("mail-password", "sentinel-of-the-mail-server\n");
+    workspace.write(
+        "arkloop.toml",
+        "[mail]\ntransport = \"off\"\nsmtp_user = \"ann\"\nsmtp_password_file = \"mail-password\"\n\
+         [turnstile]\nsite_key = \"0x4AAA\"\n",
+    );
+    workspace.set("ARKLOOP_TURNSTILE__SECRET_KEY", "sentinel-of-turnstile");
+    let shown = workspace.output(&["config", "show"], "").stdout;
+    let shown = String::from_utf8(shown).expect("it is text");
+    assert!(!shown.contains("sentinel"), "{shown}");
+    let json = workspace.json(&["config", "show"]);
+    assert!(!json.to_string().contains("sentinel"), "{json}");
+    assert_eq!(json["mail"]["smtp_password"], "********");
+    let lines: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.contains("****") || line.starts_with("transport"))
+        .collect();
+    let directory = workspace.path().display().to_string();
+    assert_snapshot!(lines.join("\n").replace(&directory, "<dir>"), @r#"
+    transport = "off"  # <dir>/arkloop.toml, line 2
+    smtp_password = "********"  # <dir>/arkloop.toml, line 4
+    secret_key = "********"  # variable ARKLOOP_TURNSTILE__SECRET_KEY
     "#);
 }
 
@@ -128,7 +156,7 @@ fn config_show_is_an_object_of_objects_as_json() {
         "argon2_parallelism": 1
       },
       "mail": {
-        "transport": null,
+        "transport": "file",
         "smtp_url": "",
         "smtp_user": "",
         "smtp_password": "",

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::support::Workspace;
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 31] = [
     "",
     "init",
     "serve",
@@ -30,6 +30,10 @@ const COMMANDS: [&str; 27] = [
     "session",
     "session list",
     "session revoke",
+    "mail",
+    "mail test",
+    "mail queue",
+    "mail retry",
     "config",
     "config show",
     "openapi",

@@ -15,6 +15,7 @@ fn an_invite_is_a_code_on_a_line_of_its_own() {
     exit: 0
     stdout:
     <code>
+    http://localhost:8080/register?invite=<code>
     stderr:
     It admits one account until <time>.
     ");
@@ -23,7 +24,7 @@ fn an_invite_is_a_code_on_a_line_of_its_own() {
     stdout:
     {
       "code": "<code>",
-      "link": null,
+      "link": "http://localhost:8080/register?invite=<code>",
       "uses": 0,
       "max_uses": 5,
       "status": "active",
@@ -37,13 +38,29 @@ fn an_invite_is_a_code_on_a_line_of_its_own() {
     exit: 0
     stdout:
     <code>
+    http://localhost:8080/register?invite=<code>
     stderr:
     It admits 2 accounts and never expires.
     ");
 }
 
 #[test]
-fn an_invite_has_a_link_once_there_is_an_app() {
+fn an_invite_has_no_link_where_there_is_no_page_for_it() {
+    let mut workspace = Workspace::with_database();
+    workspace.set("ARKLOOP_SERVER__PAGES", "false");
+    assert_snapshot!(workspace.run(&["-q", "invite", "create"]), @"
+    exit: 0
+    stdout:
+    <code>
+    ");
+    assert_eq!(
+        workspace.json(&["invite", "create"])["link"],
+        serde_json::Value::Null
+    );
+}
+
+#[test]
+fn the_link_of_an_invite_leads_to_the_app() {
     let mut workspace = Workspace::with_database();
     workspace.set("ARKLOOP_SERVER__APP_URL", "https://app.example.org");
     assert_snapshot!(workspace.run(&["-q", "invite", "create"]), @"
@@ -55,6 +72,50 @@ fn an_invite_has_a_link_once_there_is_an_app() {
     let invite = workspace.json(&["invite", "create"]);
     let link = format!("https://app.example.org/register?invite={}", code_of(&invite));
     assert_eq!(invite["link"], link.as_str());
+}
+
+#[test]
+fn an_invite_is_mailed_as_well() {
+    let workspace = Workspace::with_database();
+    assert_snapshot!(workspace.run(&["invite", "create", "--email", "ann@example.org"]), @"
+    exit: 0
+    stdout:
+    <code>
+    http://localhost:8080/register?invite=<code>
+    stderr:
+    It admits one account until <time>.
+    A mail with it to ann@example.org is queued, and the running server sends it; see: arkloop mail queue
+    ");
+    assert_snapshot!(workspace.run(&["--json", "invite", "create", "--email", "Ben@Example.org"]), @r#"
+    exit: 0
+    stdout:
+    {
+      "code": "<code>",
+      "link": "http://localhost:8080/register?invite=<code>",
+      "uses": 0,
+      "max_uses": 1,
+      "status": "active",
+      "note": null,
+      "created_at": "<time>",
+      "expires_at": "<time>",
+      "revoked_at": null
+    }
+    "#);
+    let queue = workspace.json(&["mail", "queue"]);
+    let waits: Vec<_> = queue
+        .as_array()
+        .expect("it is an array")
+        .iter()
+        .map(|mail| format!("{} to {}", mail["kind"], mail["to"]))
+        .collect();
+    assert_snapshot!(waits.join(", "), @r#""invite" to "ann@example.org", "invite" to "Ben@example.org""#);
+    assert_snapshot!(workspace.run(&["invite", "create", "--email", "ann"]), @"
+    exit: 2
+    stderr:
+    error: invalid value 'ann' for '--email <ADDRESS>': it must be one e-mail address such as name@example.org
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
@@ -92,7 +153,7 @@ fn invites_are_listed_newest_first_and_only_those_that_admit_somebody() {
     [
       {
         "code": "<code>",
-        "link": null,
+        "link": "http://localhost:8080/register?invite=<code>",
         "uses": 0,
         "max_uses": 1,
         "status": "active",
@@ -103,7 +164,7 @@ fn invites_are_listed_newest_first_and_only_those_that_admit_somebody() {
       },
       {
         "code": "<code>",
-        "link": null,
+        "link": "http://localhost:8080/register?invite=<code>",
         "uses": 0,
         "max_uses": 1,
         "status": "revoked",
@@ -125,6 +186,7 @@ fn an_invite_is_shown_however_its_code_is_typed() {
     exit: 0
     stdout:
     code     <code>
+    link     http://localhost:8080/register?invite=<code>
     status   active
     uses     0 of 1
     note     for Ann
@@ -147,6 +209,7 @@ fn a_revoked_invite_stays_revoked() {
     exit: 0
     stdout:
     code     <code>
+    link     http://localhost:8080/register?invite=<code>
     status   revoked
     uses     0 of 1
     created  <time>

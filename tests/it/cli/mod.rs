@@ -1,10 +1,12 @@
 //! The real executable: exit code, standard output and standard error of each command, done and refused.
 
 mod config;
+mod config_services;
 mod config_show;
 mod help;
 mod init;
 mod invite;
+mod mail;
 mod openapi;
 mod registration;
 mod serve;

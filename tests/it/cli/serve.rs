@@ -19,9 +19,48 @@ fn the_server_needs_nothing_and_says_where_everything_is() {
     <time>  WARN the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet (19456 KiB and 2 iterations): a stolen database is cheaper to guess at
     <time>  INFO the database is <dir>/data/arkloop.db
     <time>  INFO listening on http://<address>; server.public_url is http://localhost:8080
+    <time>  INFO mail is not sent but written into <dir>/data/outbox, to try things out
     <time>  INFO registration is by invite only; make one with: arkloop invite create
     <time>  INFO SIGTERM received: finishing what has begun
     <time>  INFO stopped
+    ");
+}
+
+#[test]
+fn it_says_how_mail_leaves_and_warns_when_it_does_not() {
+    let log_with = |variables: &[(&str, &str)]| {
+        let mut workspace = Workspace::new();
+        for (name, value) in variables {
+            workspace.set(name, value);
+        }
+        let server = workspace.serve();
+        server.signal("TERM");
+        let log = server.wait().1;
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(" mail ")).collect();
+        lines.join("\n")
+    };
+    assert_snapshot!(log_with(&[("ARKLOOP_MAIL__TRANSPORT", "off")]), @"<time>  WARN mail is off: nobody can verify an address, sign in with a code or reset a password; set mail.transport");
+    let smtp = [
+        ("ARKLOOP_MAIL__TRANSPORT", "smtp"),
+        ("ARKLOOP_MAIL__SMTP_URL", "smtps://mail.example.org"),
+        ("ARKLOOP_MAIL__SMTP_USER", "ann"),
+        ("ARKLOOP_MAIL__SMTP_PASSWORD", "hunter2"),
+        ("ARKLOOP_MAIL__FROM", "Our Club <club@example.org>"),
+    ];
+    assert_snapshot!(log_with(&smtp), @"<time>  INFO mail goes through smtps://mail.example.org as Our Club <club@example.org>");
+}
+
+#[test]
+fn authorities_that_cannot_be_read_are_refused_at_the_start() {
+    let mut workspace = Workspace::new();
+    workspace.write("authority.pem", "no certificate");
+    workspace.set("ARKLOOP_MAIL__TRANSPORT", "smtp");
+    workspace.set("ARKLOOP_MAIL__SMTP_URL", "smtp://mail.example.org");
+    workspace.set("ARKLOOP_MAIL__CA_FILE", "authority.pem");
+    assert_snapshot!(workspace.run(&["-q", "serve", "--listen", "127.0.0.1:0"]), @"
+    exit: 1
+    stderr:
+    error: the file <dir>/authority.pem holds no certificate in PEM form; check [mail] in the configuration
     ");
 }
 

@@ -1,6 +1,7 @@
 //! `user …`
 
 use insta::assert_snapshot;
+use serde_json::json;
 
 use crate::support::Workspace;
 
@@ -45,7 +46,8 @@ fn an_account_is_made_with_a_password_from_standard_input() {
       "locale": "en",
       "created_at": "<time>",
       "last_sign_in_at": null,
-      "sessions": 0
+      "sessions": 0,
+      "set_password_link": null
     }
     "#);
 }
@@ -89,13 +91,113 @@ fn an_account_that_cannot_be_is_not_made() {
 }
 
 #[test]
-fn without_a_terminal_and_without_a_password_no_account_is_made() {
+fn the_owner_of_an_account_without_a_password_sets_one_through_a_link() {
     let workspace = Workspace::with_database();
-    assert_snapshot!(workspace.run(&["user", "create", "ann", "--email", "ann@example.org"]), @"
-    exit: 1
+    let shown = workspace.run(&["user", "create", "ann", "--email", "ann@example.org"]);
+    assert_snapshot!(hide_token(&shown), @"
+    exit: 0
+    stdout:
+    id            <id>
+    username      ann
+    e-mail        ann@example.org (not verified)
+    password      none
+    status        active
+    locale        en
+    created       <time>
+    last sign-in  never
+    sessions      0
+
+    http://localhost:8080/reset#token=<token>
     stderr:
-    error: an account without a password, which gets a link to set one, is not in this release; give the password on standard input with --password-stdin
+    Whoever opens the link first sets the password: give it to the owner alone. It works once, within 7 days, and proves no address.
     ");
+    let arguments = [
+        "--json",
+        "user",
+        "create",
+        "ben",
+        "--email",
+        "ben@example.org",
+        "--verified",
+    ];
+    let shown = workspace.run(&arguments);
+    assert_snapshot!(hide_token(&shown), @r#"
+    exit: 0
+    stdout:
+    {
+      "id": "<id>",
+      "username": "ben",
+      "email": "ben@example.org",
+      "email_verified": true,
+      "has_password": false,
+      "status": "active",
+      "locale": "en",
+      "created_at": "<time>",
+      "last_sign_in_at": null,
+      "sessions": 0,
+      "set_password_link": "http://localhost:8080/reset#token=<token>"
+    }
+    "#);
+}
+
+#[test]
+fn a_password_that_was_not_asked_for_is_not_read_from_standard_input() {
+    let workspace = Workspace::with_database();
+    let create = ["user", "create", "ann", "--email", "ann@example.org"];
+    let user = workspace.json_with_input(&create, "a decent password\n");
+    assert_eq!(user["has_password"], false);
+}
+
+#[test]
+fn the_link_to_set_a_password_works_once_and_proves_no_address() {
+    let workspace = Workspace::with_database();
+    let link_of = |login: &str| {
+        let email = format!("{login}@example.org");
+        let user = workspace.json(&["user", "create", login, "--email", &email]);
+        let link = user["set_password_link"]
+            .as_str()
+            .expect("a link is a text")
+            .to_owned();
+        link.split_once("#token=").expect("it has a token").1.to_owned()
+    };
+    let (ann, ben) = (link_of("ann"), link_of("ben"));
+    let server = workspace.serve();
+    let confirm = |token: &str| {
+        let body = json!({ "token": token, "new_password": "a decent password" });
+        server
+            .request("POST", "/v1/auth/password/reset/confirm", None, Some(&body))
+            .0
+    };
+    assert_eq!(confirm(&ann), 204);
+    assert_eq!(confirm(&ann), 422);
+    server.sign_in("ann");
+    assert_eq!(workspace.json(&["user", "show", "ann"])["email_verified"], false);
+    // A password from the operator takes the place of the link.
+    workspace.json_with_input(
+        &["user", "set-password", "ben", "--password-stdin"],
+        "another decent one\n",
+    );
+    assert_eq!(confirm(&ben), 422);
+}
+
+#[test]
+fn the_link_to_set_a_password_leads_where_the_configuration_says() {
+    let mut workspace = Workspace::with_database();
+    workspace.set(
+        "ARKLOOP_LINKS__RESET",
+        "https://app.example.org/password?t={token}",
+    );
+    let user = workspace.json(&["user", "create", "ann", "--email", "ann@example.org"]);
+    let link = user["set_password_link"].as_str().expect("a link is a text");
+    assert!(link.starts_with("https://app.example.org/password?t="), "{link}");
+}
+
+/// Replaces the token of the link in the text: everything behind `#token=` that can be part of one.
+fn hide_token(text: &str) -> String {
+    let (before, rest) = text.split_once("#token=").expect("there is a link");
+    let is_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let rest = rest.trim_start_matches(is_token);
+    format!("{before}#token=<token>{rest}")
 }
 
 #[test]

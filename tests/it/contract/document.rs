@@ -133,7 +133,7 @@ fn every_success_is_described_with_an_example() {
             assert!(has_example, "{place}: {name} has no example");
         }
         let sets_cookie = response["headers"]["Set-Cookie"].is_object();
-        let expected = ["register", "login", "refresh", "logout"];
+        let expected = ["register", "login", "sign_in_by_code", "refresh", "logout"];
         let id = operation["operationId"].as_str().unwrap_or_default();
         assert_eq!(sets_cookie, expected.contains(&id), "{place}");
     }
@@ -175,8 +175,18 @@ fn the_list_of_codes_is_closed() {
         "validation.error",
         "auth.invite_code_required",
         "auth.invite_code_invalid",
+        "auth.captcha_invalid",
+        "auth.otp_invalid",
+        "email.token_invalid",
+        "auth.reset_token_invalid",
+        "email.already_verified",
+        "auth.reauthentication_required",
+        "auth.otp_rate_limited",
+        "auth.otp_locked",
         "internal.error",
         "service.unavailable",
+        "auth.captcha_unavailable",
+        "mail.unavailable",
     ];
     assert_eq!(listed, table.map(str::to_owned).into());
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules of the crate each one may name.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -19,15 +19,22 @@ const EDGES: [(&str, &[&str]); 11] = [
             "config",
             "store",
             "crypto",
+            "captcha",
+            "mail",
             "domain",
             "system",
             "telemetry",
         ],
     ),
-    ("service", &["store", "crypto", "domain", "system"]),
+    (
+        "service",
+        &["store", "crypto", "captcha", "mail", "domain", "system"],
+    ),
     ("store", &["domain"]),
     ("config", &["domain"]),
     ("crypto", &["domain", "system"]),
+    ("captcha", &["domain", "system"]),
+    ("mail", &["domain"]),
     ("system", &["domain"]),
     ("telemetry", &[]),
     ("domain", &[]),
@@ -35,7 +42,7 @@ const EDGES: [(&str, &[&str]); 11] = [
 /// The files that may name more, and what.
 const EXCEPTIONS: [(&str, &str); 2] = [("cli/serve.rs", "http"), ("cli/openapi.rs", "http")];
 /// Which module alone names a crate; names are compared from their beginning.
-const CRATES: [(&str, &str); 9] = [
+const CRATES: [(&str, &str); 11] = [
     ("rusqlite", "store"),
     ("r2d2", "store"),
     ("poem", "http"),
@@ -45,6 +52,8 @@ const CRATES: [(&str, &str); 9] = [
     ("argon2", "crypto"),
     ("jsonwebtoken", "crypto"),
     ("lettre", "mail"),
+    ("ureq", "captcha"),
+    ("rustls", "captcha"),
 ];
 /// Longer files have more than one thought.
 const MAX_LINES: usize = 400;

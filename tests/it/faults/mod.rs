@@ -1,8 +1,13 @@
 //! What must hold when many come at once, when clients are hostile, and when things break.
 
+mod captcha;
+mod codes;
 mod commands;
 mod invites;
 mod kill;
+mod mail;
 mod refreshes;
+mod secrets;
 mod slow_clients;
+mod turnstile;
 mod writer;

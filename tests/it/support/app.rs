@@ -20,6 +20,7 @@ use super::Answer;
 use super::client::Request;
 use super::command::Workspace;
 use super::record::Live;
+use super::smtp::SmtpServer;
 
 /// 2026-01-01T00:00:00Z: where the clock of every test begins.
 const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -32,6 +33,16 @@ pub struct Builder {
     deadlines: Deadlines,
     max_connections: usize,
     machine_clock: bool,
+    outbox: Outbox,
+}
+
+/// Whether the server works its outbox off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outbox {
+    /// Mail is queued and stays there: no write comes in between that the test did not cause.
+    Rests,
+    /// It is sent, as `serve` does.
+    IsWorkedOff,
 }
 
 impl Builder {
@@ -39,6 +50,13 @@ impl Builder {
     pub fn set(mut self, variable: &str, value: &str) -> Self {
         self.workspace.set(&format!("ARKLOOP_{variable}"), value);
         self
+    }
+
+    /// Sends mail through `server`.
+    pub fn smtp(mut self, server: &SmtpServer) -> Self {
+        self.outbox = Outbox::IsWorkedOff;
+        self.set("MAIL__TRANSPORT", "smtp")
+            .set("MAIL__SMTP_URL", &server.url())
     }
 
     /// Lets everybody register.
@@ -73,6 +91,8 @@ impl Builder {
             deadlines: self.deadlines,
             max_connections: self.max_connections,
             machine_clock: self.machine_clock,
+            outbox: self.outbox,
+            starts: 0,
         };
         TestApp {
             running: Some(Running::start(&set_up).await),
@@ -89,6 +109,9 @@ struct SetUp {
     deadlines: Deadlines,
     max_connections: usize,
     machine_clock: bool,
+    outbox: Outbox,
+    /// So that a server that was started again draws other random bytes than before.
+    starts: u64,
 }
 
 struct Running {
@@ -96,6 +119,7 @@ struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    postman: Option<JoinHandle<()>>,
     store_probe: Arc<store::Probe>,
     http_probe: Arc<http::Probe>,
 }
@@ -106,7 +130,7 @@ impl Running {
         let system = if set_up.machine_clock {
             System::machine()
         } else {
-            let seed = set_up.clock.now().as_millis().cast_unsigned();
+            let seed = set_up.clock.now().as_millis().cast_unsigned() ^ set_up.starts << 48;
             System::new(Arc::clone(&set_up.clock) as Arc<dyn Clock>, Entropy::seeded(seed))
         };
         let store_probe = Arc::new(store::Probe::default());
@@ -126,11 +150,16 @@ impl Running {
         let task = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
+        let postman = match set_up.outbox {
+            Outbox::Rests => None,
+            Outbox::IsWorkedOff => Some(tokio::spawn(Arc::clone(&app.service).deliver_mail())),
+        };
         Self {
             app,
             address,
             stop,
             task,
+            postman,
             store_probe,
             http_probe,
         }
@@ -162,6 +191,7 @@ impl TestApp {
             deadlines: settings.deadlines,
             max_connections: settings.max_connections,
             machine_clock: false,
+            outbox: Outbox::Rests,
         }
     }
 
@@ -191,6 +221,43 @@ impl TestApp {
         self.set_up.workspace.path().join("data")
     }
 
+    /// One number out of the database file, read beside the server.
+    pub fn count(&self, sql: &str) -> i64 {
+        let database = rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("it opens");
+        database
+            .query_row(sql, [], |row| row.get(0))
+            .expect("it is one number")
+    }
+
+    /// Waits until no mail waits, sent or dropped.
+    pub async fn wait_for_empty_outbox(&self) {
+        let wait = async {
+            while self.count("SELECT count(*) FROM outbox") > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let emptied = tokio::time::timeout(Duration::from_mins(1), wait).await;
+        emptied.expect("the outbox is worked off");
+    }
+
+    /// Asks for a code.
+    pub async fn send_code(&self, email: &str) -> Answer {
+        let body = json!({ "email": email });
+        self.post("/v1/auth/email/otp/send").json(&body).send().await
+    }
+
+    /// Asks for a link to set a password.
+    pub async fn send_reset(&self, email: &str) -> Answer {
+        let body = json!({ "email": email });
+        self.post("/v1/auth/password/reset/send").json(&body).send().await
+    }
+
+    /// Tries to sign in with a code.
+    pub async fn verify_code(&self, email: &str, code: &str) -> Answer {
+        let body = json!({"email": email, "otp": code});
+        self.post("/v1/auth/email/otp/verify").json(&body).send().await
+    }
+
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.set_up.clock.advance(by);
@@ -204,6 +271,7 @@ impl TestApp {
 
     /// Starts the server again after [`TestApp::stop`].
     pub async fn start_again(&mut self) {
+        self.set_up.starts += 1;
         self.running = Some(Running::start(&self.set_up).await);
     }
 
@@ -220,6 +288,17 @@ impl TestApp {
         let running = self.running.take().expect("the server runs");
         let _ = running.stop.send(());
         running.task.await.expect("the server did not panic");
+        if let Some(postman) = running.postman {
+            postman.abort();
+            let _ = postman.await;
+        }
+        // The mails that were on their way let go of the service a moment later.
+        for _ in 0..500 {
+            if Arc::strong_count(&running.app.service) == 1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
         running.app.close();
     }
 
@@ -354,6 +433,7 @@ impl TestApp {
             max_uses: arkloop::domain::InviteUses::new(max_uses).expect("it is a number of uses"),
             expires_in: Some(Duration::from_hours(7 * 24)),
             note: None,
+            mail_to: None,
         };
         self.service()
             .create_invite(draft)

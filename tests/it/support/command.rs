@@ -269,6 +269,14 @@ impl Served {
         self.child.wait().expect("it ends");
     }
 
+    /// Stops it in order; the whole log as it was written.
+    pub fn stop(mut self) -> String {
+        self.signal("TERM");
+        self.child.wait().expect("the server ends");
+        let log = self.log.take().and_then(|log| log.join().ok());
+        log.expect("the log is text")
+    }
+
     /// Waits for the end; the exit status and the whole log with what differs from run to run replaced.
     pub fn wait(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().expect("the server ends");

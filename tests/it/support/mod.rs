@@ -7,6 +7,8 @@ pub mod command;
 mod gate;
 mod raw;
 mod record;
+mod siteverify;
+pub mod smtp;
 
 pub use answer::Answer;
 pub use app::{PASSWORD, TestApp, registration};
@@ -15,3 +17,4 @@ pub use command::Workspace;
 pub use gate::Gate;
 pub use raw::RawConnection;
 pub use record::{Observation, documented, observed, wait_for_other_tests};
+pub use siteverify::{Behaviour, SECRET_KEY, Siteverify};

@@ -1,0 +1,119 @@
+//! `mail`: whether mail leaves, and what still waits.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::error::{Refusal, one_line};
+use super::user::parse_email;
+use crate::config::MailTransport;
+use crate::domain::Email;
+use crate::service::WaitingMail;
+
+/// See whether mail is sent, and what waits to be
+///
+/// Mail is queued in the database, and the running server sends it. What cannot be sent is tried again, at first after seconds and later every quarter of
+/// an hour, until what it brings is of no use any more.
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Example: the mail server was down; is anything left, and off with it\n  arkloop mail queue\n  arkloop mail retry"
+)]
+pub(super) enum Command {
+    /// Send a test mail at once, past the queue; on failure says what the mail server said
+    ///
+    /// It goes out from this command, by the configuration that this command reads: name the server's with --config.
+    #[command(after_help = "Example:\n  arkloop --config /etc/arkloop/arkloop.toml mail test me@example.org")]
+    Test {
+        /// To whom
+        #[arg(value_name = "ADDRESS", value_parser = parse_email)]
+        to: Email,
+    },
+    /// List what waits to be sent, the oldest first; never what a mail says
+    #[command(
+        after_help = "Example: why is it still there?\n  arkloop --json mail queue | jq -r '.[].last_error'"
+    )]
+    Queue,
+    /// Have everything that waits tried again now, by the running server
+    #[command(after_help = "Example:\n  arkloop mail retry")]
+    Retry,
+}
+
+/// `mail …`
+pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
+    match command {
+        Command::Test { to } => test(context, &to),
+        Command::Queue => queue(context),
+        Command::Retry => retry(context),
+    }
+}
+
+fn test(context: &Context, to: &Email) -> Result<(), Refusal> {
+    context.with_service(async |service| Ok(service.send_test_mail(to).await?))?;
+    let transport = context.config.mail_transport();
+    let document = json!({ "to": to.as_str(), "transport": transport.as_str() });
+    context.output.result(&document, || match transport {
+        MailTransport::File => {
+            let directory = context.config.outbox_path();
+            format!("a test mail to {to} was written into {}", directory.display())
+        }
+        MailTransport::Smtp | MailTransport::Off => format!("the mail server has taken a test mail to {to}"),
+    })
+}
+
+fn queue(context: &Context) -> Result<(), Refusal> {
+    let mails = context.with_service(async |service| Ok(service.list_waiting_mail().await?))?;
+    let documents = mails.iter().map(to_json).collect();
+    let rows = mails.iter().map(to_row).collect();
+    let header = [
+        "KIND",
+        "TO",
+        "QUEUED",
+        "EXPIRES",
+        "NEXT TRY",
+        "TRIES",
+        "LAST ERROR",
+    ];
+    context.output.list(documents, &header, rows, "No mail waits.")
+}
+
+fn retry(context: &Context) -> Result<(), Refusal> {
+    let retried = context.with_service(async |service| Ok(service.retry_mail().await?))?;
+    context
+        .output
+        .result(&json!({ "retried": retried }), || match retried {
+            0 => "no mail waits".to_owned(),
+            1 => "1 mail is due now".to_owned(),
+            number => format!("{number} mails are due now"),
+        })?;
+    if retried > 0 {
+        context
+            .output
+            .note("The running server tries within a second; see: arkloop mail queue");
+    }
+    Ok(())
+}
+
+fn to_json(mail: &WaitingMail) -> Value {
+    json!({
+        "id": mail.id.to_string(),
+        "kind": mail.kind,
+        "to": mail.to,
+        "created_at": mail.created_at.to_string(),
+        "expires_at": mail.expires_at.to_string(),
+        "next_attempt_at": mail.next_attempt_at.to_string(),
+        "attempts": mail.attempts,
+        "last_error": mail.last_error,
+    })
+}
+
+fn to_row(mail: &WaitingMail) -> Vec<String> {
+    vec![
+        mail.kind.clone(),
+        mail.to.clone(),
+        mail.created_at.to_string(),
+        mail.expires_at.to_string(),
+        mail.next_attempt_at.to_string(),
+        mail.attempts.to_string(),
+        mail.last_error.as_deref().map(one_line).unwrap_or_default(),
+    ]
+}

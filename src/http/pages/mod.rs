@@ -1,0 +1,234 @@
+//! The pages behind the links that are mailed or handed out: making an account, confirming an address, setting a password.
+//!
+//! They are static files that use the public API like any client. What differs from server to server is decided once, at
+//! the start: the policy, by whether there is a captcha, and the least length of a password. Nothing of them is cached,
+//! so that a page never meets the scripts of another version.
+
+use std::borrow::Cow;
+
+use poem::Body;
+use poem_openapi::payload::{Binary, Html};
+use poem_openapi::{ApiResponse, OpenApi};
+use rust_embed::RustEmbed;
+
+use super::code::Code;
+use super::docs::FileName;
+use super::error::Refusal;
+use super::exchange::Shared;
+
+/// Where Turnstile's script and frame come from (Cloudflare, Turnstile, "Content Security Policy").
+const CAPTCHA_ORIGIN: &str = "https://challenges.cloudflare.com";
+/// What the pages say of the least length of a password, in the place of what this server asks for.
+const LEAST_LENGTH: &str = r#"minlength="8""#;
+
+/// The pages, their scripts, their styles and their icon.
+#[derive(RustEmbed)]
+#[folder = "src/http/pages/static"]
+struct Files;
+
+/// The pages. The document does not list them: they are for people.
+pub(super) struct PagesApi {
+    /// Of the pages that may show a captcha.
+    policy: String,
+    /// [`LEAST_LENGTH`] as it is here.
+    least_length: String,
+}
+
+impl PagesApi {
+    /// The pages as they are for `shared`.
+    pub(super) fn new(shared: &Shared) -> Self {
+        let service = &shared.service;
+        Self {
+            policy: content_security_policy(!service.captcha_site_key().is_empty()),
+            least_length: format!(r#"minlength="{}""#, service.password_policy().min_length),
+        }
+    }
+
+    fn page(&self, name: &str, policy: &str) -> poem::Result<PageResponse> {
+        let text = String::from_utf8_lossy(&file(name)?).replace(LEAST_LENGTH, &self.least_length);
+        Ok(PageResponse::Ok(
+            Html(text),
+            policy.to_owned(),
+            "same-origin".to_owned(),
+        ))
+    }
+}
+
+/// The policy of a page: scripts, styles, pictures and requests of this server only, nothing inline; with a captcha,
+/// its script and its frame besides.
+fn content_security_policy(captcha_on: bool) -> String {
+    let (script, frame) = if captcha_on {
+        (
+            format!(" {CAPTCHA_ORIGIN}"),
+            format!("frame-src {CAPTCHA_ORIGIN}; "),
+        )
+    } else {
+        (String::new(), String::new())
+    };
+    format!(
+        "default-src 'none'; script-src 'self'{script}; {frame}style-src 'self'; img-src 'self' data:; \
+         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+}
+
+#[derive(ApiResponse)]
+enum PageResponse {
+    #[oai(status = 200)]
+    Ok(
+        Html<String>,
+        #[oai(header = "Content-Security-Policy")] String,
+        #[oai(header = "Cross-Origin-Opener-Policy")] String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum FileResponse {
+    #[oai(status = 200)]
+    Ok(Binary<Body>, #[oai(header = "Content-Type")] String),
+}
+
+#[OpenApi]
+impl PagesApi {
+    #[oai(path = "/register", method = "get", hidden = true)]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
+    async fn register_page(&self) -> poem::Result<PageResponse> {
+        self.page("register.html", &self.policy)
+    }
+
+    #[oai(path = "/verify", method = "get", hidden = true)]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
+    async fn verify_page(&self) -> poem::Result<PageResponse> {
+        // Nothing on it asks for a captcha, and it holds a token that is worth something.
+        self.page("verify.html", &content_security_policy(false))
+    }
+
+    #[oai(path = "/reset", method = "get", hidden = true)]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
+    async fn reset_page(&self) -> poem::Result<PageResponse> {
+        self.page("reset.html", &self.policy)
+    }
+
+    #[oai(path = "/pages/:file", method = "get", hidden = true)]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
+    async fn pages_file(&self, name: FileName) -> poem::Result<FileResponse> {
+        let content_type = match name.0.rsplit('.').next() {
+            Some("js") => "text/javascript; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            Some("svg") => "image/svg+xml",
+            _ => return Err(Refusal::new(Code::NotFound).into()),
+        };
+        let body = match file(&name.0)? {
+            Cow::Borrowed(bytes) => bytes.into(),
+            Cow::Owned(bytes) => bytes.into(),
+        };
+        Ok(FileResponse::Ok(Binary(body), content_type.to_owned()))
+    }
+}
+
+fn file(name: &str) -> Result<Cow<'static, [u8]>, Refusal> {
+    Files::get(name)
+        .map(|file| file.data)
+        .ok_or_else(|| Refusal::new(Code::NotFound))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    fn text(name: &str) -> String {
+        let bytes = file(name).expect("it is embedded");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn names(extension: &str) -> Vec<String> {
+        let names = Files::iter().map(Cow::into_owned);
+        names.filter(|name| name.ends_with(extension)).collect()
+    }
+
+    /// What stands between `start` and the next `end`, wherever it occurs.
+    fn between<'a>(text: &'a str, start: &str, end: char) -> BTreeSet<&'a str> {
+        let pieces = text.split(start).skip(1);
+        pieces.filter_map(|piece| piece.split(end).next()).collect()
+    }
+
+    /// The texts of a language by their keys.
+    fn texts(source: &str) -> BTreeMap<&str, &str> {
+        let lines = source.lines().filter_map(|line| line.strip_prefix("  "));
+        let entries = lines.filter_map(|line| line.split_once(": \""));
+        entries.map(|(key, text)| (key.trim_matches('"'), text)).collect()
+    }
+
+    #[test]
+    fn only_a_captcha_opens_the_policy_and_only_to_its_own_host() {
+        assert_eq!(
+            content_security_policy(false),
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        );
+        assert_eq!(
+            content_security_policy(true),
+            "default-src 'none'; script-src 'self' https://challenges.cloudflare.com; \
+             frame-src https://challenges.cloudflare.com; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        );
+    }
+
+    #[test]
+    fn every_file_that_is_asked_for_is_there() {
+        for name in names(".html") {
+            for asked in between(&text(&name), "/pages/", '"') {
+                assert!(Files::get(asked).is_some(), "{name} asks for {asked}");
+            }
+        }
+        for name in names(".js") {
+            for asked in between(&text(&name), " from \"./", '"') {
+                assert!(Files::get(asked).is_some(), "{name} asks for {asked}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_pages_hold_nothing_that_the_policy_forbids() {
+        for name in names(".html") {
+            let page = text(&name);
+            for forbidden in ["<style", " style=", "javascript:", "//"] {
+                assert!(!page.contains(forbidden), "{name} has {forbidden}");
+            }
+            let is_handler = |word: &str| word.starts_with("on") && word.contains('=');
+            assert!(!page.split_whitespace().any(is_handler), "{name} has a handler");
+            let scripts = page.matches("<script").count();
+            let modules = page.matches("<script type=\"module\" src=").count();
+            assert_eq!(scripts, modules, "{name} has a script of its own");
+        }
+    }
+
+    #[test]
+    fn both_languages_have_the_same_texts_with_the_same_gaps() {
+        let (english, chinese) = (text("en.js"), text("zh.js"));
+        let (english, chinese) = (texts(&english), texts(&chinese));
+        assert!(english.len() > 80, "{}", english.len());
+        assert_eq!(
+            english.keys().collect::<Vec<_>>(),
+            chinese.keys().collect::<Vec<_>>()
+        );
+        for (key, said) in &english {
+            assert_eq!(between(said, "{", '}'), between(chinese[key], "{", '}'), "{key}");
+        }
+        for name in names(".html") {
+            let page = text(&name);
+            let asked = between(&page, "data-text=\"", '"');
+            for key in asked.union(&between(&page, "data-label=\"", '"')) {
+                assert!(english.contains_key(key), "{name} asks for {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_password_field_names_the_length_that_the_server_puts_in() {
+        for name in ["register.html", "reset.html"] {
+            assert_eq!(text(name).matches(LEAST_LENGTH).count(), 1, "{name}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+// /register: makes an account, with the invite of the address if it has one.
+import { get, post } from "./api.js";
+import { startCaptcha, withCaptcha } from "./captcha.js";
+import { startForm } from "./form.js";
+import { currentLanguage, say } from "./i18n.js";
+import { show, startPage } from "./page.js";
+
+/** What the server may warn of, by how its sentence begins: it is the same executable, and its sentences are English. */
+const WARNINGS = [
+  ["The invite code cannot be used", "register.invite_ignored"],
+  ["No verification mail can be sent", "register.no_mail"],
+];
+const element = (id) => document.getElementById(id);
+
+const form = element("form");
+startForm(form, register);
+await startPage(load);
+
+async function load() {
+  const [{ mode }] = await Promise.all([get("/v1/auth/registration-mode"), startCaptcha()]);
+  const invite = new URLSearchParams(location.search).get("invite") ?? "";
+  if (!element("invite_code").value) element("invite_code").value = invite;
+  askForInvite(mode === "invite_only");
+  element("invite_code-field").hidden = mode !== "invite_only" && !invite;
+  show(mode === "disabled" ? "closed" : "ask");
+}
+
+function askForInvite(isNeeded) {
+  say(element("invite_code-label"), isNeeded ? "register.invite_code" : "register.invite_code_optional");
+  element("invite_code").required = isNeeded;
+}
+
+async function register(fields) {
+  const body = { ...fields, locale: currentLanguage() };
+  try {
+    const { warning } = await withCaptcha((captcha) => post("/v1/auth/register", { ...body, ...captcha }));
+    finish(fields, warning ?? "");
+  } catch (refused) {
+    // The operator may have changed the mode since the page was loaded.
+    if (refused.code === "auth.registration_disabled") return show("closed");
+    if (refused.code === "auth.invite_code_required") askForInvite(true);
+    throw refused;
+  }
+}
+
+function finish({ login, email }, warning) {
+  // Gone with the password in it; browsers also take this for "it worked" and offer to save the password.
+  form.remove();
+  element("username").textContent = login.trim();
+  const keys = WARNINGS.filter(([beginning]) => warning.includes(beginning)).map(([, key]) => key);
+  element("warnings").append(...(keys.length ? keys.map(known) : warning ? [unknown(warning)] : []));
+  element("warnings").hidden = !warning;
+  const isMailed = !warning || (keys.length > 0 && !keys.includes("register.no_mail"));
+  if (isMailed) say(element("mailed"), "register.mailed", { email: email.trim() });
+  element("mailed").hidden = !isMailed;
+  show("done");
+}
+
+function known(key) {
+  const item = document.createElement("li");
+  say(item, key);
+  return item;
+}
+
+function unknown(warning) {
+  const item = document.createElement("li");
+  item.lang = "en";
+  item.textContent = warning;
+  return item;
+}

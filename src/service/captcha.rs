@@ -1,0 +1,36 @@
+//! Captchas: what clients need to know of them, and checking one.
+
+use std::net::IpAddr;
+
+use super::{Error, Service};
+use crate::captcha::CaptchaRefusal;
+
+impl Service {
+    /// The public key that clients show the captcha with; empty if there is none.
+    pub fn captcha_site_key(&self) -> &str {
+        self.captcha.site_key()
+    }
+
+    /// Whether [`Service::account_exists`] asks for a captcha too.
+    pub fn captcha_protects_check(&self) -> bool {
+        self.captcha.protects_check()
+    }
+
+    /// Refuses unless the captcha was solved, or there is none.
+    ///
+    /// # Errors
+    /// [`Error::CaptchaInvalid`]; [`Error::CaptchaUnavailable`] when nobody can tell, which never lets anybody through.
+    pub async fn check_captcha(
+        &self,
+        token: Option<&str>,
+        client_address: Option<IpAddr>,
+    ) -> Result<(), Error> {
+        self.captcha
+            .verify(token, client_address, &self.system)
+            .await
+            .map_err(|refusal| match refusal {
+                CaptchaRefusal::Invalid => Error::CaptchaInvalid,
+                CaptchaRefusal::Unavailable(reason) => Error::CaptchaUnavailable(reason),
+            })
+    }
+}

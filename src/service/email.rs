@@ -1,0 +1,129 @@
+//! Proving an address: mailing the link, following it, and saying "this was not me".
+
+use std::sync::Arc;
+
+use super::one_time_code::spend_budget;
+use super::post::Post;
+use super::session::Caller;
+use super::{Error, Service};
+use crate::crypto::link_digest;
+use crate::domain::{Letter, LinkPurpose, LinkToken, MailPurpose, Timestamp, User, Username};
+use crate::store::{LinkRow, Reader, Tx};
+
+/// What a verification link is about, for the page that asks for a click.
+#[derive(Clone, Debug)]
+pub struct PendingVerification {
+    /// The account's name.
+    pub username: Username,
+    /// Whether the address is verified already.
+    pub is_verified: bool,
+}
+
+impl Service {
+    /// Mails the caller a link to verify their address.
+    ///
+    /// # Errors
+    /// [`Error::EmailAlreadyVerified`], [`Error::MailUnavailable`], [`Error::CodeRateLimited`].
+    pub async fn send_verification(&self, caller: &Caller) -> Result<(), Error> {
+        if caller.user.email_verified_at.is_some() {
+            return Err(Error::EmailAlreadyVerified);
+        }
+        self.post.refuse_without_mail()?;
+        let (post, id) = (Arc::clone(&self.post), caller.user.id);
+        self.write_and_mail(move |tx| {
+            let now = post.system.now();
+            let user = tx.find_user(id)?.ok_or(Error::InvalidToken)?;
+            let address = post.keys.address_digest(&user.email);
+            spend_budget(tx, address, MailPurpose::Verify, now)?;
+            queue_verification(tx, &post, &user, now)
+        })
+        .await
+    }
+
+    /// What a verification link is about; uses nothing up.
+    ///
+    /// # Errors
+    /// [`Error::EmailTokenInvalid`].
+    pub async fn find_verification(&self, token: Option<LinkToken>) -> Result<PendingVerification, Error> {
+        let (token, now) = (token.ok_or(Error::EmailTokenInvalid)?, self.system.now());
+        self.store
+            .read(move |reader| {
+                let (link, user) = find(reader, &token)?;
+                let is_verified = user.email_verified_at.is_some();
+                let is_usable = if link.used_at.is_some() {
+                    is_verified
+                } else {
+                    now < link.expires_at
+                };
+                if !is_usable {
+                    return Err(Error::EmailTokenInvalid);
+                }
+                Ok(PendingVerification {
+                    username: user.username,
+                    is_verified,
+                })
+            })
+            .await
+    }
+
+    /// Notes that the owner of the address confirmed the account. A link that was used is answered alike while the address it proved is still the
+    /// account's: whoever clicks twice has done nothing wrong.
+    ///
+    /// # Errors
+    /// [`Error::EmailTokenInvalid`].
+    pub async fn confirm_email(&self, token: Option<LinkToken>) -> Result<(), Error> {
+        let (token, system) = (token.ok_or(Error::EmailTokenInvalid)?, self.system.clone());
+        self.store
+            .write(move |tx| {
+                let (link, user) = find(tx, &token)?;
+                if link.used_at.is_some() && user.email_verified_at.is_some() {
+                    return Ok(());
+                }
+                let now = system.now();
+                if !tx.use_link(link.digest, now)? {
+                    return Err(Error::EmailTokenInvalid);
+                }
+                Ok(tx.set_email_verified(user.id, now)?)
+            })
+            .await
+    }
+
+    /// Removes the account that somebody made with an address that is not theirs.
+    ///
+    /// # Errors
+    /// [`Error::EmailTokenInvalid`], also if the address was verified meanwhile.
+    pub async fn reject_email(&self, token: Option<LinkToken>) -> Result<(), Error> {
+        let (token, system) = (token.ok_or(Error::EmailTokenInvalid)?, self.system.clone());
+        self.store
+            .write(move |tx| {
+                let (link, user) = find(tx, &token)?;
+                if user.email_verified_at.is_some() || !tx.use_link(link.digest, system.now())? {
+                    return Err(Error::EmailTokenInvalid);
+                }
+                tx.delete_user(user.id)?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// The verification link with this secret, used or not, and the account it is of, which must still have the address.
+fn find(reader: &Reader<'_>, token: &LinkToken) -> Result<(LinkRow, User), Error> {
+    let link = reader
+        .find_link(link_digest(token))?
+        .filter(|link| link.purpose == LinkPurpose::VerifyEmail);
+    let link = link.ok_or(Error::EmailTokenInvalid)?;
+    let user = link.user_id.map(|id| reader.find_user(id)).transpose()?.flatten();
+    let user = user.filter(|user| user.email.key() == link.email_key);
+    user.map(|user| (link, user)).ok_or(Error::EmailTokenInvalid)
+}
+
+/// Queues the mail with a new verification link.
+pub(super) fn queue_verification(tx: &Tx<'_>, post: &Post, user: &User, now: Timestamp) -> Result<(), Error> {
+    let link = post.new_link(tx, LinkPurpose::VerifyEmail, user, now)?;
+    let letter = Letter::VerifyEmail {
+        username: user.username.as_str().to_owned(),
+        link,
+    };
+    post.queue_for(tx, &letter, user, now, LinkPurpose::VerifyEmail.ttl())
+}

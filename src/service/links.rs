@@ -1,0 +1,52 @@
+//! Where links point: from the configuration only, never from a request.
+
+use crate::domain::{InviteCode, LinkPurpose, LinkToken};
+
+/// The templates of links, and what fills them.
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// `links.verify`, with `{token}`.
+    pub verify: String,
+    /// `links.reset`, with `{token}`.
+    pub reset: String,
+    /// `links.invite`, with `{code}`.
+    pub invite: String,
+    /// What stands for `{app_url}`: `server.app_url`, or `server.public_url` where the built-in pages are.
+    pub app_url: String,
+    /// Whether there is a page for invites: `server.app_url` is set, or the built-in pages are served.
+    pub has_pages: bool,
+}
+
+impl Links {
+    /// The link of a token.
+    pub(super) fn of_token(&self, purpose: LinkPurpose, token: &LinkToken) -> String {
+        let template = match purpose {
+            LinkPurpose::VerifyEmail => &self.verify,
+            LinkPurpose::ResetPassword | LinkPurpose::SetPassword => &self.reset,
+        };
+        template
+            .replace("{app_url}", &self.app_url)
+            .replace("{token}", &token.reveal())
+    }
+
+    /// The link of an invite; `None` while there is no page to point to.
+    pub(super) fn of_invite(&self, code: &InviteCode) -> Option<String> {
+        let link = self
+            .invite
+            .replace("{app_url}", &self.app_url)
+            .replace("{code}", &code.reveal());
+        self.has_pages.then_some(link)
+    }
+
+    /// The host name in the ids of mails.
+    pub(super) fn host(&self) -> &str {
+        let rest = self
+            .app_url
+            .split_once("://")
+            .map_or(self.app_url.as_str(), |(_, rest)| rest);
+        rest.split(['/', ':'])
+            .next()
+            .filter(|host| !host.is_empty())
+            .unwrap_or("localhost")
+    }
+}

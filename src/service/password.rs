@@ -1,0 +1,209 @@
+//! Changing a password, and setting one anew through a link.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::one_time_code::spend_budget;
+use super::post::link_row;
+use super::session::Caller;
+use super::{Error, Service};
+use crate::crypto::{Verification, link_digest};
+use crate::domain::{
+    AccountName, Email, FieldError, FieldErrors, Letter, LinkPurpose, LinkToken, Locale, MailPurpose,
+    Password, PasswordGuess, PasswordHash, SessionEnd, User,
+};
+use crate::store::Reader;
+
+/// How long after a sign-in an account without a password may set one (the session proves a mailbox; an old one may be somebody else's by now).
+const RECENT_SIGN_IN: Duration = Duration::from_mins(10);
+
+impl Service {
+    /// Changes the caller's password and ends their other sessions.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] on `current_password` if it is missing or wrong, [`Error::ReauthenticationRequired`] for an account without a password more
+    /// than ten minutes after signing in.
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        current: Option<PasswordGuess>,
+        new: Password,
+    ) -> Result<(), Error> {
+        let user_id = caller.user.id;
+        let stored = self.prove_presence(caller, current).await?;
+        let hash = self.hasher.hash(new).await?;
+        let (post, session_id) = (Arc::clone(&self.post), caller.session_id);
+        self.write_and_mail(move |tx| {
+            let now = post.system.now();
+            let user = tx.find_user(user_id)?.ok_or(Error::InvalidToken)?;
+            // Somebody else may have changed it while this one was hashed.
+            let current = tx.find_credentials(&AccountName::Username(user.username.clone()))?;
+            let current = current.and_then(|current| current.password_hash);
+            if current.as_ref().map(PasswordHash::as_str) != stored.as_ref().map(PasswordHash::as_str) {
+                return Err(incorrect());
+            }
+            tx.set_password_hash(user.id, &hash)?;
+            tx.end_sessions_of(user.id, Some(session_id), SessionEnd::PasswordChanged, now)?;
+            tx.delete_password_links(user.id)?;
+            post.queue(tx, &changed(&user), &user, now)
+        })
+        .await
+    }
+
+    /// Checks that the caller is there in person; gives the hash they have now.
+    async fn prove_presence(
+        &self,
+        caller: &Caller,
+        current: Option<PasswordGuess>,
+    ) -> Result<Option<PasswordHash>, Error> {
+        let (name, id) = (
+            AccountName::Username(caller.user.username.clone()),
+            caller.session_id,
+        );
+        let (credentials, session) = self
+            .store
+            .read(move |reader| Ok::<_, Error>((reader.find_credentials(&name)?, reader.find_session(id)?)))
+            .await?;
+        let Some(stored) = credentials.and_then(|credentials| credentials.password_hash) else {
+            let began_at = session.map(|session| session.created_at);
+            return match began_at {
+                Some(began_at) if self.system.now().since(began_at) < RECENT_SIGN_IN => Ok(None),
+                _ => Err(Error::ReauthenticationRequired),
+            };
+        };
+        let Some(current) = current else {
+            return Err(Error::Invalid(FieldErrors::one(
+                "current_password",
+                FieldError::Missing,
+            )));
+        };
+        match self.hasher.verify(current, Some(stored.clone())).await? {
+            Verification::Wrong => Err(incorrect()),
+            Verification::Right | Verification::RightButOutdated(_) => Ok(Some(stored)),
+        }
+    }
+
+    /// Mails a link to set a password anew, if the address has an account; see [`Service::send_code`] for what is alike.
+    ///
+    /// # Errors
+    /// [`Error::MailUnavailable`], [`Error::CodeRateLimited`], the refusals of the captcha.
+    pub async fn send_reset(
+        &self,
+        email: Email,
+        captcha_token: Option<&str>,
+        client_address: Option<IpAddr>,
+    ) -> Result<(), Error> {
+        self.post.refuse_without_mail()?;
+        self.check_captcha(captcha_token, client_address).await?;
+        let found = self.find_user_by_email(&email).await?;
+        let (address, now) = (self.post.keys.address_digest(&email), self.system.now());
+        let token = LinkToken::from_random(self.system.random());
+        let link = self.post.links.of_token(LinkPurpose::ResetPassword, &token);
+        let ttl = LinkPurpose::ResetPassword.ttl();
+        let letter = |username: &str| Letter::ResetPassword {
+            username: username.to_owned(),
+            link: link.clone(),
+        };
+        let mail = match &found {
+            Some(user) => self.post.row(
+                &letter(user.username.as_str()),
+                &user.email,
+                &user.locale,
+                now,
+                ttl,
+            ),
+            None => self
+                .post
+                .decoy(&letter("somebody"), &email, &Locale::default(), now),
+        };
+        let user_id = found.map_or_else(|| self.system.new_user_id(), |user| user.id);
+        self.write_and_mail(move |tx| {
+            spend_budget(tx, address, MailPurpose::Reset, now)?;
+            // The account may have gone or got another address meanwhile; then the link is nobody's, as for an address without one.
+            let user = tx
+                .find_user(user_id)?
+                .filter(|user| user.email.key() == email.key());
+            let user_id = user.map(|user| user.id);
+            tx.replace_link(&link_row(
+                &token,
+                LinkPurpose::ResetPassword,
+                user_id,
+                &email,
+                now,
+            ))?;
+            Ok::<_, Error>(tx.insert_mail(&mail)?)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Sets a password through a link, and ends every session. A link that was mailed proves the address too.
+    ///
+    /// `parse` reads the new password once the account is known, which it must not be the name of.
+    ///
+    /// # Errors
+    /// [`Error::ResetTokenInvalid`], [`Error::Invalid`].
+    pub async fn confirm_reset(
+        &self,
+        token: Option<LinkToken>,
+        parse: impl FnOnce(&User) -> Result<Password, Error>,
+    ) -> Result<(), Error> {
+        let (token, now) = (token.ok_or(Error::ResetTokenInvalid)?, self.system.now());
+        let digest = link_digest(&token);
+        let user = self
+            .store
+            .read(move |reader| match find(reader, &token)? {
+                (user, purpose, expires_at) if now < expires_at => Ok((user, purpose)),
+                _ => Err(Error::ResetTokenInvalid),
+            })
+            .await?;
+        let (user, purpose) = user;
+        let hash = self.hasher.hash(parse(&user)?).await?;
+        let post = Arc::clone(&self.post);
+        self.write_and_mail(move |tx| {
+            let now = post.system.now();
+            let user = tx
+                .find_user(user.id)?
+                .filter(|now| now.email.key() == user.email.key());
+            let user = user.ok_or(Error::ResetTokenInvalid)?;
+            if !tx.use_link(digest, now)? {
+                return Err(Error::ResetTokenInvalid);
+            }
+            tx.set_password_hash(user.id, &hash)?;
+            tx.end_sessions_of(user.id, None, SessionEnd::PasswordChanged, now)?;
+            if purpose == LinkPurpose::ResetPassword {
+                tx.set_email_verified(user.id, now)?;
+            }
+            tx.delete_password_links(user.id)?;
+            tx.forgive_code_failures(post.keys.address_digest(&user.email))?;
+            post.queue(tx, &changed(&user), &user, now)
+        })
+        .await
+    }
+}
+
+/// The unused password link with this secret: its account, its purpose and its end.
+fn find(
+    reader: &Reader<'_>,
+    token: &LinkToken,
+) -> Result<(User, LinkPurpose, crate::domain::Timestamp), Error> {
+    let link = reader
+        .find_link(link_digest(token))?
+        .filter(|link| link.purpose != LinkPurpose::VerifyEmail && link.used_at.is_none())
+        .ok_or(Error::ResetTokenInvalid)?;
+    let user = link.user_id.map(|id| reader.find_user(id)).transpose()?.flatten();
+    let user = user.filter(|user| user.email.key() == link.email_key);
+    user.map(|user| (user, link.purpose, link.expires_at))
+        .ok_or(Error::ResetTokenInvalid)
+}
+
+fn incorrect() -> Error {
+    Error::Invalid(FieldErrors::one("current_password", FieldError::Incorrect))
+}
+
+fn changed(user: &User) -> Letter {
+    Letter::PasswordChanged {
+        username: user.username.as_str().to_owned(),
+    }
+}

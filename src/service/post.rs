@@ -1,0 +1,153 @@
+//! Writing mail: composing it, sealing it, and filling in its links.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::{Error, Links};
+use crate::crypto::{Keys, SealedFor, link_digest};
+use crate::domain::{Email, Letter, LinkPurpose, LinkToken, Locale, Timestamp, User, UserId};
+use crate::mail::{Composed, Composer, Transport};
+use crate::store::{LinkRow, OutboxRow, Tx};
+use crate::system::System;
+
+/// How long a mail that only tells something is worth sending.
+const NOTICE_TTL: Duration = Duration::from_hours(72);
+
+/// Everything that writing mail needs. It is shared with transactions, where mail is queued.
+pub(super) struct Post {
+    composer: Composer,
+    pub(super) transport: Transport,
+    pub(super) keys: Arc<Keys>,
+    pub(super) links: Links,
+    pub(super) system: System,
+    /// Wakes the worker. Told after the commit: before it the worker would find nothing and go back to sleep.
+    pub(super) queued: Notify,
+}
+
+impl Post {
+    pub(super) fn new(transport: Transport, keys: Arc<Keys>, links: Links, system: System) -> Self {
+        Self {
+            composer: Composer::new(),
+            transport,
+            keys,
+            links,
+            system,
+            queued: Notify::new(),
+        }
+    }
+
+    /// Refuses where no mail can be sent at all: alike for every account.
+    pub(super) fn refuse_without_mail(&self) -> Result<(), Error> {
+        if self.transport.is_off() {
+            Err(Error::MailUnavailable)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Composes and seals a letter as a row of the outbox.
+    pub(super) fn row(
+        &self,
+        letter: &Letter,
+        to: &Email,
+        locale: &Locale,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> OutboxRow {
+        let id = self.system.new_mail_id();
+        let composed = self.composer.compose(letter, to, locale);
+        let plain = serde_json::to_vec(&composed).expect("a composed mail is made of texts");
+        OutboxRow {
+            id,
+            kind: letter.kind().as_str().to_owned(),
+            sealed_mail: self
+                .keys
+                .seal(SealedFor::Mail(id.as_bytes()), &plain, &self.system),
+            message_id: format!("<{id}@{}>", self.links.host()),
+            created_at: now,
+            expires_at: now + ttl,
+            next_attempt_at: now,
+            attempts: 0,
+            last_error: None,
+        }
+    }
+
+    /// A row of the same size and cost that will never be sent: for an address that has no account.
+    pub(super) fn decoy(&self, letter: &Letter, to: &Email, locale: &Locale, now: Timestamp) -> OutboxRow {
+        self.row(letter, to, locale, now, Duration::ZERO)
+    }
+
+    /// Composes a letter that is sent at once.
+    pub(super) fn compose(&self, letter: &Letter, to: &Email, locale: &Locale) -> Composed {
+        self.composer.compose(letter, to, locale)
+    }
+
+    /// Opens what [`Post::row`] sealed.
+    pub(super) fn open(&self, row: &OutboxRow) -> Result<Composed, Error> {
+        let plain = self
+            .keys
+            .open(SealedFor::Mail(row.id.as_bytes()), &row.sealed_mail)
+            .map_err(Error::internal)?;
+        serde_json::from_slice(&plain).map_err(Error::internal)
+    }
+
+    /// Queues a letter to a user inside the transaction that causes it. Without a transport nothing is queued.
+    pub(super) fn queue(
+        &self,
+        tx: &Tx<'_>,
+        letter: &Letter,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.queue_for(tx, letter, user, now, NOTICE_TTL)
+    }
+
+    /// The same for a letter that is of use only for so long.
+    pub(super) fn queue_for(
+        &self,
+        tx: &Tx<'_>,
+        letter: &Letter,
+        user: &User,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<(), Error> {
+        if self.transport.is_off() {
+            return Ok(());
+        }
+        Ok(tx.insert_mail(&self.row(letter, &user.email, &user.locale, now, ttl))?)
+    }
+
+    /// Makes a link for a user, in the place of the earlier one of that purpose, and gives its address.
+    pub(super) fn new_link(
+        &self,
+        tx: &Tx<'_>,
+        purpose: LinkPurpose,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        let token = LinkToken::from_random(self.system.random());
+        tx.replace_link(&link_row(&token, purpose, Some(user.id), &user.email, now))?;
+        Ok(self.links.of_token(purpose, &token))
+    }
+}
+
+/// The row of a link that was made for a user, or for an address without one.
+pub(super) fn link_row(
+    token: &LinkToken,
+    purpose: LinkPurpose,
+    user_id: Option<UserId>,
+    email: &Email,
+    now: Timestamp,
+) -> LinkRow {
+    LinkRow {
+        digest: link_digest(token),
+        purpose,
+        user_id,
+        email_key: email.key(),
+        created_at: now,
+        expires_at: now + purpose.ttl(),
+        used_at: None,
+    }
+}

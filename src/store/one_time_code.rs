@@ -1,0 +1,192 @@
+//! One-time codes, and when mail was asked for.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Reader, StoreError, Tx};
+use crate::domain::{
+    AddressDigest, CodeMac, MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MailBudget, MailPurpose, Timestamp, UserId,
+};
+
+/// A code that was made.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeRow {
+    /// For which address.
+    pub address: AddressDigest,
+    /// For whose account; `None` for an address without one.
+    pub user_id: Option<UserId>,
+    /// Its MAC.
+    pub mac: CodeMac,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// A code that may be compared; the comparison is counted already.
+#[derive(Clone, Copy, Debug)]
+pub struct CountedCode {
+    /// For whose account.
+    pub user_id: Option<UserId>,
+    /// Its MAC.
+    pub mac: CodeMac,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Reader<'_> {
+    /// Until when codes of an address are not compared; `None` if they are.
+    pub fn find_code_lock(
+        &self,
+        address: AddressDigest,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT locked_until FROM one_time_codes WHERE address_digest = ?1 AND locked_until > ?2",
+        )?;
+        let until: Option<i64> = statement
+            .query_row(params![address.0, now.as_millis()], |row| row.get(0))
+            .optional()?;
+        Ok(until.map(Timestamp::from_millis))
+    }
+
+    /// When mail was asked for last.
+    pub fn find_mail_budget(
+        &self,
+        address: AddressDigest,
+        purpose: MailPurpose,
+    ) -> Result<MailBudget, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT sends FROM mail_budgets WHERE address_digest = ?1 AND purpose = ?2")?;
+        let sends: Option<Vec<u8>> = statement
+            .query_row(params![address.0, purpose.as_str()], |row| row.get(0))
+            .optional()?;
+        Ok(MailBudget::new(super::decode_moments(&sends.unwrap_or_default())))
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a code, in the place of the address's earlier one; failures over all codes of the address stay counted.
+    pub fn replace_code(&self, code: &CodeRow) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO one_time_codes (address_digest, user_id, code_mac, created_at, expires_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (address_digest) DO UPDATE SET
+                     user_id = excluded.user_id, code_mac = excluded.code_mac, created_at = excluded.created_at,
+                     expires_at = excluded.expires_at, attempts = 0, used_at = NULL",
+            )?
+            .execute(params![
+                code.address.0,
+                code.user_id.as_ref().map(UserId::as_bytes),
+                code.mac.0,
+                code.created_at.as_millis(),
+                code.expires_at.as_millis(),
+            ])?;
+        Ok(())
+    }
+
+    /// Counts a comparison of the address's code and gives the code; `None` if there is none that may be compared.
+    pub fn count_code_attempt(
+        &self,
+        address: AddressDigest,
+        now: Timestamp,
+    ) -> Result<Option<CountedCode>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE one_time_codes SET attempts = attempts + 1
+             WHERE address_digest = ?1 AND used_at IS NULL AND expires_at > ?2 AND attempts < ?3
+             RETURNING user_id, code_mac, created_at",
+        )?;
+        let counted = statement.query_row(params![address.0, now.as_millis(), MAX_CODE_ATTEMPTS], |row| {
+            Ok(CountedCode {
+                user_id: row.get::<_, Option<[u8; 16]>>("user_id")?.map(UserId::from_bytes),
+                mac: CodeMac(row.get("code_mac")?),
+                created_at: Timestamp::from_millis(row.get("created_at")?),
+            })
+        });
+        Ok(counted.optional()?)
+    }
+
+    /// Notes that a comparison failed; after too many in a row the address is locked until `locked_until`.
+    pub fn count_code_failure(
+        &self,
+        address: AddressDigest,
+        locked_until: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE one_time_codes
+                 SET failures = CASE WHEN failures + 1 >= ?3 THEN 0 ELSE failures + 1 END,
+                     locked_until = CASE WHEN failures + 1 >= ?3 THEN ?2 ELSE locked_until END
+                 WHERE address_digest = ?1",
+            )?
+            .execute(params![address.0, locked_until.as_millis(), MAX_CODE_FAILURES])?;
+        Ok(())
+    }
+
+    /// Uses the address's code; says whether it did. One conditional UPDATE decides, so that a code signs in once.
+    pub fn use_code(&self, address: AddressDigest, now: Timestamp) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE one_time_codes SET used_at = ?2 WHERE address_digest = ?1 AND used_at IS NULL",
+        )?;
+        Ok(statement.execute(params![address.0, now.as_millis()])? == 1)
+    }
+
+    /// Forgets the failures of an address and unlocks it.
+    pub fn forgive_code_failures(&self, address: AddressDigest) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE one_time_codes SET failures = 0, locked_until = NULL WHERE address_digest = ?1",
+            )?
+            .execute([address.0])?;
+        Ok(())
+    }
+
+    /// Notes when mail was asked for.
+    pub fn put_mail_budget(
+        &self,
+        address: AddressDigest,
+        purpose: MailPurpose,
+        budget: &MailBudget,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO mail_budgets (address_digest, purpose, sends, last_sent_at) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (address_digest, purpose) DO UPDATE SET
+                     sends = excluded.sends, last_sent_at = excluded.last_sent_at",
+            )?
+            .execute(params![
+                address.0,
+                purpose.as_str(),
+                super::encode_moments(budget.newest_first()),
+                now.as_millis()
+            ])?;
+        Ok(())
+    }
+
+    /// Removes up to `limit` codes and as many budgets that say nothing any more at `now`; says how many.
+    pub fn delete_old_codes(
+        &self,
+        day_ago: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        let codes = self
+            .connection
+            .prepare_cached(
+                "DELETE FROM one_time_codes WHERE address_digest IN (
+                     SELECT address_digest FROM one_time_codes
+                     WHERE expires_at < ?1 AND (locked_until IS NULL OR locked_until < ?2) LIMIT ?3)",
+            )?
+            .execute(params![day_ago.as_millis(), now.as_millis(), limit])?;
+        let budgets = self
+            .connection
+            .prepare_cached(
+                "DELETE FROM mail_budgets WHERE (address_digest, purpose) IN (
+                     SELECT address_digest, purpose FROM mail_budgets WHERE last_sent_at < ?1 LIMIT ?2)",
+            )?
+            .execute(params![day_ago.as_millis(), limit])?;
+        Ok(codes + budgets)
+    }
+}

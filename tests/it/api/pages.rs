@@ -1,0 +1,113 @@
+//! The built-in pages: static files under a strict policy, which change nothing by being looked at.
+
+use std::collections::BTreeSet;
+
+use insta::assert_snapshot;
+
+use super::mailed::Mailed;
+use crate::support::TestApp;
+
+const PAGES: [&str; 3] = ["/register", "/verify", "/reset"];
+
+#[tokio::test]
+async fn a_page_runs_nothing_but_its_own_scripts() {
+    let app = TestApp::start().await;
+    let mut shown = BTreeSet::new();
+    for path in PAGES {
+        let mut answer = app.get(path).send().await;
+        let page = std::mem::take(&mut answer.body);
+        shown.insert(answer.shown_with_headers());
+        // Every file that it names is there.
+        let mut files = 0;
+        for piece in page.split("\"/pages/").skip(1) {
+            let file = piece.split('"').next().unwrap_or_default();
+            let answer = app.get(&format!("/pages/{file}")).send().await;
+            assert_eq!(answer.status, 200, "{file}");
+            let kind = match file.rsplit('.').next() {
+                Some("js") => "text/javascript; charset=utf-8",
+                Some("css") => "text/css; charset=utf-8",
+                _ => "image/svg+xml",
+            };
+            assert_eq!(answer.header("content-type"), Some(kind), "{file}");
+            files += 1;
+        }
+        assert!(files >= 2, "{path} names {files} files");
+    }
+    assert_snapshot!(shown.into_iter().collect::<Vec<_>>().join("\n\n"), @r"
+    200
+    cache-control: no-store
+    content-length: [length]
+    content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'
+    content-type: text/html; charset=utf-8
+    cross-origin-opener-policy: same-origin
+    referrer-policy: no-referrer
+    vary: Origin
+    x-content-type-options: nosniff
+    x-trace-id: [trace id]
+    ");
+}
+
+#[tokio::test]
+async fn with_a_captcha_the_policy_lets_its_host_in_where_it_is_asked_for() {
+    let app = TestApp::builder()
+        .set("TURNSTILE__SITE_KEY", "0x4AAAAAAAsite")
+        .set("TURNSTILE__SECRET_KEY", "0x4AAAAAAAsecret")
+        .start()
+        .await;
+    for (path, has_captcha) in [("/register", true), ("/verify", false), ("/reset", true)] {
+        let answer = app.get(path).send().await;
+        let policy = answer.header("content-security-policy").unwrap_or_default();
+        assert_eq!(
+            policy.contains("https://challenges.cloudflare.com"),
+            has_captcha,
+            "{path}: {policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{path}: {policy}");
+    }
+}
+
+#[tokio::test]
+async fn looking_at_a_page_uses_no_link_up() {
+    let mailed = Mailed::start().await;
+    let (_, token) = mailed.register("alice").await;
+    for method in ["GET", "HEAD"] {
+        for path in PAGES {
+            for path in [path.to_owned(), format!("{path}?token={token}")] {
+                let answer = mailed.app.request(method, &path).send().await;
+                assert_eq!(answer.status, 200, "{method} {path}");
+            }
+        }
+    }
+    let post = mailed.app.post("/verify").send().await;
+    assert_eq!(post.brief(), "405 http.method_not_allowed");
+    assert_eq!(
+        mailed.verify("preview", &token).await.json()["email_verified"],
+        false
+    );
+    assert_eq!(mailed.verify("confirm", &token).await.brief(), "200 -");
+}
+
+#[tokio::test]
+async fn no_file_but_those_of_the_pages_is_served() {
+    let app = TestApp::start().await;
+    for path in [
+        "/pages/",
+        "/pages/nothing.js",
+        "/pages/register.html",
+        "/pages/mod.rs",
+        "/pages/../mod.rs",
+        "/pages/..%2fmod.rs",
+        "/register/",
+        "/register.html",
+    ] {
+        assert_eq!(app.get(path).send().await.brief(), "404 http.not_found", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_operator_may_turn_the_pages_off() {
+    let app = TestApp::builder().set("SERVER__PAGES", "false").start().await;
+    for path in PAGES.iter().chain(&["/pages/page.js"]) {
+        assert_eq!(app.get(path).send().await.brief(), "404 http.not_found", "{path}");
+    }
+}

@@ -1,0 +1,175 @@
+//! The configuration of what this server talks to: mail and Turnstile.
+
+use arkloop::config::{Config, MailTransport};
+use insta::assert_snapshot;
+use secrecy::ExposeSecret;
+
+use super::config::{Place, refusal, refusal_of};
+
+const HTTPS: &str = "server.public_url = \"https://auth.example.org\"\nserver.trusted_proxies = []\n";
+/// The test key of Cloudflare that lets everybody pass.
+const DUMMY: &str = "1x0000000000000000000000000000000AA";
+
+fn load(file: &str) -> Config {
+    Place::new(file).load()
+}
+
+#[test]
+fn mail_goes_into_files_only_where_the_server_is_tried_out() {
+    for (file, transport) in [
+        ("", MailTransport::File),
+        ("server.public_url = \"http://127.0.0.1:9\"", MailTransport::File),
+        ("mail.transport = \"\"", MailTransport::File),
+        ("mail.transport = \"off\"", MailTransport::Off),
+        (
+            "server.public_url = \"http://auth.example.org\"",
+            MailTransport::Off,
+        ),
+        (HTTPS, MailTransport::Off),
+        (
+            "server.public_url = \"https://localhost\"\nserver.trusted_proxies = []",
+            MailTransport::Off,
+        ),
+        (
+            "[mail]\ntransport = \"smtp\"\nsmtp_url = \"smtp://a.example\"",
+            MailTransport::Smtp,
+        ),
+    ] {
+        assert_eq!(load(file).mail_transport(), transport, "{file}");
+    }
+}
+
+#[test]
+fn a_mail_server_is_complete() {
+    assert_snapshot!(refusal("mail.transport = \"smtp\""), @r#"mail.transport = "smtp" needs mail.smtp_url (<dir>/arkloop.toml, line 1); name the server, such as "smtp://mail.example.org:587""#);
+    assert_snapshot!(refusal("[mail]\ntransport = \"smtp\"\nsmtp_url = \"\""), @r#"mail.transport = "smtp" needs mail.smtp_url (<dir>/arkloop.toml, line 2); name the server, such as "smtp://mail.example.org:587""#);
+    assert_snapshot!(refusal("mail.smtp_user = \"ann\""), @"mail.smtp_user and mail.smtp_password need each other (<dir>/arkloop.toml, line 1); set both to sign in at the mail server, or neither");
+    assert_snapshot!(refusal_of("ARKLOOP_MAIL__SMTP_PASSWORD", "hunter2"), @"mail.smtp_user and mail.smtp_password need each other (variable ARKLOOP_MAIL__SMTP_PASSWORD); set both to sign in at the mail server, or neither");
+    assert_snapshot!(refusal_of("ARKLOOP_MAIL__TRANSPORT", "sendmail"), @r#"the value of mail.transport is not acceptable (variable ARKLOOP_MAIL__TRANSPORT); it must be one of "smtp", "file", "off""#);
+    let file = "[mail]\ntransport = \"smtp\"\nsmtp_url = \"smtps://mail.example.org\"\nsmtp_user = \"ann\"\n\
+                smtp_password_file = \"password\"\nfrom = \"Auth <auth@b\u{fc}cher.example>\"\nca_file = \"ca.pem\"";
+    let place = Place::new(file).write("password", "hunter2\n");
+    let mail = place.load().mail;
+    assert_eq!(mail.ca_file, Some(place.path("ca.pem")));
+    assert_eq!(
+        (mail.smtp_url.as_str(), mail.from.as_str()),
+        ("smtps://mail.example.org", "Auth <auth@xn--bcher-kva.example>")
+    );
+    let password = mail.smtp_password.expect("it is set");
+    assert_eq!(password.expose_secret(), "hunter2");
+    assert!(place.load().warnings().is_empty());
+}
+
+#[test]
+fn a_mail_server_has_an_address_and_a_sender_without_secrets_in_them() {
+    let text = refusal_of("ARKLOOP_MAIL__SMTP_URL", "smtp://ann:hunter2@mail.example.org");
+    assert!(!text.contains("hunter2"));
+    assert_snapshot!(text, @r#"the value of mail.smtp_url is not acceptable (variable ARKLOOP_MAIL__SMTP_URL); it must be "smtp://host:587" (with STARTTLS) or "smtps://host:465", without path; user and password are keys of their own"#);
+    assert_snapshot!(refusal("[mail]\nfrom = \"Arkloop, Inc. <a@b.example>\""), @r#"the value of mail.from is not acceptable (<dir>/arkloop.toml, line 2); it must be an address such as "Arkloop <no-reply@example.org>"; a name with punctuation stands in quotes of its own"#);
+}
+
+#[test]
+fn codes_have_six_to_eight_digits() {
+    let config = load("[otp]\nenabled = false\ndigits = 8");
+    assert_eq!((config.otp.enabled, config.otp.digits), (false, 8));
+    assert_snapshot!(refusal("otp.digits = 5"), @"the value of otp.digits is not acceptable (<dir>/arkloop.toml, line 1); it must be a whole number from 6 to 8");
+    assert_snapshot!(refusal_of("ARKLOOP_OTP__DIGITS", "9"), @"the value of otp.digits is not acceptable (variable ARKLOOP_OTP__DIGITS); it must be a whole number from 6 to 8");
+}
+
+#[test]
+fn links_have_a_place_for_what_they_carry() {
+    let config = load("[links]\nverify = \"https://app.example.org/v?token={token}\"");
+    assert_eq!(config.links.verify, "https://app.example.org/v?token={token}");
+    assert_snapshot!(refusal("links.verify = \"{app_url}/verify\""), @"the value of links.verify is not acceptable (<dir>/arkloop.toml, line 1); it must be an http(s) link with {token} in it; {app_url} may stand for server.app_url");
+    for link in [
+        "/reset#{token}",
+        "javascript:{token}",
+        "{app_url}/{code}#{token}",
+        "{app_url}/ #{token}",
+    ] {
+        assert!(
+            refusal_of("ARKLOOP_LINKS__RESET", link).contains("links.reset"),
+            "{link}"
+        );
+    }
+}
+
+#[test]
+fn turnstile_is_on_with_both_of_its_keys() {
+    assert!(load("").turnstile.secret_key.is_none());
+    let file = "[turnstile]\nsite_key = \"0x4AAA\"\nsecret_key = \"0x4AAB\"\nallowed_hosts = [\"App.Example.org\"]\n\
+                protect_check = true\nverify_url = \"http://127.0.0.1:9/verify\"";
+    let turnstile = load(file).turnstile;
+    assert_eq!(turnstile.secret_key.expect("it is set").expose_secret(), "0x4AAB");
+    assert_eq!(
+        (turnstile.site_key.as_str(), turnstile.verify_url.as_str()),
+        ("0x4AAA", "http://127.0.0.1:9/verify")
+    );
+    assert_eq!(
+        (turnstile.allowed_hosts, turnstile.protect_check),
+        (vec!["app.example.org".to_owned()], true)
+    );
+    assert_snapshot!(refusal("[turnstile]\nsecret_key = \"0x4AAB\""), @"turnstile.secret_key needs turnstile.site_key (<dir>/arkloop.toml, line 2); set both to switch Turnstile on, or neither");
+    assert_snapshot!(refusal_of("ARKLOOP_TURNSTILE__SITE_KEY", "0x4AAA"), @"turnstile.site_key needs turnstile.secret_key (variable ARKLOOP_TURNSTILE__SITE_KEY); set both to switch Turnstile on, or neither");
+    assert_snapshot!(refusal("turnstile.allowed_hosts = [\"https://app.example.org\"]"), @r#"the value of turnstile.allowed_hosts is not acceptable (<dir>/arkloop.toml, line 1); it must be a list (separated by commas in a variable) of host names such as "app.example.org", without scheme and port"#);
+    assert_snapshot!(refusal("turnstile.verify_url = \"http://proxy.example.org/siteverify\""), @"the value of turnstile.verify_url is not acceptable (<dir>/arkloop.toml, line 1); it must be an https address without user and fragment; http is accepted to this machine only");
+}
+
+#[test]
+fn test_keys_of_turnstile_protect_no_public_server() {
+    let keys = format!("[turnstile]\nsite_key = \"1x00000000000000000000AA\"\nsecret_key = \"{DUMMY}\"\n");
+    let text = refusal(&format!("{HTTPS}{keys}"));
+    assert!(!text.contains(DUMMY));
+    assert_snapshot!(text, @"turnstile.secret_key is one of Cloudflare's published test keys, which protect nothing, and server.public_url is https (<dir>/arkloop.toml, line 5); take the keys of a widget of your own from the Cloudflare dashboard");
+    for digit in ["2", "3"] {
+        let other = keys.replace(DUMMY, &format!("{digit}{}", &DUMMY[1..]));
+        assert!(refusal(&format!("{HTTPS}{other}")).contains("test keys"));
+    }
+    let file = "[turnstile]\nsite_key = \"1x00000000000000000000AA\"\nsecret_key_file = \"secret\"";
+    let place = Place::new(&format!("{HTTPS}{file}")).write("secret", DUMMY);
+    assert!(place.refusal().contains("line 5"), "{}", place.refusal());
+    load(&keys);
+    load(&format!(
+        "{}{keys}",
+        HTTPS.replace("auth.example.org", "localhost")
+    ));
+    load(&format!("{}{keys}", HTTPS.replace("https:", "http:")));
+}
+
+#[test]
+fn a_secret_can_stand_in_a_file_but_not_in_two_places() {
+    let place = |name: &str| {
+        Place::new(&format!(
+            "[turnstile]\nsite_key = \"0x4AAA\"\nsecret_key_file = \"{name}\""
+        ))
+    };
+    let secret = place("secret")
+        .write("secret", "0x4AAB\nnot this")
+        .load()
+        .turnstile
+        .secret_key;
+    assert_eq!(secret.expect("it is set").expose_secret(), "0x4AAB");
+    assert_snapshot!(place("secret").refusal(), @"cannot read turnstile.secret_key_file <dir>/secret: No such file or directory (os error 2) (<dir>/arkloop.toml, line 3); it must be a readable file with the secret on its first line");
+    assert_snapshot!(place("secret").write("secret", "\n0x4AAB").refusal(), @"cannot read turnstile.secret_key_file <dir>/secret: its first line is empty (<dir>/arkloop.toml, line 3); it must be a readable file with the secret on its first line");
+    let both = place("secret")
+        .write("secret", "0x4AAB")
+        .with(&[("ARKLOOP_TURNSTILE__SECRET_KEY", "0x4AAC")]);
+    assert_snapshot!(both.refusal(), @"turnstile.secret_key (variable ARKLOOP_TURNSTILE__SECRET_KEY) and turnstile.secret_key_file are both given; keep one of them");
+}
+
+#[test]
+fn what_would_have_no_effect_is_warned_of() {
+    let forgotten =
+        format!("{HTTPS}[mail]\nsmtp_url = \"smtp://mail.example.org\"\n[turnstile]\nprotect_check = true");
+    assert_snapshot!(load(&forgotten).warnings().join("\n"), @r#"
+    mail.smtp_url is set and mail.transport is not: nothing is sent there until it is "smtp"
+    [turnstile] has no secret_key, so that it is off and its other keys have no effect
+    "#);
+    let senderless = "[mail]\ntransport = \"smtp\"\nsmtp_url = \"smtp://mail.example.org\"";
+    assert_snapshot!(load(senderless).warnings().join("\n"), @"mail.from is not set: mail comes from no-reply@localhost, which most servers refuse");
+    let unread = format!("{HTTPS}mail.transport = \"file\"\nturnstile.allowed_hosts = [\"a.example\"]");
+    assert_snapshot!(load(&unread).warnings().join("\n"), @r#"
+    mail.transport is "file": mail stays in data_dir/outbox, where nobody but the operator reads it
+    [turnstile] has no secret_key, so that it is off and its other keys have no effect
+    "#);
+}

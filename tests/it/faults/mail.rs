@@ -1,0 +1,324 @@
+//! Mail against a server that is down, refuses, hangs or breaks off, and against our own end in the middle of it: nobody waits for it, nothing is lost,
+//! and nothing comes twice but where no protocol can help it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::support::smtp::{Fault, SmtpServer, Stage};
+use crate::support::{Answer, Request, TestApp, Workspace, registration};
+
+/// More than the longest pause after a first failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(7);
+/// More than a request that waits for nobody takes on a busy machine, and less than any time-out of the conversation with a mail server.
+const AT_ONCE: Duration = Duration::from_secs(8);
+
+async fn start(smtp: &SmtpServer) -> TestApp {
+    TestApp::builder().open().smtp(smtp).start().await
+}
+
+/// Registers alice and asks for each kind of mail, for her and for nobody. All are answered alike.
+async fn ask_for_mails(app: &TestApp) {
+    app.register("alice").await;
+    let mut shown = Vec::new();
+    for address in ["alice@example.org", "nobody@example.org"] {
+        shown.push(
+            [app.send_code(address).await, app.send_reset(address).await].map(|answer: Answer| {
+                assert_eq!(answer.brief(), "204 -");
+                answer.shown_with_headers()
+            }),
+        );
+    }
+    assert_eq!(shown[0], shown[1], "known and unknown are told apart");
+}
+
+/// Waits until each mail that may ever be sent has failed once.
+async fn wait_until_all_failed_once(app: &TestApp, mails: i64) {
+    let wait = async {
+        let failed =
+            "SELECT count(*) FROM outbox WHERE expires_at > created_at AND attempts = 1 AND last_error <> ''";
+        while app.count(failed) < mails {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let failed = tokio::time::timeout(Duration::from_mins(1), wait).await;
+    failed.expect("every mail was tried");
+}
+
+/// Everything that alice was owed came once, works, and nobody else got anything.
+async fn check_mails(app: &TestApp, smtp: &SmtpServer) {
+    app.wait_for_empty_outbox().await;
+    let received = smtp.received();
+    assert_eq!(received.len(), 3, "verification, code and reset");
+    assert!(
+        received
+            .iter()
+            .all(|mail| mail.recipients == ["alice@example.org"])
+    );
+    let code = received
+        .iter()
+        .find(|mail| !mail.text().contains("#token="))
+        .expect("the code came")
+        .code();
+    assert_eq!(app.verify_code("alice@example.org", &code).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_down_is_tried_again() {
+    let mut smtp = SmtpServer::refusing();
+    let app = start(&smtp).await;
+    ask_for_mails(&app).await;
+    wait_until_all_failed_once(&app, 3).await;
+    smtp.listen();
+    app.advance(FIRST_PAUSE);
+    check_mails(&app, &smtp).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_mail_is_tried_again() {
+    for (stage, answer) in [
+        (Stage::Greeting, "421 4.3.2 not now"),
+        (Stage::Hello, "550 5.7.1 not you"),
+        (Stage::Sender, "450 4.7.1 come again later"),
+        (Stage::Recipient, "550 5.1.1 nobody here"),
+        (Stage::Data, "451 4.3.0 out of order"),
+        (Stage::End, "450 4.7.1 greylisted"),
+        (Stage::End, "550 5.7.1 looks like spam"),
+    ] {
+        let smtp = SmtpServer::start();
+        smtp.always(stage, Fault::Answer(answer));
+        let app = start(&smtp).await;
+        ask_for_mails(&app).await;
+        wait_until_all_failed_once(&app, 3).await;
+        assert_eq!(smtp.received().len(), 0, "{answer}");
+        smtp.heal();
+        app.advance(FIRST_PAUSE);
+        check_mails(&app, &smtp).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_server_that_hangs() {
+    let smtp = SmtpServer::start();
+    smtp.always(Stage::Greeting, Fault::Silence);
+    let app = start(&smtp).await;
+    let answered = tokio::time::timeout(AT_ONCE, async {
+        ask_for_mails(&app).await;
+        smtp.wait_until_reached(Stage::Greeting).await;
+        // While the worker hangs for certain:
+        assert_eq!(app.send_code("someone@example.org").await.status, 204);
+        let given_up = app.count("SELECT count(*) FROM outbox WHERE attempts > 0");
+        assert_eq!(
+            given_up, 0,
+            "the answers came before the worker gave the server up"
+        );
+    });
+    answered.await.expect("no request waits for the mail server");
+    assert_eq!(smtp.received().len(), 0);
+    smtp.heal();
+    // The conversations that hang are given up first.
+    while app.count("SELECT count(*) FROM outbox WHERE attempts = 0 AND expires_at > created_at") > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    app.advance(FIRST_PAUSE);
+    check_mails(&app, &smtp).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_that_breaks_off_before_the_end_is_one_mail_in_the_end() {
+    for stage in [
+        Stage::Greeting,
+        Stage::Hello,
+        Stage::Data,
+        Stage::Content,
+        Stage::End,
+    ] {
+        let smtp = SmtpServer::start();
+        smtp.always(stage, Fault::Close);
+        let app = start(&smtp).await;
+        ask_for_mails(&app).await;
+        wait_until_all_failed_once(&app, 3).await;
+        smtp.heal();
+        app.advance(FIRST_PAUSE);
+        check_mails(&app, &smtp).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_expired_is_never_sent() {
+    let mut smtp = SmtpServer::refusing();
+    let app = start(&smtp).await;
+    app.register("alice").await;
+    assert_eq!(app.send_code("alice@example.org").await.status, 204);
+    wait_until_all_failed_once(&app, 2).await;
+    // The code lasts ten minutes, the link a day.
+    app.advance(Duration::from_mins(11));
+    smtp.listen();
+    app.wait_for_empty_outbox().await;
+    let received = smtp.received();
+    assert_eq!(received.len(), 1);
+    assert!(received[0].link().contains("/verify#token="));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_sent_after_a_restart() {
+    let mut smtp = SmtpServer::refusing();
+    let mut app = start(&smtp).await;
+    ask_for_mails(&app).await;
+    wait_until_all_failed_once(&app, 3).await;
+    app.stop().await;
+    smtp.listen();
+    app.advance(FIRST_PAUSE);
+    app.start_again().await;
+    check_mails(&app, &smtp).await;
+}
+
+/// The real executable, with its mail going to `smtp`.
+fn workspace(smtp: &SmtpServer) -> Workspace {
+    let mut workspace = Workspace::new();
+    workspace
+        .set("ARKLOOP_REGISTRATION__MODE", "open")
+        .set("ARKLOOP_MAIL__TRANSPORT", "smtp")
+        .set("ARKLOOP_MAIL__SMTP_URL", &smtp.url());
+    workspace
+}
+
+async fn wait_for_empty_outbox(workspace: &Workspace) {
+    let wait = async {
+        loop {
+            let database = rusqlite::Connection::open(workspace.path().join("data/arkloop.db"));
+            let waiting: Result<i64, _> =
+                database
+                    .expect("it opens")
+                    .query_row("SELECT count(*) FROM outbox", [], |row| row.get(0));
+            if waiting.expect("it is counted") == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let emptied = tokio::time::timeout(Duration::from_mins(1), wait).await;
+    emptied.expect("the outbox is worked off");
+}
+
+/// Kills the server when the conversation about its first mail has got to `stage`, starts it again, and gives the Message-IDs of what came.
+async fn kill_at(stage: Stage) -> Vec<String> {
+    let smtp = SmtpServer::start();
+    smtp.once(stage, Fault::Silence);
+    let workspace = workspace(&smtp);
+    let server = workspace.serve();
+    let address: SocketAddr = server.address().parse().expect("it is an address");
+    let request = Request::new(address, "POST", "/v1/auth/register").json(&registration("alice"));
+    assert_eq!(request.send().await.status, 201);
+    smtp.wait_until_reached(stage).await;
+    server.kill();
+    let server = workspace.serve();
+    wait_for_empty_outbox(&workspace).await;
+    server.kill();
+    smtp.received().iter().map(|mail| mail.message_id()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_before_the_end_of_a_mail_exactly_one_comes() {
+    for stage in [Stage::Data, Stage::Content, Stage::End] {
+        assert_eq!(kill_at(stage).await.len(), 1, "{stage:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_a_mail_was_taken_one_more_comes_with_the_same_id() {
+    let ids = kill_at(Stage::Taken).await;
+    assert_eq!(ids.len(), 2);
+    assert_eq!(ids[0], ids[1]);
+}
+
+/// Lets COMMITs fail from the one after the next on: registration is written, and that its mail was sent is not. Gives how many failed, and a switch.
+fn fail_all_but_one_commit(app: &TestApp) -> (Arc<AtomicUsize>, Arc<AtomicBool>) {
+    let (failed, works) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (count, switch, mut is_first) = (Arc::clone(&failed), Arc::clone(&works), true);
+    app.store_probe().on_commit(move || {
+        let goes_through = std::mem::take(&mut is_first) || switch.load(Ordering::SeqCst);
+        count.fetch_add(usize::from(!goes_through), Ordering::SeqCst);
+        goes_through
+    });
+    (failed, works)
+}
+
+async fn wait_for(count: &AtomicUsize, number: usize) {
+    while count.load(Ordering::SeqCst) < number {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_refuses_to_forget_a_mail_does_not_send_it_again_and_again() {
+    let smtp = SmtpServer::start();
+    let app = start(&smtp).await;
+    let (failed, works) = fail_all_but_one_commit(&app);
+    app.register("alice").await;
+    wait_for(&failed, 3).await;
+    assert_eq!(smtp.received().len(), 1);
+    works.store(true, Ordering::SeqCst);
+    app.wait_for_empty_outbox().await;
+    assert_eq!(smtp.received().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_between_taking_and_commit_one_more_comes_with_the_same_id() {
+    let smtp = SmtpServer::start();
+    let mut app = start(&smtp).await;
+    let (failed, _) = fail_all_but_one_commit(&app);
+    app.register("alice").await;
+    wait_for(&failed, 1).await;
+    app.stop().await;
+    app.advance(Duration::from_secs(1));
+    app.start_again().await;
+    app.wait_for_empty_outbox().await;
+    let ids: Vec<_> = smtp.received().iter().map(|mail| mail.message_id()).collect();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(ids[0], ids[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_has_one_worker() {
+    let smtp = SmtpServer::start();
+    let workspace = workspace(&smtp);
+    let server = workspace.serve();
+    let second = workspace.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(second.starts_with("exit: 1"), "{second}");
+    let address: SocketAddr = server.address().parse().expect("it is an address");
+    let mut registering = JoinSet::new();
+    for number in 0..20 {
+        let body = registration(&format!("user-{number}"));
+        registering.spawn(
+            Request::new(address, "POST", "/v1/auth/register")
+                .json(&body)
+                .send(),
+        );
+    }
+    // The operator is impatient.
+    for _ in 0..5 {
+        workspace.run(&["mail", "retry"]);
+    }
+    assert!(
+        registering
+            .join_all()
+            .await
+            .iter()
+            .all(|answer| answer.status == 201)
+    );
+    workspace.run(&["mail", "retry"]);
+    wait_for_empty_outbox(&workspace).await;
+    let mut recipients: Vec<_> = smtp
+        .received()
+        .into_iter()
+        .flat_map(|mail| mail.recipients)
+        .collect();
+    assert_eq!(recipients.len(), 20);
+    recipients.sort();
+    recipients.dedup();
+    assert_eq!(recipients.len(), 20, "each exactly once");
+}
