@@ -5,9 +5,14 @@ Loaded through SCHEMATHESIS_HOOKS. No check and no operation is left out: valid 
 
 import atexit
 import collections
+import email
+import email.policy
 import itertools
 import json
 import os
+import re
+import subprocess
+import time
 import unicodedata
 import urllib.request
 import uuid
@@ -16,6 +21,8 @@ import schemathesis
 
 SERVER = os.environ["ARKLOOP_CI_SERVER"]
 COUNTS = os.environ["ARKLOOP_CI_COUNTS"]
+ARKLOOP = os.environ["ARKLOOP_CI_EXECUTABLE"]
+DATA_DIR = os.environ["ARKLOOP_CI_DATA_DIR"]
 COOKIE = "arkloop_refresh_token"
 PASSWORD = "a long and unusual one"
 
@@ -34,6 +41,54 @@ def post(path, body):
         answer = json.load(response)
         cookie = response.headers["Set-Cookie"].split(";", 1)[0]
         return answer | {"cookie": cookie.removeprefix(COOKIE + "=")}
+
+
+def ask_for_mail(path, address):
+    request = urllib.request.Request(SERVER + path, json.dumps({"email": address}).encode(), {"Content-Type": "application/json"})
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+def mailed(address, pattern):
+    """What `pattern` finds in a mail to `address`; the server writes mails as files."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with os.scandir(os.path.join(DATA_DIR, "outbox")) as entries:
+            files = sorted((entry for entry in entries if entry.name.endswith(".eml")), key=lambda entry: -entry.stat().st_mtime_ns)
+        for file in files[:40]:
+            with open(file.path, "rb") as content:
+                mail = email.message_from_binary_file(content, policy=email.policy.default)
+            found = re.search(pattern, mail.get_body(("plain",)).get_content()) if address in mail["To"] else None
+            if found:
+                return found[1]
+        time.sleep(0.02)
+    raise AssertionError(f"no mail to {address} has {pattern}")
+
+
+TOKEN_OF_LINK = r"#token=([A-Za-z0-9_-]{43})"
+
+
+def verification_token():
+    return mailed(register()["email"], TOKEN_OF_LINK)
+
+
+def reset_token():
+    account = register()
+    ask_for_mail("/v1/auth/password/reset/send", account["email"])
+    return mailed(account["email"], r"/reset" + TOKEN_OF_LINK)
+
+
+def mailed_code():
+    account = register()
+    ask_for_mail("/v1/auth/email/otp/send", account["email"])
+    return account["email"], mailed(account["email"], r"(?m)^\s*(\d{6})\s*$")
+
+
+def made_by_operator():
+    """An account that was not mailed to yet: one that registers has spent its mail of this minute."""
+    account = fresh_names() | {"password": PASSWORD}
+    command = [ARKLOOP, "--data-dir", DATA_DIR, "-q", "user", "create", account["login"], "--email", account["email"], "--password-stdin"]
+    subprocess.run(command, input=PASSWORD + "\n", text=True, check=True, capture_output=True)
+    return account | post("/v1/auth/login", {"login": account["login"], "password": PASSWORD})
 
 
 def get(path, headers):
@@ -87,7 +142,9 @@ class FreshAccount:
     """Signs in as somebody new for every test case of an operation that asks for it."""
 
     def get(self, case, context):
-        return register() if context.operation.definition.raw.get("security") else None
+        if not context.operation.definition.raw.get("security"):
+            return None
+        return made_by_operator() if context.operation.label == "POST /v1/auth/email/verify/send" else register()
 
     def set(self, case, account, context):
         case.headers["Authorization"] = f"Bearer {account['access_token']}"
@@ -108,11 +165,22 @@ def before_call(context, case, kwargs):
         body.update(login=account["login"], password=account["password"])
     elif operation == "DELETE /v1/auth/sessions/{id}" and is_helped:
         case.path_parameters["id"] = other_session(case.headers["Authorization"])
+    elif operation.startswith("POST /v1/auth/email/verify/") and "token" in body:
+        body["token"] = verification_token()
+    elif operation == "POST /v1/auth/email/otp/verify":
+        body["email"], code = mailed_code()
+        body["otp" if "otp" in body else "code"] = code
+    elif operation == "POST /v1/auth/password/reset/confirm":
+        body["token"] = reset_token()
+    elif operation == "POST /v1/auth/password/change":
+        body["current_password"] = PASSWORD
     elif operation == "POST /v1/auth/register":
         if is_taken(body) and is_helped:
             body.update(fresh_names())
         if is_refused(body["password"], body):
             body["password"] = f"{PASSWORD} {uuid.uuid4()}"
+    if "new_password" in body and is_refused(body["new_password"], body):
+        body["new_password"] = f"{PASSWORD} {uuid.uuid4()}"
     if len(body.get("password", "").encode()) > 1024:
         # The schema can only count characters, but the limit is one of bytes.
         body["password"] = PASSWORD
