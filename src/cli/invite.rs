@@ -1,5 +1,6 @@
 //! `invite`: codes that admit people.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -16,6 +17,9 @@ use crate::service::{Error, InviteDraft, InviteWithCode};
 /// The longest time that `--expires-in` takes: ten years. Whoever means longer says `--never-expires`.
 const MAX_EXPIRES_IN: Duration = Duration::from_hours(24 * 3_660);
 
+/// The most invites of one command: they are made in one transaction, which the running server waits for.
+const MAX_COUNT: NonZeroU16 = NonZeroU16::new(1_000).expect("it is not zero");
+
 /// Make, see and take back invites
 #[derive(Debug, Subcommand)]
 #[command(
@@ -23,7 +27,9 @@ const MAX_EXPIRES_IN: Duration = Duration::from_hours(24 * 3_660);
 )]
 pub(super) enum Command {
     /// Make an invite; prints its code, and its link if there is a page to register on
-    #[command(after_help = "Example:\n  arkloop invite create --note \"for Ann\"")]
+    #[command(
+        after_help = "Examples: one for a person; twenty for a class, a code and a link on each line\n  arkloop invite create --note \"for Ann\"\n  arkloop invite create --count 20 --note \"the class\" > invites.txt"
+    )]
     Create {
         /// How many accounts it admits
         #[arg(long, value_name = "N", default_value = "1", value_parser = parse_uses)]
@@ -37,6 +43,9 @@ pub(super) enum Command {
         /// What to remember about it, one line
         #[arg(long, value_name = "TEXT", value_parser = parse_note)]
         note: Option<OptionalNote>,
+        /// Make so many alike, all or none: 1 to 1000
+        #[arg(long, value_name = "N", conflicts_with = "email", value_parser = parse_count)]
+        count: Option<NonZeroU16>,
         /// Mail it to somebody as well: it is queued, and the running server sends it
         #[arg(long, value_name = "ADDRESS", value_parser = parse_email)]
         email: Option<Email>,
@@ -82,6 +91,11 @@ fn parse_expires_in(text: &str) -> Result<Duration, String> {
     })
 }
 
+fn parse_count(text: &str) -> Result<NonZeroU16, String> {
+    let count = text.parse().ok().filter(|count| *count <= MAX_COUNT);
+    count.ok_or_else(|| format!("it must be a number from 1 to {MAX_COUNT}"))
+}
+
 fn parse_note(text: &str) -> Result<OptionalNote, String> {
     Note::parse(text).map_err(|error| format!("it {}", describe(error)))
 }
@@ -94,18 +108,16 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
             expires_in,
             never_expires,
             note,
+            count,
             email,
         } => {
-            let expires_in = (!never_expires).then_some(expires_in);
-            create(
-                context,
-                InviteDraft {
-                    max_uses: uses,
-                    expires_in,
-                    note: note.flatten(),
-                    mail_to: email,
-                },
-            )
+            let draft = InviteDraft {
+                max_uses: uses,
+                expires_in: (!never_expires).then_some(expires_in),
+                note: note.flatten(),
+                mail_to: email,
+            };
+            create(context, &draft, count)
         }
         Command::List { all } => list(context, if all { Which::All } else { Which::Active }),
         Command::Show { code } => {
@@ -138,29 +150,49 @@ fn parse_code(text: &str) -> Result<InviteCode, Error> {
     InviteCode::parse(text).ok_or(Error::InviteNotFound)
 }
 
-fn create(context: &Context, draft: InviteDraft) -> Result<(), Refusal> {
-    let mail_to = draft.mail_to.clone();
-    let (invite, now) = context
-        .with_service(async |service| Ok((service.create_invite(draft).await?, service.system().now())))?;
-    let lines = std::iter::once(invite.code.reveal()).chain(invite.link.clone());
-    context
-        .output
-        .result(&to_json(&invite, now), || lines.collect::<Vec<_>>().join("\n"))?;
-    let uses = match invite.invite.max_uses.get() {
+/// Makes one invite, or with a `count` as many, which are listed then even if it is one.
+fn create(context: &Context, draft: &InviteDraft, count: Option<NonZeroU16>) -> Result<(), Refusal> {
+    let (made, now) = context.with_service(async |service| {
+        let made = service
+            .create_invites(draft, count.unwrap_or(NonZeroU16::MIN))
+            .await?;
+        Ok((made, service.system().now()))
+    })?;
+    let document = match (count, made.as_slice()) {
+        (None, [invite]) => to_json(invite, now),
+        _ => made.iter().map(|invite| to_json(invite, now)).collect(),
+    };
+    let between = if count.is_some() { "  " } else { "\n" };
+    let to_text = |invite: &InviteWithCode| {
+        let parts = std::iter::once(invite.code.reveal()).chain(invite.link.clone());
+        parts.collect::<Vec<_>>().join(between)
+    };
+    context.output.result(&document, || {
+        made.iter().map(to_text).collect::<Vec<_>>().join("\n")
+    })?;
+    tell_about(context, draft, &made);
+    Ok(())
+}
+
+/// Says beside the result what the invites are good for.
+fn tell_about(context: &Context, draft: &InviteDraft, made: &[InviteWithCode]) {
+    let subject = if made.len() == 1 {
+        "It admits"
+    } else {
+        "Each admits"
+    };
+    let uses = match draft.max_uses.get() {
         1 => "one account".to_owned(),
         uses => format!("{uses} accounts"),
     };
-    let until = invite
-        .invite
-        .expires_at
-        .map_or_else(|| "and never expires".to_owned(), |end| format!("until {end}"));
-    context.output.note(&format!("It admits {uses} {until}."));
-    if let Some(address) = mail_to {
+    let end = made.first().and_then(|made| made.invite.expires_at);
+    let until = end.map_or_else(|| "and never expires".to_owned(), |end| format!("until {end}"));
+    context.output.note(&format!("{subject} {uses} {until}."));
+    if let Some(address) = &draft.mail_to {
         context.output.note(&format!(
             "A mail with it to {address} is queued, and the running server sends it; see: arkloop mail queue"
         ));
     }
-    Ok(())
 }
 
 /// Which invites to list.

@@ -4,12 +4,14 @@
 //! everything else to standard error, and only `output.rs` writes to either.
 
 mod ask;
+mod completions;
 mod config;
 mod context;
 mod error;
 mod init;
 mod invite;
 mod mail;
+mod man;
 mod openapi;
 mod output;
 mod registration;
@@ -87,6 +89,8 @@ enum Command {
     #[command(subcommand)]
     Config(config::Command),
     Openapi(openapi::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// Runs the command that the arguments of the process name.
@@ -141,11 +145,10 @@ fn tell_usage(style: Style, error: &clap::Error) -> ExitCode {
                 .split_whitespace()
                 .collect::<Vec<_>>()
                 .join(" ");
-            let usage = rest
-                .lines()
-                .find(|line| line.starts_with("Usage:"))
-                .unwrap_or("see: arkloop --help");
-            output.refusal(&Refusal::new(problem, usage));
+            let tip = rest.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+            let usage = || rest.lines().find(|line| line.starts_with("Usage:"));
+            let hint = tip.or_else(usage).unwrap_or("see: arkloop --help");
+            output.refusal(&Refusal::new(problem, hint));
             ExitCode::from(2)
         }
     }
@@ -153,9 +156,15 @@ fn tell_usage(style: Style, error: &clap::Error) -> ExitCode {
 
 fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Refusal> {
     let Arguments { global, command } = arguments;
-    if let Command::Openapi(_) = command {
-        // The document is the same whatever the configuration says, and must not need one.
-        return openapi::run().map(|()| ExitCode::SUCCESS);
+    // What these print is the same whatever the configuration says, and must not need one.
+    let printed = match &command {
+        Command::Openapi(_) => Some(openapi::run()),
+        Command::Completions(arguments) => Some(completions::run(arguments)),
+        Command::Man(arguments) => Some(man::run(arguments, output)),
+        _ => None,
+    };
+    if let Some(printed) = printed {
+        return printed.map(|()| ExitCode::SUCCESS);
     }
     let sources = Sources {
         config_flag: global.config.clone(),
@@ -188,7 +197,7 @@ fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Refusal> {
         Command::Session(command) => session::run(command, &context),
         Command::Mail(command) => mail::run(command, &context),
         Command::Config(config::Command::Show) => config::show(&context),
-        Command::Openapi(_) => Ok(()),
+        Command::Openapi(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

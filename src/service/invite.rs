@@ -1,5 +1,6 @@
 //! Invites: making, listing and taking them back.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::{Error, Service};
@@ -35,37 +36,54 @@ pub struct InviteWithCode {
 }
 
 impl Service {
-    /// Makes an invite, and mails it if the draft says so.
+    /// Makes `count` invites alike, all or none, and mails them if the draft says so.
     ///
     /// # Errors
-    /// [`Error::MailUnavailable`] if it is to be mailed and cannot.
-    pub async fn create_invite(&self, draft: InviteDraft) -> Result<InviteWithCode, Error> {
+    /// [`Error::MailUnavailable`] if they are to be mailed and cannot.
+    pub async fn create_invites(
+        &self,
+        draft: &InviteDraft,
+        count: NonZeroU16,
+    ) -> Result<Vec<InviteWithCode>, Error> {
+        let made: Vec<InviteWithCode> = (0..count.get()).map(|_| self.new_invite(draft)).collect();
+        let mails = match &draft.mail_to {
+            Some(to) => made.iter().map(|made| self.invite_mail(made, to)).collect(),
+            None => Ok(Vec::new()),
+        }?;
+        let rows: Vec<_> = made
+            .iter()
+            .map(|made| {
+                let context = SealedFor::Invite(made.invite.id.as_bytes());
+                let sealed = self.post.keys.seal(context, made.code.as_bytes(), &self.system);
+                (
+                    made.invite.clone(),
+                    self.post.keys.invite_digest(&made.code),
+                    sealed,
+                )
+            })
+            .collect();
+        self.write_and_mail(move |tx| {
+            for (invite, digest, sealed) in &rows {
+                tx.insert_invite(invite, *digest, sealed)?;
+            }
+            mails.iter().try_for_each(|mail| Ok(tx.insert_mail(mail)?))
+        })
+        .await?;
+        Ok(made)
+    }
+
+    fn new_invite(&self, draft: &InviteDraft) -> InviteWithCode {
         let now = self.system.now();
-        let code = InviteCode::from_random(self.system.random());
         let invite = Invite {
             id: self.system.new_invite_id(),
             uses: 0,
             max_uses: draft.max_uses,
-            note: draft.note,
+            note: draft.note.clone(),
             created_at: now,
             expires_at: draft.expires_in.map(|lifetime| now + lifetime),
             revoked_at: None,
         };
-        let digest = self.post.keys.invite_digest(&code);
-        let sealed = self.post.keys.seal(
-            SealedFor::Invite(invite.id.as_bytes()),
-            code.as_bytes(),
-            &self.system,
-        );
-        let row = invite.clone();
-        let made = self.with_link(invite, code);
-        let mail = draft.mail_to.map(|to| self.invite_mail(&made, &to)).transpose()?;
-        self.write_and_mail(move |tx| {
-            tx.insert_invite(&row, digest, &sealed)?;
-            Ok::<_, Error>(mail.map(|mail| tx.insert_mail(&mail)).transpose()?)
-        })
-        .await?;
-        Ok(made)
+        self.with_link(invite, InviteCode::from_random(self.system.random()))
     }
 
     /// The mail that brings an invite; of use for as long as the invite, or a week.

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::support::Workspace;
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 33] = [
     "",
     "init",
     "serve",
@@ -37,6 +37,8 @@ const COMMANDS: [&str; 31] = [
     "config",
     "config show",
     "openapi",
+    "completions",
+    "man",
 ];
 
 #[test]
@@ -106,6 +108,27 @@ fn wrong_usage_is_told_with_exit_code_2() {
 
     For more information, try '--help'.
     ");
+}
+
+#[test]
+fn a_misspelt_command_gets_the_right_one_suggested() {
+    let workspace = Workspace::new();
+    assert_snapshot!(workspace.run(&["invites", "create"]), @"
+    exit: 2
+    stderr:
+    error: unrecognized subcommand 'invites'
+
+      tip: some similar subcommands exist: 'init', 'invite'
+
+    Usage: arkloop [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(workspace.run(&["--json", "invite", "creat"]), @r#"
+    exit: 2
+    stderr:
+    {"error":"unrecognized subcommand 'creat'","hint":"a similar subcommand exists: 'create'"}
+    "#);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `invite …`
 
+use std::collections::BTreeSet;
+
 use insta::assert_snapshot;
 
 use crate::support::Workspace;
@@ -41,6 +43,59 @@ fn an_invite_is_a_code_on_a_line_of_its_own() {
     http://localhost:8080/register?invite=<code>
     stderr:
     It admits 2 accounts and never expires.
+    ");
+}
+
+#[test]
+fn many_invites_are_made_at_once() {
+    let workspace = Workspace::with_database();
+    assert_snapshot!(workspace.run(&["invite", "create", "--count", "2"]), @"
+    exit: 0
+    stdout:
+    <code>  http://localhost:8080/register?invite=<code>
+    <code>  http://localhost:8080/register?invite=<code>
+    stderr:
+    Each admits one account until <time>.
+    ");
+    assert_snapshot!(workspace.run(&["--json", "invite", "create", "--count", "1"]), @r#"
+    exit: 0
+    stdout:
+    [
+      {
+        "code": "<code>",
+        "link": "http://localhost:8080/register?invite=<code>",
+        "uses": 0,
+        "max_uses": 1,
+        "status": "active",
+        "note": null,
+        "created_at": "<time>",
+        "expires_at": "<time>",
+        "revoked_at": null
+      }
+    ]
+    "#);
+    let made = workspace.json(&["invite", "create", "--count", "1000", "--note", "the fair"]);
+    let codes: BTreeSet<&str> = made
+        .as_array()
+        .expect("it is a list")
+        .iter()
+        .map(code_of)
+        .collect();
+    assert_eq!(codes.len(), 1000);
+    let listed = workspace.json(&["invite", "list"]);
+    assert_eq!(listed.as_array().map(Vec::len), Some(1003));
+    for count in ["0", "1001", "x"] {
+        let output = workspace.output(&["invite", "create", "--count", count], "");
+        assert_eq!(output.status.code(), Some(2), "{count}");
+    }
+    assert_snapshot!(workspace.run(&["invite", "create", "--count", "2", "--email", "ann@example.org"]), @"
+    exit: 2
+    stderr:
+    error: the argument '--count <N>' cannot be used with '--email <ADDRESS>'
+
+    Usage: arkloop invite create --count <N>
+
+    For more information, try '--help'.
     ");
 }
 

@@ -1,5 +1,6 @@
 //! The real executable: exit code, standard output and standard error of each command, done and refused.
 
+mod completions;
 mod config;
 mod config_services;
 mod config_show;
@@ -7,6 +8,7 @@ mod help;
 mod init;
 mod invite;
 mod mail;
+mod man;
 mod openapi;
 mod registration;
 mod serve;

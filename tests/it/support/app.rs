@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -435,12 +436,8 @@ impl TestApp {
             note: None,
             mail_to: None,
         };
-        self.service()
-            .create_invite(draft)
-            .await
-            .expect("it is made")
-            .code
-            .reveal()
+        let made = self.service().create_invites(&draft, NonZeroU16::MIN).await;
+        made.expect("it is made")[0].code.reveal()
     }
 }
 

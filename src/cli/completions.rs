@@ -1,0 +1,29 @@
+//! `completions`: what a shell needs to complete the commands.
+
+use clap::CommandFactory as _;
+use clap_complete::{Shell, generate};
+
+use super::error::Refusal;
+use super::output;
+
+/// Print the completions of a shell, for it to load
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples: for all later shells of this user\n  arkloop completions bash > ~/.local/share/bash-completion/completions/arkloop\n  arkloop completions fish > ~/.config/fish/completions/arkloop.fish\n  arkloop completions zsh > \"${fpath[1]}/_arkloop\""
+)]
+pub(super) struct Arguments {
+    /// The shell
+    shell: Shell,
+}
+
+/// `completions SHELL`
+pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
+    let mut script = Vec::new();
+    generate(
+        arguments.shell,
+        &mut super::Arguments::command(),
+        env!("CARGO_PKG_NAME"),
+        &mut script,
+    );
+    output::print(&String::from_utf8_lossy(&script))
+}

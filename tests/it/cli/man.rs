@@ -1,0 +1,59 @@
+//! `man DIR`: whether `man` shows the pages is tried by `.ci/shells`.
+
+use std::fs;
+
+use insta::assert_snapshot;
+
+use crate::support::Workspace;
+
+#[test]
+fn there_is_a_page_for_every_command() {
+    let workspace = Workspace::new();
+    workspace.write("arkloop.toml", "nonsense = ");
+    let directory = workspace.path().join("man1");
+    fs::create_dir(&directory).expect("it can be made");
+    let pages = workspace.json(&["man", "man1"]);
+    let pages: Vec<&str> = pages
+        .as_array()
+        .expect("it is a list")
+        .iter()
+        .filter_map(|page| page.as_str())
+        .collect();
+    for name in [
+        "arkloop.1",
+        "arkloop-serve.1",
+        "arkloop-invite.1",
+        "arkloop-invite-create.1",
+    ] {
+        assert!(pages.contains(&name), "{name} is not among {pages:?}");
+    }
+    assert!(!pages.iter().any(|page| page.contains("help")), "{pages:?}");
+    for page in &pages {
+        let text = fs::read_to_string(directory.join(page)).expect("it was written");
+        assert!(
+            text.contains(".SH SYNOPSIS") && text.contains("Example"),
+            "{page}"
+        );
+        assert!(text.contains(env!("CARGO_PKG_VERSION")), "{page}");
+    }
+    let text = workspace.run(&["man", "man1"]);
+    assert!(
+        text.starts_with("exit: 0\nstdout:\narkloop.1\narkloop-init.1\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_refused() {
+    let workspace = Workspace::new();
+    assert_snapshot!(workspace.run(&["man", "nowhere"]), @"
+    exit: 1
+    stderr:
+    error: cannot write nowhere/arkloop.1: No such file or directory (os error 2); name a directory that exists and that you may write to
+    ");
+    assert_snapshot!(workspace.run(&["--json", "man", "nowhere"]), @r#"
+    exit: 1
+    stderr:
+    {"error":"cannot write nowhere/arkloop.1: No such file or directory (os error 2)","hint":"name a directory that exists and that you may write to"}
+    "#);
+}
