@@ -162,3 +162,8 @@ pub fn registration_with_address_of(login: &str, owner: &str) -> serde_json::Val
     body["email"] = json!(address(owner));
     body
 }
+
+/// A code that is not `code`.
+pub fn other_than(code: &str) -> &'static str {
+    if code == "123456" { "654321" } else { "123456" }
+}

@@ -6,6 +6,7 @@ mod bodies;
 mod body_sizes;
 mod captcha;
 mod client_address;
+mod code_limits;
 mod docs;
 mod email;
 mod faults;

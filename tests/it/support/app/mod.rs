@@ -1,24 +1,23 @@
 //! A server of a test's own: in this process, on port 0, over a data directory of its own, with a clock that the test moves.
 
-use std::fmt::Write as _;
+mod requests;
+mod rows;
+
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arkloop::app::{App, Role};
-use arkloop::crypto::PresentedRefreshToken;
-use arkloop::domain::{InviteCode, Listen, RegistrationMode, Session, Timestamp};
+use arkloop::domain::{Listen, RegistrationMode, Timestamp};
 use arkloop::http::{self, Deadlines, Server};
 use arkloop::service::Service;
 use arkloop::store::{self, Setting, StoreError};
 use arkloop::system::{Clock, Entropy, MovableClock, System};
-use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::Answer;
-use super::client::Request;
+pub use requests::registration;
+
 use super::command::Workspace;
 use super::record::Live;
 use super::smtp::SmtpServer;
@@ -241,24 +240,6 @@ impl TestApp {
         emptied.expect("the outbox is worked off");
     }
 
-    /// Asks for a code.
-    pub async fn send_code(&self, email: &str) -> Answer {
-        let body = json!({ "email": email });
-        self.post("/v1/auth/email/otp/send").json(&body).send().await
-    }
-
-    /// Asks for a link to set a password.
-    pub async fn send_reset(&self, email: &str) -> Answer {
-        let body = json!({ "email": email });
-        self.post("/v1/auth/password/reset/send").json(&body).send().await
-    }
-
-    /// Tries to sign in with a code.
-    pub async fn verify_code(&self, email: &str, code: &str) -> Answer {
-        let body = json!({"email": email, "otp": code});
-        self.post("/v1/auth/email/otp/verify").json(&body).send().await
-    }
-
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.set_up.clock.advance(by);
@@ -319,129 +300,4 @@ impl TestApp {
                 .await
         })
     }
-
-    pub fn request(&self, method: &str, path: &str) -> Request {
-        Request::new(self.address(), method, path)
-    }
-
-    pub fn get(&self, path: &str) -> Request {
-        self.request("GET", path)
-    }
-
-    pub fn post(&self, path: &str) -> Request {
-        self.request("POST", path)
-    }
-
-    pub fn patch(&self, path: &str) -> Request {
-        self.request("PATCH", path)
-    }
-
-    pub fn delete(&self, path: &str) -> Request {
-        self.request("DELETE", path)
-    }
-
-    /// Registers `login` with an address made of it and [`PASSWORD`], and expects that to succeed.
-    pub async fn register(&self, login: &str) -> Answer {
-        let answer = self
-            .post("/v1/auth/register")
-            .json(&registration(login))
-            .send()
-            .await;
-        assert_eq!(answer.status, 201, "{answer:?}");
-        answer
-    }
-
-    /// Tries to sign in.
-    pub async fn login(&self, login: &str, password: &str) -> Answer {
-        self.post("/v1/auth/login")
-            .json(&json!({"login": login, "password": password}))
-            .send()
-            .await
-    }
-
-    /// Refreshes with a cookie.
-    pub async fn refresh(&self, cookie: &str) -> Answer {
-        self.post("/v1/auth/refresh").cookie(cookie).send().await
-    }
-
-    /// Asks who a token is of.
-    pub async fn me(&self, access_token: &str) -> Answer {
-        self.get("/v1/me").bearer(access_token).send().await
-    }
-
-    /// Waits until so many writes stand behind the one that runs.
-    pub async fn wait_for_waiting_writes(&self, number: usize) {
-        while self.service().store().waiting_writes() < number {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    }
-
-    /// How many accounts an invite has admitted.
-    pub async fn uses_of(&self, code: &str) -> u32 {
-        let code = InviteCode::parse(code).expect("it is a code");
-        self.service()
-            .find_invite(&code)
-            .await
-            .expect("it is there")
-            .invite
-            .uses
-    }
-
-    /// The session that a refresh cookie is of.
-    async fn session_of(&self, cookie: &str) -> Session {
-        let token = PresentedRefreshToken::parse(cookie).expect("it is a token");
-        let id = token.session_id();
-        let found: Result<_, StoreError> = self
-            .service()
-            .store()
-            .read(move |reader| reader.find_session(id))
-            .await;
-        found.expect("it is read").expect("it is there")
-    }
-
-    /// How often the session of a refresh cookie has moved on.
-    pub async fn generation_of(&self, cookie: &str) -> u32 {
-        self.session_of(cookie).await.generation.0
-    }
-
-    /// Why the session of a refresh cookie ended.
-    pub async fn ended_because(&self, cookie: &str) -> Option<String> {
-        self.session_of(cookie)
-            .await
-            .ended
-            .map(|(_, because)| because.as_str().to_owned())
-    }
-
-    /// Every account and every session, to see whether anything changed.
-    pub async fn rows(&self) -> String {
-        let users = self
-            .service()
-            .list_users(None, None)
-            .await
-            .expect("they are listed");
-        let mut rows = String::new();
-        for summary in users {
-            let user = arkloop::service::UserRef::from(summary.user.id);
-            let sessions = self.service().list_sessions(user).await.expect("they are listed");
-            let _ = writeln!(rows, "{summary:?}\n{sessions:?}");
-        }
-        rows
-    }
-
-    /// Makes an invite as the operator would, and gives its code.
-    pub async fn invite(&self, max_uses: u32) -> String {
-        let draft = arkloop::service::InviteDraft {
-            max_uses: arkloop::domain::InviteUses::new(max_uses).expect("it is a number of uses"),
-            expires_in: Some(Duration::from_hours(7 * 24)),
-            note: None,
-            mail_to: None,
-        };
-        let made = self.service().create_invites(&draft, NonZeroU16::MIN).await;
-        made.expect("it is made")[0].code.reveal()
-    }
-}
-
-/// A registration that nothing is wrong with.
-pub fn registration(login: &str) -> Value {
-    json!({"login": login, "password": PASSWORD, "email": format!("{login}@example.org")})
 }

@@ -1,0 +1,84 @@
+//! What the tests do and see past HTTP: as the operator, and in the database.
+
+use std::fmt::Write as _;
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use arkloop::crypto::PresentedRefreshToken;
+use arkloop::domain::{InviteCode, Session};
+use arkloop::store::StoreError;
+
+use super::TestApp;
+
+impl TestApp {
+    /// Waits until so many writes stand behind the one that runs.
+    pub async fn wait_for_waiting_writes(&self, number: usize) {
+        while self.service().store().waiting_writes() < number {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// How many accounts an invite has admitted.
+    pub async fn uses_of(&self, code: &str) -> u32 {
+        let code = InviteCode::parse(code).expect("it is a code");
+        self.service()
+            .find_invite(&code)
+            .await
+            .expect("it is there")
+            .invite
+            .uses
+    }
+
+    /// The session that a refresh cookie is of.
+    async fn session_of(&self, cookie: &str) -> Session {
+        let token = PresentedRefreshToken::parse(cookie).expect("it is a token");
+        let id = token.session_id();
+        let found: Result<_, StoreError> = self
+            .service()
+            .store()
+            .read(move |reader| reader.find_session(id))
+            .await;
+        found.expect("it is read").expect("it is there")
+    }
+
+    /// How often the session of a refresh cookie has moved on.
+    pub async fn generation_of(&self, cookie: &str) -> u32 {
+        self.session_of(cookie).await.generation.0
+    }
+
+    /// Why the session of a refresh cookie ended.
+    pub async fn ended_because(&self, cookie: &str) -> Option<String> {
+        self.session_of(cookie)
+            .await
+            .ended
+            .map(|(_, because)| because.as_str().to_owned())
+    }
+
+    /// Every account and every session, to see whether anything changed.
+    pub async fn rows(&self) -> String {
+        let users = self
+            .service()
+            .list_users(None, None)
+            .await
+            .expect("they are listed");
+        let mut rows = String::new();
+        for summary in users {
+            let user = arkloop::service::UserRef::from(summary.user.id);
+            let sessions = self.service().list_sessions(user).await.expect("they are listed");
+            let _ = writeln!(rows, "{summary:?}\n{sessions:?}");
+        }
+        rows
+    }
+
+    /// Makes an invite as the operator would, and gives its code.
+    pub async fn invite(&self, max_uses: u32) -> String {
+        let draft = arkloop::service::InviteDraft {
+            max_uses: arkloop::domain::InviteUses::new(max_uses).expect("it is a number of uses"),
+            expires_in: Some(Duration::from_hours(7 * 24)),
+            note: None,
+            mail_to: None,
+        };
+        let made = self.service().create_invites(&draft, NonZeroU16::MIN).await;
+        made.expect("it is made")[0].code.reveal()
+    }
+}
