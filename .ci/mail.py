@@ -196,6 +196,8 @@ def reject_an_account(server, take):
     server.request("GET", "/v1/me", token=token, expect=401)
     server.login("stranger", PASSWORD, expect=401)
     server.post("/v1/auth/email/verify/confirm", body, expect=422)
+    told = take("stranger@example.org")
+    assert "stranger" in told.text and "://" not in told.text, told.text
 
 
 def sign_in_with_a_code(server, take):
@@ -245,6 +247,20 @@ def tell_a_robbed_owner(server, take):
     server.post("/v1/auth/password/reset/confirm", body, expect=204)
     server.login("bea", "the owner's harbour")
     take("bea@example.org")
+
+
+def tell_an_owner_who_reset(server, take):
+    """Somebody else registered the address; its owner resets the password, so that there is no link to set one."""
+    token = server.register("cleo")
+    take("cleo@example.org")
+    server.post("/v1/auth/password/reset/send", {"email": "cleo@example.org"}, expect=204)
+    body = {"token": take("cleo@example.org").token(), "new_password": "the owner's harbour"}
+    server.post("/v1/auth/password/reset/confirm", body, expect=204)
+    server.request("GET", "/v1/me", token=token, expect=401)
+    server.login("cleo", PASSWORD, expect=401)
+    told = take("cleo@example.org")
+    assert "cleo" in told.text and "://" not in told.text, told.text
+    server.login("cleo", "the owner's harbour")
 
 
 def mail_an_invite(server, take):
@@ -316,7 +332,7 @@ def check(base, arkloop, work, smtp_port):
     smtp = start("good")
     for step in [
         verify_an_address, reject_an_account, sign_in_with_a_code, reset_a_password, change_a_password, write_in_chinese,
-        tell_a_robbed_owner, mail_an_invite, hand_over_a_link, test_from_the_command_line,
+        tell_a_robbed_owner, tell_an_owner_who_reset, mail_an_invite, hand_over_a_link, test_from_the_command_line,
     ]:
         step(server, take)
     smtp.stop()

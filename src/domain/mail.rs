@@ -42,8 +42,13 @@ pub enum Letter {
     AccountTakenBack {
         /// The account.
         username: String,
-        /// The page that takes a password; works for 7 days.
-        link: String,
+        /// The page that takes a password; works for 7 days. `None` if they have just chosen one.
+        link: Option<String>,
+    },
+    /// Tells the owner of an address that the account which claimed it is gone, as they asked.
+    AccountRemoved {
+        /// The account.
+        username: String,
     },
     /// Carries a code to register with.
     Invite {
@@ -66,6 +71,7 @@ impl Letter {
             Self::SetPassword { .. } => MailKind::SetPassword,
             Self::PasswordChanged { .. } => MailKind::PasswordChanged,
             Self::AccountTakenBack { .. } => MailKind::AccountTakenBack,
+            Self::AccountRemoved { .. } => MailKind::AccountRemoved,
             Self::Invite { .. } => MailKind::Invite,
             Self::Test => MailKind::Test,
         }
@@ -94,6 +100,8 @@ pub enum MailKind {
     PasswordChanged,
     /// See [`Letter::AccountTakenBack`].
     AccountTakenBack,
+    /// See [`Letter::AccountRemoved`].
+    AccountRemoved,
     /// See [`Letter::Invite`].
     Invite,
     /// See [`Letter::Test`].
@@ -102,13 +110,14 @@ pub enum MailKind {
 
 impl MailKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::VerifyEmail,
         Self::SignInCode,
         Self::ResetPassword,
         Self::SetPassword,
         Self::PasswordChanged,
         Self::AccountTakenBack,
+        Self::AccountRemoved,
         Self::Invite,
         Self::Test,
     ];
@@ -122,6 +131,7 @@ impl MailKind {
             Self::SetPassword => "set_password",
             Self::PasswordChanged => "password_changed",
             Self::AccountTakenBack => "account_taken_back",
+            Self::AccountRemoved => "account_removed",
             Self::Invite => "invite",
             Self::Test => "test",
         }

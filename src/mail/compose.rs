@@ -38,6 +38,7 @@ const fn sources(language: Language, kind: MailKind) -> Sources {
         (Language::English, MailKind::SetPassword) => sources!("en/set_password"),
         (Language::English, MailKind::PasswordChanged) => sources!("en/password_changed"),
         (Language::English, MailKind::AccountTakenBack) => sources!("en/account_taken_back"),
+        (Language::English, MailKind::AccountRemoved) => sources!("en/account_removed"),
         (Language::English, MailKind::Invite) => sources!("en/invite"),
         (Language::English, MailKind::Test) => sources!("en/test"),
         (Language::Chinese, MailKind::VerifyEmail) => sources!("zh/verify_email"),
@@ -46,6 +47,7 @@ const fn sources(language: Language, kind: MailKind) -> Sources {
         (Language::Chinese, MailKind::SetPassword) => sources!("zh/set_password"),
         (Language::Chinese, MailKind::PasswordChanged) => sources!("zh/password_changed"),
         (Language::Chinese, MailKind::AccountTakenBack) => sources!("zh/account_taken_back"),
+        (Language::Chinese, MailKind::AccountRemoved) => sources!("zh/account_removed"),
         (Language::Chinese, MailKind::Invite) => sources!("zh/invite"),
         (Language::Chinese, MailKind::Test) => sources!("zh/test"),
     }
@@ -110,9 +112,11 @@ fn context(letter: &Letter, language: Language) -> Value {
     let (username, code, link) = match letter {
         Letter::VerifyEmail { username, link }
         | Letter::ResetPassword { username, link }
-        | Letter::SetPassword { username, link }
-        | Letter::AccountTakenBack { username, link } => (Some(username), None, Some(link)),
-        Letter::PasswordChanged { username } => (Some(username), None, None),
+        | Letter::SetPassword { username, link } => (Some(username), None, Some(link)),
+        Letter::AccountTakenBack { username, link } => (Some(username), None, link.as_ref()),
+        Letter::PasswordChanged { username } | Letter::AccountRemoved { username } => {
+            (Some(username), None, None)
+        }
         Letter::SignInCode { code, .. } => (None, Some(code), None),
         Letter::Invite { code, link } => (None, Some(code), link.as_ref()),
         Letter::Test => (None, None, None),

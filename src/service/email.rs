@@ -88,22 +88,24 @@ impl Service {
             .await
     }
 
-    /// Removes the account that somebody made with an address that is not theirs.
+    /// Removes the account that somebody made with an address that is not theirs, and tells the owner of the address that it is gone.
     ///
     /// # Errors
     /// [`Error::EmailTokenInvalid`], also if the address was verified meanwhile.
     pub async fn reject_email(&self, token: Option<LinkToken>) -> Result<(), Error> {
-        let (token, system) = (token.ok_or(Error::EmailTokenInvalid)?, self.system.clone());
-        self.store
-            .write(move |tx| {
-                let (link, user) = find(tx, &token)?;
-                if user.email_verified_at.is_some() || !tx.use_link(link.digest, system.now())? {
-                    return Err(Error::EmailTokenInvalid);
-                }
-                tx.delete_user(user.id)?;
-                Ok(())
-            })
-            .await
+        let (token, post) = (token.ok_or(Error::EmailTokenInvalid)?, Arc::clone(&self.post));
+        self.write_and_mail(move |tx| {
+            let (now, (link, user)) = (post.system.now(), find(tx, &token)?);
+            if user.email_verified_at.is_some() || !tx.use_link(link.digest, now)? {
+                return Err(Error::EmailTokenInvalid);
+            }
+            tx.delete_user(user.id)?;
+            let letter = Letter::AccountRemoved {
+                username: user.username.as_str().to_owned(),
+            };
+            post.queue(tx, &letter, &user, now)
+        })
+        .await
     }
 }
 

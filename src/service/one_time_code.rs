@@ -170,7 +170,7 @@ fn prove_address(tx: &Tx<'_>, post: &Post, user: User, now: Timestamp) -> Result
         let link = post.new_link(tx, LinkPurpose::SetPassword, &user, now)?;
         let letter = Letter::AccountTakenBack {
             username: user.username.as_str().to_owned(),
-            link,
+            link: Some(link),
         };
         post.queue_for(tx, &letter, &user, now, LinkPurpose::SetPassword.ttl())?;
     }

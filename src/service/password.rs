@@ -170,14 +170,15 @@ impl Service {
             if !tx.use_link(digest, now)? {
                 return Err(Error::ResetTokenInvalid);
             }
+            let (end, letter) = told_after(&user, purpose);
             tx.set_password_hash(user.id, &hash)?;
-            tx.end_sessions_of(user.id, None, SessionEnd::PasswordChanged, now)?;
+            tx.end_sessions_of(user.id, None, end, now)?;
             if purpose == LinkPurpose::ResetPassword {
                 tx.set_email_verified(user.id, now)?;
             }
             tx.delete_password_links(user.id)?;
             tx.forgive_code_failures(post.keys.address_digest(&user.email))?;
-            post.queue(tx, &changed(&user), &user, now)
+            post.queue(tx, &letter, &user, now)
         })
         .await
     }
@@ -200,6 +201,21 @@ fn find(
 
 fn incorrect() -> Error {
     Error::Invalid(FieldErrors::one("current_password", FieldError::Incorrect))
+}
+
+/// Why the sessions of `user`, as they were before, end when a link sets their password, and how they are told.
+///
+/// If the link is what proves the address, whoever had set the old password may have been somebody else.
+fn told_after(user: &User, purpose: LinkPurpose) -> (SessionEnd, Letter) {
+    let is_first_proof = purpose == LinkPurpose::ResetPassword && user.email_verified_at.is_none();
+    if !is_first_proof || !user.has_password {
+        return (SessionEnd::PasswordChanged, changed(user));
+    }
+    let letter = Letter::AccountTakenBack {
+        username: user.username.as_str().to_owned(),
+        link: None,
+    };
+    (SessionEnd::TakenBack, letter)
 }
 
 fn changed(user: &User) -> Letter {

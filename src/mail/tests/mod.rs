@@ -19,7 +19,7 @@ const CREATED_AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// Ten minutes later.
 const EXPIRES_AT: Timestamp = Timestamp::from_millis(1_767_226_200_000);
 
-/// One of each, the invite with and without a page.
+/// One of each, the invite and the account that was taken back with and without a page.
 fn letters(username: &str) -> Vec<Letter> {
     let (username, link) = (username.to_owned(), LINK.to_owned());
     vec![
@@ -40,9 +40,14 @@ fn letters(username: &str) -> Vec<Letter> {
             username: username.clone(),
         },
         Letter::AccountTakenBack {
-            username,
-            link: link.clone(),
+            username: username.clone(),
+            link: Some(link.clone()),
         },
+        Letter::AccountTakenBack {
+            username: username.clone(),
+            link: None,
+        },
+        Letter::AccountRemoved { username },
         Letter::Invite {
             code: INVITE.to_owned(),
             link: Some(link),

@@ -1,15 +1,16 @@
-//! The owner of an address takes an account back that a stranger registered with it.
+//! The owner of an address takes an account back that a stranger registered with it: by a code, by a mailed reset, or by "this was not me".
 
 use insta::assert_snapshot;
 use serde_json::json;
 
 use super::mailed::{Mailed, NEW_PASSWORD, PAUSE};
+use crate::support::PASSWORD;
 
 #[tokio::test]
 async fn the_first_sign_in_by_code_shuts_the_stranger_out() {
     let mailed = Mailed::start().await;
     let (stranger, verification) = mailed.register("alice").await;
-    let second = mailed.app.login("alice", crate::support::PASSWORD).await;
+    let second = mailed.app.login("alice", PASSWORD).await;
     let code = mailed.code_to("alice").await;
     // The stranger planted the cookie of their session in the owner's browser.
     let body = json!({"email": "alice@example.org", "otp": code});
@@ -47,6 +48,117 @@ async fn the_first_sign_in_by_code_shuts_the_stranger_out() {
     assert_eq!(mailed.sign_in("alice", &code).await.brief(), "200 -");
     assert_eq!(mailed.app.me(&signed_in.access_token()).await.status, 200);
     assert_eq!(mailed.app.login("alice", NEW_PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_first_mailed_reset_shuts_the_stranger_out_and_tells_the_owner_in_one_mail() {
+    let mailed = Mailed::start().await;
+    let (stranger, verification) = mailed.register("alice").await;
+    let second = mailed.app.login("alice", PASSWORD).await;
+    let token = mailed.reset_token_to("alice").await;
+    // The stranger planted the cookie of their session in the owner's browser.
+    let body = json!({"token": token, "new_password": NEW_PASSWORD});
+    let request = mailed.app.post("/v1/auth/password/reset/confirm").json(&body);
+    let reset = request.cookie(&stranger.cookie()).send().await;
+    assert_eq!(reset.brief(), "204 -");
+    for signed_in in [&stranger, &second] {
+        mailed.assert_shut_out("alice", signed_in).await;
+        assert_eq!(
+            mailed.app.ended_because(&signed_in.cookie()).await.as_deref(),
+            Some("taken_back")
+        );
+    }
+    assert_eq!(
+        mailed.verify("reject", &verification).await.brief(),
+        "422 email.token_invalid"
+    );
+    mailed.app.wait_for_empty_outbox().await;
+    let subjects: Vec<_> = mailed
+        .smtp
+        .received()
+        .iter()
+        .map(|mail| mail.message().subject().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(
+        subjects,
+        [
+            "Confirm your e-mail address",
+            "Reset your password",
+            "Your address is confirmed and your password is set",
+        ]
+    );
+    let told = mailed.smtp.mail_to("alice@example.org").await;
+    assert!(!told.text().contains("://"), "the password is set already");
+    // With the stranger's cookie still in the browser the owner signs in, and gets a session of their own.
+    let request = mailed.app.post("/v1/auth/login");
+    let request = request.json(&json!({"login": "alice", "password": NEW_PASSWORD}));
+    let owner = request.cookie(&stranger.cookie()).send().await;
+    assert_ne!(owner.cookie(), stranger.cookie());
+    let me = mailed.app.me(&owner.access_token()).await.json();
+    assert_eq!(me["email_verified"], true, "{me}");
+    // The second time nobody is a stranger.
+    mailed.app.advance(PAUSE);
+    let token = mailed.reset_token_to("alice").await;
+    assert_eq!(mailed.reset(&token, PASSWORD).await.brief(), "204 -");
+    let told = mailed.smtp.mail_to("alice@example.org").await;
+    assert_eq!(told.message().subject(), Some("Your password was changed"));
+}
+
+#[tokio::test]
+async fn this_was_not_me_shuts_the_stranger_out_and_tells_the_owner_that_all_is_done() {
+    let mailed = Mailed::start().await;
+    let (stranger, verification) = mailed.register("alice").await;
+    let second = mailed.app.login("alice", PASSWORD).await;
+    // The stranger planted the cookie of their session in the owner's browser.
+    let request = mailed.app.post("/v1/auth/email/verify/reject");
+    let request = request.json(&json!({ "token": verification }));
+    let rejected = request.cookie(&stranger.cookie()).send().await;
+    assert_eq!(rejected.brief(), "200 -");
+    for signed_in in [&stranger, &second] {
+        mailed.assert_shut_out("alice", signed_in).await;
+    }
+    let told = mailed.smtp.mail_to("alice@example.org").await;
+    assert_snapshot!(told.message().subject().unwrap_or_default(), @"The account with your address was deleted");
+    assert_snapshot!(told.text(), @r#"
+    The account with your address was deleted
+
+    You said that this account is not yours. It was deleted, and whoever had
+    registered it was signed out.
+
+        Account: alice
+
+    There is nothing more to do: no account uses your address now.
+
+    Did you choose "This was not me" by mistake? Then register again.
+
+    You receive this mail because the account used this address. If you did
+    not choose "This was not me", somebody else may be able to read your
+    mail: change the password of your mailbox.
+    "#);
+    // With the stranger's cookie still in the browser the owner registers, and gets an account of their own.
+    let request = mailed.app.post("/v1/auth/register");
+    let request = request.json(&crate::support::registration("alice"));
+    let owner = request.cookie(&stranger.cookie()).send().await;
+    assert_eq!(owner.brief(), "201 -");
+    assert_ne!(owner.json()["user_id"], stranger.json()["user_id"]);
+    assert_ne!(owner.cookie(), stranger.cookie());
+    mailed.app.wait_for_empty_outbox().await;
+    assert_eq!(
+        mailed.smtp.received().len(),
+        3,
+        "two verifications, and that it is gone"
+    );
+}
+
+#[tokio::test]
+async fn without_mail_this_was_not_me_deletes_the_account_all_the_same() {
+    let mut mailed = Mailed::start().await;
+    let (stranger, verification) = mailed.register("alice").await;
+    mailed.app.wait_for_empty_outbox().await;
+    mailed.app.restart_with("MAIL__TRANSPORT", "off").await;
+    assert_eq!(mailed.verify("reject", &verification).await.brief(), "200 -");
+    mailed.assert_shut_out("alice", &stranger).await;
+    assert_eq!(mailed.app.count("SELECT count(*) FROM outbox"), 0);
 }
 
 #[tokio::test]
