@@ -13,7 +13,8 @@ use crate::service::WaitingMail;
 /// See whether mail is sent, and what waits to be
 ///
 /// Mail is queued in the database, and the running server sends it. What cannot be sent is tried again, at first after seconds and later every quarter of
-/// an hour, until what it brings is of no use any more.
+/// an hour, until what it brings is of no use any more. What the mail server refuses for good is not tried again by itself: the queue shows it with
+/// NEXT TRY never, and retry tries it once more.
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "Example: the mail server was down; is anything left, and off with it\n  arkloop mail queue\n  arkloop mail retry"
@@ -28,7 +29,7 @@ pub(super) enum Command {
         #[arg(value_name = "ADDRESS", value_parser = parse_email)]
         to: Email,
     },
-    /// List what waits to be sent, the oldest first; never what a mail says
+    /// List what waits to be sent or was refused, the oldest first; never what a mail says
     #[command(
         after_help = "Example: why is it still there?\n  arkloop --json mail queue | jq -r '.[].last_error'"
     )]
@@ -100,7 +101,7 @@ fn to_json(mail: &WaitingMail) -> Value {
         "to": mail.to,
         "created_at": mail.created_at.to_string(),
         "expires_at": mail.expires_at.to_string(),
-        "next_attempt_at": mail.next_attempt_at.to_string(),
+        "next_attempt_at": mail.next_attempt_at.map(|at| at.to_string()),
         "attempts": mail.attempts,
         "last_error": mail.last_error,
     })
@@ -112,7 +113,8 @@ fn to_row(mail: &WaitingMail) -> Vec<String> {
         mail.to.clone(),
         mail.created_at.to_string(),
         mail.expires_at.to_string(),
-        mail.next_attempt_at.to_string(),
+        mail.next_attempt_at
+            .map_or_else(|| "never".to_owned(), |at| at.to_string()),
         mail.attempts.to_string(),
         mail.last_error.as_deref().map(one_line).unwrap_or_default(),
     ]

@@ -8,7 +8,7 @@ use tokio::task::{self, JoinSet};
 
 use super::{Error, Service};
 use crate::domain::{Email, Letter, Locale, MailId, MailKind, Timestamp};
-use crate::mail::Parcel;
+use crate::mail::{Parcel, SendError};
 use crate::store::OutboxRow;
 
 /// How many mails are on their way at once: enough that one slow conversation holds up no code.
@@ -35,12 +35,37 @@ pub struct WaitingMail {
     pub created_at: Timestamp,
     /// When it is dropped.
     pub expires_at: Timestamp,
-    /// When it is tried next.
-    pub next_attempt_at: Timestamp,
+    /// When it is tried next; `None` if it expires first, or was refused for good and waits for [`Service::retry_mail`].
+    pub next_attempt_at: Option<Timestamp>,
     /// How often it was tried.
     pub attempts: u32,
     /// What the mail server said last.
     pub last_error: Option<String>,
+}
+
+/// Why a mail was not sent this time.
+struct Failure {
+    reason: String,
+    /// Whether the mail server would refuse it again: what is wrong is the recipient or the mail itself.
+    is_final: bool,
+}
+
+impl Failure {
+    fn for_now(reason: &impl ToString) -> Self {
+        Self {
+            reason: reason.to_string(),
+            is_final: false,
+        }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        Self {
+            reason: error.to_string(),
+            is_final: error.is_permanent(),
+        }
+    }
 }
 
 impl Service {
@@ -118,21 +143,32 @@ impl Service {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
             }
-            Err(reason) => {
-                tracing::warn!(mail = %id, kind, attempts = row.attempts + 1, "mail was not sent: {reason}");
-                let next = self.system.now() + self.pause_after(row.attempts);
-                let reason: String = reason.chars().take(MAX_ERROR_CHARS).collect();
-                self.store
-                    .write(move |tx| tx.postpone_mail(id, next, &reason).map_err(Error::from))
-                    .await?;
-            }
+            Err(failure) => self.postpone(&row, failure).await?,
         }
         Ok(())
     }
 
-    async fn send(&self, row: &OutboxRow) -> Result<(), String> {
-        let composed = self.post.open(row).map_err(|error| error.to_string())?;
-        let kind = MailKind::from_name(&row.kind).ok_or("its kind is unknown")?;
+    /// Notes why a mail was not sent. One that was refused for good is left alone until it expires, where `mail queue` shows it: trying again would
+    /// annoy the mail server, and dropping it would hide a cause that the operator can mend.
+    async fn postpone(&self, row: &OutboxRow, failure: Failure) -> Result<(), Error> {
+        let (id, kind, attempts, reason) = (row.id, &row.kind, row.attempts + 1, failure.reason);
+        let next = if failure.is_final {
+            tracing::warn!(mail = %id, kind, attempts, "mail was refused for good, and is not tried again but by `mail retry`: {reason}");
+            row.expires_at
+        } else {
+            tracing::warn!(mail = %id, kind, attempts, "mail was not sent: {reason}");
+            self.system.now() + self.pause_after(row.attempts)
+        };
+        let reason: String = reason.chars().take(MAX_ERROR_CHARS).collect();
+        self.store
+            .write(move |tx| tx.postpone_mail(id, next, &reason).map_err(Error::from))
+            .await
+    }
+
+    async fn send(&self, row: &OutboxRow) -> Result<(), Failure> {
+        let composed = self.post.open(row).map_err(|error| Failure::for_now(&error))?;
+        // A newer program may have queued it.
+        let kind = MailKind::from_name(&row.kind).ok_or_else(|| Failure::for_now(&"its kind is unknown"))?;
         let parcel = Parcel {
             composed: &composed,
             kind,
@@ -140,11 +176,7 @@ impl Service {
             created_at: row.created_at,
             expires_at: row.expires_at,
         };
-        self.post
-            .transport
-            .send(&parcel)
-            .await
-            .map_err(|error| error.to_string())?;
+        self.post.transport.send(&parcel).await?;
         tracing::debug!(mail = %row.id, kind = row.kind, "mail was sent");
         Ok(())
     }
@@ -200,7 +232,7 @@ impl Service {
                     to,
                     created_at: row.created_at,
                     expires_at: row.expires_at,
-                    next_attempt_at: row.next_attempt_at,
+                    next_attempt_at: (row.next_attempt_at < row.expires_at).then_some(row.next_attempt_at),
                     attempts: row.attempts,
                     last_error: row.last_error,
                 })
@@ -208,7 +240,7 @@ impl Service {
             .collect()
     }
 
-    /// Makes every mail that waits due; says how many there are.
+    /// Makes every mail that waits due, also what was refused for good; says how many there are.
     pub async fn retry_mail(&self) -> Result<usize, Error> {
         let now = self.system.now();
         self.store

@@ -241,6 +241,25 @@ async fn a_mail_waits_until_the_mail_server_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_was_refused_for_good_waits_for_the_operator() {
+    let server = SmtpServer::start();
+    server.once(Stage::Recipient, Fault::Answer("550 5.1.1 nobody here"));
+    let workspace = sending_to(&server);
+    let _arkloop = workspace.serve();
+    workspace.json(&["invite", "create", "--email", "ann@example.org"]);
+    let mail = wait_for_attempts(&workspace, 1);
+    assert_eq!(mail["next_attempt_at"], Value::Null);
+    assert_snapshot!(workspace.run(&["mail", "queue"]), @"
+    exit: 0
+    stdout:
+    KIND    TO               QUEUED                EXPIRES               NEXT TRY  TRIES  LAST ERROR
+    invite  ann@example.org  <time>  <time>  never     1      the mail server answered 550 5.1.1 while naming the recipient
+    ");
+    workspace.json(&["mail", "retry"]);
+    server.mail_to("ann@example.org").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mail_that_was_cut_off_arrives_once_and_keeps_its_id() {
     let server = SmtpServer::start();
     // Cut off before its end, taken without a word, and taken with one.

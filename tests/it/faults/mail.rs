@@ -78,15 +78,16 @@ async fn a_server_that_is_down_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_mail_is_tried_again() {
+async fn a_mail_that_was_refused_for_now_is_tried_again() {
     for (stage, answer) in [
         (Stage::Greeting, "421 4.3.2 not now"),
         (Stage::Hello, "550 5.7.1 not you"),
         (Stage::Sender, "450 4.7.1 come again later"),
-        (Stage::Recipient, "550 5.1.1 nobody here"),
+        (Stage::Sender, "550 5.7.1 not from you"),
+        (Stage::Recipient, "450 4.2.1 greylisted"),
+        (Stage::Recipient, "530 5.7.0 who are you"),
         (Stage::Data, "451 4.3.0 out of order"),
         (Stage::End, "450 4.7.1 greylisted"),
-        (Stage::End, "550 5.7.1 looks like spam"),
     ] {
         let smtp = SmtpServer::start();
         smtp.always(stage, Fault::Answer(answer));
@@ -98,6 +99,56 @@ async fn a_refused_mail_is_tried_again() {
         app.advance(FIRST_PAUSE);
         check_mails(&app, &smtp).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_was_refused_for_good_is_tried_again_only_when_the_operator_asks() {
+    for (stage, answer) in [
+        (Stage::Recipient, "550 5.1.1 nobody here"),
+        (Stage::End, "550 5.7.1 looks like spam"),
+    ] {
+        let smtp = SmtpServer::start();
+        smtp.always(stage, Fault::Answer(answer));
+        let app = start(&smtp).await;
+        ask_for_mails(&app).await;
+        wait_until_all_failed_once(&app, 3).await;
+        smtp.heal();
+        // Later than any pause, and before the code expires.
+        app.advance(Duration::from_secs(590));
+        // A mail that is due is sent, so the worker has looked; those that were refused are not among them.
+        app.register("bob").await;
+        smtp.mail_to("bob@example.org").await;
+        assert_eq!(smtp.received().len(), 1, "{answer}");
+        while app.count("SELECT count(*) FROM outbox WHERE attempts = 0") > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let waiting = app.service().list_waiting_mail().await.expect("they are listed");
+        assert_eq!(waiting.len(), 3, "{waiting:?}");
+        for mail in waiting {
+            let said = mail.last_error.unwrap_or_default();
+            assert!(said.contains(&answer[..9]), "{said}");
+            assert_eq!((mail.attempts, mail.next_attempt_at), (1, None), "{said}");
+        }
+        assert_eq!(app.service().retry_mail().await.expect("they are due"), 3);
+        for _ in 0..3 {
+            smtp.mail_to("alice@example.org").await;
+        }
+        app.wait_for_empty_outbox().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_was_refused_for_good_is_dropped_when_it_expires() {
+    let smtp = SmtpServer::start();
+    smtp.always(Stage::Recipient, Fault::Answer("550 5.1.1 nobody here"));
+    let app = start(&smtp).await;
+    ask_for_mails(&app).await;
+    wait_until_all_failed_once(&app, 3).await;
+    smtp.heal();
+    // The verification is good for a day, the others for less.
+    app.advance(Duration::from_hours(24));
+    app.wait_for_empty_outbox().await;
+    assert_eq!(smtp.received().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
