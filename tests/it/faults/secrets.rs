@@ -112,7 +112,10 @@ impl Haystack {
                 let path = entry.expect("it is listed").path();
                 if path.is_dir() {
                     directories.push(path);
-                } else if path.extension().is_none_or(|extension| extension != "eml") {
+                } else if path
+                    .extension()
+                    .is_none_or(|extension| extension != "eml" && extension != "part")
+                {
                     let bytes = std::fs::read(&path).expect("it is read");
                     texts.push((path.display().to_string(), searchable(&bytes)));
                 }
