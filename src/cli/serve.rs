@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::context::{Context, no_runtime};
 use super::error::Refusal;
@@ -14,6 +15,7 @@ use crate::config::{Config, MailTransport};
 use crate::domain::RegistrationMode;
 use crate::http;
 use crate::system::System;
+use crate::telemetry::Metrics;
 
 /// Run the server until SIGTERM or SIGINT
 ///
@@ -57,6 +59,7 @@ async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
         tracing::warn!("{notice}");
     }
     tracing::info!("the database is {}", config.database_path().display());
+    let watched = watch(config, &app)?;
     let server = listen(config, &app)?;
     tell_mail(config);
     tell_registration(context, &app).await?;
@@ -64,7 +67,7 @@ async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
     let postman = tokio::spawn(Arc::clone(&app.service).deliver_mail());
     let ended = run_until_stopped(server, &mut signals).await;
     // A mail that is cut off on its way stays in the outbox, and the next start sends it.
-    for task in [housekeeper, postman] {
+    for task in [housekeeper, postman].into_iter().chain(watched) {
         task.abort();
         // An aborted task lets go of the service only when it has ended.
         let _ = task.await;
@@ -99,6 +102,38 @@ fn listen(config: &Config, app: &App) -> Result<http::Server, Refusal> {
         config.public_url()
     );
     Ok(server)
+}
+
+/// Measures, and serves the figures, if the configuration says where.
+fn watch(config: &Config, app: &App) -> Result<Option<JoinHandle<()>>, Refusal> {
+    let Some(place) = &config.metrics.listen else {
+        return Ok(None);
+    };
+    let refuse = |cause: String| {
+        Refusal::new(
+            format!("cannot serve metrics on {place}: {cause}"),
+            "stop what listens there, or name another place in metrics.listen",
+        )
+    };
+    let metrics = Metrics::start().map_err(refuse)?;
+    let figures = {
+        let metrics = metrics.clone();
+        Arc::new(move || metrics.render())
+    };
+    let server = http::Server::bind_metrics(place, Arc::clone(&app.service), figures)
+        .map_err(|cause| refuse(cause.to_string()))?;
+    let shown = server.local_addr().map_or_else(
+        || place.to_string(),
+        |address| format!("http://{address}/metrics"),
+    );
+    tracing::info!("metrics are served on {shown}");
+    Ok(Some(tokio::spawn(async move {
+        tokio::select! {
+            // It is there until the server itself has ended, so that the end can be watched too.
+            () = server.run(std::future::pending()) => {}
+            () = metrics.keep_tidy() => {}
+        }
+    })))
 }
 
 /// How the server came to its end.

@@ -41,6 +41,17 @@ impl Config {
                     .to_owned(),
             );
         }
+        if self
+            .metrics
+            .listen
+            .as_ref()
+            .is_some_and(|listen| !listen.is_local())
+        {
+            warnings.push(
+                "metrics.listen is no address of this machine alone: whoever reaches it reads how much the server is used"
+                    .to_owned(),
+            );
+        }
         warnings.extend(self.warnings_of_mail().map(str::to_owned));
         warnings.extend(self.warnings_of_turnstile().map(str::to_owned));
         warnings

@@ -230,9 +230,9 @@ fn audit(s: &mut Settings) -> Result<Audit, ConfigError> {
 }
 
 fn metrics(s: &mut Settings) -> Result<Metrics, ConfigError> {
-    let listen = listen(s, "metrics.listen")?;
-    s.refuse_later("metrics.listen", listen.is_some())?;
-    Ok(Metrics { listen })
+    Ok(Metrics {
+        listen: listen(s, "metrics.listen")?,
+    })
 }
 
 fn log(s: &mut Settings) -> Result<Log, ConfigError> {

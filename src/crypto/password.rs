@@ -151,10 +151,18 @@ impl PasswordHasher {
         let job: Job = Box::new(move |worker| {
             // Whoever asked may be gone by now.
             let _ = answer.send(job(worker));
+            metrics::gauge!("arkloop_hash_queue").decrement(1);
         });
-        self.queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => HashError::QueueFull,
-            TrySendError::Disconnected(_) => HashError::Unusable("the hash threads have ended".to_owned()),
+        let queued = metrics::gauge!("arkloop_hash_queue");
+        queued.increment(1);
+        self.queue.try_send(job).map_err(|error| {
+            queued.decrement(1);
+            match error {
+                TrySendError::Full(_) => HashError::QueueFull,
+                TrySendError::Disconnected(_) => {
+                    HashError::Unusable("the hash threads have ended".to_owned())
+                }
+            }
         })?;
         answered
             .await

@@ -25,6 +25,7 @@ mod fields;
 mod form;
 mod health;
 mod keys;
+mod metrics;
 mod one_time_code;
 mod openapi;
 mod origin;
@@ -40,6 +41,7 @@ mod settings;
 mod sign_in;
 mod user;
 
+pub use metrics::Figures;
 pub use openapi::document;
 #[doc(hidden)]
 pub use probe::Probe;

@@ -8,7 +8,7 @@ use poem::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
-use poem::http::{HeaderMap, Method};
+use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Request, Response};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
@@ -20,6 +20,7 @@ use super::code::Code;
 use super::cors::{self, Access};
 use super::error::Refusal;
 use super::exchange::{Exchange, Shared};
+use super::metrics::Figures;
 use super::routes::{Operation, Resource, Routes};
 
 /// Names the trace id in every response.
@@ -45,6 +46,14 @@ impl Site {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             routes: Routes::new(&shared),
+            shared,
+        }
+    }
+
+    /// What the listener for whoever watches the server serves.
+    pub(super) fn of_metrics(shared: Arc<Shared>, figures: Figures) -> Self {
+        Self {
+            routes: Routes::of_metrics(&shared, figures),
             shared,
         }
     }
@@ -82,10 +91,11 @@ impl Site {
         };
         let mut response = result.unwrap_or_else(|refusal| {
             log_fault(&refusal, operation);
+            count_limit(&refusal, operation);
             refusal.write(trace_id)
         });
         self.finish(response.headers_mut(), trace_id, &access);
-        log_request(&method, operation, &response, started_at);
+        note_request(trace_id, &method, operation, &response, started_at);
         Ok(response)
     }
 
@@ -171,9 +181,30 @@ fn log_fault(refusal: &Refusal, operation: &str) {
     }
 }
 
-/// The one line of every request: no path and no query, which may hold anything.
-fn log_request(method: &Method, operation: &str, response: &Response, started_at: Instant) {
-    let status = response.status().as_u16();
-    let micros = u64::try_from(started_at.elapsed().as_micros()).unwrap_or(u64::MAX);
-    tracing::debug!(%method, operation, status, micros, "answered");
+/// Counts a refusal of whoever came too often.
+fn count_limit(refusal: &Refusal, operation: &'static str) {
+    let code = refusal.code();
+    if code.status() == StatusCode::TOO_MANY_REQUESTS {
+        metrics::counter!("arkloop_limits_hit_total", "operation" => operation, "code" => code.as_str())
+            .increment(1);
+    }
+}
+
+/// The one line of every request, and its figures: no path and no query, which may hold anything.
+fn note_request(
+    trace_id: &str,
+    method: &Method,
+    operation: &'static str,
+    response: &Response,
+    started_at: Instant,
+) {
+    let (status, elapsed) = (response.status(), started_at.elapsed());
+    let duration_ms = elapsed.as_secs_f64() * 1_000.0;
+    tracing::debug!(trace_id, %method, operation, status = status.as_u16(), duration_ms, "answered");
+    let labels = [
+        ("operation", operation.to_owned()),
+        ("status", status.as_str().to_owned()),
+    ];
+    metrics::counter!("arkloop_http_requests_total", &labels).increment(1);
+    metrics::histogram!("arkloop_http_request_duration_seconds", "operation" => operation).record(elapsed);
 }

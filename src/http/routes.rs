@@ -11,6 +11,7 @@ use poem::http::{HeaderValue, Method};
 use poem_openapi::OpenApi;
 
 use super::exchange::Shared;
+use super::metrics::{self, Figures};
 use super::openapi::{Api, api};
 
 /// What log lines call an endpoint that the document does not list.
@@ -79,6 +80,14 @@ impl Routes {
         routes
     }
 
+    /// The table of the listener for whoever watches the server.
+    pub(super) fn of_metrics(shared: &Arc<Shared>, figures: Figures) -> Self {
+        Self {
+            literal: metrics::resources(shared, figures).into_iter().collect(),
+            templated: Vec::new(),
+        }
+    }
+
     /// The resource at `path`, and what stands where its template has a parameter.
     pub(super) fn find<'a>(&self, path: &'a str) -> Option<(&Resource, Option<&'a str>)> {
         if let Some(resource) = self.literal.get(path) {
@@ -121,6 +130,14 @@ fn describe(path: &str, method: Method, endpoint: BoxEndpoint<'static>) -> (Meth
 }
 
 impl Resource {
+    /// A path with one method, for this origin only.
+    pub(super) fn new(method: Method, operation: Operation) -> Self {
+        Self {
+            operations: vec![(method, operation)],
+            is_public: false,
+        }
+    }
+
     /// The operation that `method` stands for; HEAD is GET without a body.
     pub(super) fn operation(&self, method: &Method) -> Option<&Operation> {
         let method = if *method == Method::HEAD {

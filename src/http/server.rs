@@ -20,6 +20,7 @@ use super::Settings;
 use super::client_address::Peer;
 use super::connection::{self, Stop};
 use super::exchange::Shared;
+use super::metrics::Figures;
 use super::respond::Site;
 use crate::domain::Listen;
 use crate::service::Service;
@@ -42,6 +43,18 @@ pub struct Server {
 impl Server {
     /// Listens. Must be called within a Tokio runtime.
     pub fn bind(listen: &Listen, service: Arc<Service>, settings: Settings) -> io::Result<Self> {
+        Self::listen(listen, Site::new(Arc::new(Shared::new(service, settings))))
+    }
+
+    /// Listens for whoever watches the server: `/metrics`, and `/readyz` with the cause. Must be called within a Tokio
+    /// runtime.
+    pub fn bind_metrics(listen: &Listen, service: Arc<Service>, figures: Figures) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new(service, Settings::default()));
+        Self::listen(listen, Site::of_metrics(shared, figures))
+    }
+
+    fn listen(listen: &Listen, site: Site) -> io::Result<Self> {
+        let site = Arc::new(site);
         let listener = match listen {
             Listen::Tcp(address) => Listener::Tcp(listen_on_address(*address)?),
             Listen::Unix(path) => Listener::Unix {
@@ -49,10 +62,7 @@ impl Server {
                 _file: SocketFile(path.clone()),
             },
         };
-        Ok(Self {
-            listener,
-            site: Arc::new(Site::new(Arc::new(Shared::new(service, settings)))),
-        })
+        Ok(Self { listener, site })
     }
 
     /// The address and the port that it listens on; `None` for a unix socket.
@@ -194,6 +204,8 @@ impl Stream {
     /// Serves the connection in a task of its own, which gives `slot` back at its end.
     fn spawn(self, slot: OwnedSemaphorePermit, site: Arc<Site>, stop: Stop) {
         tokio::spawn(async move {
+            let open = metrics::gauge!("arkloop_connections");
+            open.increment(1);
             match self {
                 Self::Tcp(stream, peer) => {
                     // An answer is one write; waiting for more (RFC 896) would only delay it.
@@ -203,6 +215,7 @@ impl Stream {
                 }
                 Self::Unix(stream) => connection::serve(stream, Peer::Unix, site, stop).await,
             }
+            open.decrement(1);
             drop(slot);
         });
     }

@@ -5,6 +5,7 @@
 mod captcha;
 mod email;
 mod error;
+mod figures;
 mod invite;
 mod links;
 mod one_time_code;

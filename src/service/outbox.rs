@@ -126,11 +126,13 @@ impl Service {
 
     async fn deliver(&self, row: OutboxRow) -> Result<(), Error> {
         let (id, kind) = (row.id, row.kind.clone());
-        let outcome = if row.expires_at <= self.system.now() {
-            Ok(())
-        } else {
-            self.send(&row).await
-        };
+        let is_expired = row.expires_at <= self.system.now();
+        let outcome = if is_expired { Ok(()) } else { self.send(&row).await };
+        if outcome.is_ok() {
+            let outcome = if is_expired { "dropped" } else { "sent" };
+            metrics::counter!("arkloop_mails_total", "kind" => kind.clone(), "outcome" => outcome)
+                .increment(1);
+        }
         match outcome {
             // What was sent must not be sent again by this process: until the database takes it, it counts as on its way.
             Ok(()) => {

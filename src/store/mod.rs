@@ -5,6 +5,7 @@
 
 mod connection;
 mod error;
+mod figures;
 mod invite;
 mod link_token;
 mod lock;
@@ -28,6 +29,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use error::{OpenError, StoreError};
+pub use figures::Figures;
 pub use link_token::LinkRow;
 pub use one_time_code::{CodeRow, CountedCode};
 pub use open::{Access, OpenOptions};

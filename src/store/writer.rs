@@ -195,6 +195,12 @@ pub(super) fn start(
     })
 }
 
+#[expect(clippy::cast_precision_loss, reason = "both are small numbers")]
+fn note_batch(size: usize, waiting: usize) {
+    metrics::histogram!("arkloop_write_batch_size").record(size as f64);
+    metrics::gauge!("arkloop_write_queue").set(waiting as f64);
+}
+
 struct Writer {
     connection: Connection,
     write_lock: WriteLock,
@@ -209,7 +215,8 @@ impl Writer {
             let mut batch: Vec<QueuedPiece> = std::iter::once(first)
                 .chain(pieces.try_iter().take(BATCH - 1))
                 .collect();
-            self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+            let waiting = self.waiting.fetch_sub(batch.len(), Ordering::Relaxed) - batch.len();
+            note_batch(batch.len(), waiting);
             let fate = match self.write_lock.while_held(|| self.commit(&mut batch)) {
                 Ok(fate) => fate,
                 Err(error) => Err(StoreError::Unavailable(format!(

@@ -275,7 +275,6 @@ fn what_comes_later_is_refused_instead_of_ignored() {
     let refused = [
         ("ARKLOOP_RATE_LIMIT__LOGIN", "30/1m"),
         ("ARKLOOP_SERVER__ARKLOOP_CLIENT", "true"),
-        ("ARKLOOP_METRICS__LISTEN", "127.0.0.1:9100"),
         ("ARKLOOP_AUDIT__KEEP", "1d"),
     ];
     for (name, value) in refused {

@@ -9,6 +9,7 @@ mod init;
 mod invite;
 mod mail;
 mod man;
+mod metrics;
 mod openapi;
 mod registration;
 mod serve;

@@ -1,6 +1,8 @@
-//! What the program writes about itself, on standard error.
+//! What the program tells about itself: log lines on standard error, and [`Metrics`].
 //!
 //! `RUST_LOG` is not consulted: a variable that some other program needs must not make this one write more than its configuration says.
+
+mod metrics;
 
 use std::io::{self, IsTerminal};
 use std::panic;
@@ -11,6 +13,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+
+pub use metrics::Metrics;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

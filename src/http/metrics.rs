@@ -1,0 +1,79 @@
+//! The listener for whoever watches the server: figures for Prometheus, and what keeps the server from serving.
+//!
+//! It has an address of its own, since behind a proxy every request comes from this machine and none could be told from
+//! a stranger's.
+
+use std::sync::Arc;
+
+use poem::endpoint::{BoxEndpoint, EndpointExt as _, make};
+use poem::http::header::CONTENT_TYPE;
+use poem::http::{Method, StatusCode};
+use poem::{IntoResponse as _, Response};
+use serde_json::json;
+
+use super::exchange::Shared;
+use super::routes::{Operation, Resource};
+use crate::service::Service;
+
+/// Gives the figures in Prometheus' text format.
+pub type Figures = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// The media type of that format (version 0.0.4).
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Everything that the listener serves, by path.
+pub(super) fn resources(shared: &Arc<Shared>, figures: Figures) -> Vec<(String, Resource)> {
+    let service = Arc::clone(&shared.service);
+    let metrics = make(move |_| {
+        let (service, figures) = (Arc::clone(&service), Arc::clone(&figures));
+        async move { Ok::<_, poem::Error>(scrape(&service, &figures).await) }
+    });
+    let service = Arc::clone(&shared.service);
+    let readyz = make(move |_| {
+        let service = Arc::clone(&service);
+        async move { Ok::<_, poem::Error>(readiness(&service).await) }
+    });
+    vec![
+        resource("/metrics", "metrics", metrics.map_to_response().boxed()),
+        resource("/readyz", "readyz_details", readyz.map_to_response().boxed()),
+    ]
+}
+
+fn resource(path: &str, id: &'static str, endpoint: BoxEndpoint<'static>) -> (String, Resource) {
+    let operation = Operation {
+        id,
+        takes_body: false,
+        endpoint,
+    };
+    (path.to_owned(), Resource::new(Method::GET, operation))
+}
+
+/// The figures, those of what is stored counted now; without these if the database does not answer.
+async fn scrape(service: &Service, figures: &Figures) -> Response {
+    if let Err(error) = service.report_figures().await {
+        tracing::warn!("what is stored cannot be counted: {error}");
+    }
+    figures().with_content_type(TEXT_FORMAT).into_response()
+}
+
+/// 200 or 503, with the cause that the public `/readyz` keeps to itself.
+async fn readiness(service: &Service) -> Response {
+    let (status, word, cause) = match service.ready().await {
+        Ok(()) => (StatusCode::OK, "ok", None),
+        Err(error) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            Some(error.to_string()),
+        ),
+    };
+    let body = json!({
+        "status": word,
+        "cause": cause,
+        "version": env!("CARGO_PKG_VERSION"),
+        "waiting_writes": service.store().waiting_writes(),
+    });
+    body.to_string()
+        .with_status(status)
+        .with_header(CONTENT_TYPE, "application/json; charset=utf-8")
+        .into_response()
+}

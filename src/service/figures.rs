@@ -1,0 +1,38 @@
+//! Figures about what is stored, for whoever watches the server.
+
+use std::time::Duration;
+
+use super::{Error, Service};
+use crate::store::Figures;
+
+impl Service {
+    /// Counts what is stored, and reports it through the `metrics` facade.
+    pub async fn report_figures(&self) -> Result<(), Error> {
+        let now = self.system.now();
+        let Figures {
+            users,
+            live_sessions,
+            waiting_mails,
+            oldest_mail_at,
+            database_bytes,
+        } = self
+            .store
+            .report(move |reader| reader.figures(now).map_err(Error::from))
+            .await?;
+        let oldest = oldest_mail_at.map_or(Duration::ZERO, |at| now.since(at));
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a float; no count here comes near 2^53"
+        )]
+        for (name, figure) in [
+            ("arkloop_users", users),
+            ("arkloop_sessions", live_sessions),
+            ("arkloop_mails_waiting", waiting_mails),
+            ("arkloop_database_bytes", database_bytes),
+            ("arkloop_mail_oldest_seconds", oldest.as_secs()),
+        ] {
+            metrics::gauge!(name).set(figure as f64);
+        }
+        Ok(())
+    }
+}

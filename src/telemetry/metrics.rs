@@ -1,0 +1,107 @@
+//! What is measured, for Prometheus: what each name means, and the text that a scrape gets.
+//!
+//! The modules that know a figure report it through the `metrics` facade, which costs next to nothing while nobody has
+//! started measuring.
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Upper bounds of latencies in seconds: from a read out of memory to the longest wait that the server grants.
+const SECONDS: [f64; 12] = [
+    0.000_25, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
+];
+/// Upper bounds of how many writes share a transaction; the last is the most that do.
+const BATCHES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// How long observations pile up at most: at twenty thousand requests a second about two mebibytes.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+const LATENCY: &str = "arkloop_http_request_duration_seconds";
+const BATCH: &str = "arkloop_write_batch_size";
+
+/// What each counter counts.
+const COUNTERS: [(&str, &str); 3] = [
+    (
+        "arkloop_http_requests_total",
+        "Answered requests, by operation and status.",
+    ),
+    (
+        "arkloop_limits_hit_total",
+        "Requests refused with 429, by operation and code.",
+    ),
+    (
+        "arkloop_mails_total",
+        "Mails that left the outbox, by kind and outcome: sent or dropped.",
+    ),
+];
+/// What each gauge shows.
+const GAUGES: [(&str, &str); 9] = [
+    ("arkloop_build_info", "Always 1; the version is a label."),
+    ("arkloop_connections", "Open connections."),
+    (
+        "arkloop_hash_queue",
+        "Passwords that wait to be hashed or are being hashed.",
+    ),
+    ("arkloop_write_queue", "Writes that wait for their transaction."),
+    ("arkloop_users", "Accounts."),
+    ("arkloop_sessions", "Sessions that have not ended."),
+    ("arkloop_mails_waiting", "Mails in the outbox."),
+    (
+        "arkloop_mail_oldest_seconds",
+        "Age of the oldest mail in the outbox; 0 if there is none.",
+    ),
+    (
+        "arkloop_database_bytes",
+        "Size of the database with its write-ahead log.",
+    ),
+];
+
+/// The figures of this process.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+}
+
+impl Metrics {
+    /// Starts measuring for the whole process.
+    ///
+    /// # Errors
+    /// A text for the log, if something else in this process measures already.
+    pub fn start() -> Result<Self, String> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &SECONDS)
+            .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(BATCH.to_owned()), &BATCHES))
+            .map_err(|error| error.to_string())?
+            .build_recorder();
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
+        for (name, meaning) in COUNTERS {
+            metrics::describe_counter!(name, meaning);
+        }
+        for (name, meaning) in GAUGES {
+            metrics::describe_gauge!(name, meaning);
+        }
+        metrics::describe_histogram!(
+            LATENCY,
+            "From the header of a request to its answer, by operation."
+        );
+        metrics::describe_histogram!(BATCH, "Writes that shared a transaction.");
+        metrics::gauge!("arkloop_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        Ok(Self { handle })
+    }
+
+    /// Everything that was measured, in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Puts what was observed into its buckets now and then, for ever. A scrape does it too, but where nobody scrapes,
+    /// observations would pile up.
+    pub async fn keep_tidy(&self) {
+        loop {
+            tokio::time::sleep(TIDY_EVERY).await;
+            self.handle.run_upkeep();
+        }
+    }
+}
