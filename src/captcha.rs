@@ -11,20 +11,12 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
-use ureq::http::{Response, StatusCode, Uri};
-use ureq::tls::TlsConfig;
-use ureq::{Agent, Body, Timeout};
 
 use crate::system::System;
+use crate::web::{Address, Answer, Client, Failure, TOTAL_TIMEOUT};
 
 /// The most characters of a token that Cloudflare gives out (its documentation); more is refused without asking.
 const MAX_TOKEN_CHARS: usize = 2048;
-/// To find the address of the server, and again to connect to it, TLS included: somebody waits at a form.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// For everything together, a second try too.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// An answer has a few hundred bytes; more is not an answer.
-const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 /// The most questions at once. A siteverify that hangs holds as many threads of the runtime's 512, and no more: the next question is refused
 /// instead of waiting, and reads of the database find a thread. At 100 ms a question this is still 320 a second.
 const MAX_AT_ONCE: usize = 32;
@@ -142,8 +134,8 @@ impl Captcha {
 /// Cloudflare Turnstile, and the connections to it.
 pub struct Turnstile {
     settings: CaptchaSettings,
-    verify_url: Uri,
-    agent: Agent,
+    verify_url: Address,
+    siteverify: Client,
     permits: Arc<Semaphore>,
     /// Whether the log has said that the secret key is refused.
     has_told_of_bad_secret: AtomicBool,
@@ -151,16 +143,11 @@ pub struct Turnstile {
 
 impl Turnstile {
     fn new(settings: CaptchaSettings) -> Result<Self, CaptchaSettingsError> {
-        let verify_url: Uri = settings
-            .verify_url
-            .parse()
-            .ok()
-            .filter(|url: &Uri| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some())
-            .ok_or(CaptchaSettingsError::VerifyUrl)?;
+        let verify_url = Address::parse(&settings.verify_url).ok_or(CaptchaSettingsError::VerifyUrl)?;
         Ok(Self {
             settings,
             verify_url,
-            agent: new_agent(),
+            siteverify: Client::new("siteverify", MAX_AT_ONCE),
             permits: Arc::new(Semaphore::new(MAX_AT_ONCE)),
             has_told_of_bad_secret: AtomicBool::new(false),
         })
@@ -196,15 +183,15 @@ impl Turnstile {
                 .as_deref()
                 .map(|address| ("remoteip", address)),
         );
-        let request = self.agent.post(&self.verify_url);
-        // A setting of one request's own costs a TLS configuration, so that the first try does without.
-        let response = if timeout == TOTAL_TIMEOUT {
-            request.send_form(form)
-        } else {
-            let config = request.config().timeout_global(Some(timeout));
-            config.build().send_form(form)
-        };
-        Answer::read(response.map_err(|error| Failure::from(&error))?)
+        let answer = self.siteverify.post_form(&self.verify_url, form, timeout)?;
+        // Refusals come with 200 and with 400.
+        if answer.is_success() || answer.status / 100 == 4 {
+            return Ok(answer);
+        }
+        Err(Failure {
+            reason: format!("siteverify answered {}", answer.status),
+            is_passing: answer.status / 100 == 5,
+        })
     }
 
     fn judge(&self, answer: &Answer) -> Result<(), CaptchaRefusal> {
@@ -216,7 +203,7 @@ impl Turnstile {
         if !verdict.success {
             return Err(self.refusal(&verdict));
         }
-        if answer.status != StatusCode::OK {
+        if answer.status != 200 {
             return Err(not_understood());
         }
         self.has_told_of_bad_secret.store(false, Ordering::Relaxed);
@@ -265,87 +252,11 @@ const VISITORS_FAULTS: [&str; 3] = [
     "timeout-or-duplicate",
 ];
 
-/// The client of siteverify. It goes straight there: no proxy of the environment, no redirects.
-fn new_agent() -> Agent {
-    // Named here, and not as the default of the process, so that no other library can choose another.
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(provider)
-        .build();
-    Agent::config_builder()
-        .tls_config(tls)
-        .proxy(None)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .timeout_resolve(Some(CONNECT_TIMEOUT))
-        .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_global(Some(TOTAL_TIMEOUT))
-        .max_idle_connections(MAX_AT_ONCE)
-        .max_idle_connections_per_host(MAX_AT_ONCE)
-        .user_agent("arkloop")
-        .build()
-        .new_agent()
-}
-
 /// A token and what is told about it. The key makes a second try of the same question no second use of the token.
 struct Question {
     token: String,
     client_address: Option<String>,
     idempotency_key: String,
-}
-
-/// What came back: a status that may have a verdict with it, and at most 64 KiB.
-struct Answer {
-    status: StatusCode,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn read(response: Response<Body>) -> Result<Self, Failure> {
-        let status = response.status();
-        // Refusals come with 200 and with 400.
-        if !status.is_success() && !status.is_client_error() {
-            return Err(Failure {
-                reason: format!("siteverify answered {status}"),
-                is_passing: status.is_server_error(),
-            });
-        }
-        let body = response.into_body().into_with_config().limit(MAX_ANSWER_BYTES);
-        Ok(Self {
-            status,
-            body: body.read_to_vec().map_err(|error| Failure::from(&error))?,
-        })
-    }
-}
-
-/// Why there is no answer.
-struct Failure {
-    reason: String,
-    /// Whether a second try makes sense.
-    is_passing: bool,
-}
-
-impl From<&ureq::Error> for Failure {
-    fn from(error: &ureq::Error) -> Self {
-        use ureq::Error::{
-            BodyExceedsLimit, ConnectionFailed, HostNotFound, Io, Rustls, Timeout as TimedOut,
-        };
-        let (reason, is_passing) = match error {
-            TimedOut(Timeout::Resolve | Timeout::Connect) => {
-                ("cannot connect to siteverify in time".to_owned(), true)
-            }
-            TimedOut(_) => ("siteverify did not answer in time".to_owned(), false),
-            HostNotFound => ("the host of siteverify was not found".to_owned(), true),
-            ConnectionFailed => ("cannot connect to siteverify".to_owned(), true),
-            Io(cause) => (format!("the connection to siteverify failed: {cause}"), true),
-            Rustls(cause) => (format!("TLS with siteverify failed: {cause}"), false),
-            BodyExceedsLimit(_) => ("the answer of siteverify is too large".to_owned(), false),
-            // The text of the others may repeat what the server sent.
-            _ => ("siteverify does not speak HTTP".to_owned(), false),
-        };
-        Self { reason, is_passing }
-    }
 }
 
 /// The fields of an answer that are looked at.

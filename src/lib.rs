@@ -6,7 +6,7 @@
 //! - [`service`]: the rules, one method a use case; both doors above call the same methods.
 //! - [`domain`]: the words, parsed once at the border.
 //! - [`store`]: all SQL; [`crypto`]: passwords, tokens, sealing, the key file.
-//! - [`mail`]: how mails are written and handed over; [`captcha`]: the question to Turnstile.
+//! - [`mail`]: how mails are written and handed over; [`captcha`]: the question to Turnstile; [`web`]: questions over HTTP.
 //! - [`app`] joins the parts, [`config`] reads what they are told, [`system`] is the only door to clock and randomness.
 //!
 //! Imports point one way; `tests/it/contract/layering.rs` reads the sources and holds it:
@@ -15,7 +15,8 @@
 //! main → cli        cli → app config service domain system telemetry (serve and openapi also http)
 //! http → service domain system                       app → everything below it
 //! service → store crypto mail captcha domain system
-//! store, config → domain        crypto, mail, captcha → domain system        system → domain        domain → nothing
+//! store, config → domain        crypto, mail → domain system        captcha → web domain system
+//! system → domain               domain, web → nothing
 //! ```
 
 pub mod app;
@@ -30,3 +31,4 @@ pub mod service;
 pub mod store;
 pub mod system;
 pub mod telemetry;
+pub mod web;

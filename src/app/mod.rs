@@ -1,5 +1,6 @@
 //! Joins the parts: configuration, key file, database and service. The one place that knows all of them.
 
+mod check;
 mod error;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+pub use check::{Finding, State, check};
 pub use error::OpenError;
 
 use crate::captcha::{Captcha, CaptchaSettings};

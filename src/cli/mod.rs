@@ -4,6 +4,7 @@
 //! everything else to standard error, and only `output.rs` writes to either.
 
 mod ask;
+mod check;
 mod completions;
 mod config;
 mod context;
@@ -88,6 +89,7 @@ enum Command {
     Mail(mail::Command),
     #[command(subcommand)]
     Config(config::Command),
+    Check(check::Arguments),
     Openapi(openapi::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
@@ -197,6 +199,7 @@ fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Refusal> {
         Command::Session(command) => session::run(command, &context),
         Command::Mail(command) => mail::run(command, &context),
         Command::Config(config::Command::Show) => config::show(&context),
+        Command::Check(_) => check::run(&context),
         Command::Openapi(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)

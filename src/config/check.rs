@@ -85,6 +85,12 @@ impl Config {
             .into_iter()
     }
 
+    /// Whether Turnstile's secret key is one of those that Cloudflare publishes for tests.
+    pub fn has_dummy_turnstile_key(&self) -> bool {
+        let secret_key = self.turnstile.secret_key.as_ref();
+        secret_key.is_some_and(|key| DUMMY_SECRETS.contains(&key.expose_secret()))
+    }
+
     /// Refuses values that are right alone and wrong together.
     pub(super) fn check_together(&self) -> Result<(), ConfigError> {
         self.check_server()?;
@@ -142,7 +148,7 @@ impl Config {
 
     fn check_turnstile(&self) -> Result<(), ConfigError> {
         let secret_keys = ["turnstile.secret_key", "turnstile.secret_key_file"];
-        let Some(secret_key) = &self.turnstile.secret_key else {
+        if self.turnstile.secret_key.is_none() {
             if self.turnstile.site_key.is_empty() {
                 return Ok(());
             }
@@ -151,7 +157,7 @@ impl Config {
                 "turnstile.site_key needs turnstile.secret_key",
                 "set both to switch Turnstile on, or neither",
             ));
-        };
+        }
         if self.turnstile.site_key.is_empty() {
             return Err(self.refusal(
                 &secret_keys,
@@ -160,7 +166,7 @@ impl Config {
             ));
         }
         let public = self.public_origin();
-        if DUMMY_SECRETS.contains(&secret_key.expose_secret()) && public.is_https() && !public.is_loopback() {
+        if self.has_dummy_turnstile_key() && public.is_https() && !public.is_loopback() {
             return Err(self.refusal(
                 &secret_keys,
                 "turnstile.secret_key is one of Cloudflare's published test keys, which protect nothing, and server.public_url is https",

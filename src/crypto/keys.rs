@@ -37,6 +37,8 @@ pub enum SealedFor<'a> {
     SigningKey(&'a str),
     /// The mail with this id.
     Mail(&'a [u8; 16]),
+    /// The moment at which a check asked.
+    CheckWord,
 }
 
 impl SealedFor<'_> {
@@ -45,6 +47,7 @@ impl SealedFor<'_> {
             Self::Invite(id) => [b"invite\0".as_slice(), id].concat(),
             Self::SigningKey(kid) => [b"signing key\0".as_slice(), kid.as_bytes()].concat(),
             Self::Mail(id) => [b"mail\0".as_slice(), id].concat(),
+            Self::CheckWord => b"check word".to_vec(),
         }
     }
 }
@@ -128,6 +131,21 @@ impl Keys {
                 code.reveal().as_bytes(),
             ],
         ))
+    }
+
+    /// A word that says when it was made, and that only whoever has the key file can make or read.
+    pub fn new_check_word(&self, system: &System) -> String {
+        let now = system.now().as_millis().to_be_bytes();
+        URL_SAFE_NO_PAD.encode(self.seal(SealedFor::CheckWord, &now, system).0)
+    }
+
+    /// When a word was made; `None` if not with this key file.
+    pub fn open_check_word(&self, word: &str) -> Option<Timestamp> {
+        let sealed = Sealed(URL_SAFE_NO_PAD.decode(word).ok()?);
+        let made_at = self.open(SealedFor::CheckWord, &sealed).ok()?;
+        Some(Timestamp::from_millis(i64::from_be_bytes(
+            made_at.try_into().ok()?,
+        )))
     }
 
     /// Seals `plaintext` with AES-256-GCM under a random nonce, bound to its purpose. (Random nonces allow 2³² sealings under one key, NIST SP 800-38D

@@ -41,7 +41,7 @@ impl<'a> FromRequest<'a> for Visitor {
 ///
 /// Whatever stands left of that hop was written by somebody we do not trust. Of an unreadable hop nothing is believed:
 /// the last one before it is the answer.
-fn client_address(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
+pub(super) fn client_address(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
     let (peer, is_proxy) = match peer {
         Peer::Address(address) => (Some(address), is_trusted(address, trusted)),
         Peer::Unix => (None, trusted.unix),

@@ -26,6 +26,7 @@ mod form;
 mod health;
 mod keys;
 mod metrics;
+mod mirror;
 mod one_time_code;
 mod openapi;
 mod origin;

@@ -21,6 +21,7 @@ use super::cors::{self, Access};
 use super::error::Refusal;
 use super::exchange::{Exchange, Shared};
 use super::metrics::Figures;
+use super::mirror::Mirrored;
 use super::routes::{Operation, Resource, Routes};
 
 /// Names the trace id in every response.
@@ -83,6 +84,7 @@ impl Site {
             .and_then(|(resource, _)| resource.operation(&method))
             .map_or("-", |known| known.id);
         let is_public = found.is_some_and(|(resource, _)| resource.is_public);
+        let mirrored = Mirrored::new(request.headers(), peer, &self.shared);
         let access = Access::new(request.headers(), is_public, &self.shared.origins);
 
         let result = match catch_panic(self.carry_out(request, body, found, peer, &access)).await {
@@ -95,6 +97,9 @@ impl Site {
             refusal.write(trace_id)
         });
         self.finish(response.headers_mut(), trace_id, &access);
+        if let Some(mirrored) = mirrored {
+            mirrored.write(response.headers_mut());
+        }
         note_request(trace_id, &method, operation, &response, started_at);
         Ok(response)
     }

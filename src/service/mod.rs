@@ -6,6 +6,7 @@ mod captcha;
 mod email;
 mod error;
 mod figures;
+mod inspection;
 mod invite;
 mod links;
 mod one_time_code;
@@ -31,6 +32,7 @@ use post::Post;
 
 pub use email::PendingVerification;
 pub use error::Error;
+pub use inspection::Inspection;
 pub use invite::{InviteDraft, InviteWithCode};
 pub use links::Links;
 pub use outbox::WaitingMail;

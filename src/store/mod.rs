@@ -6,6 +6,7 @@
 mod connection;
 mod error;
 mod figures;
+mod inspection;
 mod invite;
 mod link_token;
 mod lock;

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::support::Workspace;
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 34] = [
     "",
     "init",
     "serve",
@@ -36,6 +36,7 @@ const COMMANDS: [&str; 33] = [
     "mail retry",
     "config",
     "config show",
+    "check",
     "openapi",
     "completions",
     "man",

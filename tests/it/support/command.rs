@@ -154,8 +154,13 @@ impl Workspace {
 
     /// Starts the server on a free port and waits until it listens.
     pub fn serve(&self) -> Served {
+        self.serve_on("127.0.0.1:0")
+    }
+
+    /// Starts the server on `listen` and waits until it listens.
+    pub fn serve_on(&self, listen: &str) -> Served {
         let mut child = self
-            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .command(&["serve", "--listen", listen])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -1,0 +1,84 @@
+//! The database, what it says of the clock, the keys and the mail.
+
+use std::time::Duration;
+
+use super::{App, Finding};
+use crate::domain::Timestamp;
+use crate::service::Inspection;
+
+/// How far the clock may be behind what is stored: two machines that share a backup differ by less.
+const CLOCK_SLACK: Duration = Duration::from_mins(2);
+/// When arkloop was first published: a clock before that was never set.
+const FIRST_RELEASE: Timestamp = Timestamp::from_millis(1_764_547_200_000);
+/// A signing key that is older should be replaced: whoever may have copied it once has had it long enough.
+const SIGNING_KEY_AGE: Duration = Duration::from_hours(24 * 365);
+
+/// What the database says.
+pub(super) async fn check(app: &App) -> Vec<Finding> {
+    let now = app.service.system().now();
+    match app.service.inspect().await {
+        Ok(inspection) => vec![
+            check_integrity(&inspection),
+            check_clock(&inspection, now),
+            check_signing(&inspection, now),
+            check_outbox(&inspection),
+        ],
+        Err(error) => vec![Finding::bad(
+            "database",
+            format!("it cannot be read: {error}"),
+            "stop the server and restore a backup: arkloop restore FILE",
+        )],
+    }
+}
+
+fn check_integrity(inspection: &Inspection) -> Finding {
+    match inspection.faults.as_slice() {
+        [] => Finding::good("database", "whole, and of the schema that this version knows"),
+        faults => Finding::bad(
+            "database",
+            faults.join("; "),
+            "stop the server and restore a backup: arkloop restore FILE",
+        ),
+    }
+}
+
+fn check_clock(inspection: &Inspection, now: Timestamp) -> Finding {
+    const MEND: &str = "set the clock and keep it set: timedatectl set-ntp true";
+    let latest = inspection.latest_at.unwrap_or(FIRST_RELEASE);
+    if now < FIRST_RELEASE {
+        return Finding::bad("clock", format!("it says {now}, before arkloop was made"), MEND);
+    }
+    if now + CLOCK_SLACK < latest {
+        return Finding::bad(
+            "clock",
+            format!("it says {now}, and the database knows of {latest}"),
+            MEND,
+        );
+    }
+    Finding::good("clock", now.to_string())
+}
+
+fn check_signing(inspection: &Inspection, now: Timestamp) -> Finding {
+    let Some(since) = inspection.signing_since else {
+        return Finding::good(
+            "keys",
+            "the key file is the database's; the first start makes a signing key",
+        );
+    };
+    let seen = format!("the key file is the database's; access tokens are signed with a key since {since}");
+    if now.since(since) > SIGNING_KEY_AGE {
+        return Finding::unwise("keys", seen, "replace it once a year: arkloop key rotate");
+    }
+    Finding::good("keys", seen)
+}
+
+fn check_outbox(inspection: &Inspection) -> Finding {
+    match inspection.failing_mails {
+        0 => Finding::good("outbox", "no mail was refused"),
+        count => Finding::bad(
+            "outbox",
+            format!("mails that were tried and not taken: {count}"),
+            "see why with `arkloop mail queue`, and try again with `arkloop mail retry`",
+        ),
+    }
+}

@@ -1,0 +1,123 @@
+//! What an operator should mend: each part of an installation looked at, with what was found and how to mend it.
+//!
+//! Nothing is changed. What needs the database is asked through the service; where it cannot be opened, that is the
+//! finding, and the rest is looked at all the same.
+
+mod database;
+mod files;
+mod outside;
+
+use super::{App, Role};
+use crate::config::Config;
+use crate::system::System;
+
+/// How something was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// As it should be.
+    Good,
+    /// It works, and something else would be wiser.
+    Unwise,
+    /// It must be mended.
+    Bad,
+}
+
+impl State {
+    /// The word in front of a line and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Unwise => "warning",
+            Self::Bad => "mend",
+        }
+    }
+}
+
+/// What was found out about one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at: one word.
+    pub subject: &'static str,
+    /// How it is.
+    pub state: State,
+    /// What was seen.
+    pub seen: String,
+    /// What to do about it; `None` if nothing.
+    pub mend: Option<String>,
+}
+
+impl Finding {
+    fn good(subject: &'static str, seen: impl Into<String>) -> Self {
+        Self {
+            subject,
+            state: State::Good,
+            seen: seen.into(),
+            mend: None,
+        }
+    }
+
+    fn unwise(subject: &'static str, seen: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            state: State::Unwise,
+            mend: Some(mend.into()),
+            ..Self::good(subject, seen)
+        }
+    }
+
+    fn bad(subject: &'static str, seen: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            state: State::Bad,
+            ..Self::unwise(subject, seen, mend)
+        }
+    }
+}
+
+/// Looks at everything that `config` names, in the order in which a fault causes others.
+pub async fn check(config: &Config, system: System) -> Vec<Finding> {
+    let mut findings = configuration(config);
+    findings.extend(files::check(config));
+    match App::open(config, system, Role::Command).await {
+        Ok(app) => {
+            findings.extend(app.notices().iter().map(|notice| {
+                Finding::unwise(
+                    "configuration",
+                    notice.clone(),
+                    "name the server's own with --config FILE",
+                )
+            }));
+            findings.extend(database::check(&app).await);
+            findings.push(outside::check_mail(config).await);
+            findings.push(outside::check_turnstile(config).await);
+            findings.extend(outside::check_proxy(config, &app).await);
+        }
+        Err(error) => {
+            let mend = error
+                .hint()
+                .unwrap_or_else(|| "see the log of the server".to_owned());
+            findings.push(Finding::bad("database", error.to_string(), mend));
+            findings.push(outside::check_mail(config).await);
+            findings.push(outside::check_turnstile(config).await);
+        }
+    }
+    findings
+}
+
+/// What the configuration itself says of its own wisdom; that it can be read at all is known by now.
+fn configuration(config: &Config) -> Vec<Finding> {
+    let warnings = config.warnings();
+    if warnings.is_empty() {
+        let place = config.file.as_ref().map_or_else(
+            || "defaults and environment".to_owned(),
+            |file| file.display().to_string(),
+        );
+        return vec![Finding::good("configuration", place)];
+    }
+    let unwise = |warning: &String| {
+        Finding::unwise(
+            "configuration",
+            warning.clone(),
+            "see `arkloop config show` and arkloop.toml.example",
+        )
+    };
+    warnings.iter().map(unwise).collect()
+}

@@ -1,0 +1,168 @@
+//! What lies outside of this process: the mail server, Turnstile, and the proxy in front of the running server.
+
+use crate::captcha::CaptchaRefusal;
+use crate::config::{Config, MailTransport};
+use crate::system::System;
+use crate::web::{Address, Answer, Client};
+
+use super::super::{App, captcha, transport};
+use super::Finding;
+
+/// An address that belongs to nobody (RFC 5737), to see whether the server can be made to believe it.
+const FORGED: &str = "203.0.113.77";
+/// No token that Turnstile gave out.
+const NO_TOKEN: &str = "arkloop-check";
+
+/// Whether mail can leave: connects to the mail server and signs in, without sending anything.
+pub(super) async fn check_mail(config: &Config) -> Finding {
+    let mend = "check [mail] in the configuration, and try: arkloop mail test ADDRESS";
+    let sent = match transport(config) {
+        Ok(transport) => transport.check().await.map_err(|error| error.to_string()),
+        Err(error) => return Finding::bad("mail", error.to_string(), mend),
+    };
+    match (config.mail_transport(), sent) {
+        (MailTransport::Off, _) => Finding::unwise(
+            "mail",
+            "it is off: nobody can verify an address, sign in with a code or reset a password",
+            "set mail.transport",
+        ),
+        (_, Err(reason)) => Finding::bad("mail", reason, mend),
+        (MailTransport::File, Ok(())) => {
+            let place = config.outbox_path();
+            Finding::good(
+                "mail",
+                format!("not sent but written into {}, to try things out", place.display()),
+            )
+        }
+        (MailTransport::Smtp, Ok(())) => Finding::good("mail", format!("{} takes it", config.mail.smtp_url)),
+    }
+}
+
+/// Whether Turnstile can be asked and knows the secret key: it has to refuse a token that is none.
+pub(super) async fn check_turnstile(config: &Config) -> Finding {
+    let mend = "compare turnstile.site_key and secret_key with the Cloudflare dashboard; the server must reach turnstile.verify_url";
+    let asked = match captcha(config) {
+        Ok(captcha) if !captcha.is_on() => return Finding::good("turnstile", "off"),
+        Ok(captcha) => captcha.verify(Some(NO_TOKEN), None, &System::machine()).await,
+        Err(error) => return Finding::bad("turnstile", error.to_string(), mend),
+    };
+    match asked {
+        Err(CaptchaRefusal::Unavailable(reason)) => Finding::bad("turnstile", reason, mend),
+        _ if config.has_dummy_turnstile_key() => Finding::unwise(
+            "turnstile",
+            "the secret key is one of Cloudflare's published test keys, which protect nothing",
+            "take the keys of a widget of your own from the Cloudflare dashboard",
+        ),
+        Err(CaptchaRefusal::Invalid) => {
+            Finding::good("turnstile", "siteverify answers and knows the secret key")
+        }
+        Ok(()) => Finding::bad(
+            "turnstile",
+            "siteverify lets a token pass that it never gave out",
+            mend,
+        ),
+    }
+}
+
+/// How the running server saw a request that came through `server.public_url`.
+struct Seen {
+    /// Who was connected to it: an address, or `unix`.
+    peer: String,
+    /// Whom it took for the client.
+    client: String,
+    /// How many hops `X-Forwarded-For` named.
+    hops: usize,
+}
+
+impl Seen {
+    fn read(answer: &Answer) -> Option<Self> {
+        Some(Self {
+            peer: answer.header("x-arkloop-peer")?.to_owned(),
+            client: answer.header("x-arkloop-client")?.to_owned(),
+            hops: answer.header("x-arkloop-hops")?.parse().ok()?,
+        })
+    }
+}
+
+/// Asks the running server through `server.public_url` how it sees a plain request and one with forged forwarding headers.
+pub(super) async fn check_proxy(config: &Config, app: &App) -> Vec<Finding> {
+    let url = config.public_url();
+    let words = [app.service.new_check_word(), app.service.new_check_word()];
+    let asked = {
+        let url = url.clone();
+        tokio::task::spawn_blocking(move || ask(&url, words)).await
+    };
+    let (plain, forged) = match asked {
+        Ok(Ok(seen)) => seen,
+        Ok(Err(finding)) => return vec![finding],
+        Err(error) => return vec![Finding::bad("public_url", error.to_string(), "try it again")],
+    };
+    let answers = Finding::good("public_url", format!("{url} leads to this server"));
+    vec![answers, judge(config, &plain, &forged)]
+}
+
+fn ask(url: &str, words: [String; 2]) -> Result<(Seen, Seen), Finding> {
+    let unreachable = |reason: String| {
+        Finding::bad(
+            "public_url",
+            format!("{url} does not lead to this server: {reason}"),
+            "start the server and its proxy, and see that the name of server.public_url leads to this machine",
+        )
+    };
+    let address = Address::parse(&format!("{url}/healthz"));
+    let address = address.ok_or_else(|| unreachable("it is no http or https address".to_owned()))?;
+    let client = Client::new("the server", 1);
+    let [first, second] = words;
+    let ask = |headers: &[(&str, &str)]| {
+        let answer = client
+            .get(&address, headers)
+            .map_err(|failure| unreachable(failure.reason))?;
+        Seen::read(&answer).ok_or_else(|| {
+            unreachable(format!(
+                "something else answered there, with status {}",
+                answer.status
+            ))
+        })
+    };
+    let forwarded = format!("for={FORGED}");
+    Ok((
+        ask(&[("x-arkloop-check", &first)])?,
+        ask(&[
+            ("x-arkloop-check", &second),
+            ("x-forwarded-for", FORGED),
+            ("forwarded", &forwarded),
+            ("x-real-ip", FORGED),
+        ])?,
+    ))
+}
+
+fn judge(config: &Config, plain: &Seen, forged: &Seen) -> Finding {
+    const SUBJECT: &str = "trusted_proxies";
+    if forged.client == FORGED {
+        return Finding::bad(
+            SUBJECT,
+            "whoever sends X-Forwarded-For is believed: limits can be evaded, and the log names the wrong addresses",
+            "let the proxy replace the header (Caddy does; nginx: proxy_set_header X-Forwarded-For $remote_addr;), \
+             and list only the proxy's own address in server.trusted_proxies",
+        );
+    }
+    let peer = &plain.peer;
+    if plain.hops > 0 && (plain.client == *peer || plain.client == "nobody") {
+        return Finding::bad(
+            SUBJECT,
+            format!("the proxy at {peer} is not trusted: all clients count as one"),
+            format!("add to [server] in the configuration: trusted_proxies = [\"{peer}\"]"),
+        );
+    }
+    if plain.hops == 0 && config.public_origin().is_https() {
+        return Finding::bad(
+            SUBJECT,
+            format!("the proxy at {peer} does not say whom it serves: all clients count as one"),
+            "let it send X-Forwarded-For (nginx: proxy_set_header X-Forwarded-For $remote_addr;)",
+        );
+    }
+    Finding::good(
+        SUBJECT,
+        format!("clients are told apart; this request came from {}", plain.client),
+    )
+}

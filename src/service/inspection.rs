@@ -1,0 +1,56 @@
+//! What `arkloop check` asks of the database, and the word with which it asks the running server.
+
+use std::time::Duration;
+
+use super::{Error, Service};
+use crate::domain::Timestamp;
+
+/// How long a word is good: for the requests of one check.
+const WORD_TTL: Duration = Duration::from_mins(2);
+
+/// The state of the database.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// What SQLite finds wrong; empty if nothing.
+    pub faults: Vec<String>,
+    /// The latest moment that anything in it happened.
+    pub latest_at: Option<Timestamp>,
+    /// Since when the newest key signs access tokens; `None` before the server has run.
+    pub signing_since: Option<Timestamp>,
+    /// How many mails were tried and not taken.
+    pub failing_mails: usize,
+}
+
+impl Service {
+    /// Looks at everything in the database; takes a second for some hundred megabytes.
+    pub async fn inspect(&self) -> Result<Inspection, Error> {
+        self.store
+            .report(|reader| {
+                let signing = reader.list_signing_keys()?.into_iter();
+                Ok(Inspection {
+                    faults: reader.list_faults()?,
+                    latest_at: reader.find_latest_moment()?,
+                    signing_since: signing
+                        .filter(|key| key.retired_at.is_none())
+                        .map(|key| key.active_at)
+                        .max(),
+                    failing_mails: reader.count_failing_mails()?,
+                })
+            })
+            .await
+    }
+
+    /// A word that only whoever has the key file can make, good for two minutes.
+    pub fn new_check_word(&self) -> String {
+        self.post.keys.new_check_word(&self.system)
+    }
+
+    /// Whether `word` was made with this server's key file within the last two minutes.
+    pub fn is_check_word(&self, word: &str) -> bool {
+        let now = self.system.now();
+        self.post
+            .keys
+            .open_check_word(word)
+            .is_some_and(|made_at| made_at <= now + WORD_TTL && now <= made_at + WORD_TTL)
+    }
+}

@@ -1,0 +1,46 @@
+//! Whether the database is whole.
+
+use super::{Reader, StoreError};
+use crate::domain::Timestamp;
+
+impl Reader<'_> {
+    /// What is wrong with the file and with what its rows say of each other, at most ten faults of each kind; reads all of
+    /// it, so it is a question for [`Store::report`](super::Store::report).
+    pub fn list_faults(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare("PRAGMA integrity_check(10)")?;
+        let found = statement.query_map([], |row| row.get::<_, String>(0))?;
+        let mut faults: Vec<String> = found.collect::<Result<_, _>>()?;
+        faults.retain(|fault| fault != "ok");
+        let mut statement = self.connection.prepare("PRAGMA foreign_key_check")?;
+        let orphans = statement.query_map([], |row| {
+            let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+            Ok(format!(
+                "a row of {table} belongs to one of {parent} that is gone"
+            ))
+        })?;
+        for orphan in orphans.take(10) {
+            faults.push(orphan?);
+        }
+        Ok(faults)
+    }
+
+    /// The latest moment at which somebody registered or used a session; `None` if nobody ever did.
+    pub fn find_latest_moment(&self) -> Result<Option<Timestamp>, StoreError> {
+        let latest: Option<i64> = self.connection.query_row(
+            "SELECT max(at) FROM (SELECT max(last_used_at) AS at FROM sessions UNION ALL SELECT max(created_at) FROM users)",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(latest.map(Timestamp::from_millis))
+    }
+
+    /// How many mails were tried and are still there.
+    pub fn count_failing_mails(&self) -> Result<usize, StoreError> {
+        let count: i64 =
+            self.connection
+                .query_row("SELECT count(*) FROM outbox WHERE attempts > 0", [], |row| {
+                    row.get(0)
+                })?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+}

@@ -1,0 +1,319 @@
+//! `check`: a healthy server, and each fault that it has to find.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+
+use insta::assert_snapshot;
+use rusqlite::Connection;
+
+use crate::support::command::Served;
+use crate::support::smtp::SmtpServer;
+use crate::support::{Behaviour, SECRET_KEY, Siteverify, Workspace};
+
+/// A place that nobody listens at, a moment ago at least.
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    listener.local_addr().expect("it has an address").to_string()
+}
+
+/// A workspace with the cost of hashes that is meant for people, and a public address of its own; and that address.
+fn install() -> (Workspace, String) {
+    let mut workspace = Workspace::new();
+    let address = free_address();
+    workspace
+        .set("ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB", "19456")
+        .set("ARKLOOP_PASSWORD__ARGON2_ITERATIONS", "2")
+        .set("ARKLOOP_SERVER__PUBLIC_URL", &format!("http://{address}"));
+    (workspace, address)
+}
+
+/// A server as the README starts one.
+fn healthy() -> (Workspace, Served) {
+    let (workspace, address) = install();
+    let server = workspace.serve_on(&address);
+    (workspace, server)
+}
+
+/// The lines about what must be mended, if the command says that there are such.
+fn mends(workspace: &Workspace) -> String {
+    let output = workspace.run(&["check"]);
+    let lines: Vec<&str> = output.lines().filter(|line| line.starts_with("mend ")).collect();
+    let code = if lines.is_empty() { "exit: 0" } else { "exit: 1" };
+    assert!(output.starts_with(code), "{output}");
+    lines.join("\n")
+}
+
+fn set_mode(workspace: &Workspace, path: &str, mode: u32) {
+    let path = workspace.path().join(path);
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+}
+
+fn plant(workspace: &Workspace, sql: &str) {
+    let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
+    database.execute_batch(sql).expect("it is planted");
+}
+
+#[test]
+fn a_healthy_server_has_only_good_lines() {
+    let (workspace, server) = healthy();
+    let output = workspace.run(&["check"]);
+    let output = output.replace(server.address(), "<address>");
+    let free = output
+        .split("disk             ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    let output = output.replace(free.expect("it says how much is free"), "<n>");
+    assert_snapshot!(output, @"
+    exit: 0
+    stdout:
+    ok       configuration    defaults and environment
+    ok       files            only their owner can read what is in <dir>/data
+    ok       disk             <n> MiB are free
+    ok       database         whole, and of the schema that this version knows
+    ok       clock            <time>
+    ok       keys             the key file is the database's; access tokens are signed with a key since <time>
+    ok       outbox           no mail was refused
+    ok       mail             not sent but written into <dir>/data/outbox, to try things out
+    ok       turnstile        off
+    ok       public_url       http://<address> leads to this server
+    ok       trusted_proxies  clients are told apart; this request came from 127.0.0.1
+    ");
+    let findings = workspace.json(&["check"]);
+    let findings = findings.as_array().expect("it is a list");
+    assert!(
+        findings.iter().all(|finding| finding["state"] == "ok"),
+        "{findings:?}"
+    );
+    assert_eq!(findings[0]["subject"], "configuration");
+    assert_eq!(findings[0]["mend"], serde_json::Value::Null);
+}
+
+#[test]
+fn files_that_others_can_use_are_found() {
+    let (workspace, _server) = healthy();
+    set_mode(&workspace, "data", 0o755);
+    set_mode(&workspace, "data/arkloop.db", 0o640);
+    assert_snapshot!(mends(&workspace), @"
+    mend     files            <dir>/data can be used by others than its owner (mode 0755); run: chmod 700 <dir>/data
+    mend     files            <dir>/data/arkloop.db can be used by others than its owner (mode 0640); run: chmod 600 <dir>/data/arkloop.db
+    ");
+    set_mode(&workspace, "data", 0o700);
+    set_mode(&workspace, "data/arkloop.db", 0o600);
+    set_mode(&workspace, "data/arkloop.key", 0o644);
+    assert_snapshot!(mends(&workspace), @"
+    mend     files          <dir>/data/arkloop.key can be used by others than its owner (mode 0644); run: chmod 600 <dir>/data/arkloop.key
+    mend     database       the key file <dir>/data/arkloop.key can be read by others (mode 0644); run: chmod 600 <dir>/data/arkloop.key
+    ");
+}
+
+#[test]
+fn a_missing_a_foreign_and_a_damaged_key_are_found() {
+    let (workspace, _server) = healthy();
+    let key = workspace.path().join("data/arkloop.key");
+    let bytes = fs::read(&key).expect("it is there");
+    fs::write(&key, [7; 32]).expect("it is ours");
+    assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key does not belong to the database <dir>/data/arkloop.db; put the key file that belongs to this database in its place, or name it with key_file in the configuration");
+    fs::write(&key, [7; 5]).expect("it is ours");
+    assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key has 5 bytes, but a key has 32; put the right key file there; it was not changed");
+    fs::remove_file(&key).expect("it is ours");
+    assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key does not exist; put the key file of this database there, or name it with key_file in the configuration; without it the database cannot be used");
+    fs::write(&key, bytes).expect("it is ours");
+    set_mode(&workspace, "data/arkloop.key", 0o600);
+    assert_eq!(mends(&workspace), "");
+}
+
+#[test]
+fn a_missing_database_is_found() {
+    let (workspace, _) = install();
+    assert_snapshot!(mends(&workspace), @"
+    mend     files          there is no data directory <dir>/data; name another with --data-dir DIR, or make one with `arkloop init`
+    mend     database       there is no database at <dir>/data/arkloop.db; make one with `arkloop init` or `arkloop serve`, or name another data directory with --data-dir DIR
+    ");
+}
+
+#[test]
+fn a_database_with_orphans_or_of_a_newer_schema_is_found() {
+    let (workspace, _server) = healthy();
+    plant(
+        &workspace,
+        "PRAGMA foreign_keys = OFF;
+         INSERT INTO sessions (id, user_id, nonce, method, created_at, last_used_at, expires_at)
+         VALUES (randomblob(16), randomblob(16), randomblob(16), 'pwd', 0, 0, 0);",
+    );
+    assert_snapshot!(mends(&workspace), @"mend     database         a row of sessions belongs to one of users that is gone; stop the server and restore a backup: arkloop restore FILE");
+    plant(&workspace, "DELETE FROM sessions; PRAGMA user_version = 999");
+    assert_snapshot!(mends(&workspace), @"mend     database       <dir>/data/arkloop.db has schema 999, but this version knows only 2; use the version of arkloop that made it, or a newer one");
+}
+
+#[test]
+fn a_damaged_database_is_found() {
+    let (workspace, _) = install();
+    assert!(workspace.output(&["init"], "").status.success());
+    plant(
+        &workspace,
+        "INSERT INTO users (id, username, username_key, email, email_key, status, locale, created_at)
+         VALUES (randomblob(16), 'a', 'a', 'A@example.org', 'a@example.org', 'active', 'en', 0);
+         PRAGMA wal_checkpoint(TRUNCATE)",
+    );
+    // The address stands in its row and in the index: in one of them it changes.
+    let path = workspace.path().join("data/arkloop.db");
+    let mut bytes = fs::read(&path).expect("it is there");
+    let place = bytes.windows(13).position(|bytes| bytes == b"a@example.org");
+    bytes[place.expect("it is stored")] = b'b';
+    fs::write(&path, bytes).expect("it is ours");
+    let found = mends(&workspace);
+    let found = found.lines().find(|line| line.contains(" database "));
+    assert_snapshot!(found.expect("it is found"), @"mend     database       row 1 missing from index sqlite_autoindex_users_3; stop the server and restore a backup: arkloop restore FILE");
+}
+
+#[test]
+fn a_clock_that_is_behind_is_found() {
+    let (workspace, _server) = healthy();
+    plant(
+        &workspace,
+        "INSERT INTO users (id, username, username_key, email, email_key, status, locale, created_at)
+         VALUES (randomblob(16), 'a', 'a', 'a@example.org', 'a@example.org', 'active', 'en', 4102444800000)",
+    );
+    let found = mends(&workspace);
+    let (before, after) = found.split_once("it says ").expect("the clock is behind");
+    let after = after.split_once(',').expect("a sentence goes on").1;
+    assert_snapshot!(format!("{before}it says <time>,{after}"), @"mend     clock            it says <time>, and the database knows of <time>; set the clock and keep it set: timedatectl set-ntp true");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_that_cannot_be_used_is_found() {
+    let (mut workspace, _server) = healthy();
+    workspace
+        .set("ARKLOOP_MAIL__TRANSPORT", "smtp")
+        .set("ARKLOOP_MAIL__FROM", "Arkloop <auth@example.org>");
+    let smtp = SmtpServer::start();
+    workspace.set("ARKLOOP_MAIL__SMTP_URL", &smtp.url());
+    assert_eq!(mends(&workspace), "");
+    assert_eq!(smtp.received().len(), 0, "no mail is sent");
+    let nobody = free_address();
+    workspace.set("ARKLOOP_MAIL__SMTP_URL", &format!("smtp://{nobody}"));
+    assert_snapshot!(mends(&workspace).replace(&nobody, "<address>"), @"mend     mail             the conversation with the mail server failed while connecting: Connection refused (os error 111); check [mail] in the configuration, and try: arkloop mail test ADDRESS");
+}
+
+#[test]
+fn mail_that_is_not_taken_is_found() {
+    let (workspace, _server) = healthy();
+    plant(
+        &workspace,
+        "INSERT INTO outbox (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, attempts)
+         VALUES (randomblob(16), 'invite', x'00', '<a@b>', 4102444800000, 4102444800000, 4102444800000, 3)",
+    );
+    assert_snapshot!(mends(&workspace), @"mend     outbox           mails that were tried and not taken: 1; see why with `arkloop mail queue`, and try again with `arkloop mail retry`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turnstile_that_refuses_or_is_not_there_is_found() {
+    let (mut workspace, _server) = healthy();
+    let siteverify = Siteverify::start().await;
+    workspace
+        .set("ARKLOOP_TURNSTILE__SITE_KEY", "a site key")
+        .set("ARKLOOP_TURNSTILE__SECRET_KEY", SECRET_KEY)
+        .set("ARKLOOP_TURNSTILE__VERIFY_URL", &siteverify.url());
+    assert_eq!(mends(&workspace), "");
+    workspace.set("ARKLOOP_TURNSTILE__SECRET_KEY", "another secret");
+    assert_snapshot!(mends(&workspace), @"mend     turnstile        turnstile.secret_key is refused; compare turnstile.site_key and secret_key with the Cloudflare dashboard; the server must reach turnstile.verify_url");
+    siteverify.usually(Behaviour::HangUp);
+    assert_snapshot!(mends(&workspace), @"mend     turnstile        the connection to siteverify failed: Peer disconnected; compare turnstile.site_key and secret_key with the Cloudflare dashboard; the server must reach turnstile.verify_url");
+    siteverify.usually(Behaviour::SuccessOn("auth.example.org"));
+    assert_snapshot!(mends(&workspace), @"mend     turnstile        siteverify lets a token pass that it never gave out; compare turnstile.site_key and secret_key with the Cloudflare dashboard; the server must reach turnstile.verify_url");
+    workspace.set(
+        "ARKLOOP_TURNSTILE__SECRET_KEY",
+        "1x0000000000000000000000000000000AA",
+    );
+    let warned = workspace.run(&["check"]);
+    assert!(
+        warned.contains("published test keys") && warned.starts_with("exit: 0"),
+        "{warned}"
+    );
+}
+
+#[test]
+fn a_server_that_does_not_run_and_a_stranger_in_its_place_are_found() {
+    let (workspace, address) = install();
+    assert!(workspace.output(&["init"], "").status.success());
+    assert_snapshot!(mends(&workspace).replace(&address, "<address>"), @"mend     public_url     http://<address> does not lead to this server: the connection to the server failed: Connection refused (os error 111); start the server and its proxy, and see that the name of server.public_url leads to this machine");
+    let stranger = TcpListener::bind(&address).expect("it is still free");
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = stranger.accept().expect("the check comes");
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+    });
+    assert_snapshot!(mends(&workspace).replace(&address, "<address>"), @"mend     public_url     http://<address> does not lead to this server: something else answered there, with status 200; start the server and its proxy, and see that the name of server.public_url leads to this machine");
+    serving.join().expect("it has answered");
+}
+
+/// Stands in front of a server like a proxy that adds `line` to each request's header.
+fn proxy(server: &Served, line: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = listener.local_addr().expect("it has an address").to_string();
+    let upstream = server.address().to_owned();
+    std::thread::spawn(move || {
+        while let Ok((mut client, _)) = listener.accept() {
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|read| read == 1) {
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8_lossy(&head);
+            // Behind what the client sent, as proxies append it.
+            let head = format!("{}connection: close\r\n{line}\r\n", &head[..head.len() - 2]);
+            let mut server = TcpStream::connect(&upstream).expect("the server listens");
+            server.write_all(head.as_bytes()).expect("the server reads");
+            let mut answer = Vec::new();
+            let _ = server.read_to_end(&mut answer);
+            let _ = client.write_all(&answer);
+        }
+    });
+    address
+}
+
+#[test]
+fn a_proxy_that_is_believed_too_little_or_too_much_is_found() {
+    for (trusted, line, expected) in [
+        (
+            "",
+            "x-forwarded-for: 198.51.100.1\r\n",
+            "trusted_proxies = [\"127.0.0.1\"]",
+        ),
+        ("127.0.0.0/8", "", "whoever sends X-Forwarded-For is believed"),
+        ("127.0.0.0/8", "x-forwarded-for: 198.51.100.1\r\n", ""),
+    ] {
+        let mut workspace = Workspace::new();
+        workspace.set("ARKLOOP_SERVER__TRUSTED_PROXIES", trusted);
+        let server = workspace.serve();
+        let address = proxy(&server, line);
+        workspace.set("ARKLOOP_SERVER__PUBLIC_URL", &format!("http://{address}"));
+        let found = mends(&workspace);
+        assert!(
+            found.contains(expected) && found.is_empty() == expected.is_empty(),
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn only_the_holder_of_the_key_learns_how_the_server_sees_a_request() {
+    let (workspace, server) = healthy();
+    let (other, _) = install();
+    assert!(other.output(&["init"], "").status.success());
+    let head = "GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-arkloop-check: ";
+    for word in ["", "AAAA", "not base64!", &"A".repeat(60)] {
+        let mut stream = TcpStream::connect(server.address()).expect("the server listens");
+        let request = format!("{head}{word}\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("the server reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it is text");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && !answer.contains("x-arkloop"),
+            "{answer}"
+        );
+    }
+    drop(workspace);
+}
