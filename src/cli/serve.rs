@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -65,6 +66,7 @@ async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
     tell_registration(context, &app).await?;
     let housekeeper = tokio::spawn(App::housekeep(Arc::clone(&app.service)));
     let postman = tokio::spawn(Arc::clone(&app.service).deliver_mail());
+    tell_systemd(NotifyState::Ready);
     let ended = run_until_stopped(server, &mut signals).await;
     // A mail that is cut off on its way stays in the outbox, and the next start sends it.
     for task in [housekeeper, postman].into_iter().chain(watched) {
@@ -153,6 +155,7 @@ async fn run_until_stopped(server: http::Server, signals: &mut Signals) -> Ended
         () = &mut running => return Ended::InOrder,
         signal = signals.next() => tracing::info!("{} received: finishing what has begun", signal.name()),
     }
+    tell_systemd(NotifyState::Stopping);
     let _ = stop.send(());
     tokio::select! {
         () = &mut running => Ended::InOrder,
@@ -160,6 +163,15 @@ async fn run_until_stopped(server: http::Server, signals: &mut Signals) -> Ended
             tracing::warn!("{} received again: ending at once", signal.name());
             Ended::AtOnce(signal)
         }
+    }
+}
+
+/// Tells what the server is at to the service manager that started it with `Type=notify`; to nobody if there is none.
+///
+/// Without the first message `systemctl start` would return before the server listens, and a proxy's first requests fail.
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager cannot be told");
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use insta::assert_snapshot;
 
@@ -62,6 +64,28 @@ fn authorities_that_cannot_be_read_are_refused_at_the_start() {
     stderr:
     error: the file <dir>/authority.pem holds no certificate in PEM form; check [mail] in the configuration
     ");
+}
+
+#[test]
+fn systemd_is_told_when_it_listens_and_when_it_stops() {
+    let mut workspace = Workspace::new();
+    let path = workspace.path().join("notify");
+    let manager = UnixDatagram::bind(&path).expect("the directory is writable");
+    manager
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .expect("it is a length of time");
+    let told = || {
+        let mut message = [0; 256];
+        let length = manager.recv(&mut message).expect("a message comes");
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    workspace.set("NOTIFY_SOCKET", &path.to_string_lossy());
+    let server = workspace.serve();
+    assert_eq!(told(), "READY=1\n");
+    assert_eq!(server.request("GET", "/healthz", None, None).0, 200);
+    server.signal("TERM");
+    assert_eq!(told(), "STOPPING=1\n");
+    assert_eq!(server.wait().0.code(), Some(0));
 }
 
 #[test]

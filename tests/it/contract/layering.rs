@@ -44,13 +44,14 @@ const EDGES: [(&str, &[&str]); 14] = [
 /// The files that may name more, and what.
 const EXCEPTIONS: [(&str, &str); 2] = [("cli/serve.rs", "http"), ("cli/openapi.rs", "http")];
 /// Which module alone names a crate; names are compared from their beginning.
-const CRATES: [(&str, &str); 11] = [
+const CRATES: [(&str, &str); 12] = [
     ("rusqlite", "store"),
     ("r2d2", "store"),
     ("poem", "http"),
     ("hyper", "http"),
     ("http_body_util", "http"),
     ("clap", "cli"),
+    ("sd_notify", "cli"),
     ("argon2", "crypto"),
     ("jsonwebtoken", "crypto"),
     ("lettre", "mail"),
