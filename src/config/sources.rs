@@ -62,7 +62,9 @@ impl Sources {
             let text = fs::read_to_string(&path).map_err(|cause| unreadable(&path, &cause, Some(&place)))?;
             return Ok(Some((path, text)));
         }
-        for path in [self.cwd.join(LOCAL_FILE), PathBuf::from(SYSTEM_FILE)] {
+        // `sudo -u arkloop arkloop …` is typed in directories of root's: what is in them is then not meant for it.
+        let local = may_search(&self.cwd).then(|| self.cwd.join(LOCAL_FILE));
+        for path in local.into_iter().chain([PathBuf::from(SYSTEM_FILE)]) {
             match fs::read_to_string(&path) {
                 Ok(text) => return Ok(Some((path, text))),
                 Err(cause) if cause.kind() == ErrorKind::NotFound => {}
@@ -168,6 +170,11 @@ fn read_toml(path: &Path, text: &str, given: &mut BTreeMap<String, Given>) -> Re
         }
     }
     Ok(())
+}
+
+/// Whether this process may look for files in `directory`.
+fn may_search(directory: &Path) -> bool {
+    fs::metadata(directory.join(".")).is_ok()
 }
 
 fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Place>) -> ConfigError {

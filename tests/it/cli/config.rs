@@ -1,8 +1,10 @@
 //! The configuration: where it comes from, and what is refused.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use arkloop::config::{Config, Sources};
@@ -296,6 +298,26 @@ fn an_https_server_behind_an_unknown_proxy_is_refused() {
     assert_snapshot!(refusal(&format!("{https}listen = \"[::1]:8080\"")), @r#"server.public_url is https and server.listen is local, so there is a proxy, but server.trusted_proxies is not set: all clients would count as one; add to [server] in the configuration: trusted_proxies = ["::1/128"] (or = [] if no proxy sets X-Forwarded-For)"#);
     Place::new(&format!("{https}trusted_proxies = []")).load();
     Place::new(&format!("{https}listen = \"0.0.0.0:8080\"")).load();
+}
+
+#[test]
+fn the_file_of_a_directory_that_may_not_be_searched_is_passed_over() {
+    let place = Place::new("server.listen = \"127.0.0.1:9999\"");
+    let directory = place.directory.path();
+    // Root may search every directory, so it becomes nobody, who may have no way to the executable: that is open already.
+    let script = "chmod 0 . && if [ $(id -u) = 0 ]; then nobody='setpriv --reuid=65534 --regid=65534 --clear-groups'; fi
+        exec $nobody /proc/self/fd/0 config show";
+    let executable = fs::File::open(env!("CARGO_BIN_EXE_arkloop")).expect("it is built");
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(directory)
+        .stdin(executable)
+        .output()
+        .expect("there is a shell");
+    fs::set_permissions(directory, Permissions::from_mode(0o700)).expect("it is ours");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(shown.contains("listen = ") && !shown.contains("9999"), "{shown}");
 }
 
 #[test]
