@@ -17,7 +17,7 @@ use crate::crypto::{
     AccessTokenSettings, Argon2Cost, HashError, Keyring, Keys, PasswordHasher, Priority, read_key_file,
     read_or_create_key_file,
 };
-use crate::domain::{CodeLength, PasswordPolicy, RegistrationMode, SessionLifetimes};
+use crate::domain::{CodeLength, Operator, PasswordPolicy, RegistrationMode, SessionLifetimes};
 use crate::http;
 use crate::mail::{SmtpSettings, Transport};
 use crate::service::{self, Links, Parts, Service, load_keyring};
@@ -29,6 +29,9 @@ use crate::system::System;
 const HASH_MEMORY_KIB: u32 = 512 * 1024;
 /// How often a server clears away what nobody will ask for again.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
+
+/// How often a server writes down what it has counted for the audit log: what a crash may forget.
+const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 /// What a process does with the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +59,14 @@ struct Served {
 }
 
 impl App {
-    /// Joins the parts for `role`.
-    pub async fn open(config: &Config, system: System, role: Role) -> Result<Self, OpenError> {
-        Self::open_with_probe(config, system, role, None).await
+    /// Joins the parts for `role`, in which `operator` runs this process.
+    pub async fn open(
+        config: &Config,
+        system: System,
+        role: Role,
+        operator: Operator,
+    ) -> Result<Self, OpenError> {
+        Self::open_with_probe(config, system, role, operator, None).await
     }
 
     /// Joins the parts, with faults that a test plants in the writer.
@@ -67,6 +75,7 @@ impl App {
         config: &Config,
         system: System,
         role: Role,
+        operator: Operator,
         probe: Option<Arc<Probe>>,
     ) -> Result<Self, OpenError> {
         let keys = open_keys(config, &system, role)?;
@@ -107,6 +116,7 @@ impl App {
             captcha,
             transport,
             links,
+            operator,
         };
         let service = Arc::new(Service::new(parts, settings, system));
         Ok(Self { service, notices })
@@ -117,15 +127,20 @@ impl App {
         &self.notices
     }
 
-    /// Clears away what nobody will ask for again, now and every hour; never returns.
+    /// Writes down what was counted, every ten seconds, and clears away what nobody will ask for again, now and every hour; never returns.
     pub async fn housekeep(service: Arc<Service>) {
-        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        let mut sweeps = tokio::time::interval(SWEEP_EVERY);
+        let mut flushes = tokio::time::interval(FLUSH_EVERY);
         loop {
-            ticks.tick().await;
-            match service.sweep().await {
-                Ok(0) => {}
-                Ok(removed) => tracing::debug!(removed, "old sessions were cleared away"),
-                Err(error) => tracing::warn!("old sessions were not cleared away: {error}"),
+            tokio::select! {
+                _ = sweeps.tick() => match service.sweep().await {
+                    Ok(0) => {}
+                    Ok(removed) => tracing::debug!(removed, "old rows were cleared away"),
+                    Err(error) => tracing::warn!("old rows were not cleared away: {error}"),
+                },
+                _ = flushes.tick() => if let Err(error) = service.flush_audit().await {
+                    tracing::warn!("what was refused is missing from the audit log: {error}");
+                },
             }
         }
     }
@@ -293,6 +308,7 @@ fn service_settings(config: &Config, served: &Served) -> service::Settings {
             absolute: config.tokens.refresh_absolute_ttl,
             grace: config.tokens.refresh_grace,
         },
+        audit_keep: config.audit.keep,
         code_length: config.otp.enabled.then(|| CodeLength::clamped(config.otp.digits)),
     }
 }

@@ -23,7 +23,11 @@ pub(super) fn run(context: &Context) -> Result<(), Refusal> {
         .enable_all()
         .build()
         .map_err(|cause| no_runtime(&cause))?;
-    let findings = runtime.block_on(app::check(&context.config, System::machine()));
+    let findings = runtime.block_on(app::check(
+        &context.config,
+        System::machine(),
+        context.operator.clone(),
+    ));
     let document: Vec<Value> = findings.iter().map(to_json).collect();
     context
         .output

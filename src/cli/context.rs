@@ -2,6 +2,7 @@
 
 use crate::app::{App, Role};
 use crate::config::Config;
+use crate::domain::Operator;
 use crate::service::Service;
 use crate::system::System;
 
@@ -14,6 +15,8 @@ pub(super) struct Context {
     pub(super) config: Config,
     /// Where to print.
     pub(super) output: Output,
+    /// Who runs this command.
+    pub(super) operator: Operator,
     /// The flags that lead to this database, each after a space, to repeat in proposed commands.
     pub(super) location_flags: String,
 }
@@ -38,7 +41,7 @@ impl Context {
             .build()
             .map_err(|cause| no_runtime(&cause))?;
         runtime.block_on(async {
-            let app = App::open(&self.config, System::machine(), role).await?;
+            let app = App::open(&self.config, System::machine(), role, self.operator.clone()).await?;
             for notice in app.notices() {
                 self.output.warning(notice);
             }

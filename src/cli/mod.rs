@@ -26,12 +26,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::context::Context;
 use self::error::Refusal;
 use self::output::{Output, Style};
 use crate::config::{Config, Sources};
+use crate::domain::Operator;
 use crate::telemetry;
 
 /// A self-hosted auth server over one SQLite file, and the commands to operate it.
@@ -107,8 +108,12 @@ pub fn run() -> ExitCode {
         Style::Text
     };
     let parsed = Arguments::command().try_get_matches_from(&arguments);
-    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
-        Ok(arguments) => arguments,
+    let parsed = parsed.and_then(|matches| {
+        let arguments = Arguments::from_arg_matches(&matches)?;
+        Ok((arguments, command_name(&matches)))
+    });
+    let (arguments, command_name) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return tell_usage(style, &error),
     };
     let style = if arguments.global.json {
@@ -117,7 +122,7 @@ pub fn run() -> ExitCode {
         Style::Text
     };
     let output = Output::new(style, arguments.global.quiet.into());
-    match dispatch(arguments, output) {
+    match dispatch(arguments, &command_name, output) {
         Ok(code) => code,
         Err(refusal) => {
             output.refusal(&refusal);
@@ -156,7 +161,23 @@ fn tell_usage(style: Style, error: &clap::Error) -> ExitCode {
     }
 }
 
-fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Refusal> {
+/// The words of the command without its arguments: `invite create`.
+fn command_name(matches: &ArgMatches) -> String {
+    let subcommands = std::iter::successors(matches.subcommand(), |(_, matches)| matches.subcommand());
+    subcommands.map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+}
+
+/// Who runs this process, as far as it can tell.
+fn operator(command_name: &str) -> Operator {
+    let sudo_user = std::env::var_os("SUDO_USER").map(|name| name.to_string_lossy().into_owned());
+    Operator::new(
+        rustix::process::getuid().as_raw(),
+        sudo_user.as_deref(),
+        command_name,
+    )
+}
+
+fn dispatch(arguments: Arguments, command_name: &str, output: Output) -> Result<ExitCode, Refusal> {
     let Arguments { global, command } = arguments;
     // What these print is the same whatever the configuration says, and must not need one.
     let printed = match &command {
@@ -187,6 +208,7 @@ fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Refusal> {
     let context = Context {
         config,
         output,
+        operator: operator(command_name),
         location_flags: location_flags(&global),
     };
     start_log(&context.config, &command, &global);

@@ -55,7 +55,7 @@ async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
     }
     // Before anything else, so that a stop during the start is not lost.
     let mut signals = Signals::new().map_err(|cause| no_runtime(&cause))?;
-    let app = App::open(config, System::machine(), Role::Server).await?;
+    let app = App::open(config, System::machine(), Role::Server, context.operator.clone()).await?;
     for notice in app.notices() {
         tracing::warn!("{notice}");
     }
@@ -76,6 +76,9 @@ async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
     }
     if let Ended::AtOnce(signal) = ended {
         return Ok(ExitCode::from(signal.exit_code()));
+    }
+    if let Err(error) = app.service.flush_audit().await {
+        tracing::warn!("what was refused last is missing from the audit log: {error}");
     }
     app.close();
     tracing::info!("stopped");

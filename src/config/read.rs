@@ -223,9 +223,7 @@ fn turnstile(s: &mut Settings) -> Result<Turnstile, ConfigError> {
 }
 
 fn audit(s: &mut Settings) -> Result<Audit, ConfigError> {
-    let default = DAY * 90;
-    let keep = duration(s, "audit.keep", default, DAY..=DAY * 3660)?;
-    s.refuse_later("audit.keep", keep != default)?;
+    let keep = duration(s, "audit.keep", DAY * 90, DAY..=DAY * 3660)?;
     Ok(Audit { keep })
 }
 

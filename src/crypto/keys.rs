@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::crypto::RefreshTokens;
 use crate::domain::{
-    AddressDigest, CodeMac, Email, InviteCode, InviteDigest, LinkDigest, LinkToken, OneTimeCode, Sealed,
-    Timestamp,
+    AccountName, AddressDigest, CodeMac, Email, InviteCode, InviteDigest, LinkDigest, LinkToken, NameDigest,
+    OneTimeCode, Sealed, Timestamp,
 };
 use crate::system::System;
 
@@ -64,6 +64,7 @@ pub struct Keys {
     invite: hmac::Key,
     address: hmac::Key,
     code: hmac::Key,
+    name: hmac::Key,
     sealing: LessSafeKey,
 }
 
@@ -97,6 +98,10 @@ impl Keys {
                 .expand(&[b"arkloop v1 one-time code"], hmac::HMAC_SHA256)
                 .expect(SHORT_ENOUGH)
                 .into(),
+            name: root
+                .expand(&[b"arkloop v1 name digest"], hmac::HMAC_SHA256)
+                .expect(SHORT_ENOUGH)
+                .into(),
             sealing: LessSafeKey::new(UnboundKey::from(sealing)),
         }
     }
@@ -119,6 +124,16 @@ impl Keys {
     /// The form in which an address is counted and its codes are found, whether or not it has an account.
     pub fn address_digest(&self, email: &Email) -> AddressDigest {
         AddressDigest(mac(&self.address, &[email.key().as_bytes()]))
+    }
+
+    /// The form in which the audit log keeps a username or an address; `None` for what can be no account's name.
+    pub fn name_digest(&self, name: &AccountName) -> Option<NameDigest> {
+        let key = match name {
+            AccountName::Email(email) => email.key(),
+            AccountName::Username(username) => username.key(),
+            AccountName::Nobody => return None,
+        };
+        Some(NameDigest(mac(&self.name, &[key.as_bytes()])))
     }
 
     /// The form in which a one-time code is stored: bound to its address and to the moment it was made.

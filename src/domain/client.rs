@@ -2,21 +2,25 @@
 
 use std::net::IpAddr;
 
+use super::TraceId;
+
 /// How much of a `User-Agent` is kept, in characters: enough to tell devices apart, too little to fill a disk.
 const MAX_USER_AGENT_CHARS: usize = 200;
 
-/// The address and the user agent of whoever sent a request.
+/// The address and the user agent of whoever sent a request, and the id of that request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client {
     /// The address after `trusted_proxies` were taken into account; `None` for a unix socket without a proxy, or the command line.
     pub address: Option<IpAddr>,
     /// At most 200 characters of the `User-Agent` header, without control characters.
     pub user_agent: Option<String>,
+    /// The trace id of the request; `None` where the client of a session is read from the database.
+    pub trace_id: Option<TraceId>,
 }
 
 impl Client {
-    /// A client at `address` that called itself `user_agent`, which is cut and cleaned.
-    pub fn new(address: Option<IpAddr>, user_agent: Option<&str>) -> Self {
+    /// The client of a request, at `address`, that called itself `user_agent`, which is cut and cleaned.
+    pub fn new(address: Option<IpAddr>, user_agent: Option<&str>, trace_id: TraceId) -> Self {
         let user_agent = user_agent
             .map(|text| {
                 text.chars()
@@ -25,6 +29,10 @@ impl Client {
                     .collect::<String>()
             })
             .filter(|text| !text.trim().is_empty());
-        Self { address, user_agent }
+        Self {
+            address,
+            user_agent,
+            trace_id: Some(trace_id),
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or knows how a word looks on the wire or in SQL. A value of one of these types has been checked once, at the
 //! border, and is trusted from there on.
 
+mod audit;
 mod client;
 mod field;
 mod id;
@@ -20,6 +21,10 @@ mod time;
 mod trace;
 mod user;
 
+pub use audit::{
+    Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject,
+    NameDigest, Operator,
+};
 pub use client::Client;
 pub use field::{FieldError, FieldErrors};
 pub use id::{InviteId, MailId, SessionId, UserId};

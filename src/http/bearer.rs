@@ -53,7 +53,12 @@ impl<'a> ApiExtractor<'a> for Authenticated {
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let token = bearer_token(request.headers())?;
-        let caller = Exchange::of(request)?.shared.service.authenticate(token).await;
+        let exchange = Exchange::of(request)?;
+        let caller = exchange
+            .shared
+            .service
+            .authenticate(token, exchange.client(request))
+            .await;
         caller.map(Self).map_err(|error| match error {
             Error::TokenExpired | Error::InvalidToken => Refusal::from(error)
                 .with_challenge(CHALLENGE_INVALID_TOKEN)

@@ -6,7 +6,6 @@
 use std::net::IpAddr;
 
 use poem::http::HeaderMap;
-use poem::http::header::USER_AGENT;
 use poem::{FromRequest, Request, RequestBody};
 
 use super::exchange::Exchange;
@@ -26,14 +25,7 @@ pub(super) struct Visitor(pub(super) Client);
 
 impl<'a> FromRequest<'a> for Visitor {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
-        let exchange = Exchange::of(request)?;
-        let trusted = &exchange.shared.settings.trusted_proxies;
-        let address = client_address(exchange.peer, request.headers(), trusted);
-        let user_agent = request
-            .headers()
-            .get(USER_AGENT)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()));
-        Ok(Self(Client::new(address, user_agent.as_deref())))
+        Ok(Self(Exchange::of(request)?.client(request)))
     }
 }
 

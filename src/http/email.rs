@@ -7,6 +7,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::bearer::Authenticated;
+use super::client_address::Visitor;
 use super::exchange::Shared;
 use super::fields::TOKEN;
 use super::form::{Body, Field, Form};
@@ -112,10 +113,14 @@ impl EmailApi {
         method = "post",
         operation_id = "confirm_verification"
     )]
-    async fn confirm_verification(&self, form: Form<VerificationToken>) -> poem::Result<Json<Done>> {
+    async fn confirm_verification(
+        &self,
+        form: Form<VerificationToken>,
+        visitor: Visitor,
+    ) -> poem::Result<Json<Done>> {
         self.0
             .service
-            .confirm_email(VerificationToken::read(form)?)
+            .confirm_email(VerificationToken::read(form)?, &visitor.0)
             .await?;
         Ok(Json(Done { ok: true }))
     }
@@ -128,10 +133,14 @@ impl EmailApi {
         method = "post",
         operation_id = "reject_verification"
     )]
-    async fn reject_verification(&self, form: Form<VerificationToken>) -> poem::Result<Json<Done>> {
+    async fn reject_verification(
+        &self,
+        form: Form<VerificationToken>,
+        visitor: Visitor,
+    ) -> poem::Result<Json<Done>> {
         self.0
             .service
-            .reject_email(VerificationToken::read(form)?)
+            .reject_email(VerificationToken::read(form)?, &visitor.0)
             .await?;
         Ok(Json(Done { ok: true }))
     }

@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use poem::Request;
+use poem::http::header::USER_AGENT;
 
 use super::Settings;
 use super::body::Object;
-use super::client_address::Peer;
+use super::client_address::{Peer, client_address};
 use super::cookie::CookieWriter;
 use super::error::Refusal;
 use super::origin::Origins;
+use crate::domain::{Client, TraceId};
 use crate::service::Service;
 
 /// What all requests share.
@@ -40,6 +42,8 @@ impl Shared {
 pub(super) struct Exchange {
     /// What all requests share.
     pub(super) shared: Arc<Shared>,
+    /// The id under which the request is answered and logged.
+    trace_id: TraceId,
     /// Who is connected.
     pub(super) peer: Peer,
     /// What stands in the path where its template has a parameter.
@@ -52,12 +56,14 @@ impl Exchange {
     /// Puts the parts together.
     pub(super) fn new(
         shared: Arc<Shared>,
+        trace_id: TraceId,
         peer: Peer,
         path_parameter: Option<String>,
         body: Option<Object>,
     ) -> Self {
         Self {
             shared,
+            trace_id,
             peer,
             path_parameter,
             body: Mutex::new(body),
@@ -68,6 +74,20 @@ impl Exchange {
     pub(super) fn of(request: &Request) -> Result<&Self, Refusal> {
         let exchange = request.data::<Arc<Self>>().map(Arc::as_ref);
         exchange.ok_or_else(|| Refusal::internal("the request came without its exchange"))
+    }
+
+    /// Who sent `request`, which is the one of this exchange.
+    pub(super) fn client(&self, request: &Request) -> Client {
+        let address = client_address(
+            self.peer,
+            request.headers(),
+            &self.shared.settings.trusted_proxies,
+        );
+        let user_agent = request
+            .headers()
+            .get(USER_AGENT)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
+        Client::new(address, user_agent.as_deref(), self.trace_id)
     }
 
     /// Takes the body; there is one if the operation is documented to take one.

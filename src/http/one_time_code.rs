@@ -62,7 +62,7 @@ impl OneTimeCodeApi {
         let (email, captcha_token) = SendCode::read(form)?;
         self.0
             .service
-            .send_code(email, captcha_token.as_deref(), visitor.0.address)
+            .send_code(email, captcha_token.as_deref(), &visitor.0)
             .await?;
         Ok(MailResponse::Queued)
     }

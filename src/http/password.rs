@@ -113,7 +113,7 @@ impl PasswordApi {
         let (email, captcha_token) = SendReset::read(form)?;
         self.0
             .service
-            .send_reset(email, captcha_token.as_deref(), visitor.0.address)
+            .send_reset(email, captcha_token.as_deref(), &visitor.0)
             .await?;
         Ok(MailResponse::Queued)
     }
@@ -126,7 +126,7 @@ impl PasswordApi {
         method = "post",
         operation_id = "confirm_reset"
     )]
-    async fn confirm_reset(&self, form: Form<ConfirmReset>) -> poem::Result<SetResponse> {
+    async fn confirm_reset(&self, form: Form<ConfirmReset>, visitor: Visitor) -> poem::Result<SetResponse> {
         let policy = self.0.service.password_policy();
         let (token, new) = ConfirmReset::read(form, policy)?;
         let parse = |user: &User| {
@@ -134,7 +134,7 @@ impl PasswordApi {
             let parsed = Password::parse(&new, policy, &names);
             parsed.map_err(|error| Error::Invalid(FieldErrors::one(REPLACING_PASSWORD.name, error)))
         };
-        self.0.service.confirm_reset(token, parse).await?;
+        self.0.service.confirm_reset(token, &visitor.0, parse).await?;
         Ok(SetResponse::Set)
     }
 }

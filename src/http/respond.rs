@@ -23,6 +23,7 @@ use super::exchange::{Exchange, Shared};
 use super::metrics::Figures;
 use super::mirror::Mirrored;
 use super::routes::{Operation, Resource, Routes};
+use crate::domain::TraceId;
 
 /// Names the trace id in every response.
 const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
@@ -66,16 +67,20 @@ impl Site {
 
     /// Answers one request.
     pub(super) async fn respond(&self, request: Request, peer: Peer) -> Result<Response, Cut> {
-        let trace_id = self.shared.service.system().new_trace_id().to_string();
+        let trace_id = self.shared.service.system().new_trace_id();
         // Of the highest level, so that a fault is found by its trace id however little is logged.
-        let span = tracing::error_span!("request", trace_id);
-        self.respond_under(&trace_id, request, peer)
-            .instrument(span)
-            .await
+        let span = tracing::error_span!("request", %trace_id);
+        self.respond_under(trace_id, request, peer).instrument(span).await
     }
 
-    async fn respond_under(&self, trace_id: &str, mut request: Request, peer: Peer) -> Result<Response, Cut> {
+    async fn respond_under(
+        &self,
+        trace_id: TraceId,
+        mut request: Request,
+        peer: Peer,
+    ) -> Result<Response, Cut> {
         let started_at = Instant::now();
+        let trace_text = trace_id.to_string();
         let body = self.read_body(&mut request).await?;
         let method = request.method().clone();
         let uri = request.uri().clone();
@@ -87,20 +92,20 @@ impl Site {
         let mirrored = Mirrored::new(request.headers(), peer, &self.shared);
         let access = Access::new(request.headers(), is_public, &self.shared.origins);
 
-        let result = match catch_panic(self.carry_out(request, body, found, peer, &access)).await {
+        let result = match catch_panic(self.carry_out(request, trace_id, body, found, peer, &access)).await {
             Ok(result) => result,
             Err(panicked) => Err(panicked.into()),
         };
         let mut response = result.unwrap_or_else(|refusal| {
             log_fault(&refusal, operation);
             count_limit(&refusal, operation);
-            refusal.write(trace_id)
+            refusal.write(&trace_text)
         });
-        self.finish(response.headers_mut(), trace_id, &access);
+        self.finish(response.headers_mut(), &trace_text, &access);
         if let Some(mirrored) = mirrored {
             mirrored.write(response.headers_mut());
         }
-        note_request(trace_id, &method, operation, &response, started_at);
+        note_request(&trace_text, &method, operation, &response, started_at);
         Ok(response)
     }
 
@@ -120,6 +125,7 @@ impl Site {
     async fn carry_out(
         &self,
         mut request: Request,
+        trace_id: TraceId,
         body: Result<Bytes, Refusal>,
         found: Option<(&Resource, Option<&str>)>,
         peer: Peer,
@@ -142,6 +148,7 @@ impl Site {
         let path_parameter = path_parameter.map(str::to_owned);
         request.set_data(Arc::new(Exchange::new(
             Arc::clone(&self.shared),
+            trace_id,
             peer,
             path_parameter,
             object,

@@ -158,7 +158,7 @@ impl SignInApi {
         let exists = self
             .0
             .service
-            .account_exists(name, captcha_token.as_deref(), visitor.0.address)
+            .account_exists(name, captcha_token.as_deref(), &visitor.0)
             .await?;
         Ok(Json(Checked { exists }))
     }

@@ -1,9 +1,8 @@
 //! Captchas: what clients need to know of them, and checking one.
 
-use std::net::IpAddr;
-
 use super::{Error, Service};
 use crate::captcha::CaptchaRefusal;
+use crate::domain::{AuditReason, Client};
 
 impl Service {
     /// The public key that clients show the captcha with; empty if there is none.
@@ -20,17 +19,17 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::CaptchaInvalid`]; [`Error::CaptchaUnavailable`] when nobody can tell, which never lets anybody through.
-    pub async fn check_captcha(
-        &self,
-        token: Option<&str>,
-        client_address: Option<IpAddr>,
-    ) -> Result<(), Error> {
-        self.captcha
-            .verify(token, client_address, &self.system)
-            .await
-            .map_err(|refusal| match refusal {
-                CaptchaRefusal::Invalid => Error::CaptchaInvalid,
-                CaptchaRefusal::Unavailable(reason) => Error::CaptchaUnavailable(reason),
-            })
+    pub async fn check_captcha(&self, token: Option<&str>, client: &Client) -> Result<(), Error> {
+        let checked = self.captcha.verify(token, client.address, &self.system).await;
+        checked.map_err(|refusal| match refusal {
+            CaptchaRefusal::Invalid => {
+                self.note_captcha_refused(client, AuditReason::CaptchaInvalid);
+                Error::CaptchaInvalid
+            }
+            CaptchaRefusal::Unavailable(reason) => {
+                self.note_captcha_refused(client, AuditReason::CaptchaUnavailable);
+                Error::CaptchaUnavailable(reason)
+            }
+        })
     }
 }

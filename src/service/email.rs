@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use super::audit::Refused;
 use super::one_time_code::spend_budget;
 use super::post::Post;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::crypto::link_digest;
-use crate::domain::{Letter, LinkPurpose, LinkToken, MailPurpose, Timestamp, User, Username};
+use crate::domain::{
+    AuditEvent, AuditReason, AuditRecord, Client, Letter, LinkPurpose, LinkToken, MailPurpose, Timestamp,
+    User, Username,
+};
 use crate::store::{LinkRow, Reader, Tx};
 
 /// What a verification link is about, for the page that asks for a click.
@@ -30,12 +34,13 @@ impl Service {
         }
         self.post.refuse_without_mail()?;
         let (post, id) = (Arc::clone(&self.post), caller.user.id);
-        self.write_and_mail(move |tx| {
+        let record = caller.record(AuditEvent::VerificationSent);
+        self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();
             let user = tx.find_user(id)?.ok_or(Error::InvalidToken)?;
             let address = post.keys.address_digest(&user.email);
             spend_budget(tx, address, MailPurpose::Verify, now)?;
-            queue_verification(tx, &post, &user, now)
+            Ok(queue_verification(tx, &post, &user, now)?)
         })
         .await
     }
@@ -45,10 +50,10 @@ impl Service {
     /// # Errors
     /// [`Error::EmailTokenInvalid`].
     pub async fn find_verification(&self, token: Option<LinkToken>) -> Result<PendingVerification, Error> {
-        let (token, now) = (token.ok_or(Error::EmailTokenInvalid)?, self.system.now());
+        let now = self.system.now();
         self.store
             .read(move |reader| {
-                let (link, user) = find(reader, &token)?;
+                let (link, user) = find(reader, token.as_ref()).map_err(Error::from)?;
                 let is_verified = user.email_verified_at.is_some();
                 let is_usable = if link.used_at.is_some() {
                     is_verified
@@ -71,53 +76,60 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::EmailTokenInvalid`].
-    pub async fn confirm_email(&self, token: Option<LinkToken>) -> Result<(), Error> {
-        let (token, system) = (token.ok_or(Error::EmailTokenInvalid)?, self.system.clone());
-        self.store
-            .write(move |tx| {
-                let (link, user) = find(tx, &token)?;
-                if link.used_at.is_some() && user.email_verified_at.is_some() {
-                    return Ok(());
-                }
-                let now = system.now();
-                if !tx.use_link(link.digest, now)? {
-                    return Err(Error::EmailTokenInvalid);
-                }
-                Ok(tx.set_email_verified(user.id, now)?)
-            })
-            .await
+    pub async fn confirm_email(&self, token: Option<LinkToken>, client: &Client) -> Result<(), Error> {
+        let record = AuditRecord::by_client(AuditEvent::EmailVerified, client);
+        let system = self.system.clone();
+        self.write_audited(record, move |tx, record| {
+            let (link, user) = find(tx, token.as_ref())?;
+            record.subject = Some((&user).into());
+            if link.used_at.is_some() && user.email_verified_at.is_some() {
+                return Ok(());
+            }
+            let now = system.now();
+            if !tx.use_link(link.digest, now)? {
+                return Err(Error::EmailTokenInvalid.because(link.why_unusable()));
+            }
+            Ok(tx.set_email_verified(user.id, now)?)
+        })
+        .await
     }
 
     /// Removes the account that somebody made with an address that is not theirs, and tells the owner of the address that it is gone.
     ///
     /// # Errors
     /// [`Error::EmailTokenInvalid`], also if the address was verified meanwhile.
-    pub async fn reject_email(&self, token: Option<LinkToken>) -> Result<(), Error> {
-        let (token, post) = (token.ok_or(Error::EmailTokenInvalid)?, Arc::clone(&self.post));
-        self.write_and_mail(move |tx| {
-            let (now, (link, user)) = (post.system.now(), find(tx, &token)?);
-            if user.email_verified_at.is_some() || !tx.use_link(link.digest, now)? {
-                return Err(Error::EmailTokenInvalid);
+    pub async fn reject_email(&self, token: Option<LinkToken>, client: &Client) -> Result<(), Error> {
+        let record = AuditRecord::by_client(AuditEvent::EmailRejected, client);
+        let post = Arc::clone(&self.post);
+        self.write_audited_and_mail(record, move |tx, record| {
+            let (now, (link, user)) = (post.system.now(), find(tx, token.as_ref())?);
+            record.subject = Some((&user).into());
+            if user.email_verified_at.is_some() {
+                return Err(Error::EmailTokenInvalid.because(AuditReason::AlreadyVerified));
+            }
+            if !tx.use_link(link.digest, now)? {
+                return Err(Error::EmailTokenInvalid.because(link.why_unusable()));
             }
             tx.delete_user(user.id)?;
             let letter = Letter::AccountRemoved {
                 username: user.username.as_str().to_owned(),
             };
-            post.queue(tx, &letter, &user, now)
+            Ok(post.queue(tx, &letter, &user, now)?)
         })
         .await
     }
 }
 
 /// The verification link with this secret, used or not, and the account it is of, which must still have the address.
-fn find(reader: &Reader<'_>, token: &LinkToken) -> Result<(LinkRow, User), Error> {
+fn find(reader: &Reader<'_>, token: Option<&LinkToken>) -> Result<(LinkRow, User), Refused> {
+    let unknown = || Error::EmailTokenInvalid.because(AuditReason::UnknownLink);
     let link = reader
-        .find_link(link_digest(token))?
+        .find_link(link_digest(token.ok_or_else(unknown)?))?
         .filter(|link| link.purpose == LinkPurpose::VerifyEmail);
-    let link = link.ok_or(Error::EmailTokenInvalid)?;
+    let link = link.ok_or_else(unknown)?;
     let user = link.user_id.map(|id| reader.find_user(id)).transpose()?.flatten();
     let user = user.filter(|user| user.email.key() == link.email_key);
-    user.map(|user| (link, user)).ok_or(Error::EmailTokenInvalid)
+    user.map(|user| (link, user)).ok_or_else(unknown)
 }
 
 /// Queues the mail with a new verification link.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Error, Service};
 use crate::crypto::SealedFor;
-use crate::domain::{Email, Invite, InviteCode, InviteUses, Letter, Locale, Note, Sealed};
+use crate::domain::{AuditEvent, Email, Invite, InviteCode, InviteUses, Letter, Locale, Note, Sealed};
 use crate::store::OutboxRow;
 
 /// How long the mail with an invite is worth sending.
@@ -62,7 +62,15 @@ impl Service {
                 )
             })
             .collect();
-        self.write_and_mail(move |tx| {
+        let what = describe(draft.max_uses, draft.note.as_ref());
+        let record = self
+            .auditor
+            .by_operator(AuditEvent::InviteCreated)
+            .saying(match count.get() {
+                1 => what,
+                number => format!("{number} invites, {what}"),
+            });
+        self.write_audited_and_mail(record, move |tx, _| {
             for (invite, digest, sealed) in &rows {
                 tx.insert_invite(invite, *digest, sealed)?;
             }
@@ -132,9 +140,12 @@ impl Service {
     /// [`Error::InviteNotFound`].
     pub async fn revoke_invite(&self, code: &InviteCode) -> Result<InviteWithCode, Error> {
         let (digest, system) = (self.post.keys.invite_digest(code), self.system.clone());
-        let revoked = self.store.write(move |tx| {
+        let record = self.auditor.by_operator(AuditEvent::InviteRevoked);
+        let revoked = self.write_audited(record, move |tx, record| {
             tx.revoke_invite(digest, system.now())?;
-            tx.find_invite(digest)?.ok_or(Error::InviteNotFound)
+            let found = tx.find_invite(digest)?.ok_or(Error::InviteNotFound)?;
+            record.detail = Some(describe(found.0.max_uses, found.0.note.as_ref()));
+            Ok(found)
         });
         let (invite, sealed) = revoked.await?;
         self.opened(invite, &sealed)
@@ -154,5 +165,17 @@ impl Service {
     fn with_link(&self, invite: Invite, code: InviteCode) -> InviteWithCode {
         let link = self.post.links.of_invite(&code);
         InviteWithCode { invite, code, link }
+    }
+}
+
+/// What the audit log says of an invite: how many it admits and whom it is for, never its code.
+fn describe(max_uses: InviteUses, note: Option<&Note>) -> String {
+    let uses = match max_uses.get() {
+        1 => "1 use".to_owned(),
+        number => format!("{number} uses"),
+    };
+    match note {
+        Some(note) => format!("{uses}: {}", note.as_str()),
+        None => uses,
     }
 }

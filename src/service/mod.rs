@@ -2,10 +2,12 @@
 //!
 //! One file a noun, as everywhere. Nothing here knows HTTP, SQL or a terminal.
 
+mod audit;
 mod captcha;
 mod email;
 mod error;
 mod figures;
+mod gate;
 mod inspection;
 mod invite;
 mod links;
@@ -21,15 +23,18 @@ mod sweep;
 mod user;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::captcha::Captcha;
 use crate::crypto::{HashError, Keyring, Keys, PasswordHasher, RefreshTokens};
-use crate::domain::{CodeLength, PasswordPolicy, RegistrationMode, SessionLifetimes};
+use crate::domain::{CodeLength, Operator, PasswordPolicy, RegistrationMode, SessionLifetimes};
 use crate::mail::Transport;
 use crate::store::{Store, StoreError, Tx};
 use crate::system::System;
+use audit::Auditor;
 use post::Post;
 
+pub use audit::AuditQuery;
 pub use email::PendingVerification;
 pub use error::Error;
 pub use inspection::Inspection;
@@ -52,6 +57,8 @@ pub struct Settings {
     pub lifetimes: SessionLifetimes,
     /// How many digits one-time codes have; `None` if there are none.
     pub code_length: Option<CodeLength>,
+    /// How long rows of the audit log are kept.
+    pub audit_keep: Duration,
 }
 
 /// What the use cases work with.
@@ -70,6 +77,8 @@ pub struct Parts {
     pub transport: Transport,
     /// Where links point.
     pub links: Links,
+    /// Who runs this process.
+    pub operator: Operator,
 }
 
 /// The use cases over one database.
@@ -80,6 +89,7 @@ pub struct Service {
     hasher: PasswordHasher,
     captcha: Captcha,
     post: Arc<Post>,
+    auditor: Arc<Auditor>,
     settings: Settings,
     system: System,
 }
@@ -95,10 +105,12 @@ impl Service {
             captcha,
             transport,
             links,
+            operator,
         } = parts;
         let keys = Arc::new(keys);
         Self {
             refresh_tokens: keys.refresh_tokens(),
+            auditor: Arc::new(Auditor::new(operator, Arc::clone(&keys), system.clone())),
             post: Arc::new(Post::new(transport, keys, links, system.clone())),
             store,
             keyring,

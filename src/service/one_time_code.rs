@@ -3,27 +3,20 @@
 //! An address with an account and one without are treated alike in every step: the same reads, the same composing and sealing, one write, the same
 //! limits. What differs is only whether the mail is ever sent and whether a code can be right.
 
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::audit::{Auditor, Refused};
+use super::gate::Entrant;
 use super::post::Post;
-use super::sign_in::{Entrant, OpenSession, SignedIn};
+use super::sign_in::SignedIn;
 use super::{Error, Service};
 use crate::crypto::is_same_code;
 use crate::domain::{
-    AccountName, AddressDigest, CODE_LOCK, CODE_TTL, Client, CodeMac, Email, Letter, LinkPurpose, Locale,
-    MailPurpose, OneTimeCode, SessionEnd, SignInMethod, Timestamp, User, UserStatus,
+    AccountName, AddressDigest, AuditEvent, AuditReason, AuditRecord, CODE_LOCK, CODE_TTL, Client, CodeMac,
+    Email, Letter, LinkPurpose, Locale, MailPurpose, OneTimeCode, SessionEnd, SignInMethod, Timestamp, User,
+    UserStatus,
 };
-use crate::store::{CodeRow, Tx};
-
-/// What came of a code inside its transaction. All of it is `Ok` there: a refusal must leave its count behind.
-enum Verified {
-    SignedIn(OpenSession),
-    Wrong,
-    Locked(Duration),
-    Suspended,
-}
+use crate::store::{CodeRow, StoreError, Tx};
 
 impl Service {
     /// Mails a code to an address, if it has an account.
@@ -35,11 +28,11 @@ impl Service {
         &self,
         email: Email,
         captcha_token: Option<&str>,
-        client_address: Option<IpAddr>,
+        client: &Client,
     ) -> Result<(), Error> {
         let length = self.settings.code_length.ok_or(Error::FeatureOff)?;
         self.post.refuse_without_mail()?;
-        self.check_captcha(captcha_token, client_address).await?;
+        self.check_captcha(captcha_token, client).await?;
         let (found, name) = (self.find_user_by_email(&email).await?, email.key());
         let address = self.post.keys.address_digest(&email);
         let (code, now) = (
@@ -58,6 +51,7 @@ impl Service {
             Some(_) => self.post.keys.code_mac(address, now, &code),
             None => CodeMac(self.system.random()),
         };
+        let record = self.record_mail(AuditEvent::CodeSent, client, &email, found.as_ref());
         let row = CodeRow {
             address,
             user_id: found.map(|user| user.id),
@@ -65,7 +59,7 @@ impl Service {
             created_at: now,
             expires_at: now + CODE_TTL,
         };
-        self.write_and_mail(move |tx| {
+        self.write_audited_and_mail(record, move |tx, _| {
             refuse_locked(tx, address, now)?;
             spend_budget(tx, address, MailPurpose::SignIn, now)?;
             // The account may have gone or come meanwhile; then the code is merely never right.
@@ -74,10 +68,26 @@ impl Service {
                 user_id: row.user_id.filter(|id| is_there == Some(*id)),
                 ..row
             })?;
-            Ok::<_, Error>(tx.insert_mail(&mail)?)
+            Ok(tx.insert_mail(&mail)?)
         })
-        .await?;
-        Ok(())
+        .await
+    }
+
+    /// The record of mail that was asked for; where no account is, none is sent, whatever the answer says.
+    pub(super) fn record_mail(
+        &self,
+        event: AuditEvent,
+        client: &Client,
+        email: &Email,
+        found: Option<&User>,
+    ) -> AuditRecord {
+        let record = AuditRecord::by_client(event, client);
+        match found {
+            Some(user) => record.about(user),
+            None => record
+                .under(self.auditor.digest_of(email))
+                .refused(AuditReason::UnknownAccount),
+        }
     }
 
     /// Signs in with a code that was mailed to `email`.
@@ -96,33 +106,32 @@ impl Service {
     ) -> Result<SignedIn, Error> {
         self.settings.code_length.ok_or(Error::FeatureOff)?;
         let (gate, post, presented) = (self.gate(), Arc::clone(&self.post), presented.to_vec());
-        let verified = self.write_and_mail(move |tx| {
-            let (address, now) = (post.keys.address_digest(&email), post.system.now());
-            if let Some(until) = tx.find_code_lock(address, now)? {
-                return Ok(Verified::Locked(until.since(now)));
-            }
-            let Some(user) = compare(tx, &post, &email, &code, now)? else {
-                return Ok(Verified::Wrong);
+        let auditor = Arc::clone(&self.auditor);
+        let open = self.write_and_mail(move |tx| {
+            let now = post.system.now();
+            let record = AuditRecord::by_client(AuditEvent::SignInByCode, &client);
+            let mut record = match tx.find_user_by_email(&email)? {
+                Some(user) => record.about(&user),
+                None => record.under(auditor.digest_of(&email)),
             };
-            if user.status == UserStatus::Suspended {
-                return Ok(Verified::Suspended);
-            }
-            let user = prove_address(tx, &post, user, now)?;
-            tx.forgive_code_failures(address)?;
+            // Whatever is refused from here on has left its count behind: no refusal is an error inside the transaction.
+            let user = match compare(tx, &post, &email, &code, now) {
+                Ok(user) => user,
+                Err(refused) => return Ok(Err(auditor.write_refusal(tx, record, refused)?)),
+            };
+            let user = prove_address(tx, &post, &auditor, user, &client, now)?;
+            tx.forgive_code_failures(post.keys.address_digest(&email))?;
             let entrant = Entrant {
                 user: &user,
                 method: SignInMethod::OneTimeCode,
                 client,
                 presented: &presented,
             };
-            Ok::<_, Error>(Verified::SignedIn(gate.admit(tx, &entrant)?))
+            let open = gate.admit(tx, &entrant, &mut record)?;
+            auditor.write(tx, &record)?;
+            Ok::<_, Error>(Ok(open))
         });
-        match verified.await? {
-            Verified::SignedIn(open) => self.sign_in(&open),
-            Verified::Wrong => Err(Error::CodeInvalid),
-            Verified::Locked(retry_after) => Err(Error::CodeLocked { retry_after }),
-            Verified::Suspended => Err(Error::UserSuspended),
-        }
+        self.sign_in(&open.await??)
     }
 
     /// The account with this address: one search, whether or not there is one.
@@ -134,32 +143,53 @@ impl Service {
     }
 }
 
-/// Counts the comparison, compares, and uses the code up: the user if it was right.
+/// Counts the comparison, compares, and uses the code up: the user if it was right. What a refusal has counted is meant to stay.
 fn compare(
     tx: &Tx<'_>,
     post: &Post,
     email: &Email,
     code: &OneTimeCode,
     now: Timestamp,
-) -> Result<Option<User>, Error> {
+) -> Result<User, Refused> {
     let address = post.keys.address_digest(email);
+    refuse_locked(tx, address, now)?;
     let Some(counted) = tx.count_code_attempt(address, now)? else {
-        return Ok(None);
+        return Err(Error::CodeInvalid.because(why_not_compared(tx, address, now)?));
     };
     let is_right = is_same_code(counted.mac, post.keys.code_mac(address, counted.created_at, code));
     let user = counted.user_id.map(|id| tx.find_user(id)).transpose()?.flatten();
-    match user.filter(|user| is_right && user.email.key() == email.key()) {
-        Some(user) if tx.use_code(address, now)? => Ok(Some(user)),
-        _ => {
-            tx.count_code_failure(address, now + CODE_LOCK)?;
-            Ok(None)
-        }
+    let user = user.filter(|user| is_right && user.email.key() == email.key());
+    let Some(user) = user else {
+        tx.count_code_failure(address, now + CODE_LOCK)?;
+        return Err(Error::CodeInvalid.because(AuditReason::WrongCode));
+    };
+    tx.use_code(address, now)?;
+    if user.status == UserStatus::Suspended {
+        return Err(Error::UserSuspended.into());
     }
+    Ok(user)
+}
+
+/// Why the code of an address may not be compared.
+fn why_not_compared(tx: &Tx<'_>, address: AddressDigest, now: Timestamp) -> Result<AuditReason, StoreError> {
+    Ok(match tx.find_code_state(address)? {
+        None => AuditReason::NoCode,
+        Some(state) if state.is_used => AuditReason::UsedCode,
+        Some(state) if state.expires_at <= now => AuditReason::ExpiredCode,
+        Some(_) => AuditReason::AttemptsUsedUp,
+    })
 }
 
 /// Notes that the user receives mail at their address. If that was never proved before, the password was set by somebody who had not proved it either:
 /// it is dropped, every session ends, and the owner is told.
-fn prove_address(tx: &Tx<'_>, post: &Post, user: User, now: Timestamp) -> Result<User, Error> {
+fn prove_address(
+    tx: &Tx<'_>,
+    post: &Post,
+    auditor: &Auditor,
+    user: User,
+    client: &Client,
+    now: Timestamp,
+) -> Result<User, Error> {
     if user.email_verified_at.is_some() {
         return Ok(user);
     }
@@ -173,6 +203,8 @@ fn prove_address(tx: &Tx<'_>, post: &Post, user: User, now: Timestamp) -> Result
             link: Some(link),
         };
         post.queue_for(tx, &letter, &user, now, LinkPurpose::SetPassword.ttl())?;
+        let record = AuditRecord::by_client(AuditEvent::AccountTakenBack, client).about(&user);
+        auditor.write(tx, &record)?;
     }
     tx.find_user(user.id)?
         .ok_or_else(|| Error::internal("a user is gone within one transaction"))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::{self, JoinSet};
 
 use super::{Error, Service};
-use crate::domain::{Email, Letter, Locale, MailId, MailKind, Timestamp};
+use crate::domain::{AuditEvent, Email, Letter, Locale, MailId, MailKind, Timestamp};
 use crate::mail::{Parcel, SendError};
 use crate::store::OutboxRow;
 
@@ -245,8 +245,12 @@ impl Service {
     /// Makes every mail that waits due, also what was refused for good; says how many there are.
     pub async fn retry_mail(&self) -> Result<usize, Error> {
         let now = self.system.now();
-        self.store
-            .write(move |tx| tx.retry_mail(now).map_err(Error::from))
-            .await
+        let record = self.auditor.by_operator(AuditEvent::MailRetried);
+        self.write_audited(record, move |tx, record| {
+            let retried = tx.retry_mail(now)?;
+            record.detail = Some(format!("{retried} waiting"));
+            Ok(retried)
+        })
+        .await
     }
 }

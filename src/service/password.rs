@@ -1,19 +1,19 @@
 //! Changing a password, and setting one anew through a link.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::audit::Refused;
 use super::one_time_code::spend_budget;
 use super::post::link_row;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::crypto::{Verification, link_digest};
 use crate::domain::{
-    AccountName, Email, FieldError, FieldErrors, Letter, LinkPurpose, LinkToken, Locale, MailPurpose,
-    Password, PasswordGuess, PasswordHash, SessionEnd, User,
+    AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FieldError, FieldErrors, Letter,
+    LinkPurpose, LinkToken, Locale, MailPurpose, Password, PasswordGuess, PasswordHash, SessionEnd, User,
 };
-use crate::store::Reader;
+use crate::store::{LinkRow, Reader};
 
 /// How long after a sign-in an account without a password may set one (the session proves a mailbox; an old one may be somebody else's by now).
 const RECENT_SIGN_IN: Duration = Duration::from_mins(10);
@@ -31,22 +31,26 @@ impl Service {
         new: Password,
     ) -> Result<(), Error> {
         let user_id = caller.user.id;
-        let stored = self.prove_presence(caller, current).await?;
+        let record = caller.record(AuditEvent::PasswordChanged);
+        let stored = match self.prove_presence(caller, current).await {
+            Ok(stored) => stored,
+            Err(refused) => return self.refuse(record, refused).await,
+        };
         let hash = self.hasher.hash(new).await?;
         let (post, session_id) = (Arc::clone(&self.post), caller.session_id);
-        self.write_and_mail(move |tx| {
+        self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();
             let user = tx.find_user(user_id)?.ok_or(Error::InvalidToken)?;
             // Somebody else may have changed it while this one was hashed.
             let current = tx.find_credentials(&AccountName::Username(user.username.clone()))?;
             let current = current.and_then(|current| current.password_hash);
             if current.as_ref().map(PasswordHash::as_str) != stored.as_ref().map(PasswordHash::as_str) {
-                return Err(incorrect());
+                return Err(incorrect().because(AuditReason::PasswordJustChanged));
             }
             tx.set_password_hash(user.id, &hash)?;
             tx.end_sessions_of(user.id, Some(session_id), SessionEnd::PasswordChanged, now)?;
             tx.delete_password_links(user.id)?;
-            post.queue(tx, &changed(&user), &user, now)
+            Ok(post.queue(tx, &changed(&user), &user, now)?)
         })
         .await
     }
@@ -56,7 +60,7 @@ impl Service {
         &self,
         caller: &Caller,
         current: Option<PasswordGuess>,
-    ) -> Result<Option<PasswordHash>, Error> {
+    ) -> Result<Option<PasswordHash>, Refused> {
         let (name, id) = (
             AccountName::Username(caller.user.username.clone()),
             caller.session_id,
@@ -69,17 +73,16 @@ impl Service {
             let began_at = session.map(|session| session.created_at);
             return match began_at {
                 Some(began_at) if self.system.now().since(began_at) < RECENT_SIGN_IN => Ok(None),
-                _ => Err(Error::ReauthenticationRequired),
+                _ => Err(Error::ReauthenticationRequired.into()),
             };
         };
         let Some(current) = current else {
-            return Err(Error::Invalid(FieldErrors::one(
-                "current_password",
-                FieldError::Missing,
-            )));
+            let missing = FieldErrors::one("current_password", FieldError::Missing);
+            return Err(Error::Invalid(missing).into());
         };
-        match self.hasher.verify(current, Some(stored.clone())).await? {
-            Verification::Wrong => Err(incorrect()),
+        let verified = self.hasher.verify(current, Some(stored.clone())).await;
+        match verified.map_err(Error::from)? {
+            Verification::Wrong => Err(incorrect().because(AuditReason::WrongPassword)),
             Verification::Right | Verification::RightButOutdated(_) => Ok(Some(stored)),
         }
     }
@@ -92,10 +95,10 @@ impl Service {
         &self,
         email: Email,
         captcha_token: Option<&str>,
-        client_address: Option<IpAddr>,
+        client: &Client,
     ) -> Result<(), Error> {
         self.post.refuse_without_mail()?;
-        self.check_captcha(captcha_token, client_address).await?;
+        self.check_captcha(captcha_token, client).await?;
         let found = self.find_user_by_email(&email).await?;
         let (address, now) = (self.post.keys.address_digest(&email), self.system.now());
         let token = LinkToken::from_random(self.system.random());
@@ -117,8 +120,9 @@ impl Service {
                 .post
                 .decoy(&letter("somebody"), &email, &Locale::default(), now),
         };
+        let record = self.record_mail(AuditEvent::ResetSent, client, &email, found.as_ref());
         let user_id = found.map_or_else(|| self.system.new_user_id(), |user| user.id);
-        self.write_and_mail(move |tx| {
+        self.write_audited_and_mail(record, move |tx, _| {
             spend_budget(tx, address, MailPurpose::Reset, now)?;
             // The account may have gone or got another address meanwhile; then the link is nobody's, as for an address without one.
             let user = tx
@@ -132,10 +136,9 @@ impl Service {
                 &email,
                 now,
             ))?;
-            Ok::<_, Error>(tx.insert_mail(&mail)?)
+            Ok(tx.insert_mail(&mail)?)
         })
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Sets a password through a link, and ends every session. A link that was mailed proves the address too.
@@ -147,56 +150,60 @@ impl Service {
     pub async fn confirm_reset(
         &self,
         token: Option<LinkToken>,
+        client: &Client,
         parse: impl FnOnce(&User) -> Result<Password, Error>,
     ) -> Result<(), Error> {
-        let (token, now) = (token.ok_or(Error::ResetTokenInvalid)?, self.system.now());
-        let digest = link_digest(&token);
-        let user = self
-            .store
-            .read(move |reader| match find(reader, &token)? {
-                (user, purpose, expires_at) if now < expires_at => Ok((user, purpose)),
-                _ => Err(Error::ResetTokenInvalid),
-            })
-            .await?;
-        let (user, purpose) = user;
+        let record = AuditRecord::by_client(AuditEvent::PasswordReset, client);
+        let now = self.system.now();
+        let found = self.store.read(move |reader| find(reader, token.as_ref())).await;
+        let (user, link) = match found {
+            Ok(found) => found,
+            Err(refused) => return self.refuse(record, refused).await,
+        };
+        let record = record.about(&user);
+        if link.used_at.is_some() || link.expires_at <= now {
+            let refused = Error::ResetTokenInvalid.because(link.why_unusable());
+            return self.refuse(record, refused).await;
+        }
         let hash = self.hasher.hash(parse(&user)?).await?;
-        let post = Arc::clone(&self.post);
-        self.write_and_mail(move |tx| {
+        let (post, auditor, client) = (Arc::clone(&self.post), Arc::clone(&self.auditor), client.clone());
+        self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();
             let user = tx
                 .find_user(user.id)?
                 .filter(|now| now.email.key() == user.email.key());
-            let user = user.ok_or(Error::ResetTokenInvalid)?;
-            if !tx.use_link(digest, now)? {
-                return Err(Error::ResetTokenInvalid);
+            let user = user.ok_or_else(|| Error::ResetTokenInvalid.because(AuditReason::UnknownLink))?;
+            if !tx.use_link(link.digest, now)? {
+                return Err(Error::ResetTokenInvalid.because(AuditReason::UsedLink));
             }
-            let (end, letter) = told_after(&user, purpose);
+            let (end, letter) = told_after(&user, link.purpose);
             tx.set_password_hash(user.id, &hash)?;
             tx.end_sessions_of(user.id, None, end, now)?;
-            if purpose == LinkPurpose::ResetPassword {
+            if link.purpose == LinkPurpose::ResetPassword {
                 tx.set_email_verified(user.id, now)?;
+            }
+            if end == SessionEnd::TakenBack {
+                let record = AuditRecord::by_client(AuditEvent::AccountTakenBack, &client);
+                auditor.write(tx, &record.about(&user))?;
             }
             tx.delete_password_links(user.id)?;
             tx.forgive_code_failures(post.keys.address_digest(&user.email))?;
-            post.queue(tx, &letter, &user, now)
+            Ok(post.queue(tx, &letter, &user, now)?)
         })
         .await
     }
 }
 
-/// The unused password link with this secret: its account, its purpose and its end.
-fn find(
-    reader: &Reader<'_>,
-    token: &LinkToken,
-) -> Result<(User, LinkPurpose, crate::domain::Timestamp), Error> {
+/// The password link with this secret, used or not, and its account, which must still have the address.
+fn find(reader: &Reader<'_>, token: Option<&LinkToken>) -> Result<(User, LinkRow), Refused> {
+    let unknown = || Error::ResetTokenInvalid.because(AuditReason::UnknownLink);
     let link = reader
-        .find_link(link_digest(token))?
-        .filter(|link| link.purpose != LinkPurpose::VerifyEmail && link.used_at.is_none())
-        .ok_or(Error::ResetTokenInvalid)?;
+        .find_link(link_digest(token.ok_or_else(unknown)?))?
+        .filter(|link| link.purpose != LinkPurpose::VerifyEmail)
+        .ok_or_else(unknown)?;
     let user = link.user_id.map(|id| reader.find_user(id)).transpose()?.flatten();
     let user = user.filter(|user| user.email.key() == link.email_key);
-    user.map(|user| (user, link.purpose, link.expires_at))
-        .ok_or(Error::ResetTokenInvalid)
+    user.map(|user| (user, link)).ok_or_else(unknown)
 }
 
 fn incorrect() -> Error {

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::audit::Refused;
 use super::email::queue_verification;
+use super::gate::{Entrant, OpenSession};
 use super::post::Post;
-use super::sign_in::{Entrant, OpenSession, SignedIn};
+use super::sign_in::SignedIn;
 use super::{Error, Service};
 use crate::domain::{
-    Client, Email, InviteCode, InviteDigest, InviteId, InviteStatus, Locale, MailPurpose, Password,
-    RegistrationMode, SignInMethod, Timestamp, User, Username,
+    AuditEvent, AuditReason, AuditRecord, Client, Email, InviteCode, InviteDigest, InviteId, InviteStatus,
+    Locale, MailPurpose, Password, RegistrationMode, SignInMethod, Timestamp, User, Username,
 };
 use crate::store::{NewUserRow, Reader, Setting, StoreError, Taken, Tx};
 
@@ -143,13 +145,17 @@ impl Service {
             PresentedInvite::Unreadable => Ticket::Unreadable,
             PresentedInvite::Code(code) => Ticket::Digest(self.post.keys.invite_digest(code)),
         };
-        self.check_captcha(registration.captcha_token.as_deref(), client.address)
+        self.check_captcha(registration.captcha_token.as_deref(), &client)
             .await?;
-        self.refuse_early(ticket).await?;
+        let record = AuditRecord::by_client(AuditEvent::Register, &client)
+            .under(self.auditor.digest_of(&registration.email));
+        if let Err(refused) = self.refuse_early(ticket).await {
+            return self.refuse(record, refused).await;
+        }
         let password_hash = self.hasher.hash(registration.password).await?;
         let (pinned, gate, presented) = (self.settings.pinned_mode, self.gate(), presented.to_vec());
         let post = Arc::clone(&self.post);
-        let write = self.write_and_mail(move |tx| {
+        let write = self.write_audited_and_mail(record, move |tx, record| {
             let now = gate.system.now();
             let (invite_id, warning) = take_invite(tx, pinned, ticket, now)?;
             let row = NewUserRow {
@@ -173,7 +179,7 @@ impl Service {
                 client,
                 presented: &presented,
             };
-            Ok::<_, Error>((gate.admit(tx, &entrant)?, warning))
+            Ok((gate.admit(tx, &entrant, record)?, warning))
         });
         let (open, ignored): (OpenSession, Option<&str>) = write.await?;
         let no_mail = self.post.transport.is_off().then_some(NO_MAIL);
@@ -185,18 +191,22 @@ impl Service {
     }
 
     /// Refuses before any hashing what the transaction would refuse anyway.
-    async fn refuse_early(&self, ticket: Ticket) -> Result<(), Error> {
+    async fn refuse_early(&self, ticket: Ticket) -> Result<(), Refused> {
         let (pinned, now) = (self.settings.pinned_mode, self.system.now());
         self.store
             .read(move |reader| match (mode(reader, pinned)?.0, ticket) {
-                (RegistrationMode::Disabled, _) => Err(Error::RegistrationDisabled),
+                (RegistrationMode::Disabled, _) => Err(Error::RegistrationDisabled.into()),
                 (RegistrationMode::Open, _) => Ok(()),
-                (RegistrationMode::InviteOnly, Ticket::Absent) => Err(Error::InviteCodeRequired),
-                (RegistrationMode::InviteOnly, Ticket::Unreadable) => Err(Error::InviteCodeInvalid),
-                (RegistrationMode::InviteOnly, Ticket::Digest(digest)) => match reader.find_invite(digest)? {
-                    Some((invite, _)) if invite.status(now) == InviteStatus::Active => Ok(()),
-                    _ => Err(Error::InviteCodeInvalid),
-                },
+                (RegistrationMode::InviteOnly, Ticket::Absent) => Err(Error::InviteCodeRequired.into()),
+                (RegistrationMode::InviteOnly, Ticket::Unreadable) => {
+                    Err(Error::InviteCodeInvalid.because(AuditReason::UnknownInvite))
+                }
+                (RegistrationMode::InviteOnly, Ticket::Digest(digest)) => {
+                    match why_unusable(reader, digest, now)? {
+                        None => Ok(()),
+                        Some(reason) => Err(Error::InviteCodeInvalid.because(reason)),
+                    }
+                }
             })
             .await
     }
@@ -216,12 +226,31 @@ impl Service {
             return Err(Error::RegistrationPinned(pinned));
         }
         let system = self.system.clone();
-        self.store
-            .write(move |tx| {
-                Ok(tx.put_setting(Setting::RegistrationMode, Some(mode.as_str()), system.now())?)
-            })
-            .await
+        let record = self
+            .auditor
+            .by_operator(AuditEvent::RegistrationSet)
+            .saying(mode.as_str());
+        self.write_audited(record, move |tx, _| {
+            Ok(tx.put_setting(Setting::RegistrationMode, Some(mode.as_str()), system.now())?)
+        })
+        .await
     }
+}
+
+/// Why an invite admits nobody; `None` if it does.
+fn why_unusable(
+    reader: &Reader<'_>,
+    digest: InviteDigest,
+    now: Timestamp,
+) -> Result<Option<AuditReason>, StoreError> {
+    let found = reader.find_invite(digest)?;
+    Ok(match found.map(|(invite, _)| invite.status(now)) {
+        Some(InviteStatus::Active) => None,
+        Some(InviteStatus::Expired) => Some(AuditReason::ExpiredInvite),
+        Some(InviteStatus::Revoked) => Some(AuditReason::RevokedInvite),
+        Some(InviteStatus::UsedUp) => Some(AuditReason::UsedUpInvite),
+        None => Some(AuditReason::UnknownInvite),
+    })
 }
 
 /// Decides by mode and invite whether an account may be made, and takes one use of the invite.
@@ -230,15 +259,21 @@ fn take_invite(
     pinned: Option<RegistrationMode>,
     ticket: Ticket,
     now: Timestamp,
-) -> Result<(Option<InviteId>, Option<&'static str>), Error> {
+) -> Result<(Option<InviteId>, Option<&'static str>), Refused> {
     let taken = |digest| tx.consume_invite(digest, now);
     match (mode(tx, pinned)?.0, ticket) {
-        (RegistrationMode::Disabled, _) => Err(Error::RegistrationDisabled),
-        (RegistrationMode::InviteOnly, Ticket::Absent) => Err(Error::InviteCodeRequired),
-        (RegistrationMode::InviteOnly, Ticket::Unreadable) => Err(Error::InviteCodeInvalid),
-        (RegistrationMode::InviteOnly, Ticket::Digest(digest)) => taken(digest)?
-            .map(|id| (Some(id), None))
-            .ok_or(Error::InviteCodeInvalid),
+        (RegistrationMode::Disabled, _) => Err(Error::RegistrationDisabled.into()),
+        (RegistrationMode::InviteOnly, Ticket::Absent) => Err(Error::InviteCodeRequired.into()),
+        (RegistrationMode::InviteOnly, Ticket::Unreadable) => {
+            Err(Error::InviteCodeInvalid.because(AuditReason::UnknownInvite))
+        }
+        (RegistrationMode::InviteOnly, Ticket::Digest(digest)) => {
+            if let Some(id) = taken(digest)? {
+                return Ok((Some(id), None));
+            }
+            let reason = why_unusable(tx, digest, now)?.unwrap_or(AuditReason::UsedUpInvite);
+            Err(Error::InviteCodeInvalid.because(reason))
+        }
         (RegistrationMode::Open, Ticket::Absent) => Ok((None, None)),
         (RegistrationMode::Open, Ticket::Unreadable) => Ok((None, Some(INVITE_IGNORED))),
         (RegistrationMode::Open, Ticket::Digest(digest)) => {

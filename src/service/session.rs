@@ -1,9 +1,11 @@
 //! Sessions: who calls, which ones there are, ending them.
 
+use std::sync::Arc;
+
 use super::user::UserRef;
 use super::{Error, Service};
 use crate::crypto::{AccessTokenError, PresentedRefreshToken, RefreshTokens};
-use crate::domain::{Session, SessionEnd, SessionId, User, UserStatus};
+use crate::domain::{AuditEvent, AuditRecord, Client, Session, SessionEnd, SessionId, User, UserStatus};
 use crate::store::{Reader, StoreError};
 
 /// How many sessions one write ends when all are ended, so that requests need not wait for the whole.
@@ -16,6 +18,15 @@ pub struct Caller {
     pub user: User,
     /// Their session.
     pub session_id: SessionId,
+    /// Where they call from.
+    pub client: Client,
+}
+
+impl Caller {
+    /// `event`, done by the caller to their own account.
+    pub(super) fn record(&self, event: AuditEvent) -> AuditRecord {
+        AuditRecord::by_client(event, &self.client).about(&self.user)
+    }
 }
 
 /// The session of the first authentic one among refresh cookies, living or ended.
@@ -42,7 +53,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::TokenExpired`], [`Error::InvalidToken`], [`Error::UserSuspended`] (asked before the session, which suspension ends).
-    pub async fn authenticate(&self, access_token: &str) -> Result<Caller, Error> {
+    pub async fn authenticate(&self, access_token: &str, client: Client) -> Result<Caller, Error> {
         let now = self.system.now();
         let claims = self
             .keyring
@@ -62,7 +73,11 @@ impl Service {
             .await?;
         match found {
             Some((user, _)) if user.status == UserStatus::Suspended => Err(Error::UserSuspended),
-            Some((user, true)) => Ok(Caller { user, session_id }),
+            Some((user, true)) => Ok(Caller {
+                user,
+                session_id,
+                client,
+            }),
             _ => Err(Error::InvalidToken),
         }
     }
@@ -86,28 +101,30 @@ impl Service {
     /// [`Error::SessionNotFound`] also for a session of somebody else.
     pub async fn end_own_session(&self, caller: &Caller, id: SessionId) -> Result<(), Error> {
         let (user_id, system) = (caller.user.id, self.system.clone());
-        self.store
-            .write(move |tx| {
-                let is_own = tx
-                    .find_session(id)?
-                    .is_some_and(|session| session.user_id == user_id);
-                if is_own && tx.end_session(id, SessionEnd::EndedByOwner, system.now())? {
-                    return Ok(());
-                }
-                Err(Error::SessionNotFound)
-            })
-            .await
+        let record = caller.record(AuditEvent::SessionEnded).of_session(id);
+        self.write_audited(record, move |tx, _| {
+            let is_own = tx
+                .find_session(id)?
+                .is_some_and(|session| session.user_id == user_id);
+            if is_own && tx.end_session(id, SessionEnd::EndedByOwner, system.now())? {
+                return Ok(());
+            }
+            Err(Error::SessionNotFound.into())
+        })
+        .await
     }
 
     /// Ends every session of the caller but the present one.
     pub async fn end_other_sessions(&self, caller: &Caller) -> Result<(), Error> {
         let (user_id, session_id, system) = (caller.user.id, caller.session_id, self.system.clone());
-        self.store
-            .write(move |tx| {
+        let record = caller.record(AuditEvent::SessionEnded);
+        self.write_audited(record, move |tx, record| {
+            let ended =
                 tx.end_sessions_of(user_id, Some(session_id), SessionEnd::EndedByOwner, system.now())?;
-                Ok::<_, Error>(())
-            })
-            .await
+            record.detail = Some(format!("{ended} others"));
+            Ok(())
+        })
+        .await
     }
 
     /// A user's sessions, living and ended, the last used one first.
@@ -126,14 +143,19 @@ impl Service {
     /// [`Error::SessionNotFound`] if it is not there or has ended.
     pub async fn revoke_session(&self, id: SessionId) -> Result<(), Error> {
         let system = self.system.clone();
-        let ended = self
-            .store
-            .write(move |tx| Ok::<_, Error>(tx.end_session(id, SessionEnd::Revoked, system.now())?));
-        if ended.await? {
+        let record = self
+            .auditor
+            .by_operator(AuditEvent::SessionRevoked)
+            .of_session(id);
+        self.write_audited(record, move |tx, record| {
+            let found = tx.find_session_with_user(id)?;
+            if !tx.end_session(id, SessionEnd::Revoked, system.now())? {
+                return Err(Error::SessionNotFound.into());
+            }
+            record.subject = found.map(|found| (&found.user).into());
             Ok(())
-        } else {
-            Err(Error::SessionNotFound)
-        }
+        })
+        .await
     }
 
     /// Ends every session of a user; says how many.
@@ -142,21 +164,30 @@ impl Service {
     /// [`Error::UserNotFound`].
     pub async fn revoke_sessions_of(&self, user: UserRef) -> Result<u64, Error> {
         let system = self.system.clone();
-        self.store
-            .write(move |tx| {
-                let user = user.find(tx)?;
-                Ok(tx.end_sessions_of(user.id, None, SessionEnd::Revoked, system.now())?)
-            })
-            .await
+        let record = self.auditor.by_operator(AuditEvent::SessionRevoked);
+        self.write_audited(record, move |tx, record| {
+            let user = user.find(tx)?;
+            let ended = tx.end_sessions_of(user.id, None, SessionEnd::Revoked, system.now())?;
+            record.subject = Some((&user).into());
+            record.detail = Some(format!("{ended} of this account"));
+            Ok(ended)
+        })
+        .await
     }
 
     /// Ends every session of everybody, some at a time; says how many.
     pub async fn revoke_all_sessions(&self) -> Result<u64, Error> {
         let (mut after, mut total) = (None, 0);
         loop {
-            let system = self.system.clone();
+            let (system, auditor) = (self.system.clone(), Arc::clone(&self.auditor));
             let some = self.store.write(move |tx| {
-                Ok::<_, Error>(tx.end_some_sessions(after, CHUNK, SessionEnd::Revoked, system.now())?)
+                let ended = tx.end_some_sessions(after, CHUNK, SessionEnd::Revoked, system.now())?;
+                // One row for the command, with the first of its transactions.
+                if after.is_none() && ended.is_some() {
+                    let record = auditor.by_operator(AuditEvent::SessionRevoked);
+                    auditor.write(tx, &record.saying("all of everybody"))?;
+                }
+                Ok::<_, Error>(ended)
             });
             match some.await? {
                 Some((last, ended)) => (after, total) = (Some(last), total + ended),

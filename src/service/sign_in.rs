@@ -1,22 +1,20 @@
 //! Signing in, refreshing, signing out: every path on which tokens are given or taken.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::audit::Refused;
+use super::gate::{Entrant, OpenSession};
 use super::session::{Caller, find_presented_session};
 use super::{Error, Service};
 use crate::crypto::{AccessClaims, PresentedRefreshToken, Verification};
 use crate::domain::{
-    AccountName, Client, Generation, PasswordGuess, RefreshVerdict, Rotations, Session, SessionEnd,
-    SignInMethod, Timestamp, User, UserId, UserStatus,
+    AccountName, AuditEvent, AuditReason, AuditRecord, Client, PasswordGuess, PasswordHash, SessionEnd,
+    SignInMethod, UserId, UserStatus,
 };
-use crate::store::{SessionWithUser, Tx};
-
-/// The most sessions that an account may have at once: more than a person has devices, few enough to read through.
-const MAX_SESSIONS: u32 = 20;
+use crate::store::Credentials;
 
 /// A refresh token as a cookie.
 #[derive(Debug)]
@@ -36,23 +34,6 @@ pub struct SignedIn {
     pub access_token: SecretString,
     /// The refresh token.
     pub refresh: RefreshCookie,
-}
-
-/// A session that was begun or continued, with what its tokens say.
-pub(super) struct OpenSession {
-    pub(super) session: Session,
-    pub(super) is_email_verified: bool,
-    /// When the gate let it through.
-    pub(super) at: Timestamp,
-}
-
-/// Somebody who has proved who they are and gets a session.
-pub(super) struct Entrant<'a> {
-    pub(super) user: &'a User,
-    pub(super) method: SignInMethod,
-    pub(super) client: Client,
-    /// The values of the refresh cookies that came along.
-    pub(super) presented: &'a [String],
 }
 
 /// What came of a refresh inside its transaction. Everything is `Ok` there, so that a revocation is committed before it is answered.
@@ -78,7 +59,8 @@ impl Service {
         client: Client,
         presented: &[String],
     ) -> Result<SignedIn, Error> {
-        self.check_captcha(captcha_token, client.address).await?;
+        self.check_captcha(captcha_token, &client).await?;
+        let digest = self.auditor.keys.name_digest(&name);
         let credentials = self
             .store
             .read(move |reader| reader.find_credentials(&name).map_err(Error::from))
@@ -86,31 +68,30 @@ impl Service {
         let stored = credentials
             .as_ref()
             .and_then(|credentials| credentials.password_hash.clone());
-        let verified = self.hasher.verify(password, stored.clone()).await?;
-        let (Some(credentials), Some(stored)) = (credentials, stored) else {
-            return Err(Error::InvalidCredentials);
+        let verified = self.hasher.verify(password, stored).await?;
+        let record = AuditRecord::by_client(AuditEvent::SignInByPassword, &client);
+        let record = match &credentials {
+            Some(known) => record.about(known),
+            None => record.under(digest),
         };
-        let renewed = match verified {
-            Verification::Wrong => return Err(Error::InvalidCredentials),
-            Verification::Right => None,
-            Verification::RightButOutdated(renewed) => Some(renewed),
+        let proof = match prove(credentials, verified) {
+            Ok(proof) => proof,
+            Err(refused) => return self.refuse(record, refused).await,
         };
-        let presented = presented.to_vec();
-        let (gate, post) = (self.gate(), Arc::clone(&self.post));
-        let open = self.store.write(move |tx| {
+        let (gate, post, presented) = (self.gate(), Arc::clone(&self.post), presented.to_vec());
+        let open = self.write_audited(record, move |tx, record| {
             // The account may have changed while the password was hashed.
-            let user = tx
-                .find_user(credentials.user_id)?
-                .ok_or(Error::InvalidCredentials)?;
+            let changed = || Error::InvalidCredentials.because(AuditReason::PasswordJustChanged);
+            let user = tx.find_user(proof.user_id)?.ok_or_else(changed)?;
             let current = tx.find_credentials(&AccountName::Username(user.username.clone()))?;
             let is_current = current
                 .and_then(|current| current.password_hash)
-                .is_some_and(|hash| hash.as_str() == stored.as_str());
+                .is_some_and(|hash| hash.as_str() == proof.stored.as_str());
             if !is_current {
-                return Err(Error::InvalidCredentials);
+                return Err(changed());
             }
-            if let Some(renewed) = &renewed {
-                tx.renew_password_hash(user.id, &stored, renewed)?;
+            if let Some(renewed) = &proof.renewed {
+                tx.renew_password_hash(user.id, &proof.stored, renewed)?;
             }
             let entrant = Entrant {
                 user: &user,
@@ -118,9 +99,9 @@ impl Service {
                 client,
                 presented: &presented,
             };
-            let open = gate.admit(tx, &entrant)?;
+            let open = gate.admit(tx, &entrant, record)?;
             tx.forgive_code_failures(post.keys.address_digest(&user.email))?;
-            Ok::<_, Error>(open)
+            Ok(open)
         });
         self.sign_in(&open.await?)
     }
@@ -166,7 +147,7 @@ impl Service {
             if found.user.status == UserStatus::Suspended {
                 return Ok(Refreshed::Suspended);
             }
-            let open = gate.continue_session(tx, found, generation, client)?;
+            let open = gate.continue_session(tx, found, generation, &client)?;
             Ok::<_, Error>(open.map_or(Refreshed::Refused, Refreshed::Continued))
         });
         match refreshed.await? {
@@ -180,18 +161,18 @@ impl Service {
     pub async fn logout(&self, caller: &Caller, presented: &[String]) -> Result<(), Error> {
         let (user_id, session_id) = (caller.user.id, caller.session_id);
         let (presented, gate) = (presented.to_vec(), self.gate());
-        self.store
-            .write(move |tx| {
-                let now = gate.system.now();
-                tx.end_session(session_id, SessionEnd::SignedOut, now)?;
-                if let Some(other) = find_presented_session(tx, &gate.refresh_tokens, &presented)?
-                    && other.user_id == user_id
-                {
-                    tx.end_session(other.id, SessionEnd::SignedOut, now)?;
-                }
-                Ok::<_, Error>(())
-            })
-            .await
+        let record = caller.record(AuditEvent::SignOut).of_session(session_id);
+        self.write_audited(record, move |tx, _| {
+            let now = gate.system.now();
+            tx.end_session(session_id, SessionEnd::SignedOut, now)?;
+            if let Some(other) = find_presented_session(tx, &gate.refresh_tokens, &presented)?
+                && other.user_id == user_id
+            {
+                tx.end_session(other.id, SessionEnd::SignedOut, now)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Whether there is an account with this name.
@@ -202,10 +183,10 @@ impl Service {
         &self,
         name: AccountName,
         captcha_token: Option<&str>,
-        client_address: Option<IpAddr>,
+        client: &Client,
     ) -> Result<bool, Error> {
         if self.captcha_protects_check() {
-            self.check_captcha(captcha_token, client_address).await?;
+            self.check_captcha(captcha_token, client).await?;
         }
         self.store
             .read(move |reader| Ok(reader.find_user_id(&name)?.is_some()))
@@ -235,102 +216,32 @@ impl Service {
             },
         })
     }
-
-    /// What the one gate to sessions needs inside a transaction.
-    pub(super) fn gate(&self) -> Gate {
-        Gate {
-            lifetimes: self.settings.lifetimes,
-            refresh_tokens: self.refresh_tokens.clone(),
-            system: self.system.clone(),
-        }
-    }
 }
 
-/// The one gate through which every session begins and continues, whatever path led to it.
-#[derive(Clone)]
-pub(super) struct Gate {
-    lifetimes: crate::domain::SessionLifetimes,
-    pub(super) refresh_tokens: crate::crypto::RefreshTokens,
-    pub(super) system: crate::system::System,
+/// A right password, and what must still be so when it is acted upon.
+struct Proof {
+    user_id: UserId,
+    /// The hash that it was right for.
+    stored: PasswordHash,
+    /// The hash that takes its place, if its cost is outdated.
+    renewed: Option<PasswordHash>,
 }
 
-impl Gate {
-    /// Begins a session for somebody who has proved who they are; ends the session whose cookie is being replaced, and the surplus.
-    pub(super) fn admit(&self, tx: &Tx<'_>, entrant: &Entrant<'_>) -> Result<OpenSession, Error> {
-        if entrant.user.status == UserStatus::Suspended {
-            return Err(Error::UserSuspended);
-        }
-        let now = self.system.now();
-        if let Some(replaced) = find_presented_session(tx, &self.refresh_tokens, entrant.presented)? {
-            tx.end_session(replaced.id, SessionEnd::Replaced, now)?;
-        }
-        tx.end_surplus_sessions(entrant.user.id, MAX_SESSIONS - 1, now)?;
-        let session = self.new_session(entrant, now);
-        tx.insert_session(&session)?;
-        tx.set_last_sign_in(entrant.user.id, now)?;
-        Ok(OpenSession {
-            session,
-            is_email_verified: entrant.user.email_verified_at.is_some(),
-            at: now,
-        })
-    }
-
-    fn new_session(&self, entrant: &Entrant<'_>, now: Timestamp) -> Session {
-        Session {
-            id: self.system.new_session_id(),
-            user_id: entrant.user.id,
-            generation: Generation::FIRST,
-            nonce: self.system.random(),
-            rotations: Rotations::default(),
-            method: entrant.method,
-            created_at: now,
-            last_used_at: now,
-            expires_at: self.lifetimes.end(now, now),
-            ended: None,
-            client: entrant.client.clone(),
-        }
-    }
-
-    /// Does what an authentic refresh token of generation `presented` asks for; `None` is a refusal, with its trace already written.
-    fn continue_session(
-        &self,
-        tx: &Tx<'_>,
-        found: SessionWithUser,
-        presented: Generation,
-        client: Client,
-    ) -> Result<Option<OpenSession>, Error> {
-        let now = self.system.now();
-        let SessionWithUser { session, user } = found;
-        let continued = match session.judge(presented, now, self.lifetimes.grace) {
-            RefreshVerdict::Repeat => Some(session),
-            RefreshVerdict::Rotate => {
-                let next = Session {
-                    generation: session.generation.next(),
-                    rotations: session.rotations.followed_by(now),
-                    last_used_at: now,
-                    expires_at: self.lifetimes.end(session.created_at, now),
-                    client,
-                    ..session
-                };
-                tx.rotate_session(presented, &next)?.then_some(next)
-            }
-            RefreshVerdict::Reused => {
-                tracing::warn!(session = %session.id, user = %user.id, "a replaced refresh token was used again");
-                tx.end_session(session.id, SessionEnd::RefreshReused, now)?;
-                None
-            }
-            RefreshVerdict::Ahead => {
-                tracing::warn!(session = %session.id, user = %user.id, "a refresh token is newer than its session");
-                tx.end_session(session.id, SessionEnd::RefreshAhead, now)?;
-                None
-            }
-            RefreshVerdict::Ended => None,
-        };
-        let is_email_verified = user.email_verified_at.is_some();
-        Ok(continued.map(|session| OpenSession {
-            session,
-            is_email_verified,
-            at: now,
-        }))
-    }
+/// Says whether a password was right, or why not.
+fn prove(credentials: Option<Credentials>, verified: Verification) -> Result<Proof, Refused> {
+    let refused = |reason| Error::InvalidCredentials.because(reason);
+    let credentials = credentials.ok_or_else(|| refused(AuditReason::UnknownAccount))?;
+    let stored = credentials
+        .password_hash
+        .ok_or_else(|| refused(AuditReason::NoPassword))?;
+    let renewed = match verified {
+        Verification::Wrong => return Err(refused(AuditReason::WrongPassword)),
+        Verification::Right => None,
+        Verification::RightButOutdated(renewed) => Some(renewed),
+    };
+    Ok(Proof {
+        user_id: credentials.user_id,
+        stored,
+        renewed,
+    })
 }

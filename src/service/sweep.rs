@@ -11,10 +11,12 @@ const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);
 const CHUNK: u32 = 200;
 
 impl Service {
-    /// Removes sessions that were over 30 days ago, and links, codes and budgets that say nothing any more; some at a time. Says how many.
+    /// Removes sessions that were over 30 days ago, rows of the audit log that were kept long enough, and links, codes and budgets that say nothing any
+    /// more; some at a time. Says how many.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let now = self.system.now();
         let (over_before, day_ago) = (now - KEEP_ENDED_SESSIONS, now - Duration::from_hours(24));
+        let audited_before = now - self.settings.audit_keep;
         let began_before = SessionId::first_at(over_before);
         let mut total = 0;
         loop {
@@ -22,7 +24,8 @@ impl Service {
                 Ok::<_, Error>(
                     tx.delete_old_sessions(began_before, over_before, CHUNK)?
                         + tx.delete_old_links(day_ago, CHUNK)?
-                        + tx.delete_old_codes(day_ago, now, CHUNK)?,
+                        + tx.delete_old_codes(day_ago, now, CHUNK)?
+                        + tx.delete_old_audit(audited_before, CHUNK)?,
                 )
             });
             match some.await? {

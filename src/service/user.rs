@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::audit::Auditor;
 use super::registration::insert_user;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::domain::{
-    AccountName, Email, Letter, LinkPurpose, Locale, Password, SessionEnd, Timestamp, Timezone, User, UserId,
-    UserStatus, Username,
+    AccountName, AuditEvent, Email, Letter, LinkPurpose, Locale, Password, SessionEnd, Timestamp, Timezone,
+    User, UserId, UserStatus, Username,
 };
-use crate::store::{NewUserRow, Reader, Tx};
+use crate::store::{AuditFilter, NewUserRow, Reader, Tx};
 use crate::system::System;
 
 /// What an operator typed to say which account they mean: its id, username or address.
@@ -36,6 +37,26 @@ impl UserRef {
             typed: text.to_owned(),
             target,
         }
+    }
+
+    /// What finds the rows of the audit log about this account, also when it is gone or has another name.
+    pub(super) fn audit_filter(&self, reader: &Reader<'_>, auditor: &Auditor) -> Result<AuditFilter, Error> {
+        Ok(match &self.target {
+            Target::Id(id) => AuditFilter {
+                user_id: Some(*id),
+                ..AuditFilter::default()
+            },
+            Target::Name(AccountName::Nobody) => return Err(Error::UserNotFound(self.typed.clone())),
+            Target::Name(name) => AuditFilter {
+                user_id: reader.find_user_id(name)?,
+                username_key: match name {
+                    AccountName::Username(username) => Some(username.key()),
+                    AccountName::Email(_) | AccountName::Nobody => None,
+                },
+                name: auditor.keys.name_digest(name),
+                ..AuditFilter::default()
+            },
+        })
     }
 
     pub(super) fn find(&self, reader: &Reader<'_>) -> Result<User, Error> {
@@ -118,21 +139,24 @@ impl Service {
     /// [`Error::LoginExists`].
     pub async fn update_profile(&self, caller: &Caller, change: ProfileChange) -> Result<User, Error> {
         let id = caller.user.id;
-        self.store
-            .write(move |tx| {
-                if let Some(username) = &change.username {
-                    tx.set_username(id, username)??;
-                }
-                if let Some(locale) = &change.locale {
-                    tx.set_locale(id, locale)?;
-                }
-                if let Some(timezone) = &change.timezone {
-                    tx.set_timezone(id, timezone)?;
-                }
-                // Suspension and deletion may have come between the check of the token and this.
-                tx.find_user(id)?.ok_or(Error::InvalidToken)
-            })
-            .await
+        let mut record = caller.record(AuditEvent::ProfileChanged);
+        if let Some(username) = &change.username {
+            record = record.saying(format!("username {username}"));
+        }
+        self.write_audited(record, move |tx, _| {
+            if let Some(username) = &change.username {
+                tx.set_username(id, username)?.map_err(Error::from)?;
+            }
+            if let Some(locale) = &change.locale {
+                tx.set_locale(id, locale)?;
+            }
+            if let Some(timezone) = &change.timezone {
+                tx.set_timezone(id, timezone)?;
+            }
+            // Suspension and deletion may have come between the check of the token and this.
+            Ok(tx.find_user(id)?.ok_or(Error::InvalidToken)?)
+        })
+        .await
     }
 
     /// Makes an account without regard to the registration mode. Without a password it gives a link with which its owner sets one, and mails it if mail is
@@ -146,37 +170,41 @@ impl Service {
             None => None,
         };
         let post = Arc::clone(&self.post);
-        self.store
-            .write(move |tx| {
-                let now = post.system.now();
-                let row = NewUserRow {
-                    id: post.system.new_user_id(),
-                    username: new.username,
-                    email: new.email,
-                    email_verified_at: new.is_verified.then_some(now),
-                    password_hash,
-                    locale: Locale::default(),
-                    invite_id: None,
-                    created_at: now,
+        let record = self
+            .auditor
+            .by_operator(AuditEvent::UserCreated)
+            .under(self.auditor.digest_of(&new.email));
+        self.write_audited(record, move |tx, record| {
+            let now = post.system.now();
+            let row = NewUserRow {
+                id: post.system.new_user_id(),
+                username: new.username,
+                email: new.email,
+                email_verified_at: new.is_verified.then_some(now),
+                password_hash,
+                locale: Locale::default(),
+                invite_id: None,
+                created_at: now,
+            };
+            let user = insert_user(tx, &row)?;
+            record.subject = Some((&user).into());
+            let link = if user.has_password {
+                None
+            } else {
+                let link = post.new_link(tx, LinkPurpose::SetPassword, &user, now)?;
+                let letter = Letter::SetPassword {
+                    username: user.username.as_str().to_owned(),
+                    link: link.clone(),
                 };
-                let user = insert_user(tx, &row)?;
-                let link = if user.has_password {
-                    None
-                } else {
-                    let link = post.new_link(tx, LinkPurpose::SetPassword, &user, now)?;
-                    let letter = Letter::SetPassword {
-                        username: user.username.as_str().to_owned(),
-                        link: link.clone(),
-                    };
-                    post.queue_for(tx, &letter, &user, now, LinkPurpose::SetPassword.ttl())?;
-                    Some(link)
-                };
-                Ok(CreatedUser {
-                    summary: UserSummary { user, sessions: 0 },
-                    set_password_link: link,
-                })
+                post.queue_for(tx, &letter, &user, now, LinkPurpose::SetPassword.ttl())?;
+                Some(link)
+            };
+            Ok(CreatedUser {
+                summary: UserSummary { user, sessions: 0 },
+                set_password_link: link,
             })
-            .await
+        })
+        .await
     }
 
     /// Accounts in the order of their making; `search` is part of a username or address.
@@ -211,7 +239,7 @@ impl Service {
     pub async fn set_password(&self, user: UserRef, password: Password) -> Result<UserSummary, Error> {
         let hash = self.hasher.hash(password).await?;
         let post = Arc::clone(&self.post);
-        self.change_user(user, move |tx, user, now| {
+        self.change_user(AuditEvent::UserPasswordSet, user, move |tx, user, now| {
             tx.set_password_hash(user.id, &hash)?;
             tx.end_sessions_of(user.id, None, SessionEnd::PasswordChanged, now)?;
             tx.delete_password_links(user.id)?;
@@ -229,7 +257,7 @@ impl Service {
     /// # Errors
     /// [`Error::EmailExists`].
     pub async fn set_email(&self, user: UserRef, email: Email) -> Result<UserSummary, Error> {
-        self.change_user(user, move |tx, user, now| {
+        self.change_user(AuditEvent::UserEmailSet, user, move |tx, user, now| {
             tx.set_email(user.id, &email)??;
             tx.end_sessions_of(user.id, None, SessionEnd::EmailChanged, now)?;
             Ok(())
@@ -239,13 +267,15 @@ impl Service {
 
     /// Notes that the operator vouches for the address.
     pub async fn verify_email(&self, user: UserRef) -> Result<UserSummary, Error> {
-        self.change_user(user, |tx, user, now| Ok(tx.set_email_verified(user.id, now)?))
-            .await
+        self.change_user(AuditEvent::UserEmailVerified, user, |tx, user, now| {
+            Ok(tx.set_email_verified(user.id, now)?)
+        })
+        .await
     }
 
     /// Suspends the account, and ends every session of it.
     pub async fn suspend(&self, user: UserRef) -> Result<UserSummary, Error> {
-        self.change_user(user, |tx, user, now| {
+        self.change_user(AuditEvent::UserSuspended, user, |tx, user, now| {
             tx.set_user_status(user.id, UserStatus::Suspended)?;
             tx.end_sessions_of(user.id, None, SessionEnd::Suspended, now)?;
             Ok(())
@@ -256,7 +286,7 @@ impl Service {
     /// Lets the account be used again, and its codes compared; its ended sessions stay ended.
     pub async fn reactivate(&self, user: UserRef) -> Result<UserSummary, Error> {
         let post = Arc::clone(&self.post);
-        self.change_user(user, move |tx, user, _| {
+        self.change_user(AuditEvent::UserReactivated, user, move |tx, user, _| {
             tx.set_user_status(user.id, UserStatus::Active)?;
             Ok(tx.forgive_code_failures(post.keys.address_digest(&user.email))?)
         })
@@ -265,25 +295,34 @@ impl Service {
 
     /// Removes the account with its sessions; gives it as it was.
     pub async fn delete_user(&self, user: UserRef) -> Result<User, Error> {
-        self.store
-            .write(move |tx| {
-                let user = user.find(tx)?;
-                tx.delete_user(user.id)?;
-                Ok(user)
-            })
-            .await
+        let auditor = Arc::clone(&self.auditor);
+        let record = auditor.by_operator(AuditEvent::UserDeleted);
+        self.write_audited(record, move |tx, record| {
+            let user = user.find(tx)?;
+            record.subject = Some((&user).into());
+            record.name = auditor.digest_of(&user.email);
+            tx.delete_user(user.id)?;
+            Ok(user)
+        })
+        .await
     }
 
+    /// Does something to an account; its row says under which address the account can be found afterwards.
     async fn change_user(
         &self,
+        event: AuditEvent,
         user: UserRef,
         change: impl FnOnce(&Tx<'_>, &User, Timestamp) -> Result<(), Error> + Send + 'static,
     ) -> Result<UserSummary, Error> {
-        let system: System = self.system.clone();
-        self.write_and_mail(move |tx| {
+        let (system, auditor): (System, _) = (self.system.clone(), Arc::clone(&self.auditor));
+        let record = auditor.by_operator(event);
+        self.write_audited_and_mail(record, move |tx, record| {
             let (user, now) = (user.find(tx)?, system.now());
+            record.subject = Some((&user).into());
             change(tx, &user, now)?;
-            UserSummary::of(tx, user.id, now)
+            let summary = UserSummary::of(tx, user.id, now)?;
+            record.name = auditor.digest_of(&summary.user.email);
+            Ok(summary)
         })
         .await
     }

@@ -4,7 +4,7 @@ use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, params};
 
 use super::{Reader, StoreError, Tx};
-use crate::domain::{LinkDigest, LinkPurpose, Timestamp, UserId};
+use crate::domain::{AuditReason, LinkDigest, LinkPurpose, Timestamp, UserId};
 
 /// A link as it is stored.
 #[derive(Clone, Debug)]
@@ -23,6 +23,16 @@ pub struct LinkRow {
     pub expires_at: Timestamp,
     /// When it was used.
     pub used_at: Option<Timestamp>,
+}
+
+impl LinkRow {
+    /// Why it can not be used, given that it can not.
+    pub fn why_unusable(&self) -> AuditReason {
+        match self.used_at {
+            Some(_) => AuditReason::UsedLink,
+            None => AuditReason::ExpiredLink,
+        }
+    }
 }
 
 impl Reader<'_> {

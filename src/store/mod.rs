@@ -3,6 +3,7 @@
 //! [`Store::read`] runs a closure over a [`Reader`] on a pooled connection that can only read; [`Store::write`] runs one over a [`Tx`] on the single
 //! writer thread, inside a transaction that many writes share. Both closures are synchronous: nothing can be awaited inside a transaction.
 
+mod audit;
 mod connection;
 mod error;
 mod figures;
@@ -29,10 +30,11 @@ use r2d2::Pool;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+pub use audit::{AuditFilter, AuditTally};
 pub use error::{OpenError, StoreError};
 pub use figures::Figures;
 pub use link_token::LinkRow;
-pub use one_time_code::{CodeRow, CountedCode};
+pub use one_time_code::{CodeRow, CodeState, CountedCode};
 pub use open::{Access, OpenOptions};
 pub use outbox::OutboxRow;
 pub use probe::Probe;
@@ -83,6 +85,30 @@ impl<'c> Tx<'c> {
         Self {
             reader: Reader { connection },
         }
+    }
+
+    /// Carries out `change`, and undoes it alone if it fails: what was changed before stays, and more can be changed after it.
+    ///
+    /// # Errors
+    /// The outer one when nothing of the whole transaction is left, as on a full disk.
+    pub fn attempt<T, E>(
+        &self,
+        change: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
+        let execute = |sql| self.connection.prepare_cached(sql)?.execute([]);
+        execute("SAVEPOINT attempt")?;
+        let outcome = change(self);
+        // Without a transaction there is nothing to go back to; the writer notices it too, after this piece.
+        if self.connection.is_autocommit() {
+            return Err(StoreError::Unavailable(
+                "SQLite rolled the transaction back".to_owned(),
+            ));
+        }
+        if outcome.is_err() {
+            execute("ROLLBACK TO attempt")?;
+        }
+        execute("RELEASE attempt")?;
+        Ok(outcome)
     }
 
     /// The `synchronous` setting of the writing connection: 2 is FULL, which survives a loss of power.

@@ -33,7 +33,30 @@ pub struct CountedCode {
     pub created_at: Timestamp,
 }
 
+/// Why a code may not be compared.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeState {
+    /// Whether it was used.
+    pub is_used: bool,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
 impl Reader<'_> {
+    /// The state of the address's code, whether or not it may be compared.
+    pub fn find_code_state(&self, address: AddressDigest) -> Result<Option<CodeState>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT used_at IS NOT NULL AS is_used, expires_at FROM one_time_codes WHERE address_digest = ?1",
+        )?;
+        let found = statement.query_row([address.0], |row| {
+            Ok(CodeState {
+                is_used: row.get("is_used")?,
+                expires_at: Timestamp::from_millis(row.get("expires_at")?),
+            })
+        });
+        Ok(found.optional()?)
+    }
+
     /// Until when codes of an address are not compared; `None` if they are.
     pub fn find_code_lock(
         &self,

@@ -46,6 +46,7 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
                 .get::<_, Option<String>>("address")?
                 .and_then(|text| text.parse::<IpAddr>().ok()),
             user_agent: row.get("user_agent")?,
+            trace_id: None,
         },
     })
 }

@@ -5,8 +5,8 @@ use rusqlite::{ErrorCode, OptionalExtension, Row, params};
 
 use super::{Reader, StoreError, Tx};
 use crate::domain::{
-    AccountName, Email, InviteId, Locale, PasswordHash, Timestamp, Timezone, User, UserId, UserStatus,
-    Username,
+    AccountName, AuditSubject, Email, InviteId, Locale, PasswordHash, Timestamp, Timezone, User, UserId,
+    UserStatus, Username,
 };
 
 const COLUMNS: &str = "users.id AS user_id, username, email, email_verified_at, password_hash IS NOT NULL AS has_password, \
@@ -46,10 +46,21 @@ pub enum Taken {
 pub struct Credentials {
     /// Whose they are.
     pub user_id: UserId,
+    /// How it calls itself.
+    pub username: Username,
     /// The hash; `None` for an account that signs in otherwise.
     pub password_hash: Option<PasswordHash>,
     /// Whether the account may be used.
     pub status: UserStatus,
+}
+
+impl From<&Credentials> for AuditSubject {
+    fn from(credentials: &Credentials) -> Self {
+        Self {
+            user_id: credentials.user_id,
+            username: credentials.username.as_str().to_owned(),
+        }
+    }
 }
 
 /// Reads the [`COLUMNS`].
@@ -106,10 +117,11 @@ impl Reader<'_> {
         let Some((column, key)) = lookup(name) else {
             return Ok(None);
         };
-        let sql = format!("SELECT id, password_hash, status FROM users WHERE {column} = ?1");
+        let sql = format!("SELECT id, username, password_hash, status FROM users WHERE {column} = ?1");
         let credentials = self.connection.prepare_cached(&sql)?.query_row([key], |row| {
             Ok(Credentials {
                 user_id: UserId::from_bytes(row.get("id")?),
+                username: Username::from_stored(row.get("username")?),
                 password_hash: row
                     .get::<_, Option<String>>("password_hash")?
                     .map(PasswordHash::new),

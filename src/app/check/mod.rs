@@ -9,6 +9,7 @@ mod outside;
 
 use super::{App, Role};
 use crate::config::Config;
+use crate::domain::Operator;
 use crate::system::System;
 
 /// How something was found.
@@ -72,11 +73,11 @@ impl Finding {
     }
 }
 
-/// Looks at everything that `config` names, in the order in which a fault causes others.
-pub async fn check(config: &Config, system: System) -> Vec<Finding> {
+/// Looks at everything that `config` names, in the order in which a fault causes others; `operator` is who asks.
+pub async fn check(config: &Config, system: System, operator: Operator) -> Vec<Finding> {
     let mut findings = configuration(config);
     findings.extend(files::check(config));
-    match App::open(config, system, Role::Command).await {
+    match App::open(config, system, Role::Command, operator).await {
         Ok(app) => {
             findings.extend(app.notices().iter().map(|notice| {
                 Finding::unwise(

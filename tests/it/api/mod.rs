@@ -1,6 +1,7 @@
 //! Every endpoint over a real port: one file a noun, and one for each rule that all of them share.
 
 mod access_tokens;
+mod audit;
 mod bearer;
 mod bodies;
 mod body_sizes;

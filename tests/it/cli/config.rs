@@ -277,7 +277,6 @@ fn what_comes_later_is_refused_instead_of_ignored() {
     let refused = [
         ("ARKLOOP_RATE_LIMIT__LOGIN", "30/1m"),
         ("ARKLOOP_SERVER__ARKLOOP_CLIENT", "true"),
-        ("ARKLOOP_AUDIT__KEEP", "1d"),
     ];
     for (name, value) in refused {
         let text = refusal_of(name, value);
@@ -286,8 +285,8 @@ fn what_comes_later_is_refused_instead_of_ignored() {
             "{text}"
         );
     }
-    Place::new("server.pages = true\nrate_limit.enabled = false\naudit.keep = \"90d\"").load();
-    assert_snapshot!(refusal("[audit]\nkeep = \"1d\""), @"audit.keep is not in this release (<dir>/arkloop.toml, line 2); it would be silently without effect: take it out until a release says that it has come");
+    Place::new("server.pages = true\nrate_limit.enabled = false\nserver.arkloop_client = false").load();
+    assert_snapshot!(refusal("[server]\narkloop_client = true"), @"server.arkloop_client is not in this release (<dir>/arkloop.toml, line 2); it would be silently without effect: take it out until a release says that it has come");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What must hold when many come at once, when clients are hostile, and when things break.
 
+mod audit;
 mod captcha;
 mod codes;
 mod commands;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+mod audit;
 mod client;
 pub mod command;
 mod gate;
@@ -12,6 +13,7 @@ pub mod smtp;
 
 pub use answer::Answer;
 pub use app::{PASSWORD, TestApp, registration};
+pub use audit::EVERYTHING;
 pub use client::Request;
 pub use command::Workspace;
 pub use gate::Gate;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arkloop::app::{App, Role};
-use arkloop::domain::{Listen, RegistrationMode, Timestamp};
+use arkloop::domain::{Listen, Operator, RegistrationMode, Timestamp};
 use arkloop::http::{self, Deadlines, Server};
 use arkloop::service::Service;
 use arkloop::store::{self, Setting, StoreError};
@@ -134,7 +134,9 @@ impl Running {
             System::new(Arc::clone(&set_up.clock) as Arc<dyn Clock>, Entropy::seeded(seed))
         };
         let store_probe = Arc::new(store::Probe::default());
-        let app = App::open_with_probe(&config, system, Role::Server, Some(Arc::clone(&store_probe)));
+        let operator = Operator::new(0, None, "serve");
+        let probe = Some(Arc::clone(&store_probe));
+        let app = App::open_with_probe(&config, system, Role::Server, operator, probe);
         let app = app.await.expect("the parts join");
         let http_probe = Arc::new(http::Probe::default());
         let settings = http::Settings {

@@ -1,0 +1,377 @@
+//! The audit log: what happened, who did it, and why it was refused.
+//!
+//! The reasons are finer than what a client is told: the log says whether the name or the password was wrong, the answer never does.
+
+use super::{Client, SessionId, Timestamp, User, UserId};
+
+/// How much of the name of whoever called `sudo` is kept: longer than any login name that Linux allows (32).
+const MAX_SUDO_USER_CHARS: usize = 64;
+
+/// A closed list of words with stable names.
+macro_rules! words {
+    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident => $name:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $type {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $type {
+            /// Every one, in the order in which they are documented.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The name in the database and on the command line.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The one of that name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == name)
+            }
+        }
+    };
+}
+
+words! {
+    /// What happened. A name is `noun.verb`, and `sign_in` alone stands for all that begin with it when the operator asks.
+    AuditEvent {
+        /// Somebody asked for an account.
+        Register => "register",
+        /// Somebody signed in by password.
+        SignInByPassword => "sign_in.password",
+        /// Somebody signed in by a mailed code.
+        SignInByCode => "sign_in.code",
+        /// Somebody signed out.
+        SignOut => "sign_out",
+        /// A refresh token came back after its grace, and the session ended.
+        RefreshReused => "refresh.reused",
+        /// A refresh token came that this database never issued, and the session ended.
+        RefreshAhead => "refresh.ahead",
+        /// An owner ended sessions from another one.
+        SessionEnded => "session.ended",
+        /// A code was asked for.
+        CodeSent => "code.sent",
+        /// A verification mail was asked for.
+        VerificationSent => "email.verification_sent",
+        /// An address was verified through a link.
+        EmailVerified => "email.verified",
+        /// The owner of an address said that the account is not theirs, and it was deleted.
+        EmailRejected => "email.rejected",
+        /// The owner of an address proved it, and whoever had registered it lost the account.
+        AccountTakenBack => "account.taken_back",
+        /// An owner changed their password.
+        PasswordChanged => "password.changed",
+        /// A link to set a password was asked for.
+        ResetSent => "password.reset_sent",
+        /// A password was set through a link.
+        PasswordReset => "password.reset",
+        /// An owner changed their name, language or time zone.
+        ProfileChanged => "profile.changed",
+        /// Requests were refused because there were too many.
+        Throttled => "throttled",
+        /// Captchas were refused.
+        CaptchaRefused => "captcha.refused",
+        /// The operator made an invite.
+        InviteCreated => "invite.created",
+        /// The operator took an invite back.
+        InviteRevoked => "invite.revoked",
+        /// The operator said who may register.
+        RegistrationSet => "registration.set",
+        /// The operator made an account.
+        UserCreated => "user.created",
+        /// The operator set a password.
+        UserPasswordSet => "user.password_set",
+        /// The operator set an address.
+        UserEmailSet => "user.email_set",
+        /// The operator vouched for an address.
+        UserEmailVerified => "user.email_verified",
+        /// The operator suspended an account.
+        UserSuspended => "user.suspended",
+        /// The operator lifted a suspension.
+        UserReactivated => "user.reactivated",
+        /// The operator deleted an account.
+        UserDeleted => "user.deleted",
+        /// The operator ended sessions.
+        SessionRevoked => "session.revoked",
+        /// The operator had waiting mail tried again.
+        MailRetried => "mail.retried",
+    }
+}
+
+words! {
+    /// Why something was refused.
+    AuditReason {
+        /// No account has this name or address.
+        UnknownAccount => "unknown_account",
+        /// The account has no password.
+        NoPassword => "no_password",
+        /// The password is another.
+        WrongPassword => "wrong_password",
+        /// The password was right, and was changed while it was checked.
+        PasswordJustChanged => "password_just_changed",
+        /// The account is suspended.
+        Suspended => "suspended",
+        /// An account without a password may set one only soon after signing in.
+        SignInTooOld => "sign_in_too_old",
+        /// The present password was not given.
+        PasswordMissing => "password_missing",
+        /// The new password is one of the account's own names.
+        PasswordContainsName => "password_contains_name",
+        /// The code is another.
+        WrongCode => "wrong_code",
+        /// The code was too old.
+        ExpiredCode => "expired_code",
+        /// The code had been used.
+        UsedCode => "used_code",
+        /// The code had been compared as often as it may be.
+        AttemptsUsedUp => "attempts_used_up",
+        /// No code was asked for, or it was long ago.
+        NoCode => "no_code",
+        /// Codes of the address are not compared for a while, because too many were wrong.
+        CodesLocked => "codes_locked",
+        /// Too many mails were asked for.
+        TooManyMails => "too_many_mails",
+        /// The link is unknown, a newer one has replaced it, or the password was set since.
+        UnknownLink => "unknown_link",
+        /// The link had been used.
+        UsedLink => "used_link",
+        /// The link was too old.
+        ExpiredLink => "expired_link",
+        /// The address was verified meanwhile.
+        AlreadyVerified => "already_verified",
+        /// Nobody may register.
+        RegistrationDisabled => "registration_disabled",
+        /// No invite was given.
+        InviteMissing => "invite_missing",
+        /// There is no such invite.
+        UnknownInvite => "unknown_invite",
+        /// The invite was too old.
+        ExpiredInvite => "expired_invite",
+        /// The operator had taken the invite back.
+        RevokedInvite => "revoked_invite",
+        /// The invite had admitted as many accounts as it may.
+        UsedUpInvite => "used_up_invite",
+        /// Another account has the username.
+        UsernameTaken => "username_taken",
+        /// Another account has the address.
+        EmailTaken => "email_taken",
+        /// There is no such living session.
+        NoSuchSession => "no_such_session",
+        /// Too many requests came from the address.
+        AddressLimit => "address_limit",
+        /// Too many requests came from the session.
+        SessionLimit => "session_limit",
+        /// Too many wrong passwords were tried on the account.
+        AccountLimit => "account_limit",
+        /// The captcha was not solved.
+        CaptchaInvalid => "captcha_invalid",
+        /// Whether the captcha was solved could not be found out.
+        CaptchaUnavailable => "captcha_unavailable",
+    }
+}
+
+/// One event, or all whose names begin alike: `sign_in` is `sign_in.password` and `sign_in.code`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEvents(String);
+
+impl AuditEvents {
+    /// Reads the name of an event, or the part of one before the dot.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_known = AuditEvent::ALL.iter().any(|event| {
+            let name = event.as_str();
+            name == text || name.split_once('.').is_some_and(|(kind, _)| kind == text)
+        });
+        is_known.then(|| Self(text.to_owned()))
+    }
+
+    /// The name or the part of it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Everything that [`AuditEvents::parse`] reads, in the order in which events are documented.
+    pub fn names() -> Vec<&'static str> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in AuditEvent::ALL.iter().map(|event| event.as_str()) {
+            let kind = name.split_once('.').map(|(kind, _)| kind);
+            for name in kind.into_iter().chain([name]) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AuditOutcome {
+    /// It was done.
+    Done,
+    /// It was refused.
+    Refused(AuditReason),
+}
+
+impl AuditOutcome {
+    /// Why it was refused; `None` if it was not.
+    pub const fn reason(self) -> Option<AuditReason> {
+        match self {
+            Self::Done => None,
+            Self::Refused(reason) => Some(reason),
+        }
+    }
+}
+
+/// Whoever runs the program on the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// The user id of the process.
+    pub uid: u32,
+    /// Who called `sudo`, if the environment says so (which whoever runs a command may set as they like).
+    pub sudo_user: Option<String>,
+    /// The command, such as `invite create`; never its arguments.
+    pub command: String,
+}
+
+impl Operator {
+    /// The operator of a process; the name from the environment is cut and cleaned.
+    pub fn new(uid: u32, sudo_user: Option<&str>, command: impl Into<String>) -> Self {
+        let sudo_user = sudo_user.map(|name| {
+            name.chars()
+                .filter(|c| !c.is_control())
+                .take(MAX_SUDO_USER_CHARS)
+                .collect::<String>()
+        });
+        Self {
+            uid,
+            sudo_user: sudo_user.filter(|name| !name.trim().is_empty()),
+            command: command.into(),
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody over HTTP.
+    Client(Client),
+    /// Somebody on the machine.
+    Operator(Operator),
+}
+
+/// The digest of a name under the key file. A name that is no account's is kept in this form only, because people type passwords there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NameDigest(pub [u8; 32]);
+
+/// An account as the log remembers it, also when it is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditSubject {
+    /// Its id.
+    pub user_id: UserId,
+    /// The username that it had.
+    pub username: String,
+}
+
+impl From<&User> for AuditSubject {
+    fn from(user: &User) -> Self {
+        Self {
+            user_id: user.id,
+            username: user.username.as_str().to_owned(),
+        }
+    }
+}
+
+/// Something that happened, before it has a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// What happened.
+    pub event: AuditEvent,
+    /// What came of it.
+    pub outcome: AuditOutcome,
+    /// Who did it.
+    pub actor: Actor,
+    /// To which account; `None` if there is none.
+    pub subject: Option<AuditSubject>,
+    /// Under which name or address, where that leads to the account later, or to none.
+    pub name: Option<NameDigest>,
+    /// To which session.
+    pub session_id: Option<SessionId>,
+    /// The rest in a few words, never a secret.
+    pub detail: Option<String>,
+}
+
+impl AuditRecord {
+    /// `event`, done by somebody over HTTP.
+    pub fn by_client(event: AuditEvent, client: &Client) -> Self {
+        Self::by(event, Actor::Client(client.clone()))
+    }
+
+    /// `event`, done by somebody on the machine.
+    pub fn by_operator(event: AuditEvent, operator: &Operator) -> Self {
+        Self::by(event, Actor::Operator(operator.clone()))
+    }
+
+    fn by(event: AuditEvent, actor: Actor) -> Self {
+        Self {
+            event,
+            outcome: AuditOutcome::Done,
+            actor,
+            subject: None,
+            name: None,
+            session_id: None,
+            detail: None,
+        }
+    }
+
+    /// The same about an account.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<AuditSubject>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// The same under a name, if it can be one.
+    #[must_use]
+    pub fn under(mut self, name: Option<NameDigest>) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// The same about a session.
+    #[must_use]
+    pub fn of_session(mut self, id: SessionId) -> Self {
+        self.session_id = Some(id);
+        self
+    }
+
+    /// The same with a few words more.
+    #[must_use]
+    pub fn saying(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The same, refused.
+    #[must_use]
+    pub fn refused(mut self, reason: AuditReason) -> Self {
+        self.outcome = AuditOutcome::Refused(reason);
+        self
+    }
+}
+
+/// A line of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its number; later lines have greater ones.
+    pub id: i64,
+    /// When it happened; the first time if it stands for several.
+    pub at: Timestamp,
+    /// What happened.
+    pub record: AuditRecord,
+    /// How often.
+    pub times: u64,
+}

@@ -1,0 +1,303 @@
+//! The audit log: writing and reading it. How many rows strangers can cause is in `budget.rs`.
+//!
+//! A row is written in the transaction it speaks of. A refusal that has a row is therefore no `Err` inside that transaction, which would roll the row
+//! back with the rest: see [`Refused`].
+
+mod budget;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::user::UserRef;
+use super::{Error, Service};
+use crate::crypto::Keys;
+use crate::domain::{
+    AccountName, AuditEntry, AuditEvent, AuditEvents, AuditReason, AuditRecord, Client, Email, NameDigest,
+    Operator,
+};
+use crate::store::{AuditFilter, AuditTally, StoreError, Tx};
+use crate::system::System;
+use budget::{Budget, Class, start_of_hour, start_of_minute};
+
+/// What is counted in memory and not yet in the database.
+#[derive(Debug, Default)]
+struct Noted {
+    budgets: [Budget; Class::ALL.len()],
+    /// How often since they were last written. A tally of the present minute stays when it was written, so that it takes no second row of the budget.
+    tallies: HashMap<AuditTally, u64>,
+}
+
+/// Writes the audit log.
+pub(super) struct Auditor {
+    /// Who runs this process.
+    operator: Operator,
+    pub(super) keys: Arc<Keys>,
+    system: System,
+    noted: Mutex<Noted>,
+}
+
+impl Auditor {
+    pub(super) fn new(operator: Operator, keys: Arc<Keys>, system: System) -> Self {
+        Self {
+            operator,
+            keys,
+            system,
+            noted: Mutex::default(),
+        }
+    }
+
+    /// The form in which an address is kept.
+    pub(super) fn digest_of(&self, email: &Email) -> Option<NameDigest> {
+        self.keys.name_digest(&AccountName::Email(email.clone()))
+    }
+
+    /// `event`, done by the operator.
+    pub(super) fn by_operator(&self, event: AuditEvent) -> AuditRecord {
+        AuditRecord::by_operator(event, &self.operator)
+    }
+
+    /// Writes a row, or counts it in the row that stands for the hour when its budget is used up. Both are one write, so that the time tells nothing.
+    pub(super) fn write(&self, tx: &Tx<'_>, record: &AuditRecord) -> Result<(), StoreError> {
+        let now = self.system.now();
+        let has_row =
+            Class::of(record).is_none_or(|class| self.noted().budgets[class as usize].take(class, now));
+        if has_row {
+            return tx.insert_audit(record, now);
+        }
+        let tally = AuditTally {
+            event: record.event,
+            reason: record.outcome.reason(),
+            address: None,
+            window_at: start_of_hour(now),
+        };
+        tx.count_audit(&tally, 1, now)
+    }
+
+    /// Writes the row of a refusal, and gives the refusal; a fault has no row and is an error here too.
+    pub(super) fn write_refusal(
+        &self,
+        tx: &Tx<'_>,
+        record: AuditRecord,
+        refused: Refused,
+    ) -> Result<Error, Error> {
+        let Refused { error, reason } = refused;
+        let Some(reason) = reason else { return Err(error) };
+        self.write(tx, &record.refused(reason))?;
+        Ok(error)
+    }
+
+    /// Counts a refusal that is not worth a write of its own; takes no lock for longer than that.
+    fn note(&self, event: AuditEvent, reason: AuditReason, client: &Client) {
+        let now = self.system.now();
+        let address = client.address.map(network);
+        let mut noted = self.noted();
+        let mut tally = AuditTally {
+            event,
+            reason: Some(reason),
+            address,
+            window_at: start_of_minute(now),
+        };
+        if !noted.tallies.contains_key(&tally)
+            && !noted.budgets[Class::Tally as usize].take(Class::Tally, now)
+        {
+            (tally.address, tally.window_at) = (None, start_of_hour(now));
+        }
+        *noted.tallies.entry(tally).or_default() += 1;
+    }
+
+    /// Takes what was counted since the last time.
+    fn take_noted(&self) -> Vec<(AuditTally, u64)> {
+        let this_minute = start_of_minute(self.system.now());
+        let mut noted = self.noted();
+        let taken = noted.tallies.iter().filter(|(_, times)| **times > 0);
+        let taken = taken.map(|(tally, times)| (*tally, *times)).collect();
+        noted.tallies.retain(|tally, times| {
+            *times = 0;
+            tally.window_at >= this_minute
+        });
+        taken
+    }
+
+    fn noted(&self) -> std::sync::MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The network that counts as one client: a whole address of IPv4, the first 64 bits of IPv6, which is what one household has.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// Which rows of the log are wanted.
+#[derive(Clone, Debug)]
+pub struct AuditQuery {
+    /// Only those about this account, also if it is gone or has another name now; or under this name, if it is no account's.
+    pub user: Option<UserRef>,
+    /// Only these events.
+    pub events: Option<AuditEvents>,
+    /// Only the last so long.
+    pub since: Option<Duration>,
+    /// Only those behind the one with this id.
+    pub after: Option<i64>,
+    /// The most rows; the latest are given.
+    pub limit: u32,
+}
+
+/// Why a transaction was not carried out: a refusal, whose changes are undone and whose row is written, or a fault, after which nothing is.
+#[derive(Debug)]
+pub(super) struct Refused {
+    error: Error,
+    reason: Option<AuditReason>,
+}
+
+impl Error {
+    /// This refusal, for a reason that the caller is not told.
+    pub(super) fn because(self, reason: AuditReason) -> Refused {
+        Refused {
+            error: self,
+            reason: Some(reason),
+        }
+    }
+
+    /// The reason, where the refusal has only one.
+    fn only_reason(&self) -> Option<AuditReason> {
+        Some(match self {
+            Self::UserSuspended => AuditReason::Suspended,
+            Self::RegistrationDisabled => AuditReason::RegistrationDisabled,
+            Self::InviteCodeRequired => AuditReason::InviteMissing,
+            Self::LoginExists => AuditReason::UsernameTaken,
+            Self::EmailExists => AuditReason::EmailTaken,
+            Self::SessionNotFound => AuditReason::NoSuchSession,
+            Self::CodeRateLimited { .. } => AuditReason::TooManyMails,
+            Self::CodeLocked { .. } => AuditReason::CodesLocked,
+            Self::EmailAlreadyVerified => AuditReason::AlreadyVerified,
+            Self::ReauthenticationRequired => AuditReason::SignInTooOld,
+            _ => return None,
+        })
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self {
+            reason: error.only_reason(),
+            error,
+        }
+    }
+}
+
+/// For where nothing is written, so that the reason has no place.
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        refused.error
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// A change with its row. Its refusal is no error inside the transaction, or its row would be rolled back too.
+fn audited<T>(
+    auditor: Arc<Auditor>,
+    mut record: AuditRecord,
+    change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused>,
+) -> impl FnOnce(&Tx<'_>) -> Result<Result<T, Error>, Error> {
+    move |tx| match tx.attempt(|tx| change(tx, &mut record))? {
+        Ok(done) => {
+            auditor.write(tx, &record)?;
+            Ok(Ok(done))
+        }
+        Err(refused) => Ok(Err(auditor.write_refusal(tx, record, refused)?)),
+    }
+}
+
+impl Service {
+    /// Changes rows as [`crate::store::Store::write`] does, and writes `record` in the same transaction: what it became through `change`, or the
+    /// refusal. A refusal undoes what `change` did, and its row stays.
+    pub(super) async fn write_audited<T: Send + 'static>(
+        &self,
+        record: AuditRecord,
+        change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.store
+            .write(audited(Arc::clone(&self.auditor), record, change))
+            .await?
+    }
+
+    /// The same for a change that queues a mail.
+    pub(super) async fn write_audited_and_mail<T: Send + 'static>(
+        &self,
+        record: AuditRecord,
+        change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.write_and_mail(audited(Arc::clone(&self.auditor), record, change))
+            .await?
+    }
+
+    /// Writes the row of a refusal that changes nothing else, and gives the refusal.
+    pub(super) async fn refuse<T: Send + 'static>(
+        &self,
+        record: AuditRecord,
+        refused: Refused,
+    ) -> Result<T, Error> {
+        if refused.reason.is_none() {
+            return Err(refused.error);
+        }
+        self.write_audited(record, move |_, _| Err(refused)).await
+    }
+
+    /// Counts a request that was refused because there were too many; `reason` is one of the limits. Cheap, and never waits.
+    pub fn note_throttled(&self, client: &Client, reason: AuditReason) {
+        self.auditor.note(AuditEvent::Throttled, reason, client);
+    }
+
+    /// Counts a captcha that was refused.
+    pub(super) fn note_captcha_refused(&self, client: &Client, reason: AuditReason) {
+        self.auditor.note(AuditEvent::CaptchaRefused, reason, client);
+    }
+
+    /// Writes what was counted in memory: one row for each event, address and minute.
+    pub async fn flush_audit(&self) -> Result<(), Error> {
+        let noted = self.auditor.take_noted();
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let now = self.system.now();
+        self.store
+            .write(move |tx| {
+                for (tally, times) in &noted {
+                    tx.count_audit(tally, *times, now)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await
+    }
+
+    /// The rows that `query` asks for, the oldest first.
+    pub async fn list_audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, Error> {
+        let auditor = Arc::clone(&self.auditor);
+        let since = query.since.map(|since| self.system.now() - since);
+        self.store
+            .report(move |reader| {
+                let filter = AuditFilter {
+                    events: query.events,
+                    since,
+                    after: query.after,
+                    ..match &query.user {
+                        Some(user) => user.audit_filter(reader, &auditor)?,
+                        None => AuditFilter::default(),
+                    }
+                };
+                Ok(reader.list_audit(&filter, query.limit)?)
+            })
+            .await
+    }
+}

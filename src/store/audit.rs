@@ -1,0 +1,194 @@
+//! The audit log.
+
+use std::net::IpAddr;
+
+use rusqlite::types::Type;
+use rusqlite::{Row, named_params, params};
+
+use super::{Reader, StoreError, Tx};
+use crate::domain::{
+    Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject, Client,
+    NameDigest, Operator, SessionId, Timestamp, TraceId, UserId,
+};
+
+/// Happenings of one kind that share a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AuditTally {
+    /// What happened.
+    pub event: AuditEvent,
+    /// Why it was refused; `None` if it was done.
+    pub reason: Option<AuditReason>,
+    /// From where; `None` for all addresses together.
+    pub address: Option<IpAddr>,
+    /// When the span began that the row stands for.
+    pub window_at: Timestamp,
+}
+
+/// Which rows of the log are asked for; `None` asks for all.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// Rows about this account.
+    pub user_id: Option<UserId>,
+    /// Rows about whatever account had this username, in lower case, at the time.
+    pub username_key: Option<String>,
+    /// Rows under this name or address, and rows about the accounts that had it.
+    pub name: Option<NameDigest>,
+    /// Rows of these events.
+    pub events: Option<AuditEvents>,
+    /// Rows of this moment and later ones.
+    pub since: Option<Timestamp>,
+    /// Rows behind the one with this id.
+    pub after: Option<i64>,
+}
+
+fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
+    let actor = match row.get::<_, Option<String>>("operator_command")? {
+        Some(command) => Actor::Operator(Operator {
+            uid: row.get("operator_uid")?,
+            sudo_user: row.get("operator_sudo_user")?,
+            command,
+        }),
+        None => Actor::Client(Client {
+            address: row
+                .get::<_, Option<String>>("address")?
+                .and_then(|text| text.parse().ok()),
+            user_agent: row.get("user_agent")?,
+            trace_id: row
+                .get::<_, Option<[u8; 16]>>("trace_id")?
+                .map(TraceId::from_bytes),
+        }),
+    };
+    let (user_id, username): (Option<[u8; 16]>, Option<String>) = (row.get("user_id")?, row.get("username")?);
+    let record = AuditRecord {
+        event: word(row.get("event")?, AuditEvent::from_name)?,
+        outcome: match row.get::<_, Option<String>>("refused_because")? {
+            None => AuditOutcome::Done,
+            Some(reason) => AuditOutcome::Refused(word(reason, AuditReason::from_name)?),
+        },
+        actor,
+        subject: user_id.map(|id| AuditSubject {
+            user_id: UserId::from_bytes(id),
+            username: username.unwrap_or_default(),
+        }),
+        name: row.get::<_, Option<[u8; 32]>>("name_digest")?.map(NameDigest),
+        session_id: row
+            .get::<_, Option<[u8; 16]>>("session_id")?
+            .map(SessionId::from_bytes),
+        detail: row.get("detail")?,
+    };
+    Ok(AuditEntry {
+        id: row.get("id")?,
+        at: Timestamp::from_millis(row.get("at")?),
+        record,
+        times: row.get::<_, i64>("times")?.unsigned_abs(),
+    })
+}
+
+fn word<T>(name: String, from_name: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    from_name(&name).ok_or_else(|| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
+}
+
+impl Reader<'_> {
+    /// The last `limit` rows that `filter` asks for, the oldest first.
+    ///
+    /// It looks at every row of the log, so it is a question for [`super::Store::report`].
+    pub fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        // An account that was renamed or deleted is found by a name it had: rows about it say its username, and some the digest of its address.
+        const SQL: &str = "
+            WITH wanted (user_id) AS (
+                SELECT :user_id WHERE :user_id IS NOT NULL
+                UNION SELECT user_id FROM audit_events
+                      WHERE user_id IS NOT NULL AND (lower(username) = :username_key OR name_digest = :name)
+            ),
+            found AS (
+                SELECT * FROM audit_events
+                WHERE id > coalesce(:after, 0)
+                  AND (:since IS NULL OR at >= :since)
+                  AND (:event IS NULL OR event = :event OR substr(event, 1, length(:event) + 1) = :event || '.')
+                  AND ((:user_id IS NULL AND :username_key IS NULL AND :name IS NULL)
+                       OR name_digest = :name OR user_id IN (SELECT user_id FROM wanted))
+                ORDER BY id DESC LIMIT :limit
+            )
+            SELECT id, at, event, refused_because, user_id, username, name_digest, session_id, detail, address, user_agent,
+                   trace_id, operator_uid, operator_sudo_user, operator_command, times
+            FROM found ORDER BY id";
+        let mut statement = self.connection.prepare_cached(SQL)?;
+        let rows = statement.query_map(
+            named_params! {
+                ":user_id": filter.user_id.as_ref().map(UserId::as_bytes),
+                ":username_key": filter.username_key,
+                ":name": filter.name.map(|name| name.0),
+                ":event": filter.events.as_ref().map(AuditEvents::as_str),
+                ":since": filter.since.map(Timestamp::as_millis),
+                ":after": filter.after,
+                ":limit": limit,
+            },
+            entry_of,
+        )?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a row of its own.
+    pub fn insert_audit(&self, record: &AuditRecord, at: Timestamp) -> Result<(), StoreError> {
+        let (client, operator) = match &record.actor {
+            Actor::Client(client) => (Some(client), None),
+            Actor::Operator(operator) => (None, Some(operator)),
+        };
+        let subject = record.subject.as_ref();
+        self.connection
+            .prepare_cached(
+                "INSERT INTO audit_events (at, event, refused_because, user_id, username, name_digest, session_id, detail,
+                                           address, user_agent, trace_id, operator_uid, operator_sudo_user, operator_command)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            )?
+            .execute(params![
+                at.as_millis(),
+                record.event.as_str(),
+                record.outcome.reason().map(AuditReason::as_str),
+                subject.map(|subject| *subject.user_id.as_bytes()),
+                subject.map(|subject| subject.username.as_str()),
+                record.name.map(|name| name.0),
+                record.session_id.as_ref().map(SessionId::as_bytes),
+                record.detail,
+                client.and_then(|client| client.address).map(|address| address.to_string()),
+                client.and_then(|client| client.user_agent.as_deref()),
+                client.and_then(|client| client.trace_id).map(|trace_id| *trace_id.as_bytes()),
+                operator.map(|operator| operator.uid),
+                operator.and_then(|operator| operator.sudo_user.as_deref()),
+                operator.map(|operator| operator.command.as_str()),
+            ])?;
+        Ok(())
+    }
+
+    /// Counts `times` happenings in the one row of their kind, which is added if it is not there.
+    pub fn count_audit(&self, tally: &AuditTally, times: u64, at: Timestamp) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO audit_events (at, event, refused_because, address, times, window_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (window_at, event, ifnull(refused_because, ''), ifnull(address, '')) WHERE window_at IS NOT NULL
+                 DO UPDATE SET times = times + excluded.times",
+            )?
+            .execute(params![
+                at.as_millis(),
+                tally.event.as_str(),
+                tally.reason.map(AuditReason::as_str),
+                tally.address.map(|address| address.to_string()),
+                i64::try_from(times).unwrap_or(i64::MAX),
+                tally.window_at.as_millis(),
+            ])?;
+        Ok(())
+    }
+
+    /// Removes rows from before `before` among the `limit` oldest; says how many.
+    ///
+    /// Ids follow the time, so that no index of times is needed. (Where a clock was set back a few rows stay a little longer.)
+    pub fn delete_old_audit(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "DELETE FROM audit_events WHERE at < ?1 AND id IN (SELECT id FROM audit_events ORDER BY id LIMIT ?2)",
+        )?;
+        Ok(statement.execute(params![before.as_millis(), limit])?)
+    }
+}

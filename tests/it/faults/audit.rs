@@ -1,0 +1,145 @@
+//! The audit log under strangers: it grows no faster than it says, keeps no name in plain that is nobody's, and forgets in time.
+
+use std::fs;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use arkloop::domain::{AuditReason, Client, TraceId};
+use arkloop::service::{AuditQuery, UserRef};
+use serde_json::json;
+
+use crate::support::{EVERYTHING, PASSWORD, SECRET_KEY, TestApp};
+
+/// How many rows there are, and how many happenings they stand for.
+async fn rows_and_times(app: &TestApp) -> (usize, u64) {
+    let entries = app.audit_entries(EVERYTHING).await;
+    (entries.len(), entries.iter().map(|entry| entry.times).sum())
+}
+
+/// A client at an address.
+fn client_at(address: IpAddr) -> Client {
+    Client::new(Some(address), Some("a test"), TraceId::from_bytes([0; 16]))
+}
+
+#[tokio::test]
+async fn a_thousand_refused_captchas_of_one_address_are_one_row_a_minute() {
+    let app = TestApp::builder()
+        .set("TURNSTILE__SITE_KEY", "0x4AAAAAAAfake-site")
+        .set("TURNSTILE__SECRET_KEY", SECRET_KEY)
+        .start()
+        .await;
+    let body = json!({"login": "alice", "password": PASSWORD});
+    for minute in 0..2 {
+        for _ in 0..500 {
+            let answer = app.post("/v1/auth/login").json(&body).send().await;
+            assert_eq!(answer.brief(), "422 auth.captcha_invalid");
+        }
+        assert_eq!(
+            rows_and_times(&app).await,
+            (minute + 1, 500 * (minute as u64 + 1))
+        );
+        app.advance(Duration::from_mins(1));
+    }
+    assert_eq!(
+        app.audit().await[0],
+        "captcha.refused refused: captcha_invalid ×500"
+    );
+}
+
+#[tokio::test]
+async fn throttles_of_many_addresses_are_a_few_rows() {
+    let app = TestApp::start().await;
+    // Addresses of one /64 are one client.
+    for host in 0..1000_u128 {
+        let address = Ipv6Addr::from(0x2001_0db8_u128 << 96 | host);
+        app.service()
+            .note_throttled(&client_at(address.into()), AuditReason::AddressLimit);
+    }
+    assert_eq!(app.audit().await, ["throttled refused: address_limit ×1000"]);
+    for network in 1..=10_000_u128 {
+        let address = Ipv6Addr::from(0x2001_0db8_u128 << 96 | network << 64);
+        app.service()
+            .note_throttled(&client_at(address.into()), AuditReason::AddressLimit);
+        if network % 1000 == 0 {
+            app.service().flush_audit().await.expect("it is written");
+        }
+    }
+    // Twenty with their addresses, and one for all others.
+    assert_eq!(rows_and_times(&app).await, (21, 11_000));
+}
+
+#[tokio::test]
+async fn sign_ins_under_unknown_names_are_few_rows_and_all_counted() {
+    let app = TestApp::open().await;
+    app.register("alice").await;
+    for number in 0..100 {
+        app.login(&format!("stranger{number}"), PASSWORD).await;
+    }
+    // Sixty in the minute, and one row for the rest of the hour.
+    assert_eq!(rows_and_times(&app).await, (1 + 60 + 1, 1 + 100));
+    // What happens to an account is not hidden by that.
+    app.login("alice", "a wrong password").await;
+    app.login("alice", PASSWORD).await;
+    assert_eq!(rows_and_times(&app).await, (62 + 2, 103));
+    app.advance(Duration::from_mins(1));
+    app.login("stranger", PASSWORD).await;
+    assert_eq!(rows_and_times(&app).await, (62 + 3, 104));
+}
+
+#[tokio::test]
+async fn refused_sign_ins_of_accounts_and_changes_of_profiles_have_an_end_too() {
+    let app = TestApp::open().await;
+    let token = app.register("alice").await.access_token();
+    for _ in 0..130 {
+        app.login("alice", "a wrong password").await;
+    }
+    assert_eq!(rows_and_times(&app).await, (1 + 120 + 1, 131));
+    for number in 0..70 {
+        let body = json!({"username": format!("alice{number}")});
+        app.patch("/v1/me").bearer(&token).json(&body).send().await;
+    }
+    assert_eq!(rows_and_times(&app).await, (122 + 60 + 1, 201));
+}
+
+#[tokio::test]
+async fn a_name_that_is_nobodys_is_nowhere_in_plain_and_still_found() {
+    let mut app = TestApp::open().await;
+    // People type their password into the wrong field.
+    app.login("Tr0ub4dor-and-3", PASSWORD).await;
+    app.send_code("someone.else@example.org").await;
+    for name in ["tr0ub4dor-AND-3", "someone.else@example.org"] {
+        let query = AuditQuery {
+            user: Some(UserRef::parse(name)),
+            ..EVERYTHING
+        };
+        assert_eq!(app.audit_entries(query).await.len(), 1, "{name}");
+    }
+    app.stop().await;
+    for entry in fs::read_dir(app.data_dir()).expect("it is there") {
+        let path = entry.expect("it is there").path();
+        let Ok(bytes) = fs::read(&path) else { continue };
+        let text = String::from_utf8_lossy(&bytes).to_lowercase();
+        assert!(
+            !text.contains("tr0ub4dor") && !text.contains("someone.else"),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[tokio::test]
+async fn rows_are_kept_as_long_as_the_configuration_says() {
+    let app = TestApp::builder().open().set("AUDIT__KEEP", "7d").start().await;
+    app.register("alice").await;
+    for number in 0..300 {
+        app.login(&format!("stranger{number}"), PASSWORD).await;
+        app.advance(Duration::from_secs(2));
+    }
+    app.advance(Duration::from_hours(7 * 24) - Duration::from_mins(15));
+    app.login("alice", PASSWORD).await;
+    app.service().sweep().await.expect("it sweeps");
+    assert_eq!(rows_and_times(&app).await.1, 302);
+    app.advance(Duration::from_mins(15));
+    app.service().sweep().await.expect("it sweeps");
+    assert_eq!(app.audit().await, ["sign_in.password @alice [session]"]);
+}

@@ -1,0 +1,53 @@
+//! The audit log as tests compare it: one short line for each row.
+
+use arkloop::domain::{Actor, AuditEntry, AuditOutcome};
+use arkloop::service::AuditQuery;
+
+use super::TestApp;
+
+/// A query for everything.
+pub const EVERYTHING: AuditQuery = AuditQuery {
+    user: None,
+    events: None,
+    since: None,
+    after: None,
+    limit: u32::MAX,
+};
+
+impl TestApp {
+    /// The rows that `query` asks for, what was only counted included.
+    pub async fn audit_entries(&self, query: AuditQuery) -> Vec<AuditEntry> {
+        let service = self.service();
+        service.flush_audit().await.expect("it is written");
+        service.list_audit(query).await.expect("it is read")
+    }
+
+    /// Every row: what happened, why it was refused, to whom, what else is said of it, and how often.
+    pub async fn audit(&self) -> Vec<String> {
+        self.audit_entries(EVERYTHING).await.iter().map(shown).collect()
+    }
+}
+
+fn shown(entry: &AuditEntry) -> String {
+    let record = &entry.record;
+    let mut words = vec![record.event.as_str().to_owned()];
+    if let AuditOutcome::Refused(reason) = record.outcome {
+        words.push(format!("refused: {}", reason.as_str()));
+    }
+    if let Some(subject) = &record.subject {
+        words.push(format!("@{}", subject.username));
+    }
+    if record.session_id.is_some() {
+        words.push("[session]".to_owned());
+    }
+    if let Some(detail) = &record.detail {
+        words.push(format!("({detail})"));
+    }
+    if entry.times > 1 {
+        words.push(format!("×{}", entry.times));
+    }
+    if let Actor::Operator(operator) = &record.actor {
+        words.push(format!("by {}", operator.uid));
+    }
+    words.join(" ")
+}
