@@ -4,6 +4,7 @@
 //! everything else to standard error, and only `output.rs` writes to either.
 
 mod ask;
+mod audit;
 mod check;
 mod completions;
 mod config;
@@ -88,6 +89,7 @@ enum Command {
     Session(session::Command),
     #[command(subcommand)]
     Mail(mail::Command),
+    Audit(audit::Arguments),
     #[command(subcommand)]
     Config(config::Command),
     Check(check::Arguments),
@@ -220,6 +222,7 @@ fn dispatch(arguments: Arguments, command_name: &str, output: Output) -> Result<
         Command::User(command) => user::run(command, &context),
         Command::Session(command) => session::run(command, &context),
         Command::Mail(command) => mail::run(command, &context),
+        Command::Audit(arguments) => audit::run(&arguments, &context),
         Command::Config(config::Command::Show) => config::show(&context),
         Command::Check(_) => check::run(&context),
         Command::Openapi(_) | Command::Completions(_) | Command::Man(_) => Ok(()),

@@ -94,17 +94,30 @@ impl Output {
     }
 }
 
+/// Whether somebody reads what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Somebody does.
+    Some,
+    /// The pipe is closed: whoever read has seen enough, as in `arkloop user list | head`.
+    Gone,
+}
+
 /// Prints `text` to standard output as it is, byte for byte.
 pub(super) fn print(text: &str) -> Result<(), Refusal> {
+    print_to_readers(text).map(|_| ())
+}
+
+/// The same for what has no end of its own; says whether there is a point in going on.
+pub(super) fn print_to_readers(text: &str) -> Result<Readers, Refusal> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // Whoever reads has seen enough, as in `arkloop user list | head`.
-        Err(cause) if cause.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(cause) if cause.kind() == ErrorKind::BrokenPipe => Ok(Readers::Gone),
         Err(cause) => Err(Refusal::new(
             format!("the result cannot be written: {cause}"),
             "the command itself was carried out",
         )),
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(Readers::Some),
     }
 }
 

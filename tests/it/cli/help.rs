@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::support::Workspace;
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 35] = [
     "",
     "init",
     "serve",
@@ -34,6 +34,7 @@ const COMMANDS: [&str; 34] = [
     "mail test",
     "mail queue",
     "mail retry",
+    "audit",
     "config",
     "config show",
     "check",

@@ -1,5 +1,6 @@
 //! The real executable: exit code, standard output and standard error of each command, done and refused.
 
+mod audit;
 mod check;
 mod completions;
 mod config;

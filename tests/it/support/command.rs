@@ -15,8 +15,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Shapes of what differs from run to run: h is a hexadecimal digit, d a decimal one, C a character of an invite code.
-const SHAPES: [(&str, &str); 4] = [
+const SHAPES: [(&str, &str); 5] = [
     ("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "<id>"),
+    ("hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "<trace id>"),
     ("dddd-dd-ddTdd:dd:dd.ddddddZ", "<time>"),
     ("dddd-dd-ddTdd:dd:ddZ", "<time>"),
     ("CCCC-CCCC-CCCC-CCCC", "<code>"),
@@ -84,7 +85,7 @@ impl Workspace {
         Config::load(&sources).expect("the configuration of the test is right")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_arkloop"));
         command
             .args(arguments)
@@ -262,10 +263,7 @@ impl Served {
 
     /// Sends a signal such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &self.id().to_string()])
-            .status();
-        assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
+        send_signal(self.id(), name);
     }
 
     /// Ends it as a loss of power would.
@@ -302,6 +300,14 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal such as `TERM` to a process.
+pub fn send_signal(id: u32, name: &str) {
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &id.to_string()])
+        .status();
+    assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
 }
 
 /// Replaces `directory` and everything of a known [shape](SHAPES).

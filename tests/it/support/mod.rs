@@ -5,6 +5,7 @@ mod app;
 mod audit;
 mod client;
 pub mod command;
+mod follower;
 mod gate;
 mod raw;
 mod record;

@@ -1,0 +1,183 @@
+//! `audit`: who did what when, and why it was refused.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::context::{Context, no_runtime};
+use super::error::{Refusal, one_line};
+use super::output::{Readers, print_to_readers};
+use super::user::parse_user;
+use crate::config::parse_duration;
+use crate::domain::{Actor, AuditEntry, AuditEvents, AuditOutcome, AuditReason};
+use crate::service::{AuditQuery, Service, UserRef};
+
+/// How often a follower looks for new rows: soon enough for a person who watches.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Show who did what when, and why it was refused
+///
+/// The oldest row comes first. Requests that were refused because there were too many, and captchas, are counted: one row for each address and minute.
+/// Rows are kept for the time in audit.keep, also those of accounts that are gone.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples: what happened to an account; the refused sign-ins of the last hour; everything from now on\n  \
+                  arkloop audit --user ann@example.org\n  arkloop audit --event sign_in --since 1h\n  arkloop audit --follow"
+)]
+pub(super) struct Arguments {
+    /// Only about this account: a username, an e-mail address or an id, also one that it had
+    #[arg(long, value_name = "USER", value_parser = parse_user)]
+    user: Option<UserRef>,
+    /// Only one event, or all of a kind.
+    #[arg(
+        long,
+        value_name = "EVENT",
+        value_parser = parse_events,
+        help = "Only this event, such as sign_in.password, or all of a kind, such as sign_in"
+    )]
+    event: Option<AuditEvents>,
+    /// Only the last so long, such as 30m, 1h or 7d
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    since: Option<Duration>,
+    /// The most rows; the latest are shown
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Go on as rows come, each as one line of JSON, until SIGINT, SIGTERM or a closed pipe
+    #[arg(long)]
+    follow: bool,
+}
+
+fn parse_events(text: &str) -> Result<AuditEvents, String> {
+    AuditEvents::parse(text).ok_or_else(|| format!("it must be one of {}", AuditEvents::names().join(", ")))
+}
+
+fn parse_since(text: &str) -> Result<Duration, String> {
+    let since = parse_duration(text).filter(|since| *since >= Duration::from_secs(1));
+    since.ok_or_else(|| "it must be a time such as 30m, 1h or 7d".to_owned())
+}
+
+impl Arguments {
+    fn query(&self) -> AuditQuery {
+        AuditQuery {
+            user: self.user.clone(),
+            events: self.event.clone(),
+            since: self.since,
+            after: None,
+            limit: self.limit,
+        }
+    }
+}
+
+/// `audit`
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusal> {
+    if arguments.follow {
+        return context.with_service(async |service| follow(service, arguments.query()).await);
+    }
+    let entries = context.with_service(async |service| Ok(service.list_audit(arguments.query()).await?))?;
+    let documents = entries.iter().map(to_json).collect();
+    let rows = entries.iter().map(to_row).collect();
+    let header = ["TIME", "EVENT", "RESULT", "USER", "BY", "DETAIL", "TRACE ID"];
+    context
+        .output
+        .list(documents, &header, rows, "Nothing of this is in the audit log.")?;
+    if entries.len() == arguments.limit as usize {
+        let limit = arguments.limit;
+        context
+            .output
+            .note(&format!("These are the last {limit}; --limit shows more."));
+    }
+    Ok(())
+}
+
+/// Prints rows as they come. It looks again and again: what writes them is another process.
+async fn follow(service: &Service, mut query: AuditQuery) -> Result<(), Refusal> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|cause| no_runtime(&cause))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|cause| no_runtime(&cause))?;
+    loop {
+        for entry in service.list_audit(query.clone()).await? {
+            query.after = Some(entry.id);
+            if print_to_readers(&format!("{}\n", to_json(&entry)))? == Readers::Gone {
+                return Ok(());
+            }
+        }
+        // What comes from now on is shown, however much it is.
+        query.limit = u32::MAX;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+        }
+    }
+}
+
+fn to_json(entry: &AuditEntry) -> Value {
+    let record = &entry.record;
+    let (client, operator) = match &record.actor {
+        Actor::Client(client) => (Some(client), None),
+        Actor::Operator(operator) => (None, Some(operator)),
+    };
+    let operator = operator.map(|operator| {
+        json!({
+            "uid": operator.uid,
+            "sudo_user": operator.sudo_user,
+            "command": operator.command,
+        })
+    });
+    json!({
+        "id": entry.id,
+        "at": entry.at.to_string(),
+        "event": record.event.as_str(),
+        "result": result(record.outcome),
+        "reason": record.outcome.reason().map(AuditReason::as_str),
+        "times": entry.times,
+        "user_id": record.subject.as_ref().map(|subject| subject.user_id.to_string()),
+        "username": record.subject.as_ref().map(|subject| &subject.username),
+        "session_id": record.session_id.map(|id| id.to_string()),
+        "detail": record.detail,
+        "ip": client.and_then(|client| client.address).map(|address| address.to_string()),
+        "user_agent": client.and_then(|client| client.user_agent.as_deref()),
+        "trace_id": client.and_then(|client| client.trace_id).map(|id| id.to_string()),
+        "operator": operator,
+    })
+}
+
+const fn result(outcome: AuditOutcome) -> &'static str {
+    match outcome {
+        AuditOutcome::Done => "done",
+        AuditOutcome::Refused(_) => "refused",
+    }
+}
+
+fn to_row(entry: &AuditEntry) -> Vec<String> {
+    let record = &entry.record;
+    let (by, trace_id) = match &record.actor {
+        Actor::Client(client) => (
+            client.address.map(|address| address.to_string()),
+            client.trace_id.map(|id| id.to_string()),
+        ),
+        Actor::Operator(operator) => {
+            let name = operator.sudo_user.as_deref();
+            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+            (Some(format!("operator {}{name}", operator.uid)), None)
+        }
+    };
+    let times = (entry.times > 1).then(|| format!("{} times", entry.times));
+    let detail = [times, record.detail.clone()].into_iter().flatten();
+    vec![
+        entry.at.to_string(),
+        record.event.as_str().to_owned(),
+        match record.outcome.reason() {
+            Some(reason) => format!("refused: {}", reason.as_str()),
+            None => result(record.outcome).to_owned(),
+        },
+        record
+            .subject
+            .as_ref()
+            .map(|subject| subject.username.clone())
+            .unwrap_or_default(),
+        by.unwrap_or_default(),
+        one_line(&detail.collect::<Vec<_>>().join(", ")),
+        trace_id.unwrap_or_default(),
+    ]
+}

@@ -1,0 +1,62 @@
+//! A command that prints lines of JSON until it is stopped.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+
+use serde_json::Value;
+
+use super::Workspace;
+use super::command::send_signal;
+
+/// Such a command; dropped, it is killed.
+pub struct Follower {
+    child: Child,
+    lines: Option<BufReader<ChildStdout>>,
+}
+
+impl Workspace {
+    /// Starts a command that follows something.
+    pub fn follow(&self, arguments: &[&str]) -> Follower {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the executable runs");
+        let lines = child.stdout.take().map(BufReader::new);
+        Follower { child, lines }
+    }
+}
+
+impl Follower {
+    /// The next line; waits for it.
+    pub fn line(&mut self) -> Value {
+        let mut line = String::new();
+        let lines = self.lines.as_mut().expect("it is read");
+        lines.read_line(&mut line).expect("it is text");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("no JSON ({error}): {line:?}"))
+    }
+
+    /// Reads no more.
+    pub fn close(&mut self) {
+        self.lines = None;
+    }
+
+    /// Sends SIGINT and waits for the end.
+    pub fn interrupt(self) -> ExitStatus {
+        send_signal(self.child.id(), "INT");
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("it ends")
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
