@@ -1,9 +1,11 @@
 //! Why the parts could not be joined, and how the operator mends it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::captcha::CaptchaSettingsError;
-use crate::crypto::{HashError, KeyFileError};
+use crate::config::Config;
+use crate::crypto::{HashError, KeyCheck, KeyFileError, Keys};
+use crate::domain::KeyFingerprint;
 use crate::mail::TransportError;
 use crate::{service, store};
 
@@ -17,13 +19,20 @@ pub enum OpenError {
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
     /// The key file is of another database.
-    #[error("the key file {} does not belong to the database {}", key.display(), database.display())]
-    ForeignKey {
+    #[error("the key file {} is {found}, but {} needs {}", key_file.display(), database.display(), named(*needed))]
+    OtherKeyFile {
         /// The key file.
-        key: PathBuf,
-        /// The database.
+        key_file: PathBuf,
+        /// Which one it is.
+        found: KeyFingerprint,
+        /// The database, or the backup of one.
         database: PathBuf,
+        /// The key file it was made with; `None` if that cannot be read.
+        needed: Option<KeyFingerprint>,
     },
+    /// A backup cannot take the place of the database.
+    #[error(transparent)]
+    NotRestored(store::OpenError),
     /// The password parameters.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -38,14 +47,29 @@ pub enum OpenError {
     Service(#[from] service::Error),
 }
 
+fn named(key: Option<KeyFingerprint>) -> String {
+    key.map_or_else(|| "another".to_owned(), |key| key.to_string())
+}
+
 impl OpenError {
+    /// The refusal of a database whose key file, by its `recorded` check value, is another one than `keys`.
+    pub(super) fn other_key(config: &Config, keys: &Keys, database: &Path, recorded: Option<&str>) -> Self {
+        Self::OtherKeyFile {
+            key_file: config.key_path(),
+            found: keys.check().fingerprint(),
+            database: database.to_owned(),
+            needed: recorded.and_then(KeyCheck::from_text).map(KeyCheck::fingerprint),
+        }
+    }
+
     /// How to mend it, as a sentence for the operator; `None` where the message says all there is to say.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Store(error) => return store_hint(error),
             Self::KeyFile(error) => return Some(key_file_hint(error)),
-            Self::ForeignKey { .. } => {
-                "put the key file that belongs to this database in its place, or name it with key_file in the configuration"
+            Self::NotRestored(error) => return restore_hint(error),
+            Self::OtherKeyFile { .. } => {
+                "put the key file that is needed in its place, or name it with key_file in the configuration; nothing was changed"
             }
             Self::Hash(_) => "check the argon2 parameters of [password] in the configuration",
             Self::Mail(_) => "check [mail] in the configuration",
@@ -66,14 +90,43 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::InUse(_) => "wait until it has finished, and try again".to_owned(),
         Refused::Foreign(_) => "name another data directory with --data-dir DIR; nothing was changed".to_owned(),
         Refused::Corrupt { .. } => "put a backup in its place; nothing was changed".to_owned(),
-        Refused::Newer { .. } => "use the version of arkloop that made it, or a newer one".to_owned(),
+        Refused::Newer { made_by, .. } => newer_hint(made_by.as_deref()),
+        Refused::Older { is_served: true, .. } => {
+            "the server that runs on it is older than this command, so nothing was changed; restart it with this version".to_owned()
+        }
         Refused::Older { .. } => "run `arkloop init` or restart `arkloop serve` to bring it up to date".to_owned(),
+        Refused::NotCopied { .. } => "mend that, and start again; nothing was changed".to_owned(),
+        Refused::Exists(_) => "name another file".to_owned(),
+        Refused::NoBackup(_) => "make a backup of it with `arkloop backup FILE`, and restore that".to_owned(),
+        Refused::OtherKey { .. } => "put the key file of this database in its place".to_owned(),
         Refused::EditedHistory { .. } => "use the version of arkloop that made it".to_owned(),
         Refused::OtherOwner { owner, .. } => format!("run as: sudo -u {} arkloop …", user_name(*owner)),
         Refused::OldSqlite(_) => "build arkloop with its bundled SQLite".to_owned(),
         Refused::Io { .. } => "check that the directory exists, has room and belongs to the user who runs arkloop".to_owned(),
         Refused::Unusable(_) => return None,
     })
+}
+
+/// The same refusals as a backup gets them: nothing that is done to the data directory would mend it.
+fn restore_hint(error: &store::OpenError) -> Option<String> {
+    use store::OpenError as Refused;
+    Some(match error {
+        Refused::Foreign(_) => "name a file that `arkloop backup` made; nothing was changed".to_owned(),
+        Refused::Corrupt { .. } => "take another backup; nothing was changed".to_owned(),
+        Refused::AlreadyServed(_) => "stop that server first; nothing was changed".to_owned(),
+        Refused::Newer { made_by, .. } => format!("{}; nothing was changed", newer_hint(made_by.as_deref())),
+        Refused::Io { .. } => {
+            "check that it exists and may be read, and that the data directory has room for it".to_owned()
+        }
+        other => return store_hint(other),
+    })
+}
+
+fn newer_hint(made_by: Option<&str>) -> String {
+    match made_by {
+        Some(version) => format!("use arkloop {version} or newer"),
+        None => "use the version of arkloop that made it, or a newer one".to_owned(),
+    }
 }
 
 fn key_file_hint(error: &KeyFileError) -> String {

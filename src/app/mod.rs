@@ -2,6 +2,7 @@
 
 mod check;
 mod error;
+mod restore;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 pub use check::{Finding, State, check};
 pub use error::OpenError;
+pub use restore::{Restored, restore};
 
 use crate::captcha::{Captcha, CaptchaSettings};
 use crate::config::{self, Config};
@@ -90,8 +92,13 @@ impl App {
             now: system.now(),
             key_check: keys.check().to_text(),
             probe,
+        });
+        let store = store.map_err(|error| match error {
+            store::OpenError::OtherKey { path, recorded } => {
+                OpenError::other_key(config, &keys, &path, recorded.as_deref())
+            }
+            other => other.into(),
         })?;
-        refuse_foreign_key(config, &store, &keys).await?;
         let (served, notices) = agree_on_served(config, &store, &system, role).await?;
         let token_settings = AccessTokenSettings {
             issuer: served.public_url.clone(),
@@ -187,19 +194,6 @@ fn open_keys(config: &Config, system: &System, role: Role) -> Result<Keys, OpenE
             Ok(read_or_create_key_file(&path, system)?)
         }
     }
-}
-
-async fn refuse_foreign_key(config: &Config, store: &Store, keys: &Keys) -> Result<(), OpenError> {
-    let known = store
-        .read(|reader| reader.find_setting(Setting::KeyCheck))
-        .await?;
-    if known.as_deref() == Some(keys.check().to_text().as_str()) {
-        return Ok(());
-    }
-    Err(OpenError::ForeignKey {
-        key: config.key_path(),
-        database: config.database_path(),
-    })
 }
 
 /// A server records what it was configured with; a command goes by that record, so that its links and refusals are those of the server.

@@ -74,6 +74,21 @@ fn unreadable(cause: &io::Error) -> Refusal {
     )
 }
 
+/// Whether the operator has agreed already to what cannot be undone.
+#[derive(clap::Args, Debug)]
+pub(super) struct Consent {
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Consent {
+    /// Asks whether to do what `action` names, unless that was answered on the command line.
+    pub(super) fn to(&self, action: &str) -> Result<(), Refusal> {
+        if self.yes { Ok(()) } else { confirm(action) }
+    }
+}
+
 /// Asks on the terminal whether to do what `action` names; without a terminal that is refused.
 pub(super) fn confirm(action: &str) -> Result<(), Refusal> {
     if !io::stdin().is_terminal() {

@@ -36,11 +36,7 @@ impl Context {
         role: Role,
         work: impl AsyncFnOnce(&Service) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|cause| no_runtime(&cause))?;
-        runtime.block_on(async {
+        run_to_end(async {
             let app = App::open(&self.config, System::machine(), role, self.operator.clone()).await?;
             for notice in app.notices() {
                 self.output.warning(notice);
@@ -48,6 +44,15 @@ impl Context {
             work(&app.service).await
         })
     }
+}
+
+/// Carries out `work` on this thread.
+pub(super) fn run_to_end<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| no_runtime(&cause))?;
+    runtime.block_on(work)
 }
 
 /// The system refuses what a runtime needs.

@@ -74,6 +74,7 @@ impl From<Error> for Refusal {
         let problem = match &error {
             Error::Invalid(fields) => describe_fields(fields),
             Error::Internal(cause) => format!("internal error: {}", with_causes(cause.as_ref())),
+            Error::BackupFailed(cause) => format!("the backup cannot be made: {}", with_causes(cause)),
             Error::MailRefused(reason) => format!("the mail was not sent: {reason}"),
             other => other.to_string(),
         };
@@ -99,6 +100,14 @@ fn hint(error: &Error) -> Option<&'static str> {
              things out) in the configuration of the server, and name that with --config",
         ),
         Error::MailRefused(_) => Some("check [mail] in the configuration, and whether the mail server runs"),
+        Error::FileExists(_) => Some("a backup replaces no file: name another, or move that one away"),
+        Error::BackupInProgress(_) => Some("wait until it has finished, and try again"),
+        Error::DatabaseDamaged(_) => {
+            Some("no backup was made; restore the last one that is good, and keep it")
+        }
+        Error::BackupFailed(_) => {
+            Some("check that the directory exists, has room and belongs to the user who runs arkloop")
+        }
         Error::Unavailable { .. } => Some("try again in a moment"),
         Error::Internal(_) => Some("run it again with -vv to see more"),
         Error::Invalid(_) => Some("choose another and run the command again"),

@@ -5,6 +5,7 @@
 
 mod ask;
 mod audit;
+mod backup;
 mod check;
 mod completions;
 mod config;
@@ -17,6 +18,7 @@ mod man;
 mod openapi;
 mod output;
 mod registration;
+mod restore;
 mod serve;
 mod session;
 mod user;
@@ -90,6 +92,8 @@ enum Command {
     #[command(subcommand)]
     Mail(mail::Command),
     Audit(audit::Arguments),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
     #[command(subcommand)]
     Config(config::Command),
     Check(check::Arguments),
@@ -223,6 +227,8 @@ fn dispatch(arguments: Arguments, command_name: &str, output: Output) -> Result<
         Command::Session(command) => session::run(command, &context),
         Command::Mail(command) => mail::run(command, &context),
         Command::Audit(arguments) => audit::run(&arguments, &context),
+        Command::Backup(arguments) => backup::run(arguments, &context),
+        Command::Restore(arguments) => restore::run(&arguments, &context),
         Command::Config(config::Command::Show) => config::show(&context),
         Command::Check(_) => check::run(&context),
         Command::Openapi(_) | Command::Completions(_) | Command::Man(_) => Ok(()),

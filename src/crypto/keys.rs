@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::crypto::RefreshTokens;
 use crate::domain::{
-    AccountName, AddressDigest, CodeMac, Email, InviteCode, InviteDigest, LinkDigest, LinkToken, NameDigest,
-    OneTimeCode, Sealed, Timestamp,
+    AccountName, AddressDigest, CodeMac, Email, InviteCode, InviteDigest, KeyFingerprint, LinkDigest,
+    LinkToken, NameDigest, OneTimeCode, Sealed, Timestamp,
 };
 use crate::system::System;
 
@@ -18,13 +18,24 @@ use crate::system::System;
 const SHORT_ENOUGH: &str = "HKDF-SHA-256 gives up to 8 160 bytes";
 
 /// Bytes that tell whether a database belongs to a key file, and nothing else about the key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyCheck([u8; 32]);
 
 impl KeyCheck {
     /// As the database keeps it. It is no secret: it is derived one way, and whoever reads it has the database already.
     pub fn to_text(self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// Reads what [`KeyCheck::to_text`] gave; `None` for anything else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Some(Self(URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?))
+    }
+
+    /// How the key file is named to people.
+    pub fn fingerprint(self) -> KeyFingerprint {
+        let (first, _) = self.0.as_chunks::<8>();
+        KeyFingerprint::new(first[0])
     }
 }
 

@@ -97,10 +97,12 @@ pub enum SessionEnd {
     EmailChanged,
     /// The owner of the address proved it, and whoever had registered it without owning it lost the account.
     TakenBack,
+    /// A backup was restored, and with it sessions that may have ended since.
+    Restored,
 }
 
 impl SessionEnd {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::SignedOut,
         Self::EndedByOwner,
         Self::Replaced,
@@ -112,6 +114,7 @@ impl SessionEnd {
         Self::PasswordChanged,
         Self::EmailChanged,
         Self::TakenBack,
+        Self::Restored,
     ];
 
     /// The name in the database and on the command line.
@@ -128,6 +131,7 @@ impl SessionEnd {
             Self::PasswordChanged => "password_changed",
             Self::EmailChanged => "email_changed",
             Self::TakenBack => "taken_back",
+            Self::Restored => "restored",
         }
     }
 

@@ -27,6 +27,23 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// For names of files: `20261122T100000.123Z`, in UTC, so that names sort by time.
+    pub fn to_file_stamp(self) -> String {
+        let seconds = self.to_string().replace(['-', ':'], "");
+        let seconds = seconds.trim_end_matches('Z');
+        format!("{seconds}.{:03}Z", self.0.rem_euclid(1000))
+    }
+
+    /// Whether `text` has the form that [`Timestamp::to_file_stamp`] gives.
+    pub fn is_file_stamp(text: &str) -> bool {
+        const FORM: &str = "00000000T000000.000Z";
+        text.len() == FORM.len()
+            && text
+                .chars()
+                .zip(FORM.chars())
+                .all(|(c, form)| c == form || (form == '0' && c.is_ascii_digit()))
+    }
+
     /// The time from `earlier` to this moment; zero if `earlier` is later, which happens when a clock is set back.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -73,6 +90,20 @@ mod tests {
             Timestamp::from_millis(1_767_225_600_999).to_string(),
             "2026-01-01T00:00:00Z"
         );
+    }
+
+    #[test]
+    fn the_name_of_a_file_has_milliseconds_and_nothing_that_a_shell_reads() {
+        assert_eq!(
+            Timestamp::from_millis(1_767_225_600_007).to_file_stamp(),
+            "20260101T000000.007Z"
+        );
+        let shown = [
+            "20260101T000000.007Z",
+            "20260101T000000.007",
+            "2026010xT000000.007Z",
+        ];
+        assert_eq!(shown.map(Timestamp::is_file_stamp), [true, false, false]);
     }
 
     #[test]

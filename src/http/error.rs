@@ -213,7 +213,11 @@ impl From<service::Error> for Refusal {
             Error::UserNotFound(_)
             | Error::InviteNotFound
             | Error::RegistrationPinned(_)
-            | Error::MailRefused(_) => {
+            | Error::MailRefused(_)
+            | Error::FileExists(_)
+            | Error::BackupInProgress(_)
+            | Error::DatabaseDamaged(_)
+            | Error::BackupFailed(_) => {
                 return Self::internal(error);
             }
             Error::TokenExpired => Code::TokenExpired,

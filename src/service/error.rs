@@ -1,8 +1,10 @@
 //! Every way in which a use case refuses or fails.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::{FieldErrors, RegistrationMode};
+use crate::store;
 
 /// When whoever found the database busy or the hash queue full should come again: both clear within a second or two.
 pub(super) const SOON: Duration = Duration::from_secs(2);
@@ -97,6 +99,18 @@ pub enum Error {
     /// The mail server did not take a mail; the text is what it said.
     #[error("the mail server did not take it: {0}")]
     MailRefused(String),
+    /// There is a file of that name already.
+    #[error("{} exists already", .0.display())]
+    FileExists(PathBuf),
+    /// Another backup is made into this directory, or was a moment ago.
+    #[error("another backup is at work in {}", .0.display())]
+    BackupInProgress(PathBuf),
+    /// The copy of the database is not whole, and so the database is not.
+    #[error("the database is damaged: {0}")]
+    DatabaseDamaged(String),
+    /// The backup cannot be made.
+    #[error("the backup cannot be made: {0}")]
+    BackupFailed(#[source] store::OpenError),
     /// The server cannot do this now: the database is busy or full, or too many passwords wait to be hashed.
     #[error("the server cannot do this now: {reason}")]
     Unavailable {

@@ -3,6 +3,7 @@
 //! One file a noun, as everywhere. Nothing here knows HTTP, SQL or a terminal.
 
 mod audit;
+mod backup;
 mod captcha;
 mod email;
 mod error;
@@ -16,6 +17,7 @@ mod outbox;
 mod password;
 mod post;
 mod registration;
+mod restore;
 mod session;
 mod sign_in;
 mod signing_key;
@@ -35,6 +37,7 @@ use audit::Auditor;
 use post::Post;
 
 pub use audit::AuditQuery;
+pub use backup::{Backup, Place, open_staged};
 pub use email::PendingVerification;
 pub use error::Error;
 pub use inspection::Inspection;
@@ -42,6 +45,7 @@ pub use invite::{InviteDraft, InviteWithCode};
 pub use links::Links;
 pub use outbox::WaitingMail;
 pub use registration::{ModeSource, PresentedInvite, Registered, Registration};
+pub use restore::{Ended, end_what_was_live};
 pub use session::Caller;
 pub use sign_in::{RefreshCookie, SignedIn};
 pub use signing_key::load_keyring;

@@ -68,7 +68,7 @@ fn new_key(keys: &Keys, algorithm: SignatureAlgorithm, system: &System) -> Resul
     })
 }
 
-fn unseal(keys: &Keys, stored: &StoredSigningKey) -> Result<SigningKey, Error> {
+pub(super) fn unseal(keys: &Keys, stored: &StoredSigningKey) -> Result<SigningKey, Error> {
     let pkcs8 = keys
         .open(SealedFor::SigningKey(&stored.kid), &stored.sealed_private)
         .map_err(Error::internal)?;

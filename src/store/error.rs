@@ -72,6 +72,8 @@ pub enum OpenError {
         found: u32,
         /// The newest that this program knows.
         known: u32,
+        /// The version of the program that made the schema, if it said so.
+        made_by: Option<String>,
     },
     /// An older version of this program made it, and only `serve` and `init` bring it up to date.
     #[error("{} has schema {found}, but this version needs {known}", path.display())]
@@ -82,6 +84,8 @@ pub enum OpenError {
         found: u32,
         /// The one that this program needs.
         known: u32,
+        /// Whether a server runs on it, which is then as old as the schema.
+        is_served: bool,
     },
     /// A migration that was applied is not the one this program has.
     #[error("{} was made by a different migration {version}", path.display())]
@@ -90,6 +94,28 @@ pub enum OpenError {
         path: PathBuf,
         /// Which migration.
         version: u32,
+    },
+    /// It belongs to another key file.
+    #[error("{} belongs to another key file", path.display())]
+    OtherKey {
+        /// Which file.
+        path: PathBuf,
+        /// The check value of its key file, as it is stored; `None` if it has none.
+        recorded: Option<String>,
+    },
+    /// There is a file of that name already.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// It is a database that somebody works on.
+    #[error("{} is a database in use and no backup", .0.display())]
+    NoBackup(PathBuf),
+    /// The copy that is made before a schema is changed could not be made, so that it was not changed.
+    #[error("{} has an older schema and was not brought up to date, because it cannot be copied first", path.display())]
+    NotCopied {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<Self>,
     },
     /// Its files belong to another user.
     #[error("{} belongs to the user with id {owner}, but this is run by {runner}", path.display())]

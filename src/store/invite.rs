@@ -47,6 +47,15 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
+    /// Takes back every invite that would admit somebody at `now`; says how many.
+    pub fn revoke_all_invites(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE invites SET revoked_at = ?1
+             WHERE revoked_at IS NULL AND uses < max_uses AND (expires_at IS NULL OR expires_at > ?1)",
+        )?;
+        Ok(statement.execute([now.as_millis()])?)
+    }
+
     /// Adds an invite.
     pub fn insert_invite(
         &self,

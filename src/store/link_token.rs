@@ -59,6 +59,11 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
+    /// Removes every link.
+    pub fn delete_all_links(&self) -> Result<usize, StoreError> {
+        Ok(self.connection.execute("DELETE FROM link_tokens", [])?)
+    }
+
     /// Adds a link, in the place of the account's earlier one of that purpose.
     pub fn replace_link(&self, link: &LinkRow) -> Result<(), StoreError> {
         self.connection

@@ -77,10 +77,17 @@ pub(super) fn standing(connection: &Connection, path: &Path) -> Result<Standing,
     }
     let known = newest();
     if version > known {
+        let made_by = connection.query_row(
+            "SELECT value FROM settings WHERE name = 'schema_made_by'",
+            [],
+            |row| row.get(0),
+        );
         return Err(OpenError::Newer {
             path: path.to_owned(),
             found: version,
             known,
+            // A newer schema may keep it elsewhere.
+            made_by: made_by.ok(),
         });
     }
     for migration in all().iter().filter(|migration| migration.version <= version) {

@@ -16,9 +16,11 @@ mod one_time_code;
 mod open;
 mod outbox;
 mod probe;
+mod restore;
 mod session;
 mod settings;
 mod signing_key;
+mod staging;
 mod user;
 mod writer;
 
@@ -38,9 +40,11 @@ pub use one_time_code::{CodeRow, CodeState, CountedCode};
 pub use open::{Access, OpenOptions};
 pub use outbox::OutboxRow;
 pub use probe::Probe;
+pub use restore::Replacement;
 pub use session::SessionWithUser;
 pub use settings::Setting;
 pub use signing_key::StoredSigningKey;
+pub use staging::{StagedDatabase, remove_older};
 pub use user::{Credentials, NewUserRow, Taken};
 
 use crate::domain::Timestamp;
@@ -174,6 +178,17 @@ impl Store {
         }
     }
 
+    /// The version of the schema.
+    pub async fn schema(&self) -> Result<u32, StoreError> {
+        let ask = |reader: &Reader<'_>| {
+            let version = reader
+                .connection
+                .pragma_query_value(None, "user_version", |row| row.get(0));
+            Ok(version?)
+        };
+        self.read(ask).await
+    }
+
     /// How many writes wait for the transaction that is running.
     pub fn waiting_writes(&self) -> usize {
         self.writer.waiting()
@@ -246,7 +261,7 @@ fn assemble(
 ) -> Result<Store, OpenError> {
     let readers = options.readers;
     let at_end = match options.access {
-        Access::Serve | Access::Create => AtEnd::Checkpoint,
+        Access::Serve | Access::Create | Access::Restore => AtEnd::Checkpoint,
         Access::Use => AtEnd::Leave,
     };
     let connection = connection::open(&path, Kind::Writing)?;

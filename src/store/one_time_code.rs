@@ -89,6 +89,12 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
+    /// Removes every code with its counts, and every mail budget.
+    pub fn delete_all_codes(&self) -> Result<usize, StoreError> {
+        let codes = self.connection.execute("DELETE FROM one_time_codes", [])?;
+        Ok(codes + self.connection.execute("DELETE FROM mail_budgets", [])?)
+    }
+
     /// Adds a code, in the place of the address's earlier one; failures over all codes of the address stay counted.
     pub fn replace_code(&self, code: &CodeRow) -> Result<(), StoreError> {
         self.connection

@@ -12,12 +12,14 @@ use rusqlite::{Connection, ErrorCode};
 use super::connection::{self, Kind};
 use super::lock::{FileLock, Mode, Name, WriteLock};
 use super::migrations::{self, Standing};
-use super::{OpenError, Probe, Setting, Store, Tx, assemble};
+use super::{OpenError, Probe, Setting, StagedDatabase, Store, Tx, assemble};
 use crate::domain::Timestamp;
 
 /// The first version of SQLite without the fault that could corrupt a database when the write-ahead log is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
-const DATABASE: &str = "arkloop.db";
+pub(super) const DATABASE: &str = "arkloop.db";
+/// How many of the copies that are made before the same change of the schema stay: a change that fails again and again must not fill the disk.
+const KEEP_COPIES: usize = 3;
 
 /// Who opens the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub enum Access {
     Create,
     /// Any other command: neither creates nor migrates.
     Use,
+    /// `restore`, on its copy of the backup: migrates without copying it once more.
+    Restore,
 }
 
 /// How a database is to be opened.
@@ -111,46 +115,114 @@ impl Store {
 }
 
 fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Result<(), OpenError> {
-    let found = check(path)?;
-    match (found, options.access) {
+    match (look(path, options)?, options.access) {
         (Standing::Current, _) => return Ok(()),
-        (Standing::Empty, Access::Use) => return Err(OpenError::Missing(path.to_owned())),
+        (Standing::Empty, Access::Use | Access::Restore) => return Err(OpenError::Missing(path.to_owned())),
         (Standing::Old(found), Access::Use) => {
             return Err(OpenError::Older {
                 path: path.to_owned(),
                 found,
                 known: migrations::newest(),
+                is_served: is_served(&options.directory)?,
             });
         }
-        (Standing::Empty | Standing::Old(_), Access::Serve | Access::Create) => {}
+        (Standing::Empty | Standing::Old(_), _) => {}
     }
     // `flock` changes a shared lock into an exclusive one by letting go first, so everything is looked at again under the exclusive one.
-    in_use.take(Mode::Exclusive)?;
-    let connection = connection::open(path, Kind::Writing)?;
-    if migrations::standing(&connection, path)? != Standing::Current {
-        let tx = Tx::new(&connection);
-        migrations::apply(&connection, options.now, || {
-            match tx.find_setting(Setting::KeyCheck)? {
-                Some(_) => Ok(()),
-                None => tx.put_setting(Setting::KeyCheck, Some(&options.key_check), options.now),
-            }
-        })?;
+    match in_use.take(Mode::Exclusive) {
+        Err(OpenError::InUse(_)) if options.access == Access::Create && is_served(&options.directory)? => {
+            return Err(OpenError::AlreadyServed(path.to_owned()));
+        }
+        taken => taken?,
     }
+    let copy = match (look(path, options)?, options.access) {
+        (Standing::Current, _) => return in_use.take(Mode::Shared),
+        (Standing::Old(found), Access::Serve | Access::Create) => Some(copy_first(path, found, options.now)?),
+        _ => None,
+    };
+    let migrated = migrate(path, options);
+    if let (Err(_), Some(copy)) = (&migrated, copy) {
+        // The database is what it was, so nobody needs a second one.
+        let _ = std::fs::remove_file(copy);
+    }
+    migrated?;
     in_use.take(Mode::Shared)
 }
 
-/// Looks at the file without changing it: is it ours, whole and of a schema that this program knows?
-fn check(path: &Path) -> Result<Standing, OpenError> {
-    let damaged = |reason: String| OpenError::Corrupt {
+/// Looks at the file without changing it: where does it stand, and does it belong to our key file?
+fn look(path: &Path, options: &OpenOptions) -> Result<Standing, OpenError> {
+    let standing = check(path, path)?;
+    if standing == Standing::Empty {
+        return Ok(standing);
+    }
+    let recorded = recorded_key_check(&Connection::open(path)?)?;
+    if recorded.as_deref() == Some(options.key_check.as_str()) {
+        return Ok(standing);
+    }
+    Err(OpenError::OtherKey {
         path: path.to_owned(),
+        recorded,
+    })
+}
+
+/// Whether a server runs on the database of `directory`.
+fn is_served(directory: &Path) -> Result<bool, OpenError> {
+    Ok(!FileLock::open(directory, Name::Server)?.try_take(Mode::Shared)?)
+}
+
+/// Copies a database whose schema is about to be changed to a file beside it, and says to which.
+fn copy_first(path: &Path, found: u32, now: Timestamp) -> Result<PathBuf, OpenError> {
+    let prefix = format!("{DATABASE}.schema-{found}.");
+    let copy = path.with_file_name(format!("{prefix}{}", now.to_file_stamp()));
+    let copied = StagedDatabase::copy_of_live(path, &copy).and_then(|staged| staged.publish(&copy));
+    copied.map_err(|source| OpenError::NotCopied {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })?;
+    tracing::info!(
+        "the database has schema {found} and is brought to {}; as it was, it is kept as {}",
+        migrations::newest(),
+        copy.display()
+    );
+    if let Some(directory) = path.parent() {
+        // Files that cannot be removed are no reason not to start.
+        let _ = super::remove_older(directory, (&prefix, ""), KEEP_COPIES, &copy);
+    }
+    Ok(copy)
+}
+
+fn migrate(path: &Path, options: &OpenOptions) -> Result<(), OpenError> {
+    let connection = connection::open(path, Kind::Writing)?;
+    let tx = Tx::new(&connection);
+    migrations::apply(&connection, options.now, || {
+        if tx.find_setting(Setting::KeyCheck)?.is_none() {
+            tx.put_setting(Setting::KeyCheck, Some(&options.key_check), options.now)?;
+        }
+        // So that an older program can say which one to use instead.
+        let version = Some(env!("CARGO_PKG_VERSION"));
+        tx.put_setting(Setting::SchemaMadeBy, version, options.now)
+    })
+}
+
+/// The check value of the key file that a database belongs to, as it is stored.
+pub(super) fn recorded_key_check(connection: &Connection) -> Result<Option<String>, OpenError> {
+    Tx::new(connection)
+        .find_setting(Setting::KeyCheck)
+        .map_err(|error| OpenError::Unusable(error.to_string()))
+}
+
+/// Looks at the file without changing it: is it ours, whole and of a schema that this program knows? Errors name it as `shown`.
+pub(super) fn check(path: &Path, shown: &Path) -> Result<Standing, OpenError> {
+    let damaged = |reason: String| OpenError::Corrupt {
+        path: shown.to_owned(),
         reason,
     };
     let connection = Connection::open(path)?;
-    match migrations::standing(&connection, path) {
+    match migrations::standing(&connection, shown) {
         Err(OpenError::Unusable(reason)) => {
             match connection.pragma_query_value(None, "schema_version", |_| Ok(())) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
-                    Err(OpenError::Foreign(path.to_owned()))
+                    Err(OpenError::Foreign(shown.to_owned()))
                 }
                 _ => Err(damaged(reason)),
             }
@@ -167,7 +239,7 @@ fn refuse_old_sqlite() -> Result<(), OpenError> {
 }
 
 /// Makes an empty file that only its owner can read; SQLite gives its companions the same mode.
-fn create_file(path: &Path) -> Result<(), OpenError> {
+pub(super) fn create_file(path: &Path) -> Result<(), OpenError> {
     match FileOptions::new()
         .write(true)
         .create_new(true)

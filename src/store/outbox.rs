@@ -66,6 +66,11 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
+    /// Removes every mail that waits.
+    pub fn delete_all_mail(&self) -> Result<usize, StoreError> {
+        Ok(self.connection.execute("DELETE FROM outbox", [])?)
+    }
+
     /// Queues a mail.
     pub fn insert_mail(&self, mail: &OutboxRow) -> Result<(), StoreError> {
         self.connection

@@ -18,6 +18,12 @@ pub enum Setting {
     ServedAppUrl,
     /// The registration mode that its configuration pinned, if it did.
     ServedPinnedMode,
+    /// The version of this program that brought the schema to where it is.
+    SchemaMadeBy,
+    /// When the last verified backup was taken, in milliseconds since 1970.
+    LastBackupAt,
+    /// In a backup only: when it was taken, in milliseconds since 1970.
+    BackupTakenAt,
 }
 
 impl Setting {
@@ -28,6 +34,9 @@ impl Setting {
             Self::ServedPublicUrl => "served_public_url",
             Self::ServedAppUrl => "served_app_url",
             Self::ServedPinnedMode => "served_pinned_mode",
+            Self::SchemaMadeBy => "schema_made_by",
+            Self::LastBackupAt => "last_backup_at",
+            Self::BackupTakenAt => "backup_taken_at",
         }
     }
 }
@@ -42,9 +51,22 @@ impl Reader<'_> {
             .query_row([setting.name()], |row| row.get(0))
             .optional()?)
     }
+
+    /// A setting that is a moment; `None` if it was never set.
+    pub fn find_moment(&self, setting: Setting) -> Result<Option<Timestamp>, StoreError> {
+        let text = self.find_setting(setting)?;
+        Ok(text
+            .and_then(|text| text.parse().ok())
+            .map(Timestamp::from_millis))
+    }
 }
 
 impl Tx<'_> {
+    /// Sets a setting to a moment.
+    pub fn put_moment(&self, setting: Setting, moment: Timestamp) -> Result<(), StoreError> {
+        self.put_setting(setting, Some(&moment.as_millis().to_string()), moment)
+    }
+
     /// Sets a setting, or removes it when `value` is `None`.
     pub fn put_setting(
         &self,

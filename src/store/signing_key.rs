@@ -46,6 +46,11 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
+    /// Removes every key.
+    pub fn delete_all_signing_keys(&self) -> Result<usize, StoreError> {
+        Ok(self.connection.execute("DELETE FROM signing_keys", [])?)
+    }
+
     /// Adds a key.
     pub fn insert_signing_key(&self, key: &StoredSigningKey) -> Result<(), StoreError> {
         self.connection

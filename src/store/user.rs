@@ -105,6 +105,12 @@ fn lookup(name: &AccountName) -> Option<(&'static str, String)> {
 }
 
 impl Reader<'_> {
+    /// How many accounts there are.
+    pub fn count_users(&self) -> Result<u32, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT count(*) FROM users")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
     /// The account with this name.
     pub fn find_user_id(&self, name: &AccountName) -> Result<Option<UserId>, StoreError> {
         Ok(self

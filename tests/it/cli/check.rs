@@ -114,7 +114,7 @@ fn a_missing_a_foreign_and_a_damaged_key_are_found() {
     let key = workspace.path().join("data/arkloop.key");
     let bytes = fs::read(&key).expect("it is there");
     fs::write(&key, [7; 32]).expect("it is ours");
-    assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key does not belong to the database <dir>/data/arkloop.db; put the key file that belongs to this database in its place, or name it with key_file in the configuration");
+    assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key is <key>, but <dir>/data/arkloop.db needs <key>; put the key file that is needed in its place, or name it with key_file in the configuration; nothing was changed");
     fs::write(&key, [7; 5]).expect("it is ours");
     assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key has 5 bytes, but a key has 32; put the right key file there; it was not changed");
     fs::remove_file(&key).expect("it is ours");
@@ -146,8 +146,10 @@ fn a_database_with_orphans_or_of_a_newer_schema_is_found() {
     plant(&workspace, "DELETE FROM sessions; PRAGMA user_version = 999");
     let migrations = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
     let newest = migrations.expect("it is there").count();
-    let mends = mends(&workspace).replace(&format!("only {newest};"), "only <newest>;");
-    assert_snapshot!(mends, @"mend     database       <dir>/data/arkloop.db has schema 999, but this version knows only <newest>; use the version of arkloop that made it, or a newer one");
+    let mends = mends(&workspace)
+        .replace(&format!("only {newest};"), "only <newest>;")
+        .replace(env!("CARGO_PKG_VERSION"), "<version>");
+    assert_snapshot!(mends, @"mend     database       <dir>/data/arkloop.db has schema 999, but this version knows only <newest>; use arkloop <version> or newer");
 }
 
 #[test]

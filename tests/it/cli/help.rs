@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::support::Workspace;
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 35] = [
+const COMMANDS: [&str; 37] = [
     "",
     "init",
     "serve",
@@ -35,6 +35,8 @@ const COMMANDS: [&str; 35] = [
     "mail queue",
     "mail retry",
     "audit",
+    "backup",
+    "restore",
     "config",
     "config show",
     "check",

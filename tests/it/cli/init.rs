@@ -97,7 +97,7 @@ fn the_key_of_another_database_is_refused() {
     assert_snapshot!(workspace.run(&["user", "list"]), @"
     exit: 1
     stderr:
-    error: the key file <dir>/data/arkloop.key does not belong to the database <dir>/data/arkloop.db; put the key file that belongs to this database in its place, or name it with key_file in the configuration
+    error: the key file <dir>/data/arkloop.key is <key>, but <dir>/data/arkloop.db needs <key>; put the key file that is needed in its place, or name it with key_file in the configuration; nothing was changed
     ");
 }
 

@@ -1,6 +1,7 @@
 //! The real executable: exit code, standard output and standard error of each command, done and refused.
 
 mod audit;
+mod backup;
 mod check;
 mod completions;
 mod config;
@@ -14,6 +15,8 @@ mod man;
 mod metrics;
 mod openapi;
 mod registration;
+mod restore;
+mod restore_refused;
 mod serve;
 mod session;
 mod user;

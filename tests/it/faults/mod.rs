@@ -1,6 +1,7 @@
 //! What must hold when many come at once, when clients are hostile, and when things break.
 
 mod audit;
+mod backup;
 mod captcha;
 mod codes;
 mod commands;
@@ -11,4 +12,5 @@ mod refreshes;
 mod secrets;
 mod slow_clients;
 mod turnstile;
+mod upgrade;
 mod writer;

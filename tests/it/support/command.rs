@@ -15,12 +15,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Shapes of what differs from run to run: h is a hexadecimal digit, d a decimal one, C a character of an invite code.
-const SHAPES: [(&str, &str); 5] = [
+const SHAPES: [(&str, &str); 7] = [
     ("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "<id>"),
     ("hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "<trace id>"),
     ("dddd-dd-ddTdd:dd:dd.ddddddZ", "<time>"),
     ("dddd-dd-ddTdd:dd:ddZ", "<time>"),
     ("CCCC-CCCC-CCCC-CCCC", "<code>"),
+    ("hh:hh:hh:hh:hh:hh:hh:hh", "<key>"),
+    ("ddddddddTdddddd.dddZ", "<stamp>"),
 ];
 
 /// A working directory, and the environment of the commands that are run in it.
@@ -93,6 +95,16 @@ impl Workspace {
             .env_clear()
             .envs(&self.variables);
         command
+    }
+
+    /// Starts a command, and leaves it to itself.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the executable runs")
     }
 
     /// Runs a command with `input` on its standard input.

@@ -7,6 +7,7 @@ mod client;
 pub mod command;
 mod follower;
 mod gate;
+pub mod old_database;
 mod raw;
 mod record;
 mod siteverify;

@@ -1,0 +1,79 @@
+//! `backup`: a copy of the database that is known to be good.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::context::Context;
+use super::error::Refusal;
+use super::output::facts;
+use crate::service::{Backup, Place};
+
+/// Copy the database into a file while the server runs, and check the copy
+///
+/// The copy has everything that was committed before. It is opened and checked, page by page, before it gets its name, and it replaces no file. The key
+/// file is not in it: keep a copy of that elsewhere, since a backup without its key cannot be restored.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example: one file\n  arkloop backup /var/backups/arkloop.db\n\nExample: for a timer, the newest 14 in a directory of their own\n  arkloop backup --keep 14 /var/backups/arkloop"
+)]
+pub(super) struct Arguments {
+    /// The file to make; with --keep the directory to make it in
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+    /// Name the file by date, and remove all but the newest N of those
+    #[arg(long, value_name = "N", value_parser = parse_keep)]
+    keep: Option<NonZeroUsize>,
+}
+
+fn parse_keep(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "it must be a number of files from 1 on".to_owned())
+}
+
+/// `backup`
+pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal> {
+    let place = match arguments.keep {
+        Some(keep) => Place::Dated(arguments.path, keep),
+        None => Place::File(arguments.path),
+    };
+    let backup = context.with_service(async |service| Ok(service.back_up(place).await?))?;
+    let key_file = context.config.key_path();
+    let removed: Vec<_> = backup.removed.iter().map(|path| path.to_string_lossy()).collect();
+    let document = json!({
+        "file": backup.path.to_string_lossy(),
+        "taken_at": backup.taken_at.to_string(),
+        "bytes": backup.bytes,
+        "users": backup.users,
+        "schema": backup.schema,
+        "key": backup.key.to_string(),
+        "key_file": key_file.to_string_lossy(),
+        "contains_key": false,
+        "removed": removed,
+    });
+    context.output.result(&document, || to_text(&backup))?;
+    context.output.note(&format!(
+        "The key file {} is not in the backup. Keep a copy of it elsewhere: without it the backup cannot be restored.",
+        key_file.display()
+    ));
+    Ok(())
+}
+
+fn to_text(backup: &Backup) -> String {
+    let mut lines = vec![
+        ("backup", backup.path.display().to_string()),
+        ("taken at", backup.taken_at.to_string()),
+        ("size", format!("{} KiB", backup.bytes.div_ceil(1024))),
+        ("users", backup.users.to_string()),
+        ("schema", backup.schema.to_string()),
+        ("needs key", format!("{} (not in it)", backup.key)),
+    ];
+    lines.extend(
+        backup
+            .removed
+            .iter()
+            .map(|path| ("removed", path.display().to_string())),
+    );
+    facts(&lines)
+}

@@ -1,0 +1,80 @@
+//! `restore`: a backup becomes the database again.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::ask::Consent;
+use super::context::{Context, run_to_end};
+use super::error::Refusal;
+use super::output::facts;
+use crate::app::{self, Restored};
+use crate::system::System;
+
+/// Put a backup in the place of the database, while no server runs
+///
+/// The key file comes first: it must be the one that the backup names. The database that was there is kept under another name. What may have been used
+/// or forbidden since the backup is dead afterwards: sessions end, invites that would still admit somebody are revoked, codes, links, queued mail and
+/// signing keys go. Passwords, suspensions and deleted accounts are again as they were.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example: stop the server, restore, start it\n  systemctl stop arkloop\n  sudo -u arkloop arkloop restore /var/backups/arkloop.db\n  systemctl start arkloop"
+)]
+pub(super) struct Arguments {
+    /// A file that the command backup made
+    file: PathBuf,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// `restore`
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusal> {
+    let (config, file) = (&context.config, &arguments.file);
+    let database = config.database_path();
+    arguments
+        .consent
+        .to(&format!("replace {} by {}", database.display(), file.display()))?;
+    let system = System::machine();
+    let restored = run_to_end(async { Ok(app::restore(config, &system, file).await?) })?;
+    let document = json!({
+        "database": restored.database.to_string_lossy(),
+        "kept": restored.kept.as_ref().map(|path| path.to_string_lossy()),
+        "taken_at": restored.taken_at.map(|moment| moment.to_string()),
+        "schema_before": restored.schema_before,
+        "schema": restored.schema,
+        "users": restored.users,
+        "sessions_ended": restored.ended.sessions,
+        "invites_revoked": restored.ended.invites,
+        "key": restored.key.to_string(),
+    });
+    context.output.result(&document, || to_text(&restored))?;
+    context.output.note(
+        "Everybody signs in again. Passwords, suspensions and deletions since the backup are undone: see arkloop user list.",
+    );
+    Ok(())
+}
+
+fn to_text(restored: &Restored) -> String {
+    let taken_at = restored.taken_at.map_or_else(
+        || "unknown (no backup that arkloop made)".to_owned(),
+        |moment| moment.to_string(),
+    );
+    let schema = if restored.schema_before == restored.schema {
+        restored.schema.to_string()
+    } else {
+        format!("{}, brought up from {}", restored.schema, restored.schema_before)
+    };
+    let mut lines = vec![
+        ("database", restored.database.display().to_string()),
+        ("as of", taken_at),
+        ("users", restored.users.to_string()),
+        ("sessions ended", restored.ended.sessions.to_string()),
+        ("invites revoked", restored.ended.invites.to_string()),
+        ("schema", schema),
+        ("key", restored.key.to_string()),
+    ];
+    if let Some(kept) = &restored.kept {
+        lines.push(("before it", format!("kept as {}", kept.display())));
+    }
+    facts(&lines)
+}

@@ -1,0 +1,47 @@
+//! What a restored database must not bring back to life.
+
+use super::Error;
+use crate::domain::{SessionEnd, Timestamp};
+use crate::store::{Setting, Store};
+
+/// How many sessions one write ends.
+const CHUNK: u32 = 10_000;
+
+/// What was live in a backup, and is not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Sessions that were ended.
+    pub sessions: u64,
+    /// Invites that were taken back.
+    pub invites: usize,
+}
+
+/// Ends everything in a copy of an older database that may have been used, ended or forbidden since it was made, before the copy becomes the database.
+///
+/// - Sessions end: one may have been revoked since, and its refresh token may be in other hands.
+/// - Codes, links and queued mail go: they may have been used or sent. So do the counts of tries and mails, which are of another time.
+/// - Every invite that would still admit somebody is taken back: it may have admitted its last one since.
+/// - Signing keys go, and the next server makes one: a key that was dropped since, because it was stolen, would sign again.
+pub async fn end_what_was_live(store: &Store, now: Timestamp) -> Result<Ended, Error> {
+    let (mut after, mut sessions) = (None, 0);
+    loop {
+        let some = store.write(move |tx| {
+            let some = tx.end_some_sessions(after, CHUNK, SessionEnd::Restored, now);
+            some.map_err(Error::from)
+        });
+        match some.await? {
+            Some((last, ended)) => (after, sessions) = (Some(last), sessions + ended),
+            None => break,
+        }
+    }
+    let invites = store.write(move |tx| {
+        tx.delete_all_codes()?;
+        tx.delete_all_links()?;
+        tx.delete_all_mail()?;
+        tx.delete_all_signing_keys()?;
+        tx.put_setting(Setting::BackupTakenAt, None, now)?;
+        Ok::<_, Error>(tx.revoke_all_invites(now)?)
+    });
+    let invites = invites.await?;
+    Ok(Ended { sessions, invites })
+}

@@ -1,0 +1,223 @@
+//! `backup`: what it makes, what it says, and what it refuses.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use insta::assert_snapshot;
+
+use crate::support::{Workspace, old_database};
+
+/// A text without the numbers that change with the schema.
+pub(super) fn stable(text: &str) -> String {
+    let stable = |line: &str| match line.trim_start().split([' ', ':']).next() {
+        Some("size" | "schema" | "\"bytes\"" | "\"schema\"" | "\"schema_before\"") => {
+            let is_digit = |c: char| c.is_ascii_digit();
+            let start = line.find(is_digit).unwrap_or(line.len());
+            let end = line[start..]
+                .find(|c| !is_digit(c))
+                .map_or(line.len(), |end| start + end);
+            format!("{}<n>{}", &line[..start], &line[end..])
+        }
+        _ => line.to_owned(),
+    };
+    text.lines().map(stable).collect::<Vec<_>>().join("\n")
+}
+
+/// The names in the workspace that are not its data.
+fn names(workspace: &Workspace, directory: &str) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(workspace.path().join(directory))
+        .expect("it is a directory")
+        .map(|entry| {
+            entry
+                .expect("it is read")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_backup_is_made_beside_the_running_server_and_names_its_key() {
+    let workspace = Workspace::with_database();
+    workspace.create_user("ann");
+    let _server = workspace.serve();
+    assert_snapshot!(stable(&workspace.run(&["backup", "copy.db"])), @"
+    exit: 0
+    stdout:
+    backup     <dir>/copy.db
+    taken at   <time>
+    size       <n> KiB
+    users      1
+    schema     <n>
+    needs key  <key> (not in it)
+    stderr:
+    The key file <dir>/data/arkloop.key is not in the backup. Keep a copy of it elsewhere: without it the backup cannot be restored.
+    ");
+    assert_snapshot!(stable(&workspace.run(&["--json", "backup", "again.db"])), @r#"
+    exit: 0
+    stdout:
+    {
+      "file": "<dir>/again.db",
+      "taken_at": "<time>",
+      "bytes": <n>,
+      "users": 1,
+      "schema": <n>,
+      "key": "<key>",
+      "key_file": "<dir>/data/arkloop.key",
+      "contains_key": false,
+      "removed": []
+    }
+    "#);
+    assert_eq!(names(&workspace, "."), ["again.db", "copy.db", "data"]);
+    let copy = workspace.path().join("copy.db");
+    let mode = fs::metadata(&copy).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(old_database::integrity(&copy), "ok");
+    assert_eq!(old_database::count(&copy, "SELECT count(*) FROM users"), 1);
+}
+
+#[test]
+fn the_moment_of_the_last_backup_is_kept() {
+    let workspace = Workspace::with_database();
+    let moments = "SELECT count(*) FROM settings WHERE name = 'last_backup_at'";
+    assert_eq!(old_database::count(&old_database::path(&workspace), moments), 0);
+    workspace.json(&["backup", "copy.db"]);
+    for file in [old_database::path(&workspace), workspace.path().join("copy.db")] {
+        assert_eq!(old_database::count(&file, moments), 1);
+    }
+}
+
+#[test]
+fn a_backup_replaces_no_file() {
+    let workspace = Workspace::with_database();
+    workspace.write("copy.db", "something else");
+    assert_snapshot!(workspace.run(&["backup", "copy.db"]), @"
+    exit: 1
+    stderr:
+    error: <dir>/copy.db exists already; a backup replaces no file: name another, or move that one away
+    ");
+    assert_snapshot!(workspace.run(&["--json", "backup", "copy.db"]), @r#"
+    exit: 1
+    stderr:
+    {"error":"<dir>/copy.db exists already","hint":"a backup replaces no file: name another, or move that one away"}
+    "#);
+    let left = fs::read_to_string(workspace.path().join("copy.db")).expect("it is there");
+    assert_eq!(left, "something else");
+}
+
+#[test]
+fn a_backup_into_nowhere_is_refused() {
+    let workspace = Workspace::with_database();
+    workspace.write("file", "");
+    assert_snapshot!(workspace.run(&["backup", "file/copy.db"]), @"
+    exit: 1
+    stderr:
+    error: the backup cannot be made: <dir>/file/copy.db cannot be used: Not a directory (os error 20); check that the directory exists, has room and belongs to the user who runs arkloop
+    ");
+    assert_snapshot!(workspace.run(&["--json", "backup", "file/copy.db"]), @r#"
+    exit: 1
+    stderr:
+    {"error":"the backup cannot be made: <dir>/file/copy.db cannot be used: Not a directory (os error 20)","hint":"check that the directory exists, has room and belongs to the user who runs arkloop"}
+    "#);
+    assert_snapshot!(Workspace::new().run(&["backup", "copy.db"]), @"
+    exit: 1
+    stderr:
+    error: there is no database at <dir>/data/arkloop.db; make one with `arkloop init` or `arkloop serve`, or name another data directory with --data-dir DIR
+    ");
+}
+
+#[test]
+fn backups_by_date_make_way_and_nothing_else_does() {
+    let workspace = Workspace::with_database();
+    fs::create_dir(workspace.path().join("kept")).expect("it is made");
+    let strangers = [
+        "arkloop-before-the-move.db",
+        "arkloop-20200101T000000.000Z.db.gz",
+        "notes",
+    ];
+    for name in strangers {
+        workspace.write(&format!("kept/{name}"), "");
+    }
+    workspace.json(&["backup", "--keep", "2", "kept"]);
+    workspace.json(&["backup", "--keep", "2", "kept"]);
+    assert_snapshot!(stable(&workspace.run(&["backup", "--keep", "2", "kept"])), @"
+    exit: 0
+    stdout:
+    backup     <dir>/kept/arkloop-<stamp>.db
+    taken at   <time>
+    size       <n> KiB
+    users      0
+    schema     <n>
+    needs key  <key> (not in it)
+    removed    <dir>/kept/arkloop-<stamp>.db
+    stderr:
+    The key file <dir>/data/arkloop.key is not in the backup. Keep a copy of it elsewhere: without it the backup cannot be restored.
+    ");
+    let names = names(&workspace, "kept");
+    assert!(
+        strangers
+            .iter()
+            .all(|name| names.iter().any(|found| found == name)),
+        "{names:?}"
+    );
+    assert_eq!(names.len(), strangers.len() + 2, "{names:?}");
+    let removed = workspace.json(&["backup", "--keep", "1", "kept"]);
+    assert_eq!(removed["removed"].as_array().map(Vec::len), Some(2));
+    assert_snapshot!(workspace.run(&["backup", "--keep", "0", "kept"]), @"
+    exit: 2
+    stderr:
+    error: invalid value '0' for '--keep <N>': it must be a number of files from 1 on
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn what_a_cut_off_backup_left_is_cleared_away() {
+    let workspace = Workspace::with_database();
+    let left = workspace.path().join(".arkloop-backup.partial");
+    fs::create_dir(&left).expect("it is made");
+    fs::write(left.join("arkloop.db"), "half of a database").expect("it is written");
+    workspace.json(&["backup", "copy.db"]);
+    assert_eq!(names(&workspace, "."), ["copy.db", "data"]);
+}
+
+#[test]
+fn two_backups_into_one_directory_do_not_meet() {
+    let workspace = Workspace::with_database();
+    let busy = workspace.path().join(".arkloop-backup.partial");
+    fs::create_dir(&busy).expect("it is made");
+    let other = fs::File::open(&busy).expect("it opens");
+    other.lock().expect("nobody holds it");
+    assert_snapshot!(workspace.run(&["backup", "copy.db"]), @"
+    exit: 1
+    stderr:
+    error: another backup is at work in <dir>/.arkloop-backup.partial; wait until it has finished, and try again
+    ");
+    assert_eq!(names(&workspace, "."), [".arkloop-backup.partial", "data"]);
+}
+
+#[test]
+fn a_damaged_database_gives_no_backup() {
+    let workspace = Workspace::with_database();
+    let path = old_database::path(&workspace);
+    let database = rusqlite::Connection::open(&path).expect("it opens");
+    // An account whose invite is not there: no page is broken, and yet it is not what the schema promises.
+    database
+        .execute_batch(
+            "PRAGMA foreign_keys = OFF;
+             INSERT INTO users (id, username, username_key, email, email_key, status, locale, invite_id, created_at)
+             VALUES (zeroblob(16), 'a', 'a', 'a', 'a', 'active', 'en', zeroblob(16), 0)",
+        )
+        .expect("it is written");
+    drop(database);
+    assert_snapshot!(workspace.run(&["backup", "copy.db"]), @"
+    exit: 1
+    stderr:
+    error: the database is damaged: a row of users refers to one that is not there; no backup was made; restore the last one that is good, and keep it
+    ");
+    assert_eq!(names(&workspace, "."), ["data"]);
+}

@@ -1,0 +1,258 @@
+//! What `restore` refuses: nothing is touched then.
+
+use std::fs;
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use crate::support::{Workspace, old_database};
+
+/// A workspace with a database and a backup of it.
+fn backed_up() -> Workspace {
+    let workspace = Workspace::with_database();
+    workspace.create_user("ann");
+    workspace.json(&["backup", "copy.db"]);
+    workspace
+}
+
+/// Tries to restore `file`: what was said, in text and as JSON. The data directory must be what it was.
+fn refused(workspace: &Workspace, file: &str) -> String {
+    let files = || {
+        let mut files: Vec<_> = fs::read_dir(workspace.path().join("data"))
+            .expect("it is there")
+            .map(|entry| entry.expect("it is read").path())
+            .map(|path| (fs::read(&path).unwrap_or_default(), path))
+            .collect();
+        files.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        files.retain(|(_, path)| {
+            path.extension()
+                .is_none_or(|extension| extension != "db-shm" && extension != "lock")
+        });
+        files
+    };
+    let before = files();
+    let said =
+        workspace.run(&["restore", file, "--yes"]) + &workspace.run(&["--json", "restore", file, "--yes"]);
+    assert!(before == files(), "something was changed");
+    said
+}
+
+fn edit(file: &Path, sql: &str) {
+    let database = rusqlite::Connection::open(file).expect("it opens");
+    database.execute_batch(sql).expect("it is changed");
+}
+
+#[test]
+fn a_restore_beside_a_server_is_refused() {
+    let workspace = backed_up();
+    let _server = workspace.serve();
+    assert_snapshot!(refused(&workspace, "copy.db"), @r#"
+    exit: 1
+    stderr:
+    error: another arkloop serves <dir>/data/arkloop.db; stop that server first; nothing was changed
+    exit: 1
+    stderr:
+    {"error":"another arkloop serves <dir>/data/arkloop.db","hint":"stop that server first; nothing was changed"}
+    "#);
+}
+
+#[test]
+fn a_restore_beside_a_command_is_refused() {
+    let workspace = backed_up();
+    let in_use = fs::File::open(workspace.path().join("data/use.lock")).expect("it is there");
+    in_use.lock_shared().expect("nobody holds it otherwise");
+    assert_snapshot!(workspace.run(&["restore", "copy.db", "--yes"]), @"
+    exit: 1
+    stderr:
+    error: another arkloop command holds <dir>/data; wait until it has finished, and try again
+    ");
+}
+
+#[test]
+fn a_restore_that_nobody_agreed_to_is_refused() {
+    let workspace = backed_up();
+    assert_snapshot!(workspace.run(&["restore", "copy.db"]), @"
+    exit: 1
+    stderr:
+    error: nobody can be asked whether to replace <dir>/data/arkloop.db by copy.db; add --yes if you are sure
+    ");
+    assert_snapshot!(workspace.run(&["--json", "restore", "copy.db"]), @r#"
+    exit: 1
+    stderr:
+    {"error":"nobody can be asked whether to replace <dir>/data/arkloop.db by copy.db","hint":"add --yes if you are sure"}
+    "#);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_refused() {
+    assert_snapshot!(refused(&backed_up(), "nothing.db"), @r#"
+    exit: 1
+    stderr:
+    error: nothing.db cannot be used: No such file or directory (os error 2); check that it exists and may be read, and that the data directory has room for it
+    exit: 1
+    stderr:
+    {"error":"nothing.db cannot be used: No such file or directory (os error 2)","hint":"check that it exists and may be read, and that the data directory has room for it"}
+    "#);
+}
+
+#[test]
+fn a_truncated_backup_is_refused() {
+    let workspace = backed_up();
+    let whole = fs::read(workspace.path().join("copy.db")).expect("it is there");
+    for (name, length) in [
+        ("half.db", whole.len() / 2),
+        ("short.db", whole.len() - 4096),
+        ("stub.db", 50),
+        ("empty.db", 0),
+    ] {
+        fs::write(workspace.path().join(name), &whole[..length]).expect("it is written");
+    }
+    assert_snapshot!(refused(&workspace, "half.db"), @r#"
+    exit: 1
+    stderr:
+    error: half.db is damaged: database disk image is malformed; take another backup; nothing was changed
+    exit: 1
+    stderr:
+    {"error":"half.db is damaged: database disk image is malformed","hint":"take another backup; nothing was changed"}
+    "#);
+    assert_snapshot!(refused(&workspace, "short.db"), @r#"
+    exit: 1
+    stderr:
+    error: short.db is damaged: database disk image is malformed; take another backup; nothing was changed
+    exit: 1
+    stderr:
+    {"error":"short.db is damaged: database disk image is malformed","hint":"take another backup; nothing was changed"}
+    "#);
+    assert_snapshot!(refused(&workspace, "stub.db"), @r#"
+    exit: 1
+    stderr:
+    error: stub.db is damaged: database disk image is malformed; take another backup; nothing was changed
+    exit: 1
+    stderr:
+    {"error":"stub.db is damaged: database disk image is malformed","hint":"take another backup; nothing was changed"}
+    "#);
+    assert_snapshot!(refused(&workspace, "empty.db"), @r#"
+    exit: 1
+    stderr:
+    error: empty.db is not an arkloop database; name a file that `arkloop backup` made; nothing was changed
+    exit: 1
+    stderr:
+    {"error":"empty.db is not an arkloop database","hint":"name a file that `arkloop backup` made; nothing was changed"}
+    "#);
+}
+
+#[test]
+fn a_backup_with_a_damaged_page_is_refused() {
+    let workspace = backed_up();
+    let mut bytes = fs::read(workspace.path().join("copy.db")).expect("it is there");
+    let users = old_database::count(
+        &workspace.path().join("copy.db"),
+        "SELECT rootpage FROM sqlite_schema WHERE name = 'users'",
+    );
+    let start = (usize::try_from(users).expect("it is a page") - 1) * 4096;
+    bytes[start..start + 4096].fill(0x55);
+    fs::write(workspace.path().join("damaged.db"), bytes).expect("it is written");
+    assert_snapshot!(refused(&workspace, "damaged.db"), @r#"
+    exit: 1
+    stderr:
+    error: damaged.db is damaged: Tree 7 page 7: btreeInitPage() returns error code 11; take another backup; nothing was changed
+    exit: 1
+    stderr:
+    {"error":"damaged.db is damaged: Tree 7 page 7: btreeInitPage() returns error code 11","hint":"take another backup; nothing was changed"}
+    "#);
+}
+
+#[test]
+fn a_foreign_file_is_refused() {
+    let workspace = backed_up();
+    workspace.write("letter.txt", &"This is no database. ".repeat(1000));
+    edit(
+        &workspace.path().join("other.db"),
+        "CREATE TABLE notes (text TEXT)",
+    );
+    assert_snapshot!(refused(&workspace, "letter.txt"), @r#"
+    exit: 1
+    stderr:
+    error: letter.txt is not an arkloop database; name a file that `arkloop backup` made; nothing was changed
+    exit: 1
+    stderr:
+    {"error":"letter.txt is not an arkloop database","hint":"name a file that `arkloop backup` made; nothing was changed"}
+    "#);
+    assert_snapshot!(refused(&workspace, "other.db"), @r#"
+    exit: 1
+    stderr:
+    error: other.db is not an arkloop database; name a file that `arkloop backup` made; nothing was changed
+    exit: 1
+    stderr:
+    {"error":"other.db is not an arkloop database","hint":"name a file that `arkloop backup` made; nothing was changed"}
+    "#);
+}
+
+#[test]
+fn a_backup_of_another_key_is_refused() {
+    let [workspace, other] = [backed_up(), backed_up()];
+    fs::copy(other.path().join("copy.db"), workspace.path().join("other.db")).expect("it is copied");
+    assert_snapshot!(refused(&workspace, "other.db"), @r#"
+    exit: 1
+    stderr:
+    error: the key file <dir>/data/arkloop.key is <key>, but other.db needs <key>; put the key file that is needed in its place, or name it with key_file in the configuration; nothing was changed
+    exit: 1
+    stderr:
+    {"error":"the key file <dir>/data/arkloop.key is <key>, but other.db needs <key>","hint":"put the key file that is needed in its place, or name it with key_file in the configuration; nothing was changed"}
+    "#);
+    fs::remove_file(workspace.path().join("data/arkloop.key")).expect("it is there");
+    assert_snapshot!(refused(&workspace, "copy.db"), @r#"
+    exit: 1
+    stderr:
+    error: the key file <dir>/data/arkloop.key does not exist; put the key file of this database there, or name it with key_file in the configuration; without it the database cannot be used
+    exit: 1
+    stderr:
+    {"error":"the key file <dir>/data/arkloop.key does not exist","hint":"put the key file of this database there, or name it with key_file in the configuration; without it the database cannot be used"}
+    "#);
+}
+
+#[test]
+fn a_backup_of_a_newer_version_is_refused() {
+    let workspace = backed_up();
+    let copy = workspace.path().join("copy.db");
+    edit(
+        &copy,
+        "PRAGMA user_version = 999; UPDATE settings SET value = '9.8.7' WHERE name = 'schema_made_by'",
+    );
+    let said = refused(&workspace, "copy.db");
+    let known = format!("knows only {}", old_database::newest());
+    assert_snapshot!(said.replace(&known, "knows only <n>"), @r#"
+    exit: 1
+    stderr:
+    error: copy.db has schema 999, but this version knows only <n>; use arkloop 9.8.7 or newer; nothing was changed
+    exit: 1
+    stderr:
+    {"error":"copy.db has schema 999, but this version knows only <n>","hint":"use arkloop 9.8.7 or newer; nothing was changed"}
+    "#);
+}
+
+#[test]
+fn a_database_in_use_is_no_backup() {
+    let workspace = backed_up();
+    let other = Workspace::with_database();
+    let server = other.serve();
+    other.create_user("ben");
+    let live = old_database::path(&other);
+    assert_snapshot!(refused(&workspace, live.to_str().expect("it is text")).replace(&other.path().display().to_string(), "<other>"), @r#"
+    exit: 1
+    stderr:
+    error: <other>/data/arkloop.db is a database in use and no backup; make a backup of it with `arkloop backup FILE`, and restore that
+    exit: 1
+    stderr:
+    {"error":"<other>/data/arkloop.db is a database in use and no backup","hint":"make a backup of it with `arkloop backup FILE`, and restore that"}
+    "#);
+    server.stop();
+    assert_snapshot!(refused(&workspace, "data/arkloop.db"), @r#"
+    exit: 1
+    stderr:
+    error: data/arkloop.db is a database in use and no backup; make a backup of it with `arkloop backup FILE`, and restore that
+    exit: 1
+    stderr:
+    {"error":"data/arkloop.db is a database in use and no backup","hint":"make a backup of it with `arkloop backup FILE`, and restore that"}
+    "#);
+}
