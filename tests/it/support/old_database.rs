@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::Workspace;
 
 /// The schema of the first release.
-pub const FIRST_RELEASE: u32 = 1;
+pub const FIRST_RELEASE: u32 = 2;
 /// `arkl`, as in every database of ours.
 const APPLICATION_ID: i32 = 0x6172_6b6c;
 
