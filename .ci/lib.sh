@@ -10,6 +10,8 @@ export NO_PROXY=127.0.0.1,localhost no_proxy=127.0.0.1,localhost
 
 finish() {
   local status=$?
+  # What a script started by itself, it stops by itself.
+  if declare -F stop_the_rest >/dev/null; then stop_the_rest "$status" || true; fi
   if [[ -n $server_pid ]]; then
     kill "$server_pid" 2>/dev/null || true
     wait "$server_pid" 2>/dev/null || true
