@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -14,16 +14,7 @@ use arkloop::config::{Config, Sources};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Shapes of what differs from run to run: h is a hexadecimal digit, d a decimal one, C a character of an invite code.
-const SHAPES: [(&str, &str); 7] = [
-    ("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "<id>"),
-    ("hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "<trace id>"),
-    ("dddd-dd-ddTdd:dd:dd.ddddddZ", "<time>"),
-    ("dddd-dd-ddTdd:dd:ddZ", "<time>"),
-    ("CCCC-CCCC-CCCC-CCCC", "<code>"),
-    ("hh:hh:hh:hh:hh:hh:hh:hh", "<key>"),
-    ("ddddddddTdddddd.dddZ", "<stamp>"),
-];
+use super::redact::redact;
 
 /// A working directory, and the environment of the commands that are run in it.
 pub struct Workspace {
@@ -320,39 +311,4 @@ pub fn send_signal(id: u32, name: &str) {
         .args([&format!("-{name}"), &id.to_string()])
         .status();
     assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
-}
-
-/// Replaces `directory` and everything of a known [shape](SHAPES).
-fn redact(text: &str, directory: &Path) -> String {
-    let mut text = text.replace(&directory.display().to_string(), "<dir>");
-    for (shape, name) in SHAPES {
-        text = redact_shape(&text, shape, name);
-    }
-    text
-}
-
-fn redact_shape(text: &str, shape: &str, name: &str) -> String {
-    let is_of_shape = |candidate: &str| {
-        candidate
-            .chars()
-            .zip(shape.chars())
-            .all(|(c, symbol)| match symbol {
-                'h' => c.is_ascii_hexdigit(),
-                'd' => c.is_ascii_digit(),
-                'C' => c.is_ascii_digit() || c.is_ascii_uppercase(),
-                symbol => c == symbol,
-            })
-    };
-    let mut redacted = String::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        if rest.get(..shape.len()).is_some_and(is_of_shape) {
-            redacted.push_str(name);
-            rest = &rest[shape.len()..];
-        } else {
-            redacted.push(first);
-            rest = &rest[first.len_utf8()..];
-        }
-    }
-    redacted
 }

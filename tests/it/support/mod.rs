@@ -10,6 +10,7 @@ mod gate;
 pub mod old_database;
 mod raw;
 mod record;
+mod redact;
 mod siteverify;
 pub mod smtp;
 

@@ -1,0 +1,49 @@
+//! Makes what a program wrote the same in every run.
+
+use std::path::Path;
+
+/// Shapes of what differs from run to run: h is a hexadecimal digit, d a decimal one, C a character of an invite code.
+const SHAPES: [(&str, &str); 7] = [
+    ("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "<id>"),
+    ("hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "<trace id>"),
+    ("dddd-dd-ddTdd:dd:dd.ddddddZ", "<time>"),
+    ("dddd-dd-ddTdd:dd:ddZ", "<time>"),
+    ("CCCC-CCCC-CCCC-CCCC", "<code>"),
+    ("hh:hh:hh:hh:hh:hh:hh:hh", "<key>"),
+    ("ddddddddTdddddd.dddZ", "<stamp>"),
+];
+
+/// Replaces `directory` and everything of a known [shape](SHAPES).
+pub fn redact(text: &str, directory: &Path) -> String {
+    let mut text = text.replace(&directory.display().to_string(), "<dir>");
+    for (shape, name) in SHAPES {
+        text = redact_shape(&text, shape, name);
+    }
+    text
+}
+
+fn redact_shape(text: &str, shape: &str, name: &str) -> String {
+    let is_of_shape = |candidate: &str| {
+        candidate
+            .chars()
+            .zip(shape.chars())
+            .all(|(c, symbol)| match symbol {
+                'h' => c.is_ascii_hexdigit(),
+                'd' => c.is_ascii_digit(),
+                'C' => c.is_ascii_digit() || c.is_ascii_uppercase(),
+                symbol => c == symbol,
+            })
+    };
+    let mut redacted = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if rest.get(..shape.len()).is_some_and(is_of_shape) {
+            redacted.push_str(name);
+            rest = &rest[shape.len()..];
+        } else {
+            redacted.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    redacted
+}
