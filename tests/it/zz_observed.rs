@@ -1,9 +1,11 @@
-//! The last test of the run: everything that the document lists was seen.
+//! The last tests of the run: everything that the document lists was seen, and no secret.
 //!
-//! That nothing else was seen, `support/record.rs` holds at each answer. The name of this file makes the test the last one that starts.
+//! That nothing else was seen, `support/record.rs` holds at each answer; that no secret lies about, `support/secrets` at the end of each test. The name
+//! of this file makes its tests the last that start.
 
 use std::collections::BTreeSet;
 
+use crate::support::secrets::summary;
 use crate::support::{Observation, documented, observed, wait_for_other_tests};
 
 /// Whether this run leaves tests out.
@@ -40,6 +42,28 @@ fn every_listed_answer_was_observed() {
     let unlisted: BTreeSet<&Observation> = seen.difference(&listed).collect();
     assert!(missing.is_empty(), "listed, but never seen: {missing:#?}");
     assert!(unlisted.is_empty(), "seen, but not listed: {unlisted:#?}");
+}
+
+#[test]
+fn no_secret_lay_about_in_the_whole_run() {
+    if is_partial(std::env::args().skip(1)) {
+        return;
+    }
+    wait_for_other_tests();
+    let summary = summary();
+    eprintln!(
+        "{} searches, {} secrets, {} bytes",
+        summary.searches, summary.secrets, summary.bytes
+    );
+    assert!(
+        summary.found.is_empty(),
+        "secrets lie about: {:#?}",
+        summary.found
+    );
+    // If this is less, something is not searched any more.
+    assert!(summary.searches > 500, "{summary:?}");
+    assert!(summary.secrets > 5_000, "{summary:?}");
+    assert!(summary.bytes > 50_000_000, "{summary:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod commands;
 mod invites;
 mod kill;
 mod mail;
+mod planted;
 mod refreshes;
 mod secrets;
 mod slow_clients;

@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use super::secrets::Vault;
 use super::{Answer, record};
 
 /// A request that is being put together.
@@ -68,6 +69,10 @@ impl Request {
 
     /// Sends it; the error is that of a connection which ended before the answer was whole.
     pub async fn try_send(self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        let vault = Vault::of(self.address);
+        if let Some(vault) = &vault {
+            vault.gather_request(&self.headers, &self.body);
+        }
         let stream = TcpStream::connect(self.address).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(connection);
@@ -91,6 +96,9 @@ impl Request {
             body: String::from_utf8_lossy(&body.collect().await?.to_bytes()).into_owned(),
         };
         driver.abort();
+        if let Some(vault) = &vault {
+            vault.gather_answer(&answer);
+        }
         if is_of_an_operation(&self.method, &answer) {
             record::observe(&self.method, &self.path, answer.status, &answer.code());
         }

@@ -1,25 +1,33 @@
 //! Runs the real executable in a directory of its own, and shows what came out of it as one text to compare.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use arkloop::config::{Config, Sources};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::Answer;
+use super::record::Live;
 use super::redact::redact;
+use super::secrets::{Haystack, Vault};
+use super::smtp::Mailbox;
 
-/// A working directory, and the environment of the commands that are run in it.
+/// A working directory, and the environment of the commands that are run in it. Dropped, it is searched for secrets.
 pub struct Workspace {
     directory: TempDir,
     variables: BTreeMap<String, String>,
+    vault: Arc<Vault>,
+    /// The files that the test wrote.
+    written: Mutex<BTreeSet<PathBuf>>,
+    _live: Live,
 }
 
 impl Workspace {
@@ -38,6 +46,9 @@ impl Workspace {
         Self {
             directory: tempfile::tempdir().expect("the system has a temporary directory"),
             variables,
+            vault: Arc::default(),
+            written: Mutex::default(),
+            _live: Live::new(),
         }
     }
 
@@ -58,14 +69,37 @@ impl Workspace {
 
     /// Writes a file of that name.
     pub fn write(&self, name: &str, text: &str) -> &Self {
-        fs::write(self.path().join(name), text).expect("the directory is writable");
+        let path = self.path().join(name);
+        fs::write(&path, text).expect("the directory is writable");
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.insert(path);
+        drop(written);
         self
     }
 
     /// Sets a variable of the environment.
     pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
         self.variables.insert(name.to_owned(), value.to_owned());
+        if name.ends_with("SMTP_PASSWORD") || name.ends_with("SECRET_KEY") {
+            self.vault.gather(|secrets| secrets.add_typed(name, value));
+        }
+        if let Some(mailbox) = Mailbox::at(value) {
+            self.vault.watch_mailbox(mailbox);
+        }
         self
+    }
+
+    /// Whatever must be kept secret here.
+    pub fn vault(&self) -> &Arc<Vault> {
+        &self.vault
+    }
+
+    /// Every file that the program has made here, and a backup of the database.
+    pub fn files(&self) -> Haystack {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = self.path();
+        Haystack::of_directory_without(&directory, |path| written.contains(path))
+            .with_backup(&directory.join("data/arkloop.db"))
     }
 
     /// The configuration that a command run here would read.
@@ -111,7 +145,9 @@ impl Workspace {
         // A command that does not read may have ended already.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
-        child.wait_with_output().expect("the command ends")
+        let output = child.wait_with_output().expect("the command ends");
+        self.vault.gather_command(arguments, input, &output);
+        output
     }
 
     /// Runs a command; exit code and both streams as one text, with what differs from run to run replaced.
@@ -189,12 +225,24 @@ impl Workspace {
             log: Some(log),
             address: String::new(),
             path: self.path(),
+            vault: Arc::clone(&self.vault),
         };
         let Ok(address) = address.recv() else {
             panic!("the server ended before it listened: {}", server.wait().1);
         };
+        if let Ok(address) = address.parse::<SocketAddr>() {
+            self.vault.serve_at(address);
+        }
         server.address = address;
         server
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        let outbox = self.path().join("data/outbox");
+        self.vault.gather_written_mails(&outbox);
+        self.vault.search(&self.files());
     }
 }
 
@@ -205,6 +253,7 @@ pub struct Served {
     log: Option<JoinHandle<String>>,
     address: String,
     path: PathBuf,
+    vault: Arc<Vault>,
 }
 
 impl Served {
@@ -227,9 +276,9 @@ impl Served {
         body: Option<&Value>,
     ) -> (u16, Value) {
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let authorization = bearer
-            .map(|token| format!("authorization: Bearer {token}\r\n"))
-            .unwrap_or_default();
+        let bearer = bearer.map(|token| ("authorization".to_owned(), format!("Bearer {token}")));
+        self.vault.gather_request(bearer.as_slice(), body.as_bytes());
+        let authorization = bearer.map_or(String::new(), |(name, value)| format!("{name}: {value}\r\n"));
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n\
              content-length: {}\r\nuser-agent: a test\r\n{authorization}\r\n",
@@ -250,6 +299,14 @@ impl Served {
             .nth(1)
             .and_then(|status| status.parse().ok())
             .expect("a response has a status");
+        let headers = head.lines().filter_map(|line| line.split_once(": "));
+        self.vault.gather_answer(&Answer {
+            status,
+            headers: headers
+                .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+                .collect(),
+            body: body.to_owned(),
+        });
         (status, serde_json::from_str(body).unwrap_or(Value::Null))
     }
 
@@ -279,18 +336,20 @@ impl Served {
     pub fn stop(mut self) -> String {
         self.signal("TERM");
         self.child.wait().expect("the server ends");
-        let log = self.log.take().and_then(|log| log.join().ok());
-        log.expect("the log is text")
+        self.take_log().expect("the log is text")
+    }
+
+    /// The whole log of a server that has ended, once.
+    fn take_log(&mut self) -> Option<String> {
+        let log = self.log.take()?.join().ok()?;
+        self.vault.hear("the log of the executable", &log);
+        Some(log)
     }
 
     /// Waits for the end; the exit status and the whole log with what differs from run to run replaced.
     pub fn wait(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().expect("the server ends");
-        let log = self
-            .log
-            .take()
-            .and_then(|log| log.join().ok())
-            .unwrap_or_default();
+        let log = self.take_log().unwrap_or_default();
         (
             status,
             redact(&log.replace(&self.address, "<address>"), &self.path),
@@ -302,6 +361,7 @@ impl Drop for Served {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.take_log();
     }
 }
 

@@ -2,16 +2,19 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::Workspace;
 use super::command::send_signal;
+use super::secrets::Vault;
 
 /// Such a command; dropped, it is killed.
 pub struct Follower {
     child: Child,
     lines: Option<BufReader<ChildStdout>>,
+    vault: Arc<Vault>,
 }
 
 impl Workspace {
@@ -24,7 +27,11 @@ impl Workspace {
             .spawn()
             .expect("the executable runs");
         let lines = child.stdout.take().map(BufReader::new);
-        Follower { child, lines }
+        Follower {
+            child,
+            lines,
+            vault: Arc::clone(self.vault()),
+        }
     }
 }
 
@@ -34,6 +41,7 @@ impl Follower {
         let mut line = String::new();
         let lines = self.lines.as_mut().expect("it is read");
         lines.read_line(&mut line).expect("it is text");
+        self.vault.hear("what a command wrote", &line);
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("no JSON ({error}): {line:?}"))
     }
 

@@ -11,6 +11,7 @@ pub mod old_database;
 mod raw;
 mod record;
 mod redact;
+pub mod secrets;
 mod siteverify;
 pub mod smtp;
 

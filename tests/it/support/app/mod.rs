@@ -19,7 +19,6 @@ use tokio::task::JoinHandle;
 pub use requests::registration;
 
 use super::command::Workspace;
-use super::record::Live;
 use super::smtp::SmtpServer;
 
 /// 2026-01-01T00:00:00Z: where the clock of every test begins.
@@ -83,7 +82,6 @@ impl Builder {
     }
 
     pub async fn start(self) -> TestApp {
-        let live = Live::new();
         let clock = Arc::new(MovableClock::new(START));
         let set_up = SetUp {
             workspace: Arc::new(self.workspace),
@@ -97,7 +95,6 @@ impl Builder {
         TestApp {
             running: Some(Running::start(&set_up).await),
             set_up,
-            _live: live,
         }
     }
 }
@@ -126,6 +123,7 @@ struct Running {
 
 impl Running {
     async fn start(set_up: &SetUp) -> Self {
+        set_up.workspace.vault().watch_log();
         let config = set_up.workspace.config();
         let system = if set_up.machine_clock {
             System::machine()
@@ -148,6 +146,7 @@ impl Running {
         let listen = Listen::Tcp("127.0.0.1:0".parse().expect("it is an address"));
         let server = Server::bind(&listen, Arc::clone(&app.service), settings).expect("there is a free port");
         let address = server.local_addr().expect("it listens on TCP");
+        set_up.workspace.vault().serve_at(address);
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async {
             let _ = stopped.await;
@@ -172,7 +171,6 @@ impl Running {
 pub struct TestApp {
     running: Option<Running>,
     set_up: SetUp,
-    _live: Live,
 }
 
 impl TestApp {

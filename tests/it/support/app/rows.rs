@@ -79,6 +79,9 @@ impl TestApp {
             mail_to: None,
         };
         let made = self.service().create_invites(&draft, NonZeroU16::MIN).await;
-        made.expect("it is made")[0].code.reveal()
+        let code = made.expect("it is made")[0].code.reveal();
+        let vault = self.workspace().vault();
+        vault.gather(|secrets| secrets.add_code("an invite code", &code));
+        code
     }
 }

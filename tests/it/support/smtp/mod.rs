@@ -3,8 +3,9 @@
 mod conversation;
 mod received;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
@@ -16,6 +17,9 @@ pub use received::ReceivedMail;
 
 /// How long a test waits for a mail before it fails: more than the time-outs and the first two pauses of the worker together.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What every server of this run has taken, by its URL.
+static MAILBOXES: Mutex<BTreeMap<String, Weak<Shared>>> = Mutex::new(BTreeMap::new());
 
 /// Where in a conversation something goes wrong, in the order in which a conversation gets there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,10 +86,30 @@ impl Shared {
         let standing = faults.always.iter().find(|(at, _)| *at == stage);
         standing.map(|(_, fault)| *fault)
     }
+
+    fn received(&self) -> Vec<ReceivedMail> {
+        let received = lock(&self.received);
+        received.iter().map(|received| received.mail.clone()).collect()
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a server has taken and will take; it outlives the server.
+pub struct Mailbox(Arc<Shared>);
+
+impl Mailbox {
+    /// The mailbox of the server that a value of `mail.smtp_url` leads to.
+    pub fn at(url: &str) -> Option<Self> {
+        lock(&MAILBOXES).get(url).and_then(Weak::upgrade).map(Self)
+    }
+
+    /// Every mail that was taken, in this order.
+    pub fn received(&self) -> Vec<ReceivedMail> {
+        self.0.received()
+    }
 }
 
 /// A mail server that runs until it is dropped.
@@ -109,12 +133,14 @@ impl SmtpServer {
     pub fn refusing() -> Self {
         let reserved = bind("127.0.0.1:0".parse().expect("it is an address"));
         let address = reserved.local_addr().expect("it is bound");
-        Self {
+        let server = Self {
             address,
             shared: Arc::default(),
             listening: None,
             _reserved: reserved,
-        }
+        };
+        lock(&MAILBOXES).insert(server.url(), Arc::downgrade(&server.shared));
+        server
     }
 
     /// Begins to accept connections.
@@ -158,10 +184,7 @@ impl SmtpServer {
 
     /// Every mail that was taken, in this order.
     pub fn received(&self) -> Vec<ReceivedMail> {
-        lock(&self.shared.received)
-            .iter()
-            .map(|received| received.mail.clone())
-            .collect()
+        self.shared.received()
     }
 
     /// Waits for the oldest mail to `address` that no test has asked for yet.
