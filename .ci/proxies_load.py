@@ -9,7 +9,8 @@ from proxies_run import Client
 
 REFRESHERS, REFRESHES_EACH_SECOND = 6, 40
 REGISTRARS, REGISTRATIONS_EACH_SECOND = 3, 20
-FEWEST_EACH_SECOND = 100
+# With fewer there might be nothing on its way at the moment of a restart.
+FEWEST_EACH_SECOND = 40
 PASSWORD = "a quiet harbour"
 # What a proxy answers while there is no server behind it. Not 500, and not 401: that would be a session that is lost.
 NOBODY_THERE = {502, 503, 504}
