@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::OpenError;
 use crate::config::Config;
 use crate::crypto::read_key_file;
-use crate::domain::{KeyFingerprint, Timestamp};
+use crate::domain::{KeyFingerprint, Operator, Timestamp};
 use crate::service::{Ended, end_what_was_live, open_staged};
 use crate::store::{self, Access, Replacement, Setting};
 use crate::system::System;
@@ -34,7 +34,12 @@ pub struct Restored {
 /// Puts the backup `file` in the place of the database that `config` names.
 ///
 /// The key is looked at first, and everything is done to a copy; until that takes its place with one rename, nothing has changed.
-pub async fn restore(config: &Config, system: &System, file: &Path) -> Result<Restored, OpenError> {
+pub async fn restore(
+    config: &Config,
+    system: &System,
+    operator: &Operator,
+    file: &Path,
+) -> Result<Restored, OpenError> {
     let keys = read_key_file(&config.key_path())?;
     let refused = OpenError::NotRestored;
     let replacement = Replacement::begin(&config.data_dir, file).map_err(refused)?;
@@ -51,7 +56,7 @@ pub async fn restore(config: &Config, system: &System, file: &Path) -> Result<Re
             Ok::<_, store::StoreError>((taken_at, reader.count_users()?))
         })
         .await?;
-    let ended = end_what_was_live(&store, now).await?;
+    let ended = end_what_was_live(&store, operator, now).await?;
     let schema = store.schema().await?;
     store.close();
     let kept = replacement.put_in_place(now).map_err(refused)?;

@@ -11,6 +11,7 @@ mod completions;
 mod config;
 mod context;
 mod error;
+mod explain;
 mod init;
 mod invite;
 mod mail;
@@ -19,6 +20,7 @@ mod openapi;
 mod output;
 mod registration;
 mod restore;
+mod sentences;
 mod serve;
 mod session;
 mod user;
@@ -94,6 +96,7 @@ enum Command {
     Audit(audit::Arguments),
     Backup(backup::Arguments),
     Restore(restore::Arguments),
+    Explain(explain::Arguments),
     #[command(subcommand)]
     Config(config::Command),
     Check(check::Arguments),
@@ -229,6 +232,7 @@ fn dispatch(arguments: Arguments, command_name: &str, output: Output) -> Result<
         Command::Audit(arguments) => audit::run(&arguments, &context),
         Command::Backup(arguments) => backup::run(arguments, &context),
         Command::Restore(arguments) => restore::run(&arguments, &context),
+        Command::Explain(arguments) => explain::run(arguments, &context),
         Command::Config(config::Command::Show) => config::show(&context),
         Command::Check(_) => check::run(&context),
         Command::Openapi(_) | Command::Completions(_) | Command::Man(_) => Ok(()),

@@ -35,7 +35,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusa
         .consent
         .to(&format!("replace {} by {}", database.display(), file.display()))?;
     let system = System::machine();
-    let restored = run_to_end(async { Ok(app::restore(config, &system, file).await?) })?;
+    let operator = &context.operator;
+    let restored = run_to_end(async { Ok(app::restore(config, &system, operator, file).await?) })?;
     let document = json!({
         "database": restored.database.to_string_lossy(),
         "kept": restored.kept.as_ref().map(|path| path.to_string_lossy()),

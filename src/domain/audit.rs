@@ -96,6 +96,10 @@ words! {
         UserDeleted => "user.deleted",
         /// The operator ended sessions.
         SessionRevoked => "session.revoked",
+        /// The operator made a backup.
+        BackupMade => "backup.made",
+        /// The operator put a backup in the place of the database.
+        BackupRestored => "backup.restored",
         /// The operator had waiting mail tried again.
         MailRetried => "mail.retried",
     }

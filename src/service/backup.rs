@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::signing_key::unseal;
 use super::{Error, Service};
 use crate::crypto::Keys;
-use crate::domain::{KeyFingerprint, Timestamp};
+use crate::domain::{AuditEvent, KeyFingerprint, Timestamp};
 use crate::store::{self, Access, OpenError, OpenOptions, Setting, StagedDatabase, Store};
 
 /// How a backup is named that is made by date: the moment stands between.
@@ -64,12 +64,11 @@ impl Service {
         let (users, schema) = self.try_open(&staged, taken_at).await?;
         let (to, key) = (path.clone(), self.post.keys.check().fingerprint());
         let bytes = blocking(move || staged.publish(&to)).await?;
-        self.store
-            .write(move |tx| {
-                tx.put_moment(Setting::LastBackupAt, taken_at)
-                    .map_err(Error::from)
-            })
-            .await?;
+        let record = self.auditor.by_operator(AuditEvent::BackupMade);
+        self.write_audited(record.saying(path.to_string_lossy()), move |tx, _| {
+            Ok(tx.put_moment(Setting::LastBackupAt, taken_at)?)
+        })
+        .await?;
         let removed = match place {
             Place::File(_) => Vec::new(),
             Place::Dated(directory, keep) => {

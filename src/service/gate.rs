@@ -128,13 +128,18 @@ impl Gate {
             RefreshVerdict::Reused => {
                 tracing::warn!(session = %session.id, user = %user.id, "a replaced refresh token was used again");
                 tx.end_session(session.id, SessionEnd::RefreshReused, now)?;
-                self.note_end(tx, AuditEvent::RefreshReused, &session, &user, client)?;
+                let record = AuditRecord::by_client(AuditEvent::RefreshReused, client);
+                let record = record.about(&user).of_session(session.id);
+                self.auditor
+                    .write(tx, &record.saying(fate_of_successor(&session, presented)))?;
                 None
             }
             RefreshVerdict::Ahead => {
                 tracing::warn!(session = %session.id, user = %user.id, "a refresh token is newer than its session");
                 tx.end_session(session.id, SessionEnd::RefreshAhead, now)?;
-                self.note_end(tx, AuditEvent::RefreshAhead, &session, &user, client)?;
+                let record = AuditRecord::by_client(AuditEvent::RefreshAhead, client);
+                let record = record.about(&user).of_session(session.id);
+                self.auditor.write(tx, &record)?;
                 None
             }
             RefreshVerdict::Ended => None,
@@ -146,19 +151,13 @@ impl Gate {
             at: now,
         }))
     }
+}
 
-    /// Writes the row of a refresh token that ended its session.
-    fn note_end(
-        &self,
-        tx: &Tx<'_>,
-        event: AuditEvent,
-        session: &Session,
-        user: &User,
-        client: &Client,
-    ) -> Result<(), Error> {
-        let record = AuditRecord::by_client(event, client)
-            .about(user)
-            .of_session(session.id);
-        Ok(self.auditor.write(tx, &record)?)
+/// Whether the token that replaced a reused one was ever seen. If it never was, the answer with it may merely have been lost on its way.
+fn fate_of_successor(session: &Session, presented: Generation) -> &'static str {
+    if session.generation > presented.next() {
+        "its successor was used"
+    } else {
+        "its successor was never used"
     }
 }

@@ -1,7 +1,7 @@
 //! What a restored database must not bring back to life.
 
 use super::Error;
-use crate::domain::{SessionEnd, Timestamp};
+use crate::domain::{AuditEvent, AuditRecord, Operator, SessionEnd, Timestamp};
 use crate::store::{Setting, Store};
 
 /// How many sessions one write ends.
@@ -21,8 +21,9 @@ pub struct Ended {
 /// - Sessions end: one may have been revoked since, and its refresh token may be in other hands.
 /// - Codes, links and queued mail go: they may have been used or sent. So do the counts of tries and mails, which are of another time.
 /// - Every invite that would still admit somebody is taken back: it may have admitted its last one since.
+/// - The audit log of the backup stays, and says who restored it.
 /// - Signing keys go, and the next server makes one: a key that was dropped since, because it was stolen, would sign again.
-pub async fn end_what_was_live(store: &Store, now: Timestamp) -> Result<Ended, Error> {
+pub async fn end_what_was_live(store: &Store, operator: &Operator, now: Timestamp) -> Result<Ended, Error> {
     let (mut after, mut sessions) = (None, 0);
     loop {
         let some = store.write(move |tx| {
@@ -34,7 +35,9 @@ pub async fn end_what_was_live(store: &Store, now: Timestamp) -> Result<Ended, E
             None => break,
         }
     }
+    let record = AuditRecord::by_operator(AuditEvent::BackupRestored, operator);
     let invites = store.write(move |tx| {
+        tx.insert_audit(&record, now)?;
         tx.delete_all_codes()?;
         tx.delete_all_links()?;
         tx.delete_all_mail()?;

@@ -60,12 +60,17 @@ impl UserRef {
     }
 
     pub(super) fn find(&self, reader: &Reader<'_>) -> Result<User, Error> {
+        self.find_if_there(reader)?
+            .ok_or_else(|| Error::UserNotFound(self.typed.clone()))
+    }
+
+    /// The account; `None` if there is none.
+    pub(super) fn find_if_there(&self, reader: &Reader<'_>) -> Result<Option<User>, Error> {
         let id = match &self.target {
             Target::Id(id) => Some(*id),
             Target::Name(name) => reader.find_user_id(name)?,
         };
-        let user = id.map(|id| reader.find_user(id)).transpose()?.flatten();
-        user.ok_or_else(|| Error::UserNotFound(self.typed.clone()))
+        Ok(id.map(|id| reader.find_user(id)).transpose()?.flatten())
     }
 }
 

@@ -33,6 +33,8 @@ pub struct AuditFilter {
     pub username_key: Option<String>,
     /// Rows under this name or address, and rows about the accounts that had it.
     pub name: Option<NameDigest>,
+    /// Rows from one of these addresses.
+    pub addresses: Option<[IpAddr; 2]>,
     /// Rows of these events.
     pub events: Option<AuditEvents>,
     /// Rows of this moment and later ones.
@@ -104,6 +106,7 @@ impl Reader<'_> {
                 SELECT * FROM audit_events
                 WHERE id > coalesce(:after, 0)
                   AND (:since IS NULL OR at >= :since)
+                  AND (:address IS NULL OR address IN (:address, :network))
                   AND (:event IS NULL OR event = :event OR substr(event, 1, length(:event) + 1) = :event || '.')
                   AND ((:user_id IS NULL AND :username_key IS NULL AND :name IS NULL)
                        OR name_digest = :name OR user_id IN (SELECT user_id FROM wanted))
@@ -112,12 +115,18 @@ impl Reader<'_> {
             SELECT id, at, event, refused_because, user_id, username, name_digest, session_id, detail, address, user_agent,
                    trace_id, operator_uid, operator_sudo_user, operator_command, times
             FROM found ORDER BY id";
+        let [address, network] = match filter.addresses {
+            Some(addresses) => addresses.map(|address| Some(address.to_string())),
+            None => [None, None],
+        };
         let mut statement = self.connection.prepare_cached(SQL)?;
         let rows = statement.query_map(
             named_params! {
                 ":user_id": filter.user_id.as_ref().map(UserId::as_bytes),
                 ":username_key": filter.username_key,
                 ":name": filter.name.map(|name| name.0),
+                ":address": address,
+                ":network": network,
                 ":event": filter.events.as_ref().map(AuditEvents::as_str),
                 ":since": filter.since.map(Timestamp::as_millis),
                 ":after": filter.after,

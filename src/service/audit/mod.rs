@@ -15,7 +15,7 @@ use super::{Error, Service};
 use crate::crypto::Keys;
 use crate::domain::{
     AccountName, AuditEntry, AuditEvent, AuditEvents, AuditReason, AuditRecord, Client, Email, NameDigest,
-    Operator,
+    Operator, Timestamp,
 };
 use crate::store::{AuditFilter, AuditTally, StoreError, Tx};
 use crate::system::System;
@@ -60,7 +60,10 @@ impl Auditor {
 
     /// Writes a row, or counts it in the row that stands for the hour when its budget is used up. Both are one write, so that the time tells nothing.
     pub(super) fn write(&self, tx: &Tx<'_>, record: &AuditRecord) -> Result<(), StoreError> {
-        let now = self.system.now();
+        self.write_as_of(tx, record, self.system.now())
+    }
+
+    fn write_as_of(&self, tx: &Tx<'_>, record: &AuditRecord, now: Timestamp) -> Result<(), StoreError> {
         let has_row =
             Class::of(record).is_none_or(|class| self.noted().budgets[class as usize].take(class, now));
         if has_row {
@@ -148,6 +151,11 @@ pub struct AuditQuery {
     pub limit: u32,
 }
 
+/// The forms in which rows have an address: as it is, and its network where rows are shared.
+pub(super) fn addresses_of(address: IpAddr) -> [IpAddr; 2] {
+    [address.to_canonical(), network(address)]
+}
+
 /// Why a transaction was not carried out: a refusal, whose changes are undone and whose row is written, or a fault, after which nothing is.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -210,12 +218,16 @@ fn audited<T>(
     mut record: AuditRecord,
     change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused>,
 ) -> impl FnOnce(&Tx<'_>) -> Result<Result<T, Error>, Error> {
-    move |tx| match tx.attempt(|tx| change(tx, &mut record))? {
-        Ok(done) => {
-            auditor.write(tx, &record)?;
-            Ok(Ok(done))
+    move |tx| {
+        // Before the change, so that what it ends does not end before the row that says why.
+        let at = auditor.system.now();
+        match tx.attempt(|tx| change(tx, &mut record))? {
+            Ok(done) => {
+                auditor.write_as_of(tx, &record, at)?;
+                Ok(Ok(done))
+            }
+            Err(refused) => Ok(Err(auditor.write_refusal(tx, record, refused)?)),
         }
-        Err(refused) => Ok(Err(auditor.write_refusal(tx, record, refused)?)),
     }
 }
 

@@ -118,7 +118,7 @@ async fn sessions_and_profiles_leave_rows_and_refreshing_leaves_none() {
     app.post("/v1/auth/logout").bearer(&third).send().await;
     assert_snapshot!(app.audit().await.join("\n"), @"
     register @alice [session]
-    refresh.reused @alice [session]
+    refresh.reused @alice [session] (its successor was used)
     sign_in.password @alice [session]
     sign_in.password @alice [session]
     profile.changed @alice (username alicia)

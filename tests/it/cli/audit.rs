@@ -61,6 +61,23 @@ fn every_command_that_changes_something_is_listed() {
 }
 
 #[test]
+fn a_backup_and_a_restore_are_listed() {
+    let workspace = Workspace::with_database();
+    workspace.json(&["backup", "copy.db"]);
+    workspace.json(&["restore", "copy.db", "--yes"]);
+    workspace.json(&["backup", "another.db"]);
+    // The log of the copy has come back, which was made before its own row.
+    let listed = workspace.run(&["audit"]);
+    assert_snapshot!(without_uid(&workspace, &listed), @"
+    exit: 0
+    stdout:
+    TIME                  EVENT            RESULT  USER  BY          DETAIL                      TRACE ID
+    <time>  backup.restored  done          operator <uid>
+    <time>  backup.made      done          operator <uid>  <dir>/another.db
+    ");
+}
+
+#[test]
 fn an_operator_is_named_as_far_as_the_system_tells() {
     let workspace = operated();
     let listed = workspace.run(&["--json", "audit", "--event", "user.deleted"]);
@@ -170,7 +187,7 @@ fn wrong_usage_of_audit_is_told() {
     assert_snapshot!(workspace.run(&["audit", "--event", "sign"]), @"
     exit: 2
     stderr:
-    error: invalid value 'sign' for '--event <EVENT>': it must be one of register, sign_in, sign_in.password, sign_in.code, sign_out, refresh, refresh.reused, refresh.ahead, session, session.ended, code, code.sent, email, email.verification_sent, email.verified, email.rejected, account, account.taken_back, password, password.changed, password.reset_sent, password.reset, profile, profile.changed, throttled, captcha, captcha.refused, invite, invite.created, invite.revoked, registration, registration.set, user, user.created, user.password_set, user.email_set, user.email_verified, user.suspended, user.reactivated, user.deleted, session.revoked, mail, mail.retried
+    error: invalid value 'sign' for '--event <EVENT>': it must be one of register, sign_in, sign_in.password, sign_in.code, sign_out, refresh, refresh.reused, refresh.ahead, session, session.ended, code, code.sent, email, email.verification_sent, email.verified, email.rejected, account, account.taken_back, password, password.changed, password.reset_sent, password.reset, profile, profile.changed, throttled, captcha, captcha.refused, invite, invite.created, invite.revoked, registration, registration.set, user, user.created, user.password_set, user.email_set, user.email_verified, user.suspended, user.reactivated, user.deleted, session.revoked, backup, backup.made, backup.restored, mail, mail.retried
 
     For more information, try '--help'.
     ");

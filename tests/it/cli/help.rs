@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::support::Workspace;
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 37] = [
+const COMMANDS: [&str; 38] = [
     "",
     "init",
     "serve",
@@ -37,6 +37,7 @@ const COMMANDS: [&str; 37] = [
     "audit",
     "backup",
     "restore",
+    "explain",
     "config",
     "config show",
     "check",

@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod config_services;
 mod config_show;
+mod explain;
 mod help;
 mod init;
 mod invite;

@@ -1,0 +1,172 @@
+//! `explain`: what happened to somebody, in words that need no manual.
+
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::error::{Refusal, one_line};
+use super::sentences::{cause, done, tried, why_ended};
+use crate::domain::{Actor, AuditEntry, AuditOutcome, Session, SessionEnd, Timestamp, UserStatus};
+use crate::service::{Explained, Explanation, UserRef};
+
+/// Tell what happened to an account or from an address, in plain words
+///
+/// The oldest comes first: sign-ins and why they failed, codes that did not work, sessions and why they ended, limits that applied. The last lines say what
+/// holds now. A trace id in brackets is the one in the answer that the visitor got, and in the log.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example: why somebody cannot sign in; what came from an address\n  arkloop explain ann@example.org\n  \
+                  arkloop explain 203.0.113.7"
+)]
+pub(super) struct Arguments {
+    /// A username, an e-mail address, an id or an IP address
+    #[arg(value_name = "USER|IP", value_parser = parse)]
+    subject: Explained,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap takes parsers that can fail")]
+fn parse(text: &str) -> Result<Explained, String> {
+    Ok(match text.trim().parse::<IpAddr>() {
+        Ok(address) => Explained::Address(address),
+        Err(_) => Explained::Account(UserRef::parse(text)),
+    })
+}
+
+/// One thing that happened, in words.
+struct Line {
+    at: Timestamp,
+    text: String,
+    trace_id: Option<String>,
+}
+
+/// `explain …`
+pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal> {
+    let (explanation, now) = context.with_service(async |service| {
+        let explanation = service.explain(arguments.subject).await?;
+        Ok((explanation, service.system().now()))
+    })?;
+    let mut lines: Vec<Line> = explanation
+        .entries
+        .iter()
+        .map(|entry| of_entry(entry, &explanation.subject))
+        .collect();
+    lines.extend(
+        explanation
+            .sessions
+            .iter()
+            .filter_map(|session| of_session(session, now)),
+    );
+    lines.sort_by_key(|line| line.at);
+    let state = state(&explanation, now);
+    let timeline: Vec<Value> = lines
+        .iter()
+        .map(|line| json!({ "at": line.at.to_string(), "text": line.text, "trace_id": line.trace_id }))
+        .collect();
+    let document = json!({ "timeline": timeline, "now": state });
+    context.output.result(&document, || {
+        let lines = lines.iter().map(|line| {
+            let trace_id = line.trace_id.as_ref();
+            let trace_id = trace_id.map(|id| format!(" [{id}]")).unwrap_or_default();
+            format!("{}  {}{trace_id}", line.at, line.text)
+        });
+        let now = state.iter().map(|text| format!("now                   {text}"));
+        lines.chain(now).collect::<Vec<_>>().join("\n")
+    })
+}
+
+/// A row of the audit log as a sentence; where everybody at an address is told of, it says whom it was about.
+fn of_entry(entry: &AuditEntry, told_of: &Explained) -> Line {
+    let record = &entry.record;
+    let what = match record.outcome {
+        AuditOutcome::Done => done(record.event).to_owned(),
+        AuditOutcome::Refused(reason) => format!("{}: {}", tried(record.event), cause(reason)),
+    };
+    let (by, trace_id) = match &record.actor {
+        Actor::Client(client) => (
+            client.address.map(|address| format!("from {address}")),
+            client.trace_id.map(|id| id.to_string()),
+        ),
+        Actor::Operator(operator) => {
+            let name = operator.sudo_user.as_ref();
+            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+            (Some(format!("by the operator{name}")), None)
+        }
+    };
+    let user = match (told_of, &record.subject) {
+        (Explained::Address(_), Some(subject)) => Some(format!("as {}", subject.username)),
+        _ => None,
+    };
+    let times = (entry.times > 1).then(|| format!("{} times", entry.times));
+    let parts = [record.detail.clone(), by, user, times].into_iter().flatten();
+    let parts = parts.map(|part| format!("; {part}"));
+    Line {
+        at: entry.at,
+        text: one_line(&format!("{what}{}.", parts.collect::<String>())),
+        trace_id,
+    }
+}
+
+/// How a session ended; `None` if it lives, or if a row of the audit log tells it.
+fn of_session(session: &Session, now: Timestamp) -> Option<Line> {
+    let (at, because) = match session.ended {
+        Some((_, SessionEnd::SignedOut | SessionEnd::RefreshReused | SessionEnd::RefreshAhead)) => {
+            return None;
+        }
+        Some((at, end)) => (at, why_ended(end)),
+        None if session.expires_at <= now => (
+            session.expires_at,
+            "nobody had used it for long, or it had reached the longest age a session may have",
+        ),
+        None => return None,
+    };
+    let from = session
+        .client
+        .address
+        .map(|address| format!(", last used from {address}"));
+    let text = format!(
+        "The session begun at {}{} ended: {because}. Its tokens are refused since then.",
+        session.created_at,
+        from.unwrap_or_default()
+    );
+    Some(Line {
+        at,
+        text,
+        trace_id: None,
+    })
+}
+
+/// What holds now and may be why somebody is refused.
+fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
+    let Some(user) = &explanation.user else {
+        return match explanation.subject {
+            Explained::Account(_) => vec!["No account has this name.".to_owned()],
+            Explained::Address(_) => Vec::new(),
+        };
+    };
+    let living = explanation
+        .sessions
+        .iter()
+        .filter(|session| session.is_alive(now))
+        .count();
+    let suspended = (user.status == UserStatus::Suspended)
+        .then(|| "The account is suspended; lift it with: arkloop user reactivate.".to_owned());
+    let password =
+        (!user.has_password).then(|| "The account has no password; a code or a reset helps.".to_owned());
+    let unverified = user
+        .email_verified_at
+        .is_none()
+        .then(|| "The address was never verified.".to_owned());
+    let locked = explanation.codes_locked_until.map(|until| {
+        format!("Codes are not compared until {until}, because too many were wrong; a sign-in by password or a reset ends that.")
+    });
+    let sessions = Some(match living {
+        0 => "The account is signed in nowhere.".to_owned(),
+        1 => "The account is signed in once.".to_owned(),
+        number => format!("The account is signed in {number} times."),
+    });
+    [suspended, password, unverified, locked, sessions]
+        .into_iter()
+        .flatten()
+        .collect()
+}

@@ -1,0 +1,183 @@
+//! The words of the audit log as sentences for people who know no programming.
+
+use crate::domain::{AuditEvent, AuditReason, SessionEnd};
+
+/// What was done, as a sentence without its end.
+pub(super) const fn done(event: AuditEvent) -> &'static str {
+    match event {
+        AuditEvent::Register => "Registered and signed in",
+        AuditEvent::SignInByPassword => "Signed in by password",
+        AuditEvent::SignInByCode => "Signed in by a mailed code",
+        AuditEvent::SignOut => "Signed out",
+        AuditEvent::RefreshReused => {
+            "A session ended, because a refresh token came back that had been replaced: somebody may have a copy of it"
+        }
+        AuditEvent::RefreshAhead => {
+            "A session ended, because its refresh token is newer than the database: an older backup was restored"
+        }
+        AuditEvent::SessionEnded => "Ended sessions from another one",
+        AuditEvent::CodeSent => "A code to sign in was mailed",
+        AuditEvent::VerificationSent => "A link to verify the address was mailed",
+        AuditEvent::EmailVerified => "The address was verified",
+        AuditEvent::EmailRejected => {
+            "The owner of the address said that the account is not theirs, and it was deleted"
+        }
+        AuditEvent::AccountTakenBack => {
+            "The owner proved the address for the first time; whoever had set the password before was shut out"
+        }
+        AuditEvent::PasswordChanged => "The password was changed by its owner",
+        AuditEvent::ResetSent => "A link to set a new password was mailed",
+        AuditEvent::PasswordReset => "The password was set through a link",
+        AuditEvent::ProfileChanged => "Name, language or time zone was changed",
+        AuditEvent::Throttled => "Requests were slowed down",
+        AuditEvent::CaptchaRefused => "A captcha was refused",
+        AuditEvent::InviteCreated => "Invites were made",
+        AuditEvent::InviteRevoked => "An invite was taken back",
+        AuditEvent::RegistrationSet => "Who may register was set",
+        AuditEvent::UserCreated => "The account was made",
+        AuditEvent::UserPasswordSet => "A password was set; all sessions ended",
+        AuditEvent::UserEmailSet => "Another address was set; all sessions ended",
+        AuditEvent::UserEmailVerified => "The address was vouched for",
+        AuditEvent::UserSuspended => "The account was suspended; all sessions ended",
+        AuditEvent::UserReactivated => "The suspension was lifted",
+        AuditEvent::UserDeleted => "The account was deleted",
+        AuditEvent::SessionRevoked => "Sessions were ended",
+        AuditEvent::BackupMade => "A backup was made",
+        AuditEvent::BackupRestored => "A backup was restored; all sessions, codes, links and invites ended",
+        AuditEvent::MailRetried => "Waiting mail was tried again",
+    }
+}
+
+/// The same as something that was refused; the reason follows after a colon.
+pub(super) const fn tried(event: AuditEvent) -> &'static str {
+    match event {
+        AuditEvent::Register => "A registration was refused",
+        AuditEvent::SignInByPassword => "A sign-in by password was refused",
+        AuditEvent::SignInByCode => "A sign-in by a mailed code was refused",
+        AuditEvent::SignOut => "A sign-out was refused",
+        AuditEvent::RefreshReused | AuditEvent::RefreshAhead => "A refresh was refused",
+        AuditEvent::SessionEnded => "Ending a session was refused",
+        AuditEvent::CodeSent => "No code was mailed",
+        AuditEvent::VerificationSent => "No link to verify the address was mailed",
+        AuditEvent::EmailVerified => "A link to verify an address did not work",
+        AuditEvent::EmailRejected => "Saying that an account is not one's own was refused",
+        AuditEvent::AccountTakenBack => "Taking an account back was refused",
+        AuditEvent::PasswordChanged => "A change of the password was refused",
+        AuditEvent::ResetSent => "No link to set a new password was mailed",
+        AuditEvent::PasswordReset => "A link to set a password did not work",
+        AuditEvent::ProfileChanged => "A change of the profile was refused",
+        AuditEvent::Throttled => "Requests were refused",
+        AuditEvent::CaptchaRefused => "A captcha did not let somebody through",
+        AuditEvent::InviteCreated => "Making invites was refused",
+        AuditEvent::InviteRevoked => "Taking an invite back was refused",
+        AuditEvent::RegistrationSet => "Setting who may register was refused",
+        AuditEvent::UserCreated => "Making an account was refused",
+        AuditEvent::UserPasswordSet => "Setting a password was refused",
+        AuditEvent::UserEmailSet => "Setting an address was refused",
+        AuditEvent::UserEmailVerified => "Vouching for an address was refused",
+        AuditEvent::UserSuspended => "A suspension was refused",
+        AuditEvent::UserReactivated => "Lifting a suspension was refused",
+        AuditEvent::UserDeleted => "Deleting an account was refused",
+        AuditEvent::SessionRevoked => "Ending sessions was refused",
+        AuditEvent::BackupMade => "A backup was refused",
+        AuditEvent::BackupRestored => "Restoring a backup was refused",
+        AuditEvent::MailRetried => "Trying mail again was refused",
+    }
+}
+
+/// Why something was refused, as the end of a sentence.
+pub(super) const fn cause(reason: AuditReason) -> &'static str {
+    match reason {
+        AuditReason::UnknownAccount => "no account has the name or address that was typed",
+        AuditReason::NoPassword => {
+            "the account has no password; its owner signs in by a mailed code or sets one by a reset"
+        }
+        AuditReason::WrongPassword => "the password was wrong",
+        AuditReason::PasswordJustChanged => "the password was changed at that very moment",
+        AuditReason::Suspended => "the account is suspended, although the password or the code was right",
+        AuditReason::SignInTooOld => {
+            "an account without a password sets one only within ten minutes of signing in"
+        }
+        AuditReason::PasswordMissing => "the present password was not given",
+        AuditReason::PasswordContainsName => "the new password is the username or the address",
+        AuditReason::WrongCode => "the code was wrong, or a newer one had been mailed",
+        AuditReason::ExpiredCode => "the code was older than ten minutes",
+        AuditReason::UsedCode => "the code had been used before",
+        AuditReason::AttemptsUsedUp => {
+            "five wrong codes had been tried, so this code is void even if it was right; a new one helps"
+        }
+        AuditReason::NoCode => "no code had been asked for, or not lately",
+        AuditReason::CodesLocked => {
+            "a hundred wrong codes in a row were tried, so that none counts for a day or until another sign-in"
+        }
+        AuditReason::TooManyMails => {
+            "mail was asked for too often: once a minute, 5 an hour and 10 a day are allowed"
+        }
+        AuditReason::UnknownLink => {
+            "the link is unknown: a newer one was mailed, it was used, or it was cut when it was copied"
+        }
+        AuditReason::UsedLink => "the link had been used before",
+        AuditReason::ExpiredLink => "the link was too old",
+        AuditReason::AlreadyVerified => "the address was verified already",
+        AuditReason::RegistrationDisabled => "nobody may register now",
+        AuditReason::InviteMissing => "an invite is needed, and none was given",
+        AuditReason::UnknownInvite => "there is no such invite; it may have been mistyped",
+        AuditReason::ExpiredInvite => "the invite was too old",
+        AuditReason::RevokedInvite => "the operator had taken the invite back",
+        AuditReason::UsedUpInvite => "the invite had been used as often as it may be",
+        AuditReason::UsernameTaken => "another account has the username",
+        AuditReason::EmailTaken => "another account has the address",
+        AuditReason::NoSuchSession => "there is no such session, or it had ended",
+        AuditReason::AddressLimit => "too many requests came from this address in a short time",
+        AuditReason::SessionLimit => "too many requests came from one session in a short time",
+        AuditReason::AccountLimit => "too many wrong passwords were tried, so that none counts for a while",
+        AuditReason::CaptchaInvalid => "the captcha was missing, not solved, or used twice",
+        AuditReason::CaptchaUnavailable => {
+            "the captcha could not be checked, because its service did not answer as it should"
+        }
+    }
+}
+
+/// Why a session ended, as the end of a sentence.
+pub(super) const fn why_ended(end: SessionEnd) -> &'static str {
+    match end {
+        SessionEnd::SignedOut => "its owner signed out",
+        SessionEnd::EndedByOwner => "its owner ended it from another session",
+        SessionEnd::Replaced => "its owner signed in again in the same browser",
+        SessionEnd::TooMany => "the account had 20 others that were used later, which is the most",
+        SessionEnd::RefreshReused => {
+            "a refresh token came back that had been replaced, so somebody may have a copy of it"
+        }
+        SessionEnd::RefreshAhead => {
+            "its refresh token is newer than the database, because an older backup was restored"
+        }
+        SessionEnd::Revoked => "the operator ended it",
+        SessionEnd::Suspended => "the operator suspended the account",
+        SessionEnd::PasswordChanged => "the password was set anew",
+        SessionEnd::EmailChanged => "the operator set another address",
+        SessionEnd::Restored => "an older copy of the database was restored",
+        SessionEnd::TakenBack => "the owner of the address proved it for the first time",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_told_in_its_own_words_and_without_names_of_the_program() {
+        let causes: Vec<&str> = AuditReason::ALL.iter().map(|reason| cause(*reason)).collect();
+        let deeds = AuditEvent::ALL
+            .iter()
+            .flat_map(|event| [done(*event), tried(*event)]);
+        for text in causes.iter().copied().chain(deeds) {
+            assert!(
+                text.len() > 8 && !text.contains('_') && !text.ends_with('.'),
+                "{text}"
+            );
+        }
+        for (index, text) in causes.iter().enumerate() {
+            assert!(!causes[..index].contains(text), "{text}");
+        }
+    }
+}
