@@ -15,7 +15,7 @@ use arkloop::crypto::{
 };
 use arkloop::domain::{
     Client, Email, Generation, Locale, Password, PasswordHash, PasswordPolicy, Rotations, Session, SessionId,
-    SignInMethod, SignatureAlgorithm, Timestamp, UserId, Username,
+    SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId, Username,
 };
 use arkloop::store::{Access, NewUserRow, OpenOptions, Store, StoreError, Tx};
 use arkloop::system::System;
@@ -241,7 +241,7 @@ fn session(system: &System, user_id: UserId) -> Session {
         id: system.new_session_id(),
         user_id,
         generation: Generation::FIRST,
-        nonce: system.random(),
+        nonce: SessionNonce(system.random()),
         rotations: Rotations::default(),
         method: SignInMethod::Password,
         created_at: now,

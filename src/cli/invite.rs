@@ -21,7 +21,7 @@ const MAX_EXPIRES_IN: Duration = Duration::from_hours(24 * 3_660);
 const MAX_COUNT: NonZeroU16 = NonZeroU16::new(1_000).expect("it is not zero");
 
 /// Make, see and take back invites
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 #[command(
     after_help = "Example: invite five people within three days\n  arkloop invite create --uses 5 --expires-in 3d --note \"the band\""
 )]

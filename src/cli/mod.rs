@@ -41,7 +41,7 @@ use crate::domain::Operator;
 use crate::telemetry;
 
 /// A self-hosted auth server over one SQLite file, and the commands to operate it.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     version,
     after_help = "Example: run a server and invite somebody to it\n  arkloop serve\n  arkloop invite create --note \"for Ann\""
@@ -79,7 +79,7 @@ struct GlobalArguments {
     quiet: bool,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     Init(init::Arguments),
     Serve(serve::Arguments),

@@ -38,11 +38,12 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// A refusal for `problem`, mended as `hint` says.
+    /// A refusal for `problem`, mended as `hint` says. Both are one line each, whatever the names of keys and files in them hold.
     pub(super) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        let in_one_line = |text: String| text.replace(char::is_control, "\u{fffd}");
         Self {
-            problem: problem.into(),
-            hint: hint.into(),
+            problem: in_one_line(problem.into()),
+            hint: in_one_line(hint.into()),
         }
     }
 

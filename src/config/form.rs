@@ -177,7 +177,7 @@ pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
     template.contains(placeholder)
         && is_web
         && !link.contains(['{', '}'])
-        && !link.chars().any(char::is_whitespace)
+        && !link.contains(|c: char| c.is_control() || c.is_whitespace())
 }
 
 /// The accepted form of a value that is one of a list, in words.

@@ -7,6 +7,8 @@ mod address;
 mod check;
 mod error;
 mod form;
+#[cfg(test)]
+mod properties;
 mod read;
 mod settings;
 mod show;

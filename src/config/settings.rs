@@ -12,8 +12,8 @@ use toml::de::DeValue;
 use super::error::{ConfigError, Place};
 use super::sources::absolute;
 
-/// A value as it was written.
-#[derive(Clone, Debug)]
+/// A value as it was written. No `Debug`: it may be a secret.
+#[derive(Clone)]
 pub(super) enum Value {
     /// From the environment, where everything is text and lists are separated by commas.
     Variable(String),
@@ -53,7 +53,7 @@ impl Value {
 }
 
 /// A key that was given.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Given {
     /// What it was set to.
     pub(super) value: Value,
@@ -64,7 +64,6 @@ pub(super) struct Given {
 }
 
 /// Every key that was given. Each reader remembers the name it is called with: the keys that are known are those that somebody reads.
-#[derive(Debug)]
 pub(super) struct Settings {
     /// The file that was read.
     pub(super) file: Option<PathBuf>,

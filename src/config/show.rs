@@ -144,8 +144,8 @@ impl Config {
             }
             let line = match &value {
                 Value::Null => format!("# {name} is not set"),
-                // JSON's strings and lists are TOML's as well.
-                value => format!("{name} = {value}"),
+                // JSON's strings and lists are TOML's as well, but for one character that JSON leaves as it is.
+                value => format!("{name} = {}", value.to_string().replace('\u{7f}', "\\u007F")),
             };
             let place = self
                 .places

@@ -17,8 +17,8 @@ const SYSTEM_FILE: &str = "/etc/arkloop/arkloop.toml";
 /// The file of the working directory.
 const LOCAL_FILE: &str = "arkloop.toml";
 
-/// Everything that a configuration is read from, so that tests need no process environment.
-#[derive(Clone, Debug, Default)]
+/// Everything that a configuration is read from, so that tests need no process environment. No `Debug`: variables may be secrets.
+#[derive(Clone, Default)]
 pub struct Sources {
     /// `--config`.
     pub config_flag: Option<PathBuf>,
@@ -74,7 +74,8 @@ impl Sources {
         Ok(None)
     }
 
-    fn read_variables(&self, given: &mut BTreeMap<String, Given>) {
+    /// Reads the environment; every key with its place is put into `given`.
+    pub(super) fn read_variables(&self, given: &mut BTreeMap<String, Given>) {
         for (name, value) in &self.env {
             let Some(key) = key_of_variable(name) else {
                 continue;
@@ -132,7 +133,12 @@ fn key_of_variable(name: &str) -> Option<String> {
     }
 }
 
-fn read_toml(path: &Path, text: &str, given: &mut BTreeMap<String, Given>) -> Result<(), ConfigError> {
+/// Reads a file's text; every key with its place is put into `given`.
+pub(super) fn read_toml(
+    path: &Path,
+    text: &str,
+    given: &mut BTreeMap<String, Given>,
+) -> Result<(), ConfigError> {
     let line_of = |offset: usize| text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
     let place = |offset: usize| Place::File {
         path: path.to_owned(),

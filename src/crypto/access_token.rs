@@ -158,7 +158,8 @@ impl Keyring {
             .keys
             .iter()
             .find(|key| header.kid.as_deref() == Some(key.kid()))?;
-        if header.typ.as_deref() != Some("JWT") {
+        // What a header calls critical must be understood (RFC 7515 §4.1.11), and nothing here understands any extension.
+        if header.typ.as_deref() != Some("JWT") || header.crit.is_some() {
             return None;
         }
         let mut validation = Validation::new(jwt_algorithm(key.algorithm));

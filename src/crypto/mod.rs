@@ -6,6 +6,8 @@ mod access_token;
 mod key_file;
 mod keys;
 mod password;
+#[cfg(test)]
+mod properties;
 mod refresh_token;
 mod signing_key;
 

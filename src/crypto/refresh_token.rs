@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 
-use crate::domain::{Generation, Session, SessionId};
+use crate::domain::{Generation, Session, SessionId, SessionNonce};
 
 /// The first byte of every token, so that another format can follow.
 const VERSION: u8 = 1;
@@ -63,30 +63,29 @@ impl RefreshTokens {
         bytes[0] = VERSION;
         bytes[1..ID_END].copy_from_slice(session.id.as_bytes());
         bytes[ID_END..GENERATION_END].copy_from_slice(&session.generation.0.to_be_bytes());
-        let message = message(&bytes, &session.nonce);
+        let message = message(&bytes, session.nonce);
         bytes[GENERATION_END..].copy_from_slice(hmac::sign(&self.0, &message).as_ref());
         URL_SAFE_NO_PAD.encode(bytes).into()
     }
 
     /// Whether this server minted `token` for `session`; takes the same time however much of it is right.
     pub fn is_authentic(&self, token: &PresentedRefreshToken, session: &Session) -> bool {
-        let message = message(&token.bytes, &session.nonce);
+        let message = message(&token.bytes, session.nonce);
         token.session_id == session.id
             && hmac::verify(&self.0, &message, &token.bytes[GENERATION_END..]).is_ok()
     }
 }
 
 /// What the MAC covers: version, session id, generation, and the nonce of the session.
-fn message(bytes: &[u8; TOKEN_BYTES], nonce: &[u8; 16]) -> [u8; GENERATION_END + 16] {
+fn message(bytes: &[u8; TOKEN_BYTES], nonce: SessionNonce) -> [u8; GENERATION_END + 16] {
     let mut message = [0; GENERATION_END + 16];
     message[..GENERATION_END].copy_from_slice(&bytes[..GENERATION_END]);
-    message[GENERATION_END..].copy_from_slice(nonce);
+    message[GENERATION_END..].copy_from_slice(&nonce.0);
     message
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -99,7 +98,7 @@ mod tests {
             id: SessionId::from_bytes([1; 16]),
             user_id: UserId::from_bytes([2; 16]),
             generation: Generation(7),
-            nonce: [3; 16],
+            nonce: SessionNonce([3; 16]),
             rotations: Rotations::default(),
             method: SignInMethod::Password,
             created_at: now,
@@ -123,7 +122,7 @@ mod tests {
         assert!(!tokens.is_authentic(
             &minted,
             &Session {
-                nonce: [4; 16],
+                nonce: SessionNonce([4; 16]),
                 ..session.clone()
             }
         ));
@@ -139,22 +138,5 @@ mod tests {
                 .refresh_tokens()
                 .is_authentic(&minted, &session)
         );
-    }
-
-    proptest! {
-        #[test]
-        fn one_changed_character_makes_a_token_worthless(at in 0_usize..71, to in "[A-Za-z0-9_-]") {
-            let (tokens, session) = (Keys::derive(&[1; 32]).refresh_tokens(), session());
-            let mut text = tokens.current(&session).expose_secret().to_owned();
-            prop_assume!(text[at..=at] != to);
-            text.replace_range(at..=at, &to);
-            let token = PresentedRefreshToken::parse(&text);
-            prop_assert!(token.is_none_or(|token| !tokens.is_authentic(&token, &session)));
-        }
-
-        #[test]
-        fn no_text_makes_the_parser_panic(text in ".*") {
-            let _ = PresentedRefreshToken::parse(&text);
-        }
     }
 }

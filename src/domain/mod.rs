@@ -14,6 +14,8 @@ mod mail;
 mod network;
 mod one_time_code;
 mod password;
+#[cfg(test)]
+pub(crate) mod properties;
 mod registration;
 mod sealed;
 mod session;
@@ -43,7 +45,7 @@ pub use registration::{RegistrationMode, UnknownMode};
 pub use sealed::Sealed;
 pub use session::{
     Generation, MAX_REMEMBERED_ROTATIONS, RefreshVerdict, Rotations, Session, SessionEnd, SessionLifetimes,
-    SignInMethod,
+    SessionNonce, SignInMethod,
 };
 pub use signature::SignatureAlgorithm;
 pub use time::Timestamp;

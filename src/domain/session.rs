@@ -1,5 +1,6 @@
 //! Sessions: how they live, move on and end.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::{Client, SessionId, Timestamp, UserId};
@@ -159,6 +160,16 @@ impl SessionLifetimes {
     }
 }
 
+/// 16 random bytes that go into the MAC of a session's refresh tokens, so that the key alone mints none. `Debug` does not print them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SessionNonce(pub [u8; 16]);
+
+impl fmt::Debug for SessionNonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionNonce(…)")
+    }
+}
+
 /// A session as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -168,8 +179,8 @@ pub struct Session {
     pub user_id: UserId,
     /// Which refresh token is the current one.
     pub generation: Generation,
-    /// 16 random bytes that go into the MAC of its refresh tokens, so that the key alone mints none.
-    pub nonce: [u8; 16],
+    /// What its refresh tokens are bound to.
+    pub nonce: SessionNonce,
     /// When its last refresh tokens were replaced.
     pub rotations: Rotations,
     /// How it began.
@@ -243,7 +254,7 @@ mod tests {
             id: SessionId::from_bytes([1; 16]),
             user_id: UserId::from_bytes([2; 16]),
             generation: Generation(20),
-            nonce: [3; 16],
+            nonce: SessionNonce([3; 16]),
             rotations: Rotations::new(rotations),
             method: SignInMethod::Password,
             created_at: now,

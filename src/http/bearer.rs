@@ -97,3 +97,42 @@ fn is_token(text: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
 }
+
+#[cfg(test)]
+mod properties {
+    use poem::http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::properties::wild_text;
+
+    fn headers(values: &[Vec<u8>]) -> HeaderMap {
+        let values = values
+            .iter()
+            .filter_map(|value| HeaderValue::from_bytes(value).ok());
+        values.map(|value| (AUTHORIZATION, value)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_bearer_token_is_read_as_it_was_sent(
+            scheme in "[bB][eE][aA][rR][eE][rR]", blanks in " {1,3}", token in "[A-Za-z0-9._~+/-]{1,60}={0,2}",
+        ) {
+            let headers = headers(&[format!("{scheme}{blanks}{token}").into_bytes()]);
+            prop_assert_eq!(bearer_token(&headers).ok(), Some(token.as_str()));
+        }
+
+        #[test]
+        fn whatever_else_is_sent_is_refused(values in prop::collection::vec(prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..60),
+            wild_text().prop_map(String::into_bytes),
+            wild_text().prop_map(|text| format!("Bearer {text}").into_bytes()),
+        ], 0..3)) {
+            let headers = headers(&values);
+            if let Ok(token) = bearer_token(&headers) {
+                prop_assert_eq!(headers.len(), 1);
+                prop_assert!(token.bytes().all(|b| b.is_ascii_graphic() && b != b',' && b != b';'), "{token}");
+            }
+        }
+    }
+}

@@ -156,3 +156,82 @@ mod tests {
         assert_eq!(resolve("unix", &[], &[]), "nobody");
     }
 }
+
+#[cfg(test)]
+mod properties {
+    use poem::http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::properties::wild_text;
+
+    /// A proxy of ours, as `trusted` below has it.
+    const PROXY: Peer = Peer::Address(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+
+    fn trusted() -> TrustedProxies {
+        let networks = ["127.0.0.0/8", "10.0.0.0/8"].map(|network| network.parse().expect("it is a network"));
+        TrustedProxies {
+            networks: networks.to_vec(),
+            unix: true,
+        }
+    }
+
+    fn headers(lines: &[String]) -> HeaderMap {
+        let name = poem::http::HeaderName::from_static("x-forwarded-for");
+        let lines = lines
+            .iter()
+            .filter_map(|line| HeaderValue::from_bytes(line.as_bytes()).ok());
+        lines.map(|line| (name.clone(), line)).collect()
+    }
+
+    fn hop() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<IpAddr>().prop_map(|address| address.to_string()),
+            any::<std::net::SocketAddr>().prop_map(|address| address.to_string()),
+            (0..=255_u8).prop_map(|last| format!("10.0.0.{last}")),
+            wild_text(),
+        ]
+    }
+
+    fn lines() -> impl Strategy<Value = Vec<String>> {
+        prop::collection::vec(
+            prop::collection::vec(hop(), 0..4).prop_map(|hops| hops.join(", ")),
+            0..3,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_is_no_proxy_is_who_connected(address: IpAddr, lines in lines()) {
+            prop_assume!(!is_trusted(address, &trusted()));
+            let found = client_address(Peer::Address(address), &headers(&lines), &trusted());
+            prop_assert_eq!(found, Some(address));
+        }
+
+        #[test]
+        fn nothing_left_of_a_strangers_hop_counts(stranger: IpAddr, forged in lines(), behind in 0..=255_u8) {
+            let stranger = stranger.to_canonical();
+            prop_assume!(!is_trusted(stranger, &trusted()));
+            let honest = format!("{stranger}, 10.0.0.{behind}");
+            let lines = [forged.as_slice(), &[honest]].concat();
+            prop_assert_eq!(client_address(PROXY, &headers(&lines), &trusted()), Some(stranger));
+        }
+
+        #[test]
+        fn whoever_is_found_was_named_by_the_last_hops(lines in lines()) {
+            let found = client_address(PROXY, &headers(&lines), &trusted()).expect("the proxy has an address");
+            let hops = lines.iter().flat_map(|line| line.split(','));
+            let named: Vec<IpAddr> = hops.filter_map(|hop| read_hop(hop.trim())).collect();
+            prop_assert!(PROXY == Peer::Address(found) || named.contains(&found), "{found}");
+        }
+
+        #[test]
+        fn a_hop_is_read_in_every_spelling(address: IpAddr, port: u16) {
+            let socket = std::net::SocketAddr::new(address, port);
+            let bracketed = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+            for spelling in [address.to_string(), socket.to_string(), bracketed] {
+                prop_assert_eq!(read_hop(&spelling), Some(address.to_canonical()));
+            }
+        }
+    }
+}

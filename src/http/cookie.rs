@@ -116,3 +116,65 @@ impl CookieWriter {
         format!("{NAME}={value}; Path=/v1/auth; HttpOnly; SameSite={same_site}; Max-Age={max_age}{secure}")
     }
 }
+
+#[cfg(test)]
+mod properties {
+    use poem::http::HeaderValue;
+    use proptest::prelude::*;
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::domain::properties::wild_text;
+
+    fn headers(lines: &[String]) -> HeaderMap {
+        let lines = lines
+            .iter()
+            .filter_map(|line| HeaderValue::from_bytes(line.as_bytes()).ok());
+        lines.map(|line| (COOKIE, line)).collect()
+    }
+
+    /// Cookies of others, also such as no browser sends.
+    fn foreign() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z_]{1,12}=[A-Za-z0-9]{0,12}",
+            wild_text().prop_map(|text| text.replace(';', ""))
+        ]
+        .prop_filter("it is ours", |pair| !pair.contains(NAME))
+    }
+
+    proptest! {
+        #[test]
+        fn our_cookie_is_found_among_any_others(
+            value in "[A-Za-z0-9_-]{71}",
+            before in prop::collection::vec(foreign(), 0..3),
+            after in prop::collection::vec(foreign(), 0..3),
+        ) {
+            let ours = format!("{NAME}={value}");
+            let line = [before.as_slice(), &[ours], &after].concat().join("; ");
+            let headers = headers(&[line]);
+            prop_assume!(!headers.is_empty());
+            prop_assert_eq!(Presented::read(&headers).0, [value]);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic_and_no_other_cookie_is_ours(
+            lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..3),
+        ) {
+            let lines = lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok());
+            let headers = lines.map(|line| (COOKIE, line)).collect();
+            prop_assert!(Presented::read(&headers).0.is_empty());
+        }
+
+        #[test]
+        fn what_is_set_is_one_cookie_that_is_read_back(value in "[A-Za-z0-9_-]{0,71}", seconds: u32, is_secure: bool) {
+            let settings = Settings { is_secure, ..Settings::default() };
+            let max_age = Duration::from_secs(seconds.into());
+            let cookie = RefreshCookie { value: SecretString::from(value.clone()), max_age };
+            let written = CookieWriter::new(&settings).set(&cookie);
+            let pair = written.split(';').next().unwrap_or_default().to_owned();
+            prop_assert_eq!(Presented::read(&headers(&[pair])).0, [value]);
+            prop_assert_eq!(written.contains("; Secure"), is_secure);
+            prop_assert!(HeaderValue::from_str(&written).is_ok());
+        }
+    }
+}

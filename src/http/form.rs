@@ -305,3 +305,64 @@ mod tests {
         assert_eq!(form(members).errors.iter().count(), MAX_UNKNOWN_NAMED);
     }
 }
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::super::fields::{CAPTCHA_TOKEN, LOGIN, PASSWORD};
+    use super::*;
+    use crate::domain::properties::wild_text;
+
+    struct Sample;
+
+    impl Body for Sample {
+        const NAME: &'static str = "SampleRequest";
+        const FIELDS: &'static [&'static Field] = &[&LOGIN, &PASSWORD, &CAPTCHA_TOKEN];
+    }
+
+    fn member() -> impl Strategy<Value = (String, u8)> {
+        let name = prop_oneof![
+            Just("login".to_owned()),
+            Just("password".to_owned()),
+            "[a-z_]{1,34}",
+            wild_text()
+        ];
+        (name, 0..4_u8)
+    }
+
+    proptest! {
+        #[test]
+        fn every_member_is_read_or_named_and_no_odd_name_is_repeated(members in prop::collection::vec(member(), 0..6)) {
+            let object = members.iter().map(|(name, kind)| {
+                let member = match kind {
+                    0 => Member::Null,
+                    1 => Member::Other,
+                    2 => Member::Text(String::new()),
+                    _ => Member::Text("a text".to_owned()),
+                };
+                (name.clone(), member)
+            });
+            let form = Form::<Sample>::new(Object(object.collect()));
+            let errors: Vec<(&str, FieldError)> = form.errors.iter().collect();
+            for (name, _) in &errors {
+                prop_assert!(*name == UNNAMED || name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            }
+            for field in Sample::FIELDS {
+                let sent = members.iter().filter(|(name, _)| name == field.name);
+                let kinds: Vec<u8> = sent.map(|(_, kind)| *kind).collect();
+                let error = errors.iter().find(|(name, _)| *name == field.name).map(|(_, error)| *error);
+                let expected = match kinds[..] {
+                    [] | [0 | 2 | 3] => None,
+                    [1, ..] => Some(FieldError::WrongType { expected: "string" }),
+                    _ => Some(FieldError::Duplicate),
+                };
+                prop_assert_eq!(error, expected, "{}", field.name);
+                prop_assert_eq!(form.text(field).is_some(), kinds.first() == Some(&3));
+            }
+            let is_known = |name: &str| Sample::FIELDS.iter().any(|field| field.name == name);
+            let is_strange = members.iter().any(|(name, _)| !is_known(name));
+            prop_assert_eq!(errors.iter().any(|(_, error)| *error == FieldError::Unknown), is_strange);
+        }
+    }
+}

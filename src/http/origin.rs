@@ -141,3 +141,32 @@ mod tests {
         ));
     }
 }
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::properties::{almost, wild_text};
+
+    const OWN: &str = "https://auth.example.org";
+
+    proptest! {
+        #[test]
+        fn no_foreign_page_acts_whatever_it_calls_itself(
+            origin in prop_oneof![wild_text(), almost(Just(OWN.to_owned())), "https?://[a-z.]{1,30}(:[0-9]{1,5})?"],
+            site in prop_oneof![Just("cross-site".to_owned()), Just("same-site".to_owned()), wild_text()],
+        ) {
+            let settings = Settings { public_origin: OWN.to_owned(), ..Settings::default() };
+            let origins = Origins::new(&settings);
+            let (Ok(from), Ok(fetched)) = (HeaderValue::from_str(&origin), HeaderValue::from_str(&site)) else {
+                return Ok(());
+            };
+            let site_header = poem::http::HeaderName::from_static("sec-fetch-site");
+            let headers: HeaderMap = [(ORIGIN, from), (site_header, fetched)].into_iter().collect();
+            let expected = origin == OWN || ["same-origin", "none"].contains(&site.as_str());
+            prop_assert_eq!(origins.may_act(&Method::POST, &headers), expected);
+            prop_assert!(origins.may_act(&Method::GET, &headers));
+        }
+    }
+}

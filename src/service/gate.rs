@@ -8,7 +8,7 @@ use super::{Error, Service};
 use crate::crypto::RefreshTokens;
 use crate::domain::{
     AuditEvent, AuditRecord, Client, Generation, RefreshVerdict, Rotations, Session, SessionEnd,
-    SessionLifetimes, SignInMethod, Timestamp, User, UserStatus,
+    SessionLifetimes, SessionNonce, SignInMethod, Timestamp, User, UserStatus,
 };
 use crate::store::{SessionWithUser, Tx};
 use crate::system::System;
@@ -91,7 +91,7 @@ impl Gate {
             id: self.system.new_session_id(),
             user_id: entrant.user.id,
             generation: Generation::FIRST,
-            nonce: self.system.random(),
+            nonce: SessionNonce(self.system.random()),
             rotations: Rotations::default(),
             method: entrant.method,
             created_at: now,

@@ -24,8 +24,8 @@ pub struct InviteDraft {
     pub mail_to: Option<Email>,
 }
 
-/// An invite with its code, which only the operator sees.
-#[derive(Clone, Debug)]
+/// An invite with its code, which only the operator sees. No `Debug`: its link holds the code.
+#[derive(Clone)]
 pub struct InviteWithCode {
     /// The invite.
     pub invite: Invite,

@@ -43,8 +43,7 @@ impl PresentedInvite {
     }
 }
 
-/// An account that somebody asks for.
-#[derive(Debug)]
+/// An account that somebody asks for. No `Debug`: the token of the captcha is good for one use.
 pub struct Registration {
     /// Its username.
     pub username: Username,

@@ -107,8 +107,8 @@ pub struct NewUser {
     pub password: Option<Password>,
 }
 
-/// An account that the operator made.
-#[derive(Clone, Debug)]
+/// An account that the operator made. No `Debug`: it may hold a link.
+#[derive(Clone)]
 pub struct CreatedUser {
     /// The account.
     pub summary: UserSummary,

@@ -7,7 +7,8 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Reader, StoreError, Tx, user};
 use crate::domain::{
-    Client, Generation, Rotations, Session, SessionEnd, SessionId, SignInMethod, Timestamp, User, UserId,
+    Client, Generation, Rotations, Session, SessionEnd, SessionId, SessionNonce, SignInMethod, Timestamp,
+    User, UserId,
 };
 
 const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, nonce, rotations, method, \
@@ -28,7 +29,7 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
         id: SessionId::from_bytes(row.get("session_id")?),
         user_id: UserId::from_bytes(row.get("session_user_id")?),
         generation: Generation(row.get("generation")?),
-        nonce: row.get("nonce")?,
+        nonce: SessionNonce(row.get("nonce")?),
         rotations: Rotations::new(super::decode_moments(&row.get::<_, Vec<u8>>("rotations")?)),
         method: named(row, "method", SignInMethod::from_name)?,
         created_at: Timestamp::from_millis(row.get("session_created_at")?),
@@ -130,7 +131,7 @@ impl Tx<'_> {
                 session.id.as_bytes(),
                 session.user_id.as_bytes(),
                 session.generation.0,
-                session.nonce,
+                session.nonce.0,
                 super::encode_moments(session.rotations.newest_first()),
                 session.method.as_str(),
                 session.created_at.as_millis(),

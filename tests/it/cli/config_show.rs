@@ -199,6 +199,8 @@ fn config_show_is_an_object_of_objects_as_json() {
 #[test]
 fn what_config_show_prints_is_a_configuration() {
     let workspace = Workspace::new();
+    // U+007F stands as it is in JSON, and must not in TOML.
+    workspace.write("arkloop.toml", "data_dir = \"a\\u007f\\tb\"\n");
     let shown = workspace.output(&["config", "show"], "").stdout;
     let shown = String::from_utf8(shown).expect("it is text");
     workspace.write("copy.toml", &shown);

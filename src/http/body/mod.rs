@@ -4,6 +4,9 @@
 //! poem-openapi's own `Json` is not used: it takes numbers for texts, stops at the first error and repeats the
 //! offending value, which may be a password.
 
+#[cfg(test)]
+mod properties;
+
 use std::fmt;
 
 use http_body_util::BodyExt as _;

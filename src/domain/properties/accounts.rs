@@ -1,0 +1,139 @@
+//! Names, addresses, languages and time zones.
+
+use proptest::prelude::*;
+
+use super::{almost, has_no_control, wild_text};
+use crate::domain::{AccountName, Email, FieldError, Locale, Timezone, Username};
+
+/// What people type around a name.
+const BLANKS: &str = "[ \t\u{a0}\u{3000}]{0,3}";
+
+fn name_like() -> impl Strategy<Value = String> {
+    prop_oneof![wild_text(), almost("[A-Za-z0-9._-]{0,34}")]
+}
+
+fn good_name() -> impl Strategy<Value = String> {
+    "[A-Za-z0-9][A-Za-z0-9._-]{0,30}[A-Za-z0-9]"
+}
+
+fn address_like() -> impl Strategy<Value = String> {
+    prop_oneof![
+        wild_text(),
+        almost(good_address()),
+        almost("[a-z.]{1,70}@[a-z0-9.-]{1,200}"),
+        (wild_text(), wild_text()).prop_map(|(local, domain)| format!("{local}@{domain}")),
+    ]
+}
+
+fn good_address() -> impl Strategy<Value = String> {
+    "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}(\\.[a-z]{1,9}){0,2}@([a-zA-Z0-9]{1,12}\\.){0,3}[a-zA-Z]{2,10}"
+}
+
+/// A text of ASCII in other capitals.
+fn in_other_case(text: &str, capitals: &[bool]) -> String {
+    let capitals = capitals.iter().cycle();
+    text.chars()
+        .zip(capitals)
+        .map(|(c, is_capital)| {
+            if *is_capital {
+                c.to_ascii_uppercase()
+            } else {
+                c.to_ascii_lowercase()
+            }
+        })
+        .collect()
+}
+
+fn capitals() -> impl Strategy<Value = Vec<bool>> {
+    prop::collection::vec(any::<bool>(), 1..20)
+}
+
+proptest! {
+    #[test]
+    fn a_username_is_exactly_what_its_form_says(text in name_like()) {
+        let trimmed = text.trim();
+        let is_edge = |c: char| c.is_ascii_alphanumeric();
+        let is_one = (2..=32).contains(&trimmed.len())
+            && trimmed.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+            && trimmed.starts_with(is_edge)
+            && trimmed.ends_with(is_edge);
+        let parsed = Username::parse(&text).ok();
+        prop_assert_eq!(parsed.as_ref().map(Username::as_str), is_one.then_some(trimmed));
+    }
+
+    #[test]
+    fn a_username_is_found_whatever_its_case_and_the_blanks_around_it(
+        name in good_name(), capitals in capitals(), before in BLANKS, after in BLANKS,
+    ) {
+        let parsed = Username::parse(&name).expect("it is a name");
+        prop_assert_eq!(Username::parse(parsed.as_str()), Ok(parsed.clone()));
+        let typed = format!("{before}{}{after}", in_other_case(&name, &capitals));
+        prop_assert_eq!(Username::parse(&typed).map(|typed| typed.key()), Ok(parsed.key()));
+    }
+
+    #[test]
+    fn an_address_is_plain_and_stays_itself(text in address_like()) {
+        let Ok(email) = Email::parse(&text) else { return Ok(()) };
+        let address = email.as_str();
+        prop_assert!(address.is_ascii() && has_no_control(address) && !address.contains(' '), "{address:?}");
+        prop_assert!(address.len() <= 254 && address.matches('@').count() == 1, "{address:?}");
+        // No second recipient, no header and no mark-up can be hidden in one.
+        prop_assert!(!address.contains([',', ';', ':', '<', '>', '"', '(', ')', '[', ']', '\\']), "{address:?}");
+        let (local, domain) = address.split_once('@').expect("it has one");
+        prop_assert!((1..=64).contains(&local.len()), "{address:?}");
+        prop_assert_eq!(domain, domain.to_ascii_lowercase());
+        prop_assert_eq!(Email::parse(address), Ok(email.clone()));
+        prop_assert_eq!(Email::parse(&email.key()).map(|email| email.key()), Ok(email.key()));
+    }
+
+    #[test]
+    fn an_address_is_found_whatever_its_case_and_the_blanks_around_it(
+        address in good_address(), capitals in capitals(), before in BLANKS, after in BLANKS,
+    ) {
+        // A name that begins like an encoded one, and is none, is no domain.
+        let Ok(parsed) = Email::parse(&address) else { return Ok(()) };
+        let typed = format!("{before}{}{after}", in_other_case(&address, &capitals));
+        prop_assert_eq!(Email::parse(&typed).map(|typed| typed.key()), Ok(parsed.key()));
+    }
+
+    #[test]
+    fn who_signs_in_is_never_told_that_the_form_is_wrong(text in prop_oneof![name_like(), address_like()]) {
+        let expected = if text.chars().count() > AccountName::MAX_CHARS {
+            Err(FieldError::TooLong { max: AccountName::MAX_CHARS })
+        } else if text.trim().is_empty() {
+            Err(FieldError::Missing)
+        } else if text.contains('@') {
+            Ok(Email::parse(&text).map_or(AccountName::Nobody, AccountName::Email))
+        } else {
+            Ok(Username::parse(&text).map_or(AccountName::Nobody, AccountName::Username))
+        };
+        prop_assert_eq!(AccountName::parse(&text), expected);
+    }
+
+    #[test]
+    fn a_name_is_never_an_address(text in name_like()) {
+        prop_assert!(Username::parse(&text).is_err() || Email::parse(&text).is_err());
+    }
+
+    #[test]
+    fn a_language_tag_is_short_plain_and_stays_itself(text in prop_oneof![
+        wild_text(), almost("[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8}){0,4}"),
+    ]) {
+        let Ok(locale) = Locale::parse(&text) else { return Ok(()) };
+        prop_assert_eq!(locale.as_str(), &text);
+        prop_assert!((2..=Locale::MAX_CHARS).contains(&text.len()));
+        prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{text:?}");
+        prop_assert!(!text.contains("--") && !text.ends_with('-'), "{text:?}");
+    }
+
+    #[test]
+    fn a_time_zone_is_short_plain_and_no_path(text in prop_oneof![
+        wild_text(), almost("[A-Z][a-z_+-]{1,12}(/[A-Z][a-z_0-9+-]{0,12}){0,3}"),
+    ]) {
+        let Ok(zone) = Timezone::parse(&text) else { return Ok(()) };
+        prop_assert_eq!(zone.as_str(), &text);
+        prop_assert!((1..=Timezone::MAX_CHARS).contains(&text.len()));
+        prop_assert!(!text.contains("..") && !text.starts_with('/') && !text.contains("//"), "{text:?}");
+        prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+-/".contains(&b)), "{text:?}");
+    }
+}
