@@ -18,13 +18,13 @@ fn write(value: &Value) -> String {
 }
 
 /// The server's own signing key, for tokens that are wrong in anything but the signature.
-struct OwnKey {
-    kid: String,
+pub(super) struct OwnKey {
+    pub(super) kid: String,
     private: EncodingKey,
 }
 
 impl OwnKey {
-    async fn of(app: &TestApp) -> Self {
+    pub(super) async fn of(app: &TestApp) -> Self {
         let keys: Keys = read_key_file(&app.data_dir().join("arkloop.key")).expect("it is there");
         let stored: Result<Option<StoredSigningKey>, StoreError> = app
             .service()
@@ -47,6 +47,17 @@ impl OwnKey {
             ..Header::new(Algorithm::EdDSA)
         };
         encode(&header, claims, &self.private).expect("it signs")
+    }
+
+    /// Signs two parts of any text.
+    pub(super) fn sign_text(&self, header: &str, claims: &str) -> String {
+        let message = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(claims)
+        );
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.private, Algorithm::EdDSA);
+        format!("{message}.{}", signature.expect("it signs"))
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod access_tokens;
 mod audit;
+mod bad_fields;
+mod bad_headers;
 mod bearer;
 mod bodies;
 mod body_sizes;
@@ -30,4 +32,5 @@ mod session;
 mod sign_in;
 mod sign_out;
 mod taking_back;
+mod token_shapes;
 mod user;

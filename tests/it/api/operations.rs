@@ -1,6 +1,7 @@
 //! The operations of the document, each with a request that nothing is wrong with, for the tests that hold a rule on all of them.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -20,6 +21,15 @@ pub struct Operation {
     pub path: String,
     pub takes_body: bool,
     pub needs_bearer: bool,
+    /// What its body may have, in the order of the document.
+    pub fields: Vec<Field>,
+}
+
+/// A field of a body.
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub name: String,
+    pub is_required: bool,
 }
 
 /// Every operation of the document, with [`SOME_ID`] for the parameters of paths.
@@ -37,11 +47,28 @@ pub fn operations() -> Vec<Operation> {
                 path: path.replace("{id}", SOME_ID),
                 takes_body: operation.get("requestBody").is_some(),
                 needs_bearer: operation["security"].to_string().contains("bearer"),
+                fields: fields(&document, &operation["requestBody"]),
             });
         }
     }
     assert!(operations.len() >= 26, "{operations:?}");
     operations
+}
+
+/// The fields of the schema that a request body refers to.
+fn fields(document: &Value, body: &Value) -> Vec<Field> {
+    let Some(reference) = body["content"]["application/json"]["schema"]["$ref"].as_str() else {
+        return Vec::new();
+    };
+    let schema = document.pointer(reference.trim_start_matches('#'));
+    let schema = schema.expect("the schema is in the document");
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    let properties = schema["properties"].as_object().expect("a body has fields");
+    let field = |name: &String| Field {
+        name: name.clone(),
+        is_required: required.iter().any(|required| required == name),
+    };
+    properties.keys().map(field).collect()
 }
 
 /// Those that the document lists with `status` and `code`.
@@ -84,6 +111,24 @@ impl Operation {
             Some(body) => request.json(&body),
             None => request,
         }
+    }
+
+    /// [`Operation::whole`] of a caller and with names that no other request has, so that none stands in another's way.
+    pub async fn fresh(&self, app: &TestApp) -> (Request, Option<Value>) {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut request = self.bare(app);
+        if self.needs_bearer {
+            let caller = app.register(&format!("caller-{number}")).await;
+            request = self.signed_in(app, &caller);
+        }
+        let body = self.body().map(|body| {
+            let text = body.to_string();
+            let renamed = text.replace("alice", &format!("nobody-{number}"));
+            let renamed = renamed.replace("newcomer", &format!("newcomer-{number}"));
+            serde_json::from_str(&renamed).expect("it is still JSON")
+        });
+        (request, body)
     }
 
     /// A body whose form nothing is wrong with; codes and tokens in it are wrong.

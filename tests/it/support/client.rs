@@ -17,7 +17,7 @@ pub struct Request {
     address: SocketAddr,
     method: String,
     path: String,
-    headers: Vec<(String, String)>,
+    headers: Vec<(String, Vec<u8>)>,
     body: Bytes,
 }
 
@@ -33,8 +33,19 @@ impl Request {
     }
 
     /// Adds a header, beside others of the same name.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.header_of_bytes(name, value.as_bytes())
+    }
+
+    /// Adds a header whose value need not be text.
+    pub fn header_of_bytes(mut self, name: &str, value: &[u8]) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds a query, `?` included.
+    pub fn query(mut self, query: &str) -> Self {
+        self.path += query;
         self
     }
 
@@ -71,7 +82,11 @@ impl Request {
     pub async fn try_send(self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let vault = Vault::of(self.address);
         if let Some(vault) = &vault {
-            vault.gather_request(&self.headers, &self.body);
+            let as_text = |(name, value): &(String, Vec<u8>)| {
+                (name.clone(), String::from_utf8_lossy(value).into_owned())
+            };
+            let headers: Vec<(String, String)> = self.headers.iter().map(as_text).collect();
+            vault.gather_request(&headers, &self.body);
         }
         let stream = TcpStream::connect(self.address).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -83,7 +98,7 @@ impl Request {
             request = request.header("host", self.address.to_string());
         }
         for (name, value) in &self.headers {
-            request = request.header(name, value);
+            request = request.header(name, value.as_slice());
         }
         let response = sender.send_request(request.body(Full::new(self.body))?).await?;
         let (parts, body) = response.into_parts();

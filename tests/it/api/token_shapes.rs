@@ -1,0 +1,246 @@
+//! Access tokens in forms that nobody issues, also under the right key; and secrets at the doors of others.
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::json;
+
+use super::access_tokens::{claims, header, parts, read};
+use super::forged_tokens::{OwnKey, refused};
+use super::mailed::{Mailed, NEW_PASSWORD};
+use crate::support::{PASSWORD, TestApp};
+
+/// The order of the group of Ed25519 (RFC 8032 §5.1), the least byte first.
+const ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+/// The same signature of Ed25519 with another S that a careless verifier takes (RFC 8032 §8.4).
+fn malleated(signature: &[u8]) -> Vec<u8> {
+    let mut carry = 0_u16;
+    let added = signature[32..].iter().zip(ORDER).map(|(s, order)| {
+        carry += u16::from(*s) + u16::from(order);
+        let byte = carry.to_le_bytes()[0];
+        carry >>= 8;
+        byte
+    });
+    signature[..32].iter().copied().chain(added).collect()
+}
+
+#[tokio::test]
+async fn a_header_is_one_that_this_server_writes() {
+    let app = TestApp::open().await;
+    let own = OwnKey::of(&app).await;
+    let token = app.register("alice").await.access_token();
+    let claims = claims(&token).to_string();
+    let kid = &own.kid;
+    let good = format!(r#"{{"typ":"JWT","alg":"EdDSA","kid":"{kid}"}}"#);
+    assert_eq!(app.me(&own.sign_text(&good, &claims)).await.status, 200);
+    for head in [
+        // What is critical must be understood, and nothing here understands anything (RFC 7515 §4.1.11).
+        format!(r#"{{"typ":"JWT","alg":"EdDSA","kid":"{kid}","crit":["exp"],"exp":1}}"#),
+        format!(r#"{{"typ":"JWT","alg":"EdDSA","kid":"{kid}","crit":["b64"],"b64":false}}"#),
+        format!(r#"{{"typ":"JWT","alg":"EdDSA","kid":"{kid}","crit":[]}}"#),
+        format!(r#"{{"typ":"JWT","alg":"none","alg":"EdDSA","kid":"{kid}"}}"#),
+        format!(r#"{{"typ":"JWT","alg":"EdDSA","kid":"x","kid":"{kid}"}}"#),
+        format!(r#"{{"typ":"JWT","alg":["EdDSA"],"kid":"{kid}"}}"#),
+        format!(r#"{{"typ":"JWT","alg":"EdDSA","kid":["{kid}"]}}"#),
+        format!("\u{feff}{good}"),
+        format!("{good}x"),
+        format!("[{good}]"),
+        "[]".to_owned(),
+        "null".to_owned(),
+        String::new(),
+    ] {
+        refused(&app, &own.sign_text(&head, &claims), &head).await;
+    }
+}
+
+#[tokio::test]
+async fn claims_are_one_json_object_without_doubles() {
+    let app = TestApp::open().await;
+    let own = OwnKey::of(&app).await;
+    let token = app.register("alice").await.access_token();
+    let head = header(&token).to_string();
+    let good = claims(&token).to_string();
+    let inner = good.trim_matches(['{', '}']);
+    assert_eq!(app.me(&own.sign_text(&head, &good)).await.status, 200);
+    for bad in [
+        format!(r#"{{"exp":1,{inner}}}"#),
+        format!(r#"{{{inner},"sub":"019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17"}}"#),
+        format!(r#"{{{inner},"aud":"other"}}"#),
+        format!("\u{feff}{good}"),
+        format!("{good}x"),
+        format!("{good}{good}"),
+        format!("[{good}]"),
+        format!("{good:?}"),
+        good.replace("false", r#""false""#),
+        good.replace("false", "0"),
+        "{}".to_owned(),
+        "null".to_owned(),
+        String::new(),
+    ] {
+        refused(&app, &own.sign_text(&head, &bad), &bad).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_has_one_spelling() {
+    let app = TestApp::open().await;
+    let token = app.register("alice").await.access_token();
+    let [head, body, signature] = parts(&token);
+    let bytes = URL_SAFE_NO_PAD.decode(&signature).expect("it is base64url");
+    let with = |signature: &[u8]| format!("{head}.{body}.{}", URL_SAFE_NO_PAD.encode(signature));
+    let swapped = [&bytes[32..], &bytes[..32]].concat();
+    for wrong in [
+        &malleated(&bytes),
+        &swapped,
+        &vec![0; 64],
+        &vec![0xff; 64],
+        &bytes[..63].to_vec(),
+        &[&bytes[..], b"\0"].concat(),
+    ] {
+        refused(&app, &with(wrong), "another signature").await;
+    }
+    // The last character of 86 has four bits that belong to no byte.
+    let (rest, last) = token.split_at(token.len() - 1);
+    let others = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for other in others.chars().filter(|other| !last.contains(*other)) {
+        refused(&app, &format!("{rest}{other}"), "another last character").await;
+    }
+    for part in [&head, &body] {
+        let bytes = URL_SAFE_NO_PAD.decode(part).expect("it is base64url");
+        for spelling in [
+            URL_SAFE.encode(&bytes),
+            STANDARD_NO_PAD.encode(&bytes),
+            format!("{part}A"),
+        ] {
+            let other = token.replacen(part.as_str(), &spelling, 1);
+            let brief = app.me(&other).await.brief();
+            let is_refused =
+                ["401 auth.invalid_token", "401 auth.invalid_authorization"].contains(&brief.as_str());
+            assert!(other == token || is_refused, "{other}: {brief}");
+        }
+    }
+    for wrong in [
+        token.to_uppercase(),
+        token.to_lowercase(),
+        token.replace('.', "~"),
+        format!("{token}.{head}.{body}"),
+    ] {
+        refused(&app, &wrong, "another spelling").await;
+    }
+    assert_eq!(app.me(&token).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_es256_server_takes_nothing_but_es256_of_its_own_key() {
+    let app = TestApp::builder()
+        .open()
+        .set("TOKENS__ALGORITHM", "ES256")
+        .start()
+        .await;
+    let token = app.register("alice").await.access_token();
+    let [head, body, signature] = parts(&token);
+    assert_eq!(app.me(&token).await.status, 200);
+    let jwks = app.get("/.well-known/jwks.json").send().await;
+    let key = jwks.json()["keys"][0].clone();
+    let [x, y] = ["x", "y"].map(|name| {
+        let text = key[name].as_str().expect("it is a text");
+        URL_SAFE_NO_PAD.decode(text).expect("it is base64url")
+    });
+    let point = [b"\x04".as_slice(), &x, &y].concat();
+    let kid = header(&token)["kid"].as_str().map(str::to_owned);
+    for secret in [
+        point,
+        x,
+        y,
+        key.to_string().into_bytes(),
+        jwks.body.clone().into_bytes(),
+        Vec::new(),
+    ] {
+        let head = Header {
+            kid: kid.clone(),
+            ..Header::new(Algorithm::HS256)
+        };
+        let forged = encode(&head, &read(&body), &EncodingKey::from_secret(&secret));
+        refused(&app, &forged.expect("it signs"), "the public key as a secret").await;
+    }
+    // r = s = 0 satisfies a verifier that forgets to look (CVE-2022-21449).
+    let ones = [[0_u8; 31].as_slice(), &[1], &[0; 31], &[1]].concat();
+    for wrong in [vec![0; 64], vec![0xff; 64], ones, vec![0x30, 6, 2, 1, 0, 2, 1, 0]] {
+        let forged = format!("{head}.{body}.{}", URL_SAFE_NO_PAD.encode(wrong));
+        refused(&app, &forged, "an empty signature").await;
+    }
+    let foreign = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("it is drawn");
+    let foreign = foreign.to_pkcs8v1().expect("it is written");
+    let foreign = EncodingKey::from_ec_der(foreign.as_ref());
+    let message = format!("{head}.{body}");
+    let signed =
+        jsonwebtoken::crypto::sign(message.as_bytes(), &foreign, Algorithm::ES256).expect("it signs");
+    let forged = format!("{message}.{signed}");
+    refused(&app, &forged, "a foreign key").await;
+    for alg in ["none", "EdDSA", "HS256", "ES384", "RS256"] {
+        let head = json!({"alg": alg, "typ": "JWT", "kid": kid}).to_string();
+        let forged = format!("{}.{body}.{signature}", URL_SAFE_NO_PAD.encode(head));
+        refused(&app, &forged, alg).await;
+    }
+}
+
+#[tokio::test]
+async fn every_secret_is_good_for_its_own_purpose_only() {
+    let mailed = Mailed::start().await;
+    let app = &mailed.app;
+    let (alice, verification) = mailed.register("alice").await;
+    let reset = mailed.reset_token_to("alice").await;
+    let code = mailed.code_to("alice").await;
+    let invite = app.invite(1).await;
+    let (access, refresh) = (alice.access_token(), alice.cookie());
+    for other in [&refresh, &verification, &reset, &code, &invite] {
+        assert_eq!(app.me(other).await.status, 401, "{other} as a bearer");
+    }
+    for other in [&access, &verification, &reset, &code, &invite] {
+        assert_eq!(
+            app.refresh(other).await.brief(),
+            "401 auth.invalid_token",
+            "{other} as a cookie"
+        );
+    }
+    for other in [&access, &refresh, &reset, &code, &invite] {
+        for what in ["preview", "confirm", "reject"] {
+            assert_eq!(
+                mailed.verify(what, other).await.brief(),
+                "422 email.token_invalid",
+                "{other}"
+            );
+        }
+    }
+    for other in [&access, &refresh, &verification, &code, &invite] {
+        let answer = mailed.reset(other, NEW_PASSWORD).await;
+        assert_eq!(answer.brief(), "422 auth.reset_token_invalid", "{other}");
+    }
+    // The tokens are too long to be compared with a code at all; the others cost three of its five tries.
+    for other in [&access, &refresh, &verification, &reset, &invite] {
+        assert_eq!(
+            mailed.sign_in("alice", other).await.status,
+            422,
+            "{other} as a code"
+        );
+    }
+    // Four, since a fifth wrong password in a row would have to wait.
+    for other in [&refresh, &reset, &code, &invite] {
+        assert_eq!(
+            app.login("alice", other).await.brief(),
+            "401 auth.invalid_credentials"
+        );
+    }
+    // Each still works at its own door.
+    assert_eq!(app.me(&access).await.status, 200);
+    assert_eq!(app.refresh(&refresh).await.status, 200);
+    assert_eq!(app.login("alice", PASSWORD).await.status, 200);
+    assert_eq!(mailed.verify("confirm", &verification).await.status, 200);
+    assert_eq!(mailed.sign_in("alice", &code).await.status, 200);
+    assert_eq!(mailed.reset(&reset, NEW_PASSWORD).await.status, 204);
+}
