@@ -213,22 +213,25 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-#[test]
-fn imports_point_one_way() {
+/// Every source of the crate: its path within `src`, and its text.
+pub(super) fn sources_of_src() -> Vec<(String, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&src, &mut files);
     assert!(files.len() > 60, "the sources are there");
-    let mut broken = Vec::new();
-    for file in files {
-        let path = file
-            .strip_prefix(&src)
-            .expect("it is below")
-            .display()
-            .to_string();
-        let text = fs::read_to_string(&file).expect("it is text");
-        broken.extend(broken_rules(&path, &text));
-    }
+    let read = |file: &PathBuf| {
+        let path = file.strip_prefix(&src).expect("it is below");
+        let text = fs::read_to_string(file).expect("it is text");
+        (path.display().to_string(), text)
+    };
+    files.iter().map(read).collect()
+}
+
+#[test]
+fn imports_point_one_way() {
+    let files = sources_of_src();
+    let broken = files.iter().flat_map(|(path, text)| broken_rules(path, text));
+    let broken: Vec<String> = broken.collect();
     assert!(broken.is_empty(), "{broken:#?}");
 }
 

@@ -3,3 +3,5 @@
 mod config_example;
 mod document;
 mod layering;
+mod secret_types;
+mod security;

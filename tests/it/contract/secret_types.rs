@@ -1,0 +1,359 @@
+//! No secret is printed by accident: what holds one derives no `Debug` over it, and has neither `Display` nor `Serialize`.
+//!
+//! The sources are read for it, so that a type which is added is looked at as well. That nothing secret is in any log or in the database,
+//! `faults/secrets.rs` tries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arkloop::config::{Config, Sources};
+use arkloop::domain::{
+    InviteCode, Letter, LinkToken, OneTimeCode, Password, PasswordGuess, PasswordHash, PasswordPolicy,
+    SessionNonce,
+};
+use arkloop::service::RefreshCookie;
+use syn::visit::{self, Visit};
+
+use super::layering::sources_of_src;
+
+/// The types that are a secret, or hold one in a form that could be printed.
+const SECRETS: [&str; 22] = [
+    "Composed",
+    "CreatedUser",
+    "Given",
+    "InviteCode",
+    "InviteWithCode",
+    "Keyring",
+    "Keys",
+    "Letter",
+    "LinkToken",
+    "Member",
+    "Object",
+    "OneTimeCode",
+    "Parcel",
+    "Password",
+    "PasswordGuess",
+    "PasswordHash",
+    "Presented",
+    "PresentedRefreshToken",
+    "RefreshTokens",
+    "SessionNonce",
+    "SigningKey",
+    "Sources",
+];
+/// The words in the names of fields that stand for a secret.
+const SECRET_WORDS: [&str; 16] = [
+    "body",
+    "code",
+    "cookie",
+    "html",
+    "link",
+    "nonce",
+    "otp",
+    "passphrase",
+    "password",
+    "phc",
+    "pkcs8",
+    "plaintext",
+    "private",
+    "secret",
+    "token",
+    "tokens",
+];
+/// The types whose `Debug` prints what is in them.
+const PRINTED: [&str; 8] = ["Bytes", "Cow", "OsString", "String", "Value", "Vec", "str", "u8"];
+/// What is called like a secret and is none: what another server answered.
+const HARMLESS: [(&str, &str); 1] = [("Answer", "body")];
+/// What is written down for a reason: a mail, to be sealed.
+const WRITTEN: [(&str, &str); 1] = [("Composed", "Serialize")];
+/// Traits that exist to write a value down.
+const WRITERS: [&str; 3] = ["Display", "LowerHex", "Serialize"];
+
+/// A struct or an enum of the sources.
+#[derive(Default)]
+struct Type {
+    /// What it derives, and what is implemented for it where it stands.
+    traits: BTreeSet<String>,
+    derives: BTreeSet<String>,
+    /// Its fields, those of variants included, each with the names of all types in its own.
+    fields: Vec<(String, BTreeSet<String>)>,
+}
+
+/// What the sources define. Tests are left out: they may print what they like.
+#[derive(Default)]
+struct Catalogue {
+    /// The file that is being read.
+    file: String,
+    /// By file and name: two files may call different things alike.
+    types: BTreeMap<(String, String), Type>,
+}
+
+/// The last word of every path in a type.
+#[derive(Default)]
+struct Names(BTreeSet<String>);
+
+impl<'ast> Visit<'ast> for Names {
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let last = path.segments.last().map(|segment| segment.ident.to_string());
+        self.0.extend(last);
+        visit::visit_path(self, path);
+    }
+}
+
+fn is_of_tests(attributes: &[syn::Attribute]) -> bool {
+    let is_test = |attribute: &syn::Attribute| {
+        let names = attribute.parse_args::<syn::Path>();
+        attribute.path().is_ident("cfg") && names.is_ok_and(|name| name.is_ident("test"))
+    };
+    attributes.iter().any(is_test)
+}
+
+fn derives(attributes: &[syn::Attribute]) -> BTreeSet<String> {
+    let mut derived = BTreeSet::new();
+    for attribute in attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("derive"))
+    {
+        let read = attribute.parse_nested_meta(|meta| {
+            derived.extend(meta.path.segments.last().map(|segment| segment.ident.to_string()));
+            Ok(())
+        });
+        read.expect("a derive lists traits");
+    }
+    derived
+}
+
+impl Catalogue {
+    fn read(&mut self, file: &str, text: &str) {
+        file.clone_into(&mut self.file);
+        self.visit_file(&syn::parse_file(text).expect("it is Rust"));
+    }
+
+    fn entry(&mut self, name: &syn::Ident) -> &mut Type {
+        self.types
+            .entry((self.file.clone(), name.to_string()))
+            .or_default()
+    }
+
+    fn add(&mut self, name: &syn::Ident, attributes: &[syn::Attribute], fields: Vec<&syn::Field>) {
+        let described = self.entry(name);
+        described.derives.extend(derives(attributes));
+        for field in fields {
+            let mut names = Names::default();
+            names.visit_type(&field.ty);
+            // A field without a name is what its type is called.
+            let called = field.ident.as_ref().unwrap_or(name).to_string().to_lowercase();
+            described.fields.push((called, names.0));
+        }
+    }
+
+    /// What is wrong with the types, a sentence each.
+    fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        for ((_, name), described) in &self.types {
+            let is_secret = SECRETS.contains(&name.as_str());
+            let holds = |names: &BTreeSet<String>| {
+                names
+                    .iter()
+                    .any(|name| name == "SecretString" || SECRETS.contains(&name.as_str()))
+            };
+            let holds_secret = is_secret || described.fields.iter().any(|(_, names)| holds(names));
+            for writer in WRITERS {
+                let writes = described.derives.contains(writer) || described.traits.contains(writer);
+                if holds_secret && writes && !WRITTEN.contains(&(name.as_str(), writer)) {
+                    mistakes.push(format!("{name} holds a secret and is {writer}"));
+                }
+            }
+            for (field, names) in &described.fields {
+                let is_named_so = field.split('_').any(|word| SECRET_WORDS.contains(&word));
+                let is_printed = names.iter().any(|name| PRINTED.contains(&name.as_str()));
+                let is_harmless = HARMLESS.contains(&(name.as_str(), field.as_str()));
+                let is_digest = names.iter().any(|name| name.ends_with("Digest"));
+                if described.derives.contains("Debug")
+                    && (is_secret || is_named_so)
+                    && is_printed
+                    && !is_digest
+                    && !is_harmless
+                {
+                    mistakes.push(format!("{name} derives Debug over {field}"));
+                }
+            }
+        }
+        mistakes
+    }
+}
+
+impl<'ast> Visit<'ast> for Catalogue {
+    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+        if !is_of_tests(&module.attrs) {
+            visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        self.add(&item.ident, &item.attrs, item.fields.iter().collect());
+    }
+
+    fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
+        let fields = item.variants.iter().flat_map(|variant| variant.fields.iter());
+        self.add(&item.ident, &item.attrs, fields.collect());
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        let (Some((_, path, _)), syn::Type::Path(of)) = (&item.trait_, &*item.self_ty) else {
+            return;
+        };
+        let (Some(implemented), Some(of)) = (path.segments.last(), of.path.segments.last()) else {
+            return;
+        };
+        let described = self.entry(&of.ident);
+        described.traits.insert(implemented.ident.to_string());
+    }
+}
+
+fn catalogue_of(text: &str) -> Catalogue {
+    let mut catalogue = Catalogue::default();
+    catalogue.read("", text);
+    catalogue
+}
+
+#[test]
+fn no_type_of_the_sources_prints_a_secret() {
+    let mut catalogue = Catalogue::default();
+    for (path, text) in sources_of_src() {
+        if !path.contains("/tests/") && !path.contains("/properties") {
+            catalogue.read(&path, &text);
+        }
+    }
+    for name in SECRETS {
+        let is_there = catalogue
+            .types
+            .iter()
+            .any(|((_, known), found)| known == name && !found.fields.is_empty());
+        assert!(is_there, "there is no type {name}");
+    }
+    assert_eq!(catalogue.mistakes(), Vec::<String>::new());
+}
+
+#[test]
+fn what_would_print_a_secret_is_found() {
+    for (text, mistake) in [
+        (
+            "#[derive(Debug)] struct Mail { html_body: String }",
+            "Mail derives Debug over html_body",
+        ),
+        (
+            "#[derive(Clone, Debug)] struct Login { password: Option<String> }",
+            "Login derives Debug over password",
+        ),
+        (
+            "#[derive(Debug)] enum Answer { Yes { token: Vec<u8> }, No }",
+            "Answer derives Debug over token",
+        ),
+        (
+            "#[derive(Debug)] struct LinkToken([u8; 32]);",
+            "LinkToken derives Debug over linktoken",
+        ),
+        (
+            "struct A { key: SecretString } impl fmt::Display for A {}",
+            "A holds a secret and is Display",
+        ),
+        (
+            "#[derive(Serialize)] struct B { who: PasswordHash }",
+            "B holds a secret and is Serialize",
+        ),
+        (
+            "impl Display for OneTimeCode {}",
+            "OneTimeCode holds a secret and is Display",
+        ),
+    ] {
+        assert_eq!(catalogue_of(text).mistakes(), [mistake], "{text}");
+    }
+    for text in [
+        "#[derive(Debug)] struct Login { password: SecretString, is_secret: bool, link_digest: LinkDigest }",
+        "struct Mail { html_body: String }",
+        "#[cfg(test)] mod tests { #[derive(Debug)] struct Login { password: String } }",
+    ] {
+        assert_eq!(catalogue_of(text).mistakes(), Vec::<String>::new(), "{text}");
+    }
+}
+
+/// `{:?}` and `{:#?}` of a value.
+macro_rules! printed {
+    ($($value:expr),+ $(,)?) => {
+        [$(format!("{0:?} {0:#?}", $value)),+]
+    };
+}
+
+/// A configuration with two secrets.
+fn configuration_with(secret: &str) -> Config {
+    let env = [
+        ("ARKLOOP_MAIL__TRANSPORT", "smtp"),
+        ("ARKLOOP_MAIL__SMTP_URL", "smtp://localhost"),
+        ("ARKLOOP_MAIL__SMTP_USER", "arkloop"),
+        ("ARKLOOP_MAIL__SMTP_PASSWORD", secret),
+        ("ARKLOOP_TURNSTILE__SITE_KEY", "site"),
+        ("ARKLOOP_TURNSTILE__SECRET_KEY", secret),
+    ];
+    let sources = Sources {
+        env: env
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        cwd: "/nowhere".into(),
+        ..Sources::default()
+    };
+    Config::load(&sources).expect("it is a configuration")
+}
+
+#[test]
+fn nothing_secret_is_in_what_debug_prints() {
+    const MARK: &str = "zq7x-secret";
+    let mark = || MARK.to_owned();
+    let letters = [
+        Letter::VerifyEmail {
+            username: "alice".to_owned(),
+            link: mark(),
+        },
+        Letter::SignInCode {
+            code: mark(),
+            minutes: 10,
+        },
+        Letter::ResetPassword {
+            username: "alice".to_owned(),
+            link: mark(),
+        },
+        Letter::Invite {
+            code: mark(),
+            link: Some(mark()),
+        },
+    ];
+    let shown = printed![
+        Password::parse(MARK, PasswordPolicy::default(), &[]).expect("it is accepted"),
+        PasswordGuess::parse(MARK).expect("it is a guess"),
+        PasswordHash::new(mark()),
+        OneTimeCode::parse(MARK).expect("it is read"),
+        InviteCode::from_random(*b"zq7x-secre"),
+        LinkToken::from_random(*b"zq7x-secretzq7x-secretzq7x-secre"),
+        SessionNonce(*b"zq7x-secretzq7x-"),
+        RefreshCookie {
+            value: mark().into(),
+            max_age: std::time::Duration::ZERO
+        },
+        configuration_with(MARK),
+        letters,
+    ];
+    let code = InviteCode::from_random(*b"zq7x-secre").reveal();
+    let token = LinkToken::from_random(*b"zq7x-secretzq7x-secretzq7x-secre").reveal();
+    for text in shown {
+        // The bytes of the mark as a list begin with 122, 113.
+        for secret in [MARK, code.as_str(), token.as_str(), "122, 113", "7a71"] {
+            assert!(
+                !text
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" ")
+                    .contains(secret),
+                "{text}"
+            );
+        }
+    }
+}
