@@ -89,6 +89,7 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::AlreadyServed(_) => "stop that one first, or name another data directory with --data-dir DIR".to_owned(),
         Refused::InUse(_) => "wait until it has finished, and try again".to_owned(),
         Refused::Foreign(_) => "name another data directory with --data-dir DIR; nothing was changed".to_owned(),
+        Refused::Locked(_) => "close that program (a shell of SQLite, a backup tool), and try again".to_owned(),
         Refused::Corrupt { .. } => "put a backup in its place; nothing was changed".to_owned(),
         Refused::Newer { made_by, .. } => newer_hint(made_by.as_deref()),
         Refused::Older { is_served: true, .. } => {
@@ -103,7 +104,7 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::OtherOwner { owner, .. } => format!("run as: sudo -u {} arkloop …", user_name(*owner)),
         Refused::OldSqlite(_) => "build arkloop with its bundled SQLite".to_owned(),
         Refused::Io { .. } => "check that the directory exists, has room and belongs to the user who runs arkloop".to_owned(),
-        Refused::Unusable(_) => return None,
+        Refused::Sqlite(_) | Refused::Unusable(_) => return None,
     })
 }
 
@@ -136,7 +137,10 @@ fn key_file_hint(error: &KeyFileError) -> String {
                                      without it the database cannot be used"
                 .to_owned()
         }
-        KeyFileError::Io { .. } => "check that it belongs to the user who runs arkloop".to_owned(),
+        KeyFileError::Io { .. } => {
+            "check that it is a file which belongs to the user who runs arkloop, and that the disk has room"
+                .to_owned()
+        }
         KeyFileError::TooOpen { path, .. } => format!("run: chmod 600 {}", path.display()),
         KeyFileError::WrongLength { .. } => "put the right key file there; it was not changed".to_owned(),
     }

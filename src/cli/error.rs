@@ -75,6 +75,7 @@ impl From<Error> for Refusal {
             Error::Invalid(fields) => describe_fields(fields),
             Error::Internal(cause) => format!("internal error: {}", with_causes(cause.as_ref())),
             Error::BackupFailed(cause) => format!("the backup cannot be made: {}", with_causes(cause)),
+            Error::Unavailable { reason, .. } => format!("nothing was changed: {reason}"),
             Error::MailRefused(reason) => format!("the mail was not sent: {reason}"),
             other => other.to_string(),
         };
@@ -108,7 +109,9 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::BackupFailed(_) => {
             Some("check that the directory exists, has room and belongs to the user who runs arkloop")
         }
-        Error::Unavailable { .. } => Some("try again in a moment"),
+        Error::Unavailable { .. } => Some(
+            "try again in a moment; if it stays so, see whether the disk is full or another program has locked the database",
+        ),
         Error::Internal(_) => Some("run it again with -vv to see more"),
         Error::Invalid(_) => Some("choose another and run the command again"),
         // What only a client over HTTP can run into.

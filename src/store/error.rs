@@ -1,6 +1,6 @@
 //! Why the store could not do what it was asked, or could not be opened at all.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
@@ -55,6 +55,9 @@ pub enum OpenError {
     /// It belongs to another program.
     #[error("{} is not an arkloop database", .0.display())]
     Foreign(PathBuf),
+    /// Another program holds SQLite's own lock on it.
+    #[error("another program has locked {}", .0.display())]
+    Locked(PathBuf),
     /// It is damaged.
     #[error("{} is damaged: {reason}", path.display())]
     Corrupt {
@@ -140,13 +143,45 @@ pub enum OpenError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// SQLite cannot use it.
+    /// SQLite cannot use it. [`Store::open`](super::Store::open) says which file that is about, with one of the others.
+    // Not as a source: rusqlite repeats itself in its own.
+    #[error("the database cannot be used: {0}")]
+    Sqlite(rusqlite::Error),
+    /// A part of the store cannot be set up. As above.
     #[error("the database cannot be used: {0}")]
     Unusable(String),
 }
 
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Unusable(error.to_string())
+        Self::Sqlite(error)
+    }
+}
+
+impl OpenError {
+    /// The same, saying that it is about `path`.
+    pub(super) fn of(self, path: &Path) -> Self {
+        use ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
+        let path = path.to_owned();
+        match self {
+            Self::Sqlite(error) => match error.sqlite_error_code() {
+                Some(DatabaseBusy | DatabaseLocked) => Self::Locked(path),
+                Some(NotADatabase) => Self::Foreign(path),
+                Some(DatabaseCorrupt) => Self::Corrupt {
+                    path,
+                    reason: error.to_string(),
+                },
+                // As text: rusqlite repeats itself in its source.
+                _ => Self::Io {
+                    path,
+                    source: std::io::Error::other(error.to_string()),
+                },
+            },
+            Self::Unusable(reason) => Self::Io {
+                path,
+                source: std::io::Error::other(reason),
+            },
+            named => named,
+        }
     }
 }

@@ -24,6 +24,7 @@ mod staging;
 mod user;
 mod writer;
 
+use std::io::ErrorKind;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -265,6 +266,13 @@ fn assemble(
         Access::Use => AtEnd::Leave,
     };
     let connection = connection::open(&path, Kind::Writing)?;
+    // SQLite opens for reading what it may not write, and every change would fail later.
+    if connection.is_readonly("main")? {
+        return Err(OpenError::Io {
+            path,
+            source: ErrorKind::PermissionDenied.into(),
+        });
+    }
     let manager = |kind| ConnectionManager::new(path.clone(), kind);
     let two = NonZeroU32::MIN.saturating_add(1);
     Ok(Store {

@@ -91,8 +91,12 @@ impl Store {
 
     /// Opens the database in `options.directory`.
     pub fn open(options: &OpenOptions) -> Result<Self, OpenError> {
-        refuse_old_sqlite()?;
         let path = options.directory.join(DATABASE);
+        Self::open_at(path.clone(), options).map_err(|error| error.of(&path))
+    }
+
+    fn open_at(path: PathBuf, options: &OpenOptions) -> Result<Self, OpenError> {
+        refuse_old_sqlite()?;
         if !Self::exists(&options.directory)? && options.access == Access::Use {
             return Err(OpenError::Missing(path));
         }
@@ -213,21 +217,18 @@ pub(super) fn recorded_key_check(connection: &Connection) -> Result<Option<Strin
 
 /// Looks at the file without changing it: is it ours, whole and of a schema that this program knows? Errors name it as `shown`.
 pub(super) fn check(path: &Path, shown: &Path) -> Result<Standing, OpenError> {
-    let damaged = |reason: String| OpenError::Corrupt {
-        path: shown.to_owned(),
-        reason,
-    };
-    let connection = Connection::open(path)?;
-    match migrations::standing(&connection, shown) {
-        Err(OpenError::Unusable(reason)) => {
-            match connection.pragma_query_value(None, "schema_version", |_| Ok(())) {
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
-                    Err(OpenError::Foreign(shown.to_owned()))
-                }
-                _ => Err(damaged(reason)),
-            }
+    let standing = Connection::open(path)
+        .map_err(OpenError::from)
+        .and_then(|connection| migrations::standing(&connection, shown));
+    match standing {
+        // Its own tables are not what they must be.
+        Err(OpenError::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+            Err(OpenError::Corrupt {
+                path: shown.to_owned(),
+                reason: error.to_string(),
+            })
         }
-        other => other,
+        other => other.map_err(|error| error.of(shown)),
     }
 }
 

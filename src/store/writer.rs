@@ -224,7 +224,13 @@ impl Writer {
                 ))),
             };
             if let Err(lost) = &fate {
-                tracing::error!(pieces = batch.len(), "a batch of writes was lost: {lost}");
+                match self.at_end {
+                    AtEnd::Checkpoint => {
+                        tracing::error!(pieces = batch.len(), "a batch of writes was lost: {lost}");
+                    }
+                    // The command says so itself, in its one line.
+                    AtEnd::Leave => tracing::debug!("the write was lost: {lost}"),
+                }
             }
             for piece in batch {
                 piece.0.answer(fate.clone());

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -24,6 +25,9 @@ use super::smtp::Mailbox;
 pub struct Workspace {
     directory: TempDir,
     variables: BTreeMap<String, String>,
+    /// What the shell does before it becomes the command, and as whom, if not as whoever runs the tests.
+    prelude: Option<String>,
+    user: Option<u32>,
     vault: Arc<Vault>,
     /// The files that the test wrote.
     written: Mutex<BTreeSet<PathBuf>>,
@@ -46,6 +50,8 @@ impl Workspace {
         Self {
             directory: tempfile::tempdir().expect("the system has a temporary directory"),
             variables,
+            prelude: None,
+            user: None,
             vault: Arc::default(),
             written: Mutex::default(),
             _live: Live::new(),
@@ -102,6 +108,18 @@ impl Workspace {
             .with_backup(&directory.join("data/arkloop.db"))
     }
 
+    /// Runs commands after `prelude` in the same process, such as `ulimit -n 80`.
+    pub fn under(&mut self, prelude: &str) -> &mut Self {
+        self.prelude = Some(prelude.to_owned());
+        self
+    }
+
+    /// Runs commands as another user, which only root can.
+    pub fn run_as(&mut self, user: u32) -> &mut Self {
+        self.user = Some(user);
+        self
+    }
+
     /// The configuration that a command run here would read.
     pub fn config(&self) -> Config {
         let sources = Sources {
@@ -113,7 +131,14 @@ impl Workspace {
     }
 
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_arkloop"));
+        const EXECUTABLE: &str = env!("CARGO_BIN_EXE_arkloop");
+        let mut command = Command::new(self.prelude.as_ref().map_or(EXECUTABLE, |_| "/bin/sh"));
+        if let Some(prelude) = &self.prelude {
+            command.args(["-c", &format!("{prelude}; exec \"$0\" \"$@\""), EXECUTABLE]);
+        }
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
             .args(arguments)
             .current_dir(self.path())

@@ -19,7 +19,7 @@ pub use answer::Answer;
 pub use app::{PASSWORD, TestApp, registration};
 pub use audit::EVERYTHING;
 pub use client::Request;
-pub use command::Workspace;
+pub use command::{Served, Workspace};
 pub use gate::Gate;
 pub use raw::RawConnection;
 pub use record::{Observation, documented, observed, wait_for_other_tests};
