@@ -175,6 +175,8 @@ impl App {
             is_secure: config.public_origin().is_https(),
             same_site: config.server.cookie_same_site,
             trusted_proxies: config.server.trusted_proxies.clone().unwrap_or_default(),
+            max_connections: config.server.max_connections,
+            max_connections_per_address: config.server.max_connections_per_address,
             docs: config.server.docs,
             pages: config.server.pages,
             identity_check: config.registration.identity_check,

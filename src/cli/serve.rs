@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -17,6 +18,10 @@ use crate::domain::RegistrationMode;
 use crate::http;
 use crate::system::System;
 use crate::telemetry::Metrics;
+
+/// How many files may be open beside those of the connections: the database and its locks for each worker, mails on
+/// their way, questions to Turnstile, the log.
+const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;
 
 /// Run the server until SIGTERM or SIGINT
 ///
@@ -53,6 +58,7 @@ async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+    raise_descriptor_limit(config.server.max_connections);
     // Before anything else, so that a stop during the start is not lost.
     let mut signals = Signals::new().map_err(|cause| no_runtime(&cause))?;
     let app = App::open(config, System::machine(), Role::Server, context.operator.clone()).await?;
@@ -83,6 +89,26 @@ async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
     app.close();
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets the process open as many files as its connections may need. The usual soft limit of 1024 is low only for the
+/// sake of programs that use `select`; whoever does not may raise it up to the hard one (systemd, "File Descriptor
+/// Limits").
+fn raise_descriptor_limit(max_connections: usize) {
+    let needed = max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    if limit.current.is_some_and(|current| current < needed) {
+        let current = Some(needed.min(most));
+        // If it fails after all, accepting fails later, and is survived.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+    }
+    if most < needed {
+        tracing::warn!(
+            "only {most} files may be open at once, but {max_connections} connections need {needed}: raise the limit \
+             (ulimit -Hn, LimitNOFILE) or lower server.max_connections"
+        );
+    }
 }
 
 fn listen(config: &Config, app: &App) -> Result<http::Server, Refusal> {

@@ -78,6 +78,10 @@ pub struct Server {
     pub cookie_same_site: SameSite,
     /// Whose `X-Forwarded-For` counts; `None` if it was not set, which is not the same as an explicit empty list.
     pub trusted_proxies: Option<TrustedProxies>,
+    /// How many connections are open at once.
+    pub max_connections: usize,
+    /// How many of these one client address has.
+    pub max_connections_per_address: usize,
     /// Whether `/docs` and `/openapi.json` are served.
     pub docs: bool,
     /// Whether the built-in account pages are served.

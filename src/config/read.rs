@@ -23,6 +23,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
+/// So many connections take 3 GiB in the worst case; whoever means more means another kind of server.
+const MOST_CONNECTIONS: usize = 100_000;
+
 /// Where tokens of Turnstile are verified (developers.cloudflare.com/turnstile/get-started/server-side-validation).
 const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 
@@ -84,6 +87,12 @@ fn server(s: &mut Settings) -> Result<Server, ConfigError> {
             )?
             .unwrap_or(SameSite::Strict),
         trusted_proxies: proxies.map(TrustedProxies::new),
+        max_connections: s
+            .number("server.max_connections", 1..=MOST_CONNECTIONS)?
+            .unwrap_or(2_000),
+        max_connections_per_address: s
+            .number("server.max_connections_per_address", 1..=MOST_CONNECTIONS)?
+            .unwrap_or(200),
         docs: s.boolean("server.docs")?.unwrap_or(true),
         pages: s.boolean("server.pages")?.unwrap_or(true),
         arkloop_client: s.boolean("server.arkloop_client")?.unwrap_or(false),

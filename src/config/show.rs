@@ -45,6 +45,11 @@ impl Config {
                 "server.trusted_proxies",
                 json!(server.trusted_proxies.as_ref().map(TrustedProxies::items)),
             ),
+            ("server.max_connections", json!(server.max_connections)),
+            (
+                "server.max_connections_per_address",
+                json!(server.max_connections_per_address),
+            ),
             ("server.docs", json!(server.docs)),
             ("server.pages", json!(server.pages)),
             ("server.arkloop_client", json!(server.arkloop_client)),

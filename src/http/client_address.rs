@@ -59,7 +59,8 @@ pub(super) fn client_address(peer: Peer, headers: &HeaderMap, trusted: &TrustedP
     nearest
 }
 
-fn is_trusted(address: IpAddr, trusted: &TrustedProxies) -> bool {
+/// Whether an address is of a listed proxy.
+pub(super) fn is_trusted(address: IpAddr, trusted: &TrustedProxies) -> bool {
     trusted.networks.iter().any(|network| network.contains(&address))
 }
 

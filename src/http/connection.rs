@@ -13,7 +13,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,7 +28,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Deadlines;
 use super::client_address::Peer;
+use super::framing::{self, Framing};
 use super::respond::{Cut, Site};
+use super::slots::Slot;
 
 /// The most bytes of a header, and of what is read ahead: four times what the largest cookies and tokens take.
 const MAX_BUFFER_BYTES: usize = 32 * 1024;
@@ -33,15 +38,20 @@ const MAX_BUFFER_BYTES: usize = 32 * 1024;
 /// What connections are told of the server: `true` once it stops. That the sender is gone means: end at once.
 pub(super) type Stop = watch::Receiver<bool>;
 
-/// Serves a connection until one side ends it.
-pub(super) async fn serve<S>(stream: S, peer: Peer, site: Arc<Site>, mut stop: Stop)
+type Response = hyper::Response<BoxBody<Bytes, io::Error>>;
+
+/// Serves a connection until one side ends it, or it makes way for another.
+pub(super) async fn serve<S>(stream: S, peer: Peer, slot: Slot, site: Arc<Site>, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let deadlines = site.settings().deadlines;
-    let stage = Arc::new(Stage::default());
-    let guarded = TokioIo::new(Guarded::new(stream, Arc::clone(&stage), deadlines));
-    let service = service_fn(move |request| answer(request, peer, Arc::clone(&site), Arc::clone(&stage)));
+    let progress = Arc::new(Progress::new(slot));
+    let guarded = TokioIo::new(Guarded::new(stream, Arc::clone(&progress), deadlines));
+    let service = {
+        let progress = Arc::clone(&progress);
+        service_fn(move |request| answer(request, peer, Arc::clone(&site), Arc::clone(&progress)))
+    };
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -52,6 +62,7 @@ where
 
     let mut ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
+        () = progress.slot.sent_away() => return tracing::debug!("a connection made way for another"),
         _ = stop.wait_for(|is_stopping| *is_stopping) => None,
     };
     if ended.is_none() {
@@ -71,57 +82,83 @@ async fn answer(
     request: hyper::Request<Incoming>,
     peer: Peer,
     site: Arc<Site>,
-    stage: Arc<Stage>,
-) -> Result<hyper::Response<BoxBody<Bytes, io::Error>>, Cut> {
-    stage.enter(Stage::BUSY);
+    progress: Arc<Progress>,
+) -> Result<Response, Cut> {
+    progress.enter(Progress::REQUEST);
+    if !framing::is_clear(&request) {
+        return Ok(bad_request());
+    }
     let request = (request, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP).into();
-    let answered = site.respond(request, peer).await;
-    stage.enter(Stage::IDLE);
-    answered.map(Into::into)
+    let answered = site.respond(request, peer, &progress.slot).await;
+    progress.enter(Progress::IDLE);
+    match answered {
+        Err(Cut::Malformed) => Ok(bad_request()),
+        answered => answered.map(Into::into),
+    }
 }
 
-/// What a connection is at, told by the side that answers to the side that reads.
-struct Stage(AtomicU8);
+/// As hyper answers what it cannot read: no body, and the end of the connection, since nobody can know where on it the
+/// next request begins.
+fn bad_request() -> Response {
+    let mut response = hyper::Response::new(Empty::new().map_err(|never| match never {}).boxed());
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
 
-impl Stage {
+/// How far a connection is with a request, told by the side that answers to the side that reads.
+struct Progress {
+    stage: AtomicU8,
+    slot: Slot,
+}
+
+impl Progress {
     /// Between two requests.
     const IDLE: u8 = 0;
     /// In a header, or waiting for the first one.
     const HEADER: u8 = 1;
     /// From the end of the header until the answer is made.
-    const BUSY: u8 = 2;
+    const REQUEST: u8 = 2;
+
+    const fn new(slot: Slot) -> Self {
+        Self {
+            stage: AtomicU8::new(Self::HEADER),
+            slot,
+        }
+    }
 
     // One task drives both sides, so the order of these accesses is that of the program.
     fn enter(&self, stage: u8) {
-        self.0.store(stage, Ordering::Relaxed);
+        self.stage.store(stage, Ordering::Relaxed);
+        if stage != Self::REQUEST {
+            self.slot.rest();
+        }
     }
 
-    fn is(&self, stage: u8) -> bool {
-        self.0.load(Ordering::Relaxed) == stage
-    }
-}
-
-impl Default for Stage {
-    fn default() -> Self {
-        Self(AtomicU8::new(Self::HEADER))
+    fn is_at(&self, stage: u8) -> bool {
+        self.stage.load(Ordering::Relaxed) == stage
     }
 }
 
-/// A stream that fails once its client is too slow.
+/// A stream that fails once its client is too slow, and spoils what may be read in two ways.
 struct Guarded<S> {
     stream: S,
-    stage: Arc<Stage>,
+    progress: Arc<Progress>,
+    framing: Framing,
     header: Timer,
     response: Timer,
 }
 
 impl<S> Guarded<S> {
-    fn new(stream: S, stage: Arc<Stage>, deadlines: Deadlines) -> Self {
+    fn new(stream: S, progress: Arc<Progress>, deadlines: Deadlines) -> Self {
         let mut header = Timer::new(deadlines.header);
         header.start();
         Self {
             stream,
-            stage,
+            progress,
+            framing: Framing::default(),
             header,
             response: Timer::new(deadlines.response),
         }
@@ -137,17 +174,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_pending() {
-            let is_late = self.stage.is(Stage::HEADER) && self.header.is_over(cx);
+            let is_late = self.progress.is_at(Progress::HEADER) && self.header.is_over(cx);
             return if is_late {
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             } else {
                 Poll::Pending
             };
         }
-        if buf.filled().len() > before && self.stage.is(Stage::IDLE) {
-            self.stage.enter(Stage::HEADER);
+        if buf.filled().len() > before && self.progress.is_at(Progress::IDLE) {
+            self.progress.enter(Progress::HEADER);
             self.header.start();
         }
+        self.framing.follow(&mut buf.filled_mut()[before..]);
         read
     }
 }

@@ -1,9 +1,10 @@
 //! What the server serves: one file a noun, as everywhere, and beside them what every request passes through.
 //!
-//! A request's way: `server` accepts and guards the connection (`connection`), `respond` gives it a trace id, reads
-//! its body and writes the one log line, `routes` finds the operation and holds what is refused before any handler
-//! runs (`body` for the shape, `origin`), the handler takes its parts (`bearer`, `cookie`, `client_address`, `form`),
-//! calls one method of [`crate::service`] and converts. Whatever is refused on the way is written by `error` alone.
+//! A request's way: `server` accepts the connection, `slots` finds it a place, `connection` and `framing` guard it,
+//! `respond` gives it a trace id, reads its body and writes the one log line, `routes` finds the operation and holds
+//! what is refused before any handler runs (`body` for the shape, `origin`), the handler takes its parts (`bearer`,
+//! `cookie`, `client_address`, `form`), calls one method of [`crate::service`] and converts. Whatever is refused on the
+//! way is written by `error` alone, but for what cannot be read as a request at all.
 //!
 //! Only this module names `poem` and `hyper`, and it imports nothing of the crate but `service`, `domain` and
 //! `system`.
@@ -23,6 +24,7 @@ mod error;
 mod exchange;
 mod fields;
 mod form;
+mod framing;
 mod health;
 mod keys;
 mod metrics;
@@ -40,6 +42,7 @@ mod server;
 mod session;
 mod settings;
 mod sign_in;
+mod slots;
 mod user;
 
 pub use metrics::Figures;

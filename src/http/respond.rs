@@ -23,6 +23,7 @@ use super::exchange::{Exchange, Shared};
 use super::metrics::Figures;
 use super::mirror::Mirrored;
 use super::routes::{Operation, Resource, Routes};
+use super::slots::Slot;
 use crate::domain::TraceId;
 
 /// Names the trace id in every response.
@@ -32,10 +33,19 @@ const NO_CONTENT_POLICY: HeaderValue = HeaderValue::from_static("default-src 'no
 /// One year, which is what the preload lists ask for; without subdomains, which are not ours to decide about.
 const ONE_YEAR_OF_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// The client was too slow with its body, or broke off: its connection is closed without an answer.
+/// Why a request gets no answer of this layer.
 #[derive(Debug, thiserror::Error)]
-#[error("the body did not arrive")]
-pub(super) struct Cut;
+pub(super) enum Cut {
+    /// The body did not arrive in time: the connection is closed without an answer.
+    #[error("the body did not arrive in time")]
+    Slow,
+    /// The connection broke off, or the chunks were no chunks: a bare 400 for whoever still listens.
+    #[error("the body was malformed")]
+    Malformed,
+    /// The connection made way for another before the request was whole.
+    #[error("the connection made way for another")]
+    SentAway,
+}
 
 /// Everything that is served.
 pub(super) struct Site {
@@ -66,11 +76,13 @@ impl Site {
     }
 
     /// Answers one request.
-    pub(super) async fn respond(&self, request: Request, peer: Peer) -> Result<Response, Cut> {
+    pub(super) async fn respond(&self, request: Request, peer: Peer, slot: &Slot) -> Result<Response, Cut> {
         let trace_id = self.shared.service.system().new_trace_id();
         // Of the highest level, so that a fault is found by its trace id however little is logged.
         let span = tracing::error_span!("request", %trace_id);
-        self.respond_under(trace_id, request, peer).instrument(span).await
+        self.respond_under(trace_id, request, peer, slot)
+            .instrument(span)
+            .await
     }
 
     async fn respond_under(
@@ -78,10 +90,12 @@ impl Site {
         trace_id: TraceId,
         mut request: Request,
         peer: Peer,
+        slot: &Slot,
     ) -> Result<Response, Cut> {
         let started_at = Instant::now();
         let trace_text = trace_id.to_string();
         let body = self.read_body(&mut request).await?;
+        slot.begin()?;
         let method = request.method().clone();
         let uri = request.uri().clone();
         let found = self.routes.find(uri.path());
@@ -117,7 +131,8 @@ impl Site {
         match timeout(self.shared.settings.deadlines.body, body::read(body)).await {
             Ok(Ok(bytes)) => Ok(Ok(bytes)),
             Ok(Err(ReadError::TooLarge)) => Ok(Err(Refusal::new(Code::RequestTooLarge))),
-            Ok(Err(ReadError::Broken)) | Err(_) => Err(Cut),
+            Ok(Err(ReadError::Broken)) => Err(Cut::Malformed),
+            Err(_) => Err(Cut::Slow),
         }
     }
 

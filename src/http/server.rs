@@ -3,17 +3,17 @@
 //! poem's own server gives hyper no timer, has no limit of connections, does not pause when accepting fails and waits
 //! for ever when it stops; this loop does what it leaves out.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::Settings;
@@ -22,6 +22,7 @@ use super::connection::{self, Stop};
 use super::exchange::Shared;
 use super::metrics::Figures;
 use super::respond::Site;
+use super::slots::{self, Slot, Slots};
 use crate::domain::Listen;
 use crate::service::Service;
 
@@ -77,57 +78,47 @@ impl Server {
     /// and closes what is left. Dropping the future closes everything at once.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self { listener, site } = self;
-        let most = site.settings().max_connections.clamp(1, Semaphore::MAX_PERMITS);
-        let drain = site.settings().deadlines.drain;
-        let slots = Arc::new(Semaphore::new(most));
+        let settings = site.settings();
+        let drain = settings.deadlines.drain;
+        let slots = Slots::new(settings.max_connections, settings.max_connections_per_address);
         let (stopping, told) = watch::channel(false);
-        let mut pause = SHORTEST_PAUSE;
-        let mut stop = pin!(stop);
-
-        while let Some((accepted, slot)) = next(&listener, &slots, stop.as_mut()).await {
-            match accepted {
-                Ok(stream) => {
-                    pause = SHORTEST_PAUSE;
-                    stream.spawn(slot, Arc::clone(&site), told.clone());
-                }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    drop(slot);
-                    tracing::warn!(%error, pause_ms = pause.as_millis(), "accepting connections fails");
-                    tokio::select! {
-                        () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-                        () = stop.as_mut() => break,
-                    }
-                }
-            }
+        tokio::select! {
+            biased;
+            () = stop => {}
+            never = accept_all(&listener, &slots, &site, &told) => match never {},
         }
         drop(listener);
         let _ = stopping.send(true);
-        let all_slots = slots.acquire_many(u32::try_from(most).unwrap_or(u32::MAX));
-        if timeout(drain, all_slots).await.is_err() {
+        if timeout(drain, slots.all_free()).await.is_err() {
             tracing::warn!(
-                connections = most - slots.available_permits(),
+                connections = slots.taken(),
                 "closing connections that did not finish"
             );
         }
     }
 }
 
-/// Waits for a free slot and then for a connection; `None` once the server is to stop.
-async fn next(
-    listener: &Listener,
-    slots: &Arc<Semaphore>,
-    mut stop: Pin<&mut impl Future<Output = ()>>,
-) -> Option<(io::Result<Stream>, OwnedSemaphorePermit)> {
-    let slot = tokio::select! {
-        biased;
-        () = stop.as_mut() => return None,
-        slot = Arc::clone(slots).acquire_owned() => slot.ok()?,
-    };
-    tokio::select! {
-        biased;
-        () = stop => None,
-        accepted = listener.accept() => Some((accepted, slot)),
+/// Accepts connections and has each served, without end.
+async fn accept_all(listener: &Listener, slots: &Arc<Slots>, site: &Arc<Site>, told: &Stop) -> Infallible {
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                pause = SHORTEST_PAUSE;
+                let network = slots::network_of(stream.peer(), &site.settings().trusted_proxies);
+                // Whoever is not admitted is closed without a word: to answer each one would cost what the limit spares.
+                if let Some(slot) = slots.admit(network).await {
+                    stream.spawn(slot, Arc::clone(site), told.clone());
+                }
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, pause_ms = pause.as_millis(), "accepting connections fails");
+                slots.make_room();
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
     }
 }
 
@@ -201,22 +192,28 @@ enum Stream {
 }
 
 impl Stream {
+    fn peer(&self) -> Peer {
+        match self {
+            Self::Tcp(_, peer) => Peer::Address(peer.ip().to_canonical()),
+            Self::Unix(_) => Peer::Unix,
+        }
+    }
+
     /// Serves the connection in a task of its own, which gives `slot` back at its end.
-    fn spawn(self, slot: OwnedSemaphorePermit, site: Arc<Site>, stop: Stop) {
+    fn spawn(self, slot: Slot, site: Arc<Site>, stop: Stop) {
+        let peer = self.peer();
         tokio::spawn(async move {
             let open = metrics::gauge!("arkloop_connections");
             open.increment(1);
             match self {
-                Self::Tcp(stream, peer) => {
+                Self::Tcp(stream, _) => {
                     // An answer is one write; waiting for more (RFC 896) would only delay it.
                     let _ = stream.set_nodelay(true);
-                    let peer = Peer::Address(peer.ip().to_canonical());
-                    connection::serve(stream, peer, site, stop).await;
+                    connection::serve(stream, peer, slot, site, stop).await;
                 }
-                Self::Unix(stream) => connection::serve(stream, Peer::Unix, site, stop).await,
+                Self::Unix(stream) => connection::serve(stream, peer, slot, site, stop).await,
             }
             open.decrement(1);
-            drop(slot);
         });
     }
 }

@@ -61,8 +61,12 @@ pub struct Settings {
     pub identity_check: bool,
     /// How long the server waits for clients.
     pub deadlines: Deadlines,
-    /// How many connections are open at once; further ones wait in the system's queue.
+    /// How many connections are open at once. A newcomer takes the place of the one that has been at rest the longest;
+    /// if none is, it waits.
     pub max_connections: usize,
+    /// How many of these one address has, or one IPv6 network of 64 bits. Listed proxies and the unix socket are
+    /// exempt.
+    pub max_connections_per_address: usize,
     /// Makes handlers panic, so that tests see what follows.
     #[doc(hidden)]
     pub probe: Option<Arc<Probe>>,
@@ -84,6 +88,8 @@ impl Default for Settings {
             // Each open connection costs a descriptor and, while busy, a few tens of KiB: about 60 MiB at most, below
             // the 4 096 descriptors that service managers commonly allow.
             max_connections: 2_000,
+            // A tenth: more than a household or an office opens, and ten addresses are needed to fill every place.
+            max_connections_per_address: 200,
             probe: None,
         }
     }

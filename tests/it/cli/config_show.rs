@@ -27,6 +27,8 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     allowed_origins = ["https://a.example","https://b.example"]  # variable ARKLOOP_SERVER__ALLOWED_ORIGINS
     cookie_same_site = "strict"
     # trusted_proxies is not set
+    max_connections = 2000
+    max_connections_per_address = 200
     docs = true
     pages = true
     arkloop_client = false
@@ -133,6 +135,8 @@ fn config_show_is_an_object_of_objects_as_json() {
         "allowed_origins": [],
         "cookie_same_site": "strict",
         "trusted_proxies": null,
+        "max_connections": 2000,
+        "max_connections_per_address": 200,
         "docs": true,
         "pages": true,
         "arkloop_client": false

@@ -11,17 +11,17 @@ use tokio::task::JoinSet;
 use crate::support::{Answer, PASSWORD, Request, Workspace, registration};
 
 /// How many clients are at work: each has one request in flight all the time.
-const CLIENTS: usize = 48;
+pub const CLIENTS: usize = 48;
 const ROUNDS: u64 = 5;
 
 /// What the clients saw.
 #[derive(Default)]
-struct Seen {
+pub struct Seen {
     in_flight: AtomicUsize,
-    registered: Mutex<Vec<String>>,
+    pub registered: Mutex<Vec<String>>,
     /// The newest cookie that each refreshing client got.
     cookies: Mutex<Vec<String>>,
-    unanswered: AtomicUsize,
+    pub unanswered: AtomicUsize,
 }
 
 impl Seen {
@@ -46,7 +46,7 @@ impl Seen {
 }
 
 /// Half of the clients register one account after the other, half refresh one session again and again, until the server is gone.
-fn set_to_work(address: SocketAddr, round: u64, seen: &Arc<Seen>) -> JoinSet<()> {
+pub fn set_to_work(address: SocketAddr, round: u64, seen: &Arc<Seen>) -> JoinSet<()> {
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
         let seen = Arc::clone(seen);
@@ -118,7 +118,8 @@ async fn what_was_acknowledged_survives_kill_9() {
     }
 }
 
-async fn check_after_restart(workspace: &Workspace, seen: &Seen) {
+/// What was acknowledged must be there in the next server.
+pub async fn check_after_restart(workspace: &Workspace, seen: &Seen) {
     let server = workspace.serve();
     let address: SocketAddr = server.address().parse().expect("it is an address");
     let registered = std::mem::take(&mut *seen.registered.lock().expect("nobody panicked"));

@@ -1,10 +1,13 @@
 //! A bare connection, for what a well-behaved client would not send.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+
+/// How little a [`RawConnection::open_narrow`] takes before its reader reads.
+const NARROW_BYTES: u32 = 4096;
 
 /// A TCP connection on which a test writes and reads bytes.
 pub struct RawConnection(TcpStream);
@@ -13,6 +16,35 @@ impl RawConnection {
     pub async fn open(address: SocketAddr) -> Self {
         Self(
             TcpStream::connect(address)
+                .await
+                .expect("the server accepts connections"),
+        )
+    }
+
+    /// A connection from `127.0.0.<last>`, which is another client address on the same machine.
+    pub async fn open_from(last: u8, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("there is a descriptor");
+        let source = IpAddr::from(Ipv4Addr::new(127, 0, 0, last));
+        socket
+            .bind((source, 0).into())
+            .expect("all of 127/8 is this machine");
+        Self(
+            socket
+                .connect(address)
+                .await
+                .expect("the server accepts connections"),
+        )
+    }
+
+    /// A connection whose system holds next to nothing of what the server sends.
+    pub async fn open_narrow(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("there is a descriptor");
+        socket
+            .set_recv_buffer_size(NARROW_BYTES)
+            .expect("a buffer may be small");
+        Self(
+            socket
+                .connect(address)
                 .await
                 .expect("the server accepts connections"),
         )
@@ -31,6 +63,22 @@ impl RawConnection {
             Ok(_) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             Err(_) => None,
         }
+    }
+
+    /// Reads what comes next, at most `most` bytes; empty if the server closed the connection or nothing comes within
+    /// `patience`.
+    pub async fn read_some(&mut self, most: usize, patience: Duration) -> String {
+        let mut bytes = vec![0; most];
+        let read = tokio::time::timeout(patience, self.0.read(&mut bytes)).await;
+        let length = read.map_or(0, |read| read.unwrap_or(0));
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    }
+
+    /// Sends a request on a connection that stays open, and expects the answer to `GET /healthz`.
+    pub async fn ask(&mut self) {
+        assert!(self.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await);
+        let answer = self.read_some(4096, Duration::from_secs(30)).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 
     /// Whether the server closes the connection within `patience`.

@@ -30,7 +30,6 @@ pub const PASSWORD: &str = "a quiet harbour";
 pub struct Builder {
     workspace: Workspace,
     deadlines: Deadlines,
-    max_connections: usize,
     machine_clock: bool,
     outbox: Outbox,
 }
@@ -75,19 +74,12 @@ impl Builder {
         self
     }
 
-    /// Keeps fewer connections.
-    pub fn max_connections(mut self, max_connections: usize) -> Self {
-        self.max_connections = max_connections;
-        self
-    }
-
     pub async fn start(self) -> TestApp {
         let clock = Arc::new(MovableClock::new(START));
         let set_up = SetUp {
             workspace: Arc::new(self.workspace),
             clock,
             deadlines: self.deadlines,
-            max_connections: self.max_connections,
             machine_clock: self.machine_clock,
             outbox: self.outbox,
             starts: 0,
@@ -104,7 +96,6 @@ struct SetUp {
     workspace: Arc<Workspace>,
     clock: Arc<MovableClock>,
     deadlines: Deadlines,
-    max_connections: usize,
     machine_clock: bool,
     outbox: Outbox,
     /// So that a server that was started again draws other random bytes than before.
@@ -139,7 +130,6 @@ impl Running {
         let http_probe = Arc::new(http::Probe::default());
         let settings = http::Settings {
             deadlines: set_up.deadlines,
-            max_connections: set_up.max_connections,
             probe: Some(Arc::clone(&http_probe)),
             ..App::http_settings(&config)
         };
@@ -185,11 +175,9 @@ impl TestApp {
     }
 
     pub fn builder() -> Builder {
-        let settings = http::Settings::default();
         Builder {
             workspace: Workspace::new(),
-            deadlines: settings.deadlines,
-            max_connections: settings.max_connections,
+            deadlines: Deadlines::default(),
             machine_clock: false,
             outbox: Outbox::Rests,
         }
@@ -243,6 +231,11 @@ impl TestApp {
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.set_up.clock.advance(by);
+    }
+
+    /// Sets the clock back.
+    pub fn turn_back(&self, by: Duration) {
+        self.set_up.clock.turn_back(by);
     }
 
     /// Stops the server in order and starts another one on the same data, a moment later.
