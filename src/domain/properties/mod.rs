@@ -60,10 +60,9 @@ const NASTY: [&str; 47] = [
     "\\ud800",
 ];
 
-/// Up to `most` pieces of plain letters, nasty ones and whatever else there is.
+/// Up to `most` pieces of plain characters, nasty ones and whatever else there is.
 pub(crate) fn wild_text_of(most: usize) -> impl Strategy<Value = String> {
-    let letters = "-._0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let plain: Vec<String> = letters.chars().map(String::from).collect();
+    let plain: Vec<String> = (' '..='~').map(String::from).collect();
     let piece = prop_oneof![
         4 => prop::sample::select(plain),
         2 => prop::sample::select(NASTY.to_vec()).prop_map(str::to_owned),

@@ -10,7 +10,7 @@ use crate::domain::{
 };
 
 fn new_password(text: &str) -> Result<Password, FieldError> {
-    Password::parse(text, PasswordPolicy::default(), &["alice", "alice@example.org"])
+    Password::parse(text, PasswordPolicy::default(), &["Alice", "Alice@Example.org"])
 }
 
 /// The same code with what people put into and around it; each number says what comes before a character.
