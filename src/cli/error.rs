@@ -128,6 +128,7 @@ fn hint(error: &Error) -> Option<&'static str> {
         | Error::CodeInvalid
         | Error::CodeRateLimited { .. }
         | Error::CodeLocked { .. }
+        | Error::RateLimited { .. }
         | Error::EmailTokenInvalid
         | Error::ResetTokenInvalid
         | Error::EmailAlreadyVerified

@@ -80,6 +80,8 @@ codes! {
     EmailTokenInvalid: UNPROCESSABLE_ENTITY "email.token_invalid", "This link has been used or has expired.";
     /// A link to set a password that cannot be used.
     ResetTokenInvalid: UNPROCESSABLE_ENTITY "auth.reset_token_invalid", "This link has been used or has expired.";
+    /// This was tried too often; `details.limit` says whose limit was reached.
+    RateLimited: TOO_MANY_REQUESTS "rate_limit.exceeded", "Too many requests: try again after Retry-After.";
     /// Mail was asked for too often for this address.
     OtpRateLimited: TOO_MANY_REQUESTS "auth.otp_rate_limited", "Too many mails for this address: try again after Retry-After.";
     /// Codes were guessed at too often for this address.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::catch::Panicked;
 use super::code::{Code, describe};
-use crate::domain::FieldErrors;
+use crate::domain::{FieldErrors, Limit};
 use crate::service;
 
 /// How long a client waits before it asks again a server that cannot serve now, where nobody knows better.
@@ -20,22 +20,6 @@ const RETRY_AFTER_SECONDS: u64 = 1;
 const CAPTCHA_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// When to ask for mail again where it is off: nothing but the operator ends that.
 const MAIL_RETRY_AFTER: Duration = Duration::from_hours(1);
-
-/// Whose limit was reached.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Limit {
-    /// That of an address.
-    Address,
-}
-
-impl Limit {
-    /// The word in `details.limit`.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Address => "address",
-        }
-    }
-}
 
 /// Why a request was not carried out, ready to be written.
 #[derive(Debug, thiserror::Error)]
@@ -93,10 +77,10 @@ impl Refusal {
         }
     }
 
-    /// A limit of an address was reached.
-    fn limited(code: Code, retry_after: Duration) -> Self {
+    /// A limit was reached.
+    fn limited(code: Code, limit: Limit, retry_after: Duration) -> Self {
         Self {
-            limit: Some(Limit::Address),
+            limit: Some(limit),
             ..Self::later(code, retry_after)
         }
     }
@@ -197,9 +181,14 @@ impl From<service::Error> for Refusal {
             Error::Unavailable { retry_after, .. } => return Self::unavailable(retry_after, error),
             Error::Internal(cause) => return Self::internal(cause),
             Error::CodeRateLimited { retry_after } => {
-                return Self::limited(Code::OtpRateLimited, retry_after);
+                return Self::limited(Code::OtpRateLimited, Limit::Address, retry_after);
             }
-            Error::CodeLocked { retry_after } => return Self::limited(Code::OtpLocked, retry_after),
+            Error::CodeLocked { retry_after } => {
+                return Self::limited(Code::OtpLocked, Limit::Address, retry_after);
+            }
+            Error::RateLimited { limit, retry_after } => {
+                return Self::limited(Code::RateLimited, limit, retry_after);
+            }
             Error::CaptchaUnavailable(_) => {
                 let cause = Some(error.into());
                 return Self {

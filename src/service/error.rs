@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::domain::{FieldErrors, RegistrationMode};
+use crate::domain::{FieldErrors, Limit, RegistrationMode};
 use crate::store;
 
 /// When whoever found the database busy or the hash queue full should come again: both clear within a second or two.
@@ -76,6 +76,14 @@ pub enum Error {
     #[error("too many wrong codes were tried")]
     CodeLocked {
         /// When codes are compared again.
+        retry_after: Duration,
+    },
+    /// This was tried too often.
+    #[error("this was tried too often")]
+    RateLimited {
+        /// Whose limit was reached.
+        limit: Limit,
+        /// When it may be tried again.
         retry_after: Duration,
     },
     /// The verification link is unknown, used or expired.

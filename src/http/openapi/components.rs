@@ -3,9 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::super::code::{Code, FIELD_CODES};
-use super::super::error::Limit;
 use super::{EXAMPLE_TRACE_ID, refusals};
-use crate::domain::{FieldError, FieldErrors};
+use crate::domain::{FieldError, FieldErrors, Limit};
 
 /// Adds the schemas of refusals.
 pub(super) fn add_schemas(schemas: &mut Map<String, Value>) {
@@ -56,7 +55,7 @@ fn error() -> Value {
                     "limit": {
                         "type": "string",
                         "description": "With a 429: whose limit was reached, that of an address, an account or a session.",
-                        "enum": ["address", "account", "session"],
+                        "enum": Limit::ALL.map(Limit::as_str),
                     },
                 },
                 "additionalProperties": false,
