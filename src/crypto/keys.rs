@@ -1,5 +1,7 @@
 //! Keys derived from the key file, one for each purpose (HKDF-SHA-256, RFC 5869; a label separates the purposes, §3.2).
 
+use std::net::IpAddr;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk};
@@ -9,8 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::crypto::RefreshTokens;
 use crate::domain::{
-    AccountName, AddressDigest, CodeMac, Email, InviteCode, InviteDigest, KeyFingerprint, LinkDigest,
-    LinkToken, NameDigest, OneTimeCode, Sealed, Timestamp,
+    AccountName, AddressDigest, CodeMac, Email, FailureDigest, FailureKey, FailureKind, Guessed, InviteCode,
+    InviteDigest, KeyFingerprint, LinkDigest, LinkToken, NameDigest, OneTimeCode, Sealed, Timestamp,
 };
 use crate::system::System;
 
@@ -76,6 +78,7 @@ pub struct Keys {
     address: hmac::Key,
     code: hmac::Key,
     name: hmac::Key,
+    failure: hmac::Key,
     sealing: LessSafeKey,
 }
 
@@ -113,6 +116,10 @@ impl Keys {
                 .expand(&[b"arkloop v1 name digest"], hmac::HMAC_SHA256)
                 .expect(SHORT_ENOUGH)
                 .into(),
+            failure: root
+                .expand(&[b"arkloop v1 password failure"], hmac::HMAC_SHA256)
+                .expect(SHORT_ENOUGH)
+                .into(),
             sealing: LessSafeKey::new(UnboundKey::from(sealing)),
         }
     }
@@ -142,7 +149,7 @@ impl Keys {
         let key = match name {
             AccountName::Email(email) => email.key(),
             AccountName::Username(username) => username.key(),
-            AccountName::Nobody => return None,
+            AccountName::Nobody(_) => return None,
         };
         Some(NameDigest(mac(&self.name, &[key.as_bytes()])))
     }
@@ -172,6 +179,36 @@ impl Keys {
         Some(Timestamp::from_millis(i64::from_be_bytes(
             made_at.try_into().ok()?,
         )))
+    }
+
+    /// What wrong passwords for `guessed` from `network` are counted under. An account is counted under its id, whatever it is called; a name that no
+    /// account has under its own key, which tells as little. `None` is whoever has no address.
+    pub fn failure_key(&self, guessed: Guessed<'_>, network: Option<IpAddr>) -> FailureKey {
+        let (kind, guessed) = match guessed {
+            Guessed::Account(id) => (
+                FailureKind::OfAccount,
+                self.failure_digest(&[b"account\0", id.as_bytes()]),
+            ),
+            Guessed::Nobody(name) => (
+                FailureKind::OfNobody,
+                self.failure_digest(&[b"name\0", name.as_bytes()]),
+            ),
+        };
+        let network = network.map_or_else(String::new, |network| network.to_string());
+        FailureKey {
+            kind,
+            guessed,
+            network: self.failure_digest(&[b"network\0", &guessed.0, network.as_bytes()]),
+        }
+    }
+
+    fn failure_digest(&self, parts: &[&[u8]]) -> FailureDigest {
+        let whole = mac(&self.failure, parts);
+        FailureDigest(
+            *whole
+                .first_chunk()
+                .expect("HMAC-SHA-256 gives more than 16 bytes"),
+        )
     }
 
     /// Seals `plaintext` with AES-256-GCM under a random nonce, bound to its purpose. (Random nonces allow 2³² sealings under one key, NIST SP 800-38D

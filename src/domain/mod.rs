@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or knows how a word looks on the wire or in SQL. A value of one of these types has been checked once, at the
 //! border, and is trusted from there on.
 
+mod account_name;
 mod audit;
 mod client;
 mod field;
@@ -15,6 +16,7 @@ mod mail;
 mod network;
 mod one_time_code;
 mod password;
+mod password_failures;
 #[cfg(test)]
 pub(crate) mod properties;
 mod registration;
@@ -25,6 +27,7 @@ mod time;
 mod trace;
 mod user;
 
+pub use account_name::{AccountName, UnusableName};
 pub use audit::{
     Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject,
     NameDigest, Operator,
@@ -37,12 +40,15 @@ pub use key::KeyFingerprint;
 pub use limit::Limit;
 pub use link_token::{LinkDigest, LinkPurpose, LinkToken};
 pub use mail::{Letter, MailKind};
-pub use network::{Listen, SameSite, TrustedProxies};
+pub use network::{Listen, SameSite, TrustedProxies, network_of};
 pub use one_time_code::{
     AddressDigest, CODE_LOCK, CODE_TTL, CodeLength, CodeMac, MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES,
     MailBudget, MailPurpose, OneTimeCode,
 };
 pub use password::{MAX_PASSWORD_BYTES, Password, PasswordGuess, PasswordHash, PasswordPolicy};
+pub use password_failures::{
+    FailureDigest, FailureKey, FailureKind, FailureLimits, FailureRun, FailureRuns, Guessed, MAX_FAILURE_ROWS,
+};
 pub use registration::{RegistrationMode, UnknownMode};
 pub use sealed::Sealed;
 pub use session::{
@@ -52,4 +58,4 @@ pub use session::{
 pub use signature::SignatureAlgorithm;
 pub use time::Timestamp;
 pub use trace::TraceId;
-pub use user::{AccountName, Email, Locale, Timezone, User, UserStatus, Username};
+pub use user::{Email, Locale, Timezone, User, UserStatus, Username};

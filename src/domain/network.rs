@@ -1,7 +1,7 @@
 //! How the server is reached, and by whom.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -43,6 +43,15 @@ pub struct TrustedProxies {
     pub unix: bool,
 }
 
+/// The network that an address is counted as: its first 64 bits, zeros after them, since whoever has one IPv6 address has all of that network (RFC 6177
+/// §2); an IPv4 address as a whole, also one that is mapped into IPv6 (RFC 4291 §2.5.5.2).
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !0 << 64).into(),
+        whole @ IpAddr::V4(_) => whole,
+    }
+}
+
 /// The `SameSite` attribute of the refresh cookie (RFC 6265bis §5.5.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SameSite {
@@ -65,6 +74,25 @@ impl SameSite {
             Self::Strict => "Strict",
             Self::Lax => "Lax",
             Self::None => "None",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_and_a_mapped_address_as_ipv4() {
+        for (address, network) in [
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2::", "2001:db8:1:2::"),
+            ("::1", "::"),
+            ("::ffff:198.51.100.7", "198.51.100.7"),
+            ("198.51.100.7", "198.51.100.7"),
+        ] {
+            let address: IpAddr = address.parse().expect("it is an address");
+            assert_eq!(network_of(address).to_string(), network);
         }
     }
 }

@@ -153,39 +153,6 @@ fn is_host_name(domain: &str) -> bool {
     domain.split('.').all(is_label) && !last.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// What somebody typed to say which account they mean.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccountName {
-    /// It contains `@` and is an address.
-    Email(Email),
-    /// It is a username.
-    Username(Username),
-    /// It can be no account's name; to answer otherwise than for a name that nobody has would tell them apart.
-    Nobody,
-}
-
-impl AccountName {
-    /// The most characters that are looked at.
-    pub const MAX_CHARS: usize = MAX_EMAIL_CHARS;
-
-    /// Reads 1 to 254 characters, white space around the name included, which is dropped.
-    pub fn parse(text: &str) -> Result<Self, FieldError> {
-        if text.chars().count() > Self::MAX_CHARS {
-            return Err(FieldError::TooLong { max: Self::MAX_CHARS });
-        }
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(FieldError::Missing);
-        }
-        let name = if text.contains('@') {
-            Email::parse(text).map(Self::Email)
-        } else {
-            Username::parse(text).map(Self::Username)
-        };
-        Ok(name.unwrap_or(Self::Nobody))
-    }
-}
-
 /// The language of an account's mails: a BCP 47 tag. Any well-formed tag is kept; mails take the nearest language that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Locale(String);
@@ -363,13 +330,6 @@ mod tests {
     fn an_international_domain_becomes_ascii() {
         let email = Email::parse("Jo@BÜCHER.example").expect("it is valid");
         assert_eq!(email.as_str(), "Jo@xn--bcher-kva.example");
-    }
-
-    #[test]
-    fn a_name_that_nobody_can_have_is_not_an_error() {
-        assert_eq!(AccountName::parse("not a name"), Ok(AccountName::Nobody));
-        assert_eq!(AccountName::parse("a@b@c"), Ok(AccountName::Nobody));
-        assert_eq!(AccountName::parse("  "), Err(FieldError::Missing));
     }
 
     #[test]

@@ -84,7 +84,8 @@ enum SetResponse {
 impl PasswordApi {
     /// Change the own password
     ///
-    /// Ends every other session. An account without a password sets one within 10 minutes of signing in.
+    /// Ends every other session. An account without a password sets one within 10 minutes of signing in. A wrong current password counts like one of
+    /// signing in.
     #[oai(
         path = "/v1/auth/password/change",
         method = "post",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::audit::Auditor;
+use super::password_failures::PasswordFailures;
 use super::session::find_presented_session;
 use super::{Error, Service};
 use crate::crypto::RefreshTokens;
@@ -39,6 +40,7 @@ impl Service {
         Gate {
             lifetimes: self.settings.lifetimes,
             refresh_tokens: self.refresh_tokens.clone(),
+            failures: self.failures.clone(),
             system: self.system.clone(),
             auditor: Arc::clone(&self.auditor),
         }
@@ -50,13 +52,14 @@ impl Service {
 pub(super) struct Gate {
     lifetimes: SessionLifetimes,
     pub(super) refresh_tokens: RefreshTokens,
+    pub(super) failures: PasswordFailures,
     pub(super) system: System,
     auditor: Arc<Auditor>,
 }
 
 impl Gate {
-    /// Begins a session for somebody who has proved who they are; ends the session whose cookie is being replaced, and the surplus. `record`, which the
-    /// caller writes, becomes one about them and their session.
+    /// Begins a session for somebody who has proved who they are; ends the session whose cookie is being replaced, and the surplus; forgets what was
+    /// guessed wrong. `record`, which the caller writes, becomes one about them and their session.
     ///
     /// # Errors
     /// [`Error::UserSuspended`].
@@ -79,6 +82,7 @@ impl Gate {
         tx.insert_session(&session)?;
         record.session_id = Some(session.id);
         tx.set_last_sign_in(entrant.user.id, now)?;
+        self.failures.forgive(tx, entrant.user)?;
         Ok(OpenSession {
             session,
             is_email_verified: entrant.user.email_verified_at.is_some(),

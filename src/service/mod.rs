@@ -16,6 +16,7 @@ mod links;
 mod one_time_code;
 mod outbox;
 mod password;
+mod password_failures;
 mod post;
 mod registration;
 mod restore;
@@ -30,11 +31,14 @@ use std::time::Duration;
 
 use crate::captcha::Captcha;
 use crate::crypto::{HashError, Keyring, Keys, PasswordHasher, RefreshTokens};
-use crate::domain::{CodeLength, Operator, PasswordPolicy, RegistrationMode, SessionLifetimes};
+use crate::domain::{
+    CodeLength, FailureLimits, Operator, PasswordPolicy, RegistrationMode, SessionLifetimes,
+};
 use crate::mail::Transport;
 use crate::store::{Store, StoreError, Tx};
 use crate::system::System;
 use audit::Auditor;
+use password_failures::PasswordFailures;
 use post::Post;
 
 pub use audit::AuditQuery;
@@ -65,6 +69,8 @@ pub struct Settings {
     pub code_length: Option<CodeLength>,
     /// How long rows of the audit log are kept.
     pub audit_keep: Duration,
+    /// How wrong passwords make the next guess wait; `None` if they do not.
+    pub failure_limits: Option<FailureLimits>,
 }
 
 /// What the use cases work with.
@@ -96,6 +102,7 @@ pub struct Service {
     captcha: Captcha,
     post: Arc<Post>,
     auditor: Arc<Auditor>,
+    failures: PasswordFailures,
     settings: Settings,
     system: System,
 }
@@ -117,6 +124,11 @@ impl Service {
         Self {
             refresh_tokens: keys.refresh_tokens(),
             auditor: Arc::new(Auditor::new(operator, Arc::clone(&keys), system.clone())),
+            failures: PasswordFailures {
+                keys: Arc::clone(&keys),
+                limits: settings.failure_limits,
+                system: system.clone(),
+            },
             post: Arc::new(Post::new(transport, keys, links, system.clone())),
             store,
             keyring,

@@ -120,7 +120,6 @@ impl Service {
                 Err(refused) => return Ok(Err(auditor.write_refusal(tx, record, refused)?)),
             };
             let user = prove_address(tx, &post, &auditor, user, &client, now)?;
-            tx.forgive_code_failures(post.keys.address_digest(&email))?;
             let entrant = Entrant {
                 user: &user,
                 method: SignInMethod::OneTimeCode,
@@ -157,7 +156,8 @@ fn compare(
         return Err(Error::CodeInvalid.because(why_not_compared(tx, address, now)?));
     };
     let is_right = is_same_code(counted.mac, post.keys.code_mac(address, counted.created_at, code));
-    let user = counted.user_id.map(|id| tx.find_user(id)).transpose()?.flatten();
+    // Where no account is, the search is for somebody who is not there: it takes as long.
+    let user = tx.find_user(counted.user_id.unwrap_or_else(|| post.system.new_user_id()))?;
     let user = user.filter(|user| is_right && user.email.key() == email.key());
     let Some(user) = user else {
         tx.count_code_failure(address, now + CODE_LOCK)?;

@@ -10,8 +10,9 @@ use super::session::Caller;
 use super::{Error, Service};
 use crate::crypto::{Verification, link_digest};
 use crate::domain::{
-    AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FieldError, FieldErrors, Letter,
-    LinkPurpose, LinkToken, Locale, MailPurpose, Password, PasswordGuess, PasswordHash, SessionEnd, User,
+    AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FailureKey, FieldError, FieldErrors,
+    Guessed, Letter, LinkPurpose, LinkToken, Locale, MailPurpose, Password, PasswordGuess, PasswordHash,
+    SessionEnd, User,
 };
 use crate::store::{LinkRow, Reader};
 
@@ -22,8 +23,8 @@ impl Service {
     /// Changes the caller's password and ends their other sessions.
     ///
     /// # Errors
-    /// [`Error::Invalid`] on `current_password` if it is missing or wrong, [`Error::ReauthenticationRequired`] for an account without a password more
-    /// than ten minutes after signing in.
+    /// [`Error::Invalid`] on `current_password` if it is missing or wrong (a wrong one is counted as in [`Service::login`]), [`Error::RateLimited`] as
+    /// there, [`Error::ReauthenticationRequired`] for an account without a password more than ten minutes after signing in.
     pub async fn change_password(
         &self,
         caller: &Caller,
@@ -32,14 +33,21 @@ impl Service {
     ) -> Result<(), Error> {
         let user_id = caller.user.id;
         let record = caller.record(AuditEvent::PasswordChanged);
-        let stored = match self.prove_presence(caller, current).await {
+        let key = self.failures.key(Guessed::Account(user_id), &caller.client);
+        let stored = match self.prove_presence(caller, current, key).await {
             Ok(stored) => stored,
+            Err(refused) if refused.reason() == Some(AuditReason::WrongPassword) => {
+                return self.refuse_guess(record, refused, key).await;
+            }
             Err(refused) => return self.refuse(record, refused).await,
         };
         let hash = self.hasher.hash(new).await?;
-        let (post, session_id) = (Arc::clone(&self.post), caller.session_id);
+        let (post, failures, session_id) = (Arc::clone(&self.post), self.failures.clone(), caller.session_id);
         self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();
+            if stored.is_some() {
+                failures.refuse_waiting(tx, key)?;
+            }
             let user = tx.find_user(user_id)?.ok_or(Error::InvalidToken)?;
             // Somebody else may have changed it while this one was hashed.
             let current = tx.find_credentials(&AccountName::Username(user.username.clone()))?;
@@ -50,6 +58,7 @@ impl Service {
             tx.set_password_hash(user.id, &hash)?;
             tx.end_sessions_of(user.id, Some(session_id), SessionEnd::PasswordChanged, now)?;
             tx.delete_password_links(user.id)?;
+            failures.forgive(tx, &user)?;
             Ok(post.queue(tx, &changed(&user), &user, now)?)
         })
         .await
@@ -60,6 +69,7 @@ impl Service {
         &self,
         caller: &Caller,
         current: Option<PasswordGuess>,
+        key: FailureKey,
     ) -> Result<Option<PasswordHash>, Refused> {
         let (name, id) = (
             AccountName::Username(caller.user.username.clone()),
@@ -80,6 +90,14 @@ impl Service {
             let missing = FieldErrors::one("current_password", FieldError::Missing);
             return Err(Error::Invalid(missing).into());
         };
+        let failures = self.failures.clone();
+        let waited = self
+            .store
+            .read(move |reader| failures.refuse_waiting(reader, key));
+        let waited = waited
+            .await
+            .map_err(|refused| self.note_waiting(&caller.client, refused));
+        waited?;
         let verified = self.hasher.verify(current, Some(stored.clone())).await;
         match verified.map_err(Error::from)? {
             Verification::Wrong => Err(incorrect().because(AuditReason::WrongPassword)),
@@ -167,6 +185,7 @@ impl Service {
         }
         let hash = self.hasher.hash(parse(&user)?).await?;
         let (post, auditor, client) = (Arc::clone(&self.post), Arc::clone(&self.auditor), client.clone());
+        let failures = self.failures.clone();
         self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();
             let user = tx
@@ -187,7 +206,7 @@ impl Service {
                 auditor.write(tx, &record.about(&user))?;
             }
             tx.delete_password_links(user.id)?;
-            tx.forgive_code_failures(post.keys.address_digest(&user.email))?;
+            failures.forgive(tx, &user)?;
             Ok(post.queue(tx, &letter, &user, now)?)
         })
         .await

@@ -1,6 +1,5 @@
 //! Signing in, refreshing, signing out: every path on which tokens are given or taken.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -11,8 +10,8 @@ use super::session::{Caller, find_presented_session};
 use super::{Error, Service};
 use crate::crypto::{AccessClaims, PresentedRefreshToken, Verification};
 use crate::domain::{
-    AccountName, AuditEvent, AuditReason, AuditRecord, Client, PasswordGuess, PasswordHash, SessionEnd,
-    SignInMethod, UserId, UserStatus,
+    AccountName, AuditEvent, AuditReason, AuditRecord, Client, FailureKey, Guessed, PasswordGuess,
+    PasswordHash, SessionEnd, SignInMethod, UserId, UserStatus,
 };
 use crate::store::Credentials;
 
@@ -46,11 +45,12 @@ enum Refreshed {
 impl Service {
     /// Signs in by password.
     ///
-    /// Unknown account, account without a password and wrong password cost the same work and get the same answer; suspension shows only after the
-    /// right password.
+    /// Unknown account, account without a password and wrong password cost the same work, are counted alike and get the same answer; suspension shows
+    /// only after the right password.
     ///
     /// # Errors
-    /// The refusals of the captcha, [`Error::InvalidCredentials`], [`Error::UserSuspended`], [`Error::Unavailable`].
+    /// [`Error::RateLimited`] while wrong passwords make the next guess wait, the refusals of the captcha, [`Error::InvalidCredentials`],
+    /// [`Error::UserSuspended`], [`Error::Unavailable`].
     pub async fn login(
         &self,
         name: AccountName,
@@ -59,12 +59,9 @@ impl Service {
         client: Client,
         presented: &[String],
     ) -> Result<SignedIn, Error> {
-        self.check_captcha(captcha_token, &client).await?;
         let digest = self.auditor.keys.name_digest(&name);
-        let credentials = self
-            .store
-            .read(move |reader| reader.find_credentials(&name).map_err(Error::from))
-            .await?;
+        let (credentials, key) = self.find_guessed(name, &client).await?;
+        self.check_captcha(captcha_token, &client).await?;
         let stored = credentials
             .as_ref()
             .and_then(|credentials| credentials.password_hash.clone());
@@ -76,10 +73,11 @@ impl Service {
         };
         let proof = match prove(credentials, verified) {
             Ok(proof) => proof,
-            Err(refused) => return self.refuse(record, refused).await,
+            Err(refused) => return self.refuse_guess(record, refused, key).await,
         };
-        let (gate, post, presented) = (self.gate(), Arc::clone(&self.post), presented.to_vec());
+        let (gate, presented) = (self.gate(), presented.to_vec());
         let open = self.write_audited(record, move |tx, record| {
+            gate.failures.refuse_waiting(tx, key)?;
             // The account may have changed while the password was hashed.
             let changed = || Error::InvalidCredentials.because(AuditReason::PasswordJustChanged);
             let user = tx.find_user(proof.user_id)?.ok_or_else(changed)?;
@@ -99,11 +97,29 @@ impl Service {
                 client,
                 presented: &presented,
             };
-            let open = gate.admit(tx, &entrant, record)?;
-            tx.forgive_code_failures(post.keys.address_digest(&user.email))?;
-            Ok(open)
+            Ok(gate.admit(tx, &entrant, record)?)
         });
         self.sign_in(&open.await?)
+    }
+
+    /// What is stored under the name that somebody guesses a password for, and what the guess is counted under.
+    async fn find_guessed(
+        &self,
+        name: AccountName,
+        client: &Client,
+    ) -> Result<(Option<Credentials>, FailureKey), Error> {
+        let (failures, visitor) = (self.failures.clone(), client.clone());
+        let found = self.store.read(move |reader| {
+            let (credentials, name) = (reader.find_credentials(&name)?, name.key());
+            let guessed = match &credentials {
+                Some(credentials) => Guessed::Account(credentials.user_id),
+                None => Guessed::Nobody(&name),
+            };
+            let key = failures.key(guessed, &visitor);
+            failures.refuse_waiting(reader, key)?;
+            Ok((credentials, key))
+        });
+        found.await.map_err(|refused| self.note_waiting(client, refused))
     }
 
     /// Exchanges a refresh token for the next one and a fresh access token.

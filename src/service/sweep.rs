@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Error, Service};
-use crate::domain::SessionId;
+use crate::domain::{FailureRun, SessionId};
 
 /// How long a session stays after it is over: an old refresh token is recognised as reuse for so long, and the operator sees why it ended.
 const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);
@@ -11,8 +11,8 @@ const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);
 const CHUNK: u32 = 200;
 
 impl Service {
-    /// Removes sessions that were over 30 days ago, rows of the audit log that were kept long enough, and links, codes and budgets that say nothing any
-    /// more; some at a time. Says how many.
+    /// Removes sessions that were over 30 days ago, rows of the audit log that were kept long enough, and links, codes, budgets and wrong passwords that
+    /// say nothing any more; some at a time. Says how many.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let now = self.system.now();
         let (over_before, day_ago) = (now - KEEP_ENDED_SESSIONS, now - Duration::from_hours(24));
@@ -25,7 +25,8 @@ impl Service {
                     tx.delete_old_sessions(began_before, over_before, CHUNK)?
                         + tx.delete_old_links(day_ago, CHUNK)?
                         + tx.delete_old_codes(day_ago, now, CHUNK)?
-                        + tx.delete_old_audit(audited_before, CHUNK)?,
+                        + tx.delete_old_audit(audited_before, CHUNK)?
+                        + tx.delete_old_failures(FailureRun::forgotten_before(now), CHUNK)?,
                 )
             });
             match some.await? {

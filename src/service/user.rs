@@ -24,6 +24,7 @@ pub struct UserRef {
 enum Target {
     Id(UserId),
     Name(AccountName),
+    Nobody,
 }
 
 impl UserRef {
@@ -31,7 +32,10 @@ impl UserRef {
     pub fn parse(text: &str) -> Self {
         let target = match text.trim().parse() {
             Ok(id) => Target::Id(id),
-            Err(_) => Target::Name(AccountName::parse(text).unwrap_or(AccountName::Nobody)),
+            Err(_) => match AccountName::parse(text) {
+                Ok(AccountName::Nobody(_)) | Err(_) => Target::Nobody,
+                Ok(name) => Target::Name(name),
+            },
         };
         Self {
             typed: text.to_owned(),
@@ -46,12 +50,12 @@ impl UserRef {
                 user_id: Some(*id),
                 ..AuditFilter::default()
             },
-            Target::Name(AccountName::Nobody) => return Err(Error::UserNotFound(self.typed.clone())),
+            Target::Nobody => return Err(Error::UserNotFound(self.typed.clone())),
             Target::Name(name) => AuditFilter {
                 user_id: reader.find_user_id(name)?,
                 username_key: match name {
                     AccountName::Username(username) => Some(username.key()),
-                    AccountName::Email(_) | AccountName::Nobody => None,
+                    AccountName::Email(_) | AccountName::Nobody(_) => None,
                 },
                 name: auditor.keys.name_digest(name),
                 ..AuditFilter::default()
@@ -69,6 +73,7 @@ impl UserRef {
         let id = match &self.target {
             Target::Id(id) => Some(*id),
             Target::Name(name) => reader.find_user_id(name)?,
+            Target::Nobody => None,
         };
         Ok(id.map(|id| reader.find_user(id)).transpose()?.flatten())
     }
@@ -243,12 +248,12 @@ impl Service {
     /// Sets a password, and ends every session of the account.
     pub async fn set_password(&self, user: UserRef, password: Password) -> Result<UserSummary, Error> {
         let hash = self.hasher.hash(password).await?;
-        let post = Arc::clone(&self.post);
+        let (post, failures) = (Arc::clone(&self.post), self.failures.clone());
         self.change_user(AuditEvent::UserPasswordSet, user, move |tx, user, now| {
             tx.set_password_hash(user.id, &hash)?;
             tx.end_sessions_of(user.id, None, SessionEnd::PasswordChanged, now)?;
             tx.delete_password_links(user.id)?;
-            tx.forgive_code_failures(post.keys.address_digest(&user.email))?;
+            failures.forgive(tx, user)?;
             let letter = Letter::PasswordChanged {
                 username: user.username.as_str().to_owned(),
             };
@@ -288,12 +293,12 @@ impl Service {
         .await
     }
 
-    /// Lets the account be used again, and its codes compared; its ended sessions stay ended.
+    /// Lets the account be used again, and its passwords and codes compared; its ended sessions stay ended.
     pub async fn reactivate(&self, user: UserRef) -> Result<UserSummary, Error> {
-        let post = Arc::clone(&self.post);
+        let failures = self.failures.clone();
         self.change_user(AuditEvent::UserReactivated, user, move |tx, user, _| {
             tx.set_user_status(user.id, UserStatus::Active)?;
-            Ok(tx.forgive_code_failures(post.keys.address_digest(&user.email))?)
+            failures.forgive(tx, user)
         })
         .await
     }

@@ -15,6 +15,7 @@ mod migrations;
 mod one_time_code;
 mod open;
 mod outbox;
+mod password_failures;
 mod probe;
 mod restore;
 mod session;

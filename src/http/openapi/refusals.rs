@@ -80,6 +80,7 @@ fn own_refusals(id: &str) -> &'static [Code] {
             Code::UserSuspended,
             Code::CaptchaInvalid,
             Code::CaptchaUnavailable,
+            Code::RateLimited,
         ],
         "check" => &[Code::CaptchaInvalid, Code::CaptchaUnavailable],
         "send_code" => &[
@@ -96,7 +97,7 @@ fn own_refusals(id: &str) -> &'static [Code] {
             Code::MailUnavailable,
         ],
         "preview_verification" | "confirm_verification" | "reject_verification" => &[Code::EmailTokenInvalid],
-        "change_password" => &[Code::ReauthenticationRequired],
+        "change_password" => &[Code::ReauthenticationRequired, Code::RateLimited],
         "send_reset" => &[
             Code::CaptchaInvalid,
             Code::CaptchaUnavailable,

@@ -15,7 +15,7 @@ use super::{Error, Service};
 use crate::crypto::Keys;
 use crate::domain::{
     AccountName, AuditEntry, AuditEvent, AuditEvents, AuditReason, AuditRecord, Client, Email, NameDigest,
-    Operator, Timestamp,
+    Operator, Timestamp, network_of,
 };
 use crate::store::{AuditFilter, AuditTally, StoreError, Tx};
 use crate::system::System;
@@ -94,7 +94,7 @@ impl Auditor {
     /// Counts a refusal that is not worth a write of its own; takes no lock for longer than that.
     fn note(&self, event: AuditEvent, reason: AuditReason, client: &Client) {
         let now = self.system.now();
-        let address = client.address.map(network);
+        let address = client.address.map(network_of);
         let mut noted = self.noted();
         let mut tally = AuditTally {
             event,
@@ -128,14 +128,6 @@ impl Auditor {
     }
 }
 
-/// The network that counts as one client: a whole address of IPv4, the first 64 bits of IPv6, which is what one household has.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 /// Which rows of the log are wanted.
 #[derive(Clone, Debug)]
 pub struct AuditQuery {
@@ -153,7 +145,7 @@ pub struct AuditQuery {
 
 /// The forms in which rows have an address: as it is, and its network where rows are shared.
 pub(super) fn addresses_of(address: IpAddr) -> [IpAddr; 2] {
-    [address.to_canonical(), network(address)]
+    [address.to_canonical(), network_of(address)]
 }
 
 /// Why a transaction was not carried out: a refusal, whose changes are undone and whose row is written, or a fault, after which nothing is.
@@ -196,6 +188,13 @@ impl From<Error> for Refused {
             reason: error.only_reason(),
             error,
         }
+    }
+}
+
+impl Refused {
+    /// The reason; `None` for what has no row.
+    pub(super) const fn reason(&self) -> Option<AuditReason> {
+        self.reason
     }
 }
 

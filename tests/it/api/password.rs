@@ -98,6 +98,7 @@ async fn an_unknown_account_costs_a_hash_too() {
         .open()
         .set("PASSWORD__ARGON2_MEMORY_KIB", "19456")
         .set("PASSWORD__ARGON2_ITERATIONS", "6")
+        .set("RATE_LIMIT__ENABLED", "false")
         .start()
         .await;
     app.register("alice").await;

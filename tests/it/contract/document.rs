@@ -181,6 +181,7 @@ fn the_list_of_codes_is_closed() {
         "auth.reset_token_invalid",
         "email.already_verified",
         "auth.reauthentication_required",
+        "rate_limit.exceeded",
         "auth.otp_rate_limited",
         "auth.otp_locked",
         "internal.error",

@@ -1,0 +1,83 @@
+//! What is typed to say which account is meant: a username or an address.
+
+use std::fmt;
+
+use super::{Email, FieldError, Username};
+
+/// What somebody typed to say which account they mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountName {
+    /// It contains `@` and is an address.
+    Email(Email),
+    /// It is a username.
+    Username(Username),
+    /// It can be no account's name; to answer otherwise than for a name that nobody has would tell them apart.
+    Nobody(UnusableName),
+}
+
+/// What was typed for a name and can be none. `Debug` does not print it: people type passwords there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UnusableName(String);
+
+impl fmt::Debug for UnusableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UnusableName(…)")
+    }
+}
+
+impl AccountName {
+    /// The most characters that are looked at.
+    pub const MAX_CHARS: usize = Email::MAX_CHARS;
+
+    /// Reads 1 to 254 characters, white space around the name included, which is dropped.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        if text.chars().count() > Self::MAX_CHARS {
+            return Err(FieldError::TooLong { max: Self::MAX_CHARS });
+        }
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(FieldError::Missing);
+        }
+        let name = if text.contains('@') {
+            Email::parse(text).map(Self::Email)
+        } else {
+            Username::parse(text).map(Self::Username)
+        };
+        Ok(name.unwrap_or_else(|_| Self::Nobody(UnusableName(text.to_owned()))))
+    }
+
+    /// One form for all spellings of a name: the lower-case one.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Email(email) => email.key(),
+            Self::Username(username) => username.key(),
+            Self::Nobody(UnusableName(text)) => text.to_lowercase(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_nobody_can_have_is_not_an_error() {
+        for text in ["not a name", "a@b@c"] {
+            let name = AccountName::parse(text);
+            assert_eq!(name, Ok(AccountName::Nobody(UnusableName(text.to_owned()))));
+            assert_eq!(format!("{name:?}"), "Ok(Nobody(UnusableName(…)))");
+        }
+        assert_eq!(AccountName::parse("  "), Err(FieldError::Missing));
+    }
+
+    #[test]
+    fn every_spelling_of_a_name_has_one_key() {
+        let key = |text| AccountName::parse(text).map(|name| name.key());
+        assert_eq!(key(" Alice.W "), Ok("alice.w".to_owned()));
+        assert_eq!(
+            key("JO@bücher.example"),
+            Ok("jo@xn--bcher-kva.example".to_owned())
+        );
+        assert_eq!(key("No Such Name "), Ok("no such name".to_owned()));
+    }
+}
