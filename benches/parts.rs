@@ -14,9 +14,10 @@ use arkloop::crypto::{
     Priority, SigningKey,
 };
 use arkloop::domain::{
-    Client, Email, Generation, Locale, Password, PasswordHash, PasswordPolicy, Rotations, Session, SessionId,
-    SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId, Username,
+    Client, Email, Generation, LimitClass, Locale, Password, PasswordHash, PasswordPolicy, Rates, Rotations,
+    Session, SessionId, SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId, Username,
 };
+use arkloop::limits::{Limits, Subject};
 use arkloop::store::{Access, NewUserRow, OpenOptions, Store, StoreError, Tx};
 use arkloop::system::System;
 use criterion::{BatchSize, Criterion, Throughput};
@@ -36,6 +37,7 @@ fn main() {
     password_hash(&mut criterion);
     access_token(&mut criterion);
     refresh_token(&mut criterion);
+    limits(&mut criterion);
     store(&mut criterion);
     criterion.final_summary();
 }
@@ -122,6 +124,26 @@ fn refresh_token(criterion: &mut Criterion) {
         bencher.iter(|| {
             let presented = PresentedRefreshToken::parse(black_box(minted.expose_secret()));
             presented.is_some_and(|presented| tokens.is_authentic(&presented, &session))
+        });
+    });
+    group.finish();
+}
+
+fn limits(criterion: &mut Criterion) {
+    let system = System::machine();
+    let limits = Limits::new(&Rates::default(), system.clone());
+    let mut group = criterion.benchmark_group("limits");
+    let known = Subject::Session(system.new_session_id());
+    group.bench_function("check_known", |bencher| {
+        bencher.iter(|| limits.check(LimitClass::Other, black_box(known)));
+    });
+    // Each of them comes once. There are soon as many as memory may hold, so that finding room is part of the cost.
+    let mut number = 0_u32;
+    group.bench_function("check_newcomer", |bencher| {
+        bencher.iter(|| {
+            number = number.wrapping_add(1);
+            let newcomer = Subject::of_address(Some(number.to_be_bytes().into()));
+            limits.check(LimitClass::Login, newcomer)
         });
     });
     group.finish();

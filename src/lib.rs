@@ -5,6 +5,7 @@
 //! - [`cli`]: what an operator can do, one file a noun; [`http`]: what the server serves, one file a noun.
 //! - [`service`]: the rules, one method a use case; both doors above call the same methods.
 //! - [`domain`]: the words, parsed once at the border.
+//! - [`limits`]: how often an address or a session may ask.
 //! - [`store`]: all SQL; [`crypto`]: passwords, tokens, sealing, the key file.
 //! - [`mail`]: how mails are written and handed over; [`captcha`]: the question to Turnstile; [`web`]: questions over HTTP.
 //! - [`app`] joins the parts, [`config`] reads what they are told, [`system`] is the only door to clock and randomness.
@@ -13,9 +14,9 @@
 //!
 //! ```text
 //! main → cli        cli → app config service domain system telemetry (serve and openapi also http)
-//! http → service domain system                       app → everything below it
+//! http → service limits domain system                app → everything below it
 //! service → store crypto mail captcha domain system
-//! store, config → domain        crypto, mail → domain system        captcha → web domain system
+//! store, config → domain        crypto, mail, limits → domain system captcha → web domain system
 //! system → domain               domain, web → nothing
 //! ```
 
@@ -26,6 +27,7 @@ pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod http;
+pub mod limits;
 pub mod mail;
 pub mod service;
 pub mod store;

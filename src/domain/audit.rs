@@ -2,7 +2,7 @@
 //!
 //! The reasons are finer than what a client is told: the log says whether the name or the password was wrong, the answer never does.
 
-use super::{Client, SessionId, Timestamp, User, UserId};
+use super::{Client, Limit, SessionId, Timestamp, User, UserId};
 
 /// How much of the name of whoever called `sudo` is kept: longer than any login name that Linux allows (32).
 const MAX_SUDO_USER_CHARS: usize = 64;
@@ -174,6 +174,16 @@ words! {
         CaptchaInvalid => "captcha_invalid",
         /// Whether the captcha was solved could not be found out.
         CaptchaUnavailable => "captcha_unavailable",
+    }
+}
+
+impl From<Limit> for AuditReason {
+    fn from(limit: Limit) -> Self {
+        match limit {
+            Limit::Address => Self::AddressLimit,
+            Limit::Account => Self::AccountLimit,
+            Limit::Session => Self::SessionLimit,
+        }
     }
 }
 

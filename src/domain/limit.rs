@@ -1,4 +1,7 @@
-//! Limits on how often something may be asked for.
+//! Limits on how often something may be asked for: whose they are, what they are of, and how much they allow.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// Whose limit was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,5 +25,160 @@ impl Limit {
             Self::Account => "account",
             Self::Session => "session",
         }
+    }
+}
+
+/// So many requests at once, and as many again over so much time: a bucket that fills up evenly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    requests: NonZeroU32,
+    per: Duration,
+}
+
+impl Rate {
+    /// The most requests: more than a server of this kind answers in any window.
+    pub const MOST_REQUESTS: u32 = 1_000_000;
+    /// The shortest window. Shorter ones would not let a client keep to what it is told in whole seconds.
+    pub const SHORTEST: Duration = Duration::from_secs(1);
+    /// The longest window. A refusal can last as long, and a restart forgets it: what must last longer belongs into the
+    /// database.
+    pub const LONGEST: Duration = Duration::from_hours(24);
+
+    /// `requests` per `per`; `None` outside of the bounds above.
+    pub fn new(requests: u32, per: Duration) -> Option<Self> {
+        let requests = NonZeroU32::new(requests).filter(|requests| requests.get() <= Self::MOST_REQUESTS)?;
+        let is_window = (Self::SHORTEST..=Self::LONGEST).contains(&per) && per.subsec_nanos() == 0;
+        is_window.then_some(Self { requests, per })
+    }
+
+    const fn per_minutes(requests: u32, minutes: u64) -> Self {
+        match NonZeroU32::new(requests) {
+            Some(requests) => Self {
+                requests,
+                per: Duration::from_mins(minutes),
+            },
+            None => panic!("a rate allows something"),
+        }
+    }
+
+    /// How many requests a full bucket holds.
+    pub const fn requests(self) -> NonZeroU32 {
+        self.requests
+    }
+
+    /// In how much time an empty bucket is full again, in whole seconds.
+    pub const fn per(self) -> Duration {
+        self.per
+    }
+
+    /// In how much time a bucket holds one request more.
+    pub fn interval(self) -> Duration {
+        self.per / self.requests.get()
+    }
+}
+
+macro_rules! classes {
+    ($($(#[$doc:meta])* $variant:ident: $name:literal, $requests:literal per $minutes:literal;)*) => {
+        /// What is counted together: each class has buckets of its own.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum LimitClass {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl LimitClass {
+            /// Every class, in the order of the configuration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its name: the key in `[rate_limit]`, and what clients are told.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// Its key in the configuration.
+            pub const fn config_key(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!("rate_limit.", $name),)*
+                }
+            }
+        }
+
+        /// How much each class allows.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Rates([Rate; LimitClass::ALL.len()]);
+
+        impl Default for Rates {
+            fn default() -> Self {
+                Self([$(Rate::per_minutes($requests, $minutes),)*])
+            }
+        }
+    };
+}
+
+classes! {
+    /// Signing in with a password. Thirty a minute do for an office behind one address, and cost a guesser a day for
+    /// what a list of common passwords has.
+    Login: "login", 30 per 1;
+    /// Making an account.
+    Register: "register", 10 per 1;
+    /// Asking whether an account exists.
+    Check: "check", 20 per 1;
+    /// Asking for a one-time code, which sends a mail.
+    SendCode: "otp_send", 10 per 10;
+    /// Asking for a verification link, which sends a mail.
+    SendVerification: "verify_send", 10 per 10;
+    /// Asking for a link to set a password, which sends a mail.
+    SendReset: "reset_send", 10 per 10;
+    /// Signing in with a one-time code.
+    VerifyCode: "otp_verify", 20 per 1;
+    /// Everything that a verification link is presented for.
+    ConfirmVerification: "verify_confirm", 20 per 1;
+    /// Setting a password through a link.
+    ConfirmReset: "reset_confirm", 20 per 1;
+    /// Refreshing. Everybody behind one address refreshes here, and does so all day.
+    Refresh: "refresh", 300 per 1;
+    /// Everything else.
+    Other: "other", 600 per 1;
+}
+
+impl Rates {
+    /// What `class` allows.
+    pub const fn of(&self, class: LimitClass) -> Rate {
+        self.0[class as usize]
+    }
+
+    /// Makes `class` allow `rate`.
+    pub const fn set(&mut self, class: LimitClass, rate: Rate) {
+        self.0[class as usize] = rate;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_allows_something_in_whole_seconds() {
+        let minute = Duration::from_mins(1);
+        assert!(Rate::new(0, minute).is_none());
+        assert!(Rate::new(Rate::MOST_REQUESTS + 1, minute).is_none());
+        assert!(Rate::new(1, Duration::ZERO).is_none());
+        assert!(Rate::new(1, Duration::from_millis(1500)).is_none());
+        assert!(Rate::new(1, Duration::from_secs(86_401)).is_none());
+        let most = Rate::new(Rate::MOST_REQUESTS, Rate::SHORTEST).expect("it is a rate");
+        assert_eq!(most.interval(), Duration::from_micros(1));
+    }
+
+    #[test]
+    fn each_class_keeps_its_own_rate() {
+        let mut rates = Rates::default();
+        let rate = Rate::new(7, Duration::from_secs(7)).expect("it is a rate");
+        rates.set(LimitClass::Refresh, rate);
+        for class in LimitClass::ALL {
+            let is_set = rates.of(*class) == rate;
+            assert_eq!(is_set, *class == LimitClass::Refresh, "{class:?}");
+        }
+        assert_eq!(rates.of(LimitClass::Other).requests().get(), 600);
     }
 }

@@ -37,7 +37,7 @@ pub use field::{FieldError, FieldErrors};
 pub use id::{InviteId, MailId, SessionId, UserId};
 pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};
 pub use key::KeyFingerprint;
-pub use limit::Limit;
+pub use limit::{Limit, LimitClass, Rate, Rates};
 pub use link_token::{LinkDigest, LinkPurpose, LinkToken};
 pub use mail::{Letter, MailKind};
 pub use network::{Listen, SameSite, TrustedProxies, network_of};

@@ -1,0 +1,222 @@
+//! Counting requests in memory: who has asked how often, and may they ask once more.
+//!
+//! Each class of requests has a bucket for each subject, which is an address or a session. A bucket holds as many
+//! requests as the rate of its class, and fills up evenly. The arithmetic is `governor`'s (GCRA); the time is that of
+//! [`System`], so that tests move it; how many buckets there are at most, and which make way, is in `buckets`.
+//!
+//! What is counted here is forgotten when the server stops. What must survive that (wrong passwords, attempts at a code,
+//! mails to an address) is counted in the database by the service.
+
+mod buckets;
+mod stopwatch;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use governor::middleware::StateInformationMiddleware;
+use governor::{Quota, RateLimiter};
+
+use crate::domain::{Limit, LimitClass, Rate, Rates, SessionId, network_of};
+use crate::system::System;
+use buckets::Buckets;
+use stopwatch::Stopwatch;
+
+/// Who is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A process on this machine that no proxy speaks for; all of them together.
+    Local,
+    /// Whoever has an address of this network; an IPv4 address is one by itself.
+    Network(IpAddr),
+    /// Whoever signed in, wherever the requests come from.
+    Session(SessionId),
+}
+
+impl Subject {
+    /// Whoever has `address`; `None` is a process on this machine.
+    pub fn of_address(address: Option<IpAddr>) -> Self {
+        address.map_or(Self::Local, |address| Self::Network(network_of(address)))
+    }
+
+    /// Whose limit it is that this one may reach.
+    pub const fn limit(self) -> Limit {
+        match self {
+            Self::Local | Self::Network(_) => Limit::Address,
+            Self::Session(_) => Limit::Session,
+        }
+    }
+}
+
+/// There was no request left in the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests")]
+pub struct Exceeded {
+    /// When there will be one.
+    pub retry_after: Duration,
+}
+
+type Limiter = RateLimiter<Subject, Buckets, Stopwatch, StateInformationMiddleware>;
+
+/// Every bucket of a server.
+pub struct Limits {
+    stopwatch: Stopwatch,
+    /// In the order of [`LimitClass::ALL`].
+    limiters: Vec<Limiter>,
+}
+
+impl Limits {
+    /// The most buckets of each class, whoever asks: about 2 MiB of memory.
+    pub const CAPACITY: usize = Buckets::CAPACITY;
+
+    /// Full buckets of `rates`.
+    pub fn new(rates: &Rates, system: System) -> Self {
+        let stopwatch = Stopwatch::start(system);
+        let limiter =
+            |class: &LimitClass| Limiter::new(quota(rates.of(*class)), Buckets::default(), stopwatch.clone());
+        Self {
+            limiters: LimitClass::ALL.iter().map(limiter).collect(),
+            stopwatch,
+        }
+    }
+
+    /// Takes one request out of a bucket, and says how many are left in it. A refusal takes nothing, so that whoever
+    /// keeps asking waits no longer for it.
+    pub fn check(&self, class: LimitClass, subject: Subject) -> Result<u32, Exceeded> {
+        let outcome = self.limiters[class as usize].check_key(&subject);
+        outcome
+            .map(|state| state.remaining_burst_capacity())
+            .map_err(|refused| Exceeded {
+                retry_after: refused.wait_time_from(self.stopwatch.now()),
+            })
+    }
+
+    /// Drops the buckets that are full again, which are like those that were never there. Without it memory stays
+    /// bounded all the same; it is given back, and old addresses are not kept.
+    pub fn sweep(&self) {
+        for limiter in &self.limiters {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+    }
+
+    /// How many buckets are in memory.
+    pub fn len(&self) -> usize {
+        self.limiters.iter().map(RateLimiter::len).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.limiters.iter().all(RateLimiter::is_empty)
+    }
+}
+
+fn quota(rate: Rate) -> Quota {
+    Quota::with_period(rate.interval())
+        .expect("a rate has an interval of at least a microsecond")
+        .allow_burst(rate.requests())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::system::{Clock, Entropy, MovableClock};
+
+    fn limits() -> (Arc<MovableClock>, Limits) {
+        let clock = Arc::new(MovableClock::new(Timestamp::from_millis(1_767_225_600_000)));
+        let system = System::new(Arc::clone(&clock) as Arc<dyn Clock>, Entropy::seeded(1));
+        (clock, Limits::new(&Rates::default(), system))
+    }
+
+    fn address(text: &str) -> Subject {
+        Subject::of_address(Some(text.parse().expect("it is an address")))
+    }
+
+    /// Takes what is there, and says how much it was.
+    fn drain(limits: &Limits, subject: Subject) -> u32 {
+        let mut taken = 0;
+        while limits.check(LimitClass::Login, subject).is_ok() {
+            taken += 1;
+        }
+        taken
+    }
+
+    #[test]
+    fn a_bucket_holds_its_rate_and_fills_up_evenly() {
+        let (clock, limits) = limits();
+        let alice = address("198.51.100.1");
+        assert_eq!(limits.check(LimitClass::Login, alice), Ok(29));
+        assert_eq!(drain(&limits, alice), 29);
+        let retry_after = Duration::from_secs(2);
+        for _ in 0..3 {
+            assert_eq!(
+                limits.check(LimitClass::Login, alice),
+                Err(Exceeded { retry_after })
+            );
+        }
+        clock.advance(retry_after);
+        assert_eq!(drain(&limits, alice), 1);
+        clock.advance(Duration::from_mins(1));
+        assert_eq!(drain(&limits, alice), 30);
+        // Other classes and other addresses have buckets of their own.
+        assert_eq!(limits.check(LimitClass::Refresh, alice), Ok(299));
+        assert_eq!(limits.check(LimitClass::Login, address("198.51.100.2")), Ok(29));
+    }
+
+    #[test]
+    fn an_address_has_one_bucket_however_it_is_written() {
+        for (one, other) in [
+            ("198.51.100.1", "::ffff:198.51.100.1"),
+            ("2001:db8::1", "2001:db8:0:0:ffff:ffff:ffff:ffff"),
+        ] {
+            assert_eq!(address(one), address(other));
+        }
+        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
+        assert_ne!(address("::1"), address("0.0.0.0"));
+        assert_ne!(address("::1"), Subject::of_address(None));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_locks_nobody_out() {
+        let (clock, limits) = limits();
+        let alice = address("198.51.100.1");
+        assert_eq!(drain(&limits, alice), 30);
+        clock.turn_back(Duration::from_hours(24));
+        assert_eq!(drain(&limits, alice), 0);
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(drain(&limits, alice), 1);
+    }
+
+    #[test]
+    fn what_is_full_again_is_swept_and_nothing_else() {
+        let (clock, limits) = limits();
+        drain(&limits, address("198.51.100.1"));
+        limits
+            .check(LimitClass::Login, address("198.51.100.2"))
+            .expect("it is full");
+        clock.advance(Duration::from_secs(10));
+        limits.sweep();
+        assert_eq!(limits.len(), 1);
+        assert_eq!(drain(&limits, address("198.51.100.1")), 5);
+        clock.advance(Duration::from_secs(62));
+        limits.sweep();
+        assert!(limits.is_empty());
+    }
+
+    #[test]
+    fn a_million_addresses_leave_memory_bounded_and_the_greedy_one_refused() {
+        let (_, limits) = limits();
+        let greedy = address("2001:db8::1");
+        drain(&limits, greedy);
+        for number in 0..1_000_000_u32 {
+            let stranger = Subject::of_address(Some(IpAddr::from(number.to_be_bytes())));
+            limits.check(LimitClass::Login, stranger).expect("it is new");
+        }
+        assert!(limits.len() <= Limits::CAPACITY, "{}", limits.len());
+        assert!(limits.len() > Limits::CAPACITY / 2, "{}", limits.len());
+        assert_eq!(drain(&limits, greedy), 0);
+    }
+}
