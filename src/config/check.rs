@@ -35,9 +35,9 @@ impl Config {
                 "server.public_url is {public}: without https, passwords and cookies can be read on the way"
             ));
         }
-        if self.places.contains_key("rate_limit.enabled") && self.rate_limit.enabled {
+        if !self.rate_limit.enabled {
             warnings.push(
-                "rate_limit.enabled: limits are not in this release, none is enforced; let the proxy limit requests until then"
+                "rate_limit.enabled is false: whoever wants to may guess passwords as fast as this machine hashes them"
                     .to_owned(),
             );
         }

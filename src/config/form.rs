@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::address::is_loopback;
-use crate::domain::{Listen, SameSite, SignatureAlgorithm, TrustedProxies};
+use crate::domain::{Listen, Rate, SameSite, SignatureAlgorithm, TrustedProxies};
 
 /// The units of a duration, largest first, in seconds.
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
@@ -44,6 +44,30 @@ pub fn format_duration(duration: Duration) -> String {
 pub(super) fn duration_form(range: &RangeInclusive<Duration>) -> String {
     let [from, to] = [range.start(), range.end()].map(|end| format_duration(*end));
     format!("a duration from {from} to {to}: a whole number and one of the units s, m, h, d, such as \"15m\"")
+}
+
+/// The accepted form of a rate, in words.
+pub(super) fn rate_form() -> String {
+    let [from, to] = [Rate::SHORTEST, Rate::LONGEST].map(format_duration);
+    format!(
+        "a number of requests from 1 to {}, a slash, and a duration from {from} to {to}, such as \"30/1m\"",
+        Rate::MOST_REQUESTS
+    )
+}
+
+/// Reads a rate such as `30/1m`.
+pub(super) fn parse_rate(text: &str) -> Option<Rate> {
+    let (requests, per) = text.split_once('/')?;
+    // `u32::from_str` accepts a sign.
+    if !requests.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Rate::new(requests.parse().ok()?, parse_duration(per)?)
+}
+
+/// Writes a rate as [`parse_rate`] reads it.
+pub(super) fn format_rate(rate: Rate) -> String {
+    format!("{}/{}", rate.requests(), format_duration(rate.per()))
 }
 
 impl Listen {

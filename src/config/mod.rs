@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::domain::{Listen, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies};
+use crate::domain::{Listen, Rates, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies};
 
 pub use error::{ConfigError, Place};
 pub use form::{Level, LogFormat, MailTransport, Origin, format_duration, parse_duration};
@@ -186,6 +186,8 @@ pub struct Turnstile {
 pub struct RateLimit {
     /// Whether there are any.
     pub enabled: bool,
+    /// How much each class of requests allows.
+    pub rates: Rates,
 }
 
 /// The audit log.

@@ -10,14 +10,17 @@ use super::address::{
 };
 use super::error::ConfigError;
 use super::form::{
-    Level, LogFormat, MailTransport, Origin, ProxyItem, duration_form, is_link, parse_duration,
+    Level, LogFormat, MailTransport, Origin, ProxyItem, duration_form, is_link, parse_duration, parse_rate,
+    rate_form,
 };
 use super::settings::Settings;
 use super::{
     Audit, Config, Links, Log, Mail, Metrics, Otp, Password, RateLimit, Registration, Server, Tokens,
     Turnstile,
 };
-use crate::domain::{Listen, PasswordPolicy, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies};
+use crate::domain::{
+    LimitClass, Listen, PasswordPolicy, Rates, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -47,9 +50,7 @@ pub(super) fn config(mut settings: Settings, cwd: &Path) -> Result<Config, Confi
         links: links(s)?,
         otp: otp(s)?,
         turnstile: turnstile(s)?,
-        rate_limit: RateLimit {
-            enabled: s.boolean("rate_limit.enabled")?.unwrap_or(true),
-        },
+        rate_limit: rate_limit(s)?,
         audit: audit(s)?,
         metrics: metrics(s)?,
         log: log(s)?,
@@ -228,6 +229,19 @@ fn turnstile(s: &mut Settings) -> Result<Turnstile, ConfigError> {
             .text("turnstile.verify_url", PRIVATE_URL_FORM, parse_private_url)?
             .unwrap_or_else(|| SITEVERIFY.to_owned()),
         protect_check: s.boolean("turnstile.protect_check")?.unwrap_or(false),
+    })
+}
+
+fn rate_limit(s: &mut Settings) -> Result<RateLimit, ConfigError> {
+    let mut rates = Rates::default();
+    for class in LimitClass::ALL {
+        if let Some(rate) = s.text(class.config_key(), &rate_form(), parse_rate)? {
+            rates.set(*class, rate);
+        }
+    }
+    Ok(RateLimit {
+        enabled: s.boolean("rate_limit.enabled")?.unwrap_or(true),
+        rates,
     })
 }
 

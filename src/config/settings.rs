@@ -248,10 +248,6 @@ impl Settings {
             if self.known.contains(key.as_str()) {
                 continue;
             }
-            // Each limit has a key of its own from the release on that enforces it.
-            if key.starts_with("rate_limit.") {
-                return Err(ConfigError::not_in_this_release(key, &given.place));
-            }
             return Err(ConfigError::new(
                 format!("unknown key {key} ({})", given.place),
                 self.known_beside(key),

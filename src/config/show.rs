@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::Config;
-use super::form::{Origin, format_duration};
-use crate::domain::{RegistrationMode, TrustedProxies};
+use super::form::{Origin, format_duration, format_rate};
+use super::{Config, RateLimit};
+use crate::domain::{LimitClass, RegistrationMode, TrustedProxies};
 
 /// What stands for a secret that is set.
 const MASK: &str = "********";
@@ -23,6 +23,8 @@ impl Config {
             self.entries_of_server(),
             self.entries_of_rules(),
             self.entries_of_services(),
+            self.entries_of_limits(),
+            self.entries_of_records(),
         ]
         .concat()
     }
@@ -111,7 +113,19 @@ impl Config {
             ("turnstile.allowed_hosts", json!(turnstile.allowed_hosts)),
             ("turnstile.verify_url", json!(turnstile.verify_url)),
             ("turnstile.protect_check", json!(turnstile.protect_check)),
-            ("rate_limit.enabled", json!(self.rate_limit.enabled)),
+        ]
+    }
+
+    fn entries_of_limits(&self) -> Vec<(&'static str, Value)> {
+        let RateLimit { enabled, rates } = &self.rate_limit;
+        let of_class = |class: &LimitClass| (class.config_key(), json!(format_rate(rates.of(*class))));
+        std::iter::once(("rate_limit.enabled", json!(enabled)))
+            .chain(LimitClass::ALL.iter().map(of_class))
+            .collect()
+    }
+
+    fn entries_of_records(&self) -> Vec<(&'static str, Value)> {
+        vec![
             ("audit.keep", json!(format_duration(self.audit.keep))),
             (
                 "metrics.listen",

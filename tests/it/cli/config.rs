@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use arkloop::config::{Config, Sources};
-use arkloop::domain::Listen;
+use arkloop::domain::{LimitClass, Listen, Rate, Rates};
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
@@ -236,6 +236,48 @@ fn durations_have_one_unit() {
 }
 
 #[test]
+fn rates_are_requests_and_a_duration() {
+    for text in [
+        "",
+        "30",
+        "30/",
+        "/1m",
+        "30/m",
+        "0/1m",
+        "30/0s",
+        "-30/1m",
+        "+30/1m",
+        "30 / 1m",
+        "30/1m/1m",
+        "30/25h",
+        "30/1.5m",
+        "1000001/1m",
+        "99999999999/1m",
+        "30/min",
+    ] {
+        let place = Place::new("").with(&[("ARKLOOP_RATE_LIMIT__LOGIN", text)]);
+        assert!(place.refusal().contains("rate_limit.login"), "{text:?}");
+    }
+    assert_snapshot!(refusal("rate_limit.other = 600"), @r#"the value of rate_limit.other is not acceptable (<dir>/arkloop.toml, line 1); it must be a number of requests from 1 to 1000000, a slash, and a duration from 1s to 1d, such as "30/1m""#);
+    assert_snapshot!(refusal("[rate_limit]\nlogins = \"30/1m\""), @"unknown key rate_limit.logins (<dir>/arkloop.toml, line 2); [rate_limit] has check, enabled, login, other, otp_send, otp_verify, refresh, register, reset_confirm, reset_send, verify_confirm, verify_send");
+    for (text, requests, seconds) in [
+        ("30/1m", 30, 60),
+        ("1/24h", 1, 86_400),
+        ("007/90s", 7, 90),
+        ("1000000/1s", 1_000_000, 1),
+    ] {
+        let place = Place::new("").with(&[("ARKLOOP_RATE_LIMIT__REFRESH", text)]);
+        let rates = place.load().rate_limit.rates;
+        let expected = Rate::new(requests, Duration::from_secs(seconds));
+        assert_eq!(Some(rates.of(LimitClass::Refresh)), expected, "{text}");
+        assert_eq!(
+            rates.of(LimitClass::Login),
+            Rates::default().of(LimitClass::Login)
+        );
+    }
+}
+
+#[test]
 fn origins_are_plain() {
     for text in [
         "auth.example.org",
@@ -274,10 +316,7 @@ fn toml_that_cannot_be_read_is_refused_without_showing_it() {
 
 #[test]
 fn what_comes_later_is_refused_instead_of_ignored() {
-    let refused = [
-        ("ARKLOOP_RATE_LIMIT__LOGIN", "30/1m"),
-        ("ARKLOOP_SERVER__ARKLOOP_CLIENT", "true"),
-    ];
+    let refused = [("ARKLOOP_SERVER__ARKLOOP_CLIENT", "true")];
     for (name, value) in refused {
         let text = refusal_of(name, value);
         assert!(
@@ -285,7 +324,7 @@ fn what_comes_later_is_refused_instead_of_ignored() {
             "{text}"
         );
     }
-    Place::new("server.pages = true\nrate_limit.enabled = false\nserver.arkloop_client = false").load();
+    Place::new("server.pages = true\nserver.arkloop_client = false").load();
     assert_snapshot!(refusal("[server]\narkloop_client = true"), @"server.arkloop_client is not in this release (<dir>/arkloop.toml, line 2); it would be silently without effect: take it out until a release says that it has come");
 }
 
@@ -337,11 +376,11 @@ fn what_is_accepted_and_unwise_is_warned_of() {
         0
     );
     let unwise = "[server]\npublic_url = \"http://auth.example.org\"\n[password]\nargon2_iterations = 1\n\
-                  [tokens]\nrefresh_idle_ttl = \"31d\"\n[rate_limit]\nenabled = true";
+                  [tokens]\nrefresh_idle_ttl = \"31d\"\n[rate_limit]\nenabled = false";
     assert_snapshot!(Place::new(unwise).load().warnings().join("\n"), @"
     the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet (19456 KiB and 2 iterations): a stolen database is cheaper to guess at
     tokens.refresh_idle_ttl is longer than tokens.refresh_absolute_ttl: sessions end at the latter
     server.public_url is http://auth.example.org: without https, passwords and cookies can be read on the way
-    rate_limit.enabled: limits are not in this release, none is enforced; let the proxy limit requests until then
+    rate_limit.enabled is false: whoever wants to may guess passwords as fast as this machine hashes them
     ");
 }

@@ -77,6 +77,17 @@ fn config_show_tells_every_value_and_where_it_was_given() {
 
     [rate_limit]
     enabled = true
+    login = "30/1m"
+    register = "10/1m"
+    check = "20/1m"
+    otp_send = "10/10m"
+    verify_send = "10/10m"
+    reset_send = "10/10m"
+    otp_verify = "20/1m"
+    verify_confirm = "20/1m"
+    reset_confirm = "20/1m"
+    refresh = "300/1m"
+    other = "600/1m"
 
     [audit]
     keep = "90d"
@@ -184,7 +195,18 @@ fn config_show_is_an_object_of_objects_as_json() {
         "protect_check": false
       },
       "rate_limit": {
-        "enabled": true
+        "enabled": true,
+        "login": "30/1m",
+        "register": "10/1m",
+        "check": "20/1m",
+        "otp_send": "10/10m",
+        "verify_send": "10/10m",
+        "reset_send": "10/10m",
+        "otp_verify": "20/1m",
+        "verify_confirm": "20/1m",
+        "reset_confirm": "20/1m",
+        "refresh": "300/1m",
+        "other": "600/1m"
       },
       "audit": {
         "keep": "90d"
