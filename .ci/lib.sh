@@ -47,7 +47,8 @@ wait_for_server() {
   return 1
 }
 
-# Starts the release build on a free port with an empty data directory; arguments are further variables. Sets base.
+# Starts the release build on a free port with an empty data directory, without rate limits, since each script is one client;
+# arguments are further variables. Sets base.
 start_server() {
   [[ -x $arkloop ]] || { echo "no executable at $arkloop: run cargo build --release" >&2; return 1; }
   local port
@@ -55,7 +56,7 @@ start_server() {
   base=http://127.0.0.1:$port
   # exec, so that the pid is the server's own and not a shell's.
   (cd "$work" && exec env ARKLOOP_DATA_DIR="$work/data" ARKLOOP_SERVER__LISTEN="127.0.0.1:$port" \
-    ARKLOOP_REGISTRATION__MODE=open "$@" "$arkloop" serve) >"$work/server.log" 2>&1 &
+    ARKLOOP_REGISTRATION__MODE=open ARKLOOP_RATE_LIMIT__ENABLED=false "$@" "$arkloop" serve) >"$work/server.log" 2>&1 &
   server_pid=$!
   wait_for_server "$base"
 }

@@ -179,6 +179,7 @@ impl App {
             trusted_proxies: config.server.trusted_proxies.clone().unwrap_or_default(),
             max_connections: config.server.max_connections,
             max_connections_per_address: config.server.max_connections_per_address,
+            rates: config.rate_limit.enabled.then(|| config.rate_limit.rates.clone()),
             docs: config.server.docs,
             pages: config.server.pages,
             identity_check: config.registration.identity_check,

@@ -9,7 +9,8 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::code::Code;
 use super::error::Refusal;
 use super::exchange::Exchange;
-use crate::service::{Caller, Error};
+use crate::domain::Client;
+use crate::service::{Caller, Error, Service};
 
 /// The name of the scheme in the document.
 pub(super) const SCHEME: &str = "bearer";
@@ -18,7 +19,7 @@ const CHALLENGE: &str = "Bearer";
 /// To a request whose token is not good.
 const CHALLENGE_INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 
-/// Whoever the access token of the request belongs to.
+/// Whoever the access token of the request belongs to; [`authenticate`] has found out before the handler runs.
 pub(super) struct Authenticated(pub(super) Caller);
 
 impl<'a> ApiExtractor<'a> for Authenticated {
@@ -52,20 +53,26 @@ impl<'a> ApiExtractor<'a> for Authenticated {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let token = bearer_token(request.headers())?;
-        let exchange = Exchange::of(request)?;
-        let caller = exchange
-            .shared
-            .service
-            .authenticate(token, exchange.client(request))
-            .await;
-        caller.map(Self).map_err(|error| match error {
-            Error::TokenExpired | Error::InvalidToken => Refusal::from(error)
-                .with_challenge(CHALLENGE_INVALID_TOKEN)
-                .into(),
+        Ok(Self(Exchange::of(request)?.take_caller()?))
+    }
+}
+
+/// Finds out whose the access token of a request is.
+pub(super) async fn authenticate(
+    headers: &HeaderMap,
+    service: &Service,
+    client: Client,
+) -> Result<Caller, Refusal> {
+    let token = bearer_token(headers)?;
+    service
+        .authenticate(token, client)
+        .await
+        .map_err(|error| match error {
+            Error::TokenExpired | Error::InvalidToken => {
+                Refusal::from(error).with_challenge(CHALLENGE_INVALID_TOKEN)
+            }
             _ => error.into(),
         })
-    }
 }
 
 /// Reads the one `Authorization: Bearer <token>`; the scheme is compared without regard to case (RFC 9110 §11.1).

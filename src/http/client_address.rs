@@ -3,13 +3,21 @@
 //! `Forwarded` and `X-Real-IP` are never read, and `X-Forwarded-For` counts only from a listed proxy: anybody can send
 //! these headers.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
 use poem::http::HeaderMap;
+use poem::http::header::USER_AGENT;
 use poem::{FromRequest, Request, RequestBody};
 
 use super::exchange::Exchange;
-use crate::domain::{Client, TrustedProxies};
+use crate::domain::{Client, TraceId, TrustedProxies};
+
+/// The headers by which proxies say whom they speak for.
+const FORWARDING_HEADERS: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
+/// Enough for the proxies that an operator may have forgotten, and too few for strangers to fill the log.
+const MAX_NOTICES: usize = 8;
 
 /// Whoever is at the other end of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +28,72 @@ pub(super) enum Peer {
     Unix,
 }
 
+impl Peer {
+    fn is_proxy(self, trusted: &TrustedProxies) -> bool {
+        match self {
+            Self::Address(address) => is_trusted(address, trusted),
+            Self::Unix => trusted.unix,
+        }
+    }
+}
+
+/// As the configuration names it.
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// Of whom the log has said that they send forwarding headers and are not listed: most likely a proxy that the operator
+/// forgot, so that all its clients share one limit; or a stranger, who may say what he likes.
+#[derive(Default)]
+pub(super) struct ForwardingNotices(Mutex<Vec<Peer>>);
+
+impl ForwardingNotices {
+    /// Logs it the first time that `peer` sends such a header.
+    pub(super) fn look(&self, peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) {
+        if peer.is_proxy(trusted) {
+            return;
+        }
+        let Some(header) = FORWARDING_HEADERS
+            .iter()
+            .find(|name| headers.contains_key(**name))
+        else {
+            return;
+        };
+        let mut noticed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noticed.len() == MAX_NOTICES || noticed.contains(&peer) {
+            return;
+        }
+        noticed.push(peer);
+        // Of no request: it is about how the server is set up.
+        tracing::warn!(
+            parent: None,
+            "{header} came from {peer}, which server.trusted_proxies does not list: it is not believed, and everybody behind \
+             {peer} counts as one client; if that is your proxy, add \"{peer}\" to server.trusted_proxies"
+        );
+    }
+}
+
 /// The [`Client`] of a request, for handlers.
 pub(super) struct Visitor(pub(super) Client);
 
 impl<'a> FromRequest<'a> for Visitor {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
-        Ok(Self(Exchange::of(request)?.client(request)))
+        Ok(Self(Exchange::of(request)?.client.clone()))
     }
+}
+
+/// Who sent a request.
+pub(super) fn client(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies, trace_id: TraceId) -> Client {
+    let address = client_address(peer, headers, trusted);
+    let user_agent = headers
+        .get(USER_AGENT)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Client::new(address, user_agent.as_deref(), trace_id)
 }
 
 /// The address that sent a request: the right-most hop that is no trusted proxy.
@@ -34,19 +101,18 @@ impl<'a> FromRequest<'a> for Visitor {
 /// Whatever stands left of that hop was written by somebody we do not trust. Of an unreadable hop nothing is believed:
 /// the last one before it is the answer.
 pub(super) fn client_address(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
-    let (peer, is_proxy) = match peer {
-        Peer::Address(address) => (Some(address), is_trusted(address, trusted)),
-        Peer::Unix => (None, trusted.unix),
+    let mut nearest = match peer {
+        Peer::Address(address) => Some(address),
+        Peer::Unix => None,
     };
-    if !is_proxy {
-        return peer;
+    if !peer.is_proxy(trusted) {
+        return nearest;
     }
     let lines: Vec<&str> = headers
         .get_all("x-forwarded-for")
         .iter()
         .filter_map(|line| line.to_str().ok())
         .collect();
-    let mut nearest = peer;
     for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
         let Some(address) = read_hop(hop.trim()) else {
             break;

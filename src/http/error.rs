@@ -68,9 +68,7 @@ impl Refusal {
 
     /// A refusal that time mends.
     fn later(code: Code, retry_after: Duration) -> Self {
-        // Rounded up: whoever comes back after so many whole seconds comes late enough.
-        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-        let header = (RETRY_AFTER, HeaderValue::from(seconds.max(RETRY_AFTER_SECONDS)));
+        let header = (RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
         Self {
             header: Some(header),
             ..Self::new(code)
@@ -230,6 +228,12 @@ impl From<service::Error> for Refusal {
         };
         Self::new(code)
     }
+}
+
+/// A time to wait as clients are told it. Rounded up: whoever comes back after so many whole seconds comes late enough.
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    seconds.max(RETRY_AFTER_SECONDS)
 }
 
 /// The body of every refusal. The order of its members is part of the contract.

@@ -3,16 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use poem::Request;
-use poem::http::header::USER_AGENT;
 
 use super::Settings;
 use super::body::Object;
-use super::client_address::{Peer, client_address};
+use super::client_address::ForwardingNotices;
 use super::cookie::CookieWriter;
 use super::error::Refusal;
+use super::limit::Throttle;
 use super::origin::Origins;
-use crate::domain::{Client, TraceId};
-use crate::service::Service;
+use crate::domain::Client;
+use crate::service::{Caller, Service};
 
 /// What all requests share.
 pub(super) struct Shared {
@@ -24,15 +24,25 @@ pub(super) struct Shared {
     pub(super) origins: Origins,
     /// How the refresh cookie looks.
     pub(super) cookies: CookieWriter,
+    /// How often requests may come; `None` without limits.
+    pub(super) throttle: Option<Throttle>,
+    /// Which proxies the operator may have forgotten to list.
+    pub(super) forwarding_notices: ForwardingNotices,
 }
 
 impl Shared {
     /// Prepares what does not change from request to request.
     pub(super) fn new(service: Arc<Service>, settings: Settings) -> Self {
+        let throttle = settings
+            .rates
+            .clone()
+            .map(|rates| Throttle::new(rates, service.system().clone()));
         Self {
             service,
             origins: Origins::new(&settings),
             cookies: CookieWriter::new(&settings),
+            throttle,
+            forwarding_notices: ForwardingNotices::default(),
             settings,
         }
     }
@@ -40,14 +50,12 @@ impl Shared {
 
 /// One request, beyond its header.
 pub(super) struct Exchange {
-    /// What all requests share.
-    pub(super) shared: Arc<Shared>,
-    /// The id under which the request is answered and logged.
-    trace_id: TraceId,
-    /// Who is connected.
-    pub(super) peer: Peer,
+    /// Who sent it.
+    pub(super) client: Client,
     /// What stands in the path where its template has a parameter.
     pub(super) path_parameter: Option<String>,
+    /// Whose access token came with the request, if the operation asks for one and nobody has taken them yet.
+    caller: Mutex<Option<Caller>>,
     /// The body, if the operation takes one and nobody has taken it yet.
     body: Mutex<Option<Object>>,
 }
@@ -55,17 +63,15 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Puts the parts together.
     pub(super) fn new(
-        shared: Arc<Shared>,
-        trace_id: TraceId,
-        peer: Peer,
+        client: Client,
         path_parameter: Option<String>,
+        caller: Option<Caller>,
         body: Option<Object>,
     ) -> Self {
         Self {
-            shared,
-            trace_id,
-            peer,
+            client,
             path_parameter,
+            caller: Mutex::new(caller),
             body: Mutex::new(body),
         }
     }
@@ -76,18 +82,10 @@ impl Exchange {
         exchange.ok_or_else(|| Refusal::internal("the request came without its exchange"))
     }
 
-    /// Who sent `request`, which is the one of this exchange.
-    pub(super) fn client(&self, request: &Request) -> Client {
-        let address = client_address(
-            self.peer,
-            request.headers(),
-            &self.shared.settings.trusted_proxies,
-        );
-        let user_agent = request
-            .headers()
-            .get(USER_AGENT)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()));
-        Client::new(address, user_agent.as_deref(), self.trace_id)
+    /// Takes the caller; there is one if the operation is documented to ask for an access token.
+    pub(super) fn take_caller(&self) -> Result<Caller, Refusal> {
+        let caller = self.caller.lock().unwrap_or_else(PoisonError::into_inner).take();
+        caller.ok_or_else(|| Refusal::internal("the caller was taken twice, or not asked for"))
     }
 
     /// Takes the body; there is one if the operation is documented to take one.

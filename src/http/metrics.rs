@@ -43,6 +43,8 @@ fn resource(path: &str, id: &'static str, endpoint: BoxEndpoint<'static>) -> (St
     let operation = Operation {
         id,
         takes_body: false,
+        needs_bearer: false,
+        limit_class: None,
         endpoint,
     };
     (path.to_owned(), Resource::new(Method::GET, operation))

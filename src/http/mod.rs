@@ -2,12 +2,12 @@
 //!
 //! A request's way: `server` accepts the connection, `slots` finds it a place, `connection` and `framing` guard it,
 //! `respond` gives it a trace id, reads its body and writes the one log line, `routes` finds the operation and holds
-//! what is refused before any handler runs (`body` for the shape, `origin`), the handler takes its parts (`bearer`,
+//! what is refused before any handler runs (`body` for the shape, `origin`, `limit`), the handler takes its parts (`bearer`,
 //! `cookie`, `client_address`, `form`), calls one method of [`crate::service`] and converts. Whatever is refused on the
 //! way is written by `error` alone, but for what cannot be read as a request at all.
 //!
-//! Only this module names `poem` and `hyper`, and it imports nothing of the crate but `service`, `domain` and
-//! `system`.
+//! Only this module names `poem` and `hyper`, and it imports nothing of the crate but `service`, `limits`,
+//! `domain` and `system`.
 
 mod bearer;
 mod body;
@@ -27,6 +27,7 @@ mod form;
 mod framing;
 mod health;
 mod keys;
+mod limit;
 mod metrics;
 mod mirror;
 mod one_time_code;

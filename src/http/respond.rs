@@ -13,18 +13,22 @@ use poem::{Request, Response};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
+use super::bearer;
 use super::body::{self, ReadError};
 use super::catch::catch_panic;
-use super::client_address::Peer;
+use super::client_address::{Peer, client};
 use super::code::Code;
 use super::cors::{self, Access};
 use super::error::Refusal;
 use super::exchange::{Exchange, Shared};
+use super::limit::Standing;
 use super::metrics::Figures;
 use super::mirror::Mirrored;
 use super::routes::{Operation, Resource, Routes};
 use super::slots::Slot;
-use crate::domain::TraceId;
+use crate::domain::{Client, TraceId};
+use crate::limits::Subject;
+use crate::service::Caller;
 
 /// Names the trace id in every response.
 const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
@@ -75,6 +79,13 @@ impl Site {
         &self.shared.settings
     }
 
+    /// Forgets whoever has not come for a while.
+    pub(super) fn sweep(&self) {
+        if let Some(throttle) = &self.shared.throttle {
+            throttle.sweep();
+        }
+    }
+
     /// Answers one request.
     pub(super) async fn respond(&self, request: Request, peer: Peer, slot: &Slot) -> Result<Response, Cut> {
         let trace_id = self.shared.service.system().new_trace_id();
@@ -106,7 +117,13 @@ impl Site {
         let mirrored = Mirrored::new(request.headers(), peer, &self.shared);
         let access = Access::new(request.headers(), is_public, &self.shared.origins);
 
-        let result = match catch_panic(self.carry_out(request, trace_id, body, found, peer, &access)).await {
+        let trusted = &self.shared.settings.trusted_proxies;
+        let notices = &self.shared.forwarding_notices;
+        notices.look(peer, request.headers(), trusted);
+        let client = client(peer, request.headers(), trusted, trace_id);
+        let mut standing = None;
+        let carried_out = self.carry_out(request, body, found, client, &access, &mut standing);
+        let result = match catch_panic(carried_out).await {
             Ok(result) => result,
             Err(panicked) => Err(panicked.into()),
         };
@@ -115,6 +132,9 @@ impl Site {
             count_limit(&refusal, operation);
             refusal.write(&trace_text)
         });
+        if let Some(standing) = standing {
+            standing.apply(response.headers_mut());
+        }
         self.finish(response.headers_mut(), &trace_text, &access);
         if let Some(mirrored) = mirrored {
             mirrored.write(response.headers_mut());
@@ -136,15 +156,16 @@ impl Site {
         }
     }
 
-    /// The checks that come before every handler, in the order of the contract: size, path and method, shape, origin.
+    /// The checks that come before every handler, in the order of the contract: size, path and method, shape,
+    /// origin, limit, token. Those before the limit cost so little that nothing needs protection from them.
     async fn carry_out(
         &self,
         mut request: Request,
-        trace_id: TraceId,
         body: Result<Bytes, Refusal>,
         found: Option<(&Resource, Option<&str>)>,
-        peer: Peer,
+        client: Client,
         access: &Access,
+        standing: &mut Option<Standing>,
     ) -> Result<Response, Refusal> {
         let body = body?;
         let (resource, path_parameter) = found.ok_or_else(|| Refusal::new(Code::NotFound))?;
@@ -160,15 +181,44 @@ impl Site {
         if !self.shared.origins.may_act(request.method(), request.headers()) {
             return Err(Refusal::new(Code::OriginForbidden));
         }
+        let caller = self
+            .admit(operation, request.headers(), &client, standing)
+            .await?;
         let path_parameter = path_parameter.map(str::to_owned);
-        request.set_data(Arc::new(Exchange::new(
-            Arc::clone(&self.shared),
-            trace_id,
-            peer,
-            path_parameter,
-            object,
-        )));
+        request.set_data(Arc::new(Exchange::new(client, path_parameter, caller, object)));
         self.call(operation, request).await
+    }
+
+    /// Counts a request, and finds out who sent it if the operation asks for that.
+    ///
+    /// Only a good token makes it count for its session, and only where one is needed: neither tokens that somebody made
+    /// up nor an account of his own let anybody try passwords more often.
+    async fn admit(
+        &self,
+        operation: &Operation,
+        headers: &HeaderMap,
+        client: &Client,
+        standing: &mut Option<Standing>,
+    ) -> Result<Option<Caller>, Refusal> {
+        let service = &self.shared.service;
+        let caller = if operation.needs_bearer {
+            Some(bearer::authenticate(headers, service, client.clone()).await)
+        } else {
+            None
+        };
+        if let (Some(throttle), Some(class)) = (&self.shared.throttle, operation.limit_class) {
+            let subject = match &caller {
+                Some(Ok(caller)) => Subject::Session(caller.session_id),
+                _ => Subject::of_address(client.address),
+            };
+            let (counted, outcome) = throttle.count(class, subject);
+            *standing = Some(counted);
+            if outcome.is_err() {
+                service.note_throttled(client, subject.limit().into());
+            }
+            outcome?;
+        }
+        caller.transpose()
     }
 
     async fn call(&self, operation: &Operation, request: Request) -> Result<Response, Refusal> {

@@ -10,9 +10,12 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderValue, Method};
 use poem_openapi::OpenApi;
 
+use super::bearer::SCHEME;
 use super::exchange::Shared;
+use super::limit;
 use super::metrics::{self, Figures};
 use super::openapi::{Api, api};
+use crate::domain::LimitClass;
 
 /// What log lines call an endpoint that the document does not list.
 const UNDOCUMENTED: &str = "undocumented";
@@ -44,6 +47,10 @@ pub(super) struct Operation {
     pub(super) id: &'static str,
     /// Whether it takes a JSON body.
     pub(super) takes_body: bool,
+    /// Whether it asks for an access token.
+    pub(super) needs_bearer: bool,
+    /// What it is counted with; `None` if it is not limited.
+    pub(super) limit_class: Option<LimitClass>,
     /// Carries it out.
     pub(super) endpoint: BoxEndpoint<'static>,
 }
@@ -118,12 +125,20 @@ fn describe(path: &str, method: Method, endpoint: BoxEndpoint<'static>) -> (Meth
         .as_ref()
         .and_then(|operation| operation.operation_id)
         .unwrap_or(UNDOCUMENTED);
+    let needs_bearer = operation.as_ref().is_some_and(|operation| {
+        operation
+            .security
+            .iter()
+            .any(|scheme| scheme.contains_key(SCHEME))
+    });
     let takes_body = operation.is_some_and(|operation| operation.request.is_some());
     (
         method,
         Operation {
             id,
             takes_body,
+            needs_bearer,
+            limit_class: limit::class_of(id),
             endpoint,
         },
     )

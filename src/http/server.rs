@@ -34,6 +34,8 @@ const SOCKET_MODE: u32 = 0o660;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause after accepting failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How often the memory of clients that have gone is given back.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// A server that listens, and serves once it is [run](Server::run).
 pub struct Server {
@@ -86,6 +88,7 @@ impl Server {
             biased;
             () = stop => {}
             never = accept_all(&listener, &slots, &site, &told) => match never {},
+            never = sweep(&site) => match never {},
         }
         drop(listener);
         let _ = stopping.send(true);
@@ -119,6 +122,14 @@ async fn accept_all(listener: &Listener, slots: &Arc<Slots>, site: &Arc<Site>, t
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+/// Gives back the memory of clients that have gone, without end.
+async fn sweep(site: &Site) -> Infallible {
+    loop {
+        sleep(SWEEP_EVERY).await;
+        site.sweep();
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Probe;
-use crate::domain::{SameSite, TrustedProxies};
+use crate::domain::{Rates, SameSite, TrustedProxies};
 
 /// How long the server waits for a client; whoever is slower loses the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Settings {
     pub same_site: SameSite,
     /// Whose `X-Forwarded-For` counts.
     pub trusted_proxies: TrustedProxies,
+    /// How often requests may come from one address or session; `None` is as often as they like.
+    pub rates: Option<Rates>,
     /// Whether `/docs` and `/openapi.json` are served.
     pub docs: bool,
     /// Whether the built-in pages are served.
@@ -81,6 +83,7 @@ impl Default for Settings {
             is_secure: false,
             same_site: SameSite::default(),
             trusted_proxies: TrustedProxies::default(),
+            rates: Some(Rates::default()),
             docs: true,
             pages: true,
             identity_check: true,

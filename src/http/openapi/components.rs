@@ -106,6 +106,16 @@ pub(super) fn headers() -> Value {
             "schema": { "type": "string", "pattern": "^[1-9][0-9]*$" },
             "example": "1",
         },
+        "RateLimit-Policy": {
+            "description": "The limit that the request was counted by: its name, how many requests it holds (`q`), and in how many seconds it is full again after it was used up (`w`). Not there where the operator turned limits off, and on what is refused before the limit is asked.",
+            "schema": { "type": "string", "pattern": "^\"[a-z_]+\";q=[1-9][0-9]*;w=[1-9][0-9]*$" },
+            "example": "\"login\";q=30;w=60",
+        },
+        "RateLimit": {
+            "description": "What is left of that limit: how many requests would be served at once (`r`), and the most seconds until there is one more (`t`).",
+            "schema": { "type": "string", "pattern": "^\"[a-z_]+\";r=[0-9]+;t=[1-9][0-9]*$" },
+            "example": "\"login\";r=29;t=2",
+        },
     })
 }
 

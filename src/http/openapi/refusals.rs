@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::super::code::Code;
+use super::super::limit;
 
 /// Operations that answer without the database, and so never with 503.
 const WITHOUT_DATABASE: [&str; 5] = ["captcha_config", "jwks", "healthz", "openapi_document", "docs"];
@@ -41,6 +42,9 @@ pub(super) fn refusals(method: &str, operation: &Value) -> Vec<Code> {
     }
     if !WITHOUT_DATABASE.contains(&id) {
         codes.push(Code::Unavailable);
+    }
+    if limit::class_of(id).is_some() {
+        codes.push(Code::RateLimited);
     }
     if OPTIONAL.contains(&id) {
         codes.push(Code::NotFound);

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::limit;
 use super::{components, refusals};
 use crate::domain::{FieldError, Password, PasswordPolicy};
 
@@ -17,6 +18,9 @@ const FORMATS: [(&str, &str); 4] = [
     ("created_at", "date-time"),
     ("last_used_at", "date-time"),
 ];
+/// The statuses of refusals that come before a request is counted.
+const UNCOUNTED: [&str; 3] = ["400", "413", "415"];
+
 /// Makes the document say what is so.
 pub(super) fn repair(document: &mut Value) {
     document["openapi"] = json!("3.0.3");
@@ -65,7 +69,15 @@ fn repair_operation(method: &str, operation: &mut Value) {
             "parameters": { "id": "$response.body#/sessions/0/id" },
         } });
     }
-    responses.values_mut().for_each(repair_response);
+    let is_limited = limit::class_of(&operation_id).is_some();
+    for (status, response) in responses {
+        repair_response(response);
+        if is_limited && !UNCOUNTED.contains(&status.as_str()) {
+            for name in ["RateLimit-Policy", "RateLimit"] {
+                response["headers"][name] = components::header(name);
+            }
+        }
+    }
 }
 
 fn repair_response(response: &mut Value) {

@@ -17,6 +17,7 @@ mod forged_tokens;
 mod headers;
 mod health;
 mod keys;
+mod limits;
 mod mailed;
 mod one_time_code;
 mod operations;

@@ -1,6 +1,6 @@
 //! `serve`
 
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
@@ -50,6 +50,37 @@ fn it_says_how_mail_leaves_and_warns_when_it_does_not() {
         ("ARKLOOP_MAIL__FROM", "Our Club <club@example.org>"),
     ];
     assert_snapshot!(log_with(&smtp), @"<time>  INFO mail goes through smtps://mail.example.org as Our Club <club@example.org>");
+}
+
+#[test]
+fn the_log_tells_once_of_a_proxy_that_is_not_listed() {
+    let log_with = |proxies: &str| {
+        let mut workspace = Workspace::new();
+        workspace.set("ARKLOOP_SERVER__TRUSTED_PROXIES", proxies);
+        let server = workspace.serve();
+        for header in [
+            "x-forwarded-for: 198.51.100.1",
+            "forwarded: for=198.51.100.1",
+            "x-real-ip: 198.51.100.1",
+        ] {
+            let mut stream = TcpStream::connect(server.address()).expect("it listens");
+            let request =
+                format!("GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{header}\r\n\r\n");
+            stream.write_all(request.as_bytes()).expect("it reads");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("it answers");
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        }
+        server.signal("TERM");
+        let log = server.wait().1;
+        let lines: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains("trusted_proxies"))
+            .collect();
+        lines.join("\n")
+    };
+    assert_eq!(log_with("127.0.0.0/8"), "");
+    assert_snapshot!(log_with("10.0.0.0/8"), @r#"<time>  WARN x-forwarded-for came from 127.0.0.1, which server.trusted_proxies does not list: it is not believed, and everybody behind 127.0.0.1 counts as one client; if that is your proxy, add "127.0.0.1" to server.trusted_proxies"#);
 }
 
 #[test]

@@ -16,6 +16,7 @@ const CLIENTS: usize = 16;
 async fn a_backup_beside_many_writes_has_every_write_that_was_answered_before_it_began() {
     let mut workspace = Workspace::new();
     workspace.set("ARKLOOP_REGISTRATION__MODE", "open");
+    workspace.set("ARKLOOP_RATE_LIMIT__ENABLED", "false");
     let server = workspace.serve();
     let address: SocketAddr = server.address().parse().expect("it is an address");
     let (registered, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));

@@ -83,6 +83,7 @@ pub fn set_to_work(address: SocketAddr, round: u64, seen: &Arc<Seen>) -> JoinSet
 async fn what_was_acknowledged_survives_kill_9() {
     let mut workspace = Workspace::new();
     workspace.set("ARKLOOP_REGISTRATION__MODE", "open");
+    workspace.set("ARKLOOP_RATE_LIMIT__ENABLED", "false");
     for round in 0..ROUNDS {
         let server = workspace.serve();
         let address: SocketAddr = server.address().parse().expect("it is an address");

@@ -336,7 +336,8 @@ async fn ended_between_taking_and_commit_one_more_comes_with_the_same_id() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_has_one_worker() {
     let smtp = SmtpServer::start();
-    let workspace = workspace(&smtp);
+    let mut workspace = workspace(&smtp);
+    workspace.set("ARKLOOP_RATE_LIMIT__ENABLED", "false");
     let server = workspace.serve();
     let second = workspace.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert!(second.starts_with("exit: 1"), "{second}");

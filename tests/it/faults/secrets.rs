@@ -38,6 +38,7 @@ impl Talkative {
         workspace
             .set("ARKLOOP_REGISTRATION__MODE", "open")
             .set("ARKLOOP_OTP__DIGITS", "8")
+            .set("ARKLOOP_RATE_LIMIT__ENABLED", "false")
             .set("ARKLOOP_LOG__LEVEL", "trace");
         let server = workspace.serve();
         let address = server.address().parse().expect("it is an address");

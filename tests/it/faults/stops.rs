@@ -37,6 +37,7 @@ async fn stuck_clients(address: SocketAddr) -> Vec<RawConnection> {
 async fn a_stop_under_load_with_stuck_clients_is_in_order_and_in_time() {
     let mut workspace = Workspace::new();
     workspace.set("ARKLOOP_REGISTRATION__MODE", "open");
+    workspace.set("ARKLOOP_RATE_LIMIT__ENABLED", "false");
     let server = workspace.serve();
     let address: SocketAddr = server.address().parse().expect("it is an address");
     let seen = Arc::new(Seen::default());

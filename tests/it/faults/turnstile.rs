@@ -243,6 +243,7 @@ async fn no_password_is_hashed_before_the_captcha_is_solved() {
     let mut workspace = Workspace::new();
     workspace
         .set("ARKLOOP_REGISTRATION__MODE", "open")
+        .set("ARKLOOP_RATE_LIMIT__ENABLED", "false")
         .set("ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB", "65536")
         .set("ARKLOOP_PASSWORD__ARGON2_ITERATIONS", "8")
         .set("ARKLOOP_TURNSTILE__SITE_KEY", "0x4AAAAAAAfake-site")

@@ -32,6 +32,7 @@ pub struct Builder {
     deadlines: Deadlines,
     machine_clock: bool,
     outbox: Outbox,
+    limits: Limits,
 }
 
 /// Whether the server works its outbox off.
@@ -41,6 +42,15 @@ enum Outbox {
     Rests,
     /// It is sent, as `serve` does.
     IsWorkedOff,
+}
+
+/// Whether requests are limited.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Limits {
+    /// A test may ask as often as it likes.
+    Lifted,
+    /// As the configuration says.
+    Hold,
 }
 
 impl Builder {
@@ -55,6 +65,18 @@ impl Builder {
         self.outbox = Outbox::IsWorkedOff;
         self.set("MAIL__TRANSPORT", "smtp")
             .set("MAIL__SMTP_URL", &server.url())
+    }
+
+    /// Limits requests as the configuration says.
+    pub fn limited(mut self) -> Self {
+        self.limits = Limits::Hold;
+        self
+    }
+
+    /// Limits requests, those of a class as said: `limit("login", "30/1m")`.
+    pub fn limit(self, class: &str, rate: &str) -> Self {
+        let variable = format!("RATE_LIMIT__{}", class.to_uppercase());
+        self.limited().set(&variable, rate)
     }
 
     /// Lets everybody register.
@@ -82,6 +104,7 @@ impl Builder {
             deadlines: self.deadlines,
             machine_clock: self.machine_clock,
             outbox: self.outbox,
+            limits: self.limits,
             starts: 0,
         };
         TestApp {
@@ -98,6 +121,7 @@ struct SetUp {
     deadlines: Deadlines,
     machine_clock: bool,
     outbox: Outbox,
+    limits: Limits,
     /// So that a server that was started again draws other random bytes than before.
     starts: u64,
 }
@@ -128,10 +152,12 @@ impl Running {
         let app = App::open_with_probe(&config, system, Role::Server, operator, probe);
         let app = app.await.expect("the parts join");
         let http_probe = Arc::new(http::Probe::default());
+        let settings = App::http_settings(&config);
         let settings = http::Settings {
+            rates: settings.rates.filter(|_| set_up.limits == Limits::Hold),
             deadlines: set_up.deadlines,
             probe: Some(Arc::clone(&http_probe)),
-            ..App::http_settings(&config)
+            ..settings
         };
         let listen = Listen::Tcp("127.0.0.1:0".parse().expect("it is an address"));
         let server = Server::bind(&listen, Arc::clone(&app.service), settings).expect("there is a free port");
@@ -180,6 +206,7 @@ impl TestApp {
             deadlines: Deadlines::default(),
             machine_clock: false,
             outbox: Outbox::Rests,
+            limits: Limits::Lifted,
         }
     }
 
