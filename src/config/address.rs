@@ -50,8 +50,8 @@ pub(super) fn parse_smtp_url(text: &str) -> Option<String> {
         && url.fragment().is_none();
     // The parser takes the hosts of schemes that browsers do not know as they are.
     let has_host = url.host_str().is_some_and(|host| Host::parse(host).is_ok());
-    // It drops control characters and white space around an address, and the text is what is used.
-    let is_one_word = !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    // It drops control characters, white space around an address and a user without a name; the text is what is used.
+    let is_one_word = !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '@');
     let is_smtp = matches!(url.scheme(), "smtp" | "smtps") && is_bare && has_host && is_one_word;
     is_smtp.then(|| text.to_owned())
 }
@@ -158,6 +158,7 @@ mod tests {
             "smtp://mail.example.org:65536",
             "smtp://mail example.org",
             "\0smtp://mail.example.org",
+            "smtp://@mail.example.org",
             "smtp://mail.example.org\n",
         ] {
             assert_eq!(parse_smtp_url(text), None, "{text}");
