@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arkloop::crypto::{
     AccessClaims, AccessTokenSettings, Argon2Cost, Keyring, Keys, PasswordHasher, PresentedRefreshToken,
-    Priority, SigningKey,
+    Priority, PublishedKey, SigningKey,
 };
 use arkloop::domain::{
     Client, Email, Generation, LimitClass, Locale, Password, PasswordHash, PasswordPolicy, Rates, Rotations,
@@ -85,7 +85,11 @@ fn access_token(criterion: &mut Criterion) {
     let (key, _) =
         SigningKey::generate(SignatureAlgorithm::EdDsa, &system).expect("AWS-LC makes a key of any seed");
     let keyring = Keyring::new(
-        vec![key],
+        vec![PublishedKey {
+            key,
+            active_at: system.now(),
+            retired_at: None,
+        }],
         AccessTokenSettings {
             issuer: "http://localhost:8080".to_owned(),
             audience: "arkloop".to_owned(),
@@ -186,7 +190,7 @@ impl Database {
             access: Access::Serve,
             readers: NonZeroU32::MIN,
             now: system.now(),
-            key_check: String::new(),
+            key_check: Some(String::new()),
             probe: None,
         });
         let database = Self {

@@ -30,6 +30,9 @@ pub enum OpenError {
         /// The key file it was made with; `None` if that cannot be read.
         needed: Option<KeyFingerprint>,
     },
+    /// There is a key file, so that none is made in its place.
+    #[error("the key file {} is not lost", .0.display())]
+    KeyNotLost(PathBuf),
     /// A backup cannot take the place of the database.
     #[error(transparent)]
     NotRestored(store::OpenError),
@@ -52,6 +55,16 @@ fn named(key: Option<KeyFingerprint>) -> String {
 }
 
 impl OpenError {
+    /// Why the store was not opened with `keys`.
+    pub(super) fn of_store(error: store::OpenError, config: &Config, keys: Option<&Keys>) -> Self {
+        match (error, keys) {
+            (store::OpenError::OtherKey { path, recorded }, Some(keys)) => {
+                Self::other_key(config, keys, &path, recorded.as_deref())
+            }
+            (other, _) => other.into(),
+        }
+    }
+
     /// The refusal of a database whose key file, by its `recorded` check value, is another one than `keys`.
     pub(super) fn other_key(config: &Config, keys: &Keys, database: &Path, recorded: Option<&str>) -> Self {
         Self::OtherKeyFile {
@@ -70,6 +83,9 @@ impl OpenError {
             Self::NotRestored(error) => return restore_hint(error),
             Self::OtherKeyFile { .. } => {
                 "put the key file that is needed in its place, or name it with key_file in the configuration; nothing was changed"
+            }
+            Self::KeyNotLost(_) => {
+                "if it fits, arkloop key rekey replaces it; if it is of another database, move it away and run this again"
             }
             Self::Hash(_) => "check the argon2 parameters of [password] in the configuration",
             Self::Mail(_) => "check [mail] in the configuration",
@@ -133,8 +149,8 @@ fn newer_hint(made_by: Option<&str>) -> String {
 fn key_file_hint(error: &KeyFileError) -> String {
     match error {
         KeyFileError::Missing(_) => {
-            "put the key file of this database there, or name it with key_file in the configuration; \
-                                     without it the database cannot be used"
+            "put the key file of this database there, or name it with key_file in the configuration; if it is lost for good, \
+             see `arkloop key reset --help`"
                 .to_owned()
         }
         KeyFileError::Io { .. } => {

@@ -2,6 +2,7 @@
 
 mod check;
 mod error;
+mod rekey;
 mod restore;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub use check::{Finding, State, check};
 pub use error::OpenError;
+pub use rekey::{NewKey, rekey, reset_key};
 pub use restore::{Restored, restore};
 
 use crate::captcha::{Captcha, CaptchaSettings};
@@ -92,15 +94,10 @@ impl App {
             },
             readers: NonZeroU32::try_from(workers(role)).unwrap_or(NonZeroU32::MIN),
             now: system.now(),
-            key_check: keys.check().to_text(),
+            key_check: Some(keys.check().to_text()),
             probe,
         });
-        let store = store.map_err(|error| match error {
-            store::OpenError::OtherKey { path, recorded } => {
-                OpenError::other_key(config, &keys, &path, recorded.as_deref())
-            }
-            other => other.into(),
-        })?;
+        let store = store.map_err(|error| OpenError::of_store(error, config, Some(&keys)))?;
         let (served, notices) = agree_on_served(config, &store, &system, role).await?;
         let token_settings = AccessTokenSettings {
             issuer: served.public_url.clone(),
@@ -190,6 +187,7 @@ impl App {
 
 /// Reads the key file; makes one only where there is no database yet, for a database without its key must not get another.
 fn open_keys(config: &Config, system: &System, role: Role) -> Result<Keys, OpenError> {
+    rekey::finish_replacement(config, system)?;
     let path = config.key_path();
     match (Store::exists(&config.data_dir)?, role) {
         (true, _) => Ok(read_key_file(&path)?),

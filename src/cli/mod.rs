@@ -14,6 +14,7 @@ mod error;
 mod explain;
 mod init;
 mod invite;
+mod key;
 mod mail;
 mod man;
 mod openapi;
@@ -94,6 +95,8 @@ enum Command {
     #[command(subcommand)]
     Mail(mail::Command),
     Audit(audit::Arguments),
+    #[command(subcommand)]
+    Key(key::Command),
     Backup(backup::Arguments),
     Restore(restore::Arguments),
     Explain(explain::Arguments),
@@ -230,6 +233,7 @@ fn dispatch(arguments: Arguments, command_name: &str, output: Output) -> Result<
         Command::Session(command) => session::run(command, &context),
         Command::Mail(command) => mail::run(command, &context),
         Command::Audit(arguments) => audit::run(&arguments, &context),
+        Command::Key(command) => key::run(&command, &context),
         Command::Backup(arguments) => backup::run(arguments, &context),
         Command::Restore(arguments) => restore::run(&arguments, &context),
         Command::Explain(arguments) => explain::run(arguments, &context),

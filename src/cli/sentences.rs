@@ -44,6 +44,11 @@ pub(super) const fn done(event: AuditEvent) -> &'static str {
         AuditEvent::SessionRevoked => "Sessions were ended",
         AuditEvent::BackupMade => "A backup was made",
         AuditEvent::BackupRestored => "A backup was restored; all sessions, codes, links and invites ended",
+        AuditEvent::SigningKeyRotated => "The signing key was replaced",
+        AuditEvent::KeyFileReplaced => "The key file was replaced; all sessions and codes ended",
+        AuditEvent::KeyFileReset => {
+            "The key file was lost and another was made; all sessions, codes, links and invites ended"
+        }
         AuditEvent::MailRetried => "Waiting mail was tried again",
     }
 }
@@ -81,6 +86,8 @@ pub(super) const fn tried(event: AuditEvent) -> &'static str {
         AuditEvent::SessionRevoked => "Ending sessions was refused",
         AuditEvent::BackupMade => "A backup was refused",
         AuditEvent::BackupRestored => "Restoring a backup was refused",
+        AuditEvent::SigningKeyRotated => "Replacing the signing key was refused",
+        AuditEvent::KeyFileReplaced | AuditEvent::KeyFileReset => "Replacing the key file was refused",
         AuditEvent::MailRetried => "Trying mail again was refused",
     }
 }
@@ -156,6 +163,7 @@ pub(super) const fn why_ended(end: SessionEnd) -> &'static str {
         SessionEnd::PasswordChanged => "the password was set anew",
         SessionEnd::EmailChanged => "the operator set another address",
         SessionEnd::Restored => "an older copy of the database was restored",
+        SessionEnd::KeyReplaced => "the operator replaced the key file",
         SessionEnd::TakenBack => "the owner of the address proved it for the first time",
     }
 }

@@ -72,19 +72,45 @@ pub enum AccessTokenError {
     Invalid,
 }
 
-/// Signs access tokens with its newest key, and verifies those of all its keys.
+/// A signing key with its time.
+pub struct PublishedKey {
+    /// The key.
+    pub key: SigningKey,
+    /// From when on it signs.
+    pub active_at: Timestamp,
+    /// Since when it signs no more.
+    pub retired_at: Option<Timestamp>,
+}
+
+impl PublishedKey {
+    fn signs_at(&self, now: Timestamp) -> bool {
+        self.active_at <= now && self.retired_at.is_none_or(|retired_at| now < retired_at)
+    }
+}
+
+/// Signs access tokens with the key whose time it is, and verifies those of all its keys.
 pub struct Keyring {
-    keys: Vec<SigningKey>,
+    keys: Vec<PublishedKey>,
     settings: AccessTokenSettings,
     jwks: String,
-    remembered: Mutex<HashMap<[u8; 32], (AccessClaims, i64)>>,
+    remembered: Mutex<HashMap<[u8; 32], Verified>>,
+}
+
+/// A token whose signature was right.
+#[derive(Clone)]
+struct Verified {
+    claims: AccessClaims,
+    /// `exp`.
+    expires_at: i64,
+    /// Which of the keys signed it.
+    key: usize,
 }
 
 impl Keyring {
-    /// Joins signing keys, of which the first one signs.
-    pub fn new(keys: Vec<SigningKey>, settings: AccessTokenSettings) -> Self {
+    /// Joins signing keys. The order is that in which they are published, and the first one signs if a clock that was set back leaves the time of none.
+    pub fn new(keys: Vec<PublishedKey>, settings: AccessTokenSettings) -> Self {
         let set = JwkSet {
-            keys: keys.iter().map(|key| key.jwk.clone()).collect(),
+            keys: keys.iter().map(|published| published.key.jwk.clone()).collect(),
         };
         let jwks = serde_json::to_string(&set).expect("a JWK set is made of texts");
         Self {
@@ -95,6 +121,18 @@ impl Keyring {
         }
     }
 
+    /// What its tokens say.
+    pub fn settings(&self) -> &AccessTokenSettings {
+        &self.settings
+    }
+
+    /// The ids of its keys and their times.
+    pub fn key_times(&self) -> impl Iterator<Item = (&str, Timestamp, Option<Timestamp>)> {
+        self.keys
+            .iter()
+            .map(|published| (published.key.kid(), published.active_at, published.retired_at))
+    }
+
     /// The public halves as a JWK set (RFC 7517 §5).
     pub fn jwks(&self) -> &str {
         &self.jwks
@@ -102,8 +140,8 @@ impl Keyring {
 
     /// Signs a token that says `claims` from `system`'s present moment on.
     pub fn issue(&self, claims: &AccessClaims, system: &System) -> Result<SecretString, SigningKeyError> {
-        let key = self.keys.first().ok_or(SigningKeyError(None))?;
         let now = system.now();
+        let key = self.signer(now).ok_or(SigningKeyError(None))?;
         let wire = WireClaims {
             iss: self.settings.issuer.clone(),
             aud: self.settings.audience.clone(),
@@ -125,10 +163,16 @@ impl Keyring {
             .map_err(|error| SigningKeyError(Some(error)))
     }
 
-    /// Checks signature, issuer, audience and time of a token.
+    fn signer(&self, now: Timestamp) -> Option<&SigningKey> {
+        let on_time = self.keys.iter().filter(|published| published.signs_at(now));
+        let signer = on_time.max_by_key(|published| published.active_at);
+        signer.or(self.keys.first()).map(|published| &published.key)
+    }
+
+    /// Checks signature, issuer, audience and time of a token; says what it says, and the id of the key that signed it.
     ///
     /// A signature that was right once is right for the life of the token, so it is remembered; the time is asked every time.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<AccessClaims, AccessTokenError> {
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<(AccessClaims, &str), AccessTokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AccessTokenError::Invalid);
         }
@@ -136,15 +180,24 @@ impl Keyring {
             .as_ref()
             .try_into()
             .map_err(|_| AccessTokenError::Invalid)?;
-        if let Some((claims, expires_at)) = self.remembered(&digest) {
-            return in_time(claims, expires_at, now);
+        if let Some(verified) = self.remembered(&digest) {
+            return self.in_time(verified, now);
         }
-        let (claims, expires_at) = self.verify_signature(token).ok_or(AccessTokenError::Invalid)?;
-        self.remember(digest, &claims, expires_at, now);
-        in_time(claims, expires_at, now)
+        let verified = self.verify_signature(token).ok_or(AccessTokenError::Invalid)?;
+        self.remember(digest, &verified, now);
+        self.in_time(verified, now)
     }
 
-    fn remembered(&self, digest: &[u8; 32]) -> Option<(AccessClaims, i64)> {
+    fn in_time(&self, verified: Verified, now: Timestamp) -> Result<(AccessClaims, &str), AccessTokenError> {
+        let key = self.keys.get(verified.key).ok_or(AccessTokenError::Invalid)?;
+        if now.as_seconds() < verified.expires_at {
+            Ok((verified.claims, key.key.kid()))
+        } else {
+            Err(AccessTokenError::Expired)
+        }
+    }
+
+    fn remembered(&self, digest: &[u8; 32]) -> Option<Verified> {
         self.remembered
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -152,12 +205,11 @@ impl Keyring {
             .cloned()
     }
 
-    fn verify_signature(&self, token: &str) -> Option<(AccessClaims, i64)> {
+    fn verify_signature(&self, token: &str) -> Option<Verified> {
         let header = decode_header(token).ok()?;
-        let key = self
-            .keys
-            .iter()
-            .find(|key| header.kid.as_deref() == Some(key.kid()))?;
+        let is_signer = |published: &PublishedKey| header.kid.as_deref() == Some(published.key.kid());
+        let index = self.keys.iter().position(is_signer)?;
+        let key = &self.keys[index].key;
         // What a header calls critical must be understood (RFC 7515 §4.1.11), and nothing here understands any extension.
         if header.typ.as_deref() != Some("JWT") || header.crit.is_some() {
             return None;
@@ -177,27 +229,23 @@ impl Keyring {
             method: wire.amr.first().and_then(|name| SignInMethod::from_name(name))?,
             is_email_verified: wire.email_verified,
         };
-        Some((claims, wire.exp))
+        Some(Verified {
+            claims,
+            expires_at: wire.exp,
+            key: index,
+        })
     }
 
-    fn remember(&self, digest: [u8; 32], claims: &AccessClaims, expires_at: i64, now: Timestamp) {
+    fn remember(&self, digest: [u8; 32], verified: &Verified, now: Timestamp) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED_TOKENS {
-            remembered.retain(|_, (_, expires_at)| *expires_at > now.as_seconds());
+            remembered.retain(|_, verified| verified.expires_at > now.as_seconds());
         }
         // Still full of living tokens: begin again rather than keep an order among them.
         if remembered.len() >= REMEMBERED_TOKENS {
             remembered.clear();
         }
-        remembered.insert(digest, (claims.clone(), expires_at));
-    }
-}
-
-fn in_time(claims: AccessClaims, expires_at: i64, now: Timestamp) -> Result<AccessClaims, AccessTokenError> {
-    if now.as_seconds() < expires_at {
-        Ok(claims)
-    } else {
-        Err(AccessTokenError::Expired)
+        remembered.insert(digest, verified.clone());
     }
 }
 
@@ -221,7 +269,11 @@ mod tests {
         let (key, _) = SigningKey::generate(algorithm, &system(seed)).expect("it is generated");
         let ttl = Duration::from_mins(15);
         Keyring::new(
-            vec![key],
+            vec![PublishedKey {
+                key,
+                active_at: NOW,
+                retired_at: None,
+            }],
             AccessTokenSettings {
                 issuer: "http://a".into(),
                 audience: audience.into(),
@@ -247,13 +299,11 @@ mod tests {
             let token = keyring.issue(&claims(), &system(2)).expect("it signs");
             // Twice: the second time the signature is remembered.
             for _ in 0..2 {
-                assert_eq!(
-                    keyring.verify(token.expose_secret(), NOW + Duration::from_secs(899)),
-                    Ok(claims())
-                );
+                let verified = keyring.verify(token.expose_secret(), NOW + Duration::from_secs(899));
+                assert_eq!(verified.map(|(claims, _)| claims), Ok(claims()));
                 let end = NOW + Duration::from_mins(15);
                 assert_eq!(
-                    keyring.verify(token.expose_secret(), end),
+                    keyring.verify(token.expose_secret(), end).map(|_| ()),
                     Err(AccessTokenError::Expired)
                 );
             }
@@ -269,10 +319,36 @@ mod tests {
         ] {
             let token = other.issue(&claims(), &system(2)).expect("it signs");
             assert_eq!(
-                keyring_a.verify(token.expose_secret(), NOW),
+                keyring_a.verify(token.expose_secret(), NOW).map(|_| ()),
                 Err(AccessTokenError::Invalid)
             );
         }
+    }
+
+    #[test]
+    fn each_key_signs_in_its_time() {
+        let hour = Duration::from_hours(1);
+        let [old, new] = [1, 2].map(|seed| SigningKey::generate(SignatureAlgorithm::EdDsa, &system(seed)));
+        let (old, new) = (old.expect("it is generated").0, new.expect("it is generated").0);
+        let kids = [old.kid().to_owned(), new.kid().to_owned()];
+        let published = |key, active_at, retired_at| PublishedKey {
+            key,
+            active_at,
+            retired_at,
+        };
+        let keys = vec![
+            published(new, NOW + hour, None),
+            published(old, NOW, Some(NOW + hour)),
+        ];
+        let settings = keyring(SignatureAlgorithm::EdDsa, "arkloop", 1).settings;
+        let keyring = Keyring::new(keys, settings);
+        let signer = |at| keyring.signer(at).map(SigningKey::kid);
+        let moment = Duration::from_millis(1);
+        assert_eq!(signer(NOW), Some(kids[0].as_str()));
+        assert_eq!(signer(NOW + hour - moment), Some(kids[0].as_str()));
+        assert_eq!(signer(NOW + hour), Some(kids[1].as_str()));
+        // A clock that was set back must not stop all sign-ins.
+        assert_eq!(signer(NOW - hour), Some(kids[1].as_str()));
     }
 
     #[test]
@@ -283,7 +359,12 @@ mod tests {
                 .as_ref()
                 .try_into()
                 .expect("it has 32 bytes");
-            keyring.remember(digest, &claims(), NOW.as_seconds() + 10, NOW);
+            let verified = Verified {
+                claims: claims(),
+                expires_at: NOW.as_seconds() + 10,
+                key: 0,
+            };
+            keyring.remember(digest, &verified, NOW);
         }
         assert_eq!(keyring.remembered.lock().expect("nobody panicked").len(), 1);
     }

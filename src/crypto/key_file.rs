@@ -1,11 +1,12 @@
 //! The key file: 32 random bytes beside the database, without which no token can be minted and nothing sealed can be read.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::crypto::Keys;
+use crate::domain::Timestamp;
 use crate::system::System;
 
 const KEY_BYTES: usize = 32;
@@ -83,13 +84,58 @@ pub fn read_or_create(path: &Path, system: &System) -> Result<Keys, KeyFileError
     read(path)
 }
 
+/// Draws a new key and writes it beside the key file at `path`, whose place it takes with [`adopt_successor`].
+pub fn create_successor(path: &Path, system: &System) -> Result<Keys, KeyFileError> {
+    let successor = successor_of(path);
+    // One that was never adopted is of no database, or this would not be called.
+    let _ = fs::remove_file(&successor);
+    create(&successor, system)?;
+    read(&successor)
+}
+
+/// The key beside the key file at `path` that was to take its place; `None` if there is none that can be read.
+pub fn find_successor(path: &Path) -> Option<Keys> {
+    read(&successor_of(path)).ok()
+}
+
+/// Puts the successor in the place of the key file at `path`, and says where that is kept now; `None` if there was none.
+///
+/// There is a whole key under the name at every moment. The old one is kept because older backups need it.
+pub fn adopt_successor(path: &Path, now: Timestamp) -> Result<Option<PathBuf>, KeyFileError> {
+    let fail = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let old = beside(path, &format!("replaced.{}", now.to_file_stamp()));
+    let had_one = match fs::hard_link(path, &old) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(fail(error)),
+    };
+    fs::rename(successor_of(path), path).map_err(fail)?;
+    sync_directory_of(path)?;
+    Ok(had_one.then_some(old))
+}
+
+fn successor_of(path: &Path) -> PathBuf {
+    beside(path, "next")
+}
+
+/// `arkloop.key` and `next` give `arkloop.key.next`.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
 fn create(path: &Path, system: &System) -> Result<(), KeyFileError> {
     let fail = |source| KeyFileError::Io {
         path: path.to_owned(),
         source,
     };
-    let unfinished = path.with_extension("key.new");
-    let _ = std::fs::remove_file(&unfinished);
+    let unfinished = beside(path, "new");
+    let _ = fs::remove_file(&unfinished);
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -100,16 +146,24 @@ fn create(path: &Path, system: &System) -> Result<(), KeyFileError> {
         .and_then(|()| file.sync_all())
         .map_err(fail)?;
     // A hard link, unlike a rename, fails if somebody else made the key meanwhile.
-    let linked = std::fs::hard_link(&unfinished, path);
-    let _ = std::fs::remove_file(&unfinished);
+    let linked = fs::hard_link(&unfinished, path);
+    let _ = fs::remove_file(&unfinished);
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
         _ => {}
     }
-    match path.parent() {
-        Some(directory) => File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(fail),
-        None => Ok(()),
-    }
+    sync_directory_of(path)
+}
+
+fn sync_directory_of(path: &Path) -> Result<(), KeyFileError> {
+    let directory = match path.parent() {
+        Some(directory) if directory != Path::new("") => directory,
+        _ => Path::new("."),
+    };
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|source| KeyFileError::Io {
+            path: path.to_owned(),
+            source,
+        })
 }

@@ -11,8 +11,11 @@ mod properties;
 mod refresh_token;
 mod signing_key;
 
-pub use access_token::{AccessClaims, AccessTokenError, AccessTokenSettings, Keyring};
-pub use key_file::{KeyFileError, read as read_key_file, read_or_create as read_or_create_key_file};
+pub use access_token::{AccessClaims, AccessTokenError, AccessTokenSettings, Keyring, PublishedKey};
+pub use key_file::{
+    KeyFileError, adopt_successor, create_successor, find_successor, read as read_key_file,
+    read_or_create as read_or_create_key_file,
+};
 pub use keys::{KeyCheck, Keys, SealError, SealedFor, is_same_code, link_digest};
 pub use password::{Argon2Cost, HashError, PasswordHasher, Priority, Verification};
 pub use refresh_token::{PresentedRefreshToken, RefreshTokens};

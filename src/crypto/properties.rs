@@ -10,8 +10,8 @@ use proptest::sample::Index;
 use secrecy::ExposeSecret;
 
 use super::{
-    AccessClaims, AccessTokenSettings, Keyring, Keys, PresentedRefreshToken, RefreshTokens, SealedFor,
-    SigningKey, is_same_code,
+    AccessClaims, AccessTokenSettings, Keyring, Keys, PresentedRefreshToken, PublishedKey, RefreshTokens,
+    SealedFor, SigningKey, is_same_code,
 };
 use crate::domain::properties::{almost, wild_text, wild_text_of};
 use crate::domain::{
@@ -38,7 +38,12 @@ fn signed(algorithm: SignatureAlgorithm) -> (Keyring, String) {
         audience: "arkloop".to_owned(),
         ttl: Duration::from_mins(15),
     };
-    let keyring = Keyring::new(vec![key], settings);
+    let published = PublishedKey {
+        key,
+        active_at: NOW,
+        retired_at: None,
+    };
+    let keyring = Keyring::new(vec![published], settings);
     let claims = AccessClaims {
         user_id: UserId::from_bytes([1; 16]),
         session_id: SessionId::from_bytes([2; 16]),

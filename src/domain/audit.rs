@@ -102,6 +102,12 @@ words! {
         BackupRestored => "backup.restored",
         /// The operator had waiting mail tried again.
         MailRetried => "mail.retried",
+        /// The operator replaced the signing key.
+        SigningKeyRotated => "key.rotated",
+        /// The operator replaced the key file.
+        KeyFileReplaced => "key.file_replaced",
+        /// The operator went on without a lost key file.
+        KeyFileReset => "key.file_reset",
     }
 }
 

@@ -100,10 +100,12 @@ pub enum SessionEnd {
     TakenBack,
     /// A backup was restored, and with it sessions that may have ended since.
     Restored,
+    /// The key file was replaced, which authenticated its refresh tokens.
+    KeyReplaced,
 }
 
 impl SessionEnd {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::SignedOut,
         Self::EndedByOwner,
         Self::Replaced,
@@ -116,6 +118,7 @@ impl SessionEnd {
         Self::EmailChanged,
         Self::TakenBack,
         Self::Restored,
+        Self::KeyReplaced,
     ];
 
     /// The name in the database and on the command line.
@@ -133,6 +136,7 @@ impl SessionEnd {
             Self::EmailChanged => "email_changed",
             Self::TakenBack => "taken_back",
             Self::Restored => "restored",
+            Self::KeyReplaced => "key_replaced",
         }
     }
 

@@ -201,6 +201,7 @@ impl From<service::Error> for Refusal {
             | Error::InviteNotFound
             | Error::RegistrationPinned(_)
             | Error::MailRefused(_)
+            | Error::NoSigningKey
             | Error::FileExists(_)
             | Error::BackupInProgress(_)
             | Error::DatabaseDamaged(_)

@@ -77,11 +77,8 @@ impl KeysApi {
     /// For services that verify access tokens themselves. A token whose `kid` is not here is to be refused, after the
     /// keys were fetched anew.
     #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "jwks")]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
     async fn jwks(&self) -> JwksResponse {
-        JwksResponse::Ok(
-            PlainText(self.0.service.jwks().to_owned()),
-            CACHE_FIVE_MINUTES.to_owned(),
-        )
+        let jwks = self.0.service.jwks().await;
+        JwksResponse::Ok(PlainText(jwks), CACHE_FIVE_MINUTES.to_owned())
     }
 }

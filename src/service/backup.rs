@@ -128,7 +128,7 @@ pub fn open_staged(
         access,
         readers: NonZeroU32::MIN,
         now,
-        key_check: keys.check().to_text(),
+        key_check: Some(keys.check().to_text()),
         probe: None,
     })
 }

@@ -107,6 +107,9 @@ pub enum Error {
     /// The mail server did not take a mail; the text is what it said.
     #[error("the mail server did not take it: {0}")]
     MailRefused(String),
+    /// No server has run on this database yet, so that nothing signs.
+    #[error("there is no signing key yet")]
+    NoSigningKey,
     /// There is a file of that name already.
     #[error("{} exists already", .0.display())]
     FileExists(PathBuf),

@@ -19,6 +19,7 @@ mod password;
 mod password_failures;
 mod post;
 mod registration;
+mod rekey;
 mod restore;
 mod session;
 mod sign_in;
@@ -32,7 +33,7 @@ use std::time::Duration;
 use crate::captcha::Captcha;
 use crate::crypto::{HashError, Keyring, Keys, PasswordHasher, RefreshTokens};
 use crate::domain::{
-    CodeLength, FailureLimits, Operator, PasswordPolicy, RegistrationMode, SessionLifetimes,
+    CodeLength, FailureLimits, KeyFingerprint, Operator, PasswordPolicy, RegistrationMode, SessionLifetimes,
 };
 use crate::mail::Transport;
 use crate::store::{Store, StoreError, Tx};
@@ -40,6 +41,7 @@ use crate::system::System;
 use audit::Auditor;
 use password_failures::PasswordFailures;
 use post::Post;
+use signing_key::CurrentKeyring;
 
 pub use audit::AuditQuery;
 pub use backup::{Backup, Place, open_staged};
@@ -51,10 +53,11 @@ pub use invite::{InviteDraft, InviteWithCode};
 pub use links::Links;
 pub use outbox::WaitingMail;
 pub use registration::{ModeSource, PresentedInvite, Registered, Registration};
+pub use rekey::{go_on_without_key, seal_anew};
 pub use restore::{Ended, end_what_was_live};
 pub use session::Caller;
 pub use sign_in::{RefreshCookie, SignedIn};
-pub use signing_key::load_keyring;
+pub use signing_key::{Rotation, SigningKeyStage, SigningKeyState, load_keyring};
 pub use user::{CreatedUser, NewUser, ProfileChange, UserRef, UserSummary};
 
 /// What the operator decided about the rules.
@@ -96,7 +99,7 @@ pub struct Parts {
 /// The use cases over one database.
 pub struct Service {
     store: Store,
-    keyring: Keyring,
+    keyring: CurrentKeyring,
     refresh_tokens: RefreshTokens,
     hasher: PasswordHasher,
     captcha: Captcha,
@@ -131,7 +134,7 @@ impl Service {
             },
             post: Arc::new(Post::new(transport, keys, links, system.clone())),
             store,
-            keyring,
+            keyring: CurrentKeyring::new(keyring),
             hasher,
             captcha,
             settings,
@@ -149,14 +152,14 @@ impl Service {
         &self.system
     }
 
+    /// The key file that it works with.
+    pub fn key_fingerprint(&self) -> KeyFingerprint {
+        self.post.keys.check().fingerprint()
+    }
+
     /// Where everything is stored.
     pub fn store(&self) -> &Store {
         &self.store
-    }
-
-    /// The public halves of the signing keys as a JWK set.
-    pub fn jwks(&self) -> &str {
-        self.keyring.jwks()
     }
 
     /// Whether requests can be served: the database can be read.

@@ -130,7 +130,7 @@ impl Service {
             auditor.write(tx, &record)?;
             Ok::<_, Error>(Ok(open))
         });
-        self.sign_in(&open.await??)
+        self.sign_in(&open.await??).await
     }
 
     /// The account with this address: one search, whether or not there is one.

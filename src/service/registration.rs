@@ -184,7 +184,7 @@ impl Service {
         let no_mail = self.post.transport.is_off().then_some(NO_MAIL);
         let warnings: Vec<&str> = ignored.into_iter().chain(no_mail).collect();
         Ok(Registered {
-            signed_in: self.sign_in(&open)?,
+            signed_in: self.sign_in(&open).await?,
             warning: (!warnings.is_empty()).then(|| warnings.join(" ")),
         })
     }

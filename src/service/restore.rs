@@ -19,7 +19,7 @@ pub struct Ended {
 /// Ends everything in a copy of an older database that may have been used, ended or forbidden since it was made, before the copy becomes the database.
 ///
 /// - Sessions end: one may have been revoked since, and its refresh token may be in other hands.
-/// - Codes, links and queued mail go: they may have been used or sent. So do the counts of tries and mails, which are of another time.
+/// - Codes, links and queued mail go: they may have been used or sent. So do the counts of tries, wrong passwords and mails, which are of another time.
 /// - Every invite that would still admit somebody is taken back: it may have admitted its last one since.
 /// - The audit log of the backup stays, and says who restored it.
 /// - Signing keys go, and the next server makes one: a key that was dropped since, because it was stolen, would sign again.
@@ -39,6 +39,7 @@ pub async fn end_what_was_live(store: &Store, operator: &Operator, now: Timestam
     let invites = store.write(move |tx| {
         tx.insert_audit(&record, now)?;
         tx.delete_all_codes()?;
+        tx.delete_all_failures()?;
         tx.delete_all_links()?;
         tx.delete_all_mail()?;
         tx.delete_all_signing_keys()?;

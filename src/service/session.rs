@@ -49,25 +49,24 @@ pub(super) fn find_presented_session(
 }
 
 impl Service {
-    /// Says who calls: checks the token, and asks the database every time whether its session is alive and its user active.
+    /// Says who calls: checks the token, and asks the database every time whether the key that signed it is
+    /// still there, its session alive and its user active.
     ///
     /// # Errors
     /// [`Error::TokenExpired`], [`Error::InvalidToken`], [`Error::UserSuspended`] (asked before the session, which suspension ends).
     pub async fn authenticate(&self, access_token: &str, client: Client) -> Result<Caller, Error> {
         let now = self.system.now();
-        let claims = self
-            .keyring
-            .verify(access_token, now)
-            .map_err(|error| match error {
-                AccessTokenError::Expired => Error::TokenExpired,
-                AccessTokenError::Invalid => Error::InvalidToken,
-            })?;
-        let session_id = claims.session_id;
+        let keyring = self.keyring.present();
+        let (claims, kid) = keyring.verify(access_token, now).map_err(|error| match error {
+            AccessTokenError::Expired => Error::TokenExpired,
+            AccessTokenError::Invalid => Error::InvalidToken,
+        })?;
+        let (session_id, kid) = (claims.session_id, kid.to_owned());
         let found = self
             .store
             .read(move |reader| {
                 reader
-                    .find_user_and_liveness(claims.user_id, session_id, now)
+                    .find_user_and_liveness(claims.user_id, session_id, &kid, now)
                     .map_err(Error::from)
             })
             .await?;

@@ -99,7 +99,7 @@ impl Service {
             };
             Ok(gate.admit(tx, &entrant, record)?)
         });
-        self.sign_in(&open.await?)
+        self.sign_in(&open.await?).await
     }
 
     /// What is stored under the name that somebody guesses a password for, and what the guess is counted under.
@@ -167,7 +167,7 @@ impl Service {
             Ok::<_, Error>(open.map_or(Refreshed::Refused, Refreshed::Continued))
         });
         match refreshed.await? {
-            Refreshed::Continued(open) => self.sign_in(&open),
+            Refreshed::Continued(open) => self.sign_in(&open).await,
             Refreshed::Refused => Err(Error::InvalidToken),
             Refreshed::Suspended => Err(Error::UserSuspended),
         }
@@ -210,7 +210,7 @@ impl Service {
     }
 
     /// Mints the tokens of a session.
-    pub(super) fn sign_in(&self, open: &OpenSession) -> Result<SignedIn, Error> {
+    pub(super) async fn sign_in(&self, open: &OpenSession) -> Result<SignedIn, Error> {
         let session = &open.session;
         let claims = AccessClaims {
             user_id: session.user_id,
@@ -223,7 +223,8 @@ impl Service {
         Ok(SignedIn {
             user_id: session.user_id,
             access_token: self
-                .keyring
+                .keyring()
+                .await?
                 .issue(&claims, &self.system)
                 .map_err(Error::internal)?,
             refresh: RefreshCookie {

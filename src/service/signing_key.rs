@@ -1,18 +1,95 @@
-//! The signing keys of a database: made when there are none, unsealed when the program starts.
+//! The signing keys: made, replaced, retired, and picked up by the running server when a command has replaced one.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::Error;
-use crate::crypto::{AccessTokenSettings, Keyring, Keys, SealedFor, SigningKey};
-use crate::domain::SignatureAlgorithm;
+use super::{Error, Service};
+use crate::crypto::{AccessTokenSettings, Keyring, Keys, PublishedKey, SealedFor, SigningKey};
+use crate::domain::{AuditEvent, SignatureAlgorithm, Timestamp};
 use crate::store::{Store, StoredSigningKey};
 use crate::system::System;
 
 /// How much longer than its last token a retired key stays published: for clocks that differ.
 const SLACK: Duration = Duration::from_hours(1);
+/// How long a new key is published before it signs: twice the time for which the JWKS may be cached.
+const ANNOUNCED: Duration = Duration::from_mins(10);
 
-/// Unseals the signing keys of the database, the one that signs first. If none of them signs with `algorithm`, a new one is made and the others
-/// stop signing; they stay published until their last token has expired.
+/// How a signing key is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// The new key is published now and signs ten minutes later; the old one stays published until its last token has expired.
+    Announced,
+    /// The new key signs now, and every other one is dropped with all its tokens: it may be in other hands.
+    AtOnce,
+}
+
+/// Where a signing key is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningKeyStage {
+    /// It is published and will sign.
+    Next,
+    /// It signs.
+    Signing,
+    /// It signs no more, and what it signed may still be valid.
+    Retired,
+}
+
+/// A signing key as the operator sees it.
+#[derive(Clone, Debug)]
+pub struct SigningKeyState {
+    /// Its key id.
+    pub kid: String,
+    /// The name of its algorithm.
+    pub algorithm: String,
+    /// Where it is in its life.
+    pub stage: SigningKeyStage,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it signs.
+    pub active_at: Timestamp,
+    /// Since when it signs no more, which may lie ahead.
+    pub retired_at: Option<Timestamp>,
+    /// Until when it is in the JWKS at least; `None` while nothing follows it.
+    pub published_until: Option<Timestamp>,
+}
+
+/// The keyring of a process, which is exchanged when the keys in the database are others.
+pub(super) struct CurrentKeyring(RwLock<Loaded>);
+
+struct Loaded {
+    keyring: Arc<Keyring>,
+    /// [`Store::foreign_commits`] before it was read.
+    seen: u64,
+}
+
+impl CurrentKeyring {
+    pub(super) fn new(keyring: Keyring) -> Self {
+        // Older than anything: the first write looks whether a command came in between.
+        Self(RwLock::new(Loaded {
+            keyring: Arc::new(keyring),
+            seen: 0,
+        }))
+    }
+
+    /// The keyring as it was read last.
+    pub(super) fn present(&self) -> Arc<Keyring> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).keyring)
+    }
+
+    fn seen(&self) -> u64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).seen
+    }
+
+    fn exchange(&self, keyring: Arc<Keyring>, seen: u64) {
+        let mut loaded = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if seen >= loaded.seen {
+            *loaded = Loaded { keyring, seen };
+        }
+    }
+}
+
+/// Unseals the signing keys of the database. If none of them signs with `algorithm`, now or later, a new one is made and the others stop signing; they
+/// stay published until their last token has expired.
 pub async fn load_keyring(
     store: &Store,
     keys: &Keys,
@@ -22,42 +99,136 @@ pub async fn load_keyring(
 ) -> Result<Keyring, Error> {
     let now = system.now();
     let forget_before = now - settings.ttl - SLACK;
-    let mut stored = store
-        .read(|reader| reader.list_signing_keys().map_err(Error::from))
-        .await?;
+    let stored = list(store).await?;
     let signs = |key: &StoredSigningKey| key.retired_at.is_none() && key.algorithm == algorithm.as_str();
-    let is_forgotten = |key: &StoredSigningKey| {
-        key.retired_at
-            .is_some_and(|retired_at| retired_at < forget_before)
-    };
     let added = if stored.iter().any(signs) {
         None
     } else {
-        Some(new_key(keys, algorithm, system)?)
+        Some(new_key(keys, algorithm, now, system)?)
     };
-    if added.is_some() || stored.iter().any(is_forgotten) {
-        let row = added.clone();
-        store
-            .write(move |tx| {
-                if let Some(row) = row {
-                    tx.insert_signing_key(&row)?;
-                    tx.retire_other_signing_keys(&row.kid, now)?;
-                }
-                tx.delete_signing_keys_retired_before(forget_before)?;
-                Ok::<_, Error>(())
-            })
-            .await?;
-    }
-    stored.retain(|key| !is_forgotten(key));
-    stored.extend(added);
-    stored.sort_by_key(|key| !signs(key));
-    let unsealed: Result<Vec<SigningKey>, Error> = stored.iter().map(|key| unseal(keys, key)).collect();
-    Ok(Keyring::new(unsealed?, settings))
+    store
+        .write(move |tx| {
+            if let Some(row) = added {
+                tx.insert_signing_key(&row)?;
+                tx.retire_other_signing_keys(&row.kid, now)?;
+            }
+            tx.delete_signing_keys_retired_before(forget_before)?;
+            Ok::<_, Error>(())
+        })
+        .await?;
+    unseal_all(keys, &list(store).await?, settings)
 }
 
-fn new_key(keys: &Keys, algorithm: SignatureAlgorithm, system: &System) -> Result<StoredSigningKey, Error> {
+impl Service {
+    /// The keyring to sign with: the one that the last write of this process could see.
+    pub(super) async fn keyring(&self) -> Result<Arc<Keyring>, Error> {
+        let seen = self.store.foreign_commits();
+        if self.keyring.seen() == seen {
+            return Ok(self.keyring.present());
+        }
+        self.reload_keyring().await
+    }
+
+    async fn reload_keyring(&self) -> Result<Arc<Keyring>, Error> {
+        let seen = self.store.foreign_commits();
+        let stored = list(&self.store).await?;
+        let mut keyring = self.keyring.present();
+        let times = stored
+            .iter()
+            .map(|key| (key.kid.as_str(), key.active_at, key.retired_at));
+        if !keyring.key_times().eq(times) {
+            keyring = Arc::new(unseal_all(&self.post.keys, &stored, keyring.settings().clone())?);
+            tracing::info!("the signing keys have changed");
+        }
+        self.keyring.exchange(Arc::clone(&keyring), seen);
+        Ok(keyring)
+    }
+
+    /// The public halves of the signing keys as a JWK set: those that the database has now, or had when it could be read last.
+    pub async fn jwks(&self) -> String {
+        let keyring = self.reload_keyring().await.unwrap_or_else(|error| {
+            tracing::warn!("the signing keys cannot be read, the last known are published: {error}");
+            self.keyring.present()
+        });
+        keyring.jwks().to_owned()
+    }
+
+    /// The signing keys, the one that became active last first.
+    pub async fn list_signing_keys(&self) -> Result<Vec<SigningKeyState>, Error> {
+        let (now, stays) = (self.system.now(), self.keyring.present().settings().ttl + SLACK);
+        Ok(list(&self.store)
+            .await?
+            .into_iter()
+            .map(|key| SigningKeyState {
+                stage: match key.retired_at {
+                    Some(retired_at) if retired_at <= now => SigningKeyStage::Retired,
+                    _ if now < key.active_at => SigningKeyStage::Next,
+                    _ => SigningKeyStage::Signing,
+                },
+                kid: key.kid,
+                algorithm: key.algorithm,
+                created_at: key.created_at,
+                active_at: key.active_at,
+                retired_at: key.retired_at,
+                published_until: key.retired_at.map(|retired_at| retired_at + stays),
+            })
+            .collect())
+    }
+
+    /// Replaces the signing key by a new one of the same algorithm. The running server publishes it with the next request for its JWKS, and signs with
+    /// it when its time has come.
+    pub async fn rotate_signing_key(&self, rotation: Rotation) -> Result<(), Error> {
+        let now = self.system.now();
+        let active_at = match rotation {
+            Rotation::Announced => now + ANNOUNCED,
+            Rotation::AtOnce => now,
+        };
+        let stored = list(&self.store).await?;
+        let present = stored.iter().find(|key| key.retired_at.is_none());
+        let algorithm = present.and_then(|key| SignatureAlgorithm::from_name(&key.algorithm));
+        let algorithm = algorithm.ok_or(Error::NoSigningKey)?;
+        let mut key = new_key(&self.post.keys, algorithm, now, &self.system)?;
+        key.active_at = active_at;
+        let record = self
+            .auditor
+            .by_operator(AuditEvent::SigningKeyRotated)
+            .saying(format!("to {}", key.kid));
+        self.write_audited(record, move |tx, _| {
+            tx.insert_signing_key(&key)?;
+            match rotation {
+                Rotation::Announced => tx.retire_other_signing_keys(&key.kid, active_at)?,
+                Rotation::AtOnce => _ = tx.delete_other_signing_keys(&key.kid)?,
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes the keys whose last token has expired; says how many.
+    pub(super) async fn forget_signing_keys(&self) -> Result<usize, Error> {
+        let before = self.system.now() - self.keyring.present().settings().ttl - SLACK;
+        self.store
+            .write(move |tx| Ok(tx.delete_signing_keys_retired_before(before)?))
+            .await
+    }
+}
+
+/// Every key: those that sign or will first, and of these the one that became active last.
+async fn list(store: &Store) -> Result<Vec<StoredSigningKey>, Error> {
+    let mut stored = store
+        .read(|reader| reader.list_signing_keys().map_err(Error::from))
+        .await?;
+    stored.sort_by_key(|key| key.retired_at.is_some());
+    Ok(stored)
+}
+
+fn new_key(
+    keys: &Keys,
+    algorithm: SignatureAlgorithm,
+    now: Timestamp,
+    system: &System,
+) -> Result<StoredSigningKey, Error> {
     let (key, pkcs8) = SigningKey::generate(algorithm, system).map_err(Error::internal)?;
-    let now = system.now();
     Ok(StoredSigningKey {
         kid: key.kid().to_owned(),
         algorithm: algorithm.as_str().to_owned(),
@@ -68,6 +239,25 @@ fn new_key(keys: &Keys, algorithm: SignatureAlgorithm, system: &System) -> Resul
     })
 }
 
+fn unseal_all(
+    keys: &Keys,
+    stored: &[StoredSigningKey],
+    settings: AccessTokenSettings,
+) -> Result<Keyring, Error> {
+    let published: Result<Vec<PublishedKey>, Error> = stored
+        .iter()
+        .map(|row| {
+            Ok(PublishedKey {
+                key: unseal(keys, row)?,
+                active_at: row.active_at,
+                retired_at: row.retired_at,
+            })
+        })
+        .collect();
+    Ok(Keyring::new(published?, settings))
+}
+
+/// Opens the private half of a stored key.
 pub(super) fn unseal(keys: &Keys, stored: &StoredSigningKey) -> Result<SigningKey, Error> {
     let pkcs8 = keys
         .open(SealedFor::SigningKey(&stored.kid), &stored.sealed_private)

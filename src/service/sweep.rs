@@ -11,14 +11,14 @@ const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);
 const CHUNK: u32 = 200;
 
 impl Service {
-    /// Removes sessions that were over 30 days ago, rows of the audit log that were kept long enough, and links, codes, budgets and wrong passwords that
-    /// say nothing any more; some at a time. Says how many.
+    /// Removes sessions that were over 30 days ago, rows of the audit log that were kept long enough, links, codes, budgets and wrong passwords that say
+    /// nothing any more, and signing keys whose last token has expired; some at a time. Says how many.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let now = self.system.now();
         let (over_before, day_ago) = (now - KEEP_ENDED_SESSIONS, now - Duration::from_hours(24));
         let audited_before = now - self.settings.audit_keep;
         let began_before = SessionId::first_at(over_before);
-        let mut total = 0;
+        let mut total = self.forget_signing_keys().await?;
         loop {
             let some = self.store.write(move |tx| {
                 Ok::<_, Error>(

@@ -4,13 +4,25 @@ use super::{Reader, StoreError};
 use crate::domain::Timestamp;
 
 impl Reader<'_> {
-    /// What is wrong with the file and with what its rows say of each other, at most ten faults of each kind; reads all of
+    /// What is wrong with the file, or if nothing is, with what its rows say of each other; at most ten faults. Reads all of
     /// it, so it is a question for [`Store::report`](super::Store::report).
     pub fn list_faults(&self) -> Result<Vec<String>, StoreError> {
         let mut statement = self.connection.prepare("PRAGMA integrity_check(10)")?;
         let found = statement.query_map([], |row| row.get::<_, String>(0))?;
-        let mut faults: Vec<String> = found.collect::<Result<_, _>>()?;
+        let mut faults = Vec::new();
+        for fault in found {
+            match fault {
+                Ok(fault) => faults.push(fault),
+                // Having told of a broken page, SQLite may fail over it.
+                Err(_) if !faults.is_empty() => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
         faults.retain(|fault| fault != "ok");
+        if !faults.is_empty() {
+            // Reading the rows of a broken file fails, and would hide what is wrong with it.
+            return Ok(faults);
+        }
         let mut statement = self.connection.prepare("PRAGMA foreign_key_check")?;
         let orphans = statement.query_map([], |row| {
             let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);

@@ -47,6 +47,19 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
+    /// Gives an invite another code, or the same code under another key.
+    pub fn replace_invite_code(
+        &self,
+        id: InviteId,
+        digest: InviteDigest,
+        sealed_code: &Sealed,
+    ) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE invites SET code_digest = ?2, sealed_code = ?3 WHERE id = ?1")?
+            .execute(params![id.as_bytes(), digest.0, sealed_code.0])?;
+        Ok(())
+    }
+
     /// Takes back every invite that would admit somebody at `now`; says how many.
     pub fn revoke_all_invites(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut statement = self.connection.prepare_cached(

@@ -191,6 +191,11 @@ impl Store {
         self.read(ask).await
     }
 
+    /// Rises whenever a write of this process finds that another one has committed since the write before.
+    pub fn foreign_commits(&self) -> u64 {
+        self.writer.foreign_commits()
+    }
+
     /// How many writes wait for the transaction that is running.
     pub fn waiting_writes(&self) -> usize {
         self.writer.waiting()
@@ -263,7 +268,7 @@ fn assemble(
 ) -> Result<Store, OpenError> {
     let readers = options.readers;
     let at_end = match options.access {
-        Access::Serve | Access::Create | Access::Restore => AtEnd::Checkpoint,
+        Access::Serve | Access::Create | Access::Alone | Access::Restore => AtEnd::Checkpoint,
         Access::Use => AtEnd::Leave,
     };
     let connection = connection::open(&path, Kind::Writing)?;

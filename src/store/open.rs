@@ -30,6 +30,8 @@ pub enum Access {
     Create,
     /// Any other command: neither creates nor migrates.
     Use,
+    /// Whoever replaces the key file: nobody else has the database open meanwhile.
+    Alone,
     /// `restore`, on its copy of the backup: migrates without copying it once more.
     Restore,
 }
@@ -44,8 +46,8 @@ pub struct OpenOptions {
     pub readers: NonZeroU32,
     /// For the history of migrations.
     pub now: Timestamp,
-    /// What a new database remembers of its key file, from its first moment on.
-    pub key_check: String,
+    /// The check value of the key file: a new database remembers it from its first moment on, another one must have it. `None` if the key file is lost.
+    pub key_check: Option<String>,
     /// For tests.
     pub probe: Option<Arc<Probe>>,
 }
@@ -76,6 +78,21 @@ impl Store {
         }
     }
 
+    /// The check value of the key file that the database in `directory` belongs to, as it is stored; `None` if there is no database. Waits for whoever
+    /// is just replacing the key file.
+    pub fn find_key_check(directory: &Path) -> Result<Option<String>, OpenError> {
+        if !Self::exists(directory)? {
+            return Ok(None);
+        }
+        let in_use = FileLock::open(directory, Name::Use)?;
+        in_use.take(Mode::Shared)?;
+        let path = directory.join(DATABASE);
+        match check(&path, &path)? {
+            Standing::Empty => Ok(None),
+            Standing::Old(_) | Standing::Current => recorded_key_check(&Connection::open(&path)?),
+        }
+    }
+
     /// Makes the directory that will hold the database and the key file, readable by its owner only, unless it is there.
     pub fn prepare_directory(directory: &Path) -> Result<(), OpenError> {
         let fail = |source| OpenError::Io {
@@ -97,11 +114,12 @@ impl Store {
 
     fn open_at(path: PathBuf, options: &OpenOptions) -> Result<Self, OpenError> {
         refuse_old_sqlite()?;
-        if !Self::exists(&options.directory)? && options.access == Access::Use {
+        let may_create = matches!(options.access, Access::Serve | Access::Create);
+        if !Self::exists(&options.directory)? && !may_create {
             return Err(OpenError::Missing(path));
         }
         let mut locks = Vec::new();
-        if options.access == Access::Serve {
+        if matches!(options.access, Access::Serve | Access::Alone) {
             let server = FileLock::open(&options.directory, Name::Server)?;
             if !server.try_take(Mode::Exclusive)? {
                 return Err(OpenError::AlreadyServed(path));
@@ -112,6 +130,9 @@ impl Store {
         in_use.take(Mode::Shared)?;
         create_file(&path)?;
         bring_up_to_date(&path, options, &in_use)?;
+        if options.access == Access::Alone {
+            in_use.take(Mode::Exclusive)?;
+        }
         locks.push(in_use);
         let write_lock = WriteLock::open(&options.directory)?;
         assemble(path, options, locks, write_lock)
@@ -121,8 +142,10 @@ impl Store {
 fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Result<(), OpenError> {
     match (look(path, options)?, options.access) {
         (Standing::Current, _) => return Ok(()),
-        (Standing::Empty, Access::Use | Access::Restore) => return Err(OpenError::Missing(path.to_owned())),
-        (Standing::Old(found), Access::Use) => {
+        (Standing::Empty, Access::Use | Access::Alone | Access::Restore) => {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        (Standing::Old(found), Access::Use | Access::Alone) => {
             return Err(OpenError::Older {
                 path: path.to_owned(),
                 found,
@@ -156,11 +179,11 @@ fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Re
 /// Looks at the file without changing it: where does it stand, and does it belong to our key file?
 fn look(path: &Path, options: &OpenOptions) -> Result<Standing, OpenError> {
     let standing = check(path, path)?;
-    if standing == Standing::Empty {
+    if standing == Standing::Empty || options.key_check.is_none() {
         return Ok(standing);
     }
     let recorded = recorded_key_check(&Connection::open(path)?)?;
-    if recorded.as_deref() == Some(options.key_check.as_str()) {
+    if recorded == options.key_check {
         return Ok(standing);
     }
     Err(OpenError::OtherKey {
@@ -200,7 +223,7 @@ fn migrate(path: &Path, options: &OpenOptions) -> Result<(), OpenError> {
     let tx = Tx::new(&connection);
     migrations::apply(&connection, options.now, || {
         if tx.find_setting(Setting::KeyCheck)?.is_none() {
-            tx.put_setting(Setting::KeyCheck, Some(&options.key_check), options.now)?;
+            tx.put_setting(Setting::KeyCheck, options.key_check.as_deref(), options.now)?;
         }
         // So that an older program can say which one to use instead.
         let version = Some(env!("CARGO_PKG_VERSION"));

@@ -66,6 +66,14 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
+    /// Puts a mail, sealed anew, in the place of the one that is stored.
+    pub fn reseal_mail(&self, id: MailId, sealed_mail: &Sealed) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE outbox SET sealed_mail = ?2 WHERE id = ?1")?
+            .execute(params![id.as_bytes(), sealed_mail.0])?;
+        Ok(())
+    }
+
     /// Removes every mail that waits.
     pub fn delete_all_mail(&self) -> Result<usize, StoreError> {
         Ok(self.connection.execute("DELETE FROM outbox", [])?)

@@ -68,6 +68,11 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Forgets every run.
+    pub fn delete_all_failures(&self) -> Result<usize, StoreError> {
+        Ok(self.connection.execute("DELETE FROM password_failures", [])?)
+    }
+
     /// Removes up to `limit` runs of each kind whose last failure was before `before`; says how many.
     pub fn delete_old_failures(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
         let mut statement = self.connection.prepare_cached(

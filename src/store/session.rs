@@ -86,23 +86,25 @@ impl Reader<'_> {
         Ok(found.optional()?)
     }
 
-    /// The user with this id, and whether the session with that id is theirs and alive; `None` if there is no such user.
+    /// The user with this id, and whether the session with that id is theirs and alive; `None` if there is no such user,
+    /// or no signing key with the id `kid`: one that was dropped takes its tokens with it.
     pub fn find_user_and_liveness(
         &self,
         user_id: UserId,
         session_id: SessionId,
+        kid: &str,
         now: Timestamp,
     ) -> Result<Option<(User, bool)>, StoreError> {
         let sql = format!(
             "SELECT {}, sessions.id IS NOT NULL AS is_alive
              FROM users LEFT JOIN sessions
                ON sessions.id = ?2 AND sessions.user_id = users.id AND ended_at IS NULL AND expires_at > ?3
-             WHERE users.id = ?1",
+             WHERE users.id = ?1 AND EXISTS (SELECT 1 FROM signing_keys WHERE kid = ?4)",
             user::columns()
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let found = statement.query_row(
-            params![user_id.as_bytes(), session_id.as_bytes(), now.as_millis()],
+            params![user_id.as_bytes(), session_id.as_bytes(), now.as_millis(), kid],
             |row| Ok((user::user_of(row)?, row.get("is_alive")?)),
         );
         Ok(found.optional()?)

@@ -69,11 +69,29 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Lets every key but `kid` sign no more from `now` on.
-    pub fn retire_other_signing_keys(&self, kid: &str, now: Timestamp) -> Result<(), StoreError> {
+    /// Lets every key but `kid` sign no more from `moment` on.
+    pub fn retire_other_signing_keys(&self, kid: &str, moment: Timestamp) -> Result<(), StoreError> {
         self.connection
-            .prepare_cached("UPDATE signing_keys SET retired_at = ?2 WHERE kid <> ?1 AND retired_at IS NULL")?
-            .execute(params![kid, now.as_millis()])?;
+            .prepare_cached(
+                "UPDATE signing_keys SET retired_at = ?2 WHERE kid <> ?1 AND (retired_at IS NULL OR retired_at > ?2)",
+            )?
+            .execute(params![kid, moment.as_millis()])?;
+        Ok(())
+    }
+
+    /// Removes every key but `kid`; says how many.
+    pub fn delete_other_signing_keys(&self, kid: &str) -> Result<usize, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("DELETE FROM signing_keys WHERE kid <> ?1")?;
+        Ok(statement.execute([kid])?)
+    }
+
+    /// Puts the private half of a key, sealed anew, in the place of the one that is stored.
+    pub fn reseal_signing_key(&self, kid: &str, sealed_private: &Sealed) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE signing_keys SET sealed_private = ?2 WHERE kid = ?1")?
+            .execute(params![kid, sealed_private.0])?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::connection::{self, Kind};
 use super::open::{self, DATABASE};
-use super::{OpenError, OpenOptions, Store, migrations};
+use super::{OpenError, OpenOptions, Store, Tx, migrations};
 use crate::domain::Timestamp;
 
 /// The directory beside a backup in which it is made. One name, so that the next backup clears away what a crash left.
@@ -102,13 +102,16 @@ impl StagedDatabase {
             return Err(OpenError::Foreign(shown.to_owned()));
         }
         let damaged = |reason: String| OpenError::Corrupt {
-            path: shown.to_owned(),
+            path: shown.clone(),
             reason,
         };
-        match find_damage(&Connection::open(&copy)?) {
-            Ok(None) => Ok(()),
-            Ok(Some(damage)) => Err(damaged(damage)),
-            Err(error) => Err(damaged(error.to_string())),
+        let connection = Connection::open(&copy)?;
+        let faults = Tx::new(&connection).list_faults();
+        let faults = faults.map_err(|error| damaged(error.to_string()))?;
+        match faults.first() {
+            None => Ok(()),
+            // The line before says which of the attached databases is meant, and there is one.
+            Some(fault) => Err(damaged(fault.lines().last().unwrap_or(fault).to_owned())),
         }
     }
 
@@ -170,19 +173,6 @@ impl Drop for StagedDatabase {
         // What cannot be removed now is removed by whoever comes next.
         let _ = fs::remove_dir_all(&self.directory);
     }
-}
-
-/// What is wrong with a database, if anything: the first thing that SQLite's own checks find.
-fn find_damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    if found != "ok" {
-        // The line before says in which of the attached databases, and there is one.
-        return Ok(found.lines().last().map(str::to_owned));
-    }
-    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
-    let mut orphans = statement.query_map([], |row| row.get::<_, String>("table"))?;
-    let orphan = orphans.next().transpose()?;
-    Ok(orphan.map(|table| format!("a row of {table} refers to one that is not there")))
 }
 
 /// A file system that knows no such rename, as some network ones do, gets a look and a rename.

@@ -4,9 +4,10 @@
 //! milliseconds to confirm, that is the difference between hundreds and tens of thousands of durable writes a second.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -105,6 +106,7 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 pub(super) struct WriterHandle {
     queue: Option<SyncSender<QueuedPiece>>,
     waiting: Arc<AtomicUsize>,
+    foreign_commits: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -129,6 +131,11 @@ impl WriterHandle {
     /// How many writes wait for the transaction that is running.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Rises whenever a write finds that another process has committed since the one before it.
+    pub(super) fn foreign_commits(&self) -> u64 {
+        self.foreign_commits.load(Ordering::Acquire)
     }
 
     /// Lets the writer finish what is queued, and waits for its end.
@@ -172,10 +179,13 @@ pub(super) fn start(
     }
     let (queue, pieces) = sync_channel(QUEUE);
     let waiting = Arc::new(AtomicUsize::new(0));
+    let foreign_commits = Arc::new(AtomicU64::new(0));
     let writer = Writer {
         connection,
         write_lock,
         waiting: Arc::clone(&waiting),
+        foreign_commits: Arc::clone(&foreign_commits),
+        data_version: Cell::new(0),
         probe,
         at_end,
     };
@@ -191,6 +201,7 @@ pub(super) fn start(
     Ok(WriterHandle {
         queue: Some(queue),
         waiting,
+        foreign_commits,
         thread: Some(thread),
     })
 }
@@ -205,6 +216,9 @@ struct Writer {
     connection: Connection,
     write_lock: WriteLock,
     waiting: Arc<AtomicUsize>,
+    foreign_commits: Arc<AtomicU64>,
+    /// What SQLite said last when it was asked whether others have committed.
+    data_version: Cell<i64>,
     probe: Option<Arc<Probe>>,
     at_end: AtEnd,
 }
@@ -267,6 +281,7 @@ impl Writer {
                 .pragma_update(None, "max_page_count", probe.page_limit())?;
         }
         self.execute("BEGIN IMMEDIATE")?;
+        self.notice_foreign_commits()?;
         let tx = Tx::new(&self.connection);
         for piece in batch {
             self.execute("SAVEPOINT piece")?;
@@ -286,6 +301,16 @@ impl Writer {
         // A COMMIT that fails for whatever reason is a "not now" to every piece: nothing of it happened.
         self.execute("COMMIT")
             .map_err(|error| StoreError::Unavailable(format!("COMMIT failed: {error}")))
+    }
+
+    /// Asked inside the transaction, where nobody else can commit any more: what its pieces read is what this counter stands for.
+    fn notice_foreign_commits(&self) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
+        let found = statement.query_row([], |row| row.get(0))?;
+        if self.data_version.replace(found) != found {
+            self.foreign_commits.fetch_add(1, Ordering::Release);
+        }
+        Ok(())
     }
 
     fn execute(&self, sql: &str) -> Result<(), StoreError> {

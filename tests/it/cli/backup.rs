@@ -217,7 +217,7 @@ fn a_damaged_database_gives_no_backup() {
     assert_snapshot!(workspace.run(&["backup", "copy.db"]), @"
     exit: 1
     stderr:
-    error: the database is damaged: a row of users refers to one that is not there; no backup was made; restore the last one that is good, and keep it
+    error: the database is damaged: a row of users belongs to one of invites that is gone; no backup was made; restore the last one that is good, and keep it
     ");
     assert_eq!(names(&workspace, "."), ["data"]);
 }

@@ -118,7 +118,7 @@ fn a_missing_a_foreign_and_a_damaged_key_are_found() {
     fs::write(&key, [7; 5]).expect("it is ours");
     assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key has 5 bytes, but a key has 32; put the right key file there; it was not changed");
     fs::remove_file(&key).expect("it is ours");
-    assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key does not exist; put the key file of this database there, or name it with key_file in the configuration; without it the database cannot be used");
+    assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key does not exist; put the key file of this database there, or name it with key_file in the configuration; if it is lost for good, see `arkloop key reset --help`");
     fs::write(&key, bytes).expect("it is ours");
     set_mode(&workspace, "data/arkloop.key", 0o600);
     assert_eq!(mends(&workspace), "");

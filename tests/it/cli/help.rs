@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::support::Workspace;
 
 /// Every command, as it is typed.
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 43] = [
     "",
     "init",
     "serve",
@@ -35,6 +35,11 @@ const COMMANDS: [&str; 38] = [
     "mail queue",
     "mail retry",
     "audit",
+    "key",
+    "key list",
+    "key rotate",
+    "key rekey",
+    "key reset",
     "backup",
     "restore",
     "explain",

@@ -80,12 +80,12 @@ fn a_database_without_its_key_is_refused() {
     assert_snapshot!(workspace.run(&["user", "list"]), @"
     exit: 1
     stderr:
-    error: the key file <dir>/data/arkloop.key does not exist; put the key file of this database there, or name it with key_file in the configuration; without it the database cannot be used
+    error: the key file <dir>/data/arkloop.key does not exist; put the key file of this database there, or name it with key_file in the configuration; if it is lost for good, see `arkloop key reset --help`
     ");
     assert_snapshot!(workspace.run(&["init"]), @"
     exit: 1
     stderr:
-    error: the key file <dir>/data/arkloop.key does not exist; put the key file of this database there, or name it with key_file in the configuration; without it the database cannot be used
+    error: the key file <dir>/data/arkloop.key does not exist; put the key file of this database there, or name it with key_file in the configuration; if it is lost for good, see `arkloop key reset --help`
     ");
 }
 

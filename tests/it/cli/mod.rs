@@ -11,6 +11,8 @@ mod explain;
 mod help;
 mod init;
 mod invite;
+mod key;
+mod key_file;
 mod mail;
 mod man;
 mod metrics;

@@ -15,6 +15,11 @@ fn backed_up() -> (Workspace, String, String) {
     let invite = workspace.json(&["invite", "create"])["code"].clone();
     let server = workspace.serve();
     let token = server.sign_in("ann");
+    let guess = json!({"login": "ann", "password": "a wrong password"});
+    assert_eq!(
+        server.request("POST", "/v1/auth/login", None, Some(&guess)).0,
+        401
+    );
     let ask = json!({"email": "ann@example.org"});
     assert_eq!(
         server
@@ -72,6 +77,7 @@ fn a_restore_brings_accounts_back_and_nothing_that_was_live() {
         "link_tokens",
         "outbox",
         "mail_budgets",
+        "password_failures",
         "signing_keys",
     ] {
         let rows = old_database::count(&database, &format!("SELECT count(*) FROM {table}"));

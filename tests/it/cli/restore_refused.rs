@@ -204,10 +204,10 @@ fn a_backup_of_another_key_is_refused() {
     assert_snapshot!(refused(&workspace, "copy.db"), @r#"
     exit: 1
     stderr:
-    error: the key file <dir>/data/arkloop.key does not exist; put the key file of this database there, or name it with key_file in the configuration; without it the database cannot be used
+    error: the key file <dir>/data/arkloop.key does not exist; put the key file of this database there, or name it with key_file in the configuration; if it is lost for good, see `arkloop key reset --help`
     exit: 1
     stderr:
-    {"error":"the key file <dir>/data/arkloop.key does not exist","hint":"put the key file of this database there, or name it with key_file in the configuration; without it the database cannot be used"}
+    {"error":"the key file <dir>/data/arkloop.key does not exist","hint":"put the key file of this database there, or name it with key_file in the configuration; if it is lost for good, see `arkloop key reset --help`"}
     "#);
 }
 

@@ -90,7 +90,7 @@ fn a_database_that_cannot_be_copied_keeps_its_schema() {
     assert_snapshot!(without_versions(&workspace.run(&["init"])), @"
     exit: 1
     stderr:
-    error: <dir>/data/arkloop.db has an older schema and was not brought up to date, because it cannot be copied first: <dir>/data/arkloop.db is damaged: a row of users refers to one that is not there; mend that, and start again; nothing was changed
+    error: <dir>/data/arkloop.db has an older schema and was not brought up to date, because it cannot be copied first: <dir>/data/arkloop.db is damaged: a row of users belongs to one of invites that is gone; mend that, and start again; nothing was changed
     ");
     assert_eq!(schema_of(&path).0, FIRST_RELEASE);
 }

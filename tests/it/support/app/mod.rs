@@ -304,6 +304,16 @@ impl TestApp {
         running.app.close();
     }
 
+    /// The parts as a command of the operator has them: another process as far as the database can tell, with the clock of this server.
+    pub async fn command(&self) -> App {
+        let clock = Arc::clone(&self.set_up.clock) as Arc<dyn Clock>;
+        let system = System::new(clock, Entropy::Machine);
+        let operator = Operator::new(0, None, "a command");
+        let config = self.set_up.workspace.config();
+        let app = App::open(&config, system, Role::Command, operator).await;
+        app.expect("the parts join")
+    }
+
     /// Where the real executable can be run on the data of this server, with the same configuration.
     pub fn workspace(&self) -> &Arc<Workspace> {
         &self.set_up.workspace

@@ -1,0 +1,92 @@
+//! What becomes of a database when its key file is replaced.
+
+use std::sync::Arc;
+
+use super::{Ended, Error};
+use crate::crypto::{Keys, SealedFor};
+use crate::domain::{AuditEvent, AuditRecord, InviteCode, Operator, SessionEnd, Timestamp};
+use crate::store::{Setting, Store, Tx};
+use crate::system::System;
+
+/// A moment before every other: of what has an end, nothing has ended by then.
+const EVER: Timestamp = Timestamp::from_millis(i64::MIN);
+
+/// Seals everything anew that `old` has sealed, in one transaction: afterwards the database belongs to `new`.
+///
+/// What was derived from the old key and cannot be derived again ends: sessions, whose refresh tokens it authenticated, one-time codes with their
+/// counts, and counts of wrong passwords. Invites, links, queued mail and signing keys go on.
+pub async fn seal_anew(
+    store: &Store,
+    old: Arc<Keys>,
+    new: Arc<Keys>,
+    system: &System,
+    operator: &Operator,
+) -> Result<Ended, Error> {
+    let (now, system) = (system.now(), system.clone());
+    let record = AuditRecord::by_operator(AuditEvent::KeyFileReplaced, operator);
+    let sealed = store.write(move |tx| {
+        tx.insert_audit(&record, now)?;
+        for (invite, sealed) in tx.list_invites()? {
+            let purpose = SealedFor::Invite(invite.id.as_bytes());
+            let opened = old.open(purpose, &sealed).map_err(Error::internal)?;
+            let code = std::str::from_utf8(&opened).ok().and_then(InviteCode::parse);
+            let code = code.ok_or_else(|| Error::internal("a sealed invite code is no code"))?;
+            let sealed = new.seal(purpose, &opened, &system);
+            tx.replace_invite_code(invite.id, new.invite_digest(&code), &sealed)?;
+        }
+        for key in tx.list_signing_keys()? {
+            let purpose = SealedFor::SigningKey(&key.kid);
+            let opened = old.open(purpose, &key.sealed_private).map_err(Error::internal)?;
+            tx.reseal_signing_key(&key.kid, &new.seal(purpose, &opened, &system))?;
+        }
+        for mail in tx.list_outbox(EVER)? {
+            let purpose = SealedFor::Mail(mail.id.as_bytes());
+            let opened = old.open(purpose, &mail.sealed_mail).map_err(Error::internal)?;
+            tx.reseal_mail(mail.id, &new.seal(purpose, &opened, &system))?;
+        }
+        tx.delete_all_codes()?;
+        tx.delete_all_failures()?;
+        let sessions = end_sessions(tx, now)?;
+        tx.put_setting(Setting::KeyCheck, Some(&new.check().to_text()), now)?;
+        Ok(Ended { sessions, invites: 0 })
+    });
+    sealed.await
+}
+
+/// Lets the database go on with `new` although nobody has the key file any more that it belonged to, in one transaction.
+///
+/// Everything that only the lost key could open or prove ends: sessions, codes, invites, links, queued mail and signing keys, of which the server makes
+/// a new one. Accounts stay, with their passwords. An invite gets a code that nobody was ever told, so that the list of invites can still be read.
+pub async fn go_on_without_key(
+    store: &Store,
+    new: Arc<Keys>,
+    system: &System,
+    operator: &Operator,
+) -> Result<Ended, Error> {
+    let (now, system) = (system.now(), system.clone());
+    let record = AuditRecord::by_operator(AuditEvent::KeyFileReset, operator);
+    let gone_on = store.write(move |tx| {
+        tx.insert_audit(&record, now)?;
+        let invites = tx.revoke_all_invites(now)?;
+        for (invite, _) in tx.list_invites()? {
+            let code = InviteCode::from_random(system.random());
+            let sealed = new.seal(SealedFor::Invite(invite.id.as_bytes()), code.as_bytes(), &system);
+            tx.replace_invite_code(invite.id, new.invite_digest(&code), &sealed)?;
+        }
+        tx.delete_all_codes()?;
+        tx.delete_all_failures()?;
+        tx.delete_all_links()?;
+        tx.delete_all_mail()?;
+        tx.delete_all_signing_keys()?;
+        let sessions = end_sessions(tx, now)?;
+        tx.put_setting(Setting::KeyCheck, Some(&new.check().to_text()), now)?;
+        Ok::<_, Error>(Ended { sessions, invites })
+    });
+    gone_on.await
+}
+
+/// Nobody else has the database open, so that nobody waits behind a write that ends all at once.
+fn end_sessions(tx: &Tx<'_>, now: Timestamp) -> Result<u64, Error> {
+    let ended = tx.end_some_sessions(None, u32::MAX, SessionEnd::KeyReplaced, now)?;
+    Ok(ended.map_or(0, |(_, ended)| ended))
+}
