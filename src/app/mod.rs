@@ -21,9 +21,7 @@ use crate::crypto::{
     AccessTokenSettings, Argon2Cost, HashError, Keyring, Keys, PasswordHasher, Priority, read_key_file,
     read_or_create_key_file,
 };
-use crate::domain::{
-    CodeLength, FailureLimits, Operator, PasswordPolicy, RegistrationMode, SessionLifetimes,
-};
+use crate::domain::{CodeLength, Operator, PasswordPolicy, RegistrationMode, SessionLifetimes};
 use crate::http;
 use crate::mail::{SmtpSettings, Transport};
 use crate::service::{self, Links, Parts, Service, load_keyring};
@@ -307,7 +305,10 @@ fn service_settings(config: &Config, served: &Served) -> service::Settings {
         },
         audit_keep: config.audit.keep,
         code_length: config.otp.enabled.then(|| CodeLength::clamped(config.otp.digits)),
-        failure_limits: config.rate_limit.enabled.then(FailureLimits::default),
+        failure_limits: config
+            .rate_limit
+            .enabled
+            .then_some(config.rate_limit.wrong_passwords),
     }
 }
 

@@ -46,11 +46,11 @@ pub(super) fn duration_form(range: &RangeInclusive<Duration>) -> String {
     format!("a duration from {from} to {to}: a whole number and one of the units s, m, h, d, such as \"15m\"")
 }
 
-/// The accepted form of a rate, in words.
-pub(super) fn rate_form() -> String {
+/// The accepted form of a rate of `what`, in words.
+pub(super) fn rate_form(what: &str) -> String {
     let [from, to] = [Rate::SHORTEST, Rate::LONGEST].map(format_duration);
     format!(
-        "a number of requests from 1 to {}, a slash, and a duration from {from} to {to}, such as \"30/1m\"",
+        "a number of {what} from 1 to {}, a slash, and a duration from {from} to {to}, such as \"30/1m\"",
         Rate::MOST_REQUESTS
     )
 }

@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::domain::{Listen, Rates, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies};
+use crate::domain::{
+    FailureLimits, Listen, Rates, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies,
+};
 
 pub use error::{ConfigError, Place};
 pub use form::{Level, LogFormat, MailTransport, Origin, format_duration, parse_duration};
@@ -188,6 +190,8 @@ pub struct RateLimit {
     pub enabled: bool,
     /// How much each class of requests allows.
     pub rates: Rates,
+    /// When wrong passwords make the next one wait.
+    pub wrong_passwords: FailureLimits,
 }
 
 /// The audit log.

@@ -19,7 +19,8 @@ use super::{
     Turnstile,
 };
 use crate::domain::{
-    LimitClass, Listen, PasswordPolicy, Rates, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies,
+    FailureLimits, LimitClass, Listen, PasswordPolicy, Rates, RegistrationMode, SameSite, SignatureAlgorithm,
+    TrustedProxies,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,6 +29,11 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// So many connections take 3 GiB in the worst case; whoever means more means another kind of server.
 const MOST_CONNECTIONS: usize = 100_000;
+
+/// The key of what an account allows from one address.
+pub(super) const PER_ADDRESS: &str = "rate_limit.wrong_passwords_per_address";
+/// The key of what an account allows from everywhere.
+pub(super) const PER_ACCOUNT: &str = "rate_limit.wrong_passwords_per_account";
 
 /// Where tokens of Turnstile are verified (developers.cloudflare.com/turnstile/get-started/server-side-validation).
 const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
@@ -235,13 +241,23 @@ fn turnstile(s: &mut Settings) -> Result<Turnstile, ConfigError> {
 fn rate_limit(s: &mut Settings) -> Result<RateLimit, ConfigError> {
     let mut rates = Rates::default();
     for class in LimitClass::ALL {
-        if let Some(rate) = s.text(class.config_key(), &rate_form(), parse_rate)? {
+        if let Some(rate) = s.text(class.config_key(), &rate_form("requests"), parse_rate)? {
             rates.set(*class, rate);
+        }
+    }
+    let mut wrong_passwords = FailureLimits::default();
+    for (key, limit) in [
+        (PER_ADDRESS, &mut wrong_passwords.from_one_network),
+        (PER_ACCOUNT, &mut wrong_passwords.of_account),
+    ] {
+        if let Some(rate) = s.text(key, &rate_form("wrong passwords"), parse_rate)? {
+            *limit = rate;
         }
     }
     Ok(RateLimit {
         enabled: s.boolean("rate_limit.enabled")?.unwrap_or(true),
         rates,
+        wrong_passwords,
     })
 }
 

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
 use super::form::{Origin, format_duration, format_rate};
+use super::read::{PER_ACCOUNT, PER_ADDRESS};
 use super::{Config, RateLimit};
 use crate::domain::{LimitClass, RegistrationMode, TrustedProxies};
 
@@ -117,10 +118,18 @@ impl Config {
     }
 
     fn entries_of_limits(&self) -> Vec<(&'static str, Value)> {
-        let RateLimit { enabled, rates } = &self.rate_limit;
+        let RateLimit {
+            enabled,
+            rates,
+            wrong_passwords,
+        } = &self.rate_limit;
         let of_class = |class: &LimitClass| (class.config_key(), json!(format_rate(rates.of(*class))));
         std::iter::once(("rate_limit.enabled", json!(enabled)))
             .chain(LimitClass::ALL.iter().map(of_class))
+            .chain([
+                (PER_ADDRESS, json!(format_rate(wrong_passwords.from_one_network))),
+                (PER_ACCOUNT, json!(format_rate(wrong_passwords.of_account))),
+            ])
             .collect()
     }
 

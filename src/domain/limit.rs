@@ -28,7 +28,8 @@ impl Limit {
     }
 }
 
-/// So many requests at once, and as many again over so much time: a bucket that fills up evenly.
+/// So many requests at once, and as many again over so much time: a bucket that fills up evenly. (What wrong passwords do with the two numbers is said at
+/// [`super::FailureLimits`].)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     requests: NonZeroU32,
@@ -51,7 +52,7 @@ impl Rate {
         is_window.then_some(Self { requests, per })
     }
 
-    const fn per_minutes(requests: u32, minutes: u64) -> Self {
+    pub(super) const fn per_minutes(requests: u32, minutes: u64) -> Self {
         match NonZeroU32::new(requests) {
             Some(requests) => Self {
                 requests,

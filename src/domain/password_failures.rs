@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Timestamp, UserId};
+use super::{Rate, Timestamp, UserId};
 
 /// The first delay after too many failures from one network: too short to annoy whoever mistyped, and doubled by each further failure.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -122,14 +122,11 @@ impl FailureRuns {
 /// NIST SP 800-63B-4 §3.2.2 asks for no more than 100 in a row).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureLimits {
-    /// So many from one network are free. After that each makes the next one wait: 1 s, then twice as long each time.
-    pub free_from_one_network: u32,
-    /// The longest of these delays.
-    pub longest_delay: Duration,
-    /// After so many from everywhere, and again after as many more, the account takes no password for [`FailureLimits::pause`].
-    pub most_of_account: u32,
-    /// How long it then takes none, from nobody: it ends guessing by many addresses together, each of which stays below its own limit.
-    pub pause: Duration,
+    /// So many from one network are free. After that each makes the next one wait: 1 s, then twice as long each time, up to the duration.
+    pub from_one_network: Rate,
+    /// After so many from everywhere, and again after as many more, the account takes no password for the duration, from nobody: it ends guessing by many
+    /// addresses together, each of which stays below its own limit.
+    pub of_account: Rate,
 }
 
 impl Default for FailureLimits {
@@ -137,26 +134,24 @@ impl Default for FailureLimits {
     /// a day, of which a password that is not in the list of common ones need fear nothing.
     fn default() -> Self {
         Self {
-            free_from_one_network: 5,
-            longest_delay: Duration::from_mins(1),
-            most_of_account: 100,
-            pause: Duration::from_mins(15),
+            from_one_network: Rate::per_minutes(5, 1),
+            of_account: Rate::per_minutes(100, 15),
         }
     }
 }
 
 impl FailureLimits {
     fn delay_from_one_network(self, length: u32) -> Duration {
-        let Some(doublings) = length.checked_sub(self.free_from_one_network) else {
+        let Some(doublings) = length.checked_sub(self.from_one_network.requests().get()) else {
             return Duration::ZERO;
         };
         let doubled = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(doublings));
-        doubled.min(self.longest_delay)
+        doubled.min(self.from_one_network.per())
     }
 
     fn pause_of_account(self, length: u32) -> Duration {
-        if length > 0 && length.is_multiple_of(self.most_of_account) {
-            self.pause
+        if length > 0 && length.is_multiple_of(self.of_account.requests().get()) {
+            self.of_account.per()
         } else {
             Duration::ZERO
         }
@@ -169,6 +164,20 @@ mod tests {
 
     const START: Timestamp = Timestamp::from_millis(1_000_000_000);
     const LIMITS: fn() -> FailureLimits = FailureLimits::default;
+
+    #[test]
+    fn the_limits_can_be_set() {
+        let rate = |number, seconds| Rate::new(number, Duration::from_secs(seconds)).expect("it is one");
+        let limits = FailureLimits {
+            from_one_network: rate(1, 3),
+            of_account: rate(5, 7),
+        };
+        let waits: Vec<u64> = (0..8)
+            .map(|failures| after(failures, START).wait(limits, START))
+            .map(|wait| wait.map_or(0, |wait| wait.as_secs()))
+            .collect();
+        assert_eq!(waits, [0, 1, 2, 3, 3, 7, 3, 3]);
+    }
 
     fn after(failures: u32, now: Timestamp) -> FailureRuns {
         (0..failures).fold(FailureRuns::default(), |runs, _| runs.with_failure(now))

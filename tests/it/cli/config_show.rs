@@ -88,6 +88,8 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     reset_confirm = "20/1m"
     refresh = "300/1m"
     other = "600/1m"
+    wrong_passwords_per_address = "5/1m"
+    wrong_passwords_per_account = "100/15m"
 
     [audit]
     keep = "90d"
@@ -206,7 +208,9 @@ fn config_show_is_an_object_of_objects_as_json() {
         "verify_confirm": "20/1m",
         "reset_confirm": "20/1m",
         "refresh": "300/1m",
-        "other": "600/1m"
+        "other": "600/1m",
+        "wrong_passwords_per_address": "5/1m",
+        "wrong_passwords_per_account": "100/15m"
       },
       "audit": {
         "keep": "90d"

@@ -312,6 +312,27 @@ async fn a_day_without_failures_forgets_them() {
 }
 
 #[tokio::test]
+async fn the_operator_may_set_the_limits() {
+    let builder = TestApp::builder()
+        .open()
+        .set("SERVER__TRUSTED_PROXIES", "127.0.0.0/8")
+        .set("RATE_LIMIT__WRONG_PASSWORDS_PER_ADDRESS", "2/3s")
+        .set("RATE_LIMIT__WRONG_PASSWORDS_PER_ACCOUNT", "4/1h");
+    let app = builder.start().await;
+    app.register("alice").await;
+    guess(&app, 2, GUESSER, "alice").await;
+    for (wait, then) in [(1, "429 account 2"), (2, "429 account 3600")] {
+        app.advance(Duration::from_secs(wait));
+        guess(&app, 1, GUESSER, "alice").await;
+        assert_eq!(brief(&login(&app, GUESSER, "alice", PASSWORD).await), then);
+    }
+    assert_eq!(
+        brief(&login(&app, HOME, "alice", PASSWORD).await),
+        "429 account 3600"
+    );
+}
+
+#[tokio::test]
 async fn the_operator_may_turn_the_limits_off() {
     let app = TestApp::builder()
         .open()
