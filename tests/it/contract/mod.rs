@@ -1,7 +1,9 @@
-//! What must agree: the document, the example configuration, the layers.
+//! What must agree: the document, the example configuration, the guides, the layers.
 
 mod config_example;
+mod config_reference;
 mod document;
+mod guides;
 mod layering;
 mod secret_types;
 mod security;

@@ -1,0 +1,145 @@
+//! `docs/configuration.md` is made from `arkloop.toml.example`, which `config_example` holds against the code: one place
+//! where a key is described, and a page on which it is found.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+const EXAMPLE: &str = include_str!("../../../arkloop.toml.example");
+const PAGE: &str = "docs/configuration.md";
+/// What makes the page anew.
+const UPDATE: &str = "UPDATE_DOCS=1 cargo test --test it config_reference";
+
+/// A key with what the example says above it.
+#[derive(Debug, PartialEq, Eq)]
+struct Key {
+    section: String,
+    name: String,
+    value: String,
+    has_default: bool,
+    /// Empty if it is described together with the key before it.
+    description: String,
+}
+
+impl Key {
+    fn path(&self) -> String {
+        match self.section.as_str() {
+            "" => self.name.clone(),
+            section => format!("{section}.{}", self.name),
+        }
+    }
+
+    fn variable(&self) -> String {
+        format!("ARKLOOP_{}", self.path().to_uppercase().replace('.', "__"))
+    }
+}
+
+/// The keys of a configuration file in which each stands below the comment about it.
+fn keys(text: &str) -> Vec<Key> {
+    let mut keys = Vec::new();
+    let (mut section, mut comment) = ("", Vec::new());
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+            comment.clear();
+        } else if let Some(prose) = line.strip_prefix("# ") {
+            comment.push(prose);
+        } else if let Some((name, value)) = line.split_once(" = ") {
+            keys.push(Key {
+                section: section.to_owned(),
+                name: name.trim_start_matches('#').to_owned(),
+                value: value.to_owned(),
+                has_default: !name.starts_with('#'),
+                description: std::mem::take(&mut comment).join(" "),
+            });
+        } else {
+            comment.clear();
+        }
+    }
+    keys
+}
+
+/// The page.
+fn page() -> String {
+    let mut page = format!(
+        "# Configuration\n\n\
+         <!-- Made from arkloop.toml.example: change that, then run {UPDATE} -->\n\n\
+         Nothing needs to be configured to try arkloop. A file is looked for at `--config FILE`, in the variable\n\
+         `ARKLOOP_CONFIG`, then at `./arkloop.toml` and `/etc/arkloop/arkloop.toml`; the first that exists is read.\n\
+         [arkloop.toml.example](../arkloop.toml.example) has every key and is meant to be copied.\n\n\
+         Each key can be given as an environment variable, which beats the file; lists are separated by commas. A secret\n\
+         can stand in a file of its own: `<key>_file` names it. A relative path counts from the directory of the\n\
+         configuration file, or from the working directory if it comes from a variable or a flag. Durations are a whole\n\
+         number and a unit: `30s`, `15m`, `12h`, `7d`. An unknown key or a bad value stops the start, with the key, the\n\
+         place and the accepted form. `arkloop config show` prints what holds, secrets masked.\n"
+    );
+    let (keys, mut section) = (keys(EXAMPLE), None);
+    for key in &keys {
+        if section != Some(key.section.as_str()) {
+            let title = match key.section.as_str() {
+                "" => "Outside of a section".to_owned(),
+                name => format!("`[{name}]`"),
+            };
+            let _ = write!(page, "\n## {title}\n");
+            section = Some(&key.section);
+        }
+        let default = if key.has_default {
+            "Default"
+        } else {
+            "No default; for example"
+        };
+        let _ = write!(page, "\n### `{}`\n\n", key.path());
+        if !key.description.is_empty() {
+            let _ = write!(page, "{}\n\n", key.description);
+        }
+        let _ = writeln!(
+            page,
+            "{default}: `{}`. Variable: `{}`.",
+            key.value,
+            key.variable()
+        );
+    }
+    page
+}
+
+#[test]
+fn the_page_is_the_example() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, page()).expect("the page can be written");
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == page(),
+        "{PAGE} is not what the example says; run: {UPDATE}"
+    );
+}
+
+#[test]
+fn a_key_is_found_with_what_is_said_about_it() {
+    let text = "# About\n# it.\n\n# First.\n# Still first.\na = 1\n#b = \"x\"\n\n[s]\n# Third.\nc = []\n";
+    let found = keys(text);
+    let shown: Vec<String> = found
+        .iter()
+        .map(|key| {
+            let Key {
+                value,
+                has_default,
+                description,
+                ..
+            } = key;
+            format!(
+                "{} {} {value} {has_default} {description:?}",
+                key.path(),
+                key.variable()
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "a ARKLOOP_A 1 true \"First. Still first.\"",
+            "b ARKLOOP_B \"x\" false \"\"",
+            "s.c ARKLOOP_S__C [] true \"Third.\"",
+        ]
+    );
+}
