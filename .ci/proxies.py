@@ -133,6 +133,16 @@ def speak_http2(setting):
     assert done.stdout == '{"status":"ok"} 2 200', done.stdout
 
 
+def limit_each_address(setting):
+    """With a limit of three sign-ins a minute: the fourth is refused whatever it claims, and another address is not."""
+    for number in range(5):
+        forged = [("X-Forwarded-For", f"198.51.100.{number}"), ("X-Real-IP", f"198.51.100.{number}"), ("Forwarded", f"for=198.51.100.{number}")]
+        answer = setting.login(f"nobody-{number}", headers=forged, expect=401 if number < 3 else 429)
+    assert answer.json()["code"] == "rate_limit.exceeded" and answer.json()["details"]["limit"] == "address", answer.text
+    assert 1 <= int(answer.headers["retry-after"]) <= 60, answer.headers
+    setting.login("nobody-5", source="127.0.0.3", expect=401)
+
+
 CHECKS = [go_through_a_session, believe_no_forged_header, refuse_a_foreign_page, keep_sizes_in_bounds, keep_connections, speak_http2]
 
 
@@ -159,12 +169,13 @@ def run(proxy_kind, way, packaging, arkloop, work, variables, tries):
 
 def main():
     packaging, arkloop, work = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
-    unlimited = {"ARKLOOP_RATE_LIMIT__ENABLED": "false"}
+    narrow, unlimited = {"ARKLOOP_RATE_LIMIT__LOGIN": "3/1m"}, {"ARKLOOP_RATE_LIMIT__ENABLED": "false"}
     for proxy in [Caddy, Nginx]:
         for way in ["tcp", "unix"]:
             print(f"{proxy.__name__} over {way}:")
             run(proxy, way, packaging, arkloop, work, {}, CHECKS)
-            print(f"  ok: {', '.join(check.__name__.replace('_', ' ') for check in CHECKS)}")
+            run(proxy, way, packaging, arkloop, work, narrow, [limit_each_address])
+            print(f"  ok: {', '.join(check.__name__.replace('_', ' ') for check in [*CHECKS, limit_each_address])}")
             run(proxy, way, packaging, arkloop, work, unlimited, [proxies_load.lose_nothing_acknowledged])
 
 
