@@ -19,6 +19,9 @@ impl Service {
             .store
             .report(move |reader| reader.figures(now).map_err(Error::from))
             .await?;
+        if let Some(at) = self.last_backup_at().await? {
+            metrics::gauge!("arkloop_backup_age_seconds").set(now.since(at).as_secs_f64());
+        }
         let oldest = oldest_mail_at.map_or(Duration::ZERO, |at| now.since(at));
         #[expect(
             clippy::cast_precision_loss,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Error, Service};
 use crate::domain::Timestamp;
+use crate::store::Setting;
 
 /// How long a word is good: for the requests of one check.
 const WORD_TTL: Duration = Duration::from_mins(2);
@@ -15,6 +16,10 @@ pub struct Inspection {
     pub faults: Vec<String>,
     /// The latest moment that anything in it happened.
     pub latest_at: Option<Timestamp>,
+    /// When the oldest account was made; `None` if there is none.
+    pub first_user_at: Option<Timestamp>,
+    /// When the last backup was made; `None` if never.
+    pub last_backup_at: Option<Timestamp>,
     /// Since when the newest key signs access tokens; `None` before the server has run.
     pub signing_since: Option<Timestamp>,
     /// How many mails were tried and not taken.
@@ -30,6 +35,8 @@ impl Service {
                 Ok(Inspection {
                     faults: reader.list_faults()?,
                     latest_at: reader.find_latest_moment()?,
+                    first_user_at: reader.find_first_user_moment()?,
+                    last_backup_at: reader.find_moment(Setting::LastBackupAt)?,
                     signing_since: signing
                         .filter(|key| key.retired_at.is_none())
                         .map(|key| key.active_at)

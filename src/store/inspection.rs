@@ -46,6 +46,14 @@ impl Reader<'_> {
         Ok(latest.map(Timestamp::from_millis))
     }
 
+    /// When the oldest account was made; `None` if there is none.
+    pub fn find_first_user_moment(&self) -> Result<Option<Timestamp>, StoreError> {
+        let first: Option<i64> =
+            self.connection
+                .query_row("SELECT min(created_at) FROM users", [], |row| row.get(0))?;
+        Ok(first.map(Timestamp::from_millis))
+    }
+
     /// How many mails were tried and are still there.
     pub fn count_failing_mails(&self) -> Result<usize, StoreError> {
         let count: i64 =

@@ -36,7 +36,7 @@ const COUNTERS: [(&str, &str); 3] = [
     ),
 ];
 /// What each gauge shows.
-const GAUGES: [(&str, &str); 9] = [
+const GAUGES: [(&str, &str); 10] = [
     ("arkloop_build_info", "Always 1; the version is a label."),
     ("arkloop_connections", "Open connections."),
     (
@@ -50,6 +50,10 @@ const GAUGES: [(&str, &str); 9] = [
     (
         "arkloop_mail_oldest_seconds",
         "Age of the oldest mail in the outbox; 0 if there is none.",
+    ),
+    (
+        "arkloop_backup_age_seconds",
+        "Time since the last verified backup; absent if there was none.",
     ),
     (
         "arkloop_database_bytes",

@@ -10,6 +10,8 @@ use crate::service::Inspection;
 const CLOCK_SLACK: Duration = Duration::from_mins(2);
 /// When arkloop was first published: a clock before that was never set.
 const FIRST_RELEASE: Timestamp = Timestamp::from_millis(1_764_547_200_000);
+/// More than a week of accounts is more than anybody wants to make again.
+const BACKUP_AGE: Duration = Duration::from_hours(24 * 7);
 /// A signing key that is older should be replaced: whoever may have copied it once has had it long enough.
 const SIGNING_KEY_AGE: Duration = Duration::from_hours(24 * 365);
 
@@ -22,6 +24,7 @@ pub(super) async fn check(app: &App) -> Vec<Finding> {
             check_clock(&inspection, now),
             check_signing(&inspection, now),
             check_outbox(&inspection),
+            check_backup(&inspection, now),
         ],
         Err(error) => vec![Finding::bad(
             "database",
@@ -70,6 +73,22 @@ fn check_signing(inspection: &Inspection, now: Timestamp) -> Finding {
         return Finding::unwise("keys", seen, "replace it once a year: arkloop key rotate");
     }
     Finding::good("keys", seen)
+}
+
+fn check_backup(inspection: &Inspection, now: Timestamp) -> Finding {
+    const MEND: &str =
+        "make one each night with a timer: arkloop backup --keep 14 DIR, and take it to another machine";
+    let seen = match (inspection.last_backup_at, inspection.first_user_at) {
+        (Some(at), _) => format!("the last one is of {at}"),
+        (None, Some(_)) => "there is none".to_owned(),
+        (None, None) => "there is none, and no account either".to_owned(),
+    };
+    // Without a backup everything since the first account can be lost.
+    let unsaved_since = inspection.last_backup_at.or(inspection.first_user_at);
+    if unsaved_since.is_some_and(|since| now.since(since) > BACKUP_AGE) {
+        return Finding::bad("backup", seen, MEND);
+    }
+    Finding::good("backup", seen)
 }
 
 fn check_outbox(inspection: &Inspection) -> Finding {

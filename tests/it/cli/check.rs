@@ -75,6 +75,7 @@ fn a_healthy_server_has_only_good_lines() {
     ok       clock            <time>
     ok       keys             the key file is the database's; access tokens are signed with a key since <time>
     ok       outbox           no mail was refused
+    ok       backup           there is none, and no account either
     ok       mail             not sent but written into <dir>/data/outbox, to try things out
     ok       turnstile        off
     ok       public_url       http://<address> leads to this server
@@ -185,6 +186,24 @@ fn a_clock_that_is_behind_is_found() {
     let (before, after) = found.split_once("it says ").expect("the clock is behind");
     let after = after.split_once(',').expect("a sentence goes on").1;
     assert_snapshot!(format!("{before}it says <time>,{after}"), @"mend     clock            it says <time>, and the database knows of <time>; set the clock and keep it set: timedatectl set-ntp true");
+}
+
+#[test]
+fn accounts_that_no_backup_has_are_found() {
+    let (workspace, _server) = healthy();
+    plant(
+        &workspace,
+        "INSERT INTO users (id, username, username_key, email, email_key, status, locale, created_at)
+         VALUES (randomblob(16), 'a', 'a', 'a@example.org', 'a@example.org', 'active', 'en', 1767225600000)",
+    );
+    assert_snapshot!(mends(&workspace), @"mend     backup           there is none; make one each night with a timer: arkloop backup --keep 14 DIR, and take it to another machine");
+    assert!(workspace.output(&["backup", "copy.db"], "").status.success());
+    assert_eq!(mends(&workspace), "");
+    plant(
+        &workspace,
+        "UPDATE settings SET value = 1767225600000 WHERE name = 'last_backup_at'",
+    );
+    assert_snapshot!(mends(&workspace), @"mend     backup           the last one is of <time>; make one each night with a timer: arkloop backup --keep 14 DIR, and take it to another machine");
 }
 
 #[tokio::test(flavor = "multi_thread")]

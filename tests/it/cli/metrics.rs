@@ -127,7 +127,9 @@ fn every_figure_says_what_it_means() {
     let workspace = watched();
     let server = workspace.serve();
     live(&server);
-    wait_for(&workspace, "arkloop_users", 1.0);
+    wait_for(&workspace, "arkloop_mails_waiting", 0.0);
+    assert!(!scrape(&workspace).0.contains("arkloop_backup_age_seconds"));
+    assert!(workspace.output(&["backup", "copy.db"], "").status.success());
     let (text, samples) = scrape(&workspace);
     let explained: BTreeSet<&str> = text
         .lines()
@@ -141,8 +143,16 @@ fn every_figure_says_what_it_means() {
             .any(|base| explained.contains(&base));
         assert!(is_explained, "{base} has no explanation");
     }
+    for name in &explained {
+        let guide = include_str!("../../../docs/monitoring.md");
+        assert!(
+            guide.contains(&format!("`{name}`")),
+            "docs/monitoring.md lacks {name}"
+        );
+    }
     let explained: Vec<&str> = explained.into_iter().collect();
     assert_snapshot!(explained.join("\n"), @"
+    arkloop_backup_age_seconds
     arkloop_build_info
     arkloop_connections
     arkloop_database_bytes
@@ -166,7 +176,12 @@ fn the_listener_says_what_keeps_the_server_from_serving() {
     let server = workspace.serve();
     let (head, body) = ask(&workspace, "/readyz");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    assert_snapshot!(body, @r#"{"status":"ok","cause":null,"version":"0.1.0","waiting_writes":0}"#);
+    let mut body: serde_json::Value = serde_json::from_str(&body).expect("it is JSON");
+    assert!(body["waiting_writes"].take().is_u64(), "{body}");
+    let expected = json!({
+        "status": "ok", "cause": null, "version": env!("CARGO_PKG_VERSION"), "waiting_writes": null,
+    });
+    assert_eq!(body, expected);
     for path in ["/", "/healthz", "/v1/me", "/metrics/"] {
         let (head, _) = ask(&workspace, path);
         assert!(head.starts_with("HTTP/1.1 404"), "{path}: {head}");
