@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::address::{parse_host, parse_private_url, parse_sender, parse_smtp_url};
-use super::form::{Origin, ProxyItem, format_duration, is_link, parse_duration};
+use super::form::{Origin, ProxyItem, format_duration, format_rate, is_link, parse_duration, parse_rate};
 use super::settings::Settings;
 use super::sources::{Sources, read_toml};
 use super::{Config, ConfigError, read};
@@ -166,6 +166,14 @@ proptest! {
         let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
         let expected = seconds.filter(|_| is_form).map(std::time::Duration::from_secs);
         prop_assert_eq!(parse_duration(&text), expected);
+    }
+
+    #[test]
+    fn a_rate_has_its_bounds_and_is_read_back(text in prop_oneof![wild_text(), almost("[0-9]{1,8}/[0-9]{1,6}[smhd]")]) {
+        let Some(rate) = parse_rate(&text) else { return Ok(()) };
+        prop_assert!((1..=1_000_000).contains(&rate.requests().get()), "{text}");
+        prop_assert!((1..=86_400).contains(&rate.per().as_secs()), "{text}");
+        prop_assert_eq!(parse_rate(&format_rate(rate)), Some(rate));
     }
 
     #[test]
