@@ -3,6 +3,7 @@
 //! `argon2` and `jsonwebtoken` are named only here.
 
 mod access_token;
+mod hash_worker;
 mod key_file;
 mod keys;
 mod password;

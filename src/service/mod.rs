@@ -142,6 +142,12 @@ impl Service {
         }
     }
 
+    /// How much hashing was done so far, for tests: [`PasswordHasher::blocks_filled`].
+    #[doc(hidden)]
+    pub fn blocks_filled(&self) -> u64 {
+        self.hasher.blocks_filled()
+    }
+
     /// What is asked of new passwords.
     pub fn password_policy(&self) -> PasswordPolicy {
         self.settings.password_policy

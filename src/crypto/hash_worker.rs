@@ -1,0 +1,129 @@
+//! One argon2id hash (RFC 9106) after another, in memory that is kept.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::constant_time;
+
+use super::password::{Argon2Cost, HashError};
+use crate::domain::PasswordHash;
+
+/// Bytes of salt: RFC 9106 §3.1 recommends 16.
+const SALT_BYTES: usize = 16;
+/// Bytes of hash: as many as the argon2 crate and the reference give by default.
+const HASH_BYTES: usize = 32;
+/// The largest cost that a stored hash may demand: a row that somebody wrote into the database must not take all memory or hours.
+const MAX_STORED_COST: Argon2Cost = Argon2Cost {
+    memory_kib: 1024 * 1024,
+    iterations: 32,
+    parallelism: 16,
+};
+
+/// One thread's memory, which is kept from hash to hash: taking it anew each time costs up to a third of a hash.
+pub(super) struct Worker {
+    memory: Vec<Block>,
+    blocks_filled: Arc<AtomicU64>,
+}
+
+impl Worker {
+    /// A worker without memory yet, which adds its work to `blocks_filled`.
+    pub(super) const fn new(blocks_filled: Arc<AtomicU64>) -> Self {
+        Self {
+            memory: Vec::new(),
+            blocks_filled,
+        }
+    }
+
+    /// Hashes a password under `salt` at `cost`.
+    pub(super) fn hash(
+        &mut self,
+        password: &[u8],
+        salt: &[u8; SALT_BYTES],
+        cost: Argon2Cost,
+    ) -> Result<PasswordHash, HashError> {
+        let params = params(cost)?;
+        let mut output = [0; HASH_BYTES];
+        self.fill(params.clone(), password, salt, &mut output)?;
+        let phc = phc::PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: phc::ParamsString::try_from(&params).map_err(unusable)?,
+            salt: Some(phc::Salt::new(salt).map_err(unusable)?),
+            hash: Some(phc::Output::new(&output).map_err(unusable)?),
+        };
+        Ok(PasswordHash::new(phc.to_string()))
+    }
+
+    /// Whether a password is the stored one, and at which cost that is stored.
+    pub(super) fn compare(
+        &mut self,
+        password: &[u8],
+        stored: &PasswordHash,
+    ) -> Result<(bool, Argon2Cost), HashError> {
+        let stored = phc::PasswordHash::new(stored.as_str()).map_err(unusable)?;
+        let params = Params::try_from(&stored).map_err(unusable)?;
+        let cost = Argon2Cost {
+            memory_kib: params.m_cost(),
+            iterations: params.t_cost(),
+            parallelism: params.p_cost(),
+        };
+        let is_bearable = cost.memory_kib <= MAX_STORED_COST.memory_kib
+            && cost.iterations <= MAX_STORED_COST.iterations
+            && cost.parallelism <= MAX_STORED_COST.parallelism;
+        let (Some(salt), Some(hash), true) = (
+            &stored.salt,
+            &stored.hash,
+            stored.algorithm == Algorithm::Argon2id.ident(),
+        ) else {
+            return Err(HashError::Unusable(
+                "a stored hash is no argon2id hash".to_owned(),
+            ));
+        };
+        if !is_bearable || stored.version != Some(Version::V0x13.into()) {
+            return Err(HashError::Unusable(
+                "a stored hash demands another version or too high a cost".to_owned(),
+            ));
+        }
+        let mut output = vec![0; hash.len()];
+        self.fill(params, password, salt.as_ref(), &mut output)?;
+        Ok((
+            constant_time::verify_slices_are_equal(&output, hash.as_bytes()).is_ok(),
+            cost,
+        ))
+    }
+
+    fn fill(
+        &mut self,
+        params: Params,
+        password: &[u8],
+        salt: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), HashError> {
+        let blocks = params.block_count();
+        let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
+        self.blocks_filled.fetch_add(work, Ordering::Relaxed);
+        if self.memory.len() < blocks {
+            self.memory.resize(blocks, Block::new());
+        }
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2
+            .hash_password_into_with_memory(password, salt, output, &mut self.memory[..blocks])
+            .map_err(unusable)
+    }
+}
+
+pub(super) fn params(cost: Argon2Cost) -> Result<Params, HashError> {
+    Params::new(
+        cost.memory_kib,
+        cost.iterations,
+        cost.parallelism,
+        Some(HASH_BYTES),
+    )
+    .map_err(unusable)
+}
+
+fn unusable(error: impl std::fmt::Display) -> HashError {
+    HashError::Unusable(error.to_string())
+}
