@@ -185,9 +185,11 @@ impl App {
 
 /// Reads the key file; makes one only where there is no database yet, for a database without its key must not get another.
 fn open_keys(config: &Config, system: &System, role: Role) -> Result<Keys, OpenError> {
+    // Whose the database is comes first: what a replacement has left is put in place by its owner alone.
+    let is_found = Store::exists(&config.data_dir)?;
     rekey::finish_replacement(config, system)?;
     let path = config.key_path();
-    match (Store::exists(&config.data_dir)?, role) {
+    match (is_found, role) {
         (true, _) => Ok(read_key_file(&path)?),
         (false, Role::Command) => Err(store::OpenError::Missing(config.database_path()).into()),
         (false, Role::Server | Role::Init) => {

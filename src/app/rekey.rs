@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::crypto::{KeyFileError, Keys, adopt_successor, create_successor, find_successor, read_key_file};
 use crate::domain::{KeyFingerprint, Operator};
 use crate::service::{Ended, go_on_without_key, seal_anew};
-use crate::store::{Access, OpenOptions, Store};
+use crate::store::{self, Access, OpenOptions, Store};
 use crate::system::System;
 
 /// A key file that was replaced.
@@ -30,6 +30,7 @@ pub struct NewKey {
 
 /// Replaces the key file by a new one, and seals everything in the database anew.
 pub async fn rekey(config: &Config, system: &System, operator: &Operator) -> Result<NewKey, OpenError> {
+    find_database(config)?;
     finish_replacement(config, system)?;
     let old = Arc::new(read_key_file(&config.key_path())?);
     let store = open_alone(config, system, Some(&old))?;
@@ -44,6 +45,7 @@ pub async fn rekey(config: &Config, system: &System, operator: &Operator) -> Res
 /// # Errors
 /// [`OpenError::KeyNotLost`] if a key file is there, whether or not it fits: none is ever overwritten.
 pub async fn reset_key(config: &Config, system: &System, operator: &Operator) -> Result<NewKey, OpenError> {
+    find_database(config)?;
     finish_replacement(config, system)?;
     match read_key_file(&config.key_path()) {
         Err(KeyFileError::Missing(_)) => {}
@@ -55,6 +57,15 @@ pub async fn reset_key(config: &Config, system: &System, operator: &Operator) ->
     let key = new.check().fingerprint();
     let ended = go_on_without_key(&store, new, system, operator).await?;
     adopt(config, system, store, key, ended)
+}
+
+/// Looks for a database of this user before anything is said about its key file.
+fn find_database(config: &Config) -> Result<(), OpenError> {
+    if Store::exists(&config.data_dir)? {
+        Ok(())
+    } else {
+        Err(store::OpenError::Missing(config.database_path()).into())
+    }
 }
 
 /// Puts the key in place to which the database belongs since a replacement was cut off, if one was.

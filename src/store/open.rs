@@ -150,7 +150,8 @@ fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Re
                 path: path.to_owned(),
                 found,
                 known: migrations::newest(),
-                is_served: is_served(&options.directory)?,
+                // Whoever is alone holds the lock of a server itself.
+                is_served: options.access == Access::Use && is_served(&options.directory)?,
             });
         }
         (Standing::Empty | Standing::Old(_), _) => {}
