@@ -1,4 +1,4 @@
-//! The last tests of the run: everything that the document lists was seen, and no secret.
+//! The last tests of the run: everything that the document lists was seen, each command in every way it ends, and no secret.
 //!
 //! That nothing else was seen, `support/record.rs` holds at each answer; that no secret lies about, `support/secrets` at the end of each test. The name
 //! of this file makes its tests the last that start.
@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::support::secrets::summary;
+use crate::support::shown::{Form, Shown, leaves, shown};
 use crate::support::{Observation, documented, observed, wait_for_other_tests};
 
 /// Whether this run leaves tests out.
@@ -42,6 +43,27 @@ fn every_listed_answer_was_observed() {
     let unlisted: BTreeSet<&Observation> = seen.difference(&listed).collect();
     assert!(missing.is_empty(), "listed, but never seen: {missing:#?}");
     assert!(unlisted.is_empty(), "seen, but not listed: {unlisted:#?}");
+}
+
+#[test]
+fn every_command_was_shown_done_refused_and_misused_in_text_and_as_json() {
+    if is_partial(std::env::args().skip(1)) {
+        return;
+    }
+    wait_for_other_tests();
+    let of_command = |command: &'static str| {
+        let forms = [Form::Text, Form::Json].into_iter();
+        forms.flat_map(move |form| [0, 1, 2].map(|code| (command.to_owned(), form, code)))
+    };
+    let wanted: BTreeSet<Shown> = leaves().into_iter().flat_map(of_command).collect();
+    // A server has a log and no result, so there is nothing that could be JSON.
+    let exempt = BTreeSet::from([("serve".to_owned(), Form::Json, 0)]);
+    let shown = &shown() | &exempt;
+    let missing: Vec<&Shown> = wanted.difference(&shown).collect();
+    assert!(
+        missing.is_empty(),
+        "never shown with this exit code: {missing:#?}"
+    );
 }
 
 #[test]

@@ -191,17 +191,23 @@ fn wrong_usage_of_audit_is_told() {
 
     For more information, try '--help'.
     ");
-    assert_snapshot!(workspace.run(&["audit", "--since", "yesterday"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["audit", "--since", "yesterday"]), @r#"
     exit: 2
     stderr:
     error: invalid value 'yesterday' for '--since <TIME>': it must be a time such as 30m, 1h or 7d
 
     For more information, try '--help'.
-    ");
-    assert_snapshot!(workspace.run(&["audit", "--user", "no name"]), @r#"
+    exit: 2
+    stderr:
+    {"error":"invalid value 'yesterday' for '--since <TIME>': it must be a time such as 30m, 1h or 7d","hint":"see: arkloop --help"}
+    "#);
+    assert_snapshot!(workspace.run_in_both_forms(&["audit", "--user", "no name"]), @r#"
     exit: 1
     stderr:
     error: there is no user "no name"; give a username, an e-mail address or an id; see: arkloop user list
+    exit: 1
+    stderr:
+    {"error":"there is no user \"no name\"","hint":"give a username, an e-mail address or an id; see: arkloop user list"}
     "#);
     assert_snapshot!(workspace.run(&["audit", "--user", "nobody"]), @"
     exit: 0

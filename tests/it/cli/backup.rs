@@ -166,13 +166,16 @@ fn backups_by_date_make_way_and_nothing_else_does() {
     assert_eq!(names.len(), strangers.len() + 2, "{names:?}");
     let removed = workspace.json(&["backup", "--keep", "1", "kept"]);
     assert_eq!(removed["removed"].as_array().map(Vec::len), Some(2));
-    assert_snapshot!(workspace.run(&["backup", "--keep", "0", "kept"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["backup", "--keep", "0", "kept"]), @r#"
     exit: 2
     stderr:
     error: invalid value '0' for '--keep <N>': it must be a number of files from 1 on
 
     For more information, try '--help'.
-    ");
+    exit: 2
+    stderr:
+    {"error":"invalid value '0' for '--keep <N>': it must be a number of files from 1 on","hint":"see: arkloop --help"}
+    "#);
 }
 
 #[test]
@@ -192,11 +195,14 @@ fn two_backups_into_one_directory_do_not_meet() {
     fs::create_dir(&busy).expect("it is made");
     let other = fs::File::open(&busy).expect("it opens");
     other.lock().expect("nobody holds it");
-    assert_snapshot!(workspace.run(&["backup", "copy.db"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["backup", "copy.db"]), @r#"
     exit: 1
     stderr:
     error: another backup is at work in <dir>/.arkloop-backup.partial; wait until it has finished, and try again
-    ");
+    exit: 1
+    stderr:
+    {"error":"another backup is at work in <dir>/.arkloop-backup.partial","hint":"wait until it has finished, and try again"}
+    "#);
     assert_eq!(names(&workspace, "."), [".arkloop-backup.partial", "data"]);
 }
 
@@ -214,10 +220,13 @@ fn a_damaged_database_gives_no_backup() {
         )
         .expect("it is written");
     drop(database);
-    assert_snapshot!(workspace.run(&["backup", "copy.db"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["backup", "copy.db"]), @r#"
     exit: 1
     stderr:
     error: the database is damaged: a row of users belongs to one of invites that is gone; no backup was made; restore the last one that is good, and keep it
-    ");
+    exit: 1
+    stderr:
+    {"error":"the database is damaged: a row of users belongs to one of invites that is gone","hint":"no backup was made; restore the last one that is good, and keep it"}
+    "#);
     assert_eq!(names(&workspace, "."), ["data"]);
 }

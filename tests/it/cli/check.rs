@@ -81,8 +81,11 @@ fn a_healthy_server_has_only_good_lines() {
     ok       public_url       http://<address> leads to this server
     ok       trusted_proxies  clients are told apart; this request came from 127.0.0.1
     ");
-    let findings = workspace.json(&["check"]);
-    let findings = findings.as_array().expect("it is a list");
+    let told = workspace.run(&["--json", "check"]);
+    let findings = told
+        .strip_prefix("exit: 0\nstdout:\n")
+        .expect("there is nothing to mend");
+    let findings: Vec<serde_json::Value> = serde_json::from_str(findings).expect("it is a list");
     assert!(
         findings.iter().all(|finding| finding["state"] == "ok"),
         "{findings:?}"
@@ -132,6 +135,59 @@ fn a_missing_database_is_found() {
     mend     files          there is no data directory <dir>/data; name another with --data-dir DIR, or make one with `arkloop init`
     mend     database       there is no database at <dir>/data/arkloop.db; make one with `arkloop init` or `arkloop serve`, or name another data directory with --data-dir DIR
     ");
+}
+
+#[test]
+fn what_must_be_mended_is_told_as_json_too() {
+    let mut workspace = Workspace::new();
+    workspace.set("ARKLOOP_LOG__LEVEL", "loud");
+    assert_snapshot!(workspace.run_in_both_forms(&["check"]), @r#"
+    exit: 1
+    stderr:
+    error: the value of log.level is not acceptable (variable ARKLOOP_LOG__LEVEL); it must be one of "error", "warn", "info", "debug", "trace"
+    exit: 1
+    stderr:
+    {"error":"the value of log.level is not acceptable (variable ARKLOOP_LOG__LEVEL)","hint":"it must be one of \"error\", \"warn\", \"info\", \"debug\", \"trace\""}
+    "#);
+    workspace.set("ARKLOOP_LOG__LEVEL", "info");
+    assert_snapshot!(workspace.run(&["--json", "check"]), @r#"
+    exit: 1
+    stdout:
+    [
+      {
+        "subject": "configuration",
+        "state": "warning",
+        "seen": "the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet (19456 KiB and 2 iterations): a stolen database is cheaper to guess at",
+        "mend": "see `arkloop config show` and arkloop.toml.example"
+      },
+      {
+        "subject": "files",
+        "state": "mend",
+        "seen": "there is no data directory <dir>/data",
+        "mend": "name another with --data-dir DIR, or make one with `arkloop init`"
+      },
+      {
+        "subject": "database",
+        "state": "mend",
+        "seen": "there is no database at <dir>/data/arkloop.db",
+        "mend": "make one with `arkloop init` or `arkloop serve`, or name another data directory with --data-dir DIR"
+      },
+      {
+        "subject": "mail",
+        "state": "ok",
+        "seen": "not sent but written into <dir>/data/outbox, to try things out",
+        "mend": null
+      },
+      {
+        "subject": "turnstile",
+        "state": "ok",
+        "seen": "off",
+        "mend": null
+      }
+    ]
+    stderr:
+    {"error":"2 things must be mended","hint":"their lines say how"}
+    "#);
 }
 
 #[test]

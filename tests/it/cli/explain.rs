@@ -159,17 +159,40 @@ fn what_is_told_to_people_has_times_and_trace_ids() {
     let server = workspace.serve();
     let body = json!({"login": "ann", "password": "a wrong password"});
     server.request("POST", "/v1/auth/login", None, Some(&body));
-    assert_snapshot!(workspace.run(&["explain", "ann"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["explain", "ann"]), @r#"
     exit: 0
     stdout:
     <time>  The account was made; by the operator.
     <time>  A sign-in by password was refused: the password was wrong; from 127.0.0.1. [<trace id>]
     now                   The address was never verified.
     now                   The account is signed in nowhere.
-    ");
-    assert_snapshot!(workspace.run(&["explain", "no name"]), @r#"
+    exit: 0
+    stdout:
+    {
+      "timeline": [
+        {
+          "at": "<time>",
+          "text": "The account was made; by the operator.",
+          "trace_id": null
+        },
+        {
+          "at": "<time>",
+          "text": "A sign-in by password was refused: the password was wrong; from 127.0.0.1.",
+          "trace_id": "<trace id>"
+        }
+      ],
+      "now": [
+        "The address was never verified.",
+        "The account is signed in nowhere."
+      ]
+    }
+    "#);
+    assert_snapshot!(workspace.run_in_both_forms(&["explain", "no name"]), @r#"
     exit: 1
     stderr:
     error: there is no user "no name"; give a username, an e-mail address or an id; see: arkloop user list
+    exit: 1
+    stderr:
+    {"error":"there is no user \"no name\"","hint":"give a username, an e-mail address or an id; see: arkloop user list"}
     "#);
 }

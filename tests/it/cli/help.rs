@@ -1,60 +1,16 @@
 //! What the command line says about itself, and about wrong usage.
 
+use std::collections::BTreeSet;
+
 use insta::assert_snapshot;
 
 use crate::support::Workspace;
-
-/// Every command, as it is typed.
-const COMMANDS: [&str; 43] = [
-    "",
-    "init",
-    "serve",
-    "invite",
-    "invite create",
-    "invite list",
-    "invite show",
-    "invite revoke",
-    "registration",
-    "registration show",
-    "registration set",
-    "user",
-    "user create",
-    "user list",
-    "user show",
-    "user set-password",
-    "user set-email",
-    "user verify-email",
-    "user suspend",
-    "user reactivate",
-    "user delete",
-    "session",
-    "session list",
-    "session revoke",
-    "mail",
-    "mail test",
-    "mail queue",
-    "mail retry",
-    "audit",
-    "key",
-    "key list",
-    "key rotate",
-    "key rekey",
-    "key reset",
-    "backup",
-    "restore",
-    "explain",
-    "config",
-    "config show",
-    "check",
-    "openapi",
-    "completions",
-    "man",
-];
+use crate::support::shown::{commands, leaves};
 
 #[test]
 fn the_help_of_every_level_has_an_example() {
     let workspace = Workspace::new();
-    for command in COMMANDS {
+    for command in commands() {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let output = workspace.output(&arguments, "");
         let text = String::from_utf8_lossy(&output.stdout);
@@ -157,10 +113,47 @@ fn wrong_usage_is_told_as_json_too() {
 }
 
 #[test]
-fn a_password_is_never_an_argument() {
-    let output = Workspace::new().output(
+fn nothing_secret_is_an_argument() {
+    let workspace = Workspace::new();
+    for command in commands() {
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let help = workspace.output(&arguments, "").stdout;
+        let help = String::from_utf8_lossy(&help).to_lowercase();
+        let names = help
+            .split([' ', '\n', ','])
+            .filter(|word| word.starts_with(['-', '<', '[']));
+        for word in ["password", "secret", "token"] {
+            let named: Vec<&str> = names.clone().filter(|name| name.contains(word)).collect();
+            assert!(
+                named.iter().all(|name| *name == "--password-stdin"),
+                "{command}: {named:?}"
+            );
+        }
+        // The one flag about a password takes no value.
+        assert!(!help.contains("--password-stdin <"), "{command}");
+    }
+    let output = workspace.output(
         &["user", "set-password", "ann", "--password", "a decent password"],
         "",
     );
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_commands_are_those_of_the_manual() {
+    let workspace = Workspace::new();
+    let pages = workspace.json(&["man", "."]);
+    let pages: BTreeSet<&str> = pages
+        .as_array()
+        .expect("it is a list")
+        .iter()
+        .filter_map(|page| page.as_str())
+        .collect();
+    let names = commands().iter().map(|command| {
+        let words = ["arkloop"].into_iter().chain(command.split_whitespace());
+        words.collect::<Vec<_>>().join("-") + ".1"
+    });
+    let names: BTreeSet<String> = names.collect();
+    assert_eq!(pages, names.iter().map(String::as_str).collect());
+    assert!(leaves().contains("user set-password") && !leaves().contains("user"));
 }

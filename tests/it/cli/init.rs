@@ -105,14 +105,20 @@ fn the_key_of_another_database_is_refused() {
 fn a_directory_that_cannot_be_made_is_refused_with_the_reason() {
     let workspace = Workspace::new();
     workspace.write("file", "");
-    assert_snapshot!(workspace.run(&["init", "--data-dir", "file/data"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["init", "--data-dir", "file/data"]), @r#"
     exit: 1
     stderr:
     error: <dir>/file/data/arkloop.db cannot be used: Not a directory (os error 20); check that the directory exists, has room and belongs to the user who runs arkloop
-    ");
-    assert_snapshot!(workspace.run(&["user", "list", "--data-dir", "file"]), @"
+    exit: 1
+    stderr:
+    {"error":"<dir>/file/data/arkloop.db cannot be used: Not a directory (os error 20)","hint":"check that the directory exists, has room and belongs to the user who runs arkloop"}
+    "#);
+    assert_snapshot!(workspace.run_in_both_forms(&["user", "list", "--data-dir", "file"]), @r#"
     exit: 1
     stderr:
     error: <dir>/file/arkloop.db cannot be used: Not a directory (os error 20); check that the directory exists, has room and belongs to the user who runs arkloop
-    ");
+    exit: 1
+    stderr:
+    {"error":"<dir>/file/arkloop.db cannot be used: Not a directory (os error 20)","hint":"check that the directory exists, has room and belongs to the user who runs arkloop"}
+    "#);
 }

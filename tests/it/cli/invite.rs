@@ -88,7 +88,7 @@ fn many_invites_are_made_at_once() {
         let output = workspace.output(&["invite", "create", "--count", count], "");
         assert_eq!(output.status.code(), Some(2), "{count}");
     }
-    assert_snapshot!(workspace.run(&["invite", "create", "--count", "2", "--email", "ann@example.org"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["invite", "create", "--count", "2", "--email", "ann@example.org"]), @r#"
     exit: 2
     stderr:
     error: the argument '--count <N>' cannot be used with '--email <ADDRESS>'
@@ -96,7 +96,10 @@ fn many_invites_are_made_at_once() {
     Usage: arkloop invite create --count <N>
 
     For more information, try '--help'.
-    ");
+    exit: 2
+    stderr:
+    {"error":"the argument '--count <N>' cannot be used with '--email <ADDRESS>'","hint":"Usage: arkloop invite create --count <N>"}
+    "#);
 }
 
 #[test]
@@ -164,13 +167,16 @@ fn an_invite_is_mailed_as_well() {
         .map(|mail| format!("{} to {}", mail["kind"], mail["to"]))
         .collect();
     assert_snapshot!(waits.join(", "), @r#""invite" to "ann@example.org", "invite" to "Ben@example.org""#);
-    assert_snapshot!(workspace.run(&["invite", "create", "--email", "ann"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["invite", "create", "--email", "ann"]), @r#"
     exit: 2
     stderr:
     error: invalid value 'ann' for '--email <ADDRESS>': it must be one e-mail address such as name@example.org
 
     For more information, try '--help'.
-    ");
+    exit: 2
+    stderr:
+    {"error":"invalid value 'ann' for '--email <ADDRESS>': it must be one e-mail address such as name@example.org","hint":"see: arkloop --help"}
+    "#);
 }
 
 #[test]
@@ -248,6 +254,21 @@ fn an_invite_is_shown_however_its_code_is_typed() {
     created  <time>
     expires  <time>
     ");
+    assert_snapshot!(workspace.run(&["--json", "invite", "show", &typed]), @r#"
+    exit: 0
+    stdout:
+    {
+      "code": "<code>",
+      "link": "http://localhost:8080/register?invite=<code>",
+      "uses": 0,
+      "max_uses": 1,
+      "status": "active",
+      "note": "for Ann",
+      "created_at": "<time>",
+      "expires_at": "<time>",
+      "revoked_at": null
+    }
+    "#);
     assert_eq!(workspace.json(&["invite", "show", &typed]), invite);
 }
 
@@ -272,18 +293,39 @@ fn a_revoked_invite_stays_revoked() {
     revoked  <time>
     ");
     let once = workspace.json(&["invite", "show", code_of(&invite)]);
-    assert_eq!(workspace.json(&["invite", "revoke", code_of(&invite)]), once);
+    assert_snapshot!(workspace.run(&["--json", "invite", "revoke", code_of(&invite)]), @r#"
+    exit: 0
+    stdout:
+    {
+      "code": "<code>",
+      "link": "http://localhost:8080/register?invite=<code>",
+      "uses": 0,
+      "max_uses": 1,
+      "status": "revoked",
+      "note": null,
+      "created_at": "<time>",
+      "expires_at": "<time>",
+      "revoked_at": "<time>"
+    }
+    "#);
+    assert_eq!(workspace.json(&["invite", "show", code_of(&invite)]), once);
 }
 
 #[test]
 fn what_is_no_invite_is_refused() {
     let workspace = Workspace::with_database();
-    assert_snapshot!(workspace.run(&["invite", "show", "ABCD-EFGH-JKMN-PQRS"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["invite", "show", "ABCD-EFGH-JKMN-PQRS"]), @r#"
     exit: 1
     stderr:
     error: there is no invite with this code; see: arkloop invite list --all
-    ");
-    assert_snapshot!(workspace.run(&["--json", "invite", "revoke", "nothing"]), @r#"
+    exit: 1
+    stderr:
+    {"error":"there is no invite with this code","hint":"see: arkloop invite list --all"}
+    "#);
+    assert_snapshot!(workspace.run_in_both_forms(&["invite", "revoke", "nothing"]), @r#"
+    exit: 1
+    stderr:
+    error: there is no invite with this code; see: arkloop invite list --all
     exit: 1
     stderr:
     {"error":"there is no invite with this code","hint":"see: arkloop invite list --all"}

@@ -114,11 +114,39 @@ fn the_key_file_is_not_replaced_beside_a_server() {
     {"error":"another arkloop serves <dir>/data/arkloop.db","hint":"stop that one first, or name another data directory with --data-dir DIR"}
     "#);
     fs::remove_file(key_file(&workspace)).expect("there is a key");
-    assert_snapshot!(workspace.run(&["key", "reset", "--yes"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["key", "reset", "--yes"]), @r#"
     exit: 1
     stderr:
     error: another arkloop serves <dir>/data/arkloop.db; stop that one first, or name another data directory with --data-dir DIR
-    ");
+    exit: 1
+    stderr:
+    {"error":"another arkloop serves <dir>/data/arkloop.db","hint":"stop that one first, or name another data directory with --data-dir DIR"}
+    "#);
+}
+
+#[test]
+fn the_key_file_is_not_replaced_beside_a_command() {
+    let workspace = Workspace::with_database();
+    let in_use = fs::File::open(workspace.path().join("data/use.lock")).expect("it is there");
+    in_use.lock_shared().expect("nobody holds it otherwise");
+    assert_snapshot!(workspace.run_in_both_forms(&["key", "rekey"]), @r#"
+    exit: 1
+    stderr:
+    error: another arkloop command holds <dir>/data; wait until it has finished, and try again
+    exit: 1
+    stderr:
+    {"error":"another arkloop command holds <dir>/data","hint":"wait until it has finished, and try again"}
+    "#);
+    fs::remove_file(key_file(&workspace)).expect("there is a key");
+    assert_snapshot!(workspace.run_in_both_forms(&["key", "reset", "--yes"]), @r#"
+    exit: 1
+    stderr:
+    error: another arkloop command holds <dir>/data; wait until it has finished, and try again
+    exit: 1
+    stderr:
+    {"error":"another arkloop command holds <dir>/data","hint":"wait until it has finished, and try again"}
+    "#);
+    assert!(!key_file(&workspace).exists());
 }
 
 #[test]

@@ -121,12 +121,18 @@ fn a_test_mail_is_a_file_where_mail_is_files() {
 #[test]
 fn without_mail_a_command_that_needs_it_says_how_to_turn_it_on() {
     let workspace = without_mail();
-    assert_snapshot!(workspace.run(&["mail", "test", "ann@example.org"]), @r#"
+    assert_snapshot!(workspace.run_in_both_forms(&["mail", "test", "ann@example.org"]), @r#"
     exit: 1
     stderr:
     error: mail is off; set mail.transport to "smtp" and mail.smtp_url to your mail server (or mail.transport to "file", to try things out) in the configuration of the server, and name that with --config
+    exit: 1
+    stderr:
+    {"error":"mail is off","hint":"set mail.transport to \"smtp\" and mail.smtp_url to your mail server (or mail.transport to \"file\", to try things out) in the configuration of the server, and name that with --config"}
     "#);
-    assert_snapshot!(workspace.run(&["--json", "invite", "create", "--email", "ann@example.org"]), @r#"
+    assert_snapshot!(workspace.run_in_both_forms(&["invite", "create", "--email", "ann@example.org"]), @r#"
+    exit: 1
+    stderr:
+    error: mail is off; set mail.transport to "smtp" and mail.smtp_url to your mail server (or mail.transport to "file", to try things out) in the configuration of the server, and name that with --config
     exit: 1
     stderr:
     {"error":"mail is off","hint":"set mail.transport to \"smtp\" and mail.smtp_url to your mail server (or mail.transport to \"file\", to try things out) in the configuration of the server, and name that with --config"}
@@ -138,13 +144,16 @@ fn without_mail_a_command_that_needs_it_says_how_to_turn_it_on() {
 #[test]
 fn a_test_mail_needs_an_address() {
     let workspace = Workspace::with_database();
-    assert_snapshot!(workspace.run(&["mail", "test", "ann"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["mail", "test", "ann"]), @r#"
     exit: 2
     stderr:
     error: invalid value 'ann' for '<ADDRESS>': it must be one e-mail address such as name@example.org
 
     For more information, try '--help'.
-    ");
+    exit: 2
+    stderr:
+    {"error":"invalid value 'ann' for '<ADDRESS>': it must be one e-mail address such as name@example.org","hint":"see: arkloop --help"}
+    "#);
 }
 
 #[test]

@@ -37,9 +37,11 @@ fn there_is_a_page_for_every_command() {
         assert!(text.contains(env!("CARGO_PKG_VERSION")), "{page}");
     }
     let text = workspace.run(&["man", "man1"]);
+    assert_eq!(text, format!("exit: 0\nstdout:\n{}\n", pages.join("\n")));
+    let json = workspace.run(&["--json", "man", "man1"]);
     assert!(
-        text.starts_with("exit: 0\nstdout:\narkloop.1\narkloop-init.1\n"),
-        "{text}"
+        json.starts_with("exit: 0\nstdout:\n[\n  \"arkloop.1\",\n  \"arkloop-init.1\",\n"),
+        "{json}"
     );
 }
 

@@ -215,10 +215,13 @@ fn a_place_that_is_taken_is_refused_at_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let address = taken.local_addr().expect("it has an address").to_string();
     workspace.set("ARKLOOP_METRICS__LISTEN", &address);
-    let refused = workspace.run(&["-q", "serve", "--listen", "127.0.0.1:0"]);
-    assert_snapshot!(refused.replace(&address, "<address>"), @"
+    let refused = workspace.run_in_both_forms(&["-q", "serve", "--listen", "127.0.0.1:0"]);
+    assert_snapshot!(refused.replace(&address, "<address>"), @r#"
     exit: 1
     stderr:
     error: cannot serve metrics on <address>: Address already in use (os error 98); stop what listens there, or name another place in metrics.listen
-    ");
+    exit: 1
+    stderr:
+    {"error":"cannot serve metrics on <address>: Address already in use (os error 98)","hint":"stop what listens there, or name another place in metrics.listen"}
+    "#);
 }

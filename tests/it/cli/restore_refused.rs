@@ -61,11 +61,14 @@ fn a_restore_beside_a_command_is_refused() {
     let workspace = backed_up();
     let in_use = fs::File::open(workspace.path().join("data/use.lock")).expect("it is there");
     in_use.lock_shared().expect("nobody holds it otherwise");
-    assert_snapshot!(workspace.run(&["restore", "copy.db", "--yes"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["restore", "copy.db", "--yes"]), @r#"
     exit: 1
     stderr:
     error: another arkloop command holds <dir>/data; wait until it has finished, and try again
-    ");
+    exit: 1
+    stderr:
+    {"error":"another arkloop command holds <dir>/data","hint":"wait until it has finished, and try again"}
+    "#);
 }
 
 #[test]

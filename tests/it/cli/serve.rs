@@ -90,11 +90,14 @@ fn authorities_that_cannot_be_read_are_refused_at_the_start() {
     workspace.set("ARKLOOP_MAIL__TRANSPORT", "smtp");
     workspace.set("ARKLOOP_MAIL__SMTP_URL", "smtp://mail.example.org");
     workspace.set("ARKLOOP_MAIL__CA_FILE", "authority.pem");
-    assert_snapshot!(workspace.run(&["-q", "serve", "--listen", "127.0.0.1:0"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["-q", "serve", "--listen", "127.0.0.1:0"]), @r#"
     exit: 1
     stderr:
     error: the file <dir>/authority.pem holds no certificate in PEM form; check [mail] in the configuration
-    ");
+    exit: 1
+    stderr:
+    {"error":"the file <dir>/authority.pem holds no certificate in PEM form","hint":"check [mail] in the configuration"}
+    "#);
 }
 
 #[test]
@@ -148,11 +151,14 @@ fn a_second_signal_ends_what_the_first_one_waits_for() {
 fn a_second_server_over_the_same_database_is_refused() {
     let workspace = Workspace::new();
     let _server = workspace.serve();
-    assert_snapshot!(workspace.run(&["-q", "serve", "--listen", "127.0.0.1:0"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["-q", "serve", "--listen", "127.0.0.1:0"]), @r#"
     exit: 1
     stderr:
     error: another arkloop serves <dir>/data/arkloop.db; stop that one first, or name another data directory with --data-dir DIR
-    ");
+    exit: 1
+    stderr:
+    {"error":"another arkloop serves <dir>/data/arkloop.db","hint":"stop that one first, or name another data directory with --data-dir DIR"}
+    "#);
 }
 
 #[test]
@@ -161,22 +167,28 @@ fn an_address_in_use_is_refused() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let address = taken.local_addr().expect("it listens").to_string();
     let text = workspace
-        .run(&["-q", "serve", "--listen", &address])
+        .run_in_both_forms(&["-q", "serve", "--listen", &address])
         .replace(&address, "<address>");
-    assert_snapshot!(text, @"
+    assert_snapshot!(text, @r#"
     exit: 1
     stderr:
     error: cannot listen on <address>: Address already in use (os error 98); stop what listens there, or name another place with --listen or server.listen
-    ");
+    exit: 1
+    stderr:
+    {"error":"cannot listen on <address>: Address already in use (os error 98)","hint":"stop what listens there, or name another place with --listen or server.listen"}
+    "#);
 }
 
 #[test]
 fn bad_configuration_is_refused_before_anything_is_made() {
     let workspace = Workspace::new();
-    assert_snapshot!(workspace.run(&["serve", "--listen", "localhost"]), @r#"
+    assert_snapshot!(workspace.run_in_both_forms(&["serve", "--listen", "localhost"]), @r#"
     exit: 1
     stderr:
     error: the value of server.listen is not acceptable (flag --listen); it must be an address with a port such as "127.0.0.1:8080" or "[::1]:8080", or "unix:/path/of/socket"
+    exit: 1
+    stderr:
+    {"error":"the value of server.listen is not acceptable (flag --listen)","hint":"it must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \"unix:/path/of/socket\""}
     "#);
     assert!(!workspace.path().join("data").exists());
 }

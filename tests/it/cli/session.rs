@@ -118,16 +118,22 @@ fn the_sessions_of_nobody_are_refused() {
     stderr:
     error: there is no user "ann"; give a username, an e-mail address or an id; see: arkloop user list
     "#);
-    assert_snapshot!(workspace.run(&["session", "revoke", "01980000-0000-7000-8000-000000000000"]), @"
+    assert_snapshot!(workspace.run_in_both_forms(&["session", "revoke", "01980000-0000-7000-8000-000000000000"]), @r#"
     exit: 1
     stderr:
     error: there is no such session; it may have ended already; see: arkloop session list USER
-    ");
-    assert_snapshot!(workspace.run(&["session", "revoke", "ann"]), @"
+    exit: 1
+    stderr:
+    {"error":"there is no such session","hint":"it may have ended already; see: arkloop session list USER"}
+    "#);
+    assert_snapshot!(workspace.run_in_both_forms(&["session", "revoke", "ann"]), @r#"
     exit: 2
     stderr:
     error: invalid value 'ann' for '[ID]': it must be an id as `arkloop session list` prints it
 
     For more information, try '--help'.
-    ");
+    exit: 2
+    stderr:
+    {"error":"invalid value 'ann' for '[ID]': it must be an id as `arkloop session list` prints it","hint":"see: arkloop --help"}
+    "#);
 }

@@ -1,7 +1,6 @@
 //! Runs the real executable in a directory of its own, and shows what came out of it as one text to compare.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -19,6 +18,7 @@ use super::Answer;
 use super::record::Live;
 use super::redact::redact;
 use super::secrets::{Haystack, Vault};
+use super::shown::show;
 use super::smtp::Mailbox;
 
 /// A working directory, and the environment of the commands that are run in it. Dropped, it is searched for secrets.
@@ -158,7 +158,8 @@ impl Workspace {
     }
 
     /// Runs a command with `input` on its standard input.
-    pub fn output(&self, arguments: &[&str], input: &str) -> Output {
+    pub fn output(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Output {
+        let input = input.as_ref();
         let mut child = self
             .command(arguments)
             .stdin(Stdio::piped())
@@ -168,29 +169,12 @@ impl Workspace {
             .expect("the executable runs");
         let mut stdin = child.stdin.take().expect("it is piped");
         // A command that does not read may have ended already.
-        let _ = stdin.write_all(input.as_bytes());
+        let _ = stdin.write_all(input);
         drop(stdin);
         let output = child.wait_with_output().expect("the command ends");
-        self.vault.gather_command(arguments, input, &output);
+        self.vault
+            .gather_command(arguments, &String::from_utf8_lossy(input), &output);
         output
-    }
-
-    /// Runs a command; exit code and both streams as one text, with what differs from run to run replaced.
-    pub fn run(&self, arguments: &[&str]) -> String {
-        self.run_with_input(arguments, "")
-    }
-
-    /// Runs a command with `input` on its standard input; the text is as from [`Workspace::run`].
-    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> String {
-        let output = self.output(arguments, input);
-        let mut text = format!("exit: {}\n", output.status.code().unwrap_or(-1));
-        for (name, stream) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
-            if !stream.is_empty() {
-                let stream = String::from_utf8_lossy(stream);
-                let _ = write!(text, "{name}:\n{}", redact(&stream, &self.path()));
-            }
-        }
-        text
     }
 
     /// Runs a command with `--json` that must succeed; its document.
@@ -360,7 +344,8 @@ impl Served {
     /// Stops it in order; the whole log as it was written.
     pub fn stop(mut self) -> String {
         self.signal("TERM");
-        self.child.wait().expect("the server ends");
+        let status = self.child.wait().expect("the server ends");
+        show(&["serve"], status.code().unwrap_or(-1));
         self.take_log().expect("the log is text")
     }
 
@@ -374,6 +359,7 @@ impl Served {
     /// Waits for the end; the exit status and the whole log with what differs from run to run replaced.
     pub fn wait(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().expect("the server ends");
+        show(&["serve"], status.code().unwrap_or(-1));
         let log = self.take_log().unwrap_or_default();
         (
             status,

@@ -6,14 +6,17 @@ mod audit;
 mod client;
 pub mod command;
 mod follower;
+mod forms;
 mod gate;
 pub mod old_database;
 mod raw;
 mod record;
 mod redact;
 pub mod secrets;
+pub mod shown;
 mod siteverify;
 pub mod smtp;
+mod terminal;
 
 pub use answer::Answer;
 pub use app::{PASSWORD, TestApp, registration};

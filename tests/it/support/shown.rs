@@ -1,0 +1,99 @@
+//! The commands as the executable itself lists them, and the record of how each was shown.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+/// How a command was asked to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// With `--json`.
+    Json,
+}
+
+/// A command, its form, and the exit code that a test has seen.
+pub type Shown = (String, Form, i32);
+
+static SHOWN: Mutex<BTreeSet<Shown>> = Mutex::new(BTreeSet::new());
+
+/// Every command with one inside it or none, by its words. The helps list what is below them.
+static COMMANDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let mut found = BTreeSet::new();
+    let mut left = vec![String::new()];
+    while let Some(command) = left.pop() {
+        let names = listed_in_help_of(&command);
+        left.extend(
+            names
+                .iter()
+                .map(|name| format!("{command} {name}").trim().to_owned()),
+        );
+        found.insert(command);
+    }
+    found
+});
+
+/// The names under `Commands:` in a help; `help` itself is none of ours.
+fn listed_in_help_of(command: &str) -> Vec<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_arkloop"))
+        .args(command.split_whitespace())
+        .arg("-h")
+        .env_clear()
+        .output()
+        .expect("the executable runs");
+    let help = String::from_utf8_lossy(&output.stdout);
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let lines = lines.take_while(|line| !line.is_empty());
+    // What goes on in a second line stands further to the right.
+    let names = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned));
+    names.filter(|name| !name.is_empty() && name != "help").collect()
+}
+
+/// Every command and every group of them, from the name of the program alone (`""`) on.
+pub fn commands() -> &'static BTreeSet<String> {
+    &COMMANDS
+}
+
+/// Every command that does something by itself: not the groups, such as `invite`.
+pub fn leaves() -> BTreeSet<&'static str> {
+    let is_group = |command: &str| {
+        let prefix = format!("{command} ");
+        command.is_empty() || COMMANDS.iter().any(|other| other.starts_with(&prefix))
+    };
+    let commands = COMMANDS.iter().map(String::as_str);
+    commands.filter(|command| !is_group(command)).collect()
+}
+
+/// The command that arguments name, if they name one.
+pub fn command_of(arguments: &[&str]) -> Option<&'static str> {
+    let mut words = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match *argument {
+            "--config" | "--data-dir" => drop(arguments.next()),
+            flag if flag.starts_with('-') => {}
+            word => words.push(word),
+        }
+    }
+    let named = |count| COMMANDS.get(&words.get(..count)?.join(" "));
+    (1..=2).rev().find_map(named).map(String::as_str)
+}
+
+/// Remembers that a test has seen how a command ends.
+pub fn show(arguments: &[&str], code: i32) {
+    let form = if arguments.contains(&"--json") {
+        Form::Json
+    } else {
+        Form::Text
+    };
+    if let Some(command) = command_of(arguments) {
+        let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.insert((command.to_owned(), form, code));
+    }
+}
+
+/// Everything that was shown so far.
+pub fn shown() -> BTreeSet<Shown> {
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
