@@ -8,12 +8,13 @@ use super::context::Context;
 use super::error::{Refusal, one_line};
 use super::sentences::{cause, done, tried, why_ended};
 use crate::domain::{Actor, AuditEntry, AuditOutcome, Session, SessionEnd, Timestamp, UserStatus};
-use crate::service::{Explained, Explanation, UserRef};
+use crate::service::{Explained, Explanation, UserRef, Wait};
 
 /// Tell what happened to an account or from an address, in plain words
 ///
 /// The oldest comes first: sign-ins and why they failed, codes that did not work, sessions and why they ended, limits that applied. The last lines say what
-/// holds now. A trace id in brackets is the one in the answer that the visitor got, and in the log.
+/// holds now. A trace id in brackets is the one in the answer that the visitor got, and in the log; where a line tells of several, it is that of the first.
+/// What the server counts together appears up to ten seconds later.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example: why somebody cannot sign in; what came from an address\n  arkloop explain ann@example.org\n  \
@@ -49,7 +50,7 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal
     let mut lines: Vec<Line> = explanation
         .entries
         .iter()
-        .map(|entry| of_entry(entry, &explanation.subject))
+        .map(|entry| of_entry(entry, &explanation))
         .collect();
     lines.extend(
         explanation
@@ -76,11 +77,18 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal
 }
 
 /// A row of the audit log as a sentence; where everybody at an address is told of, it says whom it was about.
-fn of_entry(entry: &AuditEntry, told_of: &Explained) -> Line {
+fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
     let record = &entry.record;
     let what = match record.outcome {
         AuditOutcome::Done => done(record.event).to_owned(),
-        AuditOutcome::Refused(reason) => format!("{}: {}", tried(record.event), cause(reason)),
+        AuditOutcome::Refused(reason) => {
+            let ended = explanation.session_of(entry).and_then(|session| session.ended);
+            let why = match ended {
+                Some((at, end)) => format!("the session had been ended at {at}: {}", why_ended(end)),
+                None => cause(reason).to_owned(),
+            };
+            format!("{}: {why}", tried(record.event))
+        }
     };
     let (by, trace_id) = match &record.actor {
         Actor::Client(client) => (
@@ -93,7 +101,7 @@ fn of_entry(entry: &AuditEntry, told_of: &Explained) -> Line {
             (Some(format!("by the operator{name}")), None)
         }
     };
-    let user = match (told_of, &record.subject) {
+    let user = match (&explanation.subject, &record.subject) {
         (Explained::Address(_), Some(subject)) => Some(format!("as {}", subject.username)),
         _ => None,
     };
@@ -138,11 +146,13 @@ fn of_session(session: &Session, now: Timestamp) -> Option<Line> {
 
 /// What holds now and may be why somebody is refused.
 fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
+    let waits = explanation.waits.iter().map(waiting);
     let Some(user) = &explanation.user else {
-        return match explanation.subject {
-            Explained::Account(_) => vec!["No account has this name.".to_owned()],
-            Explained::Address(_) => Vec::new(),
+        let nobody = match explanation.subject {
+            Explained::Account(_) => Some("No account has this name.".to_owned()),
+            Explained::Address(_) => None,
         };
+        return nobody.into_iter().chain(waits).collect();
     };
     let living = explanation
         .sessions
@@ -160,13 +170,33 @@ fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
     let locked = explanation.codes_locked_until.map(|until| {
         format!("Codes are not compared until {until}, because too many were wrong; a sign-in by password or a reset ends that.")
     });
+    let mailed = explanation
+        .codes_mailed_from
+        .map(|from| format!("The next code can be mailed at {from}, because others were mailed before."));
     let sessions = Some(match living {
         0 => "The account is signed in nowhere.".to_owned(),
         1 => "The account is signed in once.".to_owned(),
         number => format!("The account is signed in {number} times."),
     });
-    [suspended, password, unverified, locked, sessions]
-        .into_iter()
-        .flatten()
-        .collect()
+    let states = [suspended, password, unverified, locked, mailed];
+    let states = states.into_iter().flatten().chain(waits);
+    states.chain(sessions).collect()
+}
+
+/// Until when wrong passwords make further ones wait.
+fn waiting(wait: &Wait) -> String {
+    let whose = wait.username.as_ref();
+    let whose = whose.map(|name| format!(" of {name}")).unwrap_or_default();
+    let until = wait.until;
+    if wait.is_for_everybody {
+        return format!(
+            "After a hundred wrong passwords in a row, a password{whose} may be tried again at {until}; a mailed code helps at once."
+        );
+    }
+    let address = wait
+        .address
+        .map_or("this machine".to_owned(), |address| address.to_string());
+    format!(
+        "After wrong passwords, {address} may try a password{whose} again at {until}; a mailed code helps at once."
+    )
 }

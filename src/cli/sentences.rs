@@ -10,11 +10,12 @@ pub(super) const fn done(event: AuditEvent) -> &'static str {
         AuditEvent::SignInByCode => "Signed in by a mailed code",
         AuditEvent::SignOut => "Signed out",
         AuditEvent::RefreshReused => {
-            "A session ended, because a refresh token came back that had been replaced: somebody may have a copy of it"
+            "A session ended, because an old sign-in cookie came back that a newer one had replaced: somebody may have a copy of it"
         }
         AuditEvent::RefreshAhead => {
-            "A session ended, because its refresh token is newer than the database: an older backup was restored"
+            "A session ended, because its sign-in cookie is newer than the database: an older backup was restored"
         }
+        AuditEvent::RefreshRefused => "A sign-in was not continued",
         AuditEvent::SessionEnded => "Ended sessions from another one",
         AuditEvent::CodeSent => "A code to sign in was mailed",
         AuditEvent::VerificationSent => "A link to verify the address was mailed",
@@ -60,7 +61,9 @@ pub(super) const fn tried(event: AuditEvent) -> &'static str {
         AuditEvent::SignInByPassword => "A sign-in by password was refused",
         AuditEvent::SignInByCode => "A sign-in by a mailed code was refused",
         AuditEvent::SignOut => "A sign-out was refused",
-        AuditEvent::RefreshReused | AuditEvent::RefreshAhead => "A refresh was refused",
+        AuditEvent::RefreshReused | AuditEvent::RefreshAhead | AuditEvent::RefreshRefused => {
+            "A sign-in could not be continued"
+        }
         AuditEvent::SessionEnded => "Ending a session was refused",
         AuditEvent::CodeSent => "No code was mailed",
         AuditEvent::VerificationSent => "No link to verify the address was mailed",
@@ -101,13 +104,14 @@ pub(super) const fn cause(reason: AuditReason) -> &'static str {
         }
         AuditReason::WrongPassword => "the password was wrong",
         AuditReason::PasswordJustChanged => "the password was changed at that very moment",
-        AuditReason::Suspended => "the account is suspended, although the password or the code was right",
+        AuditReason::Suspended => "the account is suspended, although everything else was right",
         AuditReason::SignInTooOld => {
             "an account without a password sets one only within ten minutes of signing in"
         }
         AuditReason::PasswordMissing => "the present password was not given",
         AuditReason::PasswordContainsName => "the new password is the username or the address",
-        AuditReason::WrongCode => "the code was wrong, or a newer one had been mailed",
+        AuditReason::WrongCode => "the code was wrong",
+        AuditReason::OlderCode => "the code was from an older mail; only the one in the newest mail works",
         AuditReason::ExpiredCode => "the code was older than ten minutes",
         AuditReason::UsedCode => "the code had been used before",
         AuditReason::AttemptsUsedUp => {
@@ -128,16 +132,36 @@ pub(super) const fn cause(reason: AuditReason) -> &'static str {
         AuditReason::AlreadyVerified => "the address was verified already",
         AuditReason::RegistrationDisabled => "nobody may register now",
         AuditReason::InviteMissing => "an invite is needed, and none was given",
-        AuditReason::UnknownInvite => "there is no such invite; it may have been mistyped",
+        AuditReason::UnknownInvite => "there is no such invite; its code may have been mistyped",
         AuditReason::ExpiredInvite => "the invite was too old",
         AuditReason::RevokedInvite => "the operator had taken the invite back",
         AuditReason::UsedUpInvite => "the invite had been used as often as it may be",
         AuditReason::UsernameTaken => "another account has the username",
         AuditReason::EmailTaken => "another account has the address",
         AuditReason::NoSuchSession => "there is no such session, or it had ended",
+        AuditReason::RefreshTokenMissing => {
+            "the browser sent no sign-in cookie: nobody was signed in there, or the cookie had run out or been deleted"
+        }
+        AuditReason::ForgedToken => {
+            "the sign-in cookie was not made by this server: it was cut, altered or made up, or the key file was replaced"
+        }
+        AuditReason::UnknownSession => {
+            "this server knows no session of the sign-in cookie: the account was deleted, the session ended more than 30 days ago, an older backup \
+             was restored, or the cookie was made up"
+        }
+        AuditReason::SessionEnded => "the session had been ended",
+        AuditReason::SessionUnused => "the session had ended because nobody had used it for long",
+        AuditReason::SessionTooOld => {
+            "the session had reached the longest age that one may have; signing in again begins a new one"
+        }
         AuditReason::AddressLimit => "too many requests came from this address in a short time",
         AuditReason::SessionLimit => "too many requests came from one session in a short time",
-        AuditReason::AccountLimit => "too many wrong passwords were tried, so that none counts for a while",
+        AuditReason::AccountLimit => {
+            "too many wrong passwords had come from the same address, so that the next try had to wait, a minute at most"
+        }
+        AuditReason::AccountPause => {
+            "a hundred wrong passwords in a row had been tried on the account, so that it took none for 15 minutes; a mailed code helps at once"
+        }
         AuditReason::CaptchaInvalid => "the captcha was missing, not solved, or used twice",
         AuditReason::CaptchaUnavailable => {
             "the captcha could not be checked, because its service did not answer as it should"
@@ -153,10 +177,10 @@ pub(super) const fn why_ended(end: SessionEnd) -> &'static str {
         SessionEnd::Replaced => "its owner signed in again in the same browser",
         SessionEnd::TooMany => "the account had 20 others that were used later, which is the most",
         SessionEnd::RefreshReused => {
-            "a refresh token came back that had been replaced, so somebody may have a copy of it"
+            "an old sign-in cookie came back that a newer one had replaced, so somebody may have a copy of it"
         }
         SessionEnd::RefreshAhead => {
-            "its refresh token is newer than the database, because an older backup was restored"
+            "its sign-in cookie is newer than the database, because an older backup was restored"
         }
         SessionEnd::Revoked => "the operator ended it",
         SessionEnd::Suspended => "the operator suspended the account",

@@ -2,7 +2,7 @@
 //!
 //! The reasons are finer than what a client is told: the log says whether the name or the password was wrong, the answer never does.
 
-use super::{Client, Limit, SessionId, Timestamp, User, UserId};
+use super::{Client, SessionId, Timestamp, User, UserId};
 
 /// How much of the name of whoever called `sudo` is kept: longer than any login name that Linux allows (32).
 const MAX_SUDO_USER_CHARS: usize = 64;
@@ -50,6 +50,8 @@ words! {
         RefreshReused => "refresh.reused",
         /// A refresh token came that this database never issued, and the session ended.
         RefreshAhead => "refresh.ahead",
+        /// A refresh was refused, and no session ended by it.
+        RefreshRefused => "refresh.refused",
         /// An owner ended sessions from another one.
         SessionEnded => "session.ended",
         /// A code was asked for.
@@ -132,6 +134,8 @@ words! {
         PasswordContainsName => "password_contains_name",
         /// The code is another.
         WrongCode => "wrong_code",
+        /// The code is the one before, which a newer one has replaced.
+        OlderCode => "older_code",
         /// The code was too old.
         ExpiredCode => "expired_code",
         /// The code had been used.
@@ -170,26 +174,30 @@ words! {
         EmailTaken => "email_taken",
         /// There is no such living session.
         NoSuchSession => "no_such_session",
+        /// No refresh token was sent.
+        RefreshTokenMissing => "refresh_token_missing",
+        /// This server did not make the refresh token.
+        ForgedToken => "forged_token",
+        /// The session of the refresh token is not there, or not there any more.
+        UnknownSession => "unknown_session",
+        /// The session had been ended.
+        SessionEnded => "session_ended",
+        /// The session had ended because nobody used it.
+        SessionUnused => "session_unused",
+        /// The session had reached the longest age.
+        SessionTooOld => "session_too_old",
         /// Too many requests came from the address.
         AddressLimit => "address_limit",
         /// Too many requests came from the session.
         SessionLimit => "session_limit",
-        /// Too many wrong passwords were tried on the account.
+        /// Too many wrong passwords were tried on the account from one address.
         AccountLimit => "account_limit",
+        /// So many wrong passwords were tried on the account from everywhere that it takes none for a while.
+        AccountPause => "account_pause",
         /// The captcha was not solved.
         CaptchaInvalid => "captcha_invalid",
         /// Whether the captcha was solved could not be found out.
         CaptchaUnavailable => "captcha_unavailable",
-    }
-}
-
-impl From<Limit> for AuditReason {
-    fn from(limit: Limit) -> Self {
-        match limit {
-            Limit::Address => Self::AddressLimit,
-            Limit::Account => Self::AccountLimit,
-            Limit::Session => Self::SessionLimit,
-        }
     }
 }
 
@@ -288,7 +296,7 @@ pub enum Actor {
 pub struct NameDigest(pub [u8; 32]);
 
 /// An account as the log remembers it, also when it is gone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditSubject {
     /// Its id.
     pub user_id: UserId,

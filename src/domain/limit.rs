@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::AuditReason;
+
 /// Whose limit was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
@@ -24,6 +26,16 @@ impl Limit {
             Self::Address => "address",
             Self::Account => "account",
             Self::Session => "session",
+        }
+    }
+}
+
+impl From<Limit> for AuditReason {
+    fn from(limit: Limit) -> Self {
+        match limit {
+            Limit::Address => Self::AddressLimit,
+            Limit::Account => Self::AccountLimit,
+            Limit::Session => Self::SessionLimit,
         }
     }
 }

@@ -90,13 +90,16 @@ pub struct FailureRuns {
 impl FailureRuns {
     /// How long the next guess has to wait; `None` if it may be made.
     pub fn wait(self, limits: FailureLimits, now: Timestamp) -> Option<Duration> {
-        let rest = |run: Option<FailureRun>, delay: &dyn Fn(u32) -> Duration| {
-            run.filter(|run| !run.is_forgotten(now))
-                .and_then(|run| run.rest_of(delay(run.length), now))
-        };
-        let from_here = rest(self.from_here, &|length| limits.delay_from_one_network(length));
-        let from_everywhere = rest(self.from_everywhere, &|length| limits.pause_of_account(length));
-        from_here.max(from_everywhere)
+        let delay = |run: FailureRun| run.rest_of(limits.delay_from_one_network(run.length), now);
+        let from_here = self.from_here.filter(|run| !run.is_forgotten(now));
+        from_here.and_then(delay).max(self.pause(limits, now))
+    }
+
+    /// How long the account takes no password from anybody; `None` if it does.
+    pub fn pause(self, limits: FailureLimits, now: Timestamp) -> Option<Duration> {
+        let pause = |run: FailureRun| run.rest_of(limits.pause_of_account(run.length), now);
+        let from_everywhere = self.from_everywhere.filter(|run| !run.is_forgotten(now));
+        from_everywhere.and_then(pause)
     }
 
     /// The runs after one more wrong password.

@@ -214,7 +214,10 @@ impl Site {
             let (counted, outcome) = throttle.count(class, subject);
             *standing = Some(counted);
             if outcome.is_err() {
-                service.note_throttled(client, subject.limit().into());
+                match &caller {
+                    Some(Ok(caller)) => service.note_session_throttled(caller),
+                    _ => service.note_throttled(client, subject.limit().into()),
+                }
             }
             outcome?;
         }

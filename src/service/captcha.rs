@@ -2,7 +2,7 @@
 
 use super::{Error, Service};
 use crate::captcha::CaptchaRefusal;
-use crate::domain::{AuditReason, Client};
+use crate::domain::{AuditEvent, AuditReason, Client};
 
 impl Service {
     /// The public key that clients show the captcha with; empty if there is none.
@@ -23,11 +23,15 @@ impl Service {
         let checked = self.captcha.verify(token, client.address, &self.system).await;
         checked.map_err(|refusal| match refusal {
             CaptchaRefusal::Invalid => {
-                self.note_captcha_refused(client, AuditReason::CaptchaInvalid);
+                self.note_refused(AuditEvent::CaptchaRefused, AuditReason::CaptchaInvalid, client);
                 Error::CaptchaInvalid
             }
             CaptchaRefusal::Unavailable(reason) => {
-                self.note_captcha_refused(client, AuditReason::CaptchaUnavailable);
+                self.note_refused(
+                    AuditEvent::CaptchaRefused,
+                    AuditReason::CaptchaUnavailable,
+                    client,
+                );
                 Error::CaptchaUnavailable(reason)
             }
         })

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::audit::addresses_of;
+use super::password_failures::PasswordFailures;
 use super::{Error, Service, UserRef};
-use crate::domain::{AuditEntry, Session, Timestamp, User};
-use crate::store::AuditFilter;
+use crate::domain::{Actor, AuditEntry, AuditReason, Guessed, MailPurpose, Session, Timestamp, User};
+use crate::store::{AuditFilter, Reader};
 
 /// How many rows of the log are told: more than a person reads.
 const MAX_ROWS: u32 = 200;
@@ -31,8 +32,35 @@ pub struct Explanation {
     pub user: Option<User>,
     /// Its sessions, living and ended.
     pub sessions: Vec<Session>,
+    /// Sessions that were over when a row of the log came about.
+    pub over: Vec<Session>,
     /// Until when its codes are not compared; `None` if they are.
     pub codes_locked_until: Option<Timestamp>,
+    /// From when on a code can be mailed to it again; `None` if at once.
+    pub codes_mailed_from: Option<Timestamp>,
+    /// What still has to wait after wrong passwords.
+    pub waits: Vec<Wait>,
+}
+
+/// Guesses at a password that have to wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// At whose; `None` for the name that was asked about.
+    pub username: Option<String>,
+    /// From where; `None` for a process on the same machine.
+    pub address: Option<IpAddr>,
+    /// Whether everybody else has to wait too.
+    pub is_for_everybody: bool,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+impl Explanation {
+    /// The session that a row speaks of, if it was over already.
+    pub fn session_of(&self, entry: &AuditEntry) -> Option<&Session> {
+        let id = entry.record.session_id?;
+        self.over.iter().find(|session| session.id == id)
+    }
 }
 
 impl Service {
@@ -46,6 +74,7 @@ impl Service {
             Arc::clone(&self.post),
             self.system.now(),
         );
+        let failures = self.failures.clone();
         self.store
             .report(move |reader| {
                 let user = match &subject {
@@ -59,21 +88,93 @@ impl Service {
                         ..AuditFilter::default()
                     },
                 };
-                let codes_locked_until = match &user {
-                    Some(user) => reader.find_code_lock(post.keys.address_digest(&user.email), now)?,
-                    None => None,
-                };
+                let entries = reader.list_audit(&filter, MAX_ROWS)?;
+                let (mut codes_locked_until, mut codes_mailed_from) = (None, None);
+                if let Some(user) = &user {
+                    let address = post.keys.address_digest(&user.email);
+                    codes_locked_until = reader.find_code_lock(address, now)?;
+                    let budget = reader.find_mail_budget(address, MailPurpose::SignIn)?;
+                    codes_mailed_from = budget.spend(now).err().map(|wait| now + wait);
+                }
                 Ok(Explanation {
-                    entries: reader.list_audit(&filter, MAX_ROWS)?,
+                    over: sessions_over(reader, &entries)?,
+                    waits: waits(reader, &failures, &subject, user.as_ref(), &entries)?,
+                    entries,
                     sessions: match &user {
                         Some(user) => reader.list_sessions(user.id)?,
                         None => Vec::new(),
                     },
                     user,
                     codes_locked_until,
+                    codes_mailed_from,
                     subject,
                 })
             })
             .await
     }
+}
+
+/// The sessions of the rows that say no more of a refusal than that its session was over.
+fn sessions_over(reader: &Reader<'_>, entries: &[AuditEntry]) -> Result<Vec<Session>, Error> {
+    let mut over: Vec<Session> = Vec::new();
+    for entry in entries {
+        let Some(id) = entry.record.session_id else {
+            continue;
+        };
+        let is_named = entry.record.outcome.reason() == Some(AuditReason::SessionEnded);
+        if is_named && !over.iter().any(|session| session.id == id) {
+            over.extend(reader.find_session(id)?);
+        }
+    }
+    Ok(over)
+}
+
+/// What has to wait after wrong passwords. The counts are kept under keyed digests of account and address, so they are asked for by each pair that the rows
+/// name.
+fn waits(
+    reader: &Reader<'_>,
+    failures: &PasswordFailures,
+    subject: &Explained,
+    user: Option<&User>,
+    entries: &[AuditEntry],
+) -> Result<Vec<Wait>, Error> {
+    let Some(limits) = failures.limits else {
+        return Ok(Vec::new());
+    };
+    let name = match subject {
+        Explained::Account(user) => user.name_key().unwrap_or_default(),
+        Explained::Address(_) => String::new(),
+    };
+    let now = failures.system.now();
+    let mut waits = Vec::new();
+    for entry in entries {
+        let Actor::Client(client) = &entry.record.actor else {
+            continue;
+        };
+        let (guessed, username) = match (subject, user, &entry.record.subject) {
+            (Explained::Account(_), Some(user), _) => (Guessed::Account(user.id), None),
+            (Explained::Account(_), None, _) => (Guessed::Nobody(&name), None),
+            (Explained::Address(_), _, Some(of)) => (Guessed::Account(of.user_id), Some(of.username.clone())),
+            (Explained::Address(_), _, None) => continue,
+        };
+        let runs = reader.find_failures(failures.key(guessed, client))?;
+        let Some(wait) = runs.wait(limits, now) else {
+            continue;
+        };
+        let wait = Wait {
+            username,
+            address: client.address,
+            is_for_everybody: runs.pause(limits, now).is_some(),
+            until: now + wait,
+        };
+        let is_same = |other: &Wait| {
+            other.username == wait.username
+                && other.until == wait.until
+                && (wait.is_for_everybody || other.address == wait.address)
+        };
+        if !waits.iter().any(is_same) {
+            waits.push(wait);
+        }
+    }
+    Ok(waits)
 }

@@ -8,7 +8,7 @@ use super::session::find_presented_session;
 use super::{Error, Service};
 use crate::crypto::RefreshTokens;
 use crate::domain::{
-    AuditEvent, AuditRecord, Client, Generation, RefreshVerdict, Rotations, Session, SessionEnd,
+    AuditEvent, AuditReason, AuditRecord, Client, Generation, RefreshVerdict, Rotations, Session, SessionEnd,
     SessionLifetimes, SessionNonce, SignInMethod, Timestamp, User, UserStatus,
 };
 use crate::store::{SessionWithUser, Tx};
@@ -106,6 +106,28 @@ impl Gate {
         }
     }
 
+    /// Writes that an authentic refresh token was refused because the account is suspended.
+    pub(super) fn refuse_suspended(
+        &self,
+        tx: &Tx<'_>,
+        found: &SessionWithUser,
+        client: &Client,
+    ) -> Result<(), Error> {
+        let record = refused_refresh(&found.user, &found.session, AuditReason::Suspended, client);
+        Ok(self.auditor.write(tx, &record)?)
+    }
+
+    /// Why a session that is over is so.
+    fn why_over(&self, session: &Session) -> AuditReason {
+        match session.ended {
+            Some(_) => AuditReason::SessionEnded,
+            None if session.expires_at < session.created_at + self.lifetimes.absolute => {
+                AuditReason::SessionUnused
+            }
+            None => AuditReason::SessionTooOld,
+        }
+    }
+
     /// Does what an authentic refresh token of generation `presented` asks for; `None` is a refusal, with its trace already written.
     pub(super) fn continue_session(
         &self,
@@ -146,7 +168,11 @@ impl Gate {
                 self.auditor.write(tx, &record)?;
                 None
             }
-            RefreshVerdict::Ended => None,
+            RefreshVerdict::Ended => {
+                let record = refused_refresh(&user, &session, self.why_over(&session), client);
+                self.auditor.write(tx, &record)?;
+                None
+            }
         };
         let is_email_verified = user.email_verified_at.is_some();
         Ok(continued.map(|session| OpenSession {
@@ -155,6 +181,12 @@ impl Gate {
             at: now,
         }))
     }
+}
+
+/// That an authentic refresh token was refused, and why; no session ended by it.
+fn refused_refresh(user: &User, session: &Session, reason: AuditReason, client: &Client) -> AuditRecord {
+    let record = AuditRecord::by_client(AuditEvent::RefreshRefused, client);
+    record.about(user).of_session(session.id).refused(reason)
 }
 
 /// Whether the token that replaced a reused one was ever seen. If it never was, the answer with it may merely have been lost on its way.

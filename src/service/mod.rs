@@ -47,7 +47,7 @@ pub use audit::AuditQuery;
 pub use backup::{Backup, Place, open_staged};
 pub use email::PendingVerification;
 pub use error::Error;
-pub use explanation::{Explained, Explanation};
+pub use explanation::{Explained, Explanation, Wait};
 pub use inspection::Inspection;
 pub use invite::{InviteDraft, InviteWithCode};
 pub use links::Links;

@@ -117,7 +117,13 @@ impl Service {
             // Whatever is refused from here on has left its count behind: no refusal is an error inside the transaction.
             let user = match compare(tx, &post, &email, &code, now) {
                 Ok(user) => user,
-                Err(refused) => return Ok(Err(auditor.write_refusal(tx, record, refused)?)),
+                Err(refused) => {
+                    let refused = match record.subject {
+                        Some(_) => refused,
+                        None => refused.without_account(),
+                    };
+                    return Ok(Err(auditor.write_refusal(tx, record, refused)?));
+                }
             };
             let user = prove_address(tx, &post, &auditor, user, &client, now)?;
             let entrant = Entrant {
@@ -161,13 +167,28 @@ fn compare(
     let user = user.filter(|user| is_right && user.email.key() == email.key());
     let Some(user) = user else {
         tx.count_code_failure(address, now + CODE_LOCK)?;
-        return Err(Error::CodeInvalid.because(AuditReason::WrongCode));
+        return Err(Error::CodeInvalid.because(why_wrong(post, address, code, counted.older)));
     };
     tx.use_code(address, now)?;
     if user.status == UserStatus::Suspended {
         return Err(Error::UserSuspended.into());
     }
     Ok(user)
+}
+
+/// Why a code is wrong: it may be the one that was mailed before, which is the owner's mistake and no stranger's guess.
+fn why_wrong(
+    post: &Post,
+    address: AddressDigest,
+    code: &OneTimeCode,
+    older: Option<(CodeMac, Timestamp)>,
+) -> AuditReason {
+    let is_older = |(mac, created_at)| is_same_code(mac, post.keys.code_mac(address, created_at, code));
+    if older.is_some_and(is_older) {
+        AuditReason::OlderCode
+    } else {
+        AuditReason::WrongCode
+    }
 }
 
 /// Why the code of an address may not be compared.

@@ -94,9 +94,10 @@ impl Service {
         let waited = self
             .store
             .read(move |reader| failures.refuse_waiting(reader, key));
-        let waited = waited
-            .await
-            .map_err(|refused| self.note_waiting(&caller.client, refused));
+        let waited = waited.await.map_err(|refused| {
+            let record = caller.record(AuditEvent::PasswordChanged);
+            self.note_waiting(&record, &caller.client, refused)
+        });
         waited?;
         let verified = self.hasher.verify(current, Some(stored.clone())).await;
         match verified.map_err(Error::from)? {

@@ -10,8 +10,8 @@ use super::audit::Refused;
 use super::{Error, Service};
 use crate::crypto::Keys;
 use crate::domain::{
-    AuditReason, AuditRecord, Client, FailureKey, FailureLimits, Guessed, Limit, MAX_FAILURE_ROWS, User,
-    network_of,
+    AuditEvent, AuditReason, AuditRecord, Client, FailureKey, FailureLimits, Guessed, Limit,
+    MAX_FAILURE_ROWS, User, network_of,
 };
 use crate::store::{Reader, Tx};
 use crate::system::System;
@@ -39,13 +39,17 @@ impl PasswordFailures {
         let Some(limits) = self.limits else {
             return Ok(());
         };
-        let wait = reader.find_failures(key)?.wait(limits, self.system.now());
-        wait.map_or(Ok(()), |retry_after| {
+        let (runs, now) = (reader.find_failures(key)?, self.system.now());
+        let reason = match runs.pause(limits, now) {
+            Some(_) => AuditReason::AccountPause,
+            None => AuditReason::AccountLimit,
+        };
+        runs.wait(limits, now).map_or(Ok(()), |retry_after| {
             let refusal = Error::RateLimited {
                 limit: Limit::Account,
                 retry_after,
             };
-            Err(refusal.because(AuditReason::AccountLimit))
+            Err(refusal.because(reason))
         })
     }
 
@@ -88,10 +92,14 @@ impl Service {
         Err(written.await?)
     }
 
-    /// The refusal of a guess that had to wait. It is counted in memory: whoever waits must not cause a write by asking.
-    pub(super) fn note_waiting(&self, client: &Client, refused: Refused) -> Error {
-        if let Some(reason @ AuditReason::AccountLimit) = refused.reason() {
-            self.note_throttled(client, reason);
+    /// The refusal of a guess that had to wait, which would have become `record`. It is counted in memory: whoever waits must not cause a write by asking.
+    pub(super) fn note_waiting(&self, record: &AuditRecord, client: &Client, refused: Refused) -> Error {
+        if let Some(reason) = refused.reason() {
+            let record = AuditRecord {
+                event: AuditEvent::Throttled,
+                ..record.clone()
+            };
+            self.auditor.note(record.refused(reason), client);
         }
         refused.into()
     }

@@ -59,18 +59,12 @@ impl Service {
         client: Client,
         presented: &[String],
     ) -> Result<SignedIn, Error> {
-        let digest = self.auditor.keys.name_digest(&name);
-        let (credentials, key) = self.find_guessed(name, &client).await?;
+        let (credentials, key, record) = self.find_guessed(name, &client).await?;
         self.check_captcha(captcha_token, &client).await?;
         let stored = credentials
             .as_ref()
             .and_then(|credentials| credentials.password_hash.clone());
         let verified = self.hasher.verify(password, stored).await?;
-        let record = AuditRecord::by_client(AuditEvent::SignInByPassword, &client);
-        let record = match &credentials {
-            Some(known) => record.about(known),
-            None => record.under(digest),
-        };
         let proof = match prove(credentials, verified) {
             Ok(proof) => proof,
             Err(refused) => return self.refuse_guess(record, refused, key).await,
@@ -102,13 +96,14 @@ impl Service {
         self.sign_in(&open.await?).await
     }
 
-    /// What is stored under the name that somebody guesses a password for, and what the guess is counted under.
+    /// What is stored under the name that somebody guesses a password for, what the guess is counted under, and its record.
     async fn find_guessed(
         &self,
         name: AccountName,
         client: &Client,
-    ) -> Result<(Option<Credentials>, FailureKey), Error> {
+    ) -> Result<(Option<Credentials>, FailureKey, AuditRecord), Error> {
         let (failures, visitor) = (self.failures.clone(), client.clone());
+        let digest = self.auditor.keys.name_digest(&name);
         let found = self.store.read(move |reader| {
             let (credentials, name) = (reader.find_credentials(&name)?, name.key());
             let guessed = match &credentials {
@@ -116,10 +111,17 @@ impl Service {
                 None => Guessed::Nobody(&name),
             };
             let key = failures.key(guessed, &visitor);
-            failures.refuse_waiting(reader, key)?;
-            Ok((credentials, key))
+            let may_guess = failures.refuse_waiting(reader, key);
+            Ok::<_, Error>((credentials, key, may_guess))
         });
-        found.await.map_err(|refused| self.note_waiting(client, refused))
+        let (credentials, key, may_guess) = found.await?;
+        let record = AuditRecord::by_client(AuditEvent::SignInByPassword, client);
+        let record = match &credentials {
+            Some(known) => record.about(known),
+            None => record.under(digest),
+        };
+        may_guess.map_err(|refused| self.note_waiting(&record, client, refused))?;
+        Ok((credentials, key, record))
     }
 
     /// Exchanges a refresh token for the next one and a fresh access token.
@@ -131,8 +133,14 @@ impl Service {
     /// [`Error::RefreshTokenMissing`], [`Error::InvalidToken`], [`Error::UserSuspended`], [`Error::Unavailable`].
     pub async fn refresh(&self, presented: &[String], client: Client) -> Result<SignedIn, Error> {
         if presented.is_empty() {
+            self.note_refused(
+                AuditEvent::RefreshRefused,
+                AuditReason::RefreshTokenMissing,
+                &client,
+            );
             return Err(Error::RefreshTokenMissing);
         }
+        let mut reason = AuditReason::ForgedToken;
         let tokens: Vec<PresentedRefreshToken> = presented
             .iter()
             .filter_map(|text| PresentedRefreshToken::parse(text))
@@ -143,10 +151,15 @@ impl Service {
                 .store
                 .read(move |reader| reader.find_session(id).map_err(Error::from))
                 .await?;
-            if found.is_some_and(|session| self.refresh_tokens.is_authentic(&token, &session)) {
-                return self.refresh_authentic(&token, client).await;
+            match found {
+                Some(session) if self.refresh_tokens.is_authentic(&token, &session) => {
+                    return self.refresh_authentic(&token, client).await;
+                }
+                Some(_) => {}
+                None => reason = AuditReason::UnknownSession,
             }
         }
+        self.note_refused(AuditEvent::RefreshRefused, reason, &client);
         Err(Error::InvalidToken)
     }
 
@@ -161,6 +174,7 @@ impl Service {
                 return Ok(Refreshed::Refused);
             };
             if found.user.status == UserStatus::Suspended {
+                gate.refuse_suspended(tx, &found, &client)?;
                 return Ok(Refreshed::Suspended);
             }
             let open = gate.continue_session(tx, found, generation, &client)?;

@@ -63,6 +63,14 @@ impl UserRef {
         })
     }
 
+    /// The form in which the name is unique that was typed; `None` if it was an id or can be no name.
+    pub(super) fn name_key(&self) -> Option<String> {
+        match &self.target {
+            Target::Name(name) => Some(name.key()),
+            Target::Id(_) | Target::Nobody => None,
+        }
+    }
+
     pub(super) fn find(&self, reader: &Reader<'_>) -> Result<User, Error> {
         self.find_if_there(reader)?
             .ok_or_else(|| Error::UserNotFound(self.typed.clone()))

@@ -12,7 +12,7 @@ use crate::domain::{
 };
 
 /// Happenings of one kind that share a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditTally {
     /// What happened.
     pub event: AuditEvent,
@@ -20,8 +20,23 @@ pub struct AuditTally {
     pub reason: Option<AuditReason>,
     /// From where; `None` for all addresses together.
     pub address: Option<IpAddr>,
+    /// At which account; `None` if at none, or for all together.
+    pub subject: Option<AuditSubject>,
+    /// Under which name; `None` if under none, or for all together.
+    pub name: Option<NameDigest>,
     /// When the span began that the row stands for.
     pub window_at: Timestamp,
+}
+
+/// Happenings that are counted into one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditCount {
+    /// How many.
+    pub times: u64,
+    /// When the first of them was.
+    pub at: Timestamp,
+    /// The trace id of the first.
+    pub trace_id: Option<TraceId>,
 }
 
 /// Which rows of the log are asked for; `None` asks for all.
@@ -171,21 +186,27 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Counts `times` happenings in the one row of their kind, which is added if it is not there.
-    pub fn count_audit(&self, tally: &AuditTally, times: u64, at: Timestamp) -> Result<(), StoreError> {
+    /// Adds happenings to the one row of their kind. If it is not there it is added, with the moment and the trace id of the first.
+    pub fn count_audit(&self, tally: &AuditTally, count: &AuditCount) -> Result<(), StoreError> {
+        let subject = tally.subject.as_ref();
         self.connection
             .prepare_cached(
-                "INSERT INTO audit_events (at, event, refused_because, address, times, window_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (window_at, event, ifnull(refused_because, ''), ifnull(address, '')) WHERE window_at IS NOT NULL
+                "INSERT INTO audit_events (at, event, refused_because, address, user_id, username, name_digest, trace_id, times, window_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 ON CONFLICT (window_at, event, ifnull(refused_because, ''), ifnull(address, ''), ifnull(user_id, x''), ifnull(name_digest, x''))
+                 WHERE window_at IS NOT NULL
                  DO UPDATE SET times = times + excluded.times",
             )?
             .execute(params![
-                at.as_millis(),
+                count.at.as_millis(),
                 tally.event.as_str(),
                 tally.reason.map(AuditReason::as_str),
                 tally.address.map(|address| address.to_string()),
-                i64::try_from(times).unwrap_or(i64::MAX),
+                subject.map(|subject| *subject.user_id.as_bytes()),
+                subject.map(|subject| subject.username.as_str()),
+                tally.name.map(|name| name.0),
+                count.trace_id.map(|trace_id| *trace_id.as_bytes()),
+                i64::try_from(count.times).unwrap_or(i64::MAX),
                 tally.window_at.as_millis(),
             ])?;
         Ok(())

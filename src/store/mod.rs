@@ -34,7 +34,7 @@ use r2d2::Pool;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-pub use audit::{AuditFilter, AuditTally};
+pub use audit::{AuditCount, AuditFilter, AuditTally};
 pub use error::{OpenError, StoreError};
 pub use figures::Figures;
 pub use link_token::LinkRow;

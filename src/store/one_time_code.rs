@@ -31,6 +31,8 @@ pub struct CountedCode {
     pub mac: CodeMac,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The MAC of the code that it replaced, and when that was made.
+    pub older: Option<(CodeMac, Timestamp)>,
 }
 
 /// Why a code may not be compared.
@@ -102,7 +104,7 @@ impl Tx<'_> {
                 "INSERT INTO one_time_codes (address_digest, user_id, code_mac, created_at, expires_at)
                  VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (address_digest) DO UPDATE SET
-                     user_id = excluded.user_id, code_mac = excluded.code_mac, created_at = excluded.created_at,
+                     older_code_mac = code_mac, older_created_at = created_at, user_id = excluded.user_id, code_mac = excluded.code_mac, created_at = excluded.created_at,
                      expires_at = excluded.expires_at, attempts = 0, used_at = NULL",
             )?
             .execute(params![
@@ -124,13 +126,17 @@ impl Tx<'_> {
         let mut statement = self.connection.prepare_cached(
             "UPDATE one_time_codes SET attempts = attempts + 1
              WHERE address_digest = ?1 AND used_at IS NULL AND expires_at > ?2 AND attempts < ?3
-             RETURNING user_id, code_mac, created_at",
+             RETURNING user_id, code_mac, created_at, older_code_mac, older_created_at",
         )?;
         let counted = statement.query_row(params![address.0, now.as_millis(), MAX_CODE_ATTEMPTS], |row| {
             Ok(CountedCode {
                 user_id: row.get::<_, Option<[u8; 16]>>("user_id")?.map(UserId::from_bytes),
                 mac: CodeMac(row.get("code_mac")?),
                 created_at: Timestamp::from_millis(row.get("created_at")?),
+                older: match (row.get("older_code_mac")?, row.get("older_created_at")?) {
+                    (Some(mac), Some(created_at)) => Some((CodeMac(mac), Timestamp::from_millis(created_at))),
+                    _ => None,
+                },
             })
         });
         Ok(counted.optional()?)

@@ -19,15 +19,27 @@ pub(super) enum Class {
     Profile,
     /// Rows that count what memory refused, one for each address and minute.
     Tally,
+    /// The same for refreshes without a token that this server made: a page that nobody is signed in to asks so each time it is opened.
+    StrangeRefresh,
+    /// Refreshes of sessions that had ended, which a program that was forgotten somewhere goes on trying.
+    EndedSession,
 }
 
 impl Class {
-    pub(super) const ALL: [Self; 4] = [Self::NoAccount, Self::AtAccount, Self::Profile, Self::Tally];
+    pub(super) const ALL: [Self; 6] = [
+        Self::NoAccount,
+        Self::AtAccount,
+        Self::Profile,
+        Self::Tally,
+        Self::StrangeRefresh,
+        Self::EndedSession,
+    ];
 
     /// The class of a row; `None` if it needs no budget.
     pub(super) fn of(record: &AuditRecord) -> Option<Self> {
         match (&record.actor, &record.subject, record.outcome) {
             (Actor::Operator(_), ..) => None,
+            _ if record.event == AuditEvent::RefreshRefused => Some(Self::EndedSession),
             (_, None, _) => Some(Self::NoAccount),
             (_, Some(_), AuditOutcome::Refused(_)) => Some(Self::AtAccount),
             _ if record.event == AuditEvent::ProfileChanged => Some(Self::Profile),
@@ -35,8 +47,16 @@ impl Class {
         }
     }
 
-    /// How many rows of their own there may be in a minute and in an hour; further ones are counted in one row for the hour. All four used up without
-    /// end, in the 90 days that rows are kept, make eight million rows, which is about one gigabyte.
+    /// The class of a row that counts events of this kind.
+    pub(super) fn of_tally(event: AuditEvent) -> Self {
+        match event {
+            AuditEvent::RefreshRefused => Self::StrangeRefresh,
+            _ => Self::Tally,
+        }
+    }
+
+    /// How many rows of their own there may be in a minute and in an hour; further ones are counted in one row for the hour. All six used up without
+    /// end, in the 90 days that rows are kept, make nine million rows, which is little more than one gigabyte.
     const fn most(self) -> (u32, u32) {
         match self {
             // More than a thousand people mistype their names in.
@@ -44,6 +64,7 @@ impl Class {
             Self::AtAccount => (120, 1500),
             // Enough addresses to see who it is.
             Self::Tally => (20, 300),
+            Self::StrangeRefresh | Self::EndedSession => (20, 150),
         }
     }
 }

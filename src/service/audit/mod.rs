@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::session::Caller;
 use super::user::UserRef;
 use super::{Error, Service};
 use crate::crypto::Keys;
@@ -17,7 +18,7 @@ use crate::domain::{
     AccountName, AuditEntry, AuditEvent, AuditEvents, AuditReason, AuditRecord, Client, Email, NameDigest,
     Operator, Timestamp, network_of,
 };
-use crate::store::{AuditFilter, AuditTally, StoreError, Tx};
+use crate::store::{AuditCount, AuditFilter, AuditTally, StoreError, Tx};
 use crate::system::System;
 use budget::{Budget, Class, start_of_hour, start_of_minute};
 
@@ -26,7 +27,7 @@ use budget::{Budget, Class, start_of_hour, start_of_minute};
 struct Noted {
     budgets: [Budget; Class::ALL.len()],
     /// How often since they were last written. A tally of the present minute stays when it was written, so that it takes no second row of the budget.
-    tallies: HashMap<AuditTally, u64>,
+    tallies: HashMap<AuditTally, AuditCount>,
 }
 
 /// Writes the audit log.
@@ -73,9 +74,16 @@ impl Auditor {
             event: record.event,
             reason: record.outcome.reason(),
             address: None,
+            subject: None,
+            name: None,
             window_at: start_of_hour(now),
         };
-        tx.count_audit(&tally, 1, now)
+        let count = AuditCount {
+            times: 1,
+            at: now,
+            trace_id: None,
+        };
+        tx.count_audit(&tally, &count)
     }
 
     /// Writes the row of a refusal, and gives the refusal; a fault has no row and is an error here too.
@@ -91,33 +99,46 @@ impl Auditor {
         Ok(error)
     }
 
-    /// Counts a refusal that is not worth a write of its own; takes no lock for longer than that.
-    fn note(&self, event: AuditEvent, reason: AuditReason, client: &Client) {
+    /// Counts a refusal by a client that is not worth a write of its own; takes no lock for longer than that.
+    pub(super) fn note(&self, record: AuditRecord, client: &Client) {
         let now = self.system.now();
-        let address = client.address.map(network_of);
-        let mut noted = self.noted();
         let mut tally = AuditTally {
-            event,
-            reason: Some(reason),
-            address,
+            event: record.event,
+            reason: record.outcome.reason(),
+            address: client.address.map(network_of),
+            subject: record.subject,
+            name: record.name,
             window_at: start_of_minute(now),
         };
-        if !noted.tallies.contains_key(&tally)
-            && !noted.budgets[Class::Tally as usize].take(Class::Tally, now)
-        {
-            (tally.address, tally.window_at) = (None, start_of_hour(now));
+        let mut trace_id = client.trace_id;
+        let class = Class::of_tally(tally.event);
+        let mut noted = self.noted();
+        if !noted.tallies.contains_key(&tally) && !noted.budgets[class as usize].take(class, now) {
+            tally = AuditTally {
+                address: None,
+                subject: None,
+                name: None,
+                window_at: start_of_hour(now),
+                ..tally
+            };
+            trace_id = None;
         }
-        *noted.tallies.entry(tally).or_default() += 1;
+        let first = AuditCount {
+            times: 0,
+            at: now,
+            trace_id,
+        };
+        noted.tallies.entry(tally).or_insert(first).times += 1;
     }
 
     /// Takes what was counted since the last time.
-    fn take_noted(&self) -> Vec<(AuditTally, u64)> {
+    fn take_noted(&self) -> Vec<(AuditTally, AuditCount)> {
         let this_minute = start_of_minute(self.system.now());
         let mut noted = self.noted();
-        let taken = noted.tallies.iter().filter(|(_, times)| **times > 0);
-        let taken = taken.map(|(tally, times)| (*tally, *times)).collect();
-        noted.tallies.retain(|tally, times| {
-            *times = 0;
+        let taken = noted.tallies.iter().filter(|(_, count)| count.times > 0);
+        let taken = taken.map(|(tally, count)| (tally.clone(), *count)).collect();
+        noted.tallies.retain(|tally, count| {
+            count.times = 0;
             tally.window_at >= this_minute
         });
         taken
@@ -153,6 +174,16 @@ pub(super) fn addresses_of(address: IpAddr) -> [IpAddr; 2] {
 pub(super) struct Refused {
     error: Error,
     reason: Option<AuditReason>,
+}
+
+impl Refused {
+    /// The same where there is no account: whatever code is typed for it, that is what is wrong with it.
+    pub(super) fn without_account(self) -> Self {
+        match self.error {
+            Error::CodeInvalid => Error::CodeInvalid.because(AuditReason::UnknownAccount),
+            _ => self,
+        }
+    }
 }
 
 impl Error {
@@ -267,12 +298,21 @@ impl Service {
 
     /// Counts a request that was refused because there were too many; `reason` is one of the limits. Cheap, and never waits.
     pub fn note_throttled(&self, client: &Client, reason: AuditReason) {
-        self.auditor.note(AuditEvent::Throttled, reason, client);
+        self.note_refused(AuditEvent::Throttled, reason, client);
     }
 
-    /// Counts a captcha that was refused.
-    pub(super) fn note_captcha_refused(&self, client: &Client, reason: AuditReason) {
-        self.auditor.note(AuditEvent::CaptchaRefused, reason, client);
+    /// The same for whoever is signed in, so that it is told of their account.
+    pub fn note_session_throttled(&self, caller: &Caller) {
+        let record = caller
+            .record(AuditEvent::Throttled)
+            .refused(AuditReason::SessionLimit);
+        self.auditor.note(record, &caller.client);
+    }
+
+    /// Counts a refusal that is about no account.
+    pub(super) fn note_refused(&self, event: AuditEvent, reason: AuditReason, client: &Client) {
+        let record = AuditRecord::by_client(event, client).refused(reason);
+        self.auditor.note(record, client);
     }
 
     /// Writes what was counted in memory: one row for each event, address and minute.
@@ -281,11 +321,10 @@ impl Service {
         if noted.is_empty() {
             return Ok(());
         }
-        let now = self.system.now();
         self.store
             .write(move |tx| {
-                for (tally, times) in &noted {
-                    tx.count_audit(tally, *times, now)?;
+                for (tally, count) in &noted {
+                    tx.count_audit(tally, count)?;
                 }
                 Ok::<_, Error>(())
             })

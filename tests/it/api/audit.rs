@@ -157,7 +157,7 @@ async fn codes_leave_rows_with_the_true_cause() {
     email.verified @alice
     sign_in.code refused: no_code @alice
     code.sent refused: unknown_account
-    sign_in.code refused: wrong_code
+    sign_in.code refused: unknown_account
     code.sent @alice
     code.sent refused: too_many_mails @alice
     sign_in.code refused: wrong_code @alice

@@ -14,6 +14,8 @@ fn told(workspace: &Workspace, subject: &str) -> String {
     let lines = lines.map(|line| line["text"].as_str().expect("it is a text"));
     let now = document["now"].as_array().expect("it is a list").iter();
     let now = now.map(|text| text.as_str().expect("it is a text"));
+    // It has the time of the machine.
+    let now = now.filter(|text| !text.starts_with("The next code can be mailed at"));
     let told = lines.chain(now).collect::<Vec<_>>().join("\n");
     // Of a session the moment is told at which it began.
     let (first, rest) = told.split_once("begun at ").unwrap_or((&told, ""));
@@ -44,7 +46,7 @@ async fn a_failed_sign_in_is_explained() {
     A sign-in by password was refused: the password was wrong; from 127.0.0.1.
     The account was suspended; all sessions ended; by the operator.
     The session begun at <time>, last used from 127.0.0.1 ended: the operator suspended the account. Its tokens are refused since then.
-    A sign-in by password was refused: the account is suspended, although the password or the code was right; from 127.0.0.1.
+    A sign-in by password was refused: the account is suspended, although everything else was right; from 127.0.0.1.
     The account is suspended; lift it with: arkloop user reactivate.
     The address was never verified.
     The account is signed in nowhere.
@@ -57,7 +59,7 @@ async fn a_failed_sign_in_is_explained() {
     Registered and signed in; from 127.0.0.1; as alice.
     A sign-in by password was refused: the password was wrong; from 127.0.0.1; as alice.
     A sign-in by password was refused: no account has the name or address that was typed; from 127.0.0.1.
-    A sign-in by password was refused: the account is suspended, although the password or the code was right; from 127.0.0.1; as alice.
+    A sign-in by password was refused: the account is suspended, although everything else was right; from 127.0.0.1; as alice.
     ");
 }
 
@@ -76,11 +78,11 @@ async fn a_code_that_did_not_work_is_explained() {
     A sign-in by a mailed code was refused: no code had been asked for, or not lately; from 127.0.0.1.
     A code to sign in was mailed; from 127.0.0.1.
     No code was mailed: mail was asked for too often: once a minute, 5 an hour and 10 a day are allowed; from 127.0.0.1.
-    A sign-in by a mailed code was refused: the code was wrong, or a newer one had been mailed; from 127.0.0.1.
-    A sign-in by a mailed code was refused: the code was wrong, or a newer one had been mailed; from 127.0.0.1.
-    A sign-in by a mailed code was refused: the code was wrong, or a newer one had been mailed; from 127.0.0.1.
-    A sign-in by a mailed code was refused: the code was wrong, or a newer one had been mailed; from 127.0.0.1.
-    A sign-in by a mailed code was refused: the code was wrong, or a newer one had been mailed; from 127.0.0.1.
+    A sign-in by a mailed code was refused: the code was wrong; from 127.0.0.1.
+    A sign-in by a mailed code was refused: the code was wrong; from 127.0.0.1.
+    A sign-in by a mailed code was refused: the code was wrong; from 127.0.0.1.
+    A sign-in by a mailed code was refused: the code was wrong; from 127.0.0.1.
+    A sign-in by a mailed code was refused: the code was wrong; from 127.0.0.1.
     A sign-in by a mailed code was refused: five wrong codes had been tried, so this code is void even if it was right; a new one helps; from 127.0.0.1.
     The address was never verified.
     The account is signed in once.
@@ -105,7 +107,7 @@ async fn a_session_that_ended_is_explained() {
         .expect("it is there");
     assert_snapshot!(told(app.workspace(), "alice"), @"
     Registered and signed in; from 127.0.0.1.
-    A session ended, because a refresh token came back that had been replaced: somebody may have a copy of it; its successor was never used; from 127.0.0.1.
+    A session ended, because an old sign-in cookie came back that a newer one had replaced: somebody may have a copy of it; its successor was never used; from 127.0.0.1.
     Signed in by password; from 127.0.0.1.
     Sessions were ended; 1 of this account; by the operator.
     The session begun at <time>, last used from 127.0.0.1 ended: the operator ended it. Its tokens are refused since then.
@@ -145,11 +147,52 @@ async fn a_refused_invite_and_a_limit_are_explained() {
     app.service().flush_audit().await.expect("it is written");
     assert_snapshot!(told(app.workspace(), "alice@example.org"), @"
     A registration was refused: an invite is needed, and none was given; from 127.0.0.1.
-    A registration was refused: there is no such invite; it may have been mistyped; from 127.0.0.1.
+    A registration was refused: there is no such invite; its code may have been mistyped; from 127.0.0.1.
     A registration was refused: the invite was too old; from 127.0.0.1.
     No account has this name.
     ");
     assert_snapshot!(told(app.workspace(), "203.0.113.7"), @"Requests were refused: too many requests came from this address in a short time; from 203.0.113.7; 3 times.");
+}
+
+#[tokio::test]
+async fn what_still_has_to_wait_is_told_with_the_end_of_it() {
+    let app = start().await;
+    app.register("alice").await;
+    for login in ["alice", "alicia"] {
+        assert_eq!(app.login(login, "a wrong password").await.status, 401);
+    }
+    app.send_code("alice@example.org").await;
+    let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
+    let guess_more = |length: u32, where_from: &str| {
+        let sql = format!("UPDATE password_failures SET length = {length} WHERE {where_from}");
+        assert_eq!(database.execute(&sql, []), Ok(2));
+    };
+    // As many as make the next one wait for a minute.
+    guess_more(11, "network <> x''");
+    let waits = |subject: &str| {
+        let told = app.workspace().run(&["explain", subject]);
+        let now = told.lines().filter_map(|line| line.strip_prefix("now"));
+        now.map(str::trim).collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(waits("alice"), @"
+    The address was never verified.
+    The next code can be mailed at <time>, because others were mailed before.
+    After wrong passwords, 127.0.0.1 may try a password again at <time>; a mailed code helps at once.
+    The account is signed in once.
+    ");
+    assert_snapshot!(waits("alicia"), @"
+    No account has this name.
+    After wrong passwords, 127.0.0.1 may try a password again at <time>; a mailed code helps at once.
+    ");
+    assert_snapshot!(waits("127.0.0.1"), @"After wrong passwords, 127.0.0.1 may try a password of alice again at <time>; a mailed code helps at once.");
+    guess_more(100, "network = x''");
+    assert_snapshot!(waits("alice"), @"
+    The address was never verified.
+    The next code can be mailed at <time>, because others were mailed before.
+    After a hundred wrong passwords in a row, a password may be tried again at <time>; a mailed code helps at once.
+    The account is signed in once.
+    ");
+    assert_snapshot!(waits("127.0.0.1"), @"After a hundred wrong passwords in a row, a password of alice may be tried again at <time>; a mailed code helps at once.");
 }
 
 #[test]

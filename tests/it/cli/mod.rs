@@ -8,6 +8,7 @@ mod config;
 mod config_services;
 mod config_show;
 mod every_command;
+mod every_refusal;
 mod explain;
 mod help;
 mod init;

@@ -104,6 +104,28 @@ async fn refused_sign_ins_of_accounts_and_changes_of_profiles_have_an_end_too() 
 }
 
 #[tokio::test]
+async fn refreshes_that_lead_nowhere_are_few_rows() {
+    let app = TestApp::open().await;
+    let registered = app.register("alice").await;
+    let cookie = registered.cookie();
+    let forged = format!("{}AAAA", &cookie[..cookie.len() - 4]);
+    for _ in 0..50 {
+        assert_eq!(app.post("/v1/auth/refresh").send().await.status, 401);
+        assert_eq!(app.refresh(&forged).await.status, 401);
+    }
+    assert_eq!(rows_and_times(&app).await, (1 + 2, 101));
+    let logout = app.post("/v1/auth/logout").bearer(&registered.access_token());
+    assert_eq!(logout.send().await.status, 200);
+    for _ in 0..50 {
+        assert_eq!(app.refresh(&cookie).await.status, 401);
+    }
+    // Twenty in the minute, and one row for the rest of the hour.
+    assert_eq!(rows_and_times(&app).await, (4 + 20 + 1, 152));
+    app.login("alice", "a wrong password").await;
+    assert_eq!(rows_and_times(&app).await, (26, 153));
+}
+
+#[tokio::test]
 async fn a_name_that_is_nobodys_is_nowhere_in_plain_and_still_found() {
     let mut app = TestApp::open().await;
     // People type their password into the wrong field.
