@@ -130,8 +130,7 @@ macro_rules! classes {
 }
 
 classes! {
-    /// Signing in with a password. Thirty a minute do for an office behind one address, and cost a guesser a day for
-    /// what a list of common passwords has.
+    /// Signing in with a password. Thirty a minute do for an office behind one address.
     Login: "login", 30 per 1;
     /// Making an account.
     Register: "register", 10 per 1;
