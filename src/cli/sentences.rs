@@ -96,6 +96,7 @@ pub(super) const fn tried(event: AuditEvent) -> &'static str {
 }
 
 /// Why something was refused, as the end of a sentence.
+#[expect(clippy::too_many_lines, reason = "it is a table: a sentence for each reason")]
 pub(super) const fn cause(reason: AuditReason) -> &'static str {
     match reason {
         AuditReason::UnknownAccount => "no account has the name or address that was typed",

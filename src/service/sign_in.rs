@@ -127,7 +127,7 @@ impl Service {
     /// Exchanges a refresh token for the next one and a fresh access token.
     ///
     /// `presented` are the values of every refresh cookie that came; the first authentic one counts. A token that was never authentic changes nothing.
-    /// See [`Session::judge`] for what an old one means; a reused one ends the session, which is committed before the refusal.
+    /// See [`Session::judge`](crate::domain::Session::judge) for what an old one means; a reused one ends the session, which is committed before the refusal.
     ///
     /// # Errors
     /// [`Error::RefreshTokenMissing`], [`Error::InvalidToken`], [`Error::UserSuspended`], [`Error::Unavailable`].

@@ -123,10 +123,10 @@ fn nothing_secret_is_an_argument() {
             .split([' ', '\n', ','])
             .filter(|word| word.starts_with(['-', '<', '[']));
         for word in ["password", "secret", "token"] {
-            let named: Vec<&str> = names.clone().filter(|name| name.contains(word)).collect();
+            let telling: Vec<&str> = names.clone().filter(|name| name.contains(word)).collect();
             assert!(
-                named.iter().all(|name| *name == "--password-stdin"),
-                "{command}: {named:?}"
+                telling.iter().all(|name| *name == "--password-stdin"),
+                "{command}: {telling:?}"
             );
         }
         // The one flag about a password takes no value.

@@ -103,6 +103,10 @@ fn codes_in(response: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "it is one list: each refusal with what causes it"
+)]
 async fn every_refusal_is_explained_under_its_trace_id() {
     let mut codes = BTreeSet::new();
     assert_snapshot!(sign_ins().await.end(&mut codes), @"
