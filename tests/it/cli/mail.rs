@@ -64,36 +64,53 @@ async fn a_test_mail_that_is_not_taken_says_why_in_one_line() {
     let mut server = SmtpServer::refusing();
     let workspace = sending_to(&server);
     let test = ["mail", "test", "ann@example.org"];
-    assert_snapshot!(workspace.run(&test), @"
+    assert_snapshot!(workspace.run_in_both_forms(&test), @r#"
     exit: 1
     stderr:
     error: the mail was not sent: the conversation with the mail server failed while connecting: Connection refused (os error 111); check [mail] in the configuration, and whether the mail server runs
-    ");
+    exit: 1
+    stderr:
+    {"error":"the mail was not sent: the conversation with the mail server failed while connecting: Connection refused (os error 111)","hint":"check [mail] in the configuration, and whether the mail server runs"}
+    "#);
     server.listen();
-    server.once(Stage::Greeting, Fault::Answer("421 4.3.2 no time"));
-    assert_snapshot!(workspace.run(&test), @"
+    let told = |stage: Stage, fault: Fault| {
+        server.always(stage, fault);
+        let told = workspace.run_in_both_forms(&test);
+        server.heal();
+        told
+    };
+    assert_snapshot!(told(Stage::Greeting, Fault::Answer("421 4.3.2 no time")), @r#"
     exit: 1
     stderr:
     error: the mail was not sent: the mail server answered 421 4.3.2 while connecting; check [mail] in the configuration, and whether the mail server runs
-    ");
-    server.once(Stage::Recipient, Fault::Answer("550 5.1.1 nobody here"));
-    assert_snapshot!(workspace.run(&[&["--json"], test.as_slice()].concat()), @r#"
+    exit: 1
+    stderr:
+    {"error":"the mail was not sent: the mail server answered 421 4.3.2 while connecting","hint":"check [mail] in the configuration, and whether the mail server runs"}
+    "#);
+    assert_snapshot!(told(Stage::Recipient, Fault::Answer("550 5.1.1 nobody here")), @r#"
+    exit: 1
+    stderr:
+    error: the mail was not sent: the mail server answered 550 5.1.1 while naming the recipient; check [mail] in the configuration, and whether the mail server runs
     exit: 1
     stderr:
     {"error":"the mail was not sent: the mail server answered 550 5.1.1 while naming the recipient","hint":"check [mail] in the configuration, and whether the mail server runs"}
     "#);
-    server.once(Stage::End, Fault::Answer("451 4.3.0 later"));
-    assert_snapshot!(workspace.run(&test), @"
+    assert_snapshot!(told(Stage::End, Fault::Answer("451 4.3.0 later")), @r#"
     exit: 1
     stderr:
     error: the mail was not sent: the mail server answered 451 4.3.0 while sending the mail; check [mail] in the configuration, and whether the mail server runs
-    ");
-    server.once(Stage::Content, Fault::Close);
-    assert_snapshot!(workspace.run(&test), @"
+    exit: 1
+    stderr:
+    {"error":"the mail was not sent: the mail server answered 451 4.3.0 while sending the mail","hint":"check [mail] in the configuration, and whether the mail server runs"}
+    "#);
+    assert_snapshot!(told(Stage::Content, Fault::Close), @r#"
     exit: 1
     stderr:
     error: the mail was not sent: the conversation with the mail server failed while sending the mail: its answer is no SMTP, or ended early; check [mail] in the configuration, and whether the mail server runs
-    ");
+    exit: 1
+    stderr:
+    {"error":"the mail was not sent: the conversation with the mail server failed while sending the mail: its answer is no SMTP, or ended early","hint":"check [mail] in the configuration, and whether the mail server runs"}
+    "#);
     assert!(server.received().is_empty());
 }
 
