@@ -5,6 +5,8 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -18,6 +20,8 @@ use crate::domain::Timestamp;
 const BACKUP_DIRECTORY: &str = ".arkloop-backup.partial";
 /// The same for the copy that a restore works on.
 const RESTORE_DIRECTORY: &str = ".arkloop-restore.partial";
+/// How long connections that were just let go may take to close: a pool closes its own on another thread.
+const CLOSING_TIME: Duration = Duration::from_secs(2);
 
 /// A database in a directory of its own, which nobody else uses; it is removed when this is dropped.
 pub struct StagedDatabase {
@@ -128,9 +132,7 @@ impl StagedDatabase {
     /// Makes it one file that is on disk, and checks it.
     fn finish(&self) -> Result<PathBuf, OpenError> {
         let copy = self.database();
-        let mode: String =
-            Connection::open(&copy)?.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
-        if mode != "delete" {
+        if leave_wal(&copy)? != "delete" {
             return Err(OpenError::Unusable(format!("{} is still in use", copy.display())));
         }
         self.check()?;
@@ -183,6 +185,21 @@ fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
         }
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => fs::rename(from, to),
         other => Ok(other?),
+    }
+}
+
+/// Merges the write-ahead log into the file and goes without one, which takes the file for itself alone; the mode that it is in then.
+fn leave_wal(copy: &Path) -> Result<String, rusqlite::Error> {
+    let connection = Connection::open(copy)?;
+    let started_at = Instant::now();
+    loop {
+        let mode = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0));
+        let is_busy =
+            |error: &rusqlite::Error| error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy);
+        if started_at.elapsed() > CLOSING_TIME || !mode.as_ref().is_err_and(is_busy) {
+            return mode;
+        }
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
