@@ -108,7 +108,7 @@ async fn accept_all(listener: &Listener, slots: &Arc<Slots>, site: &Arc<Site>, t
         match listener.accept().await {
             Ok(stream) => {
                 pause = SHORTEST_PAUSE;
-                let network = slots::network_of(stream.peer(), &site.settings().trusted_proxies);
+                let network = slots::share_of(stream.peer(), &site.settings().trusted_proxies);
                 // Whoever is not admitted is closed without a word: to answer each one would cost what the limit spares.
                 if let Some(slot) = slots.admit(network).await {
                     stream.spawn(slot, Arc::clone(site), told.clone());

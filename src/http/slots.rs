@@ -12,13 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ipnet::IpNet;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::client_address::{self, Peer};
 use super::respond::Cut;
-use crate::domain::TrustedProxies;
+use crate::domain::{TrustedProxies, network_of};
 
 /// While nobody is at rest: after how long to look again, beside waiting for a slot that falls free by itself.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -39,7 +38,7 @@ pub(super) struct Slots {
 struct Table {
     taken: HashMap<u64, Arc<Occupant>>,
     /// How many of them each network has, without those that were asked to leave.
-    of_network: HashMap<IpNet, usize>,
+    of_network: HashMap<IpAddr, usize>,
     next_number: u64,
     told_at: Option<Instant>,
 }
@@ -60,7 +59,7 @@ impl Slots {
     /// Finds a slot for a connection of `network`; waits while all are taken and nobody is at rest.
     ///
     /// `None` if the network has its whole share and none of it is at rest: the connection is to be closed.
-    pub(super) async fn admit(self: &Arc<Self>, network: Option<IpNet>) -> Option<Slot> {
+    pub(super) async fn admit(self: &Arc<Self>, network: Option<IpAddr>) -> Option<Slot> {
         if let Some(network) = network.filter(|network| self.has_whole_share(*network)) {
             self.tell("an address holds as many connections as one may");
             if !self.send_one_away(|candidate| candidate == network) {
@@ -98,7 +97,7 @@ impl Slots {
             .await;
     }
 
-    fn seat(self: &Arc<Self>, network: Option<IpNet>, permit: OwnedSemaphorePermit) -> Slot {
+    fn seat(self: &Arc<Self>, network: Option<IpAddr>, permit: OwnedSemaphorePermit) -> Slot {
         let occupant = Arc::new(Occupant {
             network,
             rests_since: AtomicU64::new(self.now()),
@@ -120,7 +119,7 @@ impl Slots {
         }
     }
 
-    fn has_whole_share(&self, network: IpNet) -> bool {
+    fn has_whole_share(&self, network: IpAddr) -> bool {
         self.table()
             .of_network
             .get(&network)
@@ -128,7 +127,7 @@ impl Slots {
     }
 
     /// Looks at all of them, which for two thousand takes less than accepting one does.
-    fn send_one_away(&self, is_candidate: impl Fn(IpNet) -> bool) -> bool {
+    fn send_one_away(&self, is_candidate: impl Fn(IpAddr) -> bool) -> bool {
         let mut table = self.table();
         loop {
             let longest = table
@@ -172,7 +171,7 @@ impl Slots {
 }
 
 impl Table {
-    fn give_back(&mut self, network: IpNet) {
+    fn give_back(&mut self, network: IpAddr) {
         if let Some(number) = self.of_network.get_mut(&network) {
             *number -= 1;
             if *number == 0 {
@@ -182,23 +181,18 @@ impl Table {
     }
 }
 
-/// What the share of a peer is counted by: its IPv4 address or the 64 bits of its IPv6 network, which is the least that
-/// one customer gets (RFC 6177). `None` for a peer without a share: a listed proxy, or the unix socket.
-pub(super) fn network_of(peer: Peer, trusted: &TrustedProxies) -> Option<IpNet> {
-    let Peer::Address(address) = peer else { return None };
-    if client_address::is_trusted(address, trusted) {
-        return None;
+/// What the share of a peer is counted by: its address, or the network that a whole IPv6 customer has. `None` for a peer
+/// without a share: a listed proxy, or the unix socket.
+pub(super) fn share_of(peer: Peer, trusted: &TrustedProxies) -> Option<IpAddr> {
+    match peer {
+        Peer::Address(address) if !client_address::is_trusted(address, trusted) => Some(network_of(address)),
+        Peer::Address(_) | Peer::Unix => None,
     }
-    let bits = match address {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 64,
-    };
-    IpNet::new(address, bits).ok().map(|network| network.trunc())
 }
 
 /// A connection as the others see it.
 struct Occupant {
-    network: Option<IpNet>,
+    network: Option<IpAddr>,
     /// In microseconds since the server began, or [`BUSY`](Self::BUSY), or [`SENT_AWAY`](Self::SENT_AWAY).
     rests_since: AtomicU64,
     leave: Notify,
@@ -294,22 +288,22 @@ mod tests {
             unix: true,
         };
         let peer = address.parse().map_or(Peer::Unix, Peer::Address);
-        network_of(peer, &trusted).map(|network| network.to_string())
+        share_of(peer, &trusted).map(|network| network.to_string())
     }
 
     #[test]
     fn an_address_or_the_network_of_a_customer_has_one_share() {
-        assert_eq!(network("192.0.2.7", &[]).as_deref(), Some("192.0.2.7/32"));
+        assert_eq!(network("192.0.2.7", &[]).as_deref(), Some("192.0.2.7"));
         assert_eq!(
             network("2001:db8:1:2:3::4", &[]).as_deref(),
-            Some("2001:db8:1:2::/64")
+            Some("2001:db8:1:2::")
         );
         assert_eq!(network("192.0.2.7", &["192.0.2.0/24"]), None);
         assert_eq!(network("unix", &[]), None);
     }
 
-    fn of(last: u8) -> Option<IpNet> {
-        IpNet::new([192, 0, 2, last].into(), 32).ok()
+    fn from(last: u8) -> IpAddr {
+        [192, 0, 2, last].into()
     }
 
     async fn is_sent_away(slot: &Slot) -> bool {
@@ -317,7 +311,7 @@ mod tests {
     }
 
     /// Whether a newcomer is still waiting after a moment that is shorter than it waits before looking again.
-    async fn has_to_wait(slots: &Arc<Slots>, network: Option<IpNet>) -> bool {
+    async fn has_to_wait(slots: &Arc<Slots>, network: Option<IpAddr>) -> bool {
         timeout(LOOK_AGAIN_AFTER / 10, slots.admit(network))
             .await
             .is_err()
@@ -326,16 +320,16 @@ mod tests {
     #[tokio::test]
     async fn whoever_rests_makes_way_and_nobody_who_is_busy() {
         let slots = Slots::new(3, 3);
-        let busy = slots.admit(of(1)).await.expect("it is free");
+        let busy = slots.admit(Some(from(1))).await.expect("it is free");
         busy.begin().expect("nobody sent it away");
         let proxy = slots.admit(None).await.expect("it is free");
-        let resting = slots.admit(of(2)).await.expect("it is free");
-        assert!(has_to_wait(&slots, of(3)).await, "nobody has left yet");
+        let resting = slots.admit(Some(from(2))).await.expect("it is free");
+        assert!(has_to_wait(&slots, Some(from(3))).await, "nobody has left yet");
         assert!(is_sent_away(&resting).await);
         assert!(resting.begin().is_err(), "its request must not be carried out");
         assert!(!is_sent_away(&busy).await && !is_sent_away(&proxy).await);
         drop(resting);
-        let newcomer = slots.admit(of(3)).await.expect("it got the slot");
+        let newcomer = slots.admit(Some(from(3))).await.expect("it got the slot");
         newcomer.begin().expect("nobody sent it away");
         let leave = async {
             // Nobody is at rest now, until this one is.
@@ -343,7 +337,7 @@ mod tests {
             busy.sent_away().await;
             drop(busy);
         };
-        let (last, ()) = tokio::join!(slots.admit(of(4)), leave);
+        let (last, ()) = tokio::join!(slots.admit(Some(from(4))), leave);
         assert!(!is_sent_away(&newcomer).await);
         assert_eq!(slots.taken(), 3);
         drop((proxy, newcomer, last));
@@ -355,13 +349,13 @@ mod tests {
     async fn the_one_that_rests_longest_makes_way() {
         let slots = Slots::new(3, 3);
         let admit = async |last| {
-            let admitted = slots.admit(of(last)).await.expect("it is free");
+            let admitted = slots.admit(Some(from(last))).await.expect("it is free");
             tokio::time::sleep(Duration::from_millis(2)).await;
             admitted
         };
         let (first, second, third) = (admit(1).await, admit(2).await, admit(3).await);
         first.rest();
-        assert!(has_to_wait(&slots, of(4)).await);
+        assert!(has_to_wait(&slots, Some(from(4))).await);
         assert!(is_sent_away(&second).await);
         assert!(!is_sent_away(&first).await && !is_sent_away(&third).await);
     }
@@ -369,15 +363,18 @@ mod tests {
     #[tokio::test]
     async fn an_address_with_its_whole_share_replaces_its_own() {
         let slots = Slots::new(10, 2);
-        let other = slots.admit(of(2)).await.expect("it is free");
-        let first = slots.admit(of(1)).await.expect("it is free");
+        let other = slots.admit(Some(from(2))).await.expect("it is free");
+        let first = slots.admit(Some(from(1))).await.expect("it is free");
         first.begin().expect("nobody sent it away");
-        let second = slots.admit(of(1)).await.expect("it is free");
-        let third = slots.admit(of(1)).await.expect("the second one makes way");
+        let second = slots.admit(Some(from(1))).await.expect("it is free");
+        let third = slots
+            .admit(Some(from(1)))
+            .await
+            .expect("the second one makes way");
         assert!(is_sent_away(&second).await && !is_sent_away(&other).await);
         third.begin().expect("nobody sent it away");
-        assert!(slots.admit(of(1)).await.is_none(), "both are busy");
+        assert!(slots.admit(Some(from(1))).await.is_none(), "both are busy");
         drop((first, second, third));
-        assert!(slots.admit(of(1)).await.is_some());
+        assert!(slots.admit(Some(from(1))).await.is_some());
     }
 }
