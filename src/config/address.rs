@@ -14,15 +14,21 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Whether a URL names one host. A star would be taken for a pattern, and no host has one in its name.
+pub(super) fn has_exact_host(url: &Url) -> bool {
+    // The parser decodes `%2A` in the hosts of http and https; of other schemes it keeps the text.
+    url.host_str().is_some_and(|host| parse_host(host).is_some())
+}
+
 /// The accepted form of [`parse_private_url`], in words.
 pub(super) const PRIVATE_URL_FORM: &str =
-    "an https address without user and fragment; http is accepted to this machine only";
+    "an https address of one host, without user, fragment or star; http is accepted to this machine only";
 
 /// Reads an address that a secret may be sent to.
 pub(super) fn parse_private_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let is_private = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-    let is_plain = has_no_user(&url) && url.fragment().is_none();
+    let is_plain = has_no_user(&url) && has_exact_host(&url) && url.fragment().is_none();
     (is_private && is_plain).then(|| url.into())
 }
 
@@ -32,13 +38,12 @@ fn has_no_user(url: &Url) -> bool {
 
 /// Reads the name or the address of a host; an international name becomes ASCII (UTS 46), and all is in lower case.
 pub(super) fn parse_host(text: &str) -> Option<String> {
-    // A star would be taken for a pattern, and match no host at all.
-    let host = Host::parse(text).ok().filter(|_| !text.contains('*'))?;
-    Some(host.to_string())
+    let host = Host::parse(text).ok()?.to_string();
+    (!host.contains('*')).then_some(host)
 }
 
 /// The accepted form of [`parse_smtp_url`], in words.
-pub(super) const SMTP_URL_FORM: &str = "\"smtp://host:587\" (with STARTTLS) or \"smtps://host:465\", without path; user and \
+pub(super) const SMTP_URL_FORM: &str = "\"smtp://host:587\" (with STARTTLS) or \"smtps://host:465\", without path or star; user and \
                                         password are keys of their own";
 
 /// Checks the address of a mail server; without a port it is the scheme's own.
@@ -48,11 +53,9 @@ pub(super) fn parse_smtp_url(text: &str) -> Option<String> {
         && matches!(url.path(), "" | "/")
         && url.query().is_none()
         && url.fragment().is_none();
-    // The parser takes the hosts of schemes that browsers do not know as they are.
-    let has_host = url.host_str().is_some_and(|host| Host::parse(host).is_ok());
     // It drops control characters, white space around an address and a user without a name; the text is what is used.
     let is_one_word = !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '@');
-    let is_smtp = matches!(url.scheme(), "smtp" | "smtps") && is_bare && has_host && is_one_word;
+    let is_smtp = matches!(url.scheme(), "smtp" | "smtps") && is_bare && has_exact_host(&url) && is_one_word;
     is_smtp.then(|| text.to_owned())
 }
 
@@ -106,6 +109,8 @@ mod tests {
             "http://127.0.0.1@example.org/",
             "https://user:secret@example.org/",
             "https://example.org/#fragment",
+            "https://*.example.org/",
+            "https://%2A.example.org/",
             "ftp://localhost/",
             "https:",
             "example.org",
@@ -130,6 +135,8 @@ mod tests {
             "a.example:443",
             "a.example/",
             "*.example",
+            "%2a.example",
+            "\u{ff0a}.example",
             "a b",
         ] {
             assert_eq!(parse_host(text), None, "{text}");

@@ -6,9 +6,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use url::Url;
+use url::{Position, Url};
 
-use super::address::is_loopback;
+use super::address::{has_exact_host, is_loopback};
 use crate::domain::{Listen, Rate, SameSite, SignatureAlgorithm, TrustedProxies};
 
 /// The units of a duration, largest first, in seconds.
@@ -92,10 +92,9 @@ pub struct Origin(String);
 impl Origin {
     /// The accepted form, in words.
     pub(super) const FORM: &str =
-        "an http or https origin without path, query or user, such as \"https://auth.example.org\"";
+        "an http or https origin without path, query, user or star, such as \"https://auth.example.org\"";
     /// The accepted form of a list of them, in words.
-    pub(super) const LIST_FORM: &str =
-        "http or https origins without path, query or user, such as \"https://app.example.org\"";
+    pub(super) const LIST_FORM: &str = "http or https origins without path, query, user or star, such as \"https://app.example.org\" (each host by itself)";
 
     /// Reads an origin; a bare slash at the end is dropped.
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -108,7 +107,7 @@ impl Origin {
             .any(|web| scheme.eq_ignore_ascii_case(web));
         let url = Url::parse(text)
             .ok()
-            .filter(|url| is_plain && is_web && url.has_host())?;
+            .filter(|url| is_plain && is_web && has_exact_host(url))?;
         Some(Self(url.origin().ascii_serialization()))
     }
 
@@ -191,17 +190,29 @@ impl ProxyItem {
     }
 }
 
-/// Whether `template` is an http(s) link with `placeholder` in it, and with no placeholder but that and `{app_url}`.
+/// Whether `template` is an http(s) link of one host with `placeholder` in its path, query or fragment, and with no placeholder but that and `{app_url}`
+/// at its beginning.
+///
+/// A token in the host would be sent to a name server, one in the user or the port would leave the fragment's protection.
 pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
-    let link = template
-        .replace("{app_url}", "https://app.example")
-        .replace(placeholder, "x");
-    let is_web =
-        Url::parse(&link).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    const APP_URL: &str = "{app_url}";
+    let rest = template.strip_prefix(APP_URL);
+    // Behind an origin another host could begin.
+    if rest.is_some_and(|rest| !rest.starts_with(['/', '?', '#'])) {
+        return false;
+    }
+    let template = rest.map_or(template.to_owned(), |rest| format!("https://app.example{rest}"));
+    // The text before the path is compared with the placeholder filled in two ways: where it differs, the placeholder is in it.
+    let [one, other] = ["x", "y"].map(|token| {
+        let url = Url::parse(&template.replace(placeholder, token)).ok()?;
+        let is_web = matches!(url.scheme(), "http" | "https") && has_exact_host(&url);
+        is_web.then(|| url[..Position::BeforePath].to_owned())
+    });
     template.contains(placeholder)
-        && is_web
-        && !link.contains(['{', '}'])
-        && !link.contains(|c: char| c.is_control() || c.is_whitespace())
+        && one.is_some()
+        && one == other
+        && !template.replace(placeholder, "").contains(['{', '}'])
+        && !template.contains(|c: char| c.is_control() || c.is_whitespace())
 }
 
 /// The accepted form of a value that is one of a list, in words.

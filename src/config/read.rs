@@ -203,7 +203,10 @@ fn link(
     placeholder: &str,
     default: &str,
 ) -> Result<String, ConfigError> {
-    let form = format!("an http(s) link with {placeholder} in it; {{app_url}} may stand for server.app_url");
+    let form = format!(
+        "an http(s) link of one host (no star) with {placeholder} in its path, query or fragment; it may begin with {{app_url}}, which stands \
+         for server.app_url"
+    );
     let parse = |text: &str| is_link(text, placeholder).then(|| text.to_owned());
     Ok(s.text(key, &form, parse)?.unwrap_or_else(|| default.to_owned()))
 }
@@ -224,7 +227,7 @@ fn otp(s: &mut Settings) -> Result<Otp, ConfigError> {
 }
 
 fn turnstile(s: &mut Settings) -> Result<Turnstile, ConfigError> {
-    let hosts = "host names such as \"app.example.org\", without scheme and port";
+    let hosts = "host names such as \"app.example.org\", without scheme, port or star";
     Ok(Turnstile {
         site_key: any_text(s, "turnstile.site_key")?,
         secret_key: s.secret("turnstile.secret_key", "turnstile.secret_key_file")?,

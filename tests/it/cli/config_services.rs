@@ -64,7 +64,7 @@ fn a_mail_server_is_complete() {
 fn a_mail_server_has_an_address_and_a_sender_without_secrets_in_them() {
     let text = refusal_of("ARKLOOP_MAIL__SMTP_URL", "smtp://ann:hunter2@mail.example.org");
     assert!(!text.contains("hunter2"));
-    assert_snapshot!(text, @r#"the value of mail.smtp_url is not acceptable (variable ARKLOOP_MAIL__SMTP_URL); it must be "smtp://host:587" (with STARTTLS) or "smtps://host:465", without path; user and password are keys of their own"#);
+    assert_snapshot!(text, @r#"the value of mail.smtp_url is not acceptable (variable ARKLOOP_MAIL__SMTP_URL); it must be "smtp://host:587" (with STARTTLS) or "smtps://host:465", without path or star; user and password are keys of their own"#);
     assert_snapshot!(refusal("[mail]\nfrom = \"Arkloop, Inc. <a@b.example>\""), @r#"the value of mail.from is not acceptable (<dir>/arkloop.toml, line 2); it must be an address such as "Arkloop <no-reply@example.org>"; a name with punctuation stands in quotes of its own"#);
 }
 
@@ -80,7 +80,7 @@ fn codes_have_six_to_eight_digits() {
 fn links_have_a_place_for_what_they_carry() {
     let config = load("[links]\nverify = \"https://app.example.org/v?token={token}\"");
     assert_eq!(config.links.verify, "https://app.example.org/v?token={token}");
-    assert_snapshot!(refusal("links.verify = \"{app_url}/verify\""), @"the value of links.verify is not acceptable (<dir>/arkloop.toml, line 1); it must be an http(s) link with {token} in it; {app_url} may stand for server.app_url");
+    assert_snapshot!(refusal("links.verify = \"{app_url}/verify\""), @"the value of links.verify is not acceptable (<dir>/arkloop.toml, line 1); it must be an http(s) link of one host (no star) with {token} in its path, query or fragment; it may begin with {app_url}, which stands for server.app_url");
     for link in [
         "/reset#{token}",
         "javascript:{token}",
@@ -91,6 +91,90 @@ fn links_have_a_place_for_what_they_carry() {
             refusal_of("ARKLOOP_LINKS__RESET", link).contains("links.reset"),
             "{link}"
         );
+    }
+}
+
+#[test]
+fn a_link_carries_its_token_in_path_query_or_fragment_only() {
+    for link in [
+        "https://app.example.org/{token}",
+        "https://app.example.org/a/{token}/b",
+        "https://app.example.org?token={token}",
+        "https://app.example.org#{token}",
+        "https://app.example.org:8443/#{token}",
+        "{app_url}/{token}",
+        "{app_url}?{token}",
+        "{app_url}#{token}",
+        "http://[::1]:9/#{token}",
+    ] {
+        let config = load(&format!("[links]\nverify = \"{link}\"\nreset = \"{link}\""));
+        assert_eq!(
+            (config.links.verify.as_str(), config.links.reset.as_str()),
+            (link, link)
+        );
+    }
+    for link in [
+        "https://{token}.example.org/",
+        "https://{token}/",
+        "https://app.{token}/#{token}",
+        "https://{token}@app.example.org/",
+        "https://ann:{token}@app.example.org/#{token}",
+        "https://app.example.org:{token}/",
+        "https:{token}.example.org/",
+        "https:\\\\{token}.example.org",
+        "{token}://app.example.org/",
+        "{app_url}{token}",
+        "{app_url}.{token}/",
+        "{app_url}.example.net/#{token}",
+        "{app_url}@example.net/#{token}",
+        "{app_url}:1/#{token}",
+        "https://example.net/{app_url}/{token}",
+        "https://*.example.org/#{token}",
+        "https://%2A.example.org/#{token}",
+    ] {
+        for key in ["VERIFY", "RESET", "INVITE"] {
+            let link = if key == "INVITE" {
+                link.replace("{token}", "{code}")
+            } else {
+                link.to_owned()
+            };
+            let text = refusal_of(&format!("ARKLOOP_LINKS__{key}"), &link);
+            assert!(text.contains("in its path, query or fragment"), "{link}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_star_in_a_host_or_an_origin_is_refused_wherever_one_is_configured() {
+    let stars = [
+        "*",
+        "*.example.org",
+        "app.*.org",
+        "a*.example.org",
+        "%2A.example.org",
+        "\u{ff0a}.example.org",
+    ];
+    for star in stars {
+        for (key, value) in [
+            ("SERVER__PUBLIC_URL", format!("https://{star}")),
+            ("SERVER__APP_URL", format!("https://{star}:8443")),
+            (
+                "SERVER__ALLOWED_ORIGINS",
+                format!("https://app.example.org,https://{star}"),
+            ),
+            ("SERVER__ALLOWED_ORIGINS", star.to_owned()),
+            ("SERVER__TRUSTED_PROXIES", star.to_owned()),
+            ("TURNSTILE__ALLOWED_HOSTS", format!("app.example.org,{star}")),
+            ("TURNSTILE__VERIFY_URL", format!("https://{star}/siteverify")),
+            ("MAIL__SMTP_URL", format!("smtps://{star}")),
+            ("MAIL__FROM", format!("auth@{star}")),
+        ] {
+            let text = refusal_of(&format!("ARKLOOP_{key}"), &value);
+            assert!(
+                text.contains("is not acceptable") && text.contains("it must be"),
+                "{key} {value}: {text}"
+            );
+        }
     }
 }
 
@@ -111,8 +195,8 @@ fn turnstile_is_on_with_both_of_its_keys() {
     );
     assert_snapshot!(refusal("[turnstile]\nsecret_key = \"0x4AAB\""), @"turnstile.secret_key needs turnstile.site_key (<dir>/arkloop.toml, line 2); set both to switch Turnstile on, or neither");
     assert_snapshot!(refusal_of("ARKLOOP_TURNSTILE__SITE_KEY", "0x4AAA"), @"turnstile.site_key needs turnstile.secret_key (variable ARKLOOP_TURNSTILE__SITE_KEY); set both to switch Turnstile on, or neither");
-    assert_snapshot!(refusal("turnstile.allowed_hosts = [\"https://app.example.org\"]"), @r#"the value of turnstile.allowed_hosts is not acceptable (<dir>/arkloop.toml, line 1); it must be a list (separated by commas in a variable) of host names such as "app.example.org", without scheme and port"#);
-    assert_snapshot!(refusal("turnstile.verify_url = \"http://proxy.example.org/siteverify\""), @"the value of turnstile.verify_url is not acceptable (<dir>/arkloop.toml, line 1); it must be an https address without user and fragment; http is accepted to this machine only");
+    assert_snapshot!(refusal("turnstile.allowed_hosts = [\"https://app.example.org\"]"), @r#"the value of turnstile.allowed_hosts is not acceptable (<dir>/arkloop.toml, line 1); it must be a list (separated by commas in a variable) of host names such as "app.example.org", without scheme, port or star"#);
+    assert_snapshot!(refusal("turnstile.verify_url = \"http://proxy.example.org/siteverify\""), @"the value of turnstile.verify_url is not acceptable (<dir>/arkloop.toml, line 1); it must be an https address of one host, without user, fragment or star; http is accepted to this machine only");
 }
 
 #[test]
