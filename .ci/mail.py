@@ -9,6 +9,7 @@ import json
 import logging
 import pathlib
 import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -293,25 +294,62 @@ def test_from_the_command_line(server, take):
     assert server.command("mail", "queue") == []
 
 
-def refuse_a_certificate(server, mailbox, take, start, name, login):
-    """With a wrong certificate nothing leaves, and the queue says why; with the right one it goes out."""
-    smtp = start(name)
+class Injector:
+    """A third party between arkloop and its mail server: it adds answers to the plaintext 220 of STARTTLS, and lets nothing through after it."""
+
+    FORGED = b"250-localhost\r\n250 AUTH PLAIN\r\n235 welcome\r\n250 fine\r\n250 fine\r\n354 go on\r\n250 taken\r\n"
+
+    def __init__(self, certificate, port):
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.context.load_cert_chain(certificate)
+        self.listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.converse, args=[connection], daemon=True).start()
+
+    def converse(self, connection):
+        connection.sendall(b"220 localhost\r\n")
+        try:
+            while not (line := connection.recv(1000)).upper().startswith(b"STARTTLS"):
+                if not line:
+                    return
+                connection.sendall(b"250-localhost\r\n250 STARTTLS\r\n")
+            connection.sendall(b"220 go ahead\r\n" + self.FORGED)
+            with self.context.wrap_socket(connection, server_side=True) as encrypted:
+                while encrypted.recv(1000):
+                    pass
+        except OSError:
+            connection.close()
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def refuse_a_server(server, mailbox, take, wrong, start, login, why):
+    """To a wrong mail server nothing leaves, and the queue says why; to the right one it goes out."""
     began = time.monotonic()
     server.register(login)
     took = time.monotonic() - began
     assert took < 1, f"registering took {took:.1f} s while mail could not be sent"
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (waiting := server.command("mail", "queue")) or not waiting[0]["attempts"]:
-        assert time.monotonic() < deadline, f"nothing was tried: {waiting}"
+        assert time.monotonic() < deadline, f"nothing was tried, or it counts as sent: {waiting}"
         time.sleep(0.1)
     [waits] = waiting
     assert waits["kind"] == "verify_email" and waits["to"] == f"{login}@example.org", waits
-    assert "certificate" in waits["last_error"].lower(), waits["last_error"]
+    assert why in waits["last_error"].lower(), waits["last_error"]
     refusal = server.command("mail", "test", "operator@example.org", expect=1)
-    assert "certificate" in refusal["error"].lower(), refusal
-    print(f"{name}: {waits['last_error']}")
-    smtp.stop()
-    assert mailbox.is_empty(), "a mail was delivered to a server with a wrong certificate"
+    assert why in refusal["error"].lower(), refusal
+    print(f"refused: {waits['last_error']}")
+    wrong.stop()
+    assert mailbox.is_empty(), "a mail was delivered to a wrong mail server"
     smtp = start("good")
     assert server.command("mail", "retry") == {"retried": 1}
     body = {"token": take(f"{login}@example.org").token()}
@@ -336,8 +374,10 @@ def check(base, arkloop, work, smtp_port):
     ]:
         step(server, take)
     smtp.stop()
-    refuse_a_certificate(server, mailbox, take, start, "stranger", "eve")
-    refuse_a_certificate(server, mailbox, take, start, "other-host", "fay")
+    refuse_a_server(server, mailbox, take, start("stranger"), start, "eve", "certificate")
+    refuse_a_server(server, mailbox, take, start("other-host"), start, "fay", "certificate")
+    injector = Injector(f"{work}/certificates/good.pem", int(smtp_port))
+    refuse_a_server(server, mailbox, take, injector, start, "gil", "before tls began")
     assert mailbox.is_empty(), f"nobody asked for {mailbox.arrived}"
     assert not mailbox.faults, mailbox.faults
     print(f"ok: {len(Mail.seen_ids)} mails")

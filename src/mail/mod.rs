@@ -12,6 +12,7 @@ mod language;
 mod message;
 mod smtp;
 mod smtp_server;
+mod starttls;
 #[cfg(test)]
 mod tests;
 mod transport;

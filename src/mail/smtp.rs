@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::DEFAULT_MECHANISMS;
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use tokio::time::{Instant, timeout};
@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use super::error::{SendError, Step, TransportError};
 use super::message::{Parcel, build};
 use super::smtp_server::{Encryption, SmtpServer, SmtpSettings};
+use super::starttls::{StartTlsStream, Upgrade};
 
 /// How long the server may take.
 pub(super) struct Patience {
@@ -130,14 +131,11 @@ impl SmtpTransport {
 
     /// Connects, encrypts and signs in.
     async fn open(&self) -> Result<AsyncSmtpConnection, SendError> {
-        let (implicit, start_tls) = match &self.server.encryption {
-            Encryption::Implicit(parameters) => (Some(parameters), None),
-            Encryption::StartTls(parameters) => (None, Some(parameters)),
-            Encryption::None => (None, None),
-        };
-        let mut connection = self.connect(implicit).await?;
-        if let Some(parameters) = start_tls {
-            // Fails where the server does not offer it.
+        let upgrade = Upgrade::default();
+        let mut connection = self.connect(&upgrade).await?;
+        if let Encryption::StartTls(parameters) = &self.server.encryption {
+            upgrade.announce();
+            // Fails where the server does not offer it. lettre says EHLO again inside TLS, so nothing that was offered before it counts.
             let started = connection.starttls(parameters.clone(), &self.client);
             within(self.patience.command, Step::StartTls, started).await?;
         }
@@ -149,20 +147,44 @@ impl SmtpTransport {
     }
 
     /// Connects to the first address of the server that answers.
-    async fn connect(&self, tls: Option<&TlsParameters>) -> Result<AsyncSmtpConnection, SendError> {
+    async fn connect(&self, upgrade: &Upgrade) -> Result<AsyncSmtpConnection, SendError> {
         let mut last = SendError::Connection {
             step: Step::Connect,
             cause: "the server's name has no address".to_owned(),
         };
         for address in self.resolve().await? {
-            let connecting =
-                AsyncSmtpConnection::connect_tokio1(address, None, &self.client, tls.cloned(), None);
-            match within(self.patience.command, Step::Connect, connecting).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => last = error,
+            match timeout(self.patience.command, self.connect_to(address, upgrade)).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = SendError::Timeout { step: Step::Connect },
             }
         }
         Err(last)
+    }
+
+    async fn connect_to(
+        &self,
+        address: SocketAddr,
+        upgrade: &Upgrade,
+    ) -> Result<AsyncSmtpConnection, SendError> {
+        let connected = match &self.server.encryption {
+            Encryption::StartTls(_) => {
+                let stream = StartTlsStream::connect(address, upgrade).await;
+                let stream = stream.map_err(|error| SendError::Connection {
+                    step: Step::Connect,
+                    cause: error.to_string(),
+                })?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.client).await
+            }
+            Encryption::Implicit(tls) => {
+                AsyncSmtpConnection::connect_tokio1(address, None, &self.client, Some(tls.clone()), None)
+                    .await
+            }
+            Encryption::None => {
+                AsyncSmtpConnection::connect_tokio1(address, None, &self.client, None, None).await
+            }
+        };
+        connected.map_err(|error| describe(Step::Connect, &error))
     }
 
     async fn resolve(&self) -> Result<Vec<SocketAddr>, SendError> {

@@ -232,8 +232,7 @@ fn workspace(smtp: &SmtpServer) -> Workspace {
     let mut workspace = Workspace::new();
     workspace
         .set("ARKLOOP_REGISTRATION__MODE", "open")
-        .set("ARKLOOP_MAIL__TRANSPORT", "smtp")
-        .set("ARKLOOP_MAIL__SMTP_URL", &smtp.url());
+        .send_mail_through(smtp);
     workspace
 }
 

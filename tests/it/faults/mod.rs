@@ -23,6 +23,7 @@ mod sameness;
 mod secrets;
 mod slow_clients;
 mod smuggling;
+mod starttls;
 mod stops;
 mod turnstile;
 mod upgrade;

@@ -19,7 +19,7 @@ use super::record::Live;
 use super::redact::redact;
 use super::secrets::{Haystack, Vault};
 use super::shown::show;
-use super::smtp::Mailbox;
+use super::smtp::{Mailbox, SmtpServer};
 
 /// A working directory, and the environment of the commands that are run in it. Dropped, it is searched for secrets.
 pub struct Workspace {
@@ -93,6 +93,16 @@ impl Workspace {
             self.vault.watch_mailbox(mailbox);
         }
         self
+    }
+
+    /// Sends mail through `server`.
+    pub fn send_mail_through(&mut self, server: &SmtpServer) -> &mut Self {
+        if let Some(authority) = server.authority() {
+            self.write("authority.pem", authority);
+            self.set("ARKLOOP_MAIL__CA_FILE", "authority.pem");
+        }
+        self.set("ARKLOOP_MAIL__TRANSPORT", "smtp")
+            .set("ARKLOOP_MAIL__SMTP_URL", &server.url())
     }
 
     /// Whatever must be kept secret here.

@@ -63,8 +63,8 @@ impl Builder {
     /// Sends mail through `server`.
     pub fn smtp(mut self, server: &SmtpServer) -> Self {
         self.outbox = Outbox::IsWorkedOff;
-        self.set("MAIL__TRANSPORT", "smtp")
-            .set("MAIL__SMTP_URL", &server.url())
+        self.workspace.send_mail_through(server);
+        self
     }
 
     /// Limits requests as the configuration says.

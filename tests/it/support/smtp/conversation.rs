@@ -2,15 +2,18 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::starttls::StartTls;
 use super::{Fault, Received, ReceivedMail, Shared, Stage, lock};
 
 /// The longest line that is read, far more than any client here sends.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
+/// How long a client is given to read one part of an answer before the next one is sent.
+const BETWEEN_PARTS: Duration = Duration::from_millis(5);
 
 /// What became of a command.
 #[derive(PartialEq, Eq)]
@@ -19,19 +22,25 @@ enum Outcome {
     Refused,
 }
 
+/// TCP, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
 pub(super) struct Conversation {
-    reader: BufReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+    stream: BufReader<Box<dyn Stream>>,
+    is_encrypted: bool,
     shared: Arc<Shared>,
     envelope: Option<(String, Vec<String>)>,
 }
 
 impl Conversation {
     pub(super) fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
-        let (reader, writer) = stream.into_split();
+        // So that what is written in parts also arrives in parts.
+        let _ = stream.set_nodelay(true);
         Self {
-            reader: BufReader::new(reader),
-            writer,
+            stream: BufReader::new(Box::new(stream)),
+            is_encrypted: false,
             shared,
             envelope: None,
         }
@@ -43,7 +52,12 @@ impl Conversation {
         loop {
             let line = self.line().await?;
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-            self.command(&line).await?;
+            match self.shared.start_tls.clone() {
+                Some(start_tls) if line == "STARTTLS" && !self.is_encrypted => {
+                    self = self.encrypt(&start_tls).await?;
+                }
+                _ => self.command(&line).await?,
+            }
         }
     }
 
@@ -55,9 +69,12 @@ impl Conversation {
             .to_ascii_uppercase();
         match (verb.as_str(), &mut self.envelope) {
             ("EHLO" | "HELO", _) => {
-                let _ = self
-                    .answer(Stage::Hello, "250-localhost\r\n250 AUTH PLAIN")
-                    .await?;
+                let (stage, answer) = match (&self.shared.start_tls, self.is_encrypted) {
+                    (_, true) => (Stage::EncryptedHello, "250-localhost\r\n250 AUTH PLAIN"),
+                    (None, false) => (Stage::Hello, "250-localhost\r\n250 AUTH PLAIN"),
+                    (Some(_), false) => (Stage::Hello, "250-localhost\r\n250-AUTH PLAIN\r\n250 STARTTLS"),
+                };
+                let _ = self.answer(stage, answer).await?;
             }
             ("MAIL", None) => {
                 if self.answer(Stage::Sender, "250 2.1.0 the sender is fine").await? == Outcome::Done {
@@ -90,6 +107,24 @@ impl Conversation {
             _ => self.say("502 5.5.2 not known").await?,
         }
         Ok(())
+    }
+
+    /// Says the parts of the answer to STARTTLS, and begins TLS.
+    async fn encrypt(mut self, start_tls: &StartTls) -> io::Result<Self> {
+        if let Some(Fault::Answer(answer)) = self.fail(Stage::StartTls).await? {
+            self.refuse(answer).await?;
+            return Ok(self);
+        }
+        for part in &start_tls.answer {
+            self.stream.write_all(part).await?;
+            tokio::time::sleep(BETWEEN_PARTS).await;
+        }
+        let encrypted = start_tls.acceptor.accept(self.stream.into_inner()).await?;
+        Ok(Self {
+            stream: BufReader::new(Box::new(encrypted)),
+            is_encrypted: true,
+            ..self
+        })
     }
 
     async fn data(&mut self) -> io::Result<()> {
@@ -136,7 +171,7 @@ impl Conversation {
         match self.shared.fault(stage) {
             Some(Fault::Silence) => {
                 // Until the client gives up.
-                tokio::io::copy(&mut self.reader, &mut tokio::io::sink()).await?;
+                tokio::io::copy(&mut self.stream, &mut tokio::io::sink()).await?;
                 Err(closed())
             }
             Some(Fault::Close) => Err(closed()),
@@ -154,13 +189,13 @@ impl Conversation {
     }
 
     async fn say(&mut self, line: &str) -> io::Result<()> {
-        self.writer.write_all(format!("{line}\r\n").as_bytes()).await
+        self.stream.write_all(format!("{line}\r\n").as_bytes()).await
     }
 
     /// The next line with its end.
     async fn line(&mut self) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
-        (&mut self.reader)
+        (&mut self.stream)
             .take(MAX_LINE_BYTES)
             .read_until(b'\n', &mut line)
             .await?;

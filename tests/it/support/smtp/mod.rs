@@ -1,7 +1,8 @@
-//! A mail server of a test's own: real SMTP without encryption on a loopback port, which goes wrong where the test wants it to.
+//! A mail server of a test's own: real SMTP on a loopback port, with STARTTLS where the test asks for it, which goes wrong where the test wants it to.
 
 mod conversation;
 mod received;
+mod starttls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use conversation::Conversation;
 pub use received::ReceivedMail;
+use starttls::StartTls;
 
 /// How long a test waits for a mail before it fails: more than the time-outs and the first two pauses of the worker together.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -28,6 +30,10 @@ pub enum Stage {
     Greeting,
     /// EHLO has come.
     Hello,
+    /// STARTTLS has come.
+    StartTls,
+    /// EHLO has come inside TLS.
+    EncryptedHello,
     /// MAIL FROM has come.
     Sender,
     /// RCPT TO has come.
@@ -62,6 +68,7 @@ struct Shared {
     arrived: Notify,
     /// Each stage that a conversation got to.
     reached: Mutex<Vec<Stage>>,
+    start_tls: Option<StartTls>,
 }
 
 #[derive(Default)]
@@ -131,11 +138,25 @@ impl SmtpServer {
 
     /// A server that is down: whoever connects is refused.
     pub fn refusing() -> Self {
+        Self::with(Shared::default())
+    }
+
+    /// A server that offers STARTTLS, and writes the parts of its answer one after the other before TLS begins.
+    pub fn with_starttls(answer: &[&[u8]]) -> Self {
+        let mut server = Self::with(Shared {
+            start_tls: Some(StartTls::answering(answer)),
+            ..Shared::default()
+        });
+        server.listen();
+        server
+    }
+
+    fn with(shared: Shared) -> Self {
         let reserved = bind("127.0.0.1:0".parse().expect("it is an address"));
         let address = reserved.local_addr().expect("it is bound");
         let server = Self {
             address,
-            shared: Arc::default(),
+            shared: Arc::new(shared),
             listening: None,
             _reserved: reserved,
         };
@@ -152,6 +173,11 @@ impl SmtpServer {
     /// The value of `mail.smtp_url` that leads here.
     pub fn url(&self) -> String {
         format!("smtp://{}", self.address)
+    }
+
+    /// The authority of its certificate in PEM form, if it offers STARTTLS.
+    pub fn authority(&self) -> Option<&str> {
+        self.shared.start_tls.as_ref().map(|tls| tls.authority.as_str())
     }
 
     /// Lets something go wrong each time a conversation gets to `stage`.
