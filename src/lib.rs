@@ -8,6 +8,7 @@
 //! - [`limits`]: how often an address or a session may ask.
 //! - [`store`]: all SQL; [`crypto`]: passwords, tokens, sealing, the key file.
 //! - [`mail`]: how mails are written and handed over; [`captcha`]: the question to Turnstile; [`web`]: questions over HTTP.
+//! - [`fault`]: what a loop does when its work fails.
 //! - [`app`] joins the parts, [`config`] reads what they are told, [`system`] is the only door to clock and randomness.
 //!
 //! Imports point one way; `tests/it/contract/layering.rs` reads the sources and holds it:
@@ -17,7 +18,7 @@
 //! http → service limits domain system                app → everything below it
 //! service → store crypto mail captcha domain system
 //! store, config → domain        crypto, mail, limits → domain system captcha → web domain system
-//! system → domain               domain, web → nothing
+//! system → domain               domain, web, fault → nothing     everything may name fault
 //! ```
 
 pub mod app;
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod fault;
 pub mod http;
 pub mod limits;
 pub mod mail;

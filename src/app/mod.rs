@@ -22,6 +22,7 @@ use crate::crypto::{
     read_or_create_key_file,
 };
 use crate::domain::{CodeLength, Operator, PasswordPolicy, RegistrationMode, SessionLifetimes};
+use crate::fault::Fault;
 use crate::http;
 use crate::mail::{SmtpSettings, Transport};
 use crate::service::{self, Links, Parts, Service, load_keyring};
@@ -133,20 +134,11 @@ impl App {
 
     /// Writes down what was counted, every ten seconds, and clears away what nobody will ask for again, now and every hour; never returns.
     pub async fn housekeep(service: Arc<Service>) {
-        let mut sweeps = tokio::time::interval(SWEEP_EVERY);
-        let mut flushes = tokio::time::interval(FLUSH_EVERY);
-        loop {
-            tokio::select! {
-                _ = sweeps.tick() => match service.sweep().await {
-                    Ok(0) => {}
-                    Ok(removed) => tracing::debug!(removed, "old rows were cleared away"),
-                    Err(error) => tracing::warn!("old rows were not cleared away: {error}"),
-                },
-                _ = flushes.tick() => if let Err(error) = service.flush_audit().await {
-                    tracing::warn!("what was refused is missing from the audit log: {error}");
-                },
-            }
-        }
+        let not_swept = Fault::new("old rows are not cleared away");
+        let not_flushed = Fault::new("what was refused is missing from the audit log");
+        let sweep = repeat(SWEEP_EVERY, not_swept, || service.sweep());
+        let flush = repeat(FLUSH_EVERY, not_flushed, || service.flush_audit());
+        tokio::join!(sweep, flush);
     }
 
     /// Answers what is accepted, moves the write-ahead log into the database file and lets go of it.
@@ -180,6 +172,23 @@ impl App {
             identity_check: config.registration.identity_check,
             ..http::Settings::default()
         }
+    }
+}
+
+/// Does some work now and then, and sooner after it failed; never returns.
+async fn repeat<T, F>(every: Duration, fault: Fault, work: impl Fn() -> F)
+where
+    F: Future<Output = Result<T, service::Error>>,
+{
+    loop {
+        let pause = match work().await {
+            Ok(_) => {
+                fault.ended();
+                every
+            }
+            Err(error) => fault.failed(&error),
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

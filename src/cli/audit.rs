@@ -11,7 +11,8 @@ use super::output::{Readers, print_to_readers};
 use super::user::parse_user;
 use crate::config::parse_duration;
 use crate::domain::{Actor, AuditEntry, AuditEvents, AuditOutcome, AuditReason};
-use crate::service::{AuditQuery, Service, UserRef};
+use crate::fault::Fault;
+use crate::service::{AuditQuery, Error, Service, UserRef};
 
 /// How often a follower looks for new rows: soon enough for a person who watches.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -94,17 +95,26 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusa
 async fn follow(service: &Service, mut query: AuditQuery) -> Result<(), Refusal> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|cause| no_runtime(&cause))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|cause| no_runtime(&cause))?;
+    let fault = Fault::new("the audit log cannot be read");
     loop {
-        for entry in service.list_audit(query.clone()).await? {
-            query.after = Some(entry.id);
-            if print_to_readers(&format!("{}\n", to_json(&entry)))? == Readers::Gone {
-                return Ok(());
+        let pause = match service.list_audit(query.clone()).await {
+            Ok(entries) => {
+                fault.ended();
+                for entry in entries {
+                    query.after = Some(entry.id);
+                    if print_to_readers(&format!("{}\n", to_json(&entry)))? == Readers::Gone {
+                        return Ok(());
+                    }
+                }
+                // What comes from now on is shown, however much it is.
+                query.limit = u32::MAX;
+                LOOK_EVERY
             }
-        }
-        // What comes from now on is shown, however much it is.
-        query.limit = u32::MAX;
+            Err(error @ Error::Unavailable { .. }) => fault.failed(&error),
+            Err(error) => return Err(error.into()),
+        };
         tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
         }

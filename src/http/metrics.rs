@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::exchange::Shared;
 use super::routes::{Operation, Resource};
+use crate::fault::Fault;
 use crate::service::Service;
 
 /// Gives the figures in Prometheus' text format.
@@ -24,9 +25,10 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Everything that the listener serves, by path.
 pub(super) fn resources(shared: &Arc<Shared>, figures: Figures) -> Vec<(String, Resource)> {
     let service = Arc::clone(&shared.service);
+    let fault = Arc::new(Fault::new("what is stored cannot be counted"));
     let metrics = make(move |_| {
-        let (service, figures) = (Arc::clone(&service), Arc::clone(&figures));
-        async move { Ok::<_, poem::Error>(scrape(&service, &figures).await) }
+        let (service, figures, fault) = (Arc::clone(&service), Arc::clone(&figures), Arc::clone(&fault));
+        async move { Ok::<_, poem::Error>(scrape(&service, &figures, &fault).await) }
     });
     let service = Arc::clone(&shared.service);
     let readyz = make(move |_| {
@@ -51,9 +53,10 @@ fn resource(path: &str, id: &'static str, endpoint: BoxEndpoint<'static>) -> (St
 }
 
 /// The figures, those of what is stored counted now; without these if the database does not answer.
-async fn scrape(service: &Service, figures: &Figures) -> Response {
-    if let Err(error) = service.report_figures().await {
-        tracing::warn!("what is stored cannot be counted: {error}");
+async fn scrape(service: &Service, figures: &Figures, fault: &Fault) -> Response {
+    match service.report_figures().await {
+        Ok(()) => fault.ended(),
+        Err(error) => _ = fault.failed(&error),
     }
     figures().with_content_type(TEXT_FORMAT).into_response()
 }

@@ -24,16 +24,15 @@ use super::metrics::Figures;
 use super::respond::Site;
 use super::slots::{self, Slot, Slots};
 use crate::domain::Listen;
+use crate::fault::Fault;
 use crate::service::Service;
 
 /// How many connections the system holds until they are accepted.
 const BACKLOG: u32 = 1024;
 /// Whoever runs the server, and the group that its proxy belongs to, may connect to the unix socket.
 const SOCKET_MODE: u32 = 0o660;
-/// The first pause after accepting failed, most often for want of descriptors; it doubles.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
-/// The longest pause after accepting failed.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The first and the longest pause after accepting failed, most often for want of descriptors. Clients wait meanwhile.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// How often the memory of clients that have gone is given back.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
@@ -103,11 +102,11 @@ impl Server {
 
 /// Accepts connections and has each served, without end.
 async fn accept_all(listener: &Listener, slots: &Arc<Slots>, site: &Arc<Site>, told: &Stop) -> Infallible {
-    let mut pause = SHORTEST_PAUSE;
+    let fault = Fault::with_pauses("connections cannot be accepted", PAUSES.0, PAUSES.1);
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                pause = SHORTEST_PAUSE;
+                fault.ended();
                 let network = slots::share_of(stream.peer(), &site.settings().trusted_proxies);
                 // Whoever is not admitted is closed without a word: to answer each one would cost what the limit spares.
                 if let Some(slot) = slots.admit(network).await {
@@ -116,10 +115,9 @@ async fn accept_all(listener: &Listener, slots: &Arc<Slots>, site: &Arc<Site>, t
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, pause_ms = pause.as_millis(), "accepting connections fails");
+                let pause = fault.failed(&error);
                 slots.make_room();
                 sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }

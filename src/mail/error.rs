@@ -123,4 +123,16 @@ impl SendError {
             Self::Off | Self::Timeout { .. } | Self::Connection { .. } | Self::File { .. } => false,
         }
     }
+
+    /// Whether the cause lies with the server or the directory, so that the next mail would fail as well. What happens after the recipient was named may
+    /// be due to the recipient: servers that ask the recipient's own server first take as long as that one does.
+    pub fn is_general(&self) -> bool {
+        match self {
+            Self::Off | Self::File { .. } => true,
+            Self::Malformed { .. } => false,
+            Self::Refused { step, .. } | Self::Timeout { step } | Self::Connection { step, .. } => {
+                !matches!(step, Step::Recipient | Step::Content)
+            }
+        }
+    }
 }

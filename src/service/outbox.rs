@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{self, JoinSet};
+use tokio::task::{self, JoinError, JoinSet};
 
 use super::{Error, Service};
 use crate::domain::{AuditEvent, Email, Letter, Locale, MailId, MailKind, Timestamp};
+use crate::fault::Fault;
 use crate::mail::{Parcel, SendError};
 use crate::store::OutboxRow;
 
@@ -43,11 +44,21 @@ pub struct WaitingMail {
     pub last_error: Option<String>,
 }
 
+/// What came of a try.
+enum Outcome {
+    Sent,
+    /// It had expired, and was not tried.
+    Dropped,
+    Failed(Failure),
+}
+
 /// Why a mail was not sent this time.
 struct Failure {
     reason: String,
     /// Whether the mail server would refuse it again: what is wrong is the recipient or the mail itself.
     is_final: bool,
+    /// Whether the next mail would fail as well.
+    is_general: bool,
 }
 
 impl Failure {
@@ -55,6 +66,7 @@ impl Failure {
         Self {
             reason: reason.to_string(),
             is_final: false,
+            is_general: false,
         }
     }
 }
@@ -64,8 +76,31 @@ impl From<SendError> for Failure {
         Self {
             reason: error.to_string(),
             is_final: error.is_permanent(),
+            is_general: error.is_general(),
         }
     }
+}
+
+/// What is to be noted of a mail that was tried.
+#[derive(Clone)]
+enum Note {
+    /// It was sent or has expired.
+    Done(MailId),
+    NextTry {
+        id: MailId,
+        at: Timestamp,
+        reason: String,
+    },
+}
+
+/// What the worker has in hand.
+#[derive(Default)]
+struct Deliveries {
+    on_their_way: JoinSet<Outcome>,
+    rows: HashMap<task::Id, OutboxRow>,
+    /// Of mails that were tried, and are still due as far as the database knows. While there are any, nothing else is begun: so at most eight mails
+    /// are ever sent that the database does not know to be sent, and none of them twice by one process.
+    notes: Vec<Note>,
 }
 
 impl Service {
@@ -73,17 +108,28 @@ impl Service {
     ///
     /// Up to eight mails are on their way at once, so that a mail server which hangs in one conversation holds up none of the others.
     pub async fn deliver_mail(self: Arc<Self>) {
-        let mut on_their_way = JoinSet::new();
-        let mut ids = HashMap::new();
+        let mut deliveries = Deliveries::default();
+        let not_worked_off = Fault::new("the outbox cannot be worked off");
+        let not_sent = Fault::new("mail cannot be sent");
+        let not_swept = Fault::new("expired mail files cannot be removed");
         loop {
-            if let Err(error) = self.start_due_mail(&mut on_their_way, &mut ids).await {
-                tracing::warn!("the outbox cannot be worked off: {error}");
+            if not_swept.pause().is_zero() {
+                match self.post.transport.sweep_files(self.system.now()) {
+                    Ok(_) => not_swept.ended(),
+                    Err(error) => _ = not_swept.failed(&error),
+                }
             }
+            if let Err(error) = self.work_off(&mut deliveries, &not_sent).await {
+                // Nothing wakes it: what it is woken for needs the database too.
+                tokio::time::sleep(not_worked_off.failed(&error)).await;
+                self.collect(&mut deliveries, None, &not_sent);
+                continue;
+            }
+            not_worked_off.ended();
             // Whichever comes first; a wake-up that nobody waited for is kept.
             tokio::select! {
-                Some(done) = on_their_way.join_next_with_id() => {
-                    let task = done.map_or_else(|failed| failed.id(), |(task, ())| task);
-                    ids.remove(&task);
+                Some(done) = deliveries.on_their_way.join_next_with_id() => {
+                    self.collect(&mut deliveries, Some(done), &not_sent);
                 }
                 () = self.post.queued.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -91,80 +137,116 @@ impl Service {
         }
     }
 
-    /// Sets mails that are due on their way, as far as there is room; `ids` are those that are on it already.
-    async fn start_due_mail(
-        self: &Arc<Self>,
-        on_their_way: &mut JoinSet<()>,
-        ids: &mut HashMap<task::Id, MailId>,
-    ) -> Result<(), Error> {
+    /// Notes what came of the mails that were tried, and sets those that are due on their way, as far as there is room.
+    async fn work_off(self: &Arc<Self>, deliveries: &mut Deliveries, not_sent: &Fault) -> Result<(), Error> {
+        self.note_outcomes(&mut deliveries.notes).await?;
+        let is_paused = !not_sent.pause().is_zero();
         let now = self.system.now();
-        if let Err(error) = self.post.transport.sweep_files(now) {
-            tracing::warn!("expired mail files cannot be removed: {error}");
-        }
         // Those on their way are still due as far as the database knows.
         let due = self
             .store
             .read(move |reader| reader.list_due_mail(now, 2 * AT_ONCE).map_err(Error::from))
             .await?;
         for row in due {
-            if ids.len() >= AT_ONCE as usize {
+            if deliveries.rows.len() >= AT_ONCE as usize {
                 break;
             }
-            if ids.values().any(|id| *id == row.id) {
+            let is_begun = deliveries.rows.values().any(|begun| begun.id == row.id);
+            if is_begun || (is_paused && row.expires_at > now) {
                 continue;
             }
-            let (service, id) = (Arc::clone(self), row.id);
-            let task = on_their_way.spawn(async move {
-                if let Err(error) = service.deliver(row).await {
-                    tracing::warn!(mail = %id, "what became of a mail cannot be noted: {error}");
-                }
+            let (service, begun) = (Arc::clone(self), row.clone());
+            let task = deliveries
+                .on_their_way
+                .spawn(async move { service.deliver(&begun).await });
+            deliveries.rows.insert(task.id(), row);
+        }
+        Ok(())
+    }
+
+    /// Takes back the mails whose try is over.
+    fn collect(
+        &self,
+        deliveries: &mut Deliveries,
+        first: Option<Result<(task::Id, Outcome), JoinError>>,
+        not_sent: &Fault,
+    ) {
+        let mut next = first.or_else(|| deliveries.on_their_way.try_join_next_with_id());
+        while let Some(done) = next {
+            let (task, outcome) = done.unwrap_or_else(|panicked| {
+                let failure = Failure::for_now(&"a fault in the program: it panicked");
+                (panicked.id(), Outcome::Failed(failure))
             });
-            ids.insert(task.id(), id);
-        }
-        Ok(())
-    }
-
-    async fn deliver(&self, row: OutboxRow) -> Result<(), Error> {
-        let (id, kind) = (row.id, row.kind.clone());
-        let is_expired = row.expires_at <= self.system.now();
-        let outcome = if is_expired { Ok(()) } else { self.send(&row).await };
-        if outcome.is_ok() {
-            let outcome = if is_expired { "dropped" } else { "sent" };
-            metrics::counter!("arkloop_mails_total", "kind" => kind.clone(), "outcome" => outcome)
-                .increment(1);
-        }
-        match outcome {
-            // What was sent must not be sent again by this process: until the database takes it, it counts as on its way.
-            Ok(()) => {
-                while let Err(error) = self
-                    .store
-                    .write(move |tx| tx.delete_mail(id).map_err(Error::from))
-                    .await
-                {
-                    tracing::warn!(mail = %id, kind, "mail that is done with cannot be removed from the outbox: {error}");
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
+            if let Some(row) = deliveries.rows.remove(&task) {
+                deliveries.notes.push(self.judge(&row, outcome, not_sent));
             }
-            Err(failure) => self.postpone(&row, failure).await?,
+            next = deliveries.on_their_way.try_join_next_with_id();
         }
-        Ok(())
     }
 
-    /// Notes why a mail was not sent. One that was refused for good is left alone until it expires, where `mail queue` shows it: trying again would
-    /// annoy the mail server, and dropping it would hide a cause that the operator can mend.
-    async fn postpone(&self, row: &OutboxRow, failure: Failure) -> Result<(), Error> {
-        let (id, kind, attempts, reason) = (row.id, &row.kind, row.attempts + 1, failure.reason);
-        let next = if failure.is_final {
+    async fn deliver(&self, row: &OutboxRow) -> Outcome {
+        if row.expires_at <= self.system.now() {
+            return Outcome::Dropped;
+        }
+        match self.send(row).await {
+            Ok(()) => Outcome::Sent,
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+
+    /// Tells what came of a try, and says what is to be noted. A mail that was refused for good is left alone until it expires, where `mail queue` shows
+    /// it: trying again would annoy the mail server, and dropping it would hide a cause that the operator can mend.
+    fn judge(&self, row: &OutboxRow, outcome: Outcome, not_sent: &Fault) -> Note {
+        let (id, kind, attempts) = (row.id, row.kind.as_str(), row.attempts + 1);
+        let failure = match outcome {
+            Outcome::Failed(failure) => failure,
+            Outcome::Sent | Outcome::Dropped => {
+                let is_sent = matches!(outcome, Outcome::Sent);
+                let outcome = if is_sent { "sent" } else { "dropped" };
+                metrics::counter!("arkloop_mails_total", "kind" => row.kind.clone(), "outcome" => outcome)
+                    .increment(1);
+                if is_sent {
+                    not_sent.ended();
+                }
+                return Note::Done(id);
+            }
+        };
+        let reason = failure.reason;
+        let at = if failure.is_final {
             tracing::warn!(mail = %id, kind, attempts, "mail was refused for good, and is not tried again but by `mail retry`: {reason}");
             row.expires_at
         } else {
-            tracing::warn!(mail = %id, kind, attempts, "mail was not sent: {reason}");
+            if failure.is_general {
+                not_sent.failed(&reason);
+            } else if row.attempts == 0 {
+                tracing::warn!(mail = %id, kind, "mail was not sent, and is tried again: {reason}");
+            }
+            tracing::debug!(mail = %id, kind, attempts, "mail was not sent: {reason}");
             self.system.now() + self.pause_after(row.attempts)
         };
-        let reason: String = reason.chars().take(MAX_ERROR_CHARS).collect();
+        let reason = reason.chars().take(MAX_ERROR_CHARS).collect();
+        Note::NextTry { id, at, reason }
+    }
+
+    /// Writes down what is to be noted; keeps it if that fails.
+    async fn note_outcomes(&self, notes: &mut Vec<Note>) -> Result<(), Error> {
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let written = notes.clone();
         self.store
-            .write(move |tx| tx.postpone_mail(id, next, &reason).map_err(Error::from))
-            .await
+            .write(move |tx| {
+                for note in &written {
+                    match note {
+                        Note::Done(id) => _ = tx.delete_mail(*id)?,
+                        Note::NextTry { id, at, reason } => tx.postpone_mail(*id, *at, reason)?,
+                    }
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
+        notes.clear();
+        Ok(())
     }
 
     async fn send(&self, row: &OutboxRow) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Error, Service};
 use crate::crypto::{AccessTokenSettings, Keyring, Keys, PublishedKey, SealedFor, SigningKey};
 use crate::domain::{AuditEvent, SignatureAlgorithm, Timestamp};
+use crate::fault::Fault;
 use crate::store::{Store, StoredSigningKey};
 use crate::system::System;
 
@@ -54,7 +55,10 @@ pub struct SigningKeyState {
 }
 
 /// The keyring of a process, which is exchanged when the keys in the database are others.
-pub(super) struct CurrentKeyring(RwLock<Loaded>);
+pub(super) struct CurrentKeyring {
+    loaded: RwLock<Loaded>,
+    fault: Fault,
+}
 
 struct Loaded {
     keyring: Arc<Keyring>,
@@ -65,23 +69,26 @@ struct Loaded {
 impl CurrentKeyring {
     pub(super) fn new(keyring: Keyring) -> Self {
         // Older than anything: the first write looks whether a command came in between.
-        Self(RwLock::new(Loaded {
-            keyring: Arc::new(keyring),
-            seen: 0,
-        }))
+        Self {
+            loaded: RwLock::new(Loaded {
+                keyring: Arc::new(keyring),
+                seen: 0,
+            }),
+            fault: Fault::new("the signing keys cannot be read, the last known are published"),
+        }
     }
 
     /// The keyring as it was read last.
     pub(super) fn present(&self) -> Arc<Keyring> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).keyring)
+        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner).keyring)
     }
 
     fn seen(&self) -> u64 {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).seen
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).seen
     }
 
     fn exchange(&self, keyring: Arc<Keyring>, seen: u64) {
-        let mut loaded = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         if seen >= loaded.seen {
             *loaded = Loaded { keyring, seen };
         }
@@ -146,10 +153,16 @@ impl Service {
 
     /// The public halves of the signing keys as a JWK set: those that the database has now, or had when it could be read last.
     pub async fn jwks(&self) -> String {
-        let keyring = self.reload_keyring().await.unwrap_or_else(|error| {
-            tracing::warn!("the signing keys cannot be read, the last known are published: {error}");
-            self.keyring.present()
-        });
+        let keyring = match self.reload_keyring().await {
+            Ok(keyring) => {
+                self.keyring.fault.ended();
+                keyring
+            }
+            Err(error) => {
+                self.keyring.fault.failed(&error);
+                self.keyring.present()
+            }
+        };
         keyring.jwks().to_owned()
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::lock::WriteLock;
 use super::{OpenError, Probe, StoreError, Tx};
+use crate::fault::Fault;
 
 /// How many writes share a transaction. More would hold the lock of the command line longer and gain nothing (32 reach most of the effect).
 const BATCH: usize = 256;
@@ -188,6 +189,7 @@ pub(super) fn start(
         data_version: Cell::new(0),
         probe,
         at_end,
+        fault: Fault::new("writes are lost"),
     };
     let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
         if catch_unwind(AssertUnwindSafe(|| writer.run(&pieces))).is_err() {
@@ -221,6 +223,7 @@ struct Writer {
     data_version: Cell<i64>,
     probe: Option<Arc<Probe>>,
     at_end: AtEnd,
+    fault: Fault,
 }
 
 impl Writer {
@@ -237,14 +240,11 @@ impl Writer {
                     "the write lock cannot be taken: {error}"
                 ))),
             };
-            if let Err(lost) = &fate {
-                match self.at_end {
-                    AtEnd::Checkpoint => {
-                        tracing::error!(pieces = batch.len(), "a batch of writes was lost: {lost}");
-                    }
-                    // The command says so itself, in its one line.
-                    AtEnd::Leave => tracing::debug!("the write was lost: {lost}"),
-                }
+            match (&fate, self.at_end) {
+                (Ok(()), _) => self.fault.ended(),
+                (Err(lost), AtEnd::Checkpoint) => _ = self.fault.failed(lost),
+                // The command says so itself, in its one line.
+                (Err(lost), AtEnd::Leave) => tracing::debug!("the write was lost: {lost}"),
             }
             for piece in batch {
                 piece.0.answer(fate.clone());

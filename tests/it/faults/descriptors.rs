@@ -10,17 +10,21 @@ fn a_flood_that_takes_every_descriptor_is_survived() {
     workspace.under("ulimit -n 80");
     let server = workspace.serve();
     let connect = || TcpStream::connect(server.address()).expect("the system's queue has room");
-    let flood: Vec<_> = (0..150).map(|_| connect()).collect();
-    // Whoever says nothing makes way, so others are served while it lasts.
-    assert_eq!(server.request("GET", "/readyz", None, None).0, 200);
-    drop(flood);
-    assert_eq!(server.request("GET", "/readyz", None, None).0, 200);
+    for _ in 0..3 {
+        let flood: Vec<_> = (0..150).map(|_| connect()).collect();
+        // A client that says nothing makes way, so others are served while it lasts.
+        assert_eq!(server.request("GET", "/readyz", None, None).0, 200);
+        drop(flood);
+        assert_eq!(server.request("GET", "/readyz", None, None).0, 200);
+    }
     server.signal("TERM");
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0));
     let says = |text: &str| assert!(log.contains(text), "{log}");
     says("only 80 files may be open at once, but 2000 connections need 2256");
-    says("accepting connections fails error=Too many open files");
+    says("over: connections cannot be accepted");
+    let told = log.matches(" connections cannot be accepted: ").count();
+    assert_eq!(told, 1, "{log}");
 }
 
 #[test]

@@ -12,10 +12,10 @@ use serde_json::json;
 use crate::support::{PASSWORD, Served, Workspace, registration};
 
 /// Without this the kernel would end the process instead of refusing the write.
-const REFUSE_ONLY: &str = "trap '' XFSZ";
+pub(super) const REFUSE_ONLY: &str = "trap '' XFSZ";
 
 /// No file of the server may become larger than `bytes`; `None` lifts that.
-fn limit_files(server: &Served, bytes: Option<u64>) {
+pub(super) fn limit_files(server: &Served, bytes: Option<u64>) {
     let pid = i32::try_from(server.id()).ok().and_then(Pid::from_raw);
     let limit = Rlimit {
         current: bytes,

@@ -228,7 +228,7 @@ async fn what_waits_is_sent_after_a_restart() {
 }
 
 /// The real executable, with its mail going to `smtp`.
-fn workspace(smtp: &SmtpServer) -> Workspace {
+pub(super) fn workspace(smtp: &SmtpServer) -> Workspace {
     let mut workspace = Workspace::new();
     workspace
         .set("ARKLOOP_REGISTRATION__MODE", "open")
@@ -236,7 +236,7 @@ fn workspace(smtp: &SmtpServer) -> Workspace {
     workspace
 }
 
-async fn wait_for_empty_outbox(workspace: &Workspace) {
+pub(super) async fn wait_for_empty_outbox(workspace: &Workspace) {
     let wait = async {
         loop {
             let database = rusqlite::Connection::open(workspace.path().join("data/arkloop.db"));
@@ -286,7 +286,7 @@ async fn killed_after_a_mail_was_taken_one_more_comes_with_the_same_id() {
 }
 
 /// Lets COMMITs fail from the one after the next on: registration is written, and that its mail was sent is not. Gives how many failed, and a switch.
-fn fail_all_but_one_commit(app: &TestApp) -> (Arc<AtomicUsize>, Arc<AtomicBool>) {
+pub(super) fn fail_all_but_one_commit(app: &TestApp) -> (Arc<AtomicUsize>, Arc<AtomicBool>) {
     let (failed, works) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let (count, switch, mut is_first) = (Arc::clone(&failed), Arc::clone(&works), true);
     app.store_probe().on_commit(move || {

@@ -19,6 +19,7 @@ mod planted;
 mod refreshes;
 mod refusals;
 mod rekey;
+mod retries;
 mod sameness;
 mod secrets;
 mod slow_clients;

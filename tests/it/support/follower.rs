@@ -1,7 +1,9 @@
 //! A command that prints lines of JSON until it is stopped.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -20,8 +22,19 @@ pub struct Follower {
 impl Workspace {
     /// Starts a command that follows something.
     pub fn follow(&self, arguments: &[&str]) -> Follower {
-        let mut child = self
-            .command(arguments)
+        self.follow_with(self.command(arguments))
+    }
+
+    /// The same with standard error in a file.
+    pub fn follow_into(&self, arguments: &[&str], errors: &Path) -> Follower {
+        let errors = File::create(errors).expect("the directory is writable");
+        let mut command = self.command(arguments);
+        command.stderr(errors);
+        self.follow_with(command)
+    }
+
+    fn follow_with(&self, mut command: Command) -> Follower {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

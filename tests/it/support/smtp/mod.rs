@@ -208,6 +208,14 @@ impl SmtpServer {
         reached.unwrap_or_else(|_| panic!("no conversation got to {stage:?}"));
     }
 
+    /// How often conversations got to `stage`.
+    pub fn times_reached(&self, stage: Stage) -> usize {
+        lock(&self.shared.reached)
+            .iter()
+            .filter(|at| **at == stage)
+            .count()
+    }
+
     /// Every mail that was taken, in this order.
     pub fn received(&self) -> Vec<ReceivedMail> {
         self.shared.received()
