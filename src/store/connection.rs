@@ -1,10 +1,13 @@
 //! Connections: how each kind is opened and set up.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+
+use super::Probe;
 
 /// How long a connection waits for another process's lock. Writers of ours queue on a file lock instead; this is for strangers such as a backup tool.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,15 +46,15 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
 }
 
 /// Makes reading connections for a pool.
-#[derive(Debug)]
 pub(super) struct ConnectionManager {
     path: PathBuf,
     kind: Kind,
+    probe: Option<Arc<Probe>>,
 }
 
 impl ConnectionManager {
-    pub(super) fn new(path: PathBuf, kind: Kind) -> Self {
-        Self { path, kind }
+    pub(super) fn new(path: PathBuf, kind: Kind, probe: Option<Arc<Probe>>) -> Self {
+        Self { path, kind, probe }
     }
 }
 
@@ -60,7 +63,11 @@ impl r2d2::ManageConnection for ConnectionManager {
     type Error = rusqlite::Error;
 
     fn connect(&self) -> Result<Connection, rusqlite::Error> {
-        open(&self.path, self.kind)
+        let mut connection = open(&self.path, self.kind)?;
+        if let Some(probe) = &self.probe {
+            probe.watch(&mut connection)?;
+        }
+        Ok(connection)
     }
 
     fn is_valid(&self, connection: &mut Connection) -> Result<(), rusqlite::Error> {

@@ -271,7 +271,10 @@ fn assemble(
         Access::Serve | Access::Create | Access::Alone | Access::Restore => AtEnd::Checkpoint,
         Access::Use => AtEnd::Leave,
     };
-    let connection = connection::open(&path, Kind::Writing)?;
+    let mut connection = connection::open(&path, Kind::Writing)?;
+    if let Some(probe) = &options.probe {
+        probe.watch(&mut connection)?;
+    }
     // SQLite opens for reading what it may not write, and every change would fail later.
     if connection.is_readonly("main")? {
         return Err(OpenError::Io {
@@ -279,7 +282,7 @@ fn assemble(
             source: ErrorKind::PermissionDenied.into(),
         });
     }
-    let manager = |kind| ConnectionManager::new(path.clone(), kind);
+    let manager = |kind| ConnectionManager::new(path.clone(), kind, options.probe.clone());
     let two = NonZeroU32::MIN.saturating_add(1);
     Ok(Store {
         readers: pool(manager(Kind::Reading), readers)?,

@@ -1,17 +1,28 @@
-//! What a test may do to the writer. A program that is not under test has no probe.
+//! What a test may do to the writer, and see of the connections. A program that is not under test has no probe.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 /// Decides whether a COMMIT goes through; it may wait, which holds the COMMIT.
 type CommitRule = Box<dyn FnMut() -> bool + Send>;
 
-/// Faults planted in the writer: a COMMIT that waits or fails, a file that may not grow.
+/// How many instructions of SQLite's virtual machine count as one: fine enough to tell an index from a scan.
+const INSTRUCTIONS: c_int = 10;
+
+/// Faults planted in the writer: a COMMIT that waits or fails, a file that may not grow. And a look at the connections:
+/// which statements ran, and how much work they were.
 #[doc(hidden)]
 #[derive(Default)]
 pub struct Probe {
     commit_rule: Mutex<Option<CommitRule>>,
     page_limit: AtomicU32,
+    statements: Mutex<BTreeSet<String>>,
+    instructions: AtomicU64,
 }
 
 impl Probe {
@@ -28,6 +39,39 @@ impl Probe {
     /// Limits the database to so many pages, which makes SQLite answer FULL; 0 takes the limit away.
     pub fn limit_pages(&self, pages: u32) {
         self.page_limit.store(pages, Ordering::SeqCst);
+    }
+
+    /// The text of every statement that ran.
+    pub fn statements(&self) -> BTreeSet<String> {
+        self.statements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// How many instructions of SQLite's virtual machine all statements took so far, to the nearest ten.
+    pub fn instructions(&self) -> u64 {
+        self.instructions.load(Ordering::SeqCst)
+    }
+
+    /// Looks at a connection from now on.
+    pub(super) fn watch(self: &Arc<Self>, connection: &mut Connection) -> rusqlite::Result<()> {
+        let probe = Arc::clone(self);
+        let count = move || {
+            let some = u64::try_from(INSTRUCTIONS).unwrap_or_default();
+            probe.instructions.fetch_add(some, Ordering::SeqCst);
+            // Whether to interrupt the statement.
+            false
+        };
+        connection.progress_handler(INSTRUCTIONS, Some(count))?;
+        let probe = Arc::clone(self);
+        let note = move |event: TraceEvent<'_>| {
+            if let TraceEvent::Stmt(statement, _) = event {
+                let mut statements = probe.statements.lock().unwrap_or_else(PoisonError::into_inner);
+                statements.insert(statement.sql().into_owned());
+            }
+        };
+        connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note))
     }
 
     pub(super) fn commit_goes_through(&self) -> bool {

@@ -253,10 +253,7 @@ impl Writer {
         if self.at_end == AtEnd::Leave {
             return;
         }
-        if let Err(error) = self
-            .connection
-            .execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)")
-        {
+        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::debug!("the last checkpoint did not happen: {error}");
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::support::secrets::summary;
 use crate::support::shown::{Form, Shown, leaves, shown};
-use crate::support::{Observation, documented, observed, wait_for_other_tests};
+use crate::support::{Observation, documented, observed, scans, statements, wait_for_other_tests};
 
 /// Whether this run leaves tests out.
 fn is_partial(mut arguments: impl Iterator<Item = String>) -> bool {
@@ -64,6 +64,16 @@ fn every_command_was_shown_done_refused_and_misused_in_text_and_as_json() {
         missing.is_empty(),
         "never shown with this exit code: {missing:#?}"
     );
+}
+
+#[test]
+fn no_statement_but_the_known_ones_read_a_whole_table() {
+    if is_partial(std::env::args().skip(1)) && std::env::var("HACK").is_err() {
+        return;
+    }
+    wait_for_other_tests();
+    let scans = scans(&statements());
+    assert!(scans.is_empty(), "these read a whole table: {scans:#?}");
 }
 
 #[test]

@@ -5,5 +5,6 @@ mod config_reference;
 mod document;
 mod guides;
 mod layering;
+mod plans;
 mod secret_types;
 mod security;

@@ -16,6 +16,7 @@ pub mod secrets;
 pub mod shown;
 mod siteverify;
 pub mod smtp;
+mod statements;
 mod terminal;
 
 pub use answer::Answer;
@@ -27,3 +28,4 @@ pub use gate::Gate;
 pub use raw::RawConnection;
 pub use record::{Observation, documented, observed, wait_for_other_tests};
 pub use siteverify::{Behaviour, SECRET_KEY, Siteverify};
+pub use statements::{one_line, scans, statements};

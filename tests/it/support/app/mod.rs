@@ -20,6 +20,7 @@ pub use requests::registration;
 
 use super::command::Workspace;
 use super::smtp::SmtpServer;
+use super::statements::Watched;
 
 /// 2026-01-01T00:00:00Z: where the clock of every test begins.
 const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -133,6 +134,7 @@ struct Running {
     task: JoinHandle<()>,
     postman: Option<JoinHandle<()>>,
     store_probe: Arc<store::Probe>,
+    _watched: Watched,
     http_probe: Arc<http::Probe>,
 }
 
@@ -177,6 +179,7 @@ impl Running {
             stop,
             task,
             postman,
+            _watched: Watched(Arc::clone(&store_probe)),
             store_probe,
             http_probe,
         }
@@ -234,6 +237,12 @@ impl TestApp {
 
     pub fn data_dir(&self) -> std::path::PathBuf {
         self.set_up.workspace.path().join("data")
+    }
+
+    /// Changes the database file beside the server.
+    pub fn change(&self, sql: &str) {
+        let database = rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("it opens");
+        database.execute_batch(sql).expect("it is changed");
     }
 
     /// One number out of the database file, read beside the server.
@@ -310,7 +319,8 @@ impl TestApp {
         let system = System::new(clock, Entropy::Machine);
         let operator = Operator::new(0, None, "a command");
         let config = self.set_up.workspace.config();
-        let app = App::open(&config, system, Role::Command, operator).await;
+        let probe = Some(Arc::clone(&self.running().store_probe));
+        let app = App::open_with_probe(&config, system, Role::Command, operator, probe).await;
         app.expect("the parts join")
     }
 

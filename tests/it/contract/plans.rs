@@ -1,0 +1,94 @@
+//! How SQLite finds the rows of each statement.
+//!
+//! The texts come from servers that ran, so that none stands here a second time. What all tests together run is asked at the end of the whole run.
+
+use arkloop::service::UserRef;
+use serde_json::{Value, json};
+
+use crate::support::smtp::SmtpServer;
+use crate::support::{PASSWORD, TestApp, one_line, scans};
+
+const ALICE: &str = "alice@example.org";
+
+async fn post(app: &TestApp, path: &str, body: &Value) -> u16 {
+    app.post(path).json(body).send().await.status
+}
+
+/// Registers alice with an invite, and proves her address.
+async fn join(app: &TestApp, smtp: &SmtpServer) {
+    let mut registration = crate::support::registration("alice");
+    registration["invite_code"] = json!(app.invite(1).await);
+    assert_eq!(post(app, "/v1/auth/register", &registration).await, 201);
+    let token = smtp.mail_to(ALICE).await.token();
+    let body = json!({ "token": token });
+    assert_eq!(post(app, "/v1/auth/email/verify/confirm", &body).await, 200);
+}
+
+/// Signs in by every way, wrong ones first, and sets the password through a mailed link.
+async fn sign_in(app: &TestApp, smtp: &SmtpServer) {
+    for login in ["alice", "nobody"] {
+        assert_eq!(app.login(login, "a noisy harbour").await.status, 401);
+    }
+    for address in ["nobody@example.org", ALICE] {
+        assert_eq!(app.send_code(address).await.status, 204);
+    }
+    let code = smtp.mail_to(ALICE).await.code();
+    assert_eq!(app.verify_code(ALICE, "000000").await.status, 422);
+    assert_eq!(app.verify_code(ALICE, &code).await.status, 200);
+    for address in ["nobody@example.org", ALICE] {
+        assert_eq!(app.send_reset(address).await.status, 204);
+    }
+    let token = smtp.mail_to(ALICE).await.token();
+    let body = json!({"token": token, "new_password": PASSWORD});
+    assert_eq!(post(app, "/v1/auth/password/reset/confirm", &body).await, 204);
+}
+
+/// Goes on with sessions, and ends them.
+async fn use_sessions(app: &TestApp) {
+    let old = app.login("alice", PASSWORD).await.cookie();
+    let refreshed = app.refresh(&old).await;
+    let token = refreshed.access_token();
+    assert_eq!(app.me(&token).await.status, 200);
+    let profile = json!({"username": "alicia", "locale": "zh", "timezone": "Asia/Shanghai"});
+    let passwords = json!({"current_password": PASSWORD, "new_password": PASSWORD});
+    for (request, status) in [
+        (app.patch("/v1/me").json(&profile), 200),
+        (app.get("/v1/auth/sessions"), 200),
+        (app.post("/v1/auth/password/change").json(&passwords), 204),
+        (app.delete("/v1/auth/sessions"), 204),
+        (app.post("/v1/auth/logout"), 200),
+    ] {
+        let answer = request.bearer(&token).send().await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    assert_eq!(app.refresh(&old).await.status, 401);
+}
+
+#[tokio::test]
+async fn what_a_server_is_asked_all_day_reads_no_whole_table() {
+    let smtp = SmtpServer::start();
+    let app = TestApp::builder().smtp(&smtp).start().await;
+    join(&app, &smtp).await;
+    sign_in(&app, &smtp).await;
+    use_sessions(&app).await;
+    let service = app.service();
+    service.sweep().await.expect("it is swept");
+    service.flush_audit().await.expect("it is written");
+    let alicia = UserRef::parse("alicia");
+    service.find_user(alicia.clone()).await.expect("she is there");
+    service.delete_user(alicia).await.expect("she is there");
+    app.wait_for_empty_outbox().await;
+    let statements = app.store_probe().statements();
+    // If one of these is missing, the statements are not seen any more.
+    for hot in [
+        "UPDATE sessions SET generation",
+        "UPDATE one_time_codes SET attempts",
+        "UPDATE invites SET uses",
+        "FROM outbox WHERE next_attempt_at",
+    ] {
+        let is_seen = statements.iter().any(|sql| one_line(sql).contains(hot));
+        assert!(is_seen, "{hot}: {statements:#?}");
+    }
+    let scans = scans(&statements);
+    assert!(scans.is_empty(), "these read a whole table: {scans:#?}");
+}

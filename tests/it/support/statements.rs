@@ -1,0 +1,131 @@
+//! The text of every statement that any server of this run sent to its database, and how SQLite carries each out.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arkloop::store::Probe;
+use rusqlite::Connection;
+
+use super::Workspace;
+
+/// Statements that may read a whole table or index: a part of the text, and why. Everything else finds its rows by an index.
+const MAY_SCAN: &[(&str, &str)] = &[
+    ("signing_keys", "there are a handful"),
+    (
+        "FROM audit_events ORDER BY id LIMIT ?2",
+        "the oldest rows, so many of them",
+    ),
+    (
+        "WITH wanted (user_id) AS",
+        "the operator reads the audit log, on a connection for reports",
+    ),
+    (
+        "FROM users WHERE (?1 IS NULL OR instr",
+        "the operator lists accounts, on a connection for reports",
+    ),
+    (
+        "FROM invites ORDER BY created_at",
+        "the operator lists invites, or the key file is replaced",
+    ),
+    (
+        "FROM outbox WHERE expires_at > ?1 ORDER BY id",
+        "the operator lists the outbox, or the key file is replaced",
+    ),
+    (
+        "UPDATE outbox SET next_attempt_at = ?1",
+        "the operator has all mail tried again",
+    ),
+    (
+        "UPDATE invites SET revoked_at = ?1 WHERE",
+        "all invites are taken back at once",
+    ),
+    (
+        "SELECT user_id FROM sessions GROUP BY user_id",
+        "the hourly sweep, on a connection for reports",
+    ),
+    (
+        "SELECT (SELECT count(*) FROM users) AS users",
+        "figures, on a connection for reports",
+    ),
+    (
+        "SELECT max(at) FROM (SELECT max(last_used_at)",
+        "the operator checks the clock",
+    ),
+    (
+        "SELECT count(*) FROM outbox WHERE attempts",
+        "the operator checks the outbox",
+    ),
+    (
+        "SELECT min(created_at) FROM users",
+        "the operator checks for backups",
+    ),
+    (
+        "SELECT count(*) FROM users",
+        "the accounts of a backup are counted",
+    ),
+    ("FROM link_tokens WHERE expires_at <", "the hourly sweep"),
+    ("FROM mail_budgets WHERE last_sent_at <", "the hourly sweep"),
+    ("FROM one_time_codes WHERE expires_at <", "the hourly sweep"),
+    (
+        "DELETE FROM users WHERE id = ?1",
+        "an account is deleted, with its one-time code",
+    ),
+];
+
+static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Remembers the statements of a server when it is gone.
+pub struct Watched(pub Arc<Probe>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.append(&mut self.0.statements());
+    }
+}
+
+/// Every statement of servers that are gone.
+pub fn statements() -> BTreeSet<String> {
+    SEEN.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Those of `statements` that read a whole table or index and may not, with their plans.
+pub fn scans(statements: &BTreeSet<String>) -> Vec<String> {
+    let workspace = Workspace::with_database();
+    let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
+    let may_scan = |sql: &str| {
+        let sql = one_line(sql);
+        MAY_SCAN.iter().any(|(part, _)| sql.contains(part))
+    };
+    let asked = statements.iter().filter(|sql| has_plan(sql) && !may_scan(sql));
+    let planned = asked.map(|sql| (one_line(sql), plan(&database, sql)));
+    let scanning = planned.filter(|(_, plan)| plan.iter().any(|step| is_scan(step)));
+    scanning.map(|(sql, plan)| format!("{sql}: {plan:?}")).collect()
+}
+
+/// Whether a statement is one that finds rows.
+fn has_plan(sql: &str) -> bool {
+    let verb = sql.split_whitespace().next().unwrap_or_default();
+    ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb)
+}
+
+fn plan(database: &Connection, sql: &str) -> Vec<String> {
+    let explain = database.prepare(&format!("EXPLAIN QUERY PLAN {sql}"));
+    let mut explain = explain.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let steps = explain
+        .raw_query()
+        .mapped(|row| row.get("detail"))
+        .collect::<Result<_, _>>();
+    steps.expect("a plan is text")
+}
+
+/// Whether a step reads all rows of a table. Of what a statement itself has found before, it reads all.
+fn is_scan(step: &str) -> bool {
+    step.strip_prefix("SCAN ")
+        .is_some_and(|what| what != "CONSTANT ROW" && !what.starts_with('('))
+}
+
+/// The text with one space between any two words.
+pub fn one_line(sql: &str) -> String {
+    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+}
