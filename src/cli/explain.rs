@@ -122,10 +122,7 @@ fn of_session(session: &Session, now: Timestamp) -> Option<Line> {
             return None;
         }
         Some((at, end)) => (at, why_ended(end)),
-        None if session.expires_at <= now => (
-            session.expires_at,
-            "nobody had used it for long, or it had reached the longest age a session may have",
-        ),
+        None if session.expires_at <= now => (session.expires_at, why_ended(SessionEnd::Expired)),
         None => return None,
     };
     let from = session

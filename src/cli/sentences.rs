@@ -177,6 +177,9 @@ pub(super) const fn why_ended(end: SessionEnd) -> &'static str {
         SessionEnd::EndedByOwner => "its owner ended it from another session",
         SessionEnd::Replaced => "its owner signed in again in the same browser",
         SessionEnd::TooMany => "the account had 20 others that were used later, which is the most",
+        SessionEnd::Expired => {
+            "it was not used for long, or it had reached the longest age a session may have"
+        }
         SessionEnd::RefreshReused => {
             "an old sign-in cookie came back that a newer one had replaced, so somebody may have a copy of it"
         }

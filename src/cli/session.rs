@@ -6,11 +6,8 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::Refusal;
 use super::user::parse_user;
-use crate::domain::{Session, SessionId, Timestamp};
+use crate::domain::{Session, SessionEnd, SessionId, Timestamp};
 use crate::service::UserRef;
-
-/// The reason of a session that ended by its time; the others are in the database.
-const EXPIRED: &str = "expired";
 
 /// See and end sessions
 #[derive(Debug, Subcommand)]
@@ -24,6 +21,8 @@ pub(super) enum Command {
         user: UserRef,
     },
     /// End one session, all of a user, or all
+    ///
+    /// Sessions whose term is over are ended too, in case the clock is set wrong; the number counts those that were alive.
     #[command(after_help = "Example: sign everybody out\n  arkloop session revoke --all")]
     Revoke(RevokeArguments),
 }
@@ -88,7 +87,7 @@ fn end(session: &Session, now: Timestamp) -> Option<(Timestamp, &'static str)> {
     match session.ended {
         Some((moment, reason)) => Some((moment, reason.as_str())),
         None if session.is_alive(now) => None,
-        None => Some((session.expires_at, EXPIRED)),
+        None => Some((session.expires_at, SessionEnd::Expired.as_str())),
     }
 }
 

@@ -84,6 +84,8 @@ pub enum SessionEnd {
     Replaced,
     /// The account had too many; it was the least recently refreshed.
     TooMany,
+    /// Nobody refreshed it in time, or it reached its absolute age, and the account has too many such sessions to keep them as they are.
+    Expired,
     /// An old refresh token came back after the grace: somebody has a copy (RFC 9700 §4.14.2).
     RefreshReused,
     /// A refresh token of a generation that this database never issued came: an older copy of it was restored.
@@ -105,11 +107,12 @@ pub enum SessionEnd {
 }
 
 impl SessionEnd {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::SignedOut,
         Self::EndedByOwner,
         Self::Replaced,
         Self::TooMany,
+        Self::Expired,
         Self::RefreshReused,
         Self::RefreshAhead,
         Self::Revoked,
@@ -128,6 +131,7 @@ impl SessionEnd {
             Self::EndedByOwner => "ended_by_owner",
             Self::Replaced => "replaced",
             Self::TooMany => "too_many_sessions",
+            Self::Expired => "expired",
             Self::RefreshReused => "refresh_reused",
             Self::RefreshAhead => "refresh_ahead",
             Self::Revoked => "revoked",

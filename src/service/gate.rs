@@ -15,7 +15,7 @@ use crate::store::{SessionWithUser, Tx};
 use crate::system::System;
 
 /// The most sessions that an account may have at once: more than a person has devices, few enough to read through.
-const MAX_SESSIONS: u32 = 20;
+pub(super) const MAX_SESSIONS: u32 = 20;
 
 /// A session that was begun or continued, with what its tokens say.
 pub(super) struct OpenSession {
@@ -120,11 +120,11 @@ impl Gate {
     /// Why a session that is over is so.
     fn why_over(&self, session: &Session) -> AuditReason {
         match session.ended {
-            Some(_) => AuditReason::SessionEnded,
-            None if session.expires_at < session.created_at + self.lifetimes.absolute => {
+            Some((_, end)) if end != SessionEnd::Expired => AuditReason::SessionEnded,
+            _ if session.expires_at < session.created_at + self.lifetimes.absolute => {
                 AuditReason::SessionUnused
             }
-            None => AuditReason::SessionTooOld,
+            _ => AuditReason::SessionTooOld,
         }
     }
 

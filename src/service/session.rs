@@ -84,17 +84,12 @@ impl Service {
     /// The caller's living sessions, the last used one first.
     pub async fn list_own_sessions(&self, caller: &Caller) -> Result<Vec<Session>, Error> {
         let (user_id, now) = (caller.user.id, self.system.now());
-        let sessions: Vec<Session> = self
-            .store
-            .read(move |reader| reader.list_sessions(user_id).map_err(Error::from))
-            .await?;
-        Ok(sessions
-            .into_iter()
-            .filter(|session| session.is_alive(now))
-            .collect())
+        self.store
+            .read(move |reader| Ok(reader.list_live_sessions(user_id, now)?))
+            .await
     }
 
-    /// Ends one of the caller's living sessions, which may be the present one.
+    /// Ends one of the caller's sessions, which may be the present one. One whose term is over is ended too: that may be for a clock that is set wrong.
     ///
     /// # Errors
     /// [`Error::SessionNotFound`] also for a session of somebody else.
@@ -136,10 +131,10 @@ impl Service {
             .await
     }
 
-    /// Ends a session.
+    /// Ends a session, also one whose term is over.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`] if it is not there or has ended.
+    /// [`Error::SessionNotFound`] if it is not there or was ended before.
     pub async fn revoke_session(&self, id: SessionId) -> Result<(), Error> {
         let system = self.system.clone();
         let record = self
@@ -157,7 +152,7 @@ impl Service {
         .await
     }
 
-    /// Ends every session of a user; says how many.
+    /// Ends every session of a user; says how many were alive.
     ///
     /// # Errors
     /// [`Error::UserNotFound`].
@@ -174,7 +169,7 @@ impl Service {
         .await
     }
 
-    /// Ends every session of everybody, some at a time; says how many.
+    /// Ends every session of every account, some at a time; says how many were alive.
     pub async fn revoke_all_sessions(&self) -> Result<u64, Error> {
         let (mut after, mut total) = (None, 0);
         loop {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::gate::MAX_SESSIONS;
 use super::{Error, Service};
 use crate::domain::{FailureRun, SessionId};
 
@@ -11,14 +12,14 @@ const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);
 const CHUNK: u32 = 200;
 
 impl Service {
-    /// Removes sessions that were over 30 days ago, rows of the audit log that were kept long enough, links, codes, budgets and wrong passwords that say
+    /// Removes sessions that were over 30 days ago, those of an account that are too many, rows of the audit log that were kept long enough, links, codes, budgets and wrong passwords that say
     /// nothing any more, and signing keys whose last token has expired; some at a time. Says how many.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let now = self.system.now();
         let (over_before, day_ago) = (now - KEEP_ENDED_SESSIONS, now - Duration::from_hours(24));
         let audited_before = now - self.settings.audit_keep;
         let began_before = SessionId::first_at(over_before);
-        let mut total = self.forget_signing_keys().await?;
+        let mut total = self.forget_signing_keys().await? + self.sweep_crowded_users().await?;
         loop {
             let some = self.store.write(move |tx| {
                 Ok::<_, Error>(
@@ -34,5 +35,27 @@ impl Service {
                 removed => total += removed,
             }
         }
+    }
+
+    /// Ends and removes the sessions that an account has too many of. Whatever makes or ends sessions keeps to the bounds itself, but for what ends
+    /// the sessions of every account at once.
+    async fn sweep_crowded_users(&self) -> Result<usize, Error> {
+        let crowded = self
+            .store
+            .report(|reader| reader.list_crowded_users(MAX_SESSIONS).map_err(Error::from));
+        let mut total = 0;
+        for user_id in crowded.await? {
+            loop {
+                let now = self.system.now();
+                let some = self
+                    .store
+                    .write(move |tx| Ok::<_, Error>(tx.end_surplus_sessions(user_id, MAX_SESSIONS, now)?));
+                match some.await? {
+                    0 => break,
+                    cleared => total += cleared,
+                }
+            }
+        }
+        Ok(total)
     }
 }

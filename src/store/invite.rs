@@ -60,13 +60,16 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Takes back every invite that would admit somebody at `now`; says how many.
+    /// Takes back every invite that is not used up, also one whose term is over: that may be for a clock that is set wrong. Says how many would
+    /// have admitted an account at `now`.
     pub fn revoke_all_invites(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "UPDATE invites SET revoked_at = ?1
-             WHERE revoked_at IS NULL AND uses < max_uses AND (expires_at IS NULL OR expires_at > ?1)",
+            "UPDATE invites SET revoked_at = ?1 WHERE revoked_at IS NULL AND uses < max_uses
+             RETURNING expires_at IS NULL OR expires_at > ?1 AS was_active",
         )?;
-        Ok(statement.execute([now.as_millis()])?)
+        let revoked = statement.query_map([now.as_millis()], |row| row.get("was_active"))?;
+        let was_active: Vec<bool> = revoked.collect::<Result<_, _>>()?;
+        Ok(was_active.into_iter().filter(|was_active| *was_active).count())
     }
 
     /// Adds an invite.

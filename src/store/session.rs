@@ -11,6 +11,11 @@ use crate::domain::{
     User, UserId,
 };
 
+/// How many ended sessions of an account are kept: far more than an operator reads, few enough that no sign-in writes many rows.
+const MAX_ENDED: u32 = 100;
+/// How many sessions of an account one write clears away at most. Each sign-in makes one, so that the rest of a large pile goes bit by bit.
+const CLEARED_AT_ONCE: u32 = 200;
+
 const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, nonce, rotations, method, \
                        sessions.created_at AS session_created_at, last_used_at, expires_at, ended_at, ended_because, address, \
                        user_agent";
@@ -55,6 +60,10 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
 fn named<T>(row: &Row<'_>, column: &str, from_name: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
     let name: String = row.get(column)?;
     from_name(&name).ok_or_else(|| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
+}
+
+fn count_alive(ended: impl Iterator<Item = rusqlite::Result<bool>>) -> rusqlite::Result<u64> {
+    ended.map(|was_alive| was_alive.map(u64::from)).sum()
 }
 
 impl Reader<'_> {
@@ -110,7 +119,31 @@ impl Reader<'_> {
         Ok(found.optional()?)
     }
 
-    /// A user's sessions, the last used one first.
+    /// A user's sessions that are alive at `now`, the last used one first.
+    pub fn list_live_sessions(&self, user_id: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2
+             ORDER BY last_used_at DESC, id DESC"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let sessions = statement.query_map(params![user_id.as_bytes(), now.as_millis()], session_of)?;
+        Ok(sessions.collect::<Result<_, _>>()?)
+    }
+
+    /// Accounts with more than `most_unended` sessions that have not ended, or more ended ones than are kept. Reads an
+    /// index of all sessions, so it is a question for [`Store::report`](super::Store::report).
+    pub fn list_crowded_users(&self, most_unended: u32) -> Result<Vec<UserId>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT user_id FROM sessions GROUP BY user_id
+             HAVING count(*) - count(ended_at) > ?1 OR count(ended_at) > ?2",
+        )?;
+        let ids = statement.query_map([most_unended, MAX_ENDED], |row| row.get(0))?;
+        Ok(ids
+            .map(|id| id.map(UserId::from_bytes))
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// A user's sessions, living and ended, the last used one first.
     pub fn list_sessions(&self, user_id: UserId) -> Result<Vec<Session>, StoreError> {
         let sql =
             format!("SELECT {COLUMNS} FROM sessions WHERE user_id = ?1 ORDER BY last_used_at DESC, id DESC");
@@ -167,7 +200,7 @@ impl Tx<'_> {
         Ok(changed == 1)
     }
 
-    /// Ends a session that is alive at `now`; says whether it was.
+    /// Ends a session that has not ended yet, also one whose term is over: that may be for a clock that is set wrong. Says whether it did.
     pub fn end_session(
         &self,
         id: SessionId,
@@ -175,12 +208,19 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "UPDATE sessions SET ended_at = ?2, ended_because = ?3 WHERE id = ?1 AND ended_at IS NULL AND expires_at > ?2",
+            "UPDATE sessions SET ended_at = ?2, ended_because = ?3 WHERE id = ?1 AND ended_at IS NULL RETURNING user_id",
         )?;
-        Ok(statement.execute(params![id.as_bytes(), now.as_millis(), because.as_str()])? == 1)
+        let ended = statement.query_row(params![id.as_bytes(), now.as_millis(), because.as_str()], |row| {
+            row.get("user_id")
+        });
+        let Some(user_id) = ended.optional()?.map(UserId::from_bytes) else {
+            return Ok(false);
+        };
+        self.delete_ended_surplus(user_id)?;
+        Ok(true)
     }
 
-    /// Ends every living session of a user but `keep`; says how many.
+    /// Ends every session of a user but `keep`, also those whose term is over; says how many were alive at `now`.
     pub fn end_sessions_of(
         &self,
         user_id: UserId,
@@ -189,33 +229,55 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "UPDATE sessions SET ended_at = ?3, ended_because = ?4
-             WHERE user_id = ?1 AND id IS NOT ?2 AND ended_at IS NULL AND expires_at > ?3",
+            "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE user_id = ?1 AND id IS NOT ?2 AND ended_at IS NULL
+             RETURNING expires_at > ?3 AS was_alive",
         )?;
         let keep = keep.as_ref().map(SessionId::as_bytes);
+        let ended = statement.query_map(
+            params![user_id.as_bytes(), keep, now.as_millis(), because.as_str()],
+            |row| row.get("was_alive"),
+        )?;
+        let alive = count_alive(ended)?;
+        self.delete_ended_surplus(user_id)?;
+        Ok(alive)
+    }
+
+    /// Lets a user have at most `keep` sessions that have not ended: living ones before those whose term is over, the last refreshed first. The
+    /// others end, and those that nobody refreshed in time end as of then. Says how many rows it changed, which are only so many at once.
+    pub fn end_surplus_sessions(
+        &self,
+        user_id: UserId,
+        keep: u32,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE sessions SET ended_at = min(?3, expires_at), ended_because = iif(expires_at > ?3, ?4, ?5)
+             WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL
+                          ORDER BY expires_at > ?3 DESC, last_used_at DESC, id DESC LIMIT ?6 OFFSET ?2)",
+        )?;
         let ended = statement.execute(params![
             user_id.as_bytes(),
             keep,
             now.as_millis(),
-            because.as_str()
+            SessionEnd::TooMany.as_str(),
+            SessionEnd::Expired.as_str(),
+            CLEARED_AT_ONCE
         ])?;
-        Ok(ended as u64)
+        Ok(ended + self.delete_ended_surplus(user_id)?)
     }
 
-    /// Ends all but the `keep` last refreshed of a user's living sessions.
-    pub fn end_surplus_sessions(&self, user_id: UserId, keep: u32, now: Timestamp) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached(
-                "UPDATE sessions SET ended_at = ?3, ended_because = ?4
-                 WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?3
-                              ORDER BY last_used_at DESC, id DESC LIMIT -1 OFFSET ?2)",
-            )?
-            .execute(params![user_id.as_bytes(), keep, now.as_millis(), SessionEnd::TooMany.as_str()])?;
-        Ok(())
+    /// Removes the ended sessions of a user that ended before the newest [`MAX_ENDED`]; says how many, which are only so many at once.
+    fn delete_ended_surplus(&self, user_id: UserId) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "DELETE FROM sessions
+             WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NOT NULL
+                          ORDER BY ended_at DESC, id DESC LIMIT ?2 OFFSET ?3)",
+        )?;
+        Ok(statement.execute(params![user_id.as_bytes(), CLEARED_AT_ONCE, MAX_ENDED])?)
     }
 
-    /// Ends up to `limit` living sessions of anybody whose id is above `after`, in the order of ids; gives the last id it looked at and how many it
-    /// ended, or `None` when there are no more.
+    /// Ends up to `limit` sessions of anybody whose id is above `after`, in the order of ids, also those whose term is over; gives the last id it
+    /// looked at and how many were alive at `now`, or `None` when there are no more.
     pub fn end_some_sessions(
         &self,
         after: Option<SessionId>,
@@ -224,19 +286,20 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<Option<(SessionId, u64)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT max(id) AS last FROM (SELECT id FROM sessions WHERE ?1 IS NULL OR id > ?1 ORDER BY id LIMIT ?2)",
+            "SELECT max(id) AS last FROM (SELECT id FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2)",
         )?;
-        let after = after.as_ref().map(SessionId::as_bytes);
+        // The empty blob comes before every id.
+        let after = after.as_ref().map_or(&[][..], |id| id.as_bytes().as_slice());
         let last: Option<[u8; 16]> = statement.query_row(params![after, limit], |row| row.get("last"))?;
         let Some(last) = last else { return Ok(None) };
-        let ended = self
-            .connection
-            .prepare_cached(
-                "UPDATE sessions SET ended_at = ?3, ended_because = ?4
-                 WHERE (?1 IS NULL OR id > ?1) AND id <= ?2 AND ended_at IS NULL AND expires_at > ?3",
-            )?
-            .execute(params![after, last, now.as_millis(), because.as_str()])?;
-        Ok(Some((SessionId::from_bytes(last), ended as u64)))
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE id > ?1 AND id <= ?2 AND ended_at IS NULL
+             RETURNING expires_at > ?3 AS was_alive",
+        )?;
+        let ended = statement.query_map(params![after, last, now.as_millis(), because.as_str()], |row| {
+            row.get("was_alive")
+        })?;
+        Ok(Some((SessionId::from_bytes(last), count_alive(ended)?)))
     }
 
     /// Removes up to `limit` sessions that began before `began_before` and were over before `over_before`; says how many.
