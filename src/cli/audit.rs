@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::context::{Context, no_runtime};
 use super::error::{Refusal, one_line};
-use super::output::{Readers, print_to_readers};
+use super::output::{Readers, print_line};
 use super::user::parse_user;
 use crate::config::parse_duration;
 use crate::domain::{Actor, AuditEntry, AuditEvents, AuditOutcome, AuditReason};
@@ -102,7 +102,7 @@ async fn follow(service: &Service, mut query: AuditQuery) -> Result<(), Refusal>
                 fault.ended();
                 for entry in entries {
                     query.after = Some(entry.id);
-                    if print_to_readers(&format!("{}\n", to_json(&entry)))? == Readers::Gone {
+                    if print_line(&to_json(&entry))? == Readers::Gone {
                         return Ok(());
                     }
                 }

@@ -2,7 +2,7 @@
 
 use crate::app::OpenError;
 use crate::config::ConfigError;
-use crate::domain::{FieldError, FieldErrors};
+use crate::domain::{FieldError, FieldErrors, printable};
 use crate::service::Error;
 
 /// Why a command ends with exit code 1.
@@ -46,9 +46,9 @@ impl Refusal {
     }
 }
 
-/// The text as a terminal can show it in one line: what a mail server says may have line ends and control sequences in it.
+/// The text in one printable line: what a mail server says may have line ends and control sequences in it.
 pub(super) fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    printable(&text.replace(['\n', '\r', '\t'], " "), &[]).into_owned()
 }
 
 impl From<ConfigError> for Refusal {

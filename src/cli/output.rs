@@ -1,4 +1,4 @@
-//! The only place that writes to standard output and standard error.
+//! The only place that writes to standard output and standard error. What is unprintable is written out here, whatever it is part of.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -6,6 +6,7 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use super::error::Refusal;
+use crate::domain::{printable, printable_json};
 
 /// How results and refusals look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +48,14 @@ impl Output {
     /// Prints a result: `document` with `--json`, `text` otherwise. The text gets its newline here.
     pub(super) fn result(self, document: &Value, text: impl FnOnce() -> String) -> Result<(), Refusal> {
         match self.style {
-            Style::Json => print(&format!("{document:#}\n")),
-            Style::Text => print(&format!("{}\n", text().trim_end_matches('\n'))),
+            Style::Json => print(&format!(
+                "{}\n",
+                printable_json(&format!("{document:#}"), &['\n'])
+            )),
+            Style::Text => print(&format!(
+                "{}\n",
+                printable(text().trim_end_matches('\n'), &['\n'])
+            )),
         }
     }
 
@@ -79,7 +86,7 @@ impl Output {
         match (self.volume, self.style) {
             (Volume::Quiet, _) => {}
             (Volume::Normal, Style::Text) => write_stderr(&format!("warning: {text}")),
-            (Volume::Normal, Style::Json) => write_stderr(&json!({ "warning": text }).to_string()),
+            (Volume::Normal, Style::Json) => write_json_to_stderr(&json!({ "warning": text })),
         }
     }
 
@@ -88,7 +95,7 @@ impl Output {
         match self.style {
             Style::Text => write_stderr(&refusal.to_line()),
             Style::Json => {
-                write_stderr(&json!({ "error": refusal.problem(), "hint": refusal.hint() }).to_string());
+                write_json_to_stderr(&json!({ "error": refusal.problem(), "hint": refusal.hint() }));
             }
         }
     }
@@ -108,8 +115,12 @@ pub(super) fn print(text: &str) -> Result<(), Refusal> {
     print_to_readers(text).map(|_| ())
 }
 
-/// The same for what has no end of its own; says whether there is a point in going on.
-pub(super) fn print_to_readers(text: &str) -> Result<Readers, Refusal> {
+/// Prints one document on a line of its own; says whether there is a point in going on.
+pub(super) fn print_line(document: &Value) -> Result<Readers, Refusal> {
+    print_to_readers(&format!("{}\n", printable_json(&document.to_string(), &[])))
+}
+
+fn print_to_readers(text: &str) -> Result<Readers, Refusal> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(cause) if cause.kind() == ErrorKind::BrokenPipe => Ok(Readers::Gone),
@@ -128,12 +139,20 @@ pub(super) fn usage(text: &str) {
 
 /// Asks a question, leaving the cursor behind it.
 pub(super) fn question(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(printable(text, &[]).as_bytes());
 }
 
 fn write_stderr(text: &str) {
     // When standard error is gone there is nobody left to tell.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable(text, &['\n']));
+}
+
+fn write_json_to_stderr(document: &Value) {
+    let _ = writeln!(
+        io::stderr().lock(),
+        "{}",
+        printable_json(&document.to_string(), &[])
+    );
 }
 
 /// Aligned columns without lines: easy to read on a terminal, and to cut when piped.
@@ -142,7 +161,7 @@ fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     table
         .load_preset(presets::NOTHING)
         .set_header(header)
-        .add_rows(rows);
+        .add_rows(rows.iter().map(|row| row.iter().map(|cell| printable(cell, &[]))));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -154,7 +173,7 @@ pub(super) fn facts(facts: &[(&str, String)]) -> String {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     facts
         .iter()
-        .map(|(name, value)| format!("{name:width$}  {value}"))
+        .map(|(name, value)| format!("{name:width$}  {}", printable(value, &[])))
         .collect::<Vec<_>>()
         .join("\n")
 }

@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use crate::domain::Email;
+use crate::domain::{Email, is_unprintable};
 
 /// Whether the host of an http(s) address is this machine itself: `localhost` or a loopback address.
 pub(super) fn is_loopback(url: &Url) -> bool {
@@ -83,7 +83,7 @@ fn is_display_name(name: &str) -> bool {
     !quoted
         .unwrap_or(name)
         .chars()
-        .any(|c| c.is_control() || specials.contains(c))
+        .any(|c| is_unprintable(c) || specials.contains(c))
 }
 
 #[cfg(test)]

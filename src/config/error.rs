@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::domain::is_unprintable;
+
 /// Where a key was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -40,7 +42,7 @@ pub struct ConfigError {
 impl ConfigError {
     /// A refusal for `problem`, mended as `hint` says. Both are one line each, whatever the names of keys and files in them hold.
     pub(super) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
-        let in_one_line = |text: String| text.replace(char::is_control, "\u{fffd}");
+        let in_one_line = |text: String| text.replace(is_unprintable, "\u{fffd}");
         Self {
             problem: in_one_line(problem.into()),
             hint: in_one_line(hint.into()),

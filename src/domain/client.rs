@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::TraceId;
+use super::{TraceId, is_unprintable};
 
 /// How much of a `User-Agent` is kept, in characters: enough to tell devices apart, too little to fill a disk.
 const MAX_USER_AGENT_CHARS: usize = 200;
@@ -12,7 +12,7 @@ const MAX_USER_AGENT_CHARS: usize = 200;
 pub struct Client {
     /// The address after `trusted_proxies` were taken into account; `None` for a unix socket without a proxy, or the command line.
     pub address: Option<IpAddr>,
-    /// At most 200 characters of the `User-Agent` header, without control characters.
+    /// At most 200 characters of the `User-Agent` header, all of them printable.
     pub user_agent: Option<String>,
     /// The trace id of the request; `None` where the client of a session is read from the database.
     pub trace_id: Option<TraceId>,
@@ -24,7 +24,7 @@ impl Client {
         let user_agent = user_agent
             .map(|text| {
                 text.chars()
-                    .filter(|c| !c.is_control())
+                    .filter(|c| !is_unprintable(*c))
                     .take(MAX_USER_AGENT_CHARS)
                     .collect::<String>()
             })

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::field::FieldError;
-use super::{InviteId, Timestamp};
+use super::{InviteId, Timestamp, is_unprintable};
 
 /// Crockford's base32: no I, L, O or U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -110,9 +110,9 @@ impl Note {
     /// Reads a note; `None` if it is blank.
     pub fn parse(text: &str) -> Result<Option<Self>, FieldError> {
         let text = text.trim();
-        if text.chars().any(char::is_control) {
+        if text.contains(is_unprintable) {
             return Err(FieldError::InvalidCharacters {
-                allowed: "one line without control characters",
+                allowed: "one line of printable characters",
             });
         }
         if text.chars().count() > Self::MAX_CHARS {

@@ -22,6 +22,7 @@ pub(crate) mod properties;
 mod registration;
 mod sealed;
 mod session;
+mod shown;
 mod signature;
 mod time;
 mod trace;
@@ -55,6 +56,7 @@ pub use session::{
     Generation, MAX_REMEMBERED_ROTATIONS, RefreshVerdict, Rotations, Session, SessionEnd, SessionLifetimes,
     SessionNonce, SignInMethod,
 };
+pub use shown::{is_unprintable, printable, printable_json};
 pub use signature::SignatureAlgorithm;
 pub use time::Timestamp;
 pub use trace::TraceId;

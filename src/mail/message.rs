@@ -9,7 +9,7 @@ use lettre::{Address, Message};
 
 use super::compose::Composed;
 use super::error::{SendError, TransportError};
-use crate::domain::{MailKind, Timestamp};
+use crate::domain::{MailKind, Timestamp, is_unprintable};
 
 /// Between the parts of a message. `=_` occurs in no quoted-printable or base64 text (RFC 2045 §6.7), and no template begins a line with it.
 /// Always the same, so that a mail that is sent again is the same mail.
@@ -41,7 +41,7 @@ impl fmt::Debug for Parcel<'_> {
 pub(super) fn parse_from(text: &str) -> Result<Mailbox, TransportError> {
     let mailbox: Mailbox = text.parse().map_err(|_| TransportError::From)?;
     let name = mailbox.name.as_deref().unwrap_or_default();
-    if name.chars().any(char::is_control) || !is_plain(mailbox.email.as_ref()) {
+    if name.contains(is_unprintable) || !is_plain(mailbox.email.as_ref()) {
         return Err(TransportError::From);
     }
     Ok(mailbox)
@@ -61,7 +61,7 @@ pub(super) fn build(parcel: &Parcel<'_>, from: &Mailbox) -> Result<Message, Send
     if !(message_id.starts_with('<') && message_id.ends_with('>') && is_plain(message_id)) {
         return Err(malformed("message id"));
     }
-    if composed.subject.chars().any(char::is_control) {
+    if composed.subject.contains(is_unprintable) {
         return Err(malformed("subject"));
     }
     let seconds = u64::try_from(parcel.created_at.as_seconds()).unwrap_or_default();

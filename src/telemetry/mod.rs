@@ -16,6 +16,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 pub use metrics::Metrics;
 
+use crate::domain::{printable, printable_json};
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -23,6 +25,29 @@ pub enum Format {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Writes whole lines with what is unprintable in them written out: values may come from strangers.
+struct PrintableLines<W> {
+    format: Format,
+    kept: &'static [char],
+    inner: W,
+}
+
+impl<W: io::Write> io::Write for PrintableLines<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let shown = match self.format {
+            Format::Text => printable(&text, self.kept),
+            Format::Json => printable_json(&text, &['\n']),
+        };
+        self.inner.write_all(shown.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 /// Starts logging for the whole process, and puts panics into the log without their message, which could hold a password or a token.
@@ -36,12 +61,16 @@ pub fn start(format: Format, level: Level) {
     let targets = Targets::new()
         .with_default(LevelFilter::from_level(of_others))
         .with_target(env!("CARGO_PKG_NAME"), LevelFilter::from_level(level));
-    let layer = fmt::layer().with_writer(io::stderr);
+    // Colours are control sequences of this program's own. What others put into a value is escaped by the layer before it gets here.
+    let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let kept: &[char] = if is_coloured { &['\n', '\x1b'] } else { &['\n'] };
+    let layer = fmt::layer().with_writer(move || PrintableLines {
+        format,
+        kept,
+        inner: io::stderr(),
+    });
     let layer = match format {
-        Format::Text => {
-            let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            layer.with_target(false).with_ansi(is_coloured).boxed()
-        }
+        Format::Text => layer.with_target(false).with_ansi(is_coloured).boxed(),
         Format::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
     };
     // A second start in one process, which only tests do, keeps the first.

@@ -6,7 +6,7 @@ mod words;
 
 pub use words::{AuditEvent, AuditReason};
 
-use super::{Client, SessionId, Timestamp, User, UserId};
+use super::{Client, SessionId, Timestamp, User, UserId, is_unprintable};
 
 /// How much of the name of whoever called `sudo` is kept: longer than any login name that Linux allows (32).
 const MAX_SUDO_USER_CHARS: usize = 64;
@@ -80,7 +80,7 @@ impl Operator {
     pub fn new(uid: u32, sudo_user: Option<&str>, command: impl Into<String>) -> Self {
         let sudo_user = sudo_user.map(|name| {
             name.chars()
-                .filter(|c| !c.is_control())
+                .filter(|c| !is_unprintable(*c))
                 .take(MAX_SUDO_USER_CHARS)
                 .collect::<String>()
         });

@@ -339,7 +339,7 @@ fn a_note_is_one_short_line() {
     exit: 2
     stderr:
     error: invalid value 'two
-    lines' for '--note <TEXT>': it may only have one line without control characters
+    lines' for '--note <TEXT>': it may only have one line of printable characters
 
     For more information, try '--help'.
     ");

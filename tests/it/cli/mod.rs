@@ -25,5 +25,6 @@ mod restore_refused;
 mod serve;
 mod session;
 mod terminal;
+mod unprintable;
 mod user;
 mod user_refused;

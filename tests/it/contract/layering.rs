@@ -39,7 +39,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("mail", &["domain"]),
     ("limits", &["domain", "system"]),
     ("system", &["domain"]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain"]),
     ("domain", &[]),
     (EVERYWHERE, &[]),
 ];
