@@ -158,10 +158,10 @@ fn write_json_to_stderr(document: &Value) {
 /// Aligned columns without lines: easy to read on a terminal, and to cut when piped.
 fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_header(header)
-        .add_rows(rows.iter().map(|row| row.iter().map(|cell| printable(cell, &[]))));
+    table.load_preset(presets::NOTHING).set_header(header).add_rows(
+        rows.into_iter()
+            .map(|row| row.into_iter().map(|cell| printable(&cell, &[]).into_owned())),
+    );
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

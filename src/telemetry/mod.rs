@@ -87,3 +87,36 @@ pub fn start(format: Format, level: Level) {
         );
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn logged(format: Format, kept: &'static [char], line: &str) -> String {
+        let mut inner = Vec::new();
+        let mut lines = PrintableLines {
+            format,
+            kept,
+            inner: &mut inner,
+        };
+        lines
+            .write_all(line.as_bytes())
+            .expect("a vector takes everything");
+        String::from_utf8(inner).expect("it is text")
+    }
+
+    #[test]
+    fn a_log_line_has_printable_characters_only() {
+        let wild = "a\u{202e}b\u{9b}c\u{1b}[2J\r\n";
+        assert_eq!(
+            logged(Format::Text, &['\n'], wild),
+            "a\\u{202e}b\\u{9b}c\\u{1b}[2J\\u{d}\n"
+        );
+        assert_eq!(
+            logged(Format::Json, &['\n'], "{\"a\":\"\u{202e}\u{7f}\"}\n"),
+            "{\"a\":\"\\u202e\\u007f\"}\n"
+        );
+    }
+}

@@ -7,7 +7,7 @@ mod secrets;
 
 use proptest::prelude::*;
 
-use super::{Client, Note, Timestamp, TraceId, UserId};
+use super::{Client, Note, Timestamp, TraceId, UserId, is_unprintable};
 
 /// What texts are attacked with: ends of lines, what is invisible or looks like something else, and the letters of other languages than ours.
 const NASTY: [&str; 47] = [
@@ -98,19 +98,23 @@ pub(crate) fn has_no_control(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
+fn is_printable(text: &str) -> bool {
+    !text.contains(is_unprintable)
+}
+
 proptest! {
     #[test]
     fn a_note_is_one_short_line(text in prop_oneof![wild_text(), "[ -~]{0,220}"]) {
         let note = Note::parse(&text).ok().flatten();
         let trimmed = text.trim();
-        let is_one = !trimmed.is_empty() && has_no_control(trimmed) && trimmed.chars().count() <= Note::MAX_CHARS;
+        let is_one = !trimmed.is_empty() && is_printable(trimmed) && trimmed.chars().count() <= Note::MAX_CHARS;
         prop_assert_eq!(note.as_ref().map(Note::as_str), is_one.then_some(trimmed));
     }
 
     #[test]
     fn a_user_agent_is_one_short_line(text in wild_text_of(250)) {
         if let Some(kept) = Client::new(None, Some(&text), TraceId::from_bytes([0; 16])).user_agent {
-            prop_assert!(has_no_control(&kept) && kept.chars().count() <= 200, "{kept:?}");
+            prop_assert!(is_printable(&kept) && kept.chars().count() <= 200, "{kept:?}");
         }
     }
 
