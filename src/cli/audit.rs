@@ -21,6 +21,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 ///
 /// The oldest row comes first. Requests that were refused because there were too many, and captchas, are counted: one row for each address and minute.
 /// Rows are kept for the time in audit.keep, also those of accounts that are gone.
+///
+/// Each account and each network has only so many rows of refusals in a minute and in an hour. All refusals are also counted under their account: one count
+/// for each event and reason, with the first time, the last time and the network of the last. Counts come last, where they tell what no row above them
+/// tells; they have no id, and --follow shows one again when it has changed.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples: what happened to an account; the refused sign-ins of the last hour; everything from now on\n  \
@@ -75,14 +79,15 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusa
     if arguments.follow {
         return context.with_service(async |service| follow(service, arguments.query()).await);
     }
-    let entries = context.with_service(async |service| Ok(service.list_audit(arguments.query()).await?))?;
+    let page = context.with_service(async |service| Ok(service.list_audit(arguments.query()).await?))?;
+    let entries = &page.entries;
     let documents = entries.iter().map(to_json).collect();
     let rows = entries.iter().map(to_row).collect();
     let header = ["TIME", "EVENT", "RESULT", "USER", "BY", "DETAIL", "TRACE ID"];
     context
         .output
         .list(documents, &header, rows, "Nothing of this is in the audit log.")?;
-    if entries.len() == arguments.limit as usize {
+    if page.rows == arguments.limit as usize {
         let limit = arguments.limit;
         context
             .output
@@ -98,10 +103,10 @@ async fn follow(service: &Service, mut query: AuditQuery) -> Result<(), Refusal>
     let fault = Fault::new("the audit log cannot be read");
     loop {
         let pause = match service.list_audit(query.clone()).await {
-            Ok(entries) => {
+            Ok(page) => {
                 fault.ended();
-                for entry in entries {
-                    query.after = Some(entry.id);
+                query.after = Some(page.end);
+                for entry in page.entries {
                     if print_line(&to_json(&entry))? == Readers::Gone {
                         return Ok(());
                     }
@@ -137,6 +142,7 @@ fn to_json(entry: &AuditEntry) -> Value {
     json!({
         "id": entry.id,
         "at": entry.at.to_string(),
+        "last_at": entry.last_at.map(|at| at.to_string()),
         "event": record.event.as_str(),
         "result": result(record.outcome),
         "reason": record.outcome.reason().map(AuditReason::as_str),
@@ -172,7 +178,8 @@ fn to_row(entry: &AuditEntry) -> Vec<String> {
             (Some(format!("operator {}{name}", operator.uid)), None)
         }
     };
-    let times = (entry.times > 1).then(|| format!("{} times", entry.times));
+    let until = entry.last_at.map(|at| format!(" until {at}")).unwrap_or_default();
+    let times = (entry.times > 1).then(|| format!("{} times{until}", entry.times));
     let detail = [times, record.detail.clone()].into_iter().flatten();
     vec![
         entry.at.to_string(),

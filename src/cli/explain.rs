@@ -14,7 +14,8 @@ use crate::service::{Explained, Explanation, UserRef, Wait};
 ///
 /// The oldest comes first: sign-ins and why they failed, codes that did not work, sessions and why they ended, limits that applied. The last lines say what
 /// holds now. A trace id in brackets is the one in the answer that the visitor got, and in the log; where a line tells of several, it is that of the first.
-/// What the server counts together appears up to ten seconds later.
+/// What the server counts together appears up to ten seconds later. Refusals that have no line of their own, because there were too many, are told by one line
+/// for each kind, at the time of the last.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example: why somebody cannot sign in; what came from an address\n  arkloop explain ann@example.org\n  \
@@ -76,7 +77,7 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal
     })
 }
 
-/// A row of the audit log as a sentence; where everybody at an address is told of, it says whom it was about.
+/// A row of the audit log as a sentence, or a count, which stands at its last time; where everybody at an address is told of, it says whom it was about.
 fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
     let record = &entry.record;
     let what = match record.outcome {
@@ -90,9 +91,10 @@ fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
             format!("{}: {why}", tried(record.event))
         }
     };
+    let from = entry.last_at.map_or("from", |_| "the last from");
     let (by, trace_id) = match &record.actor {
         Actor::Client(client) => (
-            client.address.map(|address| format!("from {address}")),
+            client.address.map(|address| format!("{from} {address}")),
             client.trace_id.map(|id| id.to_string()),
         ),
         Actor::Operator(operator) => {
@@ -105,11 +107,15 @@ fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
         (Explained::Address(_), Some(subject)) => Some(format!("as {}", subject.username)),
         _ => None,
     };
-    let times = (entry.times > 1).then(|| format!("{} times", entry.times));
+    let since = entry
+        .last_at
+        .map(|_| format!(" since {}", entry.at))
+        .unwrap_or_default();
+    let times = (entry.times > 1).then(|| format!("{} times{since}", entry.times));
     let parts = [record.detail.clone(), by, user, times].into_iter().flatten();
     let parts = parts.map(|part| format!("; {part}"));
     Line {
-        at: entry.at,
+        at: entry.last_at.unwrap_or(entry.at),
         text: one_line(&format!("{what}{}.", parts.collect::<String>())),
         trace_id,
     }

@@ -4,15 +4,15 @@ use std::net::IpAddr;
 
 use super::{TraceId, is_unprintable};
 
-/// How much of a `User-Agent` is kept, in characters: enough to tell devices apart, too little to fill a disk.
-const MAX_USER_AGENT_CHARS: usize = 200;
+/// How much of a `User-Agent` is kept: enough to tell devices apart, too little to fill a disk. (Bytes and not characters, which may have four each.)
+const MAX_USER_AGENT_BYTES: usize = 200;
 
 /// The address and the user agent of whoever sent a request, and the id of that request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client {
     /// The address after `trusted_proxies` were taken into account; `None` for a unix socket without a proxy, or the command line.
     pub address: Option<IpAddr>,
-    /// At most 200 characters of the `User-Agent` header, all of them printable.
+    /// At most 200 bytes of the `User-Agent` header, all of them printable.
     pub user_agent: Option<String>,
     /// The trace id of the request; `None` where the client of a session is read from the database.
     pub trace_id: Option<TraceId>,
@@ -23,9 +23,12 @@ impl Client {
     pub fn new(address: Option<IpAddr>, user_agent: Option<&str>, trace_id: TraceId) -> Self {
         let user_agent = user_agent
             .map(|text| {
-                text.chars()
-                    .filter(|c| !is_unprintable(*c))
-                    .take(MAX_USER_AGENT_CHARS)
+                let shown = text.chars().filter(|c| !is_unprintable(*c));
+                shown
+                    .scan(0, |bytes, c| {
+                        *bytes += c.len_utf8();
+                        (*bytes <= MAX_USER_AGENT_BYTES).then_some(c)
+                    })
                     .collect::<String>()
             })
             .filter(|text| !text.trim().is_empty());

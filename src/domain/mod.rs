@@ -41,7 +41,7 @@ pub use key::KeyFingerprint;
 pub use limit::{Limit, LimitClass, Rate, Rates};
 pub use link_token::{LinkDigest, LinkPurpose, LinkToken};
 pub use mail::{Letter, MailKind};
-pub use network::{Listen, SameSite, TrustedProxies, network_of};
+pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
 pub use one_time_code::{
     AddressDigest, CODE_LOCK, CODE_TTL, CodeLength, CodeMac, MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES,
     MailBudget, MailPurpose, OneTimeCode,

@@ -52,6 +52,15 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The network that one client may have as a whole: an IPv4 address, or the first 48 bits of an IPv6 one with zeros after them, since that is what a site
+/// is given (RFC 6177 §2). Whoever has a /48 has 65 536 of the networks that [`network_of`] tells apart.
+pub fn site_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !0 << 80).into(),
+        whole @ IpAddr::V4(_) => whole,
+    }
+}
+
 /// The `SameSite` attribute of the refresh cookie (RFC 6265bis §5.5.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SameSite {
@@ -81,6 +90,17 @@ impl SameSite {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_site_is_the_first_48_bits() {
+        for (address, site) in [
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1::"),
+            ("::ffff:198.51.100.7", "198.51.100.7"),
+        ] {
+            let address: IpAddr = address.parse().expect("it is an address");
+            assert_eq!(site_of(address).to_string(), site);
+        }
+    }
 
     #[test]
     fn an_ipv6_network_counts_as_one_and_a_mapped_address_as_ipv4() {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::audit::addresses_of;
+use super::audit::{addresses_of, list};
 use super::password_failures::PasswordFailures;
 use super::{Error, Service, UserRef};
 use crate::domain::{Actor, AuditEntry, AuditReason, Guessed, MailPurpose, Session, Timestamp, User};
@@ -26,7 +26,7 @@ pub enum Explained {
 pub struct Explanation {
     /// Whose story it is.
     pub subject: Explained,
-    /// Rows of the audit log, the oldest first.
+    /// Rows of the audit log, the oldest first, and behind them what is only counted.
     pub entries: Vec<AuditEntry>,
     /// The account; `None` for an address, or a name that is none's.
     pub user: Option<User>,
@@ -88,7 +88,7 @@ impl Service {
                         ..AuditFilter::default()
                     },
                 };
-                let entries = reader.list_audit(&filter, MAX_ROWS)?;
+                let entries = list(reader, &filter, MAX_ROWS)?.entries;
                 let (mut codes_locked_until, mut codes_mailed_from) = (None, None);
                 if let Some(user) = &user {
                     let address = post.keys.address_digest(&user.email);

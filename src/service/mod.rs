@@ -43,7 +43,7 @@ use password_failures::PasswordFailures;
 use post::Post;
 use signing_key::CurrentKeyring;
 
-pub use audit::AuditQuery;
+pub use audit::{AuditPage, AuditQuery};
 pub use backup::{Backup, Place, open_staged};
 pub use email::PendingVerification;
 pub use error::Error;

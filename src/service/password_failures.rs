@@ -99,7 +99,7 @@ impl Service {
                 event: AuditEvent::Throttled,
                 ..record.clone()
             };
-            self.auditor.note(record.refused(reason), client);
+            self.auditor.note(&record.refused(reason), client);
         }
         refused.into()
     }

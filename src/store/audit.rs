@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rusqlite::types::Type;
 use rusqlite::{Row, named_params, params};
 
-use super::{Reader, StoreError, Tx};
+use super::{CountPlace, Reader, StoreError, Tx};
 use crate::domain::{
     Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject, Client,
     NameDigest, Operator, SessionId, Timestamp, TraceId, UserId,
@@ -54,9 +54,43 @@ pub struct AuditFilter {
     pub events: Option<AuditEvents>,
     /// Rows of this moment and later ones.
     pub since: Option<Timestamp>,
-    /// Rows behind the one with this id.
-    pub after: Option<i64>,
+    /// What came behind this place.
+    pub after: Option<AuditPlace>,
 }
+
+impl AuditFilter {
+    /// Whether the rows about one account or name are asked for.
+    pub fn is_about_one(&self) -> bool {
+        self.user_id.is_some() || self.username_key.is_some() || self.name.is_some()
+    }
+
+    /// The addresses as they are stored.
+    pub(super) fn address_texts(&self) -> [Option<String>; 2] {
+        match self.addresses {
+            Some(addresses) => addresses.map(|address| Some(address.to_string())),
+            None => [None, None],
+        }
+    }
+}
+
+/// How far the log was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditPlace {
+    /// The id of the last row; 0 if there was none.
+    pub row: i64,
+    /// The last of the counts.
+    pub counts: CountPlace,
+}
+
+/// The accounts that a filter is about. One that was renamed or deleted is found by a name it had: rows about it say its username, and some the digest of
+/// its address.
+pub(super) const AUDITED_ACCOUNTS: &str = "
+            WITH wanted (user_id) AS (
+                SELECT :user_id WHERE :user_id IS NOT NULL
+                UNION SELECT user_id FROM audit_events
+                      WHERE user_id IS NOT NULL AND (lower(username) = :username_key OR name_digest = :name)
+                UNION SELECT subject FROM audit_counts WHERE is_account = 1 AND lower(username) = :username_key
+            ),";
 
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let actor = match row.get::<_, Option<String>>("operator_command")? {
@@ -94,14 +128,15 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         detail: row.get("detail")?,
     };
     Ok(AuditEntry {
-        id: row.get("id")?,
+        id: Some(row.get("id")?),
         at: Timestamp::from_millis(row.get("at")?),
+        last_at: None,
         record,
         times: row.get::<_, i64>("times")?.unsigned_abs(),
     })
 }
 
-fn word<T>(name: String, from_name: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+pub(super) fn word<T>(name: String, from_name: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
     from_name(&name).ok_or_else(|| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
 }
 
@@ -110,13 +145,7 @@ impl Reader<'_> {
     ///
     /// It looks at every row of the log, so it is a question for [`super::Store::report`].
     pub fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        // An account that was renamed or deleted is found by a name it had: rows about it say its username, and some the digest of its address.
         const SQL: &str = "
-            WITH wanted (user_id) AS (
-                SELECT :user_id WHERE :user_id IS NOT NULL
-                UNION SELECT user_id FROM audit_events
-                      WHERE user_id IS NOT NULL AND (lower(username) = :username_key OR name_digest = :name)
-            ),
             found AS (
                 SELECT * FROM audit_events
                 WHERE id > coalesce(:after, 0)
@@ -130,11 +159,10 @@ impl Reader<'_> {
             SELECT id, at, event, refused_because, user_id, username, name_digest, session_id, detail, address, user_agent,
                    trace_id, operator_uid, operator_sudo_user, operator_command, times
             FROM found ORDER BY id";
-        let [address, network] = match filter.addresses {
-            Some(addresses) => addresses.map(|address| Some(address.to_string())),
-            None => [None, None],
-        };
-        let mut statement = self.connection.prepare_cached(SQL)?;
+        let [address, network] = filter.address_texts();
+        let mut statement = self
+            .connection
+            .prepare_cached(&[AUDITED_ACCOUNTS, SQL].concat())?;
         let rows = statement.query_map(
             named_params! {
                 ":user_id": filter.user_id.as_ref().map(UserId::as_bytes),
@@ -144,7 +172,7 @@ impl Reader<'_> {
                 ":network": network,
                 ":event": filter.events.as_ref().map(AuditEvents::as_str),
                 ":since": filter.since.map(Timestamp::as_millis),
-                ":after": filter.after,
+                ":after": filter.after.map(|place| place.row),
                 ":limit": limit,
             },
             entry_of,

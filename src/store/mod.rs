@@ -4,6 +4,7 @@
 //! writer thread, inside a transaction that many writes share. Both closures are synchronous: nothing can be awaited inside a transaction.
 
 mod audit;
+mod audit_count;
 mod connection;
 mod error;
 mod figures;
@@ -25,6 +26,7 @@ mod staging;
 mod user;
 mod writer;
 
+use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -34,7 +36,8 @@ use r2d2::Pool;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-pub use audit::{AuditCount, AuditFilter, AuditTally};
+pub use audit::{AuditCount, AuditFilter, AuditPlace, AuditTally};
+pub use audit_count::{AuditKind, CountPlace, CountedEntry, KindCount, MAX_NAME_COUNTS};
 pub use error::{OpenError, StoreError};
 pub use figures::Figures;
 pub use link_token::LinkRow;
@@ -76,6 +79,8 @@ pub struct Reader<'c> {
 /// A transaction in which rows are changed. It can ask every question too.
 pub struct Tx<'c> {
     reader: Reader<'c>,
+    /// What gives back to memory what was taken from it, in case the change is undone.
+    returns: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
 impl<'c> std::ops::Deref for Tx<'c> {
@@ -90,7 +95,32 @@ impl<'c> Tx<'c> {
     fn new(connection: &'c Connection) -> Self {
         Self {
             reader: Reader { connection },
+            returns: RefCell::default(),
         }
+    }
+
+    /// Has `give_back` called if the change that is being carried out is undone: because it fails, or because the transaction is not committed. It is for
+    /// what a change takes from memory, which would not be rolled back with the rest.
+    pub fn if_undone(&self, give_back: impl FnOnce() + 'static) {
+        self.returns.borrow_mut().push(Box::new(give_back));
+    }
+
+    /// How much there is to give back so far.
+    fn returns_so_far(&self) -> usize {
+        self.returns.borrow().len()
+    }
+
+    /// Gives back what was taken since there was so much of it.
+    fn give_back(&self, taken: usize) {
+        let returns = self.returns.borrow_mut().split_off(taken);
+        for give_back in returns {
+            give_back();
+        }
+    }
+
+    /// Notes that everything was committed.
+    fn keep(self) {
+        self.returns.borrow_mut().clear();
     }
 
     /// Carries out `change`, and undoes it alone if it fails: what was changed before stays, and more can be changed after it.
@@ -102,6 +132,7 @@ impl<'c> Tx<'c> {
         change: impl FnOnce(&Self) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
         let execute = |sql| self.connection.prepare_cached(sql)?.execute([]);
+        let taken = self.returns_so_far();
         execute("SAVEPOINT attempt")?;
         let outcome = change(self);
         // Without a transaction there is nothing to go back to; the writer notices it too, after this piece.
@@ -112,6 +143,7 @@ impl<'c> Tx<'c> {
         }
         if outcome.is_err() {
             execute("ROLLBACK TO attempt")?;
+            self.give_back(taken);
         }
         execute("RELEASE attempt")?;
         Ok(outcome)
@@ -122,6 +154,12 @@ impl<'c> Tx<'c> {
         Ok(self
             .connection
             .pragma_query_value(None, "synchronous", |row| row.get(0))?)
+    }
+}
+
+impl Drop for Tx<'_> {
+    fn drop(&mut self) {
+        self.give_back(0);
     }
 }
 

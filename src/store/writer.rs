@@ -281,6 +281,7 @@ impl Writer {
         self.notice_foreign_commits()?;
         let tx = Tx::new(&self.connection);
         for piece in batch {
+            let taken = tx.returns_so_far();
             self.execute("SAVEPOINT piece")?;
             let ran = piece.0.run(&tx);
             // FULL, IOERR and NOMEM roll back the whole transaction and not the savepoint. SQLite then stands in autocommit mode, where a further
@@ -292,12 +293,15 @@ impl Writer {
             }
             if let Ran::Undo = ran {
                 self.execute("ROLLBACK TO piece")?;
+                tx.give_back(taken);
             }
             self.execute("RELEASE piece")?;
         }
         // A COMMIT that fails for whatever reason is a "not now" to every piece: nothing of it happened.
         self.execute("COMMIT")
-            .map_err(|error| StoreError::Unavailable(format!("COMMIT failed: {error}")))
+            .map_err(|error| StoreError::Unavailable(format!("COMMIT failed: {error}")))?;
+        tx.keep();
+        Ok(())
     }
 
     /// Asked inside the transaction, where nobody else can commit any more: what its pieces read is what this counter stands for.

@@ -204,10 +204,12 @@ impl AuditRecord {
 /// A line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// Its number; later lines have greater ones.
-    pub id: i64,
+    /// Its number; later lines have greater ones. `None` for a count in place, which goes on changing.
+    pub id: Option<i64>,
     /// When it happened; the first time if it stands for several.
     pub at: Timestamp,
+    /// When the last of what it counts happened; only of a count in place.
+    pub last_at: Option<Timestamp>,
     /// What happened.
     pub record: AuditRecord,
     /// How often.

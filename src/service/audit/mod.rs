@@ -1,34 +1,30 @@
-//! The audit log: writing and reading it. How many rows strangers can cause is in `budget.rs`.
+//! The audit log: writing it. How many rows strangers can cause is in `budget.rs`, what memory counts in `noted.rs`, reading in `reading.rs`.
 //!
 //! A row is written in the transaction it speaks of. A refusal that has a row is therefore no `Err` inside that transaction, which would roll the row
 //! back with the rest: see [`Refused`].
 
 mod budget;
+mod noted;
+mod reading;
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::session::Caller;
-use super::user::UserRef;
 use super::{Error, Service};
 use crate::crypto::Keys;
 use crate::domain::{
-    AccountName, AuditEntry, AuditEvent, AuditEvents, AuditReason, AuditRecord, Client, Email, NameDigest,
-    Operator, Timestamp, network_of,
+    AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, NameDigest, Operator, Timestamp,
 };
-use crate::store::{AuditCount, AuditFilter, AuditTally, StoreError, Tx};
+use crate::store::{AuditCount, StoreError, Tx};
 use crate::system::System;
-use budget::{Budget, Class, start_of_hour, start_of_minute};
+pub use reading::{AuditPage, AuditQuery};
+pub(super) use reading::{addresses_of, list};
 
-/// What is counted in memory and not yet in the database.
-#[derive(Debug, Default)]
-struct Noted {
-    budgets: [Budget; Class::ALL.len()],
-    /// How often since they were last written. A tally of the present minute stays when it was written, so that it takes no second row of the budget.
-    tallies: HashMap<AuditTally, AuditCount>,
-}
+use budget::Class;
+use noted::{Noted, kind_of, one, shared_tally};
+
+/// How many counts one write takes, so that no request waits long behind it.
+const CHUNK: usize = 1_000;
 
 /// Writes the audit log.
 pub(super) struct Auditor {
@@ -36,7 +32,7 @@ pub(super) struct Auditor {
     operator: Operator,
     pub(super) keys: Arc<Keys>,
     system: System,
-    noted: Mutex<Noted>,
+    noted: Arc<Mutex<Noted>>,
 }
 
 impl Auditor {
@@ -45,7 +41,7 @@ impl Auditor {
             operator,
             keys,
             system,
-            noted: Mutex::default(),
+            noted: Arc::default(),
         }
     }
 
@@ -59,31 +55,33 @@ impl Auditor {
         AuditRecord::by_operator(event, &self.operator)
     }
 
-    /// Writes a row, or counts it in the row that stands for the hour when its budget is used up. Both are one write, so that the time tells nothing.
+    /// Writes a row, or counts it in the row that stands for the hour when its budget is used up; counts it in place too if it has a budget. It is the same
+    /// number of writes in each case, so that the time tells nothing.
     pub(super) fn write(&self, tx: &Tx<'_>, record: &AuditRecord) -> Result<(), StoreError> {
         self.write_as_of(tx, record, self.system.now())
     }
 
     fn write_as_of(&self, tx: &Tx<'_>, record: &AuditRecord, now: Timestamp) -> Result<(), StoreError> {
-        let has_row =
-            Class::of(record).is_none_or(|class| self.noted().budgets[class as usize].take(class, now));
-        if has_row {
+        let Some(class) = Class::of(record) else {
             return tx.insert_audit(record, now);
+        };
+        let taken = self.noted().budgets.take(class, record, now);
+        if let Some(taken) = taken {
+            let noted = Arc::clone(&self.noted);
+            tx.if_undone(move || lock(&noted).budgets.give_back(taken));
+            tx.insert_audit(record, now)?;
+        } else {
+            let count = AuditCount {
+                times: 1,
+                at: now,
+                trace_id: None,
+            };
+            tx.count_audit(&shared_tally(record, now), &count)?;
         }
-        let tally = AuditTally {
-            event: record.event,
-            reason: record.outcome.reason(),
-            address: None,
-            subject: None,
-            name: None,
-            window_at: start_of_hour(now),
-        };
-        let count = AuditCount {
-            times: 1,
-            at: now,
-            trace_id: None,
-        };
-        tx.count_audit(&tally, &count)
+        if is_answered_as_done(record) {
+            return Ok(());
+        }
+        tx.count_audit_kind(&kind_of(record), &one(record, now, taken.is_some()))
     }
 
     /// Writes the row of a refusal, and gives the refusal; a fault has no row and is an error here too.
@@ -100,73 +98,25 @@ impl Auditor {
     }
 
     /// Counts a refusal by a client that is not worth a write of its own; takes no lock for longer than that.
-    pub(super) fn note(&self, record: AuditRecord, client: &Client) {
+    pub(super) fn note(&self, record: &AuditRecord, client: &Client) {
         let now = self.system.now();
-        let mut tally = AuditTally {
-            event: record.event,
-            reason: record.outcome.reason(),
-            address: client.address.map(network_of),
-            subject: record.subject,
-            name: record.name,
-            window_at: start_of_minute(now),
-        };
-        let mut trace_id = client.trace_id;
-        let class = Class::of_tally(tally.event);
-        let mut noted = self.noted();
-        if !noted.tallies.contains_key(&tally) && !noted.budgets[class as usize].take(class, now) {
-            tally = AuditTally {
-                address: None,
-                subject: None,
-                name: None,
-                window_at: start_of_hour(now),
-                ..tally
-            };
-            trace_id = None;
-        }
-        let first = AuditCount {
-            times: 0,
-            at: now,
-            trace_id,
-        };
-        noted.tallies.entry(tally).or_insert(first).times += 1;
+        self.noted().note(record, client, now);
     }
 
-    /// Takes what was counted since the last time.
-    fn take_noted(&self) -> Vec<(AuditTally, AuditCount)> {
-        let this_minute = start_of_minute(self.system.now());
-        let mut noted = self.noted();
-        let taken = noted.tallies.iter().filter(|(_, count)| count.times > 0);
-        let taken = taken.map(|(tally, count)| (tally.clone(), *count)).collect();
-        noted.tallies.retain(|tally, count| {
-            count.times = 0;
-            tally.window_at >= this_minute
-        });
-        taken
-    }
-
-    fn noted(&self) -> std::sync::MutexGuard<'_, Noted> {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        lock(&self.noted)
     }
 }
 
-/// Which rows of the log are wanted.
-#[derive(Clone, Debug)]
-pub struct AuditQuery {
-    /// Only those about this account, also if it is gone or has another name now; or under this name, if it is no account's.
-    pub user: Option<UserRef>,
-    /// Only these events.
-    pub events: Option<AuditEvents>,
-    /// Only the last so long.
-    pub since: Option<Duration>,
-    /// Only those behind the one with this id.
-    pub after: Option<i64>,
-    /// The most rows; the latest are given.
-    pub limit: u32,
+fn lock(noted: &Mutex<Noted>) -> MutexGuard<'_, Noted> {
+    noted.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The forms in which rows have an address: as it is, and its network where rows are shared.
-pub(super) fn addresses_of(address: IpAddr) -> [IpAddr; 2] {
-    [address.to_canonical(), network_of(address)]
+/// Whether mail was asked for under an address without an account. It is answered like mail to one that has one, and costs the same writes: that one is not
+/// counted in place, since mails have budgets.
+fn is_answered_as_done(record: &AuditRecord) -> bool {
+    matches!(record.event, AuditEvent::CodeSent | AuditEvent::ResetSent)
+        && record.outcome.reason() == Some(AuditReason::UnknownAccount)
 }
 
 /// Why a transaction was not carried out: a refusal, whose changes are undone and whose row is written, or a fault, after which nothing is.
@@ -306,48 +256,41 @@ impl Service {
         let record = caller
             .record(AuditEvent::Throttled)
             .refused(AuditReason::SessionLimit);
-        self.auditor.note(record, &caller.client);
+        self.auditor.note(&record, &caller.client);
     }
 
     /// Counts a refusal that is about no account.
     pub(super) fn note_refused(&self, event: AuditEvent, reason: AuditReason, client: &Client) {
         let record = AuditRecord::by_client(event, client).refused(reason);
-        self.auditor.note(record, client);
+        self.auditor.note(&record, client);
     }
 
-    /// Writes what was counted in memory: one row for each event, address and minute.
+    /// Writes what was counted in memory: one row for each event, address, account and minute, and what is counted in place.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; what was not written is written the next time.
     pub async fn flush_audit(&self) -> Result<(), Error> {
-        let noted = self.auditor.take_noted();
-        if noted.is_empty() {
-            return Ok(());
-        }
-        self.store
-            .write(move |tx| {
-                for (tally, count) in &noted {
+        let (tallies, kinds) = self.auditor.noted().take(self.system.now());
+        let mut rest = kinds.as_slice();
+        let mut unwritten = tallies;
+        while !(rest.is_empty() && unwritten.is_empty()) {
+            let (chunk, later) = rest.split_at(rest.len().min(CHUNK));
+            let (tallies, kinds) = (unwritten.clone(), chunk.to_vec());
+            let written = self.store.write(move |tx| {
+                for (tally, count) in &tallies {
                     tx.count_audit(tally, count)?;
                 }
+                for (kind, count) in &kinds {
+                    tx.count_audit_kind(kind, count)?;
+                }
                 Ok::<_, Error>(())
-            })
-            .await
-    }
-
-    /// The rows that `query` asks for, the oldest first.
-    pub async fn list_audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, Error> {
-        let auditor = Arc::clone(&self.auditor);
-        let since = query.since.map(|since| self.system.now() - since);
-        self.store
-            .report(move |reader| {
-                let filter = AuditFilter {
-                    events: query.events,
-                    since,
-                    after: query.after,
-                    ..match &query.user {
-                        Some(user) => user.audit_filter(reader, &auditor)?,
-                        None => AuditFilter::default(),
-                    }
-                };
-                Ok(reader.list_audit(&filter, query.limit)?)
-            })
-            .await
+            });
+            if let Err(error) = written.await {
+                self.auditor.noted().put_back(unwritten, rest);
+                return Err(error);
+            }
+            (rest, unwritten) = (later, Vec::new());
+        }
+        Ok(())
     }
 }

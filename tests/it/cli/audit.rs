@@ -88,6 +88,7 @@ fn an_operator_is_named_as_far_as_the_system_tells() {
       {
         "id": 11,
         "at": "<time>",
+        "last_at": null,
         "event": "user.deleted",
         "result": "done",
         "reason": null,

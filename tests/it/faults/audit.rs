@@ -4,8 +4,11 @@ use std::fs;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use arkloop::domain::{AuditReason, Client, TraceId};
+use arkloop::domain::{
+    AuditEvent, AuditReason, AuditRecord, AuditSubject, Client, NameDigest, TraceId, UserId,
+};
 use arkloop::service::{AuditQuery, UserRef};
+use arkloop::store::{AuditKind, KindCount, StoreError};
 use serde_json::json;
 
 use crate::support::{EVERYTHING, PASSWORD, SECRET_KEY, TestApp};
@@ -64,8 +67,14 @@ async fn throttles_of_many_addresses_are_a_few_rows() {
             app.service().flush_audit().await.expect("it is written");
         }
     }
-    // Twenty with their addresses, and one for all others.
-    assert_eq!(rows_and_times(&app).await, (21, 11_000));
+    // All are of one /48, which has a third of what all have together: six with their addresses, and one for the others.
+    assert_eq!(rows_and_times(&app).await, (7, 11_000));
+    for site in 1..=100_u128 {
+        let address = Ipv6Addr::from(0x2001_0db8_u128 << 96 | site << 80);
+        app.service()
+            .note_throttled(&client_at(address.into()), AuditReason::AddressLimit);
+    }
+    assert_eq!(rows_and_times(&app).await, (21, 11_100));
 }
 
 #[tokio::test]
@@ -75,15 +84,15 @@ async fn sign_ins_under_unknown_names_are_few_rows_and_all_counted() {
     for number in 0..100 {
         app.login(&format!("stranger{number}"), PASSWORD).await;
     }
-    // Sixty in the minute, and one row for the rest of the hour.
-    assert_eq!(rows_and_times(&app).await, (1 + 60 + 1, 1 + 100));
+    // Twenty in the minute from one network, and one row for the rest of the hour.
+    assert_eq!(rows_and_times(&app).await, (1 + 20 + 1, 1 + 100));
     // What happens to an account is not hidden by that.
     app.login("alice", "a wrong password").await;
     app.login("alice", PASSWORD).await;
-    assert_eq!(rows_and_times(&app).await, (62 + 2, 103));
+    assert_eq!(rows_and_times(&app).await, (22 + 2, 103));
     app.advance(Duration::from_mins(1));
     app.login("stranger", PASSWORD).await;
-    assert_eq!(rows_and_times(&app).await, (62 + 3, 104));
+    assert_eq!(rows_and_times(&app).await, (22 + 3, 104));
 }
 
 #[tokio::test]
@@ -95,12 +104,12 @@ async fn refused_sign_ins_of_accounts_and_changes_of_profiles_have_an_end_too() 
     for _ in 0..130 {
         app.login("alice", "a wrong password").await;
     }
-    assert_eq!(rows_and_times(&app).await, (1 + 120 + 1, 131));
+    assert_eq!(rows_and_times(&app).await, (1 + 20 + 1, 131));
     for number in 0..70 {
         let body = json!({"username": format!("alice{number}")});
         app.patch("/v1/me").bearer(&token).json(&body).send().await;
     }
-    assert_eq!(rows_and_times(&app).await, (122 + 60 + 1, 201));
+    assert_eq!(rows_and_times(&app).await, (22 + 10 + 1, 201));
 }
 
 #[tokio::test]
@@ -119,10 +128,10 @@ async fn refreshes_that_lead_nowhere_are_few_rows() {
     for _ in 0..50 {
         assert_eq!(app.refresh(&cookie).await.status, 401);
     }
-    // Twenty in the minute, and one row for the rest of the hour.
-    assert_eq!(rows_and_times(&app).await, (4 + 20 + 1, 152));
+    // Six of the account in the minute, and one row for the rest of the hour.
+    assert_eq!(rows_and_times(&app).await, (4 + 6 + 1, 152));
     app.login("alice", "a wrong password").await;
-    assert_eq!(rows_and_times(&app).await, (26, 153));
+    assert_eq!(rows_and_times(&app).await, (12, 153));
 }
 
 #[tokio::test]
@@ -166,4 +175,76 @@ async fn rows_are_kept_as_long_as_the_configuration_says() {
     app.advance(Duration::from_mins(15));
     app.service().sweep().await.expect("it sweeps");
     assert_eq!(app.audit().await, ["sign_in.password @alice [session]"]);
+}
+
+/// The longest name of an event or a reason.
+fn longest<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str) -> T {
+    let longest = all.iter().copied().max_by_key(|word| name(*word).len());
+    longest.expect("there are some")
+}
+
+/// How many bytes of the database a row takes, of `ROWS` that `write` adds.
+async fn bytes_each(
+    app: &TestApp,
+    write: impl Fn(&arkloop::store::Tx<'_>, u32) -> Result<(), StoreError> + Send + 'static,
+) -> i64 {
+    const ROWS: u32 = 5_000;
+    let size = || app.count("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+    let before = size();
+    let store = app.service().store();
+    let written = store.write(move |tx| (0..ROWS).try_for_each(|number| write(tx, number)));
+    written.await.expect("they are written");
+    (size() - before) / i64::from(ROWS)
+}
+
+/// The sizes that the sum in `service/audit/budget.rs` counts with.
+#[tokio::test]
+async fn rows_and_counts_take_no_more_of_the_disk_than_the_sum_says() {
+    let app = TestApp::start().await;
+    let event = longest(AuditEvent::ALL, AuditEvent::as_str);
+    let reason = longest(AuditReason::ALL, AuditReason::as_str);
+    let client = Client::new(
+        Some(
+            "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"
+                .parse()
+                .expect("it is one"),
+        ),
+        Some(&"\u{1f600}".repeat(200)),
+        TraceId::from_bytes([255; 16]),
+    );
+    let subject = |number: u32| {
+        let mut id = [255; 16];
+        id[..4].copy_from_slice(&number.reverse_bits().to_be_bytes());
+        AuditSubject {
+            user_id: UserId::from_bytes(id),
+            username: "m".repeat(32),
+        }
+    };
+    let record = AuditRecord::by_client(event, &client)
+        .about(subject(u32::MAX))
+        .under(Some(NameDigest([255; 32])))
+        .saying(format!("username {}", "m".repeat(32)))
+        .refused(reason);
+    let now = app.service().system().now();
+    let row = bytes_each(&app, move |tx, _| tx.insert_audit(&record, now)).await;
+    let count = KindCount {
+        times: u64::MAX,
+        first_at: now,
+        last_at: now,
+        network: client.address,
+        is_listed: false,
+    };
+    let count = bytes_each(&app, move |tx, number| {
+        let kind = AuditKind {
+            event,
+            reason: Some(reason),
+            subject: Some(subject(number)),
+            name: None,
+        };
+        tx.count_audit_kind(&kind, &count)
+    });
+    let count = count.await;
+    println!("{row} bytes a row, {count} a count");
+    assert!((400..=500).contains(&row), "{row}");
+    assert!((200..=300).contains(&count), "{count}");
 }

@@ -15,6 +15,7 @@ mod invites;
 mod keys;
 mod kill;
 mod mail;
+mod noise;
 mod passwords;
 mod planted;
 mod refreshes;

@@ -109,6 +109,8 @@ async fn a_wrong_password_is_answered_alike_whoever_it_is_for() {
         "no one",
     ];
     let bodies = names.map(|name| json!({"login": name, "password": "a noisy harbour"}));
+    let counts = || app.count("SELECT count(*) FROM audit_counts");
+    assert_eq!(counts(), 0);
     let briefs = assert_same(&app, "/v1/auth/login", &bodies, &[0, 0, 0, 0, 0, 0, 1, 0, 2, 0]).await;
     let (wrong, waits) = ("401 auth.invalid_credentials", "429 rate_limit.exceeded");
     assert_eq!(briefs[..5], [wrong; 5]);
@@ -116,6 +118,7 @@ async fn a_wrong_password_is_answered_alike_whoever_it_is_for() {
         briefs[5..],
         [waits, waits, wrong, waits, wrong].map(str::to_owned)[..]
     );
+    assert_eq!(counts(), 6, "one for each, changed each time");
 }
 
 #[tokio::test]
@@ -125,17 +128,19 @@ async fn codes_and_resets_are_answered_alike_whoever_they_are_for() {
     let asked = names.map(|name| json!({"email": format!("{name}@example.org")}));
     let tried = names.map(|name| json!({"email": format!("{name}@example.org"), "otp": "000000"}));
     let (sent, early, wrong) = ("204 -", "429 auth.otp_rate_limited", "422 auth.otp_invalid");
-    // Before any code was made, and six times for each of three.
+    // Before any code was made, and six times for each of three. Each step has a minute of its own and each code an hour,
+    // so that the log has a row for each refusal.
     assert_eq!(
         assert_same(&app, "/v1/auth/email/otp/verify", &tried, &[0]).await,
         [wrong]
     );
     for _ in 0..3 {
-        let briefs = assert_same(&app, "/v1/auth/email/otp/send", &asked, &[0, 0]).await;
+        let briefs = assert_same(&app, "/v1/auth/email/otp/send", &asked, &[0, 60]).await;
         assert_eq!(briefs, [sent, early]);
-        let briefs = assert_same(&app, "/v1/auth/email/otp/verify", &tried, &[0; 6]).await;
+        let briefs = assert_same(&app, "/v1/auth/email/otp/verify", &tried, &[0, 0, 0, 0, 0, 60]).await;
         assert_eq!(briefs, [wrong; 6]);
         let briefs = assert_same(&app, "/v1/auth/password/reset/send", &asked, &[0, 60]).await;
         assert_eq!(briefs, [sent, early]);
+        app.advance(Duration::from_hours(1));
     }
 }

@@ -1,7 +1,7 @@
 //! The audit log as tests compare it: one short line for each row.
 
 use arkloop::domain::{Actor, AuditEntry, AuditOutcome};
-use arkloop::service::AuditQuery;
+use arkloop::service::{AuditPage, AuditQuery};
 
 use super::TestApp;
 
@@ -17,6 +17,13 @@ pub const EVERYTHING: AuditQuery = AuditQuery {
 impl TestApp {
     /// The rows that `query` asks for, what was only counted included.
     pub async fn audit_entries(&self, query: AuditQuery) -> Vec<AuditEntry> {
+        let mut page = self.audit_page(query).await;
+        page.entries.truncate(page.rows);
+        page.entries
+    }
+
+    /// The same with the counts that stand behind the rows.
+    pub async fn audit_page(&self, query: AuditQuery) -> AuditPage {
         let service = self.service();
         service.flush_audit().await.expect("it is written");
         service.list_audit(query).await.expect("it is read")

@@ -20,7 +20,7 @@ mod statements;
 mod terminal;
 
 pub use answer::Answer;
-pub use app::{PASSWORD, TestApp, registration};
+pub use app::{Builder, PASSWORD, TestApp, registration};
 pub use audit::EVERYTHING;
 pub use client::Request;
 pub use command::{Served, Workspace};

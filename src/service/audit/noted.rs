@@ -1,0 +1,135 @@
+//! What is counted in memory, until it is written.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::budget::{Budgets, Class, start_of_hour, start_of_minute};
+use crate::domain::{Actor, AuditRecord, Client, Timestamp, network_of};
+use crate::store::{AuditCount, AuditKind, AuditTally, KindCount};
+
+/// The most tallies that wait, and the most accounts, names and kinds that are counted, between two writes. What comes beyond is only in the row that all
+/// share.
+const MOST: usize = 10_000;
+
+/// Tallies that are to be written.
+pub(super) type Tallies = Vec<(AuditTally, AuditCount)>;
+/// Counts in place that are to be written.
+pub(super) type Kinds = Vec<(AuditKind, KindCount)>;
+
+/// What is counted in memory and not yet in the database.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    pub(super) budgets: Budgets,
+    /// How often since they were last written. A tally of the present minute stays when it was written, so that it takes no second row of the budget.
+    tallies: HashMap<AuditTally, AuditCount>,
+    /// The same for each account, name and kind, since they were last written.
+    kinds: HashMap<AuditKind, KindCount>,
+}
+
+impl Noted {
+    /// Counts a refusal by a client.
+    pub(super) fn note(&mut self, record: &AuditRecord, client: &Client, now: Timestamp) {
+        let mut tally = AuditTally {
+            event: record.event,
+            reason: record.outcome.reason(),
+            address: client.address.map(network_of),
+            subject: record.subject.clone(),
+            name: record.name,
+            window_at: start_of_minute(now),
+        };
+        let mut trace_id = client.trace_id;
+        let class = Class::of_tally(tally.event);
+        let is_listed = self.tallies.contains_key(&tally) || self.budgets.take(class, record, now).is_some();
+        if !is_listed {
+            tally = shared_tally(record, now);
+            trace_id = None;
+        }
+        let first = AuditCount {
+            times: 0,
+            at: now,
+            trace_id,
+        };
+        self.tallies.entry(tally).or_insert(first).times += 1;
+        if record.subject.is_some() || record.name.is_some() {
+            self.count(kind_of(record), one(record, now, is_listed));
+        }
+    }
+
+    /// Takes what was counted since the last time.
+    pub(super) fn take(&mut self, now: Timestamp) -> (Tallies, Kinds) {
+        let this_minute = start_of_minute(now);
+        let taken = self.tallies.iter().filter(|(_, count)| count.times > 0);
+        let taken = taken.map(|(tally, count)| (tally.clone(), *count)).collect();
+        self.tallies.retain(|tally, count| {
+            count.times = 0;
+            tally.window_at >= this_minute
+        });
+        (taken, self.kinds.drain().collect())
+    }
+
+    /// Counts again what was taken and could not be written.
+    pub(super) fn put_back(&mut self, tallies: Tallies, kinds: &[(AuditKind, KindCount)]) {
+        for (tally, count) in tallies {
+            let is_known = self.tallies.contains_key(&tally);
+            if is_known || self.tallies.len() < MOST {
+                let first = AuditCount { times: 0, ..count };
+                self.tallies.entry(tally).or_insert(first).times += count.times;
+            }
+        }
+        for (kind, count) in kinds {
+            self.count(kind.clone(), *count);
+        }
+    }
+
+    fn count(&mut self, kind: AuditKind, count: KindCount) {
+        if self.kinds.len() >= MOST && !self.kinds.contains_key(&kind) {
+            return;
+        }
+        let noted = self.kinds.entry(kind).or_insert(KindCount { times: 0, ..count });
+        let is_later = count.last_at >= noted.last_at;
+        *noted = KindCount {
+            times: noted.times + count.times,
+            first_at: noted.first_at.min(count.first_at),
+            last_at: noted.last_at.max(count.last_at),
+            network: if is_later { count.network } else { noted.network },
+            is_listed: noted.is_listed && count.is_listed,
+        };
+    }
+}
+
+/// The one row for the hour of everything that has no row of its own.
+pub(super) fn shared_tally(record: &AuditRecord, now: Timestamp) -> AuditTally {
+    AuditTally {
+        event: record.event,
+        reason: record.outcome.reason(),
+        address: None,
+        subject: None,
+        name: None,
+        window_at: start_of_hour(now),
+    }
+}
+
+/// What a record is counted under in place.
+pub(super) fn kind_of(record: &AuditRecord) -> AuditKind {
+    AuditKind {
+        event: record.event,
+        reason: record.outcome.reason(),
+        subject: record.subject.clone(),
+        name: record.name,
+    }
+}
+
+/// A record as a count of one; `is_listed` says whether it has a row that names its account.
+pub(super) fn one(record: &AuditRecord, now: Timestamp, is_listed: bool) -> KindCount {
+    let network: Option<IpAddr> = match &record.actor {
+        Actor::Client(client) => client.address.map(network_of),
+        Actor::Operator(_) => None,
+    };
+    KindCount {
+        times: 1,
+        first_at: now,
+        last_at: now,
+        network,
+        is_listed,
+    }
+}

@@ -1,0 +1,231 @@
+//! What happened at an account, counted in place beside the rows of the audit log.
+
+use std::net::IpAddr;
+
+use rusqlite::{Row, named_params, params};
+
+use super::audit::{AUDITED_ACCOUNTS, word};
+use super::{AuditFilter, Reader, StoreError, Tx};
+use crate::domain::{
+    Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject, Client,
+    NameDigest, Timestamp, UserId,
+};
+
+/// The most rows for names without an account. More names than an operator looks at; with their index some 3 MB.
+pub const MAX_NAME_COUNTS: u32 = 10_000;
+/// Numbers never get so far, so that all rows of accounts are kept.
+const NO_LIMIT: i64 = i64::MAX;
+
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AuditKind {
+    /// What happened.
+    pub event: AuditEvent,
+    /// Why it was refused; `None` if it was done.
+    pub reason: Option<AuditReason>,
+    /// At which account.
+    pub subject: Option<AuditSubject>,
+    /// Under which name, if at no account.
+    pub name: Option<NameDigest>,
+}
+
+/// How often something of one kind happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KindCount {
+    /// How often.
+    pub times: u64,
+    /// When the first was.
+    pub first_at: Timestamp,
+    /// When the last was.
+    pub last_at: Timestamp,
+    /// The network of the last.
+    pub network: Option<IpAddr>,
+    /// Whether each has a row in the log that names the account.
+    pub is_listed: bool,
+}
+
+/// A count as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountedEntry {
+    /// The count, in the form of a line of the log.
+    pub entry: AuditEntry,
+    /// Whether everything that it counts had a row in the log.
+    pub is_listed: bool,
+}
+
+/// How far the counts were read: the last number of names, and of accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CountPlace {
+    names: i64,
+    accounts: i64,
+}
+
+fn entry_of(row: &Row<'_>) -> rusqlite::Result<CountedEntry> {
+    let subject: Vec<u8> = row.get("subject")?;
+    let username: Option<String> = row.get("username")?;
+    let reason: String = row.get("refused_because")?;
+    let record = AuditRecord {
+        event: word(row.get("event")?, AuditEvent::from_name)?,
+        outcome: if reason.is_empty() {
+            AuditOutcome::Done
+        } else {
+            AuditOutcome::Refused(word(reason, AuditReason::from_name)?)
+        },
+        actor: Actor::Client(Client {
+            address: row
+                .get::<_, Option<String>>("last_network")?
+                .and_then(|text| text.parse().ok()),
+            user_agent: None,
+            trace_id: None,
+        }),
+        subject: subject.as_slice().try_into().ok().map(|id| AuditSubject {
+            user_id: UserId::from_bytes(id),
+            username: username.unwrap_or_default(),
+        }),
+        name: subject.as_slice().try_into().ok().map(NameDigest),
+        session_id: None,
+        detail: None,
+    };
+    Ok(CountedEntry {
+        entry: AuditEntry {
+            id: None,
+            at: Timestamp::from_millis(row.get("first_at")?),
+            last_at: Some(Timestamp::from_millis(row.get("last_at")?)),
+            record,
+            times: row.get::<_, i64>("times")?.unsigned_abs(),
+        },
+        is_listed: row.get("is_listed")?,
+    })
+}
+
+impl Reader<'_> {
+    /// The last `limit` counts that `filter` asks for, those that changed last at the end. Behind a place only those are given in which something without
+    /// a row of its own was counted since.
+    ///
+    /// It looks at every row, as [`Reader::list_audit`] does.
+    pub fn list_audit_counts(
+        &self,
+        filter: &AuditFilter,
+        limit: u32,
+    ) -> Result<Vec<CountedEntry>, StoreError> {
+        const SQL: &str = "
+            found AS (
+                SELECT * FROM audit_counts
+                WHERE (:names IS NULL OR unlisted > CASE is_account WHEN 0 THEN :names ELSE :accounts END)
+                  AND (:since IS NULL OR last_at >= :since)
+                  AND (:address IS NULL OR last_network IN (:address, :network))
+                  AND (:event IS NULL OR event = :event OR substr(event, 1, length(:event) + 1) = :event || '.')
+                  AND ((:user_id IS NULL AND :username_key IS NULL AND :name IS NULL)
+                       OR subject = :name OR subject IN (SELECT user_id FROM wanted))
+                ORDER BY last_at DESC, number DESC LIMIT :limit
+            )
+            SELECT subject, username, event, refused_because, times, first_at, last_at, last_network, unlisted IS NULL AS is_listed
+            FROM found ORDER BY last_at, number";
+        let [address, network] = filter.address_texts();
+        let after = filter.after.map(|place| place.counts);
+        let mut statement = self
+            .connection
+            .prepare_cached(&[AUDITED_ACCOUNTS, SQL].concat())?;
+        let rows = statement.query_map(
+            named_params! {
+                ":user_id": filter.user_id.as_ref().map(UserId::as_bytes),
+                ":username_key": filter.username_key,
+                ":name": filter.name.map(|name| name.0),
+                ":address": address,
+                ":network": network,
+                ":event": filter.events.as_ref().map(AuditEvents::as_str),
+                ":since": filter.since.map(Timestamp::as_millis),
+                ":names": after.map(|place| place.names),
+                ":accounts": after.map(|place| place.accounts),
+                ":limit": limit,
+            },
+            entry_of,
+        )?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The place behind every count.
+    pub fn find_count_place(&self) -> Result<CountPlace, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 0), 0) AS names,
+                    coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 1), 0) AS accounts",
+        )?;
+        let place = |row: &Row<'_>| {
+            Ok(CountPlace {
+                names: row.get("names")?,
+                accounts: row.get("accounts")?,
+            })
+        };
+        Ok(statement.query_row([], place)?)
+    }
+}
+
+impl CountPlace {
+    /// The place from which to read on, where `end` is the last one. Numbers begin again when all rows were cleared away.
+    #[must_use]
+    pub fn or_start_before(self, end: Self) -> Self {
+        let or_start = |place: i64, end: i64| if place > end { 0 } else { place };
+        Self {
+            names: or_start(self.names, end.names),
+            accounts: or_start(self.accounts, end.accounts),
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// Adds to the count of a kind.
+    pub fn count_audit_kind(&self, kind: &AuditKind, count: &KindCount) -> Result<(), StoreError> {
+        let (is_account, limit, subject): (_, _, &[u8]) = match (&kind.subject, &kind.name) {
+            (Some(account), _) => (true, NO_LIMIT, account.user_id.as_bytes()),
+            (None, Some(name)) => (false, i64::from(MAX_NAME_COUNTS), &name.0),
+            (None, None) => (false, i64::from(MAX_NAME_COUNTS), &[]),
+        };
+        // The greatest number stands in a subquery of its own: only there does SQLite take it from the index instead of looking at all.
+        self.connection
+            .prepare_cached(
+                "INSERT INTO audit_counts (is_account, number, subject, username, event, refused_because, times, first_at, last_at,
+                                           last_network, unlisted)
+                 SELECT ?1, next, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10, NULL, next)
+                 FROM (SELECT 1 + coalesce((SELECT max(number) FROM audit_counts WHERE is_account = ?1), 0) AS next) WHERE true
+                 ON CONFLICT (subject, event, refused_because) DO UPDATE SET
+                     number = excluded.number, username = excluded.username, times = times + excluded.times,
+                     last_at = excluded.last_at, last_network = excluded.last_network,
+                     unlisted = coalesce(excluded.unlisted, unlisted)",
+            )?
+            .execute(params![
+                is_account,
+                subject,
+                kind.subject.as_ref().map(|subject| subject.username.as_str()),
+                kind.event.as_str(),
+                kind.reason.map_or("", AuditReason::as_str),
+                i64::try_from(count.times).unwrap_or(i64::MAX),
+                count.first_at.as_millis(),
+                count.last_at.as_millis(),
+                count.network.map(|network| network.to_string()),
+                count.is_listed,
+            ])?;
+        // The same statement for accounts, of which none goes, so that the work is the same. Numbers leave gaps where a row got a later one, so that
+        // fewer may stay than could.
+        self.connection
+            .prepare_cached(
+                "DELETE FROM audit_counts
+                 WHERE is_account = ?1 AND number <= (SELECT max(number) FROM audit_counts WHERE is_account = ?1) - ?2",
+            )?
+            .execute(params![is_account, limit])?;
+        Ok(())
+    }
+
+    /// Removes counts whose last change was before `before`, among the `limit` oldest of each sort; says how many.
+    pub fn delete_old_audit_counts(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "DELETE FROM audit_counts
+             WHERE is_account = ?1 AND last_at < ?2
+               AND number IN (SELECT number FROM audit_counts WHERE is_account = ?1 ORDER BY number LIMIT ?3)",
+        )?;
+        let mut removed = 0;
+        for is_account in [false, true] {
+            removed += statement.execute(params![is_account, before.as_millis(), limit])?;
+        }
+        Ok(removed)
+    }
+}
