@@ -14,8 +14,9 @@ use arkloop::crypto::{
     Priority, PublishedKey, SigningKey,
 };
 use arkloop::domain::{
-    Client, Email, Generation, LimitClass, Locale, Password, PasswordHash, PasswordPolicy, Rates, Rotations,
-    Session, SessionId, SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId, Username,
+    Client, Email, LimitClass, Locale, Password, PasswordHash, PasswordPolicy, Rates, RefreshVerdict,
+    Rotation, Sender, Session, SessionId, SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId,
+    Username,
 };
 use arkloop::limits::{Limits, Subject};
 use arkloop::store::{Access, NewUserRow, OpenOptions, Store, StoreError, Tx};
@@ -238,14 +239,18 @@ fn rotate(tx: &Tx<'_>, id: SessionId, now: Timestamp) -> Result<bool, StoreError
     let Some(found) = tx.find_session_with_user(id)? else {
         return Ok(false);
     };
-    let from = found.session.generation;
-    let next = Session {
-        generation: from.next(),
-        rotations: found.session.rotations.followed_by(now),
+    let from = found.session;
+    let token = from.rotation.generation;
+    let next = from
+        .rotation
+        .after(RefreshVerdict::Rotate, token, &Sender::default(), now)
+        .expect("the session moves on");
+    let to = Session {
+        rotation: next,
         last_used_at: now,
-        ..found.session
+        ..from.clone()
     };
-    tx.rotate_session(from, &next)
+    tx.move_session(&from, &to)
 }
 
 fn user(system: &System) -> NewUserRow {
@@ -266,9 +271,8 @@ fn session(system: &System, user_id: UserId) -> Session {
     Session {
         id: system.new_session_id(),
         user_id,
-        generation: Generation::FIRST,
         nonce: SessionNonce(system.random()),
-        rotations: Rotations::default(),
+        rotation: Rotation::first(now, Sender::default()),
         method: SignInMethod::Password,
         created_at: now,
         last_used_at: now,

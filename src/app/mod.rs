@@ -21,7 +21,7 @@ use crate::crypto::{
     AccessTokenSettings, Argon2Cost, HashError, Keyring, Keys, PasswordHasher, Priority, read_key_file,
     read_or_create_key_file,
 };
-use crate::domain::{CodeLength, Operator, PasswordPolicy, RegistrationMode, SessionLifetimes};
+use crate::domain::{CodeLength, Operator, PasswordPolicy, RefreshRules, RegistrationMode, SessionRules};
 use crate::fault::Fault;
 use crate::http;
 use crate::mail::{SmtpSettings, Transport};
@@ -309,10 +309,14 @@ fn service_settings(config: &Config, served: &Served) -> service::Settings {
         password_policy: PasswordPolicy {
             min_length: config.password.min_length,
         },
-        lifetimes: SessionLifetimes {
+        sessions: SessionRules {
             idle: config.tokens.refresh_idle_ttl,
             absolute: config.tokens.refresh_absolute_ttl,
-            grace: config.tokens.refresh_grace,
+            refresh: RefreshRules {
+                grace: config.tokens.refresh_grace,
+                lost_answer: config.tokens.lost_answer,
+            },
+            max_sessions: config.tokens.max_sessions,
         },
         audit_keep: config.audit.keep,
         code_length: config.otp.enabled.then(|| CodeLength::clamped(config.otp.digits)),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::{Refusal, one_line};
 use super::sentences::{cause, done, tried, why_ended};
+use super::session::shown_network;
 use crate::domain::{Actor, AuditEntry, AuditOutcome, Session, SessionEnd, Timestamp, UserStatus};
 use crate::service::{Explained, Explanation, UserRef, Wait};
 
@@ -131,10 +132,8 @@ fn of_session(session: &Session, now: Timestamp) -> Option<Line> {
         None if session.expires_at <= now => (session.expires_at, why_ended(SessionEnd::Expired)),
         None => return None,
     };
-    let from = session
-        .client
-        .address
-        .map(|address| format!(", last used from {address}"));
+    let network = session.rotation.moved_by.network;
+    let from = network.map(|network| format!(", last used from {}", shown_network(network)));
     let text = format!(
         "The session begun at {}{} ended: {because}. Its tokens are refused since then.",
         session.created_at,

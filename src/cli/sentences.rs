@@ -15,6 +15,9 @@ pub(super) const fn done(event: AuditEvent) -> &'static str {
         AuditEvent::RefreshAhead => {
             "A session ended, because its sign-in cookie is newer than the database: an older backup was restored"
         }
+        AuditEvent::RefreshRepeated => {
+            "A sign-in was continued once more with a cookie that had just been replaced, from another network or by another browser"
+        }
         AuditEvent::RefreshRefused => "A sign-in was not continued",
         AuditEvent::SessionEnded => "Ended sessions from another one",
         AuditEvent::CodeSent => "A code to sign in was mailed",
@@ -61,9 +64,10 @@ pub(super) const fn tried(event: AuditEvent) -> &'static str {
         AuditEvent::SignInByPassword => "A sign-in by password was refused",
         AuditEvent::SignInByCode => "A sign-in by a mailed code was refused",
         AuditEvent::SignOut => "A sign-out was refused",
-        AuditEvent::RefreshReused | AuditEvent::RefreshAhead | AuditEvent::RefreshRefused => {
-            "A sign-in could not be continued"
-        }
+        AuditEvent::RefreshReused
+        | AuditEvent::RefreshAhead
+        | AuditEvent::RefreshRepeated
+        | AuditEvent::RefreshRefused => "A sign-in could not be continued",
         AuditEvent::SessionEnded => "Ending a session was refused",
         AuditEvent::CodeSent => "No code was mailed",
         AuditEvent::VerificationSent => "No link to verify the address was mailed",
@@ -150,6 +154,12 @@ pub(super) const fn cause(reason: AuditReason) -> &'static str {
             "this server knows no session of the sign-in cookie: the account was deleted, the session ended more than 30 days ago, an older backup \
              was restored, or the cookie was made up"
         }
+        AuditReason::FromElsewhere => {
+            "its cookie had just been replaced by another browser in another network, so somebody may have a copy of it; the session goes on"
+        }
+        AuditReason::TwoAccounts => {
+            "the browser sent the cookies of two accounts at once; deleting the cookies of this site in it and signing in again helps"
+        }
         AuditReason::SessionEnded => "the session had been ended",
         AuditReason::SessionUnused => "the session had ended because nobody had used it for long",
         AuditReason::SessionTooOld => {
@@ -176,7 +186,7 @@ pub(super) const fn why_ended(end: SessionEnd) -> &'static str {
         SessionEnd::SignedOut => "its owner signed out",
         SessionEnd::EndedByOwner => "its owner ended it from another session",
         SessionEnd::Replaced => "its owner signed in again in the same browser",
-        SessionEnd::TooMany => "the account had 20 others that were used later, which is the most",
+        SessionEnd::TooMany => "the account had as many others as it may have, and they were used later",
         SessionEnd::Expired => {
             "it was not used for long, or it had reached the longest age a session may have"
         }

@@ -1,12 +1,14 @@
 //! `session`: who is signed in, and how to end it.
 
+use std::net::IpAddr;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::Refusal;
 use super::user::parse_user;
-use crate::domain::{Session, SessionEnd, SessionId, Timestamp};
+use crate::domain::{Sender, Session, SessionEnd, SessionId, Timestamp};
 use crate::service::UserRef;
 
 /// See and end sessions
@@ -60,7 +62,15 @@ fn list(context: &Context, user: UserRef) -> Result<(), Refusal> {
         .with_service(async |service| Ok((service.list_sessions(user).await?, service.system().now())))?;
     let documents = sessions.iter().map(|session| to_json(session, now)).collect();
     let rows = sessions.iter().map(|session| to_row(session, now)).collect();
-    let header = ["ID", "BEGAN", "LAST USED", "ENDED", "ADDRESS", "USER AGENT"];
+    let header = [
+        "ID",
+        "BEGAN",
+        "LAST USED",
+        "ENDED",
+        "ADDRESS",
+        "USER AGENT",
+        "LAST NETWORK",
+    ];
     context
         .output
         .list(documents, &header, rows, "This user has no sessions.")
@@ -80,6 +90,11 @@ fn revoke(context: &Context, arguments: RevokeArguments) -> Result<(), Refusal> 
             1 => "1 session ended".to_owned(),
             number => format!("{number} sessions ended"),
         })
+}
+
+/// The network that a session was last refreshed from, as `192.0.2.0/24`.
+pub(super) fn shown_network(network: IpAddr) -> String {
+    format!("{network}/{}", Sender::prefix_of(network))
 }
 
 /// When and why a session ended, by its time or before it.
@@ -103,6 +118,8 @@ fn to_json(session: &Session, now: Timestamp) -> Value {
         "user_id": session.user_id.to_string(),
         "ended_at": end.map(|(moment, _)| moment.to_string()),
         "ended_because": end.map(|(_, reason)| reason),
+        "last_network": session.rotation.moved_by.network.map(shown_network),
+        "last_user_agent": session.rotation.moved_by.user_agent,
     })
 }
 
@@ -120,5 +137,11 @@ fn to_row(session: &Session, now: Timestamp) -> Vec<String> {
             .map(|address| address.to_string())
             .unwrap_or_default(),
         session.client.user_agent.clone().unwrap_or_default(),
+        session
+            .rotation
+            .moved_by
+            .network
+            .map(shown_network)
+            .unwrap_or_default(),
     ]
 }

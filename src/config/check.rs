@@ -29,6 +29,12 @@ impl Config {
                 "tokens.refresh_idle_ttl is longer than tokens.refresh_absolute_ttl: sessions end at the latter".to_owned(),
             );
         }
+        if self.tokens.refresh_grace.is_zero() && self.places.contains_key("tokens.lost_answer") {
+            warnings.push(
+                "tokens.lost_answer has no effect while tokens.refresh_grace is 0s: a refresh whose answer was lost ends the session"
+                    .to_owned(),
+            );
+        }
         let public = self.public_origin();
         if !public.is_https() && !public.is_loopback() {
             warnings.push(format!(

@@ -116,6 +116,10 @@ pub struct Tokens {
     pub refresh_absolute_ttl: Duration,
     /// So long a replaced refresh token is still answered: 0 to 60 s.
     pub refresh_grace: Duration,
+    /// So long after the last refresh, one whose answer was lost may be repeated; zero ends the session instead.
+    pub lost_answer: Duration,
+    /// How many sessions an account may have at once.
+    pub max_sessions: u32,
 }
 
 /// What new passwords must be, and how they are hashed.

@@ -128,6 +128,9 @@ fn duration(
     Ok(s.text(key, &duration_form(&range), parse)?.unwrap_or(default))
 }
 
+/// The most sessions that an account can be allowed: the list of them is answered whole.
+const MOST_SESSIONS: u32 = 1000;
+
 fn tokens(s: &mut Settings) -> Result<Tokens, ConfigError> {
     // Longer than a year is a mistake in the unit; shorter than a minute signs people out while they read.
     let session = MINUTE..=DAY * 366;
@@ -149,6 +152,8 @@ fn tokens(s: &mut Settings) -> Result<Tokens, ConfigError> {
         refresh_idle_ttl: duration(s, "tokens.refresh_idle_ttl", DAY * 14, session.clone())?,
         refresh_absolute_ttl: duration(s, "tokens.refresh_absolute_ttl", DAY * 30, session)?,
         refresh_grace: duration(s, "tokens.refresh_grace", SECOND * 30, Duration::ZERO..=MINUTE)?,
+        lost_answer: duration(s, "tokens.lost_answer", DAY, Duration::ZERO..=DAY * 30)?,
+        max_sessions: s.number("tokens.max_sessions", 1..=MOST_SESSIONS)?.unwrap_or(20),
     })
 }
 

@@ -85,6 +85,8 @@ impl Config {
                 "tokens.refresh_grace",
                 json!(format_duration(tokens.refresh_grace)),
             ),
+            ("tokens.lost_answer", json!(format_duration(tokens.lost_answer))),
+            ("tokens.max_sessions", json!(tokens.max_sessions)),
             ("password.min_length", json!(password.min_length)),
             ("password.argon2_memory_kib", json!(password.argon2_memory_kib)),
             ("password.argon2_iterations", json!(password.argon2_iterations)),

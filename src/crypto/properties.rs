@@ -15,8 +15,8 @@ use super::{
 };
 use crate::domain::properties::{almost, wild_text, wild_text_of};
 use crate::domain::{
-    Client, CodeLength, Email, Generation, InviteCode, OneTimeCode, Rotations, Sealed, Session, SessionId,
-    SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId,
+    Client, CodeLength, Email, Generation, InviteCode, OneTimeCode, Rotation, Sealed, Sender, Session,
+    SessionId, SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId,
 };
 use crate::system::{Entropy, MovableClock, System};
 
@@ -59,9 +59,11 @@ fn session(id: [u8; 16], generation: u32, nonce: [u8; 16]) -> Session {
     Session {
         id: SessionId::from_bytes(id),
         user_id: UserId::from_bytes([2; 16]),
-        generation: Generation(generation),
         nonce: SessionNonce(nonce),
-        rotations: Rotations::default(),
+        rotation: Rotation {
+            generation: Generation(generation),
+            ..Rotation::first(NOW, Sender::default())
+        },
         method: SignInMethod::Password,
         created_at: NOW,
         last_used_at: NOW,
@@ -91,7 +93,7 @@ proptest! {
         let session = session(id, generation, nonce);
         let minted = REFRESH_TOKENS.current(&session);
         let read = PresentedRefreshToken::parse(minted.expose_secret()).expect("it has the form");
-        prop_assert_eq!((read.session_id(), read.generation()), (session.id, session.generation));
+        prop_assert_eq!((read.session_id(), read.generation()), (session.id, session.rotation.generation));
         prop_assert!(REFRESH_TOKENS.is_authentic(&read, &session));
     }
 

@@ -62,7 +62,7 @@ impl RefreshTokens {
         let mut bytes = [0; TOKEN_BYTES];
         bytes[0] = VERSION;
         bytes[1..ID_END].copy_from_slice(session.id.as_bytes());
-        bytes[ID_END..GENERATION_END].copy_from_slice(&session.generation.0.to_be_bytes());
+        bytes[ID_END..GENERATION_END].copy_from_slice(&session.rotation.generation.0.to_be_bytes());
         let message = message(&bytes, session.nonce);
         bytes[GENERATION_END..].copy_from_slice(hmac::sign(&self.0, &message).as_ref());
         URL_SAFE_NO_PAD.encode(bytes).into()
@@ -90,16 +90,18 @@ mod tests {
 
     use super::*;
     use crate::crypto::Keys;
-    use crate::domain::{Client, Rotations, SignInMethod, Timestamp, UserId};
+    use crate::domain::{Client, Rotation, Sender, SignInMethod, Timestamp, UserId};
 
     fn session() -> Session {
         let now = Timestamp::from_millis(0);
         Session {
             id: SessionId::from_bytes([1; 16]),
             user_id: UserId::from_bytes([2; 16]),
-            generation: Generation(7),
             nonce: SessionNonce([3; 16]),
-            rotations: Rotations::default(),
+            rotation: Rotation {
+                generation: Generation(7),
+                ..Rotation::first(now, Sender::default())
+            },
             method: SignInMethod::Password,
             created_at: now,
             last_used_at: now,

@@ -20,6 +20,7 @@ mod password_failures;
 #[cfg(test)]
 pub(crate) mod properties;
 mod registration;
+mod rotation;
 mod sealed;
 mod session;
 mod shown;
@@ -51,11 +52,9 @@ pub use password_failures::{
     FailureDigest, FailureKey, FailureKind, FailureLimits, FailureRun, FailureRuns, Guessed, MAX_FAILURE_ROWS,
 };
 pub use registration::{RegistrationMode, UnknownMode};
+pub use rotation::{Generation, MAX_REMEMBERED_ROTATIONS, RefreshRules, RefreshVerdict, Rotation, Sender};
 pub use sealed::Sealed;
-pub use session::{
-    Generation, MAX_REMEMBERED_ROTATIONS, RefreshVerdict, Rotations, Session, SessionEnd, SessionLifetimes,
-    SessionNonce, SignInMethod,
-};
+pub use session::{Session, SessionEnd, SessionNonce, SessionRules, SignInMethod};
 pub use shown::{is_unprintable, printable, printable_json};
 pub use signature::SignatureAlgorithm;
 pub use time::Timestamp;

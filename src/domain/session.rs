@@ -3,49 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Client, SessionId, Timestamp, UserId};
-
-/// How many rotations of a session are remembered: so many generations back a refresh token is still answered within the grace. Eight covers the tabs
-/// of a browser that wake up together; more would only help whoever replays.
-pub const MAX_REMEMBERED_ROTATIONS: usize = 8;
-
-/// How often the refresh token of a session has been replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Generation(pub u32);
-
-impl Generation {
-    /// The generation of a new session.
-    pub const FIRST: Self = Self(0);
-
-    /// The generation that follows.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-}
-
-/// When the last rotations happened, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rotations(Vec<Timestamp>);
-
-impl Rotations {
-    /// The rotations at these moments, newest first; what is beyond the remembered number is dropped.
-    pub fn new(mut newest_first: Vec<Timestamp>) -> Self {
-        newest_first.truncate(MAX_REMEMBERED_ROTATIONS);
-        Self(newest_first)
-    }
-
-    /// The same with one more at `now`.
-    #[must_use]
-    pub fn followed_by(&self, now: Timestamp) -> Self {
-        Self::new(std::iter::once(now).chain(self.0.iter().copied()).collect())
-    }
-
-    /// The moments, newest first.
-    pub fn newest_first(&self) -> &[Timestamp] {
-        &self.0
-    }
-}
+use super::{Client, RefreshRules, Rotation, SessionId, Timestamp, UserId};
 
 /// How somebody proved who they are when a session began; the `amr` of its access tokens (RFC 8176 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,18 +108,20 @@ impl SessionEnd {
     }
 }
 
-/// How long sessions live, and how long a replaced refresh token is still answered.
+/// How long sessions live, how they move on, and how many there may be.
 #[derive(Clone, Copy, Debug)]
-pub struct SessionLifetimes {
+pub struct SessionRules {
     /// Without a refresh for so long, a session ends.
     pub idle: Duration,
     /// So long after it began, a session ends however often it was refreshed.
     pub absolute: Duration,
-    /// So long after it was replaced, a refresh token is still answered: 0 to 60 s.
-    pub grace: Duration,
+    /// Which old refresh tokens are answered.
+    pub refresh: RefreshRules,
+    /// How many sessions an account may have at once.
+    pub max_sessions: u32,
 }
 
-impl SessionLifetimes {
+impl SessionRules {
     /// When a session that began at `created_at` ends if it is last used at `last_used_at`.
     pub fn end(&self, created_at: Timestamp, last_used_at: Timestamp) -> Timestamp {
         (last_used_at + self.idle).min(created_at + self.absolute)
@@ -185,12 +145,10 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub user_id: UserId,
-    /// Which refresh token is the current one.
-    pub generation: Generation,
     /// What its refresh tokens are bound to.
     pub nonce: SessionNonce,
-    /// When its last refresh tokens were replaced.
-    pub rotations: Rotations,
+    /// Which refresh token is the current one, and which came before.
+    pub rotation: Rotation,
     /// How it began.
     pub method: SignInMethod,
     /// When it began.
@@ -201,23 +159,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// When and why it ended before its time.
     pub ended: Option<(Timestamp, SessionEnd)>,
-    /// From where it was last refreshed, or began.
+    /// From where it began.
     pub client: Client,
-}
-
-/// What a refresh token of a certain generation means for its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefreshVerdict {
-    /// It is the current one: the session moves on.
-    Rotate,
-    /// It was replaced a moment ago: the current one is the answer.
-    Repeat,
-    /// It was replaced too long ago: somebody has a copy.
-    Reused,
-    /// It is of a generation that this database never issued.
-    Ahead,
-    /// The session has ended.
-    Ended,
 }
 
 impl Session {
@@ -226,87 +169,19 @@ impl Session {
         self.ended.is_none() && now < self.expires_at
     }
 
-    /// What an authentic refresh token of the generation `presented` means at `now`.
-    pub fn judge(&self, presented: Generation, now: Timestamp, grace: Duration) -> RefreshVerdict {
-        if !self.is_alive(now) {
-            return RefreshVerdict::Ended;
-        }
-        if presented > self.generation {
-            return RefreshVerdict::Ahead;
-        }
-        let steps_back = (self.generation.0 - presented.0) as usize;
-        if steps_back == 0 {
-            return RefreshVerdict::Rotate;
-        }
-        match self.rotations.newest_first().get(steps_back - 1) {
-            Some(rotated_at) if now.since(*rotated_at) < grace => RefreshVerdict::Repeat,
-            _ => RefreshVerdict::Reused,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-    const GRACE: Duration = Duration::from_secs(30);
-
-    fn session(rotated_seconds_ago: &[u64]) -> (Session, Timestamp) {
-        let now = Timestamp::from_millis(1_000_000_000);
-        let rotations = rotated_seconds_ago
-            .iter()
-            .map(|s| now - SECOND * u32::try_from(*s).expect("it is small"))
-            .collect();
-        let session = Session {
-            id: SessionId::from_bytes([1; 16]),
-            user_id: UserId::from_bytes([2; 16]),
-            generation: Generation(20),
-            nonce: SessionNonce([3; 16]),
-            rotations: Rotations::new(rotations),
-            method: SignInMethod::Password,
-            created_at: now,
-            last_used_at: now,
-            expires_at: now + SECOND,
-            ended: None,
-            client: Client::default(),
+    /// The same with as much of the last use as its owner is shown, who asks from the session `asking`: the present hour for that session, the day of the
+    /// last refresh for the others, and never a time before it began. Known to the second, it would tell a thief when an old refresh token is answered.
+    #[must_use]
+    pub fn as_shown_to(self, asking: SessionId, now: Timestamp) -> Self {
+        const HOUR: Duration = Duration::from_hours(1);
+        let last_used_at = if self.id == asking {
+            now.start_of(HOUR)
+        } else {
+            self.last_used_at.start_of(HOUR * 24)
         };
-        (session, now)
-    }
-
-    #[test]
-    fn the_grace_counts_from_the_rotation_of_the_presented_token() {
-        use RefreshVerdict::{Ahead, Repeat, Reused, Rotate};
-        let (session, now) = session(&[1, 29, 30]);
-        let verdicts =
-            [20, 19, 18, 17, 16, 21].map(|generation| session.judge(Generation(generation), now, GRACE));
-        assert_eq!(verdicts, [Rotate, Repeat, Repeat, Reused, Reused, Ahead]);
-    }
-
-    #[test]
-    fn eight_generations_are_remembered_and_no_more() {
-        let (session, now) = session(&[1; 9]);
-        assert_eq!(session.judge(Generation(12), now, GRACE), RefreshVerdict::Repeat);
-        assert_eq!(session.judge(Generation(11), now, GRACE), RefreshVerdict::Reused);
-    }
-
-    #[test]
-    fn without_grace_every_old_token_is_reuse() {
-        let (session, now) = session(&[0]);
-        assert_eq!(
-            session.judge(Generation(19), now, Duration::ZERO),
-            RefreshVerdict::Reused
-        );
-    }
-
-    #[test]
-    fn a_session_that_ended_judges_nothing() {
-        let (mut session, now) = session(&[1]);
-        assert_eq!(
-            session.judge(Generation(20), now + SECOND, GRACE),
-            RefreshVerdict::Ended
-        );
-        session.ended = Some((now, SessionEnd::SignedOut));
-        assert_eq!(session.judge(Generation(20), now, GRACE), RefreshVerdict::Ended);
+        Self {
+            last_used_at: last_used_at.max(self.created_at),
+            ..self
+        }
     }
 }

@@ -27,6 +27,13 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// When the span of this length began that this moment lies in; spans are counted from the Unix epoch. For a minute, an hour, a day.
+    #[must_use]
+    pub fn start_of(self, span: Duration) -> Self {
+        let span = millis(span).max(1);
+        Self(self.0.div_euclid(span).saturating_mul(span))
+    }
+
     /// For names of files: `20261122T100000.123Z`, in UTC, so that names sort by time.
     pub fn to_file_stamp(self) -> String {
         let seconds = self.to_string().replace(['-', ':'], "");

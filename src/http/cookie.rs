@@ -1,6 +1,6 @@
 //! The refresh cookie: how it is read, set and cleared (RFC 6265bis).
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use poem::http::HeaderMap;
 use poem::http::header::COOKIE;
@@ -10,7 +10,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use secrecy::ExposeSecret;
 
 use super::Settings;
-use crate::domain::SameSite;
+use crate::domain::{SameSite, Timestamp};
 use crate::service::RefreshCookie;
 
 /// Its name, fixed by the published API (a `__Host-` prefix would forbid its path).
@@ -29,10 +29,16 @@ impl Presented {
             let line = String::from_utf8_lossy(line.as_bytes());
             let pairs = line.split(';').filter_map(|pair| pair.split_once('='));
             let ours = pairs.filter(|(name, _)| name.trim() == NAME);
-            values.extend(ours.map(|(_, value)| value.trim().to_owned()));
+            values.extend(ours.map(|(_, value)| unquoted(value.trim()).to_owned()));
         }
         Self(values)
     }
+}
+
+/// Takes off the one pair of quotes that a value may have (RFC 6265 §4.1.1).
+fn unquoted(value: &str) -> &str {
+    let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or(value)
 }
 
 /// Where the cookie is only looked at on the way, and the document need not name it.
@@ -101,19 +107,24 @@ impl CookieWriter {
 
     /// Hands the browser a refresh token.
     pub(super) fn set(&self, cookie: &RefreshCookie) -> String {
-        self.write(cookie.value.expose_secret(), cookie.max_age)
+        self.write(cookie.value.expose_secret(), cookie.max_age, cookie.expires_at)
     }
 
     /// Takes it away again.
     pub(super) fn clear(&self) -> String {
-        self.write("", Duration::ZERO)
+        self.write("", Duration::ZERO, Timestamp::from_millis(0))
     }
 
-    fn write(&self, value: &str, max_age: Duration) -> String {
+    /// `Expires` says the same as `Max-Age` to clients that know only the older of the two.
+    fn write(&self, value: &str, max_age: Duration, expires_at: Timestamp) -> String {
         let same_site = self.same_site.as_str();
         let secure = if self.is_secure { "; Secure" } else { "" };
         let max_age = max_age.as_secs();
-        format!("{NAME}={value}; Path=/v1/auth; HttpOnly; SameSite={same_site}; Max-Age={max_age}{secure}")
+        let since_epoch = expires_at.since(Timestamp::from_millis(0));
+        let expires = httpdate::fmt_http_date(UNIX_EPOCH + since_epoch);
+        format!(
+            "{NAME}={value}; Path=/v1/auth; HttpOnly; SameSite={same_site}; Max-Age={max_age}; Expires={expires}{secure}"
+        )
     }
 }
 
@@ -148,8 +159,9 @@ mod properties {
             value in "[A-Za-z0-9_-]{71}",
             before in prop::collection::vec(foreign(), 0..3),
             after in prop::collection::vec(foreign(), 0..3),
+            quote in prop_oneof![Just(""), Just("\"")],
         ) {
-            let ours = format!("{NAME}={value}");
+            let ours = format!("{NAME}={quote}{value}{quote}");
             let line = [before.as_slice(), &[ours], &after].concat().join("; ");
             let headers = headers(&[line]);
             prop_assume!(!headers.is_empty());
@@ -166,10 +178,11 @@ mod properties {
         }
 
         #[test]
-        fn what_is_set_is_one_cookie_that_is_read_back(value in "[A-Za-z0-9_-]{0,71}", seconds: u32, is_secure: bool) {
+        fn what_is_set_is_one_cookie_that_is_read_back(value in "[A-Za-z0-9_-]{0,71}", seconds: u32, is_secure: bool, expires: u32) {
             let settings = Settings { is_secure, ..Settings::default() };
             let max_age = Duration::from_secs(seconds.into());
-            let cookie = RefreshCookie { value: SecretString::from(value.clone()), max_age };
+            let expires_at = Timestamp::from_millis(i64::from(expires) * 1000);
+            let cookie = RefreshCookie { value: SecretString::from(value.clone()), max_age, expires_at };
             let written = CookieWriter::new(&settings).set(&cookie);
             let pair = written.split(';').next().unwrap_or_default().to_owned();
             prop_assert_eq!(Presented::read(&headers(&[pair])).0, [value]);

@@ -6,6 +6,7 @@ use poem_openapi::{ApiResponse, OpenApi};
 
 use super::bearer::Authenticated;
 use super::client_address::Visitor;
+use super::cookie::Presented;
 use super::email::MailResponse;
 use super::exchange::Shared;
 use super::fields::{CAPTCHA_TOKEN, CURRENT_PASSWORD, MAIL_ADDRESS, REPLACING_PASSWORD, TOKEN};
@@ -74,6 +75,17 @@ impl ConfirmReset {
 }
 
 #[derive(ApiResponse)]
+enum ChangeResponse {
+    /// The password is changed.
+    #[oai(status = 204)]
+    Changed(
+        /// The new refresh token, in the cookie `arkloop_refresh_token`.
+        #[oai(header = "Set-Cookie")]
+        Option<String>,
+    ),
+}
+
+#[derive(ApiResponse)]
 enum SetResponse {
     /// The password is set.
     #[oai(status = 204)]
@@ -84,8 +96,9 @@ enum SetResponse {
 impl PasswordApi {
     /// Change the own password
     ///
-    /// Ends every other session. An account without a password sets one within 10 minutes of signing in. A wrong current password counts like one of
-    /// signing in.
+    /// Ends every other session, and makes every refresh token of the present one worthless: the new one is in the cookie of the answer. Only if no
+    /// refresh cookie of this account came along, but one of a living session of another account, none is set. An account without a password sets one
+    /// within 10 minutes of signing in. A wrong current password counts like one of signing in.
     #[oai(
         path = "/v1/auth/password/change",
         method = "post",
@@ -95,10 +108,13 @@ impl PasswordApi {
         &self,
         caller: Authenticated,
         form: Form<ChangePassword>,
-    ) -> poem::Result<SetResponse> {
-        let (current, new) = ChangePassword::read(form, self.0.service.password_policy(), &caller.0.user)?;
-        self.0.service.change_password(&caller.0, current, new).await?;
-        Ok(SetResponse::Set)
+        cookies: Presented,
+    ) -> poem::Result<ChangeResponse> {
+        let service = &self.0.service;
+        let (current, new) = ChangePassword::read(form, service.password_policy(), &caller.0.user)?;
+        let changed = service.change_password(&caller.0, current, new, &cookies.0);
+        let cookie = changed.await?.map(|cookie| self.0.cookies.set(&cookie));
+        Ok(ChangeResponse::Changed(cookie))
     }
 
     /// Mail a link to set a password anew

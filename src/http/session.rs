@@ -36,9 +36,9 @@ struct SessionBody {
     current: bool,
     /// When it began: RFC 3339 in UTC, whole seconds.
     created_at: String,
-    /// When it was last refreshed, or began.
+    /// When it was last used: the present hour for the session of this request, the day of the last refresh for others; never before it began.
     last_used_at: String,
-    /// From which address it was last refreshed, or began; `null` if that is not known.
+    /// From which address it began; `null` if that is not known.
     #[oai(nullable)]
     ip: Option<String>,
     /// What the client called itself then, at most 200 characters; `null` if it did not.

@@ -166,7 +166,7 @@ impl SignInApi {
     /// Sign in with a password
     ///
     /// Whether the name or the password was wrong is not told. A live refresh cookie that comes with the request loses
-    /// its session, since its cookie is replaced.
+    /// its session, since its cookie is replaced; where living sessions of two accounts come, none does.
     ///
     /// After 5 wrong passwords in a row for an account from one address (IPv6: from one /64) the next one waits for 1 s,
     /// then 2, 4, up to 60 s; after 100 in a row from everywhere for 15 minutes. Meanwhile no password is tried: 429 with
@@ -190,8 +190,10 @@ impl SignInApi {
     /// Get a fresh access token
     ///
     /// The refresh token in the cookie is replaced. One that was replaced a moment ago is answered with the current one,
-    /// so that tabs that wake up together all stay signed in; an older one ends its session. A refusal never clears the
-    /// cookie.
+    /// so that tabs that wake up together all stay signed in. If the answer with the successor was lost, the same client
+    /// may ask again later. Any other replaced one ends its session. Of several cookies the first that can be served
+    /// counts, and the others have no effect; cookies of living sessions of two accounts are refused together. A refusal
+    /// never clears the cookie.
     #[oai(path = "/v1/auth/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(&self, token: RefreshToken, visitor: Visitor) -> poem::Result<SignInResponse> {
         let signed_in = self.0.service.refresh(&token.0, visitor.0).await?;
@@ -200,7 +202,7 @@ impl SignInApi {
 
     /// Sign out
     ///
-    /// Ends the session of the access token, and that of a refresh cookie sent with it if it is the same user's.
+    /// Ends the session of the access token, and those of refresh cookies sent with it that are the same user's.
     #[oai(path = "/v1/auth/logout", method = "post", operation_id = "logout")]
     async fn logout(&self, caller: Authenticated, cookies: Presented) -> poem::Result<SignOutResponse> {
         self.0.service.logout(&caller.0, &cookies.0).await?;

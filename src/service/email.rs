@@ -33,11 +33,11 @@ impl Service {
             return Err(Error::EmailAlreadyVerified);
         }
         self.post.refuse_without_mail()?;
-        let (post, id) = (Arc::clone(&self.post), caller.user.id);
+        let (post, caller) = (Arc::clone(&self.post), caller.clone());
         let record = caller.record(AuditEvent::VerificationSent);
         self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();
-            let user = tx.find_user(id)?.ok_or(Error::InvalidToken)?;
+            let user = caller.find_alive(tx, now)?.user;
             let address = post.keys.address_digest(&user.email);
             spend_budget(tx, address, MailPurpose::Verify, now)?;
             Ok(queue_verification(tx, &post, &user, now)?)

@@ -4,18 +4,15 @@ use std::sync::Arc;
 
 use super::audit::Auditor;
 use super::password_failures::PasswordFailures;
-use super::session::find_presented_session;
+use super::presented::{Candidate, Choice, Meaning, PresentedTokens, choose};
 use super::{Error, Service};
 use crate::crypto::RefreshTokens;
 use crate::domain::{
-    AuditEvent, AuditReason, AuditRecord, Client, Generation, RefreshVerdict, Rotations, Session, SessionEnd,
-    SessionLifetimes, SessionNonce, SignInMethod, Timestamp, User, UserStatus,
+    AuditEvent, AuditReason, AuditRecord, Client, Generation, RefreshVerdict, Rotation, Sender, Session,
+    SessionEnd, SessionNonce, SessionRules, SignInMethod, Timestamp, User, UserId, UserStatus,
 };
 use crate::store::{SessionWithUser, Tx};
 use crate::system::System;
-
-/// The most sessions that an account may have at once: more than a person has devices, few enough to read through.
-pub(super) const MAX_SESSIONS: u32 = 20;
 
 /// A session that was begun or continued, with what its tokens say.
 pub(super) struct OpenSession {
@@ -30,15 +27,15 @@ pub(super) struct Entrant<'a> {
     pub(super) user: &'a User,
     pub(super) method: SignInMethod,
     pub(super) client: Client,
-    /// The values of the refresh cookies that came along.
-    pub(super) presented: &'a [String],
+    /// The refresh cookies that came along.
+    pub(super) presented: &'a PresentedTokens,
 }
 
 impl Service {
     /// What the one gate to sessions needs inside a transaction.
     pub(super) fn gate(&self) -> Gate {
         Gate {
-            lifetimes: self.settings.lifetimes,
+            rules: self.settings.sessions,
             refresh_tokens: self.refresh_tokens.clone(),
             failures: self.failures.clone(),
             system: self.system.clone(),
@@ -50,7 +47,7 @@ impl Service {
 /// The one gate through which every session begins and continues, whatever path led to it.
 #[derive(Clone)]
 pub(super) struct Gate {
-    lifetimes: SessionLifetimes,
+    rules: SessionRules,
     pub(super) refresh_tokens: RefreshTokens,
     pub(super) failures: PasswordFailures,
     pub(super) system: System,
@@ -74,10 +71,11 @@ impl Gate {
             return Err(Error::UserSuspended);
         }
         let now = self.system.now();
-        if let Some(replaced) = find_presented_session(tx, &self.refresh_tokens, entrant.presented)? {
-            tx.end_session(replaced.id, SessionEnd::Replaced, now)?;
+        let candidates = self.candidates(tx, entrant.presented, &entrant.client, now)?;
+        if !matches!(choose(&candidates), Choice::TwoAccounts) {
+            end_sessions(tx, &candidates, SessionEnd::Replaced, now)?;
         }
-        tx.end_surplus_sessions(entrant.user.id, MAX_SESSIONS - 1, now)?;
+        tx.end_surplus_sessions(entrant.user.id, self.rules.max_sessions - 1, now)?;
         let session = self.new_session(entrant, now);
         tx.insert_session(&session)?;
         record.session_id = Some(session.id);
@@ -94,26 +92,200 @@ impl Gate {
         Session {
             id: self.system.new_session_id(),
             user_id: entrant.user.id,
-            generation: Generation::FIRST,
             nonce: SessionNonce(self.system.random()),
-            rotations: Rotations::default(),
+            rotation: Rotation::first(now, Sender::from(&entrant.client)),
             method: entrant.method,
             created_at: now,
             last_used_at: now,
-            expires_at: self.lifetimes.end(now, now),
+            expires_at: self.rules.end(now, now),
             ended: None,
             client: entrant.client.clone(),
         }
     }
 
-    /// Writes that an authentic refresh token was refused because the account is suspended.
-    pub(super) fn refuse_suspended(
+    /// The sessions of the authentic ones among refresh cookies, and what each of these means now.
+    fn candidates(
+        &self,
+        tx: &Tx<'_>,
+        tokens: &PresentedTokens,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, Error> {
+        let sender = Sender::from(client);
+        Ok(tokens.candidates(tx, &self.refresh_tokens, &sender, now, &self.rules.refresh)?)
+    }
+
+    /// Ends the sessions of the refresh cookies that could be served, if they are of `user_id`.
+    pub(super) fn end_presented(
+        &self,
+        tx: &Tx<'_>,
+        presented: &PresentedTokens,
+        client: &Client,
+        user_id: UserId,
+    ) -> Result<(), Error> {
+        let now = self.system.now();
+        let mut candidates = self.candidates(tx, presented, client, now)?;
+        candidates.retain(|candidate| candidate.user_id() == user_id);
+        end_sessions(tx, &candidates, SessionEnd::SignedOut, now)
+    }
+
+    /// Makes every refresh token of a session worthless that was minted so far. Gives the session if its new cookie is to be set: always, unless none of
+    /// the cookies that came along is of the account and one is of a living session of another account, whose cookie would be lost.
+    pub(super) fn renew_tokens(
+        &self,
+        tx: &Tx<'_>,
+        found: SessionWithUser,
+        presented: &PresentedTokens,
+        client: &Client,
+    ) -> Result<Option<OpenSession>, Error> {
+        let now = self.system.now();
+        let candidates = self.candidates(tx, presented, client, now)?;
+        let is_own = |candidate: &Candidate| candidate.user_id() == found.user.id;
+        let is_of_another = !candidates.iter().any(is_own) && candidates.iter().any(Candidate::is_servable);
+        let nonce = SessionNonce(self.system.random());
+        if !tx.renew_session_nonce(found.session.id, nonce)? {
+            return Err(Error::InvalidToken);
+        }
+        let open = OpenSession {
+            session: Session {
+                nonce,
+                ..found.session
+            },
+            is_email_verified: found.user.email_verified_at.is_some(),
+            at: now,
+        };
+        Ok((!is_of_another).then_some(open))
+    }
+
+    /// Serves the first of some refresh cookies that can be served. Otherwise each that is authentic has its consequence, which is durable only when the
+    /// transaction is: so a refusal is `Ok` here.
+    pub(super) fn refresh(
+        &self,
+        tx: &Tx<'_>,
+        presented: &PresentedTokens,
+        client: &Client,
+    ) -> Result<Refreshed, Error> {
+        let now = self.system.now();
+        let mut candidates = self.candidates(tx, presented, client, now)?;
+        match choose(&candidates) {
+            Choice::Serve(place) => self.serve(tx, candidates.swap_remove(place), client, now),
+            Choice::TwoAccounts => {
+                for candidate in candidates
+                    .iter()
+                    .filter(|candidate| candidate.is_servable())
+                    .take(2)
+                {
+                    self.refuse(tx, &candidate.found, AuditReason::TwoAccounts, client)?;
+                }
+                Ok(Refreshed::Refused)
+            }
+            Choice::None => {
+                for candidate in &candidates {
+                    self.punish(tx, candidate, client, now)?;
+                }
+                Ok(match candidates.first().map(|candidate| candidate.meaning) {
+                    None => Refreshed::Forged,
+                    Some(Meaning::Suspended) => Refreshed::Suspended,
+                    Some(_) => Refreshed::Refused,
+                })
+            }
+        }
+    }
+
+    /// Does what a cookie that can be served asks for.
+    fn serve(
+        &self,
+        tx: &Tx<'_>,
+        candidate: Candidate,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Refreshed, Error> {
+        let Candidate {
+            found,
+            token,
+            meaning,
+        } = candidate;
+        let Meaning::Live(verdict) = meaning else {
+            return Ok(Refreshed::Refused);
+        };
+        let SessionWithUser { session, user } = found;
+        if verdict == RefreshVerdict::RepeatNearby {
+            let record = repeated(&user, &session, client);
+            self.auditor.write_repeated(tx, &record, now)?;
+        }
+        let next = session.rotation.after(verdict, token, &Sender::from(client), now);
+        let session = match next {
+            None => session,
+            Some(rotation) => {
+                let is_used = rotation.generation > session.rotation.generation;
+                let last_used_at = if is_used { now } else { session.last_used_at };
+                let next = Session {
+                    rotation,
+                    last_used_at,
+                    expires_at: self.rules.end(session.created_at, last_used_at),
+                    ..session.clone()
+                };
+                if !tx.move_session(&session, &next)? {
+                    return Ok(Refreshed::Refused);
+                }
+                next
+            }
+        };
+        Ok(Refreshed::Continued(Box::new(OpenSession {
+            session,
+            is_email_verified: user.email_verified_at.is_some(),
+            at: now,
+        })))
+    }
+
+    /// Does what follows from an authentic cookie that cannot be served.
+    fn punish(
+        &self,
+        tx: &Tx<'_>,
+        candidate: &Candidate,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let SessionWithUser { session, user } = &candidate.found;
+        let end = |event, because| -> Result<AuditRecord, Error> {
+            tx.end_session(session.id, because, now)?;
+            Ok(AuditRecord::by_client(event, client)
+                .about(user)
+                .of_session(session.id))
+        };
+        match candidate.meaning {
+            Meaning::Suspended => self.refuse(tx, &candidate.found, AuditReason::Suspended, client),
+            Meaning::Ended | Meaning::Expired(_) => {
+                self.refuse(tx, &candidate.found, self.why_over(session), client)
+            }
+            Meaning::Live(RefreshVerdict::Reused) => {
+                tracing::warn!(session = %session.id, user = %user.id, "a replaced refresh token was used again");
+                let record = end(AuditEvent::RefreshReused, SessionEnd::RefreshReused)?;
+                let fate = fate_of_successor(&session.rotation, candidate.token);
+                Ok(self.auditor.write(tx, &record.saying(fate))?)
+            }
+            Meaning::Live(RefreshVerdict::Ahead) => {
+                tracing::warn!(session = %session.id, user = %user.id, "a refresh token is newer than its session");
+                let record = end(AuditEvent::RefreshAhead, SessionEnd::RefreshAhead)?;
+                Ok(self.auditor.write(tx, &record)?)
+            }
+            Meaning::Live(_) => {
+                let record = repeated(user, session, client).refused(AuditReason::FromElsewhere);
+                Ok(self.auditor.write_repeated(tx, &record, now)?)
+            }
+        }
+    }
+
+    /// Writes that an authentic refresh token was refused, and why; no session ended by it.
+    fn refuse(
         &self,
         tx: &Tx<'_>,
         found: &SessionWithUser,
+        reason: AuditReason,
         client: &Client,
     ) -> Result<(), Error> {
-        let record = refused_refresh(&found.user, &found.session, AuditReason::Suspended, client);
+        let record = AuditRecord::by_client(AuditEvent::RefreshRefused, client).about(&found.user);
+        let record = record.of_session(found.session.id).refused(reason);
         Ok(self.auditor.write(tx, &record)?)
     }
 
@@ -121,77 +293,42 @@ impl Gate {
     fn why_over(&self, session: &Session) -> AuditReason {
         match session.ended {
             Some((_, end)) if end != SessionEnd::Expired => AuditReason::SessionEnded,
-            _ if session.expires_at < session.created_at + self.lifetimes.absolute => {
-                AuditReason::SessionUnused
-            }
+            _ if session.expires_at < session.created_at + self.rules.absolute => AuditReason::SessionUnused,
             _ => AuditReason::SessionTooOld,
         }
     }
+}
 
-    /// Does what an authentic refresh token of generation `presented` asks for; `None` is a refusal, with its trace already written.
-    pub(super) fn continue_session(
-        &self,
-        tx: &Tx<'_>,
-        found: SessionWithUser,
-        presented: Generation,
-        client: &Client,
-    ) -> Result<Option<OpenSession>, Error> {
-        let now = self.system.now();
-        let SessionWithUser { session, user } = found;
-        let continued = match session.judge(presented, now, self.lifetimes.grace) {
-            RefreshVerdict::Repeat => Some(session),
-            RefreshVerdict::Rotate => {
-                let next = Session {
-                    generation: session.generation.next(),
-                    rotations: session.rotations.followed_by(now),
-                    last_used_at: now,
-                    expires_at: self.lifetimes.end(session.created_at, now),
-                    client: client.clone(),
-                    ..session
-                };
-                tx.rotate_session(presented, &next)?.then_some(next)
-            }
-            RefreshVerdict::Reused => {
-                tracing::warn!(session = %session.id, user = %user.id, "a replaced refresh token was used again");
-                tx.end_session(session.id, SessionEnd::RefreshReused, now)?;
-                let record = AuditRecord::by_client(AuditEvent::RefreshReused, client);
-                let record = record.about(&user).of_session(session.id);
-                self.auditor
-                    .write(tx, &record.saying(fate_of_successor(&session, presented)))?;
-                None
-            }
-            RefreshVerdict::Ahead => {
-                tracing::warn!(session = %session.id, user = %user.id, "a refresh token is newer than its session");
-                tx.end_session(session.id, SessionEnd::RefreshAhead, now)?;
-                let record = AuditRecord::by_client(AuditEvent::RefreshAhead, client);
-                let record = record.about(&user).of_session(session.id);
-                self.auditor.write(tx, &record)?;
-                None
-            }
-            RefreshVerdict::Ended => {
-                let record = refused_refresh(&user, &session, self.why_over(&session), client);
-                self.auditor.write(tx, &record)?;
-                None
-            }
-        };
-        let is_email_verified = user.email_verified_at.is_some();
-        Ok(continued.map(|session| OpenSession {
-            session,
-            is_email_verified,
-            at: now,
-        }))
+/// What came of a refresh inside its transaction. Everything is `Ok` there, so that a revocation is committed before it is answered.
+pub(super) enum Refreshed {
+    Continued(Box<OpenSession>),
+    Refused,
+    Suspended,
+    /// No cookie is authentic.
+    Forged,
+}
+
+fn end_sessions(
+    tx: &Tx<'_>,
+    candidates: &[Candidate],
+    because: SessionEnd,
+    now: Timestamp,
+) -> Result<(), Error> {
+    for candidate in candidates.iter().filter(|candidate| candidate.is_endable()) {
+        tx.end_session(candidate.found.session.id, because, now)?;
     }
+    Ok(())
 }
 
-/// That an authentic refresh token was refused, and why; no session ended by it.
-fn refused_refresh(user: &User, session: &Session, reason: AuditReason, client: &Client) -> AuditRecord {
-    let record = AuditRecord::by_client(AuditEvent::RefreshRefused, client);
-    record.about(user).of_session(session.id).refused(reason)
+/// That a refresh token came again within the grace, from another network or by another user agent than the refresh that replaced it.
+fn repeated(user: &User, session: &Session, client: &Client) -> AuditRecord {
+    let record = AuditRecord::by_client(AuditEvent::RefreshRepeated, client);
+    record.about(user).of_session(session.id)
 }
 
-/// Whether the token that replaced a reused one was ever seen. If it never was, the answer with it may merely have been lost on its way.
-fn fate_of_successor(session: &Session, presented: Generation) -> &'static str {
-    if session.generation > presented.next() {
+/// Whether a token that came after a reused one was ever seen. If none was, the answer with it may merely have been lost on its way.
+fn fate_of_successor(rotation: &Rotation, token: Generation) -> &'static str {
+    if rotation.presented > Some(token) {
         "its successor was used"
     } else {
         "its successor was never used"

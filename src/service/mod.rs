@@ -18,6 +18,7 @@ mod outbox;
 mod password;
 mod password_failures;
 mod post;
+mod presented;
 mod registration;
 mod rekey;
 mod restore;
@@ -33,7 +34,7 @@ use std::time::Duration;
 use crate::captcha::Captcha;
 use crate::crypto::{HashError, Keyring, Keys, PasswordHasher, RefreshTokens};
 use crate::domain::{
-    CodeLength, FailureLimits, KeyFingerprint, Operator, PasswordPolicy, RegistrationMode, SessionLifetimes,
+    CodeLength, FailureLimits, KeyFingerprint, Operator, PasswordPolicy, RegistrationMode, SessionRules,
 };
 use crate::mail::Transport;
 use crate::store::{Store, StoreError, Tx};
@@ -66,8 +67,8 @@ pub struct Settings {
     pub pinned_mode: Option<RegistrationMode>,
     /// What is asked of new passwords.
     pub password_policy: PasswordPolicy,
-    /// How long sessions live.
-    pub lifetimes: SessionLifetimes,
+    /// How long sessions live, how they move on, and how many there may be.
+    pub sessions: SessionRules,
     /// How many digits one-time codes have; `None` if there are none.
     pub code_length: Option<CodeLength>,
     /// How long rows of the audit log are kept.

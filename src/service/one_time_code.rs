@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::audit::{Auditor, Refused};
 use super::gate::Entrant;
 use super::post::Post;
+use super::presented::PresentedTokens;
 use super::sign_in::SignedIn;
 use super::{Error, Service};
 use crate::crypto::is_same_code;
@@ -105,7 +106,8 @@ impl Service {
         presented: &[String],
     ) -> Result<SignedIn, Error> {
         self.settings.code_length.ok_or(Error::FeatureOff)?;
-        let (gate, post, presented) = (self.gate(), Arc::clone(&self.post), presented.to_vec());
+        let (gate, post) = (self.gate(), Arc::clone(&self.post));
+        let presented = PresentedTokens::parse(presented);
         let auditor = Arc::clone(&self.auditor);
         let open = self.write_and_mail(move |tx| {
             let now = post.system.now();

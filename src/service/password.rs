@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::audit::Refused;
 use super::one_time_code::spend_budget;
 use super::post::link_row;
+use super::presented::PresentedTokens;
 use super::session::Caller;
+use super::sign_in::RefreshCookie;
 use super::{Error, Service};
 use crate::crypto::{Verification, link_digest};
 use crate::domain::{
@@ -20,7 +22,8 @@ use crate::store::{LinkRow, Reader};
 const RECENT_SIGN_IN: Duration = Duration::from_mins(10);
 
 impl Service {
-    /// Changes the caller's password and ends their other sessions.
+    /// Changes the caller's password, ends their other sessions, and makes every refresh token of the present one worthless that was minted so far. Gives
+    /// the new cookie, if one is to be set; `presented` are the refresh cookies that came along.
     ///
     /// # Errors
     /// [`Error::Invalid`] on `current_password` if it is missing or wrong (a wrong one is counted as in [`Service::login`]), [`Error::RateLimited`] as
@@ -30,7 +33,8 @@ impl Service {
         caller: &Caller,
         current: Option<PasswordGuess>,
         new: Password,
-    ) -> Result<(), Error> {
+        presented: &[String],
+    ) -> Result<Option<RefreshCookie>, Error> {
         let user_id = caller.user.id;
         let record = caller.record(AuditEvent::PasswordChanged);
         let key = self.failures.key(Guessed::Account(user_id), &caller.client);
@@ -42,13 +46,15 @@ impl Service {
             Err(refused) => return self.refuse(record, refused).await,
         };
         let hash = self.hasher.hash(new).await?;
-        let (post, failures, session_id) = (Arc::clone(&self.post), self.failures.clone(), caller.session_id);
-        self.write_audited_and_mail(record, move |tx, _| {
+        let (post, gate) = (Arc::clone(&self.post), self.gate());
+        let (caller, presented) = (caller.clone(), PresentedTokens::parse(presented));
+        let open = self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();
+            let found = caller.find_alive(tx, now)?;
             if stored.is_some() {
-                failures.refuse_waiting(tx, key)?;
+                gate.failures.refuse_waiting(tx, key)?;
             }
-            let user = tx.find_user(user_id)?.ok_or(Error::InvalidToken)?;
+            let user = found.user.clone();
             // Somebody else may have changed it while this one was hashed.
             let current = tx.find_credentials(&AccountName::Username(user.username.clone()))?;
             let current = current.and_then(|current| current.password_hash);
@@ -56,12 +62,15 @@ impl Service {
                 return Err(incorrect().because(AuditReason::PasswordJustChanged));
             }
             tx.set_password_hash(user.id, &hash)?;
-            tx.end_sessions_of(user.id, Some(session_id), SessionEnd::PasswordChanged, now)?;
+            tx.end_sessions_of(user.id, Some(caller.session_id), SessionEnd::PasswordChanged, now)?;
+            let open = gate.renew_tokens(tx, found, &presented, &caller.client)?;
             tx.delete_password_links(user.id)?;
-            failures.forgive(tx, &user)?;
-            Ok(post.queue(tx, &changed(&user), &user, now)?)
-        })
-        .await
+            gate.failures.forgive(tx, &user)?;
+            post.queue(tx, &changed(&user), &user, now)?;
+            Ok(open)
+        });
+        let open = open.await?;
+        Ok(open.map(|open| self.refresh_cookie(&open)))
     }
 
     /// Checks that the caller is there in person; gives the hash they have now.

@@ -7,6 +7,7 @@ use super::audit::Refused;
 use super::email::queue_verification;
 use super::gate::{Entrant, OpenSession};
 use super::post::Post;
+use super::presented::PresentedTokens;
 use super::sign_in::SignedIn;
 use super::{Error, Service};
 use crate::domain::{
@@ -152,7 +153,11 @@ impl Service {
             return self.refuse(record, refused).await;
         }
         let password_hash = self.hasher.hash(registration.password).await?;
-        let (pinned, gate, presented) = (self.settings.pinned_mode, self.gate(), presented.to_vec());
+        let (pinned, gate, presented) = (
+            self.settings.pinned_mode,
+            self.gate(),
+            PresentedTokens::parse(presented),
+        );
         let post = Arc::clone(&self.post);
         let write = self.write_audited_and_mail(record, move |tx, record| {
             let now = gate.system.now();

@@ -1,12 +1,15 @@
 //! Sessions: who calls, which ones there are, ending them.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::user::UserRef;
 use super::{Error, Service};
-use crate::crypto::{AccessTokenError, PresentedRefreshToken, RefreshTokens};
-use crate::domain::{AuditEvent, AuditRecord, Client, Session, SessionEnd, SessionId, User, UserStatus};
-use crate::store::{Reader, StoreError};
+use crate::crypto::AccessTokenError;
+use crate::domain::{
+    AuditEvent, AuditRecord, Client, Session, SessionEnd, SessionId, Timestamp, User, UserStatus,
+};
+use crate::store::{SessionWithUser, Tx};
 
 /// How many sessions one write ends when all are ended, so that requests need not wait for the whole.
 const CHUNK: u32 = 500;
@@ -27,25 +30,18 @@ impl Caller {
     pub(super) fn record(&self, event: AuditEvent) -> AuditRecord {
         AuditRecord::by_client(event, &self.client).about(&self.user)
     }
-}
 
-/// The session of the first authentic one among refresh cookies, living or ended.
-pub(super) fn find_presented_session(
-    reader: &Reader<'_>,
-    refresh_tokens: &RefreshTokens,
-    presented: &[String],
-) -> Result<Option<Session>, StoreError> {
-    for token in presented
-        .iter()
-        .filter_map(|text| PresentedRefreshToken::parse(text))
-    {
-        if let Some(session) = reader.find_session(token.session_id())?
-            && refresh_tokens.is_authentic(&token, &session)
-        {
-            return Ok(Some(session));
+    /// The session and the account of the caller inside the transaction of a change: they may have ended since the token was checked.
+    ///
+    /// # Errors
+    /// [`Error::UserSuspended`], [`Error::InvalidToken`].
+    pub(super) fn find_alive(&self, tx: &Tx<'_>, now: Timestamp) -> Result<SessionWithUser, Error> {
+        match tx.find_session_with_user(self.session_id)? {
+            Some(found) if found.user.status == UserStatus::Suspended => Err(Error::UserSuspended),
+            Some(found) if found.session.is_alive(now) && found.user.id == self.user.id => Ok(found),
+            _ => Err(Error::InvalidToken),
         }
     }
-    Ok(None)
 }
 
 impl Service {
@@ -81,12 +77,19 @@ impl Service {
         }
     }
 
-    /// The caller's living sessions, the last used one first.
+    /// The caller's living sessions as [`Session::as_shown_to`] shows them, the last used one first.
     pub async fn list_own_sessions(&self, caller: &Caller) -> Result<Vec<Session>, Error> {
         let (user_id, now) = (caller.user.id, self.system.now());
-        self.store
-            .read(move |reader| Ok(reader.list_live_sessions(user_id, now)?))
-            .await
+        let sessions = self
+            .store
+            .read(move |reader| Ok::<_, Error>(reader.list_live_sessions(user_id, now)?));
+        let shown = sessions.await?.into_iter();
+        let mut shown: Vec<Session> = shown
+            .map(|session| session.as_shown_to(caller.session_id, now))
+            .collect();
+        // By what is shown, and not by what it was made from: the order would tell the rest.
+        shown.sort_by_key(|session| Reverse((session.last_used_at.as_seconds(), session.id)));
+        Ok(shown)
     }
 
     /// Ends one of the caller's sessions, which may be the present one. One whose term is over is ended too: that may be for a clock that is set wrong.
@@ -94,13 +97,15 @@ impl Service {
     /// # Errors
     /// [`Error::SessionNotFound`] also for a session of somebody else.
     pub async fn end_own_session(&self, caller: &Caller, id: SessionId) -> Result<(), Error> {
-        let (user_id, system) = (caller.user.id, self.system.clone());
+        let (caller, system) = (caller.clone(), self.system.clone());
         let record = caller.record(AuditEvent::SessionEnded).of_session(id);
         self.write_audited(record, move |tx, _| {
+            let now = system.now();
+            caller.find_alive(tx, now)?;
             let is_own = tx
                 .find_session(id)?
-                .is_some_and(|session| session.user_id == user_id);
-            if is_own && tx.end_session(id, SessionEnd::EndedByOwner, system.now())? {
+                .is_some_and(|session| session.user_id == caller.user.id);
+            if is_own && tx.end_session(id, SessionEnd::EndedByOwner, now)? {
                 return Ok(());
             }
             Err(Error::SessionNotFound.into())
@@ -110,11 +115,13 @@ impl Service {
 
     /// Ends every session of the caller but the present one.
     pub async fn end_other_sessions(&self, caller: &Caller) -> Result<(), Error> {
-        let (user_id, session_id, system) = (caller.user.id, caller.session_id, self.system.clone());
+        let (caller, system) = (caller.clone(), self.system.clone());
         let record = caller.record(AuditEvent::SessionEnded);
         self.write_audited(record, move |tx, record| {
+            let now = system.now();
+            let user_id = caller.find_alive(tx, now)?.user.id;
             let ended =
-                tx.end_sessions_of(user_id, Some(session_id), SessionEnd::EndedByOwner, system.now())?;
+                tx.end_sessions_of(user_id, Some(caller.session_id), SessionEnd::EndedByOwner, now)?;
             record.detail = Some(format!("{ended} others"));
             Ok(())
         })

@@ -5,13 +5,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::audit::Refused;
-use super::gate::{Entrant, OpenSession};
-use super::session::{Caller, find_presented_session};
+use super::gate::{Entrant, OpenSession, Refreshed};
+use super::presented::PresentedTokens;
+use super::session::Caller;
 use super::{Error, Service};
-use crate::crypto::{AccessClaims, PresentedRefreshToken, Verification};
+use crate::crypto::{AccessClaims, Verification};
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, FailureKey, Guessed, PasswordGuess,
-    PasswordHash, SessionEnd, SignInMethod, UserId, UserStatus,
+    PasswordHash, SessionEnd, SignInMethod, Timestamp, UserId,
 };
 use crate::store::Credentials;
 
@@ -22,6 +23,8 @@ pub struct RefreshCookie {
     pub value: SecretString,
     /// The time to the end of the session, in whole seconds.
     pub max_age: Duration,
+    /// When the session ends.
+    pub expires_at: Timestamp,
 }
 
 /// What somebody gets who has signed in or refreshed.
@@ -33,13 +36,6 @@ pub struct SignedIn {
     pub access_token: SecretString,
     /// The refresh token.
     pub refresh: RefreshCookie,
-}
-
-/// What came of a refresh inside its transaction. Everything is `Ok` there, so that a revocation is committed before it is answered.
-enum Refreshed {
-    Continued(OpenSession),
-    Refused,
-    Suspended,
 }
 
 impl Service {
@@ -69,7 +65,7 @@ impl Service {
             Ok(proof) => proof,
             Err(refused) => return self.refuse_guess(record, refused, key).await,
         };
-        let (gate, presented) = (self.gate(), presented.to_vec());
+        let (gate, presented) = (self.gate(), PresentedTokens::parse(presented));
         let open = self.write_audited(record, move |tx, record| {
             gate.failures.refuse_waiting(tx, key)?;
             // The account may have changed while the password was hashed.
@@ -126,80 +122,53 @@ impl Service {
 
     /// Exchanges a refresh token for the next one and a fresh access token.
     ///
-    /// `presented` are the values of every refresh cookie that came; the first authentic one counts. A token that was never authentic changes nothing.
-    /// See [`Session::judge`](crate::domain::Session::judge) for what an old one means; a reused one ends the session, which is committed before the refusal.
+    /// `presented` are the values of every refresh cookie that came; the first that can be served counts. A token that was never authentic changes
+    /// nothing. See [`Rotation::judge`](crate::domain::Rotation::judge) for what an old one means; a reused one ends the session, which is committed
+    /// before the refusal.
     ///
     /// # Errors
     /// [`Error::RefreshTokenMissing`], [`Error::InvalidToken`], [`Error::UserSuspended`], [`Error::Unavailable`].
     pub async fn refresh(&self, presented: &[String], client: Client) -> Result<SignedIn, Error> {
+        let refuse = |reason| self.note_refused(AuditEvent::RefreshRefused, reason, &client);
         if presented.is_empty() {
-            self.note_refused(
-                AuditEvent::RefreshRefused,
-                AuditReason::RefreshTokenMissing,
-                &client,
-            );
+            refuse(AuditReason::RefreshTokenMissing);
             return Err(Error::RefreshTokenMissing);
         }
-        let mut reason = AuditReason::ForgedToken;
-        let tokens: Vec<PresentedRefreshToken> = presented
-            .iter()
-            .filter_map(|text| PresentedRefreshToken::parse(text))
-            .collect();
-        for token in tokens {
-            let id = token.session_id();
-            let found = self
-                .store
-                .read(move |reader| reader.find_session(id).map_err(Error::from))
-                .await?;
-            match found {
-                Some(session) if self.refresh_tokens.is_authentic(&token, &session) => {
-                    return self.refresh_authentic(&token, client).await;
-                }
-                Some(_) => {}
-                None => reason = AuditReason::UnknownSession,
+        let (tokens, minted) = (PresentedTokens::parse(presented), self.refresh_tokens.clone());
+        let authentic = self
+            .store
+            .read(move |reader| tokens.only_authentic(reader, &minted));
+        let tokens = match authentic.await? {
+            Ok(tokens) => tokens,
+            Err(reason) => {
+                refuse(reason);
+                return Err(Error::InvalidToken);
             }
-        }
-        self.note_refused(AuditEvent::RefreshRefused, reason, &client);
-        Err(Error::InvalidToken)
-    }
-
-    async fn refresh_authentic(
-        &self,
-        token: &PresentedRefreshToken,
-        client: Client,
-    ) -> Result<SignedIn, Error> {
-        let (id, generation, gate) = (token.session_id(), token.generation(), self.gate());
-        let refreshed = self.store.write(move |tx| {
-            let Some(found) = tx.find_session_with_user(id)? else {
-                return Ok(Refreshed::Refused);
-            };
-            if found.user.status == UserStatus::Suspended {
-                gate.refuse_suspended(tx, &found, &client)?;
-                return Ok(Refreshed::Suspended);
-            }
-            let open = gate.continue_session(tx, found, generation, &client)?;
-            Ok::<_, Error>(open.map_or(Refreshed::Refused, Refreshed::Continued))
-        });
+        };
+        let (gate, visitor) = (self.gate(), client.clone());
+        let refreshed = self.store.write(move |tx| gate.refresh(tx, &tokens, &visitor));
         match refreshed.await? {
             Refreshed::Continued(open) => self.sign_in(&open).await,
             Refreshed::Refused => Err(Error::InvalidToken),
             Refreshed::Suspended => Err(Error::UserSuspended),
+            // A change of credentials came between the two questions.
+            Refreshed::Forged => {
+                refuse(AuditReason::ForgedToken);
+                Err(Error::InvalidToken)
+            }
         }
     }
 
-    /// Ends the session of the caller, and that of the cookies sent along if it is the caller's own too.
+    /// Ends the session of the caller, and those of the cookies sent along that are the caller's own too.
     pub async fn logout(&self, caller: &Caller, presented: &[String]) -> Result<(), Error> {
-        let (user_id, session_id) = (caller.user.id, caller.session_id);
-        let (presented, gate) = (presented.to_vec(), self.gate());
-        let record = caller.record(AuditEvent::SignOut).of_session(session_id);
+        let (present, gate) = (caller.clone(), self.gate());
+        let presented = PresentedTokens::parse(presented);
+        let record = caller.record(AuditEvent::SignOut).of_session(caller.session_id);
         self.write_audited(record, move |tx, _| {
             let now = gate.system.now();
-            tx.end_session(session_id, SessionEnd::SignedOut, now)?;
-            if let Some(other) = find_presented_session(tx, &gate.refresh_tokens, &presented)?
-                && other.user_id == user_id
-            {
-                tx.end_session(other.id, SessionEnd::SignedOut, now)?;
-            }
+            present.find_alive(tx, now)?;
+            gate.end_presented(tx, &presented, &present.client, present.user.id)?;
+            tx.end_session(present.session_id, SessionEnd::SignedOut, now)?;
             Ok(())
         })
         .await
@@ -226,6 +195,7 @@ impl Service {
     /// Mints the tokens of a session.
     pub(super) async fn sign_in(&self, open: &OpenSession) -> Result<SignedIn, Error> {
         let session = &open.session;
+        let refresh = self.refresh_cookie(open);
         let claims = AccessClaims {
             user_id: session.user_id,
             session_id: session.id,
@@ -233,7 +203,6 @@ impl Service {
             method: session.method,
             is_email_verified: open.is_email_verified,
         };
-        let max_age = Duration::from_secs(session.expires_at.since(open.at).as_secs());
         Ok(SignedIn {
             user_id: session.user_id,
             access_token: self
@@ -241,11 +210,18 @@ impl Service {
                 .await?
                 .issue(&claims, &self.system)
                 .map_err(Error::internal)?,
-            refresh: RefreshCookie {
-                value: self.refresh_tokens.current(session),
-                max_age,
-            },
+            refresh,
         })
+    }
+
+    /// The refresh cookie of a session.
+    pub(super) fn refresh_cookie(&self, open: &OpenSession) -> RefreshCookie {
+        let left = open.session.expires_at.since(open.at);
+        RefreshCookie {
+            value: self.refresh_tokens.current(&open.session),
+            max_age: Duration::from_secs(left.as_secs()),
+            expires_at: open.session.expires_at,
+        }
     }
 }
 

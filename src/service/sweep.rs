@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::gate::MAX_SESSIONS;
 use super::{Error, Service};
 use crate::domain::{FailureRun, SessionId};
 
@@ -41,16 +40,17 @@ impl Service {
     /// Ends and removes the sessions that an account has too many of. Whatever makes or ends sessions keeps to the bounds itself, but for what ends
     /// the sessions of every account at once.
     async fn sweep_crowded_users(&self) -> Result<usize, Error> {
+        let most = self.settings.sessions.max_sessions;
         let crowded = self
             .store
-            .report(|reader| reader.list_crowded_users(MAX_SESSIONS).map_err(Error::from));
+            .report(move |reader| reader.list_crowded_users(most).map_err(Error::from));
         let mut total = 0;
         for user_id in crowded.await? {
             loop {
                 let now = self.system.now();
                 let some = self
                     .store
-                    .write(move |tx| Ok::<_, Error>(tx.end_surplus_sessions(user_id, MAX_SESSIONS, now)?));
+                    .write(move |tx| Ok::<_, Error>(tx.end_surplus_sessions(user_id, most, now)?));
                 match some.await? {
                     0 => break,
                     cleared => total += cleared,

@@ -156,12 +156,13 @@ impl Service {
     /// # Errors
     /// [`Error::LoginExists`].
     pub async fn update_profile(&self, caller: &Caller, change: ProfileChange) -> Result<User, Error> {
-        let id = caller.user.id;
+        let (id, caller, system) = (caller.user.id, caller.clone(), self.system.clone());
         let mut record = caller.record(AuditEvent::ProfileChanged);
         if let Some(username) = &change.username {
             record = record.saying(format!("username {username}"));
         }
         self.write_audited(record, move |tx, _| {
+            caller.find_alive(tx, system.now())?;
             if let Some(username) = &change.username {
                 tx.set_username(id, username)?.map_err(Error::from)?;
             }
@@ -171,7 +172,6 @@ impl Service {
             if let Some(timezone) = &change.timezone {
                 tx.set_timezone(id, timezone)?;
             }
-            // Suspension and deletion may have come between the check of the token and this.
             Ok(tx.find_user(id)?.ok_or(Error::InvalidToken)?)
         })
         .await

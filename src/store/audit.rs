@@ -240,6 +240,20 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Adds one to the row of this event, outcome and session that was written since `since`, if there is one; says whether there is.
+    pub fn count_repeated(&self, record: &AuditRecord, since: Timestamp) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE audit_events SET times = times + 1
+             WHERE event = 'refresh.repeated' AND session_id = ?1 AND at >= ?2 AND refused_because IS ?3",
+        )?;
+        let counted = statement.execute(params![
+            record.session_id.as_ref().map(SessionId::as_bytes),
+            since.as_millis(),
+            record.outcome.reason().map(AuditReason::as_str),
+        ])?;
+        Ok(counted > 0)
+    }
+
     /// Removes rows from before `before` among the `limit` oldest; says how many.
     ///
     /// Ids follow the time, so that no index of times is needed. (Where a clock was set back a few rows stay a little longer.)

@@ -7,8 +7,8 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Reader, StoreError, Tx, user};
 use crate::domain::{
-    Client, Generation, Rotations, Session, SessionEnd, SessionId, SessionNonce, SignInMethod, Timestamp,
-    User, UserId,
+    Client, Generation, Rotation, Sender, Session, SessionEnd, SessionId, SessionNonce, SignInMethod,
+    Timestamp, User, UserId,
 };
 
 /// How many ended sessions of an account are kept: far more than an operator reads, few enough that no sign-in writes many rows.
@@ -16,7 +16,8 @@ const MAX_ENDED: u32 = 100;
 /// How many sessions of an account one write clears away at most. Each sign-in makes one, so that the rest of a large pile goes bit by bit.
 const CLEARED_AT_ONCE: u32 = 200;
 
-const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, nonce, rotations, method, \
+const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, presented, moved_at, moved_network, \
+                       moved_agent, rotations, nonce, method, \
                        sessions.created_at AS session_created_at, last_used_at, expires_at, ended_at, ended_because, address, \
                        user_agent";
 
@@ -33,9 +34,17 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
         id: SessionId::from_bytes(row.get("session_id")?),
         user_id: UserId::from_bytes(row.get("session_user_id")?),
-        generation: Generation(row.get("generation")?),
         nonce: SessionNonce(row.get("nonce")?),
-        rotations: Rotations::new(super::decode_moments(&row.get::<_, Vec<u8>>("rotations")?)),
+        rotation: Rotation {
+            generation: Generation(row.get("generation")?),
+            presented: row.get::<_, Option<u32>>("presented")?.map(Generation),
+            moved_at: Timestamp::from_millis(row.get("moved_at")?),
+            moved_by: Sender {
+                network: address(row, "moved_network")?.map(Sender::network_of),
+                user_agent: row.get("moved_agent")?,
+            },
+            replaced: decode_replaced(row.get_ref("rotations")?.as_blob()?),
+        },
         method: named(row, "method", SignInMethod::from_name)?,
         created_at: Timestamp::from_millis(row.get("session_created_at")?),
         last_used_at: Timestamp::from_millis(row.get("last_used_at")?),
@@ -48,13 +57,39 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
             None => None,
         },
         client: Client {
-            address: row
-                .get::<_, Option<String>>("address")?
-                .and_then(|text| text.parse::<IpAddr>().ok()),
+            address: address(row, "address")?,
             user_agent: row.get("user_agent")?,
             trace_id: None,
         },
     })
+}
+
+fn address(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<IpAddr>> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
+/// Generations that were replaced, and when: 4 and 8 bytes each, big-endian.
+fn decode_replaced(bytes: &[u8]) -> Vec<(Generation, Timestamp)> {
+    let entries = bytes.as_chunks::<12>().0.iter();
+    let parts = entries.filter_map(|entry| Some((entry.first_chunk()?, entry.last_chunk()?)));
+    parts
+        .map(|(generation, at)| {
+            (
+                Generation(u32::from_be_bytes(*generation)),
+                Timestamp::from_millis(i64::from_be_bytes(*at)),
+            )
+        })
+        .collect()
+}
+
+fn encode_replaced(replaced: &[(Generation, Timestamp)]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(replaced.len() * 12);
+    for (generation, at) in replaced {
+        bytes.extend(generation.0.to_be_bytes());
+        bytes.extend(at.as_millis().to_be_bytes());
+    }
+    bytes
 }
 
 fn named<T>(row: &Row<'_>, column: &str, from_name: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
@@ -158,16 +193,20 @@ impl Tx<'_> {
     pub fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO sessions (id, user_id, generation, nonce, rotations, method, created_at, last_used_at, expires_at,
-                                       address, user_agent)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "INSERT INTO sessions (id, user_id, generation, presented, moved_at, moved_network, moved_agent, rotations, nonce,
+                                       method, created_at, last_used_at, expires_at, address, user_agent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             )?
             .execute(params![
                 session.id.as_bytes(),
                 session.user_id.as_bytes(),
-                session.generation.0,
+                session.rotation.generation.0,
+                session.rotation.presented.map(|presented| presented.0),
+                session.rotation.moved_at.as_millis(),
+                session.rotation.moved_by.network.map(|network| network.to_string()),
+                session.rotation.moved_by.user_agent,
+                encode_replaced(&session.rotation.replaced),
                 session.nonce.0,
-                super::encode_moments(session.rotations.newest_first()),
                 session.method.as_str(),
                 session.created_at.as_millis(),
                 session.last_used_at.as_millis(),
@@ -178,26 +217,39 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Moves a living session from the generation before `session.generation` to that of `session`; says whether it did.
+    /// Puts a living session, read as `from` in this transaction, into the state of `to`; says whether it did.
     ///
     /// One conditional UPDATE decides, so that a session never forks.
-    pub fn rotate_session(&self, from: Generation, session: &Session) -> Result<bool, StoreError> {
+    pub fn move_session(&self, from: &Session, to: &Session) -> Result<bool, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "UPDATE sessions
-             SET generation = ?3, rotations = ?4, last_used_at = ?5, expires_at = ?6, address = ?7, user_agent = ?8
-             WHERE id = ?1 AND generation = ?2 AND ended_at IS NULL",
+             SET generation = ?5, presented = ?6, moved_at = ?7, moved_network = ?8, moved_agent = ?9, rotations = ?10,
+                 last_used_at = ?11, expires_at = ?12
+             WHERE id = ?1 AND generation = ?2 AND presented IS ?3 AND nonce = ?4 AND ended_at IS NULL",
         )?;
         let changed = statement.execute(params![
-            session.id.as_bytes(),
-            from.0,
-            session.generation.0,
-            super::encode_moments(session.rotations.newest_first()),
-            session.last_used_at.as_millis(),
-            session.expires_at.as_millis(),
-            session.client.address.map(|address| address.to_string()),
-            session.client.user_agent,
+            from.id.as_bytes(),
+            from.rotation.generation.0,
+            from.rotation.presented.map(|presented| presented.0),
+            from.nonce.0,
+            to.rotation.generation.0,
+            to.rotation.presented.map(|presented| presented.0),
+            to.rotation.moved_at.as_millis(),
+            to.rotation.moved_by.network.map(|network| network.to_string()),
+            to.rotation.moved_by.user_agent,
+            encode_replaced(&to.rotation.replaced),
+            to.last_used_at.as_millis(),
+            to.expires_at.as_millis(),
         ])?;
         Ok(changed == 1)
+    }
+
+    /// Gives a living session another nonce, so that no refresh token minted before is authentic any more; says whether it did.
+    pub fn renew_session_nonce(&self, id: SessionId, nonce: SessionNonce) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE sessions SET nonce = ?2, presented = NULL, rotations = x'' WHERE id = ?1 AND ended_at IS NULL",
+        )?;
+        Ok(statement.execute(params![id.as_bytes(), nonce.0])? == 1)
     }
 
     /// Ends a session that has not ended yet, also one whose term is over: that may be for a clock that is set wrong. Says whether it did.

@@ -43,6 +43,8 @@ words! {
         RefreshReused => "refresh.reused",
         /// A refresh token came that this database never issued, and the session ended.
         RefreshAhead => "refresh.ahead",
+        /// A refresh token came again within its grace, from another network or by another user agent.
+        RefreshRepeated => "refresh.repeated",
         /// A refresh was refused, and no session ended by it.
         RefreshRefused => "refresh.refused",
         /// An owner ended sessions from another one.
@@ -173,6 +175,10 @@ words! {
         ForgedToken => "forged_token",
         /// The session of the refresh token is not there, or not there any more.
         UnknownSession => "unknown_session",
+        /// The refresh token had been replaced a moment ago, from another network and by another user agent.
+        FromElsewhere => "from_elsewhere",
+        /// Refresh tokens of living sessions of two accounts came at once.
+        TwoAccounts => "two_accounts",
         /// The session had been ended.
         SessionEnded => "session_ended",
         /// The session had ended because nobody used it.

@@ -88,8 +88,8 @@ fn repair_response(response: &mut Value) {
     }
     for (name, mut header) in own.as_object().cloned().unwrap_or_default() {
         let name = header_name(&name);
-        // What a handler gives to a response is in every one of them.
-        if header.get("$ref").is_none() {
+        // What a handler gives to a response is in every one of them. Whether a cookie is, its type has said.
+        if header.get("$ref").is_none() && name != "Set-Cookie" {
             header["required"] = json!(true);
         }
         headers.insert(name, header);

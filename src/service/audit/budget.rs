@@ -48,7 +48,13 @@ impl Class {
     pub(super) fn of(record: &AuditRecord) -> Option<Self> {
         match (&record.actor, &record.subject, record.outcome) {
             (Actor::Operator(_), ..) => None,
-            _ if record.event == AuditEvent::RefreshRefused => Some(Self::EndedSession),
+            _ if matches!(
+                record.event,
+                AuditEvent::RefreshRefused | AuditEvent::RefreshRepeated
+            ) =>
+            {
+                Some(Self::EndedSession)
+            }
             (_, None, _) => Some(Self::NoAccount),
             (_, Some(_), AuditOutcome::Refused(_)) => Some(Self::AtAccount),
             (_, Some(_), AuditOutcome::Done) if costs(record.event) => None,

@@ -84,6 +84,19 @@ impl Auditor {
         tx.count_audit_kind(&kind_of(record), &one(record, now, taken.is_some()))
     }
 
+    /// Counts a refresh token that came again from elsewhere: one row for each session, outcome and hour.
+    pub(super) fn write_repeated(
+        &self,
+        tx: &Tx<'_>,
+        record: &AuditRecord,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if tx.count_repeated(record, start_of_hour(now))? {
+            return Ok(());
+        }
+        self.write_as_of(tx, record, now)
+    }
+
     /// Writes the row of a refusal, and gives the refusal; a fault has no row and is an error here too.
     pub(super) fn write_refusal(
         &self,

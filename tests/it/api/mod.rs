@@ -30,6 +30,7 @@ mod refresh;
 mod registration;
 mod registration_fields;
 mod session;
+mod several_cookies;
 mod sign_in;
 mod sign_out;
 mod taking_back;

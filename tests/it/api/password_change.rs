@@ -21,11 +21,12 @@ async fn changing_the_password_ends_every_other_session() {
     let current = mailed.app.login("alice", PASSWORD).await;
     let body = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
     let answer = change(&mailed.app, &current, body).await;
-    assert_snapshot!(answer.shown_with_headers(), @r"
+    assert_snapshot!(answer.shown_with_headers(), @"
     204
     cache-control: no-store
     content-security-policy: default-src 'none'; frame-ancestors 'none'
     referrer-policy: no-referrer
+    set-cookie: arkloop_refresh_token=[refresh token]; Path=/v1/auth; HttpOnly; SameSite=Strict; Max-Age=1209600; Expires=Thu, 15 Jan 2026 00:01:00 GMT
     vary: Origin
     x-content-type-options: nosniff
     x-trace-id: [trace id]
@@ -36,7 +37,7 @@ async fn changing_the_password_ends_every_other_session() {
         Some("password_changed")
     );
     assert_eq!(mailed.app.me(&current.access_token()).await.status, 200);
-    assert_eq!(mailed.app.refresh(&current.cookie()).await.status, 200);
+    assert_eq!(mailed.app.refresh(&answer.cookie()).await.status, 200);
     assert_eq!(mailed.app.login("alice", NEW_PASSWORD).await.status, 200);
     // A link to set a password that was mailed before is void, and the owner is told.
     assert_eq!(

@@ -36,7 +36,7 @@ async fn a_new_account_is_signed_in() {
     content-security-policy: default-src 'none'; frame-ancestors 'none'
     content-type: application/json; charset=utf-8
     referrer-policy: no-referrer
-    set-cookie: arkloop_refresh_token=[refresh token]; Path=/v1/auth; HttpOnly; SameSite=Strict; Max-Age=1209600
+    set-cookie: arkloop_refresh_token=[refresh token]; Path=/v1/auth; HttpOnly; SameSite=Strict; Max-Age=1209600; Expires=Thu, 15 Jan 2026 00:00:00 GMT
     vary: Origin
     x-content-type-options: nosniff
     x-trace-id: [trace id]

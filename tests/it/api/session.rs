@@ -90,12 +90,12 @@ async fn the_living_sessions_are_listed_the_last_used_first() {
       ]
     }
     "#);
-    app.advance(Duration::from_mins(1));
+    app.advance(Duration::from_hours(25));
     let refreshed = app.refresh(&first.cookie()).await;
     let sessions = list(&app, &refreshed).await;
     assert_eq!(sessions[0]["current"], true);
     assert_eq!(sessions[0]["created_at"], "2026-01-01T00:00:00Z");
-    assert_eq!(sessions[0]["last_used_at"], "2026-01-01T00:03:00Z");
+    assert_eq!(sessions[0]["last_used_at"], "2026-01-02T01:00:00Z");
 }
 
 #[tokio::test]

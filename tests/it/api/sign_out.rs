@@ -27,7 +27,7 @@ async fn signing_out_ends_the_session_and_clears_the_cookie() {
     content-security-policy: default-src 'none'; frame-ancestors 'none'
     content-type: application/json; charset=utf-8
     referrer-policy: no-referrer
-    set-cookie: arkloop_refresh_token=; Path=/v1/auth; HttpOnly; SameSite=Strict; Max-Age=0
+    set-cookie: arkloop_refresh_token=; Path=/v1/auth; HttpOnly; SameSite=Strict; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT
     vary: Origin
     x-content-type-options: nosniff
     x-trace-id: [trace id]

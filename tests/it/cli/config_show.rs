@@ -44,6 +44,8 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     refresh_idle_ttl = "14d"
     refresh_absolute_ttl = "30d"
     refresh_grace = "30s"
+    lost_answer = "1d"
+    max_sessions = 20
 
     [password]
     min_length = 8
@@ -164,7 +166,9 @@ fn config_show_is_an_object_of_objects_as_json() {
         "access_ttl": "15m",
         "refresh_idle_ttl": "14d",
         "refresh_absolute_ttl": "30d",
-        "refresh_grace": "30s"
+        "refresh_grace": "30s",
+        "lost_answer": "1d",
+        "max_sessions": 20
       },
       "password": {
         "min_length": 8,

@@ -45,7 +45,7 @@ async fn a_failed_sign_in_is_explained() {
     Registered and signed in; from 127.0.0.1.
     A sign-in by password was refused: the password was wrong; from 127.0.0.1.
     The account was suspended; all sessions ended; by the operator.
-    The session begun at <time>, last used from 127.0.0.1 ended: the operator suspended the account. Its tokens are refused since then.
+    The session begun at <time>, last used from 127.0.0.0/24 ended: the operator suspended the account. Its tokens are refused since then.
     A sign-in by password was refused: the account is suspended, although everything else was right; from 127.0.0.1.
     The account is suspended; lift it with: arkloop user reactivate.
     The address was never verified.
@@ -110,7 +110,7 @@ async fn a_session_that_ended_is_explained() {
     A session ended, because an old sign-in cookie came back that a newer one had replaced: somebody may have a copy of it; its successor was never used; from 127.0.0.1.
     Signed in by password; from 127.0.0.1.
     Sessions were ended; 1 of this account; by the operator.
-    The session begun at <time>, last used from 127.0.0.1 ended: the operator ended it. Its tokens are refused since then.
+    The session begun at <time>, last used from 127.0.0.0/24 ended: the operator ended it. Its tokens are refused since then.
     The address was never verified.
     The account is signed in nowhere.
     ");

@@ -18,8 +18,8 @@ fn sessions_are_listed() {
     assert_snapshot!(workspace.run(&["session", "list", "ann"]), @"
     exit: 0
     stdout:
-    ID                                    BEGAN                 LAST USED             ENDED  ADDRESS    USER AGENT
-    <id>  <time>  <time>         127.0.0.1  a test
+    ID                                    BEGAN                 LAST USED             ENDED  ADDRESS    USER AGENT  LAST NETWORK
+    <id>  <time>  <time>         127.0.0.1  a test      127.0.0.0/24
     ");
     assert_snapshot!(workspace.run(&["--json", "session", "list", "ann"]), @r#"
     exit: 0
@@ -34,7 +34,9 @@ fn sessions_are_listed() {
         "user_agent": "a test",
         "user_id": "<id>",
         "ended_at": null,
-        "ended_because": null
+        "ended_because": null,
+        "last_network": "127.0.0.0/24",
+        "last_user_agent": "a test"
       }
     ]
     "#);
@@ -63,8 +65,8 @@ fn a_revoked_session_is_listed_with_the_reason() {
     assert_snapshot!(workspace.run(&["session", "list", "ann"]), @"
     exit: 0
     stdout:
-    ID                                    BEGAN                 LAST USED             ENDED                           ADDRESS    USER AGENT
-    <id>  <time>  <time>  <time> (revoked)  127.0.0.1  a test
+    ID                                    BEGAN                 LAST USED             ENDED                           ADDRESS    USER AGENT  LAST NETWORK
+    <id>  <time>  <time>  <time> (revoked)  127.0.0.1  a test      127.0.0.0/24
     ");
     assert_snapshot!(workspace.run(&["--json", "session", "list", "ann"]), @r#"
     exit: 0
@@ -79,7 +81,9 @@ fn a_revoked_session_is_listed_with_the_reason() {
         "user_agent": "a test",
         "user_id": "<id>",
         "ended_at": "<time>",
-        "ended_because": "revoked"
+        "ended_because": "revoked",
+        "last_network": "127.0.0.0/24",
+        "last_user_agent": "a test"
       }
     ]
     "#);

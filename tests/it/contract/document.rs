@@ -133,7 +133,14 @@ fn every_success_is_described_with_an_example() {
             assert!(has_example, "{place}: {name} has no example");
         }
         let sets_cookie = response["headers"]["Set-Cookie"].is_object();
-        let expected = ["register", "login", "sign_in_by_code", "refresh", "logout"];
+        let expected = [
+            "register",
+            "login",
+            "sign_in_by_code",
+            "refresh",
+            "logout",
+            "change_password",
+        ];
         let id = operation["operationId"].as_str().unwrap_or_default();
         assert_eq!(sets_cookie, expected.contains(&id), "{place}");
     }

@@ -336,7 +336,8 @@ fn nothing_secret_is_in_what_debug_prints() {
         SessionNonce(*b"zq7x-secretzq7x-"),
         RefreshCookie {
             value: mark().into(),
-            max_age: std::time::Duration::ZERO
+            max_age: std::time::Duration::ZERO,
+            expires_at: arkloop::domain::Timestamp::from_millis(0)
         },
         configuration_with(MARK),
         letters,

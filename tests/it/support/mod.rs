@@ -5,6 +5,7 @@ mod app;
 mod audit;
 mod client;
 pub mod command;
+pub mod device;
 mod follower;
 mod forms;
 mod gate;

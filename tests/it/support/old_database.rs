@@ -10,6 +10,8 @@ use super::Workspace;
 
 /// The schema of the first release.
 pub const FIRST_RELEASE: u32 = 2;
+/// The schema of version 0.1.
+pub const BEFORE_LOST_ANSWERS: u32 = 5;
 /// `arkl`, as in every database of ours.
 const APPLICATION_ID: i32 = 0x6172_6b6c;
 

@@ -120,8 +120,10 @@ async fn every_refusal_is_explained_under_its_trace_id() {
     auth.refresh_token_missing: A sign-in could not be continued: the browser sent no sign-in cookie: nobody was signed in there, or the cookie had run out or been deleted; from 127.0.0.1.
     auth.invalid_token: A sign-in could not be continued: the sign-in cookie was not made by this server: it was cut, altered or made up, or the key file was replaced; from 127.0.0.1.
     auth.invalid_token: A sign-in could not be continued: this server knows no session of the sign-in cookie: the account was deleted, the session ended more than 30 days ago, an older backup was restored, or the cookie was made up; from 127.0.0.1.
+    auth.invalid_token: A sign-in could not be continued: its cookie had just been replaced by another browser in another network, so somebody may have a copy of it; the session goes on; from 198.51.100.66.
+    auth.invalid_token: A sign-in could not be continued: the browser sent the cookies of two accounts at once; deleting the cookies of this site in it and signing in again helps; from 127.0.0.1.
     auth.invalid_token: A session ended, because an old sign-in cookie came back that a newer one had replaced: somebody may have a copy of it; its successor was never used; from 127.0.0.1.
-    auth.invalid_token: A sign-in could not be continued: the session had been ended at 2026-01-01T00:01:00Z: an old sign-in cookie came back that a newer one had replaced, so somebody may have a copy of it; from 127.0.0.1.
+    auth.invalid_token: A sign-in could not be continued: the session had been ended at 2026-01-02T00:00:00Z: an old sign-in cookie came back that a newer one had replaced, so somebody may have a copy of it; from 127.0.0.1.
     auth.invalid_token: A session ended, because an old sign-in cookie came back that a newer one had replaced: somebody may have a copy of it; its successor was used; from 127.0.0.1.
     auth.invalid_token: A session ended, because its sign-in cookie is newer than the database: an older backup was restored; from 127.0.0.1.
     ");

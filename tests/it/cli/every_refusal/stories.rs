@@ -38,7 +38,8 @@ pub(super) async fn sign_ins() -> Story {
 
 /// Refreshes with what is no token of a living session, and with one that was replaced.
 pub(super) async fn refreshes() -> Story {
-    let story = Story::of(TestApp::open().await);
+    let app = TestApp::builder().open();
+    let story = Story::of(app.set("SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start().await);
     let app = &story.app;
     let cookie = app.register("alice").await.cookie();
     let missing = app.post("/v1/auth/refresh").send().await;
@@ -49,8 +50,17 @@ pub(super) async fn refreshes() -> Story {
     let bob = UserRef::parse("bob");
     app.service().delete_user(bob).await.expect("it is there");
     story.explain(ADDRESS, &app.refresh(&gone).await).await;
-    app.refresh(&cookie).await;
-    app.advance(Duration::from_mins(1));
+    let current = app.refresh(&cookie).await.cookie();
+    let elsewhere = app
+        .post("/v1/auth/refresh")
+        .cookie(&cookie)
+        .header("x-forwarded-for", "198.51.100.66")
+        .header("user-agent", "curl/8.14.1");
+    story.explain("alice", &elsewhere.send().await).await;
+    let carol = app.register("carol").await.cookie();
+    let both = app.post("/v1/auth/refresh").cookie(&current).cookie(&carol);
+    story.explain("alice", &both.send().await).await;
+    app.advance(Duration::from_hours(24));
     story.explain("alice", &app.refresh(&cookie).await).await;
     story.explain("alice", &app.refresh(&cookie).await).await;
     let first = app.login("alice", PASSWORD).await.cookie();
@@ -62,7 +72,7 @@ pub(super) async fn refreshes() -> Story {
     let ahead = app.refresh(&ahead).await.cookie();
     let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
     let older = database.execute(
-        "UPDATE sessions SET generation = 0, rotations = x'' WHERE ended_at IS NULL",
+        "UPDATE sessions SET generation = 0, presented = NULL, rotations = x'' WHERE ended_at IS NULL AND generation = 1",
         [],
     );
     assert_eq!(older, Ok(1));

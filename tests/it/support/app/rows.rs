@@ -43,7 +43,7 @@ impl TestApp {
 
     /// How often the session of a refresh cookie has moved on.
     pub async fn generation_of(&self, cookie: &str) -> u32 {
-        self.session_of(cookie).await.generation.0
+        self.session_of(cookie).await.rotation.generation.0
     }
 
     /// Why the session of a refresh cookie ended.

@@ -1,0 +1,247 @@
+//! Several refresh cookies in one request: which counts, and what a planted one can do. (A browser sends those of longer paths first, and otherwise the
+//! older ones; whoever can plant one chooses its place.)
+
+use serde_json::json;
+
+use crate::support::device::with_cookies;
+use crate::support::{Answer, PASSWORD, Request, TestApp, registration};
+
+async fn refresh(app: &TestApp, cookies: &[&str]) -> Answer {
+    with_cookies(app.post("/v1/auth/refresh"), cookies).send().await
+}
+
+/// A refresh cookie of an account of that name, whose session was ended.
+async fn ended(app: &TestApp, login: &str) -> String {
+    let answer = app.register(login).await;
+    let out = app.post("/v1/auth/logout").bearer(&answer.access_token());
+    assert_eq!(out.send().await.status, 200);
+    answer.cookie()
+}
+
+/// The places of `planted` around `live`: before, after, and on both sides.
+fn orders<'a>(planted: &'a str, live: &'a str) -> [Vec<&'a str>; 3] {
+    [
+        vec![planted, live],
+        vec![live, planted],
+        vec![planted, live, planted],
+    ]
+}
+
+/// `cookie` with another MAC.
+fn forged(cookie: &str) -> String {
+    let last = if cookie.ends_with("AAAA") { "BBBB" } else { "AAAA" };
+    format!("{}{last}", &cookie[..cookie.len() - 4])
+}
+
+#[tokio::test]
+async fn a_planted_cookie_of_no_living_session_disturbs_no_refresh() {
+    let app = TestApp::open().await;
+    let gone = app.register("gone").await.cookie();
+    let user = arkloop::service::UserRef::parse("gone");
+    app.service().delete_user(user).await.expect("it is there");
+    let suspended = app.register("suspended").await.cookie();
+    let user = arkloop::service::UserRef::parse("suspended");
+    app.service().suspend(user).await.expect("it is there");
+    let ended = ended(&app, "ended").await;
+    let mut live = app.register("alice").await.cookie();
+    let mut generation = 0;
+    for planted in [&ended, &suspended, &gone, &forged(&live), "junk", "", "\"\""] {
+        for order in orders(planted, &live.clone()) {
+            let answer = refresh(&app, &order).await;
+            assert_eq!(answer.status, 200, "{planted}: {answer:?}");
+            assert_eq!(app.me(&answer.access_token()).await.json()["username"], "alice");
+            live = answer.cookie();
+            generation += 1;
+            assert_eq!(app.generation_of(&live).await, generation);
+            app.advance(std::time::Duration::from_mins(1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_older_cookie_of_the_same_session_ends_nothing_beside_the_newer_one() {
+    let app = TestApp::open().await;
+    let old = app.register("alice").await.cookie();
+    let mut live = refresh(&app, &[&old]).await.cookie();
+    for place in 0..3 {
+        app.advance(std::time::Duration::from_mins(1));
+        let answer = refresh(&app, &orders(&old, &live)[place]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        live = answer.cookie();
+    }
+    assert_eq!(app.generation_of(&live).await, 4);
+}
+
+#[tokio::test]
+async fn a_stale_cookie_of_another_living_session_ends_nothing_beside_a_live_one() {
+    let app = TestApp::open().await;
+    let mut live = app.register("alice").await.cookie();
+    // Of the same account on another device, and of another account.
+    for stale in [app.login("alice", PASSWORD).await, app.register("bob").await] {
+        let newer = refresh(&app, &[&stale.cookie()]).await.cookie();
+        let newest = refresh(&app, &[&newer]).await.cookie();
+        for place in 0..3 {
+            app.advance(std::time::Duration::from_mins(1));
+            let answer = refresh(&app, &orders(&stale.cookie(), &live)[place]).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(app.me(&answer.access_token()).await.json()["username"], "alice");
+            live = answer.cookie();
+        }
+        assert_eq!(app.ended_because(&newest).await, None);
+        assert_eq!(refresh(&app, &[&newest]).await.status, 200);
+        // Alone it is what it is.
+        assert_eq!(refresh(&app, &[&stale.cookie()]).await.status, 401);
+        assert_eq!(
+            app.ended_because(&newest).await.as_deref(),
+            Some("refresh_reused")
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_first_of_two_living_sessions_of_one_account_is_served() {
+    let app = TestApp::open().await;
+    let [first, second] = [app.register("alice").await, app.login("alice", PASSWORD).await];
+    let answer = refresh(&app, &[&second.cookie(), &first.cookie()]).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(app.generation_of(&second.cookie()).await, 1);
+    assert_eq!(app.generation_of(&first.cookie()).await, 0);
+}
+
+#[tokio::test]
+async fn living_sessions_of_two_accounts_at_once_are_refused_and_untouched() {
+    let app = TestApp::open().await;
+    let alice = app.register("alice").await.cookie();
+    let bob = app.register("bob").await.cookie();
+    let junk = forged(&alice);
+    let before = app.rows().await;
+    for cookies in [
+        vec![&alice, &bob],
+        vec![&bob, &alice],
+        vec![&junk, &bob, &junk, &alice],
+    ] {
+        let cookies: Vec<&str> = cookies.into_iter().map(String::as_str).collect();
+        let answer = refresh(&app, &cookies).await;
+        assert_eq!(answer.brief(), "401 auth.invalid_token");
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    assert_eq!(app.rows().await, before);
+    for cookie in [alice, bob] {
+        assert_eq!(refresh(&app, &[&cookie]).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn what_no_cookie_can_be_served_for_is_told_by_the_first() {
+    let app = TestApp::open().await;
+    let suspended = app.register("suspended").await.cookie();
+    let user = arkloop::service::UserRef::parse("suspended");
+    app.service().suspend(user).await.expect("it is there");
+    let ended = ended(&app, "ended").await;
+    assert_eq!(
+        refresh(&app, &[&suspended, &ended]).await.brief(),
+        "403 auth.user_suspended"
+    );
+    assert_eq!(
+        refresh(&app, &[&ended, &suspended]).await.brief(),
+        "401 auth.invalid_token"
+    );
+    assert_eq!(
+        refresh(&app, &["junk", &suspended]).await.brief(),
+        "403 auth.user_suspended"
+    );
+}
+
+/// Signs in as `login`, or registers if there is no such account.
+fn entries(app: &TestApp, login: &str) -> [Request; 2] {
+    let body = json!({"login": "visitor", "password": PASSWORD});
+    [
+        app.post("/v1/auth/login").json(&body),
+        app.post("/v1/auth/register").json(&registration(login)),
+    ]
+}
+
+#[tokio::test]
+async fn signing_in_replaces_the_living_session_whatever_was_planted_beside_its_cookie() {
+    let app = TestApp::open().await;
+    app.register("visitor").await;
+    let old = app.register("ended").await;
+    let out = app.post("/v1/auth/logout").bearer(&old.access_token());
+    assert_eq!(out.send().await.status, 200);
+    let mut number = 0;
+    for planted in [old.cookie(), "junk".to_owned()] {
+        for place in 0..3 {
+            for entry in 0..2 {
+                number += 1;
+                let live = app.register(&format!("live-{number}")).await;
+                let request = entries(&app, &format!("new-{number}")).into_iter().nth(entry);
+                let request = request.expect("there are two");
+                let cookies = &orders(&planted, &live.cookie())[place]
+                    .iter()
+                    .map(|c| (*c).to_owned())
+                    .collect::<Vec<_>>();
+                let cookies: Vec<&str> = cookies.iter().map(String::as_str).collect();
+                let answer = with_cookies(request, &cookies).send().await;
+                assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+                assert_eq!(
+                    app.ended_because(&live.cookie()).await.as_deref(),
+                    Some("replaced")
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn signing_in_beside_living_sessions_of_two_accounts_ends_neither() {
+    let app = TestApp::open().await;
+    app.register("visitor").await;
+    let [alice, bob] = [app.register("alice").await, app.register("bob").await];
+    for request in entries(&app, "carol") {
+        let answer = with_cookies(request, &[&bob.cookie(), &alice.cookie()])
+            .send()
+            .await;
+        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    }
+    for session in [alice, bob] {
+        assert_eq!(refresh(&app, &[&session.cookie()]).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn signing_in_with_a_stale_cookie_ends_no_session() {
+    let app = TestApp::open().await;
+    app.register("visitor").await;
+    let stale = app.register("alice").await.cookie();
+    let live = refresh(&app, &[&refresh(&app, &[&stale]).await.cookie()])
+        .await
+        .cookie();
+    app.advance(std::time::Duration::from_mins(1));
+    for request in entries(&app, "carol") {
+        let answer = with_cookies(request, &[&stale]).send().await;
+        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    }
+    assert_eq!(refresh(&app, &[&live]).await.status, 200);
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_own_session_whatever_was_planted_beside_its_cookie() {
+    let app = TestApp::open().await;
+    let bob = app.register("bob").await.cookie();
+    let own_ended = ended(&app, "alice").await;
+    for planted in [&bob, &own_ended, "junk"] {
+        for place in 0..3 {
+            let caller = app.login("alice", PASSWORD).await;
+            let other = app.login("alice", PASSWORD).await.cookie();
+            let request = app.post("/v1/auth/logout").bearer(&caller.access_token());
+            let answer = with_cookies(request, &orders(planted, &other)[place])
+                .send()
+                .await;
+            assert_eq!(answer.status, 200);
+            for session in [&caller.cookie(), &other] {
+                assert_eq!(app.ended_because(session).await.as_deref(), Some("signed_out"));
+            }
+        }
+    }
+    assert_eq!(refresh(&app, &[&bob]).await.status, 200);
+}

@@ -1,0 +1,89 @@
+//! A change by a bearer that waits for the writer while the session or the account ends: it must not be carried out.
+
+use arkloop::service::UserRef;
+use serde_json::json;
+
+use crate::support::{Gate, PASSWORD, Request, TestApp};
+
+/// Every change that a bearer can ask for.
+const CHANGES: [&str; 6] = [
+    "profile",
+    "verification",
+    "one session",
+    "other sessions",
+    "password",
+    "sign-out",
+];
+
+fn change(app: &TestApp, name: &str, token: &str, other_session: &str) -> Request {
+    let request = match name {
+        "profile" => app.patch("/v1/me").json(&json!({"locale": "zh"})),
+        "verification" => app.post("/v1/auth/email/verify/send"),
+        "one session" => app.delete(&format!("/v1/auth/sessions/{other_session}")),
+        "other sessions" => app.delete("/v1/auth/sessions"),
+        "password" => {
+            let body = json!({"current_password": PASSWORD, "new_password": "another quiet harbour"});
+            app.post("/v1/auth/password/change").json(&body)
+        }
+        _ => app.post("/v1/auth/logout"),
+    };
+    request.bearer(token)
+}
+
+/// Holds the commit of `end` while `change` passes the check of its token and waits; gives the answer to it.
+async fn overtaken(app: &TestApp, change: Request, end: End) -> String {
+    let gate = Gate::close(app.store_probe());
+    let service = std::sync::Arc::clone(app.service());
+    let ending = tokio::spawn(async move {
+        let alice = UserRef::parse("alice");
+        match end {
+            End::Suspension => service.suspend(alice).await.map(|_| ()),
+            End::Revocation => service.revoke_sessions_of(alice).await.map(|_| ()),
+            End::Deletion => service.delete_user(alice).await.map(|_| ()),
+        }
+    });
+    gate.wait_until_reached().await;
+    let waiting = tokio::spawn(change.send());
+    app.wait_for_waiting_writes(1).await;
+    gate.open();
+    ending.await.expect("it did not panic").expect("it is there");
+    app.store_probe().let_commits_through();
+    waiting.await.expect("it did not panic").brief()
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Suspension,
+    Revocation,
+    Deletion,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_change_is_carried_out_for_a_session_that_ended_meanwhile() {
+    for (end, expected) in [
+        (End::Suspension, "403 auth.user_suspended"),
+        (End::Revocation, "401 auth.invalid_token"),
+        (End::Deletion, "401 auth.invalid_token"),
+    ] {
+        for name in CHANGES {
+            let app = TestApp::builder()
+                .open()
+                .set("MAIL__TRANSPORT", "file")
+                .start()
+                .await;
+            let alice = app.register("alice").await;
+            let before = app.count("SELECT count(*) FROM outbox");
+            let request = change(
+                &app,
+                name,
+                &alice.access_token(),
+                "00000000-0000-7000-8000-000000000000",
+            );
+            assert_eq!(overtaken(&app, request, end).await, expected, "{name} {end:?}");
+            assert_eq!(app.count("SELECT count(*) FROM outbox"), before, "{name} {end:?}");
+            let changed =
+                "SELECT count(*) FROM audit_events WHERE refused_because IS NULL AND operator_uid IS NULL";
+            assert_eq!(app.count(changed), 1, "{name} {end:?}");
+        }
+    }
+}
