@@ -9,15 +9,17 @@
 //! - [`store`]: all SQL; [`crypto`]: passwords, tokens, sealing, the key file.
 //! - [`mail`]: how mails are written and handed over; [`captcha`]: the question to Turnstile; [`web`]: questions over HTTP.
 //! - [`fault`]: what a loop does when its work fails.
+//! - [`files`]: how files and directories are found, judged, made and removed where others may have a hand in.
 //! - [`app`] joins the parts, [`config`] reads what they are told, [`system`] is the only door to clock and randomness.
 //!
 //! Imports point one way; `tests/it/contract/layering.rs` reads the sources and holds it:
 //!
 //! ```text
-//! main → cli        cli → app config service domain system telemetry (serve and openapi also http)
-//! http → service limits domain system                app → everything below it
-//! service → store crypto mail captcha domain system
-//! store, config → domain        crypto, mail, limits → domain system captcha → web domain system
+//! main → cli        cli → app config service files domain system telemetry (serve and openapi also http)
+//! http → service limits files domain system          app → everything below it
+//! service → store crypto mail captcha files domain system
+//! store, config → files domain  crypto → files domain system        mail → files domain
+//! captcha → web domain system   limits → domain system              files → system
 //! system → domain               domain, web, fault → nothing     everything may name fault
 //! ```
 
@@ -28,6 +30,7 @@ pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod fault;
+pub mod files;
 pub mod http;
 pub mod limits;
 pub mod mail;

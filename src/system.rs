@@ -176,6 +176,15 @@ impl System {
     }
 }
 
+/// Draws the random part of a private file name: 128 bits in hexadecimal.
+///
+/// Not a method: no test repeats such a name, and two processes with the same seed must not draw the same one.
+pub fn draw_private_name() -> String {
+    let mut bytes = [0; 16];
+    fill_from_kernel(&mut bytes);
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one place that draws randomness"

@@ -103,7 +103,6 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::MailRefused(_) => Some("check [mail] in the configuration, and whether the mail server runs"),
         Error::FileExists(_) => Some("a backup replaces no file: name another, or move that one away"),
         Error::NoSigningKey => Some("the server makes one when it starts"),
-        Error::BackupInProgress(_) => Some("wait until it has finished, and try again"),
         Error::DatabaseDamaged(_) => {
             Some("no backup was made; restore the last one that is good, and keep it")
         }

@@ -1,7 +1,8 @@
 //! `man`: the manual, a page a command.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::io;
+use std::path::PathBuf;
 
 use clap::CommandFactory as _;
 use clap_mangen::Man;
@@ -9,6 +10,7 @@ use serde_json::json;
 
 use super::error::Refusal;
 use super::output::Output;
+use crate::files::Directory;
 
 /// Write the manual pages into a directory: one for each command
 #[derive(clap::Args, Debug)]
@@ -27,10 +29,18 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<(), Refusal> 
     root.build();
     let mut pages = Vec::new();
     collect(root, &mut pages);
-    for page in &pages {
-        write(page, &arguments.directory)?;
-    }
     let files: Vec<String> = pages.iter().map(Man::get_filename).collect();
+    let refuse = |name: &str, cause: io::Error| {
+        let path = arguments.directory.join(name);
+        Refusal::new(
+            format!("cannot write {}: {cause}", path.display()),
+            "name a directory that exists and that you may write to",
+        )
+    };
+    let directory = Directory::open(&arguments.directory).map_err(|cause| refuse(&files[0], cause))?;
+    for (page, name) in pages.iter().zip(&files) {
+        write(page, &directory, name).map_err(|cause| refuse(name, cause))?;
+    }
     output.result(&json!(files), || files.join("\n"))
 }
 
@@ -44,15 +54,9 @@ fn collect(command: clap::Command, pages: &mut Vec<Man>) {
     }
 }
 
-fn write(page: &Man, directory: &Path) -> Result<(), Refusal> {
-    let path = directory.join(page.get_filename());
-    let mut text = Vec::new();
-    page.render(&mut text)
-        .and_then(|()| fs::write(&path, text))
-        .map_err(|cause| {
-            Refusal::new(
-                format!("cannot write {}: {cause}", path.display()),
-                "name a directory that exists and that you may write to",
-            )
-        })
+fn write(page: &Man, directory: &Directory, name: &str) -> io::Result<()> {
+    let mut file = directory.new_file()?;
+    page.render(&mut file)?;
+    file.let_all_read()?;
+    file.replace(OsStr::new(name))
 }

@@ -1,15 +1,18 @@
 //! The key file: 32 random bytes beside the database, without which no token can be minted and nothing sealed can be read.
 
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::crypto::Keys;
 use crate::domain::Timestamp;
+use crate::files::{self, Directory};
 use crate::system::System;
 
 const KEY_BYTES: usize = 32;
+/// Behind the name of the key file: the key that is about to take its place.
+const SUCCESSOR: &str = "next";
 
 /// Why the key file cannot be used. It is never overwritten.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,14 @@ pub enum KeyFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Neither the running user nor root owns it.
+    #[error("the key file {} belongs to the user with id {owner}", path.display())]
+    OtherOwner {
+        /// Which file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
     /// It is no key file.
     #[error("the key file {} has {bytes} bytes, but a key has 32", path.display())]
     WrongLength {
@@ -49,11 +60,18 @@ pub fn read(path: &Path) -> Result<Keys, KeyFileError> {
         path: path.to_owned(),
         source,
     };
-    let mut file = File::open(path).map_err(|error| match error.kind() {
+    let mut file = files::open_file(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => KeyFileError::Missing(path.to_owned()),
         _ => fail(error),
     })?;
-    let mode = file.metadata().map_err(fail)?.mode() & 0o7777;
+    let found = file.metadata().map_err(fail)?;
+    let (owner, mode) = (found.uid(), found.mode() & 0o7777);
+    if !files::is_trusted(owner) {
+        return Err(KeyFileError::OtherOwner {
+            path: path.to_owned(),
+            owner,
+        });
+    }
     if mode & 0o077 != 0 {
         return Err(KeyFileError::TooOpen {
             path: path.to_owned(),
@@ -85,17 +103,27 @@ pub fn read_or_create(path: &Path, system: &System) -> Result<Keys, KeyFileError
 }
 
 /// Draws a new key and writes it beside the key file at `path`, whose place it takes with [`adopt_successor`].
+///
+/// One that was never adopted is of no database, or this would not be called, and makes way if the running user owns it.
 pub fn create_successor(path: &Path, system: &System) -> Result<Keys, KeyFileError> {
-    let successor = successor_of(path);
-    // One that was never adopted is of no database, or this would not be called.
-    let _ = fs::remove_file(&successor);
-    create(&successor, system)?;
+    let successor = beside(path, SUCCESSOR);
+    let replace = || {
+        let (directory, name) = Directory::of(&successor)?;
+        let mut file = directory.new_file()?;
+        file.write_all(&system.random::<KEY_BYTES>())?;
+        file.replace(&name)?;
+        directory.sync()
+    };
+    replace().map_err(|source| KeyFileError::Io {
+        path: successor.clone(),
+        source,
+    })?;
     read(&successor)
 }
 
 /// The key beside the key file at `path` that was to take its place; `None` if there is none that can be read.
 pub fn find_successor(path: &Path) -> Option<Keys> {
-    read(&successor_of(path)).ok()
+    read(&beside(path, SUCCESSOR)).ok()
 }
 
 /// Puts the successor in the place of the key file at `path`, and says where that is kept now; `None` if there was none.
@@ -107,18 +135,19 @@ pub fn adopt_successor(path: &Path, now: Timestamp) -> Result<Option<PathBuf>, K
         source,
     };
     let old = beside(path, &format!("replaced.{}", now.to_file_stamp()));
-    let had_one = match fs::hard_link(path, &old) {
-        Ok(()) => true,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(fail(error)),
+    let adopt = || {
+        let (directory, name) = Directory::of(path)?;
+        let had_one = match directory.hard_link(&name, name_of(&old)) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
+        directory.rename(name_of(&beside(path, SUCCESSOR)), &name)?;
+        directory.sync()?;
+        Ok(had_one)
     };
-    fs::rename(successor_of(path), path).map_err(fail)?;
-    sync_directory_of(path)?;
+    let had_one = adopt().map_err(fail)?;
     Ok(had_one.then_some(old))
-}
-
-fn successor_of(path: &Path) -> PathBuf {
-    beside(path, "next")
 }
 
 /// `arkloop.key` and `next` give `arkloop.key.next`.
@@ -129,41 +158,24 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn create(path: &Path, system: &System) -> Result<(), KeyFileError> {
-    let fail = |source| KeyFileError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let unfinished = beside(path, "new");
-    let _ = fs::remove_file(&unfinished);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&unfinished)
-        .map_err(fail)?;
-    file.write_all(&system.random::<KEY_BYTES>())
-        .and_then(|()| file.sync_all())
-        .map_err(fail)?;
-    // A hard link, unlike a rename, fails if somebody else made the key meanwhile.
-    let linked = fs::hard_link(&unfinished, path);
-    let _ = fs::remove_file(&unfinished);
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
-        _ => {}
-    }
-    sync_directory_of(path)
+fn name_of(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
 }
 
-fn sync_directory_of(path: &Path) -> Result<(), KeyFileError> {
-    let directory = match path.parent() {
-        Some(directory) if directory != Path::new("") => directory,
-        _ => Path::new("."),
+fn create(path: &Path, system: &System) -> Result<(), KeyFileError> {
+    let publish = || {
+        let (directory, name) = Directory::of(path)?;
+        directory.clear_leftovers()?;
+        let mut file = directory.new_file()?;
+        file.write_all(&system.random::<KEY_BYTES>())?;
+        // Fails if another process made the key meanwhile.
+        match file.publish(&name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            published => published,
+        }
     };
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(|source| KeyFileError::Io {
-            path: path.to_owned(),
-            source,
-        })
+    publish().map_err(|source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -203,7 +203,6 @@ impl From<service::Error> for Refusal {
             | Error::MailRefused(_)
             | Error::NoSigningKey
             | Error::FileExists(_)
-            | Error::BackupInProgress(_)
             | Error::DatabaseDamaged(_)
             | Error::BackupFailed(_) => {
                 return Self::internal(error);

@@ -44,6 +44,7 @@ mod session;
 mod settings;
 mod sign_in;
 mod slots;
+mod socket_file;
 mod user;
 
 pub use metrics::Figures;

@@ -7,8 +7,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,14 +21,13 @@ use super::exchange::Shared;
 use super::metrics::Figures;
 use super::respond::Site;
 use super::slots::{self, Slot, Slots};
+use super::socket_file::{self, SocketFile};
 use crate::domain::Listen;
 use crate::fault::Fault;
 use crate::service::Service;
 
 /// How many connections the system holds until they are accepted.
 const BACKLOG: u32 = 1024;
-/// Whoever runs the server, and the group that its proxy belongs to, may connect to the unix socket.
-const SOCKET_MODE: u32 = 0o660;
 /// The first and the longest pause after accepting failed, most often for want of descriptors. Clients wait meanwhile.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// How often the memory of clients that have gone is given back.
@@ -59,10 +56,13 @@ impl Server {
         let site = Arc::new(site);
         let listener = match listen {
             Listen::Tcp(address) => Listener::Tcp(listen_on_address(*address)?),
-            Listen::Unix(path) => Listener::Unix {
-                listener: listen_on_path(path)?,
-                _file: SocketFile(path.clone()),
-            },
+            Listen::Unix(path) => {
+                let (listener, file) = socket_file::listen(path)?;
+                Listener::Unix {
+                    listener,
+                    _file: file,
+                }
+            }
         };
         Ok(Self { listener, site })
     }
@@ -132,7 +132,7 @@ async fn sweep(site: &Site) -> Infallible {
 }
 
 /// Whether accepting failed because of one client, and the next one may be fine.
-fn is_of_one_connection(error: &io::Error) -> bool {
+pub(super) fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
         error.kind(),
@@ -150,29 +150,6 @@ fn listen_on_address(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-fn listen_on_path(path: &Path) -> io::Result<UnixListener> {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    if is_socket
-        && std::os::unix::net::UnixStream::connect(path).is_err_and(|error| is_of_one_connection(&error))
-    {
-        // Nobody answers: a server that was killed has left it. Anything else at this path makes `bind` fail.
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
-    Ok(listener)
-}
-
-/// The file of a unix socket, which goes when the server goes.
-struct SocketFile(PathBuf);
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // If it is gone already, so much the better.
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 enum Listener {

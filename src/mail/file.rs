@@ -1,8 +1,7 @@
 //! Mails as files in a directory, for trying things out without a mail server.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use lettre::message::Mailbox;
@@ -10,10 +9,11 @@ use lettre::message::Mailbox;
 use super::error::{SendError, TransportError};
 use super::message::{Parcel, build, parse_from};
 use crate::domain::{MailKind, Timestamp};
+use crate::files::Directory;
 
 /// What a finished file ends with.
 const MAIL_SUFFIX: &str = ".eml";
-/// What a file ends with while it is written.
+/// What a file of release 0.1 ended with while it was written.
 const PART_SUFFIX: &str = ".part";
 
 /// Writes mails into a directory as `<expiry>-<kind>-<id>.eml`, the expiry in seconds since 1970.
@@ -32,13 +32,10 @@ impl FileTransport {
 
     pub(super) async fn send(&self, parcel: &Parcel<'_>) -> Result<(), SendError> {
         let bytes = build(parcel, &self.from)?.formatted();
-        let path = self.directory.join(file_name(parcel));
-        self.off_the_executor({
-            let path = path.clone();
-            move |directory| {
-                create_directory(directory)?;
-                write(&path, &bytes)
-            }
+        let name = file_name(parcel);
+        let path = self.directory.join(&name);
+        self.off_the_executor(move |directory| {
+            write(&Directory::create(directory)?, OsStr::new(&name), &bytes)
         })
         .await?;
         tracing::info!(file = %path.display(), kind = %parcel.kind, "a mail was written to a file");
@@ -46,23 +43,26 @@ impl FileTransport {
     }
 
     pub(super) async fn check(&self) -> Result<(), SendError> {
-        self.off_the_executor(create_directory).await
+        self.off_the_executor(|directory| Directory::create(directory).map(drop))
+            .await
     }
 
-    /// Removes what had expired at `now`; files that are not of this transport stay.
+    /// Removes what had expired at `now`, and what was half written; what is not of this transport and of the running user stays.
     pub(super) fn sweep(&self, now: Timestamp) -> io::Result<usize> {
-        let entries = match fs::read_dir(&self.directory) {
+        let directory = match Directory::open(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
-            entries => entries?,
+            directory => directory?,
         };
+        directory.clear_leftovers()?;
         let mut removed = 0;
-        for entry in entries {
-            let entry = entry?;
-            let expires_at = entry.file_name().to_str().and_then(expires_at_seconds);
-            if expires_at.is_none_or(|seconds| seconds > now.as_seconds()) {
+        for name in directory.names()? {
+            let expires_at = name.to_str().and_then(expires_at_seconds);
+            if expires_at.is_none_or(|seconds| seconds > now.as_seconds())
+                || !directory.find_own(&name).is_ok_and(|found| found.is_some())
+            {
                 continue;
             }
-            match fs::remove_file(entry.path()) {
+            match directory.remove(&name) {
                 Ok(()) => removed += 1,
                 // Whoever tries things out may remove it first.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -88,25 +88,11 @@ impl FileTransport {
     }
 }
 
-fn create_directory(directory: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)
-}
-
-/// Writes beside `path` and renames, so that nobody reads half a mail. A second attempt replaces the first: it is the same mail.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = path.with_extension(PART_SUFFIX.trim_start_matches('.'));
-    match fs::remove_file(&part) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&part)?;
+/// Under a private name first, so that nobody reads half a mail. A second attempt replaces the first: it is the same mail.
+fn write(directory: &Directory, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
+    let mut file = directory.new_file()?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)
+    file.replace(name)
 }
 
 fn file_name(parcel: &Parcel<'_>) -> String {

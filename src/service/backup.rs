@@ -7,6 +7,7 @@ use super::signing_key::unseal;
 use super::{Error, Service};
 use crate::crypto::Keys;
 use crate::domain::{AuditEvent, KeyFingerprint, Timestamp};
+use crate::files::Directory;
 use crate::store::{self, Access, OpenError, OpenOptions, Setting, StagedDatabase, Store};
 
 /// How a backup is named that is made by date: the moment stands between.
@@ -50,20 +51,29 @@ impl Service {
         let path = match &place {
             Place::File(file) => absolute(file)?,
             Place::Dated(directory, _) => {
-                store::Store::prepare_directory(directory).map_err(Error::BackupFailed)?;
                 let (before, after) = DATED_NAME;
                 absolute(directory)?.join(format!("{before}{}{after}", taken_at.to_file_stamp()))
             }
         };
+        // From here on the open directory is meant, whatever its path leads to meanwhile.
+        let (directory, name) = Directory::create_of(&path).map_err(|cause| unusable(&path, cause))?;
         // Asked again when it gets its name; here it spares the work.
-        if path.try_exists().map_err(|cause| unusable(&path, cause))? {
+        if directory
+            .find(&name)
+            .map_err(|cause| unusable(&path, cause))?
+            .is_some()
+        {
             return Err(Error::FileExists(path));
         }
-        let (from, to) = (self.store.path().to_owned(), path.clone());
-        let staged = blocking(move || StagedDatabase::copy_of_live(&from, &to)).await?;
+        let from = self.store.path().to_owned();
+        let staged = blocking(move || StagedDatabase::copy_of_live(&from)).await?;
         let (users, schema) = self.try_open(&staged, taken_at).await?;
-        let (to, key) = (path.clone(), self.post.keys.check().fingerprint());
-        let bytes = blocking(move || staged.publish(&to)).await?;
+        let key = self.post.keys.check().fingerprint();
+        let (directory, name, bytes) = blocking(move || {
+            let bytes = staged.publish(&directory, &name)?;
+            Ok((directory, name, bytes))
+        })
+        .await?;
         let record = self.auditor.by_operator(AuditEvent::BackupMade);
         self.write_audited(record.saying(path.to_string_lossy()), move |tx, _| {
             Ok(tx.put_moment(Setting::LastBackupAt, taken_at)?)
@@ -71,9 +81,8 @@ impl Service {
         .await?;
         let removed = match place {
             Place::File(_) => Vec::new(),
-            Place::Dated(directory, keep) => {
-                let directory = absolute(&directory)?;
-                store::remove_older(&directory, DATED_NAME, keep.get(), &path).map_err(Error::BackupFailed)?
+            Place::Dated(_, keep) => {
+                store::remove_older(&directory, DATED_NAME, keep.get(), &name).map_err(Error::BackupFailed)?
             }
         };
         Ok(Backup {
@@ -140,7 +149,6 @@ async fn blocking<T: Send + 'static>(
     let done = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
     done.map_err(|error| match error {
         OpenError::Exists(path) => Error::FileExists(path),
-        OpenError::InUse(path) => Error::BackupInProgress(path),
         OpenError::Corrupt { reason, .. } => Error::DatabaseDamaged(reason),
         other => Error::BackupFailed(other),
     })

@@ -113,9 +113,6 @@ pub enum Error {
     /// There is a file of that name already.
     #[error("{} exists already", .0.display())]
     FileExists(PathBuf),
-    /// Another backup is made into this directory, or was a moment ago.
-    #[error("another backup is at work in {}", .0.display())]
-    BackupInProgress(PathBuf),
     /// The copy of the database is not whole, and so the database is not.
     #[error("the database is damaged: {0}")]
     DatabaseDamaged(String),

@@ -9,12 +9,15 @@
 //!
 //! They lie beside the database and never on it: closing any handle of the database file would drop SQLite's own locks on it (POSIX).
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+
 use super::OpenError;
+use crate::files::Directory;
 
 /// How long a command waits for another one that changes the schema.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,20 +49,18 @@ pub(super) struct FileLock {
 impl FileLock {
     /// Opens a lock file without taking it.
     pub(super) fn open(directory: &Path, name: Name) -> Result<Self, OpenError> {
-        let path = directory.join(match name {
+        let name = match name {
             Name::Server => "server.lock",
             Name::Use => "use.lock",
             Name::Turn => "turn.lock",
             Name::Write => "write.lock",
-        });
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path);
-        let file = file.map_err(|source| OpenError::Io { path, source })?;
+        };
+        let file = Directory::open(directory)
+            .and_then(|directory| directory.open_own(OsStr::new(name), OFlags::RDWR | OFlags::CREATE));
+        let file = file.map_err(|source| OpenError::Io {
+            path: directory.join(name),
+            source,
+        })?;
         Ok(Self {
             file,
             directory: directory.to_owned(),

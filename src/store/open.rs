@@ -1,23 +1,26 @@
 //! Opening a database: locks, owner, application, schema. It refuses rather than repairs, and replaces no file.
 
-use std::fs::{DirBuilder, OpenOptions as FileOptions};
-use std::io::ErrorKind;
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind};
 use std::num::NonZeroU32;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode};
+use rustix::fs::{OFlags, Stat};
 
 use super::connection::{self, Kind};
 use super::lock::{FileLock, Mode, Name, WriteLock};
 use super::migrations::{self, Standing};
 use super::{OpenError, Probe, Setting, StagedDatabase, Store, Tx, assemble};
 use crate::domain::Timestamp;
+use crate::files::{Directory, runner};
 
 /// The first version of SQLite without the fault that could corrupt a database when the write-ahead log is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
 pub(super) const DATABASE: &str = "arkloop.db";
+/// The files that SQLite makes beside it.
+const COMPANIONS: [&str; 3] = ["arkloop.db-wal", "arkloop.db-shm", "arkloop.db-journal"];
 /// How many of the copies that are made before the same change of the schema stay: a change that fails again and again must not fill the disk.
 const KEEP_COPIES: usize = 3;
 
@@ -56,21 +59,18 @@ impl Store {
     /// Whether there is a database in `directory`.
     ///
     /// # Errors
-    /// [`OpenError::OtherOwner`] if it belongs to another user, whose files no command of ours may touch.
+    /// [`OpenError::OtherOwner`] if it belongs to another user, whose files no command of ours may touch. [`OpenError::Io`] if it, or a file of SQLite
+    /// beside it, is a link or no file.
     pub fn exists(directory: &Path) -> Result<bool, OpenError> {
         let path = directory.join(DATABASE);
-        let owner = match path.metadata() {
-            Ok(metadata) => metadata.uid(),
+        let found = match find_database(directory) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(false),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            // A directory that only its owner may enter tells whose the database is.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => match directory.metadata() {
-                Ok(metadata) => metadata.uid(),
-                Err(_) => return Err(OpenError::Io { path, source: error }),
-            },
             Err(source) => return Err(OpenError::Io { path, source }),
         };
         // A file that root made would stop the server later, so even root runs as whoever owns the database, or not at all.
-        let runner = rustix::process::geteuid().as_raw();
+        let (owner, runner) = (found.st_uid, runner());
         if owner == runner {
             Ok(true)
         } else {
@@ -99,11 +99,7 @@ impl Store {
             path: directory.to_owned(),
             source,
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(fail)
+        Directory::create(directory).map(drop).map_err(fail)
     }
 
     /// Opens the database in `options.directory`.
@@ -137,6 +133,26 @@ impl Store {
         let write_lock = WriteLock::open(&options.directory)?;
         assemble(path, options, locks, write_lock)
     }
+}
+
+/// The database file in `directory`, judged with what SQLite may have made beside it; `None` if there is none.
+fn find_database(directory: &Path) -> io::Result<Option<Stat>> {
+    let directory = Directory::open(directory)?;
+    let name = OsStr::new(DATABASE);
+    let found = match directory.find(name) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(None),
+        // A directory that only its owner may enter tells whose the database is.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return directory.stat().map(Some),
+        Err(error) => return Err(error),
+    };
+    if found.st_uid != runner() {
+        return Ok(Some(found));
+    }
+    for name in [DATABASE].into_iter().chain(COMPANIONS) {
+        directory.find_own(OsStr::new(name))?;
+    }
+    Ok(Some(found))
 }
 
 fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Result<(), OpenError> {
@@ -201,8 +217,14 @@ fn is_served(directory: &Path) -> Result<bool, OpenError> {
 /// Copies a database whose schema is about to be changed to a file beside it, and says to which.
 fn copy_first(path: &Path, found: u32, now: Timestamp) -> Result<PathBuf, OpenError> {
     let prefix = format!("{DATABASE}.schema-{found}.");
-    let copy = path.with_file_name(format!("{prefix}{}", now.to_file_stamp()));
-    let copied = StagedDatabase::copy_of_live(path, &copy).and_then(|staged| staged.publish(&copy));
+    let name = format!("{prefix}{}", now.to_file_stamp());
+    let copy = path.with_file_name(&name);
+    let (directory, _) = Directory::of(path).map_err(|source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let copied =
+        StagedDatabase::copy_of_live(path).and_then(|staged| staged.publish(&directory, OsStr::new(&name)));
     copied.map_err(|source| OpenError::NotCopied {
         path: path.to_owned(),
         source: Box::new(source),
@@ -212,10 +234,8 @@ fn copy_first(path: &Path, found: u32, now: Timestamp) -> Result<PathBuf, OpenEr
         migrations::newest(),
         copy.display()
     );
-    if let Some(directory) = path.parent() {
-        // Files that cannot be removed are no reason not to start.
-        let _ = super::remove_older(directory, (&prefix, ""), KEEP_COPIES, &copy);
-    }
+    // Files that cannot be removed are no reason not to start.
+    let _ = super::remove_older(&directory, (&prefix, ""), KEEP_COPIES, OsStr::new(&name));
     Ok(copy)
 }
 
@@ -263,14 +283,10 @@ fn refuse_old_sqlite() -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Makes an empty file that only its owner can read; SQLite gives its companions the same mode.
-pub(super) fn create_file(path: &Path) -> Result<(), OpenError> {
-    match FileOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-    {
+/// Makes an empty file that only its owner can read, unless it is there; SQLite gives its companions the same mode.
+fn create_file(path: &Path) -> Result<(), OpenError> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    match Directory::of(path).and_then(|(directory, name)| directory.open_own(&name, flags)) {
         Err(source) if source.kind() != ErrorKind::AlreadyExists => Err(OpenError::Io {
             path: path.to_owned(),
             source,

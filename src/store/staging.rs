@@ -1,7 +1,9 @@
-//! Databases that come into being whole: made beside their place, checked, on disk, and only then given their name.
+//! Databases that come into being whole: made in a private directory, checked, on disk, and only then given their name.
 //!
-//! A backup is one, and so is the copy of a backup that becomes the database again.
+//! A backup is one, and so is the copy of a backup that becomes the database again. The directory lies in the data directory: SQLite opens files by
+//! path, and where a backup goes, others may be able to change what a path leads to.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -9,38 +11,33 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::OFlags;
 
 use super::connection::{self, Kind};
 use super::open::{self, DATABASE};
 use super::{OpenError, OpenOptions, Store, Tx, migrations};
 use crate::domain::Timestamp;
+use crate::files::{self, Directory, PrivateDirectory};
 
-/// The directory beside a backup in which it is made. One name, so that the next backup clears away what a crash left.
-const BACKUP_DIRECTORY: &str = ".arkloop-backup.partial";
-/// The same for the copy that a restore works on.
-const RESTORE_DIRECTORY: &str = ".arkloop-restore.partial";
 /// How long connections that were just let go may take to close: a pool closes its own on another thread.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
-/// A database in a directory of its own, which nobody else uses; it is removed when this is dropped.
+/// A database in a directory of its own; both are removed when this is dropped.
 pub struct StagedDatabase {
-    directory: PathBuf,
+    directory: PrivateDirectory,
     // What it was copied from, by which errors name it.
     original: PathBuf,
-    // Held for as long as the directory is in use; the kernel lets go of it whatever becomes of the process.
-    _lock: File,
 }
 
 impl StagedDatabase {
-    /// Copies the database file `from` into a directory beside `place`, in one step and while others write.
+    /// Copies the database file `from` into a directory beside it, in one step and while others write.
     ///
     /// `VACUUM INTO` reads one snapshot, so the copy has every write that was committed before and nothing of any other. (The backup API, step by step,
     /// begins again with each write and beside a busy server never ends.) Freed pages, and what was deleted in them, stay behind.
-    pub fn copy_of_live(from: &Path, place: &Path) -> Result<Self, OpenError> {
-        let staged = Self::create(&parent_of(place).join(BACKUP_DIRECTORY), from)?;
+    pub fn copy_of_live(from: &Path) -> Result<Self, OpenError> {
+        let staged = Self::create(&parent_of(from), from)?;
         let copy = staged.database();
-        open::create_file(&copy)?;
+        staged.create_file()?;
         let name = copy.to_str().ok_or_else(|| OpenError::Io {
             path: copy.clone(),
             source: io::Error::new(ErrorKind::InvalidInput, "its name is not UTF-8"),
@@ -55,11 +52,9 @@ impl StagedDatabase {
             path: file.to_owned(),
             source,
         };
-        let mut from = File::open(file).map_err(fail)?;
-        let staged = Self::create(&directory.join(RESTORE_DIRECTORY), file)?;
-        let copy = staged.database();
-        open::create_file(&copy)?;
-        let mut to = File::options().write(true).open(&copy).map_err(fail)?;
+        let mut from = files::open_file(file).map_err(fail)?;
+        let staged = Self::create(directory, file)?;
+        let mut to = staged.create_file()?;
         io::copy(&mut from, &mut to).map_err(fail)?;
         drop(to);
         staged.check()?;
@@ -67,34 +62,38 @@ impl StagedDatabase {
     }
 
     fn create(directory: &Path, original: &Path) -> Result<Self, OpenError> {
-        let fail = |source| OpenError::Io {
-            path: directory.to_owned(),
-            source,
+        let make = || {
+            let directory = Directory::open(directory)?;
+            directory.clear_leftovers()?;
+            directory.new_directory()
         };
-        Store::prepare_directory(directory)?;
-        let lock = File::open(directory).map_err(fail)?;
-        lock.try_lock().map_err(|error| match error {
-            fs::TryLockError::WouldBlock => OpenError::InUse(directory.to_owned()),
-            fs::TryLockError::Error(source) => fail(source),
-        })?;
-        for left in fs::read_dir(directory).map_err(fail)? {
-            fs::remove_file(left.map_err(fail)?.path()).map_err(fail)?;
-        }
         Ok(Self {
-            directory: directory.to_owned(),
+            directory: make().map_err(|source| OpenError::Io {
+                path: directory.to_owned(),
+                source,
+            })?,
             original: original.to_owned(),
-            _lock: lock,
+        })
+    }
+
+    /// Makes the empty file that becomes the database, readable by its owner only.
+    fn create_file(&self) -> Result<File, OpenError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let created = self.directory.inside().open_own(OsStr::new(DATABASE), flags);
+        created.map_err(|source| OpenError::Io {
+            path: self.database(),
+            source,
         })
     }
 
     fn database(&self) -> PathBuf {
-        self.directory.join(DATABASE)
+        self.directory.path().join(DATABASE)
     }
 
     /// Opens it as any database is opened, with this directory instead of the one in `options`.
     pub fn open(&self, options: OpenOptions) -> Result<Store, OpenError> {
         Store::open(&OpenOptions {
-            directory: self.directory.clone(),
+            directory: self.directory.path(),
             ..options
         })
     }
@@ -140,23 +139,34 @@ impl StagedDatabase {
         Ok(copy)
     }
 
-    /// Gives it the name `place`, which nobody has yet, when it is on disk and was found to be whole; says how many bytes it has.
+    /// Gives it the free name `name` in `directory`, when it is on disk and was found to be whole; says how many bytes it has.
     ///
     /// # Errors
-    /// [`OpenError::Exists`] if there is a file of that name.
-    pub fn publish(self, place: &Path) -> Result<u64, OpenError> {
-        let copy = self.finish()?;
-        let fail = |source| OpenError::Io {
-            path: place.to_owned(),
-            source,
-        };
-        let bytes = copy.metadata().map_err(fail)?.len();
-        rename_to_free_name(&copy, place).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => OpenError::Exists(place.to_owned()),
-            _ => fail(error),
-        })?;
-        sync(&parent_of(place))?;
-        Ok(bytes)
+    /// [`OpenError::Exists`] if there is an entry of that name.
+    pub fn publish(self, directory: &Directory, name: &OsStr) -> Result<u64, OpenError> {
+        let bytes = self.finish()?.metadata().map(|found| found.len());
+        let place = || directory.path().join(name);
+        let published = bytes.and_then(|bytes| self.hand_over(directory, name).map(|()| bytes));
+        published.map_err(|source| match source.kind() {
+            ErrorKind::AlreadyExists => OpenError::Exists(place()),
+            _ => OpenError::Io {
+                path: place(),
+                source,
+            },
+        })
+    }
+
+    /// By a rename, or by a copy if that is another file system or another mount of it.
+    fn hand_over(&self, directory: &Directory, name: &OsStr) -> io::Result<()> {
+        let (inside, database) = (self.directory.inside(), OsStr::new(DATABASE));
+        match files::rename_to_free_name(inside, database, directory, name) {
+            Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
+            renamed => return renamed.and_then(|()| directory.sync()),
+        }
+        directory.clear_leftovers()?;
+        let mut copy = directory.new_file()?;
+        io::copy(&mut inside.open_own(database, OFlags::RDONLY)?, &mut copy)?;
+        copy.publish(name)
     }
 
     /// Makes it the database at `place`, whatever was there.
@@ -167,24 +177,6 @@ impl StagedDatabase {
             source,
         })?;
         sync(&parent_of(place))
-    }
-}
-
-impl Drop for StagedDatabase {
-    fn drop(&mut self) {
-        // What cannot be removed now is removed by whoever comes next.
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-/// A file system that knows no such rename, as some network ones do, gets a look and a rename.
-fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if to.try_exists()? => {
-            Err(ErrorKind::AlreadyExists.into())
-        }
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => fs::rename(from, to),
-        other => Ok(other?),
     }
 }
 
@@ -221,32 +213,31 @@ fn parent_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Removes all but the newest `keep` of the files in `directory` whose name is `prefix`, a [stamp](Timestamp::to_file_stamp) and `suffix`, but never
-/// `made`, which a clock that was set back could have given an old name. Says which.
+/// Removes all but the newest `keep` of the files of the running user in `directory` whose name is `prefix`, a [stamp](Timestamp::to_file_stamp) and
+/// `suffix`, but never `made`, which a clock that was set back could have given an old name. Says which.
 pub fn remove_older(
-    directory: &Path,
+    directory: &Directory,
     (prefix, suffix): (&str, &str),
     keep: usize,
-    made: &Path,
+    made: &OsStr,
 ) -> Result<Vec<PathBuf>, OpenError> {
     let fail = |source| OpenError::Io {
-        path: directory.to_owned(),
+        path: directory.path().to_owned(),
         source,
     };
-    let mut dated = Vec::new();
-    for entry in fs::read_dir(directory).map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
+    let mut dated = directory.names().map_err(fail)?;
+    dated.retain(|name| {
+        let name = name.to_str();
         let stamp = name.and_then(|name| name.strip_prefix(prefix)?.strip_suffix(suffix));
-        if stamp.is_some_and(Timestamp::is_file_stamp) && path.is_file() {
-            dated.push(path);
-        }
-    }
+        stamp.is_some_and(Timestamp::is_file_stamp)
+    });
+    // A link, a directory or a file of another user is none that this program made.
+    dated.retain(|name| directory.find_own(name).is_ok_and(|found| found.is_some()));
     dated.sort_unstable();
     dated.truncate(dated.len().saturating_sub(keep));
-    dated.retain(|path| path.file_name() != made.file_name());
-    for path in &dated {
-        fs::remove_file(path).map_err(fail)?;
+    dated.retain(|name| name != made);
+    for name in &dated {
+        directory.remove(name).map_err(fail)?;
     }
-    Ok(dated)
+    Ok(dated.iter().map(|name| directory.path().join(name)).collect())
 }

@@ -179,34 +179,6 @@ fn backups_by_date_make_way_and_nothing_else_does() {
 }
 
 #[test]
-fn what_a_cut_off_backup_left_is_cleared_away() {
-    let workspace = Workspace::with_database();
-    let left = workspace.path().join(".arkloop-backup.partial");
-    fs::create_dir(&left).expect("it is made");
-    fs::write(left.join("arkloop.db"), "half of a database").expect("it is written");
-    workspace.json(&["backup", "copy.db"]);
-    assert_eq!(names(&workspace, "."), ["copy.db", "data"]);
-}
-
-#[test]
-fn two_backups_into_one_directory_do_not_meet() {
-    let workspace = Workspace::with_database();
-    let busy = workspace.path().join(".arkloop-backup.partial");
-    fs::create_dir(&busy).expect("it is made");
-    let other = fs::File::open(&busy).expect("it opens");
-    other.lock().expect("nobody holds it");
-    assert_snapshot!(workspace.run_in_both_forms(&["backup", "copy.db"]), @r#"
-    exit: 1
-    stderr:
-    error: another backup is at work in <dir>/.arkloop-backup.partial; wait until it has finished, and try again
-    exit: 1
-    stderr:
-    {"error":"another backup is at work in <dir>/.arkloop-backup.partial","hint":"wait until it has finished, and try again"}
-    "#);
-    assert_eq!(names(&workspace, "."), [".arkloop-backup.partial", "data"]);
-}
-
-#[test]
 fn a_damaged_database_gives_no_backup() {
     let workspace = Workspace::with_database();
     let path = old_database::path(&workspace);

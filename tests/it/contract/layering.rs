@@ -4,13 +4,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules of the crate each one may name.
-const EDGES: [(&str, &[&str]); 16] = [
+const EDGES: [(&str, &[&str]); 17] = [
     ("main", &["cli"]),
     (
         "cli",
-        &["app", "config", "service", "domain", "system", "telemetry"],
+        &[
+            "app",
+            "config",
+            "service",
+            "files",
+            "domain",
+            "system",
+            "telemetry",
+        ],
     ),
-    ("http", &["service", "limits", "domain", "system"]),
+    ("http", &["service", "limits", "files", "domain", "system"]),
     (
         "app",
         &[
@@ -22,6 +30,7 @@ const EDGES: [(&str, &[&str]); 16] = [
             "captcha",
             "mail",
             "web",
+            "files",
             "domain",
             "system",
             "telemetry",
@@ -29,16 +38,17 @@ const EDGES: [(&str, &[&str]); 16] = [
     ),
     (
         "service",
-        &["store", "crypto", "captcha", "mail", "domain", "system"],
+        &["store", "crypto", "captcha", "mail", "files", "domain", "system"],
     ),
-    ("store", &["domain"]),
-    ("config", &["domain"]),
-    ("crypto", &["domain", "system"]),
+    ("store", &["files", "domain"]),
+    ("config", &["files", "domain"]),
+    ("crypto", &["files", "domain", "system"]),
     ("captcha", &["web", "domain", "system"]),
     ("web", &[]),
-    ("mail", &["domain"]),
+    ("mail", &["files", "domain"]),
     ("limits", &["domain", "system"]),
     ("system", &["domain"]),
+    ("files", &["system"]),
     ("telemetry", &["domain"]),
     ("domain", &[]),
     (EVERYWHERE, &[]),

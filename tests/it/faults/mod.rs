@@ -21,6 +21,8 @@ mod noise;
 mod overtaken;
 mod passwords;
 mod planted;
+mod planted_files;
+mod planted_state;
 mod refreshes;
 mod refusals;
 mod rekey;

@@ -10,6 +10,7 @@ mod follower;
 mod forms;
 mod gate;
 pub mod old_database;
+pub mod planting;
 mod raw;
 mod record;
 mod redact;
