@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use toml::de::DeValue;
 
 use super::error::{ConfigError, Place};
 use super::sources::absolute;
+use crate::files::{Untrusted, read_trusted};
 
 /// A value as it was written. No `Debug`: it may be a secret.
 #[derive(Clone)]
@@ -214,22 +214,24 @@ impl Settings {
             return Err(ConfigError::new(problem, "keep one of them"));
         }
         let named_by = self.place(file_key).map(ToString::to_string).unwrap_or_default();
-        let refuse = |reason: &str| {
+        let refuse = |reason: &str, mend: Option<String>| {
             let problem = format!("cannot read {file_key} {}: {reason} ({named_by})", path.display());
+            let hint = "it must be a readable file with the secret on its first line";
             ConfigError::new(
                 problem,
-                "it must be a readable file with the secret on its first line",
+                mend.map_or_else(|| hint.to_owned(), |mend| format!("run: {mend}")),
             )
         };
-        let text = fs::read_to_string(&path)
-            .map(SecretString::from)
-            .map_err(|cause| refuse(&cause.to_string()))?;
+        let text = read_trusted(&path).map(SecretString::from).map_err(|cause| {
+            let mend = Untrusted::within(&cause).and_then(Untrusted::mend);
+            refuse(&cause.to_string(), mend)
+        })?;
         let line = secrecy::ExposeSecret::expose_secret(&text)
             .lines()
             .next()
             .unwrap_or_default();
         if line.is_empty() {
-            return Err(refuse("its first line is empty"));
+            return Err(refuse("its first line is empty", None));
         }
         Ok(Some(line.into()))
     }

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Place};
 use super::settings::{Given, Settings, Value};
+use crate::files::{Untrusted, read_trusted};
 
 /// The prefix of every variable that this program reads.
 const PREFIX: &str = "ARKLOOP_";
@@ -59,15 +60,16 @@ impl Sources {
             .or_else(|| from_env.map(|path| (path, Place::Variable("ARKLOOP_CONFIG".to_owned()))));
         if let Some((path, place)) = named {
             let path = absolute(&self.cwd, &path);
-            let text = fs::read_to_string(&path).map_err(|cause| unreadable(&path, &cause, Some(&place)))?;
+            let text = read_trusted(&path).map_err(|cause| unreadable(&path, &cause, Some(&place)))?;
             return Ok(Some((path, text)));
         }
         // `sudo -u arkloop arkloop …` is typed in directories of root's: what is in them is then not meant for it.
         let local = may_search(&self.cwd).then(|| self.cwd.join(LOCAL_FILE));
         for path in local.into_iter().chain([PathBuf::from(SYSTEM_FILE)]) {
-            match fs::read_to_string(&path) {
+            match read_trusted(&path) {
                 Ok(text) => return Ok(Some((path, text))),
-                Err(cause) if cause.kind() == ErrorKind::NotFound => {}
+                // A link that leads nowhere is none to pass over.
+                Err(cause) if cause.kind() == ErrorKind::NotFound && !path.is_symlink() => {}
                 Err(cause) => return Err(unreadable(&path, &cause, None)),
             }
         }
@@ -191,13 +193,19 @@ fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Place>) -> Con
         ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
         _ => cause.to_string(),
     };
-    ConfigError::new(
-        format!(
-            "cannot read the configuration file {}: {reason}{named_by}",
-            path.display()
-        ),
-        "name another with --config FILE or ARKLOOP_CONFIG, or mend its owner and mode",
-    )
+    let another = "name another with --config FILE or ARKLOOP_CONFIG";
+    let hint = match Untrusted::within(cause).map(Untrusted::mend) {
+        Some(Some(command)) => {
+            format!("it says what the program does, so look who wrote it; then run: {command}, or {another}")
+        }
+        Some(None) => another.to_owned(),
+        None => format!("{another}, or mend its owner and mode"),
+    };
+    let problem = format!(
+        "cannot read the configuration file {}: {reason}{named_by}",
+        path.display()
+    );
+    ConfigError::new(problem, hint)
 }
 
 /// `path`, counted from `base` if it is relative, without `.` in it.

@@ -1,6 +1,6 @@
 //! Which mail server, how it is spoken to, and as whom: read from the configuration.
 
-use std::fs;
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 use super::error::TransportError;
 use super::message::parse_from;
+use crate::files::open_trusted;
 
 /// Message submission, with STARTTLS: RFC 6409 §3.1.
 const SUBMISSION_PORT: u16 = 587;
@@ -114,10 +115,13 @@ fn tls(host: &str, ca_file: Option<&Path>) -> Result<TlsParameters, TransportErr
     let Some(path) = ca_file else {
         return builder.build().map_err(|_| TransportError::Url);
     };
-    let pem = fs::read(path).map_err(|source| TransportError::CaFile {
-        path: path.to_owned(),
-        source,
-    })?;
+    let mut pem = Vec::new();
+    open_trusted(path)
+        .and_then(|mut file| file.read_to_end(&mut pem))
+        .map_err(|source| TransportError::CaFile {
+            path: path.to_owned(),
+            source,
+        })?;
     let no_certificate = || TransportError::NoCertificate(path.to_owned());
     // A file without any would be read without an error and then trust nobody.
     if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {

@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod completions;
 mod config;
+mod config_owner;
 mod config_services;
 mod config_show;
 mod every_command;

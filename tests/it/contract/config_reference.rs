@@ -70,7 +70,17 @@ fn page() -> String {
          can stand in a file of its own: `<key>_file` names it. A relative path counts from the directory of the\n\
          configuration file, or from the working directory if it comes from a variable or a flag. Durations are a whole\n\
          number and a unit: `30s`, `15m`, `12h`, `7d`. An unknown key or a bad value stops the start, with the key, the\n\
-         place and the accepted form. `arkloop config show` prints what holds, secrets masked.\n"
+         place and the accepted form. `arkloop config show` prints what holds, secrets masked.\n\n\
+         ## Whose files are believed\n\n\
+         The configuration file, each `<key>_file` and `mail.ca_file` say what the program does, so they are refused unless\n\
+         root or the user who runs arkloop owns them, and nobody else can write to them: not others, and the group only\n\
+         if it is the process's own and no access list names further users. A directory that everybody can write to must be\n\
+         sticky, as `/tmp` is. A link on the way must be in a directory for which the same holds; in a sticky one, root or\n\
+         that user must own the link itself. Pipes and devices are refused. This is so however the file is named, and a\n\
+         refused `./arkloop.toml` stops the command: it is not passed over. A `git clone` with umask 002, config maps and\n\
+         secrets of Kubernetes and systemd credentials pass as they are. What is mounted read-only is not judged, because\n\
+         the mount is an administrator's doing: so do not run arkloop inside a read-only snapshot of a stranger's directory\n\
+         without `--config`. The key file has the same owners, and only its owner may read it.\n"
     );
     let (keys, mut section) = (keys(EXAMPLE), None);
     for key in &keys {
