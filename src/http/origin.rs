@@ -1,6 +1,8 @@
 //! Which web pages may make this server act (OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Fetch Metadata
 //! headers" and "Verifying Origin").
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use poem::http::header::{HOST, ORIGIN};
 use poem::http::{HeaderMap, HeaderValue, Method};
 
@@ -8,22 +10,31 @@ use super::Settings;
 
 /// The origins whose pages may call this server and read its answers: of `public_url`, of `app_url`, and the
 /// `allowed_origins`.
-pub(super) struct Origins(Vec<String>);
+pub(super) struct Origins {
+    listed: Vec<String>,
+    /// The hosts of `public_url` and `app_url`.
+    own_hosts: Vec<String>,
+}
 
 impl Origins {
     /// Those that `settings` list.
     pub(super) fn new(settings: &Settings) -> Self {
         let own = std::iter::once(&settings.public_origin).chain(&settings.app_origin);
-        Self(
-            own.chain(&settings.allowed_origins)
+        let own: Vec<String> = own.map(|origin| origin.to_ascii_lowercase()).collect();
+        let own_hosts = own.iter().filter_map(|origin| host_and_port(origin));
+        Self {
+            own_hosts: own_hosts.map(|host| without_port(host).to_owned()).collect(),
+            listed: own
+                .iter()
+                .chain(&settings.allowed_origins)
                 .map(|origin| origin.to_ascii_lowercase())
                 .collect(),
-        )
+        }
     }
 
     /// Whether `origin`, as a browser writes it, is one of them.
     pub(super) fn is_listed(&self, origin: &str) -> bool {
-        self.0.iter().any(|listed| listed == origin)
+        self.listed.iter().any(|listed| listed == origin)
     }
 
     /// Whether a request may be carried out.
@@ -41,17 +52,44 @@ impl Origins {
         match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
             Some(b"same-origin" | b"none") => true,
             Some(_) => is_listed,
-            None => is_listed || origin.is_none_or(|origin| is_own_host(origin, headers)),
+            None => is_listed || origin.is_none_or(|origin| self.is_own_host(origin, headers)),
         }
+    }
+
+    /// Whether a page and its request name one and the same host, and no stranger can have that name point here.
+    fn is_own_host(&self, origin: &str, headers: &HeaderMap) -> bool {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        let (Some(named), Some(host)) = (host_and_port(origin), host) else {
+            return false;
+        };
+        named.eq_ignore_ascii_case(host) && self.is_fixed(&without_port(host).to_ascii_lowercase())
+    }
+
+    /// Whether `host` is out of reach of DNS rebinding: the page of any other name may have come from a stranger's
+    /// server, before the stranger pointed the name to this one.
+    fn is_fixed(&self, host: &str) -> bool {
+        let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        host == "localhost"
+            || self.own_hosts.iter().any(|own| own == host)
+            || host.parse::<Ipv4Addr>().is_ok()
+            || in_brackets.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
     }
 }
 
-fn is_own_host(origin: &str, headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let origin_host = origin
+/// What stands behind the scheme of an http(s) origin.
+fn host_and_port(origin: &str) -> Option<&str> {
+    origin
         .strip_prefix("http://")
-        .or_else(|| origin.strip_prefix("https://"));
-    matches!((origin_host, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
+        .or_else(|| origin.strip_prefix("https://"))
+}
+
+/// The host alone, an IPv6 address in its brackets.
+fn without_port(host: &str) -> &str {
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    match host.rsplit_once(':') {
+        Some((host, port)) if is_port(port) => host,
+        _ => host,
+    }
 }
 
 #[cfg(test)]
@@ -130,6 +168,71 @@ mod tests {
     }
 
     #[test]
+    fn the_own_host_counts_only_where_no_stranger_has_the_name() {
+        let may_act_at = |host: &'static str| {
+            let origin = Box::leak(format!("http://{host}").into_boxed_str());
+            may_act(&Method::POST, &[("origin", origin), ("host", host)])
+        };
+        for host in [
+            "auth.example.org",
+            "AUTH.example.org:8080",
+            "app.example.org:1",
+            "localhost",
+            "LocalHost:8080",
+            "127.0.0.1:8080",
+            "192.0.2.7",
+            "[::1]",
+            "[2001:DB8::1]:8080",
+        ] {
+            assert!(may_act_at(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:8080",
+            "other.example.com:8443",
+            "localhost.evil.example",
+            "localhost.evil.example:8080",
+            "evil.localhost",
+            "localhost.",
+            "localhost.:8080",
+            "auth.example.org.",
+            "auth.example.org.evil.example",
+            "auth.example.orga",
+            "127.0.0.1.nip.io",
+            "127.0.0.1.",
+            "127.1",
+            "0x7f.0.0.1",
+            "0177.0.0.1",
+            "2130706433",
+            "::1",
+            "[::1].evil.example",
+            "[::1]evil.example:80",
+            "[evil.example]",
+            "[127.0.0.1]",
+            "localhost@evil.example",
+            "evil.example@localhost",
+            "localhost:8080@evil.example",
+            "localhost:evil.example",
+            "",
+            ":8080",
+        ] {
+            assert!(!may_act_at(host), "{host}");
+        }
+        // Another port of the same host is another origin.
+        for (origin, host) in [
+            ("http://localhost:3000", "localhost:8080"),
+            ("http://localhost", "localhost:8080"),
+            ("http://auth.example.org:3000", "auth.example.org"),
+            ("http://127.0.0.1:3000", "localhost:3000"),
+        ] {
+            assert!(
+                !may_act(&Method::POST, &[("origin", origin), ("host", host)]),
+                "{origin} {host}"
+            );
+        }
+    }
+
+    #[test]
     fn what_no_browser_sent_and_what_changes_nothing_passes() {
         assert!(may_act(&Method::POST, &[]));
         assert!(may_act(
@@ -152,6 +255,28 @@ mod properties {
     const OWN: &str = "https://auth.example.org";
 
     proptest! {
+        #[test]
+        fn no_name_but_the_own_ones_counts_as_own(
+            host in prop_oneof![
+                "[a-z0-9.-]{1,20}(:[0-9]{1,5})?",
+                almost(prop::sample::select(vec!["auth.example.org:80", "localhost:80", "127.0.0.1", "[::1]:80"]).prop_map(str::to_owned)),
+            ],
+        ) {
+            let settings = Settings { public_origin: OWN.to_owned(), ..Settings::default() };
+            let (Ok(origin), Ok(named)) = (HeaderValue::from_str(&format!("http://{host}")), HeaderValue::from_str(&host)) else {
+                return Ok(());
+            };
+            let headers: HeaderMap = [(ORIGIN, origin), (HOST, named)].into_iter().collect();
+            // As a browser reads it.
+            let host = url::Url::parse(&format!("http://{host}")).ok();
+            let is_own = match host.as_ref().and_then(url::Url::host) {
+                Some(url::Host::Domain(name)) => ["auth.example.org", "localhost"].contains(&name),
+                Some(_) => true,
+                None => false,
+            };
+            prop_assert!(is_own || !Origins::new(&settings).may_act(&Method::POST, &headers));
+        }
+
         #[test]
         fn no_foreign_page_acts_whatever_it_calls_itself(
             origin in prop_oneof![wild_text(), almost(Just(OWN.to_owned())), "https?://[a-z.]{1,30}(:[0-9]{1,5})?"],

@@ -1,10 +1,13 @@
 //! Which web pages may make the server act, and which may read its answers.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 
 use super::operations::{operations, operations_with};
-use crate::support::{Answer, Request, TestApp};
+use crate::support::{Answer, RawConnection, Request, TestApp};
 
+const PATIENCE: Duration = Duration::from_secs(20);
 const APP: &str = "https://app.example.org";
 const OTHER: &str = "https://other.example.com:8443";
 const EVIL: &str = "https://evil.example";
@@ -92,6 +95,71 @@ async fn without_it_the_origin_must_be_listed_or_the_own_host() {
         assert_eq!(answer.brief(), expected, "{origin}");
     }
     assert_eq!(refresh(&app).send().await.brief(), SERVED);
+}
+
+/// Asks for a refresh with exactly these lines of a head; the whole answer.
+async fn refresh_with(app: &TestApp, target: &str, lines: &str) -> String {
+    let mut connection = RawConnection::open(app.address()).await;
+    let request = format!("POST {target} HTTP/1.1\r\n{lines}\r\nconnection: close\r\n\r\n");
+    assert!(connection.write(request.as_bytes()).await);
+    connection.read_to_end(PATIENCE).await.expect("it is answered")
+}
+
+#[track_caller]
+fn assert_is(answer: &str, expected: &str, asked: &str) {
+    let (status, code) = expected.split_once(' ').expect("status and code");
+    let is_so = answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains(code);
+    assert!(is_so, "{asked}: {answer}");
+}
+
+#[tokio::test]
+async fn a_name_that_a_stranger_points_here_is_no_own_host() {
+    let app = app().await;
+    for (host, expected) in [
+        ("auth.example.org", SERVED),
+        ("AUTH.example.ORG:8080", SERVED),
+        ("app.example.org", SERVED),
+        ("localhost:8080", SERVED),
+        ("LOCALHOST", SERVED),
+        ("192.0.2.7:8080", SERVED),
+        ("[::1]:8080", SERVED),
+        ("evil.example", FORBIDDEN),
+        ("evil.example:8080", FORBIDDEN),
+        ("other.example.com", FORBIDDEN),
+        ("localhost.evil.example:8080", FORBIDDEN),
+        ("localhost.:8080", FORBIDDEN),
+        ("127.0.0.1.nip.io:8080", FORBIDDEN),
+        ("127.0.0.1.:8080", FORBIDDEN),
+        ("auth.example.org.evil.example", FORBIDDEN),
+        ("[::1].evil.example", FORBIDDEN),
+        ("2130706433", FORBIDDEN),
+    ] {
+        for scheme in ["http", "https"] {
+            let lines = format!("host: {host}\r\norigin: {scheme}://{host}");
+            for target in ["/v1/auth/refresh", &format!("http://{host}/v1/auth/refresh")] {
+                let answer = refresh_with(&app, target, &lines).await;
+                assert_is(&answer, expected, &format!("{target} {lines}"));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_port_is_another_origin_and_two_hosts_are_none() {
+    let app = app().await;
+    for (host, origin, expected) in [
+        ("localhost:8080", "localhost:8080", SERVED),
+        ("localhost:8080", "localhost:3000", FORBIDDEN),
+        ("localhost:8080", "localhost", FORBIDDEN),
+        ("127.0.0.1:8080", "localhost:8080", FORBIDDEN),
+        ("localhost\r\nhost: evil.example", "evil.example", "400 "),
+        ("evil.example\r\nhost: localhost", "evil.example", "400 "),
+        ("evil.example@localhost", "evil.example@localhost", "400 "),
+    ] {
+        let lines = format!("host: {host}\r\norigin: http://{origin}");
+        let answer = refresh_with(&app, "/v1/auth/refresh", &lines).await;
+        assert_is(&answer, expected, &lines);
+    }
 }
 
 #[tokio::test]
