@@ -89,6 +89,37 @@ async fn nothing_is_believed_of_an_unreadable_hop() {
 }
 
 #[tokio::test]
+async fn a_byte_that_is_no_text_hides_no_client_that_the_proxy_named() {
+    let app = behind("127.0.0.0/8").await;
+    let long = [&[0xff; 5_000], &b", 198.51.100.8"[..]].concat();
+    let cases: [(&[&[u8]], &str); 9] = [
+        (&[b"\xff, 198.51.100.1"], "198.51.100.1"),
+        (&[b"\xff,198.51.100.2,127.0.0.2"], "198.51.100.2"),
+        (&[b"6.6.6.6\x80 , 198.51.100.3"], "198.51.100.3"),
+        (&[b"\xe9", b"198.51.100.4"], "198.51.100.4"),
+        (
+            &[b"198.51.100.1", b"\xc3\xa9", b"198.51.100.5, 127.0.0.3"],
+            "198.51.100.5",
+        ),
+        (&[&long], "198.51.100.8"),
+        // Nothing is believed of the hop that cannot be read, nor of those left of it.
+        (&[b"198.51.100.1, \xff"], "127.0.0.1"),
+        (&[b"198.51.100.1, 6.6.6.6\xa0, 127.0.0.2"], "127.0.0.2"),
+        (&[b"198.51.100.1", b"\x80", b"127.0.0.9"], "127.0.0.9"),
+    ];
+    for (number, (lines, expected)) in cases.into_iter().enumerate() {
+        let mut request = app
+            .post("/v1/auth/register")
+            .json(&registration(&format!("user-{number}")));
+        for line in lines {
+            request = request.header_of_bytes("x-forwarded-for", line);
+        }
+        let address = shown(&app, &request.send().await).await;
+        assert_eq!(address, expected, "case {number}");
+    }
+}
+
+#[tokio::test]
 async fn no_other_header_counts_even_from_a_proxy() {
     let app = behind("127.0.0.0/8").await;
     let headers = [("x-real-ip", "198.51.100.2"), ("forwarded", "for=198.51.100.3")];
