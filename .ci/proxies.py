@@ -7,8 +7,9 @@ import re
 import subprocess
 import sys
 
+import proxies_drip
 import proxies_load
-from proxies_run import NAME, Arkloop, Caddy, Client, Nginx, wait_until
+from proxies_run import NAME, Arkloop, BufferingCaddy, Caddy, Client, Nginx, wait_until
 
 PASSWORD = "a quiet harbour"
 # Everything that some server believes about where a request comes from. The last one asks the proxy to drop its own.
@@ -177,6 +178,15 @@ def main():
             run(proxy, way, packaging, arkloop, work, narrow, [limit_each_address])
             print(f"  ok: {', '.join(check.__name__.replace('_', ' ') for check in [*CHECKS, limit_each_address])}")
             run(proxy, way, packaging, arkloop, work, unlimited, [proxies_load.lose_nothing_acknowledged])
+    proxies_drip.raise_limit()
+    for proxy, way, drip in [
+        (Caddy, "tcp", proxies_drip.dripping_uploads_of_one_address),
+        (Caddy, "unix", proxies_drip.dripping_uploads_of_one_address),
+        (Caddy, "tcp", proxies_drip.dripping_uploads_of_many_addresses),
+        (BufferingCaddy, "tcp", proxies_drip.dripping_uploads_of_one_address),
+    ]:
+        print(f"{proxy.__name__} over {way}, {drip.__name__.replace('_', ' ')}:")
+        run(proxy, way, packaging, arkloop, work, unlimited, [drip])
 
 
 main()

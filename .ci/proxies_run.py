@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import ssl
@@ -152,6 +153,18 @@ class Caddy(Program):
     def reload(self):
         command = ["caddy", "reload", "--config", self.config, "--adapter", "caddyfile", "--address", self.admin, "--force"]
         subprocess.run(command, cwd=self.directory, env=os.environ | self.env, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
+
+
+class BufferingCaddy(Caddy):
+    """Caddy that gathers each request first, by the lines that packaging/caddy/Caddyfile has for its version."""
+
+    def __init__(self, packaging, directory, arkloop):
+        super().__init__(packaging, directory, arkloop)
+        version = subprocess.run(["caddy", "version"], capture_output=True, text=True, check=True).stdout
+        numbers = tuple(int(number) for number in re.search(r"(\d+)\.(\d+)\.(\d+)", version).groups())
+        wanted = ["request_buffers"] if numbers >= (2, 6, 3) else ["buffer_requests", "max_buffer_size"]
+        replacements = {f"# {name}": name for name in wanted}
+        self.config.write_text(substituted(self.config.read_text(), replacements))
 
 
 class Nginx(Program):
