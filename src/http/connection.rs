@@ -93,7 +93,13 @@ async fn answer(
     progress.enter(Progress::IDLE);
     match answered {
         Err(Cut::Malformed) => Ok(bad_request()),
-        answered => answered.map(Into::into),
+        answered => answered.map(|response| {
+            let mut response: Response = response.into();
+            if progress.slot.is_in_lobby() {
+                close_after(&mut response);
+            }
+            response
+        }),
     }
 }
 
@@ -102,10 +108,14 @@ async fn answer(
 fn bad_request() -> Response {
     let mut response = hyper::Response::new(Empty::new().map_err(|never| match never {}).boxed());
     *response.status_mut() = StatusCode::BAD_REQUEST;
+    close_after(&mut response);
+    response
+}
+
+fn close_after(response: &mut Response) {
     response
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 /// How far a connection is with a request, told by the side that answers to the side that reads.
@@ -132,8 +142,10 @@ impl Progress {
     // One task drives both sides, so the order of these accesses is that of the program.
     fn enter(&self, stage: u8) {
         self.stage.store(stage, Ordering::Relaxed);
-        if stage != Self::REQUEST {
-            self.slot.rest();
+        match stage {
+            Self::HEADER => self.slot.rest(),
+            Self::IDLE => self.slot.end(),
+            _ => {}
         }
     }
 

@@ -66,6 +66,11 @@ impl Refusal {
         }
     }
 
+    /// All connections that one client may have are at work.
+    pub(super) fn crowded() -> Self {
+        Self::later(Code::Unavailable, Duration::from_secs(RETRY_AFTER_SECONDS))
+    }
+
     /// A refusal that time mends.
     fn later(code: Code, retry_after: Duration) -> Self {
         let header = (RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));

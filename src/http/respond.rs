@@ -25,7 +25,7 @@ use super::limit::Standing;
 use super::metrics::Figures;
 use super::mirror::Mirrored;
 use super::routes::{Operation, Resource, Routes};
-use super::slots::Slot;
+use super::slots::{Crowded, Slot};
 use crate::domain::{Client, TraceId};
 use crate::limits::Subject;
 use crate::service::Caller;
@@ -105,7 +105,14 @@ impl Site {
     ) -> Result<Response, Cut> {
         let started_at = Instant::now();
         let trace_text = trace_id.to_string();
-        let body = self.read_body(&mut request).await?;
+        let trusted = &self.shared.settings.trusted_proxies;
+        let notices = &self.shared.forwarding_notices;
+        notices.look(peer, request.headers(), trusted);
+        let client = client(peer, request.headers(), trusted, trace_id);
+        let body = match slot.count_for(Subject::of_address(client.address)).await {
+            Ok(()) => self.read_body(&mut request).await?,
+            Err(Crowded) => Err(Refusal::crowded()),
+        };
         slot.begin()?;
         let method = request.method().clone();
         let uri = request.uri().clone();
@@ -116,11 +123,6 @@ impl Site {
         let is_public = found.is_some_and(|(resource, _)| resource.is_public);
         let mirrored = Mirrored::new(request.headers(), peer, &self.shared);
         let access = Access::new(request.headers(), is_public, &self.shared.origins);
-
-        let trusted = &self.shared.settings.trusted_proxies;
-        let notices = &self.shared.forwarding_notices;
-        notices.look(peer, request.headers(), trusted);
-        let client = client(peer, request.headers(), trusted, trace_id);
         let mut standing = None;
         let carried_out = self.carry_out(request, body, found, client, &access, &mut standing);
         let result = match catch_panic(carried_out).await {
@@ -253,10 +255,13 @@ impl Site {
 
 /// Logs the cause of what is the server's fault; its trace id is in the span.
 fn log_fault(refusal: &Refusal, operation: &str) {
-    let cause = refusal.cause().unwrap_or_default();
+    let cause = refusal.cause();
     match refusal.code() {
         Code::InternalError => tracing::error!(operation, cause, "a request failed"),
-        Code::Unavailable => tracing::warn!(operation, cause, "a request could not be served"),
+        // Without a cause it is the client's own share that is used up.
+        Code::Unavailable if cause.is_some() => {
+            tracing::warn!(operation, cause, "a request could not be served");
+        }
         _ => {}
     }
 }

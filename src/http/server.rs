@@ -107,9 +107,9 @@ async fn accept_all(listener: &Listener, slots: &Arc<Slots>, site: &Arc<Site>, t
         match listener.accept().await {
             Ok(stream) => {
                 fault.ended();
-                let network = slots::share_of(stream.peer(), &site.settings().trusted_proxies);
-                // Whoever is not admitted is closed without a word: to answer each one would cost what the limit spares.
-                if let Some(slot) = slots.admit(network).await {
+                let client = slots::client_of(stream.peer(), &site.settings().trusted_proxies);
+                // The others are closed without an answer: to answer each one would cost what the limit spares.
+                if let Ok(slot) = slots.admit(client).await {
                     stream.spawn(slot, Arc::clone(site), told.clone());
                 }
             }

@@ -66,8 +66,8 @@ pub struct Settings {
     /// How many connections are open at once. A newcomer takes the place of the one that has been at rest the longest;
     /// if none is, it waits.
     pub max_connections: usize,
-    /// How many of these one address has, or one IPv6 network of 64 bits. Listed proxies and the unix socket are
-    /// exempt.
+    /// How many of these one client address has, or one IPv6 network of 64 bits. A connection of a listed proxy counts
+    /// for the client whose request is on it.
     pub max_connections_per_address: usize,
     /// Makes handlers panic, so that tests see what follows.
     #[doc(hidden)]

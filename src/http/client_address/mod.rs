@@ -134,7 +134,7 @@ pub(super) fn client_address(peer: Peer, headers: &HeaderMap, trusted: &TrustedP
 }
 
 /// Whether an address is of a listed proxy.
-pub(super) fn is_trusted(address: IpAddr, trusted: &TrustedProxies) -> bool {
+fn is_trusted(address: IpAddr, trusted: &TrustedProxies) -> bool {
     trusted.networks.iter().any(|network| network.contains(&address))
 }
 

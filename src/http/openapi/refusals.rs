@@ -6,8 +6,6 @@ use serde_json::Value;
 use super::super::code::Code;
 use super::super::limit;
 
-/// Operations that answer without the database, and so never with 503.
-const WITHOUT_DATABASE: [&str; 5] = ["captcha_config", "jwks", "healthz", "openapi_document", "docs"];
 /// Operations that the operator can turn off.
 const OPTIONAL: [&str; 5] = [
     "check",
@@ -20,7 +18,8 @@ const OPTIONAL: [&str; 5] = [
 /// What an operation can be refused with, in the order of [`Code::ALL`].
 pub(super) fn refusals(method: &str, operation: &Value) -> Vec<Code> {
     let id = operation["operationId"].as_str().unwrap_or_default();
-    let mut codes = vec![Code::RequestTooLarge, Code::InternalError];
+    // A client that has its whole share of connections at work gets a 503 everywhere.
+    let mut codes = vec![Code::RequestTooLarge, Code::InternalError, Code::Unavailable];
     if method != "get" {
         codes.push(Code::OriginForbidden);
     }
@@ -39,9 +38,6 @@ pub(super) fn refusals(method: &str, operation: &Value) -> Vec<Code> {
             Code::InvalidToken,
             Code::UserSuspended,
         ]);
-    }
-    if !WITHOUT_DATABASE.contains(&id) {
-        codes.push(Code::Unavailable);
     }
     if limit::class_of(id).is_some() {
         codes.push(Code::RateLimited);
@@ -129,7 +125,7 @@ mod tests {
             .filter_map(|(_, operation)| operation["operationId"].as_str())
             .collect();
         assert_eq!(ids.len(), 26);
-        for id in WITHOUT_DATABASE.iter().chain(&OPTIONAL) {
+        for id in &OPTIONAL {
             assert!(ids.contains(id), "{id}");
         }
         assert_eq!(ids.iter().filter(|id| !own_refusals(id).is_empty()).count(), 15);

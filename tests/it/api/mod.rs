@@ -20,7 +20,7 @@ mod keys;
 mod limits;
 mod mailed;
 mod one_time_code;
-mod operations;
+pub mod operations;
 mod origin;
 mod pages;
 mod password;

@@ -133,7 +133,7 @@ async fn an_address_with_its_whole_share_makes_way_for_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listed_proxy_has_no_share_and_makes_way_for_nobody() {
+async fn what_a_proxy_keeps_between_two_requests_counts_for_no_client_and_makes_way_last() {
     let app = TestApp::builder()
         .set("SERVER__TRUSTED_PROXIES", "127.0.0.1")
         .set("SERVER__MAX_CONNECTIONS", "4")
@@ -149,6 +149,23 @@ async fn a_listed_proxy_has_no_share_and_makes_way_for_nobody() {
     let mut newcomer = rested(&app, 3).await;
     assert!(stranger.is_closed_within(PATIENCE).await);
     for connection in of_proxy.iter_mut().chain([&mut newcomer]) {
+        connection.ask().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_takes_one_place_and_never_two() {
+    let app = TestApp::builder()
+        .set("SERVER__MAX_CONNECTIONS", "4")
+        .set("SERVER__MAX_CONNECTIONS_PER_ADDRESS", "2")
+        .start()
+        .await;
+    // The neighbours have been at rest longer than all others.
+    let mut neighbours = [rested(&app, 9).await, rested(&app, 9).await];
+    let mut own = [rested(&app, 1).await, rested(&app, 1).await];
+    let mut newcomer = rested(&app, 1).await;
+    assert!(own[0].is_closed_within(PATIENCE).await);
+    for connection in neighbours.iter_mut().chain([&mut own[1], &mut newcomer]) {
         connection.ask().await;
     }
 }

@@ -23,6 +23,7 @@ mod passwords;
 mod planted;
 mod planted_files;
 mod planted_state;
+mod proxied;
 mod refreshes;
 mod refusals;
 mod rekey;
