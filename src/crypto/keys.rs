@@ -139,9 +139,14 @@ impl Keys {
         InviteDigest(mac(&self.invite, &[code.as_bytes()]))
     }
 
-    /// The form in which an address is counted and its codes are found, whether or not it has an account.
+    /// The form in which the codes of an address are found, whether or not it has an account.
     pub fn address_digest(&self, email: &Email) -> AddressDigest {
         AddressDigest(mac(&self.address, &[email.key().as_bytes()]))
+    }
+
+    /// The form in which the mails to a mailbox are counted; that of the address where there is no tag.
+    pub fn mailbox_digest(&self, email: &Email) -> AddressDigest {
+        AddressDigest(mac(&self.address, &[email.mailbox_key().as_bytes()]))
     }
 
     /// The form in which the audit log keeps a username or an address; `None` for what can be no account's name.

@@ -92,6 +92,8 @@ pub enum MailPurpose {
     Verify,
     /// A link to set a password.
     Reset,
+    /// Word of a change that its maker did not ask to be mailed.
+    Notice,
 }
 
 impl MailPurpose {
@@ -101,11 +103,12 @@ impl MailPurpose {
             Self::SignIn => "sign_in",
             Self::Verify => "verify",
             Self::Reset => "reset",
+            Self::Notice => "notice",
         }
     }
 }
 
-/// When mail of one purpose was asked for last for one address, newest first.
+/// When mail of one purpose was asked for last for one mailbox, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MailBudget(Vec<Timestamp>);
 
@@ -129,18 +132,23 @@ impl MailBudget {
     /// The budget after one more mail at `now`.
     ///
     /// # Errors
-    /// The time until one more is allowed: 60 s after the last, at most 5 in an hour and 10 in a day.
-    pub fn spend(&self, now: Timestamp) -> Result<Self, Duration> {
+    /// The time until one more is allowed: at most 5 in an hour and 10 in a day, and 60 s after the last but for notices.
+    pub fn spend(&self, purpose: MailPurpose, now: Timestamp) -> Result<Self, Duration> {
         let rules = [
-            (1, Self::PAUSE),
             (Self::PER_HOUR, Duration::from_hours(1)),
             (Self::PER_DAY, Duration::from_hours(24)),
+            (1, Self::PAUSE),
         ];
+        // Two changes may follow one another, and the second may be a thief's.
+        let rules = match purpose {
+            MailPurpose::Notice => &rules[..2],
+            _ => &rules[..],
+        };
         let wait = rules
-            .into_iter()
+            .iter()
             .filter_map(|(most, window)| {
                 self.0
-                    .get(most - 1)
+                    .get(*most - 1)
                     .map(|earlier| window.saturating_sub(now.since(*earlier)))
             })
             .max()
@@ -148,14 +156,10 @@ impl MailBudget {
         if wait > Duration::ZERO {
             Err(wait)
         } else {
-            Ok(self.with(now))
+            Ok(Self::new(
+                std::iter::once(now).chain(self.0.iter().copied()).collect(),
+            ))
         }
-    }
-
-    /// The budget after one more mail at `now` that was not asked for.
-    #[must_use]
-    pub fn with(&self, now: Timestamp) -> Self {
-        Self::new(std::iter::once(now).chain(self.0.iter().copied()).collect())
     }
 }
 
@@ -189,9 +193,14 @@ mod tests {
 
     #[test]
     fn a_minute_lies_between_two_mails() {
-        let budget = MailBudget::default().spend(at(0)).expect("it is the first");
-        assert_eq!(budget.spend(at(59)).err(), Some(Duration::from_secs(1)));
-        assert!(budget.spend(at(60)).is_ok());
+        let budget = MailBudget::default()
+            .spend(MailPurpose::Reset, at(0))
+            .expect("it is the first");
+        assert_eq!(
+            budget.spend(MailPurpose::Reset, at(59)).err(),
+            Some(Duration::from_secs(1))
+        );
+        assert!(budget.spend(MailPurpose::Reset, at(60)).is_ok());
     }
 
     #[test]
@@ -199,7 +208,7 @@ mod tests {
         let mut budget = MailBudget::default();
         let mut sent = Vec::new();
         for minute in 0..48 * 60 {
-            if let Ok(spent) = budget.spend(at(minute * 60)) {
+            if let Ok(spent) = budget.spend(MailPurpose::Reset, at(minute * 60)) {
                 budget = spent;
                 sent.push(minute);
             }

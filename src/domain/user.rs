@@ -126,6 +126,16 @@ impl Email {
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
+
+    /// The mailbox that its mail most likely comes to: the key without a tag (RFC 5233). Anybody can make up any number of tags for one mailbox.
+    pub fn mailbox_key(&self) -> String {
+        let key = self.key();
+        let without_tag = key.rsplit_once('@').and_then(|(local, domain)| {
+            let (mailbox, _tag) = local.split_once('+')?;
+            (!mailbox.is_empty()).then(|| format!("{mailbox}@{domain}"))
+        });
+        without_tag.unwrap_or(key)
+    }
 }
 
 impl fmt::Display for Email {
@@ -294,6 +304,21 @@ mod tests {
     fn usernames_of_the_wrong_form_are_refused() {
         for text in ["a", ".ab", "ab-", "a b", "añb", "x@y", "a\0b", &"a".repeat(33)] {
             assert!(Username::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_mailbox_is_the_address_without_its_tag() {
+        for (address, mailbox) in [
+            ("Ann@Example.org", "ann@example.org"),
+            ("ann+shop@example.org", "ann@example.org"),
+            ("ANN+a+b@example.org", "ann@example.org"),
+            ("ann+@example.org", "ann@example.org"),
+            ("+ann@example.org", "+ann@example.org"),
+            ("ann@a+b.example.org", ""),
+        ] {
+            let found = Email::parse(address).map(|email| email.mailbox_key());
+            assert_eq!(found.unwrap_or_default(), mailbox, "{address}");
         }
     }
 

@@ -55,8 +55,8 @@ impl VerifyCode {
 impl OneTimeCodeApi {
     /// Mail a code to sign in with
     ///
-    /// The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day for an address; only the newest
-    /// code works, for 10 minutes.
+    /// The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day for a mailbox (the address
+    /// without its `+tag`); only the newest code works, for 10 minutes.
     #[oai(path = "/v1/auth/email/otp/send", method = "post", operation_id = "send_code")]
     async fn send_code(&self, form: Form<SendCode>, visitor: Visitor) -> poem::Result<MailResponse> {
         let (email, captcha_token) = SendCode::read(form)?;

@@ -119,8 +119,8 @@ impl PasswordApi {
 
     /// Mail a link to set a password anew
     ///
-    /// The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day for an address; only the newest
-    /// link works, for an hour.
+    /// The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day for a mailbox (the address
+    /// without its `+tag`); only the newest link works, for an hour.
     #[oai(
         path = "/v1/auth/password/reset/send",
         method = "post",

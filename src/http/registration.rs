@@ -111,7 +111,8 @@ struct RegisteredBody {
     access_token: String,
     /// How the access token is sent.
     token_type: TokenType,
-    /// A sentence for a person about what went otherwise than asked for; `null` if nothing did.
+    /// A sentence for a person about what went otherwise than asked for: the invite was ignored, or no verification mail was sent because mail is off or
+    /// the mailbox was sent too many; `null` if nothing did.
     #[oai(nullable)]
     warning: Option<String>,
 }

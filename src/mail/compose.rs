@@ -127,11 +127,28 @@ fn context(letter: &Letter, language: Language) -> Value {
     };
     context! {
         language => language.tag(),
-        username => username.map(String::as_str),
+        username => username.map(|username| unlinkable(username)),
         code => code.map(String::as_str),
         link => link.map(String::as_str),
         minutes,
     }
+}
+
+/// A username as it stands in a mail. A stranger may have chosen it, and mail programs make a link of whatever looks like a host or a telephone number.
+/// So dots stand apart, and many digits are cut short. (Invisible characters between them would be gone after pasting, and some programs drop them.)
+fn unlinkable(username: &str) -> String {
+    /// The shortest telephone number that programs look for has seven.
+    const FEWEST_DIGITS: usize = 7;
+    const SHOWN_DIGITS: usize = 4;
+    let digits = || username.char_indices().filter(|(_, c)| c.is_ascii_digit());
+    let cut = (digits().count() >= FEWEST_DIGITS)
+        .then(|| digits().nth(SHOWN_DIGITS))
+        .flatten();
+    let shown = match cut {
+        Some((end, _)) => format!("{}…", &username[..end]),
+        None => username.to_owned(),
+    };
+    shown.replace('.', " . ")
 }
 
 /// A letter in words. It holds what the reader alone may know, so it is stored sealed and never printed.

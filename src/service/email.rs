@@ -38,8 +38,8 @@ impl Service {
         self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();
             let user = caller.find_alive(tx, now)?.user;
-            let address = post.keys.address_digest(&user.email);
-            spend_budget(tx, address, MailPurpose::Verify, now)?;
+            let mailbox = post.keys.mailbox_digest(&user.email);
+            spend_budget(tx, mailbox, MailPurpose::Verify, now)?;
             Ok(queue_verification(tx, &post, &user, now)?)
         })
         .await

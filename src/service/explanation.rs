@@ -93,8 +93,12 @@ impl Service {
                 if let Some(user) = &user {
                     let address = post.keys.address_digest(&user.email);
                     codes_locked_until = reader.find_code_lock(address, now)?;
-                    let budget = reader.find_mail_budget(address, MailPurpose::SignIn)?;
-                    codes_mailed_from = budget.spend(now).err().map(|wait| now + wait);
+                    let mailbox = post.keys.mailbox_digest(&user.email);
+                    let budget = reader.find_mail_budget(mailbox, MailPurpose::SignIn)?;
+                    codes_mailed_from = budget
+                        .spend(MailPurpose::SignIn, now)
+                        .err()
+                        .map(|wait| now + wait);
                 }
                 Ok(Explanation {
                     over: sessions_over(reader, &entries)?,

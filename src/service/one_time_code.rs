@@ -35,7 +35,10 @@ impl Service {
         self.post.refuse_without_mail()?;
         self.check_captcha(captcha_token, client).await?;
         let (found, name) = (self.find_user_by_email(&email).await?, email.key());
-        let address = self.post.keys.address_digest(&email);
+        let (address, mailbox) = (
+            self.post.keys.address_digest(&email),
+            self.post.keys.mailbox_digest(&email),
+        );
         let (code, now) = (
             OneTimeCode::from_random(self.system.random(), length),
             self.system.now(),
@@ -62,7 +65,7 @@ impl Service {
         };
         self.write_audited_and_mail(record, move |tx, _| {
             refuse_locked(tx, address, now)?;
-            spend_budget(tx, address, MailPurpose::SignIn, now)?;
+            spend_budget(tx, mailbox, MailPurpose::SignIn, now)?;
             // The account may have gone or come meanwhile; then the code is merely never right.
             let is_there = tx.find_user_id(&AccountName::Email(Email::from_stored(name)))?;
             tx.replace_code(&CodeRow {
@@ -242,14 +245,28 @@ fn refuse_locked(tx: &Tx<'_>, address: AddressDigest, now: Timestamp) -> Result<
     }
 }
 
-/// Takes one mail out of the budget of an address.
+/// Takes one mail out of the budget of a mailbox.
 pub(super) fn spend_budget(
     tx: &Tx<'_>,
-    address: AddressDigest,
+    mailbox: AddressDigest,
     purpose: MailPurpose,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let budget = tx.find_mail_budget(address, purpose)?.spend(now);
+    let budget = tx.find_mail_budget(mailbox, purpose)?.spend(purpose, now);
     let budget = budget.map_err(|retry_after| Error::CodeRateLimited { retry_after })?;
-    Ok(tx.put_mail_budget(address, purpose, &budget, now)?)
+    Ok(tx.put_mail_budget(mailbox, purpose, &budget, now)?)
+}
+
+/// The same where a mail is left out if the budget is spent; says whether it is to be sent.
+pub(super) fn is_mail_left(
+    tx: &Tx<'_>,
+    mailbox: AddressDigest,
+    purpose: MailPurpose,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    match spend_budget(tx, mailbox, purpose, now) {
+        Ok(()) => Ok(true),
+        Err(Error::CodeRateLimited { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::audit::Refused;
-use super::one_time_code::spend_budget;
+use super::one_time_code::{is_mail_left, spend_budget};
 use super::post::link_row;
 use super::presented::PresentedTokens;
 use super::session::Caller;
@@ -66,7 +66,11 @@ impl Service {
             let open = gate.renew_tokens(tx, found, &presented, &caller.client)?;
             tx.delete_password_links(user.id)?;
             gate.failures.forgive(tx, &user)?;
-            post.queue(tx, &changed(&user), &user, now)?;
+            // Its owner may be anybody who registered the address, and may change the password all day.
+            let mailbox = post.keys.mailbox_digest(&user.email);
+            if !post.transport.is_off() && is_mail_left(tx, mailbox, MailPurpose::Notice, now)? {
+                post.queue(tx, &changed(&user), &user, now)?;
+            }
             Ok(open)
         });
         let open = open.await?;
@@ -128,7 +132,7 @@ impl Service {
         self.post.refuse_without_mail()?;
         self.check_captcha(captcha_token, client).await?;
         let found = self.find_user_by_email(&email).await?;
-        let (address, now) = (self.post.keys.address_digest(&email), self.system.now());
+        let (mailbox, now) = (self.post.keys.mailbox_digest(&email), self.system.now());
         let token = LinkToken::from_random(self.system.random());
         let link = self.post.links.of_token(LinkPurpose::ResetPassword, &token);
         let ttl = LinkPurpose::ResetPassword.ttl();
@@ -151,7 +155,7 @@ impl Service {
         let record = self.record_mail(AuditEvent::ResetSent, client, &email, found.as_ref());
         let user_id = found.map_or_else(|| self.system.new_user_id(), |user| user.id);
         self.write_audited_and_mail(record, move |tx, _| {
-            spend_budget(tx, address, MailPurpose::Reset, now)?;
+            spend_budget(tx, mailbox, MailPurpose::Reset, now)?;
             // The account may have gone or got another address meanwhile; then the link is nobody's, as for an address without one.
             let user = tx
                 .find_user(user_id)?

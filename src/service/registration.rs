@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::audit::Refused;
 use super::email::queue_verification;
 use super::gate::{Entrant, OpenSession};
+use super::one_time_code::is_mail_left;
 use super::post::Post;
 use super::presented::PresentedTokens;
 use super::sign_in::SignedIn;
@@ -22,6 +23,10 @@ const INVITE_IGNORED: &str =
 
 /// What is said when an account was made whose address nobody will be asked to verify.
 const NO_MAIL: &str = "No verification mail can be sent, because this server sends no mail.";
+
+/// What is said when an account was made whose mailbox has had enough of them for now.
+const TOO_MANY_MAILS: &str =
+    "No verification mail was sent, because this mailbox was sent too many of them; ask for one later.";
 
 /// What came in the place of an invite code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,7 +166,7 @@ impl Service {
         let post = Arc::clone(&self.post);
         let write = self.write_audited_and_mail(record, move |tx, record| {
             let now = gate.system.now();
-            let (invite_id, warning) = take_invite(tx, pinned, ticket, now)?;
+            let (invite_id, ignored) = take_invite(tx, pinned, ticket, now)?;
             let row = NewUserRow {
                 id: gate.system.new_user_id(),
                 username: registration.username,
@@ -173,21 +178,17 @@ impl Service {
                 created_at: now,
             };
             let user = insert_user(tx, &row)?;
-            if !post.transport.is_off() {
-                count_verification(tx, &post, &user, now)?;
-                queue_verification(tx, &post, &user, now)?;
-            }
+            let no_mail = queue_first_verification(tx, &post, &user, now)?;
             let entrant = Entrant {
                 user: &user,
                 method: SignInMethod::Password,
                 client,
                 presented: &presented,
             };
-            Ok((gate.admit(tx, &entrant, record)?, warning))
+            Ok((gate.admit(tx, &entrant, record)?, [ignored, no_mail]))
         });
-        let (open, ignored): (OpenSession, Option<&str>) = write.await?;
-        let no_mail = self.post.transport.is_off().then_some(NO_MAIL);
-        let warnings: Vec<&str> = ignored.into_iter().chain(no_mail).collect();
+        let (open, warnings): (OpenSession, [Option<&str>; 2]) = write.await?;
+        let warnings: Vec<&str> = warnings.into_iter().flatten().collect();
         Ok(Registered {
             signed_in: self.sign_in(&open).await?,
             warning: (!warnings.is_empty()).then(|| warnings.join(" ")),
@@ -287,11 +288,22 @@ fn take_invite(
     }
 }
 
-/// Counts the mail of a registration like one that was asked for, so that asking again at once is refused; it is never refused itself.
-fn count_verification(tx: &Tx<'_>, post: &Post, user: &User, now: Timestamp) -> Result<(), Error> {
-    let address = post.keys.address_digest(&user.email);
-    let budget = tx.find_mail_budget(address, MailPurpose::Verify)?.with(now);
-    Ok(tx.put_mail_budget(address, MailPurpose::Verify, &budget, now)?)
+/// Queues the mail of a registration; says why, if there is none. It counts like one that was asked for.
+fn queue_first_verification(
+    tx: &Tx<'_>,
+    post: &Post,
+    user: &User,
+    now: Timestamp,
+) -> Result<Option<&'static str>, Error> {
+    if post.transport.is_off() {
+        return Ok(Some(NO_MAIL));
+    }
+    let mailbox = post.keys.mailbox_digest(&user.email);
+    if !is_mail_left(tx, mailbox, MailPurpose::Verify, now)? {
+        return Ok(Some(TOO_MANY_MAILS));
+    }
+    queue_verification(tx, post, user, now)?;
+    Ok(None)
 }
 
 /// Adds an account and reads it back as everybody else will.

@@ -21,18 +21,18 @@ fn every_kind_of_mail_is_among_the_tried_letters() {
 #[test]
 fn every_mail_reads_in_every_language_and_carries_its_code_and_link() {
     for tag in LOCALES {
-        for letter in letters("alice.w") {
+        for letter in letters("alice-w") {
             let mail = compose(&letter, tag);
             let html = resolve(&mail.html);
             let (username, code, link) = match &letter {
                 Letter::SignInCode { .. } => (None, Some(CODE), None),
                 Letter::Invite { link, .. } => (None, Some(INVITE), link.as_deref()),
                 Letter::PasswordChanged { .. } | Letter::AccountRemoved { .. } => {
-                    (Some("alice.w"), None, None)
+                    (Some("alice-w"), None, None)
                 }
-                Letter::AccountTakenBack { link, .. } => (Some("alice.w"), None, link.as_deref()),
+                Letter::AccountTakenBack { link, .. } => (Some("alice-w"), None, link.as_deref()),
                 Letter::Test => (None, None, None),
-                _ => (Some("alice.w"), None, Some(LINK)),
+                _ => (Some("alice-w"), None, Some(LINK)),
             };
             for part in [username, code, link].into_iter().flatten() {
                 assert!(
@@ -133,6 +133,67 @@ fn a_hostile_name_stays_text() {
         link: "https://example.org/\" onmouseover=\"alert(1)".to_owned(),
     };
     assert!(!compose(&hostile_link, "en").html.contains("\" onmouseover"));
+}
+
+/// Whether some mail program makes a link of a part of `text`: of a host, an address, or seven digits with what stands between those of a telephone number.
+fn is_linked(text: &str) -> bool {
+    let is_in_host = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    let is_host = text.split(|c| !is_in_host(c)).any(|word| {
+        word.contains('@')
+            || word.split('.').filter(|label| !label.is_empty()).count() > 1 && word.contains('.')
+    });
+    let is_number = text
+        .split(|c: char| !c.is_ascii_digit() && !" .-_()".contains(c))
+        .any(|part| part.bytes().filter(u8::is_ascii_digit).count() >= 7);
+    is_host || is_number
+}
+
+#[test]
+fn no_name_is_made_a_link_of_by_any_mail_program() {
+    for linked in [
+        "see a.b",
+        "x.co",
+        "www.paypal-login.com!",
+        "mail ann@example",
+        "1-800-555-0199",
+    ] {
+        assert!(is_linked(linked), "{linked}");
+    }
+    for name in [
+        "www.paypal-login.com",
+        "paypal.com",
+        "a.b",
+        "x.co",
+        "A.B.C",
+        "10.0.0.1",
+        "a_b.c-d",
+        "18005550199",
+        "1-800-555-0199",
+        "1.800.555.0199",
+        "call.0800123456.now",
+        "www-example.com",
+    ] {
+        for tag in LOCALES {
+            for letter in letters(name) {
+                let mail = compose(&letter, tag);
+                let without_link = |text: &str| text.replace(LINK, "");
+                assert!(!is_linked(&mail.subject), "{tag} {name} {}", mail.subject);
+                for line in mail.text.lines().map(without_link) {
+                    assert!(!is_linked(&line), "{tag} {name}: {line}");
+                }
+                // What a reader of the HTML sees: the text between elements.
+                let html = resolve(&mail.html);
+                let body = html.split_once("<body").map_or("", |(_, body)| body);
+                for shown in body.split('<').filter_map(|part| part.split_once('>')) {
+                    assert!(!is_linked(&without_link(shown.1)), "{tag} {name}: {}", shown.1);
+                }
+            }
+        }
+    }
+    let removed = Letter::AccountRemoved {
+        username: "ann.b-1980".to_owned(),
+    };
+    assert!(compose(&removed, "en").text.contains("Account: ann . b-1980"));
 }
 
 #[test]

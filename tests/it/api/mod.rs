@@ -18,6 +18,7 @@ mod headers;
 mod health;
 mod keys;
 mod limits;
+mod mail_budgets;
 mod mailed;
 mod one_time_code;
 pub mod operations;
