@@ -76,6 +76,22 @@ impl Letter {
             Self::Test => MailKind::Test,
         }
     }
+
+    /// Whether it carries a link or a code of the account that it is about, so that it is of no use once these are void.
+    pub const fn opens_account(&self) -> bool {
+        match self {
+            Self::VerifyEmail { .. }
+            | Self::SignInCode { .. }
+            | Self::ResetPassword { .. }
+            | Self::SetPassword { .. }
+            | Self::AccountTakenBack { link: Some(_), .. } => true,
+            Self::AccountTakenBack { link: None, .. }
+            | Self::PasswordChanged { .. }
+            | Self::AccountRemoved { .. }
+            | Self::Invite { .. }
+            | Self::Test => false,
+        }
+    }
 }
 
 /// The kind alone: whoever has the code or the link can use it.

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use super::audit::{Auditor, Refused};
 use super::gate::Entrant;
-use super::post::Post;
+use super::post::{Post, withdrawn};
 use super::presented::PresentedTokens;
 use super::sign_in::SignedIn;
 use super::{Error, Service};
 use crate::crypto::is_same_code;
 use crate::domain::{
-    AccountName, AddressDigest, AuditEvent, AuditReason, AuditRecord, CODE_LOCK, CODE_TTL, Client, CodeMac,
-    Email, Letter, LinkPurpose, Locale, MailPurpose, OneTimeCode, SessionEnd, SignInMethod, Timestamp, User,
+    AddressDigest, AuditEvent, AuditReason, AuditRecord, CODE_LOCK, CODE_TTL, Client, CodeMac, Email, Letter,
+    LinkPurpose, Locale, MailPurpose, OneTimeCode, SessionEnd, SignInMethod, Timestamp, User, UserId,
     UserStatus,
 };
 use crate::store::{CodeRow, StoreError, Tx};
@@ -34,7 +34,7 @@ impl Service {
         let length = self.settings.code_length.ok_or(Error::FeatureOff)?;
         self.post.refuse_without_mail()?;
         self.check_captcha(captcha_token, client).await?;
-        let (found, name) = (self.find_user_by_email(&email).await?, email.key());
+        let found = self.find_user_by_email(&email).await?;
         let (address, mailbox) = (
             self.post.keys.address_digest(&email),
             self.post.keys.mailbox_digest(&email),
@@ -48,7 +48,7 @@ impl Service {
             minutes: 10,
         };
         let mail = match &found {
-            Some(user) => self.post.row(&letter, &user.email, &user.locale, now, CODE_TTL),
+            Some(user) => self.post.row_to(&letter, user, now, CODE_TTL),
             None => self.post.decoy(&letter, &email, &Locale::default(), now),
         };
         let mac = match &found {
@@ -58,7 +58,7 @@ impl Service {
         let record = self.record_mail(AuditEvent::CodeSent, client, &email, found.as_ref());
         let row = CodeRow {
             address,
-            user_id: found.map(|user| user.id),
+            user_id: None,
             mac,
             created_at: now,
             expires_at: now + CODE_TTL,
@@ -66,13 +66,10 @@ impl Service {
         self.write_audited_and_mail(record, move |tx, _| {
             refuse_locked(tx, address, now)?;
             spend_budget(tx, mailbox, MailPurpose::SignIn, now)?;
-            // The account may have gone or come meanwhile; then the code is merely never right.
-            let is_there = tx.find_user_id(&AccountName::Email(Email::from_stored(name)))?;
-            tx.replace_code(&CodeRow {
-                user_id: row.user_id.filter(|id| is_there == Some(*id)),
-                ..row
-            })?;
-            Ok(tx.insert_mail(&mail)?)
+            let user_id = find_unchanged(tx, &email, found.as_ref())?;
+            tx.replace_code(&CodeRow { user_id, ..row })?;
+            let is_sent = user_id.is_some();
+            Ok(tx.insert_mail(&if is_sent { mail } else { withdrawn(mail) })?)
         })
         .await
     }
@@ -153,6 +150,20 @@ impl Service {
     }
 }
 
+/// The account that mail was written for, if it is still there and has its address in the same spelling. It may have gone or changed meanwhile: then what
+/// the mail carries opens nothing.
+pub(super) fn find_unchanged(
+    tx: &Tx<'_>,
+    email: &Email,
+    found: Option<&User>,
+) -> Result<Option<UserId>, StoreError> {
+    let current = tx.find_user_by_email(email)?;
+    let is_same = |current: &User| {
+        found.is_some_and(|found| found.id == current.id && found.email.as_str() == current.email.as_str())
+    };
+    Ok(current.filter(is_same).map(|user| user.id))
+}
+
 /// Counts the comparison, compares, and uses the code up: the user if it was right. What a refusal has counted is meant to stay.
 fn compare(
     tx: &Tx<'_>,
@@ -220,6 +231,8 @@ fn prove_address(
         return Ok(user);
     }
     tx.set_email_verified(user.id, now)?;
+    // A link that the operator handed over may be in other hands than the mailbox.
+    tx.delete_password_links(user.id)?;
     if user.has_password {
         tx.clear_password_hash(user.id)?;
         tx.end_sessions_of(user.id, None, SessionEnd::TakenBack, now)?;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::audit::Refused;
-use super::one_time_code::{is_mail_left, spend_budget};
-use super::post::link_row;
+use super::one_time_code::{find_unchanged, is_mail_left, spend_budget};
+use super::post::{link_row, withdrawn};
 use super::presented::PresentedTokens;
 use super::session::Caller;
 use super::sign_in::RefreshCookie;
@@ -13,8 +13,8 @@ use super::{Error, Service};
 use crate::crypto::{Verification, link_digest};
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FailureKey, FieldError, FieldErrors,
-    Guessed, Letter, LinkPurpose, LinkToken, Locale, MailPurpose, Password, PasswordGuess, PasswordHash,
-    SessionEnd, User,
+    Guessed, Letter, LinkDigest, LinkPurpose, LinkToken, Locale, MailPurpose, Password, PasswordGuess,
+    PasswordHash, SessionEnd, User, UserStatus,
 };
 use crate::store::{LinkRow, Reader};
 
@@ -141,26 +141,15 @@ impl Service {
             link: link.clone(),
         };
         let mail = match &found {
-            Some(user) => self.post.row(
-                &letter(user.username.as_str()),
-                &user.email,
-                &user.locale,
-                now,
-                ttl,
-            ),
+            Some(user) => self.post.row_to(&letter(user.username.as_str()), user, now, ttl),
             None => self
                 .post
                 .decoy(&letter("somebody"), &email, &Locale::default(), now),
         };
         let record = self.record_mail(AuditEvent::ResetSent, client, &email, found.as_ref());
-        let user_id = found.map_or_else(|| self.system.new_user_id(), |user| user.id);
         self.write_audited_and_mail(record, move |tx, _| {
             spend_budget(tx, mailbox, MailPurpose::Reset, now)?;
-            // The account may have gone or got another address meanwhile; then the link is nobody's, as for an address without one.
-            let user = tx
-                .find_user(user_id)?
-                .filter(|user| user.email.key() == email.key());
-            let user_id = user.map(|user| user.id);
+            let user_id = find_unchanged(tx, &email, found.as_ref())?;
             tx.replace_link(&link_row(
                 &token,
                 LinkPurpose::ResetPassword,
@@ -168,12 +157,14 @@ impl Service {
                 &email,
                 now,
             ))?;
-            Ok(tx.insert_mail(&mail)?)
+            let is_sent = user_id.is_some();
+            Ok(tx.insert_mail(&if is_sent { mail } else { withdrawn(mail) })?)
         })
         .await
     }
 
-    /// Sets a password through a link, and ends every session. A link that was mailed proves the address too.
+    /// Sets a password through a link, and ends every session. A link that was mailed proves the address too. For a suspended account none works, also none
+    /// that was mailed since.
     ///
     /// `parse` reads the new password once the account is known, which it must not be the name of.
     ///
@@ -187,12 +178,17 @@ impl Service {
     ) -> Result<(), Error> {
         let record = AuditRecord::by_client(AuditEvent::PasswordReset, client);
         let now = self.system.now();
-        let found = self.store.read(move |reader| find(reader, token.as_ref())).await;
+        let digest = token.as_ref().map(link_digest);
+        let found = self.store.read(move |reader| find(reader, digest)).await;
         let (user, link) = match found {
             Ok(found) => found,
             Err(refused) => return self.refuse(record, refused).await,
         };
         let record = record.about(&user);
+        if user.status == UserStatus::Suspended {
+            let refused = Error::ResetTokenInvalid.because(AuditReason::Suspended);
+            return self.refuse(record, refused).await;
+        }
         if link.used_at.is_some() || link.expires_at <= now {
             let refused = Error::ResetTokenInvalid.because(link.why_unusable());
             return self.refuse(record, refused).await;
@@ -202,10 +198,8 @@ impl Service {
         let failures = self.failures.clone();
         self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();
-            let user = tx
-                .find_user(user.id)?
-                .filter(|now| now.email.key() == user.email.key());
-            let user = user.ok_or_else(|| Error::ResetTokenInvalid.because(AuditReason::UnknownLink))?;
+            // A suspension or another address, which may have come meanwhile, has removed the link.
+            let (user, link) = find(tx, digest)?;
             if !tx.use_link(link.digest, now)? {
                 return Err(Error::ResetTokenInvalid.because(AuditReason::UsedLink));
             }
@@ -227,11 +221,11 @@ impl Service {
     }
 }
 
-/// The password link with this secret, used or not, and its account, which must still have the address.
-fn find(reader: &Reader<'_>, token: Option<&LinkToken>) -> Result<(User, LinkRow), Refused> {
+/// The password link with this digest, used or not, and its account, which must still have the address.
+fn find(reader: &Reader<'_>, digest: Option<LinkDigest>) -> Result<(User, LinkRow), Refused> {
     let unknown = || Error::ResetTokenInvalid.because(AuditReason::UnknownLink);
     let link = reader
-        .find_link(link_digest(token.ok_or_else(unknown)?))?
+        .find_link(digest.ok_or_else(unknown)?)?
         .filter(|link| link.purpose != LinkPurpose::VerifyEmail)
         .ok_or_else(unknown)?;
     let user = link.user_id.map(|id| reader.find_user(id)).transpose()?.flatten();

@@ -47,7 +47,15 @@ impl Post {
         }
     }
 
-    /// Composes and seals a letter as a row of the outbox.
+    /// Composes and seals a letter to a user as a row of the outbox.
+    pub(super) fn row_to(&self, letter: &Letter, user: &User, now: Timestamp, ttl: Duration) -> OutboxRow {
+        OutboxRow {
+            user_id: letter.opens_account().then_some(user.id),
+            ..self.row(letter, &user.email, &user.locale, now, ttl)
+        }
+    }
+
+    /// Composes and seals a letter to an address as a row of the outbox.
     pub(super) fn row(
         &self,
         letter: &Letter,
@@ -62,6 +70,7 @@ impl Post {
         OutboxRow {
             id,
             kind: letter.kind().as_str().to_owned(),
+            user_id: None,
             sealed_mail: self
                 .keys
                 .seal(SealedFor::Mail(id.as_bytes()), &plain, &self.system),
@@ -116,7 +125,7 @@ impl Post {
         if self.transport.is_off() {
             return Ok(());
         }
-        Ok(tx.insert_mail(&self.row(letter, &user.email, &user.locale, now, ttl))?)
+        Ok(tx.insert_mail(&self.row_to(letter, user, now, ttl))?)
     }
 
     /// Makes a link for a user, in the place of the earlier one of that purpose, and gives its address.
@@ -130,6 +139,15 @@ impl Post {
         let token = LinkToken::from_random(self.system.random());
         tx.replace_link(&link_row(&token, purpose, Some(user.id), &user.email, now))?;
         Ok(self.links.of_token(purpose, &token))
+    }
+}
+
+/// A mail that was written for an account which changed before it was queued: as a decoy, it is never sent.
+pub(super) fn withdrawn(mail: OutboxRow) -> OutboxRow {
+    OutboxRow {
+        user_id: None,
+        expires_at: mail.created_at,
+        ..mail
     }
 }
 

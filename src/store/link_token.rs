@@ -96,11 +96,31 @@ impl Tx<'_> {
         Ok(statement.execute(params![digest.0, now.as_millis()])? == 1)
     }
 
-    /// Removes every link of an account that sets a password.
+    /// Removes every link of an account that sets a password, with the mails in which one waits.
     pub fn delete_password_links(&self, user_id: UserId) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached("DELETE FROM link_tokens WHERE user_id = ?1 AND purpose <> 'verify_email'")?
-            .execute([user_id.as_bytes()])?;
+        for sql in [
+            "DELETE FROM link_tokens WHERE user_id = ?1 AND purpose <> 'verify_email'",
+            "DELETE FROM outbox WHERE user_id = ?1 AND kind NOT IN ('verify_email', 'sign_in_code')",
+        ] {
+            self.connection
+                .prepare_cached(sql)?
+                .execute([user_id.as_bytes()])?;
+        }
+        Ok(())
+    }
+
+    /// Removes every link and code of an account, expired or not, with the mails in which one waits. (Whether a term is over is not asked: with a clock
+    /// that is wrong for a while it would be answered wrongly, and what was skipped would work again afterwards.)
+    pub(super) fn void_links_and_codes(&self, user_id: UserId) -> Result<(), StoreError> {
+        for sql in [
+            "DELETE FROM link_tokens WHERE user_id = ?1",
+            "DELETE FROM one_time_codes WHERE user_id = ?1",
+            "DELETE FROM outbox WHERE user_id = ?1",
+        ] {
+            self.connection
+                .prepare_cached(sql)?
+                .execute([user_id.as_bytes()])?;
+        }
         Ok(())
     }
 

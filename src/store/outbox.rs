@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::{Reader, StoreError, Tx};
-use crate::domain::{MailId, Sealed, Timestamp};
+use crate::domain::{MailId, Sealed, Timestamp, UserId};
 
 /// A mail in the outbox.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct OutboxRow {
     pub id: MailId,
     /// The name of its kind.
     pub kind: String,
+    /// Whose link or code it carries, so that it is dropped with them; `None` for a notice, and for mail that is about no account.
+    pub user_id: Option<UserId>,
     /// Recipient, subject and bodies.
     pub sealed_mail: Sealed,
     /// The same on every try.
@@ -28,13 +30,13 @@ pub struct OutboxRow {
     pub last_error: Option<String>,
 }
 
-const COLUMNS: &str =
-    "id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, attempts, last_error";
+const COLUMNS: &str = "id, kind, user_id, sealed_mail, message_id, created_at, expires_at, next_attempt_at, attempts, last_error";
 
 fn mail_of(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     Ok(OutboxRow {
         id: MailId::from_bytes(row.get("id")?),
         kind: row.get("kind")?,
+        user_id: row.get::<_, Option<[u8; 16]>>("user_id")?.map(UserId::from_bytes),
         sealed_mail: Sealed(row.get("sealed_mail")?),
         message_id: row.get("message_id")?,
         created_at: Timestamp::from_millis(row.get("created_at")?),
@@ -83,8 +85,8 @@ impl Tx<'_> {
     pub fn insert_mail(&self, mail: &OutboxRow) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO outbox (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO outbox (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, user_id)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 mail.id.as_bytes(),
@@ -94,6 +96,7 @@ impl Tx<'_> {
                 mail.created_at.as_millis(),
                 mail.expires_at.as_millis(),
                 mail.next_attempt_at.as_millis(),
+                mail.user_id.as_ref().map(UserId::as_bytes),
             ])?;
         Ok(())
     }

@@ -245,13 +245,14 @@ impl Tx<'_> {
         }
     }
 
-    /// Gives an account another address, which is unverified until it is proved.
+    /// Gives an account another address, which is unverified until it is proved. Every link and code that was mailed before is void, also where only the
+    /// spelling changes, and for good: the old address may come back.
     pub fn set_email(&self, id: UserId, email: &Email) -> Result<Result<(), Taken>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "UPDATE users SET email = ?2, email_key = ?3, email_verified_at = NULL WHERE id = ?1",
         )?;
         match statement.execute(params![id.as_bytes(), email.as_str(), email.key()]) {
-            Ok(_) => Ok(Ok(())),
+            Ok(_) => Ok(Ok(self.void_links_and_codes(id)?)),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 Ok(Err(Taken::Email))
             }
@@ -317,13 +318,13 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Suspends or reactivates an account.
+    /// Suspends or reactivates an account. Either voids every link and code: those of before the suspension, and those that were asked for during it.
     pub fn set_user_status(&self, id: UserId, status: UserStatus) -> Result<(), StoreError> {
         let mut statement = self
             .connection
             .prepare_cached("UPDATE users SET status = ?2 WHERE id = ?1")?;
         statement.execute(params![id.as_bytes(), status.as_str()])?;
-        Ok(())
+        self.void_links_and_codes(id)
     }
 
     /// Notes a sign-in.

@@ -37,3 +37,4 @@ mod sign_out;
 mod taking_back;
 mod token_shapes;
 mod user;
+mod voided;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::support::smtp::SmtpServer;
 use crate::support::{PASSWORD, TestApp, registration};
 
 async fn app() -> TestApp {
@@ -169,4 +170,59 @@ async fn commands_beside_a_busy_server_are_never_told_that_it_is_locked() {
     });
     assert_eq!(created.await.expect("every command succeeds").len(), 30);
     writers.abort_all();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_changes_the_address_or_suspends_voids_what_was_mailed_at_once() {
+    let smtp = SmtpServer::start();
+    let app = TestApp::builder()
+        .machine_clock()
+        .open()
+        .smtp(&smtp)
+        .start()
+        .await;
+    for (login, commands) in [
+        (
+            "alice",
+            &[
+                &["user", "set-email", "alice", "other@example.org"] as &[&str],
+                &["user", "set-email", "alice", "alice@example.org"],
+            ] as &[&[&str]],
+        ),
+        ("bob", &[&["user", "set-email", "bob", "BOB@example.org"]]),
+        (
+            "carol",
+            &[&["user", "suspend", "carol"], &["user", "reactivate", "carol"]],
+        ),
+        ("dave", &[&["user", "suspend", "dave"]]),
+        ("erin", &[&["user", "delete", "erin", "--yes"]]),
+    ] {
+        let email = format!("{login}@example.org");
+        app.register(login).await;
+        let verification = smtp.mail_to(&email).await.token();
+        assert_eq!(app.send_reset(&email).await.status, 204);
+        let reset = smtp.mail_to(&email).await.token();
+        assert_eq!(app.send_code(&email).await.status, 204);
+        let code = smtp.mail_to(&email).await.code();
+        for command in commands {
+            run(&app, command);
+        }
+        if login == "erin" {
+            app.register(login).await;
+        }
+        let post = async |path: &str, body: serde_json::Value| {
+            let answer = app.post(path).json(&body).send().await;
+            answer.brief()
+        };
+        for what in ["confirm", "reject"] {
+            let path = format!("/v1/auth/email/verify/{what}");
+            let answer = post(&path, json!({"token": verification})).await;
+            assert_eq!(answer, "422 email.token_invalid", "{login}");
+        }
+        let body = json!({"token": reset, "new_password": "a louder harbour"});
+        let answer = post("/v1/auth/password/reset/confirm", body).await;
+        assert_eq!(answer, "422 auth.reset_token_invalid", "{login}");
+        let answer = app.verify_code(&email, &code).await;
+        assert_eq!(answer.brief(), "422 auth.otp_invalid", "{login}");
+    }
 }

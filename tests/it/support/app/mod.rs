@@ -253,6 +253,15 @@ impl TestApp {
             .expect("it is one number")
     }
 
+    /// One text out of the database file, read beside the server; empty if there is none.
+    pub fn text(&self, sql: &str) -> String {
+        let database = rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("it opens");
+        let text: Option<String> = database
+            .query_row(sql, [], |row| row.get(0))
+            .expect("it is one row");
+        text.unwrap_or_default()
+    }
+
     /// Waits until no mail waits, sent or dropped.
     pub async fn wait_for_empty_outbox(&self) {
         let wait = async {
