@@ -91,6 +91,9 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::LoginExists => Some("choose another, or look who has it: arkloop user list --search NAME"),
         Error::EmailExists => Some("give another, or look who has it: arkloop user list --search ADDRESS"),
         Error::UserNotFound(_) => Some("give a username, an e-mail address or an id; see: arkloop user list"),
+        Error::AddressAndUsername(_) => Some(
+            "for the IP address say: arkloop explain --ip IP; for the account give its e-mail address or id; see: arkloop user show NAME",
+        ),
         Error::InviteNotFound => Some("see: arkloop invite list --all"),
         Error::SessionNotFound => Some("it may have ended already; see: arkloop session list USER"),
         Error::RegistrationPinned(_) => {

@@ -9,7 +9,7 @@ use super::error::{Refusal, one_line};
 use super::sentences::{cause, done, tried, why_ended};
 use super::session::shown_network;
 use crate::domain::{Actor, AuditEntry, AuditOutcome, Session, SessionEnd, Timestamp, UserStatus};
-use crate::service::{Explained, Explanation, UserRef, Wait};
+use crate::service::{Explained, Explanation, Wait};
 
 /// Tell what happened to an account or from an address, in plain words
 ///
@@ -22,18 +22,14 @@ use crate::service::{Explained, Explanation, UserRef, Wait};
     after_help = "Example: why somebody cannot sign in; what came from an address\n  arkloop explain ann@example.org\n  \
                   arkloop explain 203.0.113.7"
 )]
+#[group(required = true, multiple = false)]
 pub(super) struct Arguments {
     /// A username, an e-mail address, an id or an IP address
-    #[arg(value_name = "USER|IP", value_parser = parse)]
-    subject: Explained,
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "clap takes parsers that can fail")]
-fn parse(text: &str) -> Result<Explained, String> {
-    Ok(match text.trim().parse::<IpAddr>() {
-        Ok(address) => Explained::Address(address),
-        Err(_) => Explained::Account(UserRef::parse(text)),
-    })
+    #[arg(value_name = "USER|IP")]
+    subject: Option<String>,
+    /// An IP address, also if it is somebody's username
+    #[arg(long)]
+    ip: Option<IpAddr>,
 }
 
 /// One thing that happened, in words.
@@ -46,7 +42,15 @@ struct Line {
 /// `explain …`
 pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal> {
     let (explanation, now) = context.with_service(async |service| {
-        let explanation = service.explain(arguments.subject).await?;
+        let subject = match arguments.ip {
+            Some(address) => Explained::Address(address),
+            None => {
+                service
+                    .read_subject(&arguments.subject.unwrap_or_default())
+                    .await?
+            }
+        };
+        let explanation = service.explain(subject).await?;
         Ok((explanation, service.system().now()))
     })?;
     let mut lines: Vec<Line> = explanation

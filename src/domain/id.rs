@@ -1,11 +1,23 @@
 //! Ids: UUIDs of version 7 (RFC 9562 §5.7), one type for each noun so that they cannot be confused.
+//!
+//! An id is read in its hyphenated form of 36 characters only. The forms without hyphens, in braces or behind `urn:uuid:` are no ids: 32 hexadecimal digits
+//! are a username that anybody may take.
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-use super::Timestamp;
+use super::{Timestamp, Username};
+
+/// How many characters an id has; a username cannot have as many.
+const ID_CHARS: usize = 36;
+const _: () = assert!(Username::MAX_CHARS < ID_CHARS, "a username must never be an id");
+
+/// A text is not an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not an id of {ID_CHARS} characters")]
+pub struct NotAnId;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -32,10 +44,12 @@ macro_rules! id {
         }
 
         impl FromStr for $name {
-            type Err = uuid::Error;
+            type Err = NotAnId;
 
-            fn from_str(text: &str) -> Result<Self, uuid::Error> {
-                Uuid::try_parse(text).map(Self)
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                let hyphenated = Some(text).filter(|text| text.len() == ID_CHARS);
+                let id = hyphenated.and_then(|text| Uuid::try_parse(text).ok());
+                id.map(Self).ok_or(NotAnId)
             }
         }
     };
@@ -58,6 +72,14 @@ id! {
     InviteId
 }
 
+impl UserId {
+    /// The id whose 32 hexadecimal digits a username has, which versions before 0.2 read as that id.
+    pub fn of_bare_digits(username: &Username) -> Option<Self> {
+        let digits = Some(username.as_str()).filter(|text| text.len() == 32);
+        digits.and_then(|text| Uuid::try_parse(text).ok()).map(Self)
+    }
+}
+
 impl SessionId {
     /// The smallest id that a session begun at `moment` can have: the first 48 bits of a version 7 UUID are its milliseconds (RFC 9562 §5.7).
     pub fn first_at(moment: Timestamp) -> Self {
@@ -65,5 +87,31 @@ impl SessionId {
         let mut bytes = [0; 16];
         bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
         Self::from_bytes(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hyphenated_form_is_an_id() {
+        let hyphenated = "01980000-0000-7000-8000-00000000abcd";
+        let id: UserId = hyphenated.parse().expect("it is an id");
+        assert_eq!(hyphenated.to_uppercase().parse(), Ok(id));
+        let bare = hyphenated.replace('-', "");
+        let username = Username::parse(&bare).expect("it is a username");
+        assert_eq!(UserId::of_bare_digits(&username), Some(id));
+        for text in [
+            bare.clone(),
+            format!("{{{hyphenated}}}"),
+            format!("urn:uuid:{hyphenated}"),
+            format!("{bare}----"),
+            format!(" {hyphenated}"),
+            hyphenated.replace('-', "_"),
+            "é".repeat(18),
+        ] {
+            assert_eq!(text.parse::<UserId>(), Err(NotAnId), "{text}");
+        }
     }
 }

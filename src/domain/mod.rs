@@ -36,7 +36,7 @@ pub use audit::{
 };
 pub use client::Client;
 pub use field::{FieldError, FieldErrors};
-pub use id::{InviteId, MailId, SessionId, UserId};
+pub use id::{InviteId, MailId, NotAnId, SessionId, UserId};
 pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};
 pub use key::KeyFingerprint;
 pub use limit::{Limit, LimitClass, Rate, Rates};

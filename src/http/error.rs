@@ -203,6 +203,7 @@ impl From<service::Error> for Refusal {
             Error::MailUnavailable => return Self::later(Code::MailUnavailable, MAIL_RETRY_AFTER),
             // Only the command line asks for these.
             Error::UserNotFound(_)
+            | Error::AddressAndUsername(_)
             | Error::InviteNotFound
             | Error::RegistrationPinned(_)
             | Error::MailRefused(_)

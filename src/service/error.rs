@@ -51,6 +51,9 @@ pub enum Error {
     /// No account has this username, address or id.
     #[error("there is no user {0:?}")]
     UserNotFound(String),
+    /// The text is an IP address, and an account has it as its username.
+    #[error("{0} is an IP address, and an account has it as its username")]
+    AddressAndUsername(String),
     /// No invite has this code.
     #[error("there is no invite with this code")]
     InviteNotFound,

@@ -64,6 +64,28 @@ impl Explanation {
 }
 
 impl Service {
+    /// Says whose story `text` means: an IP address, or the username, e-mail address or id of an account.
+    ///
+    /// An IPv4 address is a legal username too. One that is both is refused, so that no account can hide its story behind an address, nor the story of an
+    /// address behind a name.
+    ///
+    /// # Errors
+    /// [`Error::AddressAndUsername`].
+    pub async fn read_subject(&self, text: &str) -> Result<Explained, Error> {
+        let user = UserRef::parse(text);
+        let Ok(address) = text.trim().parse() else {
+            return Ok(Explained::Account(user));
+        };
+        let found = self
+            .store
+            .report(move |reader| user.find_if_there(reader))
+            .await?;
+        match found {
+            Some(user) => Err(Error::AddressAndUsername(user.username.to_string())),
+            None => Ok(Explained::Address(address)),
+        }
+    }
+
     /// Gathers what happened to an account or from an address.
     ///
     /// # Errors

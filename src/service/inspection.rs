@@ -1,10 +1,11 @@
 //! What `arkloop check` asks of the database, and the word with which it asks the running server.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::{Error, Service};
-use crate::domain::Timestamp;
-use crate::store::Setting;
+use crate::domain::{Timestamp, UserId, Username};
+use crate::store::{Reader, Setting, StoreError};
 
 /// How long a word is good: for the requests of one check.
 const WORD_TTL: Duration = Duration::from_mins(2);
@@ -24,6 +25,44 @@ pub struct Inspection {
     pub signing_since: Option<Timestamp>,
     /// How many mails were tried and not taken.
     pub failing_mails: usize,
+    /// Usernames that may be taken for something else.
+    pub ambiguous_usernames: Vec<AmbiguousUsername>,
+}
+
+/// A username that is legal and may be taken for something else.
+#[derive(Clone, Debug)]
+pub struct AmbiguousUsername {
+    /// It.
+    pub username: Username,
+    /// What it may be taken for.
+    pub taken_for: TakenFor,
+}
+
+/// What a username may be taken for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TakenFor {
+    /// The id, without hyphens, of the account with this username.
+    IdOf(Username),
+    /// An id without hyphens; no account has it.
+    Id,
+    /// An IP address.
+    Address,
+}
+
+/// The usernames among `candidates` that may be taken for something else.
+fn ambiguous(reader: &Reader<'_>, candidates: Vec<Username>) -> Result<Vec<AmbiguousUsername>, StoreError> {
+    let mut found = Vec::new();
+    for username in candidates {
+        let taken_for = match UserId::of_bare_digits(&username) {
+            Some(id) => reader
+                .find_user(id)?
+                .map_or(TakenFor::Id, |user| TakenFor::IdOf(user.username)),
+            None if username.as_str().parse::<Ipv4Addr>().is_ok() => TakenFor::Address,
+            None => continue,
+        };
+        found.push(AmbiguousUsername { username, taken_for });
+    }
+    Ok(found)
 }
 
 impl Service {
@@ -42,6 +81,7 @@ impl Service {
                         .map(|key| key.active_at)
                         .max(),
                     failing_mails: reader.count_failing_mails()?,
+                    ambiguous_usernames: ambiguous(reader, reader.list_digit_usernames()?)?,
                 })
             })
             .await

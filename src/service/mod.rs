@@ -49,7 +49,7 @@ pub use backup::{Backup, Place, open_staged};
 pub use email::PendingVerification;
 pub use error::Error;
 pub use explanation::{Explained, Explanation, Wait};
-pub use inspection::Inspection;
+pub use inspection::{AmbiguousUsername, Inspection, TakenFor};
 pub use invite::{InviteDraft, InviteWithCode};
 pub use links::Links;
 pub use outbox::WaitingMail;

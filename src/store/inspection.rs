@@ -1,7 +1,7 @@
 //! Whether the database is whole.
 
 use super::{Reader, StoreError};
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, Username};
 
 impl Reader<'_> {
     /// What is wrong with the file, or if nothing is, with what its rows say of each other; at most ten faults. Reads all of
@@ -52,6 +52,17 @@ impl Reader<'_> {
             self.connection
                 .query_row("SELECT min(created_at) FROM users", [], |row| row.get(0))?;
         Ok(first.map(Timestamp::from_millis))
+    }
+
+    /// Usernames of 32 hexadecimal digits, and those of digits and full stops alone, in the order of the accounts.
+    pub fn list_digit_usernames(&self) -> Result<Vec<Username>, StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT username FROM users
+             WHERE length(username_key) = 32 AND username_key NOT GLOB '*[^0-9a-f]*' OR username_key NOT GLOB '*[^0-9.]*'
+             ORDER BY id",
+        )?;
+        let usernames = statement.query_map([], |row| row.get("username").map(Username::from_stored))?;
+        Ok(usernames.collect::<Result<_, _>>()?)
     }
 
     /// How many mails were tried and are still there.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{App, Finding};
 use crate::domain::Timestamp;
-use crate::service::Inspection;
+use crate::service::{AmbiguousUsername, Inspection, TakenFor};
 
 /// How far the clock may be behind what is stored: two machines that share a backup differ by less.
 const CLOCK_SLACK: Duration = Duration::from_mins(2);
@@ -14,18 +14,24 @@ const FIRST_RELEASE: Timestamp = Timestamp::from_millis(1_764_547_200_000);
 const BACKUP_AGE: Duration = Duration::from_hours(24 * 7);
 /// A signing key that is older should be replaced: whoever may have copied it once has had it long enough.
 const SIGNING_KEY_AGE: Duration = Duration::from_hours(24 * 365);
+/// How many usernames are named one by one: strangers may register any number of them.
+const NAMED_USERNAMES: usize = 10;
 
 /// What the database says.
 pub(super) async fn check(app: &App) -> Vec<Finding> {
     let now = app.service.system().now();
     match app.service.inspect().await {
-        Ok(inspection) => vec![
-            check_integrity(&inspection),
-            check_clock(&inspection, now),
-            check_signing(&inspection, now),
-            check_outbox(&inspection),
-            check_backup(&inspection, now),
-        ],
+        Ok(inspection) => {
+            let mut findings = vec![
+                check_integrity(&inspection),
+                check_clock(&inspection, now),
+                check_signing(&inspection, now),
+                check_outbox(&inspection),
+                check_backup(&inspection, now),
+            ];
+            findings.extend(check_usernames(&inspection));
+            findings
+        }
         Err(error) => vec![Finding::bad(
             "database",
             format!("it cannot be read: {error}"),
@@ -98,6 +104,43 @@ fn check_outbox(inspection: &Inspection) -> Finding {
             "outbox",
             format!("mails that were tried and not taken: {count}"),
             "see why with `arkloop mail queue`, and try again with `arkloop mail retry`",
+        ),
+    }
+}
+
+/// Usernames that an operator may take for an id or an IP address. Commands never do; versions before 0.2 did.
+fn check_usernames(inspection: &Inspection) -> impl Iterator<Item = Finding> {
+    let names = &inspection.ambiguous_usernames;
+    let more = names.len().saturating_sub(NAMED_USERNAMES);
+    let more = (more > 0).then(|| {
+        Finding::unwise(
+            "usernames",
+            format!("{more} more have the form of an id or of an IP address"),
+            "see: arkloop user list",
+        )
+    });
+    names.iter().take(NAMED_USERNAMES).map(check_username).chain(more)
+}
+
+fn check_username(AmbiguousUsername { username, taken_for }: &AmbiguousUsername) -> Finding {
+    match taken_for {
+        TakenFor::IdOf(other) => Finding::bad(
+            "usernames",
+            format!("an account calls itself {username}, which is the id of {other} without its hyphens"),
+            format!(
+                "a command of version 0.1 given that name was carried out on {other}: see `arkloop audit --user {other}`, and whether to suspend the \
+                 other: arkloop user suspend {username}"
+            ),
+        ),
+        TakenFor::Id => Finding::unwise(
+            "usernames",
+            format!("{username} is a username in the form of an id without hyphens"),
+            format!("read it as a name only: arkloop user show {username}"),
+        ),
+        TakenFor::Address => Finding::unwise(
+            "usernames",
+            format!("{username} is a username in the form of an IP address"),
+            format!("for what came from that address say: arkloop explain --ip {username}"),
         ),
     }
 }

@@ -7,7 +7,7 @@ mod secrets;
 
 use proptest::prelude::*;
 
-use super::{Client, Note, Timestamp, TraceId, UserId, is_unprintable};
+use super::{Client, Note, Timestamp, TraceId, UserId, Username, is_unprintable};
 
 /// What texts are attacked with: ends of lines, what is invisible or looks like something else, and the letters of other languages than ours.
 const NASTY: [&str; 47] = [
@@ -125,17 +125,22 @@ proptest! {
     }
 
     #[test]
-    fn a_text_that_is_read_as_an_id_has_its_hexadecimal_digits(text in prop_oneof![
+    fn a_text_that_is_read_as_an_id_is_how_the_id_is_written(text in prop_oneof![
         wild_text(),
         almost("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"),
     ]) {
-        let digits = |text: &str| -> String {
-            let text = text.trim_start_matches("urn:uuid:").to_lowercase();
-            text.chars().filter(char::is_ascii_hexdigit).collect()
-        };
         if let Ok(id) = text.parse::<UserId>() {
-            prop_assert_eq!(digits(&id.to_string()), digits(&text));
+            prop_assert_eq!(id.to_string(), text.to_ascii_lowercase());
         }
+    }
+
+    #[test]
+    fn no_text_is_an_id_and_a_username(text in prop_oneof![
+        wild_text(),
+        almost("[0-9a-f]{8}-?[0-9a-f]{4}-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}"),
+        "[0-9a-f]{32}",
+    ]) {
+        prop_assert!(text.parse::<UserId>().is_err() || Username::parse(&text).is_err());
     }
 
     #[test]

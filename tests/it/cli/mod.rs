@@ -19,6 +19,7 @@ mod key_file;
 mod mail;
 mod man;
 mod metrics;
+mod names_and_ids;
 mod openapi;
 mod registration;
 mod restore;
