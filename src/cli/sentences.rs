@@ -167,6 +167,9 @@ pub(super) const fn cause(reason: AuditReason) -> &'static str {
         }
         AuditReason::AddressLimit => "too many requests came from this address in a short time",
         AuditReason::SessionLimit => "too many requests came from one session in a short time",
+        AuditReason::RenameLimit => {
+            "the username had been changed too often within an hour; changes that are refused because the name is taken count too"
+        }
         AuditReason::AccountLimit => {
             "too many wrong passwords had come from the same address, so that the next try had to wait, a minute at most"
         }

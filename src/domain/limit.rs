@@ -150,6 +150,8 @@ classes! {
     ConfirmReset: "reset_confirm", 20 per 1;
     /// Refreshing. Everybody behind one address refreshes here, and does so all day.
     Refresh: "refresh", 300 per 1;
+    /// Changing the username, by account: the answer says whether the new name is taken, so the changes that are refused count too.
+    Rename: "rename", 5 per 60;
     /// Everything else.
     Other: "other", 600 per 1;
 }

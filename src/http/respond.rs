@@ -217,7 +217,7 @@ impl Site {
             *standing = Some(counted);
             if outcome.is_err() {
                 match &caller {
-                    Some(Ok(caller)) => service.note_session_throttled(caller),
+                    Some(Ok(caller)) => service.note_caller_throttled(caller, subject.limit().into()),
                     _ => service.note_throttled(client, subject.limit().into()),
                 }
             }

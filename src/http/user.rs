@@ -7,12 +7,14 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
 use super::bearer::Authenticated;
+use super::error::Refusal;
 use super::exchange::Shared;
 use super::fields::{LOCALE, TIMEZONE, USERNAME};
 use super::form::{Body, Field, Form};
 use super::openapi::{EXAMPLE_TIME, EXAMPLE_UUID, Tag};
-use crate::domain::{Locale, Timezone, User, Username};
-use crate::service::{Error, ProfileChange};
+use crate::domain::{AuditReason, LimitClass, Locale, Timezone, User, Username};
+use crate::limits::Subject;
+use crate::service::{Caller, Error, ProfileChange};
 
 /// The operations of this noun.
 pub(super) struct UserApi(pub(super) Arc<Shared>);
@@ -94,6 +96,22 @@ impl UpdateMe {
     }
 }
 
+impl Shared {
+    /// Counts a change of the username before anything compares the new name, since the answer says whether it is taken. The present name is no change.
+    fn admit_rename(&self, caller: &Caller, mut change: ProfileChange) -> Result<ProfileChange, Refusal> {
+        change.username = change.username.filter(|new| *new != caller.user.username);
+        if let (Some(throttle), Some(_)) = (&self.throttle, &change.username) {
+            let account = Subject::Account(caller.user.id);
+            let (_, outcome) = throttle.count(LimitClass::Rename, account);
+            outcome.inspect_err(|_| {
+                self.service
+                    .note_caller_throttled(caller, AuditReason::RenameLimit);
+            })?;
+        }
+        Ok(change)
+    }
+}
+
 #[OpenApi(tag = "Tag::Account")]
 impl UserApi {
     /// Show the own account
@@ -107,14 +125,12 @@ impl UserApi {
 
     /// Change the own account
     ///
-    /// Fields that are absent, `null` or empty stay as they are.
+    /// Fields that are absent, `null` or empty stay as they are. Changes of the username have a limit of their own for each account,
+    /// and those that are refused because the name is taken count too. The present username, repeated exactly, is no change.
     #[oai(path = "/v1/me", method = "patch", operation_id = "update_me")]
     async fn update_me(&self, caller: Authenticated, form: Form<UpdateMe>) -> poem::Result<Json<UserBody>> {
-        let user = self
-            .0
-            .service
-            .update_profile(&caller.0, UpdateMe::read(form)?)
-            .await?;
+        let change = self.0.admit_rename(&caller.0, UpdateMe::read(form)?)?;
+        let user = self.0.service.update_profile(&caller.0, change).await?;
         Ok(Json(UserBody::from(&user)))
     }
 }

@@ -1,6 +1,6 @@
 //! Counting requests in memory: who has asked how often, and may they ask once more.
 //!
-//! Each class of requests has a bucket for each subject, which is an address or a session. A bucket holds as many
+//! Each class of requests has a bucket for each subject, which is an address, a session or an account. A bucket holds as many
 //! requests as the rate of its class, and fills up evenly. The arithmetic is `governor`'s (GCRA); the time is that of
 //! [`System`], so that tests move it; how many buckets there are at most, and which make way, is in `buckets`.
 //!
@@ -17,7 +17,7 @@ use governor::clock::Clock as _;
 use governor::middleware::StateInformationMiddleware;
 use governor::{Quota, RateLimiter};
 
-use crate::domain::{Limit, LimitClass, Rate, Rates, SessionId, network_of};
+use crate::domain::{Limit, LimitClass, Rate, Rates, SessionId, UserId, network_of};
 use crate::system::System;
 use buckets::Buckets;
 use stopwatch::Stopwatch;
@@ -31,6 +31,8 @@ pub enum Subject {
     Network(IpAddr),
     /// Whoever signed in, wherever the requests come from.
     Session(SessionId),
+    /// An account, whichever of its sessions asks.
+    Account(UserId),
 }
 
 impl Subject {
@@ -44,6 +46,7 @@ impl Subject {
         match self {
             Self::Local | Self::Network(_) => Limit::Address,
             Self::Session(_) => Limit::Session,
+            Self::Account(_) => Limit::Account,
         }
     }
 }

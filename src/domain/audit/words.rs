@@ -189,6 +189,8 @@ words! {
         AddressLimit => "address_limit",
         /// Too many requests came from the session.
         SessionLimit => "session_limit",
+        /// The username of the account was changed too often, or tried to be.
+        RenameLimit => "rename_limit",
         /// Too many wrong passwords were tried on the account from one address.
         AccountLimit => "account_limit",
         /// So many wrong passwords were tried on the account from everywhere that it takes none for a while.

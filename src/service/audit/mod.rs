@@ -265,10 +265,8 @@ impl Service {
     }
 
     /// The same for whoever is signed in, so that it is told of their account.
-    pub fn note_session_throttled(&self, caller: &Caller) {
-        let record = caller
-            .record(AuditEvent::Throttled)
-            .refused(AuditReason::SessionLimit);
+    pub fn note_caller_throttled(&self, caller: &Caller, reason: AuditReason) {
+        let record = caller.record(AuditEvent::Throttled).refused(reason);
         self.auditor.note(&record, &caller.client);
     }
 

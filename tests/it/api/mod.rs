@@ -30,6 +30,7 @@ mod password_reset;
 mod refresh;
 mod registration;
 mod registration_fields;
+mod renames;
 mod session;
 mod several_cookies;
 mod sign_in;
