@@ -196,7 +196,8 @@ fn waiting(wait: &Wait) -> String {
     let until = wait.until;
     if wait.is_for_everybody {
         return format!(
-            "After a hundred wrong passwords in a row, a password{whose} may be tried again at {until}; a mailed code helps at once."
+            "After a hundred wrong passwords in a row, a password{whose} may be tried again at {until}, and at once from where the account was signed in \
+             during the last 30 days; a mailed code helps too."
         );
     }
     let address = wait

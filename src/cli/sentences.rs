@@ -174,7 +174,8 @@ pub(super) const fn cause(reason: AuditReason) -> &'static str {
             "too many wrong passwords had come from the same address, so that the next try had to wait, a minute at most"
         }
         AuditReason::AccountPause => {
-            "a hundred wrong passwords in a row had been tried on the account, so that it took none for 15 minutes; a mailed code helps at once"
+            "a hundred wrong passwords in a row had been tried on the account, so that it took none for 15 minutes, but from where it was signed in \
+             during the last 30 days; a mailed code helps at once"
         }
         AuditReason::CaptchaInvalid => "the captcha was missing, not solved, or used twice",
         AuditReason::CaptchaUnavailable => {

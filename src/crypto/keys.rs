@@ -12,7 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::crypto::RefreshTokens;
 use crate::domain::{
     AccountName, AddressDigest, CodeMac, Email, FailureDigest, FailureKey, FailureKind, Guessed, InviteCode,
-    InviteDigest, KeyFingerprint, LinkDigest, LinkToken, NameDigest, OneTimeCode, Sealed, Timestamp,
+    InviteDigest, KeyFingerprint, LinkDigest, LinkToken, NameDigest, OneTimeCode, Sealed, Timestamp, UserId,
+    network_of, site_of,
 };
 use crate::system::System;
 
@@ -186,10 +187,10 @@ impl Keys {
         )))
     }
 
-    /// What wrong passwords for `guessed` from `network` are counted under. An account is counted under its id, whatever it is called; a name that no
+    /// What wrong passwords for `guessed` from `address` are counted under. An account is counted under its id, whatever it is called; a name that no
     /// account has under its own key, which tells as little. `None` is whoever has no address.
-    pub fn failure_key(&self, guessed: Guessed<'_>, network: Option<IpAddr>) -> FailureKey {
-        let (kind, guessed) = match guessed {
+    pub fn failure_key(&self, guessed: Guessed<'_>, address: Option<IpAddr>) -> FailureKey {
+        let (kind, digest) = match guessed {
             Guessed::Account(id) => (
                 FailureKind::OfAccount,
                 self.failure_digest(&[b"account\0", id.as_bytes()]),
@@ -199,11 +200,27 @@ impl Keys {
                 self.failure_digest(&[b"name\0", name.as_bytes()]),
             ),
         };
-        let network = network.map_or_else(String::new, |network| network.to_string());
+        let place = |label: &[u8], place: Option<IpAddr>| {
+            let place = place.map_or_else(String::new, |place| place.to_string());
+            self.failure_digest(&[label, &digest.0, place.as_bytes()])
+        };
+        let network = place(b"network\0", address.map(network_of));
+        let is_wide = address.is_some_and(|address| address.to_canonical().is_ipv6());
         FailureKey {
             kind,
-            guessed,
-            network: self.failure_digest(&[b"network\0", &guessed.0, network.as_bytes()]),
+            guessed: digest,
+            network,
+            // The first network of a site is written like the site.
+            site: if is_wide {
+                place(b"site\0", address.map(site_of))
+            } else {
+                network
+            },
+            holder: match guessed {
+                Guessed::Account(id) => id,
+                Guessed::Nobody(_) => UserId::from_bytes(digest.0),
+            },
+            address,
         }
     }
 

@@ -49,7 +49,8 @@ pub use one_time_code::{
 };
 pub use password::{MAX_PASSWORD_BYTES, Password, PasswordGuess, PasswordHash, PasswordPolicy};
 pub use password_failures::{
-    FailureDigest, FailureKey, FailureKind, FailureLimits, FailureRun, FailureRuns, Guessed, MAX_FAILURE_ROWS,
+    Acquaintance, FailureDigest, FailureKey, FailureKind, FailureLimits, FailureRun, FailureRuns, Guessed,
+    MAX_FAILURE_ROWS,
 };
 pub use registration::{RegistrationMode, UnknownMode};
 pub use rotation::{Generation, MAX_REMEMBERED_ROTATIONS, RefreshRules, RefreshVerdict, Rotation, Sender};

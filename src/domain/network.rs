@@ -104,15 +104,16 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_counts_as_one_and_a_mapped_address_as_ipv4() {
-        for (address, network) in [
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-            ("2001:db8:1:2::", "2001:db8:1:2::"),
-            ("::1", "::"),
-            ("::ffff:198.51.100.7", "198.51.100.7"),
-            ("198.51.100.7", "198.51.100.7"),
+        for (address, network, site) in [
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::", "2001:db8:1::"),
+            ("2001:db8:1:2::", "2001:db8:1:2::", "2001:db8:1::"),
+            ("::1", "::", "::"),
+            ("::ffff:198.51.100.7", "198.51.100.7", "198.51.100.7"),
+            ("198.51.100.7", "198.51.100.7", "198.51.100.7"),
         ] {
             let address: IpAddr = address.parse().expect("it is an address");
             assert_eq!(network_of(address).to_string(), network);
+            assert_eq!(site_of(address).to_string(), site);
         }
     }
 }

@@ -49,7 +49,7 @@ pub struct Wait {
     pub username: Option<String>,
     /// From where; `None` for a process on the same machine.
     pub address: Option<IpAddr>,
-    /// Whether everybody else has to wait too.
+    /// Whether everybody else has to wait too, but for networks from which the account was used lately.
     pub is_for_everybody: bool,
     /// Until when.
     pub until: Timestamp,
@@ -183,14 +183,17 @@ fn waits(
             (Explained::Address(_), _, Some(of)) => (Guessed::Account(of.user_id), Some(of.username.clone())),
             (Explained::Address(_), _, None) => continue,
         };
-        let runs = reader.find_failures(failures.key(guessed, client))?;
-        let Some(wait) = runs.wait(limits, now) else {
+        let key = failures.key(guessed, client);
+        let runs = reader.find_failures(key)?;
+        let pause = runs.pause(limits, now);
+        let from_here = runs.delay(limits, now).max(runs.pause_of_site(key, limits, now));
+        let Some(wait) = pause.max(from_here) else {
             continue;
         };
         let wait = Wait {
             username,
             address: client.address,
-            is_for_everybody: runs.pause(limits, now).is_some(),
+            is_for_everybody: pause.is_some(),
             until: now + wait,
         };
         let is_same = |other: &Wait| {

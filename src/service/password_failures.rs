@@ -10,8 +10,8 @@ use super::audit::Refused;
 use super::{Error, Service};
 use crate::crypto::Keys;
 use crate::domain::{
-    AuditEvent, AuditReason, AuditRecord, Client, FailureKey, FailureLimits, Guessed, Limit,
-    MAX_FAILURE_ROWS, User, network_of,
+    Acquaintance, AuditEvent, AuditReason, AuditRecord, Client, FailureKey, FailureLimits, Guessed, Limit,
+    MAX_FAILURE_ROWS, Timestamp, User,
 };
 use crate::store::{Reader, Tx};
 use crate::system::System;
@@ -28,7 +28,7 @@ pub(super) struct PasswordFailures {
 impl PasswordFailures {
     /// What a guess of `client` is counted under.
     pub(super) fn key(&self, guessed: Guessed<'_>, client: &Client) -> FailureKey {
-        self.keys.failure_key(guessed, client.address.map(network_of))
+        self.keys.failure_key(guessed, client.address)
     }
 
     /// Refuses a guess that has to wait.
@@ -40,11 +40,22 @@ impl PasswordFailures {
             return Ok(());
         };
         let (runs, now) = (reader.find_failures(key)?, self.system.now());
-        let reason = match runs.pause(limits, now) {
+        let delay = runs.delay(limits, now);
+        let (of_account, of_site) = (runs.pause(limits, now), runs.pause_of_site(key, limits, now));
+        let pause = match of_account.max(of_site) {
+            // A name without an account is looked for alike, and known from nowhere.
+            Some(_) => match acquaintance(reader, key, now)? {
+                Acquaintance::None => of_account.max(of_site),
+                Acquaintance::Site => of_site,
+                Acquaintance::Network => None,
+            },
+            None => None,
+        };
+        let reason = match pause {
             Some(_) => AuditReason::AccountPause,
             None => AuditReason::AccountLimit,
         };
-        runs.wait(limits, now).map_or(Ok(()), |retry_after| {
+        delay.max(pause).map_or(Ok(()), |retry_after| {
             let refusal = Error::RateLimited {
                 limit: Limit::Account,
                 retry_after,
@@ -59,8 +70,9 @@ impl PasswordFailures {
     /// [`Error::RateLimited`] for the account.
     fn count(&self, tx: &Tx<'_>, key: FailureKey) -> Result<(), Refused> {
         self.refuse_waiting(tx, key)?;
-        if self.limits.is_some() {
-            let runs = tx.find_failures(key)?.with_failure(self.system.now());
+        if let Some(limits) = self.limits {
+            let runs = tx.find_failures(key)?;
+            let runs = runs.with_failure(key, limits, self.system.now());
             tx.put_failures(key, runs, MAX_FAILURE_ROWS)?;
         }
         Ok(())
@@ -73,6 +85,13 @@ impl PasswordFailures {
         tx.forgive_code_failures(self.keys.address_digest(&user.email))?;
         Ok(())
     }
+}
+
+/// How well the account that is guessed at knows where the guess comes from.
+fn acquaintance(reader: &Reader<'_>, key: FailureKey, now: Timestamp) -> Result<Acquaintance, Error> {
+    let since = Acquaintance::forgotten_before(now);
+    let addresses = reader.list_session_addresses(key.holder, since)?;
+    Ok(Acquaintance::of(key.address, &addresses))
 }
 
 impl Service {

@@ -193,7 +193,7 @@ words! {
         RenameLimit => "rename_limit",
         /// Too many wrong passwords were tried on the account from one address.
         AccountLimit => "account_limit",
-        /// So many wrong passwords were tried on the account from everywhere that it takes none for a while.
+        /// So many wrong passwords were tried on the account, from everywhere or from one IPv6 site, that it takes none from there for a while.
         AccountPause => "account_pause",
         /// The captcha was not solved.
         CaptchaInvalid => "captcha_invalid",

@@ -189,10 +189,10 @@ async fn what_still_has_to_wait_is_told_with_the_end_of_it() {
     assert_snapshot!(waits("alice"), @"
     The address was never verified.
     The next code can be mailed at <time>, because others were mailed before.
-    After a hundred wrong passwords in a row, a password may be tried again at <time>; a mailed code helps at once.
+    After a hundred wrong passwords in a row, a password may be tried again at <time>, and at once from where the account was signed in during the last 30 days; a mailed code helps too.
     The account is signed in once.
     ");
-    assert_snapshot!(waits("127.0.0.1"), @"After a hundred wrong passwords in a row, a password of alice may be tried again at <time>; a mailed code helps at once.");
+    assert_snapshot!(waits("127.0.0.1"), @"After a hundred wrong passwords in a row, a password of alice may be tried again at <time>, and at once from where the account was signed in during the last 30 days; a mailed code helps too.");
 }
 
 #[test]

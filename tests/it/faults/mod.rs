@@ -31,6 +31,7 @@ mod retries;
 mod sameness;
 mod secrets;
 mod slow_clients;
+mod shares;
 mod smuggling;
 mod starttls;
 mod stops;

@@ -165,7 +165,7 @@ async fn every_refusal_is_explained_under_its_trace_id() {
     assert_snapshot!(wrong_passwords().await.end(&mut codes), @"
     rate_limit.exceeded: Requests were refused: too many wrong passwords had come from the same address, so that the next try had to wait, a minute at most; from 127.0.0.1.
     rate_limit.exceeded: Requests were refused: too many wrong passwords had come from the same address, so that the next try had to wait, a minute at most; from 127.0.0.1.
-    rate_limit.exceeded: Requests were refused: a hundred wrong passwords in a row had been tried on the account, so that it took none for 15 minutes; a mailed code helps at once; from 127.0.0.1.
+    rate_limit.exceeded: Requests were refused: a hundred wrong passwords in a row had been tried on the account, so that it took none for 15 minutes, but from where it was signed in during the last 30 days; a mailed code helps at once; from 10.1.0.1.
     ");
     assert_snapshot!(captchas().await.end(&mut codes), @"
     auth.captcha_invalid: A captcha did not let somebody through: the captcha was missing, not solved, or used twice; from 127.0.0.1.

@@ -236,9 +236,11 @@ pub(super) async fn registrations() -> Story {
     story
 }
 
-/// Wrong passwords until the next has to wait, and until nobody may try any more.
+/// Wrong passwords until the next has to wait, and from a hundred addresses until strangers may try none any more.
 pub(super) async fn wrong_passwords() -> Story {
-    let story = Story::of(TestApp::open().await);
+    let app = TestApp::builder().open();
+    let app = app.set("SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start().await;
+    let story = Story::of(app);
     let app = &story.app;
     app.register("alice").await;
     for login in ["alice", "alicia"] {
@@ -249,11 +251,17 @@ pub(super) async fn wrong_passwords() -> Story {
         story.explain(login, &delayed).await;
         app.advance(Duration::from_mins(1));
     }
-    for _ in 5..100 {
-        assert_eq!(app.login("alice", WRONG).await.status, 401);
-        app.advance(Duration::from_mins(1));
+    let login_from = |address: String, password: &str| {
+        let body = json!({"login": "alice", "password": password});
+        let request = app.post("/v1/auth/login").header("x-forwarded-for", &address);
+        request.json(&body).send()
+    };
+    for number in 5..100 {
+        let answer = login_from(format!("10.1.0.{number}"), WRONG).await;
+        assert_eq!(answer.status, 401);
     }
-    story.explain("alice", &app.login("alice", PASSWORD).await).await;
+    let paused = login_from("10.1.0.1".to_owned(), PASSWORD).await;
+    story.explain("alice", &paused).await;
     story
 }
 
