@@ -7,7 +7,8 @@ use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time;
 
-use super::password::{Argon2Cost, HashError};
+use super::password::HashError;
+use super::password_cost::Argon2Cost;
 use crate::domain::PasswordHash;
 
 /// Bytes of salt: RFC 9106 §3.1 recommends 16.
@@ -69,9 +70,6 @@ impl Worker {
             iterations: params.t_cost(),
             parallelism: params.p_cost(),
         };
-        let is_bearable = cost.memory_kib <= MAX_STORED_COST.memory_kib
-            && cost.iterations <= MAX_STORED_COST.iterations
-            && cost.parallelism <= MAX_STORED_COST.parallelism;
         let (Some(salt), Some(hash), true) = (
             &stored.salt,
             &stored.hash,
@@ -81,7 +79,7 @@ impl Worker {
                 "a stored hash is no argon2id hash".to_owned(),
             ));
         };
-        if !is_bearable || stored.version != Some(Version::V0x13.into()) {
+        if !is_bearable(cost) || stored.version != Some(Version::V0x13.into()) {
             return Err(HashError::Unusable(
                 "a stored hash demands another version or too high a cost".to_owned(),
             ));
@@ -112,6 +110,13 @@ impl Worker {
             .hash_password_into_with_memory(password, salt, output, &mut self.memory[..blocks])
             .map_err(unusable)
     }
+}
+
+/// Whether a stored hash may demand `cost`.
+pub(super) const fn is_bearable(cost: Argon2Cost) -> bool {
+    cost.memory_kib <= MAX_STORED_COST.memory_kib
+        && cost.iterations <= MAX_STORED_COST.iterations
+        && cost.parallelism <= MAX_STORED_COST.parallelism
 }
 
 pub(super) fn params(cost: Argon2Cost) -> Result<Params, HashError> {

@@ -7,6 +7,7 @@ mod hash_worker;
 mod key_file;
 mod keys;
 mod password;
+mod password_cost;
 #[cfg(test)]
 mod properties;
 mod refresh_token;
@@ -18,6 +19,7 @@ pub use key_file::{
     read_or_create as read_or_create_key_file,
 };
 pub use keys::{KeyCheck, Keys, SealError, SealedFor, is_same_code, link_digest};
-pub use password::{Argon2Cost, HashError, PasswordHasher, Priority, Verification};
+pub use password::{Compared, HashError, PasswordHasher, Priority, Verification};
+pub use password_cost::{Argon2Cost, CostShares};
 pub use refresh_token::{PresentedRefreshToken, RefreshTokens};
 pub use signing_key::{SigningKey, SigningKeyError};

@@ -12,31 +12,19 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use super::hash_worker::{Worker, params};
+use super::password_cost::{Argon2Cost, CostShares};
 use crate::domain::{Password, PasswordGuess, PasswordHash};
 use crate::system::System;
 
 /// How many passwords may wait. At the default cost two threads work this off in about two seconds; who comes later is told to come again.
 const QUEUE: usize = 256;
-/// What one hash costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Argon2Cost {
-    /// Memory in KiB.
-    pub memory_kib: u32,
-    /// Passes over that memory.
-    pub iterations: u32,
-    /// Lanes.
-    pub parallelism: u32,
-}
-
-impl Default for Argon2Cost {
-    /// `m=19456, t=2, p=1`: the first choice of the OWASP Password Storage Cheat Sheet.
-    fn default() -> Self {
-        Self {
-            memory_kib: 19_456,
-            iterations: 2,
-            parallelism: 1,
-        }
-    }
+/// What a guess at a password is compared with.
+#[derive(Clone, Debug)]
+pub enum Compared {
+    /// With this hash.
+    With(PasswordHash),
+    /// With none, as one of this cost would be.
+    WithNothing(Argon2Cost),
 }
 
 /// Why no hash was made or compared.
@@ -116,6 +104,11 @@ impl PasswordHasher {
         self.blocks_filled.load(Ordering::Relaxed)
     }
 
+    /// Which cost names without a password have where `stored` are the costs of those with one.
+    pub fn shares(&self, stored: &[(String, u32)]) -> CostShares {
+        CostShares::new(stored, self.cost)
+    }
+
     /// Hashes a new password under a new salt.
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
         let (cost, salt) = (self.cost, self.system.random());
@@ -123,17 +116,16 @@ impl PasswordHasher {
             .await
     }
 
-    /// Compares a password with a stored hash. Without one it does the same work for nothing, so that the time tells no one whether there is one.
-    pub async fn verify(
-        &self,
-        guess: PasswordGuess,
-        stored: Option<PasswordHash>,
-    ) -> Result<Verification, HashError> {
+    /// Compares a password with a stored hash. Without one it does the work of a hash for nothing, so that the time tells no one whether there is one.
+    pub async fn verify(&self, guess: PasswordGuess, compared: Compared) -> Result<Verification, HashError> {
         let (cost, salt) = (self.cost, self.system.random());
         self.run(move |worker| {
-            let Some(stored) = stored else {
-                worker.hash(guess.as_bytes(), &salt, cost)?;
-                return Ok(Verification::Wrong);
+            let stored = match compared {
+                Compared::With(stored) => stored,
+                Compared::WithNothing(cost) => {
+                    worker.hash(guess.as_bytes(), &salt, cost)?;
+                    return Ok(Verification::Wrong);
+                }
             };
             let (is_right, stored_cost) = worker.compare(guess.as_bytes(), &stored)?;
             match is_right {
@@ -213,8 +205,9 @@ mod tests {
         guess: &str,
         stored: Option<PasswordHash>,
     ) -> Result<Verification, HashError> {
+        let compared = stored.map_or(Compared::WithNothing(CHEAP), Compared::With);
         hasher
-            .verify(PasswordGuess::parse(guess).expect("it is a guess"), stored)
+            .verify(PasswordGuess::parse(guess).expect("it is a guess"), compared)
             .await
     }
 

@@ -10,7 +10,7 @@ use super::presented::PresentedTokens;
 use super::session::Caller;
 use super::sign_in::RefreshCookie;
 use super::{Error, Service};
-use crate::crypto::{Verification, link_digest};
+use crate::crypto::{Compared, Verification, link_digest};
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FailureKey, FieldError, FieldErrors,
     Guessed, Letter, LinkDigest, LinkPurpose, LinkToken, Locale, MailPurpose, Password, PasswordGuess,
@@ -112,7 +112,7 @@ impl Service {
             self.note_waiting(&record, &caller.client, refused)
         });
         waited?;
-        let verified = self.hasher.verify(current, Some(stored.clone())).await;
+        let verified = self.hasher.verify(current, Compared::With(stored.clone())).await;
         match verified.map_err(Error::from)? {
             Verification::Wrong => Err(incorrect().because(AuditReason::WrongPassword)),
             Verification::Right | Verification::RightButOutdated(_) => Ok(Some(stored)),

@@ -9,7 +9,7 @@ use super::gate::{Entrant, OpenSession, Refreshed};
 use super::presented::PresentedTokens;
 use super::session::Caller;
 use super::{Error, Service};
-use crate::crypto::{AccessClaims, Verification};
+use crate::crypto::{AccessClaims, Compared, Verification};
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, FailureKey, Guessed, PasswordGuess,
     PasswordHash, SessionEnd, SignInMethod, Timestamp, UserId,
@@ -55,12 +55,14 @@ impl Service {
         client: Client,
         presented: &[String],
     ) -> Result<SignedIn, Error> {
-        let (credentials, key, record) = self.find_guessed(name, &client).await?;
+        let Guess {
+            credentials,
+            compared,
+            key,
+            record,
+        } = self.find_guessed(name, &client).await?;
         self.check_captcha(captcha_token, &client).await?;
-        let stored = credentials
-            .as_ref()
-            .and_then(|credentials| credentials.password_hash.clone());
-        let verified = self.hasher.verify(password, stored).await?;
+        let verified = self.hasher.verify(password, compared).await?;
         let proof = match prove(credentials, verified) {
             Ok(proof) => proof,
             Err(refused) => return self.refuse_guess(record, refused, key).await,
@@ -92,12 +94,8 @@ impl Service {
         self.sign_in(&open.await?).await
     }
 
-    /// What is stored under the name that somebody guesses a password for, what the guess is counted under, and its record.
-    async fn find_guessed(
-        &self,
-        name: AccountName,
-        client: &Client,
-    ) -> Result<(Option<Credentials>, FailureKey, AuditRecord), Error> {
+    /// What a guess at the password of `name` is about.
+    async fn find_guessed(&self, name: AccountName, client: &Client) -> Result<Guess, Error> {
         let (failures, visitor) = (self.failures.clone(), client.clone());
         let digest = self.auditor.keys.name_digest(&name);
         let found = self.store.read(move |reader| {
@@ -108,16 +106,25 @@ impl Service {
             };
             let key = failures.key(guessed, &visitor);
             let may_guess = failures.refuse_waiting(reader, key);
-            Ok::<_, Error>((credentials, key, may_guess))
+            let costs = reader.list_password_costs()?;
+            Ok::<_, Error>((credentials, key, may_guess, costs))
         });
-        let (credentials, key, may_guess) = found.await?;
+        let (credentials, key, may_guess, costs) = found.await?;
         let record = AuditRecord::by_client(AuditEvent::SignInByPassword, client);
         let record = match &credentials {
             Some(known) => record.about(known),
             None => record.under(digest),
         };
         may_guess.map_err(|refused| self.note_waiting(&record, client, refused))?;
-        Ok((credentials, key, record))
+        // By the digest of the account or name, so that all names of an account without a password cost the same.
+        let instead = self.hasher.shares(&costs).cost_of(key.guessed.0);
+        let stored = credentials.as_ref().and_then(|known| known.password_hash.clone());
+        Ok(Guess {
+            compared: stored.map_or(Compared::WithNothing(instead), Compared::With),
+            credentials,
+            key,
+            record,
+        })
     }
 
     /// Exchanges a refresh token for the next one and a fresh access token.
@@ -223,6 +230,16 @@ impl Service {
             expires_at: open.session.expires_at,
         }
     }
+}
+
+/// A guess at a password, before it is compared.
+struct Guess {
+    /// What is stored under the name; `None` if no account has it.
+    credentials: Option<Credentials>,
+    compared: Compared,
+    /// What it is counted under if it is wrong.
+    key: FailureKey,
+    record: AuditRecord,
 }
 
 /// A right password, and what must still be so when it is acted upon.

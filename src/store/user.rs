@@ -137,6 +137,15 @@ impl Reader<'_> {
         Ok(credentials.optional()?)
     }
 
+    /// At which costs passwords are stored, as in their PHC strings, and how many accounts have each; in a fixed order.
+    pub fn list_password_costs(&self) -> Result<Vec<(String, u32)>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT cost, accounts FROM password_costs ORDER BY cost")?;
+        let costs = statement.query_map([], |row| Ok((row.get("cost")?, row.get("accounts")?)))?;
+        Ok(costs.collect::<Result<_, _>>()?)
+    }
+
     /// The account with this address.
     pub fn find_user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM users WHERE email_key = ?1");

@@ -12,6 +12,10 @@ use super::Workspace;
 const MAY_SCAN: &[(&str, &str)] = &[
     ("signing_keys", "there are a handful"),
     (
+        "FROM password_costs",
+        "one for each cost that was ever configured",
+    ),
+    (
         "FROM audit_events ORDER BY id LIMIT ?2",
         "the oldest rows, so many of them",
     ),
@@ -66,6 +70,10 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("FROM link_tokens WHERE expires_at <", "the hourly sweep"),
     ("FROM mail_budgets WHERE last_sent_at <", "the hourly sweep"),
     ("FROM one_time_codes WHERE expires_at <", "the hourly sweep"),
+    (
+        "INSERT INTO users (id, username",
+        "its plan has a search for orphans among one-time codes, which SQLite skips unless a constraint is violated",
+    ),
     (
         "DELETE FROM users WHERE id = ?1",
         "an account is deleted, with its one-time code",

@@ -1,0 +1,124 @@
+//! What hashes cost, and which cost a guess has where there is no hash to compare it with.
+
+use super::hash_worker::{is_bearable, params};
+
+/// What one hash costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Argon2Cost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over that memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+impl Default for Argon2Cost {
+    /// `m=19456, t=2, p=1`: the first choice of the OWASP Password Storage Cheat Sheet.
+    fn default() -> Self {
+        Self {
+            memory_kib: 19_456,
+            iterations: 2,
+            parallelism: 1,
+        }
+    }
+}
+
+impl Argon2Cost {
+    /// Reads a cost as it stands in a PHC string, such as `m=19456,t=2,p=1`; `None` for one that no password can have here.
+    fn from_phc(text: &str) -> Option<Self> {
+        let mut parts = text.split(',');
+        let mut part = |name| parts.next()?.strip_prefix(name)?.parse().ok();
+        let cost = Self {
+            memory_kib: part("m=")?,
+            iterations: part("t=")?,
+            parallelism: part("p=")?,
+        };
+        (parts.next().is_none() && is_bearable(cost) && params(cost).is_ok()).then_some(cost)
+    }
+}
+
+/// Which cost the guesses at names without a password have: each name always the same one, and each cost as many names in proportion as it has accounts.
+///
+/// So the time of an answer tells nothing, also while old accounts still have the cost of an older configuration. A name changes its cost as accounts do:
+/// once, when enough of them have signed in.
+#[derive(Debug)]
+pub struct CostShares {
+    costs: Vec<(Argon2Cost, u32)>,
+    /// Where there is no account.
+    default: Argon2Cost,
+}
+
+impl CostShares {
+    /// `stored` are the costs in PHC strings, each with its number of accounts.
+    pub(super) fn new(stored: &[(String, u32)], default: Argon2Cost) -> Self {
+        let usable = |(cost, accounts): &(String, u32)| Some((Argon2Cost::from_phc(cost)?, *accounts));
+        Self {
+            costs: stored.iter().filter_map(usable).collect(),
+            default,
+        }
+    }
+
+    /// The cost of a name; `digest` is its keyed digest, of which all values are equally likely and no stranger knows any.
+    pub fn cost_of(&self, digest: [u8; 16]) -> Argon2Cost {
+        let total: u64 = self.costs.iter().map(|(_, accounts)| u64::from(*accounts)).sum();
+        // A point between 0 and `total`, as far along as the digest is among all digests.
+        let threshold = u64::from_be_bytes(*digest.first_chunk().expect("a digest has 16 bytes"));
+        let mut point = (u128::from(threshold) * u128::from(total)) >> u64::BITS;
+        for (cost, accounts) in &self.costs {
+            match point.checked_sub(u128::from(*accounts)) {
+                None => return *cost,
+                Some(rest) => point = rest,
+            }
+        }
+        self.default
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHEAP: Argon2Cost = Argon2Cost {
+        memory_kib: 8,
+        iterations: 1,
+        parallelism: 1,
+    };
+
+    #[test]
+    fn names_have_costs_in_the_proportions_of_the_stored_ones() {
+        let stored = [
+            ("m=16,t=1,p=1", 750),
+            ("m=19456,t=2,p=1", 250),
+            ("m=4194304,t=1,p=1", 9_000),
+        ];
+        let stored = stored.map(|(cost, accounts)| (cost.to_owned(), accounts));
+        let shares = CostShares::new(&stored, CHEAP);
+        let cost_at = |point: u64| {
+            let mut digest = [7; 16];
+            digest[..8].copy_from_slice(&point.to_be_bytes());
+            shares.cost_of(digest).memory_kib
+        };
+        let three_quarters = u64::MAX / 4 * 3;
+        let costs = [0, three_quarters - 9, three_quarters + 9, u64::MAX].map(cost_at);
+        assert_eq!(costs, [16, 16, 19_456, 19_456]);
+        assert_eq!(CostShares::new(&[], CHEAP).cost_of([7; 16]), CHEAP);
+    }
+
+    #[test]
+    fn only_what_a_password_can_cost_is_a_cost() {
+        for text in [
+            "",
+            "m=8,t=1",
+            "m=8,t=1,p=1,",
+            "t=1,m=8,p=1",
+            "m=1,t=1,p=1",
+            "m=8,t=0,p=1",
+            "m=4194304,t=1,p=1",
+            "m=8,t=99,p=1",
+        ] {
+            assert_eq!(Argon2Cost::from_phc(text), None, "{text}");
+        }
+        assert_eq!(Argon2Cost::from_phc("m=8,t=1,p=1"), Some(CHEAP));
+    }
+}

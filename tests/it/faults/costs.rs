@@ -1,0 +1,230 @@
+//! The cost of hashes is changed: the work of a sign-in does not tell which names have an account. Work is counted, since a clock is not exact enough.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arkloop::domain::{Password, PasswordPolicy};
+use arkloop::service::UserRef;
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::support::{PASSWORD, TestApp, Workspace, old_database};
+
+/// A server at which one may guess as often as one likes.
+async fn unlimited() -> TestApp {
+    let builder = TestApp::builder().open();
+    builder.set("RATE_LIMIT__ENABLED", "false").start().await
+}
+
+/// The work of a refused sign-in.
+async fn work(app: &TestApp, login: &str) -> u64 {
+    let before = app.service().blocks_filled();
+    assert_eq!(app.login(login, "a wrong password").await.status, 401, "{login}");
+    app.service().blocks_filled() - before
+}
+
+/// How many of 200 names that nobody has cost how much, the first time and always.
+async fn works_of_nobody(app: &TestApp) -> BTreeMap<u64, u32> {
+    let mut works = BTreeMap::new();
+    for number in 0..200 {
+        let name = match number % 3 {
+            0 => format!("nobody-{number}"),
+            1 => format!("nobody-{number}@example.org"),
+            _ => format!("no name {number}"),
+        };
+        let cost = work(app, &name).await;
+        let again = work(app, &format!(" {} ", name.to_uppercase())).await;
+        assert_eq!(cost, again, "{name}");
+        *works.entry(cost).or_insert(0) += 1;
+    }
+    works
+}
+
+/// The table of costs, and what it should be.
+fn costs(app: &TestApp) -> [Vec<(String, i64)>; 2] {
+    let database = Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
+    [
+        "SELECT cost, accounts FROM password_costs ORDER BY cost",
+        "SELECT substr(password_hash, 16, instr(substr(password_hash, 16), '$') - 1) AS cost, count(*) FROM users
+         WHERE password_hash IS NOT NULL GROUP BY cost ORDER BY cost",
+    ]
+    .map(|sql| {
+        let mut statement = database.prepare(sql).expect("it is SQL");
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        rows.expect("it is read").collect::<Result<_, _>>().expect("it is read")
+    })
+}
+
+fn assert_counted(app: &TestApp, expected: &[(&str, i64)]) {
+    let [counted, stored] = costs(app);
+    assert_eq!(counted, stored);
+    let expected: Vec<(String, i64)> = expected
+        .iter()
+        .map(|(cost, n)| ((*cost).to_owned(), *n))
+        .collect();
+    assert_eq!(counted, expected);
+}
+
+async fn register(app: &TestApp, names: impl IntoIterator<Item = u32>) {
+    for number in names {
+        app.register(&format!("user-{number}")).await;
+    }
+}
+
+#[tokio::test]
+async fn names_that_nobody_has_cost_what_those_of_accounts_cost() {
+    let mut app = unlimited().await;
+    assert_eq!(works_of_nobody(&app).await, [(8, 200)].into());
+    register(&app, 0..15).await;
+    app.restart_with("PASSWORD__ARGON2_MEMORY_KIB", "16").await;
+    // Whoever looks now sees what every account costs.
+    assert_eq!(works_of_nobody(&app).await, [(8, 200)].into());
+    register(&app, 15..20).await;
+    let works = works_of_nobody(&app).await;
+    assert_eq!(works.keys().copied().collect::<Vec<_>>(), [8, 16]);
+    // Three in four; with 200 names, so far off once in a million keys.
+    assert!((120..=180).contains(&works[&8]), "{works:?}");
+    // An account costs its own, under each of its names.
+    for (name, cost) in [("user-3", 8), ("USER-3@example.org", 8), ("user-17", 16)] {
+        assert_eq!(work(&app, name).await, cost, "{name}");
+    }
+    for number in 0..15 {
+        assert_eq!(app.login(&format!("user-{number}"), PASSWORD).await.status, 200);
+    }
+    assert_eq!(works_of_nobody(&app).await, [(16, 200)].into());
+    app.restart().await;
+    assert_eq!(works_of_nobody(&app).await, [(16, 200)].into());
+}
+
+#[tokio::test]
+async fn an_account_without_a_password_costs_the_same_under_all_its_names() {
+    let mut app = unlimited().await;
+    register(&app, 0..10).await;
+    app.restart_with("PASSWORD__ARGON2_MEMORY_KIB", "16").await;
+    register(&app, 10..20).await;
+    let database = Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
+    let mut costs = BTreeSet::new();
+    for number in 20..40 {
+        let name = format!("user-{number}");
+        app.register(&name).await;
+        let sql = "UPDATE users SET password_hash = NULL WHERE username = ?1";
+        assert_eq!(database.execute(sql, [&name]), Ok(1));
+        let cost = work(&app, &name).await;
+        assert_eq!(work(&app, &format!("{name}@example.org")).await, cost);
+        costs.insert(cost);
+    }
+    assert_eq!(costs, [8, 16].into());
+}
+
+#[tokio::test]
+async fn every_write_of_a_password_is_counted() {
+    const OLD: &str = "m=8,t=1,p=1";
+    const NEW: &str = "m=16,t=1,p=1";
+    let mut app = TestApp::builder()
+        .open()
+        .set("MAIL__TRANSPORT", "file")
+        .start()
+        .await;
+    assert_counted(&app, &[]);
+    let alice = app.register("alice").await;
+    register(&app, 0..4).await;
+    assert_counted(&app, &[(OLD, 5)]);
+    // What is refused counts nothing.
+    let taken = json!({"login": "alice", "password": PASSWORD, "email": "else@example.org"});
+    assert_eq!(
+        app.post("/v1/auth/register").json(&taken).send().await.status,
+        409
+    );
+    assert_counted(&app, &[(OLD, 5)]);
+    app.restart_with("PASSWORD__ARGON2_MEMORY_KIB", "16").await;
+    // Changed by its owner, renewed by a sign-in, set by the operator, deleted, taken back: each once.
+    let alice = app.refresh(&alice.cookie()).await;
+    let change = json!({"current_password": PASSWORD, "new_password": "another quiet harbour"});
+    let request = app.post("/v1/auth/password/change").bearer(&alice.access_token());
+    assert_eq!(request.json(&change).send().await.status, 204);
+    assert_counted(&app, &[(NEW, 1), (OLD, 4)]);
+    assert_eq!(app.login("user-0", PASSWORD).await.status, 200);
+    assert_eq!(app.login("user-0", PASSWORD).await.status, 200);
+    assert_counted(&app, &[(NEW, 2), (OLD, 3)]);
+    let command = app.command().await;
+    let user = |name: &str| UserRef::parse(name);
+    let password = Password::parse("another quiet harbour", PasswordPolicy::default(), &[]);
+    let password = password.expect("it is one");
+    command
+        .service
+        .set_password(user("user-1"), password)
+        .await
+        .expect("she is there");
+    assert_counted(&app, &[(NEW, 3), (OLD, 2)]);
+    command
+        .service
+        .delete_user(user("user-2"))
+        .await
+        .expect("she is there");
+    command
+        .service
+        .delete_user(user("user-0"))
+        .await
+        .expect("she is there");
+    assert_counted(&app, &[(NEW, 2), (OLD, 1)]);
+    command
+        .service
+        .suspend(user("user-3"))
+        .await
+        .expect("she is there");
+    assert_counted(&app, &[(NEW, 2), (OLD, 1)]);
+    command.close();
+}
+
+#[tokio::test]
+async fn what_is_no_hash_of_ours_is_not_counted() {
+    let app = unlimited().await;
+    register(&app, 0..3).await;
+    let database = Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
+    for (sql, changed, left) in [
+        (
+            "UPDATE users SET password_hash = 'none' WHERE username = 'user-1'",
+            1,
+            Some(2),
+        ),
+        (
+            "UPDATE users SET password_hash = '$argon2id$v=19$' WHERE username = 'user-2'",
+            1,
+            Some(1),
+        ),
+        ("UPDATE users SET password_hash = NULL", 3, None),
+    ] {
+        assert_eq!(database.execute(sql, []), Ok(changed));
+        let [counted, _] = costs(&app);
+        let left = left.map(|accounts| ("m=8,t=1,p=1".to_owned(), accounts));
+        assert_eq!(counted, left.into_iter().collect::<Vec<_>>(), "{sql}");
+    }
+}
+
+#[test]
+fn an_upgrade_counts_the_passwords_that_are_there() {
+    let workspace = Workspace::with_database();
+    old_database::put(&workspace, old_database::FIRST_RELEASE, 30);
+    let path = old_database::path(&workspace);
+    let write = |sql: &str| {
+        let database = Connection::open(&path).expect("it opens");
+        database.execute(sql, []).expect("it is written")
+    };
+    assert_eq!(
+        write("UPDATE users SET password_hash = NULL WHERE id < unhex(printf('%032x', 6))"),
+        5
+    );
+    let costly = "UPDATE users SET password_hash = replace(password_hash, 'm=8,', 'm=19456,') WHERE id > unhex(printf('%032x', 20))";
+    assert_eq!(write(costly), 10);
+    assert!(workspace.output(&["init"], "").status.success());
+    let count = |cost: &str| {
+        old_database::count(
+            &path,
+            &format!("SELECT accounts FROM password_costs WHERE cost = '{cost}'"),
+        )
+    };
+    assert_eq!([count("m=8,t=1,p=1"), count("m=19456,t=1,p=1")], [15, 10]);
+    assert_eq!(
+        old_database::count(&path, "SELECT count(*) FROM password_costs"),
+        2
+    );
+}
