@@ -20,7 +20,7 @@ use crate::system::System;
 pub use reading::{AuditPage, AuditQuery};
 pub(super) use reading::{addresses_of, list};
 
-use budget::Class;
+use budget::{Class, start_of_hour};
 use noted::{Noted, kind_of, one, shared_tally};
 
 /// How many counts one write takes, so that no request waits long behind it.
