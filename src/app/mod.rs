@@ -320,6 +320,7 @@ fn service_settings(config: &Config, served: &Served) -> service::Settings {
         },
         audit_keep: config.audit.keep,
         code_length: config.otp.enabled.then(|| CodeLength::clamped(config.otp.digits)),
+        spray_threshold: NonZeroU32::new(config.otp.spray_threshold),
         failure_limits: config
             .rate_limit
             .enabled

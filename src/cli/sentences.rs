@@ -129,6 +129,9 @@ pub(super) const fn cause(reason: AuditReason) -> &'static str {
         AuditReason::TooManyMails => {
             "mail was asked for too often: once a minute, 5 an hour and 10 a day are allowed"
         }
+        AuditReason::CodesBraked => {
+            "somebody was guessing codes of many accounts, so that only two an hour were mailed for each mailbox; a reset helps at once"
+        }
         AuditReason::UnknownLink => {
             "the link is unknown: a newer one was mailed, it was used, or it was cut when it was copied"
         }

@@ -170,6 +170,8 @@ pub struct Otp {
     pub enabled: bool,
     /// Their length.
     pub digits: u8,
+    /// After how many wrong ones in an hour over all accounts they are mailed more slowly; 0 for never.
+    pub spray_threshold: u32,
 }
 
 /// Cloudflare Turnstile.

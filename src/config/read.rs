@@ -228,6 +228,7 @@ fn otp(s: &mut Settings) -> Result<Otp, ConfigError> {
     Ok(Otp {
         enabled: s.boolean("otp.enabled")?.unwrap_or(true),
         digits: s.number("otp.digits", 6..=8)?.unwrap_or(6),
+        spray_threshold: s.number("otp.spray_threshold", 0..=100_000)?.unwrap_or(1000),
     })
 }
 

@@ -111,6 +111,7 @@ impl Config {
             ("links.invite", json!(self.links.invite)),
             ("otp.enabled", json!(self.otp.enabled)),
             ("otp.digits", json!(self.otp.digits)),
+            ("otp.spray_threshold", json!(self.otp.spray_threshold)),
             ("turnstile.site_key", json!(turnstile.site_key)),
             ("turnstile.secret_key", json!(mask(turnstile.secret_key.as_ref()))),
             ("turnstile.allowed_hosts", json!(turnstile.allowed_hosts)),

@@ -46,17 +46,19 @@ pub struct TrustedProxies {
 /// The network that an address is counted as: its first 64 bits, zeros after them, since whoever has one IPv6 address has all of that network (RFC 6177
 /// §2); an IPv4 address as a whole, also one that is mapped into IPv6 (RFC 4291 §2.5.5.2).
 pub fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !0 << 64).into(),
-        whole @ IpAddr::V4(_) => whole,
-    }
+    first_bits(address, 64)
 }
 
-/// The network that one client may have as a whole: an IPv4 address, or the first 48 bits of an IPv6 one with zeros after them, since that is what a site
-/// is given (RFC 6177 §2). Whoever has a /48 has 65 536 of the networks that [`network_of`] tells apart.
+/// The network that an address is counted as where many of them together are what is feared: its first 48 bits, since that is the most that one customer
+/// gets (RFC 6177 §2), and an IPv4 address as a whole.
 pub fn site_of(address: IpAddr) -> IpAddr {
+    first_bits(address, 48)
+}
+
+/// The first bits of an IPv6 address, zeros after them; an IPv4 address as it is.
+fn first_bits(address: IpAddr, bits: u32) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !0 << 80).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !0 << (128 - bits)).into(),
         whole @ IpAddr::V4(_) => whole,
     }
 }

@@ -1,11 +1,12 @@
 //! One-time codes, and how often one may be asked for and guessed at.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{FieldError, Timestamp};
+use super::{FailureKind, FieldError, Timestamp};
 
 /// How long a code can be used.
 pub const CODE_TTL: Duration = Duration::from_mins(10);
@@ -15,6 +16,9 @@ pub const MAX_CODE_ATTEMPTS: u32 = 5;
 pub const MAX_CODE_FAILURES: u32 = 100;
 /// How long an address stays locked.
 pub const CODE_LOCK: Duration = Duration::from_hours(24);
+/// The most codes, and the most mail budgets, that are kept for addresses without an account, so that strangers cannot fill the disk. The newest stay: to
+/// push one out costs as many requests, and what is pushed out protects nobody.
+pub const MAX_NOBODY_ROWS: u32 = 100_000;
 
 /// How many digits codes have: 6 to 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +87,47 @@ pub struct AddressDigest(pub [u8; 32]);
 #[derive(Clone, Copy, Debug)]
 pub struct CodeMac(pub [u8; 32]);
 
+/// A code that was compared and wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct FailedCode {
+    /// Whether an account has the address.
+    pub kind: FailureKind,
+    /// From where, as [`site_of`](super::site_of) says; `None` if it is unknown.
+    pub network: Option<IpAddr>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl FailedCode {
+    /// The most that one network adds to the count of an hour: more than an office mistypes, few enough that guessing on takes many networks.
+    pub const MOST_OF_NETWORK: u32 = 20;
+
+    /// After and until when a failure is counted as one of the last hour. A clock that was set back may have left some in the future: those of the next
+    /// hour count too, and no others, which would count until the clock has caught up.
+    pub fn hour_around(now: Timestamp) -> (Timestamp, Timestamp) {
+        const HOUR: Duration = Duration::from_hours(1);
+        (now - HOUR, now + HOUR)
+    }
+}
+
+/// How fast mail of one purpose is sent to one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailPace {
+    /// As ever.
+    Usual,
+    /// While somebody guesses codes of many accounts.
+    Braked,
+}
+
+impl MailPace {
+    const fn per_hour(self) -> usize {
+        match self {
+            Self::Usual => 5,
+            Self::Braked => 2,
+        }
+    }
+}
+
 /// What is asked to be mailed; each has a budget of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailPurpose {
@@ -115,7 +160,6 @@ pub struct MailBudget(Vec<Timestamp>);
 impl MailBudget {
     /// How long to wait between two mails.
     const PAUSE: Duration = Duration::from_mins(1);
-    const PER_HOUR: usize = 5;
     const PER_DAY: usize = 10;
 
     /// The budget after mails at these times, newest first.
@@ -132,10 +176,10 @@ impl MailBudget {
     /// The budget after one more mail at `now`.
     ///
     /// # Errors
-    /// The time until one more is allowed: at most 5 in an hour and 10 in a day, and 60 s after the last but for notices.
-    pub fn spend(&self, purpose: MailPurpose, now: Timestamp) -> Result<Self, Duration> {
+    /// The time until one more is allowed: at most 5 in an hour (2 while [`MailPace::Braked`]) and 10 in a day, and 60 s after the last but for notices.
+    pub fn spend(&self, purpose: MailPurpose, pace: MailPace, now: Timestamp) -> Result<Self, Duration> {
         let rules = [
-            (Self::PER_HOUR, Duration::from_hours(1)),
+            (pace.per_hour(), Duration::from_hours(1)),
             (Self::PER_DAY, Duration::from_hours(24)),
             (1, Self::PAUSE),
         ];
@@ -193,14 +237,13 @@ mod tests {
 
     #[test]
     fn a_minute_lies_between_two_mails() {
-        let budget = MailBudget::default()
-            .spend(MailPurpose::Reset, at(0))
-            .expect("it is the first");
+        let budget = MailBudget::default().spend(MailPurpose::Reset, MailPace::Usual, at(0));
+        let budget = budget.expect("it is the first");
         assert_eq!(
-            budget.spend(MailPurpose::Reset, at(59)).err(),
+            budget.spend(MailPurpose::Reset, MailPace::Usual, at(59)).err(),
             Some(Duration::from_secs(1))
         );
-        assert!(budget.spend(MailPurpose::Reset, at(60)).is_ok());
+        assert!(budget.spend(MailPurpose::Reset, MailPace::Usual, at(60)).is_ok());
     }
 
     #[test]
@@ -208,7 +251,7 @@ mod tests {
         let mut budget = MailBudget::default();
         let mut sent = Vec::new();
         for minute in 0..48 * 60 {
-            if let Ok(spent) = budget.spend(MailPurpose::Reset, at(minute * 60)) {
+            if let Ok(spent) = budget.spend(MailPurpose::Reset, MailPace::Usual, at(minute * 60)) {
                 budget = spent;
                 sent.push(minute);
             }
@@ -217,5 +260,22 @@ mod tests {
         assert_eq!(sent[..5], hour);
         assert_eq!(sent[5..10], [60, 61, 62, 63, 64]);
         assert_eq!(sent[10], 24 * 60);
+    }
+
+    #[test]
+    fn while_braked_two_in_an_hour_are_allowed_also_of_those_from_before() {
+        let mut budget = MailBudget::default();
+        for second in [0, 60, 120] {
+            budget = budget
+                .spend(MailPurpose::SignIn, MailPace::Usual, at(second))
+                .expect("five an hour are allowed");
+        }
+        let wait = budget.spend(MailPurpose::SignIn, MailPace::Braked, at(180)).err();
+        assert_eq!(wait, Some(Duration::from_mins(58)));
+        assert!(
+            budget
+                .spend(MailPurpose::SignIn, MailPace::Braked, at(3600 + 60))
+                .is_ok()
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::audit::Refused;
-use super::one_time_code::spend_budget;
+use super::one_time_code::{AskedMail, spend_budget};
 use super::post::Post;
 use super::session::Caller;
 use super::{Error, Service};
@@ -39,7 +39,7 @@ impl Service {
             let now = post.system.now();
             let user = caller.find_alive(tx, now)?.user;
             let mailbox = post.keys.mailbox_digest(&user.email);
-            spend_budget(tx, mailbox, MailPurpose::Verify, now)?;
+            spend_budget(tx, &AskedMail::of_account(mailbox, MailPurpose::Verify), now)?;
             Ok(queue_verification(tx, &post, &user, now)?)
         })
         .await

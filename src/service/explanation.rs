@@ -96,7 +96,7 @@ impl Service {
             Arc::clone(&self.post),
             self.system.now(),
         );
-        let failures = self.failures.clone();
+        let (failures, brake) = (self.failures.clone(), self.brake);
         self.store
             .report(move |reader| {
                 let user = match &subject {
@@ -118,7 +118,7 @@ impl Service {
                     let mailbox = post.keys.mailbox_digest(&user.email);
                     let budget = reader.find_mail_budget(mailbox, MailPurpose::SignIn)?;
                     codes_mailed_from = budget
-                        .spend(MailPurpose::SignIn, now)
+                        .spend(MailPurpose::SignIn, brake.pace(reader, now)?, now)
                         .err()
                         .map(|wait| now + wait);
                 }

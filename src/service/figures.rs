@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::spray_brake::FailedCodes;
 use super::{Error, Service};
 use crate::store::Figures;
 
@@ -19,6 +20,19 @@ impl Service {
             .store
             .report(move |reader| reader.figures(now).map_err(Error::from))
             .await?;
+        let brake = self.brake;
+        let failed_codes = self
+            .store
+            .report(move |reader| FailedCodes::of(reader, brake, now).map_err(Error::from))
+            .await?;
+        for (address, count) in [
+            ("known", failed_codes.of_accounts),
+            ("unknown", failed_codes.of_nobody),
+        ] {
+            metrics::gauge!("arkloop_wrong_codes_last_hour", "address" => address).set(count);
+        }
+        let is_braked = failed_codes.exceeded.is_some();
+        metrics::gauge!("arkloop_codes_braked").set(f64::from(u8::from(is_braked)));
         if let Some(at) = self.last_backup_at().await? {
             metrics::gauge!("arkloop_backup_age_seconds").set(now.since(at).as_secs_f64());
         }

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::spray_brake::FailedCodes;
 use super::{Error, Service};
 use crate::domain::{Timestamp, UserId, Username};
 use crate::store::{Reader, Setting, StoreError};
@@ -27,6 +28,8 @@ pub struct Inspection {
     pub failing_mails: usize,
     /// Usernames that may be taken for something else.
     pub ambiguous_usernames: Vec<AmbiguousUsername>,
+    /// Wrong one-time codes over all accounts.
+    pub failed_codes: FailedCodes,
 }
 
 /// A username that is legal and may be taken for something else.
@@ -68,8 +71,9 @@ fn ambiguous(reader: &Reader<'_>, candidates: Vec<Username>) -> Result<Vec<Ambig
 impl Service {
     /// Looks at everything in the database; takes a second for some hundred megabytes.
     pub async fn inspect(&self) -> Result<Inspection, Error> {
+        let (brake, now) = (self.brake, self.system.now());
         self.store
-            .report(|reader| {
+            .report(move |reader| {
                 let signing = reader.list_signing_keys()?.into_iter();
                 Ok(Inspection {
                     faults: reader.list_faults()?,
@@ -82,6 +86,7 @@ impl Service {
                         .max(),
                     failing_mails: reader.count_failing_mails()?,
                     ambiguous_usernames: ambiguous(reader, reader.list_digit_usernames()?)?,
+                    failed_codes: FailedCodes::of(reader, brake, now)?,
                 })
             })
             .await

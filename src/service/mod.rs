@@ -25,16 +25,19 @@ mod restore;
 mod session;
 mod sign_in;
 mod signing_key;
+mod spray_brake;
 mod sweep;
 mod user;
 
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::captcha::Captcha;
 use crate::crypto::{HashError, Keyring, Keys, PasswordHasher, RefreshTokens};
 use crate::domain::{
     CodeLength, FailureLimits, KeyFingerprint, Operator, PasswordPolicy, RegistrationMode, SessionRules,
+    Timestamp,
 };
 use crate::mail::Transport;
 use crate::store::{Store, StoreError, Tx};
@@ -43,6 +46,7 @@ use audit::Auditor;
 use password_failures::PasswordFailures;
 use post::Post;
 use signing_key::CurrentKeyring;
+use spray_brake::SprayBrake;
 
 pub use audit::{AuditPage, AuditQuery};
 pub use backup::{Backup, Place, open_staged};
@@ -59,6 +63,7 @@ pub use restore::{Ended, end_what_was_live};
 pub use session::Caller;
 pub use sign_in::{RefreshCookie, SignedIn};
 pub use signing_key::{Rotation, SigningKeyStage, SigningKeyState, load_keyring};
+pub use spray_brake::FailedCodes;
 pub use user::{CreatedUser, NewUser, ProfileChange, UserRef, UserSummary};
 
 /// What the operator decided about the rules.
@@ -71,6 +76,8 @@ pub struct Settings {
     pub sessions: SessionRules,
     /// How many digits one-time codes have; `None` if there are none.
     pub code_length: Option<CodeLength>,
+    /// After how many wrong codes in an hour over all accounts codes are mailed more slowly; `None` if never.
+    pub spray_threshold: Option<NonZeroU32>,
     /// How long rows of the audit log are kept.
     pub audit_keep: Duration,
     /// How wrong passwords make the next guess wait; `None` if they do not.
@@ -107,6 +114,9 @@ pub struct Service {
     post: Arc<Post>,
     auditor: Arc<Auditor>,
     failures: PasswordFailures,
+    brake: SprayBrake,
+    /// When the log was last told that somebody guesses codes of many accounts.
+    spraying_warned_at: Mutex<Option<Timestamp>>,
     settings: Settings,
     system: System,
 }
@@ -133,6 +143,10 @@ impl Service {
                 limits: settings.failure_limits,
                 system: system.clone(),
             },
+            brake: SprayBrake {
+                threshold: settings.spray_threshold,
+            },
+            spraying_warned_at: Mutex::default(),
             post: Arc::new(Post::new(transport, keys, links, system.clone())),
             store,
             keyring: CurrentKeyring::new(keyring),

@@ -13,11 +13,11 @@ use super::sign_in::SignedIn;
 use super::{Error, Service};
 use crate::crypto::is_same_code;
 use crate::domain::{
-    AddressDigest, AuditEvent, AuditReason, AuditRecord, CODE_LOCK, CODE_TTL, Client, CodeMac, Email, Letter,
-    LinkPurpose, Locale, MailPurpose, OneTimeCode, SessionEnd, SignInMethod, Timestamp, User, UserId,
-    UserStatus,
+    AddressDigest, AuditEvent, AuditReason, AuditRecord, CODE_LOCK, CODE_TTL, Client, CodeMac, Email,
+    FailureKind, Letter, LinkPurpose, Locale, MAX_NOBODY_ROWS, MailPace, MailPurpose, OneTimeCode,
+    SessionEnd, SignInMethod, Timestamp, User, UserId, UserStatus,
 };
-use crate::store::{CodeRow, StoreError, Tx};
+use crate::store::{CodeRow, SpentBudget, StoreError, Tx};
 
 impl Service {
     /// Mails a code to an address, if it has an account.
@@ -63,11 +63,18 @@ impl Service {
             created_at: now,
             expires_at: now + CODE_TTL,
         };
+        let brake = self.brake;
         self.write_audited_and_mail(record, move |tx, _| {
             refuse_locked(tx, address, now)?;
-            spend_budget(tx, mailbox, MailPurpose::SignIn, now)?;
+            let asked = AskedMail {
+                mailbox,
+                purpose: MailPurpose::SignIn,
+                kind: kind_of(found.as_ref()),
+                pace: brake.pace(tx, now)?,
+            };
+            spend_budget(tx, &asked, now)?;
             let user_id = find_unchanged(tx, &email, found.as_ref())?;
-            tx.replace_code(&CodeRow { user_id, ..row })?;
+            tx.replace_code(&CodeRow { user_id, ..row }, MAX_NOBODY_ROWS)?;
             let is_sent = user_id.is_some();
             Ok(tx.insert_mail(&if is_sent { mail } else { withdrawn(mail) })?)
         })
@@ -108,7 +115,7 @@ impl Service {
         self.settings.code_length.ok_or(Error::FeatureOff)?;
         let (gate, post) = (self.gate(), Arc::clone(&self.post));
         let presented = PresentedTokens::parse(presented);
-        let auditor = Arc::clone(&self.auditor);
+        let (auditor, brake) = (Arc::clone(&self.auditor), self.brake);
         let open = self.write_and_mail(move |tx| {
             let now = post.system.now();
             let record = AuditRecord::by_client(AuditEvent::SignInByCode, &client);
@@ -117,7 +124,15 @@ impl Service {
                 None => record.under(auditor.digest_of(&email)),
             };
             // Whatever is refused from here on has left its count behind: no refusal is an error inside the transaction.
-            let user = match compare(tx, &post, &email, &code, now) {
+            let compared = match compare(tx, &post, &email, &code, now) {
+                Ok(Compared::Right(user)) => Ok(user),
+                Ok(Compared::Wrong(kind, refused)) => {
+                    brake.count(tx, kind, &client, now)?;
+                    Err(refused)
+                }
+                Err(refused) => Err(refused),
+            };
+            let user = match compared {
                 Ok(user) => user,
                 Err(refused) => {
                     let refused = match record.subject {
@@ -138,7 +153,11 @@ impl Service {
             auditor.write(tx, &record)?;
             Ok::<_, Error>(Ok(open))
         });
-        self.sign_in(&open.await??).await
+        let open = open.await?;
+        if matches!(open, Err(Error::CodeInvalid)) {
+            self.warn_of_spraying().await?;
+        }
+        self.sign_in(&open?).await
     }
 
     /// The account with this address: one search, whether or not there is one.
@@ -164,14 +183,21 @@ pub(super) fn find_unchanged(
     Ok(current.filter(is_same).map(|user| user.id))
 }
 
-/// Counts the comparison, compares, and uses the code up: the user if it was right. What a refusal has counted is meant to stay.
+/// What came of a comparison.
+enum Compared {
+    Right(User),
+    /// At an account or at an address without one.
+    Wrong(FailureKind, Refused),
+}
+
+/// Counts the comparison, compares, and uses the code up if it was right. What a refusal has counted is meant to stay.
 fn compare(
     tx: &Tx<'_>,
     post: &Post,
     email: &Email,
     code: &OneTimeCode,
     now: Timestamp,
-) -> Result<User, Refused> {
+) -> Result<Compared, Refused> {
     let address = post.keys.address_digest(email);
     refuse_locked(tx, address, now)?;
     let Some(counted) = tx.count_code_attempt(address, now)? else {
@@ -180,16 +206,26 @@ fn compare(
     let is_right = is_same_code(counted.mac, post.keys.code_mac(address, counted.created_at, code));
     // Where no account is, the search is for somebody who is not there: it takes as long.
     let user = tx.find_user(counted.user_id.unwrap_or_else(|| post.system.new_user_id()))?;
-    let user = user.filter(|user| is_right && user.email.key() == email.key());
-    let Some(user) = user else {
+    let user = user.filter(|user| user.email.key() == email.key());
+    let kind = kind_of(user.as_ref());
+    let Some(user) = user.filter(|_| is_right) else {
         tx.count_code_failure(address, now + CODE_LOCK)?;
-        return Err(Error::CodeInvalid.because(why_wrong(post, address, code, counted.older)));
+        let refused = Error::CodeInvalid.because(why_wrong(post, address, code, counted.older));
+        return Ok(Compared::Wrong(kind, refused));
     };
     tx.use_code(address, now)?;
     if user.status == UserStatus::Suspended {
         return Err(Error::UserSuspended.into());
     }
-    Ok(user)
+    Ok(Compared::Right(user))
+}
+
+/// Whether there is an account.
+pub(super) fn kind_of(user: Option<&User>) -> FailureKind {
+    match user {
+        Some(_) => FailureKind::OfAccount,
+        None => FailureKind::OfNobody,
+    }
 }
 
 /// Why a code is wrong: it may be the one that was mailed before, which is the owner's mistake and no stranger's guess.
@@ -258,26 +294,55 @@ fn refuse_locked(tx: &Tx<'_>, address: AddressDigest, now: Timestamp) -> Result<
     }
 }
 
-/// Takes one mail out of the budget of a mailbox.
-pub(super) fn spend_budget(
-    tx: &Tx<'_>,
-    mailbox: AddressDigest,
-    purpose: MailPurpose,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let budget = tx.find_mail_budget(mailbox, purpose)?.spend(purpose, now);
-    let budget = budget.map_err(|retry_after| Error::CodeRateLimited { retry_after })?;
-    Ok(tx.put_mail_budget(mailbox, purpose, &budget, now)?)
+/// Mail that is asked for.
+pub(super) struct AskedMail {
+    pub(super) mailbox: AddressDigest,
+    pub(super) purpose: MailPurpose,
+    pub(super) kind: FailureKind,
+    pub(super) pace: MailPace,
 }
 
-/// The same where a mail is left out if the budget is spent; says whether it is to be sent.
+impl AskedMail {
+    /// Mail to the mailbox of an account, at the usual pace.
+    pub(super) fn of_account(mailbox: AddressDigest, purpose: MailPurpose) -> Self {
+        Self {
+            mailbox,
+            purpose,
+            kind: FailureKind::OfAccount,
+            pace: MailPace::Usual,
+        }
+    }
+}
+
+/// Takes one mail out of the budget of a mailbox.
+pub(super) fn spend_budget(tx: &Tx<'_>, asked: &AskedMail, now: Timestamp) -> Result<(), Refused> {
+    let budget = tx.find_mail_budget(asked.mailbox, asked.purpose)?;
+    let spent = budget
+        .spend(asked.purpose, asked.pace, now)
+        .map_err(|retry_after| {
+            let reason = match budget.spend(asked.purpose, MailPace::Usual, now) {
+                Ok(_) => AuditReason::CodesBraked,
+                Err(_) => AuditReason::TooManyMails,
+            };
+            Error::CodeRateLimited { retry_after }.because(reason)
+        })?;
+    let spent = SpentBudget {
+        mailbox: asked.mailbox,
+        purpose: asked.purpose,
+        kind: asked.kind,
+        budget: spent,
+    };
+    Ok(tx.put_mail_budget(&spent, now, MAX_NOBODY_ROWS)?)
+}
+
+/// The same for mail to an account that is left out if the budget is spent; says whether it is to be sent.
 pub(super) fn is_mail_left(
     tx: &Tx<'_>,
     mailbox: AddressDigest,
     purpose: MailPurpose,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    match spend_budget(tx, mailbox, purpose, now) {
+    match spend_budget(tx, &AskedMail::of_account(mailbox, purpose), now).map_err(Error::from) {
         Ok(()) => Ok(true),
         Err(Error::CodeRateLimited { .. }) => Ok(false),
         Err(error) => Err(error),

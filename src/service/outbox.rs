@@ -16,6 +16,8 @@ use crate::store::OutboxRow;
 const AT_ONCE: u32 = 8;
 /// How often the outbox is looked at when nothing wakes the worker: for mail that commands have queued, and for what is due again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How much expired mail one write drops.
+const DROPPED_AT_ONCE: u32 = 200;
 /// How long to wait after the first failure; three times as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest wait between two tries.
@@ -47,8 +49,6 @@ pub struct WaitingMail {
 /// What came of a try.
 enum Outcome {
     Sent,
-    /// It had expired, and was not tried.
-    Dropped,
     Failed(Failure),
 }
 
@@ -84,7 +84,7 @@ impl From<SendError> for Failure {
 /// What is to be noted of a mail that was tried.
 #[derive(Clone)]
 enum Note {
-    /// It was sent or has expired.
+    /// It was sent.
     Done(MailId),
     NextTry {
         id: MailId,
@@ -151,8 +151,7 @@ impl Service {
             if deliveries.rows.len() >= AT_ONCE as usize {
                 break;
             }
-            let is_begun = deliveries.rows.values().any(|begun| begun.id == row.id);
-            if is_begun || (is_paused && row.expires_at > now) {
+            if is_paused || deliveries.rows.values().any(|begun| begun.id == row.id) {
                 continue;
             }
             let (service, begun) = (Arc::clone(self), row.clone());
@@ -161,6 +160,26 @@ impl Service {
                 .spawn(async move { service.deliver(&begun).await });
             deliveries.rows.insert(task.id(), row);
         }
+        self.drop_expired_mail(now).await
+    }
+
+    /// Drops mail that is of no use any more, decoys among it. It waits for no place among those on their way: strangers cause decoys as fast as they can ask,
+    /// and the mail server may hang meanwhile.
+    async fn drop_expired_mail(&self, now: Timestamp) -> Result<(), Error> {
+        let has_expired = self
+            .store
+            .read(move |reader| reader.has_expired_mail(now).map_err(Error::from));
+        if !has_expired.await? {
+            return Ok(());
+        }
+        let dropped = self
+            .store
+            .write(move |tx| tx.delete_expired_mail(now, DROPPED_AT_ONCE).map_err(Error::from));
+        for kind in dropped.await? {
+            metrics::counter!("arkloop_mails_total", "kind" => kind, "outcome" => "dropped").increment(1);
+        }
+        // There may be more.
+        self.post.queued.notify_one();
         Ok(())
     }
 
@@ -185,9 +204,6 @@ impl Service {
     }
 
     async fn deliver(&self, row: &OutboxRow) -> Outcome {
-        if row.expires_at <= self.system.now() {
-            return Outcome::Dropped;
-        }
         match self.send(row).await {
             Ok(()) => Outcome::Sent,
             Err(failure) => Outcome::Failed(failure),
@@ -200,14 +216,10 @@ impl Service {
         let (id, kind, attempts) = (row.id, row.kind.as_str(), row.attempts + 1);
         let failure = match outcome {
             Outcome::Failed(failure) => failure,
-            Outcome::Sent | Outcome::Dropped => {
-                let is_sent = matches!(outcome, Outcome::Sent);
-                let outcome = if is_sent { "sent" } else { "dropped" };
-                metrics::counter!("arkloop_mails_total", "kind" => row.kind.clone(), "outcome" => outcome)
+            Outcome::Sent => {
+                metrics::counter!("arkloop_mails_total", "kind" => row.kind.clone(), "outcome" => "sent")
                     .increment(1);
-                if is_sent {
-                    not_sent.ended();
-                }
+                not_sent.ended();
                 return Note::Done(id);
             }
         };

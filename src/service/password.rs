@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::audit::Refused;
-use super::one_time_code::{find_unchanged, is_mail_left, spend_budget};
+use super::one_time_code::{AskedMail, find_unchanged, is_mail_left, kind_of, spend_budget};
 use super::post::{link_row, withdrawn};
 use super::presented::PresentedTokens;
 use super::session::Caller;
@@ -13,8 +13,8 @@ use super::{Error, Service};
 use crate::crypto::{Compared, Verification, link_digest};
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FailureKey, FieldError, FieldErrors,
-    Guessed, Letter, LinkDigest, LinkPurpose, LinkToken, Locale, MailPurpose, Password, PasswordGuess,
-    PasswordHash, SessionEnd, User, UserStatus,
+    Guessed, Letter, LinkDigest, LinkPurpose, LinkToken, Locale, MailPace, MailPurpose, Password,
+    PasswordGuess, PasswordHash, SessionEnd, User, UserStatus,
 };
 use crate::store::{LinkRow, Reader};
 
@@ -148,7 +148,13 @@ impl Service {
         };
         let record = self.record_mail(AuditEvent::ResetSent, client, &email, found.as_ref());
         self.write_audited_and_mail(record, move |tx, _| {
-            spend_budget(tx, mailbox, MailPurpose::Reset, now)?;
+            let asked = AskedMail {
+                mailbox,
+                purpose: MailPurpose::Reset,
+                kind: kind_of(found.as_ref()),
+                pace: MailPace::Usual,
+            };
+            spend_budget(tx, &asked, now)?;
             let user_id = find_unchanged(tx, &email, found.as_ref())?;
             tx.replace_link(&link_row(
                 &token,

@@ -25,6 +25,7 @@ impl Service {
                     tx.delete_old_sessions(began_before, over_before, CHUNK)?
                         + tx.delete_old_links(day_ago, CHUNK)?
                         + tx.delete_old_codes(day_ago, now, CHUNK)?
+                        + tx.delete_old_failed_codes(day_ago, CHUNK)?
                         + tx.delete_old_audit(audited_before, CHUNK)?
                         + tx.delete_old_audit_counts(audited_before, CHUNK)?
                         + tx.delete_old_failures(FailureRun::forgotten_before(now), CHUNK)?,

@@ -64,10 +64,11 @@ impl Tx<'_> {
         Ok(self.connection.execute("DELETE FROM link_tokens", [])?)
     }
 
-    /// Adds a link, in the place of the account's earlier one of that purpose.
+    /// Adds a link, in the place of the account's earlier one of that purpose. All links that are nobody's have one place for each purpose: nothing ever
+    /// asks for them.
     pub fn replace_link(&self, link: &LinkRow) -> Result<(), StoreError> {
         self.connection
-            .prepare_cached("DELETE FROM link_tokens WHERE user_id = ?1 AND purpose = ?2")?
+            .prepare_cached("DELETE FROM link_tokens WHERE user_id IS ?1 AND purpose = ?2")?
             .execute(params![
                 link.user_id.as_ref().map(UserId::as_bytes),
                 link.purpose.as_str()

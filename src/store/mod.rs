@@ -7,6 +7,7 @@ mod audit;
 mod audit_count;
 mod connection;
 mod error;
+mod failed_codes;
 mod figures;
 mod inspection;
 mod invite;
@@ -41,7 +42,7 @@ pub use audit_count::{AuditKind, CountPlace, CountedEntry, KindCount, MAX_NAME_C
 pub use error::{OpenError, StoreError};
 pub use figures::Figures;
 pub use link_token::LinkRow;
-pub use one_time_code::{CodeRow, CodeState, CountedCode};
+pub use one_time_code::{CodeRow, CodeState, CountedCode, SpentBudget};
 pub use open::{Access, OpenOptions};
 pub use outbox::OutboxRow;
 pub use probe::Probe;

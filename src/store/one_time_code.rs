@@ -2,9 +2,11 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::password_failures::is_account;
 use super::{Reader, StoreError, Tx};
 use crate::domain::{
-    AddressDigest, CodeMac, MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MailBudget, MailPurpose, Timestamp, UserId,
+    AddressDigest, CodeMac, FailureKind, MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MailBudget, MailPurpose,
+    Timestamp, UserId,
 };
 
 /// A code that was made.
@@ -20,6 +22,22 @@ pub struct CodeRow {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
+}
+
+/// How many rows too many one write removes: more than it adds, and never so many that others wait.
+const AT_ONCE: u32 = 16;
+
+/// A mail budget after a mail was asked for.
+#[derive(Clone, Debug)]
+pub struct SpentBudget {
+    /// Whose mailbox.
+    pub mailbox: AddressDigest,
+    /// What was asked for.
+    pub purpose: MailPurpose,
+    /// Whether an account has the address.
+    pub kind: FailureKind,
+    /// What is left.
+    pub budget: MailBudget,
 }
 
 /// A code that may be compared; the comparison is counted already.
@@ -91,21 +109,23 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Removes every code with its counts, and every mail budget.
+    /// Removes every code with its counts, those over all accounts too, and every mail budget.
     pub fn delete_all_codes(&self) -> Result<usize, StoreError> {
-        let codes = self.connection.execute("DELETE FROM one_time_codes", [])?;
+        let codes =
+            self.connection.execute("DELETE FROM one_time_codes", [])? + self.delete_all_failed_codes()?;
         Ok(codes + self.connection.execute("DELETE FROM mail_budgets", [])?)
     }
 
-    /// Adds a code, in the place of the address's earlier one; failures over all codes of the address stay counted.
-    pub fn replace_code(&self, code: &CodeRow) -> Result<(), StoreError> {
+    /// Adds a code, in the place of the address's earlier one; failures over all codes of the address stay counted. Of the codes for addresses without an
+    /// account only the `most` newest stay.
+    pub fn replace_code(&self, code: &CodeRow, most: u32) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO one_time_codes (address_digest, user_id, code_mac, created_at, expires_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO one_time_codes (address_digest, user_id, code_mac, created_at, expires_at, number)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 1 + (SELECT coalesce(max(number), 0) FROM one_time_codes WHERE user_id IS NULL))
                  ON CONFLICT (address_digest) DO UPDATE SET
                      older_code_mac = code_mac, older_created_at = created_at, user_id = excluded.user_id, code_mac = excluded.code_mac, created_at = excluded.created_at,
-                     expires_at = excluded.expires_at, attempts = 0, used_at = NULL",
+                     expires_at = excluded.expires_at, number = excluded.number, attempts = 0, used_at = NULL",
             )?
             .execute(params![
                 code.address.0,
@@ -114,6 +134,14 @@ impl Tx<'_> {
                 code.created_at.as_millis(),
                 code.expires_at.as_millis(),
             ])?;
+        self.connection
+            .prepare_cached(
+                "DELETE FROM one_time_codes WHERE address_digest IN (
+                     SELECT address_digest FROM one_time_codes
+                     WHERE user_id IS NULL AND number <= (SELECT max(number) FROM one_time_codes WHERE user_id IS NULL) - ?1
+                     ORDER BY number LIMIT ?2)",
+            )?
+            .execute(params![most, AT_ONCE])?;
         Ok(())
     }
 
@@ -177,26 +205,32 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Notes when mail was asked for.
-    pub fn put_mail_budget(
-        &self,
-        address: AddressDigest,
-        purpose: MailPurpose,
-        budget: &MailBudget,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    /// Notes when mail was asked for; `is_account` of a budget stays, whoever else spends of it. Of the budgets of addresses without an account only the
+    /// `most` newest stay.
+    pub fn put_mail_budget(&self, spent: &SpentBudget, now: Timestamp, most: u32) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO mail_budgets (address_digest, purpose, sends, last_sent_at) VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO mail_budgets (address_digest, purpose, sends, last_sent_at, is_account, number)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 1 + (SELECT coalesce(max(number), 0) FROM mail_budgets WHERE is_account = 0))
                  ON CONFLICT (address_digest, purpose) DO UPDATE SET
-                     sends = excluded.sends, last_sent_at = excluded.last_sent_at",
+                     sends = excluded.sends, last_sent_at = excluded.last_sent_at,
+                     is_account = max(is_account, excluded.is_account), number = excluded.number",
             )?
             .execute(params![
-                address.0,
-                purpose.as_str(),
-                super::encode_moments(budget.newest_first()),
-                now.as_millis()
+                spent.mailbox.0,
+                spent.purpose.as_str(),
+                super::encode_moments(spent.budget.newest_first()),
+                now.as_millis(),
+                is_account(spent.kind),
             ])?;
+        self.connection
+            .prepare_cached(
+                "DELETE FROM mail_budgets WHERE (address_digest, purpose) IN (
+                     SELECT address_digest, purpose FROM mail_budgets
+                     WHERE is_account = 0 AND number <= (SELECT max(number) FROM mail_budgets WHERE is_account = 0) - ?1
+                     ORDER BY number LIMIT ?2)",
+            )?
+            .execute(params![most, AT_ONCE])?;
         Ok(())
     }
 

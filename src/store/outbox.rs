@@ -48,10 +48,18 @@ fn mail_of(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
 }
 
 impl Reader<'_> {
-    /// Up to `limit` mails that are due, the longest waiting first.
+    /// Whether a mail is of no use any more.
+    pub fn has_expired_mail(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox WHERE expires_at <= ?1)")?;
+        Ok(statement.query_row([now.as_millis()], |row| row.get(0))?)
+    }
+
+    /// Up to `limit` mails that are due and still of use, the longest waiting first.
     pub fn list_due_mail(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM outbox WHERE next_attempt_at <= ?1 ORDER BY next_attempt_at, id LIMIT ?2"
+            "SELECT {COLUMNS} FROM outbox WHERE next_attempt_at <= ?1 AND expires_at > ?1 ORDER BY next_attempt_at, id LIMIT ?2"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mails = statement.query_map(params![now.as_millis(), limit], mail_of)?;
@@ -101,7 +109,16 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes a mail that was sent or has expired; says whether it was there.
+    /// Removes up to `limit` mails that are of no use any more; gives their kinds.
+    pub fn delete_expired_mail(&self, now: Timestamp, limit: u32) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at <= ?1 LIMIT ?2) RETURNING kind",
+        )?;
+        let kinds = statement.query_map(params![now.as_millis(), limit], |row| row.get(0))?;
+        Ok(kinds.collect::<Result<_, _>>()?)
+    }
+
+    /// Removes a mail that was sent; says whether it was there.
     pub fn delete_mail(&self, id: MailId) -> Result<bool, StoreError> {
         Ok(self
             .connection

@@ -134,6 +134,7 @@ impl Tx<'_> {
     }
 }
 
-fn is_account(kind: FailureKind) -> bool {
+/// How a kind is stored.
+pub(super) fn is_account(kind: FailureKind) -> bool {
     kind == FailureKind::OfAccount
 }

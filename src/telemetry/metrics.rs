@@ -36,7 +36,7 @@ const COUNTERS: [(&str, &str); 3] = [
     ),
 ];
 /// What each gauge shows.
-const GAUGES: [(&str, &str); 10] = [
+const GAUGES: [(&str, &str); 12] = [
     ("arkloop_build_info", "Always 1; the version is a label."),
     ("arkloop_connections", "Open connections."),
     (
@@ -50,6 +50,14 @@ const GAUGES: [(&str, &str); 10] = [
     (
         "arkloop_mail_oldest_seconds",
         "Age of the oldest mail in the outbox; 0 if there is none.",
+    ),
+    (
+        "arkloop_wrong_codes_last_hour",
+        "Wrong one-time codes of the last hour as far as they are counted, by address: known or unknown.",
+    ),
+    (
+        "arkloop_codes_braked",
+        "1 while codes are mailed more slowly because too many were wrong over all accounts.",
     ),
     (
         "arkloop_backup_age_seconds",

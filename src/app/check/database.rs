@@ -27,6 +27,7 @@ pub(super) async fn check(app: &App) -> Vec<Finding> {
                 check_clock(&inspection, now),
                 check_signing(&inspection, now),
                 check_outbox(&inspection),
+                check_codes(&inspection),
                 check_backup(&inspection, now),
             ];
             findings.extend(check_usernames(&inspection));
@@ -95,6 +96,26 @@ fn check_backup(inspection: &Inspection, now: Timestamp) -> Finding {
         return Finding::bad("backup", seen, MEND);
     }
     Finding::good("backup", seen)
+}
+
+fn check_codes(inspection: &Inspection) -> Finding {
+    let failed = inspection.failed_codes;
+    match failed.exceeded {
+        None => Finding::good(
+            "codes",
+            format!(
+                "wrong in the last hour at accounts: {}, at unknown addresses: {}",
+                failed.of_accounts, failed.of_nobody
+            ),
+        ),
+        Some(threshold) => Finding::unwise(
+            "codes",
+            format!(
+                "more than {threshold} were wrong within an hour over all accounts, so that two an hour are mailed for each mailbox until it is quiet"
+            ),
+            "see who guesses with `arkloop audit --event sign_in.code --since 1h`, and keep those networks out; raise otp.spray_threshold only if these are people",
+        ),
+    }
 }
 
 fn check_outbox(inspection: &Inspection) -> Finding {

@@ -143,6 +143,8 @@ words! {
         CodesLocked => "codes_locked",
         /// Too many mails were asked for.
         TooManyMails => "too_many_mails",
+        /// Codes are mailed more slowly, because too many were wrong over all accounts.
+        CodesBraked => "codes_braked",
         /// The link is unknown, a newer one has replaced it, or the password was set since.
         UnknownLink => "unknown_link",
         /// The link had been used.

@@ -176,9 +176,16 @@ async fn a_reset_lifts_no_suspension() {
     let suspended = mailed.app.service().suspend(UserRef::parse("alice")).await;
     suspended.expect("she is there");
     let token = mailed.reset_token_to("alice").await;
-    assert_eq!(mailed.reset(&token, NEW_PASSWORD).await.brief(), "204 -");
+    assert_eq!(
+        mailed.reset(&token, NEW_PASSWORD).await.brief(),
+        "422 auth.reset_token_invalid"
+    );
     assert_eq!(
         mailed.app.login("alice", NEW_PASSWORD).await.brief(),
+        "401 auth.invalid_credentials"
+    );
+    assert_eq!(
+        mailed.app.login("alice", PASSWORD).await.brief(),
         "403 auth.user_suspended"
     );
 }

@@ -75,6 +75,7 @@ fn a_healthy_server_has_only_good_lines() {
     ok       clock            <time>
     ok       keys             the key file is the database's; access tokens are signed with a key since <time>
     ok       outbox           no mail was refused
+    ok       codes            wrong in the last hour at accounts: 0, at unknown addresses: 0
     ok       backup           there is none, and no account either
     ok       mail             not sent but written into <dir>/data/outbox, to try things out
     ok       turnstile        off

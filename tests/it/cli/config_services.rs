@@ -70,8 +70,10 @@ fn a_mail_server_has_an_address_and_a_sender_without_secrets_in_them() {
 
 #[test]
 fn codes_have_six_to_eight_digits() {
-    let config = load("[otp]\nenabled = false\ndigits = 8");
+    let config = load("[otp]\nenabled = false\ndigits = 8\nspray_threshold = 0");
     assert_eq!((config.otp.enabled, config.otp.digits), (false, 8));
+    assert_eq!(config.otp.spray_threshold, 0);
+    assert_snapshot!(refusal("otp.spray_threshold = -1"), @"the value of otp.spray_threshold is not acceptable (<dir>/arkloop.toml, line 1); it must be a whole number from 0 to 100000");
     assert_snapshot!(refusal("otp.digits = 5"), @"the value of otp.digits is not acceptable (<dir>/arkloop.toml, line 1); it must be a whole number from 6 to 8");
     assert_snapshot!(refusal_of("ARKLOOP_OTP__DIGITS", "9"), @"the value of otp.digits is not acceptable (variable ARKLOOP_OTP__DIGITS); it must be a whole number from 6 to 8");
 }

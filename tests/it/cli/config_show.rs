@@ -69,6 +69,7 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     [otp]
     enabled = true
     digits = 6
+    spray_threshold = 1000
 
     [turnstile]
     site_key = ""
@@ -192,7 +193,8 @@ fn config_show_is_an_object_of_objects_as_json() {
       },
       "otp": {
         "enabled": true,
-        "digits": 6
+        "digits": 6,
+        "spray_threshold": 1000
       },
       "turnstile": {
         "site_key": "",

@@ -154,6 +154,7 @@ fn every_figure_says_what_it_means() {
     assert_snapshot!(explained.join("\n"), @"
     arkloop_backup_age_seconds
     arkloop_build_info
+    arkloop_codes_braked
     arkloop_connections
     arkloop_database_bytes
     arkloop_hash_queue
@@ -167,6 +168,7 @@ fn every_figure_says_what_it_means() {
     arkloop_users
     arkloop_write_batch_size
     arkloop_write_queue
+    arkloop_wrong_codes_last_hour
     ");
 }
 

@@ -161,9 +161,10 @@ pub(super) async fn mailed_codes() -> Story {
     }
     story.explain(alice, &app.verify_code(alice, &void).await).await;
     app.advance(Duration::from_hours(1));
-    let late = code().await;
+    // A code from before the suspension would be void.
     let user = UserRef::parse("alice");
     app.service().suspend(user).await.expect("it is there");
+    let late = code().await;
     story.explain(alice, &app.verify_code(alice, &late).await).await;
     story
 }
