@@ -14,6 +14,7 @@ mod disk;
 mod ended_sessions;
 mod forgiveness;
 mod invites;
+mod jars;
 mod keys;
 mod kill;
 mod lost_answers;
