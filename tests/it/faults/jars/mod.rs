@@ -74,6 +74,14 @@ fn telephone() -> Habits {
     habits(1, 50, Latency::Even(SECOND / 2))
 }
 
+/// The same, and the network never changes.
+fn at_one_place() -> Habits {
+    Habits {
+        moves_network: 0,
+        ..telephone()
+    }
+}
+
 /// Three tabs, reloaded in bursts of four: 2 % are lost, half a second.
 fn three_tabs() -> Habits {
     habits(4, 20, Latency::Even(SECOND / 4))
@@ -179,10 +187,7 @@ fn bursts_until_found_out(owner: Habits, thief: Habits, place: Place, dice: &mut
 #[test]
 fn of_two_holders_who_both_go_on_both_are_out_within_a_few_refreshes() {
     let (tried, asked) = refreshes();
-    let thief = Habits {
-        moves_network: 0,
-        ..telephone()
-    };
+    let thief = at_one_place();
     let paces = [
         ("as often", thief),
         (
@@ -215,7 +220,7 @@ fn of_two_holders_who_both_go_on_both_are_out_within_a_few_refreshes() {
                 }
                 let late: u64 = found.range(4..).map(|(_, number)| number).sum();
                 let all: u64 = found.values().sum();
-                assert!(late * 500 <= all, "{place:?}, {pace}: {found:?}");
+                assert!(late * 100 <= all, "{place:?}, {pace}: {found:?}");
                 assert!(
                     found.keys().all(|bursts| *bursts <= 10),
                     "{place:?}, {pace}: {found:?}"
@@ -270,9 +275,10 @@ fn the_verdict_is_what_the_history_says() {
         for step in 0..40 {
             left = left.saturating_sub(1);
             let spans = [1, SECOND, grace.max(1), 3 * grace.max(1), HOUR, 2 * DAY];
-            now += dice.between(0, dice.one_of(&spans));
+            let span = dice.one_of(&spans);
+            now += dice.between(0, span);
             if dice.happens(30) {
-                now -= dice.between(0, dice.one_of(&spans));
+                now -= dice.between(0, 2 * span);
             }
             let back = dice.one_of(&[0, 0, 0, 0, 1, 1, 2, 3, 8, 9, 12]);
             let token = match dice.next() % 200 {
@@ -325,7 +331,7 @@ async fn the_server_answers_in_the_world_as_the_history_says() {
             if step == 30 {
                 let copy = world.holders[0].jar;
                 let thief = dice.one_of(&THIEVES);
-                world.join(Holder::new(telephone(), thief, &[], copy));
+                world.join(Holder::new(at_one_place(), thief, &[], copy));
                 app.restart().await;
             }
             let request = world.next_request();
