@@ -24,7 +24,10 @@ fn file_of(module: &str) -> Option<PathBuf> {
     let module = module.replace("::", "/");
     // Unit tests stand in a module within the file that they are about.
     let within = module.rsplit_once('/').map_or("", |(file, _)| file).to_owned();
-    let in_tests = [format!("tests/it/{module}.rs"), format!("tests/it/{module}/mod.rs")];
+    let in_tests = [
+        format!("tests/it/{module}.rs"),
+        format!("tests/it/{module}/mod.rs"),
+    ];
     let beside = [&module, &within].map(|path| [format!("src/{path}.rs"), format!("src/{path}/mod.rs")]);
     let candidates = in_tests.into_iter().chain(beside.into_iter().flatten());
     candidates
