@@ -2,10 +2,10 @@
 
 -- The newest generation that was ever presented; NULL while none was. A current token that was never presented may never have been received.
 ALTER TABLE sessions ADD COLUMN presented INTEGER CHECK (presented >= 0);
--- When the current generation was made, and who asked for it: the network of the address (a row from before this migration has the whole address, which
--- is cut when it is read) and the user agent. `address` and `user_agent` are those of the sign-in from now on.
+-- When the current generation was made, and who asked for it. Refresh tokens are judged by the network of the address; wrong passwords by the whole
+-- address. `address` and `user_agent` are those of the sign-in from now on.
 ALTER TABLE sessions ADD COLUMN moved_at INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE sessions ADD COLUMN moved_network TEXT;
+ALTER TABLE sessions ADD COLUMN moved_address TEXT;
 ALTER TABLE sessions ADD COLUMN moved_agent TEXT;
 
 -- `rotations` says from now on which generations were replaced last and the newest time at which each was, newest first, 4 and 8 bytes each, big-endian.
@@ -13,7 +13,7 @@ ALTER TABLE sessions ADD COLUMN moved_agent TEXT;
 UPDATE sessions SET
     presented = CASE WHEN generation > 0 THEN generation - 1 END,
     moved_at = last_used_at,
-    moved_network = address,
+    moved_address = address,
     moved_agent = user_agent,
     rotations = substr(unhex(printf('%08X%s%08X%s%08X%s%08X%s%08X%s%08X%s%08X%s%08X%s',
             generation - 1, hex(substr(rotations, 1, 8)), generation - 2, hex(substr(rotations, 9, 8)),

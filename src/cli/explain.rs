@@ -136,7 +136,7 @@ fn of_session(session: &Session, now: Timestamp) -> Option<Line> {
         None if session.expires_at <= now => (session.expires_at, why_ended(SessionEnd::Expired)),
         None => return None,
     };
-    let network = session.rotation.moved_by.network;
+    let network = session.rotation.moved_by.network();
     let from = network.map(|network| format!(", last used from {}", shown_network(network)));
     let text = format!(
         "The session begun at {}{} ended: {because}. Its tokens are refused since then.",

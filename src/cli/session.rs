@@ -118,7 +118,7 @@ fn to_json(session: &Session, now: Timestamp) -> Value {
         "user_id": session.user_id.to_string(),
         "ended_at": end.map(|(moment, _)| moment.to_string()),
         "ended_because": end.map(|(_, reason)| reason),
-        "last_network": session.rotation.moved_by.network.map(shown_network),
+        "last_network": session.rotation.moved_by.network().map(shown_network),
         "last_user_agent": session.rotation.moved_by.user_agent,
     })
 }
@@ -140,7 +140,7 @@ fn to_row(session: &Session, now: Timestamp) -> Vec<String> {
         session
             .rotation
             .moved_by
-            .network
+            .network()
             .map(shown_network)
             .unwrap_or_default(),
     ]

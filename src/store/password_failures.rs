@@ -40,14 +40,16 @@ impl Reader<'_> {
         Ok(runs)
     }
 
-    /// From which addresses the sessions of `holder`, living or ended, were last used, if that was at `since` or later; `None` is this machine.
+    /// From which addresses the sessions of `holder`, living or ended, were begun and last refreshed, if they were used at `since` or later; `None` is this
+    /// machine.
     pub fn list_session_addresses(
         &self,
         holder: UserId,
         since: Timestamp,
     ) -> Result<Vec<Option<IpAddr>>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT DISTINCT address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2",
+            "SELECT address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2
+             UNION SELECT moved_address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2",
         )?;
         let addresses = statement.query_map(params![holder.as_bytes(), since.as_millis()], |row| {
             row.get::<_, Option<String>>("address")

@@ -16,7 +16,7 @@ const MAX_ENDED: u32 = 100;
 /// How many sessions of an account one write clears away at most. Each sign-in makes one, so that the rest of a large pile goes bit by bit.
 const CLEARED_AT_ONCE: u32 = 200;
 
-const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, presented, moved_at, moved_network, \
+const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, presented, moved_at, moved_address, \
                        moved_agent, rotations, nonce, method, \
                        sessions.created_at AS session_created_at, last_used_at, expires_at, ended_at, ended_because, address, \
                        user_agent";
@@ -40,7 +40,7 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
             presented: row.get::<_, Option<u32>>("presented")?.map(Generation),
             moved_at: Timestamp::from_millis(row.get("moved_at")?),
             moved_by: Sender {
-                network: address(row, "moved_network")?.map(Sender::network_of),
+                address: address(row, "moved_address")?,
                 user_agent: row.get("moved_agent")?,
             },
             replaced: decode_replaced(row.get_ref("rotations")?.as_blob()?),
@@ -193,7 +193,7 @@ impl Tx<'_> {
     pub fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO sessions (id, user_id, generation, presented, moved_at, moved_network, moved_agent, rotations, nonce,
+                "INSERT INTO sessions (id, user_id, generation, presented, moved_at, moved_address, moved_agent, rotations, nonce,
                                        method, created_at, last_used_at, expires_at, address, user_agent)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             )?
@@ -203,7 +203,7 @@ impl Tx<'_> {
                 session.rotation.generation.0,
                 session.rotation.presented.map(|presented| presented.0),
                 session.rotation.moved_at.as_millis(),
-                session.rotation.moved_by.network.map(|network| network.to_string()),
+                session.rotation.moved_by.address.map(|address| address.to_string()),
                 session.rotation.moved_by.user_agent,
                 encode_replaced(&session.rotation.replaced),
                 session.nonce.0,
@@ -223,7 +223,7 @@ impl Tx<'_> {
     pub fn move_session(&self, from: &Session, to: &Session) -> Result<bool, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "UPDATE sessions
-             SET generation = ?5, presented = ?6, moved_at = ?7, moved_network = ?8, moved_agent = ?9, rotations = ?10,
+             SET generation = ?5, presented = ?6, moved_at = ?7, moved_address = ?8, moved_agent = ?9, rotations = ?10,
                  last_used_at = ?11, expires_at = ?12
              WHERE id = ?1 AND generation = ?2 AND presented IS ?3 AND nonce = ?4 AND ended_at IS NULL",
         )?;
@@ -235,7 +235,7 @@ impl Tx<'_> {
             to.rotation.generation.0,
             to.rotation.presented.map(|presented| presented.0),
             to.rotation.moved_at.as_millis(),
-            to.rotation.moved_by.network.map(|network| network.to_string()),
+            to.rotation.moved_by.address.map(|address| address.to_string()),
             to.rotation.moved_by.user_agent,
             encode_replaced(&to.rotation.replaced),
             to.last_used_at.as_millis(),

@@ -39,11 +39,11 @@ pub struct RefreshRules {
     pub lost_answer: Duration,
 }
 
-/// The network and the user agent of a refresh.
+/// The address and the user agent of a refresh. Senders are compared by their networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sender {
-    /// See [`Sender::network_of`]; `None` if the address is not known.
-    pub network: Option<IpAddr>,
+    /// The address as a whole; `None` if it is not known.
+    pub address: Option<IpAddr>,
     /// What the client called itself; `None` if it did not.
     pub user_agent: Option<String>,
 }
@@ -66,8 +66,13 @@ impl Sender {
         }
     }
 
+    /// The network of the address; see [`Sender::network_of`].
+    pub fn network(&self) -> Option<IpAddr> {
+        self.address.map(Self::network_of)
+    }
+
     fn has_network_of(&self, other: &Self) -> bool {
-        self.network == other.network
+        self.network() == other.network()
     }
 
     fn has_agent_of(&self, other: &Self) -> bool {
@@ -93,7 +98,7 @@ impl Sender {
 impl From<&Client> for Sender {
     fn from(client: &Client) -> Self {
         Self {
-            network: client.address.map(Self::network_of),
+            address: client.address,
             user_agent: client.user_agent.clone(),
         }
     }
@@ -184,7 +189,8 @@ impl Rotation {
             };
         }
         if self.presented < Some(token) {
-            return if is_fresh && *sender == self.moved_by {
+            return if is_fresh && sender.has_network_of(&self.moved_by) && sender.has_agent_of(&self.moved_by)
+            {
                 RefreshVerdict::LateAnswer
             } else {
                 RefreshVerdict::Reused

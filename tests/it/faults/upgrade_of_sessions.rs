@@ -82,7 +82,9 @@ const OTHER_ROWS: &str = "
         SELECT 1767225600000, 'register', id, username, randomblob(16), '192.0.2.7' FROM users;
     INSERT INTO audit_events (at, event, refused_because, address, times, window_at)
         VALUES (1767225600000, 'throttled', 'address_limit', '192.0.2.7', 7, 1767225600000);
-    INSERT INTO password_failures VALUES (1, 1, randomblob(16), x'', 3, 1767225600000)";
+    -- The second counted without shares and goes.
+    INSERT INTO password_failures VALUES (1, 1, randomblob(16), randomblob(16), 3, 1767225600000);
+    INSERT INTO password_failures VALUES (1, 2, randomblob(16), x'', 3, 1767225600000)";
 
 /// A server that has brought a database of version 0.1 with these sessions up to date.
 async fn upgraded(sessions: &[&Old]) -> TestApp {

@@ -35,7 +35,7 @@ impl UnderTest {
 fn sender(place: Place) -> Sender {
     let address: IpAddr = place.address.parse().expect("it is an address");
     Sender {
-        network: Some(Sender::network_of(address)),
+        address: Some(address),
         user_agent: Some(place.agent.to_owned()),
     }
 }
