@@ -289,6 +289,28 @@ async fn the_twenty_first_session_ends_the_least_recently_refreshed() {
 }
 
 #[tokio::test]
+async fn how_many_sessions_there_may_be_follows_the_configuration() {
+    let app = TestApp::builder()
+        .open()
+        .set("TOKENS__MAX_SESSIONS", "2")
+        .start()
+        .await;
+    let first = app.register("alice").await.cookie();
+    let mut others = Vec::new();
+    for _ in 0..2 {
+        app.advance(Duration::from_mins(1));
+        others.push(app.login("alice", PASSWORD).await.cookie());
+    }
+    assert_eq!(
+        app.ended_because(&first).await.as_deref(),
+        Some("too_many_sessions")
+    );
+    for cookie in &others {
+        assert_eq!(app.refresh(cookie).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn sessions_that_are_over_do_not_count_towards_the_twenty() {
     let app = TestApp::open().await;
     let first = app.register("alice").await;

@@ -200,6 +200,8 @@ fn a_bad_value_is_refused_with_its_place_and_the_accepted_form() {
     assert_snapshot!(refusal("tokens = { algorithm = \"RS256\" }"), @r#"the value of tokens.algorithm is not acceptable (<dir>/arkloop.toml, line 1); it must be one of "EdDSA", "ES256""#);
     assert_snapshot!(refusal("tokens.access_ttl = \"61m\""), @r#"the value of tokens.access_ttl is not acceptable (<dir>/arkloop.toml, line 1); it must be a duration from 1s to 1h: a whole number and one of the units s, m, h, d, such as "15m""#);
     assert_snapshot!(refusal("tokens.refresh_grace = \"2m\""), @r#"the value of tokens.refresh_grace is not acceptable (<dir>/arkloop.toml, line 1); it must be a duration from 0s to 1m: a whole number and one of the units s, m, h, d, such as "15m""#);
+    assert_snapshot!(refusal("tokens.max_sessions = 0"), @"the value of tokens.max_sessions is not acceptable (<dir>/arkloop.toml, line 1); it must be a whole number from 1 to 1000");
+    assert_snapshot!(refusal("tokens.lost_answer = \"31d\""), @r#"the value of tokens.lost_answer is not acceptable (<dir>/arkloop.toml, line 1); it must be a duration from 0s to 30d: a whole number and one of the units s, m, h, d, such as "15m""#);
     assert_snapshot!(refusal_of("ARKLOOP_TOKENS__REFRESH_IDLE_TTL", "14"), @r#"the value of tokens.refresh_idle_ttl is not acceptable (variable ARKLOOP_TOKENS__REFRESH_IDLE_TTL); it must be a duration from 1m to 366d: a whole number and one of the units s, m, h, d, such as "15m""#);
     assert_snapshot!(refusal("password.min_length = 7"), @"the value of password.min_length is not acceptable (<dir>/arkloop.toml, line 1); it must be a whole number from 8 to 64");
     assert_snapshot!(refusal_of("ARKLOOP_PASSWORD__ARGON2_ITERATIONS", "0x2"), @"the value of password.argon2_iterations is not acceptable (variable ARKLOOP_PASSWORD__ARGON2_ITERATIONS); it must be a whole number from 1 to 16");
@@ -375,6 +377,13 @@ fn what_is_accepted_and_unwise_is_warned_of() {
             .warnings()
             .len(),
         0
+    );
+    assert_snapshot!(Place::new("[tokens]\nrefresh_grace = \"0s\"\nlost_answer = \"1h\"").load().warnings().join("\n"), @"tokens.lost_answer has no effect while tokens.refresh_grace is 0s: a refresh whose answer was lost ends the session");
+    assert!(
+        Place::new("[tokens]\nrefresh_grace = \"0s\"")
+            .load()
+            .warnings()
+            .is_empty()
     );
     let unwise = "[server]\npublic_url = \"http://auth.example.org\"\n[password]\nargon2_iterations = 1\n\
                   [tokens]\nrefresh_idle_ttl = \"31d\"\n[rate_limit]\nenabled = false";
