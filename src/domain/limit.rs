@@ -12,7 +12,7 @@ pub enum Limit {
     Address,
     /// That of an account, whoever asks.
     Account,
-    /// That of the session whose access token came with the request.
+    /// That of the session whose access token, or refresh cookie to be refreshed, came with the request.
     Session,
 }
 
@@ -148,7 +148,7 @@ classes! {
     ConfirmVerification: "verify_confirm", 20 per 1;
     /// Setting a password through a link.
     ConfirmReset: "reset_confirm", 20 per 1;
-    /// Refreshing. Everybody behind one address refreshes here, and does so all day.
+    /// Refreshing, by session; by address where no authentic cookie came.
     Refresh: "refresh", 300 per 1;
     /// Changing the username, by account: the answer says whether the new name is taken, so the changes that are refused count too.
     Rename: "rename", 5 per 60;

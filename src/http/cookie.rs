@@ -10,8 +10,9 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use secrecy::ExposeSecret;
 
 use super::Settings;
+use super::exchange::Exchange;
 use crate::domain::{SameSite, Timestamp};
-use crate::service::RefreshCookie;
+use crate::service::{RefreshCookie, RefreshCookies};
 
 /// Its name, fixed by the published API (a `__Host-` prefix would forbid its path).
 pub(super) const NAME: &str = "arkloop_refresh_token";
@@ -22,7 +23,7 @@ pub(super) const SCHEME: &str = "refresh_cookie";
 pub(super) struct Presented(pub(super) Vec<String>);
 
 impl Presented {
-    fn read(headers: &HeaderMap) -> Self {
+    pub(super) fn read(headers: &HeaderMap) -> Self {
         let mut values = Vec::new();
         for line in headers.get_all(COOKIE) {
             // Pages may set cookies with any bytes for this host; theirs must not cost ours.
@@ -49,7 +50,7 @@ impl<'a> FromRequest<'a> for Presented {
 }
 
 /// Where the cookie is what authenticates the request.
-pub(super) struct RefreshToken(pub(super) Vec<String>);
+pub(super) struct RefreshToken(pub(super) RefreshCookies);
 
 impl<'a> ApiExtractor<'a> for RefreshToken {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
@@ -85,7 +86,7 @@ impl<'a> ApiExtractor<'a> for RefreshToken {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        Ok(Self(Presented::read(request.headers()).0))
+        Ok(Self(Exchange::of(request)?.take_cookies()?))
     }
 }
 

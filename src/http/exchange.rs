@@ -12,7 +12,7 @@ use super::error::Refusal;
 use super::limit::Throttle;
 use super::origin::Origins;
 use crate::domain::Client;
-use crate::service::{Caller, Service};
+use crate::service::{Caller, RefreshCookies, Service};
 
 /// What all requests share.
 pub(super) struct Shared {
@@ -56,6 +56,8 @@ pub(super) struct Exchange {
     pub(super) path_parameter: Option<String>,
     /// Whose access token came with the request, if the operation asks for one and nobody has taken them yet.
     caller: Mutex<Option<Caller>>,
+    /// The refresh cookies, if the operation goes by them and nobody has taken them yet.
+    cookies: Mutex<Option<RefreshCookies>>,
     /// The body, if the operation takes one and nobody has taken it yet.
     body: Mutex<Option<Object>>,
 }
@@ -66,12 +68,14 @@ impl Exchange {
         client: Client,
         path_parameter: Option<String>,
         caller: Option<Caller>,
+        cookies: Option<RefreshCookies>,
         body: Option<Object>,
     ) -> Self {
         Self {
             client,
             path_parameter,
             caller: Mutex::new(caller),
+            cookies: Mutex::new(cookies),
             body: Mutex::new(body),
         }
     }
@@ -86,6 +90,12 @@ impl Exchange {
     pub(super) fn take_caller(&self) -> Result<Caller, Refusal> {
         let caller = self.caller.lock().unwrap_or_else(PoisonError::into_inner).take();
         caller.ok_or_else(|| Refusal::internal("the caller was taken twice, or not asked for"))
+    }
+
+    /// Takes the refresh cookies; they are there if the operation is counted by them.
+    pub(super) fn take_cookies(&self) -> Result<RefreshCookies, Refusal> {
+        let cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner).take();
+        cookies.ok_or_else(|| Refusal::internal("the cookies were taken twice, or not looked at"))
     }
 
     /// Takes the body; there is one if the operation is documented to take one.

@@ -18,6 +18,7 @@ use super::body::{self, ReadError};
 use super::catch::catch_panic;
 use super::client_address::{Peer, client};
 use super::code::Code;
+use super::cookie::Presented;
 use super::cors::{self, Access};
 use super::error::Refusal;
 use super::exchange::{Exchange, Shared};
@@ -26,9 +27,9 @@ use super::metrics::Figures;
 use super::mirror::Mirrored;
 use super::routes::{Operation, Resource, Routes};
 use super::slots::{Crowded, Slot};
-use crate::domain::{Client, TraceId};
+use crate::domain::{Client, LimitClass, TraceId};
 use crate::limits::Subject;
-use crate::service::Caller;
+use crate::service::{Caller, RefreshCookies};
 
 /// Names the trace id in every response.
 const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
@@ -183,11 +184,16 @@ impl Site {
         if !self.shared.origins.may_act(request.method(), request.headers()) {
             return Err(Refusal::new(Code::OriginForbidden));
         }
-        let caller = self
-            .admit(operation, request.headers(), &client, standing)
-            .await?;
+        let headers = request.headers();
+        let (caller, cookies) = if operation.limit_class == Some(LimitClass::Refresh) {
+            let cookies = self.admit_refresh(headers, &client, standing).await?;
+            (None, Some(cookies))
+        } else {
+            (self.admit(operation, headers, &client, standing).await?, None)
+        };
         let path_parameter = path_parameter.map(str::to_owned);
-        request.set_data(Arc::new(Exchange::new(client, path_parameter, caller, object)));
+        let exchange = Exchange::new(client, path_parameter, caller, cookies, object);
+        request.set_data(Arc::new(exchange));
         self.call(operation, request).await
     }
 
@@ -224,6 +230,44 @@ impl Site {
             outcome?;
         }
         caller.transpose()
+    }
+
+    /// Counts a refresh: for the session of an authentic cookie, and for the address if there is none. So nobody spends the refreshes of others behind
+    /// the same address.
+    ///
+    /// Of several sessions the first with a refresh left is counted: a cookie that was planted, of a session that is used up, spoils nothing.
+    async fn admit_refresh(
+        &self,
+        headers: &HeaderMap,
+        client: &Client,
+        standing: &mut Option<Standing>,
+    ) -> Result<RefreshCookies, Refusal> {
+        let service = &self.shared.service;
+        let cookies = service.look_at_cookies(&Presented::read(headers).0).await?;
+        let Some(throttle) = &self.shared.throttle else {
+            return Ok(cookies);
+        };
+        let sessions = cookies.sessions();
+        let mut refused = None;
+        for id in &sessions {
+            let (counted, outcome) = throttle.count(LimitClass::Refresh, Subject::Session(*id));
+            *standing = Some(counted);
+            match outcome {
+                Ok(()) => return Ok(cookies),
+                Err(refusal) => refused = Some((*id, refusal)),
+            }
+        }
+        if let Some((id, refusal)) = refused {
+            service.note_refresh_throttled(id, client).await?;
+            return Err(refusal);
+        }
+        let subject = Subject::of_address(client.address);
+        let (counted, outcome) = throttle.count(LimitClass::Refresh, subject);
+        *standing = Some(counted);
+        if outcome.is_err() {
+            service.note_throttled(client, subject.limit().into());
+        }
+        outcome.map(|()| cookies)
     }
 
     async fn call(&self, operation: &Operation, request: Request) -> Result<Response, Refusal> {

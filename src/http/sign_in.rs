@@ -196,7 +196,7 @@ impl SignInApi {
     /// never clears the cookie.
     #[oai(path = "/v1/auth/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(&self, token: RefreshToken, visitor: Visitor) -> poem::Result<SignInResponse> {
-        let signed_in = self.0.service.refresh(&token.0, visitor.0).await?;
+        let signed_in = self.0.service.refresh(token.0, visitor.0).await?;
         Ok(SignInResponse::new(&signed_in, &self.0))
     }
 

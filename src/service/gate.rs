@@ -90,7 +90,7 @@ impl Gate {
 
     fn new_session(&self, entrant: &Entrant<'_>, now: Timestamp) -> Session {
         Session {
-            id: self.system.new_session_id(),
+            id: self.refresh_tokens.mark(self.system.new_session_id()),
             user_id: entrant.user.id,
             nonce: SessionNonce(self.system.random()),
             rotation: Rotation::first(now, Sender::from(&entrant.client)),

@@ -57,6 +57,7 @@ pub use inspection::{AmbiguousUsername, Inspection, TakenFor};
 pub use invite::{InviteDraft, InviteWithCode};
 pub use links::Links;
 pub use outbox::WaitingMail;
+pub use presented::RefreshCookies;
 pub use registration::{ModeSource, PresentedInvite, Registered, Registration};
 pub use rekey::{go_on_without_key, seal_anew};
 pub use restore::{Ended, end_what_was_live};

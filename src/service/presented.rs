@@ -4,15 +4,112 @@
 //! highest authentic generation counts, and only cookies that could be served have an effect beside one that is. So a stale, ended or made-up cookie
 //! beside a live one changes nothing, whatever the order.
 
-use super::Error;
+use super::{Error, Service};
 use crate::crypto::{PresentedRefreshToken, RefreshTokens};
 use crate::domain::{
-    AuditReason, Generation, RefreshRules, RefreshVerdict, Sender, SessionId, Timestamp, UserId, UserStatus,
+    AuditEvent, AuditReason, AuditRecord, Client, Generation, RefreshRules, RefreshVerdict, Sender,
+    SessionId, Timestamp, UserId, UserStatus,
 };
 use crate::store::{Reader, SessionWithUser, StoreError};
 
 /// The refresh cookies that have the form of a token.
 pub(super) struct PresentedTokens(Vec<PresentedRefreshToken>);
+
+/// The refresh cookies of a request, after a first look that decides for whom it is counted.
+pub struct RefreshCookies {
+    /// Whether none came.
+    pub(super) is_missing: bool,
+    /// The authentic ones of sessions whose ids have the mark of this server.
+    marked: PresentedTokens,
+    /// Why there is none of these.
+    reason: AuditReason,
+    /// Those of other sessions, which nobody has looked for yet.
+    unmarked: PresentedTokens,
+}
+
+impl RefreshCookies {
+    /// The sessions that authentic cookies are of, each once.
+    pub fn sessions(&self) -> Vec<SessionId> {
+        let mut sessions: Vec<SessionId> = Vec::new();
+        for token in &self.marked.0 {
+            if !sessions.contains(&token.session_id()) {
+                sessions.push(token.session_id());
+            }
+        }
+        sessions
+    }
+
+    /// Every authentic one; if there is none, why.
+    pub(super) async fn authentic(
+        self,
+        service: &Service,
+    ) -> Result<Result<PresentedTokens, AuditReason>, Error> {
+        let Self {
+            mut marked,
+            reason,
+            unmarked,
+            ..
+        } = self;
+        let mut reason = Err(reason);
+        if !unmarked.0.is_empty() {
+            match service.find_authentic(unmarked).await? {
+                Ok(others) => marked.0.extend(others.0),
+                Err(because) => reason = Err(because),
+            }
+        }
+        Ok(if marked.0.is_empty() { reason } else { Ok(marked) })
+    }
+}
+
+impl Service {
+    /// Looks which of the refresh cookies are authentic, as far as that can be asked before the request is counted: strangers, who know no session id
+    /// with the mark of this server, cause no question to the database.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn look_at_cookies(&self, presented: &[String]) -> Result<RefreshCookies, Error> {
+        let tokens = PresentedTokens::parse(presented).0.into_iter();
+        let (marked, unmarked) = tokens.partition(|token| self.refresh_tokens.is_marked(token.session_id()));
+        let (marked, unmarked) = (PresentedTokens(marked), PresentedTokens(unmarked));
+        let (marked, reason) = match self.find_authentic(marked).await? {
+            Ok(authentic) => (authentic, AuditReason::ForgedToken),
+            Err(reason) => (PresentedTokens(Vec::new()), reason),
+        };
+        Ok(RefreshCookies {
+            is_missing: presented.is_empty(),
+            marked,
+            reason,
+            unmarked,
+        })
+    }
+
+    async fn find_authentic(
+        &self,
+        tokens: PresentedTokens,
+    ) -> Result<Result<PresentedTokens, AuditReason>, Error> {
+        if tokens.0.is_empty() {
+            return Ok(Err(AuditReason::ForgedToken));
+        }
+        let minted = self.refresh_tokens.clone();
+        self.store
+            .read(move |reader| tokens.only_authentic(reader, &minted))
+            .await
+    }
+
+    /// Counts a refresh that was refused because its session had refreshed too often.
+    pub async fn note_refresh_throttled(&self, id: SessionId, client: &Client) -> Result<(), Error> {
+        let found = self
+            .store
+            .read(move |reader| reader.find_session_with_user(id).map_err(Error::from));
+        let record = AuditRecord::by_client(AuditEvent::Throttled, client).refused(AuditReason::SessionLimit);
+        let record = match found.await? {
+            Some(found) => record.about(&found.user),
+            None => record,
+        };
+        self.auditor.note(record, client);
+        Ok(())
+    }
+}
 
 /// What an authentic refresh cookie means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::audit::Refused;
 use super::gate::{Entrant, OpenSession, Refreshed};
-use super::presented::PresentedTokens;
+use super::presented::{PresentedTokens, RefreshCookies};
 use super::session::Caller;
 use super::{Error, Service};
 use crate::crypto::{AccessClaims, Compared, Verification};
@@ -129,23 +129,19 @@ impl Service {
 
     /// Exchanges a refresh token for the next one and a fresh access token.
     ///
-    /// `presented` are the values of every refresh cookie that came; the first that can be served counts. A token that was never authentic changes
+    /// Of the cookies the first that can be served counts. A token that was never authentic changes
     /// nothing. See [`Rotation::judge`](crate::domain::Rotation::judge) for what an old one means; a reused one ends the session, which is committed
     /// before the refusal.
     ///
     /// # Errors
     /// [`Error::RefreshTokenMissing`], [`Error::InvalidToken`], [`Error::UserSuspended`], [`Error::Unavailable`].
-    pub async fn refresh(&self, presented: &[String], client: Client) -> Result<SignedIn, Error> {
+    pub async fn refresh(&self, cookies: RefreshCookies, client: Client) -> Result<SignedIn, Error> {
         let refuse = |reason| self.note_refused(AuditEvent::RefreshRefused, reason, &client);
-        if presented.is_empty() {
+        if cookies.is_missing {
             refuse(AuditReason::RefreshTokenMissing);
             return Err(Error::RefreshTokenMissing);
         }
-        let (tokens, minted) = (PresentedTokens::parse(presented), self.refresh_tokens.clone());
-        let authentic = self
-            .store
-            .read(move |reader| tokens.only_authentic(reader, &minted));
-        let tokens = match authentic.await? {
+        let tokens = match cookies.authentic(self).await? {
             Ok(tokens) => tokens,
             Err(reason) => {
                 refuse(reason);

@@ -28,6 +28,7 @@ mod password;
 mod password_change;
 mod password_reset;
 mod refresh;
+mod refresh_limits;
 mod registration;
 mod registration_fields;
 mod renames;
