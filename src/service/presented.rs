@@ -106,7 +106,7 @@ impl Service {
             Some(found) => record.about(&found.user),
             None => record,
         };
-        self.auditor.note(record, client);
+        self.auditor.note(&record, client);
         Ok(())
     }
 }

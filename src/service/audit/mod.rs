@@ -92,7 +92,7 @@ impl Auditor {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if tx.count_repeated(record, start_of_hour(now))? {
-            return Ok(());
+            return tx.count_audit_kind(&kind_of(record), &one(record, now, true));
         }
         self.write_as_of(tx, record, now)
     }

@@ -188,7 +188,7 @@ fn wrong_usage_of_audit_is_told() {
     assert_snapshot!(workspace.run(&["audit", "--event", "sign"]), @"
     exit: 2
     stderr:
-    error: invalid value 'sign' for '--event <EVENT>': it must be one of register, sign_in, sign_in.password, sign_in.code, sign_out, refresh, refresh.reused, refresh.ahead, refresh.refused, session, session.ended, code, code.sent, email, email.verification_sent, email.verified, email.rejected, account, account.taken_back, password, password.changed, password.reset_sent, password.reset, profile, profile.changed, throttled, captcha, captcha.refused, invite, invite.created, invite.revoked, registration, registration.set, user, user.created, user.password_set, user.email_set, user.email_verified, user.suspended, user.reactivated, user.deleted, session.revoked, backup, backup.made, backup.restored, mail, mail.retried, key, key.rotated, key.file_replaced, key.file_reset
+    error: invalid value 'sign' for '--event <EVENT>': it must be one of register, sign_in, sign_in.password, sign_in.code, sign_out, refresh, refresh.reused, refresh.ahead, refresh.repeated, refresh.refused, session, session.ended, code, code.sent, email, email.verification_sent, email.verified, email.rejected, account, account.taken_back, password, password.changed, password.reset_sent, password.reset, profile, profile.changed, throttled, captcha, captcha.refused, invite, invite.created, invite.revoked, registration, registration.set, user, user.created, user.password_set, user.email_set, user.email_verified, user.suspended, user.reactivated, user.deleted, session.revoked, backup, backup.made, backup.restored, mail, mail.retried, key, key.rotated, key.file_replaced, key.file_reset
 
     For more information, try '--help'.
     ");
