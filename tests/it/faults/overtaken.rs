@@ -81,7 +81,10 @@ async fn no_change_is_carried_out_for_a_session_that_ended_meanwhile() {
             );
             assert_eq!(overtaken(&app, request, end).await, expected, "{name} {end:?}");
             // What waits may be dropped with the account, but nothing is queued.
-            assert!(app.count("SELECT count(*) FROM outbox") <= before, "{name} {end:?}");
+            assert!(
+                app.count("SELECT count(*) FROM outbox") <= before,
+                "{name} {end:?}"
+            );
             let changed =
                 "SELECT count(*) FROM audit_events WHERE refused_because IS NULL AND operator_uid IS NULL";
             assert_eq!(app.count(changed), 1, "{name} {end:?}");
