@@ -158,10 +158,10 @@ fn key_file_hint(error: &KeyFileError) -> String {
                 .to_owned()
         }
         KeyFileError::TooOpen { path, .. } => format!("run: chmod 600 {}", path.display()),
-        KeyFileError::OtherOwner { .. } => {
-            "a key that another user knows protects nothing: put the right one there, owned by the user who runs arkloop"
-                .to_owned()
-        }
+        KeyFileError::OtherOwner { owner, .. } => format!(
+            "run as: sudo -u {} arkloop …; if that is not the user of the server, put the right key file there",
+            user_name(*owner)
+        ),
         KeyFileError::WrongLength { .. } => "put the right key file there; it was not changed".to_owned(),
     }
 }

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::crypto::read_key_file;
 use crate::domain::{KeyFingerprint, Operator, Timestamp};
 use crate::service::{Ended, end_what_was_live, open_staged};
-use crate::store::{self, Access, Replacement, Setting};
+use crate::store::{self, Access, Replacement, Setting, Store};
 use crate::system::System;
 
 /// What came back.
@@ -40,8 +40,10 @@ pub async fn restore(
     operator: &Operator,
     file: &Path,
 ) -> Result<Restored, OpenError> {
-    let keys = read_key_file(&config.key_path())?;
     let refused = OpenError::NotRestored;
+    // Whose the database is comes before whose the key is.
+    Store::exists(&config.data_dir).map_err(refused)?;
+    let keys = read_key_file(&config.key_path())?;
     let replacement = Replacement::begin(&config.data_dir, file).map_err(refused)?;
     let recorded = replacement.key_check().map_err(refused)?;
     if recorded.as_deref() != Some(keys.check().to_text().as_str()) {

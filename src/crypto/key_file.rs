@@ -165,7 +165,8 @@ fn name_of(path: &Path) -> &OsStr {
 fn create(path: &Path, system: &System) -> Result<(), KeyFileError> {
     let publish = || {
         let (directory, name) = Directory::of(path)?;
-        directory.clear_leftovers()?;
+        // A directory that cannot be listed is no reason not to make a key in it.
+        let _ = directory.clear_leftovers();
         let mut file = directory.new_file()?;
         file.write_all(&system.random::<KEY_BYTES>())?;
         // Fails if another process made the key meanwhile.

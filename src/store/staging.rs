@@ -163,7 +163,7 @@ impl StagedDatabase {
             Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
             renamed => return renamed.and_then(|()| directory.sync()),
         }
-        directory.clear_leftovers()?;
+        let _ = directory.clear_leftovers();
         let mut copy = directory.new_file()?;
         io::copy(&mut inside.open_own(database, OFlags::RDONLY)?, &mut copy)?;
         copy.publish(name)

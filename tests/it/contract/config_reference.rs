@@ -80,7 +80,8 @@ fn page() -> String {
          refused `./arkloop.toml` stops the command: it is not passed over. A `git clone` with umask 002, config maps and\n\
          secrets of Kubernetes and systemd credentials pass as they are. What is mounted read-only is not judged, because\n\
          the mount is an administrator's doing: so do not run arkloop inside a read-only snapshot of a stranger's directory\n\
-         without `--config`. The key file has the same owners, and only its owner may read it.\n"
+         without `--config`. The unit for systemd mounts everything but the data read-only for the server, so there the commands\n\
+         and `arkloop check` judge. The key file has the same owners, and only its owner may read it.\n"
     );
     let (keys, mut section) = (keys(EXAMPLE), None);
     for key in &keys {
