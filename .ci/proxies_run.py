@@ -131,7 +131,11 @@ class Caddy(Program):
         self.env = {"HOME": str(directory), "XDG_DATA_HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
         self.admin = f"unix/{directory}/admin.sock"
         upstream = f"unix/{arkloop.socket}" if arkloop.way == "unix" else f"127.0.0.1:{arkloop.port}"
-        site = substituted((packaging / "caddy/Caddyfile").read_text(), {"reverse_proxy 127.0.0.1:8080": f"reverse_proxy {upstream}"})
+        self.plain_port = free_port()
+        site = substituted((packaging / "caddy/Caddyfile").read_text(), {
+            "reverse_proxy 127.0.0.1:8080": f"reverse_proxy {upstream}",
+            f"{NAME} {{": f"{NAME}, http://{NAME}:{self.plain_port} {{",
+        })
         options = f"""{{
             admin {self.admin}
             storage file_system {directory}/storage
