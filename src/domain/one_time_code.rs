@@ -191,8 +191,10 @@ impl MailBudget {
         let wait = rules
             .iter()
             .filter_map(|(most, window)| {
-                self.0
-                    .get(*most - 1)
+                // A clock that was set back leaves times in the future; they would count until it has caught up.
+                let mut recent = self.0.iter().filter(|at| at.since(now) <= *window);
+                recent
+                    .nth(*most - 1)
                     .map(|earlier| window.saturating_sub(now.since(*earlier)))
             })
             .max()

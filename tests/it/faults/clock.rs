@@ -57,3 +57,16 @@ async fn a_clock_that_is_set_back_signs_nobody_out() {
         Some("refresh_reused")
     );
 }
+
+#[tokio::test]
+async fn mail_that_was_asked_for_in_a_wrong_future_holds_up_none_when_the_clock_is_right_again() {
+    let app = TestApp::open().await;
+    app.register("alice").await;
+    app.advance(40 * 24 * HOUR);
+    assert_eq!(app.send_code("alice@example.org").await.status, 204);
+    assert_eq!(app.send_reset("alice@example.org").await.status, 204);
+    app.turn_back(40 * 24 * HOUR);
+    assert_eq!(app.send_code("alice@example.org").await.status, 204);
+    assert_eq!(app.send_reset("alice@example.org").await.status, 204);
+    assert_eq!(app.send_code("alice@example.org").await.status, 429);
+}
