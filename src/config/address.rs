@@ -17,7 +17,8 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 /// Whether a URL names one host. A star would be taken for a pattern, and no host has one in its name.
 pub(super) fn has_exact_host(url: &Url) -> bool {
     // The parser decodes `%2A` in the hosts of http and https; of other schemes it keeps the text.
-    url.host_str().is_some_and(|host| parse_host(host).is_some())
+    let host = url.host_str().and_then(|host| Host::parse(host).ok());
+    host.is_some_and(|host| !host.to_string().contains('*'))
 }
 
 /// The accepted form of [`parse_private_url`], in words.
@@ -39,7 +40,9 @@ fn has_no_user(url: &Url) -> bool {
 /// Reads the name or the address of a host; an international name becomes ASCII (UTS 46), and all is in lower case.
 pub(super) fn parse_host(text: &str) -> Option<String> {
     let host = Host::parse(text).ok()?.to_string();
-    (!host.contains('*')).then_some(host)
+    // A name with an empty label, also one behind a dot at its end, is compared as a text and equals no other.
+    let is_exact = !host.contains('*') && host.split('.').all(|label| !label.is_empty());
+    is_exact.then_some(host)
 }
 
 /// The accepted form of [`parse_smtp_url`], in words.
@@ -136,6 +139,9 @@ mod tests {
             "a.example/",
             "*.example",
             "%2a.example",
+            ".example",
+            "a..example",
+            "a.example.",
             "\u{ff0a}.example",
             "a b",
         ] {

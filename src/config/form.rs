@@ -186,7 +186,20 @@ impl ProxyItem {
             .parse::<IpNet>()
             .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
             .ok()?;
-        Some(Self::Network(network.trunc()))
+        unmapped(network).map(|network| Self::Network(network.trunc()))
+    }
+}
+
+/// The network in the form in which peers are compared: an IPv4 address that is mapped into IPv6 (RFC 4291 §2.5.5.2) as IPv4. `None` for a mapped network
+/// with fewer bits than the mapping has: it would match no IPv4 address.
+fn unmapped(network: IpNet) -> Option<IpNet> {
+    const MAPPING: u8 = 96;
+    let IpAddr::V6(address) = network.addr() else {
+        return Some(network);
+    };
+    match address.to_ipv4_mapped() {
+        None => Some(network),
+        Some(address) => IpNet::new(address.into(), network.prefix_len().checked_sub(MAPPING)?).ok(),
     }
 }
 
@@ -202,13 +215,23 @@ pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
         return false;
     }
     let template = rest.map_or(template.to_owned(), |rest| format!("https://app.example{rest}"));
+    // Readers of mail split a link in other ways than browsers do, so nothing is left to mend.
+    let authority = template.split_once("://").map(|(scheme, rest)| {
+        let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        (is_web, &rest[..end])
+    });
+    let is_plain = authority
+        .is_some_and(|(is_web, authority)| is_web && !authority.is_empty() && !authority.contains('@'))
+        && !template.contains(['\\', '"', '<', '>']);
     // The text before the path is compared with the placeholder filled in two ways: where it differs, the placeholder is in it.
     let [one, other] = ["x", "y"].map(|token| {
         let url = Url::parse(&template.replace(placeholder, token)).ok()?;
         let is_web = matches!(url.scheme(), "http" | "https") && has_exact_host(&url);
         is_web.then(|| url[..Position::BeforePath].to_owned())
     });
-    template.contains(placeholder)
+    is_plain
+        && template.contains(placeholder)
         && one.is_some()
         && one == other
         && !template.replace(placeholder, "").contains(['{', '}'])

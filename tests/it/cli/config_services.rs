@@ -124,6 +124,12 @@ fn a_link_carries_its_token_in_path_query_or_fragment_only() {
         "https://app.example.org:{token}/",
         "https:{token}.example.org/",
         "https:\\\\{token}.example.org",
+        "https://a.example\\@{token}",
+        "https://a.example\\{token}",
+        "https:a.example/{token}",
+        "https:///a.example/{token}",
+        "https://ann:secret@a.example/{token}",
+        "https://a.example/\"><b>{token}",
         "{token}://app.example.org/",
         "{app_url}{token}",
         "{app_url}.{token}/",
@@ -258,4 +264,20 @@ fn what_would_have_no_effect_is_warned_of() {
     mail.transport is "file": mail stays in data_dir/outbox, where nobody but the operator reads it
     [turnstile] has no secret_key, so that it is off and its other keys have no effect
     "#);
+}
+
+#[test]
+fn what_could_match_nothing_is_refused_or_read_as_what_is_meant() {
+    for host in ["a.example.", ".a.example", "a..b"] {
+        let text = refusal_of("ARKLOOP_TURNSTILE__ALLOWED_HOSTS", host);
+        assert!(text.contains("turnstile.allowed_hosts"), "{host}: {text}");
+    }
+    for network in ["::ffff:10.0.0.0/8", "::ffff:10.0.0.0/95"] {
+        let text = refusal_of("ARKLOOP_SERVER__TRUSTED_PROXIES", network);
+        assert!(text.contains("server.trusted_proxies"), "{network}: {text}");
+    }
+    let config = load("server.trusted_proxies = [\"::ffff:127.0.0.1\", \"::ffff:10.1.2.3/104\", \"::/0\"]");
+    let proxies = config.server.trusted_proxies.expect("they are set");
+    let networks: Vec<String> = proxies.networks.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8", "::/0"]);
 }
