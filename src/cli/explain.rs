@@ -116,7 +116,13 @@ fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
         .last_at
         .map(|_| format!(" since {}", entry.at))
         .unwrap_or_default();
-    let times = (entry.times > 1).then(|| format!("{} times{since}", entry.times));
+    let times = match (&explanation.subject, entry.last_at) {
+        // A count belongs to an account, and the earlier ones may have come from elsewhere.
+        (Explained::Address(_), Some(_)) => {
+            Some("the last of those that are counted for this account".to_owned())
+        }
+        _ => (entry.times > 1).then(|| format!("{} times{since}", entry.times)),
+    };
     let parts = [record.detail.clone(), by, user, times].into_iter().flatten();
     let parts = parts.map(|part| format!("; {part}"));
     Line {

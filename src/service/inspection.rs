@@ -65,6 +65,8 @@ fn ambiguous(reader: &Reader<'_>, candidates: Vec<Username>) -> Result<Vec<Ambig
         };
         found.push(AmbiguousUsername { username, taken_for });
     }
+    // What is dangerous stands first, however many harmless names were registered before it.
+    found.sort_by_key(|name| !matches!(name.taken_for, TakenFor::IdOf(_)));
     Ok(found)
 }
 

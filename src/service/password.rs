@@ -14,7 +14,7 @@ use crate::crypto::{Compared, Verification, link_digest};
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FailureKey, FieldError, FieldErrors,
     Guessed, Letter, LinkDigest, LinkPurpose, LinkToken, Locale, MailPace, MailPurpose, Password,
-    PasswordGuess, PasswordHash, SessionEnd, User, UserStatus,
+    PasswordGuess, PasswordHash, SessionEnd, Timestamp, User, UserStatus,
 };
 use crate::store::{LinkRow, Reader};
 
@@ -65,10 +65,14 @@ impl Service {
             tx.end_sessions_of(user.id, Some(caller.session_id), SessionEnd::PasswordChanged, now)?;
             let open = gate.renew_tokens(tx, found, &presented, &caller.client)?;
             tx.delete_password_links(user.id)?;
+            tx.delete_code_of(user.id)?;
             gate.failures.forgive(tx, &user)?;
-            // Its owner may be anybody who registered the address, and may change the password all day.
+            // An address that was never verified may be another person's, and whoever registered it may change the password all day. The owner of a verified
+            // one is always told: a budget could be used up by accounts with other tags of the same mailbox.
+            let is_proven = user.email_verified_at.is_some();
             let mailbox = post.keys.mailbox_digest(&user.email);
-            if !post.transport.is_off() && is_mail_left(tx, mailbox, MailPurpose::Notice, now)? {
+            let is_told = is_proven || is_mail_left(tx, mailbox, MailPurpose::Notice, now)?;
+            if !post.transport.is_off() && is_told {
                 post.queue(tx, &changed(&user), &user, now)?;
             }
             Ok(open)
@@ -95,7 +99,8 @@ impl Service {
         let Some(stored) = credentials.and_then(|credentials| credentials.password_hash) else {
             let began_at = session.map(|session| session.created_at);
             return match began_at {
-                Some(began_at) if self.system.now().since(began_at) < RECENT_SIGN_IN => Ok(None),
+                // One that began in the future did so while the clock was wrong, and may be old.
+                Some(began_at) if is_recent(began_at, self.system.now()) => Ok(None),
                 _ => Err(Error::ReauthenticationRequired.into()),
             };
         };
@@ -220,6 +225,7 @@ impl Service {
                 auditor.write(tx, &record.about(&user))?;
             }
             tx.delete_password_links(user.id)?;
+            tx.delete_code_of(user.id)?;
             failures.forgive(tx, &user)?;
             Ok(post.queue(tx, &letter, &user, now)?)
         })
@@ -237,6 +243,10 @@ fn find(reader: &Reader<'_>, digest: Option<LinkDigest>) -> Result<(User, LinkRo
     let user = link.user_id.map(|id| reader.find_user(id)).transpose()?.flatten();
     let user = user.filter(|user| user.email.key() == link.email_key);
     user.map(|user| (user, link)).ok_or_else(unknown)
+}
+
+fn is_recent(began_at: Timestamp, now: Timestamp) -> bool {
+    now.since(began_at) < RECENT_SIGN_IN && began_at.since(now) < RECENT_SIGN_IN
 }
 
 fn incorrect() -> Error {

@@ -261,6 +261,7 @@ impl Service {
             tx.set_password_hash(user.id, &hash)?;
             tx.end_sessions_of(user.id, None, SessionEnd::PasswordChanged, now)?;
             tx.delete_password_links(user.id)?;
+            tx.delete_code_of(user.id)?;
             failures.forgive(tx, user)?;
             let letter = Letter::PasswordChanged {
                 username: user.username.as_str().to_owned(),

@@ -5,8 +5,8 @@ use rusqlite::{OptionalExtension, params};
 use super::password_failures::is_account;
 use super::{Reader, StoreError, Tx};
 use crate::domain::{
-    AddressDigest, CodeMac, FailureKind, MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MailBudget, MailPurpose,
-    Timestamp, UserId,
+    AddressDigest, CODE_LOCK, CodeMac, FailureKind, MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MailBudget,
+    MailPurpose, Timestamp, UserId,
 };
 
 /// A code that was made.
@@ -84,10 +84,14 @@ impl Reader<'_> {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT locked_until FROM one_time_codes WHERE address_digest = ?1 AND locked_until > ?2",
+            "SELECT locked_until FROM one_time_codes WHERE address_digest = ?1 AND locked_until > ?2 AND locked_until <= ?3",
         )?;
+        // A later end is of a clock that was set wrong when the lock began.
+        let latest = now + CODE_LOCK;
         let until: Option<i64> = statement
-            .query_row(params![address.0, now.as_millis()], |row| row.get(0))
+            .query_row(params![address.0, now.as_millis(), latest.as_millis()], |row| {
+                row.get(0)
+            })
             .optional()?;
         Ok(until.map(Timestamp::from_millis))
     }
@@ -193,6 +197,19 @@ impl Tx<'_> {
             "UPDATE one_time_codes SET used_at = ?2 WHERE address_digest = ?1 AND used_at IS NULL",
         )?;
         Ok(statement.execute(params![address.0, now.as_millis()])? == 1)
+    }
+
+    /// Removes the code of an account, whatever its term, with the mail in which it waits.
+    pub fn delete_code_of(&self, user_id: UserId) -> Result<(), StoreError> {
+        for sql in [
+            "DELETE FROM one_time_codes WHERE user_id = ?1",
+            "DELETE FROM outbox WHERE user_id = ?1 AND kind = 'sign_in_code'",
+        ] {
+            self.connection
+                .prepare_cached(sql)?
+                .execute([user_id.as_bytes()])?;
+        }
+        Ok(())
     }
 
     /// Forgets the failures of an address and unlocks it.

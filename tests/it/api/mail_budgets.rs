@@ -117,6 +117,31 @@ async fn a_password_that_is_changed_again_and_again_is_told_a_few_times() {
 }
 
 #[tokio::test]
+async fn the_owner_of_a_verified_address_is_told_whatever_other_tags_of_the_mailbox_did() {
+    let mailed = Mailed::start().await;
+    let owner = mailed.register_verified("alice").await.access_token();
+    let thief = register(&mailed, "mallory", "alice+tag").await.access_token();
+    let change = async |token: &str, from: &str, to: &str| {
+        let body = json!({"current_password": from, "new_password": to});
+        let changed = mailed
+            .app
+            .post("/v1/auth/password/change")
+            .bearer(token)
+            .json(&body);
+        assert_eq!(changed.send().await.brief(), "204 -");
+    };
+    for _ in 0..6 {
+        change(&thief, PASSWORD, NEW_PASSWORD).await;
+        change(&thief, NEW_PASSWORD, PASSWORD).await;
+    }
+    mailed.app.wait_for_empty_outbox().await;
+    let before = mailed.smtp.received().len();
+    change(&owner, PASSWORD, NEW_PASSWORD).await;
+    mailed.app.wait_for_empty_outbox().await;
+    assert_eq!(mailed.smtp.received().len(), before + 1);
+}
+
+#[tokio::test]
 async fn a_hostile_username_is_no_link_in_the_mail_that_a_stranger_causes() {
     let mailed = Mailed::start().await;
     register(&mailed, "www.paypal-login.com", "victim").await;

@@ -1,7 +1,8 @@
 //! Links and codes that were mailed before an address was changed, or an account suspended or deleted: they open nothing any more.
 
-use arkloop::domain::{Email, Username};
+use arkloop::domain::{Email, Password, Username};
 use arkloop::service::{NewUser, UserRef};
+use serde_json::json;
 
 use super::mailed::{Mailed, NEW_PASSWORD, PAUSE, address};
 use crate::support::{PASSWORD, TestApp};
@@ -213,5 +214,41 @@ async fn mail_that_waits_is_dropped_with_the_links_and_codes_in_it_and_a_notice_
         }
         assert_eq!(kinds(), "password_changed", "{login}");
         app.count("DELETE FROM outbox RETURNING 1");
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_voids_the_code_that_was_mailed_before() {
+    let mailed = Mailed::start().await;
+    for (number, how) in ["change", "reset", "operator"].into_iter().enumerate() {
+        let login = format!("owner-{number}");
+        let (registered, _) = mailed.register(&login).await;
+        let reset = mailed.reset_token_to(&login).await;
+        let code = mailed.code_to(&login).await;
+        match how {
+            "change" => {
+                let body = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
+                let changed = mailed.app.post("/v1/auth/password/change");
+                let changed = changed
+                    .bearer(&registered.access_token())
+                    .json(&body)
+                    .send()
+                    .await;
+                assert_eq!(changed.status, 204);
+            }
+            "reset" => assert_eq!(mailed.reset(&reset, NEW_PASSWORD).await.status, 204),
+            _ => {
+                let password = Password::parse(NEW_PASSWORD, mailed.app.service().password_policy(), &[])
+                    .expect("it is long enough");
+                let set = mailed
+                    .app
+                    .service()
+                    .set_password(UserRef::parse(&login), password)
+                    .await;
+                set.expect("the account is there");
+            }
+        }
+        let signed_in = mailed.app.verify_code(&address(&login), &code).await;
+        assert_eq!(signed_in.brief(), CODE_VOID, "{how}");
     }
 }
