@@ -21,6 +21,7 @@ const MARK_AT: usize = 12;
 const MARKING: u8 = 0;
 
 /// A token that has the right form; whether it is authentic, [`RefreshTokens::is_authentic`] says.
+#[derive(Clone, Copy)]
 pub struct PresentedRefreshToken {
     bytes: [u8; TOKEN_BYTES],
     session_id: SessionId,

@@ -232,8 +232,8 @@ impl Site {
         caller.transpose()
     }
 
-    /// Counts a refresh: for the session of an authentic cookie, and for the address if there is none. So nobody spends the refreshes of others behind
-    /// the same address.
+    /// Counts a refresh: for the session that it may continue or end, and for the address if there is none. So nobody spends the refreshes of others
+    /// behind the same address, nor with a stolen cookie those of its owner.
     ///
     /// Of several sessions the first with a refresh left is counted: a cookie that was planted, of a session that is used up, spoils nothing.
     async fn admit_refresh(
@@ -243,13 +243,14 @@ impl Site {
         standing: &mut Option<Standing>,
     ) -> Result<RefreshCookies, Refusal> {
         let service = &self.shared.service;
-        let cookies = service.look_at_cookies(&Presented::read(headers).0).await?;
+        let cookies = service
+            .look_at_cookies(&Presented::read(headers).0, client)
+            .await?;
         let Some(throttle) = &self.shared.throttle else {
             return Ok(cookies);
         };
-        let sessions = cookies.sessions();
         let mut refused = None;
-        for id in &sessions {
+        for id in cookies.sessions() {
             let (counted, outcome) = throttle.count(LimitClass::Refresh, Subject::Session(*id));
             *standing = Some(counted);
             match outcome {

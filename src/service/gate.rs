@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::audit::Auditor;
 use super::password_failures::PasswordFailures;
-use super::presented::{Candidate, Choice, Meaning, PresentedTokens, choose};
+use super::presented::{Candidate, Choice, Looked, Meaning, PresentedTokens, choose, two_accounts};
 use super::{Error, Service};
 use crate::crypto::RefreshTokens;
 use crate::domain::{
@@ -72,7 +72,7 @@ impl Gate {
         }
         let now = self.system.now();
         let candidates = self.candidates(tx, entrant.presented, &entrant.client, now)?;
-        if !matches!(choose(&candidates), Choice::TwoAccounts) {
+        if two_accounts(&candidates).is_none() {
             end_sessions(tx, &candidates, SessionEnd::Replaced, now)?;
         }
         tx.end_surplus_sessions(entrant.user.id, self.rules.max_sessions - 1, now)?;
@@ -112,7 +112,11 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Vec<Candidate>, Error> {
         let sender = Sender::from(client);
-        Ok(tokens.candidates(tx, &self.refresh_tokens, &sender, now, &self.rules.refresh)?)
+        let looked = tokens.look(tx, &self.refresh_tokens, &sender, now, &self.rules.refresh)?;
+        Ok(match looked {
+            Looked::Authentic(_, candidates) => candidates,
+            Looked::None(_) => Vec::new(),
+        })
     }
 
     /// Ends the sessions of the refresh cookies that could be served, if they are of `user_id`.
@@ -141,7 +145,7 @@ impl Gate {
         let now = self.system.now();
         let candidates = self.candidates(tx, presented, client, now)?;
         let is_own = |candidate: &Candidate| candidate.user_id() == found.user.id;
-        let is_of_another = !candidates.iter().any(is_own) && candidates.iter().any(Candidate::is_servable);
+        let is_of_another = !candidates.iter().any(is_own) && candidates.iter().any(Candidate::is_living);
         let nonce = SessionNonce(self.system.random());
         if !tx.renew_session_nonce(found.session.id, nonce)? {
             return Err(Error::InvalidToken);
@@ -169,13 +173,10 @@ impl Gate {
         let mut candidates = self.candidates(tx, presented, client, now)?;
         match choose(&candidates) {
             Choice::Serve(place) => self.serve(tx, candidates.swap_remove(place), client, now),
-            Choice::TwoAccounts => {
-                for candidate in candidates
-                    .iter()
-                    .filter(|candidate| candidate.is_servable())
-                    .take(2)
-                {
-                    self.refuse(tx, &candidate.found, AuditReason::TwoAccounts, client)?;
+            Choice::TwoAccounts(places) => {
+                for place in places {
+                    let found = &candidates[place].found;
+                    self.refuse(tx, found, AuditReason::TwoAccounts, client)?;
                 }
                 Ok(Refreshed::Refused)
             }

@@ -1,8 +1,11 @@
 //! The refresh cookies of a request: which sessions they are of, and what they mean there.
 //!
 //! A browser may send several of one name: of other paths, from before a restart, or planted by a page of a neighbouring host. Of each session only the
-//! highest authentic generation counts, and only cookies that could be served have an effect beside one that is. So a stale, ended or made-up cookie
-//! beside a live one changes nothing, whatever the order.
+//! highest authentic generation counts, and only cookies that could be served have an effect beside one that is. So a made-up cookie, one of an ended
+//! session and an older one of the same account beside a live one change nothing, whatever the order.
+//!
+//! Living sessions of two accounts are never told apart by what their cookies mean: whoever sends a stolen cookie beside his own would learn, without
+//! any consequence, whether its owner has refreshed.
 
 use super::{Error, Service};
 use crate::crypto::{PresentedRefreshToken, RefreshTokens};
@@ -11,6 +14,9 @@ use crate::domain::{
     SessionId, Timestamp, UserId, UserStatus,
 };
 use crate::store::{Reader, SessionWithUser, StoreError};
+
+/// So many refresh cookies of one request are looked at; of more, none is. Left out singly, the browser's own would make room for planted ones.
+const MAX_TOKENS: usize = 8;
 
 /// The refresh cookies that have the form of a token.
 pub(super) struct PresentedTokens(Vec<PresentedRefreshToken>);
@@ -23,26 +29,23 @@ pub struct RefreshCookies {
     marked: PresentedTokens,
     /// Why there is none of these.
     reason: AuditReason,
+    /// The sessions that the request may count for.
+    countable: Vec<SessionId>,
     /// Those of other sessions, which nobody has looked for yet.
     unmarked: PresentedTokens,
 }
 
 impl RefreshCookies {
-    /// The sessions that authentic cookies are of, each once.
-    pub fn sessions(&self) -> Vec<SessionId> {
-        let mut sessions: Vec<SessionId> = Vec::new();
-        for token in &self.marked.0 {
-            if !sessions.contains(&token.session_id()) {
-                sessions.push(token.session_id());
-            }
-        }
-        sessions
+    /// The sessions that the request may count for, each once; if there is none, it counts for its address.
+    pub fn sessions(&self) -> &[SessionId] {
+        &self.countable
     }
 
     /// Every authentic one; if there is none, why.
     pub(super) async fn authentic(
         self,
         service: &Service,
+        client: &Client,
     ) -> Result<Result<PresentedTokens, AuditReason>, Error> {
         let Self {
             mut marked,
@@ -52,9 +55,9 @@ impl RefreshCookies {
         } = self;
         let mut reason = Err(reason);
         if !unmarked.0.is_empty() {
-            match service.find_authentic(unmarked).await? {
-                Ok(others) => marked.0.extend(others.0),
-                Err(because) => reason = Err(because),
+            match service.find_authentic(unmarked, client).await? {
+                Looked::Authentic(others, _) => marked.0.extend(others.0),
+                Looked::None(because) => reason = Err(because),
             }
         }
         Ok(if marked.0.is_empty() { reason } else { Ok(marked) })
@@ -67,32 +70,40 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn look_at_cookies(&self, presented: &[String]) -> Result<RefreshCookies, Error> {
+    pub async fn look_at_cookies(
+        &self,
+        presented: &[String],
+        client: &Client,
+    ) -> Result<RefreshCookies, Error> {
         let tokens = PresentedTokens::parse(presented).0.into_iter();
         let (marked, unmarked) = tokens.partition(|token| self.refresh_tokens.is_marked(token.session_id()));
         let (marked, unmarked) = (PresentedTokens(marked), PresentedTokens(unmarked));
-        let (marked, reason) = match self.find_authentic(marked).await? {
-            Ok(authentic) => (authentic, AuditReason::ForgedToken),
-            Err(reason) => (PresentedTokens(Vec::new()), reason),
+        let is_whole = unmarked.0.is_empty();
+        let (marked, reason, countable) = match self.find_authentic(marked, client).await? {
+            Looked::Authentic(tokens, candidates) => {
+                let countable = countable(&candidates, is_whole);
+                (tokens, AuditReason::ForgedToken, countable)
+            }
+            Looked::None(reason) => (PresentedTokens(Vec::new()), reason, Vec::new()),
         };
         Ok(RefreshCookies {
             is_missing: presented.is_empty(),
             marked,
             reason,
+            countable,
             unmarked,
         })
     }
 
-    async fn find_authentic(
-        &self,
-        tokens: PresentedTokens,
-    ) -> Result<Result<PresentedTokens, AuditReason>, Error> {
+    /// A question before the transaction, so that made-up cookies cause no write and make none longer; it decides nothing but what is counted.
+    async fn find_authentic(&self, tokens: PresentedTokens, client: &Client) -> Result<Looked, Error> {
         if tokens.0.is_empty() {
-            return Ok(Err(AuditReason::ForgedToken));
+            return Ok(Looked::None(AuditReason::ForgedToken));
         }
-        let minted = self.refresh_tokens.clone();
+        let (minted, sender) = (self.refresh_tokens.clone(), Sender::from(client));
+        let (now, rules) = (self.system.now(), self.settings.sessions.refresh);
         self.store
-            .read(move |reader| tokens.only_authentic(reader, &minted))
+            .read(move |reader| Ok(tokens.look(reader, &minted, &sender, now, &rules)?))
             .await
     }
 
@@ -132,8 +143,21 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// Whether its session lives, whatever the cookie itself is worth.
+    pub(super) fn is_living(&self) -> bool {
+        matches!(self.meaning, Meaning::Live(_))
+    }
+
     pub(super) fn is_servable(&self) -> bool {
         matches!(self.meaning, Meaning::Live(verdict) if verdict.is_served())
+    }
+
+    /// Whether it ends its living session by coming, if none of its account can be served.
+    fn is_fatal(&self) -> bool {
+        matches!(
+            self.meaning,
+            Meaning::Live(RefreshVerdict::Reused | RefreshVerdict::Ahead)
+        )
     }
 
     /// Whether signing in or out ends its session: it could be served if its term were not over. What is ended on purpose must not live again when the
@@ -147,12 +171,20 @@ impl Candidate {
     }
 }
 
+/// What was found out about refresh cookies.
+pub(super) enum Looked {
+    /// The authentic ones, and their sessions.
+    Authentic(PresentedTokens, Vec<Candidate>),
+    /// Why none is authentic.
+    None(AuditReason),
+}
+
 /// Which of several cookies counts.
 pub(super) enum Choice {
     /// The first that can be served; its place among the candidates.
     Serve(usize),
-    /// Living sessions of two accounts: to serve one would be fixation by whoever planted it.
-    TwoAccounts,
+    /// Living sessions of two accounts, the places of one of each: to serve one would be fixation by whoever planted it.
+    TwoAccounts([usize; 2]),
     /// None can be served.
     None,
 }
@@ -162,43 +194,27 @@ impl PresentedTokens {
         let tokens = presented
             .iter()
             .filter_map(|text| PresentedRefreshToken::parse(text));
-        Self(tokens.collect())
-    }
-
-    /// Only the authentic ones; if there are none, why. A question before the transaction, so that made-up cookies cause no write and make none longer;
-    /// it decides nothing.
-    pub(super) fn only_authentic(
-        self,
-        reader: &Reader<'_>,
-        minted: &RefreshTokens,
-    ) -> Result<Result<Self, AuditReason>, Error> {
-        let mut reason = AuditReason::ForgedToken;
-        let mut authentic = Vec::new();
-        for token in self.0 {
-            match reader.find_session(token.session_id())? {
-                Some(session) if minted.is_authentic(&token, &session) => authentic.push(token),
-                Some(_) => {}
-                None => reason = AuditReason::UnknownSession,
-            }
-        }
-        Ok(if authentic.is_empty() {
-            Err(reason)
+        let tokens: Vec<_> = tokens.take(MAX_TOKENS + 1).collect();
+        Self(if tokens.len() > MAX_TOKENS {
+            Vec::new()
         } else {
-            Ok(Self(authentic))
+            tokens
         })
     }
 
-    /// The sessions of the authentic ones, in the order in which they came, and what each means. The MAC is verified on the rows of this transaction.
-    pub(super) fn candidates(
+    /// Only the authentic ones, their sessions in the order in which they came, and what each means; if there are none, why. The MAC is verified on the
+    /// rows of this transaction.
+    pub(super) fn look(
         &self,
         reader: &Reader<'_>,
         minted: &RefreshTokens,
         sender: &Sender,
         now: Timestamp,
         rules: &RefreshRules,
-    ) -> Result<Vec<Candidate>, StoreError> {
+    ) -> Result<Looked, StoreError> {
         let mut read: Vec<(SessionId, Option<SessionWithUser>)> = Vec::new();
         let mut highest: Vec<(usize, Generation)> = Vec::new();
+        let mut authentic = Vec::new();
         for token in &self.0 {
             let known = read.iter().position(|(id, _)| *id == token.session_id());
             let place = known.unwrap_or(read.len());
@@ -219,6 +235,15 @@ impl PresentedTokens {
                 Some((_, generation)) => *generation = token.generation().max(*generation),
                 None => highest.push((place, token.generation())),
             }
+            authentic.push(*token);
+        }
+        if authentic.is_empty() {
+            let is_unknown = read.iter().any(|(_, found)| found.is_none());
+            return Ok(Looked::None(if is_unknown {
+                AuditReason::UnknownSession
+            } else {
+                AuditReason::ForgedToken
+            }));
         }
         let candidates = highest.into_iter().filter_map(|(place, token)| {
             let found = read[place].1.take()?;
@@ -229,7 +254,8 @@ impl PresentedTokens {
                 meaning,
             })
         });
-        Ok(candidates.collect())
+        let candidates = candidates.collect();
+        Ok(Looked::Authentic(Self(authentic), candidates))
     }
 }
 
@@ -254,17 +280,43 @@ fn meaning(
     }
 }
 
-/// Which of the candidates counts.
-pub(super) fn choose(candidates: &[Candidate]) -> Choice {
-    let mut servable = candidates
+/// The places of living sessions of two accounts, if there are any.
+pub(super) fn two_accounts(candidates: &[Candidate]) -> Option<[usize; 2]> {
+    let mut living = candidates
         .iter()
         .enumerate()
-        .filter(|(_, candidate)| candidate.is_servable());
-    let Some((place, first)) = servable.next() else {
-        return Choice::None;
-    };
-    if servable.any(|(_, other)| other.user_id() != first.user_id()) {
-        return Choice::TwoAccounts;
+        .filter(|(_, candidate)| candidate.is_living());
+    let (place, first) = living.next()?;
+    let (other, _) = living.find(|(_, other)| other.user_id() != first.user_id())?;
+    Some([place, other])
+}
+
+/// Which of the candidates counts.
+pub(super) fn choose(candidates: &[Candidate]) -> Choice {
+    match two_accounts(candidates) {
+        Some(places) => Choice::TwoAccounts(places),
+        None => candidates
+            .iter()
+            .position(Candidate::is_servable)
+            .map_or(Choice::None, Choice::Serve),
     }
-    Choice::Serve(place)
+}
+
+/// The sessions that a refresh may count for: those that can be served now. A stolen cookie that never is must not spend the refreshes of its session,
+/// so it counts for the address; but one that ends its session by coming counts for that, as no address that others have used up may put it off.
+/// `is_whole` says that these are all cookies of the request.
+fn countable(candidates: &[Candidate], is_whole: bool) -> Vec<SessionId> {
+    if two_accounts(candidates).is_some() {
+        return Vec::new();
+    }
+    let ids = |counts: fn(&Candidate) -> bool| -> Vec<SessionId> {
+        let counted = candidates.iter().filter(|candidate| counts(candidate));
+        counted.map(|candidate| candidate.found.session.id).collect()
+    };
+    let servable = ids(Candidate::is_servable);
+    if servable.is_empty() && is_whole {
+        ids(Candidate::is_fatal)
+    } else {
+        servable
+    }
 }

@@ -129,7 +129,7 @@ impl Service {
 
     /// Exchanges a refresh token for the next one and a fresh access token.
     ///
-    /// Of the cookies the first that can be served counts. A token that was never authentic changes
+    /// Of the cookies the first that can be served counts; those of living sessions of two accounts are refused without any consequence. A token that was never authentic changes
     /// nothing. See [`Rotation::judge`](crate::domain::Rotation::judge) for what an old one means; a reused one ends the session, which is committed
     /// before the refusal.
     ///
@@ -141,7 +141,7 @@ impl Service {
             refuse(AuditReason::RefreshTokenMissing);
             return Err(Error::RefreshTokenMissing);
         }
-        let tokens = match cookies.authentic(self).await? {
+        let tokens = match cookies.authentic(self, &client).await? {
             Ok(tokens) => tokens,
             Err(reason) => {
                 refuse(reason);

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret as _;
 
+use crate::support::device::Device;
 use crate::support::{Answer, PASSWORD, TestApp};
 
 async fn limited() -> TestApp {
@@ -94,25 +95,85 @@ async fn an_authentic_cookie_among_garbage_counts_for_its_session() {
 }
 
 #[tokio::test]
-async fn a_planted_cookie_of_a_session_that_is_used_up_spoils_nothing() {
+async fn a_planted_cookie_of_an_ended_session_counts_for_the_address_and_spoils_nothing() {
     let app = limited().await;
     let [mallory, alice] = [app.register("mallory").await, app.register("alice").await];
     let out = app.post("/v1/auth/logout").bearer(&mallory.access_token());
     assert_eq!(out.send().await.status, 200);
-    // An ended session counts for itself too, and spends nothing of the address.
-    for _ in 0..5 {
+    for left_over in (0..5).rev() {
         let answer = app.refresh(&mallory.cookie()).await;
         assert_eq!(answer.brief(), "401 auth.invalid_token");
+        assert_eq!(
+            left(&answer),
+            Some(format!("\"refresh\";r={left_over};t=12").as_str())
+        );
     }
-    assert_eq!(limit_of(&app.refresh(&mallory.cookie()).await), "session");
+    assert_eq!(limit_of(&app.refresh(&mallory.cookie()).await), "address");
     let request = app
         .post("/v1/auth/refresh")
         .cookie(&mallory.cookie())
         .cookie(&alice.cookie());
     let answer = request.send().await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let bare = app.post("/v1/auth/refresh").send().await;
-    assert_eq!(left(&bare), Some("\"refresh\";r=4;t=12"));
+    assert_eq!(left(&answer), Some("\"refresh\";r=4;t=12"));
+}
+
+#[tokio::test]
+async fn a_stolen_cookie_spends_no_refresh_of_its_owner() {
+    let app = TestApp::builder()
+        .open()
+        .limit("refresh", "5/1m")
+        .set("SERVER__TRUSTED_PROXIES", "127.0.0.0/8")
+        .start()
+        .await;
+    let (owner, thief) = (
+        Device::new("192.0.2.1", "Browser/1.0"),
+        Device::new("198.51.100.9", "Copier/1.0"),
+    );
+    let own = thief.register(&app, "mallory").await.cookie();
+    // Replaced a moment ago, reused, and current: beside an own one all count for the address of the thief.
+    let first = owner.register(&app, "alice").await.cookie();
+    let second = owner.refresh(&app, &[&first]).await.cookie();
+    let mut current = owner.refresh(&app, &[&second]).await.cookie();
+    for stolen in [&first, &second, &current] {
+        for turn in 0..7 {
+            let answer = thief.refresh(&app, &[stolen, &own]).await;
+            if turn < 5 {
+                assert_eq!(answer.brief(), "401 auth.invalid_token");
+            } else {
+                assert_eq!(limit_of(&answer), "address");
+            }
+        }
+        app.advance(Duration::from_mins(2));
+    }
+    // Alone a moment after it was replaced it is refused from elsewhere, and ends nothing.
+    let stolen = current.clone();
+    current = owner.refresh(&app, &[&current]).await.cookie();
+    for turn in 0..7 {
+        let answer = thief.refresh(&app, &[&stolen]).await;
+        assert_eq!(answer.status, if turn < 5 { 401 } else { 429 });
+    }
+    for turn in (0..4).rev() {
+        let answer = owner.refresh(&app, &[&current]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(
+            left(&answer).map(|left| left.contains(&format!("r={turn};"))),
+            Some(true)
+        );
+        current = answer.cookie();
+    }
+}
+
+#[tokio::test]
+async fn a_reused_cookie_ends_its_session_however_used_up_the_address_is() {
+    let app = limited().await;
+    let first = app.register("alice").await.cookie();
+    let second = app.refresh(&first).await.cookie();
+    let third = app.refresh(&second).await.cookie();
+    app.advance(Duration::from_mins(1));
+    flood(&app, &third).await;
+    assert_eq!(app.refresh(&first).await.brief(), "401 auth.invalid_token");
+    assert_eq!(app.ended_because(&third).await.as_deref(), Some("refresh_reused"));
 }
 
 #[tokio::test]

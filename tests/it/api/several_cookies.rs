@@ -1,6 +1,8 @@
 //! Several refresh cookies in one request: which counts, and what a planted one can do. (A browser sends those of longer paths first, and otherwise the
 //! older ones; whoever can plant one chooses its place.)
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::device::with_cookies;
@@ -53,7 +55,7 @@ async fn a_planted_cookie_of_no_living_session_disturbs_no_refresh() {
             live = answer.cookie();
             generation += 1;
             assert_eq!(app.generation_of(&live).await, generation);
-            app.advance(std::time::Duration::from_mins(1));
+            app.advance(Duration::from_mins(1));
         }
     }
 }
@@ -64,7 +66,7 @@ async fn an_older_cookie_of_the_same_session_ends_nothing_beside_the_newer_one()
     let old = app.register("alice").await.cookie();
     let mut live = refresh(&app, &[&old]).await.cookie();
     for place in 0..3 {
-        app.advance(std::time::Duration::from_mins(1));
+        app.advance(Duration::from_mins(1));
         let answer = refresh(&app, &orders(&old, &live)[place]).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         live = answer.cookie();
@@ -73,29 +75,129 @@ async fn an_older_cookie_of_the_same_session_ends_nothing_beside_the_newer_one()
 }
 
 #[tokio::test]
-async fn a_stale_cookie_of_another_living_session_ends_nothing_beside_a_live_one() {
+async fn a_stale_cookie_of_another_living_session_of_the_account_ends_nothing_beside_a_live_one() {
     let app = TestApp::open().await;
     let mut live = app.register("alice").await.cookie();
-    // Of the same account on another device, and of another account.
-    for stale in [app.login("alice", PASSWORD).await, app.register("bob").await] {
-        let newer = refresh(&app, &[&stale.cookie()]).await.cookie();
-        let newest = refresh(&app, &[&newer]).await.cookie();
-        for place in 0..3 {
-            app.advance(std::time::Duration::from_mins(1));
-            let answer = refresh(&app, &orders(&stale.cookie(), &live)[place]).await;
-            assert_eq!(answer.status, 200, "{answer:?}");
-            assert_eq!(app.me(&answer.access_token()).await.json()["username"], "alice");
-            live = answer.cookie();
-        }
-        assert_eq!(app.ended_because(&newest).await, None);
-        assert_eq!(refresh(&app, &[&newest]).await.status, 200);
-        // Alone it is what it is.
-        assert_eq!(refresh(&app, &[&stale.cookie()]).await.status, 401);
-        assert_eq!(
-            app.ended_because(&newest).await.as_deref(),
-            Some("refresh_reused")
-        );
+    let stale = app.login("alice", PASSWORD).await.cookie();
+    let newer = refresh(&app, &[&stale]).await.cookie();
+    let newest = refresh(&app, &[&newer]).await.cookie();
+    for place in 0..3 {
+        app.advance(Duration::from_mins(1));
+        let answer = refresh(&app, &orders(&stale, &live)[place]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        live = answer.cookie();
     }
+    assert_eq!(app.ended_because(&newest).await, None);
+    assert_eq!(refresh(&app, &[&newest]).await.status, 200);
+    // Alone it is what it is.
+    assert_eq!(refresh(&app, &[&stale]).await.status, 401);
+    assert_eq!(
+        app.ended_because(&newest).await.as_deref(),
+        Some("refresh_reused")
+    );
+}
+
+/// A cookie that somebody stole from the living session of an owner, for each thing that it can mean: current, replaced a moment ago, and reused. Beside
+/// it the owner's own one.
+async fn stolen(app: &TestApp, name: &str) -> Vec<(String, String)> {
+    let mut stolen = Vec::new();
+    for meaning in ["reused", "repeated", "current"] {
+        let first = app.register(&format!("{name}-{meaning}")).await.cookie();
+        let owners = match meaning {
+            "reused" => {
+                let second = refresh(app, &[&first]).await.cookie();
+                let third = refresh(app, &[&second]).await.cookie();
+                app.advance(Duration::from_mins(1));
+                third
+            }
+            "repeated" => refresh(app, &[&first]).await.cookie(),
+            _ => first.clone(),
+        };
+        stolen.push((first, owners));
+    }
+    stolen
+}
+
+#[tokio::test]
+async fn a_refresh_beside_an_own_cookie_tells_a_thief_nothing_about_a_stolen_one() {
+    let app = TestApp::open().await;
+    let first = app.register("mallory").await.cookie();
+    let own = refresh(&app, &[&refresh(&app, &[&first]).await.cookie()])
+        .await
+        .cookie();
+    let stolen = stolen(&app, "owner").await;
+    let before = app.rows().await;
+    for (cookie, _) in &stolen {
+        // Also beside a stale one of his own, and beside both.
+        for order in [
+            vec![cookie.as_str(), &own],
+            vec![&own, cookie],
+            vec![&first, cookie],
+            vec![cookie, &first, &own],
+        ] {
+            let answer = refresh(&app, &order).await;
+            assert_eq!(answer.brief(), "401 auth.invalid_token");
+            assert_eq!(answer.header("set-cookie"), None);
+        }
+    }
+    assert_eq!(app.rows().await, before);
+    for (_, owners) in &stolen {
+        assert_eq!(refresh(&app, &[owners]).await.status, 200);
+    }
+    assert_eq!(refresh(&app, &[&own]).await.status, 200);
+}
+
+#[tokio::test]
+async fn signing_in_beside_an_own_cookie_tells_a_thief_nothing_about_a_stolen_one() {
+    let app = TestApp::open().await;
+    app.register("visitor").await;
+    for entry in 0..2 {
+        let stolen = stolen(&app, &format!("owner-{entry}")).await;
+        for (number, (cookie, owners)) in stolen.iter().enumerate() {
+            let own = app.register(&format!("thief-{entry}-{number}")).await.cookie();
+            let request = entries(&app, &format!("new-{entry}-{number}"))
+                .into_iter()
+                .nth(entry);
+            let request = request.expect("there are two");
+            let answer = with_cookies(request, &[cookie, &own]).send().await;
+            assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+            for session in [&own, owners] {
+                assert_eq!(app.ended_because(session).await, None);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_changed_password_tells_a_thief_nothing_about_a_stolen_cookie() {
+    let app = TestApp::open().await;
+    for (number, (cookie, _)) in stolen(&app, "owner").await.iter().enumerate() {
+        let thief = app.register(&format!("thief-{number}")).await;
+        let body = json!({"current_password": PASSWORD, "new_password": "another fine passphrase"});
+        let request = app.post("/v1/auth/password/change").json(&body);
+        let request = with_cookies(request.bearer(&thief.access_token()), &[cookie]);
+        let answer = request.send().await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+}
+
+#[tokio::test]
+async fn of_more_than_eight_cookies_none_is_looked_at() {
+    let app = TestApp::open().await;
+    let live = app.register("alice").await.cookie();
+    let junk = forged(&live);
+    for place in 0..9 {
+        let mut cookies = vec![junk.as_str(); 8];
+        cookies.insert(place, &live);
+        let answer = refresh(&app, &cookies).await;
+        assert_eq!(answer.brief(), "401 auth.invalid_token");
+    }
+    // What has not the form of a token is none.
+    let mut cookies = vec!["junk"; 20];
+    cookies.extend([junk.as_str(); 7]);
+    cookies.push(&live);
+    assert_eq!(refresh(&app, &cookies).await.status, 200);
 }
 
 #[tokio::test]
@@ -216,7 +318,7 @@ async fn signing_in_with_a_stale_cookie_ends_no_session() {
     let live = refresh(&app, &[&refresh(&app, &[&stale]).await.cookie()])
         .await
         .cookie();
-    app.advance(std::time::Duration::from_mins(1));
+    app.advance(Duration::from_mins(1));
     for request in entries(&app, "carol") {
         let answer = with_cookies(request, &[&stale]).send().await;
         assert!(matches!(answer.status, 200 | 201), "{answer:?}");
