@@ -6,6 +6,7 @@ use crate::captcha::CaptchaSettingsError;
 use crate::config::Config;
 use crate::crypto::{HashError, KeyCheck, KeyFileError, Keys};
 use crate::domain::KeyFingerprint;
+use crate::files::quoted;
 use crate::mail::TransportError;
 use crate::{service, store};
 
@@ -118,6 +119,10 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::OtherKey { .. } => "put the key file of this database in its place".to_owned(),
         Refused::EditedHistory { .. } => "use the version of arkloop that made it".to_owned(),
         Refused::OtherOwner { owner, .. } => format!("run as: sudo -u {} arkloop …", user_name(*owner)),
+        Refused::OtherDirectory { owner, .. } => format!(
+            "name another with --data-dir DIR, or run as: sudo -u {} arkloop …; nothing was changed",
+            user_name(*owner)
+        ),
         Refused::OldSqlite(_) => "build arkloop with its bundled SQLite".to_owned(),
         Refused::Io { .. } => "check that the directory exists, has room and belongs to the user who runs arkloop".to_owned(),
         Refused::Sqlite(_) | Refused::Unusable(_) => return None,
@@ -157,7 +162,7 @@ fn key_file_hint(error: &KeyFileError) -> String {
             "check that it is a file which belongs to the user who runs arkloop, and that the disk has room"
                 .to_owned()
         }
-        KeyFileError::TooOpen { path, .. } => format!("run: chmod 600 {}", path.display()),
+        KeyFileError::TooOpen { path, .. } => format!("run: chmod 600 {}", quoted(path)),
         KeyFileError::OtherOwner { owner, .. } => format!(
             "run as: sudo -u {} arkloop …; if that is not the user of the server, put the right key file there",
             user_name(*owner)
@@ -173,7 +178,7 @@ impl From<store::StoreError> for OpenError {
 }
 
 /// The name of a user as `sudo -u` takes it: from the local accounts, else the number with a `#`.
-fn user_name(id: u32) -> String {
+pub(super) fn user_name(id: u32) -> String {
     let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let of_line = |line: &str| {
         let mut fields = line.split(':');

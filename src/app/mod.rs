@@ -97,7 +97,10 @@ impl App {
             probe,
         });
         let store = store.map_err(|error| OpenError::of_store(error, config, Some(&keys)))?;
-        let (served, notices) = agree_on_served(config, &store, &system, role).await?;
+        let (served, mut notices) = agree_on_served(config, &store, &system, role).await?;
+        if role != Role::Command {
+            notices.extend(check::open_to_others(&config.data_dir));
+        }
         let token_settings = AccessTokenSettings {
             issuer: served.public_url.clone(),
             audience: config.tokens.audience.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
@@ -188,6 +189,7 @@ fn may_search(directory: &Path) -> bool {
 fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Place>) -> ConfigError {
     let named_by = place.map(|place| format!(" ({place})")).unwrap_or_default();
     let reason = match cause.kind() {
+        ErrorKind::NotFound if is_pipe(path) => "it is a pipe, and only files are read".to_owned(),
         ErrorKind::NotFound => "it does not exist".to_owned(),
         ErrorKind::PermissionDenied => "permission denied".to_owned(),
         ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
@@ -206,6 +208,11 @@ fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Place>) -> Con
         path.display()
     );
     ConfigError::new(problem, hint)
+}
+
+/// Whether it leads to a pipe without a name, as `/dev/stdin` and `<(…)` of a shell do.
+fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
 /// `path`, counted from `base` if it is relative, without `.` in it.

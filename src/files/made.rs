@@ -19,6 +19,17 @@ use crate::system::draw_private_name;
 
 /// What the names of unfinished files and directories begin with; the rest is [random](draw_private_name).
 const PREFIX: &str = ".arkloop-";
+/// What is put into such a directory: a database with what SQLite makes beside it, and its locks.
+const INSIDE: [&str; 8] = [
+    "arkloop.db",
+    "arkloop.db-wal",
+    "arkloop.db-shm",
+    "arkloop.db-journal",
+    "server.lock",
+    "use.lock",
+    "turn.lock",
+    "write.lock",
+];
 /// How often a name is tried again that another process took for a leftover before it was locked.
 const TRIES: u32 = 8;
 
@@ -61,7 +72,7 @@ impl Directory {
             let inside = Directory {
                 fd: lock.try_clone()?.into(),
                 path: self.path().join(&name),
-                is_among_strangers: false,
+                planted: None,
             };
             if !is_taken(&lock)? {
                 continue;
@@ -81,8 +92,11 @@ impl Directory {
     }
 
     /// Removes what runs that were cut off have left under private names. What is locked, belongs to another user or is anything else than was made
-    /// stays.
+    /// stays, and so does everything where others can rename entries: they could give the name to what is none.
     pub fn clear_leftovers(&self) -> io::Result<()> {
+        if self.flaw()?.is_some() {
+            return Ok(());
+        }
         for name in self.names()? {
             if is_private_name(&name) {
                 // What cannot be removed harms nobody but the free room, which is no reason not to go on.
@@ -111,7 +125,7 @@ impl Directory {
                     let inside = Self {
                         fd: lock.try_clone()?.into(),
                         path: self.path().join(name),
-                        is_among_strangers: false,
+                        planted: None,
                     };
                     inside.clear()?;
                     unlinkat(self, name, AtFlags::REMOVEDIR)?;
@@ -122,12 +136,17 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes the regular files of the running user in it.
+    /// Removes what the program has put into it, if there is nothing else.
     fn clear(&self) -> io::Result<()> {
-        for name in self.names()? {
-            if self.find_own(&name)?.is_some() {
-                self.remove(&name)?;
+        let names = self.names()?;
+        for name in &names {
+            self.find_own(name)?;
+            if !INSIDE.iter().any(|inside| name == inside) {
+                return Err(self.untrusted(name, Flaw::Not("file that this program made")));
             }
+        }
+        for name in &names {
+            self.remove(name)?;
         }
         Ok(())
     }

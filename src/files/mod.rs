@@ -6,25 +6,25 @@
 
 mod made;
 mod untrusted;
+mod walk;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, StatVfsMountFlags, fgetxattr_query, fstat, fstatvfs,
-    mkdirat, openat, readlinkat, renameat, statat, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, Stat, StatVfsMountFlags, fgetxattr_query, fstat, fstatvfs, openat,
+    renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
 pub use made::{NewFile, PrivateDirectory, rename_to_free_name};
-pub use untrusted::{Flaw, Untrusted};
+pub use untrusted::{Flaw, Untrusted, quoted};
+use walk::{End, Missing, parent_of, walk};
 
-/// How many links a path may lead through, as in the kernel.
-const MAX_LINKS: u32 = 40;
 /// What others than the owner and the group may do.
 const OTHERS_WRITE: u32 = 0o002;
 const GROUP_WRITE: u32 = 0o020;
@@ -36,21 +36,8 @@ const STICKY: u32 = 0o1000;
 pub struct Directory {
     fd: OwnedFd,
     path: PathBuf,
-    /// Whether everybody may make entries in the directory that this one lies in.
-    is_among_strangers: bool,
-}
-
-/// Where a path ends.
-enum End {
-    Directory(Directory),
-    /// At an entry that is neither a directory nor a link.
-    Entry(Directory, OsString),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    Refuse,
-    Make,
+    /// What a stranger has made on the way here where everybody can, and who.
+    planted: Option<(PathBuf, u32)>,
 }
 
 impl Directory {
@@ -68,23 +55,43 @@ impl Directory {
     /// Opens the directory at `path`, and makes it, readable by its owner only, where it is missing.
     ///
     /// # Errors
-    /// As [`Directory::open`]; also if a stranger has made it where everybody can, as in `/tmp`.
+    /// As [`Directory::open`]; also if a stranger has made it, or a directory on the way, where everybody can, as in `/tmp`.
     pub fn create(path: &Path) -> io::Result<Self> {
         let directory = match walk(path, Missing::Make)? {
             End::Directory(directory) => directory,
             End::Entry(..) => return Err(Errno::NOTDIR.into()),
         };
-        let owner = directory.stat()?.st_uid;
-        if directory.is_among_strangers && !is_trusted(owner) {
-            return Err(Untrusted::new(directory.path, Flaw::Owner(owner)).into());
-        }
+        directory.refuse_planted()?;
         Ok(directory)
     }
 
-    /// Opens the directory that `path` lies in; the name of `path` there.
+    /// Opens the directory that `path` lies in, for what is made there; the name of `path` in it.
+    ///
+    /// # Errors
+    /// As [`Directory::create`].
     pub fn of(path: &Path) -> io::Result<(Self, OsString)> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        Ok((Self::open(parent_of(path))?, name.to_owned()))
+        let directory = Self::open(parent_of(path))?;
+        directory.refuse_planted()?;
+        Ok((directory, name.to_owned()))
+    }
+
+    /// Refuses it if a stranger has made it, or a directory on the way to it, where everybody can, as in `/tmp`.
+    pub fn refuse_planted(&self) -> io::Result<()> {
+        match &self.planted {
+            None => Ok(()),
+            Some((path, owner)) => Err(Untrusted::new(path.clone(), Flaw::DirectoryOf(*owner)).into()),
+        }
+    }
+
+    /// Why not only root and the running user decide what is in it; `None` if they do.
+    pub fn flaw(&self) -> io::Result<Option<Flaw>> {
+        let found = self.stat()?;
+        if let Some(flaw) = flaw_of(&found) {
+            return Ok(Some(flaw));
+        }
+        let is_open = found.st_mode & GROUP_WRITE != 0 && is_listed(self.reopen()?);
+        Ok(is_open.then(|| Flaw::Writable(bits(&found))))
     }
 
     /// As [`Directory::of`] with a directory that is made where it is missing.
@@ -135,9 +142,8 @@ impl Directory {
 
     /// The names of its entries.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let mut names = Vec::new();
-        for entry in Dir::new(openat(&self.fd, ".", flags, Mode::empty())?)? {
+        for entry in Dir::new(self.reopen()?)? {
             let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
             if name != "." && name != ".." {
                 names.push(name);
@@ -169,8 +175,13 @@ impl Directory {
 
     /// Waits until its names are on disk.
     pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(self.reopen()?)?)
+    }
+
+    /// The directory, open for reading: most that is found on a way is only held.
+    fn reopen(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(rustix::fs::fsync(openat(&self.fd, ".", flags, Mode::empty())?)?)
+        openat(&self.fd, ".", flags, Mode::empty())
     }
 
     /// The entry `name`, without opening it, whatever it is.
@@ -212,13 +223,13 @@ impl Directory {
             return Ok(());
         }
         let found = self.stat()?;
-        if found.st_mode & STICKY != 0 {
+        if found.st_mode & STICKY != 0 && is_trusted(found.st_uid) {
             return match link.st_uid {
                 owner if is_trusted(owner) => Ok(()),
                 owner => Err(self.untrusted(name, Flaw::Owner(owner))),
             };
         }
-        match flaw_of(&found) {
+        match self.flaw()? {
             None => Ok(()),
             Some(flaw) => {
                 let untrusted = Untrusted::new(self.path.clone(), flaw);
@@ -242,7 +253,7 @@ impl AsFd for Directory {
 /// Opens a file that tells the program what to do, if nobody but root and the running user can have written it.
 ///
 /// Its owner is root or the running user, and others cannot write to it; its group can if that is the process's own, as after a `git clone` with umask
-/// 002. Its directory is not writable by everybody, unless sticky. What is mounted read-only is not judged: the mount is an administrator's doing.
+/// 002. Root or the running user owns its directory too, and not everybody can write to that, unless it is sticky. What is mounted read-only is not judged: the mount is an administrator's doing.
 ///
 /// # Errors
 /// [`Untrusted`] inside, or what the system says.
@@ -258,17 +269,20 @@ pub fn open_trusted(path: &Path) -> io::Result<File> {
     if let Some(flaw) = flaw_of(&found) {
         return Err(directory.untrusted(&name, flaw));
     }
-    // The group's bits are the mask of an access list, which may name any user.
-    let is_listed = || fgetxattr_query(&file, "system.posix_acl_access").is_ok();
-    if found.st_mode & GROUP_WRITE != 0 && is_listed() {
+    if found.st_mode & GROUP_WRITE != 0 && is_listed(&file) {
         return Err(directory.untrusted(&name, Flaw::Writable(bits(&found))));
     }
     let around = directory.stat()?;
     let is_open = around.st_mode & OTHERS_WRITE != 0 && around.st_mode & STICKY == 0;
-    if is_open && !is_read_only(&directory)? {
-        return Err(Untrusted::new(directory.path, Flaw::Writable(bits(&around))).into());
+    let flaw = match around.st_uid {
+        owner if !is_trusted(owner) => Flaw::DirectoryOf(owner),
+        _ if is_open => Flaw::Writable(bits(&around)),
+        _ => return Ok(file),
+    };
+    if is_read_only(&directory)? {
+        return Ok(file);
     }
-    Ok(file)
+    Err(Untrusted::new(directory.path, flaw).into())
 }
 
 /// Reads a text as [`open_trusted`] opens it.
@@ -304,79 +318,15 @@ fn flaw_of(found: &Stat) -> Option<Flaw> {
     }
 }
 
+/// Whether it has an access list, whose mask the group's bits are then, and which may name any user.
+fn is_listed(of: impl AsFd) -> bool {
+    fgetxattr_query(of, "system.posix_acl_access").is_ok()
+}
+
 fn bits(found: &Stat) -> u32 {
     found.st_mode & 0o7777
 }
 
 fn is_read_only(of: impl AsFd) -> io::Result<bool> {
     Ok(fstatvfs(of)?.f_flag.contains(StatVfsMountFlags::RDONLY))
-}
-
-/// Goes along `path`, one name at a time.
-fn walk(path: &Path, missing: Missing) -> io::Result<End> {
-    let mut here = start(path)?;
-    let mut ahead = names_in(path);
-    let mut links = 0;
-    while let Some(name) = ahead.pop() {
-        let (entry, found) = match here.look_at(&name) {
-            Err(Errno::NOENT) if missing == Missing::Make => match mkdirat(&here.fd, &name, Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => here.look_at(&name)?,
-                Err(error) => return Err(error.into()),
-            },
-            looked => looked?,
-        };
-        match FileType::from_raw_mode(found.st_mode) {
-            FileType::Directory => {
-                here = Directory {
-                    is_among_strangers: name != ".." && here.stat()?.st_mode & OTHERS_WRITE != 0,
-                    path: here.path.join(&name),
-                    fd: entry,
-                }
-            }
-            FileType::Symlink => {
-                links += 1;
-                if links > MAX_LINKS {
-                    return Err(Errno::LOOP.into());
-                }
-                here.judge_link(&name, &found)?;
-                let target = readlinkat(&entry, "", Vec::new())?;
-                let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
-                if target.is_absolute() {
-                    here = start(&target)?;
-                }
-                ahead.extend(names_in(&target));
-            }
-            _ if ahead.is_empty() => return Ok(End::Entry(here, name)),
-            _ => return Err(Errno::NOTDIR.into()),
-        }
-    }
-    Ok(End::Directory(here))
-}
-
-/// The directory that `path` counts from.
-fn start(path: &Path) -> io::Result<Directory> {
-    let from = if path.is_absolute() { "/" } else { "." };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(Directory {
-        fd: openat(CWD, from, flags, Mode::empty())?,
-        path: if path.is_absolute() {
-            "/".into()
-        } else {
-            PathBuf::new()
-        },
-        is_among_strangers: false,
-    })
-}
-
-/// The names in `path`, the last one first.
-fn names_in(path: &Path) -> Vec<OsString> {
-    let name = |part| match part {
-        Component::Normal(_) | Component::ParentDir => Some(part.as_os_str().to_owned()),
-        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
-    };
-    path.components().filter_map(name).rev().collect()
-}
-
-fn parent_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("."))
 }

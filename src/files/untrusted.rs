@@ -13,6 +13,8 @@ pub enum Flaw {
     Not(&'static str),
     /// It belongs to the user with this id.
     Owner(u32),
+    /// It is a directory of the user with this id, who may have put anything there.
+    DirectoryOf(u32),
     /// Users other than its owner can write to it; the permission bits.
     Writable(u32),
 }
@@ -54,15 +56,28 @@ impl Untrusted {
 
     /// The command that mends it, if its owner is to be trusted; `None` if no command does.
     pub fn mend(&self) -> Option<String> {
-        let path = self.path.display();
+        let path = quoted(&self.path);
         match self.flaw {
+            // What lies in a stranger's directory is not trusted for being given away.
+            Flaw::Owner(_) if self.link.is_some() => None,
             Flaw::Owner(_) => {
                 let runner = rustix::process::geteuid().as_raw();
                 Some(format!("chown -h {runner} {path}"))
             }
             Flaw::Writable(_) => Some(format!("chmod go-w {path}")),
-            Flaw::Link | Flaw::Not(_) => None,
+            Flaw::DirectoryOf(_) | Flaw::Link | Flaw::Not(_) => None,
         }
+    }
+}
+
+/// The path as a POSIX shell reads it: in single quotes where it needs any.
+pub fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !path.is_empty() && path.chars().all(is_plain) {
+        path
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
 
@@ -72,7 +87,9 @@ impl fmt::Display for Untrusted {
         match self.flaw {
             Flaw::Link => write!(f, "{path} is a link"),
             Flaw::Not(kind) => write!(f, "{path} is not a {kind}"),
-            Flaw::Owner(owner) => write!(f, "{path} belongs to the user with id {owner}"),
+            Flaw::Owner(owner) | Flaw::DirectoryOf(owner) => {
+                write!(f, "{path} belongs to the user with id {owner}")
+            }
             Flaw::Writable(mode) => write!(f, "{path} can be written by others (mode {mode:04o})"),
         }?;
         match &self.link {

@@ -60,7 +60,7 @@ impl Server {
                 let (listener, file) = socket_file::listen(path)?;
                 Listener::Unix {
                     listener,
-                    _file: file,
+                    _file: Box::new(file),
                 }
             }
         };
@@ -156,7 +156,7 @@ enum Listener {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
-        _file: SocketFile,
+        _file: Box<SocketFile>,
     },
 }
 

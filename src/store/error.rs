@@ -130,6 +130,16 @@ pub enum OpenError {
         /// Who runs this.
         runner: u32,
     },
+    /// The directory that it is or would be in belongs to a stranger.
+    #[error("the data directory {} belongs to the user with id {owner}, but this is run by {runner}", path.display())]
+    OtherDirectory {
+        /// Which directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who runs this.
+        runner: u32,
+    },
     /// The linked SQLite has a fault that can corrupt a database.
     #[error(
         "SQLite {0} is too old: versions before 3.51.3 can corrupt a database when the write-ahead log is reset"

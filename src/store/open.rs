@@ -14,7 +14,7 @@ use super::lock::{FileLock, Mode, Name, WriteLock};
 use super::migrations::{self, Standing};
 use super::{OpenError, Probe, Setting, StagedDatabase, Store, Tx, assemble};
 use crate::domain::Timestamp;
-use crate::files::{Directory, runner};
+use crate::files::{Directory, is_trusted, runner};
 
 /// The first version of SQLite without the fault that could corrupt a database when the write-ahead log is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -59,23 +59,24 @@ impl Store {
     /// Whether there is a database in `directory`.
     ///
     /// # Errors
-    /// [`OpenError::OtherOwner`] if it belongs to another user, whose files no command of ours may touch. [`OpenError::Io`] if it, or a file of SQLite
-    /// beside it, is a link or no file.
+    /// [`OpenError::OtherOwner`] if it belongs to another user, whose files no command of ours may touch. [`OpenError::OtherDirectory`] if the directory
+    /// does. [`OpenError::Io`] if it, or a file of SQLite beside it, is a link or no file.
     pub fn exists(directory: &Path) -> Result<bool, OpenError> {
         let path = directory.join(DATABASE);
-        let found = match find_database(directory) {
-            Ok(Some(found)) => found,
-            Ok(None) => return Ok(false),
+        let opened = Directory::open(directory);
+        let looked = opened.and_then(|opened| Ok((find_database(&opened)?, opened)));
+        let (found, opened) = match looked {
+            Ok(looked) => looked,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(source) => return Err(OpenError::Io { path, source }),
         };
         // A file that root made would stop the server later, so even root runs as whoever owns the database, or not at all.
-        let (owner, runner) = (found.st_uid, runner());
-        if owner == runner {
-            Ok(true)
-        } else {
-            Err(OpenError::OtherOwner { path, owner, runner })
+        let runner = runner();
+        if let Some(owner) = found.map(|found| found.st_uid).filter(|owner| *owner != runner) {
+            return Err(OpenError::OtherOwner { path, owner, runner });
         }
+        refuse_other_directory(directory, &opened)?;
+        Ok(found.is_some())
     }
 
     /// The check value of the key file that the database in `directory` belongs to, as it is stored; `None` if there is no database. Waits for whoever
@@ -99,7 +100,7 @@ impl Store {
             path: directory.to_owned(),
             source,
         };
-        Directory::create(directory).map(drop).map_err(fail)
+        refuse_other_directory(directory, &Directory::create(directory).map_err(fail)?)
     }
 
     /// Opens the database in `options.directory`.
@@ -136,8 +137,7 @@ impl Store {
 }
 
 /// The database file in `directory`, judged with what SQLite may have made beside it; `None` if there is none.
-fn find_database(directory: &Path) -> io::Result<Option<Stat>> {
-    let directory = Directory::open(directory)?;
+fn find_database(directory: &Directory) -> io::Result<Option<Stat>> {
     let name = OsStr::new(DATABASE);
     let found = match directory.find(name) {
         Ok(Some(found)) => found,
@@ -153,6 +153,23 @@ fn find_database(directory: &Path) -> io::Result<Option<Stat>> {
         directory.find_own(OsStr::new(name))?;
     }
     Ok(Some(found))
+}
+
+/// Refuses a data directory in which a stranger may put whatever SQLite opens: it opens its files by path.
+fn refuse_other_directory(path: &Path, opened: &Directory) -> Result<(), OpenError> {
+    let fail = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    opened.refuse_planted().map_err(fail)?;
+    match opened.stat().map_err(fail)?.st_uid {
+        owner if is_trusted(owner) => Ok(()),
+        owner => Err(OpenError::OtherDirectory {
+            path: path.to_owned(),
+            owner,
+            runner: runner(),
+        }),
+    }
 }
 
 fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Result<(), OpenError> {

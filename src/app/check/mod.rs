@@ -7,6 +7,8 @@ mod database;
 mod files;
 mod outside;
 
+pub(super) use files::open_to_others;
+
 use super::{App, Role};
 use crate::config::Config;
 use crate::domain::Operator;

@@ -114,33 +114,103 @@ fn a_clone_with_umask_002_is_believed_and_another_group_s_file_is_not() {
     assert_all_believed(&path);
 }
 
-#[test]
-fn an_access_list_that_lets_another_user_write_is_seen() {
-    let (_root, path) = installation();
-    // Version 2; owner rw-, user 65534 rw-, group r--, mask rw-, others r--.
+/// Sets an access list that lets a further user write as the owner may, and the group only have `group`.
+fn let_a_stranger_write(path: &Path, group: u16) -> rustix::io::Result<()> {
+    let all = group | 6;
     let entries: [(u16, u16, u32); 5] = [
-        (0x01, 6, u32::MAX),
-        (0x02, 6, STRANGER),
-        (0x04, 4, u32::MAX),
-        (0x10, 6, u32::MAX),
-        (0x20, 4, u32::MAX),
+        (0x01, all, u32::MAX),
+        (0x02, all, STRANGER),
+        (0x04, group, u32::MAX),
+        (0x10, all, u32::MAX),
+        (0x20, group, u32::MAX),
     ];
+    // The version, then the entries.
     let mut list = 2_u32.to_le_bytes().to_vec();
     for (tag, rights, id) in entries {
         list.extend([tag.to_le_bytes(), rights.to_le_bytes()].concat());
         list.extend(id.to_le_bytes());
     }
-    let set = rustix::fs::setxattr(
-        &path,
-        "system.posix_acl_access",
-        &list,
-        rustix::fs::XattrFlags::empty(),
-    );
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(path, "system.posix_acl_access", &list, flags)
+}
+
+#[test]
+fn an_access_list_that_lets_another_user_write_is_seen() {
+    let (root, path) = installation();
+    let set = let_a_stranger_write(&path, 4);
     if let Err(error) = set {
         skip(&format!("the file system has no access lists: {error}"));
         return;
     }
     assert_all_refused(&path, &["arkloop.toml", "0664"]);
+    // Neither are links in a directory with such a list.
+    set_mode(&path, 0o644);
+    fs::remove_file(&path).expect("it is there");
+    file(&path, AUDIENCE, 0o644);
+    let links = root.path().join("links");
+    directory(&links, 0o755);
+    link(&path, &links.join("arkloop.toml"));
+    assert_all_believed(&links.join("arkloop.toml"));
+    let_a_stranger_write(&links, 5).expect("the file system has access lists");
+    assert_all_refused(&links.join("arkloop.toml"), &["links", "0775"]);
+}
+
+#[test]
+fn a_trusted_file_in_a_stranger_s_directory_is_not_believed() {
+    if !can_plant_for_others("a directory of another user") {
+        return;
+    }
+    let (_root, path) = installation();
+    let around = path.parent().expect("it has one");
+    for mode in [0o755, 0o1777] {
+        give(around, STRANGER, STRANGER);
+        set_mode(around, mode);
+        assert_all_refused(&path, &["conf belongs to", "65534"]);
+    }
+    give(around, 0, STRANGER);
+    set_mode(around, 0o755);
+    assert_all_believed(&path);
+}
+
+#[test]
+fn a_proposed_command_is_one_that_a_shell_reads_as_it_is_meant() {
+    let root = tempfile::tempdir().expect("the system has a temporary directory");
+    let around = root.path().join("it's; $(mine) here");
+    directory(&around, 0o755);
+    let path = around.join("arkloop.toml");
+    file(&path, AUDIENCE, 0o666);
+    let quoted = "it'\\''s; $(mine) here/arkloop.toml'";
+    assert_all_refused(&path, &["chmod go-w '/", quoted]);
+    if can_plant_for_others("a link in a directory of another user") {
+        set_mode(&path, 0o644);
+        let links = root.path().join("links");
+        directory(&links, 0o755);
+        link(&path, &links.join("arkloop.toml"));
+        give(&links, STRANGER, STRANGER);
+        for (code, said) in read_in_all_ways(&links.join("arkloop.toml")) {
+            assert_eq!(code, 1, "{said}");
+            assert!(
+                said.contains("links belongs to") && !said.contains("chown"),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_configuration_from_a_pipe_is_refused_as_one() {
+    for (script, name) in [
+        ("true | \"$0\" --config /dev/stdin config show", "/dev/stdin"),
+        ("\"$0\" --config <(true) config show", "/dev/fd/"),
+    ] {
+        let output = std::process::Command::new("bash")
+            .args(["-c", script, env!("CARGO_BIN_EXE_arkloop")])
+            .output()
+            .expect("bash is there");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(name) && said.contains("it is a pipe"), "{said}");
+    }
 }
 
 #[test]

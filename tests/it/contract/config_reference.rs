@@ -74,14 +74,18 @@ fn page() -> String {
          ## Whose files are believed\n\n\
          The configuration file, each `<key>_file` and `mail.ca_file` say what the program does, so they are refused unless\n\
          root or the user who runs arkloop owns them, and nobody else can write to them: not others, and the group only\n\
-         if it is the process's own and no access list names further users. A directory that everybody can write to must be\n\
-         sticky, as `/tmp` is. A link on the way must be in a directory for which the same holds; in a sticky one, root or\n\
-         that user must own the link itself. Pipes and devices are refused. This is so however the file is named, and a\n\
+         if it is the process's own and no access list names further users. The directory they are in belongs to\n\
+         root or that user too, and if everybody can write to it, it must be sticky, as `/tmp` is. A link on the way must be\n\
+         in a directory for which the same holds as for the files; in a sticky one, root or that user must own the link\n\
+         itself. Pipes and devices are refused. This is so however the file is named, and a\n\
          refused `./arkloop.toml` stops the command: it is not passed over. A `git clone` with umask 002, config maps and\n\
          secrets of Kubernetes and systemd credentials pass as they are. What is mounted read-only is not judged, because\n\
          the mount is an administrator's doing: so do not run arkloop inside a read-only snapshot of a stranger's directory\n\
          without `--config`. The unit for systemd mounts everything but the data read-only for the server, so there the commands\n\
-         and `arkloop check` judge. The key file has the same owners, and only its owner may read it.\n"
+         and `arkloop check` judge. The key file has the same owners, and only its owner may read it.\n\n\
+         The data directory belongs to root or to the user who runs arkloop, or it is refused. Nobody else should be able to\n\
+         write to it: where others can, as in some volumes of Kubernetes, the server starts with a warning, and what runs\n\
+         that were cut off have left there under names like `.arkloop-…` is not cleared away.\n"
     );
     let (keys, mut section) = (keys(EXAMPLE), None);
     for key in &keys {

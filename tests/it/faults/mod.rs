@@ -23,6 +23,7 @@ mod noise;
 mod overtaken;
 mod passwords;
 mod planted;
+mod planted_directories;
 mod planted_files;
 mod planted_state;
 mod proxied;
