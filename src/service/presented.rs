@@ -15,9 +15,6 @@ use crate::domain::{
 };
 use crate::store::{Reader, SessionWithUser, StoreError};
 
-/// So many refresh cookies of one request are looked at; of more, none is. Left out singly, the browser's own would make room for planted ones.
-const MAX_TOKENS: usize = 8;
-
 /// The refresh cookies that have the form of a token.
 pub(super) struct PresentedTokens(Vec<PresentedRefreshToken>);
 
@@ -194,12 +191,7 @@ impl PresentedTokens {
         let tokens = presented
             .iter()
             .filter_map(|text| PresentedRefreshToken::parse(text));
-        let tokens: Vec<_> = tokens.take(MAX_TOKENS + 1).collect();
-        Self(if tokens.len() > MAX_TOKENS {
-            Vec::new()
-        } else {
-            tokens
-        })
+        Self(tokens.collect())
     }
 
     /// Only the authentic ones, their sessions in the order in which they came, and what each means; if there are none, why. The MAC is verified on the

@@ -183,21 +183,17 @@ async fn a_changed_password_tells_a_thief_nothing_about_a_stolen_cookie() {
 }
 
 #[tokio::test]
-async fn of_more_than_eight_cookies_none_is_looked_at() {
+async fn however_many_cookies_are_planted_the_living_one_is_found() {
     let app = TestApp::open().await;
-    let live = app.register("alice").await.cookie();
+    let mut live = app.register("alice").await.cookie();
     let junk = forged(&live);
-    for place in 0..9 {
-        let mut cookies = vec![junk.as_str(); 8];
+    for place in [0, 50, 100] {
+        let mut cookies = vec![junk.as_str(); 100];
         cookies.insert(place, &live);
         let answer = refresh(&app, &cookies).await;
-        assert_eq!(answer.brief(), "401 auth.invalid_token");
+        assert_eq!(answer.status, 200, "{place}");
+        live = answer.cookie();
     }
-    // What has not the form of a token is none.
-    let mut cookies = vec!["junk"; 20];
-    cookies.extend([junk.as_str(); 7]);
-    cookies.push(&live);
-    assert_eq!(refresh(&app, &cookies).await.status, 200);
 }
 
 #[tokio::test]

@@ -108,8 +108,13 @@ impl Haystack {
 
 /// Also one that is not yet written to its end.
 fn is_mail(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == "eml" || extension == "part")
+    let is_unfinished = path
+        .parent()
+        .is_some_and(|directory| directory.ends_with("outbox"))
+        && path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(".arkloop-"));
+    is_unfinished || path.extension().is_some_and(|extension| extension == "eml")
 }
 
 fn backup(database: &Path) -> Option<Vec<u8>> {
