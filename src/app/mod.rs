@@ -2,6 +2,7 @@
 
 mod check;
 mod error;
+mod listener;
 mod rekey;
 mod restore;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use check::{Finding, State, check};
 pub use error::OpenError;
+pub use listener::{PATIENCE, ask, listener, record_listener};
 pub use rekey::{NewKey, rekey, reset_key};
 pub use restore::{Restored, restore};
 

@@ -12,6 +12,7 @@ mod config;
 mod context;
 mod error;
 mod explain;
+mod healthcheck;
 mod init;
 mod invite;
 mod key;
@@ -103,6 +104,7 @@ enum Command {
     #[command(subcommand)]
     Config(config::Command),
     Check(check::Arguments),
+    Healthcheck(healthcheck::Arguments),
     Openapi(openapi::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
@@ -239,6 +241,7 @@ fn dispatch(arguments: Arguments, command_name: &str, output: Output) -> Result<
         Command::Explain(arguments) => explain::run(arguments, &context),
         Command::Config(config::Command::Show) => config::show(&context),
         Command::Check(_) => check::run(&context),
+        Command::Healthcheck(_) => healthcheck::run(&context),
         Command::Openapi(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)

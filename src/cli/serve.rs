@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 
 use super::context::{Context, no_runtime};
 use super::error::Refusal;
-use crate::app::{App, Role};
+use crate::app::{self, App, Role};
 use crate::config::{Config, MailTransport};
-use crate::domain::RegistrationMode;
+use crate::domain::{Listen, RegistrationMode};
 use crate::http;
 use crate::system::System;
 use crate::telemetry::Metrics;
@@ -124,10 +124,13 @@ fn listen(config: &Config, app: &App) -> Result<http::Server, Refusal> {
         )
     })?;
     // Port 0 is known only now.
-    let place = server.local_addr().map_or_else(
-        || config.server.listen.to_string(),
-        |address| format!("http://{address}"),
-    );
+    let (place, listener) = match server.local_addr() {
+        Some(address) => (format!("http://{address}"), Listen::Tcp(address)),
+        None => (config.server.listen.to_string(), config.server.listen.clone()),
+    };
+    if let Err(error) = app::record_listener(config, &listener) {
+        tracing::warn!("healthcheck and check cannot find this server: {error}");
+    }
     tracing::info!(
         "listening on {place}; server.public_url is {}",
         config.public_url()

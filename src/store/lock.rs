@@ -11,16 +11,20 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::OFlags;
 
 use super::OpenError;
-use crate::files::Directory;
+use crate::files::{Directory, open_file};
 
 /// How long a command waits for another one that changes the schema.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A note is an address or a path, and no path is longer (`PATH_MAX`).
+const MAX_NOTE_BYTES: u64 = 8 * 1024;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Which of the locks.
@@ -30,6 +34,29 @@ pub(super) enum Name {
     Use,
     Turn,
     Write,
+}
+
+impl Name {
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Server => "server.lock",
+            Self::Use => "use.lock",
+            Self::Turn => "turn.lock",
+            Self::Write => "write.lock",
+        }
+    }
+}
+
+/// What the last server noted in its lock file; `None` if there is no such file. Any user may ask who may read it.
+pub(super) fn read_note(directory: &Path) -> Result<Option<Vec<u8>>, OpenError> {
+    let path = directory.join(Name::Server.file());
+    let mut note = Vec::new();
+    let read = open_file(&path).and_then(|file| file.take(MAX_NOTE_BYTES).read_to_end(&mut note));
+    match read {
+        Ok(_) => Ok(Some(note)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OpenError::Io { path, source }),
+    }
 }
 
 /// How a lock is held.
@@ -49,12 +76,7 @@ pub(super) struct FileLock {
 impl FileLock {
     /// Opens a lock file without taking it.
     pub(super) fn open(directory: &Path, name: Name) -> Result<Self, OpenError> {
-        let name = match name {
-            Name::Server => "server.lock",
-            Name::Use => "use.lock",
-            Name::Turn => "turn.lock",
-            Name::Write => "write.lock",
-        };
+        let name = name.file();
         let file = Directory::open(directory)
             .and_then(|directory| directory.open_own(OsStr::new(name), OFlags::RDWR | OFlags::CREATE));
         let file = file.map_err(|source| OpenError::Io {
@@ -65,6 +87,12 @@ impl FileLock {
             file,
             directory: directory.to_owned(),
         })
+    }
+
+    /// Replaces what stands in the file, which the lock itself does not need.
+    pub(super) fn note(&self, note: &[u8]) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.write_all_at(note, 0)
     }
 
     /// Takes the lock if nobody holds it otherwise, and says whether it did.

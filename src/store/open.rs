@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 use rustix::fs::{OFlags, Stat};
 
 use super::connection::{self, Kind};
-use super::lock::{FileLock, Mode, Name, WriteLock};
+use super::lock::{self, FileLock, Mode, Name, WriteLock};
 use super::migrations::{self, Standing};
 use super::{OpenError, Probe, Setting, StagedDatabase, Store, Tx, assemble};
 use crate::domain::Timestamp;
@@ -101,6 +101,24 @@ impl Store {
             source,
         };
         refuse_other_directory(directory, &Directory::create(directory).map_err(fail)?)
+    }
+
+    /// Notes where the server of `directory` can be reached, for those who ask it without opening the database.
+    pub fn note_listener(directory: &Path, listener: &[u8]) -> Result<(), OpenError> {
+        let lock = FileLock::open(directory, Name::Server)?;
+        lock.note(listener).map_err(|source| OpenError::Io {
+            path: directory.join(DATABASE),
+            source,
+        })
+    }
+
+    /// What the server of `directory` noted last, whether or not it still runs; `None` if none ever ran there.
+    pub fn noted_listener(directory: &Path) -> Result<Option<Vec<u8>>, OpenError> {
+        match lock::read_note(directory) {
+            Ok(note) => Ok(note.filter(|note| !note.is_empty())),
+            // A caller who may not read it is told whose database it is.
+            Err(denied) => Self::exists(directory).and(Err(denied)),
+        }
     }
 
     /// Opens the database in `options.directory`.

@@ -16,6 +16,8 @@ enum Needs {
     Nothing,
     /// A configuration, and no database.
     Configuration,
+    /// A server that runs, or ran.
+    Server,
     /// A database, which it makes if there is none.
     Room,
     /// A database.
@@ -27,7 +29,7 @@ enum Needs {
 }
 
 /// Each command, as it would be right.
-const CALLS: [(&str, Needs); 35] = [
+const CALLS: [(&str, Needs); 36] = [
     ("init", Needs::Room),
     // It cannot listen there, so that it ends in any case.
     ("serve -q --listen unix:/nowhere/socket", Needs::Room),
@@ -61,6 +63,7 @@ const CALLS: [(&str, Needs); 35] = [
     ("restore copy.db --yes", Needs::Backup),
     // It goes on without, and says so: `check.rs`.
     ("check", Needs::Configuration),
+    ("healthcheck", Needs::Server),
     ("config show", Needs::Configuration),
     ("openapi", Needs::Nothing),
     ("completions bash", Needs::Nothing),
@@ -277,7 +280,13 @@ fn the_key_file_of_another_database_is_told_by_every_command() {
 #[test]
 fn a_bad_configuration_is_told_by_every_command_that_reads_it() {
     let workspace = Workspace::with_database();
-    let needs = [Needs::Room, Needs::Database, Needs::Backup, Needs::Configuration];
+    let needs = [
+        Needs::Room,
+        Needs::Database,
+        Needs::Backup,
+        Needs::Configuration,
+        Needs::Server,
+    ];
     workspace.write("arkloop.toml", "[tokens]\naccess_ttl = \"1 day\"\n");
     assert_snapshot!(said_by_all(&workspace, &needs), @r#"
     exit: 1
@@ -353,6 +362,7 @@ fn wrong_usage_of_every_command_is_told_with_its_usage() {
     {"error":"unexpected argument '--zzz' found","hint":"Usage: arkloop audit [OPTIONS]"}
     {"error":"unexpected argument '--zzz' found","hint":"Usage: arkloop check [OPTIONS]"}
     {"error":"unexpected argument '--zzz' found","hint":"Usage: arkloop config show [OPTIONS]"}
+    {"error":"unexpected argument '--zzz' found","hint":"Usage: arkloop healthcheck [OPTIONS]"}
     {"error":"unexpected argument '--zzz' found","hint":"Usage: arkloop init [OPTIONS]"}
     {"error":"unexpected argument '--zzz' found","hint":"Usage: arkloop invite create [OPTIONS]"}
     {"error":"unexpected argument '--zzz' found","hint":"Usage: arkloop invite list [OPTIONS]"}

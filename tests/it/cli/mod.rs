@@ -11,6 +11,7 @@ mod config_show;
 mod every_command;
 mod every_refusal;
 mod explain;
+mod healthcheck;
 mod help;
 mod init;
 mod invite;

@@ -1,0 +1,62 @@
+//! `healthcheck`: whether the running server can serve, as an exit code.
+
+use std::io::{self, ErrorKind};
+
+use serde_json::json;
+
+use super::context::Context;
+use super::error::Refusal;
+use crate::app;
+use crate::domain::Listen;
+
+/// Ask the running server whether it can serve
+///
+/// The exit code is 0 if /readyz answers 200 and 1 otherwise, for containers and supervisors. The server is asked at the address that it recorded in the
+/// data directory, over TCP or its unix socket, and has 3 seconds to answer. Neither the database nor the key is opened, and no limit counts it.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example: in a Dockerfile\n  HEALTHCHECK CMD [\"arkloop\", \"healthcheck\"]")]
+pub(super) struct Arguments {}
+
+/// `healthcheck`
+pub(super) fn run(context: &Context) -> Result<(), Refusal> {
+    let config = &context.config;
+    let Some(listener) = app::listener(config)? else {
+        return Err(Refusal::new(
+            format!(
+                "no server has recorded where it listens in {}",
+                config.data_dir.display()
+            ),
+            "start one with `arkloop serve`, or name its data directory with --data-dir DIR",
+        ));
+    };
+    let place = match &listener {
+        Listen::Tcp(address) => format!("http://{address}"),
+        unix @ Listen::Unix(_) => unix.to_string(),
+    };
+    let answer = app::ask(&listener, "/readyz", &[]).map_err(|error| no_answer(&place, &error))?;
+    if answer.status != 200 {
+        return Err(Refusal::new(
+            format!(
+                "the server at {place} cannot serve: /readyz answered {}",
+                answer.status
+            ),
+            "its log says why; so does `arkloop check`",
+        ));
+    }
+    let document = json!({ "status": "ok", "listener": place });
+    context
+        .output
+        .result(&document, || format!("the server at {place} is ready"))
+}
+
+fn no_answer(place: &str, error: &io::Error) -> Refusal {
+    let reason = match error.kind() {
+        ErrorKind::TimedOut => format!("no answer within {} seconds", app::PATIENCE.as_secs()),
+        _ => error.to_string(),
+    };
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied => "run this as the user who runs the server",
+        _ => "see whether it runs, and what its log says",
+    };
+    Refusal::new(format!("the server at {place} does not answer: {reason}"), hint)
+}
