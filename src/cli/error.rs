@@ -76,17 +76,16 @@ impl From<Error> for Refusal {
             Error::Internal(cause) => format!("internal error: {}", with_causes(cause.as_ref())),
             Error::BackupFailed(cause) => format!("the backup cannot be made: {}", with_causes(cause)),
             Error::Unavailable { reason, .. } => format!("nothing was changed: {reason}"),
-            Error::MailRefused(reason) => format!("the mail was not sent: {reason}"),
             other => other.to_string(),
         };
         Self {
-            hint: hint(&error).map(str::to_owned),
             problem,
+            hint: hint(&error).map(str::to_owned),
         }
     }
 }
 
-fn hint(error: &Error) -> Option<&'static str> {
+fn hint(error: &Error) -> Option<&str> {
     match error {
         Error::LoginExists => Some("choose another, or look who has it: arkloop user list --search NAME"),
         Error::EmailExists => Some("give another, or look who has it: arkloop user list --search ADDRESS"),
@@ -103,7 +102,10 @@ fn hint(error: &Error) -> Option<&'static str> {
             "set mail.transport to \"smtp\" and mail.smtp_url to your mail server (or mail.transport to \"file\", to try \
              things out) in the configuration of the server, and name that with --config",
         ),
-        Error::MailRefused(_) => Some("check [mail] in the configuration, and whether the mail server runs"),
+        Error::MailRefused { hint: Some(hint), .. } => Some(hint),
+        Error::MailRefused { hint: None, .. } => {
+            Some("check [mail] in the configuration, and whether the mail server runs")
+        }
         Error::FileExists(_) => Some("a backup replaces no file: name another, or move that one away"),
         Error::NoSigningKey => Some("the server makes one when it starts"),
         Error::DatabaseDamaged(_) => {

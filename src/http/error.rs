@@ -206,7 +206,7 @@ impl From<service::Error> for Refusal {
             | Error::AddressAndUsername(_)
             | Error::InviteNotFound
             | Error::RegistrationPinned(_)
-            | Error::MailRefused(_)
+            | Error::MailRefused { .. }
             | Error::NoSigningKey
             | Error::FileExists(_)
             | Error::DatabaseDamaged(_)

@@ -1,7 +1,9 @@
-//! Why mail cannot be sent. No text here holds a recipient, a password or anything of a mail.
+//! Why mail cannot be sent. No text here holds a recipient, a password or anything of a mail; see [`Reply`] for what a server says of them.
 
 use std::path::PathBuf;
 use std::{fmt, io};
+
+use super::reply::Reply;
 
 /// Why a way of sending mail cannot be used as it was configured.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +36,16 @@ pub enum TransportError {
 
 /// How far a conversation with the mail server had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// TCP, with implicit TLS the handshake, the greeting and EHLO.
+pub enum Stage {
+    /// Finding the server's addresses, and TCP.
     Connect,
-    /// STARTTLS and the handshake.
+    /// The handshake of TLS, at the beginning or after STARTTLS.
+    Tls,
+    /// The server's first words.
+    Greeting,
+    /// EHLO.
+    Hello,
+    /// STARTTLS.
     StartTls,
     /// AUTH.
     SignIn,
@@ -45,18 +53,24 @@ pub enum Step {
     Sender,
     /// RCPT TO.
     Recipient,
-    /// DATA and the mail itself.
+    /// DATA, before anything of the mail is sent.
+    Data,
+    /// The mail and the dot that ends it: without an answer the server may have taken it.
     Content,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "connecting",
-            Self::StartTls => "starting TLS",
+            Self::Tls => "starting TLS",
+            Self::Greeting => "waiting for its greeting",
+            Self::Hello => "saying EHLO",
+            Self::StartTls => "asking for STARTTLS",
             Self::SignIn => "signing in",
             Self::Sender => "naming the sender",
             Self::Recipient => "naming the recipient",
+            Self::Data => "announcing the mail",
             Self::Content => "sending the mail",
         })
     }
@@ -75,29 +89,32 @@ pub enum SendError {
         part: &'static str,
     },
     /// The server said no.
-    #[error("the mail server answered {status} while {step}")]
+    #[error("the mail server answered {} while {stage}{}", .reply.status(), .reply.quoted())]
     Refused {
         /// To what.
-        step: Step,
-        /// Its reply code.
-        code: u16,
-        /// The code, followed by the enhanced code of RFC 3463 if there was one: `550 5.1.1`. The server's words are left out, because they
-        /// often repeat the recipient.
-        status: String,
+        stage: Stage,
+        /// What it said.
+        reply: Reply,
+        /// What the operator can do about it, if the cause is a known one.
+        hint: Option<String>,
     },
     /// The server said nothing for too long.
-    #[error("the mail server did not answer in time while {step}")]
+    #[error("the mail server did not answer in time while {stage}")]
     Timeout {
         /// To what.
-        step: Step,
+        stage: Stage,
+        /// As in a refusal.
+        hint: Option<String>,
     },
     /// The server could not be reached or spoken to.
-    #[error("the conversation with the mail server failed while {step}: {cause}")]
+    #[error("the conversation with the mail server failed while {stage}: {cause}")]
     Connection {
         /// When.
-        step: Step,
+        stage: Stage,
         /// What the system or TLS says.
         cause: String,
+        /// As in a refusal.
+        hint: Option<String>,
     },
     /// The file could not be written.
     #[error("a mail cannot be written into {}", directory.display())]
@@ -110,6 +127,34 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// How far the conversation had come; `None` if it was not about one.
+    pub fn stage(&self) -> Option<Stage> {
+        match self {
+            Self::Refused { stage, .. } | Self::Timeout { stage, .. } | Self::Connection { stage, .. } => {
+                Some(*stage)
+            }
+            Self::Off | Self::Malformed { .. } | Self::File { .. } => None,
+        }
+    }
+
+    /// What the server answered, if it refused.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Refused { reply, .. } => Some(reply),
+            _ => None,
+        }
+    }
+
+    /// What the operator can do about it: a clause without a full stop.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Refused { hint, .. } | Self::Timeout { hint, .. } | Self::Connection { hint, .. } => {
+                hint.as_deref()
+            }
+            Self::Off | Self::Malformed { .. } | Self::File { .. } => None,
+        }
+    }
+
     /// Whether trying this mail again is useless: the server refuses its recipient or its content for good.
     ///
     /// A refused password or sender is not: the operator mends it, and the mail goes out then.
@@ -117,8 +162,10 @@ impl SendError {
         match self {
             Self::Malformed { .. } => true,
             // RFC 4954 §6: "authentication required" may be the answer at any step.
-            Self::Refused { step, code, .. } => {
-                matches!(step, Step::Recipient | Step::Content) && *code >= 500 && *code != 530
+            Self::Refused { stage, reply, .. } => {
+                matches!(stage, Stage::Recipient | Stage::Data | Stage::Content)
+                    && reply.code >= 500
+                    && reply.code != 530
             }
             Self::Off | Self::Timeout { .. } | Self::Connection { .. } | Self::File { .. } => false,
         }
@@ -127,12 +174,9 @@ impl SendError {
     /// Whether the cause lies with the server or the directory, so that the next mail would fail as well. What happens after the recipient was named may
     /// be due to the recipient: servers that ask the recipient's own server first take as long as that one does.
     pub fn is_general(&self) -> bool {
-        match self {
-            Self::Off | Self::File { .. } => true,
-            Self::Malformed { .. } => false,
-            Self::Refused { step, .. } | Self::Timeout { step } | Self::Connection { step, .. } => {
-                !matches!(step, Step::Recipient | Step::Content)
-            }
+        match self.stage() {
+            Some(stage) => !matches!(stage, Stage::Recipient | Stage::Data | Stage::Content),
+            None => matches!(self, Self::Off | Self::File { .. }),
         }
     }
 }

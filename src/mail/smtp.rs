@@ -18,8 +18,9 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use tokio::time::{Instant, timeout};
 
-use super::error::{SendError, Step, TransportError};
+use super::error::{SendError, Stage, TransportError};
 use super::message::{Parcel, build};
+use super::reply::{Reply, Unsaid};
 use super::smtp_server::{Encryption, SmtpServer, SmtpSettings};
 use super::starttls::{StartTlsStream, Upgrade};
 
@@ -51,6 +52,8 @@ pub struct SmtpTransport {
     server: SmtpServer,
     client: ClientId,
     patience: Patience,
+    /// What the server's words may not repeat of the sign-in.
+    unsaid: Unsaid,
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -67,8 +70,15 @@ impl SmtpTransport {
 
     /// For tests, which have less of it.
     pub(super) fn with_patience(settings: &SmtpSettings, patience: Patience) -> Result<Self, TransportError> {
+        let unsaid = settings
+            .password
+            .as_ref()
+            .map_or_else(Unsaid::default, |password| {
+                Unsaid::of_credentials(&settings.user, password)
+            });
         Ok(Self {
             server: SmtpServer::new(settings)?,
+            unsaid,
             // The host's name, as EHLO wants it.
             client: ClientId::default(),
             patience,
@@ -82,7 +92,9 @@ impl SmtpTransport {
             Some(connection) => connection,
             None => self.open().await?,
         };
-        let handed_over = self.hand_over(&mut connection, &message).await;
+        let handed_over = self
+            .hand_over(&mut connection, &message, &self.unsaid.with_mail(parcel))
+            .await;
         match &handed_over {
             Ok(()) => self.keep(connection),
             Err(SendError::Refused { .. }) => quit(connection).await,
@@ -137,11 +149,11 @@ impl SmtpTransport {
             upgrade.announce();
             // Fails where the server does not offer it. lettre says EHLO again inside TLS, so nothing that was offered before it counts.
             let started = connection.starttls(parameters.clone(), &self.client);
-            within(self.patience.command, Step::StartTls, started).await?;
+            within(self.patience.command, Stage::StartTls, &self.unsaid, started).await?;
         }
         if let Some(credentials) = &self.server.credentials {
             let signed_in = connection.auth(DEFAULT_MECHANISMS, credentials);
-            within(self.patience.command, Step::SignIn, signed_in).await?;
+            within(self.patience.command, Stage::SignIn, &self.unsaid, signed_in).await?;
         }
         Ok(connection)
     }
@@ -149,14 +161,15 @@ impl SmtpTransport {
     /// Connects to the first address of the server that answers.
     async fn connect(&self, upgrade: &Upgrade) -> Result<AsyncSmtpConnection, SendError> {
         let mut last = SendError::Connection {
-            step: Step::Connect,
+            stage: Stage::Connect,
             cause: "the server's name has no address".to_owned(),
+            hint: None,
         };
         for address in self.resolve().await? {
             match timeout(self.patience.command, self.connect_to(address, upgrade)).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error)) => last = error,
-                Err(_) => last = SendError::Timeout { step: Step::Connect },
+                Err(_) => last = timed_out(Stage::Connect),
             }
         }
         Err(last)
@@ -170,10 +183,7 @@ impl SmtpTransport {
         let connected = match &self.server.encryption {
             Encryption::StartTls(_) => {
                 let stream = StartTlsStream::connect(address, upgrade).await;
-                let stream = stream.map_err(|error| SendError::Connection {
-                    step: Step::Connect,
-                    cause: error.to_string(),
-                })?;
+                let stream = stream.map_err(|error| failed(Stage::Connect, &error))?;
                 AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.client).await
             }
             Encryption::Implicit(tls) => {
@@ -184,19 +194,15 @@ impl SmtpTransport {
                 AsyncSmtpConnection::connect_tokio1(address, None, &self.client, None, None).await
             }
         };
-        connected.map_err(|error| describe(Step::Connect, &error))
+        connected.map_err(|error| describe(Stage::Connect, &self.unsaid, &error))
     }
 
     async fn resolve(&self) -> Result<Vec<SocketAddr>, SendError> {
-        let step = Step::Connect;
         let looking_up = tokio::net::lookup_host((self.server.host.as_str(), self.server.port));
         match timeout(self.patience.command, looking_up).await {
             Ok(Ok(addresses)) => Ok(addresses.take(MAX_ADDRESSES).collect()),
-            Ok(Err(error)) => Err(SendError::Connection {
-                step,
-                cause: error.to_string(),
-            }),
-            Err(_) => Err(SendError::Timeout { step }),
+            Ok(Err(error)) => Err(failed(Stage::Connect, &error)),
+            Err(_) => Err(timed_out(Stage::Connect)),
         }
     }
 
@@ -205,32 +211,41 @@ impl SmtpTransport {
         &self,
         connection: &mut AsyncSmtpConnection,
         message: &lettre::Message,
+        unsaid: &Unsaid,
     ) -> Result<(), SendError> {
         let envelope = message.envelope();
         // The message is ASCII throughout, so no extension is asked for.
         let sender = Mail::new(envelope.from().cloned(), Vec::new());
-        self.command(connection, Step::Sender, sender).await?;
+        self.command(connection, Stage::Sender, unsaid, sender).await?;
         for address in envelope.to() {
             self.command(
                 connection,
-                Step::Recipient,
+                Stage::Recipient,
+                unsaid,
                 Rcpt::new(address.clone(), Vec::new()),
             )
             .await?;
         }
-        self.command(connection, Step::Content, Data).await?;
+        self.command(connection, Stage::Data, unsaid, Data).await?;
         let bytes = message.formatted();
-        within(self.patience.content, Step::Content, connection.message(&bytes)).await?;
+        within(
+            self.patience.content,
+            Stage::Content,
+            unsaid,
+            connection.message(&bytes),
+        )
+        .await?;
         Ok(())
     }
 
     async fn command(
         &self,
         connection: &mut AsyncSmtpConnection,
-        step: Step,
+        stage: Stage,
+        unsaid: &Unsaid,
         command: impl Display,
     ) -> Result<(), SendError> {
-        within(self.patience.command, step, connection.command(command)).await?;
+        within(self.patience.command, stage, unsaid, connection.command(command)).await?;
         Ok(())
     }
 }
@@ -242,34 +257,40 @@ async fn quit(mut connection: AsyncSmtpConnection) {
 
 async fn within<T>(
     limit: Duration,
-    step: Step,
+    stage: Stage,
+    unsaid: &Unsaid,
     work: impl Future<Output = Result<T, SmtpError>>,
 ) -> Result<T, SendError> {
     match timeout(limit, work).await {
-        Ok(result) => result.map_err(|error| describe(step, &error)),
-        Err(_) => Err(SendError::Timeout { step }),
+        Ok(result) => result.map_err(|error| describe(stage, unsaid, &error)),
+        Err(_) => Err(timed_out(stage)),
     }
 }
 
-/// Says what went wrong without the server's own words, which may repeat the recipient.
-fn describe(step: Step, error: &SmtpError) -> SendError {
+fn timed_out(stage: Stage) -> SendError {
+    SendError::Timeout { stage, hint: None }
+}
+
+fn failed(stage: Stage, cause: &impl ToString) -> SendError {
+    SendError::Connection {
+        stage,
+        cause: cause.to_string(),
+        hint: None,
+    }
+}
+
+/// Says what went wrong.
+fn describe(stage: Stage, unsaid: &Unsaid, error: &SmtpError) -> SendError {
     if let Some(code) = error.status() {
         let words = error.source().map(ToString::to_string).unwrap_or_default();
-        let status = match enhanced_code(&words) {
-            Some(enhanced) => format!("{code} {enhanced}"),
-            None => code.to_string(),
-        };
         return SendError::Refused {
-            step,
-            code: code.into(),
-            status,
+            stage,
+            reply: Reply::new(code.into(), [words.as_str()], unsaid),
+            hint: None,
         };
     }
     if error.is_response() {
-        return SendError::Connection {
-            step,
-            cause: "its answer is no SMTP, or ended early".to_owned(),
-        };
+        return failed(stage, &"its answer is no SMTP, or ended early");
     }
     let mut cause = error.to_string();
     let mut source = error.source();
@@ -277,13 +298,5 @@ fn describe(step: Step, error: &SmtpError) -> SendError {
         cause = inner.to_string();
         source = inner.source();
     }
-    SendError::Connection { step, cause }
-}
-
-/// The enhanced status code that a reply may begin with: RFC 3463 §2.
-fn enhanced_code(words: &str) -> Option<&str> {
-    let first = words.split_whitespace().next()?;
-    let is_number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    let is_code = first.split('.').count() == 3 && first.split('.').all(is_number);
-    is_code.then_some(first)
+    failed(stage, &cause)
 }

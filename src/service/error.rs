@@ -107,9 +107,14 @@ pub enum Error {
     /// The configuration says that no mail is sent.
     #[error("mail is off")]
     MailUnavailable,
-    /// The mail server did not take a mail; the text is what it said.
-    #[error("the mail server did not take it: {0}")]
-    MailRefused(String),
+    /// A mail was not sent.
+    #[error("the mail was not sent: {reason}")]
+    MailRefused {
+        /// How far it came, and what the mail server said.
+        reason: String,
+        /// What the operator can do about it, if the cause is a known one.
+        hint: Option<String>,
+    },
     /// No server has run on this database yet, so that nothing signs.
     #[error("there is no signing key yet")]
     NoSigningKey,

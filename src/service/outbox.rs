@@ -309,7 +309,10 @@ impl Service {
             .transport
             .send(&parcel)
             .await
-            .map_err(|error| Error::MailRefused(error.to_string()))
+            .map_err(|error| Error::MailRefused {
+                reason: error.to_string(),
+                hint: error.hint().map(str::to_owned),
+            })
     }
 
     /// Every mail that waits, the oldest first.

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::{CODE, FROM, compose, parcel, sign_in_code};
 use crate::mail::smtp::Patience;
-use crate::mail::{SendError, SmtpSettings, SmtpTransport, Step, Transport};
+use crate::mail::{SendError, SmtpSettings, SmtpTransport, Stage, Transport};
 
 /// What a server answers otherwise than a willing one: to commands that begin so, this; `None` is "fine", but later than
 /// anybody waits.
@@ -148,35 +148,35 @@ async fn a_check_signs_in_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_without_the_recipient_and_weighed() {
+async fn a_refusal_is_told_in_the_servers_words_without_the_recipient_and_weighed() {
     for (command, answer, text, is_permanent) in [
         (
             "RCPT",
             "550 5.1.1 <alice@example.org>: unknown\r\n",
-            "the mail server answered 550 5.1.1 while naming the recipient",
+            "the mail server answered 550 5.1.1 while naming the recipient: \"<recipient>: unknown\"",
             true,
         ),
         (
             "RCPT",
             "450 4.2.0 come back, alice@example.org\r\n",
-            "the mail server answered 450 4.2.0 while naming the recipient",
+            "the mail server answered 450 4.2.0 while naming the recipient: \"come back, <recipient>\"",
             false,
         ),
         (
             "CONTENT",
             "554 alice@example.org does not like it\r\n",
-            "the mail server answered 554 while sending the mail",
+            "the mail server answered 554 while sending the mail: \"<recipient> does not like it\"",
             true,
         ),
         (
             "AUTH",
-            "535 5.7.8 alice@example.org is wrong\r\n",
-            "the mail server answered 535 5.7.8 while signing in",
+            "535 5.7.8 hunter2 is wrong\r\n",
+            "the mail server answered 535 5.7.8 while signing in: \"<secret> is wrong\"",
             false,
         ),
         (
             "CONNECT",
-            "no mail server, alice@example.org\r\n",
+            "no mail server for you\r\n",
             "the conversation with the mail server failed while connecting: its answer is no SMTP, or ended early",
             false,
         ),
@@ -192,22 +192,22 @@ async fn a_refusal_is_told_without_the_recipient_and_weighed() {
 #[tokio::test]
 async fn waiting_ends_at_every_step_and_a_late_answer_is_not_taken_for_another() {
     let mut cases = JoinSet::new();
-    for (command, step) in [
-        ("CONNECT", Step::Connect),
-        ("EHLO", Step::Connect),
-        ("AUTH", Step::SignIn),
-        ("MAIL", Step::Sender),
-        ("RCPT", Step::Recipient),
-        ("DATA", Step::Content),
-        ("CONTENT", Step::Content),
+    for (command, stage) in [
+        ("CONNECT", Stage::Connect),
+        ("EHLO", Stage::Connect),
+        ("AUTH", Stage::SignIn),
+        ("MAIL", Stage::Sender),
+        ("RCPT", Stage::Recipient),
+        ("DATA", Stage::Data),
+        ("CONTENT", Stage::Content),
     ] {
-        cases.spawn(give_up(command, step));
+        cases.spawn(give_up(command, stage));
     }
     cases.join_all().await;
 }
 
 /// Sends two mails through a server whose answer to `command` is late.
-async fn give_up(command: &'static str, step: Step) {
+async fn give_up(command: &'static str, stage: Stage) {
     let server = Server::start(Exception(command, None)).await;
     let patience = Patience {
         command: Duration::from_secs(1),
@@ -218,10 +218,10 @@ async fn give_up(command: &'static str, step: Step) {
     for attempt in 1..=2 {
         let error = send(&transport).await.expect_err("the server is late");
         assert!(
-            matches!(error, SendError::Timeout { step: at } if at == step),
-            "{step}: {error}"
+            matches!(error, SendError::Timeout { stage: at, .. } if at == stage),
+            "{stage}: {error}"
         );
-        assert_eq!(server.heard("CONNECT").len(), attempt, "{step}");
+        assert_eq!(server.heard("CONNECT").len(), attempt, "{stage}");
     }
 }
 
@@ -248,7 +248,7 @@ async fn a_server_that_is_not_there_is_told() {
         matches!(
             error,
             SendError::Connection {
-                step: Step::Connect,
+                stage: Stage::Connect,
                 ..
             }
         ),

@@ -60,7 +60,7 @@ fn letters(username: &str) -> Vec<Letter> {
     ]
 }
 
-fn sign_in_code() -> Letter {
+pub(super) fn sign_in_code() -> Letter {
     Letter::SignInCode {
         code: CODE.to_owned(),
         minutes: 10,
@@ -71,12 +71,12 @@ fn locale(tag: &str) -> Locale {
     Locale::parse(tag).expect("the tag is well formed")
 }
 
-fn compose(letter: &Letter, tag: &str) -> Composed {
+pub(super) fn compose(letter: &Letter, tag: &str) -> Composed {
     let to = Email::parse("alice@example.org").expect("the address is valid");
     Composer::new().compose(letter, &to, &locale(tag))
 }
 
-fn parcel<'a>(composed: &'a Composed, letter: &Letter) -> Parcel<'a> {
+pub(super) fn parcel<'a>(composed: &'a Composed, letter: &Letter) -> Parcel<'a> {
     Parcel {
         composed,
         kind: letter.kind(),

@@ -82,26 +82,26 @@ async fn a_test_mail_that_is_not_taken_says_why_in_one_line() {
     assert_snapshot!(told(Stage::Greeting, Fault::Answer("421 4.3.2 no time")), @r#"
     exit: 1
     stderr:
-    error: the mail was not sent: the mail server answered 421 4.3.2 while connecting; check [mail] in the configuration, and whether the mail server runs
+    error: the mail was not sent: the mail server answered 421 4.3.2 while connecting: "no time"; check [mail] in the configuration, and whether the mail server runs
     exit: 1
     stderr:
-    {"error":"the mail was not sent: the mail server answered 421 4.3.2 while connecting","hint":"check [mail] in the configuration, and whether the mail server runs"}
+    {"error":"the mail was not sent: the mail server answered 421 4.3.2 while connecting: \"no time\"","hint":"check [mail] in the configuration, and whether the mail server runs"}
     "#);
     assert_snapshot!(told(Stage::Recipient, Fault::Answer("550 5.1.1 nobody here")), @r#"
     exit: 1
     stderr:
-    error: the mail was not sent: the mail server answered 550 5.1.1 while naming the recipient; check [mail] in the configuration, and whether the mail server runs
+    error: the mail was not sent: the mail server answered 550 5.1.1 while naming the recipient: "nobody here"; check [mail] in the configuration, and whether the mail server runs
     exit: 1
     stderr:
-    {"error":"the mail was not sent: the mail server answered 550 5.1.1 while naming the recipient","hint":"check [mail] in the configuration, and whether the mail server runs"}
+    {"error":"the mail was not sent: the mail server answered 550 5.1.1 while naming the recipient: \"nobody here\"","hint":"check [mail] in the configuration, and whether the mail server runs"}
     "#);
     assert_snapshot!(told(Stage::End, Fault::Answer("451 4.3.0 later")), @r#"
     exit: 1
     stderr:
-    error: the mail was not sent: the mail server answered 451 4.3.0 while sending the mail; check [mail] in the configuration, and whether the mail server runs
+    error: the mail was not sent: the mail server answered 451 4.3.0 while sending the mail: "later"; check [mail] in the configuration, and whether the mail server runs
     exit: 1
     stderr:
-    {"error":"the mail was not sent: the mail server answered 451 4.3.0 while sending the mail","hint":"check [mail] in the configuration, and whether the mail server runs"}
+    {"error":"the mail was not sent: the mail server answered 451 4.3.0 while sending the mail: \"later\"","hint":"check [mail] in the configuration, and whether the mail server runs"}
     "#);
     assert_snapshot!(told(Stage::Content, Fault::Close), @r#"
     exit: 1
@@ -275,12 +275,12 @@ async fn a_mail_that_was_refused_for_good_waits_for_the_operator() {
     workspace.json(&["invite", "create", "--email", "ann@example.org"]);
     let mail = wait_for_attempts(&workspace, 1);
     assert_eq!(mail["next_attempt_at"], Value::Null);
-    assert_snapshot!(workspace.run(&["mail", "queue"]), @"
+    assert_snapshot!(workspace.run(&["mail", "queue"]), @r#"
     exit: 0
     stdout:
     KIND    TO               QUEUED                EXPIRES               NEXT TRY  TRIES  LAST ERROR
-    invite  ann@example.org  <time>  <time>  never     1      the mail server answered 550 5.1.1 while naming the recipient
-    ");
+    invite  ann@example.org  <time>  <time>  never     1      the mail server answered 550 5.1.1 while naming the recipient: "nobody here"
+    "#);
     workspace.json(&["mail", "retry"]);
     server.mail_to("ann@example.org").await;
 }

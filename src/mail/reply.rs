@@ -1,0 +1,299 @@
+//! What a mail server answers, in the form that may be kept and shown.
+//!
+//! The words come from a stranger and go to logs, the queue and a terminal. They lose what acts on a terminal, and what they repeat of the mail: the
+//! recipient, codes and links (filters quote the links that they object to), and the password (servers quote commands that they do not know).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::message::Parcel;
+use crate::domain::is_unprintable;
+
+/// How many bytes of a server's words are kept.
+pub const MAX_WORDS: usize = 300;
+/// What stands for the recipient's address.
+const RECIPIENT: &str = "<recipient>";
+/// What stands for a code, a link or a password.
+const SECRET: &str = "<secret>";
+/// What mail systems write between the two parts of an address: the plain form, as in URLs, as in bounce addresses, and as in xtext (RFC 3461 §4).
+const SEPARATORS: [&str; 5] = ["@", "\"@", "%40", "=", "+40"];
+/// A part of a mail may be a secret from this length on if it has a digit, as codes do; shorter ones are words.
+const SHORTEST_CODE: usize = 6;
+/// From this length on also without a digit, as tokens and invite codes.
+const SHORTEST_TOKEN: usize = 16;
+
+/// An enhanced status code: class, subject and detail (RFC 3463 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnhancedCode(pub [u16; 3]);
+
+impl EnhancedCode {
+    /// Reads the code that a line begins with; its class must be that of the reply (RFC 2034 §4).
+    fn parse(line: &str, code: u16) -> Option<Self> {
+        let first = line.split_whitespace().next()?;
+        let is_number =
+            |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        let numbers: Vec<u16> = first
+            .split('.')
+            .take_while(is_number)
+            .filter_map(|part| part.parse().ok())
+            .collect();
+        let numbers = <[u16; 3]>::try_from(numbers).ok()?;
+        (numbers[0] == code / 100 && first.split('.').count() == 3).then_some(Self(numbers))
+    }
+}
+
+impl fmt::Display for EnhancedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [class, subject, detail] = self.0;
+        write!(f, "{class}.{subject}.{detail}")
+    }
+}
+
+/// A reply, cleaned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The reply code.
+    pub code: u16,
+    /// The enhanced code, if there was one.
+    pub enhanced: Option<EnhancedCode>,
+    /// The words after the codes, in one line of at most [`MAX_WORDS`] bytes.
+    pub words: String,
+}
+
+impl Reply {
+    /// Cleans a reply of one or more lines, which come without the reply code.
+    pub(super) fn new<'a>(code: u16, lines: impl IntoIterator<Item = &'a str>, unsaid: &Unsaid) -> Self {
+        let mut enhanced = None;
+        let mut words: Vec<String> = Vec::new();
+        for line in lines {
+            let line = without_unprintable(line);
+            let found = EnhancedCode::parse(&line, code);
+            enhanced = enhanced.or(found);
+            let text = line.split_whitespace().skip(usize::from(found.is_some()));
+            words.extend(text.map(str::to_owned));
+        }
+        Self {
+            code,
+            enhanced,
+            words: cut(unsaid.replace_in(&words.join(" "))),
+        }
+    }
+
+    /// The codes, as in `550 5.1.1`.
+    pub fn status(&self) -> String {
+        match self.enhanced {
+            Some(enhanced) => format!("{} {enhanced}", self.code),
+            None => self.code.to_string(),
+        }
+    }
+
+    /// The words as the end of a sentence; nothing if there are none.
+    pub(super) fn quoted(&self) -> String {
+        match self.words.as_str() {
+            "" => String::new(),
+            words => format!(": \"{words}\""),
+        }
+    }
+}
+
+/// Tabs and line ends become spaces, every other control or format character goes.
+fn without_unprintable(text: &str) -> String {
+    let joiners = ['\u{200c}', '\u{200d}'];
+    text.chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !is_unprintable(*c) && !joiners.contains(c))
+        .collect()
+}
+
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_WORDS));
+    text
+}
+
+/// What a server's words may repeat and no text of ours may.
+#[derive(Default)]
+pub(super) struct Unsaid {
+    /// Folded, with what stands for each.
+    patterns: Vec<(Vec<char>, &'static str)>,
+}
+
+impl Unsaid {
+    /// A user's password as it is sent, in every mechanism that is used.
+    pub(super) fn of_credentials(user: &str, password: &SecretString) -> Self {
+        let password = password.expose_secret();
+        let plain = STANDARD.encode(format!("\0{user}\0{password}"));
+        let mut unsaid = Self::default();
+        unsaid.add(&plain, SECRET);
+        unsaid.add(&STANDARD.encode(password), SECRET);
+        // A shorter one may be a part of any word.
+        if password.len() >= SHORTEST_CODE {
+            unsaid.add(password, SECRET);
+        }
+        unsaid
+    }
+
+    /// The same, and what is in a mail.
+    pub(super) fn with_mail(&self, parcel: &Parcel<'_>) -> Self {
+        let mut unsaid = Self {
+            patterns: self.patterns.clone(),
+        };
+        unsaid.add_address(&parcel.composed.to);
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        for part in parcel.composed.text.split(|c| !is_part(c)) {
+            let has_digit = part.bytes().any(|byte| byte.is_ascii_digit());
+            if part.len() >= SHORTEST_TOKEN || (part.len() >= SHORTEST_CODE && has_digit) {
+                unsaid.add(part, SECRET);
+            }
+        }
+        unsaid
+    }
+
+    /// The address with its domain in both forms, and without its `+tag`, since servers report the mailbox.
+    fn add_address(&mut self, address: &str) {
+        let Some((local, domain)) = address.rsplit_once('@') else {
+            return self.add(address, RECIPIENT);
+        };
+        let (unicode, _) = idna::domain_to_unicode(domain);
+        let untagged = local.split_once('+').map_or(local, |(mailbox, _)| mailbox);
+        for local in [local, untagged] {
+            for domain in [domain, &unicode] {
+                for separator in SEPARATORS {
+                    self.add(&format!("<{local}{separator}{domain}>"), RECIPIENT);
+                    self.add(&format!("{local}{separator}{domain}"), RECIPIENT);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, text: &str, shown: &'static str) {
+        let pattern: Vec<char> = text.chars().map(folded).collect();
+        if !pattern.is_empty() {
+            self.patterns.push((pattern, shown));
+        }
+    }
+
+    /// The text with every pattern replaced, in any case.
+    fn replace_in(&self, text: &str) -> String {
+        let chars: Vec<char> = text.chars().collect();
+        let folded: Vec<char> = chars.iter().map(|c| folded(*c)).collect();
+        let mut replaced = String::with_capacity(text.len());
+        let mut at = 0;
+        while at < chars.len() {
+            let rest = &folded[at..];
+            let longest = self
+                .patterns
+                .iter()
+                .filter(|(pattern, _)| rest.starts_with(pattern))
+                .max_by_key(|(pattern, _)| pattern.len());
+            if let Some((pattern, shown)) = longest {
+                replaced.push_str(shown);
+                at += pattern.len();
+            } else {
+                replaced.push(chars[at]);
+                at += 1;
+            }
+        }
+        replaced
+    }
+}
+
+/// A character without its case, near enough for addresses.
+fn folded(c: char) -> char {
+    c.to_lowercase().next().unwrap_or(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::tests::{compose, parcel, sign_in_code};
+
+    fn words(to: &str, line: &str) -> String {
+        let letter = sign_in_code();
+        let mut composed = compose(&letter, "en");
+        composed.to = to.to_owned();
+        let unsaid =
+            Unsaid::of_credentials("arkloop", &"hunter2".into()).with_mail(&parcel(&composed, &letter));
+        Reply::new(550, [line], &unsaid).words
+    }
+
+    #[test]
+    fn the_recipient_is_not_repeated_however_it_is_written() {
+        for text in [
+            "alice@example.org",
+            "<alice@example.org>",
+            "Alice@EXAMPLE.org",
+            "\"alice\"@example.org",
+            "ali\u{0}ce@exam\u{200b}ple.org",
+            "alice%40example.org",
+            "alice=example.org",
+        ] {
+            let shown = words("alice@example.org", text);
+            let rest = shown.trim_matches('"');
+            assert_eq!(rest, "<recipient>", "{text}");
+        }
+        let international = "Jana+shop@xn--bcher-kva.example";
+        for text in [
+            "jana+SHOP@B\u{dc}CHER.example",
+            "jana@xn--bcher-kva.example",
+            "<jana@b\u{fc}cher.example>",
+        ] {
+            assert_eq!(words(international, text), "<recipient>", "{text}");
+        }
+        assert_eq!(
+            words("a@b.example", "mail from a@b.example.net refused"),
+            "mail from <recipient>.net refused"
+        );
+    }
+
+    #[test]
+    fn what_is_in_the_mail_and_the_password_are_not_repeated() {
+        assert_eq!(
+            words("a@b.example", "spam: \"code 047193\""),
+            "spam: \"code <secret>\""
+        );
+        let auth = "unknown command AUTH PLAIN AGFya2xvb3AAaHVudGVyMg==";
+        assert_eq!(words("a@b.example", auth), "unknown command AUTH PLAIN <secret>");
+    }
+
+    #[test]
+    fn words_are_one_short_line_that_moves_no_cursor() {
+        let reply = Reply::new(
+            550,
+            ["5.7.1 no\u{1b}[31m\ttoday", "5.7.1  and\u{202e} not tomorrow"],
+            &Unsaid::default(),
+        );
+        assert_eq!(reply.status(), "550 5.7.1");
+        assert_eq!(reply.quoted(), ": \"no[31m today and not tomorrow\"");
+        let long = Reply::new(550, ["\u{e9}".repeat(500).as_str()], &Unsaid::default());
+        assert_eq!(long.words.len(), MAX_WORDS);
+        let odd = Reply::new(
+            550,
+            [format!("x{}", "\u{e9}".repeat(500)).as_str()],
+            &Unsaid::default(),
+        );
+        assert_eq!(odd.words.len(), MAX_WORDS - 1);
+        let word = Reply::new(550, [""], &Unsaid::default());
+        assert_eq!((word.status(), word.quoted()), ("550".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn an_enhanced_code_has_three_numbers_and_the_class_of_the_reply() {
+        let read = |line| Reply::new(550, [line], &Unsaid::default()).enhanced;
+        assert_eq!(read("5.1.10 no null MX"), Some(EnhancedCode([5, 1, 10])));
+        for line in [
+            "4.1.1 x",
+            "5.1 x",
+            "5.1.1.1 x",
+            "5.1.x",
+            "5..1 x",
+            "5.1.1111 x",
+            "",
+            "5.1.1: x",
+        ] {
+            assert_eq!(read(line), None, "{line}");
+        }
+    }
+}
