@@ -7,12 +7,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::context::{Context, no_runtime};
 use super::error::{Refusal, one_line};
-use super::output::{Readers, print_line};
+use super::output::{Output, Readers, print_line};
+use super::paging::Limit;
+use super::times::Times;
 use super::user::parse_user;
 use crate::config::parse_duration;
 use crate::domain::{Actor, AuditEntry, AuditEvents, AuditOutcome, AuditReason};
 use crate::fault::Fault;
-use crate::service::{AuditQuery, Error, Service, UserRef};
+use crate::service::{AuditPage, AuditPart, AuditQuery, Error, Service, UserRef};
 
 /// How often a follower looks for new rows: soon enough for a person who watches.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -45,16 +47,32 @@ pub(super) struct Arguments {
     /// Only the last so long, such as 30m, 1h or 7d
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     since: Option<Duration>,
-    /// The most rows; the latest are shown
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
+    #[command(flatten)]
+    limit: Limit,
+    /// Only rows that came after the one with this id, the first of these; 0 begins with the oldest
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(0..))]
+    after: Option<i64>,
+    /// Only rows that came before the one with this id, the last of these
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..), conflicts_with_all = ["after", "follow"])]
+    before: Option<i64>,
     /// Go on as rows come, each as one line of JSON, until SIGINT, SIGTERM or a closed pipe
     #[arg(long)]
     follow: bool,
 }
 
 fn parse_events(text: &str) -> Result<AuditEvents, String> {
-    AuditEvents::parse(text).ok_or_else(|| format!("it must be one of {}", AuditEvents::names().join(", ")))
+    AuditEvents::parse(text).ok_or_else(|| {
+        let names = AuditEvents::names();
+        let kind = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+        let mut kinds: Vec<String> = names.iter().map(|name| kind(name)).collect();
+        kinds.sort();
+        kinds.dedup();
+        let lines = kinds.iter().map(|of| {
+            let names = names.iter().filter(|name| kind(name) == *of).copied();
+            format!("\n  {}", names.collect::<Vec<_>>().join(", "))
+        });
+        format!("it must be one of these:{}", lines.collect::<String>())
+    })
 }
 
 fn parse_since(text: &str) -> Result<Duration, String> {
@@ -63,36 +81,52 @@ fn parse_since(text: &str) -> Result<Duration, String> {
 }
 
 impl Arguments {
-    fn query(&self) -> AuditQuery {
+    fn query(&self, output: Output) -> AuditQuery {
         AuditQuery {
             user: self.user.clone(),
             events: self.event.clone(),
             since: self.since,
-            after: None,
-            limit: self.limit,
+            part: match (self.after, self.before) {
+                (Some(id), _) => AuditPart::After(id),
+                (None, Some(id)) => AuditPart::Before(id),
+                (None, None) => AuditPart::Last,
+            },
+            limit: match (self.follow, self.after) {
+                (false, _) => self.limit.rows(output),
+                // Whoever follows from a row on misses none.
+                (true, Some(_)) => u32::MAX,
+                (true, None) => self.limit.first_rows(),
+            },
         }
+    }
+
+    /// The flag that shows more rows, and from which one on.
+    fn rest(&self, page: &AuditPage) -> (&'static str, String) {
+        let rows = &page.entries[..page.rows];
+        let (flag, last) = match self.after {
+            Some(_) => ("--after", rows.last()),
+            None => ("--before", rows.first()),
+        };
+        (flag, last.and_then(|row| row.id).unwrap_or_default().to_string())
     }
 }
 
 /// `audit`
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusal> {
     if arguments.follow {
-        return context.with_service(async |service| follow(service, arguments.query()).await);
+        return context.with_service(async |service| follow(service, arguments.query(context.output)).await);
     }
-    let page = context.with_service(async |service| Ok(service.list_audit(arguments.query()).await?))?;
-    let entries = &page.entries;
+    let query = arguments.query(context.output);
+    let page = context.with_service(async |service| Ok(service.list_audit(query).await?))?;
+    let (entries, times) = (&page.entries, context.times());
     let documents = entries.iter().map(to_json).collect();
-    let rows = entries.iter().map(to_row).collect();
+    let rows = entries.iter().map(|entry| to_row(entry, times)).collect();
     let header = ["TIME", "EVENT", "RESULT", "USER", "BY", "DETAIL", "TRACE ID"];
     context
         .output
         .list(documents, &header, rows, "Nothing of this is in the audit log.")?;
-    if page.rows == arguments.limit as usize {
-        let limit = arguments.limit;
-        context
-            .output
-            .note(&format!("These are the last {limit}; --limit shows more."));
-    }
+    let (flag, place) = arguments.rest(&page);
+    context.output.more(page.more, flag, &place);
     Ok(())
 }
 
@@ -105,7 +139,7 @@ async fn follow(service: &Service, mut query: AuditQuery) -> Result<(), Refusal>
         let pause = match service.list_audit(query.clone()).await {
             Ok(page) => {
                 fault.ended();
-                query.after = Some(page.end);
+                query.part = AuditPart::Behind(page.end);
                 for entry in page.entries {
                     if print_line(&to_json(&entry))? == Readers::Gone {
                         return Ok(());
@@ -165,7 +199,7 @@ const fn result(outcome: AuditOutcome) -> &'static str {
     }
 }
 
-fn to_row(entry: &AuditEntry) -> Vec<String> {
+fn to_row(entry: &AuditEntry, times: Times) -> Vec<String> {
     let record = &entry.record;
     let (by, trace_id) = match &record.actor {
         Actor::Client(client) => (
@@ -178,11 +212,14 @@ fn to_row(entry: &AuditEntry) -> Vec<String> {
             (Some(format!("operator {}{name}", operator.uid)), None)
         }
     };
-    let until = entry.last_at.map(|at| format!(" until {at}")).unwrap_or_default();
-    let times = (entry.times > 1).then(|| format!("{} times{until}", entry.times));
-    let detail = [times, record.detail.clone()].into_iter().flatten();
+    let until = entry
+        .last_at
+        .map(|at| format!(" until {}", times.show(at)))
+        .unwrap_or_default();
+    let repeated = (entry.times > 1).then(|| format!("{} times{until}", entry.times));
+    let detail = [repeated, record.detail.clone()].into_iter().flatten();
     vec![
-        entry.at.to_string(),
+        times.show(entry.at),
         record.event.as_str().to_owned(),
         match record.outcome.reason() {
             Some(reason) => format!("refused: {}", reason.as_str()),

@@ -8,6 +8,7 @@ use crate::system::System;
 
 use super::error::Refusal;
 use super::output::Output;
+use super::times::Times;
 
 /// The configuration, and where to print.
 pub(super) struct Context {
@@ -22,6 +23,11 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// How times read in what is printed now.
+    pub(super) fn times(&self) -> Times {
+        self.output.times(System::machine().now())
+    }
+
     /// Opens the database as a command and carries out `work` on it.
     pub(super) fn with_service<T>(
         &self,

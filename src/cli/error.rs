@@ -93,6 +93,9 @@ fn hint(error: &Error) -> Option<&str> {
         Error::AddressAndUsername(_) => Some(
             "for the IP address say: arkloop explain --ip IP; for the account give its e-mail address or id; see: arkloop user show NAME",
         ),
+        Error::NotInList(_) => Some(
+            "it may have been removed meanwhile; give the id of another row, or begin again without --after",
+        ),
         Error::InviteNotFound => Some("see: arkloop invite list --all"),
         Error::SessionNotFound => Some("it may have ended already; see: arkloop session list USER"),
         Error::RegistrationPinned(_) => {

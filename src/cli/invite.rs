@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::{Refusal, describe};
 use super::output::facts;
+use super::paging::Limit;
+use super::times::Times;
 use super::user::parse_email;
 use crate::config::parse_duration;
-use crate::domain::{Email, InviteCode, InviteStatus, InviteUses, Note, Timestamp};
-use crate::service::{Error, InviteDraft, InviteWithCode};
+use crate::domain::{Email, InviteCode, InviteUses, Note, Paging, Timestamp};
+use crate::service::{Error, InviteDraft, InviteRef, InviteWithCode, WhichInvites};
 
 /// The longest time that `--expires-in` takes: ten years. Whoever means longer says `--never-expires`.
 const MAX_EXPIRES_IN: Duration = Duration::from_hours(24 * 3_660);
@@ -50,7 +52,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "ADDRESS", value_parser = parse_email)]
         email: Option<Email>,
     },
-    /// List the invites that still admit somebody
+    /// List the invites that still admit an account, the newest first
     #[command(
         after_help = "Example: the codes of all that were ever made\n  arkloop --json invite list --all | jq -r '.[].code'"
     )]
@@ -58,6 +60,11 @@ pub(super) enum Command {
         /// Also the used up, expired and revoked ones
         #[arg(long)]
         all: bool,
+        #[command(flatten)]
+        limit: Limit,
+        /// Begin behind this invite, the last of the part before: its code, or the id that is printed where the list is cut
+        #[arg(long, value_name = "CODE|ID")]
+        after: Option<String>,
     },
     /// Print one invite
     #[command(after_help = "Example:\n  arkloop invite show ABCD-EFGH-JKMN-PQRS")]
@@ -119,7 +126,14 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
             };
             create(context, &draft, count)
         }
-        Command::List { all } => list(context, if all { Which::All } else { Which::Active }),
+        Command::List { all, limit, after } => {
+            let which = if all {
+                WhichInvites::All
+            } else {
+                WhichInvites::Active
+            };
+            list(context, which, after.as_deref(), limit.rows(context.output))
+        }
         Command::Show { code } => {
             let (invite, now) = context.with_service(async |service| {
                 Ok((
@@ -129,7 +143,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
             })?;
             context
                 .output
-                .result(&to_json(&invite, now), || to_facts(&invite, now))
+                .result(&to_json(&invite, now), || to_facts(&invite, now, context.times()))
         }
         Command::Revoke { code } => {
             let (invite, now) = context.with_service(async |service| {
@@ -195,29 +209,33 @@ fn tell_about(context: &Context, draft: &InviteDraft, made: &[InviteWithCode]) {
     }
 }
 
-/// Which invites to list.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
-    All,
-    Active,
-}
-
-fn list(context: &Context, which: Which) -> Result<(), Refusal> {
-    let (mut invites, now) =
-        context.with_service(async |service| Ok((service.list_invites().await?, service.system().now())))?;
-    invites.retain(|invite| which == Which::All || invite.invite.status(now) == InviteStatus::Active);
+fn list(context: &Context, which: WhichInvites, after: Option<&str>, limit: u32) -> Result<(), Refusal> {
+    let (page, now) = context.with_service(async |service| {
+        let by_id = |text: &str| text.parse().ok().map(InviteRef::Id);
+        let after = after.map(|text| by_id(text).map_or_else(|| parse_code(text).map(InviteRef::Code), Ok));
+        let after = after.transpose()?;
+        let page = service.list_invites(which, Paging { after, limit }).await?;
+        Ok((page, service.system().now()))
+    })?;
+    let (invites, times) = (&page.rows, context.output.times(now));
     let documents = invites.iter().map(|invite| to_json(invite, now)).collect();
-    let rows = invites.iter().map(|invite| to_row(invite, now)).collect();
+    let rows = invites.iter().map(|invite| to_row(invite, now, times)).collect();
     let nothing = match which {
-        Which::All => "There is no invite.",
-        Which::Active => "There is no invite that admits anybody; see the others with --all.",
+        _ if after.is_some() => "No invite follows.",
+        WhichInvites::All => "There is no invite.",
+        WhichInvites::Active => "There is no invite that admits anybody; see the others with --all.",
     };
     context.output.list(
         documents,
         &["CODE", "STATUS", "USES", "EXPIRES", "NOTE"],
         rows,
         nothing,
-    )
+    )?;
+    let last = invites.last().map(|last| last.invite.id.to_string());
+    context
+        .output
+        .more(page.more, "--after", &last.unwrap_or_default());
+    Ok(())
 }
 
 fn to_json(InviteWithCode { invite, code, link }: &InviteWithCode, now: Timestamp) -> Value {
@@ -234,14 +252,14 @@ fn to_json(InviteWithCode { invite, code, link }: &InviteWithCode, now: Timestam
     })
 }
 
-fn to_row(InviteWithCode { invite, code, .. }: &InviteWithCode, now: Timestamp) -> Vec<String> {
+fn to_row(InviteWithCode { invite, code, .. }: &InviteWithCode, now: Timestamp, times: Times) -> Vec<String> {
     vec![
         code.reveal(),
         invite.status(now).as_str().to_owned(),
         format!("{}/{}", invite.uses, invite.max_uses.get()),
         invite
             .expires_at
-            .map_or_else(|| "never".to_owned(), |end| end.to_string()),
+            .map_or_else(|| "never".to_owned(), |end| times.show(end)),
         invite
             .note
             .as_ref()
@@ -250,7 +268,7 @@ fn to_row(InviteWithCode { invite, code, .. }: &InviteWithCode, now: Timestamp) 
     ]
 }
 
-fn to_facts(InviteWithCode { invite, code, link }: &InviteWithCode, now: Timestamp) -> String {
+fn to_facts(InviteWithCode { invite, code, link }: &InviteWithCode, now: Timestamp, times: Times) -> String {
     let mut lines = vec![("code", code.reveal())];
     lines.extend(link.clone().map(|link| ("link", link)));
     lines.push(("status", invite.status(now).as_str().to_owned()));
@@ -261,13 +279,13 @@ fn to_facts(InviteWithCode { invite, code, link }: &InviteWithCode, now: Timesta
             .as_ref()
             .map(|note| ("note", note.as_str().to_owned())),
     );
-    lines.push(("created", invite.created_at.to_string()));
+    lines.push(("created", times.show_both(invite.created_at)));
     lines.push((
         "expires",
         invite
             .expires_at
-            .map_or_else(|| "never".to_owned(), |end| end.to_string()),
+            .map_or_else(|| "never".to_owned(), |end| times.show_both(end)),
     ));
-    lines.extend(invite.revoked_at.map(|end| ("revoked", end.to_string())));
+    lines.extend(invite.revoked_at.map(|end| ("revoked", times.show_both(end))));
     facts(&lines)
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::{Refusal, one_line};
+use super::times::Times;
 use super::user::parse_email;
 use crate::config::MailTransport;
 use crate::domain::Email;
@@ -64,7 +65,8 @@ fn test(context: &Context, to: &Email) -> Result<(), Refusal> {
 fn queue(context: &Context) -> Result<(), Refusal> {
     let mails = context.with_service(async |service| Ok(service.list_waiting_mail().await?))?;
     let documents = mails.iter().map(to_json).collect();
-    let rows = mails.iter().map(to_row).collect();
+    let times = context.times();
+    let rows = mails.iter().map(|mail| to_row(mail, times)).collect();
     let header = [
         "KIND",
         "TO",
@@ -107,14 +109,14 @@ fn to_json(mail: &WaitingMail) -> Value {
     })
 }
 
-fn to_row(mail: &WaitingMail) -> Vec<String> {
+fn to_row(mail: &WaitingMail, times: Times) -> Vec<String> {
     vec![
         mail.kind.clone(),
         mail.to.clone(),
-        mail.created_at.to_string(),
-        mail.expires_at.to_string(),
+        times.show(mail.created_at),
+        times.show(mail.expires_at),
         mail.next_attempt_at
-            .map_or_else(|| "never".to_owned(), |at| at.to_string()),
+            .map_or_else(|| "never".to_owned(), |at| times.show(at)),
         mail.attempts.to_string(),
         mail.last_error.as_deref().map(one_line).unwrap_or_default(),
     ]

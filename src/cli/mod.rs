@@ -16,15 +16,18 @@ mod healthcheck;
 mod init;
 mod invite;
 mod key;
+mod layout;
 mod mail;
 mod man;
 mod openapi;
 mod output;
+mod paging;
 mod registration;
 mod restore;
 mod sentences;
 mod serve;
 mod session;
+mod times;
 mod user;
 
 use std::collections::BTreeMap;

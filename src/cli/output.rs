@@ -1,12 +1,17 @@
 //! The only place that writes to standard output and standard error. What is unprintable is written out here, whatever it is part of.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 
-use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use super::error::Refusal;
-use crate::domain::{printable, printable_json};
+use super::layout;
+use super::times::Times;
+use crate::domain::{Timestamp, printable, printable_json};
+
+/// The width of a terminal that does not say how wide it is.
+const USUAL_COLUMNS: usize = 80;
 
 /// How results and refusals look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,14 +57,42 @@ impl Output {
                 "{}\n",
                 printable_json(&format!("{document:#}"), &['\n'])
             )),
-            Style::Text => print(&format!(
-                "{}\n",
-                printable(text().trim_end_matches('\n'), &['\n'])
-            )),
+            Style::Text => {
+                let text = text();
+                let text = printable(text.trim_end_matches('\n'), &['\n']);
+                print(&format!("{}\n", layout::wrap(&text, columns())))
+            }
         }
     }
 
-    /// Prints a list as a table under `header`; without rows only `nothing` is said, beside the result.
+    /// Whether the result is a text on a terminal.
+    pub(super) fn is_for_a_terminal(self) -> bool {
+        self.style == Style::Text && io::stdout().is_terminal()
+    }
+
+    /// How times read in a text of this moment.
+    pub(super) fn times(self, now: Timestamp) -> Times {
+        if self.is_for_a_terminal() {
+            Times::From(now)
+        } else {
+            Times::Exact
+        }
+    }
+
+    /// Says that a list has `more` rows than were printed, and the flag that shows them, such as `--after ID`.
+    pub(super) fn more(self, more: u32, flag: &str, place: &str) {
+        match (more, self.volume, self.style) {
+            (0, _, _) | (_, Volume::Quiet, _) => {}
+            (_, _, Style::Text) => {
+                write_stderr(&format!("{more} more; go on with {flag} {place}"));
+            }
+            (_, _, Style::Json) => {
+                write_json_to_stderr(&json!({ "more": more, flag.trim_start_matches('-'): place }));
+            }
+        }
+    }
+
+    /// Prints a list as a table under `header`, or as blocks where the terminal is too narrow; without rows only `nothing` is said, beside the result.
     pub(super) fn list(
         self,
         documents: Vec<Value>,
@@ -71,7 +104,9 @@ impl Output {
             self.note(nothing);
             return Ok(());
         }
-        self.result(&Value::Array(documents), || table(header, rows))
+        self.result(&Value::Array(documents), || {
+            layout::records(header, rows, columns())
+        })
     }
 
     /// Says something useful beside the result; only to people.
@@ -144,7 +179,8 @@ pub(super) fn question(text: &str) {
 
 fn write_stderr(text: &str) {
     // When standard error is gone there is nobody left to tell.
-    let _ = writeln!(io::stderr().lock(), "{}", printable(text, &['\n']));
+    let text = layout::wrap(&printable(text, &['\n']), columns_of(&io::stderr()));
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 fn write_json_to_stderr(document: &Value) {
@@ -155,25 +191,28 @@ fn write_json_to_stderr(document: &Value) {
     );
 }
 
-/// Aligned columns without lines: easy to read on a terminal, and to cut when piped.
-fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header).add_rows(
-        rows.into_iter()
-            .map(|row| row.into_iter().map(|cell| printable(&cell, &[]).into_owned())),
-    );
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.trim_fmt()
-}
-
 /// Names and values, a line each, the values aligned.
 pub(super) fn facts(facts: &[(&str, String)]) -> String {
-    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    facts
+    let lines: Vec<_> = facts
         .iter()
-        .map(|(name, value)| format!("{name:width$}  {}", printable(value, &[])))
-        .collect::<Vec<_>>()
-        .join("\n")
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    layout::aligned(&lines, columns())
+}
+
+/// How wide the terminal is that standard output leads to; `None` for a pipe or a file.
+pub(super) fn columns() -> Option<usize> {
+    columns_of(&io::stdout())
+}
+
+fn columns_of(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    let told = || std::env::var("COLUMNS").ok()?.parse().ok();
+    stream.is_terminal().then(|| {
+        // A serial line does not know its size and says 0.
+        let size = rustix::termios::tcgetwinsize(stream).ok();
+        let columns = size
+            .map(|size| usize::from(size.ws_col))
+            .filter(|columns| *columns > 0);
+        columns.or_else(told).unwrap_or(USUAL_COLUMNS)
+    })
 }

@@ -7,20 +7,27 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::Refusal;
+use super::paging::Limit;
+use super::times::Times;
 use super::user::parse_user;
-use crate::domain::{Sender, Session, SessionEnd, SessionId, Timestamp};
+use crate::domain::{Paging, Sender, Session, SessionEnd, SessionId, Timestamp};
 use crate::service::UserRef;
 
 /// See and end sessions
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example: sign somebody out everywhere\n  arkloop session revoke --user ann")]
 pub(super) enum Command {
-    /// List the sessions of a user, ended ones too
+    /// List the sessions of a user, ended ones too, the one that began last first
     #[command(after_help = "Example:\n  arkloop session list ann@example.org")]
     List {
         /// A username, an e-mail address or an id
         #[arg(value_parser = parse_user)]
         user: UserRef,
+        #[command(flatten)]
+        limit: Limit,
+        /// Begin behind the session with this id, the last of the part before
+        #[arg(long, value_name = "ID", value_parser = parse_id)]
+        after: Option<SessionId>,
     },
     /// End one session, all of a user, or all
     ///
@@ -52,16 +59,29 @@ fn parse_id(text: &str) -> Result<SessionId, String> {
 /// `session …`
 pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
     match command {
-        Command::List { user } => list(context, user),
+        Command::List { user, limit, after } => {
+            let limit = limit.rows(context.output);
+            list(context, user, Paging { after, limit })
+        }
         Command::Revoke(arguments) => revoke(context, arguments),
     }
 }
 
-fn list(context: &Context, user: UserRef) -> Result<(), Refusal> {
-    let (sessions, now) = context
-        .with_service(async |service| Ok((service.list_sessions(user).await?, service.system().now())))?;
+fn list(context: &Context, user: UserRef, paging: Paging<SessionId>) -> Result<(), Refusal> {
+    let (page, now) = context.with_service(async |service| {
+        let page = service.list_sessions_by_begin(user, paging).await?;
+        Ok((page, service.system().now()))
+    })?;
+    let (sessions, times) = (&page.rows, context.output.times(now));
     let documents = sessions.iter().map(|session| to_json(session, now)).collect();
-    let rows = sessions.iter().map(|session| to_row(session, now)).collect();
+    let rows = sessions
+        .iter()
+        .map(|session| to_row(session, now, times))
+        .collect();
+    let nothing = match paging.after {
+        Some(_) => "No session follows.",
+        None => "This user has no sessions.",
+    };
     let header = [
         "ID",
         "BEGAN",
@@ -71,9 +91,12 @@ fn list(context: &Context, user: UserRef) -> Result<(), Refusal> {
         "USER AGENT",
         "LAST NETWORK",
     ];
+    context.output.list(documents, &header, rows, nothing)?;
+    let last = sessions.last().map(|last| last.id.to_string());
     context
         .output
-        .list(documents, &header, rows, "This user has no sessions.")
+        .more(page.more, "--after", &last.unwrap_or_default());
+    Ok(())
 }
 
 fn revoke(context: &Context, arguments: RevokeArguments) -> Result<(), Refusal> {
@@ -123,13 +146,13 @@ fn to_json(session: &Session, now: Timestamp) -> Value {
     })
 }
 
-fn to_row(session: &Session, now: Timestamp) -> Vec<String> {
+fn to_row(session: &Session, now: Timestamp, times: Times) -> Vec<String> {
     vec![
         session.id.to_string(),
-        session.created_at.to_string(),
-        session.last_used_at.to_string(),
+        times.show(session.created_at),
+        times.show(session.last_used_at),
         end(session, now)
-            .map(|(moment, reason)| format!("{moment} ({reason})"))
+            .map(|(moment, reason)| format!("{} ({reason})", times.show(moment)))
             .unwrap_or_default(),
         session
             .client

@@ -8,8 +8,10 @@ use super::ask::{PasswordArguments, confirm, read_from_stdin};
 use super::context::Context;
 use super::error::{Refusal, describe};
 use super::output::facts;
-use crate::domain::{Email, Password, User, UserStatus, Username};
-use crate::service::{CreatedUser, NewUser, Service, UserRef, UserSummary};
+use super::paging::Limit;
+use super::times::Times;
+use crate::domain::{Email, Paging, Password, User, UserId, UserStatus, Username};
+use crate::service::{CreatedUser, NewUser, Service, UserFilter, UserRef, UserSummary};
 
 /// Make, see, change and delete accounts
 #[derive(Debug, Subcommand)]
@@ -37,15 +39,22 @@ pub(super) enum Command {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// List accounts
-    #[command(after_help = "Example:\n  arkloop user list --status suspended")]
+    /// List accounts, the oldest first
+    #[command(
+        after_help = "Examples: whom were they; the next hundred behind an account\n  arkloop user list --status suspended\n  arkloop user list --after 019acb9e-0000-7000-8000-000000000000"
+    )]
     List {
-        /// Only those with this text in the username or the address
+        /// Only those with this text somewhere in the username or the e-mail address, whatever its case
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
         /// Only the active or only the suspended ones
         #[arg(long, value_parser = parse_status)]
         status: Option<UserStatus>,
+        #[command(flatten)]
+        limit: Limit,
+        /// Begin behind the account with this id, the last of the part before
+        #[arg(long, value_name = "ID", value_parser = parse_user_id)]
+        after: Option<UserId>,
     },
     /// Print one account
     #[command(after_help = "Example:\n  arkloop user show ann@example.org")]
@@ -125,6 +134,11 @@ pub(super) fn parse_email(text: &str) -> Result<Email, String> {
     Email::parse(text).map_err(|error| format!("it {}", describe(error)))
 }
 
+fn parse_user_id(text: &str) -> Result<UserId, String> {
+    text.parse()
+        .map_err(|_| "it must be an id as `arkloop user list` prints it".to_owned())
+}
+
 fn parse_status(text: &str) -> Result<UserStatus, String> {
     UserStatus::from_name(text).ok_or_else(|| "it must be active or suspended".to_owned())
 }
@@ -141,10 +155,20 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
             let password = password_stdin.then(read_from_stdin).transpose()?;
             create(context, login, email, verified, password)
         }
-        Command::List { search, status } => list(context, search, status),
+        Command::List {
+            search,
+            status,
+            limit,
+            after,
+        } => {
+            let limit = limit.rows(context.output);
+            list(context, UserFilter { search, status }, Paging { after, limit })
+        }
         Command::Show { who } => {
             let found = context.with_service(async |service| Ok(service.find_user(who.user).await?))?;
-            context.output.result(&to_json(&found), || to_facts(&found))
+            context
+                .output
+                .result(&to_json(&found), || to_facts(&found, context.times()))
         }
         Command::SetPassword { who, password } => set_password(context, who.user, &password),
         Command::SetEmail { who, email } => change(
@@ -212,7 +236,7 @@ fn create(
     document["set_password_link"] = json!(set_password_link);
     context.output.result(&document, || {
         let link = set_password_link.iter().map(|link| format!("\n\n{link}"));
-        link.fold(to_facts(&summary), |text, link| text + &link)
+        link.fold(to_facts(&summary, context.times()), |text, link| text + &link)
     })?;
     if set_password_link.is_some() {
         context.output.note(
@@ -223,22 +247,30 @@ fn create(
     Ok(())
 }
 
-fn list(context: &Context, search: Option<String>, status: Option<UserStatus>) -> Result<(), Refusal> {
-    let is_filtered = search.is_some() || status.is_some();
-    let users = context.with_service(async |service| Ok(service.list_users(search, status).await?))?;
-    let documents = users.iter().map(to_json).collect();
-    let rows = users.iter().map(to_row).collect();
-    let nothing = if is_filtered {
-        "No account matches."
-    } else {
-        "There is no account."
+fn list(context: &Context, filter: UserFilter, paging: Paging<UserId>) -> Result<(), Refusal> {
+    let nothing = match (&filter, paging.after) {
+        (_, Some(_)) => "No account follows.",
+        (UserFilter { search: Some(_), .. }, _) => {
+            "No account has this text in its username or e-mail address."
+        }
+        (UserFilter { status: Some(_), .. }, _) => "No account has this status.",
+        _ => "There is no account.",
     };
+    let page = context.with_service(async |service| Ok(service.list_users(filter, paging).await?))?;
+    let (users, times) = (&page.rows, context.times());
+    let documents = users.iter().map(to_json).collect();
+    let rows = users.iter().map(|user| to_row(user, times)).collect();
     context.output.list(
         documents,
         &["USERNAME", "E-MAIL", "STATUS", "SESSIONS", "CREATED", "ID"],
         rows,
         nothing,
-    )
+    )?;
+    let last = users.last().map(|last| last.user.id.to_string());
+    context
+        .output
+        .more(page.more, "--after", &last.unwrap_or_default());
+    Ok(())
 }
 
 fn set_password(context: &Context, user: UserRef, password: &PasswordArguments) -> Result<(), Refusal> {
@@ -305,18 +337,18 @@ fn to_json(UserSummary { user, sessions }: &UserSummary) -> Value {
     })
 }
 
-fn to_row(UserSummary { user, sessions }: &UserSummary) -> Vec<String> {
+fn to_row(UserSummary { user, sessions }: &UserSummary, times: Times) -> Vec<String> {
     vec![
         user.username.to_string(),
         user.email.to_string(),
         user.status.as_str().to_owned(),
         sessions.to_string(),
-        user.created_at.to_string(),
+        times.show(user.created_at),
         user.id.to_string(),
     ]
 }
 
-fn to_facts(UserSummary { user, sessions }: &UserSummary) -> String {
+fn to_facts(UserSummary { user, sessions }: &UserSummary, times: Times) -> String {
     let verified = if user.email_verified_at.is_some() {
         "verified"
     } else {
@@ -332,11 +364,11 @@ fn to_facts(UserSummary { user, sessions }: &UserSummary) -> String {
         ),
         ("status", user.status.as_str().to_owned()),
         ("locale", user.locale.as_str().to_owned()),
-        ("created", user.created_at.to_string()),
+        ("created", times.show_both(user.created_at)),
         (
             "last sign-in",
             user.last_sign_in_at
-                .map_or_else(|| "never".to_owned(), |moment| moment.to_string()),
+                .map_or_else(|| "never".to_owned(), |moment| times.show_both(moment)),
         ),
         ("sessions", sessions.to_string()),
     ])

@@ -72,6 +72,11 @@ id! {
     InviteId
 }
 
+impl InviteId {
+    /// Greater than every id that is given.
+    pub const LAST: Self = Self(Uuid::max());
+}
+
 impl UserId {
     /// The id whose 32 hexadecimal digits a username has, which versions before 0.2 read as that id.
     pub fn of_bare_digits(username: &Username) -> Option<Self> {

@@ -15,6 +15,7 @@ mod link_token;
 mod mail;
 mod network;
 mod one_time_code;
+mod page;
 mod password;
 mod password_failures;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use one_time_code::{
     AddressDigest, CODE_LOCK, CODE_TTL, CodeLength, CodeMac, FailedCode, MAX_CODE_ATTEMPTS,
     MAX_CODE_FAILURES, MAX_NOBODY_ROWS, MailBudget, MailPace, MailPurpose, OneTimeCode,
 };
+pub use page::{Page, Paging};
 pub use password::{MAX_PASSWORD_BYTES, Password, PasswordGuess, PasswordHash, PasswordPolicy};
 pub use password_failures::{
     Acquaintance, FailureDigest, FailureKey, FailureKind, FailureLimits, FailureRun, FailureRuns, Guessed,

@@ -205,6 +205,7 @@ impl From<service::Error> for Refusal {
             Error::UserNotFound(_)
             | Error::AddressAndUsername(_)
             | Error::InviteNotFound
+            | Error::NotInList(_)
             | Error::RegistrationPinned(_)
             | Error::MailRefused { .. }
             | Error::NoSigningKey

@@ -57,6 +57,9 @@ pub enum Error {
     /// No invite has this code.
     #[error("there is no invite with this code")]
     InviteNotFound,
+    /// A list has no row with this id, behind which it was to begin.
+    #[error("the list has nothing with the id {0}, so it cannot go on behind it")]
+    NotInList(String),
     /// The configuration fixes the registration mode.
     #[error("the configuration pins registration.mode to {0}")]
     RegistrationPinned(RegistrationMode),

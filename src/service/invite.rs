@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::{Error, Service};
 use crate::crypto::SealedFor;
-use crate::domain::{AuditEvent, Email, Invite, InviteCode, InviteUses, Letter, Locale, Note, Sealed};
+use crate::domain::{
+    AuditEvent, Email, Invite, InviteCode, InviteId, InviteUses, Letter, Locale, Note, Page, Paging, Sealed,
+};
 use crate::store::OutboxRow;
 
 /// How long the mail with an invite is worth sending.
@@ -22,6 +24,24 @@ pub struct InviteDraft {
     pub note: Option<Note>,
     /// To whom it is mailed; `None` to nobody.
     pub mail_to: Option<Email>,
+}
+
+/// Which invite is meant.
+#[derive(Clone, Debug)]
+pub enum InviteRef {
+    /// The one with this code.
+    Code(InviteCode),
+    /// The one with this id, which is no secret.
+    Id(InviteId),
+}
+
+/// Which invites to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichInvites {
+    /// All that were ever made.
+    All,
+    /// Those that still admit somebody.
+    Active,
 }
 
 /// An invite with its code, which only the operator sees. No `Debug`: its link holds the code.
@@ -109,15 +129,32 @@ impl Service {
         Ok(self.post.row(&letter, to, &Locale::default(), now, ttl))
     }
 
-    /// Every invite, the newest first.
-    pub async fn list_invites(&self) -> Result<Vec<InviteWithCode>, Error> {
-        let rows = self
-            .store
-            .report(|reader| reader.list_invites().map_err(Error::from))
-            .await?;
-        rows.into_iter()
-            .map(|(invite, sealed)| self.opened(invite, &sealed))
-            .collect()
+    /// Invites, the newest first: those that admit somebody now, or all.
+    ///
+    /// # Errors
+    /// [`Error::InviteNotFound`] and [`Error::NotInList`] if none has the code or the id behind which to begin.
+    pub async fn list_invites(
+        &self,
+        which: WhichInvites,
+        paging: Paging<InviteRef>,
+    ) -> Result<Page<InviteWithCode>, Error> {
+        let active_at = (which == WhichInvites::Active).then(|| self.system.now());
+        let after = paging.after.map(|invite| match invite {
+            InviteRef::Code(code) => Ok(self.post.keys.invite_digest(&code)),
+            InviteRef::Id(id) => Err(id),
+        });
+        let page = self.store.report(move |reader| {
+            let after = match after {
+                Some(Ok(digest)) => Some(reader.find_invite(digest)?.ok_or(Error::InviteNotFound)?.0.id),
+                Some(Err(id)) if !reader.is_invite(id)? => return Err(Error::NotInList(id.to_string())),
+                Some(Err(id)) => Some(id),
+                None => None,
+            };
+            let limit = paging.limit;
+            Ok::<_, Error>(reader.list_invites(active_at, Paging { after, limit })?)
+        });
+        page.await?
+            .try_map(|(invite, sealed)| self.opened(invite, &sealed))
     }
 
     /// The invite with this code.

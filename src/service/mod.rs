@@ -48,13 +48,14 @@ use post::Post;
 use signing_key::CurrentKeyring;
 use spray_brake::SprayBrake;
 
-pub use audit::{AuditPage, AuditQuery};
+pub use crate::store::UserFilter;
+pub use audit::{AuditPage, AuditPart, AuditQuery};
 pub use backup::{Backup, Place, open_staged};
 pub use email::PendingVerification;
 pub use error::Error;
 pub use explanation::{Explained, Explanation, Wait};
 pub use inspection::{AmbiguousUsername, Inspection, TakenFor};
-pub use invite::{InviteDraft, InviteWithCode};
+pub use invite::{InviteDraft, InviteRef, InviteWithCode, WhichInvites};
 pub use links::Links;
 pub use outbox::WaitingMail;
 pub use presented::RefreshCookies;

@@ -26,7 +26,7 @@ pub async fn seal_anew(
     let record = AuditRecord::by_operator(AuditEvent::KeyFileReplaced, operator);
     let sealed = store.write(move |tx| {
         tx.insert_audit(&record, now)?;
-        for (invite, sealed) in tx.list_invites()? {
+        for (invite, sealed) in tx.list_all_invites()? {
             let purpose = SealedFor::Invite(invite.id.as_bytes());
             let opened = old.open(purpose, &sealed).map_err(Error::internal)?;
             let code = std::str::from_utf8(&opened).ok().and_then(InviteCode::parse);
@@ -68,7 +68,7 @@ pub async fn go_on_without_key(
     let gone_on = store.write(move |tx| {
         tx.insert_audit(&record, now)?;
         let invites = tx.revoke_all_invites(now)?;
-        for (invite, _) in tx.list_invites()? {
+        for (invite, _) in tx.list_all_invites()? {
             let code = InviteCode::from_random(system.random());
             let sealed = new.seal(SealedFor::Invite(invite.id.as_bytes()), code.as_bytes(), &system);
             tx.replace_invite_code(invite.id, new.invite_digest(&code), &sealed)?;

@@ -7,7 +7,8 @@ use super::user::UserRef;
 use super::{Error, Service};
 use crate::crypto::AccessTokenError;
 use crate::domain::{
-    AuditEvent, AuditRecord, Client, Session, SessionEnd, SessionId, Timestamp, User, UserStatus,
+    AuditEvent, AuditRecord, Client, Page, Paging, Session, SessionEnd, SessionId, Timestamp, User,
+    UserStatus,
 };
 use crate::store::{SessionWithUser, Tx};
 
@@ -136,6 +137,32 @@ impl Service {
         self.store
             .report(move |reader| Ok(reader.list_sessions(user.find(reader)?.id)?))
             .await
+    }
+
+    /// A part of a user's sessions, living and ended, the one begun last first.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`]; [`Error::NotInList`] if the session behind which to begin is none of this user's.
+    pub async fn list_sessions_by_begin(
+        &self,
+        user: UserRef,
+        paging: Paging<SessionId>,
+    ) -> Result<Page<Session>, Error> {
+        let page = self.store.report(move |reader| {
+            let user = user.find(reader)?;
+            let after = match paging.after {
+                Some(id) => {
+                    let session = reader.find_session(id)?;
+                    let session = session.filter(|session| session.user_id == user.id);
+                    let session = session.ok_or_else(|| Error::NotInList(id.to_string()))?;
+                    Some((session.created_at, id))
+                }
+                None => None,
+            };
+            let limit = paging.limit;
+            Ok(reader.list_sessions_by_begin(user.id, Paging { after, limit })?)
+        });
+        page.await
     }
 
     /// Ends a session, also one whose term is over.

@@ -7,10 +7,10 @@ use super::registration::insert_user;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::domain::{
-    AccountName, AuditEvent, Email, Letter, LinkPurpose, Locale, Password, SessionEnd, Timestamp, Timezone,
-    User, UserId, UserStatus, Username,
+    AccountName, AuditEvent, Email, Letter, LinkPurpose, Locale, Page, Paging, Password, SessionEnd,
+    Timestamp, Timezone, User, UserId, UserStatus, Username,
 };
-use crate::store::{AuditFilter, NewUserRow, Reader, Tx};
+use crate::store::{AuditFilter, NewUserRow, Reader, Tx, UserFilter};
 use crate::system::System;
 
 /// What an operator typed to say which account they mean: its id, username or address.
@@ -225,21 +225,26 @@ impl Service {
         .await
     }
 
-    /// Accounts in the order of their making; `search` is part of a username or address.
+    /// Accounts in the order of their making.
+    ///
+    /// # Errors
+    /// [`Error::NotInList`] if no account has the id behind which to begin.
     pub async fn list_users(
         &self,
-        search: Option<String>,
-        status: Option<UserStatus>,
-    ) -> Result<Vec<UserSummary>, Error> {
+        filter: UserFilter,
+        paging: Paging<UserId>,
+    ) -> Result<Page<UserSummary>, Error> {
         let now = self.system.now();
-        let users = self
-            .store
-            .report(move |reader| Ok::<_, Error>(reader.list_users(search.as_deref(), status, now)?));
-        Ok(users
-            .await?
-            .into_iter()
-            .map(|(user, sessions)| UserSummary { user, sessions })
-            .collect())
+        let page = self.store.report(move |reader| {
+            if let Some(id) = paging.after
+                && reader.find_user(id)?.is_none()
+            {
+                return Err(Error::NotInList(id.to_string()));
+            }
+            Ok(reader.list_users(&filter, paging, now)?)
+        });
+        page.await?
+            .try_map(|(user, sessions)| Ok(UserSummary { user, sessions }))
     }
 
     /// One account.

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use rusqlite::types::Type;
-use rusqlite::{Row, named_params, params};
+use rusqlite::{OptionalExtension, Row, named_params, params};
 
 use super::{CountPlace, Reader, StoreError, Tx};
 use crate::domain::{
     Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject, Client,
-    NameDigest, Operator, SessionId, Timestamp, TraceId, UserId,
+    NameDigest, Operator, Page, SessionId, Timestamp, TraceId, UserId,
 };
 
 /// Happenings of one kind that share a row.
@@ -54,8 +54,12 @@ pub struct AuditFilter {
     pub events: Option<AuditEvents>,
     /// Rows of this moment and later ones.
     pub since: Option<Timestamp>,
-    /// What came behind this place.
-    pub after: Option<AuditPlace>,
+    /// Rows behind the one with this id; the first of them are given then, else the last.
+    pub after: Option<i64>,
+    /// Rows before the one with this id.
+    pub before: Option<i64>,
+    /// Counts that changed behind this place.
+    pub counts_after: Option<CountPlace>,
 }
 
 impl AuditFilter {
@@ -140,44 +144,74 @@ pub(super) fn word<T>(name: String, from_name: impl Fn(&str) -> Option<T>) -> ru
     from_name(&name).ok_or_else(|| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
 }
 
-impl Reader<'_> {
-    /// The last `limit` rows that `filter` asks for, the oldest first.
-    ///
-    /// It looks at every row of the log, so it is a question for [`super::Store::report`].
-    pub fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        const SQL: &str = "
+/// The rows that a filter asks for.
+const FOUND: &str = "
             found AS (
                 SELECT * FROM audit_events
                 WHERE id > coalesce(:after, 0)
+                  AND (:before IS NULL OR id < :before)
                   AND (:since IS NULL OR at >= :since)
                   AND (:address IS NULL OR address IN (:address, :network))
                   AND (:event IS NULL OR event = :event OR substr(event, 1, length(:event) + 1) = :event || '.')
                   AND ((:user_id IS NULL AND :username_key IS NULL AND :name IS NULL)
                        OR name_digest = :name OR user_id IN (SELECT user_id FROM wanted))
-                ORDER BY id DESC LIMIT :limit
-            )
-            SELECT id, at, event, refused_because, user_id, username, name_digest, session_id, detail, address, user_agent,
-                   trace_id, operator_uid, operator_sudo_user, operator_command, times
-            FROM found ORDER BY id";
+            )";
+
+impl Reader<'_> {
+    /// The last `limit` rows that `filter` asks for, or the first behind its place, the oldest first; and how many it asks for beside
+    /// these.
+    ///
+    /// It looks at every row of the log, so it is a question for [`super::Store::report`].
+    pub fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Page<AuditEntry>, StoreError> {
+        let order = if filter.after.is_some() { "ASC" } else { "DESC" };
+        let sql = format!(
+            "{AUDITED_ACCOUNTS} {FOUND},
+             part AS (SELECT * FROM found ORDER BY id {order} LIMIT :limit)
+             SELECT id, at, event, refused_because, user_id, username, name_digest, session_id, detail, address, user_agent,
+                    trace_id, operator_uid, operator_sudo_user, operator_command, times
+             FROM part ORDER BY id"
+        );
         let [address, network] = filter.address_texts();
+        let values = named_params! {
+            ":user_id": filter.user_id.as_ref().map(UserId::as_bytes),
+            ":username_key": filter.username_key,
+            ":name": filter.name.map(|name| name.0),
+            ":address": address,
+            ":network": network,
+            ":event": filter.events.as_ref().map(AuditEvents::as_str),
+            ":since": filter.since.map(Timestamp::as_millis),
+            ":after": filter.after,
+            ":before": filter.before,
+            ":limit": limit,
+        };
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(values, entry_of)?;
+        let rows: Vec<AuditEntry> = rows.collect::<Result<_, _>>()?;
+        if rows.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+            return Ok(Page { rows, more: 0 });
+        }
+        let sql = format!("{AUDITED_ACCOUNTS} {FOUND} SELECT count(*) FROM found");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found: u32 = statement.query_row(&values[..values.len() - 1], |row| row.get(0))?;
+        let more = found.saturating_sub(limit);
+        Ok(Page { rows, more })
+    }
+
+    /// When the row with this id was written, or the last before it; `None` if these were cleared away.
+    pub fn find_audit_moment(&self, id: i64) -> Result<Option<Timestamp>, StoreError> {
         let mut statement = self
             .connection
-            .prepare_cached(&[AUDITED_ACCOUNTS, SQL].concat())?;
-        let rows = statement.query_map(
-            named_params! {
-                ":user_id": filter.user_id.as_ref().map(UserId::as_bytes),
-                ":username_key": filter.username_key,
-                ":name": filter.name.map(|name| name.0),
-                ":address": address,
-                ":network": network,
-                ":event": filter.events.as_ref().map(AuditEvents::as_str),
-                ":since": filter.since.map(Timestamp::as_millis),
-                ":after": filter.after.map(|place| place.row),
-                ":limit": limit,
-            },
-            entry_of,
-        )?;
-        Ok(rows.collect::<Result<_, _>>()?)
+            .prepare_cached("SELECT at FROM audit_events WHERE id <= ?1 ORDER BY id DESC LIMIT 1")?;
+        let at: Option<i64> = statement.query_row([id], |row| row.get("at")).optional()?;
+        Ok(at.map(Timestamp::from_millis))
+    }
+
+    /// The id of the last row; 0 if there is none.
+    pub fn find_last_audit_id(&self) -> Result<i64, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT coalesce(max(id), 0) AS last FROM audit_events")?;
+        Ok(statement.query_row([], |row| row.get("last"))?)
     }
 }
 

@@ -122,7 +122,7 @@ impl Reader<'_> {
             SELECT subject, username, event, refused_because, times, first_at, last_at, last_network, unlisted IS NULL AS is_listed
             FROM found ORDER BY last_at, number";
         let [address, network] = filter.address_texts();
-        let after = filter.after.map(|place| place.counts);
+        let after = filter.counts_after;
         let mut statement = self
             .connection
             .prepare_cached(&[AUDITED_ACCOUNTS, SQL].concat())?;

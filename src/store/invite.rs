@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Reader, StoreError, Tx};
-use crate::domain::{Invite, InviteDigest, InviteId, InviteUses, Note, Sealed, Timestamp};
+use crate::domain::{Invite, InviteDigest, InviteId, InviteUses, Note, Page, Paging, Sealed, Timestamp};
 
 const COLUMNS: &str = "id, sealed_code, uses, max_uses, note, created_at, expires_at, revoked_at";
 
@@ -37,12 +37,44 @@ impl Reader<'_> {
             .optional()?)
     }
 
-    /// Every invite with its sealed code, the newest first.
-    pub fn list_invites(&self) -> Result<Vec<(Invite, Sealed)>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM invites ORDER BY created_at DESC, id DESC");
+    /// Invites with their sealed codes, the newest first: those that admit somebody at `active_at`, or all.
+    pub fn list_invites(
+        &self,
+        active_at: Option<Timestamp>,
+        paging: Paging<InviteId>,
+    ) -> Result<Page<(Invite, Sealed)>, StoreError> {
+        const WANTED: &str = "FROM invites WHERE id < ?1
+             AND (?2 IS NULL OR (revoked_at IS NULL AND uses < max_uses AND (expires_at IS NULL OR expires_at > ?2)))";
+        let before = |id: Option<&InviteId>| *id.unwrap_or(&InviteId::LAST).as_bytes();
+        let active_at = active_at.map(Timestamp::as_millis);
+        let sql = format!("SELECT {COLUMNS} {WANTED} ORDER BY id DESC LIMIT ?3");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let invites = statement.query_map([], invite_of)?;
-        Ok(invites.collect::<Result<_, _>>()?)
+        let values = params![before(paging.after.as_ref()), active_at, paging.limit];
+        let rows: Vec<(Invite, Sealed)> = statement
+            .query_map(values, invite_of)?
+            .collect::<Result<_, _>>()?;
+        let last = rows
+            .last()
+            .map(|(invite, _)| &invite.id)
+            .or(paging.after.as_ref());
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT count(*) {WANTED}"))?;
+        let more = statement.query_row(params![before(last), active_at], |row| row.get(0))?;
+        Ok(Page { rows, more })
+    }
+
+    /// Whether an invite has this id.
+    pub fn is_invite(&self, id: InviteId) -> Result<bool, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT 1 FROM invites WHERE id = ?1")?;
+        Ok(statement.exists([id.as_bytes()])?)
+    }
+
+    /// Every invite with its sealed code.
+    pub fn list_all_invites(&self) -> Result<Vec<(Invite, Sealed)>, StoreError> {
+        Ok(self.list_invites(None, Paging::default())?.rows)
     }
 }
 

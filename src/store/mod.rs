@@ -21,6 +21,7 @@ mod password_failures;
 mod probe;
 mod restore;
 mod session;
+mod session_list;
 mod settings;
 mod signing_key;
 mod staging;
@@ -51,7 +52,7 @@ pub use session::SessionWithUser;
 pub use settings::Setting;
 pub use signing_key::StoredSigningKey;
 pub use staging::{StagedDatabase, remove_older};
-pub use user::{Credentials, NewUserRow, Taken};
+pub use user::{Credentials, NewUserRow, Taken, UserFilter};
 
 use crate::domain::Timestamp;
 use connection::{ConnectionManager, Kind};

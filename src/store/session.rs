@@ -16,7 +16,7 @@ const MAX_ENDED: u32 = 100;
 /// How many sessions of an account one write clears away at most. Each sign-in makes one, so that the rest of a large pile goes bit by bit.
 const CLEARED_AT_ONCE: u32 = 200;
 
-const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, presented, moved_at, moved_address, \
+pub(super) const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, presented, moved_at, moved_address, \
                        moved_agent, rotations, nonce, method, \
                        sessions.created_at AS session_created_at, last_used_at, expires_at, ended_at, ended_because, address, \
                        user_agent";
@@ -30,7 +30,8 @@ pub struct SessionWithUser {
     pub user: User,
 }
 
-fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
+/// Reads the [`COLUMNS`].
+pub(super) fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
         id: SessionId::from_bytes(row.get("session_id")?),
         user_id: UserId::from_bytes(row.get("session_user_id")?),
@@ -176,15 +177,6 @@ impl Reader<'_> {
         Ok(ids
             .map(|id| id.map(UserId::from_bytes))
             .collect::<Result<_, _>>()?)
-    }
-
-    /// A user's sessions, living and ended, the last used one first.
-    pub fn list_sessions(&self, user_id: UserId) -> Result<Vec<Session>, StoreError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM sessions WHERE user_id = ?1 ORDER BY last_used_at DESC, id DESC");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let sessions = statement.query_map([user_id.as_bytes()], session_of)?;
-        Ok(sessions.collect::<Result<_, _>>()?)
     }
 }
 

@@ -5,8 +5,8 @@ use rusqlite::{ErrorCode, OptionalExtension, Row, params};
 
 use super::{Reader, StoreError, Tx};
 use crate::domain::{
-    AccountName, AuditSubject, Email, InviteId, Locale, PasswordHash, Timestamp, Timezone, User, UserId,
-    UserStatus, Username,
+    AccountName, AuditSubject, Email, InviteId, Locale, Page, Paging, PasswordHash, Timestamp, Timezone,
+    User, UserId, UserStatus, Username,
 };
 
 const COLUMNS: &str = "users.id AS user_id, username, email, email_verified_at, password_hash IS NOT NULL AS has_password, \
@@ -30,6 +30,15 @@ pub struct NewUserRow {
     pub invite_id: Option<InviteId>,
     /// Now.
     pub created_at: Timestamp,
+}
+
+/// Which accounts are asked for; `None` asks for all.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// Those with this text in their username or address, whatever its case.
+    pub search: Option<String>,
+    /// Those of this status.
+    pub status: Option<UserStatus>,
 }
 
 /// What is taken by another account.
@@ -174,28 +183,40 @@ impl Reader<'_> {
         Ok(statement.query_row(params![id.as_bytes(), now.as_millis()], |row| row.get(0))?)
     }
 
-    /// Accounts in the order of their making, each with the number of its living sessions. `search` is part of a username or address, whatever its
-    /// case.
+    /// Accounts in the order of their making, each with the number of its living sessions.
     pub fn list_users(
         &self,
-        search: Option<&str>,
-        status: Option<UserStatus>,
+        filter: &UserFilter,
+        paging: Paging<UserId>,
         now: Timestamp,
-    ) -> Result<Vec<(User, u32)>, StoreError> {
+    ) -> Result<Page<(User, u32)>, StoreError> {
+        // Every id is greater than the empty one.
+        const WANTED: &str = "FROM users WHERE id > ?1
+             AND (?2 IS NULL OR instr(username_key, ?2) > 0 OR instr(email_key, ?2) > 0) AND (?3 IS NULL OR status = ?3)";
+        let search = filter.search.as_deref().map(str::to_ascii_lowercase);
+        let status = filter.status.map(UserStatus::as_str);
+        let after = |id: Option<&UserId>| id.map_or(Vec::new(), |id| id.as_bytes().to_vec());
         let sql = format!(
             "SELECT {COLUMNS}, (SELECT count(*) FROM sessions
-                                WHERE user_id = users.id AND ended_at IS NULL AND expires_at > ?3) AS live_sessions
-             FROM users
-             WHERE (?1 IS NULL OR instr(username_key, ?1) > 0 OR instr(email_key, ?1) > 0) AND (?2 IS NULL OR status = ?2)
-             ORDER BY id"
+                                WHERE user_id = users.id AND ended_at IS NULL AND expires_at > ?4) AS live_sessions
+             {WANTED} ORDER BY id LIMIT ?5"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let search = search.map(str::to_ascii_lowercase);
-        let status = status.map(UserStatus::as_str);
-        let users = statement.query_map(params![search, status, now.as_millis()], |row| {
-            Ok((user_of(row)?, row.get("live_sessions")?))
-        })?;
-        Ok(users.collect::<Result<_, _>>()?)
+        let values = params![
+            after(paging.after.as_ref()),
+            search,
+            status,
+            now.as_millis(),
+            paging.limit
+        ];
+        let users = statement.query_map(values, |row| Ok((user_of(row)?, row.get("live_sessions")?)))?;
+        let rows: Vec<(User, u32)> = users.collect::<Result<_, _>>()?;
+        let last = rows.last().map(|(user, _)| &user.id).or(paging.after.as_ref());
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT count(*) {WANTED}"))?;
+        let more = statement.query_row(params![after(last), search, status], |row| row.get(0))?;
+        Ok(Page { rows, more })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::store::{AuditCount, StoreError, Tx};
 use crate::system::System;
-pub use reading::{AuditPage, AuditQuery};
+pub use reading::{AuditPage, AuditPart, AuditQuery};
 pub(super) use reading::{addresses_of, list};
 
 use budget::{Class, start_of_hour};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{AuditEntry, AuditEvents, network_of};
+use crate::domain::{AuditEntry, AuditEvents, Page, network_of};
 use crate::service::{Error, Service, UserRef};
 use crate::store::{AuditFilter, AuditPlace, Reader};
 
@@ -17,19 +17,34 @@ pub struct AuditQuery {
     pub events: Option<AuditEvents>,
     /// Only the last so long.
     pub since: Option<Duration>,
-    /// Only what came behind this place.
-    pub after: Option<AuditPlace>,
-    /// The most rows; the latest are given.
+    /// Which part of these.
+    pub part: AuditPart,
+    /// The most rows.
     pub limit: u32,
 }
 
 /// A part of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditPart {
+    /// Its last rows.
+    Last,
+    /// The first rows behind the one with this id; 0 for the beginning.
+    After(i64),
+    /// The last rows before the one with this id.
+    Before(i64),
+    /// Everything behind the place up to which it was read.
+    Behind(AuditPlace),
+}
+
+/// What was found of a part of the log.
 #[derive(Clone, Debug)]
 pub struct AuditPage {
     /// Rows, the oldest first; behind them the counts in place that tell what these rows do not, the one that changed last at the end.
     pub entries: Vec<AuditEntry>,
     /// How many of these are rows.
     pub rows: usize,
+    /// How many rows are asked for beside these: later ones of a part that begins behind a row, else earlier ones.
+    pub more: u32,
     /// The place behind it.
     pub end: AuditPlace,
 }
@@ -47,42 +62,57 @@ pub(in crate::service) fn list(
 ) -> Result<AuditPage, Error> {
     // Before the rows, so that what comes meanwhile is behind the place and not lost.
     let end = reader.find_count_place()?;
-    let filter = AuditFilter {
-        after: filter.after.map(|place| AuditPlace {
-            counts: place.counts.or_start_before(end),
-            ..place
-        }),
-        ..filter.clone()
+    let Page { rows, more } = reader.list_audit(filter, limit)?;
+    let last = rows.iter().rev().find_map(|entry| entry.id);
+    let mut page = AuditPage {
+        rows: rows.len(),
+        more,
+        end: AuditPlace {
+            row: last.or(filter.after).unwrap_or_default(),
+            counts: end,
+        },
+        entries: rows,
     };
-    let mut entries = reader.list_audit(&filter, limit)?;
-    let rows = entries.len();
-    let is_cut = rows == usize::try_from(limit).unwrap_or(usize::MAX);
+    // Counts stand at the end of the log.
+    let is_end = filter.before.is_none() && (filter.after.is_none() || more == 0);
+    if is_end {
+        let counts = untold(reader, filter, &page, limit)?;
+        page.entries.extend(counts);
+    }
+    Ok(page)
+}
+
+/// The counts that belong behind the rows of a page.
+fn untold(
+    reader: &Reader<'_>,
+    filter: &AuditFilter,
+    page: &AuditPage,
+    limit: u32,
+) -> Result<Vec<AuditEntry>, Error> {
+    let is_cut = page.more > 0;
     // Who asks for the last rows of the whole log does not ask for what was counted long before them.
-    let oldest = entries.first().filter(|_| is_cut && !filter.is_about_one());
-    let since = filter.since.or(oldest.map(|entry| entry.at));
+    let oldest = page.entries.first().filter(|_| is_cut && !filter.is_about_one());
+    let since = match (filter.after, filter.counts_after) {
+        // Nor does a reader who goes on behind a row.
+        (Some(id), None) => reader.find_audit_moment(id)?,
+        _ => oldest.map(|entry| entry.at),
+    };
     // All of one account are few.
     let most = if filter.is_about_one() { u32::MAX } else { limit };
     let counts = reader.list_audit_counts(
         &AuditFilter {
-            since,
+            since: filter.since.or(since),
+            counts_after: filter
+                .counts_after
+                .map(|place| place.or_start_before(page.end.counts)),
             ..filter.clone()
         },
         most,
     )?;
     let untold = counts.into_iter().filter(|count| {
-        !count.is_listed || is_cut && filter.is_about_one() && !is_told(&count.entry, &entries)
+        !count.is_listed || is_cut && filter.is_about_one() && !is_told(&count.entry, &page.entries)
     });
-    let untold: Vec<AuditEntry> = untold.map(|count| count.entry).collect();
-    let last = entries.iter().rev().find_map(|entry| entry.id);
-    entries.extend(untold);
-    Ok(AuditPage {
-        entries,
-        rows,
-        end: AuditPlace {
-            row: last.or(filter.after.map(|place| place.row)).unwrap_or_default(),
-            counts: end,
-        },
-    })
+    Ok(untold.map(|count| count.entry).collect())
 }
 
 /// Whether rows tell everything that was counted.
@@ -103,16 +133,30 @@ impl Service {
     /// The part of the log that `query` asks for.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`] for a name that no account can have.
+    /// [`Error::UserNotFound`] for a name that no account can have; [`Error::NotInList`] for the id of a row that was never written.
     pub async fn list_audit(&self, query: AuditQuery) -> Result<AuditPage, Error> {
         let auditor = Arc::clone(&self.auditor);
         let since = query.since.map(|since| self.system.now() - since);
         self.store
             .report(move |reader| {
+                let (after, before, counts_after) = match query.part {
+                    AuditPart::Last => (None, None, None),
+                    AuditPart::After(id) => (Some(id), None, None),
+                    AuditPart::Before(id) => (None, Some(id), None),
+                    AuditPart::Behind(place) => (Some(place.row), None, Some(place.counts)),
+                };
+                // The rows of smaller ids may have been cleared away; their places stay.
+                if let AuditPart::After(id) | AuditPart::Before(id) = query.part
+                    && id > reader.find_last_audit_id()?
+                {
+                    return Err(Error::NotInList(id.to_string()));
+                }
                 let filter = AuditFilter {
                     events: query.events,
                     since,
-                    after: query.after,
+                    after,
+                    before,
+                    counts_after,
                     ..match &query.user {
                         Some(user) => user.audit_filter(reader, &auditor)?,
                         None => AuditFilter::default(),

@@ -1,5 +1,7 @@
 //! Making an account.
 
+use arkloop::domain::Paging;
+use arkloop::service::UserFilter;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -21,8 +23,11 @@ pub(super) fn with(field: &str, value: impl Into<Value>) -> Value {
 }
 
 async fn number_of_accounts(app: &TestApp) -> usize {
-    let users = app.service().list_users(None, None).await;
-    users.expect("they are listed").len()
+    let users = app
+        .service()
+        .list_users(UserFilter::default(), Paging::default())
+        .await;
+    users.expect("they are listed").rows.len()
 }
 
 #[tokio::test]

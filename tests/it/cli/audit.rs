@@ -141,7 +141,7 @@ fn what_visitors_do_is_listed_with_the_true_cause() {
     TIME                  EVENT             RESULT                   USER  BY         DETAIL  TRACE ID
     <time>  sign_in.password  refused: wrong_password  ann   127.0.0.1          <trace id>
     stderr:
-    These are the last 1; --limit shows more.
+    2 more; go on with --before 3
     ");
     let listed = workspace.json(&["audit", "--event", "sign_in.password"]);
     let reasons: Vec<&Value> = listed
@@ -188,7 +188,25 @@ fn wrong_usage_of_audit_is_told() {
     assert_snapshot!(workspace.run(&["audit", "--event", "sign"]), @"
     exit: 2
     stderr:
-    error: invalid value 'sign' for '--event <EVENT>': it must be one of register, sign_in, sign_in.password, sign_in.code, sign_out, refresh, refresh.reused, refresh.ahead, refresh.repeated, refresh.refused, session, session.ended, code, code.sent, email, email.verification_sent, email.verified, email.rejected, account, account.taken_back, password, password.changed, password.reset_sent, password.reset, profile, profile.changed, throttled, captcha, captcha.refused, invite, invite.created, invite.revoked, registration, registration.set, user, user.created, user.password_set, user.email_set, user.email_verified, user.suspended, user.reactivated, user.deleted, session.revoked, backup, backup.made, backup.restored, mail, mail.retried, key, key.rotated, key.file_replaced, key.file_reset
+    error: invalid value 'sign' for '--event <EVENT>': it must be one of these:
+      account, account.taken_back
+      backup, backup.made, backup.restored
+      captcha, captcha.refused
+      code, code.sent
+      email, email.verification_sent, email.verified, email.rejected
+      invite, invite.created, invite.revoked
+      key, key.rotated, key.file_replaced, key.file_reset
+      mail, mail.retried
+      password, password.changed, password.reset_sent, password.reset
+      profile, profile.changed
+      refresh, refresh.reused, refresh.ahead, refresh.repeated, refresh.refused
+      register
+      registration, registration.set
+      session, session.ended, session.revoked
+      sign_in, sign_in.password, sign_in.code
+      sign_out
+      throttled
+      user, user.created, user.password_set, user.email_set, user.email_verified, user.suspended, user.reactivated, user.deleted
 
     For more information, try '--help'.
     ");

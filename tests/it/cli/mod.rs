@@ -31,3 +31,4 @@ mod terminal;
 mod unprintable;
 mod user;
 mod user_refused;
+mod widths;

@@ -207,7 +207,7 @@ fn accounts_are_listed_and_searched() {
     assert_snapshot!(workspace.run(&["user", "list", "--search", "nobody"]), @"
     exit: 0
     stderr:
-    No account matches.
+    No account has this text in its username or e-mail address.
     ");
 }
 

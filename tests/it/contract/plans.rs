@@ -2,7 +2,8 @@
 //!
 //! The texts come from servers that ran, so that none stands here a second time. What all tests together run is asked at the end of the whole run.
 
-use arkloop::service::UserRef;
+use arkloop::domain::Paging;
+use arkloop::service::{UserFilter, UserRef, WhichInvites};
 use serde_json::{Value, json};
 
 use crate::support::smtp::SmtpServer;
@@ -64,6 +65,27 @@ async fn use_sessions(app: &TestApp) {
     assert_eq!(app.refresh(&old).await.status, 401);
 }
 
+/// Lists what an operator lists in parts.
+async fn list_in_parts(app: &TestApp, user: &UserRef) {
+    let service = app.service();
+    let users = service.list_users(UserFilter::default(), Paging::default()).await;
+    let after = users
+        .expect("they are listed")
+        .rows
+        .first()
+        .map(|row| row.user.id);
+    let rest = service
+        .list_users(UserFilter::default(), Paging { after, limit: 1 })
+        .await;
+    assert_eq!(rest.expect("they are listed").more, 0);
+    let invites = service.list_invites(WhichInvites::All, Paging::default()).await;
+    assert_eq!(invites.expect("they are listed").rows.len(), 1);
+    let sessions = service
+        .list_sessions_by_begin(user.clone(), Paging::default())
+        .await;
+    assert!(!sessions.expect("they are listed").rows.is_empty());
+}
+
 #[tokio::test]
 async fn what_a_server_is_asked_all_day_reads_no_whole_table() {
     let smtp = SmtpServer::start();
@@ -76,6 +98,7 @@ async fn what_a_server_is_asked_all_day_reads_no_whole_table() {
     service.flush_audit().await.expect("it is written");
     let alicia = UserRef::parse("alicia");
     service.find_user(alicia.clone()).await.expect("she is there");
+    list_in_parts(&app, &alicia).await;
     service.delete_user(alicia).await.expect("she is there");
     app.wait_for_empty_outbox().await;
     let statements = app.store_probe().statements();
@@ -85,6 +108,9 @@ async fn what_a_server_is_asked_all_day_reads_no_whole_table() {
         "UPDATE one_time_codes SET attempts",
         "UPDATE invites SET uses",
         "FROM outbox WHERE next_attempt_at",
+        "FROM users WHERE id > ?1",
+        "FROM invites WHERE id < ?1",
+        "ORDER BY sessions.created_at DESC",
     ] {
         let is_seen = statements.iter().any(|sql| one_line(sql).contains(hot));
         assert!(is_seen, "{hot}: {statements:#?}");

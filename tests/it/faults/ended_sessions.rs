@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use arkloop::domain::{Password, PasswordPolicy};
-use arkloop::service::UserRef;
+use arkloop::domain::{Paging, Password, PasswordPolicy};
+use arkloop::service::{UserFilter, UserRef};
 use serde_json::json;
 
 use crate::support::{Answer, PASSWORD, TestApp};
@@ -89,9 +89,13 @@ async fn twenty_thousand_ended_sessions_are_not_read() {
         assert_eq!(shown.expect("it is there").sessions, 4);
     })
     .await;
+    let search = |login: &str| UserFilter {
+        search: Some(login.to_owned()),
+        ..UserFilter::default()
+    };
     assert_costs_alike(&app, "user list", async |login: &str| {
-        let listed = service.list_users(Some(login.to_owned()), None).await;
-        assert_eq!(listed.expect("they are listed").len(), 1);
+        let listed = service.list_users(search(login), Paging::default()).await;
+        assert_eq!(listed.expect("they are listed").rows.len(), 1);
     })
     .await;
     assert_costs_alike(&app, "a change of the password", async |login: &str| {

@@ -1,5 +1,7 @@
 //! The writer: what was acknowledged is on disk, and what fails takes nobody else along.
 
+use arkloop::domain::Paging;
+use arkloop::service::UserFilter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,9 +38,10 @@ async fn no_answer_leaves_before_its_commit() {
     // Nothing of it can be seen either.
     assert_eq!(
         app.service()
-            .list_users(None, None)
+            .list_users(UserFilter::default(), Paging::default())
             .await
             .expect("they are listed")
+            .rows
             .len(),
         1
     );
@@ -50,9 +53,10 @@ async fn no_answer_leaves_before_its_commit() {
     );
     assert_eq!(
         app.service()
-            .list_users(None, None)
+            .list_users(UserFilter::default(), Paging::default())
             .await
             .expect("they are listed")
+            .rows
             .len(),
         6
     );
@@ -141,9 +145,10 @@ async fn a_piece_that_fails_or_panics_leaves_its_neighbours_alone() {
     );
     assert_eq!(
         app.service()
-            .list_users(None, None)
+            .list_users(UserFilter::default(), Paging::default())
             .await
             .expect("they are listed")
+            .rows
             .len(),
         4
     );
@@ -180,9 +185,10 @@ async fn a_full_disk_refuses_and_leaves_nothing_half_done() {
     let refused = refused.expect("the database is full at some point");
     assert_eq!(
         app.service()
-            .list_users(None, None)
+            .list_users(UserFilter::default(), Paging::default())
             .await
             .expect("they are listed")
+            .rows
             .len(),
         acknowledged.len() + 1
     );
@@ -216,8 +222,8 @@ async fn a_write_nobody_waits_for_any_more_is_not_done() {
     app.register("next").await;
     let users = app
         .service()
-        .list_users(None, None)
+        .list_users(UserFilter::default(), Paging::default())
         .await
         .expect("they are listed");
-    assert_eq!(users.len(), 1, "{users:?}");
+    assert_eq!(users.rows.len(), 1, "{users:?}");
 }

@@ -1,7 +1,7 @@
 //! The audit log as tests compare it: one short line for each row.
 
 use arkloop::domain::{Actor, AuditEntry, AuditOutcome};
-use arkloop::service::{AuditPage, AuditQuery};
+use arkloop::service::{AuditPage, AuditPart, AuditQuery};
 
 use super::TestApp;
 
@@ -10,7 +10,7 @@ pub const EVERYTHING: AuditQuery = AuditQuery {
     user: None,
     events: None,
     since: None,
-    after: None,
+    part: AuditPart::Last,
     limit: u32::MAX,
 };
 

@@ -24,14 +24,6 @@ const MAY_SCAN: &[(&str, &str)] = &[
         "the operator reads the audit log, on a connection for reports",
     ),
     (
-        "FROM users WHERE (?1 IS NULL OR instr",
-        "the operator lists accounts, on a connection for reports",
-    ),
-    (
-        "FROM invites ORDER BY created_at",
-        "the operator lists invites, or the key file is replaced",
-    ),
-    (
         "FROM outbox WHERE expires_at > ?1 ORDER BY id",
         "the operator lists the outbox, or the key file is replaced",
     ),

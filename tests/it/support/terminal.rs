@@ -3,9 +3,11 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
 
 use super::Workspace;
+use super::redact::redact;
 
 impl Workspace {
     /// Runs a command at a terminal of its own, into which `typed` is typed; the text is as from [`Workspace::run`].
@@ -47,5 +49,70 @@ impl Workspace {
             stderr: fs::read(stderr).unwrap_or_default(),
         };
         self.tell(arguments, &output)
+    }
+}
+
+/// The screen after a command has written to it, with what differs from run to run as it is.
+pub struct Screen {
+    columns: usize,
+    text: String,
+    directory: PathBuf,
+}
+
+impl Screen {
+    /// Everything that was written, both streams.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The same with what differs from run to run replaced.
+    pub fn redacted(&self) -> String {
+        let text = redact(&self.text, &self.directory);
+        let just_now = (0..90).rev().map(|seconds| format!("{seconds} s ago"));
+        just_now.fold(text, |text, ago| text.replace(&ago, "<ago>"))
+    }
+
+    /// Panics if a line is longer than the terminal is wide, unless it is one word that cannot be shorter.
+    pub fn fits(&self) -> &Self {
+        for line in self.text.lines() {
+            let is_one_word = !line.trim().contains(' ');
+            assert!(
+                line.chars().count() <= self.columns || is_one_word,
+                "{:?} is wider than {} columns:\n{}",
+                line,
+                self.columns,
+                self.text
+            );
+        }
+        self
+    }
+}
+
+impl Workspace {
+    /// Runs a command whose output goes to a terminal of that width, and gives what stands there afterwards.
+    pub fn look_at_a_terminal(&self, columns: usize, arguments: &[&str]) -> Screen {
+        let command = self.command(arguments);
+        let words = command.get_args().map(|word| format!("'{}'", word.display()));
+        let line = format!(
+            "stty cols {columns} rows 24; exec '{}' {}",
+            command.get_program().display(),
+            words.collect::<Vec<_>>().join(" ")
+        );
+        let variables = command.get_envs();
+        let output = Command::new("script")
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .current_dir(self.path())
+            .env_clear()
+            .envs(variables.filter_map(|(name, value)| Some((name, value?))))
+            .env("SHELL", "/bin/sh")
+            .stdin(Stdio::null())
+            .output()
+            .expect("script is there");
+        self.tell(arguments, &output);
+        Screen {
+            columns,
+            text: String::from_utf8_lossy(&output.stdout).replace('\r', ""),
+            directory: self.path(),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What the tests do and see past HTTP: as the operator, and in the database.
 
+use arkloop::domain::Paging;
+use arkloop::service::UserFilter;
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -58,11 +60,11 @@ impl TestApp {
     pub async fn rows(&self) -> String {
         let users = self
             .service()
-            .list_users(None, None)
+            .list_users(UserFilter::default(), Paging::default())
             .await
             .expect("they are listed");
         let mut rows = String::new();
-        for summary in users {
+        for summary in users.rows {
             let user = arkloop::service::UserRef::from(summary.user.id);
             let sessions = self.service().list_sessions(user).await.expect("they are listed");
             let _ = writeln!(rows, "{summary:?}\n{sessions:?}");

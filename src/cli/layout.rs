@@ -1,0 +1,165 @@
+//! How text fits a terminal: lines end between words, and records stand in columns or in blocks.
+//!
+//! `columns` is the width of the terminal. `None` is a pipe or a file: a record is one line then, however long.
+
+use comfy_table::{Table, presets};
+use textwrap::core::{Word, display_width};
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
+
+use crate::domain::printable;
+
+/// Narrower terminals get a block for each record: ids, times and addresses do not fit beside each other there.
+const LEAST_TABLE_COLUMNS: usize = 90;
+/// How far a value is indented that does not fit beside its name.
+const INDENT: &str = "  ";
+
+/// Ends every line that is longer than the terminal between two words; the rest of it is indented as the line is.
+pub(super) fn wrap(text: &str, columns: Option<usize>) -> String {
+    let Some(columns) = columns else {
+        return text.to_owned();
+    };
+    let wrapped = text.split('\n').map(|line| {
+        if display_width(line) <= columns {
+            return line.to_owned();
+        }
+        let words = line.trim_start_matches(' ');
+        let indent = &line[..line.len() - words.len()];
+        fill(words, columns, indent, indent)
+    });
+    wrapped.collect::<Vec<_>>().join("\n")
+}
+
+/// Puts `text` behind `head`, and what does not fit into the same line below its beginning.
+pub(super) fn beside(head: &str, text: &str, columns: Option<usize>) -> String {
+    let Some(columns) = columns else {
+        return format!("{head}{text}").trim_end().to_owned();
+    };
+    let widest = separate(text).map(|word| display_width(word.trim_end())).max();
+    let width = display_width(head);
+    if width + widest.unwrap_or_default() <= columns {
+        return fill(text, columns, head, &" ".repeat(width));
+    }
+    format!("{}\n{}", head.trim_end(), fill(text, columns, INDENT, INDENT))
+}
+
+fn fill(text: &str, columns: usize, first: &str, rest: &str) -> String {
+    let options = Options::new(columns)
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .break_words(false)
+        .word_separator(WordSeparator::Custom(|line| Box::new(separate(line))))
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    textwrap::fill(text, options)
+}
+
+/// The words of a line, each with the spaces behind it. East Asian scripts are written without spaces: a character that is two columns
+/// wide is a word of its own.
+fn separate(line: &str) -> impl Iterator<Item = Word<'_>> {
+    let is_wide = |c: char| display_width(c.encode_utf8(&mut [0; 4])) == 2;
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let pairs = rest.char_indices().zip(rest.char_indices().skip(1));
+        let end = pairs
+            .filter(|((_, last), (_, c))| *c != ' ' && (*last == ' ' || is_wide(*last) || is_wide(*c)))
+            .map(|(_, (at, _))| at)
+            .next();
+        let (word, left) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = left;
+        (!word.is_empty()).then(|| Word::from(word))
+    })
+}
+
+/// Records under their `header`: aligned columns where these fit, else a block of names and values for each.
+pub(super) fn records(header: &[&str], rows: Vec<Vec<String>>, columns: Option<usize>) -> String {
+    let Some(columns) = columns else {
+        return table(header, &rows);
+    };
+    let fits = |table: &String| table.lines().all(|line| display_width(line) <= columns);
+    let table = (columns >= LEAST_TABLE_COLUMNS).then(|| table(header, &rows));
+    table.filter(fits).unwrap_or_else(|| {
+        let blocks = rows.into_iter().map(|row| block(header, &row, columns));
+        blocks.collect::<Vec<_>>().join("\n\n")
+    })
+}
+
+/// Aligned columns without lines: easy to read on a terminal, and to cut when piped.
+fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header).add_rows(
+        rows.iter()
+            .map(|row| row.iter().map(|cell| printable(cell, &[]).into_owned())),
+    );
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
+}
+
+/// One record, a line for each value; what is empty is left out.
+fn block(header: &[&str], row: &[String], columns: usize) -> String {
+    let names: Vec<String> = header
+        .iter()
+        .map(|name| format!("{}:", name.to_lowercase()))
+        .collect();
+    let lines = names.iter().zip(row).filter(|(_, value)| !value.is_empty());
+    let lines: Vec<_> = lines
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    aligned(&lines, Some(columns))
+}
+
+/// Names and values, a line each, the values aligned.
+pub(super) fn aligned(lines: &[(&str, &str)], columns: Option<usize>) -> String {
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let lines = lines
+        .iter()
+        .map(|(name, value)| beside(&format!("{name:width$}  "), &printable(value, &[]), columns));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_between_words_and_never_inside_one() {
+        assert_eq!(wrap("error: one two three", Some(12)), "error: one\ntwo three");
+        assert_eq!(wrap("  one two", Some(6)), "  one\n  two");
+        let id = "018f3c5e-0000-7000-8000-000000000000";
+        assert_eq!(wrap(&format!("of {id} it"), Some(20)), format!("of\n{id}\nit"));
+        assert_eq!(wrap("one two", None), "one two");
+    }
+
+    #[test]
+    fn wide_characters_count_two_and_may_end_a_line() {
+        assert_eq!(
+            wrap("\u{6c49}\u{5b57}\u{6c49}\u{5b57}", Some(4)),
+            "\u{6c49}\u{5b57}\n\u{6c49}\u{5b57}"
+        );
+        let rows = [["\u{6c49}\u{5b57}", "1"], ["abcd", "2"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec()).to_vec();
+        assert_eq!(
+            records(&["A", "B"], rows, None),
+            "A     B\n\u{6c49}\u{5b57}  1\nabcd  2"
+        );
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_beside_its_name_stands_below_it() {
+        assert_eq!(beside("name:  ", "0123456789", Some(12)), "name:\n  0123456789");
+        assert_eq!(beside("name:  ", "one two", Some(11)), "name:  one\n       two");
+    }
+
+    #[test]
+    fn records_are_columns_only_where_these_fit() {
+        let rows = || vec![vec!["x".repeat(50), String::new(), "y".repeat(50)]];
+        let table = records(&["A", "B", "C"], rows(), Some(200));
+        assert_eq!(table.lines().count(), 2);
+        assert_eq!(records(&["A", "B", "C"], rows(), None), table);
+        let block = format!("a:  {}\nc:  {}", "x".repeat(50), "y".repeat(50));
+        for columns in [89, 95] {
+            assert_eq!(records(&["A", "B", "C"], rows(), Some(columns)), block);
+        }
+    }
+}
