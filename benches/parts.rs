@@ -19,7 +19,7 @@ use arkloop::domain::{
     Username,
 };
 use arkloop::limits::{Limits, Subject};
-use arkloop::store::{Access, NewUserRow, OpenOptions, Store, StoreError, Tx};
+use arkloop::store::{Access, Creation, NewUserRow, OpenOptions, Store, StoreError, Tx};
 use arkloop::system::System;
 use criterion::{BatchSize, Criterion, Throughput};
 use secrecy::ExposeSecret;
@@ -186,6 +186,9 @@ impl Database {
         // Beside the build and not in the system's temporary directory, which may be memory, where a commit costs nothing.
         let directory =
             tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory is ours");
+        let creation = Creation::begin(directory.path()).expect("the directory is ours");
+        let made = creation.expect("it is empty").make_database("", system.now());
+        made.expect("it has room for a database");
         let store = Store::open(&OpenOptions {
             directory: directory.path().to_owned(),
             access: Access::Serve,

@@ -31,6 +31,14 @@ pub enum OpenError {
         /// The key file it was made with; `None` if that cannot be read.
         needed: Option<KeyFingerprint>,
     },
+    /// There is a key file without its database, so that none is made in its place.
+    #[error("the key file {} is there, but its database {} is missing or empty", key_file.display(), database.display())]
+    DatabaseLost {
+        /// The database.
+        database: PathBuf,
+        /// The key file.
+        key_file: PathBuf,
+    },
     /// There is a key file, so that none is made in its place.
     #[error("the key file {} is not lost", .0.display())]
     KeyNotLost(PathBuf),
@@ -84,6 +92,10 @@ impl OpenError {
             Self::NotRestored(error) => return restore_hint(error),
             Self::OtherKeyFile { .. } => {
                 "put the key file that is needed in its place, or name it with key_file in the configuration; nothing was changed"
+            }
+            Self::DatabaseLost { .. } => {
+                "bring it back with `arkloop restore FILE`; only if there never was one, because the key file was put there first, make a new, empty one \
+                 once with `arkloop init --yes`; or name another data directory with --data-dir DIR"
             }
             Self::KeyNotLost(_) => {
                 "if it fits, arkloop key rekey replaces it; if it is of another database, move it away and run this again"

@@ -2,6 +2,7 @@
 
 mod check;
 mod error;
+mod first_start;
 mod listener;
 mod rekey;
 mod restore;
@@ -13,16 +14,14 @@ use std::time::Duration;
 
 pub use check::{Finding, State, check};
 pub use error::OpenError;
+pub use first_start::{Origin, lacks_database};
 pub use listener::{PATIENCE, ask, listener, record_listener};
 pub use rekey::{NewKey, rekey, reset_key};
 pub use restore::{Restored, restore};
 
 use crate::captcha::{Captcha, CaptchaSettings};
 use crate::config::{self, Config};
-use crate::crypto::{
-    AccessTokenSettings, Argon2Cost, HashError, Keyring, Keys, PasswordHasher, Priority, read_key_file,
-    read_or_create_key_file,
-};
+use crate::crypto::{AccessTokenSettings, Argon2Cost, HashError, Keyring, PasswordHasher, Priority};
 use crate::domain::{CodeLength, Operator, PasswordPolicy, RefreshRules, RegistrationMode, SessionRules};
 use crate::fault::Fault;
 use crate::http;
@@ -47,6 +46,8 @@ pub enum Role {
     Server,
     /// It creates or migrates, and nothing else.
     Init,
+    /// The same, and it creates a database for a key file that is there already.
+    InitForKey,
     /// It runs one command on what is there.
     Command,
 }
@@ -55,6 +56,8 @@ pub enum Role {
 pub struct App {
     /// The use cases.
     pub service: Arc<Service>,
+    /// Whether this start has made the database.
+    pub origin: Origin,
     notices: Vec<String>,
 }
 
@@ -85,12 +88,12 @@ impl App {
         operator: Operator,
         probe: Option<Arc<Probe>>,
     ) -> Result<Self, OpenError> {
-        let keys = open_keys(config, &system, role)?;
+        let (keys, origin) = first_start::open_keys(config, &system, role)?;
         let store = Store::open(&OpenOptions {
             directory: config.data_dir.clone(),
             access: match role {
                 Role::Server => Access::Serve,
-                Role::Init => Access::Create,
+                Role::Init | Role::InitForKey => Access::Init,
                 Role::Command => Access::Use,
             },
             readers: NonZeroU32::try_from(workers(role)).unwrap_or(NonZeroU32::MIN),
@@ -113,7 +116,7 @@ impl App {
             Role::Server => {
                 load_keyring(&store, &keys, config.tokens.algorithm, token_settings, &system).await?
             }
-            Role::Init | Role::Command => Keyring::new(Vec::new(), token_settings),
+            Role::Init | Role::InitForKey | Role::Command => Keyring::new(Vec::new(), token_settings),
         };
         let hasher = start_hasher(config, role, &system)?;
         let settings = service_settings(config, &served);
@@ -129,7 +132,11 @@ impl App {
             operator,
         };
         let service = Arc::new(Service::new(parts, settings, system));
-        Ok(Self { service, notices })
+        Ok(Self {
+            service,
+            origin,
+            notices,
+        })
     }
 
     /// What the operator should know about how the parts fit, as sentences.
@@ -194,22 +201,6 @@ where
             Err(error) => fault.failed(&error),
         };
         tokio::time::sleep(pause).await;
-    }
-}
-
-/// Reads the key file; makes one only where there is no database yet, for a database without its key must not get another.
-fn open_keys(config: &Config, system: &System, role: Role) -> Result<Keys, OpenError> {
-    // Whose the database is comes first: what a replacement has left is put in place by its owner alone.
-    let is_found = Store::exists(&config.data_dir)?;
-    rekey::finish_replacement(config, system)?;
-    let path = config.key_path();
-    match (is_found, role) {
-        (true, _) => Ok(read_key_file(&path)?),
-        (false, Role::Command) => Err(store::OpenError::Missing(config.database_path()).into()),
-        (false, Role::Server | Role::Init) => {
-            Store::prepare_directory(&config.data_dir)?;
-            Ok(read_or_create_key_file(&path, system)?)
-        }
     }
 }
 
@@ -288,7 +279,7 @@ fn differences(config: &Config, recorded: &Served) -> Vec<String> {
 fn workers(role: Role) -> u32 {
     match role {
         Role::Server => available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1)),
-        Role::Init | Role::Command => 1,
+        Role::Init | Role::InitForKey | Role::Command => 1,
     }
 }
 

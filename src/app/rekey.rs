@@ -77,8 +77,11 @@ pub(super) fn finish_replacement(config: &Config, system: &System) -> Result<(),
     let recorded = Store::find_key_check(&config.data_dir)?;
     // Whoever was at it may have finished while this waited.
     if recorded.as_deref() == Some(&successor.check().to_text()) && find_successor(&path).is_some() {
-        adopt_successor(&path, system.now())?;
-        tracing::warn!("the key file was being replaced when that was cut off; it is finished now");
+        let what = match adopt_successor(&path, system.now())? {
+            Some(_) => "the key file was being replaced",
+            None => "the first start was about to put the key file in place",
+        };
+        tracing::warn!("{what} when that was cut off; it is finished now");
     }
     Ok(())
 }

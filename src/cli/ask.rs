@@ -74,6 +74,9 @@ fn unreadable(cause: &io::Error) -> Refusal {
     )
 }
 
+/// The consequence of most of what is asked about.
+pub(super) const FINAL: &str = "This cannot be undone.";
+
 /// Whether the operator has agreed already to what cannot be undone.
 #[derive(clap::Args, Debug)]
 pub(super) struct Consent {
@@ -85,19 +88,33 @@ pub(super) struct Consent {
 impl Consent {
     /// Asks whether to do what `action` names, unless that was answered on the command line.
     pub(super) fn to(&self, action: &str) -> Result<(), Refusal> {
-        if self.yes { Ok(()) } else { confirm(action) }
+        self.to_with(action, FINAL)
+    }
+
+    /// The same for what can be undone, or not, as `consequence` says in a sentence.
+    pub(super) fn to_with(&self, action: &str, consequence: &str) -> Result<(), Refusal> {
+        if self.yes {
+            Ok(())
+        } else {
+            confirm(action, consequence)
+        }
+    }
+
+    /// Whether the operator has agreed, or can be asked.
+    pub(super) fn is_possible(&self) -> bool {
+        self.yes || io::stdin().is_terminal()
     }
 }
 
 /// Asks on the terminal whether to do what `action` names; without a terminal that is refused.
-pub(super) fn confirm(action: &str) -> Result<(), Refusal> {
+pub(super) fn confirm(action: &str, consequence: &str) -> Result<(), Refusal> {
     if !io::stdin().is_terminal() {
         return Err(Refusal::new(
             format!("nobody can be asked whether to {action}"),
             "add --yes if you are sure",
         ));
     }
-    output::question(&format!("Really {action}? This cannot be undone. [y/N] "));
+    output::question(&format!("Really {action}? {consequence} [y/N] "));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(|cause| {
         Refusal::new(

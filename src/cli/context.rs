@@ -33,21 +33,21 @@ impl Context {
         &self,
         work: impl AsyncFnOnce(&Service) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        self.open(Role::Command, work)
+        self.open(Role::Command, async |app| work(&app.service).await)
     }
 
     /// Opens the database in `role` and carries out `work` on it, on this thread: a command has one thing to do.
     pub(super) fn open<T>(
         &self,
         role: Role,
-        work: impl AsyncFnOnce(&Service) -> Result<T, Refusal>,
+        work: impl AsyncFnOnce(&App) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         run_to_end(async {
             let app = App::open(&self.config, System::machine(), role, self.operator.clone()).await?;
             for notice in app.notices() {
                 self.output.warning(notice);
             }
-            work(&app.service).await
+            work(&app).await
         })
     }
 }

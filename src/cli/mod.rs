@@ -231,7 +231,7 @@ fn dispatch(arguments: Arguments, command_name: &str, output: Output) -> Result<
     start_log(&context.config, &command, &global);
     match command {
         Command::Serve(_) => return serve::run(&context),
-        Command::Init(_) => init::run(&context),
+        Command::Init(arguments) => init::run(&arguments, &context),
         Command::Invite(command) => invite::run(command, &context),
         Command::Registration(command) => registration::run(&command, &context),
         Command::User(command) => user::run(command, &context),

@@ -12,10 +12,11 @@ use tokio::task::JoinHandle;
 
 use super::context::{Context, no_runtime};
 use super::error::Refusal;
-use crate::app::{self, App, Role};
+use crate::app::{self, App, Origin, Role};
 use crate::config::{Config, MailTransport};
 use crate::domain::{Listen, RegistrationMode};
 use crate::http;
+use crate::service::Service;
 use crate::system::System;
 use crate::telemetry::Metrics;
 
@@ -65,17 +66,18 @@ async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
     for notice in app.notices() {
         tracing::warn!("{notice}");
     }
-    tracing::info!("the database is {}", config.database_path().display());
+    tell_origin(config, app.origin);
     let watched = watch(config, &app)?;
     let server = listen(config, &app)?;
     tell_mail(config);
     tell_registration(context, &app).await?;
+    let census = tokio::spawn(tell_accounts(Arc::clone(&app.service), app.origin));
     let housekeeper = tokio::spawn(App::housekeep(Arc::clone(&app.service)));
     let postman = tokio::spawn(Arc::clone(&app.service).deliver_mail());
     tell_systemd(NotifyState::Ready);
     let ended = run_until_stopped(server, &mut signals).await;
     // A mail that is cut off on its way stays in the outbox, and the next start sends it.
-    for task in [housekeeper, postman].into_iter().chain(watched) {
+    for task in [housekeeper, postman, census].into_iter().chain(watched) {
         task.abort();
         // An aborted task lets go of the service only when it has ended.
         let _ = task.await;
@@ -204,6 +206,30 @@ async fn run_until_stopped(server: http::Server, signals: &mut Signals) -> Ended
 fn tell_systemd(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+fn tell_origin(config: &Config, origin: Origin) {
+    let database = config.database_path();
+    match origin {
+        Origin::Found => tracing::info!("the database is {}", database.display()),
+        Origin::Made => tracing::info!(
+            "made a new, empty installation in {}; keep a copy of its key file {} elsewhere",
+            config.data_dir.display(),
+            config.key_path().display()
+        ),
+    }
+}
+
+/// So that an operator notices a database that is not the expected one. Counting reads a whole table, so that the server listens first.
+async fn tell_accounts(service: Arc<Service>, origin: Origin) {
+    if origin == Origin::Made {
+        return;
+    }
+    match service.count_users().await {
+        Ok(1) => tracing::info!("the database has 1 account"),
+        Ok(count) => tracing::info!("the database has {count} accounts"),
+        Err(error) => tracing::warn!("the accounts cannot be counted: {error}"),
     }
 }
 

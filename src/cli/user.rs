@@ -4,7 +4,7 @@ use clap::Subcommand;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::ask::{PasswordArguments, confirm, read_from_stdin};
+use super::ask::{FINAL, PasswordArguments, confirm, read_from_stdin};
 use super::context::Context;
 use super::error::{Refusal, describe};
 use super::output::facts;
@@ -311,7 +311,7 @@ fn delete(context: &Context, user: UserRef, confirmation: Confirmation) -> Resul
     let user = context.with_service(async |service| {
         let user = service.find_user(user).await?.user;
         if confirmation == Confirmation::Ask {
-            confirm(&format!("delete {} <{}>", user.username, user.email))?;
+            confirm(&format!("delete {} <{}>", user.username, user.email), FINAL)?;
         }
         service.delete_user(by_id(&user)).await?;
         Ok(user)

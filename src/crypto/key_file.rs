@@ -91,24 +91,15 @@ pub fn read(path: &Path) -> Result<Keys, KeyFileError> {
     Ok(Keys::derive(&key))
 }
 
-/// Reads the key file at `path`, or creates it with 32 random bytes, readable by its owner only.
-///
-/// The new file gets its name only when its bytes are on disk, so that a crash leaves a whole key or none.
-pub fn read_or_create(path: &Path, system: &System) -> Result<Keys, KeyFileError> {
-    match read(path) {
-        Err(KeyFileError::Missing(_)) => create(path, system)?,
-        other => return other,
-    }
-    read(path)
-}
-
-/// Draws a new key and writes it beside the key file at `path`, whose place it takes with [`adopt_successor`].
+/// Draws a new key and writes it beside the key file at `path`, whose place it takes with [`adopt_successor`]. It is on disk afterwards.
 ///
 /// One that was never adopted is of no database, or this would not be called, and makes way if the running user owns it.
 pub fn create_successor(path: &Path, system: &System) -> Result<Keys, KeyFileError> {
     let successor = beside(path, SUCCESSOR);
     let replace = || {
         let (directory, name) = Directory::of(&successor)?;
+        // A directory that cannot be listed is no reason not to make a key in it.
+        let _ = directory.clear_leftovers();
         let mut file = directory.new_file()?;
         file.write_all(&system.random::<KEY_BYTES>())?;
         file.replace(&name)?;
@@ -160,23 +151,4 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 fn name_of(path: &Path) -> &OsStr {
     path.file_name().unwrap_or_default()
-}
-
-fn create(path: &Path, system: &System) -> Result<(), KeyFileError> {
-    let publish = || {
-        let (directory, name) = Directory::of(path)?;
-        // A directory that cannot be listed is no reason not to make a key in it.
-        let _ = directory.clear_leftovers();
-        let mut file = directory.new_file()?;
-        file.write_all(&system.random::<KEY_BYTES>())?;
-        // Fails if another process made the key meanwhile.
-        match file.publish(&name) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            published => published,
-        }
-    };
-    publish().map_err(|source| KeyFileError::Io {
-        path: path.to_owned(),
-        source,
-    })
 }

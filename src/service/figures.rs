@@ -7,6 +7,13 @@ use super::{Error, Service};
 use crate::store::Figures;
 
 impl Service {
+    /// How many accounts there are; reads the whole table.
+    pub async fn count_users(&self) -> Result<u32, Error> {
+        self.store
+            .report(|reader| reader.count_users().map_err(Error::from))
+            .await
+    }
+
     /// Counts what is stored, and reports it through the `metrics` facade.
     pub async fn report_figures(&self) -> Result<(), Error> {
         let now = self.system.now();

@@ -6,6 +6,7 @@
 mod audit;
 mod audit_count;
 mod connection;
+mod creation;
 mod error;
 mod failed_codes;
 mod figures;
@@ -40,6 +41,7 @@ use tokio::sync::oneshot;
 
 pub use audit::{AuditCount, AuditFilter, AuditPlace, AuditTally};
 pub use audit_count::{AuditKind, CountPlace, CountedEntry, KindCount, MAX_NAME_COUNTS};
+pub use creation::Creation;
 pub use error::{OpenError, StoreError};
 pub use figures::Figures;
 pub use link_token::LinkRow;
@@ -308,7 +310,7 @@ fn assemble(
 ) -> Result<Store, OpenError> {
     let readers = options.readers;
     let at_end = match options.access {
-        Access::Serve | Access::Create | Access::Alone | Access::Restore => AtEnd::Checkpoint,
+        Access::Serve | Access::Init | Access::Alone | Access::Restore => AtEnd::Checkpoint,
         Access::Use => AtEnd::Leave,
     };
     let mut connection = connection::open(&path, Kind::Writing)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode};
-use rustix::fs::{OFlags, Stat};
+use rustix::fs::Stat;
 
 use super::connection::{self, Kind};
 use super::lock::{self, FileLock, Mode, Name, WriteLock};
@@ -20,18 +20,21 @@ use crate::files::{Directory, is_trusted, runner};
 const OLDEST_SQLITE: i32 = 3_051_003;
 pub(super) const DATABASE: &str = "arkloop.db";
 /// The files that SQLite makes beside it.
-const COMPANIONS: [&str; 3] = ["arkloop.db-wal", "arkloop.db-shm", "arkloop.db-journal"];
+pub(super) const COMPANIONS: [&str; 3] = ["arkloop.db-wal", "arkloop.db-shm", "arkloop.db-journal"];
 /// How many of the copies that are made before the same change of the schema stay: a change that fails again and again must not fill the disk.
 const KEEP_COPIES: usize = 3;
+/// The largest page of SQLite. A database of this program has many pages; a smaller file may be one without tables, as a first start of release 0.1
+/// left it when it was killed.
+const LARGEST_PAGE: i64 = 65_536;
 
 /// Who opens the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// The server: creates and migrates, and there is only one.
+    /// The server: migrates, and there is only one.
     Serve,
-    /// `init`: creates and migrates.
-    Create,
-    /// Any other command: neither creates nor migrates.
+    /// `init`: migrates.
+    Init,
+    /// Any other command: does not migrate.
     Use,
     /// Whoever replaces the key file: nobody else has the database open meanwhile.
     Alone,
@@ -49,14 +52,14 @@ pub struct OpenOptions {
     pub readers: NonZeroU32,
     /// For the history of migrations.
     pub now: Timestamp,
-    /// The check value of the key file: a new database remembers it from its first moment on, another one must have it. `None` if the key file is lost.
+    /// The check value of the key file, which the database must have. `None` if the key file is lost.
     pub key_check: Option<String>,
     /// For tests.
     pub probe: Option<Arc<Probe>>,
 }
 
 impl Store {
-    /// Whether there is a database in `directory`.
+    /// Whether there is a database in `directory`, with something in it: an empty file is none.
     ///
     /// # Errors
     /// [`OpenError::OtherOwner`] if it belongs to another user, whose files no command of ours may touch. [`OpenError::OtherDirectory`] if the directory
@@ -76,7 +79,13 @@ impl Store {
             return Err(OpenError::OtherOwner { path, owner, runner });
         }
         refuse_other_directory(directory, &opened)?;
-        Ok(found.is_some())
+        match found {
+            None => Ok(false),
+            // SQLite is not asked: it removes the write-ahead log beside an empty file.
+            Some(found) if found.st_size == 0 => Ok(false),
+            Some(found) if found.st_size <= LARGEST_PAGE => Ok(check(&path, &path)? != Standing::Empty),
+            Some(_) => Ok(true),
+        }
     }
 
     /// The check value of the key file that the database in `directory` belongs to, as it is stored; `None` if there is no database. Waits for whoever
@@ -129,8 +138,7 @@ impl Store {
 
     fn open_at(path: PathBuf, options: &OpenOptions) -> Result<Self, OpenError> {
         refuse_old_sqlite()?;
-        let may_create = matches!(options.access, Access::Serve | Access::Create);
-        if !Self::exists(&options.directory)? && !may_create {
+        if !Self::exists(&options.directory)? {
             return Err(OpenError::Missing(path));
         }
         let mut locks = Vec::new();
@@ -143,7 +151,6 @@ impl Store {
         }
         let in_use = FileLock::open(&options.directory, Name::Use)?;
         in_use.take(Mode::Shared)?;
-        create_file(&path)?;
         bring_up_to_date(&path, options, &in_use)?;
         if options.access == Access::Alone {
             in_use.take(Mode::Exclusive)?;
@@ -193,9 +200,7 @@ fn refuse_other_directory(path: &Path, opened: &Directory) -> Result<(), OpenErr
 fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Result<(), OpenError> {
     match (look(path, options)?, options.access) {
         (Standing::Current, _) => return Ok(()),
-        (Standing::Empty, Access::Use | Access::Alone | Access::Restore) => {
-            return Err(OpenError::Missing(path.to_owned()));
-        }
+        (Standing::Empty, _) => return Err(OpenError::Missing(path.to_owned())),
         (Standing::Old(found), Access::Use | Access::Alone) => {
             return Err(OpenError::Older {
                 path: path.to_owned(),
@@ -205,21 +210,21 @@ fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Re
                 is_served: options.access == Access::Use && is_served(&options.directory)?,
             });
         }
-        (Standing::Empty | Standing::Old(_), _) => {}
+        (Standing::Old(_), _) => {}
     }
     // `flock` changes a shared lock into an exclusive one by letting go first, so everything is looked at again under the exclusive one.
     match in_use.take(Mode::Exclusive) {
-        Err(OpenError::InUse(_)) if options.access == Access::Create && is_served(&options.directory)? => {
+        Err(OpenError::InUse(_)) if options.access == Access::Init && is_served(&options.directory)? => {
             return Err(OpenError::AlreadyServed(path.to_owned()));
         }
         taken => taken?,
     }
     let copy = match (look(path, options)?, options.access) {
         (Standing::Current, _) => return in_use.take(Mode::Shared),
-        (Standing::Old(found), Access::Serve | Access::Create) => Some(copy_first(path, found, options.now)?),
+        (Standing::Old(found), Access::Serve | Access::Init) => Some(copy_first(path, found, options.now)?),
         _ => None,
     };
-    let migrated = migrate(path, options);
+    let migrated = migrate(path, options.key_check.as_deref(), options.now);
     if let (Err(_), Some(copy)) = (&migrated, copy) {
         // The database is what it was, so nobody needs a second one.
         let _ = std::fs::remove_file(copy);
@@ -245,7 +250,7 @@ fn look(path: &Path, options: &OpenOptions) -> Result<Standing, OpenError> {
 }
 
 /// Whether a server runs on the database of `directory`.
-fn is_served(directory: &Path) -> Result<bool, OpenError> {
+pub(super) fn is_served(directory: &Path) -> Result<bool, OpenError> {
     Ok(!FileLock::open(directory, Name::Server)?.try_take(Mode::Shared)?)
 }
 
@@ -274,16 +279,17 @@ fn copy_first(path: &Path, found: u32, now: Timestamp) -> Result<PathBuf, OpenEr
     Ok(copy)
 }
 
-fn migrate(path: &Path, options: &OpenOptions) -> Result<(), OpenError> {
+/// Brings a database, or an empty file, to the present schema. One that names no key file belongs to the one with `key_check` from then on.
+pub(super) fn migrate(path: &Path, key_check: Option<&str>, now: Timestamp) -> Result<(), OpenError> {
     let connection = connection::open(path, Kind::Writing)?;
     let tx = Tx::new(&connection);
-    migrations::apply(&connection, options.now, || {
+    migrations::apply(&connection, now, || {
         if tx.find_setting(Setting::KeyCheck)?.is_none() {
-            tx.put_setting(Setting::KeyCheck, options.key_check.as_deref(), options.now)?;
+            tx.put_setting(Setting::KeyCheck, key_check, now)?;
         }
         // So that an older program can say which one to use instead.
         let version = Some(env!("CARGO_PKG_VERSION"));
-        tx.put_setting(Setting::SchemaMadeBy, version, options.now)
+        tx.put_setting(Setting::SchemaMadeBy, version, now)
     })
 }
 
@@ -316,16 +322,4 @@ fn refuse_old_sqlite() -> Result<(), OpenError> {
         return Err(OpenError::OldSqlite(rusqlite::version().to_owned()));
     }
     Ok(())
-}
-
-/// Makes an empty file that only its owner can read, unless it is there; SQLite gives its companions the same mode.
-fn create_file(path: &Path) -> Result<(), OpenError> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-    match Directory::of(path).and_then(|(directory, name)| directory.open_own(&name, flags)) {
-        Err(source) if source.kind() != ErrorKind::AlreadyExists => Err(OpenError::Io {
-            path: path.to_owned(),
-            source,
-        }),
-        _ => Ok(()),
-    }
 }

@@ -61,6 +61,13 @@ impl StagedDatabase {
         Ok(staged)
     }
 
+    /// An empty one, in a directory inside `directory`, that is to become the database `place`.
+    pub(super) fn empty(directory: &Path, place: &Path) -> Result<Self, OpenError> {
+        let staged = Self::create(directory, place)?;
+        staged.create_file()?;
+        Ok(staged)
+    }
+
     fn create(directory: &Path, original: &Path) -> Result<Self, OpenError> {
         let make = || {
             let directory = Directory::open(directory)?;
@@ -86,7 +93,7 @@ impl StagedDatabase {
         })
     }
 
-    fn database(&self) -> PathBuf {
+    pub(super) fn database(&self) -> PathBuf {
         self.directory.path().join(DATABASE)
     }
 

@@ -19,7 +19,12 @@ fn listing(directory: &Path) -> Vec<String> {
         .map(|entry| {
             let entry = entry.expect("it is readable");
             let found = entry.metadata().expect("it is there");
-            format!("{:?} {} {:?}", entry.path(), found.len(), found.modified().ok())
+            format!(
+                "{} {} {:?}",
+                entry.path().display(),
+                found.len(),
+                found.modified().ok()
+            )
         })
         .collect();
     lines.sort();

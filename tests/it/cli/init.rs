@@ -36,7 +36,8 @@ fn init_says_where_things_are_as_json() {
     {
       "data_dir": "<dir>/elsewhere",
       "database": "<dir>/elsewhere/arkloop.db",
-      "key_file": "<dir>/elsewhere/arkloop.key"
+      "key_file": "<dir>/elsewhere/arkloop.key",
+      "created": true
     }
     "#);
 }

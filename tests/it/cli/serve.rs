@@ -19,7 +19,7 @@ fn the_server_needs_nothing_and_says_where_everything_is() {
     assert_eq!(status.code(), Some(0));
     assert_snapshot!(log, @"
     <time>  WARN the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet (19456 KiB and 2 iterations): a stolen database is cheaper to guess at
-    <time>  INFO the database is <dir>/data/arkloop.db
+    <time>  INFO made a new, empty installation in <dir>/data; keep a copy of its key file <dir>/data/arkloop.key elsewhere
     <time>  INFO listening on http://<address>; server.public_url is http://localhost:8080
     <time>  INFO mail is not sent but written into <dir>/data/outbox, to try things out
     <time>  INFO registration is by invite only; make one with: arkloop invite create

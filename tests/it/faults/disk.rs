@@ -79,7 +79,7 @@ fn a_command_on_a_full_disk_changes_nothing() {
     assert_snapshot!(workspace.run(&["init", "--data-dir", "elsewhere"]), @"
     exit: 1
     stderr:
-    error: the key file <dir>/elsewhere/arkloop.key cannot be used: File too large (os error 27); check that it is a file which belongs to the user who runs arkloop, and that the disk has room
+    error: the key file <dir>/elsewhere/arkloop.key.next cannot be used: File too large (os error 27); check that it is a file which belongs to the user who runs arkloop, and that the disk has room
     ");
     assert_eq!(
         fs::read(workspace.path().join("data/arkloop.db")).expect("there is one"),

@@ -12,6 +12,7 @@ mod costs;
 mod descriptors;
 mod disk;
 mod ended_sessions;
+mod first_start;
 mod forgiveness;
 mod invites;
 mod jars;
