@@ -1,12 +1,13 @@
 //! Why the parts could not be joined, and how the operator mends it.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::captcha::CaptchaSettingsError;
 use crate::config::Config;
 use crate::crypto::{HashError, KeyCheck, KeyFileError, Keys};
 use crate::domain::KeyFingerprint;
-use crate::files::quoted;
+use crate::files::{chown_argument, quoted, run_as, runner};
 use crate::mail::TransportError;
 use crate::{service, store};
 
@@ -130,10 +131,16 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::NoBackup(_) => "make a backup of it with `arkloop backup FILE`, and restore that".to_owned(),
         Refused::OtherKey { .. } => "put the key file of this database in its place".to_owned(),
         Refused::EditedHistory { .. } => "use the version of arkloop that made it".to_owned(),
-        Refused::OtherOwner { owner, .. } => format!("run as: sudo -u {} arkloop …", user_name(*owner)),
-        Refused::OtherDirectory { owner, .. } => format!(
-            "name another with --data-dir DIR, or run as: sudo -u {} arkloop …; nothing was changed",
-            user_name(*owner)
+        Refused::OtherOwner { path, owner, .. } => format!("{}; nothing was changed", run_as(*owner, group_of(path))),
+        Refused::OtherDirectory { path, owner, .. } => format!(
+            "name another with --data-dir DIR, or {}; nothing was changed",
+            run_as(*owner, group_of(path))
+        ),
+        Refused::Closed { .. } => "run it as the user who runs the server; nothing was changed".to_owned(),
+        Refused::NotWritable { path, .. } => format!("{}; nothing was changed", not_writable_hint(path)),
+        Refused::Beside { found, .. } => format!(
+            "use that one with --data-dir {}, or make the directory first if you want another; nothing was changed",
+            quoted(found)
         ),
         Refused::OldSqlite(_) => "build arkloop with its bundled SQLite".to_owned(),
         Refused::Io { .. } => "check that the directory exists, has room and belongs to the user who runs arkloop".to_owned(),
@@ -175,9 +182,9 @@ fn key_file_hint(error: &KeyFileError) -> String {
                 .to_owned()
         }
         KeyFileError::TooOpen { path, .. } => format!("run: chmod 600 {}", quoted(path)),
-        KeyFileError::OtherOwner { owner, .. } => format!(
-            "run as: sudo -u {} arkloop …; if that is not the user of the server, put the right key file there",
-            user_name(*owner)
+        KeyFileError::OtherOwner { path, owner } => format!(
+            "{}; if that is not the user of the server, put the right key file there",
+            run_as(*owner, group_of(path))
         ),
         KeyFileError::WrongLength { .. } => "put the right key file there; it was not changed".to_owned(),
     }
@@ -189,16 +196,23 @@ impl From<store::StoreError> for OpenError {
     }
 }
 
-/// The name of a user as `sudo -u` takes it: from the local accounts, else the number with a `#`.
-pub(super) fn user_name(id: u32) -> String {
-    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let of_line = |line: &str| {
-        let mut fields = line.split(':');
-        let (name, number) = (fields.next()?, fields.nth(1)?);
-        (number.parse() == Ok(id)).then(|| name.to_owned())
-    };
-    accounts
-        .lines()
-        .find_map(of_line)
-        .unwrap_or_else(|| format!("'#{id}'"))
+/// Whose group the file is, or the directory that it would be in.
+fn group_of(path: &Path) -> u32 {
+    let found = path.symlink_metadata().or_else(|_| path.join("..").metadata());
+    found.map_or(0, |found| found.gid())
+}
+
+/// A directory that is empty may be given to the running user without harm to anything in it.
+fn not_writable_hint(path: &Path) -> String {
+    const ANOTHER: &str = "name another data directory with --data-dir DIR";
+    let is_empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    if runner() == 0 || !is_empty {
+        return ANOTHER.to_owned();
+    }
+    let (user, group) = (runner(), rustix::process::getegid().as_raw());
+    format!(
+        "as root, run: chown {} {1} && chmod 700 {1}; or {ANOTHER}",
+        chown_argument(user, group),
+        quoted(path)
+    )
 }

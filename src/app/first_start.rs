@@ -35,6 +35,7 @@ pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<
     if role == Role::Command {
         return Err(store::OpenError::Missing(config.database_path()).into());
     }
+    Store::may_create(&config.data_dir)?;
     refuse_lost_database(config, role)?;
     let Some(creation) = Creation::begin(&config.data_dir)? else {
         return open_keys(config, system, role);

@@ -42,7 +42,9 @@ pub async fn restore(
 ) -> Result<Restored, OpenError> {
     let refused = OpenError::NotRestored;
     // Whose the database is comes before whose the key is.
-    Store::exists(&config.data_dir).map_err(refused)?;
+    if !Store::exists(&config.data_dir).map_err(refused)? {
+        Store::may_create(&config.data_dir).map_err(refused)?;
+    }
     let keys = read_key_file(&config.key_path())?;
     let replacement = Replacement::begin(&config.data_dir, file).map_err(refused)?;
     let recorded = replacement.key_check().map_err(refused)?;

@@ -17,7 +17,7 @@ use crate::app::{self, Origin, Role};
 /// make an empty database where a backup should be restored.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example: prepare a directory as the user that will run the server\n  sudo -u arkloop arkloop --data-dir /var/lib/arkloop init"
+    after_help = "Example: prepare a directory as the user that will run the server\n  runuser -u arkloop -- arkloop --data-dir /var/lib/arkloop init"
 )]
 pub(super) struct Arguments {
     #[command(flatten)]

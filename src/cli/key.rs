@@ -35,14 +35,14 @@ pub(super) enum Command {
     /// Sessions and one-time codes end; invites, links, queued mail and signing keys go on. The old key file is kept under another name, because backups
     /// from before need it. A crash in the middle does no harm: the next command finishes it.
     #[command(
-        after_help = "Example: stop the server, replace the key file, start it\n  systemctl stop arkloop\n  sudo -u arkloop arkloop key rekey\n  systemctl start arkloop"
+        after_help = "Example: stop the server, replace the key file, start it\n  systemctl stop arkloop\n  runuser -u arkloop -- arkloop key rekey\n  systemctl start arkloop"
     )]
     Rekey,
     /// Go on with a new key file when the old one is lost, while no server runs
     ///
     /// Accounts stay, with their passwords. Everything else that only the lost key could open or prove ends: sessions, codes, invites, links, queued
     /// mail and signing keys.
-    #[command(after_help = "Example:\n  sudo -u arkloop arkloop key reset")]
+    #[command(after_help = "Example:\n  runuser -u arkloop -- arkloop key reset")]
     Reset {
         #[command(flatten)]
         consent: Consent,

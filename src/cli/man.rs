@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use clap::CommandFactory as _;
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use super::error::Refusal;
 use super::output::Output;
-use crate::files::Directory;
+use crate::files::{Directory, Untrusted, run_as};
 
 /// Write the manual pages into a directory: one for each command
 #[derive(clap::Args, Debug)]
@@ -32,12 +33,22 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<(), Refusal> 
     let files: Vec<String> = pages.iter().map(Man::get_filename).collect();
     let refuse = |name: &str, cause: io::Error| {
         let path = arguments.directory.join(name);
+        let owner = Untrusted::within(&cause).and_then(Untrusted::directory_owner);
+        let group = || arguments.directory.metadata().map_or(0, |found| found.gid());
+        let or = owner.map(|owner| format!(", or {}", run_as(owner, group())));
         Refusal::new(
             format!("cannot write {}: {cause}", path.display()),
-            "name a directory that exists and that you may write to",
+            format!(
+                "name a directory that exists and that you may write to{}",
+                or.unwrap_or_default()
+            ),
         )
     };
-    let directory = Directory::open(&arguments.directory).map_err(|cause| refuse(&files[0], cause))?;
+    let directory = Directory::open(&arguments.directory).and_then(|directory| {
+        directory.refuse_to_write()?;
+        Ok(directory)
+    });
+    let directory = directory.map_err(|cause| refuse(&files[0], cause))?;
     for (page, name) in pages.iter().zip(&files) {
         write(page, &directory, name).map_err(|cause| refuse(name, cause))?;
     }

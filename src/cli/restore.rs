@@ -18,7 +18,7 @@ use crate::system::System;
 /// signing keys go. Passwords, suspensions and deleted accounts are again as they were.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example: stop the server, restore, start it\n  systemctl stop arkloop\n  sudo -u arkloop arkloop restore /var/backups/arkloop.db\n  systemctl start arkloop"
+    after_help = "Example: stop the server, restore, start it\n  systemctl stop arkloop\n  runuser -u arkloop -- arkloop restore /var/backups/arkloop.db\n  systemctl start arkloop"
 )]
 pub(super) struct Arguments {
     /// A file that the command backup made

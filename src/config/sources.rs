@@ -64,7 +64,7 @@ impl Sources {
             let text = read_trusted(&path).map_err(|cause| unreadable(&path, &cause, Some(&place)))?;
             return Ok(Some((path, text)));
         }
-        // `sudo -u arkloop arkloop …` is typed in directories of root's: what is in them is then not meant for it.
+        // `runuser -u arkloop -- arkloop …` is typed in directories of root's: what is in them is then not meant for it.
         let local = may_search(&self.cwd).then(|| self.cwd.join(LOCAL_FILE));
         for path in local.into_iter().chain([PathBuf::from(SYSTEM_FILE)]) {
             match read_trusted(&path) {

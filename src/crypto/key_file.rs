@@ -37,7 +37,7 @@ pub enum KeyFileError {
         mode: u32,
     },
     /// Neither the running user nor root owns it.
-    #[error("the key file {} belongs to the user with id {owner}", path.display())]
+    #[error("the key file {} belongs to {}", path.display(), files::shown_user(*owner))]
     OtherOwner {
         /// Which file.
         path: PathBuf,

@@ -6,6 +6,7 @@
 
 mod made;
 mod untrusted;
+mod users;
 mod walk;
 
 use std::ffi::{OsStr, OsString};
@@ -16,13 +17,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, Stat, StatVfsMountFlags, fgetxattr_query, fstat, fstatvfs, openat,
-    renameat, statat, unlinkat,
+    Access, AtFlags, Dir, FileType, Mode, OFlags, Stat, StatVfsMountFlags, accessat, fgetxattr_query, fstat,
+    fstatvfs, openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
 pub use made::{NewFile, PrivateDirectory, rename_to_free_name};
 pub use untrusted::{Flaw, Untrusted, quoted};
+pub use users::{chown_argument, run_as, runner, shown_user};
 use walk::{End, Missing, parent_of, walk};
 
 /// What others than the owner and the group may do.
@@ -84,6 +86,24 @@ impl Directory {
         }
     }
 
+    /// Refuses it as a place for what this process is to leave there: if it was [planted](Directory::refuse_planted), if root runs this and another user
+    /// owns it, or if it cannot be written.
+    pub fn refuse_to_write(&self) -> io::Result<()> {
+        self.refuse_planted()?;
+        self.refuse_for_root()?;
+        self.may_write()
+    }
+
+    /// Refuses root in the directory of another user, who could not use what root makes there.
+    fn refuse_for_root(&self) -> io::Result<()> {
+        match self.stat()?.st_uid {
+            owner if runner() == 0 && owner != 0 => {
+                Err(Untrusted::new(self.path.clone(), Flaw::DirectoryOf(owner)).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Why not only root and the running user decide what is in it; `None` if they do.
     pub fn flaw(&self) -> io::Result<Option<Flaw>> {
         let found = self.stat()?;
@@ -92,6 +112,13 @@ impl Directory {
         }
         let is_open = found.st_mode & GROUP_WRITE != 0 && is_listed(self.reopen()?);
         Ok(is_open.then(|| Flaw::Writable(bits(&found))))
+    }
+
+    /// Whether this process may make entries in it; what the system says if not.
+    pub fn may_write(&self) -> io::Result<()> {
+        // No flags: the call that takes them is refused by the seccomp filters of older container engines.
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        Ok(accessat(&self.fd, ".", access, AtFlags::empty())?)
     }
 
     /// As [`Directory::of`] with a directory that is made where it is missing.
@@ -301,11 +328,6 @@ pub fn open_file(path: &Path) -> io::Result<File> {
 /// Whether what belongs to this user counts as the program's own word: its own, and root's, who can do everything anyway.
 pub fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == runner()
-}
-
-/// Who runs this process, as the kernel judges it.
-pub fn runner() -> u32 {
-    rustix::process::geteuid().as_raw()
 }
 
 fn flaw_of(found: &Stat) -> Option<Flaw> {

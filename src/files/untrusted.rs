@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::{runner, shown_user};
+
 /// What is wrong with an entry of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
@@ -54,16 +56,21 @@ impl Untrusted {
         &self.path
     }
 
+    /// Whose directory it is, if that is what is wrong with it.
+    pub fn directory_owner(&self) -> Option<u32> {
+        match self.flaw {
+            Flaw::DirectoryOf(owner) => Some(owner),
+            _ => None,
+        }
+    }
+
     /// The command that mends it, if its owner is to be trusted; `None` if no command does.
     pub fn mend(&self) -> Option<String> {
         let path = quoted(&self.path);
         match self.flaw {
             // What lies in a stranger's directory is not trusted for being given away.
             Flaw::Owner(_) if self.link.is_some() => None,
-            Flaw::Owner(_) => {
-                let runner = rustix::process::geteuid().as_raw();
-                Some(format!("chown -h {runner} {path}"))
-            }
+            Flaw::Owner(_) => Some(format!("chown -h {} {path}", runner())),
             Flaw::Writable(_) => Some(format!("chmod go-w {path}")),
             Flaw::DirectoryOf(_) | Flaw::Link | Flaw::Not(_) => None,
         }
@@ -88,7 +95,7 @@ impl fmt::Display for Untrusted {
             Flaw::Link => write!(f, "{path} is a link"),
             Flaw::Not(kind) => write!(f, "{path} is not a {kind}"),
             Flaw::Owner(owner) | Flaw::DirectoryOf(owner) => {
-                write!(f, "{path} belongs to the user with id {owner}")
+                write!(f, "{path} belongs to {}", shown_user(owner))
             }
             Flaw::Writable(mode) => write!(f, "{path} can be written by others (mode {mode:04o})"),
         }?;

@@ -36,10 +36,13 @@ pub(super) fn walk(path: &Path, missing: Missing) -> io::Result<End> {
     let mut planted = None;
     while let Some(name) = ahead.pop() {
         let (entry, found) = match here.look_at(&name) {
-            Err(Errno::NOENT) if missing == Missing::Make => match mkdirat(&here.fd, &name, Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => here.look_at(&name)?,
-                Err(error) => return Err(error.into()),
-            },
+            Err(Errno::NOENT) if missing == Missing::Make => {
+                here.refuse_for_root()?;
+                match mkdirat(&here.fd, &name, Mode::RWXU) {
+                    Ok(()) | Err(Errno::EXIST) => here.look_at(&name)?,
+                    Err(error) => return Err(error.into()),
+                }
+            }
             looked => looked?,
         };
         match FileType::from_raw_mode(found.st_mode) {

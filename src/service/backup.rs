@@ -56,7 +56,11 @@ impl Service {
             }
         };
         // From here on the open directory is meant, whatever its path leads to meanwhile.
-        let (directory, name) = Directory::create_of(&path).map_err(|cause| unusable(&path, cause))?;
+        let opened = Directory::create_of(&path).and_then(|(directory, name)| {
+            directory.refuse_to_write()?;
+            Ok((directory, name))
+        });
+        let (directory, name) = opened.map_err(|cause| unusable(&path, cause))?;
         // Asked again when it gets its name; here it spares the work.
         if directory
             .find(&name)

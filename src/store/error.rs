@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use crate::files::shown_user;
+
 /// Why a question or a change failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -121,7 +123,7 @@ pub enum OpenError {
         source: Box<Self>,
     },
     /// Its files belong to another user.
-    #[error("{} belongs to the user with id {owner}, but this is run by {runner}", path.display())]
+    #[error("{} belongs to {}, but this is run by {}", path.display(), shown_user(*owner), shown_user(*runner))]
     OtherOwner {
         /// Which file.
         path: PathBuf,
@@ -131,7 +133,7 @@ pub enum OpenError {
         runner: u32,
     },
     /// The directory that it is or would be in belongs to a stranger.
-    #[error("the data directory {} belongs to the user with id {owner}, but this is run by {runner}", path.display())]
+    #[error("the directory {} belongs to {}, but this is run by {}", path.display(), shown_user(*owner), shown_user(*runner))]
     OtherDirectory {
         /// Which directory.
         path: PathBuf,
@@ -139,6 +141,32 @@ pub enum OpenError {
         owner: u32,
         /// Who runs this.
         runner: u32,
+    },
+    /// This process cannot look into the directory, whose owner does not tell whose the database in it is.
+    #[error("the directory {} is closed to {}", path.display(), shown_user(*runner))]
+    Closed {
+        /// Which directory.
+        path: PathBuf,
+        /// Who runs this.
+        runner: u32,
+    },
+    /// There is none, and this process cannot make one there.
+    #[error("the directory {} cannot be written by {}", path.display(), shown_user(*runner))]
+    NotWritable {
+        /// The directory, or the nearest one above it that is there.
+        path: PathBuf,
+        /// Who runs this.
+        runner: u32,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The directory does not exist, and the one that it would be in has a database.
+    #[error("{} does not exist, but there is a database in {}", directory.display(), found.display())]
+    Beside {
+        /// The directory that is missing.
+        directory: PathBuf,
+        /// Where there is a database.
+        found: PathBuf,
     },
     /// The linked SQLite has a fault that can corrupt a database.
     #[error(

@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_NOTE_BYTES: u64 = 8 * 1024;
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// The names of the lock files, in the order of [`Name`].
+pub(super) const LOCKS: [&str; 4] = ["server.lock", "use.lock", "turn.lock", "write.lock"];
+
 /// Which of the locks.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Name {
@@ -38,12 +41,7 @@ pub(super) enum Name {
 
 impl Name {
     const fn file(self) -> &'static str {
-        match self {
-            Self::Server => "server.lock",
-            Self::Use => "use.lock",
-            Self::Turn => "turn.lock",
-            Self::Write => "write.lock",
-        }
+        LOCKS[self as usize]
     }
 }
 

@@ -18,6 +18,7 @@ mod migrations;
 mod one_time_code;
 mod open;
 mod outbox;
+mod owner;
 mod password_failures;
 mod probe;
 mod restore;

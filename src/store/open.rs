@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 use rustix::fs::Stat;
 
 use super::connection::{self, Kind};
-use super::lock::{self, FileLock, Mode, Name, WriteLock};
+use super::lock::{self, FileLock, LOCKS, Mode, Name, WriteLock};
 use super::migrations::{self, Standing};
 use super::{OpenError, Probe, Setting, StagedDatabase, Store, Tx, assemble};
 use crate::domain::Timestamp;
@@ -63,18 +63,24 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError::OtherOwner`] if it belongs to another user, whose files no command of ours may touch. [`OpenError::OtherDirectory`] if the directory
-    /// does. [`OpenError::Io`] if it, or a file of SQLite beside it, is a link or no file.
+    /// does. [`OpenError::Io`] if it, a file of SQLite beside it or a lock is a link, no file or another user's.
     pub fn exists(directory: &Path) -> Result<bool, OpenError> {
         let path = directory.join(DATABASE);
-        let opened = Directory::open(directory);
-        let looked = opened.and_then(|opened| Ok((find_database(&opened)?, opened)));
-        let (found, opened) = match looked {
-            Ok(looked) => looked,
+        let runner = runner();
+        let opened = match Directory::open(directory) {
+            Ok(opened) => opened,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(source) => return Err(OpenError::Io { path, source }),
         };
-        // A file that root made would stop the server later, so even root runs as whoever owns the database, or not at all.
-        let runner = runner();
+        let found = match find_database(&opened) {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let path = directory.to_owned();
+                return Err(OpenError::Closed { path, runner });
+            }
+            Err(source) => return Err(OpenError::Io { path, source }),
+        };
+        // A file that root made would stop the server later, so even root runs as the database's owner, or not at all.
         if let Some(owner) = found.map(|found| found.st_uid).filter(|owner| *owner != runner) {
             return Err(OpenError::OtherOwner { path, owner, runner });
         }
@@ -161,20 +167,27 @@ impl Store {
     }
 }
 
-/// The database file in `directory`, judged with what SQLite may have made beside it; `None` if there is none.
+/// The database file in `directory`, judged with what lies beside it under a fixed name; `None` if there is none.
 fn find_database(directory: &Directory) -> io::Result<Option<Stat>> {
     let name = OsStr::new(DATABASE);
     let found = match directory.find(name) {
         Ok(Some(found)) => found,
         Ok(None) => return Ok(None),
-        // A directory that only its owner may enter tells whose the database is.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => return directory.stat().map(Some),
+        // A directory that only its owner may enter tells whose the database is. Root's does not: anybody's database may be in it.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let around = directory.stat()?;
+            return if is_trusted(around.st_uid) {
+                Err(error)
+            } else {
+                Ok(Some(around))
+            };
+        }
         Err(error) => return Err(error),
     };
     if found.st_uid != runner() {
         return Ok(Some(found));
     }
-    for name in [DATABASE].into_iter().chain(COMPANIONS) {
+    for name in [DATABASE].into_iter().chain(COMPANIONS).chain(LOCKS) {
         directory.find_own(OsStr::new(name))?;
     }
     Ok(Some(found))

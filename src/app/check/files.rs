@@ -6,9 +6,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::Finding;
-use crate::app::error::user_name;
 use crate::config::Config;
-use crate::files::{Directory, Flaw, is_trusted, quoted, runner};
+use crate::files::{Directory, Flaw, is_trusted, quoted, run_as, runner, shown_user};
 
 /// Less room than that and the next hour may fill it.
 const LEAST_FREE_BYTES: u64 = 256 * 1024 * 1024;
@@ -55,13 +54,11 @@ pub(super) fn is_stranger_s(directory: &Path) -> bool {
 /// Nothing in it is to be given to anybody: its owner may have put it there.
 fn of_stranger(directory: &Path, owner: u32) -> Finding {
     let seen = format!(
-        "{} belongs to the user with id {owner}, who can replace what is in it",
-        directory.display()
+        "{} belongs to {}, who can replace what is in it",
+        directory.display(),
+        shown_user(owner)
     );
-    let mend = format!(
-        "name another with --data-dir DIR, or run this as: sudo -u {} arkloop …",
-        user_name(owner)
-    );
+    let mend = format!("name another with --data-dir DIR, or {}", run_as(owner, owner));
     Finding::bad("files", seen, mend)
 }
 

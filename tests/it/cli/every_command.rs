@@ -146,20 +146,20 @@ fn the_database_of_another_user_is_left_alone_by_every_command() {
     let [owner, runner] = [&path, &workspace.path()].map(|path| path.metadata().expect("it is there").uid());
     let needs = [Needs::Room, Needs::Database, Needs::LostKey, Needs::Backup];
     let said = said_by_all(&workspace, &needs);
-    let said = said
-        .replace(
-            &format!("id {owner}, but this is run by {runner}"),
-            "id <owner>, but this is run by <runner>",
-        )
-        .replace("sudo -u nobody ", "sudo -u <owner> ")
-        .replace("sudo -u root ", "sudo -u <owner> ");
-    assert_snapshot!(said, @r#"
+    let [owner, runner] = [owner, runner].map(arkloop::files::shown_user);
+    let said = said.replace(
+        &format!("belongs to {owner}, but this is run by {runner}"),
+        "belongs to <owner>, but this is run by <runner>",
+    );
+    // Root's is said to be root's, and no more.
+    let said = said.replace("run: runuser -u nobody -- <command>", "<how to>");
+    assert_snapshot!(said.replace("run it as root", "<how to>"), @r#"
     exit: 1
     stderr:
-    error: <dir>/data/arkloop.db belongs to the user with id <owner>, but this is run by <runner>; run as: sudo -u <owner> arkloop …
+    error: <dir>/data/arkloop.db belongs to <owner>, but this is run by <runner>; <how to>; nothing was changed
     exit: 1
     stderr:
-    {"error":"<dir>/data/arkloop.db belongs to the user with id <owner>, but this is run by <runner>","hint":"run as: sudo -u <owner> arkloop …"}
+    {"error":"<dir>/data/arkloop.db belongs to <owner>, but this is run by <runner>","hint":"<how to>; nothing was changed"}
     "#);
 }
 

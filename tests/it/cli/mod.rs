@@ -22,6 +22,7 @@ mod man;
 mod metrics;
 mod names_and_ids;
 mod openapi;
+mod owners;
 mod registration;
 mod restore;
 mod restore_refused;

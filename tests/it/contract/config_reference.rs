@@ -58,9 +58,9 @@ fn keys(text: &str) -> Vec<Key> {
     keys
 }
 
-/// The page.
-fn page() -> String {
-    let mut page = format!(
+/// What stands before the keys.
+fn introduction() -> String {
+    format!(
         "# Configuration\n\n\
          <!-- Made from arkloop.toml.example: change that, then run {UPDATE} -->\n\n\
          Nothing needs to be configured to try arkloop. A file is looked for at `--config FILE`, in the variable\n\
@@ -83,10 +83,22 @@ fn page() -> String {
          the mount is an administrator's doing: so do not run arkloop inside a read-only snapshot of a stranger's directory\n\
          without `--config`. The unit for systemd mounts everything but the data read-only for the server, so there the commands\n\
          and `arkloop check` judge. The key file has the same owners, and only its owner may read it.\n\n\
-         The data directory belongs to root or to the user who runs arkloop, or it is refused. Nobody else should be able to\n\
-         write to it: where others can, as in some volumes of Kubernetes, the server starts with a warning, and what runs\n\
-         that were cut off have left there under names like `.arkloop-…` is not cleared away.\n"
-    );
+         ## Who runs a command\n\n\
+         A command works on the data directory of its own user and refuses any other before it makes or opens a file: the\n\
+         owner of the database runs it, root included, and without a database the owner of the directory. The refusal\n\
+         repeats the command as that user runs it. A directory that does not exist is made with mode 0700; the one above it\n\
+         decides who may.\n\n\
+         A directory of root's passes if the user can write to it, as a volume of Kubernetes does with `fsGroup`, and an\n\
+         `emptyDir`. If other users can write to it too, whoever they are has the database, and the server starts with a\n\
+         warning; what runs that were cut off have left there under names like `.arkloop-…` is not cleared away. In a\n\
+         container nobody else may be there, but the server cannot know that. So name a directory inside the volume that does\n\
+         not exist yet, as the image does: the server makes it for its user alone.\n"
+    )
+}
+
+/// The page.
+fn page() -> String {
+    let mut page = introduction();
     let (keys, mut section) = (keys(EXAMPLE), None);
     for key in &keys {
         if section != Some(key.section.as_str()) {

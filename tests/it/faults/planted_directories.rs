@@ -27,7 +27,7 @@ fn a_stranger_s_data_directory_is_refused_before_anything_is_made() {
         ] {
             assert_refused(
                 run_in(&workspace.path(), command, &[]),
-                &["data belongs to", "65534", "sudo -u nobody", "--data-dir"],
+                &["data belongs to", "65534", "runuser -u nobody -- /", "--data-dir"],
             );
         }
         assert!(names(&data).is_empty(), "{:?}", names(&data));
@@ -58,7 +58,7 @@ fn a_database_in_a_stranger_s_directory_is_not_used_nor_given_away() {
     let (code, said) = run_in(&workspace.path(), &["check"], &[]);
     assert_eq!(code, 1, "{said}");
     assert!(
-        said.contains("65534") && said.contains("sudo -u nobody"),
+        said.contains("65534") && said.contains("runuser -u nobody -- /"),
         "{said}"
     );
     assert!(!said.contains("chown"), "{said}");

@@ -127,7 +127,7 @@ fn a_key_file_that_is_a_pipe_or_a_stranger_s_is_refused() {
         give(&key, STRANGER, STRANGER);
         assert_refused(
             run_in(&workspace.path(), &["user", "list"], &[]),
-            &["arkloop.key", "65534", "run as"],
+            &["arkloop.key", "65534", "runuser -u nobody -- /"],
         );
     }
     fs::remove_file(&key).expect("it is there");

@@ -6,10 +6,12 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 
+use arkloop::files::shown_user;
 use insta::assert_snapshot;
 use rusqlite::Connection;
 
 use crate::support::Workspace;
+use crate::support::planting::can_plant_for_others;
 
 /// The user and the group that own nothing, on any system.
 const NOBODY: u32 = 65_534;
@@ -288,24 +290,33 @@ fn whoever_does_not_own_the_database_is_told_who_does() {
         fs::remove_file(database(&workspace)).expect("it is ours");
         symlink("/etc/passwd", database(&workspace)).expect("the name is free");
     }
-    let text = refusals(&workspace);
     let runner = rustix::process::geteuid().as_raw();
-    let runner = if runner == 0 { NOBODY } else { runner };
-    assert_snapshot!(text.replace(&format!("run by {runner}"), "run by <runner>"), @"
+    let runner = shown_user(if runner == 0 { NOBODY } else { runner });
+    set_mode(&workspace.path().join("data"), 0o755);
+    assert_snapshot!(refusals(&workspace).replace(&runner, "<runner>"), @"
     exit: 1
     stderr:
-    error: <dir>/data/arkloop.db belongs to the user with id 0, but this is run by <runner>; run as: sudo -u root arkloop …
+    error: <dir>/data/arkloop.db belongs to root, but this is run by <runner>; run it as root; nothing was changed
     same
     same
     ");
+    if is_root() {
+        // Whose the database in it is cannot be seen.
+        set_mode(&workspace.path().join("data"), 0o700);
+        assert_snapshot!(refusals(&workspace).replace(&runner, "<runner>"), @"
+        exit: 1
+        stderr:
+        error: the directory <dir>/data is closed to <runner>; run it as the user who runs the server; nothing was changed
+        same
+        same
+        ");
+    }
 }
 
 #[test]
 fn even_root_does_not_touch_the_database_of_another_user() {
     let mut workspace = Workspace::with_database();
-    if !is_root() {
-        // Whoever is not root cannot give files away; that others are refused is tried above.
-        eprintln!("not tried: only root can give the database to another user");
+    if !can_plant_for_others("the database of another user") {
         return;
     }
     without_rights(&mut workspace);
@@ -313,7 +324,7 @@ fn even_root_does_not_touch_the_database_of_another_user() {
     assert_snapshot!(refusals(&workspace), @"
     exit: 1
     stderr:
-    error: <dir>/data/arkloop.db belongs to the user with id 65534, but this is run by 0; run as: sudo -u nobody arkloop …
+    error: <dir>/data/arkloop.db belongs to nobody (id 65534), but this is run by root; run: runuser -u nobody -- <command>; nothing was changed
     same
     same
     ");

@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,8 +27,19 @@ pub fn skip(why: &str) {
 
 /// Runs the executable in `directory`; its exit code and what it wrote. It is killed, and the code is 137, if it has not ended after 20 seconds.
 pub fn run_in(directory: &Path, arguments: &[&str], variables: &[(&str, &Path)]) -> (i32, String) {
-    let output = Command::new("timeout")
-        .args(["--signal=KILL", "20", env!("CARGO_BIN_EXE_arkloop")])
+    run_after(&[], directory, arguments, variables)
+}
+
+fn run_after(
+    before: &[&str],
+    directory: &Path,
+    arguments: &[&str],
+    variables: &[(&str, &Path)],
+) -> (i32, String) {
+    let limit = ["timeout", "--signal=KILL", "20", env!("CARGO_BIN_EXE_arkloop")];
+    let words = [before, &limit].concat();
+    let output = Command::new(words[0])
+        .args(&words[1..])
         .args(arguments)
         .current_dir(directory)
         .env_clear()
@@ -40,6 +51,50 @@ pub fn run_in(directory: &Path, arguments: &[&str], variables: &[(&str, &Path)])
     let said = [output.stdout, output.stderr].concat();
     let code = output.status.code().unwrap_or(137);
     (code, String::from_utf8_lossy(&said).into_owned())
+}
+
+/// A user and a group that have no name, for services in containers.
+pub const NAMELESS: u32 = 54_990;
+
+/// As [`run_in`], as another user, of that group and of no other but `groups`. Only root can.
+pub fn run_in_as(
+    (user, groups): (u32, &[u32]),
+    directory: &Path,
+    arguments: &[&str],
+    variables: &[(&str, &Path)],
+) -> (i32, String) {
+    let user = user.to_string();
+    let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
+    let groups = match groups.join(",") {
+        none if none.is_empty() => "--clear-groups".to_owned(),
+        groups => format!("--groups={groups}"),
+    };
+    let as_user = ["setpriv", "--reuid", &user, "--regid", &user, &groups, "--"];
+    run_after(&as_user, directory, arguments, variables)
+}
+
+/// Everything in a directory: the ways, and of each owner, mode, identity, size and the moments of its last changes.
+pub fn listing(directory: &Path) -> Vec<String> {
+    let found = fs::symlink_metadata(directory).expect("it is there");
+    let mut lines = vec![format!(
+        "{}: {}:{} {:o}, inode {}, {} bytes, {}.{:09} {}.{:09}",
+        directory.display(),
+        found.uid(),
+        found.gid(),
+        found.mode(),
+        found.ino(),
+        found.len(),
+        found.mtime(),
+        found.mtime_nsec(),
+        found.ctime(),
+        found.ctime_nsec()
+    )];
+    if found.is_dir() {
+        for name in names(directory) {
+            lines.extend(listing(&directory.join(name)));
+        }
+    }
+    lines
 }
 
 /// Asserts that a command is refused in time, and names each of `named`.

@@ -15,11 +15,21 @@ const SHAPES: [(&str, &str); 7] = [
 
 /// Replaces `directory` and everything of a known [shape](SHAPES).
 pub fn redact(text: &str, directory: &Path) -> String {
-    let mut text = text.replace(&directory.display().to_string(), "<dir>");
+    let mut text = redact_called(text).replace(&directory.display().to_string(), "<dir>");
     for (shape, name) in SHAPES {
         text = redact_shape(&text, shape, name);
     }
     text
+}
+
+/// Replaces each command that is proposed as it was called.
+fn redact_called(text: &str) -> String {
+    let mut parts = text.split(env!("CARGO_BIN_EXE_arkloop"));
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let end = part.find([';', '"', '\n']).unwrap_or(part.len());
+        text + "<command>" + &part[end..]
+    })
 }
 
 fn redact_shape(text: &str, shape: &str, name: &str) -> String {
