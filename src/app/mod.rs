@@ -6,6 +6,7 @@ mod first_start;
 mod listener;
 mod rekey;
 mod restore;
+mod served;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -22,13 +23,15 @@ pub use restore::{Restored, restore};
 use crate::captcha::{Captcha, CaptchaSettings};
 use crate::config::{self, Config};
 use crate::crypto::{AccessTokenSettings, Argon2Cost, HashError, Keyring, PasswordHasher, Priority};
-use crate::domain::{CodeLength, Operator, PasswordPolicy, RefreshRules, RegistrationMode, SessionRules};
+use crate::domain::{CodeLength, Operator, PasswordPolicy, RefreshRules, SessionRules};
 use crate::fault::Fault;
 use crate::http;
 use crate::mail::{SmtpSettings, Transport};
 use crate::service::{self, Links, Parts, Service, load_keyring};
-use crate::store::{self, Access, OpenOptions, Probe, Setting, Store};
+use crate::store::{Access, OpenOptions, Probe, Store};
 use crate::system::System;
+
+use self::served::Served;
 
 /// How much memory the hash threads of a server may take together: with the default cost it is never the limit before the cores are, and with a cost
 /// of 64 MiB it still allows eight.
@@ -37,7 +40,7 @@ const HASH_MEMORY_KIB: u32 = 512 * 1024;
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
 /// How often a server writes down what it has counted for the audit log: what a crash may forget.
-const FLUSH_EVERY: Duration = Duration::from_secs(10);
+pub const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 /// What a process does with the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +62,8 @@ pub struct App {
     /// Whether this start has made the database.
     pub origin: Origin,
     notices: Vec<String>,
-}
-
-/// What the running server was configured with, as far as commands must agree with it.
-struct Served {
+    /// The public URL of the server that ran last, or of this configuration if none did.
     public_url: String,
-    app_url: Option<String>,
-    pinned_mode: Option<RegistrationMode>,
 }
 
 impl App {
@@ -102,7 +100,7 @@ impl App {
             probe,
         });
         let store = store.map_err(|error| OpenError::of_store(error, config, Some(&keys)))?;
-        let (served, mut notices) = agree_on_served(config, &store, &system, role).await?;
+        let (served, mut notices) = served::agree(config, &store, &system, role).await?;
         if role != Role::Command {
             notices.extend(check::open_to_others(&config.data_dir));
         }
@@ -136,6 +134,7 @@ impl App {
             service,
             origin,
             notices,
+            public_url: served.public_url,
         })
     }
 
@@ -204,78 +203,6 @@ where
     }
 }
 
-/// A server records what it was configured with; a command goes by that record, so that its links and refusals are those of the server.
-async fn agree_on_served(
-    config: &Config,
-    store: &Store,
-    system: &System,
-    role: Role,
-) -> Result<(Served, Vec<String>), OpenError> {
-    let own = Served {
-        public_url: config.public_url(),
-        app_url: config.app_url(),
-        pinned_mode: config.registration.mode,
-    };
-    if role == Role::Server {
-        let (public_url, app_url, pinned) = (own.public_url.clone(), own.app_url.clone(), own.pinned_mode);
-        let now = system.now();
-        store
-            .write(move |tx| {
-                tx.put_setting(Setting::ServedPublicUrl, Some(&public_url), now)?;
-                tx.put_setting(Setting::ServedAppUrl, app_url.as_deref(), now)?;
-                tx.put_setting(
-                    Setting::ServedPinnedMode,
-                    pinned.map(RegistrationMode::as_str),
-                    now,
-                )
-            })
-            .await?;
-        return Ok((own, Vec::new()));
-    }
-    let recorded = store.read(|reader| {
-        Ok::<_, store::StoreError>(match reader.find_setting(Setting::ServedPublicUrl)? {
-            None => None,
-            Some(public_url) => Some(Served {
-                public_url,
-                app_url: reader.find_setting(Setting::ServedAppUrl)?,
-                pinned_mode: reader
-                    .find_setting(Setting::ServedPinnedMode)?
-                    .and_then(|name| name.parse().ok()),
-            }),
-        })
-    });
-    match recorded.await? {
-        Some(recorded) if role == Role::Command => {
-            let notices = differences(config, &recorded);
-            Ok((recorded, notices))
-        }
-        _ => Ok((own, Vec::new())),
-    }
-}
-
-/// What this configuration sets otherwise than the server's did. What it does not set is not its opinion.
-fn differences(config: &Config, recorded: &Served) -> Vec<String> {
-    let shown =
-        |value: Option<&str>| value.map_or_else(|| "not set".to_owned(), |value| format!("{value:?}"));
-    let own_public_url = config.server.public_url.as_ref().map(ToString::to_string);
-    let own_mode = config.registration.mode.map(RegistrationMode::as_str);
-    [
-        ("server.public_url", own_public_url.as_deref(), Some(recorded.public_url.as_str())),
-        ("server.app_url", config.app_url().as_deref(), recorded.app_url.as_deref()),
-        ("registration.mode", own_mode, recorded.pinned_mode.map(RegistrationMode::as_str)),
-    ]
-    .into_iter()
-    .filter(|(_, own, recorded)| own.is_some() && own != recorded)
-    .map(|(key, own, recorded)| {
-        format!(
-            "{key} is {} here, but the server last ran with {}; the server's is used (--config names its configuration)",
-            shown(own),
-            shown(recorded)
-        )
-    })
-    .collect()
-}
-
 fn workers(role: Role) -> u32 {
     match role {
         Role::Server => available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1)),
@@ -317,10 +244,8 @@ fn service_settings(config: &Config, served: &Served) -> service::Settings {
         audit_keep: config.audit.keep,
         code_length: config.otp.enabled.then(|| CodeLength::clamped(config.otp.digits)),
         spray_threshold: NonZeroU32::new(config.otp.spray_threshold),
-        failure_limits: config
-            .rate_limit
-            .enabled
-            .then_some(config.rate_limit.wrong_passwords),
+        failure_limits: served.rules.failure_limits,
+        ways: served.rules.ways,
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::Refusal;
 use super::output::facts;
+use super::progress::Progress;
 use crate::service::{Backup, Place};
 
 /// Copy the database into a file while the server runs, and check the copy
@@ -38,7 +39,11 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal
         Some(keep) => Place::Dated(arguments.path, keep),
         None => Place::File(arguments.path),
     };
-    let backup = context.with_service(async |service| Ok(service.back_up(place).await?))?;
+    let progress = Progress::start(context.output, "copying and checking");
+    progress.turn_to("the database");
+    let backup = context.with_service(async |service| Ok(service.back_up(place).await?));
+    drop(progress);
+    let backup = backup?;
     let key_file = context.config.key_path();
     let removed: Vec<_> = backup.removed.iter().map(|path| path.to_string_lossy()).collect();
     let document = json!({

@@ -6,17 +6,22 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::{Refusal, one_line};
-use super::sentences::{cause, done, tried, why_ended};
+use super::layout;
+use super::output::columns;
+use super::sentences::{cause, done, helps, instead_of_a_password, pausing, tried, why_ended};
 use super::session::shown_network;
-use crate::domain::{Actor, AuditEntry, AuditOutcome, Session, SessionEnd, Timestamp, UserStatus};
-use crate::service::{Explained, Explanation, Wait};
+use super::times::Times;
+use crate::domain::{
+    ACQUAINTED_FOR, Actor, AuditEntry, AuditOutcome, Session, SessionEnd, Timestamp, UserStatus, in_words,
+    printable,
+};
+use crate::service::{Explained, Explanation, Rules, Wait};
 
 /// Tell what happened to an account or from an address, in plain words
 ///
 /// The oldest comes first: sign-ins and why they failed, codes that did not work, sessions and why they ended, limits that applied. The last lines say what
 /// holds now. A trace id in brackets is the one in the answer that the visitor got, and in the log; where a line tells of several, it is that of the first.
-/// What the server counts together appears up to ten seconds later. Refusals that have no line of their own, because there were too many, are told by one line
-/// for each kind, at the time of the last.
+/// What the server counts together appears some seconds later. Refusals that have no line of their own, because there were too many, are told by one line for each kind, at the time of the last.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example: why somebody cannot sign in; what came from an address\n  arkloop explain ann@example.org\n  \
@@ -27,7 +32,7 @@ pub(super) struct Arguments {
     /// A username, an e-mail address, an id or an IP address
     #[arg(value_name = "USER|IP")]
     subject: Option<String>,
-    /// An IP address, also if it is somebody's username
+    /// An IP address, also if an account has it as its username
     #[arg(long)]
     ip: Option<IpAddr>,
 }
@@ -71,15 +76,24 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal
         .map(|line| json!({ "at": line.at.to_string(), "text": line.text, "trace_id": line.trace_id }))
         .collect();
     let document = json!({ "timeline": timeline, "now": state });
-    context.output.result(&document, || {
-        let lines = lines.iter().map(|line| {
-            let trace_id = line.trace_id.as_ref();
-            let trace_id = trace_id.map(|id| format!(" [{id}]")).unwrap_or_default();
-            format!("{}  {}{trace_id}", line.at, line.text)
-        });
-        let now = state.iter().map(|text| format!("now                   {text}"));
-        lines.chain(now).collect::<Vec<_>>().join("\n")
-    })
+    context
+        .output
+        .result(&document, || to_text(&lines, &state, context.output.times(now)))
+}
+
+fn to_text(lines: &[Line], state: &[String], times: Times) -> String {
+    let lines = lines.iter().map(|line| {
+        let trace_id = line.trace_id.as_ref();
+        let trace_id = trace_id.map(|id| format!(" [{id}]")).unwrap_or_default();
+        (times.show(line.at), format!("{}{trace_id}", line.text))
+    });
+    let state = state.iter().map(|text| ("now".to_owned(), text.clone()));
+    let lines: Vec<(String, String)> = lines.chain(state).collect();
+    let longest = lines.iter().map(|(at, _)| at.len()).max().unwrap_or_default();
+    let lines = lines
+        .iter()
+        .map(|(at, text)| layout::beside(&format!("{at:longest$}  "), &printable(text, &[]), columns()));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A row of the audit log as a sentence, or a count, which stands at its last time; where everybody at an address is told of, it says whom it was about.
@@ -91,7 +105,7 @@ fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
             let ended = explanation.session_of(entry).and_then(|session| session.ended);
             let why = match ended {
                 Some((at, end)) => format!("the session had been ended at {at}: {}", why_ended(end)),
-                None => cause(reason).to_owned(),
+                None => cause(reason, &explanation.rules).into_owned(),
             };
             format!("{}: {why}", tried(record.event))
         }
@@ -158,11 +172,15 @@ fn of_session(session: &Session, now: Timestamp) -> Option<Line> {
 
 /// What holds now and may be why somebody is refused.
 fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
-    let waits = explanation.waits.iter().map(waiting);
+    let rules = &explanation.rules;
+    let waits = explanation.waits.iter().map(|wait| waiting(wait, rules));
     let Some(user) = &explanation.user else {
         let nobody = match explanation.subject {
             Explained::Account(_) => Some("No account has this name.".to_owned()),
-            Explained::Address(_) => None,
+            Explained::Address(address) => explanation
+                .entries
+                .is_empty()
+                .then(|| format!("The audit log has nothing that came from {address}.")),
         };
         return nobody.into_iter().chain(waits).collect();
     };
@@ -173,17 +191,23 @@ fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
         .count();
     let suspended = (user.status == UserStatus::Suspended)
         .then(|| "The account is suspended; lift it with: arkloop user reactivate.".to_owned());
-    let password =
-        (!user.has_password).then(|| "The account has no password; a code or a reset helps.".to_owned());
+    let password = (!user.has_password).then(|| {
+        format!(
+            "The account has no password; {}.",
+            instead_of_a_password(rules.ways)
+        )
+    });
     let unverified = user
         .email_verified_at
         .is_none()
         .then(|| "The address was never verified.".to_owned());
-    let locked = explanation.codes_locked_until.map(|until| {
+    let codes_locked_until = explanation.codes_locked_until.filter(|_| rules.ways.codes);
+    let locked = codes_locked_until.map(|until| {
         format!("Codes are not compared until {until}, because too many were wrong; a sign-in by password or a reset ends that.")
     });
     let mailed = explanation
         .codes_mailed_from
+        .filter(|_| rules.ways.codes)
         .map(|from| format!("The next code can be mailed at {from}, because others were mailed before."));
     let sessions = Some(match living {
         0 => "The account is signed in nowhere.".to_owned(),
@@ -196,20 +220,23 @@ fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
 }
 
 /// Until when wrong passwords make further ones wait.
-fn waiting(wait: &Wait) -> String {
+fn waiting(wait: &Wait, rules: &Rules) -> String {
     let whose = wait.username.as_ref();
     let whose = whose.map(|name| format!(" of {name}")).unwrap_or_default();
     let until = wait.until;
     if wait.is_for_everybody {
         return format!(
-            "After a hundred wrong passwords in a row, a password{whose} may be tried again at {until}, and at once from where the account was signed in \
-             during the last 30 days; a mailed code helps too."
+            "After {}, a password{whose} may be tried again at {until}, and at once from where the account was signed in during the last {}; {} too.",
+            pausing(rules.failure_limits),
+            in_words(ACQUAINTED_FOR),
+            helps(rules.ways)
         );
     }
     let address = wait
         .address
         .map_or("this machine".to_owned(), |address| address.to_string());
     format!(
-        "After wrong passwords, {address} may try a password{whose} again at {until}; a mailed code helps at once."
+        "After wrong passwords, {address} may try a password{whose} again at {until}; {} at once.",
+        helps(rules.ways)
     )
 }

@@ -10,6 +10,8 @@ use crate::domain::printable;
 
 /// Narrower terminals get a block for each record: ids, times and addresses do not fit beside each other there.
 const LEAST_TABLE_COLUMNS: usize = 90;
+/// Text of several lines that is narrower than that is hard to read.
+const LEAST_TEXT_COLUMNS: usize = 24;
 /// How far a value is indented that does not fit beside its name.
 const INDENT: &str = "  ";
 
@@ -36,7 +38,9 @@ pub(super) fn beside(head: &str, text: &str, columns: Option<usize>) -> String {
     };
     let widest = separate(text).map(|word| display_width(word.trim_end())).max();
     let width = display_width(head);
-    if width + widest.unwrap_or_default() <= columns {
+    let left = columns.saturating_sub(width);
+    let fits = display_width(text) <= left;
+    if fits || left >= LEAST_TEXT_COLUMNS && widest.unwrap_or_default() <= left {
         return fill(text, columns, head, &" ".repeat(width));
     }
     format!("{}\n{}", head.trim_end(), fill(text, columns, INDENT, INDENT))
@@ -148,7 +152,12 @@ mod tests {
     #[test]
     fn a_value_that_does_not_fit_beside_its_name_stands_below_it() {
         assert_eq!(beside("name:  ", "0123456789", Some(12)), "name:\n  0123456789");
-        assert_eq!(beside("name:  ", "one two", Some(11)), "name:  one\n       two");
+        assert_eq!(beside("name:  ", "one two", Some(11)), "name:\n  one two");
+        let long = "one two three four five six";
+        assert_eq!(
+            beside("name:  ", long, Some(31)),
+            "name:  one two three four five\n       six"
+        );
     }
 
     #[test]

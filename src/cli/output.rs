@@ -65,6 +65,34 @@ impl Output {
         }
     }
 
+    /// Whether only what matters most is said.
+    pub(super) const fn is_quiet(self) -> bool {
+        matches!(self.volume, Volume::Quiet)
+    }
+
+    /// Prints lines with a mark before each, in its colour on a terminal that has colours.
+    pub(super) fn marked(self, document: &Value, lines: &[MarkedLine]) -> Result<(), Refusal> {
+        if self.style == Style::Json {
+            return self.result(document, String::new);
+        }
+        let has_colours = io::stdout().is_terminal() && has_colours();
+        let shown = lines.iter().map(|line| {
+            let text = layout::beside(&line.head, &printable(&line.text, &[]), columns());
+            match (line.mark.colour(), text.split_once(' ')) {
+                (Some(colour), Some((mark, rest))) if has_colours => {
+                    format!("\u{1b}[{colour}m{mark}\u{1b}[0m {rest}\n")
+                }
+                _ => text + "\n",
+            }
+        });
+        print(&shown.collect::<String>())
+    }
+
+    /// Whether the progress of long work can be shown: to a person, on a terminal where it can be erased again.
+    pub(super) fn shows_progress(self) -> bool {
+        self.style == Style::Text && !self.is_quiet() && io::stderr().is_terminal() && !is_dumb()
+    }
+
     /// Whether the result is a text on a terminal.
     pub(super) fn is_for_a_terminal(self) -> bool {
         self.style == Style::Text && io::stdout().is_terminal()
@@ -134,6 +162,67 @@ impl Output {
             }
         }
     }
+}
+
+/// How good is what a line tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// As it should be.
+    Good,
+    /// Worth a look.
+    Unwise,
+    /// To be mended.
+    Bad,
+    /// It is no verdict.
+    None,
+}
+
+impl Mark {
+    /// The number of its colour (ECMA-48, "Select Graphic Rendition").
+    const fn colour(self) -> Option<u8> {
+        match self {
+            Self::Good => Some(32),
+            Self::Unwise => Some(33),
+            Self::Bad => Some(31),
+            Self::None => None,
+        }
+    }
+}
+
+/// A line that begins with the word of its mark.
+#[derive(Clone, Debug)]
+pub(super) struct MarkedLine {
+    pub(super) mark: Mark,
+    /// What stands before the text.
+    pub(super) head: String,
+    /// What it tells.
+    pub(super) text: String,
+}
+
+impl MarkedLine {
+    /// A line without a mark.
+    pub(super) const fn plain(text: String) -> Self {
+        Self {
+            mark: Mark::None,
+            head: String::new(),
+            text,
+        }
+    }
+}
+
+/// Whether the terminal has colours and its user wants them (<https://no-color.org>).
+fn has_colours() -> bool {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !is_unwanted && !is_dumb()
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb")
+}
+
+/// Writes over the last line of the terminal on standard error, or erases it.
+pub(super) fn overwrite(text: &str) {
+    let _ = write!(io::stderr().lock(), "\r{}\u{1b}[K", printable(text, &[]));
 }
 
 /// Whether somebody reads what is printed.

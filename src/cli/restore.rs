@@ -8,6 +8,7 @@ use super::ask::Consent;
 use super::context::{Context, run_to_end};
 use super::error::Refusal;
 use super::output::facts;
+use super::progress::Progress;
 use crate::app::{self, Restored};
 use crate::system::System;
 
@@ -36,7 +37,11 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusa
         .to(&format!("replace {} by {}", database.display(), file.display()))?;
     let system = System::machine();
     let operator = &context.operator;
-    let restored = run_to_end(async { Ok(app::restore(config, &system, operator, file).await?) })?;
+    let progress = Progress::start(context.output, "copying and checking");
+    progress.turn_to("the backup");
+    let restored = run_to_end(async { Ok(app::restore(config, &system, operator, file).await?) });
+    drop(progress);
+    let restored = restored?;
     let document = json!({
         "database": restored.database.to_string_lossy(),
         "kept": restored.kept.as_ref().map(|path| path.to_string_lossy()),

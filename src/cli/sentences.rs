@@ -1,6 +1,12 @@
 //! The words of the audit log as sentences for people who know no programming.
 
-use crate::domain::{AuditEvent, AuditReason, SessionEnd};
+use std::borrow::Cow;
+
+use crate::domain::{
+    ACQUAINTED_FOR, AuditEvent, AuditReason, CODE_LOCK, CODE_TTL, FailureLimits, MAX_CODE_ATTEMPTS,
+    MAX_CODE_FAILURES, MailBudget, MailPace, SessionEnd, in_words,
+};
+use crate::service::{KEEP_ENDED_SESSIONS, RECENT_SIGN_IN, Rules, Ways};
 
 /// What was done, as a sentence without its end.
 pub(super) const fn done(event: AuditEvent) -> &'static str {
@@ -79,7 +85,7 @@ pub(super) const fn tried(event: AuditEvent) -> &'static str {
         AuditEvent::PasswordReset => "A link to set a password did not work",
         AuditEvent::ProfileChanged => "A change of the profile was refused",
         AuditEvent::Throttled => "Requests were refused",
-        AuditEvent::CaptchaRefused => "A captcha did not let somebody through",
+        AuditEvent::CaptchaRefused => "A captcha was not solved",
         AuditEvent::InviteCreated => "Making invites was refused",
         AuditEvent::InviteRevoked => "Taking an invite back was refused",
         AuditEvent::RegistrationSet => "Setting who may register was refused",
@@ -99,39 +105,20 @@ pub(super) const fn tried(event: AuditEvent) -> &'static str {
     }
 }
 
-/// Why something was refused, as the end of a sentence.
+/// Why something was refused by these rules, as the end of a sentence.
 #[expect(clippy::too_many_lines, reason = "it is a table: a sentence for each reason")]
-pub(super) const fn cause(reason: AuditReason) -> &'static str {
-    match reason {
+pub(super) fn cause(reason: AuditReason, rules: &Rules) -> Cow<'static, str> {
+    Cow::Borrowed(match reason {
         AuditReason::UnknownAccount => "no account has the name or address that was typed",
-        AuditReason::NoPassword => {
-            "the account has no password; its owner signs in by a mailed code or sets one by a reset"
-        }
         AuditReason::WrongPassword => "the password was wrong",
         AuditReason::PasswordJustChanged => "the password was changed at that very moment",
         AuditReason::Suspended => "the account is suspended, although everything else was right",
-        AuditReason::SignInTooOld => {
-            "an account without a password sets one only within ten minutes of signing in"
-        }
         AuditReason::PasswordMissing => "the present password was not given",
         AuditReason::PasswordContainsName => "the new password is the username or the address",
         AuditReason::WrongCode => "the code was wrong",
         AuditReason::OlderCode => "the code was from an older mail; only the one in the newest mail works",
-        AuditReason::ExpiredCode => "the code was older than ten minutes",
         AuditReason::UsedCode => "the code had been used before",
-        AuditReason::AttemptsUsedUp => {
-            "five wrong codes had been tried, so this code is void even if it was right; a new one helps"
-        }
         AuditReason::NoCode => "no code had been asked for, or not lately",
-        AuditReason::CodesLocked => {
-            "a hundred wrong codes in a row were tried, so that none counts for a day or until another sign-in"
-        }
-        AuditReason::TooManyMails => {
-            "mail was asked for too often: once a minute, 5 an hour and 10 a day are allowed"
-        }
-        AuditReason::CodesBraked => {
-            "somebody was guessing codes of many accounts, so that only two an hour were mailed for each mailbox; a reset helps at once"
-        }
         AuditReason::UnknownLink => {
             "the link is unknown: a newer one was mailed, it was used, or it was cut when it was copied"
         }
@@ -153,10 +140,6 @@ pub(super) const fn cause(reason: AuditReason) -> &'static str {
         AuditReason::ForgedToken => {
             "the sign-in cookie was not made by this server: it was cut, altered or made up, or the key file was replaced"
         }
-        AuditReason::UnknownSession => {
-            "this server knows no session of the sign-in cookie: the account was deleted, the session ended more than 30 days ago, an older backup \
-             was restored, or the cookie was made up"
-        }
         AuditReason::FromElsewhere => {
             "its cookie had just been replaced by another browser in another network, so somebody may have a copy of it; the session goes on"
         }
@@ -173,18 +156,112 @@ pub(super) const fn cause(reason: AuditReason) -> &'static str {
         AuditReason::RenameLimit => {
             "the username had been changed too often within an hour; changes that are refused because the name is taken count too"
         }
-        AuditReason::AccountLimit => {
-            "too many wrong passwords had come from the same address, so that the next try had to wait, a minute at most"
-        }
-        AuditReason::AccountPause => {
-            "a hundred wrong passwords in a row had been tried on the account, so that it took none for 15 minutes, but from where it was signed in \
-             during the last 30 days; a mailed code helps at once"
-        }
         AuditReason::CaptchaInvalid => "the captcha was missing, not solved, or used twice",
         AuditReason::CaptchaUnavailable => {
             "the captcha could not be checked, because its service did not answer as it should"
         }
+        AuditReason::NoPassword => {
+            return Cow::Owned(format!(
+                "the account has no password; {}",
+                instead_of_a_password(rules.ways)
+            ));
+        }
+        AuditReason::SignInTooOld => {
+            return Cow::Owned(format!(
+                "an account without a password sets one only within {} of signing in",
+                in_words(RECENT_SIGN_IN)
+            ));
+        }
+        AuditReason::ExpiredCode => {
+            return Cow::Owned(format!("the code was older than {}", in_words(CODE_TTL)));
+        }
+        AuditReason::AttemptsUsedUp => {
+            return Cow::Owned(format!(
+                "{MAX_CODE_ATTEMPTS} wrong codes had been tried, so this code is void even if it was right; a new one helps"
+            ));
+        }
+        AuditReason::CodesLocked => {
+            return Cow::Owned(format!(
+                "{MAX_CODE_FAILURES} wrong codes in a row were tried, so that none counts for {} or until another sign-in",
+                in_words(CODE_LOCK)
+            ));
+        }
+        AuditReason::TooManyMails => {
+            return Cow::Owned(format!(
+                "mail was asked for too often: allowed are {} in an hour, {} in a day, and {} between two",
+                MailPace::Usual.per_hour(),
+                MailBudget::PER_DAY,
+                in_words(MailBudget::PAUSE)
+            ));
+        }
+        AuditReason::CodesBraked => {
+            return Cow::Owned(format!(
+                "codes of many accounts were being guessed, so that only {} in an hour were mailed for each mailbox; a reset helps at once",
+                MailPace::Braked.per_hour()
+            ));
+        }
+        AuditReason::UnknownSession => {
+            return Cow::Owned(format!(
+                "this server knows no session of the sign-in cookie: the account was deleted, the session ended more than {} ago, an older \
+             backup was restored, or the cookie was made up",
+                in_words(KEEP_ENDED_SESSIONS)
+            ));
+        }
+        AuditReason::AccountLimit => return Cow::Owned(match rules.failure_limits {
+            Some(limits) => format!(
+                "too many wrong passwords had come from the same address: after {} in a row the next try has to wait, {} at most",
+                limits.from_one_network.requests(),
+                in_words(limits.from_one_network.per())
+            ),
+            None => {
+                "too many wrong passwords had come from the same address, so that the next try had to wait"
+                    .to_owned()
+            }
+        }),
+        AuditReason::AccountPause => return Cow::Owned(pause(rules)),
+    })
+}
+
+/// Why an account took no password from strangers.
+fn pause(rules: &Rules) -> String {
+    let after = rules.failure_limits.map_or("too many".to_owned(), |limits| {
+        limits.of_account.requests().to_string()
+    });
+    let time = rules
+        .failure_limits
+        .map_or("some time".to_owned(), |limits| in_words(limits.of_account.per()));
+    format!(
+        "{after} wrong passwords in a row had been tried on the account, so that it took none for {time}, except from where it was signed in \
+         during the last {}; {} at once",
+        in_words(ACQUAINTED_FOR),
+        helps(rules.ways)
+    )
+}
+
+/// What helps the owner of an account that takes no password, without its end: `a mailed code helps`.
+pub(super) const fn helps(ways: Ways) -> &'static str {
+    match ways {
+        Ways { codes: true, .. } => "a mailed code helps",
+        Ways { resets: true, .. } => "setting another password through a mailed link helps",
+        _ => "`arkloop user set-password` helps",
     }
+}
+
+/// How the owner of an account without a password gets in.
+pub(super) const fn instead_of_a_password(ways: Ways) -> &'static str {
+    match (ways.codes, ways.resets) {
+        (true, true) => "its owner signs in by a mailed code or sets one by a reset",
+        (true, false) => "its owner signs in by a mailed code",
+        (false, true) => "its owner sets one by a reset",
+        (false, false) => "no mail is sent, so the operator sets one: arkloop user set-password",
+    }
+}
+
+/// After how many wrong passwords an account takes none for a while.
+pub(super) fn pausing(limits: Option<FailureLimits>) -> String {
+    limits.map_or("wrong passwords".to_owned(), |limits| {
+        format!("{} wrong passwords in a row", limits.of_account.requests())
+    })
 }
 
 /// Why a session ended, as the end of a sentence.
@@ -219,11 +296,19 @@ mod tests {
 
     #[test]
     fn every_reason_is_told_in_its_own_words_and_without_names_of_the_program() {
-        let causes: Vec<&str> = AuditReason::ALL.iter().map(|reason| cause(*reason)).collect();
+        let rules = Rules {
+            failure_limits: None,
+            ways: Ways {
+                codes: true,
+                resets: true,
+            },
+        };
+        let causes = AuditReason::ALL.iter().map(|reason| cause(*reason, &rules));
+        let causes: Vec<Cow<str>> = causes.collect();
         let deeds = AuditEvent::ALL
             .iter()
             .flat_map(|event| [done(*event), tried(*event)]);
-        for text in causes.iter().copied().chain(deeds) {
+        for text in causes.iter().map(AsRef::as_ref).chain(deeds) {
             assert!(
                 text.len() > 8 && !text.contains('_') && !text.ends_with('.'),
                 "{text}"

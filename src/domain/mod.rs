@@ -51,8 +51,8 @@ pub use one_time_code::{
 pub use page::{Page, Paging};
 pub use password::{MAX_PASSWORD_BYTES, Password, PasswordGuess, PasswordHash, PasswordPolicy};
 pub use password_failures::{
-    Acquaintance, FailureDigest, FailureKey, FailureKind, FailureLimits, FailureRun, FailureRuns, Guessed,
-    MAX_FAILURE_ROWS,
+    ACQUAINTED_FOR, Acquaintance, FailureDigest, FailureKey, FailureKind, FailureLimits, FailureRun,
+    FailureRuns, Guessed, MAX_FAILURE_ROWS,
 };
 pub use registration::{RegistrationMode, UnknownMode};
 pub use rotation::{Generation, MAX_REMEMBERED_ROTATIONS, RefreshRules, RefreshVerdict, Rotation, Sender};
@@ -60,6 +60,6 @@ pub use sealed::Sealed;
 pub use session::{Session, SessionEnd, SessionNonce, SessionRules, SignInMethod};
 pub use shown::{is_unprintable, printable, printable_json};
 pub use signature::SignatureAlgorithm;
-pub use time::Timestamp;
+pub use time::{Timestamp, in_words};
 pub use trace::TraceId;
 pub use user::{Email, Locale, Timezone, User, UserStatus, Username};

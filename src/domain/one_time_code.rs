@@ -120,7 +120,8 @@ pub enum MailPace {
 }
 
 impl MailPace {
-    const fn per_hour(self) -> usize {
+    /// The most mails of an hour.
+    pub const fn per_hour(self) -> usize {
         match self {
             Self::Usual => 5,
             Self::Braked => 2,
@@ -159,8 +160,9 @@ pub struct MailBudget(Vec<Timestamp>);
 
 impl MailBudget {
     /// How long to wait between two mails.
-    const PAUSE: Duration = Duration::from_mins(1);
-    const PER_DAY: usize = 10;
+    pub const PAUSE: Duration = Duration::from_mins(1);
+    /// The most mails of a day.
+    pub const PER_DAY: usize = 10;
 
     /// The budget after mails at these times, newest first.
     pub fn new(mut newest_first: Vec<Timestamp>) -> Self {

@@ -10,6 +10,7 @@ use super::client_address::ForwardingNotices;
 use super::cookie::CookieWriter;
 use super::error::Refusal;
 use super::limit::Throttle;
+use super::mirror::CheckWords;
 use super::origin::Origins;
 use crate::domain::Client;
 use crate::service::{Caller, RefreshCookies, Service};
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) cookies: CookieWriter,
     /// How often requests may come; `None` without limits.
     pub(super) throttle: Option<Throttle>,
+    /// The words with which `arkloop check` has asked.
+    pub(super) check_words: CheckWords,
     /// Which proxies the operator may have forgotten to list.
     pub(super) forwarding_notices: ForwardingNotices,
 }
@@ -42,6 +45,7 @@ impl Shared {
             origins: Origins::new(&settings),
             cookies: CookieWriter::new(&settings),
             throttle,
+            check_words: CheckWords::default(),
             forwarding_notices: ForwardingNotices::default(),
             settings,
         }

@@ -108,7 +108,10 @@ impl Site {
         let trace_text = trace_id.to_string();
         let trusted = &self.shared.settings.trusted_proxies;
         let notices = &self.shared.forwarding_notices;
-        notices.look(peer, request.headers(), trusted);
+        let mirrored = Mirrored::new(request.headers(), peer, &self.shared);
+        if mirrored.is_none() {
+            notices.look(peer, request.headers(), trusted);
+        }
         let client = client(peer, request.headers(), trusted, trace_id);
         let body = match slot.count_for(Subject::of_address(client.address)).await {
             Ok(()) => self.read_body(&mut request).await?,
@@ -122,7 +125,6 @@ impl Site {
             .and_then(|(resource, _)| resource.operation(&method))
             .map_or("-", |known| known.id);
         let is_public = found.is_some_and(|(resource, _)| resource.is_public);
-        let mirrored = Mirrored::new(request.headers(), peer, &self.shared);
         let access = Access::new(request.headers(), is_public, &self.shared.origins);
         let mut standing = None;
         let carried_out = self.carry_out(request, body, found, client, &access, &mut standing);

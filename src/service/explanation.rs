@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::audit::{addresses_of, list};
 use super::password_failures::PasswordFailures;
-use super::{Error, Service, UserRef};
+use super::{Error, Rules, Service, UserRef};
 use crate::domain::{Actor, AuditEntry, AuditReason, Guessed, MailPurpose, Session, Timestamp, User};
 use crate::store::{AuditFilter, Reader};
 
@@ -40,6 +40,8 @@ pub struct Explanation {
     pub codes_mailed_from: Option<Timestamp>,
     /// What still has to wait after wrong passwords.
     pub waits: Vec<Wait>,
+    /// The rules by which all this happened, if they were the same then.
+    pub rules: Rules,
 }
 
 /// Guesses at a password that have to wait.
@@ -97,6 +99,10 @@ impl Service {
             self.system.now(),
         );
         let (failures, brake) = (self.failures.clone(), self.brake);
+        let rules = Rules {
+            failure_limits: self.settings.failure_limits,
+            ways: self.settings.ways,
+        };
         self.store
             .report(move |reader| {
                 let user = match &subject {
@@ -134,6 +140,7 @@ impl Service {
                     codes_locked_until,
                     codes_mailed_from,
                     subject,
+                    rules,
                 })
             })
             .await

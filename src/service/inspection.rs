@@ -94,17 +94,15 @@ impl Service {
             .await
     }
 
-    /// A word that only whoever has the key file can make, good for two minutes.
+    /// A word that only whoever has the key file can make, good for two minutes and once.
     pub fn new_check_word(&self) -> String {
         self.post.keys.new_check_word(&self.system)
     }
 
-    /// Whether `word` was made with this server's key file within the last two minutes.
-    pub fn is_check_word(&self, word: &str) -> bool {
+    /// Until when `word` is good; `None` if it is not, or was not made with this server's key file.
+    pub fn check_word_end(&self, word: &str) -> Option<Timestamp> {
         let now = self.system.now();
-        self.post
-            .keys
-            .open_check_word(word)
-            .is_some_and(|made_at| made_at <= now + WORD_TTL && now <= made_at + WORD_TTL)
+        let made_at = self.post.keys.open_check_word(word)?;
+        (made_at <= now + WORD_TTL && now <= made_at + WORD_TTL).then(|| made_at + WORD_TTL)
     }
 }

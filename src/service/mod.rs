@@ -58,6 +58,7 @@ pub use inspection::{AmbiguousUsername, Inspection, TakenFor};
 pub use invite::{InviteDraft, InviteRef, InviteWithCode, WhichInvites};
 pub use links::Links;
 pub use outbox::WaitingMail;
+pub use password::RECENT_SIGN_IN;
 pub use presented::RefreshCookies;
 pub use registration::{ModeSource, PresentedInvite, Registered, Registration};
 pub use rekey::{go_on_without_key, seal_anew};
@@ -66,6 +67,7 @@ pub use session::Caller;
 pub use sign_in::{RefreshCookie, SignedIn};
 pub use signing_key::{Rotation, SigningKeyStage, SigningKeyState, load_keyring};
 pub use spray_brake::FailedCodes;
+pub use sweep::KEEP_ENDED_SESSIONS;
 pub use user::{CreatedUser, NewUser, ProfileChange, UserRef, UserSummary};
 
 /// What the operator decided about the rules.
@@ -84,6 +86,26 @@ pub struct Settings {
     pub audit_keep: Duration,
     /// How wrong passwords make the next guess wait; `None` if they do not.
     pub failure_limits: Option<FailureLimits>,
+    /// What else than a password helps an account's owner.
+    pub ways: Ways,
+}
+
+/// What helps the owner of an account who cannot sign in by a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ways {
+    /// Signing in by a mailed code.
+    pub codes: bool,
+    /// Setting a new password through a mailed link.
+    pub resets: bool,
+}
+
+/// The rules that explain what happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How wrong passwords make the next guess wait; `None` if they do not.
+    pub failure_limits: Option<FailureLimits>,
+    /// What else than a password helps an account's owner.
+    pub ways: Ways,
 }
 
 /// What the use cases work with.

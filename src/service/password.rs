@@ -19,7 +19,7 @@ use crate::domain::{
 use crate::store::{LinkRow, Reader};
 
 /// How long after a sign-in an account without a password may set one (the session proves a mailbox; an old one may be somebody else's by now).
-const RECENT_SIGN_IN: Duration = Duration::from_mins(10);
+pub const RECENT_SIGN_IN: Duration = Duration::from_mins(10);
 
 impl Service {
     /// Changes the caller's password, ends their other sessions, and makes every refresh token of the present one worthless that was minted so far. Gives

@@ -6,7 +6,7 @@ use super::{Error, Service};
 use crate::domain::{FailureRun, SessionId};
 
 /// How long a session stays after it is over: an old refresh token is recognised as reuse for so long, and the operator sees why it ended.
-const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);
+pub const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);
 /// How many rows one write removes, so that no request waits long behind it.
 const CHUNK: u32 = 200;
 

@@ -18,6 +18,8 @@ pub enum Setting {
     ServedAppUrl,
     /// The registration mode that its configuration pinned, if it did.
     ServedPinnedMode,
+    /// Which limits and ways to sign in it had.
+    ServedRules,
     /// The version of this program that brought the schema to where it is.
     SchemaMadeBy,
     /// When the last verified backup was taken, in milliseconds since 1970.
@@ -34,6 +36,7 @@ impl Setting {
             Self::ServedPublicUrl => "served_public_url",
             Self::ServedAppUrl => "served_app_url",
             Self::ServedPinnedMode => "served_pinned_mode",
+            Self::ServedRules => "served_rules",
             Self::SchemaMadeBy => "schema_made_by",
             Self::LastBackupAt => "last_backup_at",
             Self::BackupTakenAt => "backup_taken_at",

@@ -15,7 +15,7 @@ use crate::domain::Operator;
 use crate::system::System;
 
 /// How something was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// As it should be.
     Good,
@@ -75,10 +75,18 @@ impl Finding {
     }
 }
 
-/// Looks at everything that `config` names, in the order in which a fault causes others; `operator` is who asks.
-pub async fn check(config: &Config, system: System, operator: Operator) -> Vec<Finding> {
+/// Looks at everything that `config` names; `operator` is who asks, and `begin` is told what is looked at. What must be mended stands
+/// last, in the order in which a fault causes others.
+pub async fn check(
+    config: &Config,
+    system: System,
+    operator: Operator,
+    begin: &dyn Fn(&'static str),
+) -> Vec<Finding> {
     let mut findings = configuration(config);
+    begin("the files");
     findings.extend(files::check(config));
+    begin("the database");
     match App::open(config, system, Role::Command, operator).await {
         Ok(app) => {
             findings.extend(app.notices().iter().map(|notice| {
@@ -89,20 +97,28 @@ pub async fn check(config: &Config, system: System, operator: Operator) -> Vec<F
                 )
             }));
             findings.extend(database::check(&app).await);
-            findings.push(outside::check_mail(config).await);
-            findings.push(outside::check_turnstile(config).await);
-            findings.extend(outside::check_proxy(config, &app).await);
+            findings.extend(check_services(config, begin).await);
+            begin("the server");
+            findings.extend(outside::check_server(config, &app).await);
         }
         Err(error) => {
             let mend = error
                 .hint()
                 .unwrap_or_else(|| "see the log of the server".to_owned());
             findings.push(Finding::bad("database", error.to_string(), mend));
-            findings.push(outside::check_mail(config).await);
-            findings.push(outside::check_turnstile(config).await);
+            findings.extend(check_services(config, begin).await);
         }
     }
+    findings.sort_by_key(|finding| finding.state);
     findings
+}
+
+/// What is asked over the network, whatever the database says.
+async fn check_services(config: &Config, begin: &dyn Fn(&'static str)) -> [Finding; 2] {
+    begin("the mail server");
+    let mail = outside::check_mail(config).await;
+    begin("Turnstile");
+    [mail, outside::check_turnstile(config).await]
 }
 
 /// What the configuration itself says of its own wisdom; that it can be read at all is known by now.

@@ -3,14 +3,17 @@
 use crate::captcha::CaptchaRefusal;
 use crate::config::{Config, MailTransport};
 use crate::system::System;
-use crate::web::{Address, Answer, Client};
+use crate::web::{Address, Client};
 
+use super::super::listener::{ask as ask_recorded, listener};
 use super::super::{App, captcha, transport};
 use super::Finding;
 use super::files::is_stranger_s;
 
 /// An address that belongs to nobody (RFC 5737), to see whether the server can be made to believe it.
 const FORGED: &str = "203.0.113.77";
+/// The header by which the server knows a request of this check.
+const X_ARKLOOP_CHECK: &str = "x-arkloop-check";
 /// No token that Turnstile gave out.
 const NO_TOKEN: &str = "arkloop-check";
 
@@ -70,7 +73,7 @@ pub(super) async fn check_turnstile(config: &Config) -> Finding {
     }
 }
 
-/// How the running server saw a request that came through `server.public_url`.
+/// How the running server saw a request.
 struct Seen {
     /// Who was connected to it: an address, or `unix`.
     peer: String,
@@ -81,18 +84,67 @@ struct Seen {
 }
 
 impl Seen {
-    fn read(answer: &Answer) -> Option<Self> {
+    fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         Some(Self {
-            peer: answer.header("x-arkloop-peer")?.to_owned(),
-            client: answer.header("x-arkloop-client")?.to_owned(),
-            hops: answer.header("x-arkloop-hops")?.parse().ok()?,
+            peer: header("x-arkloop-peer")?.to_owned(),
+            client: header("x-arkloop-client")?.to_owned(),
+            hops: header("x-arkloop-hops")?.parse().ok()?,
         })
     }
 }
 
-/// Asks the running server through `server.public_url` how it sees a plain request and one with forged forwarding headers.
-pub(super) async fn check_proxy(config: &Config, app: &App) -> Vec<Finding> {
-    let url = config.public_url();
+/// Asks the running server where it recorded that it listens, and through its public URL how it sees a plain request and one with
+/// forged forwarding headers. Each request has a word by which the server knows whose it is.
+pub(super) async fn check_server(config: &Config, app: &App) -> Vec<Finding> {
+    let word = app.service.new_check_word();
+    let asked = {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || ask_listener(&config, &word)).await
+    };
+    match asked {
+        Ok(Ok(serving)) => {
+            let mut findings = vec![serving];
+            findings.extend(check_proxy(app).await);
+            findings
+        }
+        Ok(Err(finding)) => vec![finding],
+        Err(error) => vec![Finding::bad("server", error.to_string(), "try it again")],
+    }
+}
+
+/// Whether the server runs and can serve.
+///
+/// # Errors
+/// The finding that it does not run.
+fn ask_listener(config: &Config, word: &str) -> Result<Finding, Finding> {
+    const START: &str = "start it: systemctl start arkloop, or arkloop serve";
+    let recorded = listener(config).map_err(|error| Finding::bad("server", error.to_string(), START))?;
+    let recorded = recorded.ok_or_else(|| Finding::bad("server", "none has run here yet", START))?;
+    let answer = ask_recorded(&recorded, "/readyz", &[(X_ARKLOOP_CHECK, word)]);
+    let answer = answer.map_err(|error| {
+        let seen = format!("it does not answer at {recorded}, where it listened last: {error}");
+        Finding::bad("server", seen, START)
+    })?;
+    let header = |name: &str| {
+        let mut headers = answer.headers.iter();
+        headers
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+    };
+    if Seen::read(header).is_none() {
+        let seen = format!("something else answers at {recorded}, where it listened last");
+        return Err(Finding::bad("server", seen, START));
+    }
+    Ok(if answer.status == 200 {
+        Finding::good("server", format!("it listens at {recorded} and can serve"))
+    } else {
+        let seen = format!("it listens at {recorded} and cannot serve");
+        Finding::bad("server", seen, "its log says why")
+    })
+}
+
+async fn check_proxy(app: &App) -> Vec<Finding> {
+    let url = app.public_url.clone();
     let words = [app.service.new_check_word(), app.service.new_check_word()];
     let asked = {
         let url = url.clone();
@@ -104,7 +156,7 @@ pub(super) async fn check_proxy(config: &Config, app: &App) -> Vec<Finding> {
         Err(error) => return vec![Finding::bad("public_url", error.to_string(), "try it again")],
     };
     let answers = Finding::good("public_url", format!("{url} leads to this server"));
-    vec![answers, judge(config, &plain, &forged)]
+    vec![answers, judge(&url, &plain, &forged)]
 }
 
 fn ask(url: &str, words: [String; 2]) -> Result<(Seen, Seen), Finding> {
@@ -112,7 +164,7 @@ fn ask(url: &str, words: [String; 2]) -> Result<(Seen, Seen), Finding> {
         Finding::bad(
             "public_url",
             format!("{url} does not lead to this server: {reason}"),
-            "start the server and its proxy, and see that the name of server.public_url leads to this machine",
+            "the server runs: start its proxy, see that the name of server.public_url leads to this machine, or change server.public_url",
         )
     };
     let address = Address::parse(&format!("{url}/healthz"));
@@ -123,7 +175,7 @@ fn ask(url: &str, words: [String; 2]) -> Result<(Seen, Seen), Finding> {
         let answer = client
             .get(&address, headers)
             .map_err(|failure| unreachable(failure.reason))?;
-        Seen::read(&answer).ok_or_else(|| {
+        Seen::read(|name| answer.header(name)).ok_or_else(|| {
             unreachable(format!(
                 "something else answered there, with status {}",
                 answer.status
@@ -132,9 +184,9 @@ fn ask(url: &str, words: [String; 2]) -> Result<(Seen, Seen), Finding> {
     };
     let forwarded = format!("for={FORGED}");
     Ok((
-        ask(&[("x-arkloop-check", &first)])?,
+        ask(&[(X_ARKLOOP_CHECK, &first)])?,
         ask(&[
-            ("x-arkloop-check", &second),
+            (X_ARKLOOP_CHECK, &second),
             ("x-forwarded-for", FORGED),
             ("forwarded", &forwarded),
             ("x-real-ip", FORGED),
@@ -142,7 +194,7 @@ fn ask(url: &str, words: [String; 2]) -> Result<(Seen, Seen), Finding> {
     ))
 }
 
-fn judge(config: &Config, plain: &Seen, forged: &Seen) -> Finding {
+fn judge(url: &str, plain: &Seen, forged: &Seen) -> Finding {
     const SUBJECT: &str = "trusted_proxies";
     if forged.client == FORGED {
         return Finding::bad(
@@ -160,7 +212,7 @@ fn judge(config: &Config, plain: &Seen, forged: &Seen) -> Finding {
             format!("add to [server] in the configuration: trusted_proxies = [\"{peer}\"]"),
         );
     }
-    if plain.hops == 0 && config.public_origin().is_https() {
+    if plain.hops == 0 && url.starts_with("https://") {
         return Finding::bad(
             SUBJECT,
             format!("the proxy at {peer} does not say whom it serves: all clients count as one"),

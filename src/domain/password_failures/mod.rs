@@ -16,7 +16,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 /// takes three at most, and costs whoever causes it a password hash; on a small machine 50 000 of those take longer than any delay lasts.
 pub const MAX_FAILURE_ROWS: u32 = 150_000;
 /// How long a network is known to an account after a session of the account was last used from there.
-const ACQUAINTED_FOR: Duration = Duration::from_hours(24 * 30);
+pub const ACQUAINTED_FOR: Duration = Duration::from_hours(24 * 30);
 
 /// Whose password somebody guesses at.
 #[derive(Clone, Copy, Debug)]

@@ -77,13 +77,13 @@ async fn a_code_that_did_not_work_is_explained() {
     Registered and signed in; from 127.0.0.1.
     A sign-in by a mailed code was refused: no code had been asked for, or not lately; from 127.0.0.1.
     A code to sign in was mailed; from 127.0.0.1.
-    No code was mailed: mail was asked for too often: once a minute, 5 an hour and 10 a day are allowed; from 127.0.0.1.
+    No code was mailed: mail was asked for too often: allowed are 5 in an hour, 10 in a day, and 1 minute between two; from 127.0.0.1.
     A sign-in by a mailed code was refused: the code was wrong; from 127.0.0.1.
     A sign-in by a mailed code was refused: the code was wrong; from 127.0.0.1.
     A sign-in by a mailed code was refused: the code was wrong; from 127.0.0.1.
     A sign-in by a mailed code was refused: the code was wrong; from 127.0.0.1.
     A sign-in by a mailed code was refused: the code was wrong; from 127.0.0.1.
-    A sign-in by a mailed code was refused: five wrong codes had been tried, so this code is void even if it was right; a new one helps; from 127.0.0.1.
+    A sign-in by a mailed code was refused: 5 wrong codes had been tried, so this code is void even if it was right; a new one helps; from 127.0.0.1.
     The address was never verified.
     The account is signed in once.
     ");
@@ -189,10 +189,10 @@ async fn what_still_has_to_wait_is_told_with_the_end_of_it() {
     assert_snapshot!(waits("alice"), @"
     The address was never verified.
     The next code can be mailed at <time>, because others were mailed before.
-    After a hundred wrong passwords in a row, a password may be tried again at <time>, and at once from where the account was signed in during the last 30 days; a mailed code helps too.
+    After 100 wrong passwords in a row, a password may be tried again at <time>, and at once from where the account was signed in during the last 30 days; a mailed code helps too.
     The account is signed in once.
     ");
-    assert_snapshot!(waits("127.0.0.1"), @"After a hundred wrong passwords in a row, a password of alice may be tried again at <time>, and at once from where the account was signed in during the last 30 days; a mailed code helps too.");
+    assert_snapshot!(waits("127.0.0.1"), @"After 100 wrong passwords in a row, a password of alice may be tried again at <time>, and at once from where the account was signed in during the last 30 days; a mailed code helps too.");
 }
 
 #[test]
@@ -237,5 +237,70 @@ fn what_is_told_to_people_has_times_and_trace_ids() {
     exit: 1
     stderr:
     {"error":"there is no user \"no name\"","hint":"give a username, an e-mail address or an id; see: arkloop user list"}
+    "#);
+}
+
+#[test]
+fn numbers_are_those_of_the_server_and_only_ways_that_exist_are_named() {
+    let mut workspace = Workspace::with_database();
+    workspace.create_user("ann");
+    workspace
+        .set("ARKLOOP_RATE_LIMIT__WRONG_PASSWORDS_PER_ACCOUNT", "3/2h")
+        .set("ARKLOOP_OTP__ENABLED", "false");
+    let server = workspace.serve();
+    let guess = || {
+        let body = json!({"login": "ann", "password": "a wrong password"});
+        server.request("POST", "/v1/auth/login", None, Some(&body)).0
+    };
+    assert_eq!(guess(), 401);
+    let database = rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
+    let longer = "UPDATE password_failures SET length = 3 WHERE network = x''";
+    assert_eq!(database.execute(longer, []), Ok(1));
+    assert_eq!(guess(), 429);
+    // The command's own configuration is another.
+    workspace
+        .set("ARKLOOP_RATE_LIMIT__WRONG_PASSWORDS_PER_ACCOUNT", "100/15m")
+        .set("ARKLOOP_OTP__ENABLED", "true");
+    assert_snapshot!(workspace.run(&["explain", "ann"]), @"
+    exit: 0
+    stdout:
+    <time>  The account was made; by the operator.
+    <time>  A sign-in by password was refused: the password was wrong; from 127.0.0.1. [<trace id>]
+    now                   The address was never verified.
+    now                   After 3 wrong passwords in a row, a password may be tried again at <time>, and at once from where the account was signed in during the last 30 days; setting another password through a mailed link helps too.
+    now                   The account is signed in nowhere.
+    ");
+    drop(server);
+    workspace
+        .set("ARKLOOP_RATE_LIMIT__WRONG_PASSWORDS_PER_ACCOUNT", "3/2h")
+        .set("ARKLOOP_MAIL__TRANSPORT", "off");
+    let _server = workspace.serve();
+    workspace.set("ARKLOOP_MAIL__TRANSPORT", "file");
+    assert_snapshot!(workspace.run(&["explain", "ann"]), @"
+    exit: 0
+    stdout:
+    <time>  The account was made; by the operator.
+    <time>  A sign-in by password was refused: the password was wrong; from 127.0.0.1. [<trace id>]
+    now                   The address was never verified.
+    now                   After 3 wrong passwords in a row, a password may be tried again at <time>, and at once from where the account was signed in during the last 30 days; `arkloop user set-password` helps too.
+    now                   The account is signed in nowhere.
+    ");
+}
+
+#[test]
+fn an_address_of_which_nothing_is_known_is_told_as_that() {
+    let workspace = Workspace::with_database();
+    assert_snapshot!(workspace.run_in_both_forms(&["explain", "203.0.113.9"]), @r#"
+    exit: 0
+    stdout:
+    now  The audit log has nothing that came from 203.0.113.9.
+    exit: 0
+    stdout:
+    {
+      "timeline": [],
+      "now": [
+        "The audit log has nothing that came from 203.0.113.9."
+      ]
+    }
     "#);
 }

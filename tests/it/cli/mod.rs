@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod check;
+mod check_server;
 mod completions;
 mod config;
 mod config_owner;

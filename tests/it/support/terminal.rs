@@ -77,7 +77,7 @@ impl Screen {
         for line in self.text.lines() {
             let is_one_word = !line.trim().contains(' ');
             assert!(
-                line.chars().count() <= self.columns || is_one_word,
+                without_colours(line).chars().count() <= self.columns || is_one_word,
                 "{:?} is wider than {} columns:\n{}",
                 line,
                 self.columns,
@@ -86,6 +86,13 @@ impl Screen {
         }
         self
     }
+}
+
+fn without_colours(line: &str) -> String {
+    let colours = [0, 31, 32, 33].map(|number| format!("\u{1b}[{number}m"));
+    colours
+        .iter()
+        .fold(line.to_owned(), |line, colour| line.replace(colour, ""))
 }
 
 impl Workspace {

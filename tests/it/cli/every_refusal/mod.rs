@@ -139,17 +139,17 @@ async fn every_refusal_is_explained_under_its_trace_id() {
     auth.otp_invalid: A sign-in by a mailed code was refused: no code had been asked for, or not lately; from 127.0.0.1.
     auth.otp_invalid: A sign-in by a mailed code was refused: no account has the name or address that was typed; from 127.0.0.1.
     auth.otp_invalid: A sign-in by a mailed code was refused: no account has the name or address that was typed; from 127.0.0.1.
-    auth.otp_rate_limited: No code was mailed: mail was asked for too often: once a minute, 5 an hour and 10 a day are allowed; from 127.0.0.1.
+    auth.otp_rate_limited: No code was mailed: mail was asked for too often: allowed are 5 in an hour, 10 in a day, and 1 minute between two; from 127.0.0.1.
     auth.otp_invalid: A sign-in by a mailed code was refused: the code was from an older mail; only the one in the newest mail works; from 127.0.0.1.
     auth.otp_invalid: A sign-in by a mailed code was refused: the code was wrong; from 127.0.0.1.
     auth.otp_invalid: A sign-in by a mailed code was refused: the code had been used before; from 127.0.0.1.
-    auth.otp_invalid: A sign-in by a mailed code was refused: the code was older than ten minutes; from 127.0.0.1.
-    auth.otp_invalid: A sign-in by a mailed code was refused: five wrong codes had been tried, so this code is void even if it was right; a new one helps; from 127.0.0.1.
+    auth.otp_invalid: A sign-in by a mailed code was refused: the code was older than 10 minutes; from 127.0.0.1.
+    auth.otp_invalid: A sign-in by a mailed code was refused: 5 wrong codes had been tried, so this code is void even if it was right; a new one helps; from 127.0.0.1.
     auth.user_suspended: A sign-in by a mailed code was refused: the account is suspended, although everything else was right; from 127.0.0.1.
     ");
     assert_snapshot!(locked_codes().await.end(&mut codes), @"
-    auth.otp_locked: A sign-in by a mailed code was refused: a hundred wrong codes in a row were tried, so that none counts for a day or until another sign-in; from 127.0.0.1.
-    auth.otp_locked: No code was mailed: a hundred wrong codes in a row were tried, so that none counts for a day or until another sign-in; from 127.0.0.1.
+    auth.otp_locked: A sign-in by a mailed code was refused: 100 wrong codes in a row were tried, so that none counts for 1 day or until another sign-in; from 127.0.0.1.
+    auth.otp_locked: No code was mailed: 100 wrong codes in a row were tried, so that none counts for 1 day or until another sign-in; from 127.0.0.1.
     ");
     assert_snapshot!(registrations().await.end(&mut codes), @"
     auth.invite_code_required: A registration was refused: an invite is needed, and none was given; from 127.0.0.1.
@@ -163,13 +163,13 @@ async fn every_refusal_is_explained_under_its_trace_id() {
     auth.registration_disabled: A registration was refused: nobody may register now; from 127.0.0.1.
     ");
     assert_snapshot!(wrong_passwords().await.end(&mut codes), @"
-    rate_limit.exceeded: Requests were refused: too many wrong passwords had come from the same address, so that the next try had to wait, a minute at most; from 127.0.0.1.
-    rate_limit.exceeded: Requests were refused: too many wrong passwords had come from the same address, so that the next try had to wait, a minute at most; from 127.0.0.1.
-    rate_limit.exceeded: Requests were refused: a hundred wrong passwords in a row had been tried on the account, so that it took none for 15 minutes, but from where it was signed in during the last 30 days; a mailed code helps at once; from 10.1.0.1.
+    rate_limit.exceeded: Requests were refused: too many wrong passwords had come from the same address: after 5 in a row the next try has to wait, 1 minute at most; from 127.0.0.1.
+    rate_limit.exceeded: Requests were refused: too many wrong passwords had come from the same address: after 5 in a row the next try has to wait, 1 minute at most; from 127.0.0.1.
+    rate_limit.exceeded: Requests were refused: 100 wrong passwords in a row had been tried on the account, so that it took none for 15 minutes, except from where it was signed in during the last 30 days; a mailed code helps at once; from 10.1.0.1.
     ");
     assert_snapshot!(captchas().await.end(&mut codes), @"
-    auth.captcha_invalid: A captcha did not let somebody through: the captcha was missing, not solved, or used twice; from 127.0.0.1.
-    auth.captcha_unavailable: A captcha did not let somebody through: the captcha could not be checked, because its service did not answer as it should; from 127.0.0.1.
+    auth.captcha_invalid: A captcha was not solved: the captcha was missing, not solved, or used twice; from 127.0.0.1.
+    auth.captcha_unavailable: A captcha was not solved: the captcha could not be checked, because its service did not answer as it should; from 127.0.0.1.
     ");
     assert_snapshot!(limits().await.end(&mut codes), @"
     rate_limit.exceeded: Requests were refused: too many requests came from this address in a short time; from 127.0.0.1.

@@ -1,0 +1,175 @@
+//! What the running server was configured with, as far as commands must agree with it.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::{OpenError, Role};
+use crate::config::{Config, MailTransport};
+use crate::domain::{FailureLimits, Rate, RegistrationMode};
+use crate::service::Ways;
+use crate::store::{self, Setting, Store};
+use crate::system::System;
+
+/// What it was configured with.
+#[derive(Clone)]
+pub(super) struct Served {
+    pub(super) public_url: String,
+    pub(super) app_url: Option<String>,
+    pub(super) pinned_mode: Option<RegistrationMode>,
+    pub(super) rules: Rules,
+}
+
+/// What commands tell of the server's rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rules {
+    pub(super) failure_limits: Option<FailureLimits>,
+    pub(super) ways: Ways,
+}
+
+impl Rules {
+    fn of(config: &Config) -> Self {
+        let has_mail = config.mail_transport() != MailTransport::Off;
+        let limits = &config.rate_limit;
+        Self {
+            failure_limits: limits.enabled.then_some(limits.wrong_passwords),
+            ways: Ways {
+                codes: has_mail && config.otp.enabled,
+                resets: has_mail,
+            },
+        }
+    }
+
+    /// As it is recorded: the words that hold, and the limits with their times in seconds, such as `codes resets 5/60 100/900`.
+    fn to_text(self) -> String {
+        let rate = |rate: Rate| format!("{}/{}", rate.requests(), rate.per().as_secs());
+        let limits = self.failure_limits;
+        let limits =
+            limits.map(|limits| format!("{} {}", rate(limits.from_one_network), rate(limits.of_account)));
+        let words = [
+            self.ways.codes.then(|| "codes".to_owned()),
+            self.ways.resets.then(|| "resets".to_owned()),
+            limits,
+        ];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    fn read(text: &str) -> Self {
+        let has = |word: &str| text.split(' ').any(|other| other == word);
+        let mut rates = text.split(' ').filter_map(|word| {
+            let (requests, seconds) = word.split_once('/')?;
+            let requests = requests.parse::<NonZeroU32>().ok()?;
+            Rate::new(requests.get(), Duration::from_secs(seconds.parse().ok()?))
+        });
+        let limits = rates.next().zip(rates.next());
+        Self {
+            failure_limits: limits.map(|(from_one_network, of_account)| FailureLimits {
+                from_one_network,
+                of_account,
+            }),
+            ways: Ways {
+                codes: has("codes"),
+                resets: has("resets"),
+            },
+        }
+    }
+}
+
+/// A server records what it was configured with; a command goes by that record, so that its links and refusals are those of the server.
+pub(super) async fn agree(
+    config: &Config,
+    store: &Store,
+    system: &System,
+    role: Role,
+) -> Result<(Served, Vec<String>), OpenError> {
+    let own = Served {
+        public_url: config.public_url(),
+        app_url: config.app_url(),
+        pinned_mode: config.registration.mode,
+        rules: Rules::of(config),
+    };
+    if role == Role::Server {
+        let (served, now) = (own.clone(), system.now());
+        store
+            .write(move |tx| {
+                let mode = served.pinned_mode.map(RegistrationMode::as_str);
+                tx.put_setting(Setting::ServedPublicUrl, Some(&served.public_url), now)?;
+                tx.put_setting(Setting::ServedAppUrl, served.app_url.as_deref(), now)?;
+                tx.put_setting(Setting::ServedPinnedMode, mode, now)?;
+                tx.put_setting(Setting::ServedRules, Some(&served.rules.to_text()), now)
+            })
+            .await?;
+        return Ok((own, Vec::new()));
+    }
+    let own_rules = own.rules;
+    let recorded = store.read(move |reader| {
+        Ok::<_, store::StoreError>(match reader.find_setting(Setting::ServedPublicUrl)? {
+            None => None,
+            Some(public_url) => Some(Served {
+                public_url,
+                app_url: reader.find_setting(Setting::ServedAppUrl)?,
+                pinned_mode: reader
+                    .find_setting(Setting::ServedPinnedMode)?
+                    .and_then(|name| name.parse().ok()),
+                rules: reader
+                    .find_setting(Setting::ServedRules)?
+                    .map_or(own_rules, |text| Rules::read(&text)),
+            }),
+        })
+    });
+    match recorded.await? {
+        Some(recorded) if role == Role::Command => {
+            let notices = differences(config, &recorded);
+            Ok((recorded, notices))
+        }
+        _ => Ok((own, Vec::new())),
+    }
+}
+
+/// What this configuration sets otherwise than the server's did. What it does not set is not its opinion.
+fn differences(config: &Config, recorded: &Served) -> Vec<String> {
+    let shown =
+        |value: Option<&str>| value.map_or_else(|| "not set".to_owned(), |value| format!("{value:?}"));
+    let own_public_url = config.server.public_url.as_ref().map(ToString::to_string);
+    let own_mode = config.registration.mode.map(RegistrationMode::as_str);
+    [
+        ("server.public_url", own_public_url.as_deref(), Some(recorded.public_url.as_str())),
+        ("server.app_url", config.app_url().as_deref(), recorded.app_url.as_deref()),
+        ("registration.mode", own_mode, recorded.pinned_mode.map(RegistrationMode::as_str)),
+    ]
+    .into_iter()
+    .filter(|(_, own, recorded)| own.is_some() && own != recorded)
+    .map(|(key, own, recorded)| {
+        format!(
+            "{key} is {} here, but the server last ran with {}; the server's is used (--config names its configuration)",
+            shown(own),
+            shown(recorded)
+        )
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_read_as_they_were_recorded() {
+        let ways = |codes, resets| Ways { codes, resets };
+        for rules in [
+            Rules {
+                failure_limits: None,
+                ways: ways(false, false),
+            },
+            Rules {
+                failure_limits: Some(FailureLimits::default()),
+                ways: ways(true, true),
+            },
+            Rules {
+                failure_limits: Some(FailureLimits::default()),
+                ways: ways(false, true),
+            },
+        ] {
+            assert_eq!(Rules::read(&rules.to_text()), rules);
+        }
+    }
+}
