@@ -26,7 +26,7 @@ use crate::crypto::{AccessTokenSettings, Argon2Cost, HashError, Keyring, Passwor
 use crate::domain::{CodeLength, Operator, PasswordPolicy, RefreshRules, SessionRules};
 use crate::fault::Fault;
 use crate::http;
-use crate::mail::{SmtpSettings, Transport};
+use crate::mail::{Patience, SmtpSettings, Transport};
 use crate::service::{self, Links, Parts, Service, load_keyring};
 use crate::store::{Access, OpenOptions, Probe, Store};
 use crate::system::System;
@@ -74,16 +74,21 @@ impl App {
         role: Role,
         operator: Operator,
     ) -> Result<Self, OpenError> {
-        Self::open_with_probe(config, system, role, operator, None).await
+        let patience = match role {
+            Role::Server => Patience::SERVER,
+            _ => Patience::COMMAND,
+        };
+        Self::open_with_probe(config, system, role, operator, patience, None).await
     }
 
-    /// Joins the parts, with faults that a test plants in the writer.
+    /// Joins the parts, with another patience with the mail server and with faults that a test plants in the writer.
     #[doc(hidden)]
     pub async fn open_with_probe(
         config: &Config,
         system: System,
         role: Role,
         operator: Operator,
+        patience: Patience,
         probe: Option<Arc<Probe>>,
     ) -> Result<Self, OpenError> {
         let (keys, origin) = first_start::open_keys(config, &system, role)?;
@@ -118,7 +123,11 @@ impl App {
         };
         let hasher = start_hasher(config, role, &system)?;
         let settings = service_settings(config, &served);
-        let (captcha, transport, links) = (captcha(config)?, transport(config)?, links(config, &served));
+        let (captcha, transport, links) = (
+            captcha(config)?,
+            transport(config, patience)?,
+            links(config, &served),
+        );
         let parts = Parts {
             store,
             keys,
@@ -263,7 +272,7 @@ fn links(config: &Config, served: &Served) -> Links {
     }
 }
 
-fn transport(config: &Config) -> Result<Transport, OpenError> {
+fn transport(config: &Config, patience: Patience) -> Result<Transport, OpenError> {
     Ok(match config.mail_transport() {
         config::MailTransport::Off => Transport::off(),
         config::MailTransport::File => Transport::file(config.data_dir.join("outbox"), &config.mail.from)?,
@@ -273,6 +282,7 @@ fn transport(config: &Config) -> Result<Transport, OpenError> {
             password: config.mail.smtp_password.clone(),
             from: config.mail.from.clone(),
             ca_file: config.mail.ca_file.clone(),
+            patience,
         })?,
     })
 }

@@ -14,8 +14,9 @@ use crate::service::WaitingMail;
 /// See whether mail is sent, and what waits to be
 ///
 /// Mail is queued in the database, and the running server sends it. What cannot be sent is tried again, at first after seconds and later every quarter of
-/// an hour, until what it brings is of no use any more. What the mail server refuses for good is not tried again by itself: the queue shows it with
-/// NEXT TRY never, and retry tries it once more.
+/// an hour, until what it brings is of no use any more. Two kinds of mail are left alone: "refused", whose recipient takes no mail as the mail server says;
+/// and "unanswered", which may have arrived because the mail server did not say whether it took it, and is repeated after hours or never. retry tries all of
+/// it again now.
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "Example: the mail server was down; is anything left, and off with it\n  arkloop mail queue\n  arkloop mail retry"
@@ -72,6 +73,7 @@ fn queue(context: &Context) -> Result<(), Refusal> {
         "TO",
         "QUEUED",
         "EXPIRES",
+        "STATUS",
         "NEXT TRY",
         "TRIES",
         "LAST ERROR",
@@ -103,9 +105,11 @@ fn to_json(mail: &WaitingMail) -> Value {
         "to": mail.to,
         "created_at": mail.created_at.to_string(),
         "expires_at": mail.expires_at.to_string(),
+        "status": mail.status.as_str(),
         "next_attempt_at": mail.next_attempt_at.map(|at| at.to_string()),
         "attempts": mail.attempts,
         "last_error": mail.last_error,
+        "hint": mail.hint,
     })
 }
 
@@ -115,6 +119,7 @@ fn to_row(mail: &WaitingMail, times: Times) -> Vec<String> {
         mail.to.clone(),
         times.show(mail.created_at),
         times.show(mail.expires_at),
+        mail.status.as_str().to_owned(),
         mail.next_attempt_at
             .map_or_else(|| "never".to_owned(), |at| times.show(at)),
         mail.attempts.to_string(),

@@ -73,11 +73,19 @@ async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
     tell_registration(context, &app).await?;
     let census = tokio::spawn(tell_accounts(Arc::clone(&app.service), app.origin));
     let housekeeper = tokio::spawn(App::housekeep(Arc::clone(&app.service)));
-    let postman = tokio::spawn(Arc::clone(&app.service).deliver_mail());
+    let (stop_mail, mail_stopped) = oneshot::channel::<()>();
+    let postman = tokio::spawn(Arc::clone(&app.service).deliver_mail(async {
+        let _ = mail_stopped.await;
+    }));
     tell_systemd(NotifyState::Ready);
-    let ended = run_until_stopped(server, &mut signals).await;
-    // A mail that is cut off on its way stays in the outbox, and the next start sends it.
-    for task in [housekeeper, postman, census].into_iter().chain(watched) {
+    let ended = run_until_stopped(server, &mut signals, stop_mail).await;
+    if matches!(ended, Ended::AtOnce(_)) {
+        // A mail that is cut off on its way stays in the outbox, and the next start sends it.
+        postman.abort();
+    }
+    // It was told to stop together with the server, and takes no longer.
+    let _ = postman.await;
+    for task in [housekeeper, census].into_iter().chain(watched) {
         task.abort();
         // An aborted task lets go of the service only when it has ended.
         let _ = task.await;
@@ -180,7 +188,12 @@ enum Ended {
     AtOnce(StopSignal),
 }
 
-async fn run_until_stopped(server: http::Server, signals: &mut Signals) -> Ended {
+/// Runs the server until its end; the mail worker is told to stop together with it.
+async fn run_until_stopped(
+    server: http::Server,
+    signals: &mut Signals,
+    stop_mail: oneshot::Sender<()>,
+) -> Ended {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut running = pin!(server.run(async {
         let _ = stopped.await;
@@ -191,6 +204,7 @@ async fn run_until_stopped(server: http::Server, signals: &mut Signals) -> Ended
     }
     tell_systemd(NotifyState::Stopping);
     let _ = stop.send(());
+    drop(stop_mail);
     tokio::select! {
         () = &mut running => Ended::InOrder,
         signal = signals.next() => {

@@ -11,9 +11,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::crypto::RefreshTokens;
 use crate::domain::{
-    AccountName, AddressDigest, CodeMac, Email, FailureDigest, FailureKey, FailureKind, Guessed, InviteCode,
-    InviteDigest, KeyFingerprint, LinkDigest, LinkToken, NameDigest, OneTimeCode, Sealed, Timestamp, UserId,
-    network_of, site_of,
+    AccountName, AddressDigest, CodeMac, DomainDigest, Email, FailureDigest, FailureKey, FailureKind,
+    Guessed, InviteCode, InviteDigest, KeyFingerprint, LinkDigest, LinkToken, NameDigest, OneTimeCode,
+    Sealed, Timestamp, UserId, network_of, site_of,
 };
 use crate::system::System;
 
@@ -143,6 +143,14 @@ impl Keys {
     /// The form in which the codes of an address are found, whether or not it has an account.
     pub fn address_digest(&self, email: &Email) -> AddressDigest {
         AddressDigest(mac(&self.address, &[email.key().as_bytes()]))
+    }
+
+    /// The form in which mails to one domain are known as such before they are opened.
+    pub fn domain_digest(&self, email: &Email) -> DomainDigest {
+        // No address begins with the sign, so that this is the digest of none.
+        let digest = mac(&self.address, &[b"@", email.domain_key().as_bytes()]);
+        let (first, _) = digest.as_chunks::<8>();
+        DomainDigest(i64::from_be_bytes(first[0]))
     }
 
     /// The form in which the mails to a mailbox are counted; that of the address where there is no tag.

@@ -153,6 +153,11 @@ impl MailKind {
         }
     }
 
+    /// Whether somebody waits for it who cannot go on without it, for minutes only: it goes before other mail.
+    pub const fn is_urgent(self) -> bool {
+        matches!(self, Self::SignInCode)
+    }
+
     /// The kind of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)

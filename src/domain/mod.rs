@@ -45,7 +45,7 @@ pub use link_token::{LinkDigest, LinkPurpose, LinkToken};
 pub use mail::{Letter, MailKind};
 pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
 pub use one_time_code::{
-    AddressDigest, CODE_LOCK, CODE_TTL, CodeLength, CodeMac, FailedCode, MAX_CODE_ATTEMPTS,
+    AddressDigest, CODE_LOCK, CODE_TTL, CodeLength, CodeMac, DomainDigest, FailedCode, MAX_CODE_ATTEMPTS,
     MAX_CODE_FAILURES, MAX_NOBODY_ROWS, MailBudget, MailPace, MailPurpose, OneTimeCode,
 };
 pub use page::{Page, Paging};

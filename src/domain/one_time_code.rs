@@ -83,6 +83,10 @@ impl fmt::Debug for OneTimeCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressDigest(pub [u8; 32]);
 
+/// The beginning of the keyed digest of an address's domain: long enough that two domains hardly ever share one, and no harm is done if they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DomainDigest(pub i64);
+
 /// The MAC of a code: the only form in which it is stored.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeMac(pub [u8; 32]);

@@ -136,6 +136,14 @@ impl Email {
         });
         without_tag.unwrap_or(key)
     }
+
+    /// The domain that its mail goes to, in lower case.
+    pub fn domain_key(&self) -> String {
+        let key = self.key();
+        key.rsplit_once('@')
+            .map(|(_, domain)| domain.to_owned())
+            .unwrap_or(key)
+    }
 }
 
 impl fmt::Display for Email {

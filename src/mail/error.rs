@@ -55,8 +55,31 @@ pub enum Stage {
     Recipient,
     /// DATA, before anything of the mail is sent.
     Data,
-    /// The mail and the dot that ends it: without an answer the server may have taken it.
+    /// The mail itself.
     Content,
+    /// The dot that ends the mail was sent: without an answer the server may have taken it.
+    End,
+}
+
+impl Stage {
+    /// Whether what goes wrong here would go wrong with the next mail as well. From the recipient on it may be due to the recipient: servers that ask the
+    /// recipient's own server first take as long as that one does.
+    pub const fn is_general(self) -> bool {
+        !matches!(self, Self::Recipient | Self::Data | Self::Content | Self::End)
+    }
+}
+
+/// What a failure means for the mail and for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The next mail would fail as well, until the mail server or its settings are mended.
+    General,
+    /// Another mail may go out; this one is tried again.
+    Single,
+    /// The mail server says of the recipient that it takes no mail for it, or no attempt can succeed.
+    Final,
+    /// The mail server has the whole mail: it may have arrived.
+    Unanswered,
 }
 
 impl fmt::Display for Stage {
@@ -71,7 +94,7 @@ impl fmt::Display for Stage {
             Self::Sender => "naming the sender",
             Self::Recipient => "naming the recipient",
             Self::Data => "announcing the mail",
-            Self::Content => "sending the mail",
+            Self::Content | Self::End => "sending the mail",
         })
     }
 }
@@ -116,6 +139,12 @@ pub enum SendError {
         /// As in a refusal.
         hint: Option<String>,
     },
+    /// The whole mail was sent, and the server did not say whether it took it.
+    #[error("the whole mail was sent, and the mail server did not say whether it took it: {cause}")]
+    Unanswered {
+        /// What came instead of an answer.
+        cause: String,
+    },
     /// The file could not be written.
     #[error("a mail cannot be written into {}", directory.display())]
     File {
@@ -133,6 +162,7 @@ impl SendError {
             Self::Refused { stage, .. } | Self::Timeout { stage, .. } | Self::Connection { stage, .. } => {
                 Some(*stage)
             }
+            Self::Unanswered { .. } => Some(Stage::End),
             Self::Off | Self::Malformed { .. } | Self::File { .. } => None,
         }
     }
@@ -151,32 +181,19 @@ impl SendError {
             Self::Refused { hint, .. } | Self::Timeout { hint, .. } | Self::Connection { hint, .. } => {
                 hint.as_deref()
             }
-            Self::Off | Self::Malformed { .. } | Self::File { .. } => None,
+            Self::Off | Self::Malformed { .. } | Self::Unanswered { .. } | Self::File { .. } => None,
         }
     }
 
-    /// Whether trying this mail again is useless: the server refuses its recipient or its content for good.
-    ///
-    /// A refused password or sender is not: the operator mends it, and the mail goes out then.
-    pub fn is_permanent(&self) -> bool {
+    /// What it means for the mail and for others. Final is only what a server says of the recipient: a refused sender, host name, password or content is the
+    /// operator's to mend, and the mail goes out then.
+    pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Malformed { .. } => true,
-            // RFC 4954 §6: "authentication required" may be the answer at any step.
-            Self::Refused { stage, reply, .. } => {
-                matches!(stage, Stage::Recipient | Stage::Data | Stage::Content)
-                    && reply.code >= 500
-                    && reply.code != 530
-            }
-            Self::Off | Self::Timeout { .. } | Self::Connection { .. } | Self::File { .. } => false,
-        }
-    }
-
-    /// Whether the cause lies with the server or the directory, so that the next mail would fail as well. What happens after the recipient was named may
-    /// be due to the recipient: servers that ask the recipient's own server first take as long as that one does.
-    pub fn is_general(&self) -> bool {
-        match self.stage() {
-            Some(stage) => !matches!(stage, Stage::Recipient | Stage::Data | Stage::Content),
-            None => matches!(self, Self::Off | Self::File { .. }),
+            Self::Malformed { .. } => Verdict::Final,
+            Self::Unanswered { .. } => Verdict::Unanswered,
+            Self::Refused { stage, reply, .. } if reply.refuses_recipient(*stage) => Verdict::Final,
+            _ if self.stage().is_none_or(Stage::is_general) => Verdict::General,
+            _ => Verdict::Single,
         }
     }
 }

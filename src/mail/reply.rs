@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::error::Stage;
 use super::message::Parcel;
 use crate::domain::is_unprintable;
 
@@ -44,6 +45,17 @@ impl EnhancedCode {
         (numbers[0] == code / 100 && first.split('.').count() == 3).then_some(Self(numbers))
     }
 }
+
+/// What only a recipient can be the cause of: no such mailbox, no such domain, no address, moved (RFC 3463 §3.2), a domain that takes no mail (RFC 7505 §4.1),
+/// and a mailbox that was closed (RFC 3463 §3.3). A full mailbox (5.2.2) is emptied some day.
+const OF_THE_RECIPIENT: [EnhancedCode; 6] = [
+    EnhancedCode([5, 1, 1]),
+    EnhancedCode([5, 1, 2]),
+    EnhancedCode([5, 1, 3]),
+    EnhancedCode([5, 1, 6]),
+    EnhancedCode([5, 1, 10]),
+    EnhancedCode([5, 2, 1]),
+];
 
 impl fmt::Display for EnhancedCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,6 +99,20 @@ impl Reply {
         match self.enhanced {
             Some(enhanced) => format!("{} {enhanced}", self.code),
             None => self.code.to_string(),
+        }
+    }
+
+    /// Whether it says that the recipient takes no mail, and never will.
+    ///
+    /// Servers use 550 and 5.7.x for everything that they do not like: unknown senders, host names and networks, relaying, spam. So without an enhanced code
+    /// only a refusal of RCPT counts, and with one only a code that is about the recipient. Any code of another class is for now (RFC 5321 §4.2.1).
+    pub(super) fn refuses_recipient(&self, stage: Stage) -> bool {
+        match (self.enhanced, stage) {
+            (Some(enhanced), Stage::Recipient | Stage::Data | Stage::End) => {
+                OF_THE_RECIPIENT.contains(&enhanced)
+            }
+            (None, Stage::Recipient) => matches!(self.code, 550 | 553),
+            _ => false,
         }
     }
 

@@ -5,9 +5,10 @@
 //! conversation, where the next mail goes wrong.
 
 use std::error::Error as _;
-use std::fmt::Display;
-use std::future::Future;
+use std::future::{Future, pending};
+use std::iter;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,30 +17,21 @@ use lettre::transport::smtp::authentication::DEFAULT_MECHANISMS;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
+use tokio::sync::Notify;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
 use super::error::{SendError, Stage, TransportError};
 use super::message::{Parcel, build};
+use super::patience::{Patience, Progress};
 use super::reply::{Reply, Unsaid};
 use super::smtp_server::{Encryption, SmtpServer, SmtpSettings};
 use super::starttls::{StartTlsStream, Upgrade};
 
-/// How long the server may take.
-pub(super) struct Patience {
-    /// For a connection to one address of the server up to its answer to EHLO, and for each command after it.
-    pub(super) command: Duration,
-    /// For the answer to a whole mail.
-    pub(super) content: Duration,
-}
-
-/// Servers read a mail for viruses and spam before they answer, and whoever gives up before that sends it again and again. RFC 5321 §4.5.3.2
-/// asks for 10 minutes then and for 5 at most commands, which would hold the other mails too long.
-const PATIENCE: Patience = Patience {
-    command: Duration::from_secs(10),
-    content: Duration::from_secs(30),
-};
 /// For the answer to QUIT, on which nothing depends.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
+/// For the answer to NOOP, by which a kept connection shows that it is still there. It costs no more than another connection to give it up.
+const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many addresses of the server's name are tried.
 const MAX_ADDRESSES: usize = 4;
 /// How many connections are kept for the next mail.
@@ -65,11 +57,6 @@ struct Idle {
 
 impl SmtpTransport {
     pub(super) fn new(settings: &SmtpSettings) -> Result<Self, TransportError> {
-        Self::with_patience(settings, PATIENCE)
-    }
-
-    /// For tests, which have less of it.
-    pub(super) fn with_patience(settings: &SmtpSettings, patience: Patience) -> Result<Self, TransportError> {
         let unsaid = settings
             .password
             .as_ref()
@@ -81,22 +68,25 @@ impl SmtpTransport {
             unsaid,
             // The host's name, as EHLO wants it.
             client: ClientId::default(),
-            patience,
+            patience: settings.patience,
             idle: Mutex::new(Vec::new()),
         })
     }
 
-    pub(super) async fn send(&self, parcel: &Parcel<'_>) -> Result<(), SendError> {
+    pub(super) const fn slow_after(&self) -> Duration {
+        self.patience.slow
+    }
+
+    pub(super) async fn send(&self, parcel: &Parcel<'_>, progress: &Progress) -> Result<(), SendError> {
         let message = build(parcel, &self.server.from)?;
         let mut connection = match self.reuse().await {
             Some(connection) => connection,
-            None => self.open().await?,
+            None => self.open(progress).await?,
         };
-        let handed_over = self
-            .hand_over(&mut connection, &message, &self.unsaid.with_mail(parcel))
-            .await;
+        let unsaid = self.unsaid.with_mail(parcel);
+        let handed_over = self.hand_over(&mut connection, &message, &unsaid, progress).await;
         match &handed_over {
-            Ok(()) => self.keep(connection),
+            Ok(()) => self.keep(connection).await,
             Err(SendError::Refused { .. }) => quit(connection).await,
             // The conversation is out of step; dropping the connection closes it.
             Err(_) => {}
@@ -104,9 +94,14 @@ impl SmtpTransport {
         handed_over
     }
 
+    /// Goes as far as naming the sender, which many servers refuse to accept from strangers. A mail is not begun before DATA.
     pub(super) async fn check(&self) -> Result<(), SendError> {
-        quit(self.open().await?).await;
-        Ok(())
+        let mut connection = self.open(&Progress::new()).await?;
+        let sender = Mail::new(Some(self.server.from.email.clone()), Vec::new());
+        let named = connection.command(sender);
+        let named = within(self.patience.command, Stage::Sender, &self.unsaid, named).await;
+        quit(connection).await;
+        named.map(drop)
     }
 
     /// A connection from before that still answers.
@@ -119,21 +114,29 @@ impl SmtpTransport {
                 since,
             } = idle?;
             if since.elapsed() < MAX_IDLE_TIME
-                && timeout(self.patience.command, connection.test_connected()).await == Ok(true)
+                && timeout(NOOP_TIMEOUT, connection.test_connected()).await == Ok(true)
             {
                 return Some(connection);
             }
         }
     }
 
-    fn keep(&self, connection: AsyncSmtpConnection) {
-        let mut idle = self.idle_connections();
-        idle.retain(|kept| kept.since.elapsed() < MAX_IDLE_TIME);
-        if idle.len() < MAX_IDLE {
-            idle.push(Idle {
-                connection,
-                since: Instant::now(),
-            });
+    async fn keep(&self, connection: AsyncSmtpConnection) {
+        let left_over = {
+            let mut idle = self.idle_connections();
+            idle.retain(|kept| kept.since.elapsed() < MAX_IDLE_TIME);
+            if idle.len() < MAX_IDLE {
+                idle.push(Idle {
+                    connection,
+                    since: Instant::now(),
+                });
+                None
+            } else {
+                Some(connection)
+            }
+        };
+        if let Some(connection) = left_over {
+            quit(connection).await;
         }
     }
 
@@ -142,16 +145,18 @@ impl SmtpTransport {
     }
 
     /// Connects, encrypts and signs in.
-    async fn open(&self) -> Result<AsyncSmtpConnection, SendError> {
+    async fn open(&self, progress: &Progress) -> Result<AsyncSmtpConnection, SendError> {
         let upgrade = Upgrade::default();
         let mut connection = self.connect(&upgrade).await?;
         if let Encryption::StartTls(parameters) = &self.server.encryption {
             upgrade.announce();
+            progress.reach(Stage::StartTls);
             // Fails where the server does not offer it. lettre says EHLO again inside TLS, so nothing that was offered before it counts.
             let started = connection.starttls(parameters.clone(), &self.client);
             within(self.patience.command, Stage::StartTls, &self.unsaid, started).await?;
         }
         if let Some(credentials) = &self.server.credentials {
+            progress.reach(Stage::SignIn);
             let signed_in = connection.auth(DEFAULT_MECHANISMS, credentials);
             within(self.patience.command, Stage::SignIn, &self.unsaid, signed_in).await?;
         }
@@ -166,7 +171,7 @@ impl SmtpTransport {
             hint: None,
         };
         for address in self.resolve().await? {
-            match timeout(self.patience.command, self.connect_to(address, upgrade)).await {
+            match timeout(self.patience.greeting, self.connect_to(address, upgrade)).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error)) => last = error,
                 Err(_) => last = timed_out(Stage::Connect),
@@ -180,18 +185,27 @@ impl SmtpTransport {
         address: SocketAddr,
         upgrade: &Upgrade,
     ) -> Result<AsyncSmtpConnection, SendError> {
+        let limit = self.patience.connection;
         let connected = match &self.server.encryption {
             Encryption::StartTls(_) => {
-                let stream = StartTlsStream::connect(address, upgrade).await;
-                let stream = stream.map_err(|error| failed(Stage::Connect, &error))?;
+                let stream = timeout(limit, StartTlsStream::connect(address, upgrade)).await;
+                let stream = stream
+                    .map_err(|_| timed_out(Stage::Connect))?
+                    .map_err(|error| failed(Stage::Connect, &error))?;
                 AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.client).await
             }
             Encryption::Implicit(tls) => {
-                AsyncSmtpConnection::connect_tokio1(address, None, &self.client, Some(tls.clone()), None)
-                    .await
+                AsyncSmtpConnection::connect_tokio1(
+                    address,
+                    Some(limit),
+                    &self.client,
+                    Some(tls.clone()),
+                    None,
+                )
+                .await
             }
             Encryption::None => {
-                AsyncSmtpConnection::connect_tokio1(address, None, &self.client, None, None).await
+                AsyncSmtpConnection::connect_tokio1(address, Some(limit), &self.client, None, None).await
             }
         };
         connected.map_err(|error| describe(Stage::Connect, &self.unsaid, &error))
@@ -199,7 +213,7 @@ impl SmtpTransport {
 
     async fn resolve(&self) -> Result<Vec<SocketAddr>, SendError> {
         let looking_up = tokio::net::lookup_host((self.server.host.as_str(), self.server.port));
-        match timeout(self.patience.command, looking_up).await {
+        match timeout(self.patience.connection, looking_up).await {
             Ok(Ok(addresses)) => Ok(addresses.take(MAX_ADDRESSES).collect()),
             Ok(Err(error)) => Err(failed(Stage::Connect, &error)),
             Err(_) => Err(timed_out(Stage::Connect)),
@@ -212,41 +226,59 @@ impl SmtpTransport {
         connection: &mut AsyncSmtpConnection,
         message: &lettre::Message,
         unsaid: &Unsaid,
+        progress: &Progress,
     ) -> Result<(), SendError> {
         let envelope = message.envelope();
+        let command = self.patience.command;
         // The message is ASCII throughout, so no extension is asked for.
         let sender = Mail::new(envelope.from().cloned(), Vec::new());
-        self.command(connection, Stage::Sender, unsaid, sender).await?;
+        progress.reach(Stage::Sender);
+        within(command, Stage::Sender, unsaid, connection.command(sender)).await?;
         for address in envelope.to() {
-            self.command(
-                connection,
-                Stage::Recipient,
-                unsaid,
-                Rcpt::new(address.clone(), Vec::new()),
-            )
-            .await?;
+            let recipient = Rcpt::new(address.clone(), Vec::new());
+            progress.reach(Stage::Recipient);
+            within(command, Stage::Recipient, unsaid, connection.command(recipient)).await?;
         }
-        self.command(connection, Stage::Data, unsaid, Data).await?;
+        progress.reach(Stage::Data);
+        within(self.patience.data, Stage::Data, unsaid, connection.command(Data)).await?;
+        progress.reach(Stage::Content);
         let bytes = message.formatted();
-        within(
-            self.patience.content,
-            Stage::Content,
-            unsaid,
-            connection.message(&bytes),
-        )
-        .await?;
-        Ok(())
+        let answer = self.send_content(connection, &bytes, progress).await;
+        match (answer, progress.at()) {
+            (Ok(Ok(())), _) => Ok(()),
+            (Ok(Err(error)), (Stage::End, _)) if error.status().is_none() => Err(SendError::Unanswered {
+                cause: cause_of(&error),
+            }),
+            (Err(_), (Stage::End, _)) => Err(SendError::Unanswered {
+                cause: format!("no answer came within {} s", self.patience.end.as_secs()),
+            }),
+            (Ok(Err(error)), (stage, _)) => Err(describe(stage, unsaid, &error)),
+            (Err(_), (stage, _)) => Err(timed_out(stage)),
+        }
     }
 
-    async fn command(
+    /// Sends the mail itself, and waits for the answer to it.
+    async fn send_content(
         &self,
         connection: &mut AsyncSmtpConnection,
-        stage: Stage,
-        unsaid: &Unsaid,
-        command: impl Display,
-    ) -> Result<(), SendError> {
-        within(self.patience.command, stage, unsaid, connection.command(command)).await?;
-        Ok(())
+        bytes: &[u8],
+        progress: &Progress,
+    ) -> Result<Result<(), SmtpError>, Elapsed> {
+        let ended = Notify::new();
+        // lettre asks for the next part when it has sent all before. Only the dot is left then.
+        let end = iter::from_fn(|| {
+            progress.reach(Stage::End);
+            ended.notify_one();
+            None
+        });
+        let mut sending = pin!(connection.message_iter(iter::once(bytes).chain(end)));
+        let answer = tokio::select! {
+            biased;
+            answer = &mut sending => answer,
+            () = ended.notified() => timeout(self.patience.end, sending).await?,
+            elapsed = timeout(self.patience.content, pending()) => elapsed?,
+        };
+        Ok(answer.map(drop))
     }
 }
 
@@ -289,8 +321,13 @@ fn describe(stage: Stage, unsaid: &Unsaid, error: &SmtpError) -> SendError {
             hint: None,
         };
     }
+    failed(stage, &cause_of(error))
+}
+
+/// What came instead of an answer.
+fn cause_of(error: &SmtpError) -> String {
     if error.is_response() {
-        return failed(stage, &"its answer is no SMTP, or ended early");
+        return "its answer is no SMTP, or ended early".to_owned();
     }
     let mut cause = error.to_string();
     let mut source = error.source();
@@ -298,5 +335,5 @@ fn describe(stage: Stage, unsaid: &Unsaid, error: &SmtpError) -> SendError {
         cause = inner.to_string();
         source = inner.source();
     }
-    failed(stage, &cause)
+    cause
 }

@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 use super::error::TransportError;
 use super::message::parse_from;
+use super::patience::Patience;
 use crate::files::open_trusted;
 
 /// Message submission, with STARTTLS: RFC 6409 §3.1.
@@ -35,6 +36,8 @@ pub struct SmtpSettings {
     pub from: String,
     /// Authorities in PEM form that are trusted instead of the built-in ones.
     pub ca_file: Option<PathBuf>,
+    /// How long the mail server may take.
+    pub patience: Patience,
 }
 
 /// When a connection is encrypted.

@@ -1,11 +1,13 @@
 //! The ways mail can leave.
 
 use std::path::PathBuf;
+use std::time::Duration;
 use std::{fmt, io};
 
 use super::error::{SendError, TransportError};
 use super::file::FileTransport;
 use super::message::Parcel;
+use super::patience::{Patience, Progress};
 use super::smtp::SmtpTransport;
 use super::smtp_server::SmtpSettings;
 use crate::domain::Timestamp;
@@ -43,16 +45,24 @@ impl Transport {
 
     /// Tries once to send a mail. `Ok` means that the other side has taken it over.
     ///
-    /// Dropping the future closes the connection; whether the mail arrived is then unknown.
-    pub async fn send(&self, parcel: &Parcel<'_>) -> Result<(), SendError> {
+    /// Dropping the future closes the connection; whether the mail arrived is then unknown, unless `progress` says that its end was not sent.
+    pub async fn send(&self, parcel: &Parcel<'_>, progress: &Progress) -> Result<(), SendError> {
         match self {
-            Self::Smtp(smtp) => smtp.send(parcel).await,
+            Self::Smtp(smtp) => smtp.send(parcel, progress).await,
             Self::File(file) => file.send(parcel).await,
             Self::Off => Err(SendError::Off),
         }
     }
 
-    /// Goes as far as is possible without a mail: connects and signs in, or makes the directory.
+    /// From when on a delivery is slow.
+    pub const fn slow_after(&self) -> Duration {
+        match self {
+            Self::Smtp(smtp) => smtp.slow_after(),
+            Self::File(_) | Self::Off => Patience::SERVER.slow,
+        }
+    }
+
+    /// Goes as far as is possible without a mail: connects, signs in and names the sender, or makes the directory.
     pub async fn check(&self) -> Result<(), SendError> {
         match self {
             Self::Smtp(smtp) => smtp.check().await,

@@ -21,6 +21,7 @@ impl Service {
             users,
             live_sessions,
             waiting_mails,
+            failing_mails,
             oldest_mail_at,
             database_bytes,
         } = self
@@ -52,6 +53,7 @@ impl Service {
             ("arkloop_users", users),
             ("arkloop_sessions", live_sessions),
             ("arkloop_mails_waiting", waiting_mails),
+            ("arkloop_mails_failing", failing_mails),
             ("arkloop_database_bytes", database_bytes),
             ("arkloop_mail_oldest_seconds", oldest.as_secs()),
         ] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::spray_brake::FailedCodes;
 use super::{Error, Service};
 use crate::domain::{Timestamp, UserId, Username};
-use crate::store::{Reader, Setting, StoreError};
+use crate::store::{MailTrouble, Reader, Setting, StoreError};
 
 /// How long a word is good: for the requests of one check.
 const WORD_TTL: Duration = Duration::from_mins(2);
@@ -24,8 +24,10 @@ pub struct Inspection {
     pub last_backup_at: Option<Timestamp>,
     /// Since when the newest key signs access tokens; `None` before the server has run.
     pub signing_since: Option<Timestamp>,
-    /// How many mails were tried and not taken.
-    pub failing_mails: usize,
+    /// Why mails that were tried still wait, what concerns the most of them first.
+    pub mail_troubles: Vec<MailTrouble>,
+    /// When a mail last expired before the mail server took it; `None` if never.
+    pub last_mail_lost_at: Option<Timestamp>,
     /// Usernames that may be taken for something else.
     pub ambiguous_usernames: Vec<AmbiguousUsername>,
     /// Wrong one-time codes over all accounts.
@@ -86,7 +88,8 @@ impl Service {
                         .filter(|key| key.retired_at.is_none())
                         .map(|key| key.active_at)
                         .max(),
-                    failing_mails: reader.count_failing_mails()?,
+                    mail_troubles: reader.list_mail_troubles(now)?,
+                    last_mail_lost_at: reader.find_moment(Setting::LastMailLostAt)?,
                     ambiguous_usernames: ambiguous(reader, reader.list_digit_usernames()?)?,
                     failed_codes: FailedCodes::of(reader, brake, now)?,
                 })

@@ -5,6 +5,7 @@
 mod audit;
 mod backup;
 mod captcha;
+mod delivery;
 mod email;
 mod error;
 mod explanation;
@@ -57,7 +58,7 @@ pub use explanation::{Explained, Explanation, Wait};
 pub use inspection::{AmbiguousUsername, Inspection, TakenFor};
 pub use invite::{InviteDraft, InviteRef, InviteWithCode, WhichInvites};
 pub use links::Links;
-pub use outbox::WaitingMail;
+pub use outbox::{MailStatus, WaitingMail};
 pub use password::RECENT_SIGN_IN;
 pub use presented::RefreshCookies;
 pub use registration::{ModeSource, PresentedInvite, Registered, Registration};

@@ -9,7 +9,7 @@ use super::{Error, Links};
 use crate::crypto::{Keys, SealedFor, link_digest};
 use crate::domain::{Email, Letter, LinkPurpose, LinkToken, Locale, Timestamp, User, UserId};
 use crate::mail::{Composed, Composer, Transport};
-use crate::store::{LinkRow, OutboxRow, Tx};
+use crate::store::{LinkRow, OutboxRow, Tries, Tx};
 use crate::system::System;
 
 /// How long a mail that only tells something is worth sending.
@@ -78,8 +78,9 @@ impl Post {
             created_at: now,
             expires_at: now + ttl,
             next_attempt_at: now,
-            attempts: 0,
-            last_error: None,
+            domain: Some(self.keys.domain_digest(to)),
+            is_urgent: letter.kind().is_urgent(),
+            tries: Tries::default(),
         }
     }
 

@@ -14,6 +14,8 @@ pub struct Figures {
     pub live_sessions: u64,
     /// Mails in the outbox.
     pub waiting_mails: u64,
+    /// Those of them that were tried and not taken.
+    pub failing_mails: u64,
     /// When the oldest of them was queued.
     pub oldest_mail_at: Option<Timestamp>,
     /// Size of the database file and its write-ahead log, in bytes.
@@ -27,6 +29,7 @@ impl Reader<'_> {
             "SELECT (SELECT count(*) FROM users) AS users,
                     (SELECT count(*) FROM sessions WHERE ended_at IS NULL AND expires_at > ?1) AS live_sessions,
                     (SELECT count(*) FROM outbox) AS waiting_mails,
+                    (SELECT count(*) FROM outbox WHERE attempts > 0) AS failing_mails,
                     (SELECT min(created_at) FROM outbox) AS oldest_mail_at",
         )?;
         let database_bytes = self.connection.path().map_or(0, |path| {
@@ -38,6 +41,7 @@ impl Reader<'_> {
                 users: row.get::<_, i64>("users")?.unsigned_abs(),
                 live_sessions: row.get::<_, i64>("live_sessions")?.unsigned_abs(),
                 waiting_mails: row.get::<_, i64>("waiting_mails")?.unsigned_abs(),
+                failing_mails: row.get::<_, i64>("failing_mails")?.unsigned_abs(),
                 oldest_mail_at: row
                     .get::<_, Option<i64>>("oldest_mail_at")?
                     .map(Timestamp::from_millis),

@@ -64,14 +64,4 @@ impl Reader<'_> {
         let usernames = statement.query_map([], |row| row.get("username").map(Username::from_stored))?;
         Ok(usernames.collect::<Result<_, _>>()?)
     }
-
-    /// How many mails were tried and are still there.
-    pub fn count_failing_mails(&self) -> Result<usize, StoreError> {
-        let count: i64 =
-            self.connection
-                .query_row("SELECT count(*) FROM outbox WHERE attempts > 0", [], |row| {
-                    row.get(0)
-                })?;
-        Ok(usize::try_from(count).unwrap_or_default())
-    }
 }

@@ -48,7 +48,7 @@ pub use figures::Figures;
 pub use link_token::LinkRow;
 pub use one_time_code::{CodeRow, CodeState, CountedCode, SpentBudget};
 pub use open::{Access, OpenOptions};
-pub use outbox::OutboxRow;
+pub use outbox::{ExpiredMail, MailTrouble, OutboxRow, Tries};
 pub use probe::Probe;
 pub use restore::Replacement;
 pub use session::SessionWithUser;

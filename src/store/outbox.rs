@@ -1,9 +1,11 @@
 //! Mail that waits to be sent.
 
+use std::ops::ControlFlow;
+
 use rusqlite::{Row, params};
 
 use super::{Reader, StoreError, Tx};
-use crate::domain::{MailId, Sealed, Timestamp, UserId};
+use crate::domain::{DomainDigest, MailId, Sealed, Timestamp, UserId};
 
 /// A mail in the outbox.
 #[derive(Clone, Debug)]
@@ -24,13 +26,59 @@ pub struct OutboxRow {
     pub expires_at: Timestamp,
     /// When it is tried next.
     pub next_attempt_at: Timestamp,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// What the mail server said last.
-    pub last_error: Option<String>,
+    /// Of the recipient's domain; `None` for mail from before 0.2.
+    pub domain: Option<DomainDigest>,
+    /// Whether it goes before other mail.
+    pub is_urgent: bool,
+    /// What came of the tries so far.
+    pub tries: Tries,
 }
 
-const COLUMNS: &str = "id, kind, user_id, sealed_mail, message_id, created_at, expires_at, next_attempt_at, attempts, last_error";
+/// What came of the tries of a mail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// How many there were.
+    pub attempts: u32,
+    /// After how many of them the mail may have arrived.
+    pub unanswered: u32,
+    /// Whether the recipient was refused for good.
+    pub is_refused: bool,
+    /// Why the last one failed.
+    pub last_error: Option<String>,
+    /// What the operator can do about that.
+    pub last_hint: Option<String>,
+}
+
+/// A mail that was of no use any more and was removed.
+#[derive(Clone, Debug)]
+pub struct ExpiredMail {
+    /// The name of its kind.
+    pub kind: String,
+    /// Whether it was never to be sent: for an address without an account.
+    pub is_decoy: bool,
+    /// What came of its tries.
+    pub tries: Tries,
+}
+
+/// Why mails are not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailTrouble {
+    /// What the last try of each of them said.
+    pub error: String,
+    /// What the operator can do about it.
+    pub hint: Option<String>,
+    /// Whether it is that the recipient was refused for good.
+    pub is_refused: bool,
+    /// How many mails there are.
+    pub mails: usize,
+}
+
+const COLUMNS: &str = "id, kind, user_id, sealed_mail, message_id, created_at, expires_at, next_attempt_at, domain_digest, is_urgent,
+     attempts, unanswered, is_refused, last_error, last_hint";
+
+/// What would be tried again after `?1` anyway, and cannot have arrived.
+const RESUMED: &str =
+    "is_urgent IN (0, 1) AND next_attempt_at > ?1 AND expires_at > ?1 AND is_refused = 0 AND unanswered = 0";
 
 fn mail_of(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     Ok(OutboxRow {
@@ -42,8 +90,19 @@ fn mail_of(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
         created_at: Timestamp::from_millis(row.get("created_at")?),
         expires_at: Timestamp::from_millis(row.get("expires_at")?),
         next_attempt_at: Timestamp::from_millis(row.get("next_attempt_at")?),
+        domain: row.get::<_, Option<i64>>("domain_digest")?.map(DomainDigest),
+        is_urgent: row.get("is_urgent")?,
+        tries: tries_of(row)?,
+    })
+}
+
+fn tries_of(row: &Row<'_>) -> rusqlite::Result<Tries> {
+    Ok(Tries {
         attempts: row.get("attempts")?,
+        unanswered: row.get("unanswered")?,
+        is_refused: row.get("is_refused")?,
         last_error: row.get("last_error")?,
+        last_hint: row.get("last_hint")?,
     })
 }
 
@@ -56,14 +115,41 @@ impl Reader<'_> {
         Ok(statement.query_row([now.as_millis()], |row| row.get(0))?)
     }
 
-    /// Up to `limit` mails that are due and still of use, the longest waiting first.
-    pub fn list_due_mail(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM outbox WHERE next_attempt_at <= ?1 AND expires_at > ?1 ORDER BY next_attempt_at, id LIMIT ?2"
-        );
+    /// Goes through the mails that are due and still of use, urgent ones first and then the longest waiting, and gives those that `pick` takes.
+    /// `pick` breaks when it wants no more.
+    pub fn pick_due_mail(
+        &self,
+        now: Timestamp,
+        mut pick: impl FnMut(MailId, Option<DomainDigest>) -> ControlFlow<(), bool>,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        let mut picked = Vec::new();
+        for is_urgent in [true, false] {
+            let mut statement = self.connection.prepare_cached(
+                "SELECT id, domain_digest FROM outbox WHERE is_urgent = ?1 AND next_attempt_at <= ?2 AND expires_at > ?2
+                 ORDER BY next_attempt_at",
+            )?;
+            let mut due = statement.query(params![is_urgent, now.as_millis()])?;
+            while let Some(row) = due.next()? {
+                let id = MailId::from_bytes(row.get("id")?);
+                let domain = row.get::<_, Option<i64>>("domain_digest")?.map(DomainDigest);
+                match pick(id, domain) {
+                    ControlFlow::Continue(true) => picked.push(id),
+                    ControlFlow::Continue(false) => {}
+                    ControlFlow::Break(()) => break,
+                }
+            }
+        }
+        let sql = format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let mails = statement.query_map(params![now.as_millis(), limit], mail_of)?;
-        Ok(mails.collect::<Result<_, _>>()?)
+        let mut mail = |id: &MailId| statement.query_row([id.as_bytes()], mail_of);
+        Ok(picked.iter().map(&mut mail).collect::<Result<_, _>>()?)
+    }
+
+    /// Whether there is a mail for [`Tx::resume_mail`].
+    pub fn has_mail_to_resume(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE {RESUMED})");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_row([now.as_millis()], |row| row.get(0))?)
     }
 
     /// Every mail that waits and is still of use, the oldest first.
@@ -72,6 +158,23 @@ impl Reader<'_> {
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mails = statement.query_map([now.as_millis()], mail_of)?;
         Ok(mails.collect::<Result<_, _>>()?)
+    }
+
+    /// Why mails that were tried still wait, what concerns the most of them first.
+    pub fn list_mail_troubles(&self, now: Timestamp) -> Result<Vec<MailTrouble>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT coalesce(last_error, '') AS error, last_hint, is_refused, count(*) AS mails FROM outbox WHERE attempts > 0 AND expires_at > ?1
+             GROUP BY error, last_hint, is_refused ORDER BY mails DESC, error",
+        )?;
+        let troubles = statement.query_map([now.as_millis()], |row| {
+            Ok(MailTrouble {
+                error: row.get("error")?,
+                hint: row.get("last_hint")?,
+                is_refused: row.get("is_refused")?,
+                mails: usize::try_from(row.get::<_, i64>("mails")?).unwrap_or_default(),
+            })
+        })?;
+        Ok(troubles.collect::<Result<_, _>>()?)
     }
 }
 
@@ -93,8 +196,9 @@ impl Tx<'_> {
     pub fn insert_mail(&self, mail: &OutboxRow) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO outbox (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, user_id)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO outbox
+                     (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, user_id, domain_digest, is_urgent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 mail.id.as_bytes(),
@@ -105,17 +209,26 @@ impl Tx<'_> {
                 mail.expires_at.as_millis(),
                 mail.next_attempt_at.as_millis(),
                 mail.user_id.as_ref().map(UserId::as_bytes),
+                mail.domain.map(|DomainDigest(digest)| digest),
+                mail.is_urgent,
             ])?;
         Ok(())
     }
 
-    /// Removes up to `limit` mails that are of no use any more; gives their kinds.
-    pub fn delete_expired_mail(&self, now: Timestamp, limit: u32) -> Result<Vec<String>, StoreError> {
+    /// Removes up to `limit` mails that are of no use any more.
+    pub fn delete_expired_mail(&self, now: Timestamp, limit: u32) -> Result<Vec<ExpiredMail>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at <= ?1 LIMIT ?2) RETURNING kind",
+            "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at <= ?1 LIMIT ?2)
+             RETURNING kind, expires_at <= created_at AS is_decoy, attempts, unanswered, is_refused, last_error, last_hint",
         )?;
-        let kinds = statement.query_map(params![now.as_millis(), limit], |row| row.get(0))?;
-        Ok(kinds.collect::<Result<_, _>>()?)
+        let expired = statement.query_map(params![now.as_millis(), limit], |row| {
+            Ok(ExpiredMail {
+                kind: row.get("kind")?,
+                is_decoy: row.get("is_decoy")?,
+                tries: tries_of(row)?,
+            })
+        })?;
+        Ok(expired.collect::<Result<_, _>>()?)
     }
 
     /// Removes a mail that was sent; says whether it was there.
@@ -127,26 +240,42 @@ impl Tx<'_> {
             == 1)
     }
 
-    /// Notes that a mail could not be sent, and when to try again.
+    /// Notes what came of the tries of a mail, and when it is tried next.
     pub fn postpone_mail(
         &self,
         id: MailId,
         next_attempt_at: Timestamp,
-        error: &str,
+        tries: &Tries,
     ) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "UPDATE outbox SET attempts = attempts + 1, next_attempt_at = ?2, last_error = ?3 WHERE id = ?1",
+                "UPDATE outbox SET next_attempt_at = ?2, attempts = ?3, unanswered = ?4, is_refused = ?5, last_error = ?6, last_hint = ?7
+                 WHERE id = ?1",
             )?
-            .execute(params![id.as_bytes(), next_attempt_at.as_millis(), error])?;
+            .execute(params![
+                id.as_bytes(),
+                next_attempt_at.as_millis(),
+                tries.attempts,
+                tries.unanswered,
+                tries.is_refused,
+                tries.last_error,
+                tries.last_hint,
+            ])?;
         Ok(())
     }
 
-    /// Makes every mail that waits due at `now`; says how many there are.
+    /// Makes every mail that waits due at `now`, whatever came of its tries; says how many there are.
     pub fn retry_mail(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut statement = self
             .connection
-            .prepare_cached("UPDATE outbox SET next_attempt_at = ?1 WHERE expires_at > ?1")?;
+            .prepare_cached("UPDATE outbox SET next_attempt_at = ?1, is_refused = 0 WHERE expires_at > ?1")?;
+        Ok(statement.execute([now.as_millis()])?)
+    }
+
+    /// Makes every mail due at `now` that would be tried again anyway and cannot have arrived; says how many there are.
+    pub fn resume_mail(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let sql = format!("UPDATE outbox SET next_attempt_at = ?1 WHERE {RESUMED}");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         Ok(statement.execute([now.as_millis()])?)
     }
 }

@@ -24,6 +24,10 @@ pub enum Setting {
     SchemaMadeBy,
     /// When the last verified backup was taken, in milliseconds since 1970.
     LastBackupAt,
+    /// When the operator last had all mail tried again, in milliseconds since 1970.
+    MailRetriedAt,
+    /// When a mail last expired before the mail server took it, in milliseconds since 1970.
+    LastMailLostAt,
     /// In a backup only: when it was taken, in milliseconds since 1970.
     BackupTakenAt,
 }
@@ -39,6 +43,8 @@ impl Setting {
             Self::ServedRules => "served_rules",
             Self::SchemaMadeBy => "schema_made_by",
             Self::LastBackupAt => "last_backup_at",
+            Self::MailRetriedAt => "mail_retried_at",
+            Self::LastMailLostAt => "last_mail_lost_at",
             Self::BackupTakenAt => "backup_taken_at",
         }
     }

@@ -32,11 +32,11 @@ const COUNTERS: [(&str, &str); 3] = [
     ),
     (
         "arkloop_mails_total",
-        "Mails that left the outbox, by kind and outcome: sent or dropped.",
+        "Mails that left the outbox, by kind and outcome: sent, expired, unanswered or dropped.",
     ),
 ];
 /// What each gauge shows.
-const GAUGES: [(&str, &str); 12] = [
+const GAUGES: [(&str, &str); 13] = [
     ("arkloop_build_info", "Always 1; the version is a label."),
     ("arkloop_connections", "Open connections."),
     (
@@ -47,6 +47,10 @@ const GAUGES: [(&str, &str); 12] = [
     ("arkloop_users", "Accounts."),
     ("arkloop_sessions", "Sessions that have not ended."),
     ("arkloop_mails_waiting", "Mails in the outbox."),
+    (
+        "arkloop_mails_failing",
+        "Mails in the outbox that were tried and not taken, or may have arrived.",
+    ),
     (
         "arkloop_mail_oldest_seconds",
         "Age of the oldest mail in the outbox; 0 if there is none.",

@@ -14,6 +14,8 @@ const FIRST_RELEASE: Timestamp = Timestamp::from_millis(1_764_547_200_000);
 const BACKUP_AGE: Duration = Duration::from_hours(24 * 7);
 /// A signing key that is older should be replaced: whoever may have copied it once has had it long enough.
 const SIGNING_KEY_AGE: Duration = Duration::from_hours(24 * 365);
+/// For how long it is said that a mail was lost.
+const MAIL_LOST_OF_LATE: Duration = Duration::from_hours(24);
 /// How many usernames are named one by one: strangers may register any number of them.
 const NAMED_USERNAMES: usize = 10;
 
@@ -26,7 +28,7 @@ pub(super) async fn check(app: &App) -> Vec<Finding> {
                 check_integrity(&inspection),
                 check_clock(&inspection, now),
                 check_signing(&inspection, now),
-                check_outbox(&inspection),
+                check_outbox(&inspection, now),
                 check_codes(&inspection),
                 check_backup(&inspection, now),
             ];
@@ -118,14 +120,47 @@ fn check_codes(inspection: &Inspection) -> Finding {
     }
 }
 
-fn check_outbox(inspection: &Inspection) -> Finding {
-    match inspection.failing_mails {
-        0 => Finding::good("outbox", "no mail was refused"),
-        count => Finding::bad(
-            "outbox",
-            format!("mails that were tried and not taken: {count}"),
-            "see why with `arkloop mail queue`, and try again with `arkloop mail retry`",
+fn check_outbox(inspection: &Inspection, now: Timestamp) -> Finding {
+    const SUBJECT: &str = "outbox";
+    const MEND: &str = "see which with `arkloop mail queue`; when the cause is mended, have them tried again: arkloop mail retry";
+    // Strangers mistype their addresses; nothing is to be mended for that.
+    let (refused, troubles): (Vec<_>, Vec<_>) = inspection
+        .mail_troubles
+        .iter()
+        .partition(|trouble| trouble.is_refused);
+    if let Some(most) = troubles.first() {
+        let mails: usize = troubles.iter().map(|trouble| trouble.mails).sum();
+        let others = mails - most.mails;
+        let more = if others > 0 {
+            format!(" ({} of them; {others} for other reasons)", most.mails)
+        } else {
+            String::new()
+        };
+        let seen = format!(
+            "mails that were tried and still wait: {mails}; the last try: {}{more}",
+            most.error
+        );
+        let mend = most
+            .hint
+            .as_ref()
+            .map_or_else(|| MEND.to_owned(), |hint| format!("{hint}; {MEND}"));
+        return Finding::bad(SUBJECT, seen, mend);
+    }
+    match inspection.last_mail_lost_at {
+        Some(at) if now.since(at) < MAIL_LOST_OF_LATE => Finding::unwise(
+            SUBJECT,
+            format!("a mail expired at {at} before the mail server took it, and nothing waits now"),
+            "see why in the log; whoever waits for a mail has to ask for another one",
         ),
+        _ => match refused.iter().map(|trouble| trouble.mails).sum() {
+            0_usize => Finding::good(SUBJECT, "no mail waits that was tried"),
+            mails => Finding::good(
+                SUBJECT,
+                format!(
+                    "mails to addresses that take none, as the mail server says: {mails}; see: arkloop mail queue"
+                ),
+            ),
+        },
     }
 }
 

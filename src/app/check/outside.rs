@@ -2,6 +2,7 @@
 
 use crate::captcha::CaptchaRefusal;
 use crate::config::{Config, MailTransport};
+use crate::mail::Patience;
 use crate::system::System;
 use crate::web::{Address, Client};
 
@@ -25,7 +26,7 @@ pub(super) async fn check_mail(config: &Config) -> Finding {
         let seen = "mails are written into the data directory, which belongs to another user";
         return Finding::bad("mail", seen, "name another with --data-dir DIR");
     }
-    let sent = match transport(config) {
+    let sent = match transport(config, Patience::COMMAND) {
         Ok(transport) => transport.check().await.map_err(|error| error.to_string()),
         Err(error) => return Finding::bad("mail", error.to_string(), mend),
     };

@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::{CODE, FROM, compose, parcel, sign_in_code};
-use crate::mail::smtp::Patience;
-use crate::mail::{SendError, SmtpSettings, SmtpTransport, Stage, Transport};
+use crate::mail::reply::{Reply, Unsaid};
+use crate::mail::{Patience, Progress, SendError, SmtpSettings, Stage, Transport, Verdict};
 
 /// What a server answers otherwise than a willing one: to commands that begin so, this; `None` is "fine", but later than
 /// anybody waits.
@@ -75,6 +75,7 @@ impl Server {
             password: Some("hunter2".into()),
             from: FROM.to_owned(),
             ca_file: None,
+            patience: Patience::SERVER,
         }
     }
 
@@ -122,7 +123,9 @@ async fn converse(stream: TcpStream, exception: Exception, heard: Arc<Mutex<Vec<
 async fn send(transport: &Transport) -> Result<(), SendError> {
     let letter = sign_in_code();
     let composed = compose(&letter, "en");
-    transport.send(&parcel(&composed, &letter)).await
+    transport
+        .send(&parcel(&composed, &letter), &Progress::new())
+        .await
 }
 
 #[tokio::test]
@@ -140,52 +143,132 @@ async fn mails_share_a_connection_and_a_sign_in() {
 }
 
 #[tokio::test]
-async fn a_check_signs_in_and_sends_nothing() {
+async fn a_check_signs_in_and_names_the_sender_and_sends_nothing() {
     let server = Server::start(WILLING).await;
     server.transport().check().await.expect("the server is willing");
-    assert_eq!((server.heard("AUTH").len(), server.heard("MAIL").len()), (1, 0));
+    for (verb, times) in [("AUTH", 1), ("MAIL", 1), ("RCPT", 0), ("DATA", 0)] {
+        assert_eq!(server.heard(verb).len(), times, "{verb}");
+    }
     assert_eq!(server.heard("QUIT").len(), 1);
 }
 
 #[tokio::test]
 async fn a_refusal_is_told_in_the_servers_words_without_the_recipient_and_weighed() {
-    for (command, answer, text, is_permanent) in [
+    for (command, answer, text, verdict) in [
         (
             "RCPT",
             "550 5.1.1 <alice@example.org>: unknown\r\n",
             "the mail server answered 550 5.1.1 while naming the recipient: \"<recipient>: unknown\"",
-            true,
+            Verdict::Final,
         ),
         (
             "RCPT",
             "450 4.2.0 come back, alice@example.org\r\n",
             "the mail server answered 450 4.2.0 while naming the recipient: \"come back, <recipient>\"",
-            false,
+            Verdict::Single,
         ),
         (
             "CONTENT",
             "554 alice@example.org does not like it\r\n",
             "the mail server answered 554 while sending the mail: \"<recipient> does not like it\"",
-            true,
+            Verdict::Single,
         ),
         (
             "AUTH",
             "535 5.7.8 hunter2 is wrong\r\n",
             "the mail server answered 535 5.7.8 while signing in: \"<secret> is wrong\"",
-            false,
+            Verdict::General,
         ),
         (
             "CONNECT",
             "no mail server for you\r\n",
             "the conversation with the mail server failed while connecting: its answer is no SMTP, or ended early",
-            false,
+            Verdict::General,
         ),
     ] {
         let server = Server::start(Exception(command, Some(answer))).await;
         let error = send(&server.transport()).await.expect_err(text);
         assert_eq!(error.to_string(), text);
-        assert_eq!(error.is_permanent(), is_permanent, "{text}");
+        assert_eq!(error.verdict(), verdict, "{text}");
         assert!(!format!("{error:?}").contains("alice"), "{error:?}");
+    }
+}
+
+/// Whether the answer `line` at `stage` is the last word about a mail.
+fn is_final(stage: Stage, line: &str) -> bool {
+    let (code, words) = line.split_at(3);
+    let code = code.parse().expect("it is a code");
+    let refused = SendError::Refused {
+        stage,
+        reply: Reply::new(code, [words.trim_start()], &Unsaid::default()),
+        hint: None,
+    };
+    refused.verdict() == Verdict::Final
+}
+
+#[test]
+fn what_a_server_says_of_the_recipient_is_final() {
+    for line in [
+        "550 5.1.1 no such user",
+        "550 5.1.2 no such domain",
+        "501 5.1.3 no address",
+        "551 5.1.6 moved",
+        "556 5.1.10 null MX",
+        "550 5.2.1 closed",
+        "554 5.1.1 gone",
+    ] {
+        // A server that looks at the recipient late answers to DATA or to the whole mail.
+        for (stage, expected) in [
+            (Stage::Recipient, true),
+            (Stage::Data, true),
+            (Stage::End, true),
+            (Stage::Sender, false),
+            (Stage::Hello, false),
+        ] {
+            assert_eq!(is_final(stage, line), expected, "{line} {stage:?}");
+        }
+    }
+    for line in ["550 no such user", "550", "553 not here"] {
+        assert!(is_final(Stage::Recipient, line), "{line}");
+        assert!(
+            !is_final(Stage::End, line) && !is_final(Stage::Sender, line),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn what_the_operator_can_mend_is_not_final() {
+    for line in [
+        "550 5.7.1 relaying denied",
+        "550 5.7.26 no SPF",
+        "550 5.1.0 sender rejected",
+        "550 5.1.7 bad sender",
+        "550 5.1.8 bad sender's domain",
+        "553 5.7.1 not your address",
+        "554 5.7.1 access denied",
+        "554 no",
+        "504 5.5.2 need a full host name",
+        "501 syntax",
+        "503 5.5.1 sign in first",
+        "530 5.7.0 STARTTLS first",
+        "551 not local",
+        "552 5.2.2 mailbox full",
+        "552 5.3.4 too large",
+        "571 blocked",
+        "450 4.1.1 not yet",
+        "450 5.1.1 nonsense",
+        "421 5.1.1 nonsense",
+    ] {
+        for stage in [
+            Stage::Hello,
+            Stage::Sender,
+            Stage::Recipient,
+            Stage::Data,
+            Stage::End,
+        ] {
+            assert!(!is_final(stage, line), "{line} {stage:?}");
+        }
     }
 }
 
@@ -199,7 +282,7 @@ async fn waiting_ends_at_every_step_and_a_late_answer_is_not_taken_for_another()
         ("MAIL", Stage::Sender),
         ("RCPT", Stage::Recipient),
         ("DATA", Stage::Data),
-        ("CONTENT", Stage::Content),
+        ("CONTENT", Stage::End),
     ] {
         cases.spawn(give_up(command, stage));
     }
@@ -209,18 +292,23 @@ async fn waiting_ends_at_every_step_and_a_late_answer_is_not_taken_for_another()
 /// Sends two mails through a server whose answer to `command` is late.
 async fn give_up(command: &'static str, stage: Stage) {
     let server = Server::start(Exception(command, None)).await;
-    let patience = Patience {
-        command: Duration::from_secs(1),
-        content: Duration::from_secs(1),
+    let limit = Duration::from_secs(1);
+    let settings = SmtpSettings {
+        patience: Patience {
+            greeting: limit,
+            command: limit,
+            data: limit,
+            end: limit,
+            ..Patience::SERVER
+        },
+        ..server.settings()
     };
-    let smtp = SmtpTransport::with_patience(&server.settings(), patience);
-    let transport = Transport::Smtp(Box::new(smtp.expect("the settings are valid")));
+    let transport = Transport::smtp(&settings).expect("the settings are valid");
     for attempt in 1..=2 {
         let error = send(&transport).await.expect_err("the server is late");
-        assert!(
-            matches!(error, SendError::Timeout { stage: at, .. } if at == stage),
-            "{stage}: {error}"
-        );
+        assert_eq!(error.stage(), Some(stage), "{error}");
+        let is_given_up = matches!(error, SendError::Timeout { .. } | SendError::Unanswered { .. });
+        assert!(is_given_up, "{error}");
         assert_eq!(server.heard("CONNECT").len(), attempt, "{stage}");
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{CODE, EXPIRES_AT, FROM, compose, parcel, sign_in_code};
-use crate::mail::Transport;
+use crate::mail::{Progress, Transport, Verdict};
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("the directory is there");
@@ -37,7 +37,7 @@ async fn a_mail_becomes_one_file_that_only_its_owner_reads() {
     let composed = compose(&letter, "en");
     for _attempt in 0..2 {
         transport
-            .send(&parcel(&composed, &letter))
+            .send(&parcel(&composed, &letter), &Progress::new())
             .await
             .expect("there is room");
     }
@@ -55,7 +55,7 @@ async fn files_go_when_what_is_in_them_has_expired() {
     let letter = sign_in_code();
     let composed = compose(&letter, "en");
     transport
-        .send(&parcel(&composed, &letter))
+        .send(&parcel(&composed, &letter), &Progress::new())
         .await
         .expect("there is room");
     let foreign = ["notes.eml", "1-notes.eml", "1-newsletter-a.eml", "1-invite-a.txt"];
@@ -78,7 +78,7 @@ async fn a_directory_that_cannot_be_made_is_told() {
     fs::write(&file, "").expect("there is room");
     let transport = Transport::file(file.join("outbox"), FROM).expect("the sender is valid");
     let error = transport.check().await.expect_err("a file is in the way");
-    assert!(!error.is_permanent());
+    assert_eq!(error.verdict(), Verdict::General);
     let missing = Transport::file(parent.path().join("outbox"), FROM).expect("the sender is valid");
     assert_eq!(missing.sweep_files(EXPIRES_AT).expect("nothing is there"), 0);
     missing.check().await.expect("the directory is made");

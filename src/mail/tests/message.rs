@@ -5,7 +5,7 @@ use mail_parser::{Message, MessageParser};
 use super::{CODE, CREATED_AT, FROM, MESSAGE_ID, compose, letters, parcel, sign_in_code};
 use crate::domain::Letter;
 use crate::mail::message::{build, parse_from};
-use crate::mail::{Composed, Parcel, SendError};
+use crate::mail::{Composed, Parcel, SendError, Verdict};
 
 fn bytes(parcel: &Parcel<'_>, from: &str) -> Result<Vec<u8>, SendError> {
     let from = parse_from(from).expect("the sender is valid");
@@ -97,7 +97,7 @@ fn no_header_can_be_smuggled_in() {
             ..good.clone()
         };
         let refused = bytes(&parcel(&composed, &letter), FROM).expect_err(to);
-        assert!(refused.is_permanent(), "{to:?}");
+        assert_eq!(refused.verdict(), Verdict::Final, "{to:?}");
         assert!(!refused.to_string().contains('@'), "{refused}");
     }
     for subject in ["Hello\r\nBcc: c@d.org", "Hello\nBcc: c@d.org", "\0"] {

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::FROM;
 use crate::mail::smtp_server::{Encryption, SmtpServer};
-use crate::mail::{SmtpSettings, Transport, TransportError};
+use crate::mail::{Patience, SmtpSettings, Transport, TransportError};
 
 fn settings(url: &str) -> SmtpSettings {
     SmtpSettings {
@@ -15,6 +15,7 @@ fn settings(url: &str) -> SmtpSettings {
         password: None,
         from: FROM.to_owned(),
         ca_file: None,
+        patience: Patience::SERVER,
     }
 }
 

@@ -73,7 +73,7 @@ fn a_healthy_server_has_only_good_lines() {
     ok       database         whole, and of the schema that this version knows
     ok       clock            <time>
     ok       keys             the key file is the database's; access tokens are signed with a key since <time>
-    ok       outbox           no mail was refused
+    ok       outbox           no mail waits that was tried
     ok       codes            wrong in the last hour at accounts: 0, at unknown addresses: 0
     ok       backup           there is none, and no account either
     ok       mail             not sent but written into <dir>/data/outbox, to try things out
@@ -284,10 +284,20 @@ fn mail_that_is_not_taken_is_found() {
     let (workspace, _server) = healthy();
     plant(
         &workspace,
-        "INSERT INTO outbox (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, attempts)
-         VALUES (randomblob(16), 'invite', x'00', '<a@b>', 4102444800000, 4102444800000, 4102444800000, 3)",
+        "INSERT INTO outbox (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, attempts, last_error, last_hint)
+         VALUES (randomblob(16), 'invite', x'00', '<a@b>', 1, 4102444800000, 4102444700000, 3, 'go away', 'ask the provider'),
+                (randomblob(16), 'invite', x'00', '<b@b>', 1, 4102444800000, 4102444700000, 3, 'go away', 'ask the provider'),
+                (randomblob(16), 'invite', x'00', '<c@b>', 1, 4102444800000, 4102444700000, 3, 'no time', NULL)",
     );
-    assert_snapshot!(mends(&workspace), @"mend     outbox           mails that were tried and not taken: 1; see why with `arkloop mail queue`, and try again with `arkloop mail retry`");
+    assert_snapshot!(mends(&workspace), @"mend     outbox           mails that were tried and still wait: 3; the last try: go away (2 of them; 1 for other reasons); ask the provider; see which with `arkloop mail queue`; when the cause is mended, have them tried again: arkloop mail retry");
+    // A recipient that does not exist is nothing that must be mended.
+    plant(&workspace, "UPDATE outbox SET is_refused = 1");
+    assert_eq!(mends(&workspace), "");
+    let check = workspace.run(&["check"]);
+    assert!(
+        check.contains("mails to addresses that take none, as the mail server says: 3"),
+        "{check}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,10 +106,10 @@ async fn a_test_mail_that_is_not_taken_says_why_in_one_line() {
     assert_snapshot!(told(Stage::Content, Fault::Close), @r#"
     exit: 1
     stderr:
-    error: the mail was not sent: the conversation with the mail server failed while sending the mail: its answer is no SMTP, or ended early; check [mail] in the configuration, and whether the mail server runs
+    error: the mail was not sent: the whole mail was sent, and the mail server did not say whether it took it: its answer is no SMTP, or ended early; check [mail] in the configuration, and whether the mail server runs
     exit: 1
     stderr:
-    {"error":"the mail was not sent: the conversation with the mail server failed while sending the mail: its answer is no SMTP, or ended early","hint":"check [mail] in the configuration, and whether the mail server runs"}
+    {"error":"the mail was not sent: the whole mail was sent, and the mail server did not say whether it took it: its answer is no SMTP, or ended early","hint":"check [mail] in the configuration, and whether the mail server runs"}
     "#);
     assert!(server.received().is_empty());
 }
@@ -207,8 +207,8 @@ fn what_waits_is_listed_without_what_it_says() {
     assert_snapshot!(workspace.run(&["mail", "queue"]), @"
     exit: 0
     stdout:
-    KIND    TO               QUEUED                EXPIRES               NEXT TRY              TRIES  LAST ERROR
-    invite  ann@example.org  <time>  <time>  <time>  0
+    KIND    TO               QUEUED                EXPIRES               STATUS   NEXT TRY              TRIES  LAST ERROR
+    invite  ann@example.org  <time>  <time>  waiting  <time>  0
     ");
     assert_snapshot!(workspace.run(&["--json", "mail", "queue"]), @r#"
     exit: 0
@@ -220,9 +220,11 @@ fn what_waits_is_listed_without_what_it_says() {
         "to": "ann@example.org",
         "created_at": "<time>",
         "expires_at": "<time>",
+        "status": "waiting",
         "next_attempt_at": "<time>",
         "attempts": 0,
-        "last_error": null
+        "last_error": null,
+        "hint": null
       }
     ]
     "#);
@@ -278,8 +280,8 @@ async fn a_mail_that_was_refused_for_good_waits_for_the_operator() {
     assert_snapshot!(workspace.run(&["mail", "queue"]), @r#"
     exit: 0
     stdout:
-    KIND    TO               QUEUED                EXPIRES               NEXT TRY  TRIES  LAST ERROR
-    invite  ann@example.org  <time>  <time>  never     1      the mail server answered 550 5.1.1 while naming the recipient: "nobody here"
+    KIND    TO               QUEUED                EXPIRES               STATUS   NEXT TRY  TRIES  LAST ERROR
+    invite  ann@example.org  <time>  <time>  refused  never     1      the mail server answered 550 5.1.1 while naming the recipient: "nobody here"
     "#);
     workspace.json(&["mail", "retry"]);
     server.mail_to("ann@example.org").await;

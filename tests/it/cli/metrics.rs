@@ -162,6 +162,7 @@ fn every_figure_says_what_it_means() {
     arkloop_http_requests_total
     arkloop_limits_hit_total
     arkloop_mail_oldest_seconds
+    arkloop_mails_failing
     arkloop_mails_total
     arkloop_mails_waiting
     arkloop_sessions

@@ -107,7 +107,7 @@ async fn what_a_server_is_asked_all_day_reads_no_whole_table() {
         "UPDATE sessions SET generation",
         "UPDATE one_time_codes SET attempts",
         "UPDATE invites SET uses",
-        "FROM outbox WHERE next_attempt_at",
+        "FROM outbox WHERE is_urgent",
         "FROM users WHERE id > ?1",
         "FROM invites WHERE id < ?1",
         "ORDER BY sessions.created_at DESC",

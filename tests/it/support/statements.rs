@@ -28,7 +28,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
         "the operator lists the outbox, or the key file is replaced",
     ),
     (
-        "UPDATE outbox SET next_attempt_at = ?1",
+        "UPDATE outbox SET next_attempt_at = ?1, is_refused = 0",
         "the operator has all mail tried again",
     ),
     (
@@ -48,7 +48,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
         "the operator checks the clock",
     ),
     (
-        "SELECT count(*) FROM outbox WHERE attempts",
+        "is_refused, count(*) AS mails FROM outbox WHERE attempts > 0",
         "the operator checks the outbox",
     ),
     (

@@ -10,6 +10,7 @@ use std::time::Duration;
 use arkloop::app::{App, Role};
 use arkloop::domain::{Listen, Operator, RegistrationMode, Timestamp};
 use arkloop::http::{self, Deadlines, Server};
+use arkloop::mail::Patience;
 use arkloop::service::Service;
 use arkloop::store::{self, Setting, StoreError};
 use arkloop::system::{Clock, Entropy, MovableClock, System};
@@ -31,6 +32,7 @@ pub const PASSWORD: &str = "a quiet harbour";
 pub struct Builder {
     workspace: Workspace,
     deadlines: Deadlines,
+    patience: Patience,
     machine_clock: bool,
     outbox: Outbox,
     limits: Limits,
@@ -97,12 +99,19 @@ impl Builder {
         self
     }
 
+    /// Waits otherwise for the mail server.
+    pub fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
     pub async fn start(self) -> TestApp {
         let clock = Arc::new(MovableClock::new(START));
         let set_up = SetUp {
             workspace: Arc::new(self.workspace),
             clock,
             deadlines: self.deadlines,
+            patience: self.patience,
             machine_clock: self.machine_clock,
             outbox: self.outbox,
             limits: self.limits,
@@ -120,6 +129,7 @@ struct SetUp {
     workspace: Arc<Workspace>,
     clock: Arc<MovableClock>,
     deadlines: Deadlines,
+    patience: Patience,
     machine_clock: bool,
     outbox: Outbox,
     limits: Limits,
@@ -132,7 +142,7 @@ struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
-    postman: Option<JoinHandle<()>>,
+    postman: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     store_probe: Arc<store::Probe>,
     _watched: Watched,
     http_probe: Arc<http::Probe>,
@@ -151,7 +161,7 @@ impl Running {
         let store_probe = Arc::new(store::Probe::default());
         let operator = Operator::new(0, None, "serve");
         let probe = Some(Arc::clone(&store_probe));
-        let app = App::open_with_probe(&config, system, Role::Server, operator, probe);
+        let app = App::open_with_probe(&config, system, Role::Server, operator, set_up.patience, probe);
         let app = app.await.expect("the parts join");
         let http_probe = Arc::new(http::Probe::default());
         let settings = App::http_settings(&config);
@@ -171,7 +181,13 @@ impl Running {
         }));
         let postman = match set_up.outbox {
             Outbox::Rests => None,
-            Outbox::IsWorkedOff => Some(tokio::spawn(Arc::clone(&app.service).deliver_mail())),
+            Outbox::IsWorkedOff => {
+                let (stop, stopped) = oneshot::channel();
+                let work = Arc::clone(&app.service).deliver_mail(async {
+                    let _ = stopped.await;
+                });
+                Some((stop, tokio::spawn(work)))
+            }
         };
         Self {
             app,
@@ -207,6 +223,7 @@ impl TestApp {
         Builder {
             workspace: Workspace::new(),
             deadlines: Deadlines::default(),
+            patience: Patience::SERVER,
             machine_clock: false,
             outbox: Outbox::Rests,
             limits: Limits::Lifted,
@@ -308,9 +325,9 @@ impl TestApp {
         let running = self.running.take().expect("the server runs");
         let _ = running.stop.send(());
         running.task.await.expect("the server did not panic");
-        if let Some(postman) = running.postman {
-            postman.abort();
-            let _ = postman.await;
+        if let Some((stop, postman)) = running.postman {
+            let _ = stop.send(());
+            postman.await.expect("the mail worker did not panic");
         }
         // The mails that were on their way let go of the service a moment later.
         for _ in 0..500 {
@@ -329,7 +346,8 @@ impl TestApp {
         let operator = Operator::new(0, None, "a command");
         let config = self.set_up.workspace.config();
         let probe = Some(Arc::clone(&self.running().store_probe));
-        let app = App::open_with_probe(&config, system, Role::Command, operator, probe).await;
+        let patience = self.set_up.patience;
+        let app = App::open_with_probe(&config, system, Role::Command, operator, patience, probe).await;
         app.expect("the parts join")
     }
 

@@ -74,11 +74,21 @@ impl TestApp {
 
     /// Makes an invite as the operator would, and gives its code.
     pub async fn invite(&self, max_uses: u32) -> String {
+        self.make_invite(max_uses, None).await
+    }
+
+    /// Makes an invite and mails it to `address`.
+    pub async fn mail_invite(&self, address: &str) -> String {
+        let to = arkloop::domain::Email::parse(address).expect("it is an address");
+        self.make_invite(1, Some(to)).await
+    }
+
+    async fn make_invite(&self, max_uses: u32, mail_to: Option<arkloop::domain::Email>) -> String {
         let draft = arkloop::service::InviteDraft {
             max_uses: arkloop::domain::InviteUses::new(max_uses).expect("it is a number of uses"),
             expires_in: Some(Duration::from_hours(7 * 24)),
             note: None,
-            mail_to: None,
+            mail_to,
         };
         let made = self.service().create_invites(&draft, NonZeroU16::MIN).await;
         let code = made.expect("it is made")[0].code.reveal();

@@ -174,6 +174,10 @@ impl Conversation {
                 tokio::io::copy(&mut self.stream, &mut tokio::io::sink()).await?;
                 Err(closed())
             }
+            Some(Fault::Delay(delay)) => {
+                tokio::time::sleep(delay).await;
+                Ok(None)
+            }
             Some(Fault::Close) => Err(closed()),
             answer => Ok(answer),
         }

@@ -55,6 +55,8 @@ pub enum Stage {
 pub enum Fault {
     /// The server answers this line instead; after a 421 it closes, as RFC 5321 §3.8 says.
     Answer(&'static str),
+    /// The server goes on as usual, but later.
+    Delay(Duration),
     /// The server says nothing any more, and keeps the connection.
     Silence,
     /// The server closes the connection.
