@@ -4,6 +4,7 @@ mod check;
 mod error;
 mod first_start;
 mod listener;
+mod mailing;
 mod rekey;
 mod restore;
 mod served;
@@ -27,7 +28,7 @@ use crate::domain::{CodeLength, Operator, PasswordPolicy, RefreshRules, SessionR
 use crate::fault::Fault;
 use crate::http;
 use crate::mail::{Patience, SmtpSettings, Transport};
-use crate::service::{self, Links, Parts, Service, load_keyring};
+use crate::service::{self, Parts, Service, load_keyring};
 use crate::store::{Access, OpenOptions, Probe, Store};
 use crate::system::System;
 
@@ -123,11 +124,10 @@ impl App {
         };
         let hasher = start_hasher(config, role, &system)?;
         let settings = service_settings(config, &served);
-        let (captcha, transport, links) = (
-            captcha(config)?,
-            transport(config, patience)?,
-            links(config, &served),
-        );
+        let (captcha, mailing) = (captcha(config)?, &served.mailing);
+        let transport = transport(config, &config.sender(&mailing.name(config)), patience)?;
+        let links = mailing.links(&served.public_url, served.app_url.as_deref());
+        let letterhead = mailing.letterhead(config, &links, served.app_url.is_some());
         let parts = Parts {
             store,
             keys,
@@ -135,6 +135,8 @@ impl App {
             hasher,
             captcha,
             transport,
+            medium: mailing.medium(),
+            letterhead,
             links,
             operator,
         };
@@ -258,29 +260,15 @@ fn service_settings(config: &Config, served: &Served) -> service::Settings {
     }
 }
 
-/// Without an app of its own the links point to the built-in pages, which the server itself serves.
-fn links(config: &Config, served: &Served) -> Links {
-    Links {
-        verify: config.links.verify.clone(),
-        reset: config.links.reset.clone(),
-        invite: config.links.invite.clone(),
-        has_pages: served.app_url.is_some() || config.server.pages,
-        app_url: served
-            .app_url
-            .clone()
-            .unwrap_or_else(|| served.public_url.clone()),
-    }
-}
-
-fn transport(config: &Config, patience: Patience) -> Result<Transport, OpenError> {
+fn transport(config: &Config, from: &str, patience: Patience) -> Result<Transport, OpenError> {
     Ok(match config.mail_transport() {
         config::MailTransport::Off => Transport::off(),
-        config::MailTransport::File => Transport::file(config.data_dir.join("outbox"), &config.mail.from)?,
+        config::MailTransport::File => Transport::file(config.outbox_path(), from)?,
         config::MailTransport::Smtp => Transport::smtp(&SmtpSettings {
             url: config.mail.smtp_url.clone(),
             user: config.mail.smtp_user.clone(),
             password: config.mail.smtp_password.clone(),
-            from: config.mail.from.clone(),
+            from: from.to_owned(),
             ca_file: config.mail.ca_file.clone(),
             patience,
         })?,

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::mailing::Mailing;
 use super::{OpenError, Role};
 use crate::config::{Config, MailTransport};
 use crate::domain::{FailureLimits, Rate, RegistrationMode};
@@ -17,6 +18,7 @@ pub(super) struct Served {
     pub(super) app_url: Option<String>,
     pub(super) pinned_mode: Option<RegistrationMode>,
     pub(super) rules: Rules,
+    pub(super) mailing: Mailing,
 }
 
 /// What commands tell of the server's rules.
@@ -86,6 +88,7 @@ pub(super) async fn agree(
         app_url: config.app_url(),
         pinned_mode: config.registration.mode,
         rules: Rules::of(config),
+        mailing: Mailing::of(config),
     };
     if role == Role::Server {
         let (served, now) = (own.clone(), system.now());
@@ -95,12 +98,13 @@ pub(super) async fn agree(
                 tx.put_setting(Setting::ServedPublicUrl, Some(&served.public_url), now)?;
                 tx.put_setting(Setting::ServedAppUrl, served.app_url.as_deref(), now)?;
                 tx.put_setting(Setting::ServedPinnedMode, mode, now)?;
+                tx.put_setting(Setting::ServedMailing, Some(&served.mailing.to_text()), now)?;
                 tx.put_setting(Setting::ServedRules, Some(&served.rules.to_text()), now)
             })
             .await?;
         return Ok((own, Vec::new()));
     }
-    let own_rules = own.rules;
+    let (own_rules, own_mailing) = (own.rules, own.mailing.clone());
     let recorded = store.read(move |reader| {
         Ok::<_, store::StoreError>(match reader.find_setting(Setting::ServedPublicUrl)? {
             None => None,
@@ -113,6 +117,10 @@ pub(super) async fn agree(
                 rules: reader
                     .find_setting(Setting::ServedRules)?
                     .map_or(own_rules, |text| Rules::read(&text)),
+                mailing: reader
+                    .find_setting(Setting::ServedMailing)?
+                    .and_then(|text| Mailing::from_text(&text))
+                    .unwrap_or(own_mailing),
             }),
         })
     });
@@ -131,12 +139,19 @@ fn differences(config: &Config, recorded: &Served) -> Vec<String> {
         |value: Option<&str>| value.map_or_else(|| "not set".to_owned(), |value| format!("{value:?}"));
     let own_public_url = config.server.public_url.as_ref().map(ToString::to_string);
     let own_mode = config.registration.mode.map(RegistrationMode::as_str);
+    let own_mailing = Mailing::of(config);
+    let mailing = own_mailing
+        .keys()
+        .into_iter()
+        .zip(recorded.mailing.keys())
+        .map(|((key, own), (_, recorded))| (key, config.is_set(key).then_some(own), Some(recorded)));
     [
         ("server.public_url", own_public_url.as_deref(), Some(recorded.public_url.as_str())),
         ("server.app_url", config.app_url().as_deref(), recorded.app_url.as_deref()),
         ("registration.mode", own_mode, recorded.pinned_mode.map(RegistrationMode::as_str)),
     ]
     .into_iter()
+    .chain(mailing)
     .filter(|(_, own, recorded)| own.is_some() && own != recorded)
     .map(|(key, own, recorded)| {
         format!(

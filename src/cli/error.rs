@@ -89,6 +89,9 @@ fn hint(error: &Error) -> Option<&str> {
     match error {
         Error::LoginExists => Some("choose another, or look who has it: arkloop user list --search NAME"),
         Error::EmailExists => Some("give another, or look who has it: arkloop user list --search ADDRESS"),
+        Error::UserSuspended => {
+            Some("no link works for it; let it be used again first: arkloop user reactivate USER")
+        }
         Error::UserNotFound(_) => Some("give a username, an e-mail address or an id; see: arkloop user list"),
         Error::AddressAndUsername(_) => Some(
             "for the IP address say: arkloop explain --ip IP; for the account give its e-mail address or id; see: arkloop user show NAME",
@@ -127,7 +130,6 @@ fn hint(error: &Error) -> Option<&str> {
         | Error::InvalidToken
         | Error::RefreshTokenMissing
         | Error::InvalidCredentials
-        | Error::UserSuspended
         | Error::RegistrationDisabled
         | Error::InviteCodeRequired
         | Error::InviteCodeInvalid

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::{Refusal, describe};
+use super::mail::queued;
 use super::output::facts;
 use super::paging::Limit;
 use super::times::Times;
-use super::user::parse_email;
+use super::user::{parse_email, parse_locale};
 use crate::config::parse_duration;
-use crate::domain::{Email, InviteCode, InviteUses, Note, Paging, Timestamp};
+use crate::domain::{Email, InviteCode, InviteUses, Locale, Note, Paging, Timestamp};
 use crate::service::{Error, InviteDraft, InviteRef, InviteWithCode, WhichInvites};
 
 /// The longest time that `--expires-in` takes: ten years. Whoever means longer says `--never-expires`.
@@ -51,6 +52,9 @@ pub(super) enum Command {
         /// Mail it to somebody as well: it is queued, and the running server sends it
         #[arg(long, value_name = "ADDRESS", value_parser = parse_email)]
         email: Option<Email>,
+        /// The language of that mail, such as en or zh-CN [default: mail.locale]
+        #[arg(long, value_name = "LANGUAGE", requires = "email", value_parser = parse_locale)]
+        locale: Option<Locale>,
     },
     /// List the invites that still admit an account, the newest first
     #[command(
@@ -117,12 +121,14 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
             note,
             count,
             email,
+            locale,
         } => {
             let draft = InviteDraft {
                 max_uses: uses,
                 expires_in: (!never_expires).then_some(expires_in),
                 note: note.flatten(),
                 mail_to: email,
+                locale,
             };
             create(context, &draft, count)
         }
@@ -166,11 +172,11 @@ fn parse_code(text: &str) -> Result<InviteCode, Error> {
 
 /// Makes one invite, or with a `count` as many, which are listed then even if it is one.
 fn create(context: &Context, draft: &InviteDraft, count: Option<NonZeroU16>) -> Result<(), Refusal> {
-    let (made, now) = context.with_service(async |service| {
+    let (made, now, medium) = context.with_service(async |service| {
         let made = service
             .create_invites(draft, count.unwrap_or(NonZeroU16::MIN))
             .await?;
-        Ok((made, service.system().now()))
+        Ok((made, service.system().now(), service.mail_medium()))
     })?;
     let document = match (count, made.as_slice()) {
         (None, [invite]) => to_json(invite, now),
@@ -185,6 +191,9 @@ fn create(context: &Context, draft: &InviteDraft, count: Option<NonZeroU16>) -> 
         made.iter().map(to_text).collect::<Vec<_>>().join("\n")
     })?;
     tell_about(context, draft, &made);
+    if let Some(address) = &draft.mail_to {
+        context.output.note(&queued(context, "it", address, medium));
+    }
     Ok(())
 }
 
@@ -202,11 +211,6 @@ fn tell_about(context: &Context, draft: &InviteDraft, made: &[InviteWithCode]) {
     let end = made.first().and_then(|made| made.invite.expires_at);
     let until = end.map_or_else(|| "and never expires".to_owned(), |end| format!("until {end}"));
     context.output.note(&format!("{subject} {uses} {until}."));
-    if let Some(address) = &draft.mail_to {
-        context.output.note(&format!(
-            "A mail with it to {address} is queued, and the running server sends it; see: arkloop mail queue"
-        ));
-    }
 }
 
 fn list(context: &Context, which: WhichInvites, after: Option<&str>, limit: u32) -> Result<(), Refusal> {

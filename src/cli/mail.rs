@@ -9,7 +9,7 @@ use super::times::Times;
 use super::user::parse_email;
 use crate::config::MailTransport;
 use crate::domain::Email;
-use crate::service::WaitingMail;
+use crate::service::{Medium, WaitingMail};
 
 /// See whether mail is sent, and what waits to be
 ///
@@ -61,6 +61,23 @@ fn test(context: &Context, to: &Email) -> Result<(), Refusal> {
         }
         MailTransport::Smtp | MailTransport::Off => format!("the mail server has taken a test mail to {to}"),
     })
+}
+
+/// What becomes of a mail with `what` that a command has queued.
+pub(super) fn queued(context: &Context, what: &str, to: &Email, medium: Medium) -> String {
+    let flags = &context.location_flags;
+    let fate = match medium {
+        Medium::Smtp => format!("the server sends it while it runs; see: arkloop{flags} mail queue"),
+        Medium::File => {
+            let directory = context.config.outbox_path();
+            let directory = directory.display();
+            format!(
+                "the server writes it into {directory} while it runs and sends nothing, because mail.transport is file"
+            )
+        }
+        Medium::Off => "mail is off, so that it is not sent".to_owned(),
+    };
+    format!("A mail with {what} to {to} is queued: {fate}")
 }
 
 fn queue(context: &Context) -> Result<(), Refusal> {

@@ -22,6 +22,7 @@ mod man;
 mod openapi;
 mod output;
 mod paging;
+mod password_link;
 mod progress;
 mod registration;
 mod restore;

@@ -253,7 +253,7 @@ fn tell_mail(config: &Config) {
             tracing::info!(
                 "mail goes through {} as {}",
                 config.mail.smtp_url,
-                config.mail.from
+                config.sender(&config.service_name())
             );
         }
         MailTransport::File => tracing::info!(

@@ -9,18 +9,20 @@ use super::context::Context;
 use super::error::{Refusal, describe};
 use super::output::facts;
 use super::paging::Limit;
+use super::password_link::{Ways, show_link, tell_about};
 use super::times::Times;
-use crate::domain::{Email, Paging, Password, User, UserId, UserStatus, Username};
-use crate::service::{CreatedUser, NewUser, Service, UserFilter, UserRef, UserSummary};
+use crate::domain::{Email, Locale, Paging, Password, User, UserId, UserStatus, Username};
+use crate::service::{CreatedUser, LinkMail, NewUser, Service, UserFilter, UserRef, UserSummary};
 
 /// Make, see, change and delete accounts
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example: whose names begin with ann?\n  arkloop user list --search ann")]
 pub(super) enum Command {
-    /// Make an account, whatever the registration mode is; without a password it prints a link to set one
+    /// Make an account, whatever the registration mode is; without a password it prints a link to set one, and mails it
     ///
-    /// The link is for the owner of the account: hand it over as you would a password, because whoever opens it first sets the password. It works once,
-    /// within 7 days, and proves no address. It leads to where links.reset of the configuration points.
+    /// The link is for the owner of the account: hand it over as you would a password, because its first user sets the password. It works once, until the
+    /// time that is printed, and proves no address. It leads to where links.reset of the configuration points. A mail with it is queued for the address
+    /// unless --no-mail is given or mail is off; the command says which.
     #[command(
         after_help = "Example: the owner sets the password\n  arkloop user create ann --email ann@example.org\n\n\
                       Example: a script sets it\n  pwgen 20 1 | arkloop user create ann --email ann@example.org --verified --password-stdin"
@@ -35,9 +37,28 @@ pub(super) enum Command {
         /// Take the address as proven
         #[arg(long)]
         verified: bool,
+        /// The language of the account's mails, such as en or zh-CN [default: mail.locale]
+        #[arg(long, value_name = "LANGUAGE", value_parser = parse_locale)]
+        locale: Option<Locale>,
+        /// Do not mail the link: only print it
+        #[arg(long)]
+        no_mail: bool,
         /// Read a password from the first line of standard input, and print no link
         #[arg(long)]
         password_stdin: bool,
+    },
+    /// Make another link to set the password, print it, and mail it
+    ///
+    /// The link made before does not work any more. Password and sessions stay as they are until the link is used, which ends the sessions. As with the
+    /// link that user create prints, it is for the owner of the account alone, works once, until the time that is printed, and proves no address. Of a suspended
+    /// account no link works, so none is made.
+    #[command(after_help = "Example: the first mail was lost\n  arkloop user link ann")]
+    Link {
+        #[command(flatten)]
+        who: Who,
+        /// Do not mail the link: only print it
+        #[arg(long)]
+        no_mail: bool,
     },
     /// List accounts, the oldest first
     #[command(
@@ -139,6 +160,11 @@ fn parse_user_id(text: &str) -> Result<UserId, String> {
         .map_err(|_| "it must be an id as `arkloop user list` prints it".to_owned())
 }
 
+/// Reads a language tag.
+pub(super) fn parse_locale(text: &str) -> Result<Locale, String> {
+    Locale::parse(text).map_err(|error| format!("it {}", describe(error)))
+}
+
 fn parse_status(text: &str) -> Result<UserStatus, String> {
     UserStatus::from_name(text).ok_or_else(|| "it must be active or suspended".to_owned())
 }
@@ -150,11 +176,21 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
             login,
             email,
             verified,
+            locale,
+            no_mail,
             password_stdin,
         } => {
             let password = password_stdin.then(read_from_stdin).transpose()?;
-            create(context, login, email, verified, password)
+            let draft = Draft {
+                username: login,
+                email,
+                is_verified: verified,
+                locale,
+                link_mail: no_mail.into(),
+            };
+            create(context, draft, password)
         }
+        Command::Link { who, no_mail } => link(context, who.user, no_mail.into()),
         Command::List {
             search,
             status,
@@ -208,42 +244,53 @@ fn parse_password(service: &Service, text: &SecretString, identities: &[&str]) -
         .map_err(|error| Refusal::field("the password", error))
 }
 
-fn create(
-    context: &Context,
+/// An account to make, but for its password.
+struct Draft {
     username: Username,
     email: Email,
     is_verified: bool,
-    password: Option<SecretString>,
-) -> Result<(), Refusal> {
-    let CreatedUser {
-        summary,
-        set_password_link,
-    } = context.with_service(async |service| {
-        let identities = [username.as_str(), email.as_str()];
+    locale: Option<Locale>,
+    link_mail: LinkMail,
+}
+
+fn create(context: &Context, draft: Draft, password: Option<SecretString>) -> Result<(), Refusal> {
+    let link_mail = draft.link_mail;
+    let (created, ways) = context.with_service(async |service| {
+        let identities = [draft.username.as_str(), draft.email.as_str()];
         let password = password
             .map(|text| parse_password(service, &text, &identities))
             .transpose()?;
-        Ok(service
+        let created = service
             .create_user(NewUser {
-                username,
-                email,
-                is_verified,
+                username: draft.username,
+                email: draft.email,
+                is_verified: draft.is_verified,
                 password,
+                locale: draft.locale,
+                link_mail,
             })
-            .await?)
+            .await?;
+        Ok((created, Ways::of(service)))
     })?;
-    let mut document = to_json(&summary);
-    document["set_password_link"] = json!(set_password_link);
-    context.output.result(&document, || {
-        let link = set_password_link.iter().map(|link| format!("\n\n{link}"));
-        link.fold(to_facts(&summary, context.times()), |text, link| text + &link)
+    let CreatedUser { summary, link } = &created;
+    show_link(context, summary, link.as_ref(), || {
+        to_facts(summary, context.times())
     })?;
-    if set_password_link.is_some() {
-        context.output.note(
-            "Whoever opens the link first sets the password: give it to the owner alone. It works once, within 7 days, and \
-             proves no address.",
-        );
+    if let Some(link) = link {
+        tell_about(context, link, link_mail, &ways);
     }
+    Ok(())
+}
+
+fn link(context: &Context, user: UserRef, link_mail: LinkMail) -> Result<(), Refusal> {
+    let ((summary, link), ways) = context.with_service(async |service| {
+        let made = service.create_password_link(user, link_mail).await?;
+        Ok((made, Ways::of(service)))
+    })?;
+    show_link(context, &summary, Some(&link), || {
+        format!("{} sets the password here:", summary.user.username)
+    })?;
+    tell_about(context, &link, link_mail, &ways);
     Ok(())
 }
 
@@ -322,7 +369,7 @@ fn delete(context: &Context, user: UserRef, confirmation: Confirmation) -> Resul
         .result(&document, || format!("{} is deleted", user.username))
 }
 
-fn to_json(UserSummary { user, sessions }: &UserSummary) -> Value {
+pub(super) fn to_json(UserSummary { user, sessions }: &UserSummary) -> Value {
     json!({
         "id": user.id.to_string(),
         "username": user.username.as_str(),

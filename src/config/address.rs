@@ -63,7 +63,7 @@ pub(super) fn parse_smtp_url(text: &str) -> Option<String> {
 }
 
 /// The accepted form of [`parse_sender`], in words.
-pub(super) const SENDER_FORM: &str = "an address such as \"Arkloop <no-reply@example.org>\"; a name with punctuation stands in quotes of its own";
+pub(super) const SENDER_FORM: &str = "an address such as \"no-reply@example.org\" or \"Example <no-reply@example.org>\"; a name with punctuation stands in quotes of its own";
 
 /// Reads a mailbox: `Name <address>` or an address alone (RFC 5322 §3.4, without comments). The address becomes ASCII.
 pub(super) fn parse_sender(text: &str) -> Option<String> {

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use url::{Position, Url};
 
 use super::address::{has_exact_host, is_loopback};
-use crate::domain::{Listen, Rate, SameSite, SignatureAlgorithm, TrustedProxies};
+use crate::domain::{Language, Listen, Rate, SameSite, ServiceName, SignatureAlgorithm, TrustedProxies};
 
 /// The units of a duration, largest first, in seconds.
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
@@ -68,6 +68,18 @@ pub(super) fn parse_rate(text: &str) -> Option<Rate> {
 /// Writes a rate as [`parse_rate`] reads it.
 pub(super) fn format_rate(rate: Rate) -> String {
     format!("{}/{}", rate.requests(), format_duration(rate.per()))
+}
+
+/// The accepted form of the name of the service, in words.
+pub(super) fn name_form() -> String {
+    let most = ServiceName::MAX_CHARS;
+    format!("one line of at most {most} characters in any script, without control and format characters")
+}
+
+/// The accepted form of a language, in words.
+pub(super) fn language_form() -> String {
+    let names = Language::ALL.map(|language| format!("\"{}\"", language.as_str()));
+    format!("one of {}", names.join(", "))
 }
 
 impl Listen {
@@ -129,6 +141,14 @@ impl Origin {
     /// Whether it is reached over TLS.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https:")
+    }
+
+    /// Its host as a name for people. Hosts are ASCII; one that is too long for a name is cut.
+    pub(super) fn host_as_name(&self) -> ServiceName {
+        let url = Url::parse(&self.0).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or("localhost");
+        let host: String = host.chars().take(ServiceName::MAX_CHARS).collect();
+        ServiceName::parse(&host).expect("a host is printable, and not empty")
     }
 
     /// Whether its host is this machine itself: `localhost` or a loopback address.
@@ -284,7 +304,7 @@ macro_rules! names {
             }
 
             /// The value of that name.
-            pub(super) fn from_name(name: &str) -> Option<Self> {
+            pub fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $($text => Some(Self::$variant),)+
                     _ => None,

@@ -21,7 +21,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::domain::{
-    FailureLimits, Listen, Rates, RegistrationMode, SameSite, SignatureAlgorithm, TrustedProxies,
+    FailureLimits, Language, Listen, Rates, RegistrationMode, SameSite, ServiceName, SignatureAlgorithm,
+    TrustedProxies,
 };
 
 pub use error::{ConfigError, Place};
@@ -68,6 +69,8 @@ pub struct Config {
 /// How the server is reached.
 #[derive(Clone, Debug)]
 pub struct Server {
+    /// What mails and pages call the service; `None` if it was not set. See [`Config::service_name`].
+    pub name: Option<ServiceName>,
     /// Where it listens.
     pub listen: Listen,
     /// The origin that clients see; `None` is `http://localhost` at the port of `listen`. See [`Config::public_origin`].
@@ -146,8 +149,10 @@ pub struct Mail {
     pub smtp_user: String,
     /// The password to sign in there with.
     pub smtp_password: Option<SecretString>,
-    /// The sender, a mailbox.
+    /// The sender: an address, with or without a name. See [`Config::sender`].
     pub from: String,
+    /// The language of mails for which nobody has chosen another.
+    pub locale: Language,
     /// Certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
 }
@@ -234,6 +239,11 @@ impl Config {
         Ok(config)
     }
 
+    /// Whether `key` was given, wherever.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.places.contains_key(key)
+    }
+
     /// How mail is sent, set or default: into files where the server is for trying things out, which is plain http on this machine; else not at all.
     pub fn mail_transport(&self) -> MailTransport {
         let default = match self.public_origin() {
@@ -267,6 +277,27 @@ impl Config {
     /// `server.app_url`, only if it was set.
     pub fn app_url(&self) -> Option<String> {
         self.server.app_url.as_ref().map(ToString::to_string)
+    }
+
+    /// What mails and pages call the service, set or default: the host that clients see.
+    pub fn service_name(&self) -> ServiceName {
+        self.server
+            .name
+            .clone()
+            .unwrap_or_else(|| self.public_origin().host_as_name())
+    }
+
+    /// The sender of mails as a mailbox; without a name of its own it has `name`.
+    pub fn sender(&self, name: &ServiceName) -> String {
+        let from = self.mail.from.as_str();
+        match from.split_once('<') {
+            Some((own_name, _)) if !own_name.is_empty() => from.to_owned(),
+            _ => {
+                // Any name may stand in quotes (RFC 5322 §3.2.4).
+                let name = name.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+                format!("\"{name}\" <{}>", from.trim_matches(['<', '>']))
+            }
+        }
     }
 
     /// The database file.

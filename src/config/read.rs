@@ -10,8 +10,8 @@ use super::address::{
 };
 use super::error::ConfigError;
 use super::form::{
-    Level, LogFormat, MailTransport, Origin, ProxyItem, duration_form, is_link, parse_duration, parse_rate,
-    rate_form,
+    Level, LogFormat, MailTransport, Origin, ProxyItem, duration_form, is_link, language_form, name_form,
+    parse_duration, parse_rate, rate_form,
 };
 use super::settings::Settings;
 use super::{
@@ -19,8 +19,8 @@ use super::{
     Turnstile,
 };
 use crate::domain::{
-    FailureLimits, LimitClass, Listen, PasswordPolicy, Rates, RegistrationMode, SameSite, SignatureAlgorithm,
-    TrustedProxies,
+    FailureLimits, Language, LimitClass, Listen, PasswordPolicy, Rates, RegistrationMode, SameSite,
+    ServiceName, SignatureAlgorithm, TrustedProxies,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -80,6 +80,7 @@ fn listen(s: &mut Settings, key: &'static str) -> Result<Option<Listen>, ConfigE
 fn server(s: &mut Settings) -> Result<Server, ConfigError> {
     let proxies = s.list("server.trusted_proxies", TrustedProxies::FORM, ProxyItem::parse)?;
     let server = Server {
+        name: s.optional_text("server.name", &name_form(), ServiceName::parse)?,
         listen: listen(s, "server.listen")?.unwrap_or_else(|| Listen::Tcp(([127, 0, 0, 1], 8080).into())),
         public_url: s.optional_text("server.public_url", Origin::FORM, Origin::parse)?,
         app_url: s.optional_text("server.app_url", Origin::FORM, Origin::parse)?,
@@ -197,7 +198,10 @@ fn mail(s: &mut Settings) -> Result<Mail, ConfigError> {
         smtp_password: s.secret("mail.smtp_password", "mail.smtp_password_file")?,
         from: s
             .text("mail.from", SENDER_FORM, parse_sender)?
-            .unwrap_or_else(|| "Arkloop <no-reply@localhost>".to_owned()),
+            .unwrap_or_else(|| "no-reply@localhost".to_owned()),
+        locale: s
+            .text("mail.locale", &language_form(), Language::from_name)?
+            .unwrap_or_default(),
         ca_file: s.path("mail.ca_file")?,
     })
 }

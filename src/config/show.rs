@@ -36,6 +36,7 @@ impl Config {
         vec![
             ("data_dir", json!(self.data_dir.to_string_lossy())),
             ("key_file", json!(self.key_path().to_string_lossy())),
+            ("server.name", json!(self.service_name().as_str())),
             ("server.listen", json!(server.listen.to_string())),
             ("server.public_url", json!(self.public_url())),
             ("server.app_url", json!(self.app_url())),
@@ -102,6 +103,7 @@ impl Config {
             ("mail.smtp_user", json!(mail.smtp_user)),
             ("mail.smtp_password", json!(mask(mail.smtp_password.as_ref()))),
             ("mail.from", json!(mail.from)),
+            ("mail.locale", json!(mail.locale.as_str())),
             (
                 "mail.ca_file",
                 json!(mail.ca_file.as_ref().map(|path| path.to_string_lossy())),

@@ -9,29 +9,29 @@ pub enum Letter {
     VerifyEmail {
         /// The account that claims the address.
         username: String,
-        /// The page that asks for a click; works for 24 hours.
+        /// The page that asks for a click; works for [`LinkPurpose::ttl`](super::LinkPurpose::ttl), as every link.
         link: String,
     },
     /// Carries a code to sign in with.
     SignInCode {
-        /// The digits.
+        /// The digits; they work for [`CODE_TTL`](super::CODE_TTL).
         code: String,
-        /// How long they work.
-        minutes: u32,
     },
     /// Carries a link to choose a new password, which was asked for.
     ResetPassword {
         /// The account.
         username: String,
-        /// The page that takes the new password; works for 1 hour.
+        /// The page that takes the new password.
         link: String,
     },
-    /// Carries a link to choose the first password of an account that the operator made.
+    /// Carries a link to choose a password, which the operator made.
     SetPassword {
         /// The account.
         username: String,
-        /// The page that takes the password; works for 7 days.
+        /// The page that takes the password.
         link: String,
+        /// Why the operator made it.
+        occasion: LinkOccasion,
     },
     /// Tells that the password is another now.
     PasswordChanged {
@@ -42,7 +42,7 @@ pub enum Letter {
     AccountTakenBack {
         /// The account.
         username: String,
-        /// The page that takes a password; works for 7 days. `None` if they have just chosen one.
+        /// The page that takes a password. `None` if they have just chosen one.
         link: Option<String>,
     },
     /// Tells the owner of an address that the account which claimed it is gone, as they asked.
@@ -59,6 +59,15 @@ pub enum Letter {
     },
     /// Shows the operator that mails arrive.
     Test,
+}
+
+/// Why an operator makes a link to set a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkOccasion {
+    /// The account was just made.
+    NewAccount,
+    /// Its owner needs another link.
+    NewLink,
 }
 
 impl Letter {

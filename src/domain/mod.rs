@@ -10,6 +10,7 @@ mod field;
 mod id;
 mod invite;
 mod key;
+mod language;
 mod limit;
 mod link_token;
 mod mail;
@@ -23,6 +24,7 @@ pub(crate) mod properties;
 mod registration;
 mod rotation;
 mod sealed;
+mod service_name;
 mod session;
 mod shown;
 mod signature;
@@ -40,9 +42,10 @@ pub use field::{FieldError, FieldErrors};
 pub use id::{InviteId, MailId, NotAnId, SessionId, UserId};
 pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};
 pub use key::KeyFingerprint;
+pub use language::Language;
 pub use limit::{Limit, LimitClass, Rate, Rates};
 pub use link_token::{LinkDigest, LinkPurpose, LinkToken};
-pub use mail::{Letter, MailKind};
+pub use mail::{Letter, LinkOccasion, MailKind};
 pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
 pub use one_time_code::{
     AddressDigest, CODE_LOCK, CODE_TTL, CodeLength, CodeMac, DomainDigest, FailedCode, MAX_CODE_ATTEMPTS,
@@ -57,6 +60,7 @@ pub use password_failures::{
 pub use registration::{RegistrationMode, UnknownMode};
 pub use rotation::{Generation, MAX_REMEMBERED_ROTATIONS, RefreshRules, RefreshVerdict, Rotation, Sender};
 pub use sealed::Sealed;
+pub use service_name::ServiceName;
 pub use session::{Session, SessionEnd, SessionNonce, SessionRules, SignInMethod};
 pub use shown::{is_unprintable, printable, printable_json};
 pub use signature::SignatureAlgorithm;

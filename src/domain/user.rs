@@ -208,12 +208,6 @@ impl Locale {
     }
 }
 
-impl Default for Locale {
-    fn default() -> Self {
-        Self("en".to_owned())
-    }
-}
-
 /// The name of a time zone as in the IANA database, such as `Europe/Berlin`; kept for clients, not interpreted here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timezone(String);

@@ -87,7 +87,7 @@ impl Register {
             .collect();
         let password = form.required(&NEW_PASSWORD, |text| Password::parse(text, policy, &identities));
         let invite = PresentedInvite::parse(form.text(&INVITE_CODE));
-        let locale = form.optional(&LOCALE, Locale::parse).unwrap_or_default();
+        let locale = form.optional(&LOCALE, Locale::parse);
         let captcha_token = form.text(&CAPTCHA_TOKEN).map(str::to_owned);
         let words = username.zip(email).zip(password);
         form.finish(words.map(|((username, email), password)| Registration {

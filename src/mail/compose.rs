@@ -1,12 +1,14 @@
 //! From a letter to words: subject, text and HTML in one language.
 
 use std::fmt;
+use std::time::Duration;
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::{Deserialize, Serialize};
 
-use super::language::Language;
-use crate::domain::{Email, Letter, Locale, MailKind};
+use crate::domain::{
+    CODE_TTL, Email, Language, Letter, LinkOccasion, LinkPurpose, Locale, MailKind, ServiceName,
+};
 
 /// The templates of one mail in one language.
 type Sources = [(&'static str, &'static str); 3];
@@ -53,14 +55,39 @@ const fn sources(language: Language, kind: MailKind) -> Sources {
     }
 }
 
+/// What mails say of the service that sends them.
+#[derive(Clone, Debug)]
+pub struct Letterhead {
+    /// What it is called.
+    pub name: ServiceName,
+    /// The language of those whose own is none of [`Language::ALL`].
+    pub language: Language,
+    /// How the owner of an account gets another password.
+    pub reset: WayToReset,
+    /// Whether links to verify an address lead to the built-in page, whose buttons a mail can name.
+    pub has_verify_page: bool,
+}
+
+/// How the owner of an account gets another password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WayToReset {
+    /// The built-in page at this address asks for a mail.
+    Page(String),
+    /// The app does.
+    App,
+    /// There is no page for it.
+    Operator,
+}
+
 /// Writes letters. The templates are part of the program.
 pub struct Composer {
     templates: Environment<'static>,
+    letterhead: Letterhead,
 }
 
 impl Composer {
     /// Reads all templates; make one and keep it.
-    pub fn new() -> Self {
+    pub fn new(letterhead: Letterhead) -> Self {
         const REASON: &str = "the templates are compiled in, and a test parses them all";
         let mut templates = Environment::new();
         // A name that the context lacks is a fault in a template, not an empty place in a mail.
@@ -73,31 +100,74 @@ impl Composer {
                 }
             }
         }
-        Self { templates }
+        Self {
+            templates,
+            letterhead,
+        }
+    }
+
+    /// What mails call the service.
+    pub fn name(&self) -> &ServiceName {
+        &self.letterhead.name
+    }
+
+    /// The language of an account or a mail for which nobody has chosen one.
+    pub fn default_locale(&self) -> Locale {
+        self.letterhead.language.into()
     }
 
     /// Writes `letter` to the owner of `to` in the mail language nearest to `locale`.
     pub fn compose(&self, letter: &Letter, to: &Email, locale: &Locale) -> Composed {
-        let language = Language::nearest(locale);
-        let context = context(letter, language);
+        let language = Language::nearest(locale.as_str()).unwrap_or(self.letterhead.language);
+        let context = self.context(letter, language);
         let [subject, text, html] = sources(language, letter.kind()).map(|(name, _)| {
             self.templates
                 .get_template(name)
                 .and_then(|template| template.render(&context))
                 .expect("a test renders every mail in every language")
         });
+        let name = &self.letterhead.name;
         Composed {
             to: to.as_str().to_owned(),
-            subject,
-            text,
+            subject: match language {
+                Language::English => format!("{name}: {subject}"),
+                Language::Chinese => format!("【{name}】{subject}"),
+            },
+            text: format!("{name}\n\n{text}"),
             html,
         }
     }
-}
 
-impl Default for Composer {
-    fn default() -> Self {
-        Self::new()
+    /// What the templates may name. Each name is there for every letter, so that the layout can ask for it.
+    fn context(&self, letter: &Letter, language: Language) -> Value {
+        let (username, code, link) = match letter {
+            Letter::VerifyEmail { username, link }
+            | Letter::ResetPassword { username, link }
+            | Letter::SetPassword { username, link, .. } => (Some(username), None, Some(link)),
+            Letter::AccountTakenBack { username, link } => (Some(username), None, link.as_ref()),
+            Letter::PasswordChanged { username } | Letter::AccountRemoved { username } => {
+                (Some(username), None, None)
+            }
+            Letter::SignInCode { code } => (None, Some(code), None),
+            Letter::Invite { code, link } => (None, Some(code), link.as_ref()),
+            Letter::Test => (None, None, None),
+        };
+        let reset_page = match &self.letterhead.reset {
+            WayToReset::Page(page) => Some(page),
+            WayToReset::App | WayToReset::Operator => None,
+        };
+        context! {
+            service => self.letterhead.name.as_str(),
+            language => language.tag(),
+            username => username.map(|username| unlinkable(username)),
+            code => code.map(String::as_str),
+            link => link.map(String::as_str),
+            lifetime => lifetime(letter).map(|lifetime| in_words(lifetime, language)),
+            is_new_account => matches!(letter, Letter::SetPassword { occasion: LinkOccasion::NewAccount, .. }),
+            reset_page,
+            can_reset => self.letterhead.reset != WayToReset::Operator,
+            has_verify_page => self.letterhead.has_verify_page,
+        }
     }
 }
 
@@ -107,30 +177,38 @@ impl fmt::Debug for Composer {
     }
 }
 
-/// What the templates may name. Each name is there for every letter, so that the layout can ask for it.
-fn context(letter: &Letter, language: Language) -> Value {
-    let (username, code, link) = match letter {
-        Letter::VerifyEmail { username, link }
-        | Letter::ResetPassword { username, link }
-        | Letter::SetPassword { username, link } => (Some(username), None, Some(link)),
-        Letter::AccountTakenBack { username, link } => (Some(username), None, link.as_ref()),
-        Letter::PasswordChanged { username } | Letter::AccountRemoved { username } => {
-            (Some(username), None, None)
+/// How long what a letter carries can be used; `None` if that is not fixed.
+fn lifetime(letter: &Letter) -> Option<Duration> {
+    match letter {
+        Letter::VerifyEmail { .. } => Some(LinkPurpose::VerifyEmail.ttl()),
+        Letter::SignInCode { .. } => Some(CODE_TTL),
+        Letter::ResetPassword { .. } => Some(LinkPurpose::ResetPassword.ttl()),
+        Letter::SetPassword { .. } | Letter::AccountTakenBack { link: Some(_), .. } => {
+            Some(LinkPurpose::SetPassword.ttl())
         }
-        Letter::SignInCode { code, .. } => (None, Some(code), None),
-        Letter::Invite { code, link } => (None, Some(code), link.as_ref()),
-        Letter::Test => (None, None, None),
+        Letter::AccountTakenBack { link: None, .. }
+        | Letter::PasswordChanged { .. }
+        | Letter::AccountRemoved { .. }
+        | Letter::Invite { .. }
+        | Letter::Test => None,
+    }
+}
+
+/// A lifetime as people say it: in days from two on, else in hours, else in minutes.
+fn in_words(lifetime: Duration, language: Language) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = lifetime.as_secs();
+    let (number, english, chinese) = match seconds {
+        _ if seconds >= 2 * DAY && seconds.is_multiple_of(DAY) => (seconds / DAY, "day", "天"),
+        _ if seconds >= HOUR && seconds.is_multiple_of(HOUR) => (seconds / HOUR, "hour", "小时"),
+        _ => (seconds / MINUTE, "minute", "分钟"),
     };
-    let minutes = match letter {
-        Letter::SignInCode { minutes, .. } => Some(*minutes),
-        _ => None,
-    };
-    context! {
-        language => language.tag(),
-        username => username.map(|username| unlinkable(username)),
-        code => code.map(String::as_str),
-        link => link.map(String::as_str),
-        minutes,
+    let plural = if number == 1 { "" } else { "s" };
+    match language {
+        Language::English => format!("{number} {english}{plural}"),
+        Language::Chinese => format!("{number} {chinese}"),
     }
 }
 

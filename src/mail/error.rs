@@ -18,7 +18,7 @@ pub enum TransportError {
     Credentials,
     /// The sender is no mailbox.
     #[error(
-        "the sender of mails must be an address such as Arkloop <no-reply@example.org>, in ASCII but for the name"
+        "the sender of mails must be an address such as Example <no-reply@example.org>, in ASCII but for the name"
     )]
     From,
     /// The private authority cannot be read.

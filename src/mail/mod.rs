@@ -8,7 +8,6 @@
 mod compose;
 mod error;
 mod file;
-mod language;
 mod message;
 mod patience;
 mod reply;
@@ -19,7 +18,7 @@ mod starttls;
 mod tests;
 mod transport;
 
-pub use compose::{Composed, Composer};
+pub use compose::{Composed, Composer, Letterhead, WayToReset};
 pub use error::{SendError, Stage, TransportError, Verdict};
 pub use file::FileTransport;
 pub use message::Parcel;
@@ -27,4 +26,4 @@ pub use patience::{Patience, Progress};
 pub use reply::{EnhancedCode, MAX_WORDS, Reply};
 pub use smtp::SmtpTransport;
 pub use smtp_server::SmtpSettings;
-pub use transport::Transport;
+pub use transport::{Medium, Transport};

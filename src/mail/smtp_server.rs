@@ -32,7 +32,7 @@ pub struct SmtpSettings {
     pub user: String,
     /// The user's password.
     pub password: Option<SecretString>,
-    /// The sender of all mails, as in `Arkloop <no-reply@example.org>`.
+    /// The sender of all mails, as in `Example <no-reply@example.org>`.
     pub from: String,
     /// Authorities in PEM form that are trusted instead of the built-in ones.
     pub ca_file: Option<PathBuf>,

@@ -12,6 +12,17 @@ use super::smtp::SmtpTransport;
 use super::smtp_server::SmtpSettings;
 use crate::domain::Timestamp;
 
+/// By which way mail leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// Through a mail server.
+    Smtp,
+    /// Into a directory.
+    File,
+    /// Not at all.
+    Off,
+}
+
 /// A way for mail to leave. Each attempt is one; whoever sends decides about the next.
 pub enum Transport {
     /// Through a mail server.

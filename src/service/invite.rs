@@ -24,6 +24,8 @@ pub struct InviteDraft {
     pub note: Option<Note>,
     /// To whom it is mailed; `None` to nobody.
     pub mail_to: Option<Email>,
+    /// In which language; `None` for the default one.
+    pub locale: Option<Locale>,
 }
 
 /// Which invite is meant.
@@ -67,7 +69,10 @@ impl Service {
     ) -> Result<Vec<InviteWithCode>, Error> {
         let made: Vec<InviteWithCode> = (0..count.get()).map(|_| self.new_invite(draft)).collect();
         let mails = match &draft.mail_to {
-            Some(to) => made.iter().map(|made| self.invite_mail(made, to)).collect(),
+            Some(to) => made
+                .iter()
+                .map(|made| self.invite_mail(made, to, draft.locale.as_ref()))
+                .collect(),
             None => Ok(Vec::new()),
         }?;
         let rows: Vec<_> = made
@@ -115,7 +120,12 @@ impl Service {
     }
 
     /// The mail that brings an invite; of use for as long as the invite, or a week.
-    fn invite_mail(&self, made: &InviteWithCode, to: &Email) -> Result<OutboxRow, Error> {
+    fn invite_mail(
+        &self,
+        made: &InviteWithCode,
+        to: &Email,
+        locale: Option<&Locale>,
+    ) -> Result<OutboxRow, Error> {
         self.post.refuse_without_mail()?;
         let letter = Letter::Invite {
             code: made.code.reveal(),
@@ -126,7 +136,8 @@ impl Service {
             .invite
             .expires_at
             .map_or(MAIL_TTL, |end| end.since(now).min(MAIL_TTL));
-        Ok(self.post.row(&letter, to, &Locale::default(), now, ttl))
+        let locale = locale.cloned().unwrap_or_else(|| self.default_locale());
+        Ok(self.post.row(&letter, to, &locale, now, ttl))
     }
 
     /// Invites, the newest first: those that admit somebody now, or all.

@@ -13,7 +13,7 @@ pub struct Links {
     pub invite: String,
     /// What stands for `{app_url}`: `server.app_url`, or `server.public_url` where the built-in pages are.
     pub app_url: String,
-    /// Whether there is a page for invites: `server.app_url` is set, or the built-in pages are served.
+    /// Whether there are pages at `app_url`: `server.app_url` is set, or the built-in pages are served.
     pub has_pages: bool,
 }
 
@@ -35,7 +35,12 @@ impl Links {
             .invite
             .replace("{app_url}", &self.app_url)
             .replace("{code}", &code.reveal());
-        self.has_pages.then_some(link)
+        self.has_page(&self.invite).then_some(link)
+    }
+
+    /// Whether a link of this template leads to a page, as far as the configuration tells.
+    pub fn has_page(&self, template: &str) -> bool {
+        self.has_pages || !template.starts_with("{app_url}")
     }
 
     /// The host name in the ids of mails.

@@ -18,6 +18,7 @@ mod one_time_code;
 mod outbox;
 mod password;
 mod password_failures;
+mod password_link;
 mod post;
 mod presented;
 mod registration;
@@ -34,13 +35,15 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::captcha::Captcha;
 use crate::crypto::{HashError, Keyring, Keys, PasswordHasher, RefreshTokens};
 use crate::domain::{
-    CodeLength, FailureLimits, KeyFingerprint, Operator, PasswordPolicy, RegistrationMode, SessionRules,
-    Timestamp,
+    CodeLength, FailureLimits, KeyFingerprint, Locale, Operator, PasswordPolicy, RegistrationMode,
+    ServiceName, SessionRules, Timestamp,
 };
-use crate::mail::Transport;
+use crate::mail::{Composer, Letterhead, Transport};
 use crate::store::{Store, StoreError, Tx};
 use crate::system::System;
 use audit::Auditor;
@@ -49,6 +52,7 @@ use post::Post;
 use signing_key::CurrentKeyring;
 use spray_brake::SprayBrake;
 
+pub use crate::mail::Medium;
 pub use crate::store::UserFilter;
 pub use audit::{AuditPage, AuditPart, AuditQuery};
 pub use backup::{Backup, Place, open_staged};
@@ -60,6 +64,7 @@ pub use invite::{InviteDraft, InviteRef, InviteWithCode, WhichInvites};
 pub use links::Links;
 pub use outbox::{MailStatus, WaitingMail};
 pub use password::RECENT_SIGN_IN;
+pub use password_link::{LinkMail, PasswordLink};
 pub use presented::RefreshCookies;
 pub use registration::{ModeSource, PresentedInvite, Registered, Registration};
 pub use rekey::{go_on_without_key, seal_anew};
@@ -121,8 +126,12 @@ pub struct Parts {
     pub hasher: PasswordHasher,
     /// Who checks captchas.
     pub captcha: Captcha,
-    /// Who sends mail.
+    /// Who sends mail, if this process does.
     pub transport: Transport,
+    /// By which way queued mail leaves, whoever sends it.
+    pub medium: Medium,
+    /// What mails say of the service.
+    pub letterhead: Letterhead,
     /// Where links point.
     pub links: Links,
     /// Who runs this process.
@@ -156,6 +165,8 @@ impl Service {
             hasher,
             captcha,
             transport,
+            medium,
+            letterhead,
             links,
             operator,
         } = parts;
@@ -172,7 +183,15 @@ impl Service {
                 threshold: settings.spray_threshold,
             },
             spraying_warned_at: Mutex::default(),
-            post: Arc::new(Post::new(transport, keys, links, system.clone())),
+            post: Arc::new(Post {
+                composer: Composer::new(letterhead),
+                transport,
+                medium,
+                keys,
+                links,
+                system: system.clone(),
+                queued: Notify::new(),
+            }),
             store,
             keyring: CurrentKeyring::new(keyring),
             hasher,
@@ -191,6 +210,26 @@ impl Service {
     /// What is asked of new passwords.
     pub fn password_policy(&self) -> PasswordPolicy {
         self.settings.password_policy
+    }
+
+    /// By which way queued mail leaves.
+    pub fn mail_medium(&self) -> Medium {
+        self.post.medium
+    }
+
+    /// What mails and pages call the service.
+    pub fn name(&self) -> &ServiceName {
+        self.post.composer.name()
+    }
+
+    /// Whether links to set a password lead to a page, as far as the configuration tells.
+    pub fn has_reset_page(&self) -> bool {
+        self.post.links.has_page(&self.post.links.reset)
+    }
+
+    /// The language of an account for which nobody has chosen one.
+    pub fn default_locale(&self) -> Locale {
+        self.post.composer.default_locale()
     }
 
     /// The clock and the entropy of this service.

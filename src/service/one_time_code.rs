@@ -14,8 +14,8 @@ use super::{Error, Service};
 use crate::crypto::is_same_code;
 use crate::domain::{
     AddressDigest, AuditEvent, AuditReason, AuditRecord, CODE_LOCK, CODE_TTL, Client, CodeMac, Email,
-    FailureKind, Letter, LinkPurpose, Locale, MAX_NOBODY_ROWS, MailPace, MailPurpose, OneTimeCode,
-    SessionEnd, SignInMethod, Timestamp, User, UserId, UserStatus,
+    FailureKind, Letter, LinkPurpose, MAX_NOBODY_ROWS, MailPace, MailPurpose, OneTimeCode, SessionEnd,
+    SignInMethod, Timestamp, User, UserId, UserStatus,
 };
 use crate::store::{CodeRow, SpentBudget, StoreError, Tx};
 
@@ -45,11 +45,10 @@ impl Service {
         );
         let letter = Letter::SignInCode {
             code: code.reveal().to_owned(),
-            minutes: 10,
         };
         let mail = match &found {
             Some(user) => self.post.row_to(&letter, user, now, CODE_TTL),
-            None => self.post.decoy(&letter, &email, &Locale::default(), now),
+            None => self.post.decoy(&letter, &email, now),
         };
         let mac = match &found {
             Some(_) => self.post.keys.code_mac(address, now, &code),

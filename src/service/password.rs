@@ -13,8 +13,8 @@ use super::{Error, Service};
 use crate::crypto::{Compared, Verification, link_digest};
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FailureKey, FieldError, FieldErrors,
-    Guessed, Letter, LinkDigest, LinkPurpose, LinkToken, Locale, MailPace, MailPurpose, Password,
-    PasswordGuess, PasswordHash, SessionEnd, Timestamp, User, UserStatus,
+    Guessed, Letter, LinkDigest, LinkPurpose, LinkToken, MailPace, MailPurpose, Password, PasswordGuess,
+    PasswordHash, SessionEnd, Timestamp, User, UserStatus,
 };
 use crate::store::{LinkRow, Reader};
 
@@ -72,7 +72,7 @@ impl Service {
             let is_proven = user.email_verified_at.is_some();
             let mailbox = post.keys.mailbox_digest(&user.email);
             let is_told = is_proven || is_mail_left(tx, mailbox, MailPurpose::Notice, now)?;
-            if !post.transport.is_off() && is_told {
+            if !post.is_off() && is_told {
                 post.queue(tx, &changed(&user), &user, now)?;
             }
             Ok(open)
@@ -147,9 +147,7 @@ impl Service {
         };
         let mail = match &found {
             Some(user) => self.post.row_to(&letter(user.username.as_str()), user, now, ttl),
-            None => self
-                .post
-                .decoy(&letter("somebody"), &email, &Locale::default(), now),
+            None => self.post.decoy(&letter("somebody"), &email, now),
         };
         let record = self.record_mail(AuditEvent::ResetSent, client, &email, found.as_ref());
         self.write_audited_and_mail(record, move |tx, _| {

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::{Error, Links};
 use crate::crypto::{Keys, SealedFor, link_digest};
 use crate::domain::{Email, Letter, LinkPurpose, LinkToken, Locale, Timestamp, User, UserId};
-use crate::mail::{Composed, Composer, Transport};
+use crate::mail::{Composed, Composer, Medium, Transport};
 use crate::store::{LinkRow, OutboxRow, Tries, Tx};
 use crate::system::System;
 
@@ -17,8 +17,9 @@ const NOTICE_TTL: Duration = Duration::from_hours(72);
 
 /// Everything that writing mail needs. It is shared with transactions, where mail is queued.
 pub(super) struct Post {
-    composer: Composer,
+    pub(super) composer: Composer,
     pub(super) transport: Transport,
+    pub(super) medium: Medium,
     pub(super) keys: Arc<Keys>,
     pub(super) links: Links,
     pub(super) system: System,
@@ -27,20 +28,14 @@ pub(super) struct Post {
 }
 
 impl Post {
-    pub(super) fn new(transport: Transport, keys: Arc<Keys>, links: Links, system: System) -> Self {
-        Self {
-            composer: Composer::new(),
-            transport,
-            keys,
-            links,
-            system,
-            queued: Notify::new(),
-        }
+    /// Whether no mail is sent at all.
+    pub(super) fn is_off(&self) -> bool {
+        self.medium == Medium::Off
     }
 
     /// Refuses where no mail can be sent at all: alike for every account.
     pub(super) fn refuse_without_mail(&self) -> Result<(), Error> {
-        if self.transport.is_off() {
+        if self.is_off() {
             Err(Error::MailUnavailable)
         } else {
             Ok(())
@@ -85,8 +80,8 @@ impl Post {
     }
 
     /// A row of the same size and cost that will never be sent: for an address that has no account.
-    pub(super) fn decoy(&self, letter: &Letter, to: &Email, locale: &Locale, now: Timestamp) -> OutboxRow {
-        self.row(letter, to, locale, now, Duration::ZERO)
+    pub(super) fn decoy(&self, letter: &Letter, to: &Email, now: Timestamp) -> OutboxRow {
+        self.row(letter, to, &self.composer.default_locale(), now, Duration::ZERO)
     }
 
     /// Composes a letter that is sent at once.
@@ -123,7 +118,7 @@ impl Post {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<(), Error> {
-        if self.transport.is_off() {
+        if self.is_off() {
             return Ok(());
         }
         Ok(tx.insert_mail(&self.row_to(letter, user, now, ttl))?)

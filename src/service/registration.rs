@@ -59,8 +59,8 @@ pub struct Registration {
     pub password: Password,
     /// The invite.
     pub invite: PresentedInvite,
-    /// The language of its mails.
-    pub locale: Locale,
+    /// The language of its mails; `None` if the client said none.
+    pub locale: Option<Locale>,
     /// What the captcha gave.
     pub captcha_token: Option<String>,
 }
@@ -173,7 +173,9 @@ impl Service {
                 email: registration.email,
                 email_verified_at: None,
                 password_hash: Some(password_hash),
-                locale: registration.locale,
+                locale: registration
+                    .locale
+                    .unwrap_or_else(|| post.composer.default_locale()),
                 invite_id,
                 created_at: now,
             };
@@ -295,7 +297,7 @@ fn queue_first_verification(
     user: &User,
     now: Timestamp,
 ) -> Result<Option<&'static str>, Error> {
-    if post.transport.is_off() {
+    if post.is_off() {
         return Ok(Some(NO_MAIL));
     }
     let mailbox = post.keys.mailbox_digest(&user.email);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::audit::Auditor;
+use super::password_link::{LinkMail, PasswordLink, new_password_link};
 use super::registration::insert_user;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::domain::{
-    AccountName, AuditEvent, Email, Letter, LinkPurpose, Locale, Page, Paging, Password, SessionEnd,
+    AccountName, AuditEvent, Email, Letter, LinkOccasion, Locale, Page, Paging, Password, SessionEnd,
     Timestamp, Timezone, User, UserId, UserStatus, Username,
 };
 use crate::store::{AuditFilter, NewUserRow, Reader, Tx, UserFilter};
@@ -118,6 +119,10 @@ pub struct NewUser {
     pub is_verified: bool,
     /// Its password; without one its owner sets it through a link.
     pub password: Option<Password>,
+    /// The language of its mails; `None` for the default one.
+    pub locale: Option<Locale>,
+    /// Whether its owner gets the link by mail too.
+    pub link_mail: LinkMail,
 }
 
 /// An account that the operator made. No `Debug`: it may hold a link.
@@ -125,8 +130,8 @@ pub struct NewUser {
 pub struct CreatedUser {
     /// The account.
     pub summary: UserSummary,
-    /// Where its owner sets a password, if it has none: a secret, shown once, good for 7 days. It proves no address.
-    pub set_password_link: Option<String>,
+    /// Where its owner sets a password, if it has none.
+    pub link: Option<PasswordLink>,
 }
 
 /// An account and how many of its sessions are alive.
@@ -139,7 +144,7 @@ pub struct UserSummary {
 }
 
 impl UserSummary {
-    fn of(reader: &Reader<'_>, id: UserId, now: Timestamp) -> Result<Self, Error> {
+    pub(super) fn of(reader: &Reader<'_>, id: UserId, now: Timestamp) -> Result<Self, Error> {
         let user = reader
             .find_user(id)?
             .ok_or_else(|| Error::internal("a user is gone within one transaction"))?;
@@ -192,7 +197,7 @@ impl Service {
             .auditor
             .by_operator(AuditEvent::UserCreated)
             .under(self.auditor.digest_of(&new.email));
-        self.write_audited(record, move |tx, record| {
+        self.write_audited_and_mail(record, move |tx, record| {
             let now = post.system.now();
             let row = NewUserRow {
                 id: post.system.new_user_id(),
@@ -200,7 +205,7 @@ impl Service {
                 email: new.email,
                 email_verified_at: new.is_verified.then_some(now),
                 password_hash,
-                locale: Locale::default(),
+                locale: new.locale.unwrap_or_else(|| post.composer.default_locale()),
                 invite_id: None,
                 created_at: now,
             };
@@ -209,17 +214,12 @@ impl Service {
             let link = if user.has_password {
                 None
             } else {
-                let link = post.new_link(tx, LinkPurpose::SetPassword, &user, now)?;
-                let letter = Letter::SetPassword {
-                    username: user.username.as_str().to_owned(),
-                    link: link.clone(),
-                };
-                post.queue_for(tx, &letter, &user, now, LinkPurpose::SetPassword.ttl())?;
-                Some(link)
+                let occasion = LinkOccasion::NewAccount;
+                Some(new_password_link(tx, &post, &user, occasion, new.link_mail)?)
             };
             Ok(CreatedUser {
                 summary: UserSummary { user, sessions: 0 },
-                set_password_link: link,
+                link,
             })
         })
         .await

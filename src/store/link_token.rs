@@ -110,6 +110,14 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Removes the mails of one kind that wait for an account.
+    pub fn delete_mail_of(&self, user_id: UserId, kind: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("DELETE FROM outbox WHERE user_id = ?1 AND kind = ?2")?
+            .execute(params![user_id.as_bytes(), kind])?;
+        Ok(())
+    }
+
     /// Removes every link and code of an account, expired or not, with the mails in which one waits. (Whether a term is over is not asked: with a clock
     /// that is wrong for a while it would be answered wrongly, and what was skipped would work again afterwards.)
     pub(super) fn void_links_and_codes(&self, user_id: UserId) -> Result<(), StoreError> {

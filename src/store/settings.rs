@@ -20,6 +20,8 @@ pub enum Setting {
     ServedPinnedMode,
     /// Which limits and ways to sign in it had.
     ServedRules,
+    /// How its mails read and leave, as JSON.
+    ServedMailing,
     /// The version of this program that brought the schema to where it is.
     SchemaMadeBy,
     /// When the last verified backup was taken, in milliseconds since 1970.
@@ -41,6 +43,7 @@ impl Setting {
             Self::ServedAppUrl => "served_app_url",
             Self::ServedPinnedMode => "served_pinned_mode",
             Self::ServedRules => "served_rules",
+            Self::ServedMailing => "served_mailing",
             Self::SchemaMadeBy => "schema_made_by",
             Self::LastBackupAt => "last_backup_at",
             Self::MailRetriedAt => "mail_retried_at",

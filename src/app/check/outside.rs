@@ -26,7 +26,8 @@ pub(super) async fn check_mail(config: &Config) -> Finding {
         let seen = "mails are written into the data directory, which belongs to another user";
         return Finding::bad("mail", seen, "name another with --data-dir DIR");
     }
-    let sent = match transport(config, Patience::COMMAND) {
+    let sender = config.sender(&config.service_name());
+    let sent = match transport(config, &sender, Patience::COMMAND) {
         Ok(transport) => transport.check().await.map_err(|error| error.to_string()),
         Err(error) => return Finding::bad("mail", error.to_string(), mend),
     };

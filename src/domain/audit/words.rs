@@ -79,6 +79,8 @@ words! {
         RegistrationSet => "registration.set",
         /// The operator made an account.
         UserCreated => "user.created",
+        /// The operator made a link to set a password.
+        UserLinkCreated => "user.link_created",
         /// The operator set a password.
         UserPasswordSet => "user.password_set",
         /// The operator set an address.

@@ -1,7 +1,10 @@
 //! The words.
 
-use super::{CODE, INVITE, LINK, compose, letters};
-use crate::domain::{Letter, MailKind};
+use super::{
+    CODE, INVITE, LINK, RESET_PAGE, SERVICE, compose, compose_under, letterhead, letters, set_password,
+};
+use crate::domain::{Language, Letter, LinkOccasion, MailKind, ServiceName};
+use crate::mail::{Letterhead, WayToReset};
 
 const LOCALES: [&str; 2] = ["en", "zh-CN"];
 
@@ -45,7 +48,8 @@ fn every_mail_reads_in_every_language_and_carries_its_code_and_link() {
                     "{tag} {letter:?}: a subject is seen by many"
                 );
             }
-            assert_eq!(html.contains("href="), link.is_some(), "{tag} {letter:?}");
+            let links = html.replace(&format!("href=\"{RESET_PAGE}\""), "");
+            assert_eq!(links.contains("href="), link.is_some(), "{tag} {letter:?}");
             if let Some(link) = link {
                 assert_eq!(
                     html.matches(&format!("href=\"{link}\"")).count(),
@@ -88,7 +92,8 @@ fn a_mail_says_how_long_its_code_or_link_works() {
         (1, "10 minutes", "10 分钟"),
         (2, "1 hour", "1 小时"),
         (3, "7 days", "7 天"),
-        (5, "7 days", "7 天"),
+        (4, "7 days", "7 天"),
+        (6, "7 days", "7 天"),
     ] {
         let letter = &letters("alice")[letter];
         for (tag, lifetime) in [("en", english), ("zh", chinese)] {
@@ -128,7 +133,7 @@ fn a_hostile_name_stays_text() {
             assert!(!mail.html.contains("\"'&"), "{tag} {letter:?}");
         }
     }
-    let hostile_link = Letter::SetPassword {
+    let hostile_link = Letter::ResetPassword {
         username: "alice".to_owned(),
         link: "https://example.org/\" onmouseover=\"alert(1)".to_owned(),
     };
@@ -176,7 +181,7 @@ fn no_name_is_made_a_link_of_by_any_mail_program() {
         for tag in LOCALES {
             for letter in letters(name) {
                 let mail = compose(&letter, tag);
-                let without_link = |text: &str| text.replace(LINK, "");
+                let without_link = |text: &str| text.replace(LINK, "").replace(RESET_PAGE, "");
                 assert!(!is_linked(&mail.subject), "{tag} {name} {}", mail.subject);
                 for line in mail.text.lines().map(without_link) {
                     assert!(!is_linked(&line), "{tag} {name}: {line}");
@@ -199,13 +204,115 @@ fn no_name_is_made_a_link_of_by_any_mail_program() {
 #[test]
 fn the_language_follows_the_locale() {
     for (tag, subject, lang) in [
-        ("zh-Hant-TW", "您的登录验证码", "lang=\"zh-Hans\""),
-        ("fr", "Your sign-in code", "lang=\"en\""),
+        ("zh-Hant-TW", "【Example】您的登录验证码", "lang=\"zh-Hans\""),
+        ("fr", "Example: Your sign-in code", "lang=\"en\""),
     ] {
         let mail = compose(&super::sign_in_code(), tag);
         assert_eq!(mail.subject, subject);
         assert!(mail.html.contains(lang));
     }
+    let chinese = Letterhead {
+        language: Language::Chinese,
+        ..letterhead()
+    };
+    for (tag, subject) in [
+        ("fr", "【Example】您的登录验证码"),
+        ("en", "Example: Your sign-in code"),
+    ] {
+        let mail = compose_under(chinese.clone(), &super::sign_in_code(), tag);
+        assert_eq!(mail.subject, subject);
+    }
+}
+
+#[test]
+fn every_mail_says_which_service_it_comes_from_and_why_it_came() {
+    for (tag, reason) in [
+        ("en", "You receive this mail because "),
+        ("zh", "您收到这封邮件，是因为"),
+    ] {
+        for letter in letters("alice") {
+            let mail = compose(&letter, tag);
+            assert!(mail.subject.contains(SERVICE), "{tag} {letter:?}");
+            assert_eq!(mail.text.lines().next(), Some(SERVICE), "{tag} {letter:?}");
+            assert!(
+                mail.html.contains(&format!("<title>{SERVICE}: ")),
+                "{tag} {letter:?}"
+            );
+            assert!(mail.html.contains(&format!(">{SERVICE}</p>")), "{tag} {letter:?}");
+            for text in [&mail.text, &mail.html] {
+                assert!(text.contains(reason), "{tag} {letter:?}");
+                assert!(!text.contains("Arkloop"), "{tag} {letter:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_service_is_called_what_it_is_called_and_nothing_of_it_is_html() {
+    let name = "示例 <img src=x> \"A & B\" {{ link }} www.example.org";
+    let hostile = Letterhead {
+        name: ServiceName::parse(name).expect("it is a name"),
+        ..letterhead()
+    };
+    for tag in LOCALES {
+        for letter in letters("alice") {
+            let mail = compose_under(hostile.clone(), &letter, tag);
+            assert!(mail.subject.contains(name), "{}", mail.subject);
+            assert_eq!(mail.text.lines().next(), Some(name), "{tag} {letter:?}");
+            assert!(!mail.html.contains("<img"), "{tag} {letter:?}");
+            assert!(mail.html.contains("示例 &lt;img src=x&gt;"), "{tag} {letter:?}");
+        }
+    }
+}
+
+#[test]
+fn a_mail_advises_nothing_that_is_not_there() {
+    const BUTTONS: [&str; 4] = [
+        "Yes, this is my account",
+        "This was not me",
+        "是的，这是我的账号",
+        "不是我本人”",
+    ];
+    const FORGOTTEN: [&str; 2] = ["Forgot password", "忘记密码"];
+    for (reset, has_verify_page) in [
+        (WayToReset::Page(RESET_PAGE.to_owned()), true),
+        (WayToReset::App, false),
+        (WayToReset::Operator, false),
+    ] {
+        let letterhead = Letterhead {
+            reset: reset.clone(),
+            has_verify_page,
+            ..letterhead()
+        };
+        let mut said = String::new();
+        for tag in LOCALES {
+            for letter in letters("alice") {
+                let mail = compose_under(letterhead.clone(), &letter, tag);
+                said.push_str(&mail.text);
+                said.push_str(&mail.html);
+            }
+        }
+        let is_said = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        assert_eq!(is_said(&BUTTONS), has_verify_page, "{reset:?}");
+        assert_eq!(is_said(&FORGOTTEN), reset == WayToReset::App, "{reset:?}");
+        assert_eq!(
+            is_said(&[RESET_PAGE]),
+            reset != WayToReset::App && reset != WayToReset::Operator
+        );
+    }
+}
+
+#[test]
+fn a_link_that_the_operator_makes_is_told_from_a_new_account() {
+    let subjects = [LinkOccasion::NewAccount, LinkOccasion::NewLink]
+        .map(|occasion| compose(&set_password("alice", occasion), "en").subject);
+    assert_eq!(
+        subjects,
+        [
+            "Example: Set a password for your new account",
+            "Example: Set a password for your account"
+        ]
+    );
 }
 
 #[test]

@@ -29,9 +29,9 @@ fn the_head_of_a_message_is_complete() {
     let head = String::from_utf8(bytes.clone()).expect("the message is ASCII");
     let head = head.split("\r\n\r\n").next().unwrap_or_default();
     insta::assert_snapshot!(head.replace("\r\n", "\n"), @r#"
-    From: Arkloop <no-reply@example.org>
+    From: Example <no-reply@example.org>
     To: alice@example.org
-    Subject: =?utf-8?b?5oKo55qE55m75b2V6aqM6K+B56CB?=
+    Subject: =?utf-8?b?44CQRXhhbXBsZeOAkeaCqOeahOeZu+W9lemqjOivgeeggQ==?=
     Date: Thu, 01 Jan 2026 00:00:00 +0000
     Message-ID: <0198c5a2-7d1e-7000-8000-000000000001@auth.example.org>
     Auto-Submitted: auto-generated
@@ -40,12 +40,12 @@ fn the_head_of_a_message_is_complete() {
     "#);
 
     let message = parse(&bytes);
-    assert_eq!(message.subject(), Some("您的登录验证码"));
+    assert_eq!(message.subject(), Some("【Example】您的登录验证码"));
     assert_eq!(message.message_id(), Some(MESSAGE_ID.trim_matches(['<', '>'])));
     let date = message.date().map(mail_parser::DateTime::to_timestamp);
     assert_eq!(date, Some(CREATED_AT.as_seconds()));
     let from = message.from().and_then(|from| from.first());
-    assert_eq!(from.and_then(|from| from.name()), Some("Arkloop"));
+    assert_eq!(from.and_then(|from| from.name()), Some("Example"));
     assert_eq!(from.and_then(|from| from.address()), Some("no-reply@example.org"));
     let to = message.to().and_then(|to| to.first());
     assert_eq!(to.and_then(|to| to.address()), Some("alice@example.org"));

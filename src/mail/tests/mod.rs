@@ -6,14 +6,16 @@ mod letters;
 mod message;
 mod settings;
 
-use super::{Composed, Composer, Parcel};
-use crate::domain::{Email, Letter, Locale, Timestamp};
+use super::{Composed, Composer, Letterhead, Parcel, WayToReset};
+use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, ServiceName, Timestamp};
 
 const CODE: &str = "047193";
 const INVITE: &str = "ABCD-EFGH-JKMN-PQRS";
 const LINK: &str = "https://auth.example.org/verify#token=Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE";
 const MESSAGE_ID: &str = "<0198c5a2-7d1e-7000-8000-000000000001@auth.example.org>";
-const FROM: &str = "Arkloop <no-reply@example.org>";
+const FROM: &str = "Example <no-reply@example.org>";
+const SERVICE: &str = "Example";
+const RESET_PAGE: &str = "https://auth.example.org/reset";
 /// 2026-01-01T00:00:00Z.
 const CREATED_AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// Ten minutes later.
@@ -32,10 +34,8 @@ fn letters(username: &str) -> Vec<Letter> {
             username: username.clone(),
             link: link.clone(),
         },
-        Letter::SetPassword {
-            username: username.clone(),
-            link: link.clone(),
-        },
+        set_password(&username, LinkOccasion::NewAccount),
+        set_password(&username, LinkOccasion::NewLink),
         Letter::PasswordChanged {
             username: username.clone(),
         },
@@ -63,7 +63,24 @@ fn letters(username: &str) -> Vec<Letter> {
 pub(super) fn sign_in_code() -> Letter {
     Letter::SignInCode {
         code: CODE.to_owned(),
-        minutes: 10,
+    }
+}
+
+fn set_password(username: &str, occasion: LinkOccasion) -> Letter {
+    Letter::SetPassword {
+        username: username.to_owned(),
+        link: LINK.to_owned(),
+        occasion,
+    }
+}
+
+/// The letterhead of a server with everything that is built in.
+fn letterhead() -> Letterhead {
+    Letterhead {
+        name: ServiceName::parse(SERVICE).expect("it is a name"),
+        language: Language::English,
+        reset: WayToReset::Page(RESET_PAGE.to_owned()),
+        has_verify_page: true,
     }
 }
 
@@ -72,8 +89,12 @@ fn locale(tag: &str) -> Locale {
 }
 
 pub(super) fn compose(letter: &Letter, tag: &str) -> Composed {
+    compose_under(letterhead(), letter, tag)
+}
+
+fn compose_under(letterhead: Letterhead, letter: &Letter, tag: &str) -> Composed {
     let to = Email::parse("alice@example.org").expect("the address is valid");
-    Composer::new().compose(letter, &to, &locale(tag))
+    Composer::new(letterhead).compose(letter, &to, &locale(tag))
 }
 
 pub(super) fn parcel<'a>(composed: &'a Composed, letter: &Letter) -> Parcel<'a> {

@@ -45,7 +45,10 @@ async fn changing_the_password_ends_every_other_session() {
         "422 auth.reset_token_invalid"
     );
     let told = mailed.smtp.mail_to("alice@example.org").await;
-    assert_eq!(told.message().subject(), Some("Your password was changed"));
+    assert_eq!(
+        told.message().subject(),
+        Some("localhost: Your password was changed")
+    );
 }
 
 #[tokio::test]

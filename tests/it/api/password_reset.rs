@@ -37,7 +37,10 @@ async fn a_reset_ends_every_session_and_works_once() {
     }
     assert_eq!(mailed.app.login("alice", NEW_PASSWORD).await.status, 200);
     let told = mailed.smtp.mail_to("alice@example.org").await;
-    assert_eq!(told.message().subject(), Some("Your password was changed"));
+    assert_eq!(
+        told.message().subject(),
+        Some("localhost: Your password was changed")
+    );
     assert_snapshot!(mailed.reset(&token, "a third harbour").await.shown(), @r#"
     422
     {

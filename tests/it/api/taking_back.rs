@@ -35,7 +35,7 @@ async fn the_first_sign_in_by_code_shuts_the_stranger_out() {
         "422 email.token_invalid"
     );
     let told = mailed.smtp.mail_to("alice@example.org").await;
-    assert_snapshot!(told.message().subject().unwrap_or_default(), @"Your address is confirmed: set a new password");
+    assert_snapshot!(told.message().subject().unwrap_or_default(), @"localhost: Your address is confirmed: set a new password");
     assert_eq!(mailed.reset(&told.token(), NEW_PASSWORD).await.brief(), "204 -");
     let signed_in = mailed.app.login("alice", NEW_PASSWORD).await;
     assert_eq!(signed_in.status, 200);
@@ -43,7 +43,10 @@ async fn the_first_sign_in_by_code_shuts_the_stranger_out() {
     mailed.app.advance(PAUSE);
     // The mail that the password was changed comes first.
     let told = mailed.smtp.mail_to("alice@example.org").await;
-    assert_eq!(told.message().subject(), Some("Your password was changed"));
+    assert_eq!(
+        told.message().subject(),
+        Some("localhost: Your password was changed")
+    );
     let code = mailed.code_to("alice").await;
     assert_eq!(mailed.sign_in("alice", &code).await.brief(), "200 -");
     assert_eq!(mailed.app.me(&signed_in.access_token()).await.status, 200);
@@ -82,9 +85,9 @@ async fn the_first_mailed_reset_shuts_the_stranger_out_and_tells_the_owner_in_on
     assert_eq!(
         subjects,
         [
-            "Confirm your e-mail address",
-            "Reset your password",
-            "Your address is confirmed and your password is set",
+            "localhost: Confirm your e-mail address",
+            "localhost: Reset your password",
+            "localhost: Your address is confirmed and your password is set",
         ]
     );
     let told = mailed.smtp.mail_to("alice@example.org").await;
@@ -101,7 +104,10 @@ async fn the_first_mailed_reset_shuts_the_stranger_out_and_tells_the_owner_in_on
     let token = mailed.reset_token_to("alice").await;
     assert_eq!(mailed.reset(&token, PASSWORD).await.brief(), "204 -");
     let told = mailed.smtp.mail_to("alice@example.org").await;
-    assert_eq!(told.message().subject(), Some("Your password was changed"));
+    assert_eq!(
+        told.message().subject(),
+        Some("localhost: Your password was changed")
+    );
 }
 
 #[tokio::test]
@@ -118,8 +124,10 @@ async fn this_was_not_me_shuts_the_stranger_out_and_tells_the_owner_that_all_is_
         mailed.assert_shut_out("alice", signed_in).await;
     }
     let told = mailed.smtp.mail_to("alice@example.org").await;
-    assert_snapshot!(told.message().subject().unwrap_or_default(), @"The account with your address was deleted");
+    assert_snapshot!(told.message().subject().unwrap_or_default(), @"localhost: The account with your address was deleted");
     assert_snapshot!(told.text(), @r#"
+    localhost
+
     The account with your address was deleted
 
     You said that this account is not yours. It was deleted, and whoever had
@@ -129,11 +137,11 @@ async fn this_was_not_me_shuts_the_stranger_out_and_tells_the_owner_that_all_is_
 
     There is nothing more to do: no account uses your address now.
 
-    Did you choose "This was not me" by mistake? Then register again.
+    Did you say so by mistake? Then you need a new account.
 
     You receive this mail because the account used this address. If you did
-    not choose "This was not me", somebody else may be able to read your
-    mail: change the password of your mailbox.
+    not say that the account is not yours, somebody else may be able to read
+    your mail: change the password of your mailbox.
     "#);
     // With the stranger's cookie still in the browser the owner registers, and gets an account of their own.
     let request = mailed.app.post("/v1/auth/register");

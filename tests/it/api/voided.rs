@@ -1,7 +1,7 @@
 //! Links and codes that were mailed before an address was changed, or an account suspended or deleted: they open nothing any more.
 
 use arkloop::domain::{Email, Password, Username};
-use arkloop::service::{NewUser, UserRef};
+use arkloop::service::{LinkMail, NewUser, UserRef};
 use serde_json::json;
 
 use super::mailed::{Mailed, NEW_PASSWORD, PAUSE, address};
@@ -68,9 +68,11 @@ async fn create_without_password(app: &TestApp, login: &str) -> String {
         email: Email::parse(&address(login)).expect("it is an address"),
         is_verified: false,
         password: None,
+        locale: None,
+        link_mail: LinkMail::Wanted,
     };
     let created = app.service().create_user(new).await.expect("the name is free");
-    let link = created.set_password_link.expect("there is a link");
+    let link = created.link.expect("there is a link").url;
     let token = link.rsplit('=').next().expect("it ends with a token");
     token.to_owned()
 }

@@ -21,6 +21,7 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     key_file = "/srv/auth/arkloop.key"
 
     [server]
+    name = "localhost"
     listen = "127.0.0.1:8080"
     public_url = "http://localhost:8080"  # variable ARKLOOP_SERVER__PUBLIC_URL
     # app_url is not set
@@ -58,7 +59,8 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     smtp_url = ""
     smtp_user = ""
     smtp_password = ""
-    from = "Arkloop <no-reply@localhost>"
+    from = "no-reply@localhost"
+    locale = "en"
     # ca_file is not set
 
     [links]
@@ -146,6 +148,7 @@ fn config_show_is_an_object_of_objects_as_json() {
       "data_dir": "<dir>/data",
       "key_file": "<dir>/data/arkloop.key",
       "server": {
+        "name": "localhost",
         "listen": "127.0.0.1:8080",
         "public_url": "http://localhost:8080",
         "app_url": null,
@@ -183,7 +186,8 @@ fn config_show_is_an_object_of_objects_as_json() {
         "smtp_url": "",
         "smtp_user": "",
         "smtp_password": "",
-        "from": "Arkloop <no-reply@localhost>",
+        "from": "no-reply@localhost",
+        "locale": "en",
         "ca_file": null
       },
       "links": {

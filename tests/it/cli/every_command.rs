@@ -40,6 +40,7 @@ const CALLS: [(&str, Needs); 36] = [
     ("registration show", Needs::Database),
     ("registration set open", Needs::Database),
     ("user create ann --email ann@example.org", Needs::Database),
+    ("user link ann", Needs::Database),
     ("user list", Needs::Database),
     ("user show ann", Needs::Database),
     ("user set-password ann --password-stdin", Needs::Database),

@@ -128,6 +128,7 @@ async fn a_refused_invite_and_a_limit_are_explained() {
         expires_in: Some(std::time::Duration::ZERO),
         note: None,
         mail_to: None,
+        locale: None,
     };
     let expired = app
         .service()

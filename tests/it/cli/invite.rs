@@ -142,7 +142,7 @@ fn an_invite_is_mailed_as_well() {
     http://localhost:8080/register?invite=<code>
     stderr:
     It admits one account until <time>.
-    A mail with it to ann@example.org is queued, and the running server sends it; see: arkloop mail queue
+    A mail with it to ann@example.org is queued: the server writes it into <dir>/data/outbox while it runs and sends nothing, because mail.transport is file
     ");
     assert_snapshot!(workspace.run(&["--json", "invite", "create", "--email", "Ben@Example.org"]), @r#"
     exit: 0

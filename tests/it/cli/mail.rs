@@ -56,7 +56,7 @@ async fn a_test_mail_is_taken_by_the_mail_server() {
     "#);
     let mail = server.mail_to("Ann@example.org").await;
     assert_eq!(mail.sender, "no-reply@localhost");
-    assert_snapshot!(mail.message().subject().unwrap_or_default(), @"Test mail from Arkloop");
+    assert_snapshot!(mail.message().subject().unwrap_or_default(), @"localhost: Test mail");
 }
 
 #[tokio::test(flavor = "multi_thread")]

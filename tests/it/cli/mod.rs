@@ -24,6 +24,7 @@ mod metrics;
 mod names_and_ids;
 mod openapi;
 mod owners;
+mod password_link;
 mod registration;
 mod restore;
 mod restore_refused;

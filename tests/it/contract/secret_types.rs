@@ -313,10 +313,7 @@ fn nothing_secret_is_in_what_debug_prints() {
             username: "alice".to_owned(),
             link: mark(),
         },
-        Letter::SignInCode {
-            code: mark(),
-            minutes: 10,
-        },
+        Letter::SignInCode { code: mark() },
         Letter::ResetPassword {
             username: "alice".to_owned(),
             link: mark(),

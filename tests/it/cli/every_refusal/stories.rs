@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use arkloop::domain::{Email, InviteCode, InviteUses, Username};
-use arkloop::service::{InviteDraft, NewUser, UserRef};
+use arkloop::service::{InviteDraft, LinkMail, NewUser, UserRef};
 use serde_json::json;
 
 use super::Story;
@@ -27,6 +27,8 @@ pub(super) async fn sign_ins() -> Story {
         email: Email::parse("bob@example.org").expect("it is an address"),
         is_verified: true,
         password: None,
+        locale: None,
+        link_mail: LinkMail::Wanted,
     };
     app.service().create_user(bob).await.expect("it is made");
     story.explain("bob", &app.login("bob", PASSWORD).await).await;
@@ -212,6 +214,7 @@ pub(super) async fn registrations() -> Story {
         expires_in: Some(Duration::ZERO),
         note: None,
         mail_to: None,
+        locale: None,
     };
     let expired = app.service().create_invites(&draft, NonZeroU16::MIN).await;
     let expired = expired.expect("it is made")[0].code.reveal();

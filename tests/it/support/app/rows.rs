@@ -89,6 +89,7 @@ impl TestApp {
             expires_in: Some(Duration::from_hours(7 * 24)),
             note: None,
             mail_to,
+            locale: None,
         };
         let made = self.service().create_invites(&draft, NonZeroU16::MIN).await;
         let code = made.expect("it is made")[0].code.reveal();
