@@ -59,3 +59,39 @@ fn a_directory_that_is_not_there_is_refused() {
     {"error":"cannot write nowhere/arkloop.1: No such file or directory (os error 2)","hint":"name a directory that exists and that you may write to"}
     "#);
 }
+
+/// The synopsis of a page, without the marks of fonts.
+fn synopsis(page: &str) -> String {
+    let (_, rest) = page.split_once(".SH SYNOPSIS\n").expect("it has one");
+    let line = rest.lines().next().expect("it is one line");
+    ["\\fB", "\\fI", "\\fR", "\\"]
+        .iter()
+        .fold(line.to_owned(), |line, mark| line.replace(mark, ""))
+}
+
+#[test]
+fn a_synopsis_has_the_own_options_in_the_order_of_the_help_with_their_values() {
+    let workspace = Workspace::new();
+    fs::create_dir(workspace.path().join("man1")).expect("it can be made");
+    workspace.json(&["man", "man1"]);
+    let told = |name: &str| {
+        let path = workspace.path().join("man1").join(name);
+        synopsis(&fs::read_to_string(path).expect("it was written"))
+    };
+    let names = [
+        "arkloop.1",
+        "arkloop-invite.1",
+        "arkloop-invite-create.1",
+        "arkloop-session-revoke.1",
+        "arkloop-user-create.1",
+        "arkloop-serve.1",
+    ];
+    assert_snapshot!(names.map(told).join("\n"), @"
+    arkloop [--config FILE] [--data-dir DIR] [--json] [-v...|-q] <command>
+    arkloop invite <command> [flags of every command]
+    arkloop invite create [--uses N] [--expires-in TIME] [--never-expires] [--note TEXT] [--count N] [--email ADDRESS] [--locale LANGUAGE] [flags of every command]
+    arkloop session revoke <--user USER|--all|ID> [flags of every command]
+    arkloop user create --email ADDRESS [--verified] [--locale LANGUAGE] [--no-mail] [--password-stdin] LOGIN [flags of every command]
+    arkloop serve [--listen ADDR] [flags of every command]
+    ");
+}
