@@ -19,6 +19,11 @@ function check(isRight, what) {
   if (!isRight) problems.push(what);
 }
 
+/** What the title of a page with this heading is: the name of the service, by default its host, goes on. */
+function titled(heading) {
+  return `${heading} · ${new URL(base).hostname}`;
+}
+
 function mailedLink(address, path, known = []) {
   const script = new URL("mailed_link.py", import.meta.url).pathname;
   const text = execFileSync("python3", [script, outbox, address, `${base}${path}#token=`, known.join(",")], { encoding: "utf8" });
@@ -84,7 +89,7 @@ class Walk {
   async see(key) {
     const { page } = this;
     await page.getByRole("heading", { level: 1, name: this.texts[key], exact: true }).waitFor();
-    check((await page.title()) === this.texts[key], `title: ${await page.title()}`);
+    check((await page.title()) === titled(this.texts[key]), `title: ${await page.title()}`);
     for (const width of [320, 360, 1280]) {
       await page.setViewportSize({ width, height: 740 });
       const scrolled = await page.evaluate(() => document.documentElement.scrollWidth);
@@ -210,9 +215,9 @@ class Walk {
     await this.open("/verify");
     await this.see("verify.missing_title");
     await this.page.locator(`button[lang="${other.tag}"]`).click();
-    check((await this.page.title()) === other.texts["verify.missing_title"], `switched: ${await this.page.title()}`);
+    check((await this.page.title()) === titled(other.texts["verify.missing_title"]), `switched: ${await this.page.title()}`);
     await this.page.goto(`${base}/reset`, { waitUntil: "networkidle" });
-    check((await this.page.title()) === other.texts["reset.ask_title"], `kept: ${await this.page.title()}`);
+    check((await this.page.title()) === titled(other.texts["reset.ask_title"]), `kept: ${await this.page.title()}`);
     check((await this.page.context().cookies()).length === 0, "the choice of a language left a cookie");
   }
 }

@@ -9,10 +9,10 @@ use super::context::Context;
 use super::error::{Refusal, describe};
 use super::output::facts;
 use super::paging::Limit;
-use super::password_link::{Ways, show_link, tell_about};
+use super::password_link::{Draft, create, link};
 use super::times::Times;
 use crate::domain::{Email, Locale, Paging, Password, User, UserId, UserStatus, Username};
-use crate::service::{CreatedUser, LinkMail, NewUser, Service, UserFilter, UserRef, UserSummary};
+use crate::service::{Service, UserFilter, UserRef, UserSummary};
 
 /// Make, see, change and delete accounts
 #[derive(Debug, Subcommand)]
@@ -239,59 +239,13 @@ fn change(
     })
 }
 
-fn parse_password(service: &Service, text: &SecretString, identities: &[&str]) -> Result<Password, Refusal> {
+pub(super) fn parse_password(
+    service: &Service,
+    text: &SecretString,
+    identities: &[&str],
+) -> Result<Password, Refusal> {
     Password::parse(text.expose_secret(), service.password_policy(), identities)
         .map_err(|error| Refusal::field("the password", error))
-}
-
-/// An account to make, but for its password.
-struct Draft {
-    username: Username,
-    email: Email,
-    is_verified: bool,
-    locale: Option<Locale>,
-    link_mail: LinkMail,
-}
-
-fn create(context: &Context, draft: Draft, password: Option<SecretString>) -> Result<(), Refusal> {
-    let link_mail = draft.link_mail;
-    let (created, ways) = context.with_service(async |service| {
-        let identities = [draft.username.as_str(), draft.email.as_str()];
-        let password = password
-            .map(|text| parse_password(service, &text, &identities))
-            .transpose()?;
-        let created = service
-            .create_user(NewUser {
-                username: draft.username,
-                email: draft.email,
-                is_verified: draft.is_verified,
-                password,
-                locale: draft.locale,
-                link_mail,
-            })
-            .await?;
-        Ok((created, Ways::of(service)))
-    })?;
-    let CreatedUser { summary, link } = &created;
-    show_link(context, summary, link.as_ref(), || {
-        to_facts(summary, context.times())
-    })?;
-    if let Some(link) = link {
-        tell_about(context, link, link_mail, &ways);
-    }
-    Ok(())
-}
-
-fn link(context: &Context, user: UserRef, link_mail: LinkMail) -> Result<(), Refusal> {
-    let ((summary, link), ways) = context.with_service(async |service| {
-        let made = service.create_password_link(user, link_mail).await?;
-        Ok((made, Ways::of(service)))
-    })?;
-    show_link(context, &summary, Some(&link), || {
-        format!("{} sets the password here:", summary.user.username)
-    })?;
-    tell_about(context, &link, link_mail, &ways);
-    Ok(())
 }
 
 fn list(context: &Context, filter: UserFilter, paging: Paging<UserId>) -> Result<(), Refusal> {
@@ -395,7 +349,7 @@ fn to_row(UserSummary { user, sessions }: &UserSummary, times: Times) -> Vec<Str
     ]
 }
 
-fn to_facts(UserSummary { user, sessions }: &UserSummary, times: Times) -> String {
+pub(super) fn to_facts(UserSummary { user, sessions }: &UserSummary, times: Times) -> String {
     let verified = if user.email_verified_at.is_some() {
         "verified"
     } else {

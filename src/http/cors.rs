@@ -60,7 +60,7 @@ impl Access {
             Self::None => {}
         }
         // Also where nothing was added: a cache must not hand this answer to a page of another origin.
-        headers.insert(VARY, HeaderValue::from_static("Origin"));
+        headers.append(VARY, HeaderValue::from_static("Origin"));
     }
 
     /// Answers the question whether a page may send a request to `resource`.

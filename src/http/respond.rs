@@ -25,6 +25,7 @@ use super::exchange::{Exchange, Shared};
 use super::limit::Standing;
 use super::metrics::Figures;
 use super::mirror::Mirrored;
+use super::pages::home;
 use super::routes::{Operation, Resource, Routes};
 use super::slots::{Crowded, Slot};
 use crate::domain::{Client, LimitClass, TraceId};
@@ -120,7 +121,8 @@ impl Site {
         slot.begin()?;
         let method = request.method().clone();
         let uri = request.uri().clone();
-        let found = self.routes.find(uri.path());
+        let is_hidden = home::is_hidden(uri.path(), &method, request.headers());
+        let found = self.routes.find(uri.path()).filter(|_| !is_hidden);
         let operation = found
             .and_then(|(resource, _)| resource.operation(&method))
             .map_or("-", |known| known.id);

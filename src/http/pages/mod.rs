@@ -1,12 +1,14 @@
-//! The pages behind the links that are mailed or handed out: making an account, confirming an address, setting a password.
+//! The page at `/`, and the pages behind the links that are mailed or handed out: making an account, confirming an address, setting a password.
 //!
 //! They are static files that use the public API like any client. What differs from server to server is decided once, at
-//! the start: the policy, by whether there is a captcha, and the least length of a password. Nothing of them is cached,
+//! the start: the policy, by whether there is a captcha, the least length of a password, and the name of the service. Nothing of them is cached,
 //! so that a page never meets the scripts of another version.
+
+pub(super) mod home;
 
 use std::borrow::Cow;
 
-use poem::Body;
+use poem::{Body, Request};
 use poem_openapi::payload::{Binary, Html};
 use poem_openapi::{ApiResponse, OpenApi};
 use rust_embed::RustEmbed;
@@ -15,11 +17,14 @@ use super::code::Code;
 use super::docs::FileName;
 use super::error::Refusal;
 use super::exchange::Shared;
+use home::Home;
 
 /// Where Turnstile's script and frame come from (Cloudflare, Turnstile, "Content Security Policy").
 const CAPTCHA_ORIGIN: &str = "https://challenges.cloudflare.com";
 /// What the pages say of the least length of a password, in the place of what this server asks for.
 const LEAST_LENGTH: &str = r#"minlength="8""#;
+/// What the pages say in the place of the name of the service.
+const SERVICE_NAME: &str = "{service}";
 
 /// The pages, their scripts, their styles and their icon.
 #[derive(RustEmbed)]
@@ -32,6 +37,9 @@ pub(super) struct PagesApi {
     policy: String,
     /// [`LEAST_LENGTH`] as it is here.
     least_length: String,
+    /// The name of the service, as HTML.
+    service_name: String,
+    home: Home,
 }
 
 impl PagesApi {
@@ -41,17 +49,36 @@ impl PagesApi {
         Self {
             policy: content_security_policy(!service.captcha_site_key().is_empty()),
             least_length: format!(r#"minlength="{}""#, service.password_policy().min_length),
+            service_name: escape(service.name().as_str()),
+            home: Home::new(shared),
         }
     }
 
     fn page(&self, name: &str, policy: &str) -> poem::Result<PageResponse> {
-        let text = String::from_utf8_lossy(&file(name)?).replace(LEAST_LENGTH, &self.least_length);
+        let text = String::from_utf8_lossy(&file(name)?)
+            .replace(LEAST_LENGTH, &self.least_length)
+            .replace(SERVICE_NAME, &self.service_name);
         Ok(PageResponse::Ok(
             Html(text),
             policy.to_owned(),
             "same-origin".to_owned(),
         ))
     }
+}
+
+/// `text` as it stands in HTML, also within quotes.
+fn escape(text: &str) -> String {
+    [
+        ('&', "&amp;"),
+        ('<', "&lt;"),
+        ('>', "&gt;"),
+        ('"', "&quot;"),
+        ('\'', "&#39;"),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (character, reference)| {
+        text.replace(*character, reference)
+    })
 }
 
 /// The policy of a page: scripts, styles, pictures and requests of this server only, nothing inline; with a captcha,
@@ -82,6 +109,17 @@ enum PageResponse {
 }
 
 #[derive(ApiResponse)]
+enum HomeResponse {
+    #[oai(status = 200)]
+    Ok(
+        Html<String>,
+        #[oai(header = "Content-Security-Policy")] String,
+        #[oai(header = "Cross-Origin-Opener-Policy")] String,
+        #[oai(header = "Vary")] String,
+    ),
+}
+
+#[derive(ApiResponse)]
 enum FileResponse {
     #[oai(status = 200)]
     Ok(Binary<Body>, #[oai(header = "Content-Type")] String),
@@ -89,6 +127,18 @@ enum FileResponse {
 
 #[OpenApi]
 impl PagesApi {
+    /// Not there for whoever asks for no HTML: see [`home::is_hidden`].
+    #[oai(path = "/", method = "get", hidden = true)]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
+    async fn home_page(&self, request: &Request) -> HomeResponse {
+        HomeResponse::Ok(
+            Html(self.home.page(request.headers()).to_owned()),
+            home::POLICY.to_owned(),
+            "same-origin".to_owned(),
+            home::VARY.to_owned(),
+        )
+    }
+
     #[oai(path = "/register", method = "get", hidden = true)]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
     async fn register_page(&self) -> poem::Result<PageResponse> {
@@ -223,6 +273,17 @@ mod tests {
                 assert!(english.contains_key(key), "{name} asks for {key}");
             }
         }
+    }
+
+    #[test]
+    fn every_page_says_what_the_service_is_called() {
+        for name in names(".html") {
+            assert_eq!(text(&name).matches(SERVICE_NAME).count(), 3, "{name}");
+        }
+        assert_eq!(
+            escape("<a href=\"x\">&'"),
+            "&lt;a href=&quot;x&quot;&gt;&amp;&#39;"
+        );
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod refresh_limits;
 mod registration;
 mod registration_fields;
 mod renames;
+mod service_name;
 mod session;
 mod several_cookies;
 mod sign_in;

@@ -95,7 +95,9 @@ function translate() {
 }
 
 function translateElement(element) {
-  if (element.dataset.text) element.textContent = textOf(element.dataset.text, gapsOf(element));
+  // The title goes on with the name of the service.
+  const after = element.dataset.after ?? "";
+  if (element.dataset.text) element.textContent = textOf(element.dataset.text, gapsOf(element)) + after;
   if (element.dataset.label) element.setAttribute("aria-label", textOf(element.dataset.label, {}));
 }
 
