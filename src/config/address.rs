@@ -183,31 +183,31 @@ mod tests {
         for (text, sender) in [
             ("no-reply@localhost", "no-reply@localhost"),
             ("<no-reply@a.example>", "<no-reply@a.example>"),
-            ("Arkloop <no-reply@a.example>", "Arkloop <no-reply@a.example>"),
+            ("Example <no-reply@a.example>", "Example <no-reply@a.example>"),
             (
                 "Jo\u{e3}o & Co <a@b\u{fc}cher.example>",
                 "Jo\u{e3}o & Co <a@xn--bcher-kva.example>",
             ),
             (
-                "\"Arkloop, Inc. (EU)\" <a@b.example>",
-                "\"Arkloop, Inc. (EU)\" <a@b.example>",
+                "\"Example, Inc. (EU)\" <a@b.example>",
+                "\"Example, Inc. (EU)\" <a@b.example>",
             ),
         ] {
             assert_eq!(parse_sender(text).as_deref(), Some(sender));
         }
         for text in [
             "",
-            "Arkloop",
-            "Arkloop <>",
-            "Arkloop no-reply@a.example",
+            "Example",
+            "Example <>",
+            "Example no-reply@a.example",
             "a@b.example, c@d.example",
-            "Arkloop, Inc. <a@b.example>",
+            "Example, Inc. <a@b.example>",
             "a@b.example <a@b.example>",
-            "\"Arkloop <a@b.example>",
+            "\"Example <a@b.example>",
             "\"Ark\"loop\" <a@b.example>",
             "Ark\r\nBcc: c@d.example <a@b.example>",
-            "Arkloop <a@b.example> <c@d.example>",
-            "Arkloop <a@b.example> x",
+            "Example <a@b.example> <c@d.example>",
+            "Example <a@b.example> x",
         ] {
             assert_eq!(parse_sender(text), None, "{text:?}");
         }

@@ -277,7 +277,7 @@ fn numbers_are_those_of_the_server_and_only_ways_that_exist_are_named() {
         .set("ARKLOOP_MAIL__TRANSPORT", "off");
     let _server = workspace.serve();
     workspace.set("ARKLOOP_MAIL__TRANSPORT", "file");
-    assert_snapshot!(workspace.run(&["explain", "ann"]), @"
+    assert_snapshot!(workspace.run(&["explain", "ann"]), @r#"
     exit: 0
     stdout:
     <time>  The account was made; by the operator.
@@ -285,7 +285,9 @@ fn numbers_are_those_of_the_server_and_only_ways_that_exist_are_named() {
     now                   The address was never verified.
     now                   After 3 wrong passwords in a row, a password may be tried again at <time>, and at once from where the account was signed in during the last 30 days; `arkloop user set-password` helps too.
     now                   The account is signed in nowhere.
-    ");
+    stderr:
+    warning: mail.transport is "file" here, but the server last ran with "off"; the server's is used (--config names its configuration)
+    "#);
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod key_file;
 mod mail;
 mod man;
 mod metrics;
+mod monitoring;
 mod names_and_ids;
 mod openapi;
 mod owners;

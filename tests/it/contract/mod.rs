@@ -1,5 +1,6 @@
 //! What must agree: the document, the example configuration, the guides, the layers.
 
+mod claims;
 mod config_example;
 mod config_reference;
 mod document;

@@ -1,0 +1,58 @@
+//! The name of the program is written one way: arkloop. "Arkloop" is the app whose API it serves, and its web client.
+
+use std::fs;
+use std::path::Path;
+
+/// What follows where the other one is meant.
+const THE_OTHER: [&str; 3] = ["'s own web client", " auth API", "’s own web client"];
+
+/// Every file that people read or the program is made of.
+fn files(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(directory).expect("it is readable") {
+        let path = entry.expect("it is readable").path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_name_is_written_one_way_everywhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths: Vec<_> = [
+        "README.md",
+        "SECURITY.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "THIRD-PARTY.md",
+        "arkloop.toml.example",
+        "openapi/arkloop.json",
+        "Cargo.toml",
+    ]
+    .map(|name| root.join(name))
+    .into();
+    for directory in ["src", "docs", "packaging", "migrations"] {
+        files(&root.join(directory), &mut paths);
+    }
+    let mut others = Vec::new();
+    for path in paths {
+        // Tests may write senders as they like. Pictures and the like are no text.
+        if path.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        for (at, name) in text.match_indices("Arkloop").chain(text.match_indices("ArkLoop")) {
+            let rest = &text[at + name.len()..];
+            if !THE_OTHER.iter().any(|other| rest.starts_with(other)) {
+                let line = text[..at].lines().count();
+                others.push(format!("{}:{line}", path.display()));
+            }
+        }
+    }
+    assert!(others.is_empty(), "it is called arkloop: {others:#?}");
+}

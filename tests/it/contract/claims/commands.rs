@@ -1,0 +1,181 @@
+//! Every command in the guides is one that the executable has, with flags that it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use super::{Guide, guides};
+use crate::support::shown::{commands, leaves};
+
+/// What stands before the name of the program where a command is run as another user.
+const PREFIXES: [&str; 3] = [
+    "sudo -u arkloop ",
+    "runuser -u arkloop -- ",
+    "docker exec arkloop ",
+];
+
+/// The flags that the help of a command lists.
+fn flags_of(command: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_arkloop"))
+        .args(command.split_whitespace())
+        .arg("--help")
+        .env_clear()
+        .output()
+        .expect("the executable runs");
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words = help.split(|c: char| c.is_whitespace() || ",[]<>|".contains(c));
+    words
+        .filter(|word| word.len() > 1 && word.starts_with('-'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The words of a command behind the name of the program, up to where a shell takes over.
+fn words(call: &str) -> Vec<String> {
+    let call = call.replace("\\|", " ").replace(['[', ']', '"'], " ");
+    call.split_whitespace()
+        .take_while(|word| !["|", ">", ">>", "<", "&&", ";", "||", "#"].contains(word))
+        .map(|word| word.trim_end_matches([')', ',', ';', '.']).to_owned())
+        .collect()
+}
+
+/// What is wrong with a call; `None` if nothing is.
+fn fault(call: &str, flags: &mut BTreeMap<String, BTreeSet<String>>) -> Option<String> {
+    let words = words(call);
+    let mut plain = Vec::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        match word.as_str() {
+            "--config" | "--data-dir" => drop(rest.next()),
+            flag if flag.starts_with('-') => {}
+            word => plain.push(word),
+        }
+    }
+    let known = commands();
+    let count = (0..=plain.len().min(2))
+        .rev()
+        .find(|count| known.contains(&plain[..*count].join(" ")))?;
+    let command = plain[..count].join(" ");
+    let is_placeholder = |word: &str| word == "…" || word.starts_with('<') || word == "help";
+    // A group has to be followed by one of its commands, unless all of them are meant.
+    let next = plain.get(count);
+    if !leaves().contains(command.as_str()) && next.is_some_and(|next| !is_placeholder(next)) {
+        return Some(format!("there is no {:?} in {command:?}", next.unwrap_or(&"")));
+    }
+    let allowed = flags.entry(command.clone()).or_insert_with(|| flags_of(&command));
+    let given = words
+        .iter()
+        .filter(|word| word.starts_with('-') && word.len() > 1);
+    let mut names = given.map(|word| word.split('=').next().unwrap_or_default());
+    let unknown = names.find(|name| !allowed.contains(*name) && *name != "--" && !name.starts_with("-v"))?;
+    Some(format!("{command:?} takes no {unknown}"))
+}
+
+/// Every call of the program in a guide, without what stands before it.
+fn calls(guide: &Guide) -> Vec<String> {
+    let is_call = |text: &str| {
+        let text = text.trim();
+        let text = text.trim_start_matches("$ ");
+        let text = PREFIXES
+            .iter()
+            .find_map(|prefix| text.strip_prefix(prefix))
+            .unwrap_or(text);
+        let rest = text.strip_prefix("arkloop")?;
+        (rest.is_empty() || rest.starts_with(' ')).then(|| rest.to_owned())
+    };
+    let lines = guide.code(&["sh", "text", "console", ""]);
+    // Within a line too: `INVITE=$(arkloop …`.
+    let inner = lines
+        .iter()
+        .filter_map(|line| line.split_once("$(").map(|(_, inner)| inner));
+    let spans = guide.spans();
+    let lines = lines.iter().map(String::as_str);
+    lines
+        .chain(inner)
+        .chain(spans.iter().map(String::as_str))
+        .filter_map(is_call)
+        .collect()
+}
+
+/// The first cells of the table of commands in the README, where the name of the program is left out.
+fn table(readme: &Guide) -> Vec<String> {
+    let section = readme
+        .text
+        .split("\n## Commands\n")
+        .nth(1)
+        .expect("there is such a section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split(" | ").next());
+    let spans = cells.flat_map(|cell| {
+        let spans: Vec<String> = cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        let noun = spans[0].split(' ').next().unwrap_or_default().to_owned();
+        // `user set-password`, `set-email`: the noun stands once.
+        let has_noun = |span: &str| commands().contains(span.split(' ').next().unwrap_or_default());
+        spans.into_iter().map(move |span| {
+            if has_noun(&span) {
+                span
+            } else {
+                format!("{noun} {span}")
+            }
+        })
+    });
+    spans.collect()
+}
+
+#[test]
+fn every_command_that_a_guide_names_exists_with_its_flags() {
+    let mut flags = BTreeMap::new();
+    let mut faults = Vec::new();
+    let mut count = 0;
+    for guide in guides() {
+        let mut calls = calls(&guide);
+        if guide.name == "README.md" {
+            calls.extend(table(&guide));
+        }
+        count += calls.len();
+        for call in calls {
+            if let Some(fault) = fault(&call, &mut flags) {
+                faults.push(format!("{}: arkloop {}: {fault}", guide.name, call.trim()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+    // If this is less, something is not looked at any more.
+    assert!(count > 100, "{count} calls");
+}
+
+#[test]
+fn the_table_of_commands_has_every_command() {
+    let readme = guides().into_iter().find(|guide| guide.name == "README.md");
+    let table = table(&readme.expect("there is a README"));
+    let named: BTreeSet<&str> = leaves()
+        .into_iter()
+        .filter(|leaf| {
+            let is_it = |call: &String| call == leaf || call.starts_with(&format!("{leaf} "));
+            table.iter().any(is_it)
+        })
+        .collect();
+    assert_eq!(named, leaves());
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_found() {
+    let mut flags = BTreeMap::new();
+    for call in [
+        "user shred ann",
+        "invite create --forever",
+        "backup --weekly DIR",
+        "user",
+    ] {
+        let is_group_alone = call == "user";
+        assert_eq!(fault(call, &mut flags).is_none(), is_group_alone, "{call}");
+    }
+    for call in [
+        " --config /etc/arkloop/arkloop.toml mail test me@example.org",
+        "invite create [--uses N] [--expires-in 7d \\| --never-expires]",
+        "user …",
+        "check # nightly --zzz",
+    ] {
+        assert_eq!(fault(call, &mut flags), None, "{call}");
+    }
+}

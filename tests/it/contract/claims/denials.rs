@@ -1,0 +1,170 @@
+//! No guide denies what the program has.
+//!
+//! A denial is a sentence that says "there is no", "cannot", "not yet" and the like about a capability. Which capabilities there are, the executable says: a
+//! command, a key or an operation. Sentences that deny something else of a capability stand in a list with the reason.
+
+use std::collections::BTreeSet;
+
+use super::guides;
+use super::keys::keys;
+use crate::support::documented;
+use crate::support::shown::leaves;
+
+/// What shows that something is there.
+enum Proof {
+    Command(&'static str),
+    Key(&'static str),
+    Operation(&'static str),
+}
+
+use Proof::{Command, Key, Operation};
+
+/// What people call a capability, and what shows that it is there.
+const CAPABILITIES: [(&[&str], Proof); 20] = [
+    (&["audit log", "audit trail", "audit command"], Command("audit")),
+    (
+        &[
+            "changes the key file",
+            "replaces the key file",
+            "new key file",
+            "rekey",
+        ],
+        Command("key rekey"),
+    ),
+    (
+        &[
+            "drops a signing key",
+            "replaces a signing key",
+            "rotates",
+            "key rotation",
+            "rotate a key",
+        ],
+        Command("key rotate"),
+    ),
+    (&["without the key file", "go on without"], Command("key reset")),
+    (
+        &["backup command", "makes backups", "make a backup"],
+        Command("backup"),
+    ),
+    (&["restore command", "put a backup back"], Command("restore")),
+    (&["explains", "explain command"], Command("explain")),
+    (&["test mail"], Command("mail test")),
+    (&["mail queue"], Command("mail queue")),
+    (&["manual page", "man page"], Command("man")),
+    (&["shell completion"], Command("completions")),
+    (&["health check", "healthcheck"], Command("healthcheck")),
+    (&["metrics", "Prometheus"], Key("metrics.listen")),
+    (&["captcha", "Turnstile"], Key("turnstile.secret_key")),
+    (&["JSON log"], Key("log.format")),
+    (&["name of its own for mails"], Key("server.name")),
+    (
+        &["reset of a password", "password reset", "reset a password"],
+        Operation("send_reset"),
+    ),
+    (
+        &["one-time code", "sign in by code", "sign-in by code"],
+        Operation("send_code"),
+    ),
+    (&["list of sessions", "end a session"], Operation("list_sessions")),
+    (&["invites"], Command("invite create")),
+];
+
+/// How a sentence denies.
+const DENYING: [&str; 12] = [
+    "there is no ",
+    "there are no ",
+    "it has no ",
+    "has no ",
+    "no command ",
+    "no way ",
+    "cannot ",
+    "does not exist",
+    "not yet",
+    "nobody can ",
+    "no key ",
+    "not supported",
+];
+
+/// Sentences that deny, and are right: what they deny is something else.
+const RIGHT: [(&str, &str); 3] = [
+    ("What cannot be sent is tried again", "about single mails"),
+    ("Without a mail server nobody can", "about a server without mail"),
+    (
+        "for the health check of a container, which has no other client",
+        "about the container",
+    ),
+];
+
+/// The sentences of a page.
+fn sentences(text: &str) -> Vec<&str> {
+    text.split_inclusive(['.', '|', ':', ';'])
+        .map(str::trim)
+        .collect()
+}
+
+/// The capability that a sentence denies, if it does.
+fn denied<'a>(sentence: &str, there: impl Fn(&Proof) -> bool) -> Option<&'a str> {
+    let sentence = sentence.to_lowercase();
+    if !DENYING.iter().any(|denying| sentence.contains(denying)) {
+        return None;
+    }
+    let known = CAPABILITIES.iter().filter(|(_, proof)| there(proof));
+    let mut words = known.flat_map(|(words, _)| words.iter());
+    words
+        .find(|word| sentence.contains(&word.to_lowercase()))
+        .copied()
+}
+
+fn is_there(proof: &Proof) -> bool {
+    match proof {
+        Command(command) => leaves().contains(command),
+        Key(key) => keys().contains(*key),
+        Operation(id) => documented().iter().any(|(operation, _, _)| operation == id),
+    }
+}
+
+#[test]
+fn no_guide_denies_what_there_is() {
+    let there: BTreeSet<usize> = CAPABILITIES
+        .iter()
+        .enumerate()
+        .filter_map(|(index, (_, proof))| is_there(proof).then_some(index))
+        .collect();
+    assert_eq!(
+        there.len(),
+        CAPABILITIES.len(),
+        "a proof names what is not there any more"
+    );
+    let (mut denials, mut right) = (Vec::new(), BTreeSet::new());
+    for guide in guides() {
+        for sentence in sentences(&guide.flat()) {
+            if let Some(word) = denied(sentence, |_| true) {
+                match RIGHT.iter().find(|(known, _)| sentence.contains(known)) {
+                    Some((known, _)) => _ = right.insert(*known),
+                    None => denials.push(format!("{}: {word}: {sentence}", guide.name)),
+                }
+            }
+        }
+    }
+    assert!(denials.is_empty(), "{denials:#?}");
+    assert_eq!(
+        right.len(),
+        RIGHT.len(),
+        "a sentence of the list stands in no guide any more"
+    );
+}
+
+#[test]
+fn a_denial_is_found() {
+    for sentence in [
+        "There is no audit log.",
+        "No command changes the key file or drops a signing key.",
+        "It has no metrics yet.",
+        "Nobody can reset a password.",
+    ] {
+        assert!(denied(sentence, |_| true).is_some(), "{sentence}");
+    }
+    for sentence in ["The audit log has a row for each.", "There is no second factor."] {
+        assert!(denied(sentence, |_| true).is_none(), "{sentence}");
+    }
+}

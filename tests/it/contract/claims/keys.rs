@@ -1,0 +1,151 @@
+//! Every key of the configuration in the guides is one that the program reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use arkloop::config::{Config, Sources};
+use arkloop::domain::AuditEvent;
+
+use super::guides;
+use crate::support::documented;
+
+/// Every key with its default.
+static DEFAULTS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    let directory = tempfile::tempdir().expect("the system has a temporary directory");
+    let file = directory.path().join("arkloop.toml");
+    std::fs::write(&file, "").expect("the directory is writable");
+    let sources = Sources {
+        config_flag: Some(file),
+        cwd: directory.path().to_owned(),
+        ..Sources::default()
+    };
+    let config = Config::load(&sources).expect("the defaults are right");
+    let entries = config.entries().into_iter();
+    entries
+        .map(|(key, value)| (key.to_owned(), value.to_string().trim_matches('"').to_owned()))
+        .collect()
+});
+
+/// The default of a key, as it is written.
+pub fn defaults(key: &str) -> &'static str {
+    DEFAULTS
+        .get(key)
+        .unwrap_or_else(|| panic!("there is no key {key}"))
+}
+
+/// Every key, and `<key>_file` of each secret.
+pub fn keys() -> BTreeSet<String> {
+    let mut keys: BTreeSet<String> = DEFAULTS.keys().cloned().collect();
+    for secret in ["mail.smtp_password", "turnstile.secret_key"] {
+        assert!(keys.contains(secret), "{secret}");
+        keys.insert(format!("{secret}_file"));
+    }
+    keys
+}
+
+/// Dotted names that are no keys although their first part is a section's: codes of refusals, and events of the audit log.
+fn other_names() -> BTreeSet<String> {
+    let codes = documented().into_iter().map(|(_, _, code)| code);
+    let events = AuditEvent::ALL.iter().map(|event| event.as_str().to_owned());
+    codes.chain(events).collect()
+}
+
+/// Whether `name` stands for keys: one, all that begin alike (`password.argon2_*`), or with a value (`server.pages = false`).
+fn is_known(name: &str, keys: &BTreeSet<String>, others: &BTreeSet<String>) -> bool {
+    if let Some(prefix) = name.strip_suffix('*') {
+        return keys.iter().any(|key| key.starts_with(prefix));
+    }
+    keys.contains(name) || others.contains(name)
+}
+
+/// `section.key` if that is what a span begins with.
+fn dotted<'a>(span: &'a str, sections: &BTreeSet<&str>) -> Option<&'a str> {
+    let name = span.split([' ', '=']).next()?;
+    let (section, key) = name.split_once('.')?;
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '*';
+    (sections.contains(section) && !key.is_empty() && key.chars().all(is_name)).then_some(name)
+}
+
+#[test]
+fn every_key_that_a_guide_names_exists() {
+    let (keys, others) = (keys(), other_names());
+    let sections: BTreeSet<&str> = keys
+        .iter()
+        .filter_map(|key| key.split_once('.'))
+        .map(|(section, _)| section)
+        .collect();
+    let (mut faults, mut count) = (Vec::new(), 0);
+    for guide in guides() {
+        for span in guide.spans() {
+            if let Some(name) = dotted(&span, &sections) {
+                count += 1;
+                // Modules of the tests and files are named in ARCHITECTURE.md and CONTRIBUTING.md only.
+                if !is_known(name, &keys, &others) && !guide.name.starts_with("CONTRIBUTING") {
+                    faults.push(format!("{}: `{span}`", guide.name));
+                }
+            }
+            if let Some(variable) = span
+                .strip_prefix("ARKLOOP_")
+                .and_then(|rest| rest.split(['=', ' ']).next())
+            {
+                let key = variable.to_lowercase().replace("__", ".");
+                // The file is named by one that is no key, and a test takes one of its own.
+                let is_pattern = variable.contains('<') || ["CONFIG", "REFRESHES"].contains(&variable);
+                if !is_pattern && !keys.contains(&key) {
+                    faults.push(format!("{}: `{span}`", guide.name));
+                }
+            }
+            let section = span.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            let is_name = |section: &&str| {
+                !section.is_empty()
+                    && section
+                        .bytes()
+                        .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            };
+            if section
+                .filter(is_name)
+                .is_some_and(|section| !sections.contains(section))
+            {
+                faults.push(format!("{}: `{span}`", guide.name));
+            }
+        }
+        let mut section = String::new();
+        for line in guide.code(&["toml"]) {
+            let line = line.trim().trim_start_matches(['#', ' ']);
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+                section = format!("{name}.");
+            } else if let Some((key, _)) = line.split_once(" = ") {
+                count += 1;
+                let in_any = || keys.iter().any(|known| known.rsplit('.').next() == Some(key));
+                let is_there = if section.is_empty() {
+                    in_any()
+                } else {
+                    keys.contains(&format!("{section}{key}"))
+                };
+                if !is_there && !keys.contains(key) {
+                    faults.push(format!("{}: {section}{key}", guide.name));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(count > 100, "{count} keys");
+}
+
+#[test]
+fn a_key_that_does_not_exist_is_found() {
+    let (keys, others) = (keys(), other_names());
+    let sections = BTreeSet::from(["mail", "password"]);
+    for (span, is_fault) in [
+        ("mail.smtp_host", true),
+        ("mail.smtp_url", false),
+        ("mail.unavailable", false),
+        ("password.argon2_*", false),
+        ("password.scrypt_*", true),
+        ("mail.transport = \"off\"", false),
+    ] {
+        let name = dotted(span, &sections).expect("it looks like a key");
+        assert_eq!(!is_known(name, &keys, &others), is_fault, "{span}");
+    }
+    assert_eq!(dotted("mail.example.org", &sections), None);
+}

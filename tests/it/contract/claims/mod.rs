@@ -1,0 +1,95 @@
+//! What people read (README, SECURITY.md, `docs/`, the example configuration) against the program: every command, key and number there exists, and nothing
+//! that exists is denied.
+
+mod brand;
+mod commands;
+mod denials;
+mod keys;
+mod numbers;
+
+use std::fs;
+use std::path::Path;
+
+/// A page with its text.
+pub struct Guide {
+    pub name: String,
+    pub text: String,
+}
+
+/// Every page for people who use or operate the program.
+pub fn guides() -> Vec<Guide> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut names: Vec<String> = [
+        "README.md",
+        "SECURITY.md",
+        "CONTRIBUTING.md",
+        "arkloop.toml.example",
+    ]
+    .map(str::to_owned)
+    .into();
+    let docs = fs::read_dir(root.join("docs")).expect("there is a directory");
+    let docs = docs.map(|entry| entry.expect("it is readable").file_name());
+    names.extend(docs.map(|name| format!("docs/{}", name.to_string_lossy())));
+    names.sort();
+    names
+        .into_iter()
+        .filter(|name| !name.starts_with("docs/") || name.strip_suffix(".md").is_some())
+        .map(|name| Guide {
+            text: fs::read_to_string(root.join(&name)).expect("it is text"),
+            name,
+        })
+        .collect()
+}
+
+impl Guide {
+    /// What stands between backticks in running text. Code blocks are left out.
+    pub fn spans(&self) -> Vec<String> {
+        let mut prose = String::new();
+        let mut in_block = false;
+        for line in self.text.lines() {
+            if line.trim_start().starts_with("```") {
+                in_block = !in_block;
+            } else if !in_block {
+                prose.push_str(line);
+                prose.push('\n');
+            }
+        }
+        let spans = prose.split('`').skip(1).step_by(2);
+        spans
+            .map(|span| span.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
+    }
+
+    /// The lines of the code blocks in one of `languages`; a line that ends with a backslash goes on.
+    pub fn code(&self, languages: &[&str]) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut is_wanted = false;
+        let mut in_block = false;
+        for line in self.text.replace("\\\n", " ").lines() {
+            if let Some(language) = line.trim_start().strip_prefix("```") {
+                in_block = !in_block;
+                is_wanted = in_block && languages.contains(&language.trim());
+            } else if is_wanted {
+                lines.push(line.to_owned());
+            }
+        }
+        lines
+    }
+
+    /// The text in one line, without marks of emphasis and code.
+    pub fn flat(&self) -> String {
+        let text = self.text.replace(['`', '*'], "");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[test]
+fn spans_and_code_are_told_apart() {
+    let guide = Guide {
+        name: String::new(),
+        text: "See `a\nb`.\n```sh\nrun \\\n  it\n```\n```toml\nx = 1\n```\nAnd `c`.\n".to_owned(),
+    };
+    assert_eq!(guide.spans(), ["a b", "c"]);
+    assert_eq!(guide.code(&["sh"]), ["run    it"]);
+    assert_eq!(guide.code(&["toml"]), ["x = 1"]);
+}

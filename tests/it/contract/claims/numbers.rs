@@ -1,0 +1,396 @@
+//! Every number with a unit in the guides is one of the program.
+//!
+//! A fact is a piece of a sentence in which `{}` stands for a value of the program. It must stand in a guide as it reads with the value of today, and every
+//! number with a unit must be in such a piece: a default that changes without its sentences fails, and so does a number that was made up.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use arkloop::config::parse_duration;
+
+use super::guides;
+use super::keys::defaults;
+
+/// Where a value comes from.
+#[derive(Clone, Copy)]
+enum Value {
+    /// The default of a key. Of a rate, what stands before the slash.
+    Key(&'static str),
+    /// The default of a key that is a rate: the time behind the slash.
+    Per(&'static str),
+    /// A constant in a file of `src`.
+    Constant(&'static str, &'static str),
+    /// What follows from others.
+    Computed(fn() -> u64),
+    /// What no part of the program decides: a comment says who does.
+    Elsewhere(u64),
+}
+
+use Value::{Computed, Constant, Elsewhere, Key, Per};
+
+const CODES: &str = "domain/one_time_code.rs";
+const LINKS: &str = "domain/link_token.rs";
+const ACCOUNT: &str = "rate_limit.wrong_passwords_per_account";
+const ADDRESS: &str = "rate_limit.wrong_passwords_per_address";
+
+/// Pieces of sentences, with backticks and stars left out.
+const FACTS: &[(&str, Value)] = &[
+    ("An access token lives {}", Key("tokens.access_ttl")),
+    ("Bearer …. It lives {}", Key("tokens.access_ttl")),
+    ("until it expires, {} by default", Key("tokens.access_ttl")),
+    (
+        "access token is past its {} (tokens.access_ttl)",
+        Key("tokens.access_ttl"),
+    ),
+    (
+        "works once, within {}, and proves no address",
+        Constant(LINKS, "Self::SetPassword"),
+    ),
+    ("for {} (verify)", Constant(LINKS, "Self::VerifyEmail")),
+    ("{} (reset) or", Constant(LINKS, "Self::ResetPassword")),
+    ("or {} (first password)", Constant(LINKS, "Self::SetPassword")),
+    ("({} to verify", Constant(LINKS, "Self::VerifyEmail")),
+    ("{} to reset)", Constant(LINKS, "Self::ResetPassword")),
+    ("A code works for {}", Constant(CODES, "CODE_TTL")),
+    (
+        "and {} tries. At most one mail",
+        Constant(CODES, "MAX_CODE_ATTEMPTS"),
+    ),
+    ("compared {} times at most", Constant(CODES, "MAX_CODE_ATTEMPTS")),
+    ("only the newest works, for {}", Constant(CODES, "CODE_TTL")),
+    ("The code is wrong, older than {}", Constant(CODES, "CODE_TTL")),
+    ("or {} codes were tried", Constant(CODES, "MAX_CODE_ATTEMPTS")),
+    (
+        "After {} failures in a row for an address",
+        Constant(CODES, "MAX_CODE_FAILURES"),
+    ),
+    (
+        "With {} wrong codes, over more than",
+        Constant(CODES, "MAX_CODE_FAILURES"),
+    ),
+    (
+        "{} wrong codes in a row were tried for the address",
+        Constant(CODES, "MAX_CODE_FAILURES"),
+    ),
+    (
+        "more than {} codes were wrong within an hour",
+        Key("otp.spray_threshold"),
+    ),
+    ("it is {} codes an hour", Constant(CODES, "Self::Braked")),
+    (
+        "while codes of many accounts are guessed) and {} a day",
+        Constant(CODES, "PER_DAY"),
+    ),
+    (
+        "may set one within {} of signing in",
+        Constant("service/password.rs", "RECENT_SIGN_IN"),
+    ),
+    (
+        "its sign-in was more than {} ago",
+        Constant("service/password.rs", "RECENT_SIGN_IN"),
+    ),
+    ("signs {} later", Constant("service/signing_key.rs", "ANNOUNCED")),
+    ("may be cached for {}", Computed(jwks_seconds)),
+    ("After {} wrong passwords in a row", Key(ADDRESS)),
+    ("after {} from everywhere", Key(ACCOUNT)),
+    ("the account takes none for {}", Per(ACCOUNT)),
+    ("{} for each 100 guesses", Per(ACCOUNT)),
+    ("for each {} guesses (a code", Key(ACCOUNT)),
+    (
+        "during the last {}",
+        Constant("domain/password_failures/mod.rs", "ACQUAINTED_FOR"),
+    ),
+    ("get through {} guesses a day", Computed(guesses_a_day)),
+    ("may try {} passwords a minute", Key("rate_limit.login")),
+    ("{} times an hour for each account", Key("rate_limit.rename")),
+    ("The body is larger than {} KiB", Computed(body_kib)),
+    (
+        "Fewest characters of a new password: {} to 64",
+        Key("password.min_length"),
+    ),
+    (
+        "one line of at most {} characters in any script",
+        Constant("domain/service_name.rs", "MAX_CHARS"),
+    ),
+    ("{} without a refresh", Key("tokens.refresh_idle_ttl")),
+    ("{} in all", Key("tokens.refresh_absolute_ttl")),
+    ("tokens.refresh_grace ({})", Key("tokens.refresh_grace")),
+    // RFC 6177: the site of a customer
+    ("an IPv6 network of {} bits", Elsewhere(48)),
+    // RFC 4291: a network
+    ("a network of {} bits", Elsewhere(64)),
+    ("has {} random bits", Computed(link_bits)),
+    // git
+    ("in fewer than {} characters", Elsewhere(72)),
+    // measured with cargo build --release
+    ("three to {} minutes on two cores", Elsewhere(5)),
+    // The heading of the tour.
+    ("{} minutes with it", Elsewhere(5)),
+    // RFC 4648: 32 bytes, and the end of the line.
+    ("printed as base64 is {} characters", Elsewhere(45)),
+];
+
+/// Pages whose other numbers are arithmetic about attacks, not restated values.
+const WITHOUT_COVERAGE: [&str; 1] = ["docs/security.md"];
+
+fn guesses_a_day() -> u64 {
+    let (Number::Count(guesses), Number::Time(pause)) = (Key(ACCOUNT).read(), Per(ACCOUNT).read()) else {
+        panic!("it is a rate");
+    };
+    guesses * (Duration::from_hours(24).as_secs() / pause.as_secs())
+}
+
+fn jwks_seconds() -> u64 {
+    let text = source("http/keys.rs");
+    let seconds = text
+        .split("max-age=")
+        .nth(1)
+        .expect("it says so")
+        .split('"')
+        .next();
+    seconds
+        .and_then(|text| text.parse().ok())
+        .expect("it is a number")
+}
+
+fn body_kib() -> u64 {
+    match Constant("http/body/mod.rs", "MAX_BYTES").read() {
+        Number::Count(bytes) => bytes / 1024,
+        Number::Time(_) => panic!("it is a size"),
+    }
+}
+
+fn link_bits() -> u64 {
+    8 * u64::try_from(arkloop::domain::LinkToken::BYTES).expect("it is small")
+}
+
+/// A value as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Number {
+    Count(u64),
+    Time(Duration),
+}
+
+fn source(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The value of `const NAME: Type = …;`, or of a match arm `NAME => …,`.
+fn constant(file: &str, name: &str) -> Number {
+    let text = source(file);
+    let definition = text.split(&format!("const {name}: ")).nth(1).map(|rest| {
+        let (_, value) = rest.split_once(" = ").expect("a constant has a value");
+        value.split(';').next().unwrap_or_default()
+    });
+    let is_number = |arm: &&str| arm.starts_with("Duration") || arm.starts_with(|c: char| c.is_ascii_digit());
+    let arms = format!("{name} => ");
+    let arm = || text.split(&arms).skip(1).find(is_number)?.split(',').next();
+    let value = definition.or_else(arm);
+    let value = value.unwrap_or_else(|| panic!("{file} has no {name}"));
+    let product = |text: &str| -> u64 {
+        let factors = text.split('*').map(|factor| factor.trim().replace('_', ""));
+        factors
+            .map(|factor| factor.parse::<u64>().expect("a factor is a number"))
+            .product()
+    };
+    let inner = |text: &str| {
+        let (_, inner) = text.split_once('(').expect("it has an argument");
+        product(inner.trim_end_matches(')'))
+    };
+    let units = [("from_secs(", 1), ("from_mins(", 60), ("from_hours(", 3_600)];
+    match units.iter().find(|(unit, _)| value.contains(unit)) {
+        Some((_, seconds)) => Number::Time(Duration::from_secs(inner(value) * seconds)),
+        None => Number::Count(product(value)),
+    }
+}
+
+impl Value {
+    fn read(self) -> Number {
+        match self {
+            Key(key) => {
+                let value = defaults(key);
+                let value = value.split('/').next().unwrap_or_default();
+                parse_duration(value).map_or_else(
+                    || Number::Count(value.parse().expect("it is a number")),
+                    Number::Time,
+                )
+            }
+            Per(key) => {
+                let value = defaults(key);
+                let (_, per) = value.split_once('/').expect("it is a rate");
+                Number::Time(parse_duration(per).expect("it is a time"))
+            }
+            Constant(file, name) => constant(file, name),
+            Computed(compute) => Number::Count(compute()),
+            Elsewhere(value) => Number::Count(value),
+        }
+    }
+}
+
+const WORDS: [&str; 11] = [
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+];
+
+/// How a count is written.
+fn counts(count: u64) -> Vec<String> {
+    let digits = count.to_string();
+    let mut written = vec![digits.clone()];
+    if let Some(word) = usize::try_from(count).ok().and_then(|count| WORDS.get(count)) {
+        written.extend([(*word).to_owned(), word[..1].to_uppercase() + &word[1..]]);
+    }
+    if count == 100 {
+        written.extend(["a hundred".to_owned(), "A hundred".to_owned()]);
+    }
+    if digits.len() > 3 {
+        let (thousands, rest) = digits.split_at(digits.len() - 3);
+        written.push(format!("{thousands} {rest}"));
+    }
+    written
+}
+
+/// How a time is written: in the largest unit of which it is a whole number, or the one below.
+fn times(time: Duration) -> Vec<String> {
+    let seconds = time.as_secs();
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let whole = units
+        .iter()
+        .filter(|(size, _)| seconds.is_multiple_of(*size))
+        .take(2);
+    whole
+        .flat_map(|(size, unit)| {
+            let number = seconds / size;
+            let plural = if number == 1 { "" } else { "s" };
+            counts(number)
+                .into_iter()
+                .map(move |count| format!("{count} {unit}{plural}"))
+        })
+        .collect()
+}
+
+/// Every form of a fact with the value of today. Of a time in seconds alone it is a count for [`jwks_seconds`].
+fn readings(piece: &str, value: Value) -> Vec<String> {
+    let written = match value.read() {
+        Number::Time(time) => times(time),
+        Number::Count(count) => {
+            let mut written = counts(count);
+            if matches!(value, Computed(_)) && count.is_multiple_of(60) {
+                written.extend(times(Duration::from_secs(count)));
+            }
+            written
+        }
+    };
+    written
+        .iter()
+        .map(|written| piece.replace("{}", written))
+        .collect()
+}
+
+/// Where numbers with a unit stand in a text: from the number to the end of the unit.
+fn numbers(text: &str) -> Vec<(usize, usize)> {
+    const UNITS: [&str; 16] = [
+        "second",
+        "seconds",
+        "minute",
+        "minutes",
+        "hour",
+        "hours",
+        "day",
+        "days",
+        "characters",
+        "tries",
+        "failures",
+        "guesses",
+        "wrong",
+        "KiB",
+        "bits",
+        "codes",
+    ];
+    let mut found = Vec::new();
+    let mut at = 0;
+    let words: Vec<(usize, &str)> = text
+        .split(' ')
+        .map(|word| {
+            let start = at;
+            at += word.len() + 1;
+            (start, word)
+        })
+        .collect();
+    for pair in words.windows(2) {
+        let [(start, number), (next, unit)] = pair else {
+            continue;
+        };
+        let number = number.trim_start_matches(['(', '"']);
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+            || WORDS[1..].contains(&number.to_lowercase().as_str())
+            || number == "hundred";
+        let unit = unit.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
+        if is_number && UNITS.contains(&unit) {
+            found.push((*start, next + unit.len()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_number_with_a_unit_in_a_guide_is_one_of_the_program() {
+    let facts: Vec<(&str, Vec<String>)> = FACTS
+        .iter()
+        .map(|(piece, value)| (*piece, readings(piece, *value)))
+        .collect();
+    let guides: Vec<(String, String)> = guides()
+        .iter()
+        .map(|guide| (guide.name.clone(), guide.flat()))
+        .collect();
+    let is_said = |readings: &[String]| {
+        let mut texts = guides.iter().map(|(_, text)| text);
+        texts.any(|text| readings.iter().any(|reading| text.contains(reading.as_str())))
+    };
+    let stale: Vec<_> = facts.iter().filter(|(_, readings)| !is_said(readings)).collect();
+    assert!(
+        stale.is_empty(),
+        "no guide says this, as the program is today: {stale:#?}"
+    );
+    let mut made_up = Vec::new();
+    for (name, text) in guides
+        .iter()
+        .filter(|(name, _)| !WITHOUT_COVERAGE.contains(&name.as_str()))
+    {
+        let mut covered = Vec::new();
+        for reading in facts.iter().flat_map(|(_, readings)| readings) {
+            covered.extend(
+                text.match_indices(reading.as_str())
+                    .map(|(at, piece)| (at, at + piece.len())),
+            );
+        }
+        for (start, end) in numbers(text) {
+            if !covered.iter().any(|(from, to)| *from <= start && end <= *to) {
+                let from = text[..start].char_indices().rev().nth(40).map_or(0, |(at, _)| at);
+                let to = text[end..]
+                    .char_indices()
+                    .nth(20)
+                    .map_or(text.len(), |(at, _)| end + at);
+                made_up.push(format!("{name}: …{}…", &text[from..to]));
+            }
+        }
+    }
+    assert!(
+        made_up.is_empty(),
+        "no fact in {} holds these: {made_up:#?}",
+        file!()
+    );
+}
+
+#[test]
+fn a_number_that_is_another_in_the_program_is_found() {
+    assert_eq!(constant(CODES, "CODE_TTL"), Number::Time(Duration::from_mins(10)));
+    assert!(readings("for {}", Key("tokens.access_ttl")).contains(&"for 15 minutes".to_owned()));
+    assert!(!readings("for {}", Key("tokens.access_ttl")).contains(&"for 20 minutes".to_owned()));
+    let text = "It lives 20 minutes (ten tries), or a hundred wrong ones.";
+    let found: Vec<&str> = numbers(text)
+        .iter()
+        .map(|(start, end)| &text[*start..*end])
+        .collect();
+    assert_eq!(found, ["20 minutes", "(ten tries", "hundred wrong"]);
+}
