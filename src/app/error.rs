@@ -7,7 +7,7 @@ use crate::captcha::CaptchaSettingsError;
 use crate::config::Config;
 use crate::crypto::{HashError, KeyCheck, KeyFileError, Keys};
 use crate::domain::KeyFingerprint;
-use crate::files::{chown_argument, quoted, run_as, runner};
+use crate::files::{chown_argument, quoted, run_as, runner, shown_user};
 use crate::mail::TransportError;
 use crate::{service, store};
 
@@ -131,7 +131,7 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::NoBackup(_) => "make a backup of it with `arkloop backup FILE`, and restore that".to_owned(),
         Refused::OtherKey { .. } => "put the key file of this database in its place".to_owned(),
         Refused::EditedHistory { .. } => "use the version of arkloop that made it".to_owned(),
-        Refused::OtherOwner { path, owner, .. } => format!("{}; nothing was changed", run_as(*owner, group_of(path))),
+        Refused::OtherOwner { path, owner, .. } => format!("{}; nothing was changed", owner_hint(path, *owner)),
         Refused::OtherDirectory { path, owner, .. } => format!(
             "name another with --data-dir DIR, or {}; nothing was changed",
             run_as(*owner, group_of(path))
@@ -193,6 +193,22 @@ fn key_file_hint(error: &KeyFileError) -> String {
 impl From<store::StoreError> for OpenError {
     fn from(error: store::StoreError) -> Self {
         Self::Service(error.into())
+    }
+}
+
+/// How the database at `path` is used, which belongs to `owner`: by that user, unless root has made it in the directory of another one.
+fn owner_hint(path: &Path, owner: u32) -> String {
+    let directory = path.parent().unwrap_or(path);
+    match directory.metadata() {
+        Ok(around) if owner == 0 && around.uid() != 0 => {
+            let rightful = chown_argument(around.uid(), around.gid());
+            format!(
+                "root made it in the directory of {}: as root, run: chown -R --no-dereference {rightful} {}; `arkloop check` names every such file",
+                shown_user(around.uid()),
+                quoted(path)
+            )
+        }
+        _ => run_as(owner, group_of(path)),
     }
 }
 

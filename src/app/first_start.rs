@@ -29,10 +29,13 @@ pub fn lacks_database(config: &Config) -> Result<bool, OpenError> {
 pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<(Keys, Origin), OpenError> {
     // Whose the database is comes first: what a replacement has left is put in place by its owner alone.
     if Store::exists(&config.data_dir)? {
+        if role == Role::Check {
+            return Ok((rekey::keys_in_force(config)?, Origin::Found));
+        }
         rekey::finish_replacement(config, system)?;
         return Ok((read_key_file(&config.key_path())?, Origin::Found));
     }
-    if role == Role::Command {
+    if matches!(role, Role::Command | Role::Check) {
         return Err(store::OpenError::Missing(config.database_path()).into());
     }
     Store::may_create(&config.data_dir)?;

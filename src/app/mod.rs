@@ -54,6 +54,8 @@ pub enum Role {
     InitForKey,
     /// It runs one command on what is there.
     Command,
+    /// It looks at what is there, and makes, changes and removes no file.
+    Check,
 }
 
 /// The joined parts.
@@ -99,6 +101,7 @@ impl App {
                 Role::Server => Access::Serve,
                 Role::Init | Role::InitForKey => Access::Init,
                 Role::Command => Access::Use,
+                Role::Check => Access::Look,
             },
             readers: NonZeroU32::try_from(workers(role)).unwrap_or(NonZeroU32::MIN),
             now: system.now(),
@@ -107,7 +110,7 @@ impl App {
         });
         let store = store.map_err(|error| OpenError::of_store(error, config, Some(&keys)))?;
         let (served, mut notices) = served::agree(config, &store, &system, role).await?;
-        if role != Role::Command {
+        if matches!(role, Role::Server | Role::Init | Role::InitForKey) {
             notices.extend(check::open_to_others(&config.data_dir));
         }
         let token_settings = AccessTokenSettings {
@@ -120,7 +123,9 @@ impl App {
             Role::Server => {
                 load_keyring(&store, &keys, config.tokens.algorithm, token_settings, &system).await?
             }
-            Role::Init | Role::InitForKey | Role::Command => Keyring::new(Vec::new(), token_settings),
+            Role::Init | Role::InitForKey | Role::Command | Role::Check => {
+                Keyring::new(Vec::new(), token_settings)
+            }
         };
         let hasher = start_hasher(config, role, &system)?;
         let settings = service_settings(config, &served);
@@ -217,7 +222,7 @@ where
 fn workers(role: Role) -> u32 {
     match role {
         Role::Server => available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1)),
-        Role::Init | Role::InitForKey | Role::Command => 1,
+        Role::Init | Role::InitForKey | Role::Command | Role::Check => 1,
     }
 }
 

@@ -68,6 +68,18 @@ fn find_database(config: &Config) -> Result<(), OpenError> {
     }
 }
 
+/// The key file's, or that of its successor if the database belongs to that since a replacement was cut off, which the next command finishes.
+pub(super) fn keys_in_force(config: &Config) -> Result<Keys, OpenError> {
+    let path = config.key_path();
+    if let Some(successor) = find_successor(&path) {
+        let recorded = Store::look_at_key_check(&config.data_dir)?;
+        if recorded.as_deref() == Some(&successor.check().to_text()) {
+            return Ok(successor);
+        }
+    }
+    Ok(read_key_file(&path)?)
+}
+
 /// Puts the key in place to which the database belongs since a replacement was cut off, if one was.
 pub(super) fn finish_replacement(config: &Config, system: &System) -> Result<(), OpenError> {
     let path = config.key_path();

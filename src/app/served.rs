@@ -125,7 +125,7 @@ pub(super) async fn agree(
         })
     });
     match recorded.await? {
-        Some(recorded) if role == Role::Command => {
+        Some(recorded) if matches!(role, Role::Command | Role::Check) => {
             let notices = differences(config, &recorded);
             Ok((recorded, notices))
         }

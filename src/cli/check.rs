@@ -13,7 +13,8 @@ use crate::system::System;
 ///
 /// A line each for configuration, files, disk, database, clock, keys, mail, Turnstile, the running server and the proxy; what must be mended
 /// stands last. It changes nothing, sends no mail, and can run beside the server, in whose log it leaves no warning. The exit code is 1 if
-/// something must be mended. With --quiet only that is printed.
+/// something must be mended. With --quiet only that is printed. Run by another user than the owner of the files, it looks at owners and
+/// modes only.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples: after an installation; and each night, for whoever reads the mails of cron\n  arkloop check\n  arkloop --quiet check"

@@ -330,6 +330,19 @@ pub fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == runner()
 }
 
+/// Why a secret of this owner and mode is no secret of `user`; `None` if it is one. The one rule for the key file.
+///
+/// One's own nobody else may use. Root's may be readable by its group, which is how root shows it with one user, and how an access list looks; but the
+/// group may not write to it, and others may do nothing (as for the keys of `PostgreSQL`).
+pub fn secret_flaw((owner, mode): (u32, u32), user: u32) -> Option<Flaw> {
+    let forbidden = match owner {
+        owner if owner == user => 0o077,
+        0 => 0o027,
+        owner => return Some(Flaw::Owner(owner)),
+    };
+    (mode & forbidden != 0).then_some(Flaw::Readable(mode))
+}
+
 fn flaw_of(found: &Stat) -> Option<Flaw> {
     let is_own_group = found.st_gid == rustix::process::getegid().as_raw();
     let is_writable = found.st_mode & OTHERS_WRITE != 0 || found.st_mode & GROUP_WRITE != 0 && !is_own_group;

@@ -19,6 +19,8 @@ pub enum Flaw {
     DirectoryOf(u32),
     /// Users other than its owner can write to it; the permission bits.
     Writable(u32),
+    /// Users other than its owner can use it, and it is a secret; the permission bits.
+    Readable(u32),
 }
 
 /// A file or directory that is not trusted.
@@ -72,6 +74,7 @@ impl Untrusted {
             Flaw::Owner(_) if self.link.is_some() => None,
             Flaw::Owner(_) => Some(format!("chown -h {} {path}", runner())),
             Flaw::Writable(_) => Some(format!("chmod go-w {path}")),
+            Flaw::Readable(_) => Some(format!("chmod 600 {path}")),
             Flaw::DirectoryOf(_) | Flaw::Link | Flaw::Not(_) => None,
         }
     }
@@ -98,6 +101,7 @@ impl fmt::Display for Untrusted {
                 write!(f, "{path} belongs to {}", shown_user(owner))
             }
             Flaw::Writable(mode) => write!(f, "{path} can be written by others (mode {mode:04o})"),
+            Flaw::Readable(mode) => write!(f, "{path} can be read by others (mode {mode:04o})"),
         }?;
         match &self.link {
             Some(link) => write!(f, ", and the link {} is in it", link.display()),

@@ -42,9 +42,13 @@ impl FileTransport {
         Ok(())
     }
 
+    /// Whether the directory could be used; one that is missing is made with the first mail.
     pub(super) async fn check(&self) -> Result<(), SendError> {
-        self.off_the_executor(|directory| Directory::create(directory).map(drop))
-            .await
+        let look = |directory: &Path| match Directory::open(directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            opened => opened?.refuse_to_write(),
+        };
+        self.off_the_executor(look).await
     }
 
     /// Removes what had expired at `now`, and what was half written; what is not of this transport and of the running user stays.

@@ -73,7 +73,7 @@ impl Transport {
         }
     }
 
-    /// Goes as far as is possible without a mail: connects, signs in and names the sender, or makes the directory.
+    /// Goes as far as is possible without a mail: connects, signs in and names the sender, or looks at the directory. It makes nothing.
     pub async fn check(&self) -> Result<(), SendError> {
         match self {
             Self::Smtp(smtp) => smtp.check().await,

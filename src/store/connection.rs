@@ -1,5 +1,6 @@
 //! Connections: how each kind is opened and set up.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,24 +18,36 @@ const STATEMENTS: usize = 128;
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Questions only; SQLite itself refuses changes.
+    /// Questions only; SQLite itself refuses changes. It still makes its log and index where they are missing, and removes them.
     Reading,
+    /// Questions only, and no file is made, changed or removed for them.
+    Looking,
     /// Changes.
     Writing,
 }
 
 /// Opens the database file, which must exist, and sets the connection up.
 pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
-    // No URI names: a data directory may contain any character.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = match kind {
+        Kind::Looking => {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(address_for_looking(path), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
+        }
+        // No URI names: a data directory may contain any character.
+        Kind::Reading | Kind::Writing => {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            Connection::open_with_flags(path, flags)?
+        }
+    };
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     // A plan depends on the statement and the schema alone. Otherwise SQLite plans a cached statement anew for each value that is bound to it, which was
     // more than half of the work of a request.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    if kind != Kind::Looking {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+    }
     // What was acknowledged survives a loss of power; group commit makes it cheap.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -42,10 +55,29 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // What is deleted is overwritten: mail that was sent, used links, old sessions.
     connection.pragma_update(None, "secure_delete", true)?;
-    if kind == Kind::Reading {
+    if kind != Kind::Writing {
         connection.pragma_update(None, "query_only", true)?;
     }
     Ok(connection)
+}
+
+/// The name by which SQLite opens the database file without a trace (<https://sqlite.org/uri.html>).
+///
+/// The index of the log says that somebody has it open, or had and was killed: then log and index are read as they are. Without one the file alone is the
+/// whole database.
+fn address_for_looking(path: &Path) -> String {
+    let mut index = path.as_os_str().to_owned();
+    index.push("-shm");
+    let how = if Path::new(&index).exists() {
+        "readonly_shm=1"
+    } else {
+        "immutable=1"
+    };
+    let path = path.as_os_str().as_bytes().iter().map(|byte| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => char::from(*byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    format!("file:{}?mode=ro&{how}", path.collect::<String>())
 }
 
 /// Makes reading connections for a pool.

@@ -28,7 +28,7 @@ const MAX_NOTE_BYTES: u64 = 8 * 1024;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The names of the lock files, in the order of [`Name`].
-pub(super) const LOCKS: [&str; 4] = ["server.lock", "use.lock", "turn.lock", "write.lock"];
+pub const LOCKS: [&str; 4] = ["server.lock", "use.lock", "turn.lock", "write.lock"];
 
 /// Which of the locks.
 #[derive(Clone, Copy, Debug)]
@@ -72,11 +72,23 @@ pub(super) struct FileLock {
 }
 
 impl FileLock {
-    /// Opens a lock file without taking it.
+    /// Opens a lock file without taking it; `None` if there is none, which is not made.
+    pub(super) fn find(directory: &Path, name: Name) -> Result<Option<Self>, OpenError> {
+        match Self::open_with(directory, name, OFlags::RDONLY) {
+            Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Opens a lock file, which is made where it is missing, without taking it.
     pub(super) fn open(directory: &Path, name: Name) -> Result<Self, OpenError> {
+        Self::open_with(directory, name, OFlags::RDWR | OFlags::CREATE)
+    }
+
+    fn open_with(directory: &Path, name: Name, flags: OFlags) -> Result<Self, OpenError> {
         let name = name.file();
-        let file = Directory::open(directory)
-            .and_then(|directory| directory.open_own(OsStr::new(name), OFlags::RDWR | OFlags::CREATE));
+        let file =
+            Directory::open(directory).and_then(|directory| directory.open_own(OsStr::new(name), flags));
         let file = file.map_err(|source| OpenError::Io {
             path: directory.join(name),
             source,

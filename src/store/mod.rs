@@ -14,6 +14,7 @@ mod inspection;
 mod invite;
 mod link_token;
 mod lock;
+mod look;
 mod migrations;
 mod one_time_code;
 mod open;
@@ -46,6 +47,7 @@ pub use creation::Creation;
 pub use error::{OpenError, StoreError};
 pub use figures::Figures;
 pub use link_token::LinkRow;
+pub use lock::LOCKS;
 pub use one_time_code::{CodeRow, CodeState, CountedCode, SpentBudget};
 pub use open::{Access, OpenOptions};
 pub use outbox::{ExpiredMail, MailTrouble, OutboxRow, Tries};
@@ -312,7 +314,7 @@ fn assemble(
     let readers = options.readers;
     let at_end = match options.access {
         Access::Serve | Access::Init | Access::Alone | Access::Restore => AtEnd::Checkpoint,
-        Access::Use => AtEnd::Leave,
+        Access::Use | Access::Look => AtEnd::Leave,
     };
     let mut connection = connection::open(&path, Kind::Writing)?;
     if let Some(probe) = &options.probe {

@@ -12,7 +12,7 @@ use rustix::fs::Stat;
 use super::connection::{self, Kind};
 use super::lock::{self, FileLock, LOCKS, Mode, Name, WriteLock};
 use super::migrations::{self, Standing};
-use super::{OpenError, Probe, Setting, StagedDatabase, Store, Tx, assemble};
+use super::{OpenError, Probe, Setting, StagedDatabase, Store, Tx, assemble, look};
 use crate::domain::Timestamp;
 use crate::files::{Directory, is_trusted, runner};
 
@@ -36,6 +36,8 @@ pub enum Access {
     Init,
     /// Any other command: does not migrate.
     Use,
+    /// `check`: makes, changes and removes no file.
+    Look,
     /// Whoever replaces the key file: nobody else has the database open meanwhile.
     Alone,
     /// `restore`, on its copy of the backup: migrates without copying it once more.
@@ -89,9 +91,17 @@ impl Store {
             None => Ok(false),
             // SQLite is not asked: it removes the write-ahead log beside an empty file.
             Some(found) if found.st_size == 0 => Ok(false),
-            Some(found) if found.st_size <= LARGEST_PAGE => Ok(check(&path, &path)? != Standing::Empty),
+            Some(found) if found.st_size <= LARGEST_PAGE => Ok(glance(&path)? != Standing::Empty),
             Some(_) => Ok(true),
         }
+    }
+
+    /// The check value of the key file that the database in `directory` belongs to, as it is stored, without a trace of the question.
+    pub fn look_at_key_check(directory: &Path) -> Result<Option<String>, OpenError> {
+        if !Self::exists(directory)? {
+            return Ok(None);
+        }
+        recorded_key_check(&connection::open(&directory.join(DATABASE), Kind::Looking)?)
     }
 
     /// The check value of the key file that the database in `directory` belongs to, as it is stored; `None` if there is no database. Waits for whoever
@@ -146,6 +156,9 @@ impl Store {
         refuse_old_sqlite()?;
         if !Self::exists(&options.directory)? {
             return Err(OpenError::Missing(path));
+        }
+        if options.access == Access::Look {
+            return look::open(path, options);
         }
         let mut locks = Vec::new();
         if matches!(options.access, Access::Serve | Access::Alone) {
@@ -264,7 +277,8 @@ fn look(path: &Path, options: &OpenOptions) -> Result<Standing, OpenError> {
 
 /// Whether a server runs on the database of `directory`.
 pub(super) fn is_served(directory: &Path) -> Result<bool, OpenError> {
-    Ok(!FileLock::open(directory, Name::Server)?.try_take(Mode::Shared)?)
+    let server = FileLock::find(directory, Name::Server)?;
+    Ok(server.is_some_and(|server| server.try_take(Mode::Shared).is_ok_and(|taken| !taken)))
 }
 
 /// Copies a database whose schema is about to be changed to a file beside it, and says to which.
@@ -311,6 +325,13 @@ pub(super) fn recorded_key_check(connection: &Connection) -> Result<Option<Strin
     Tx::new(connection)
         .find_setting(Setting::KeyCheck)
         .map_err(|error| OpenError::Unusable(error.to_string()))
+}
+
+/// Where a database stands that nobody may have open: asked without a trace.
+fn glance(path: &Path) -> Result<Standing, OpenError> {
+    let connection = connection::open(path, Kind::Looking).map_err(OpenError::from);
+    let standing = connection.and_then(|connection| migrations::standing(&connection, path));
+    standing.map_err(|error| error.of(path))
 }
 
 /// Looks at the file without changing it: is it ours, whole and of a schema that this program knows? Errors name it as `shown`.

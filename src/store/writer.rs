@@ -112,6 +112,16 @@ pub(super) struct WriterHandle {
 }
 
 impl WriterHandle {
+    /// A door to no writer: every write is refused.
+    pub(super) fn none() -> Self {
+        Self {
+            queue: None,
+            waiting: Arc::default(),
+            foreign_commits: Arc::default(),
+            thread: None,
+        }
+    }
+
     /// Queues a write, unless too many wait already.
     pub(super) fn submit(&self, piece: QueuedPiece) -> Result<(), StoreError> {
         let queue = self

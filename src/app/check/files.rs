@@ -1,65 +1,95 @@
-//! The files: whose they are, who may read them, and whether there is room for more.
+//! The files: whose they are, who may use them, and whether there is room for more. Nothing is changed, and nothing written.
 
-use std::fs::Metadata;
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Finding;
+use super::mending::Mending;
 use crate::config::Config;
-use crate::files::{Directory, Flaw, is_trusted, quoted, run_as, runner, shown_user};
+use crate::files::{Directory, Flaw, chown_argument, quoted, run_as, runner, shown_user};
+use crate::store::LOCKS;
 
 /// Less room than that and the next hour may fill it.
 const LEAST_FREE_BYTES: u64 = 256 * 1024 * 1024;
+/// What the names of the files begin with that hold the database, copies of it, keys, and keys that were replaced.
+const PRIVATE: [&str; 2] = ["arkloop.db", "arkloop.key"];
+const OUTBOX: &str = "outbox";
 
-/// Modes and owners of the data directory, the database and the key file, and the free room beside the database.
+/// The user whose files these must be, and their group.
+#[derive(Clone, Copy)]
+pub(super) struct RightUser {
+    pub(super) user: u32,
+    pub(super) group: u32,
+}
+
+impl RightUser {
+    /// The owner of the data directory. A volume of root's may hold the database of another user, who counts then.
+    fn of(config: &Config, directory: &Metadata) -> Self {
+        let of = |found: &Metadata| Self {
+            user: found.uid(),
+            group: found.gid(),
+        };
+        if directory.uid() != 0 {
+            return of(directory);
+        }
+        let database = config.database_path().symlink_metadata();
+        database.map_or_else(
+            |_| Self {
+                user: runner(),
+                group: rustix::process::getegid().as_raw(),
+            },
+            |found| of(&found),
+        )
+    }
+}
+
+/// Owners and modes of the data directory and of what the program keeps in it, whether the running user can write to all of it, and the free room beside
+/// the database.
 pub(super) fn check(config: &Config) -> Vec<Finding> {
-    let database = config.database_path();
-    let Ok(owner) = config.data_dir.metadata().map(|found| found.uid()) else {
+    let directory = &config.data_dir;
+    let Ok(found) = directory.metadata() else {
         return vec![Finding::bad(
             "files",
-            format!("there is no data directory {}", config.data_dir.display()),
+            format!("there is no data directory {}", directory.display()),
             "name another with --data-dir DIR, or make one with `arkloop init`",
         )];
     };
-    if !is_trusted(owner) {
-        return vec![of_stranger(&config.data_dir, owner)];
+    let mut mending = Mending::of(RightUser::of(config, &found));
+    let warning = check_directory(directory, &found, &mut mending);
+    check_entries(config, &mut mending);
+    let key = config.key_path();
+    if let Ok(found) = key.metadata() {
+        mending.look_at_key(&key, &found);
     }
-    let mut findings: Vec<Finding> = check_directory(&config.data_dir, owner)
-        .into_iter()
-        .chain(
-            [&database, &config.key_path()]
-                .into_iter()
-                .filter_map(|path| check_private(path, owner)),
-        )
-        .collect();
+    let mut findings: Vec<Finding> = mending.finding().into_iter().chain(warning).collect();
     if findings.is_empty() {
         findings.push(Finding::good(
             "files",
-            format!(
-                "only their owner can read what is in {}",
-                config.data_dir.display()
-            ),
+            format!("only their owner can read what is in {}", directory.display()),
         ));
     }
-    findings.push(check_room(&config.data_dir, &database));
+    findings.push(check_room(directory, &config.database_path()));
     findings
 }
 
-/// Whether the directory is there and belongs to neither root nor the running user.
-pub(super) fn is_stranger_s(directory: &Path) -> bool {
-    directory.metadata().is_ok_and(|found| !is_trusted(found.uid()))
-}
-
-/// Nothing in it is to be given to anybody: its owner may have put it there.
-fn of_stranger(directory: &Path, owner: u32) -> Finding {
-    let seen = format!(
-        "{} belongs to {}, who can replace what is in it",
-        directory.display(),
-        shown_user(owner)
-    );
-    let mend = format!("name another with --data-dir DIR, or {}", run_as(owner, owner));
-    Finding::bad("files", seen, mend)
+/// Why nothing else is looked at: the files are another user's, and even reading a database as another user leaves files of that user beside it; `None`
+/// if the running user is the right one.
+pub(super) fn of_another_user(config: &Config) -> Option<Finding> {
+    let right = RightUser::of(config, &config.data_dir.metadata().ok()?);
+    (right.user != runner()).then(|| {
+        Finding::bad(
+            "database",
+            format!(
+                "not opened: the files belong to {}, but this is run by {}, so that only their owners and modes were looked at",
+                shown_user(right.user),
+                shown_user(runner())
+            ),
+            run_as(right.user, right.group),
+        )
+    })
 }
 
 /// The sentence about a data directory in which others than root and the running user can make or rename files; `None`
@@ -74,60 +104,70 @@ pub(in crate::app) fn open_to_others(directory: &Path) -> Option<String> {
     }
 }
 
-/// What is wrong with the data directory, which `owner` has: root or the running user.
-fn check_directory(directory: &Path, owner: u32) -> Option<Finding> {
-    let runner = runner();
-    match open_to_others(directory) {
-        Some(seen) if owner == runner => Some(Finding::bad(
-            "files",
-            seen,
-            format!("run: chmod 700 {}", quoted(directory)),
-        )),
-        // As a volume is mounted into a container.
-        Some(seen) => {
-            let mend = format!(
-                "run as root: chown {runner} {0} && chmod 700 {0}",
-                quoted(directory)
-            );
-            Some(Finding::unwise("files", seen, mend))
+/// Looks at the data directory itself; the warning about a volume that is open to others.
+fn check_directory(directory: &Path, found: &Metadata, mending: &mut Mending) -> Option<Finding> {
+    let right = mending.right();
+    let is_volume = found.uid() == 0 && right.user != 0;
+    if is_volume && found.mode() & 0o022 == 0 {
+        mending.give(
+            directory,
+            format!(
+                "{} belongs to root, so that {} cannot write to it",
+                directory.display(),
+                shown_user(right.user)
+            ),
+        );
+        mending.close_directory(directory);
+    } else if is_volume {
+        let mend = format!(
+            "as root, run: chown {} {1} && chmod 700 {1}; or name a directory in it that does not exist yet, which arkloop makes for itself",
+            chown_argument(right.user, right.group),
+            quoted(directory)
+        );
+        return open_to_others(directory).map(|seen| Finding::unwise("files", seen, mend));
+    } else {
+        mending.look_at(directory, found);
+        if let (Some(seen), 0) = (open_to_others(directory), found.mode() & 0o077) {
+            mending.note(seen);
         }
-        None if owner == runner => check_private(directory, owner),
-        None => None,
     }
+    let writable = Directory::open(directory).and_then(|opened| opened.may_write());
+    if let (Err(error), true) = (writable, right.user == runner()) {
+        mending.note(format!("{} cannot be written: {error}", directory.display()));
+    }
+    None
 }
 
-/// What is wrong with a path that only the `owner` of the data directory may use; `None` if nothing, or if it is not
-/// there, which opening the database tells about.
-fn check_private(path: &Path, owner: u32) -> Option<Finding> {
-    let found: Metadata = match path.metadata() {
-        Ok(found) => found,
-        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+/// Looks at what the program keeps in the data directory.
+fn check_entries(config: &Config, mending: &mut Mending) {
+    let entries = match fs::read_dir(&config.data_dir) {
+        Ok(entries) => entries,
+        // Another user is told to run this as the right one.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && mending.right().user != runner() => {
+            return;
+        }
         Err(error) => {
-            let seen = format!("{} cannot be looked at: {error}", path.display());
-            return Some(Finding::bad(
-                "files",
-                seen,
-                "run this as the user who runs the server",
-            ));
+            return mending.note(format!("{} cannot be listed: {error}", config.data_dir.display()));
         }
     };
-    let (mode, shown) = (found.mode() & 0o7777, path.display());
-    if found.uid() != owner && found.uid() != runner() {
-        let seen = format!(
-            "{shown} belongs to another user than the data directory (user id {})",
-            found.uid()
-        );
-        return Some(Finding::bad(
-            "files",
-            seen,
-            format!("run: chown {} {}", runner(), quoted(path)),
-        ));
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort_unstable();
+    for path in paths {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let is_kept = LOCKS.contains(&name) || PRIVATE.iter().any(|prefix| name.starts_with(prefix));
+        // A link is refused when it is used, and its target is not the program's.
+        let found = path.symlink_metadata().ok().filter(|found| !found.is_symlink());
+        match found {
+            Some(found) if found.is_dir() && name == OUTBOX => {
+                mending.look_at(&path, &found);
+                mending.look_into(&path);
+            }
+            Some(found) if found.is_file() && is_kept && path != config.key_path() => {
+                mending.look_at(&path, &found);
+            }
+            _ => {}
+        }
     }
-    (mode & 0o077 != 0).then(|| {
-        let right = if found.is_dir() { "700" } else { "600" };
-        let seen = format!("{shown} can be used by others than its owner (mode {mode:04o})");
-        Finding::bad("files", seen, format!("run: chmod {right} {}", quoted(path)))
-    })
 }
 
 /// Whether the database could still grow, and a copy of it be made beside it.

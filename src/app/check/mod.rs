@@ -5,6 +5,7 @@
 
 mod database;
 mod files;
+mod mending;
 mod outside;
 
 pub(super) use files::open_to_others;
@@ -86,8 +87,13 @@ pub async fn check(
     let mut findings = configuration(config);
     begin("the files");
     findings.extend(files::check(config));
+    if let Some(finding) = files::of_another_user(config) {
+        findings.push(finding);
+        findings.sort_by_key(|finding| finding.state);
+        return findings;
+    }
     begin("the database");
-    match App::open(config, system, Role::Command, operator).await {
+    match App::open(config, system, Role::Check, operator).await {
         Ok(app) => {
             findings.extend(app.notices().iter().map(|notice| {
                 Finding::unwise(

@@ -81,5 +81,6 @@ async fn a_directory_that_cannot_be_made_is_told() {
     assert_eq!(error.verdict(), Verdict::General);
     let missing = Transport::file(parent.path().join("outbox"), FROM).expect("the sender is valid");
     assert_eq!(missing.sweep_files(EXPIRES_AT).expect("nothing is there"), 0);
-    missing.check().await.expect("the directory is made");
+    missing.check().await.expect("it can be made with the first mail");
+    assert!(!parent.path().join("outbox").exists());
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod check;
+mod check_owners;
 mod check_server;
 mod completions;
 mod config;

@@ -61,7 +61,10 @@ fn a_database_in_a_stranger_s_directory_is_not_used_nor_given_away() {
         said.contains("65534") && said.contains("runuser -u nobody -- /"),
         "{said}"
     );
-    assert!(!said.contains("chown"), "{said}");
+    // What root has made there goes back to whose directory it is, and never the other way.
+    assert!(said.contains("arkloop.db belongs to root"), "{said}");
+    assert!(said.contains("chown -R --no-dereference nobody:"), "{said}");
+    assert!(!said.contains("root:"), "{said}");
     assert_eq!(names(&data), before);
 }
 

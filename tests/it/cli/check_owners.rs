@@ -1,0 +1,215 @@
+//! `check` on owners and modes: it changes nothing, and one command mends what it finds.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::Workspace;
+use crate::support::planting::{
+    STRANGER, can_plant_for_others, directory, file, give, listing, names, run_in, run_in_as, set_mode,
+};
+
+/// A workspace, and a database in it that belongs to the service's user if root runs this, else to whoever does.
+fn installation() -> Workspace {
+    let mut workspace = Workspace::new();
+    if can_plant_for_others("a database of another user") {
+        set_mode(&workspace.path(), 0o755);
+        directory(&data(&workspace), 0o700);
+        give(&data(&workspace), STRANGER, STRANGER);
+        workspace.run_as(STRANGER);
+    }
+    workspace.json(&["init"]);
+    workspace
+}
+
+fn data(workspace: &Workspace) -> PathBuf {
+    workspace.path().join("data")
+}
+
+/// What `check` says as the owner, and as root if root runs this.
+fn checks(workspace: &Workspace, data: &Path) -> Vec<String> {
+    let arguments = ["--data-dir", data.to_str().expect("it is text"), "check"];
+    let by_owner = workspace.output(&arguments, "");
+    let mut said = vec![String::from_utf8_lossy(&[by_owner.stdout, by_owner.stderr].concat()).into_owned()];
+    if rustix::process::geteuid().is_root() {
+        said.push(run_in(&workspace.path(), &arguments, &[]).1);
+    }
+    said
+}
+
+#[test]
+fn check_changes_nothing_whoever_runs_it() {
+    let workspace = installation();
+    let data = data(&workspace);
+    let unchanged = |what: &str| {
+        let before = listing(&data);
+        for said in checks(&workspace, &data) {
+            assert!(said.contains("files"), "{said}");
+            assert_eq!(listing(&data), before, "{what}: {said}");
+        }
+    };
+    unchanged("after init");
+    for lock in ["use.lock", "turn.lock", "write.lock"] {
+        fs::remove_file(data.join(lock)).expect("it is there");
+    }
+    unchanged("without locks");
+    let server = workspace.serve();
+    workspace.create_user("ann");
+    // The server itself may write meanwhile.
+    let without_moments = || -> Vec<String> {
+        let lines = listing(&data).into_iter();
+        lines
+            .map(|line| line.split(", inode").next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let before = without_moments();
+    for said in checks(&workspace, &data) {
+        assert_eq!(without_moments(), before, "{said}");
+    }
+    server.kill();
+    assert!(names(&data).contains(&"arkloop.db-shm".to_owned()));
+    unchanged("after a crash");
+    let by_owner = &checks(&workspace, &data)[0];
+    assert!(
+        by_owner.contains("database         whole") || by_owner.contains("database       whole"),
+        "{by_owner}"
+    );
+    assert!(
+        by_owner.contains("first") || by_owner.contains("since"),
+        "{by_owner}"
+    );
+    for name in names(&data) {
+        set_mode(&data.join(name), 0o400);
+    }
+    set_mode(&data, 0o500);
+    unchanged("a directory that cannot be written");
+    let by_owner = &checks(&workspace, &data)[0];
+    assert!(
+        by_owner.contains("arkloop.db cannot be written by its owner (mode 0400)"),
+        "{by_owner}"
+    );
+    assert!(by_owner.contains("chmod 700 "), "{by_owner}");
+    set_mode(&data, 0o700);
+}
+
+/// The command that a line proposes.
+fn command(said: &str) -> &str {
+    let line = said.lines().find(|line| line.starts_with("mend     files"));
+    let line = line.unwrap_or_else(|| panic!("nothing is to be mended: {said}"));
+    line.split_once("run: ").expect("a command is proposed").1
+}
+
+fn mend(command: &str) {
+    let done = Command::new("sh").args(["-c", command]).status();
+    assert!(done.is_ok_and(|status| status.success()), "{command}");
+}
+
+#[test]
+fn one_command_mends_every_owner_and_mode_that_check_names() {
+    if !can_plant_for_others("files of root's in the data directory of another user") {
+        return;
+    }
+    let workspace = installation();
+    let renamed = workspace.path().join("it's the data");
+    fs::rename(data(&workspace), &renamed).expect("it can be renamed");
+    // What root leaves that runs 0.1: an outbox, the files of SQLite, locks.
+    directory(&renamed.join("outbox"), 0o755);
+    file(&renamed.join("outbox/1-invite-a.eml"), "", 0o600);
+    for name in ["arkloop.db-wal", "server.lock", "arkloop.key"] {
+        let _ = fs::remove_file(renamed.join(name));
+        file(&renamed.join(name), "", 0o644);
+    }
+    // Neither is the program's.
+    directory(&renamed.join("lost+found"), 0o700);
+    file(&renamed.join("arkloop.toml"), "", 0o644);
+    set_mode(&renamed.join("arkloop.db"), 0o660);
+    set_mode(&renamed.join("use.lock"), 0o400);
+    set_mode(&renamed, 0o750);
+    let [by_owner, by_root] = <[String; 2]>::try_from(checks(&workspace, &renamed)).expect("root runs this");
+    for said in [&by_owner, &by_root] {
+        for seen in [
+            "outbox belongs to root",
+            "of the files in",
+            "arkloop.db-wal belongs to root",
+            "server.lock belongs to root",
+            "arkloop.db can be used by others than its owner (mode 0660)",
+            "use.lock cannot be written by its owner (mode 0400)",
+            "it's the data can be used by others than its owner (mode 0750)",
+        ] {
+            assert!(said.contains(seen), "{seen}: {said}");
+        }
+        assert_eq!(command(said), command(&by_owner));
+    }
+    assert!(
+        by_owner.contains("as root, run: chown -R --no-dereference nobody:nogroup '/"),
+        "{by_owner}"
+    );
+    assert!(
+        !command(&by_owner).contains("lost+found") && !command(&by_owner).contains("toml"),
+        "{by_owner}"
+    );
+    mend(command(&by_owner));
+    for said in checks(&workspace, &renamed) {
+        assert!(said.contains("ok       files"), "{said}");
+    }
+    assert!(fs::read_dir(renamed.join("lost+found")).is_ok());
+}
+
+#[test]
+fn another_user_is_told_of_owners_and_modes_and_how_to_see_the_rest() {
+    if !can_plant_for_others("a database of another user") {
+        return;
+    }
+    let workspace = installation();
+    let (code, said) = run_in(&workspace.path(), &["check"], &[]);
+    // It has not seen whether all is well.
+    assert_eq!(code, 1, "{said}");
+    for seen in [
+        "ok       files",
+        "not opened: the files belong to nobody (id 65534), but this is run by root",
+        "run: runuser -u nobody -- /",
+    ] {
+        assert!(said.contains(seen), "{seen}: {said}");
+    }
+    assert!(!said.contains("-u root") && !said.contains("whole"), "{said}");
+    // A third user cannot even look into it.
+    let (code, said) = run_in_as((54_991, &[]), &workspace.path(), &["check"], &[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("as root, run: runuser -u nobody -- /"), "{said}");
+}
+
+#[test]
+fn what_root_made_in_the_service_s_directory_is_given_back_and_nothing_that_is_linked_elsewhere() {
+    let mut workspace = Workspace::with_database();
+    if !can_plant_for_others("the directory of another user") {
+        return;
+    }
+    // As `init` of 0.1 by root left it in a directory that tmpfiles had made.
+    let data = data(&workspace);
+    set_mode(&workspace.path(), 0o755);
+    give(&data, STRANGER, STRANGER);
+    let elsewhere = workspace.path().join("shadow");
+    file(&elsewhere, "root's own", 0o600);
+    fs::hard_link(&elsewhere, data.join("arkloop.db.linked")).expect("it can be made");
+    workspace.run_as(STRANGER);
+    for said in checks(&workspace, &data) {
+        assert!(said.contains("arkloop.db belongs to root"), "{said}");
+        assert!(
+            said.contains("arkloop.db.linked belongs to root and has other names"),
+            "{said}"
+        );
+        assert!(!command(&said).contains("linked"), "{said}");
+    }
+    let refused = workspace.run(&["user", "list"]);
+    assert!(
+        refused.contains("chown -R --no-dereference nobody:nogroup"),
+        "{refused}"
+    );
+    fs::remove_file(data.join("arkloop.db.linked")).expect("it is there");
+    mend(command(&checks(&workspace, &data)[1]));
+    workspace.json(&["user", "list"]);
+    assert_eq!(
+        fs::read_to_string(Path::new(&elsewhere)).ok().as_deref(),
+        Some("root's own")
+    );
+}
