@@ -1,6 +1,6 @@
 //! What every command works with.
 
-use crate::app::{App, Role};
+use crate::app::{self, App, Role};
 use crate::config::Config;
 use crate::domain::Operator;
 use crate::service::Service;
@@ -26,6 +26,12 @@ impl Context {
     /// How times read in what is printed now.
     pub(super) fn times(&self) -> Times {
         self.output.times(System::machine().now())
+    }
+
+    /// Whether a server of this data directory answers.
+    pub(super) fn server_runs(&self) -> bool {
+        let listener = app::listener(&self.config).ok().flatten();
+        listener.is_some_and(|listener| app::ask(&listener, "/healthz", &[]).is_ok())
     }
 
     /// Opens the database as a command and carries out `work` on it.

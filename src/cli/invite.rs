@@ -49,7 +49,7 @@ pub(super) enum Command {
         /// Make so many alike, all or none: 1 to 1000
         #[arg(long, value_name = "N", conflicts_with = "email", value_parser = parse_count)]
         count: Option<NonZeroU16>,
-        /// Mail it to somebody as well: it is queued, and the running server sends it
+        /// Mail it to this address as well: it is queued, and the server sends it
         #[arg(long, value_name = "ADDRESS", value_parser = parse_email)]
         email: Option<Email>,
         /// The language of that mail, such as en or zh-CN [default: mail.locale]

@@ -13,7 +13,7 @@ use crate::service::{Medium, WaitingMail};
 
 /// See whether mail is sent, and what waits to be
 ///
-/// Mail is queued in the database, and the running server sends it. What cannot be sent is tried again, at first after seconds and later every quarter of
+/// Mail is queued in the database, and the server sends it while it runs. What cannot be sent is tried again, at first after seconds and later every quarter of
 /// an hour, until what it brings is of no use any more. Two kinds of mail are left alone: "refused", whose recipient takes no mail as the mail server says;
 /// and "unanswered", which may have arrived because the mail server did not say whether it took it, and is repeated after hours or never. retry tries all of
 /// it again now.
@@ -36,7 +36,7 @@ pub(super) enum Command {
         after_help = "Example: why is it still there?\n  arkloop --json mail queue | jq -r '.[].last_error'"
     )]
     Queue,
-    /// Have everything that waits tried again now, by the running server
+    /// Have the server try everything that waits again, now or when it starts
     #[command(after_help = "Example:\n  arkloop mail retry")]
     Retry,
 }
@@ -108,9 +108,12 @@ fn retry(context: &Context) -> Result<(), Refusal> {
             number => format!("{number} mails are due now"),
         })?;
     if retried > 0 {
-        context
-            .output
-            .note("The running server tries within a second; see: arkloop mail queue");
+        let who = if context.server_runs() {
+            "The running server tries now."
+        } else {
+            "No server runs; the next one tries when it starts."
+        };
+        context.output.note(&format!("{who} See: arkloop mail queue"));
     }
     Ok(())
 }

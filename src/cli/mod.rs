@@ -43,7 +43,7 @@ use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcom
 use self::context::Context;
 use self::error::Refusal;
 use self::output::{Output, Style};
-use crate::config::{Config, Sources};
+use crate::config::{Config, Sources, is_variable};
 use crate::domain::Operator;
 use crate::telemetry;
 
@@ -126,6 +126,10 @@ pub fn run() -> ExitCode {
     } else {
         Style::Text
     };
+    if let Err(refusal) = refuse_other_text(&arguments) {
+        Output::new(style, output::Volume::Normal).refusal(&refusal);
+        return ExitCode::from(2);
+    }
     let parsed = Arguments::command().try_get_matches_from(&arguments);
     let parsed = parsed.and_then(|matches| {
         let arguments = Arguments::from_arg_matches(&matches)?;
@@ -148,6 +152,20 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Refuses arguments that are not UTF-8, paths too: they could be neither written into JSON nor into the audit log as they are.
+fn refuse_other_text(arguments: &[OsString]) -> Result<(), Refusal> {
+    let other = arguments
+        .iter()
+        .skip(1)
+        .find(|argument| argument.to_str().is_none());
+    other.map_or(Ok(()), |argument| {
+        Err(Refusal::new(
+            format!("the argument {} is not UTF-8", argument.display()),
+            "give it as UTF-8; a file or directory with another name can be reached through a link with such a name",
+        ))
+    })
 }
 
 /// Prints what clap says: help and version are results, the rest is wrong usage.
@@ -215,7 +233,7 @@ fn dispatch(arguments: Arguments, command_name: &str, output: Output) -> Result<
             Command::Serve(serve) => serve.listen.clone(),
             _ => None,
         },
-        env: environment(),
+        env: environment()?,
         cwd: std::env::current_dir().map_err(|cause| {
             Refusal::new(
                 format!("cannot tell the working directory: {cause}"),
@@ -252,11 +270,23 @@ fn dispatch(arguments: Arguments, command_name: &str, output: Output) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
-fn environment() -> BTreeMap<String, String> {
-    let ours = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    ours.filter(|(name, _)| name.starts_with("ARKLOOP_"))
-        .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
-        .collect()
+/// The variables that may be ours. One that is ours and not UTF-8 is refused: it is a path or a secret, and would be another one.
+fn environment() -> Result<BTreeMap<String, String>, Refusal> {
+    let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let mut variables = BTreeMap::new();
+    for (name, value) in named.filter(|(name, _)| name.starts_with("ARKLOOP_")) {
+        match value.into_string() {
+            Ok(value) => drop(variables.insert(name, value)),
+            Err(_) if !is_variable(&name) => {}
+            Err(_) => {
+                return Err(Refusal::new(
+                    format!("the environment variable {name} is not UTF-8"),
+                    "give its value as UTF-8; a file or directory with another name can be reached through a link with such a name",
+                ));
+            }
+        }
+    }
+    Ok(variables)
 }
 
 /// The flags that lead to this database, to repeat in a command that is proposed: ` --data-dir /srv/auth`.

@@ -27,7 +27,7 @@ use crate::domain::{
 
 pub use error::{ConfigError, Place};
 pub use form::{Level, LogFormat, MailTransport, Origin, format_duration, parse_duration};
-pub use sources::Sources;
+pub use sources::{Sources, is_variable};
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]

@@ -124,6 +124,11 @@ impl Sources {
 ///
 /// Orchestrators invent `ARKLOOP_SERVICE_HOST` and the like, so that only two names without `__` count; one with `__` is meant for us, and whatever
 /// no key matches is refused later.
+/// Whether a variable of this name is read: others with the same beginning come from orchestrators.
+pub fn is_variable(name: &str) -> bool {
+    name == "ARKLOOP_CONFIG" || key_of_variable(name).is_some()
+}
+
 fn key_of_variable(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX)?;
     match rest {

@@ -12,6 +12,7 @@ use super::error::Refusal;
 use super::limit::Throttle;
 use super::mirror::CheckWords;
 use super::origin::Origins;
+use super::origin_notices::OriginNotices;
 use crate::domain::Client;
 use crate::service::{Caller, RefreshCookies, Service};
 
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub(super) throttle: Option<Throttle>,
     /// The words with which `arkloop check` has asked.
     pub(super) check_words: CheckWords,
+    /// Which apps the operator may have forgotten to list.
+    pub(super) origin_notices: OriginNotices,
     /// Which proxies the operator may have forgotten to list.
     pub(super) forwarding_notices: ForwardingNotices,
 }
@@ -46,6 +49,7 @@ impl Shared {
             cookies: CookieWriter::new(&settings),
             throttle,
             check_words: CheckWords::default(),
+            origin_notices: OriginNotices::default(),
             forwarding_notices: ForwardingNotices::default(),
             settings,
         }

@@ -33,6 +33,7 @@ mod mirror;
 mod one_time_code;
 mod openapi;
 mod origin;
+mod origin_notices;
 mod pages;
 mod password;
 mod probe;

@@ -236,7 +236,7 @@ fn what_waits_is_listed_without_what_it_says() {
     stdout:
     1 mail is due now
     stderr:
-    The running server tries within a second; see: arkloop mail queue
+    No server runs; the next one tries when it starts. See: arkloop mail queue
     ");
 }
 
