@@ -58,6 +58,15 @@ impl Config {
                     .to_owned(),
             );
         }
+        let links = [&self.links.verify, &self.links.reset, &self.links.invite];
+        let has_dead_link = links.iter().any(|link| link.starts_with("{app_url}"));
+        if !self.server.pages && self.server.app_url.is_none() && has_dead_link {
+            warnings.push(
+                "server.pages is false and server.app_url is not set: links in mails and of invites lead to this server, which has no \
+                 page there; set server.app_url or [links]"
+                    .to_owned(),
+            );
+        }
         warnings.extend(self.warnings_of_mail().map(str::to_owned));
         warnings.extend(self.warnings_of_turnstile().map(str::to_owned));
         warnings

@@ -34,14 +34,20 @@ pub fn guides() -> Vec<Guide> {
     names
         .into_iter()
         .filter(|name| !name.starts_with("docs/") || name.strip_suffix(".md").is_some())
-        .map(|name| Guide {
-            text: fs::read_to_string(root.join(&name)).expect("it is text"),
-            name,
-        })
+        .map(|name| Guide::of(&name))
         .collect()
 }
 
 impl Guide {
+    /// The page of that name.
+    pub fn of(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        Self {
+            name: name.to_owned(),
+            text: fs::read_to_string(path).expect("it is text"),
+        }
+    }
+
     /// What stands between backticks in running text. Code blocks are left out.
     pub fn spans(&self) -> Vec<String> {
         let mut prose = String::new();

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use arkloop::config::parse_duration;
 
-use super::guides;
 use super::keys::defaults;
+use super::{Guide, guides};
 
 /// Where a value comes from.
 #[derive(Clone, Copy)]
@@ -127,6 +127,13 @@ const FACTS: &[(&str, Value)] = &[
     ("three to {} minutes on two cores", Elsewhere(5)),
     // The heading of the tour.
     ("{} minutes with it", Elsewhere(5)),
+    ("it works for {}", Constant(LINKS, "Self::VerifyEmail")),
+    ("older than {}, replaced", Constant(LINKS, "Self::VerifyEmail")),
+    ("The link works for {}", Constant(LINKS, "Self::ResetPassword")),
+    (
+        "2 to {} characters: letters",
+        Constant("domain/user.rs", "MAX_CHARS"),
+    ),
     // RFC 4648: 32 bytes, and the end of the line.
     ("printed as base64 is {} characters", Elsewhere(45)),
 ];
@@ -340,7 +347,8 @@ fn every_number_with_a_unit_in_a_guide_is_one_of_the_program() {
         .map(|(piece, value)| (*piece, readings(piece, *value)))
         .collect();
     let guides: Vec<(String, String)> = guides()
-        .iter()
+        .into_iter()
+        .chain([Guide::of("src/http/pages/static/en.js")])
         .map(|guide| (guide.name.clone(), guide.flat()))
         .collect();
     let is_said = |readings: &[String]| {
@@ -379,6 +387,26 @@ fn every_number_with_a_unit_in_a_guide_is_one_of_the_program() {
         made_up.is_empty(),
         "no fact in {} holds these: {made_up:#?}",
         file!()
+    );
+}
+
+#[test]
+fn the_pages_in_chinese_say_the_lifetimes_of_links() {
+    const HOURS: &str = " 小时";
+    let known = ["Self::VerifyEmail", "Self::ResetPassword"].map(|purpose| match constant(LINKS, purpose) {
+        Number::Time(ttl) => (ttl.as_secs() / 3_600).to_string(),
+        Number::Count(_) => panic!("it is a time"),
+    });
+    let page = Guide::of("src/http/pages/static/zh.js").text;
+    let parts: Vec<&str> = page.split(HOURS).collect();
+    let said = parts[..parts.len() - 1].iter();
+    let said: Vec<&str> = said
+        .map(|before| before.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or(""))
+        .collect();
+    assert!(said.len() >= 3, "{said:?}");
+    assert!(
+        said.iter().all(|hours| known.iter().any(|known| known == hours)),
+        "{said:?}"
     );
 }
 
