@@ -4,6 +4,7 @@
 mod brand;
 mod commands;
 mod denials;
+mod facts;
 mod keys;
 mod numbers;
 

@@ -9,146 +9,22 @@ use std::time::Duration;
 
 use arkloop::config::parse_duration;
 
+use super::facts::Value::{self, Computed, Constant, Elsewhere, Key, Per};
+use super::facts::{ACCOUNT, CODES, FACTS, LINKS};
 use super::keys::defaults;
 use super::{Guide, guides};
-
-/// Where a value comes from.
-#[derive(Clone, Copy)]
-enum Value {
-    /// The default of a key. Of a rate, what stands before the slash.
-    Key(&'static str),
-    /// The default of a key that is a rate: the time behind the slash.
-    Per(&'static str),
-    /// A constant in a file of `src`.
-    Constant(&'static str, &'static str),
-    /// What follows from others.
-    Computed(fn() -> u64),
-    /// What no part of the program decides: a comment says who does.
-    Elsewhere(u64),
-}
-
-use Value::{Computed, Constant, Elsewhere, Key, Per};
-
-const CODES: &str = "domain/one_time_code.rs";
-const LINKS: &str = "domain/link_token.rs";
-const ACCOUNT: &str = "rate_limit.wrong_passwords_per_account";
-const ADDRESS: &str = "rate_limit.wrong_passwords_per_address";
-
-/// Pieces of sentences, with backticks and stars left out.
-const FACTS: &[(&str, Value)] = &[
-    ("An access token lives {}", Key("tokens.access_ttl")),
-    ("Bearer …. It lives {}", Key("tokens.access_ttl")),
-    ("until it expires, {} by default", Key("tokens.access_ttl")),
-    (
-        "access token is past its {} (tokens.access_ttl)",
-        Key("tokens.access_ttl"),
-    ),
-    (
-        "works once, within {}, and proves no address",
-        Constant(LINKS, "Self::SetPassword"),
-    ),
-    ("for {} (verify)", Constant(LINKS, "Self::VerifyEmail")),
-    ("{} (reset) or", Constant(LINKS, "Self::ResetPassword")),
-    ("or {} (first password)", Constant(LINKS, "Self::SetPassword")),
-    ("({} to verify", Constant(LINKS, "Self::VerifyEmail")),
-    ("{} to reset)", Constant(LINKS, "Self::ResetPassword")),
-    ("A code works for {}", Constant(CODES, "CODE_TTL")),
-    (
-        "and {} tries. At most one mail",
-        Constant(CODES, "MAX_CODE_ATTEMPTS"),
-    ),
-    ("compared {} times at most", Constant(CODES, "MAX_CODE_ATTEMPTS")),
-    ("only the newest works, for {}", Constant(CODES, "CODE_TTL")),
-    ("The code is wrong, older than {}", Constant(CODES, "CODE_TTL")),
-    ("or {} codes were tried", Constant(CODES, "MAX_CODE_ATTEMPTS")),
-    (
-        "After {} failures in a row for an address",
-        Constant(CODES, "MAX_CODE_FAILURES"),
-    ),
-    (
-        "With {} wrong codes, over more than",
-        Constant(CODES, "MAX_CODE_FAILURES"),
-    ),
-    (
-        "{} wrong codes in a row were tried for the address",
-        Constant(CODES, "MAX_CODE_FAILURES"),
-    ),
-    (
-        "more than {} codes were wrong within an hour",
-        Key("otp.spray_threshold"),
-    ),
-    ("it is {} codes an hour", Constant(CODES, "Self::Braked")),
-    (
-        "while codes of many accounts are guessed) and {} a day",
-        Constant(CODES, "PER_DAY"),
-    ),
-    (
-        "may set one within {} of signing in",
-        Constant("service/password.rs", "RECENT_SIGN_IN"),
-    ),
-    (
-        "its sign-in was more than {} ago",
-        Constant("service/password.rs", "RECENT_SIGN_IN"),
-    ),
-    ("signs {} later", Constant("service/signing_key.rs", "ANNOUNCED")),
-    ("may be cached for {}", Computed(jwks_seconds)),
-    ("After {} wrong passwords in a row", Key(ADDRESS)),
-    ("after {} from everywhere", Key(ACCOUNT)),
-    ("the account takes none for {}", Per(ACCOUNT)),
-    ("{} for each 100 guesses", Per(ACCOUNT)),
-    ("for each {} guesses (a code", Key(ACCOUNT)),
-    (
-        "during the last {}",
-        Constant("domain/password_failures/mod.rs", "ACQUAINTED_FOR"),
-    ),
-    ("get through {} guesses a day", Computed(guesses_a_day)),
-    ("may try {} passwords a minute", Key("rate_limit.login")),
-    ("{} times an hour for each account", Key("rate_limit.rename")),
-    ("The body is larger than {} KiB", Computed(body_kib)),
-    (
-        "Fewest characters of a new password: {} to 64",
-        Key("password.min_length"),
-    ),
-    (
-        "one line of at most {} characters in any script",
-        Constant("domain/service_name.rs", "MAX_CHARS"),
-    ),
-    ("{} without a refresh", Key("tokens.refresh_idle_ttl")),
-    ("{} in all", Key("tokens.refresh_absolute_ttl")),
-    ("tokens.refresh_grace ({})", Key("tokens.refresh_grace")),
-    // RFC 6177: the site of a customer
-    ("an IPv6 network of {} bits", Elsewhere(48)),
-    // RFC 4291: a network
-    ("a network of {} bits", Elsewhere(64)),
-    ("has {} random bits", Computed(link_bits)),
-    // git
-    ("in fewer than {} characters", Elsewhere(72)),
-    // measured with cargo build --release
-    ("three to {} minutes on two cores", Elsewhere(5)),
-    // The heading of the tour.
-    ("{} minutes with it", Elsewhere(5)),
-    ("it works for {}", Constant(LINKS, "Self::VerifyEmail")),
-    ("older than {}, replaced", Constant(LINKS, "Self::VerifyEmail")),
-    ("The link works for {}", Constant(LINKS, "Self::ResetPassword")),
-    (
-        "2 to {} characters: letters",
-        Constant("domain/user.rs", "MAX_CHARS"),
-    ),
-    // RFC 4648: 32 bytes, and the end of the line.
-    ("printed as base64 is {} characters", Elsewhere(45)),
-];
 
 /// Pages whose other numbers are arithmetic about attacks, not restated values.
 const WITHOUT_COVERAGE: [&str; 1] = ["docs/security.md"];
 
-fn guesses_a_day() -> u64 {
+pub fn guesses_a_day() -> u64 {
     let (Number::Count(guesses), Number::Time(pause)) = (Key(ACCOUNT).read(), Per(ACCOUNT).read()) else {
         panic!("it is a rate");
     };
     guesses * (Duration::from_hours(24).as_secs() / pause.as_secs())
 }
 
-fn jwks_seconds() -> u64 {
+pub fn jwks_seconds() -> u64 {
     let text = source("http/keys.rs");
     let seconds = text
         .split("max-age=")
@@ -161,14 +37,14 @@ fn jwks_seconds() -> u64 {
         .expect("it is a number")
 }
 
-fn body_kib() -> u64 {
+pub fn body_kib() -> u64 {
     match Constant("http/body/mod.rs", "MAX_BYTES").read() {
         Number::Count(bytes) => bytes / 1024,
         Number::Time(_) => panic!("it is a size"),
     }
 }
 
-fn link_bits() -> u64 {
+pub fn link_bits() -> u64 {
     8 * u64::try_from(arkloop::domain::LinkToken::BYTES).expect("it is small")
 }
 
@@ -385,8 +261,7 @@ fn every_number_with_a_unit_in_a_guide_is_one_of_the_program() {
     }
     assert!(
         made_up.is_empty(),
-        "no fact in {} holds these: {made_up:#?}",
-        file!()
+        "no fact in facts.rs holds these: {made_up:#?}"
     );
 }
 
