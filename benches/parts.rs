@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arkloop::crypto::{
-    AccessClaims, AccessTokenSettings, Argon2Cost, Keyring, Keys, PasswordHasher, PresentedRefreshToken,
-    Priority, PublishedKey, SigningKey,
+    AccessClaims, AccessTokenSettings, Argon2Cost, HashRoom, Keyring, Keys, PasswordHasher,
+    PresentedRefreshToken, Priority, PublishedKey, SigningKey,
 };
 use arkloop::domain::{
     Client, Email, LimitClass, Locale, Password, PasswordHash, PasswordPolicy, Rates, RefreshVerdict,
@@ -57,7 +57,10 @@ fn password_hash(criterion: &mut Criterion) {
     // At normal priority: the low one of the server would measure what else the machine is doing.
     let hasher = PasswordHasher::start(
         Argon2Cost::default(),
-        NonZeroUsize::MIN,
+        HashRoom {
+            threads: NonZeroUsize::MIN,
+            memory_kib: u64::from(Argon2Cost::default().memory_kib),
+        },
         Priority::Normal,
         System::machine(),
     );

@@ -101,6 +101,9 @@ impl OpenError {
             Self::KeyNotLost(_) => {
                 "if it fits, arkloop key rekey replaces it; if it is of another database, move it away and run this again"
             }
+            Self::Hash(HashError::NoThread(_)) => {
+                "raise the limit of processes: --pids-limit of docker run, TasksMax= of the systemd unit, or ulimit -u"
+            }
             Self::Hash(_) => "check the argon2 parameters of [password] in the configuration",
             Self::Mail(_) => "check [mail] in the configuration",
             Self::Captcha(_) => "check [turnstile] in the configuration",

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::OpenError;
+use super::{Capacity, OpenError};
 use crate::config::Config;
 use crate::domain::Listen;
 use crate::store::Store;
@@ -32,18 +32,28 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Records where this server listens.
-pub fn record_listener(config: &Config, listen: &Listen) -> Result<(), OpenError> {
-    let note = match listen {
+/// Records where this server listens, and what it has to work with.
+pub fn record_server(config: &Config, listen: &Listen, capacity: &Capacity) -> Result<(), OpenError> {
+    let mut note = match listen {
         Listen::Tcp(address) => address.to_string().into_bytes(),
         Listen::Unix(path) => [UNIX, path.as_os_str().as_bytes()].concat(),
     };
-    Ok(Store::note_listener(&config.data_dir, &note)?)
+    note.push(b'\n');
+    note.extend(capacity.to_record().into_bytes());
+    Ok(Store::note_server(&config.data_dir, &note)?)
 }
 
 /// Where the server of this data directory listened last; it may have ended since. `None` if none recorded it.
 pub fn listener(config: &Config) -> Result<Option<Listen>, OpenError> {
-    Ok(Store::noted_listener(&config.data_dir)?.and_then(|note| parse(&note)))
+    let note = Store::noted_server(&config.data_dir)?;
+    Ok(note.and_then(|note| parse(note.split(|byte| *byte == b'\n').next()?)))
+}
+
+/// What that server had to work with, under `config`; `None` if none recorded it.
+pub(super) fn recorded_capacity(config: &Config) -> Option<Capacity> {
+    let note = Store::noted_server(&config.data_dir).ok()??;
+    let line = note.split(|byte| *byte == b'\n').nth(1)?;
+    Capacity::of_record(config, std::str::from_utf8(line).ok()?)
 }
 
 fn parse(note: &[u8]) -> Option<Listen> {

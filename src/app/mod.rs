@@ -1,29 +1,33 @@
 //! Joins the parts: configuration, key file, database and service. The one place that knows all of them.
 
+mod capacity;
 mod check;
 mod error;
 mod first_start;
 mod listener;
 mod mailing;
+mod memory;
 mod rekey;
 mod restore;
 mod served;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
+pub use capacity::Capacity;
 pub use check::{Finding, State, check};
 pub use error::OpenError;
 pub use first_start::{Origin, lacks_database};
-pub use listener::{PATIENCE, ask, listener, record_listener};
+pub use listener::{PATIENCE, ask, listener, record_server};
 pub use rekey::{NewKey, rekey, reset_key};
 pub use restore::{Restored, restore};
 
 use crate::captcha::{Captcha, CaptchaSettings};
 use crate::config::{self, Config};
-use crate::crypto::{AccessTokenSettings, Argon2Cost, HashError, Keyring, PasswordHasher, Priority};
+use crate::crypto::{
+    AccessTokenSettings, Argon2Cost, HashError, HashRoom, Keyring, PasswordHasher, Priority,
+};
 use crate::domain::{CodeLength, Operator, PasswordPolicy, RefreshRules, SessionRules};
 use crate::fault::Fault;
 use crate::http;
@@ -34,9 +38,6 @@ use crate::system::System;
 
 use self::served::Served;
 
-/// How much memory the hash threads of a server may take together: with the default cost it is never the limit before the cores are, and with a cost
-/// of 64 MiB it still allows eight.
-const HASH_MEMORY_KIB: u32 = 512 * 1024;
 /// How often a server clears away what nobody will ask for again.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
@@ -95,6 +96,7 @@ impl App {
         probe: Option<Arc<Probe>>,
     ) -> Result<Self, OpenError> {
         let (keys, origin) = first_start::open_keys(config, &system, role)?;
+        let capacity = Capacity::of(config);
         let store = Store::open(&OpenOptions {
             directory: config.data_dir.clone(),
             access: match role {
@@ -103,7 +105,7 @@ impl App {
                 Role::Command => Access::Use,
                 Role::Check => Access::Look,
             },
-            readers: NonZeroU32::try_from(workers(role)).unwrap_or(NonZeroU32::MIN),
+            readers: readers(&capacity, role),
             now: system.now(),
             key_check: Some(keys.check().to_text()),
             probe,
@@ -127,7 +129,7 @@ impl App {
                 Keyring::new(Vec::new(), token_settings)
             }
         };
-        let hasher = start_hasher(config, role, &system)?;
+        let hasher = start_hasher(config, &capacity, role, &system)?;
         let settings = service_settings(config, &served);
         let (captcha, mailing) = (captcha(config)?, &served.mailing);
         let transport = transport(config, &config.sender(&mailing.name(config)), patience)?;
@@ -191,7 +193,7 @@ impl App {
             is_secure: config.public_origin().is_https(),
             same_site: config.server.cookie_same_site,
             trusted_proxies: config.server.trusted_proxies.clone().unwrap_or_default(),
-            max_connections: config.server.max_connections,
+            max_connections: Capacity::of(config).connections,
             max_connections_per_address: config.server.max_connections_per_address,
             rates: config.rate_limit.enabled.then(|| config.rate_limit.rates.clone()),
             docs: config.server.docs,
@@ -219,27 +221,32 @@ where
     }
 }
 
-fn workers(role: Role) -> u32 {
-    match role {
-        Role::Server => available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1)),
+fn readers(capacity: &Capacity, role: Role) -> NonZeroU32 {
+    let readers = match role {
+        Role::Server => u32::try_from(capacity.readers).unwrap_or(1),
         Role::Init | Role::InitForKey | Role::Command | Role::Check => 1,
-    }
+    };
+    NonZeroU32::new(readers).unwrap_or(NonZeroU32::MIN)
 }
 
-fn start_hasher(config: &Config, role: Role, system: &System) -> Result<PasswordHasher, HashError> {
+fn start_hasher(
+    config: &Config,
+    capacity: &Capacity,
+    role: Role,
+    system: &System,
+) -> Result<PasswordHasher, HashError> {
     let cost = Argon2Cost {
         memory_kib: config.password.argon2_memory_kib,
         iterations: config.password.argon2_iterations,
         parallelism: config.password.argon2_parallelism,
     };
-    let threads = workers(role).min(HASH_MEMORY_KIB / cost.memory_kib.max(1)).max(1);
-    let threads = NonZeroUsize::new(threads as usize).unwrap_or(NonZeroUsize::MIN);
-    let priority = if role == Role::Server {
-        Priority::Low
-    } else {
-        Priority::Normal
+    let room = capacity.hash_room();
+    // A command hashes one password.
+    let (threads, priority) = match role {
+        Role::Server => (room.threads, Priority::Low),
+        Role::Init | Role::InitForKey | Role::Command | Role::Check => (NonZeroUsize::MIN, Priority::Normal),
     };
-    PasswordHasher::start(cost, threads, priority, system.clone())
+    PasswordHasher::start(cost, HashRoom { threads, ..room }, priority, system.clone())
 }
 
 fn service_settings(config: &Config, served: &Served) -> service::Settings {

@@ -26,9 +26,11 @@ mod password_link;
 mod progress;
 mod registration;
 mod restore;
+mod room;
 mod sentences;
 mod serve;
 mod session;
+mod signals;
 mod times;
 mod user;
 

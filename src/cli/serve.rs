@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::context::{Context, no_runtime};
 use super::error::Refusal;
-use crate::app::{self, App, Origin, Role};
+use super::room::{refuse_too_few_threads, why_not_listening};
+use super::signals::{Name, Signals};
+use crate::app::{self, App, Capacity, Origin, Role};
 use crate::config::{Config, MailTransport};
 use crate::domain::{Listen, RegistrationMode};
 use crate::http;
@@ -24,10 +25,14 @@ use crate::telemetry::Metrics;
 /// their way, questions to Turnstile, the log.
 const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;
 
-/// Run the server until SIGTERM or SIGINT
+/// The most threads for questions that block: long reports, captchas, files. More only take memory while they wait.
+const BLOCKING_THREADS: usize = 128;
+
+/// Run the server until SIGTERM, SIGINT or SIGQUIT
 ///
 /// With nothing configured it creates ./data and listens on 127.0.0.1:8080. After the first signal it answers what it has begun; a second one ends it at
-/// once.
+/// once. SIGHUP does the same as the first where the server was started on a terminal, and is logged and ignored elsewhere or under nohup: the
+/// configuration is read at the start alone. To see whether a changed configuration can be used, run arkloop config show; then restart.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example: on another port, with the data elsewhere\n  arkloop --data-dir /srv/auth serve --listen 127.0.0.1:9000"
@@ -44,17 +49,21 @@ pub(super) struct Arguments {
 
 /// `serve`
 pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
+    let capacity = Capacity::of(&context.config);
+    refuse_too_few_threads(&capacity)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .worker_threads(capacity.workers())
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|cause| no_runtime(&cause))?;
-    let ended = runtime.block_on(serve(context));
+    let ended = runtime.block_on(serve(context, &capacity));
     // What a second signal has cut off is not waited for.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
+async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refusal> {
     let config = &context.config;
     for warning in config.warnings() {
         tracing::warn!("{warning}");
@@ -67,8 +76,12 @@ async fn serve(context: &Context) -> Result<ExitCode, Refusal> {
         tracing::warn!("{notice}");
     }
     tell_origin(config, app.origin);
+    tracing::info!("{capacity}");
+    if let Some((problem, mend)) = capacity.problem() {
+        tracing::warn!("{problem}; {mend}");
+    }
     let watched = watch(config, &app)?;
-    let server = listen(config, &app)?;
+    let server = listen(config, &app, capacity)?;
     tell_mail(config);
     tell_registration(context, &app).await?;
     let census = tokio::spawn(tell_accounts(Arc::clone(&app.service), app.origin));
@@ -121,16 +134,18 @@ fn raise_descriptor_limit(max_connections: usize) {
     }
 }
 
-fn listen(config: &Config, app: &App) -> Result<http::Server, Refusal> {
+fn listen(config: &Config, app: &App, capacity: &Capacity) -> Result<http::Server, Refusal> {
     let server = http::Server::bind(
         &config.server.listen,
         Arc::clone(&app.service),
         App::http_settings(config),
     )
     .map_err(|cause| {
-        Refusal::new(
-            format!("cannot listen on {}: {cause}", config.server.listen),
-            "stop what listens there, or name another place with --listen or server.listen",
+        why_not_listening(
+            "listen",
+            &config.server.listen,
+            &cause,
+            "--listen or server.listen",
         )
     })?;
     // Port 0 is known only now.
@@ -138,7 +153,7 @@ fn listen(config: &Config, app: &App) -> Result<http::Server, Refusal> {
         Some(address) => (format!("http://{address}"), Listen::Tcp(address)),
         None => (config.server.listen.to_string(), config.server.listen.clone()),
     };
-    if let Err(error) = app::record_listener(config, &listener) {
+    if let Err(error) = app::record_server(config, &listener, capacity) {
         tracing::warn!("healthcheck and check cannot find this server: {error}");
     }
     tracing::info!(
@@ -153,19 +168,18 @@ fn watch(config: &Config, app: &App) -> Result<Option<JoinHandle<()>>, Refusal> 
     let Some(place) = &config.metrics.listen else {
         return Ok(None);
     };
-    let refuse = |cause: String| {
+    let metrics = Metrics::start().map_err(|cause| {
         Refusal::new(
-            format!("cannot serve metrics on {place}: {cause}"),
-            "stop what listens there, or name another place in metrics.listen",
+            format!("cannot measure: {cause}"),
+            "take metrics.listen out of the configuration",
         )
-    };
-    let metrics = Metrics::start().map_err(refuse)?;
+    })?;
     let figures = {
         let metrics = metrics.clone();
         Arc::new(move || metrics.render())
     };
     let server = http::Server::bind_metrics(place, Arc::clone(&app.service), figures)
-        .map_err(|cause| refuse(cause.to_string()))?;
+        .map_err(|cause| why_not_listening("serve metrics", place, &cause, "metrics.listen"))?;
     let shown = server.local_addr().map_or_else(
         || place.to_string(),
         |address| format!("http://{address}/metrics"),
@@ -185,7 +199,7 @@ enum Ended {
     /// What had begun was finished, or its time was over.
     InOrder,
     /// The operator did not want to wait.
-    AtOnce(StopSignal),
+    AtOnce(Name),
 }
 
 /// Runs the server until its end; the mail worker is told to stop together with it.
@@ -200,15 +214,15 @@ async fn run_until_stopped(
     }));
     tokio::select! {
         () = &mut running => return Ended::InOrder,
-        signal = signals.next() => tracing::info!("{} received: finishing what has begun", signal.name()),
+        signal = signals.next_stop() => tracing::info!("{} received: finishing what has begun", signal.as_str()),
     }
     tell_systemd(NotifyState::Stopping);
     let _ = stop.send(());
     drop(stop_mail);
     tokio::select! {
         () = &mut running => Ended::InOrder,
-        signal = signals.next() => {
-            tracing::warn!("{} received again: ending at once", signal.name());
+        signal = signals.next_stop() => {
+            tracing::warn!("{} received again: ending at once", signal.as_str());
             Ended::AtOnce(signal)
         }
     }
@@ -279,50 +293,4 @@ async fn tell_registration(context: &Context, app: &App) -> Result<(), Refusal> 
         }
     }
     Ok(())
-}
-
-/// The signals that stop the server.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-/// Which signal came.
-#[derive(Clone, Copy)]
-enum StopSignal {
-    Terminate,
-    Interrupt,
-}
-
-impl StopSignal {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Terminate => "SIGTERM",
-            Self::Interrupt => "SIGINT",
-        }
-    }
-
-    /// The exit code that shells give to a process that died of the signal: 128 and its number.
-    const fn exit_code(self) -> u8 {
-        match self {
-            Self::Terminate => 143,
-            Self::Interrupt => 130,
-        }
-    }
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> StopSignal {
-        tokio::select! {
-            _ = self.terminate.recv() => StopSignal::Terminate,
-            _ = self.interrupt.recv() => StopSignal::Interrupt,
-        }
-    }
 }

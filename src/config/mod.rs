@@ -15,6 +15,7 @@ mod show;
 mod sources;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -136,6 +137,8 @@ pub struct Password {
     pub argon2_iterations: u32,
     /// Lanes.
     pub argon2_parallelism: u32,
+    /// How many hashes are made at once; `None` for as many as cores and memory allow.
+    pub hash_threads: Option<NonZeroUsize>,
 }
 
 /// How mail is sent.

@@ -1,6 +1,7 @@
 //! Each key with its default, its accepted form and its range.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -180,6 +181,10 @@ fn password(s: &mut Settings) -> Result<Password, ConfigError> {
         argon2_memory_kib: memory,
         argon2_iterations: s.number("password.argon2_iterations", 1..=16)?.unwrap_or(2),
         argon2_parallelism: parallelism,
+        // More threads than any machine has cores only wait for one another.
+        hash_threads: s
+            .number("password.hash_threads", 1..=1024)?
+            .and_then(NonZeroUsize::new),
     })
 }
 

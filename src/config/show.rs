@@ -92,6 +92,7 @@ impl Config {
             ("password.argon2_memory_kib", json!(password.argon2_memory_kib)),
             ("password.argon2_iterations", json!(password.argon2_iterations)),
             ("password.argon2_parallelism", json!(password.argon2_parallelism)),
+            ("password.hash_threads", json!(password.hash_threads)),
         ]
     }
 

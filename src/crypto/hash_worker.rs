@@ -7,6 +7,7 @@ use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time;
 
+use super::hash_queue::Budget;
 use super::password::HashError;
 use super::password_cost::Argon2Cost;
 use crate::domain::PasswordHash;
@@ -22,19 +23,39 @@ const MAX_STORED_COST: Argon2Cost = Argon2Cost {
     parallelism: 16,
 };
 
-/// One thread's memory, which is kept from hash to hash: taking it anew each time costs up to a third of a hash.
+/// The least that is asked of the allocator for a hash, in blocks. Allocators give what is so large back to the system when
+/// it is freed (glibc what is larger than 32 MiB, `DEFAULT_MMAP_THRESHOLD_MAX`), and may keep what is smaller. Only the
+/// blocks that are used become memory.
+const LEAST_BLOCKS: usize = 33 * 1024;
+
+/// One thread's memory, which is kept while hashes follow one another: taking it anew each time costs up to a third of a hash.
 pub(super) struct Worker {
     memory: Vec<Block>,
+    /// The cost of new hashes: what a stored one needs beyond that is not kept.
+    usual: Argon2Cost,
     blocks_filled: Arc<AtomicU64>,
+    budget: Arc<Budget>,
 }
 
 impl Worker {
     /// A worker without memory yet, which adds its work to `blocks_filled`.
-    pub(super) const fn new(blocks_filled: Arc<AtomicU64>) -> Self {
+    pub(super) const fn new(usual: Argon2Cost, blocks_filled: Arc<AtomicU64>, budget: Arc<Budget>) -> Self {
         Self {
             memory: Vec::new(),
+            usual,
             blocks_filled,
+            budget,
         }
+    }
+
+    /// Whether it has kept the memory of a hash.
+    pub(super) const fn holds_memory(&self) -> bool {
+        self.memory.capacity() > 0
+    }
+
+    /// Gives its memory back to the system.
+    pub(super) fn give_back(&mut self) {
+        self.memory = Vec::new();
     }
 
     /// Hashes a password under `salt` at `cost`.
@@ -102,13 +123,23 @@ impl Worker {
         let blocks = params.block_count();
         let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
         self.blocks_filled.fetch_add(work, Ordering::Relaxed);
-        if self.memory.len() < blocks {
-            self.memory.resize(blocks, Block::new());
-        }
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        argon2
-            .hash_password_into_with_memory(password, salt, output, &mut self.memory[..blocks])
-            .map_err(unusable)
+        let is_usual = params.m_cost() <= self.usual.memory_kib;
+        let budget = Arc::clone(&self.budget);
+        budget.spend(u64::from(params.m_cost()), || {
+            if self.memory.len() < blocks {
+                // Freed first, or both would be there for a moment.
+                self.give_back();
+                self.memory.reserve_exact(blocks.max(LEAST_BLOCKS));
+                self.memory.resize(blocks, Block::new());
+            }
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let filled =
+                argon2.hash_password_into_with_memory(password, salt, output, &mut self.memory[..blocks]);
+            if !is_usual {
+                self.give_back();
+            }
+            filled.map_err(unusable)
+        })
     }
 }
 

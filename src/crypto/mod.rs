@@ -3,6 +3,7 @@
 //! `argon2` and `jsonwebtoken` are named only here.
 
 mod access_token;
+mod hash_queue;
 mod hash_worker;
 mod key_file;
 mod keys;
@@ -16,7 +17,7 @@ mod signing_key;
 pub use access_token::{AccessClaims, AccessTokenError, AccessTokenSettings, Keyring, PublishedKey};
 pub use key_file::{KeyFileError, adopt_successor, create_successor, find_successor, read as read_key_file};
 pub use keys::{KeyCheck, Keys, SealError, SealedFor, is_same_code, link_digest};
-pub use password::{Compared, HashError, PasswordHasher, Priority, Verification};
+pub use password::{Compared, HashError, HashRoom, PasswordHasher, Priority, Verification};
 pub use password_cost::{Argon2Cost, CostShares};
 pub use refresh_token::{PresentedRefreshToken, RefreshTokens};
 pub use signing_key::{SigningKey, SigningKeyError};

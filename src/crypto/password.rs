@@ -4,20 +4,18 @@
 //! would take all memory. A thread is the permit: it belongs to the hash and not to the request, so a client that hangs up frees nothing early.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::sync::oneshot;
 
+use super::hash_queue::{Budget, Job, Queue};
 use super::hash_worker::{Worker, params};
 use super::password_cost::{Argon2Cost, CostShares};
 use crate::domain::{Password, PasswordGuess, PasswordHash};
 use crate::system::System;
 
-/// How many passwords may wait. At the default cost two threads work this off in about two seconds; who comes later is told to come again.
-const QUEUE: usize = 256;
 /// What a guess at a password is compared with.
 #[derive(Clone, Debug)]
 pub enum Compared {
@@ -36,6 +34,9 @@ pub enum HashError {
     /// The cost is no cost of argon2, or the stored hash is none or too costly.
     #[error("a password cannot be hashed: {0}")]
     Unusable(String),
+    /// The system gives no thread to hash on.
+    #[error("the system gives no thread to hash passwords on")]
+    NoThread(#[source] std::io::Error),
 }
 
 /// Whether a password was right.
@@ -58,42 +59,53 @@ pub enum Priority {
     Low,
 }
 
-type Job = Box<dyn FnOnce(&mut Worker) + Send>;
+/// How many hashes are made at once, and in how much memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashRoom {
+    /// Threads.
+    pub threads: NonZeroUsize,
+    /// KiB of all hashes together; stored hashes of a higher cost wait for one another.
+    pub memory_kib: u64,
+}
 
 /// Hashes and compares passwords.
 pub struct PasswordHasher {
-    queue: SyncSender<Job>,
+    queue: Arc<Queue>,
     cost: Argon2Cost,
     system: System,
     blocks_filled: Arc<AtomicU64>,
 }
 
 impl PasswordHasher {
-    /// Starts `threads` threads, which end when the hasher is dropped.
+    /// Starts the threads of `room`, which end when the hasher is dropped.
     pub fn start(
         cost: Argon2Cost,
-        threads: NonZeroUsize,
+        room: HashRoom,
         priority: Priority,
         system: System,
     ) -> Result<Self, HashError> {
         params(cost)?;
-        let (queue, jobs) = sync_channel::<Job>(QUEUE);
-        let jobs = Arc::new(Mutex::new(jobs));
-        let blocks_filled = Arc::new(AtomicU64::new(0));
-        for number in 0..threads.get() {
-            let jobs = Arc::clone(&jobs);
-            let worker = Worker::new(Arc::clone(&blocks_filled));
-            thread::Builder::new()
-                .name(format!("hash-{number}"))
-                .spawn(move || work(&jobs, worker, priority))
-                .map_err(|error| HashError::Unusable(error.to_string()))?;
-        }
-        Ok(Self {
-            queue,
+        let hasher = Self {
+            queue: Arc::default(),
             cost,
             system,
-            blocks_filled,
-        })
+            blocks_filled: Arc::default(),
+        };
+        let budget = Arc::new(Budget::new(room.memory_kib));
+        for number in 0..room.threads.get() {
+            let queue = Arc::clone(&hasher.queue);
+            let worker = Worker::new(cost, Arc::clone(&hasher.blocks_filled), Arc::clone(&budget));
+            let work = move || {
+                if priority == Priority::Low {
+                    // Linux knows niceness by thread. Where it cannot be set, hashing works all the same.
+                    let _ = rustix::process::nice(19);
+                }
+                queue.work(worker);
+            };
+            let started = thread::Builder::new().name(format!("hash-{number}")).spawn(work);
+            started.map_err(HashError::NoThread)?;
+        }
+        Ok(hasher)
     }
 
     /// The work of all hashes so far: blocks of memory (1 KiB) times passes over them.
@@ -151,35 +163,27 @@ impl PasswordHasher {
         });
         let queued = metrics::gauge!("arkloop_hash_queue");
         queued.increment(1);
-        self.queue.try_send(job).map_err(|error| {
+        if self.queue.push(job).is_err() {
             queued.decrement(1);
-            match error {
-                TrySendError::Full(_) => HashError::QueueFull,
-                TrySendError::Disconnected(_) => {
-                    HashError::Unusable("the hash threads have ended".to_owned())
-                }
-            }
-        })?;
+            return Err(HashError::QueueFull);
+        }
         answered
             .await
             .map_err(|_| HashError::Unusable("a hash thread failed".to_owned()))?
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, mut worker: Worker, priority: Priority) {
-    if priority == Priority::Low {
-        // Linux knows niceness by thread. Where it cannot be set, hashing works all the same.
-        let _ = rustix::process::nice(19);
-    }
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        job(&mut worker);
+impl Drop for PasswordHasher {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::super::hash_queue::QUEUE;
     use super::*;
     use crate::domain::PasswordPolicy;
 
@@ -190,8 +194,11 @@ mod tests {
     };
 
     fn hasher(cost: Argon2Cost) -> PasswordHasher {
-        PasswordHasher::start(cost, NonZeroUsize::MIN, Priority::Normal, System::machine())
-            .expect("it starts")
+        let room = HashRoom {
+            threads: NonZeroUsize::MIN,
+            memory_kib: 8,
+        };
+        PasswordHasher::start(cost, room, Priority::Normal, System::machine()).expect("it starts")
     }
 
     async fn hash(hasher: &PasswordHasher) -> PasswordHash {

@@ -294,7 +294,7 @@ impl From<HashError> for Error {
                 reason: error.to_string(),
                 retry_after: error::SOON,
             },
-            HashError::Unusable(_) => Self::internal(error),
+            HashError::Unusable(_) | HashError::NoThread(_) => Self::internal(error),
         }
     }
 }

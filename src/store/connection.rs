@@ -15,6 +15,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements that a connection keeps: more than there are in this program.
 const STATEMENTS: usize = 128;
 
+/// The pages that a reader keeps, as `cache_size` takes KiB: there are many readers, and the kernel keeps the file anyway.
+const READER_CACHE: i64 = -512;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -57,6 +60,7 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "secure_delete", true)?;
     if kind != Kind::Writing {
         connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_update(None, "cache_size", READER_CACHE)?;
     }
     Ok(connection)
 }

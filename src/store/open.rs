@@ -128,17 +128,17 @@ impl Store {
         refuse_other_directory(directory, &Directory::create(directory).map_err(fail)?)
     }
 
-    /// Notes where the server of `directory` can be reached, for those who ask it without opening the database.
-    pub fn note_listener(directory: &Path, listener: &[u8]) -> Result<(), OpenError> {
+    /// Notes how the server of `directory` can be reached and how it runs, for commands that ask without opening the database.
+    pub fn note_server(directory: &Path, note: &[u8]) -> Result<(), OpenError> {
         let lock = FileLock::open(directory, Name::Server)?;
-        lock.note(listener).map_err(|source| OpenError::Io {
+        lock.note(note).map_err(|source| OpenError::Io {
             path: directory.join(DATABASE),
             source,
         })
     }
 
     /// What the server of `directory` noted last, whether or not it still runs; `None` if none ever ran there.
-    pub fn noted_listener(directory: &Path) -> Result<Option<Vec<u8>>, OpenError> {
+    pub fn noted_server(directory: &Path) -> Result<Option<Vec<u8>>, OpenError> {
         match lock::read_note(directory) {
             Ok(note) => Ok(note.filter(|note| !note.is_empty())),
             // A caller who may not read it is told whose database it is.

@@ -64,11 +64,14 @@ pub fn start(format: Format, level: Level) {
     // Colours are control sequences of this program's own. What others put into a value is escaped by the layer before it gets here.
     let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let kept: &[char] = if is_coloured { &['\n', '\x1b'] } else { &['\n'] };
-    let layer = fmt::layer().with_writer(move || PrintableLines {
-        format,
-        kept,
-        inner: io::stderr(),
-    });
+    // Where nobody reads any more (a terminal that was closed, a pipe), telling so on the same stream would panic.
+    let layer = fmt::layer()
+        .log_internal_errors(false)
+        .with_writer(move || PrintableLines {
+            format,
+            kept,
+            inner: io::stderr(),
+        });
     let layer = match format {
         Format::Text => layer.with_target(false).with_ansi(is_coloured).boxed(),
         Format::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),

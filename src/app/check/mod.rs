@@ -10,7 +10,8 @@ mod outside;
 
 pub(super) use files::open_to_others;
 
-use super::{App, Role};
+use super::listener::recorded_capacity;
+use super::{App, Capacity, Role};
 use crate::config::Config;
 use crate::domain::Operator;
 use crate::system::System;
@@ -92,6 +93,7 @@ pub async fn check(
         findings.sort_by_key(|finding| finding.state);
         return findings;
     }
+    findings.push(memory(config));
     begin("the database");
     match App::open(config, system, Role::Check, operator).await {
         Ok(app) => {
@@ -125,6 +127,15 @@ async fn check_services(config: &Config, begin: &dyn Fn(&'static str)) -> [Findi
     let mail = outside::check_mail(config).await;
     begin("Turnstile");
     [mail, outside::check_turnstile(config).await]
+}
+
+/// Whether the memory of the server does; before its first start, that of this process.
+fn memory(config: &Config) -> Finding {
+    let capacity = recorded_capacity(config).unwrap_or_else(|| Capacity::of(config));
+    match capacity.problem() {
+        None => Finding::good("memory", capacity.to_string()),
+        Some((seen, mend)) => Finding::unwise("memory", seen, mend),
+    }
 }
 
 /// What the configuration itself says of its own wisdom; that it can be read at all is known by now.

@@ -70,6 +70,7 @@ fn a_healthy_server_has_only_good_lines() {
     ok       configuration    defaults and environment
     ok       files            only their owner can read what is in <dir>/data
     ok       disk             <n> MiB are free
+    ok       memory           <capacity>
     ok       database         whole, and of the schema that this version knows
     ok       clock            <time>
     ok       keys             the key file is the database's; access tokens are signed with a key since <time>
@@ -153,6 +154,12 @@ fn what_must_be_mended_is_told_as_json_too() {
     exit: 1
     stdout:
     [
+      {
+        "subject": "memory",
+        "state": "ok",
+        "seen": "<capacity>",
+        "mend": null
+      },
       {
         "subject": "mail",
         "state": "ok",

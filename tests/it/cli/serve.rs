@@ -20,6 +20,7 @@ fn the_server_needs_nothing_and_says_where_everything_is() {
     assert_snapshot!(log, @"
     <time>  WARN the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet (19456 KiB and 2 iterations): a stolen database is cheaper to guess at
     <time>  INFO made a new, empty installation in <dir>/data; keep a copy of its key file <dir>/data/arkloop.key elsewhere
+    <time>  INFO <capacity>
     <time>  INFO listening on http://<address>; server.public_url is http://localhost:8080
     <time>  INFO mail is not sent but written into <dir>/data/outbox, to try things out
     <time>  INFO registration is by invite only; make one with: arkloop invite create
@@ -235,4 +236,95 @@ fn the_log_is_json_if_asked_for() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn a_place_that_cannot_be_listened_on_is_told_by_what_is_wrong_with_it() {
+    let workspace = Workspace::new();
+    let refusal = |listen: &str| workspace.run(&["-q", "serve", "--listen", listen]);
+    let long = format!("unix:{}.sock", "z".repeat(120));
+    let said = refusal(&long).replace(&"z".repeat(120), "zzz");
+    let bytes = workspace.path().join(&long[5..]).as_os_str().len();
+    assert_snapshot!(said.replace(&bytes.to_string(), "<n>"), @"
+    exit: 1
+    stderr:
+    error: cannot listen on unix:<dir>/zzz.sock: its path has <n> bytes, and that of a unix socket has at most 107; name a shorter one in --listen or server.listen, such as unix:/run/arkloop/arkloop.sock
+    ");
+    assert_snapshot!(refusal("unix:missing/arkloop.sock"), @"
+    exit: 1
+    stderr:
+    error: cannot listen on unix:<dir>/missing/arkloop.sock: No such file or directory (os error 2); make its directory, or name another place in --listen or server.listen
+    ");
+    assert_snapshot!(refusal("192.0.2.1:8080"), @"
+    exit: 1
+    stderr:
+    error: cannot listen on 192.0.2.1:8080: Cannot assign requested address (os error 99); this machine does not have that address; name another in --listen or server.listen
+    ");
+}
+
+#[test]
+fn a_limit_of_processes_is_told_as_what_it_is() {
+    let mut workspace = Workspace::new();
+    let user = 64_999;
+    // The limit counts the processes of a user, and none for root.
+    if rustix::process::geteuid().is_root() {
+        let data = workspace.path().join("data");
+        std::fs::create_dir(&data)
+            .and_then(|()| std::os::unix::fs::chown(&data, Some(user), Some(user)))
+            .and_then(|()| {
+                std::fs::set_permissions(
+                    workspace.path(),
+                    std::os::unix::fs::PermissionsExt::from_mode(0o755),
+                )
+            })
+            .expect("root may");
+        workspace.run_as(user);
+    } else {
+        return;
+    }
+    workspace.under("prlimit --nproc=8:8 --pid $$");
+    let said = workspace.run_in_both_forms(&["-q", "serve", "--listen", "127.0.0.1:0"]);
+    assert!(said.contains("threads, but the system gives only"), "{said}");
+    assert!(
+        said.contains("--pids-limit of docker run, TasksMax= of the systemd unit, or ulimit -u"),
+        "{said}"
+    );
+    assert!(
+        !workspace.path().join("data/arkloop.db").exists(),
+        "it has made nothing"
+    );
+}
+
+#[test]
+fn the_log_says_what_the_memory_is_used_for_and_warns_when_it_does_not_do() {
+    let log_with = |variables: &[(&str, &str)]| {
+        let mut workspace = Workspace::new();
+        for (name, value) in variables {
+            workspace.set(name, value);
+        }
+        let server = workspace.serve();
+        let check = workspace.run(&["check"]);
+        let log = server.stop();
+        let memory = |text: &str| {
+            let lines = text.lines().filter(|line| line.contains("hash"));
+            lines.map(str::to_owned).collect::<Vec<_>>().join("\n")
+        };
+        (memory(&log), memory(&check))
+    };
+    let (log, check) = log_with(&[("ARKLOOP_PASSWORD__HASH_THREADS", "3")]);
+    let told = "at most 3 passwords are hashed at once (24 KiB)";
+    assert!(log.contains(told) && log.contains(" MiB "), "{log}");
+    // Redacted, as it differs between machines.
+    assert!(check.is_empty() && log.lines().count() == 1, "{check}\n{log}");
+    let (log, check) = log_with(&[
+        ("ARKLOOP_PASSWORD__HASH_THREADS", "1024"),
+        ("ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB", "1048576"),
+        ("ARKLOOP_PASSWORD__ARGON2_ITERATIONS", "2"),
+    ]);
+    let warned = "password.hash_threads = 1024 lets password hashes take 1048576 MiB, more than half of the ";
+    assert!(log.contains("WARN") && log.contains(warned), "{log}");
+    assert!(
+        check.contains("warning  memory") && check.contains(warned),
+        "{check}"
+    );
 }

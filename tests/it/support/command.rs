@@ -167,6 +167,18 @@ impl Workspace {
             .expect("the executable runs")
     }
 
+    /// Starts a command whose standard error nobody reads any more.
+    pub fn spawn_logging_into_a_closed_pipe(&self, arguments: &[&str]) -> Child {
+        let (reader, writer) = std::io::pipe().expect("the system has pipes");
+        drop(reader);
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(writer)
+            .spawn()
+            .expect("the executable runs")
+    }
+
     /// Runs a command with `input` on its standard input.
     pub fn output(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Output {
         let input = input.as_ref();

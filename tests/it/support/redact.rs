@@ -13,9 +13,10 @@ const SHAPES: [(&str, &str); 7] = [
     ("ddddddddTdddddd.dddZ", "<stamp>"),
 ];
 
-/// Replaces `directory` and everything of a known [shape](SHAPES).
+/// Replaces `directory`, what the machine has to work with, and everything of a known [shape](SHAPES).
 pub fn redact(text: &str, directory: &Path) -> String {
-    let mut text = redact_called(text).replace(&directory.display().to_string(), "<dir>");
+    let text = redact_called(text).replace(&directory.display().to_string(), "<dir>");
+    let mut text = redact_capacity(&text);
     for (shape, name) in SHAPES {
         text = redact_shape(&text, shape, name);
     }
@@ -30,6 +31,20 @@ fn redact_called(text: &str) -> String {
         let end = part.find([';', '"', '\n']).unwrap_or(part.len());
         text + "<command>" + &part[end..]
     })
+}
+
+/// The sentence differs with the cores, the memory and the limits of the machine.
+fn redact_capacity(text: &str) -> String {
+    let lines = text
+        .split_inclusive('\n')
+        .map(|line| match line.split_once("at most ") {
+            Some((before, rest)) if rest.contains(" hashed at once (") => {
+                let end = rest.find(['\n', '"']).map_or("", |at| &rest[at..]);
+                format!("{before}<capacity>{end}")
+            }
+            _ => line.to_owned(),
+        });
+    lines.collect()
 }
 
 fn redact_shape(text: &str, shape: &str, name: &str) -> String {

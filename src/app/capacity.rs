@@ -1,0 +1,223 @@
+//! What this process makes of the cores and the memory that it has: how many hash threads, readers and connections.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
+use super::memory::Memory;
+use crate::config::Config;
+use crate::crypto::HashRoom;
+
+/// All hashes together take at most this part of the memory; the rest is for connections, SQLite and the kernel's buffers.
+const HASH_PART: u64 = 4;
+/// And at most this much, in KiB: with a cost of 64 MiB it still allows eight threads.
+const MOST_HASH_KIB: u64 = 512 * 1024;
+/// All connections together take at most this part of the memory.
+const CONNECTION_PART: u64 = 4;
+/// What a connection takes at most, in KiB: the largest head, the largest body, the answer, and what the server keeps about it.
+const CONNECTION_KIB: u64 = 64;
+/// More readers than this make no answer faster, and each keeps a cache.
+const MOST_READERS: usize = 16;
+/// The writer of the database, what looks after its connections, and a few for questions that block.
+const THREADS_BESIDE: usize = 16;
+
+/// What there is, and what it is used for.
+#[derive(Clone, Debug)]
+pub struct Capacity {
+    memory: Memory,
+    /// The memory of one hash, in KiB.
+    hash_kib: u64,
+    threads: NonZeroUsize,
+    /// Whether `password.hash_threads` says so.
+    is_set: bool,
+    /// The most connections.
+    pub(super) connections: usize,
+    /// Connections of the database that answer small questions.
+    pub(super) readers: usize,
+}
+
+impl Capacity {
+    /// Of this process under `config`.
+    pub fn of(config: &Config) -> Self {
+        // It knows of affinity and of the quotas of control groups.
+        let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self::new(config, cores, Memory::of_this_process())
+    }
+
+    fn new(config: &Config, cores: NonZeroUsize, memory: Memory) -> Self {
+        let hash_kib = u64::from(config.password.argon2_memory_kib).max(1);
+        let fitting = usize::try_from(hash_share(&memory) / hash_kib).unwrap_or(usize::MAX);
+        let fitting = NonZeroUsize::new(fitting).unwrap_or(NonZeroUsize::MIN);
+        let connections =
+            usize::try_from(memory.kib / CONNECTION_PART / CONNECTION_KIB).unwrap_or(usize::MAX);
+        Self {
+            threads: config.password.hash_threads.unwrap_or(cores.min(fitting)),
+            is_set: config.password.hash_threads.is_some(),
+            connections: config.server.max_connections.min(connections.max(1)),
+            readers: cores.get().min(MOST_READERS),
+            hash_kib,
+            memory,
+        }
+    }
+
+    /// The threads that answer requests.
+    pub const fn workers(&self) -> usize {
+        self.readers
+    }
+
+    /// How many threads a server needs in all, with a few for questions that block.
+    pub fn threads(&self) -> usize {
+        self.workers() + self.threads.get() + THREADS_BESIDE
+    }
+
+    /// What a server records, so that `check` judges by the memory that the server has and not by its own.
+    pub(super) fn to_record(&self) -> String {
+        format!("{} {}", self.readers, self.memory.to_record())
+    }
+
+    /// Of the server that recorded it, under `config`.
+    pub(super) fn of_record(config: &Config, record: &str) -> Option<Self> {
+        let (cores, memory) = record.split_once(' ')?;
+        Some(Self::new(
+            config,
+            cores.parse().ok()?,
+            Memory::from_record(memory)?,
+        ))
+    }
+
+    /// What the hash threads get.
+    pub(super) fn hash_room(&self) -> HashRoom {
+        HashRoom {
+            threads: self.threads,
+            memory_kib: hash_share(&self.memory).max(self.hashes_kib()),
+        }
+    }
+
+    fn hashes_kib(&self) -> u64 {
+        self.hash_kib.saturating_mul(self.threads.get() as u64)
+    }
+
+    /// Why the memory may not do, and how to mend it; `None` if it does.
+    pub fn problem(&self) -> Option<(String, &'static str)> {
+        let hashes = self.hashes_kib();
+        let most = if self.is_set {
+            self.memory.kib / 2
+        } else {
+            hash_share(&self.memory)
+        };
+        if hashes <= most {
+            return None;
+        }
+        let (mib, memory) = (in_mib(hashes), &self.memory);
+        Some(if self.is_set {
+            (
+                format!(
+                    "password.hash_threads = {} lets password hashes take {mib}, more than half of {memory}: sign-ins may end the server",
+                    self.threads
+                ),
+                "lower password.hash_threads, or give the server more memory",
+            )
+        } else {
+            (
+                format!(
+                    "a single password hash takes {mib}, more than its share of {memory}: sign-ins may end the server"
+                ),
+                "give the server more memory, or lower password.argon2_memory_kib",
+            )
+        })
+    }
+}
+
+/// As a line of the log and of `check`.
+impl fmt::Display for Capacity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (threads, hashes) = (self.threads, in_mib(self.hashes_kib()));
+        let passwords = if threads == NonZeroUsize::MIN {
+            "password is"
+        } else {
+            "passwords are"
+        };
+        write!(
+            f,
+            "at most {threads} {passwords} hashed at once ({hashes}) and {} connections served, in {}",
+            self.connections, self.memory
+        )
+    }
+}
+
+fn hash_share(memory: &Memory) -> u64 {
+    (memory.kib / HASH_PART).min(MOST_HASH_KIB)
+}
+
+fn in_mib(kib: u64) -> String {
+    match kib {
+        0..1024 => format!("{kib} KiB"),
+        _ => format!("{} MiB", kib / 1024),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    fn capacity(cores: usize, mib: u64, variables: &[(&str, &str)]) -> Capacity {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let sources = Sources {
+            env: variables.collect(),
+            cwd: "/nowhere".into(),
+            ..Sources::default()
+        };
+        let config = Config::load(&sources).expect("it is right");
+        let cores = NonZeroUsize::new(cores).expect("it is not zero");
+        Capacity::new(&config, cores, Memory::of_ram(mib * 1024))
+    }
+
+    #[test]
+    fn hashes_take_a_share_of_the_memory_however_many_cores_there_are() {
+        let threads = |cores, mib| capacity(cores, mib, &[]).threads.get();
+        assert_eq!(
+            [64, 128, 256, 512, 1024].map(|mib| threads(64, mib)),
+            [1, 1, 3, 6, 13]
+        );
+        assert_eq!(threads(64, 1024 * 1024), 26);
+        assert_eq!(threads(2, 1024 * 1024), 2);
+        let costly = capacity(64, 1024, &[("ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB", "65536")]);
+        assert_eq!(costly.threads.get(), 4);
+        for mib in [128, 256, 512, 4096] {
+            assert_eq!(capacity(64, mib, &[]).problem(), None, "{mib}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_and_one_hash_is_made_all_the_same() {
+        let tiny = capacity(16, 64, &[]);
+        assert_eq!(tiny.threads, NonZeroUsize::MIN);
+        assert_eq!(
+            tiny.problem().map(|(seen, _)| seen).as_deref(),
+            Some(
+                "a single password hash takes 19 MiB, more than its share of the 64 MiB of RAM: sign-ins may end the server"
+            )
+        );
+        let set = |threads| capacity(16, 256, &[("ARKLOOP_PASSWORD__HASH_THREADS", threads)]);
+        assert_eq!((set("6").threads.get(), set("6").problem()), (6, None));
+        assert!(
+            set("16")
+                .problem()
+                .is_some_and(|(seen, _)| seen.contains("304 MiB"))
+        );
+    }
+
+    #[test]
+    fn connections_and_readers_take_a_share_too() {
+        let small = capacity(64, 128, &[]);
+        assert_eq!((small.connections, small.readers), (512, MOST_READERS));
+        assert_eq!(capacity(2, 4096, &[]).connections, 2000);
+        assert_eq!(
+            small.to_string(),
+            "at most 1 password is hashed at once (19 MiB) and 512 connections served, in the 128 MiB of RAM"
+        );
+    }
+}

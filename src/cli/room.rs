@@ -1,0 +1,65 @@
+//! What the system must give before a server can run, told by what it lacks: threads, and a place to listen.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::error::Refusal;
+use crate::app::Capacity;
+use crate::domain::Listen;
+
+/// The longest path of a unix socket: `sun_path` (unix(7)) without the zero at its end.
+const LONGEST_SOCKET_PATH: usize = 107;
+/// For threads that do nothing.
+const SMALL_STACK: usize = 64 * 1024;
+
+/// Refuses to start where the process may not have the threads that it needs: libraries would panic over it later.
+pub(super) fn refuse_too_few_threads(capacity: &Capacity) -> Result<(), Refusal> {
+    let needed = capacity.threads();
+    let gate = Arc::new(Mutex::new(()));
+    // They are there all at once, until the gate opens.
+    let closed = gate.lock();
+    let mut started = Vec::new();
+    let failed = (0..needed).find_map(|_| {
+        let gate = Arc::clone(&gate);
+        let thread = thread::Builder::new().stack_size(SMALL_STACK);
+        let wait = move || drop(gate.lock());
+        thread.spawn(wait).map(|thread| started.push(thread)).err()
+    });
+    drop(closed);
+    let got = started.len();
+    for thread in started {
+        let _ = thread.join();
+    }
+    match failed {
+        None => Ok(()),
+        Some(cause) => Err(Refusal::new(
+            format!("the server needs {needed} threads, but the system gives only {got}: {cause}"),
+            "raise the limit of processes: --pids-limit of docker run, TasksMax= of the systemd unit, or ulimit -u",
+        )),
+    }
+}
+
+/// Why the server cannot listen at `place`, which `key` names.
+pub(super) fn why_not_listening(to: &str, place: &Listen, cause: &io::Error, key: &str) -> Refusal {
+    let mend = match (cause.kind(), place) {
+        (_, Listen::Unix(path)) if path.as_os_str().as_bytes().len() > LONGEST_SOCKET_PATH => {
+            return Refusal::new(
+                format!(
+                    "cannot {to} on {place}: its path has {} bytes, and that of a unix socket has at most {LONGEST_SOCKET_PATH}",
+                    path.as_os_str().as_bytes().len()
+                ),
+                format!("name a shorter one in {key}, such as unix:/run/arkloop/arkloop.sock"),
+            );
+        }
+        (ErrorKind::NotFound, Listen::Unix(_)) => "make its directory, or name another place in",
+        (ErrorKind::PermissionDenied, Listen::Tcp(_)) => "take a port from 1024 on in",
+        (ErrorKind::AddrNotAvailable, _) => "this machine does not have that address; name another in",
+        _ => "stop what listens there, or name another place with",
+    };
+    Refusal::new(
+        format!("cannot {to} on {place}: {cause}"),
+        format!("{mend} {key}"),
+    )
+}
