@@ -7,7 +7,8 @@
 //! - [`domain`]: the words, parsed once at the border.
 //! - [`limits`]: how often an address or a session may ask.
 //! - [`store`]: all SQL; [`crypto`]: passwords, tokens, sealing, the key file.
-//! - [`mail`]: how mails are written and handed over; [`captcha`]: the question to Turnstile; [`web`]: questions over HTTP.
+//! - [`mail`]: how mails are written and handed over; [`captcha`]: the question to Turnstile; [`web`]: questions over HTTP;
+//!   [`tls`]: who is trusted.
 //! - [`fault`]: what a loop does when its work fails.
 //! - [`files`]: how files and directories are found, judged, made and removed where others may have a hand in.
 //! - [`app`] joins the parts, [`config`] reads what they are told, [`system`] is the only door to clock and randomness.
@@ -18,9 +19,9 @@
 //! main → cli        cli → app config service files domain system telemetry (serve and openapi also http)
 //! http → service limits files domain system          app → everything below it
 //! service → store crypto mail captcha files domain system
-//! store, config → files domain  crypto → files domain system        mail → files domain
+//! store, config → files domain  crypto → files domain system        mail → tls files domain
 //! captcha → web domain system   limits → domain system              files → system
-//! system → domain               domain, web, fault → nothing     everything may name fault
+//! system, tls → domain          web → tls     domain, fault → nothing     everything may name fault
 //! ```
 
 pub mod app;
@@ -38,4 +39,5 @@ pub mod service;
 pub mod store;
 pub mod system;
 pub mod telemetry;
+pub mod tls;
 pub mod web;

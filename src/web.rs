@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::{Response, Uri};
-use ureq::tls::TlsConfig;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Timeout};
+
+use crate::tls::{TlsFailure, provider, system_authorities};
 
 /// To find the address of a server, and again to connect to it, TLS included: somebody waits.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -62,6 +64,8 @@ pub struct Failure {
 /// Whoever asks one server.
 pub struct Client {
     agent: Agent,
+    /// Asked where the certificate is not trusted by `agent`.
+    trusting_system: Option<Agent>,
     /// What failures call the server.
     server: &'static str,
 }
@@ -69,26 +73,25 @@ pub struct Client {
 impl Client {
     /// Asks `server`, as failures call it, over at most so many `connections` that are kept.
     pub fn new(server: &'static str, connections: usize) -> Self {
-        // Named here, and not as the default of the process, so that no other library can choose another.
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(provider)
-            .build();
-        let agent = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(None)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .timeout_resolve(Some(CONNECT_TIMEOUT))
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(TOTAL_TIMEOUT))
-            .max_idle_connections(connections)
-            .max_idle_connections_per_host(connections)
-            .user_agent("arkloop")
-            .build()
-            .new_agent();
-        Self { agent, server }
+        Self {
+            agent: agent(connections, RootCerts::WebPki),
+            trusting_system: None,
+            server,
+        }
+    }
+
+    /// Also trusts the authorities that this machine does, for questions ([`Client::get`]) to a server of the operator's own.
+    #[must_use]
+    pub fn or_trusting_system(self) -> Self {
+        let certificates: Vec<_> = system_authorities()
+            .iter()
+            .map(|der| Certificate::from_der(der).to_owned())
+            .collect();
+        Self {
+            trusting_system: (!certificates.is_empty())
+                .then(|| agent(1, RootCerts::Specific(Arc::new(certificates)))),
+            ..self
+        }
     }
 
     /// Sends a form, and waits for the answer no longer than `timeout`, at most [`TOTAL_TIMEOUT`].
@@ -111,12 +114,18 @@ impl Client {
 
     /// Asks for what is there, with further headers.
     pub fn get(&self, address: &Address, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
-        let request = headers
-            .iter()
-            .fold(self.agent.get(&address.0), |request, (name, value)| {
-                request.header(*name, *value)
-            });
-        self.read(request.call())
+        let ask = |agent: &Agent| {
+            let request = headers
+                .iter()
+                .fold(agent.get(&address.0), |request, (name, value)| {
+                    request.header(*name, *value)
+                });
+            request.call()
+        };
+        match (ask(&self.agent), &self.trusting_system) {
+            (Err(error), Some(agent)) if of_tls(&error).is_some() => self.read(ask(agent)),
+            (answer, _) => self.read(answer),
+        }
     }
 
     fn read(&self, response: Result<Response<Body>, ureq::Error>) -> Result<Answer, Failure> {
@@ -130,10 +139,14 @@ impl Client {
     }
 
     fn failure(&self, error: &ureq::Error) -> Failure {
-        use ureq::Error::{
-            BodyExceedsLimit, ConnectionFailed, HostNotFound, Io, Rustls, Timeout as TimedOut,
-        };
+        use ureq::Error::{BodyExceedsLimit, ConnectionFailed, HostNotFound, Io, Timeout as TimedOut};
         let server = self.server;
+        if let Some(tls) = of_tls(error) {
+            return Failure {
+                reason: format!("TLS with {server} failed: {tls}"),
+                is_passing: false,
+            };
+        }
         let (reason, is_passing) = match error {
             TimedOut(Timeout::Resolve | Timeout::Connect) => {
                 (format!("cannot connect to {server} in time"), true)
@@ -142,11 +155,40 @@ impl Client {
             HostNotFound => (format!("the host of {server} was not found"), true),
             ConnectionFailed => (format!("cannot connect to {server}"), true),
             Io(cause) => (format!("the connection to {server} failed: {cause}"), true),
-            Rustls(cause) => (format!("TLS with {server} failed: {cause}"), false),
             BodyExceedsLimit(_) => (format!("the answer of {server} is too large"), false),
             // The text of the others may repeat what the server sent.
             _ => (format!("{server} does not speak HTTP"), false),
         };
         Failure { reason, is_passing }
     }
+}
+
+/// What failed, if it was TLS. The library passes it on as one or the other.
+fn of_tls(error: &ureq::Error) -> Option<TlsFailure> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error.into()),
+        ureq::Error::Io(error) => TlsFailure::of_io(error),
+        _ => None,
+    }
+}
+
+fn agent(connections: usize, trusted: RootCerts) -> Agent {
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(provider())
+        .root_certs(trusted)
+        .build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .timeout_resolve(Some(CONNECT_TIMEOUT))
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(TOTAL_TIMEOUT))
+        .max_idle_connections(connections)
+        .max_idle_connections_per_host(connections)
+        .user_agent("arkloop")
+        .build()
+        .new_agent()
 }

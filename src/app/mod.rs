@@ -278,6 +278,9 @@ fn transport(config: &Config, from: &str, patience: Patience) -> Result<Transpor
         config::MailTransport::File => Transport::file(config.outbox_path(), from)?,
         config::MailTransport::Smtp => Transport::smtp(&SmtpSettings {
             url: config.mail.smtp_url.clone(),
+            default_port: config.smtp_default_port(),
+            security: config.smtp_security(),
+            helo_name: config.helo_name(),
             user: config.mail.smtp_user.clone(),
             password: config.mail.smtp_password.clone(),
             from: from.to_owned(),

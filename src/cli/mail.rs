@@ -8,7 +8,7 @@ use super::error::{Refusal, one_line};
 use super::times::Times;
 use super::user::parse_email;
 use crate::config::MailTransport;
-use crate::domain::Email;
+use crate::domain::{Email, HeloName};
 use crate::service::{Medium, WaitingMail};
 
 /// See whether mail is sent, and what waits to be
@@ -53,13 +53,24 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
 fn test(context: &Context, to: &Email) -> Result<(), Refusal> {
     context.with_service(async |service| Ok(service.send_test_mail(to).await?))?;
     let transport = context.config.mail_transport();
-    let document = json!({ "to": to.as_str(), "transport": transport.as_str() });
+    let helo = context
+        .config
+        .helo_name()
+        .filter(|_| transport == MailTransport::Smtp);
+    let helo = helo.as_ref().map(HeloName::as_str);
+    let document = json!({ "to": to.as_str(), "transport": transport.as_str(), "helo_name": helo });
     context.output.result(&document, || match transport {
         MailTransport::File => {
             let directory = context.config.outbox_path();
             format!("a test mail to {to} was written into {}", directory.display())
         }
-        MailTransport::Smtp | MailTransport::Off => format!("the mail server has taken a test mail to {to}"),
+        MailTransport::Smtp | MailTransport::Off => {
+            let greeted = helo.map(|name| format!(", and was greeted as {name}"));
+            format!(
+                "the mail server has taken a test mail to {to}{}",
+                greeted.unwrap_or_default()
+            )
+        }
     })
 }
 

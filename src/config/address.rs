@@ -46,8 +46,8 @@ pub(super) fn parse_host(text: &str) -> Option<String> {
 }
 
 /// The accepted form of [`parse_smtp_url`], in words.
-pub(super) const SMTP_URL_FORM: &str = "\"smtp://host:587\" (with STARTTLS) or \"smtps://host:465\", without path or star; user and \
-                                        password are keys of their own";
+pub(super) const SMTP_URL_FORM: &str = "\"smtp://host:587\" (STARTTLS) or \"smtps://host:465\" (TLS from the first byte), without path or \
+                                        star; user and password are keys of their own";
 
 /// Checks the address of a mail server; without a port it is the scheme's own.
 pub(super) fn parse_smtp_url(text: &str) -> Option<String> {

@@ -68,6 +68,7 @@ impl Config {
             );
         }
         warnings.extend(self.warnings_of_mail().map(str::to_owned));
+        warnings.extend(self.warnings_of_smtp());
         warnings.extend(self.warnings_of_turnstile().map(str::to_owned));
         warnings
     }
@@ -114,7 +115,7 @@ impl Config {
     }
 
     /// Refuses what `keys` say, the first of which that was given is named with its place.
-    fn refusal(&self, keys: &[&str], problem: &str, hint: impl Into<String>) -> ConfigError {
+    pub(super) fn refusal(&self, keys: &[&str], problem: &str, hint: impl Into<String>) -> ConfigError {
         let place = keys.iter().find_map(|key| self.places.get(*key));
         let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
         ConfigError::new(format!("{problem}{place}"), hint)
@@ -151,6 +152,7 @@ impl Config {
                 "name the server, such as \"smtp://mail.example.org:587\"",
             ));
         }
+        self.check_smtp_security()?;
         if mail.smtp_user.is_empty() == mail.smtp_password.is_some() {
             return Err(self.refusal(
                 &["mail.smtp_password", "mail.smtp_password_file", "mail.smtp_user"],

@@ -12,6 +12,7 @@ mod properties;
 mod read;
 mod settings;
 mod show;
+mod smtp;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -22,8 +23,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::domain::{
-    FailureLimits, Language, Listen, Rates, RegistrationMode, SameSite, ServiceName, SignatureAlgorithm,
-    TrustedProxies,
+    FailureLimits, HeloName, Language, Listen, Rates, RegistrationMode, SameSite, ServiceName,
+    SignatureAlgorithm, SmtpSecurity, TrustedProxies,
 };
 
 pub use error::{ConfigError, Place};
@@ -148,6 +149,10 @@ pub struct Mail {
     pub transport: Option<MailTransport>,
     /// The SMTP server, `smtp://host[:port]` or `smtps://host[:port]`; empty for none.
     pub smtp_url: String,
+    /// When the conversation is encrypted; `None` if it was not set. See [`Config::smtp_security`].
+    pub smtp_security: Option<SmtpSecurity>,
+    /// How this host greets that server; `None` if it was not set. See [`Config::helo_name`].
+    pub helo_name: Option<HeloName>,
     /// The name to sign in there with; empty for none.
     pub smtp_user: String,
     /// The password to sign in there with.
@@ -156,7 +161,7 @@ pub struct Mail {
     pub from: String,
     /// The language of mails for which nobody has chosen another.
     pub locale: Language,
-    /// Certificates to trust instead of the system's.
+    /// Certificates to trust instead of the well-known authorities.
     pub ca_file: Option<PathBuf>,
 }
 

@@ -20,8 +20,8 @@ use super::{
     Turnstile,
 };
 use crate::domain::{
-    FailureLimits, Language, LimitClass, Listen, PasswordPolicy, Rates, RegistrationMode, SameSite,
-    ServiceName, SignatureAlgorithm, TrustedProxies,
+    FailureLimits, HeloName, Language, LimitClass, Listen, PasswordPolicy, Rates, RegistrationMode, SameSite,
+    ServiceName, SignatureAlgorithm, SmtpSecurity, TrustedProxies,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -199,6 +199,12 @@ fn mail(s: &mut Settings) -> Result<Mail, ConfigError> {
         smtp_url: s
             .optional_text("mail.smtp_url", SMTP_URL_FORM, parse_smtp_url)?
             .unwrap_or_default(),
+        smtp_security: s.optional_text(
+            "mail.smtp_security",
+            "one of \"starttls\", \"tls\", \"none\"",
+            SmtpSecurity::from_name,
+        )?,
+        helo_name: s.optional_text("mail.helo_name", HeloName::FORM, HeloName::parse)?,
         smtp_user: any_text(s, "mail.smtp_user")?,
         smtp_password: s.secret("mail.smtp_password", "mail.smtp_password_file")?,
         from: s

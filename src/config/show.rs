@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::form::{Origin, format_duration, format_rate};
 use super::read::{PER_ACCOUNT, PER_ADDRESS};
 use super::{Config, RateLimit};
-use crate::domain::{LimitClass, RegistrationMode, TrustedProxies};
+use crate::domain::{HeloName, LimitClass, RegistrationMode, SmtpSecurity, TrustedProxies};
 
 /// What stands for a secret that is set.
 const MASK: &str = "********";
@@ -101,6 +101,14 @@ impl Config {
         vec![
             ("mail.transport", json!(self.mail_transport().as_str())),
             ("mail.smtp_url", json!(mail.smtp_url)),
+            (
+                "mail.smtp_security",
+                json!(mail.smtp_security.map(SmtpSecurity::as_str)),
+            ),
+            (
+                "mail.helo_name",
+                json!(self.helo_name().as_ref().map(HeloName::as_str)),
+            ),
             ("mail.smtp_user", json!(mail.smtp_user)),
             ("mail.smtp_password", json!(mask(mail.smtp_password.as_ref()))),
             ("mail.from", json!(mail.from)),

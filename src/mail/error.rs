@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::{fmt, io};
 
 use super::reply::Reply;
+use crate::tls::UnusableCertificates;
 
 /// Why a way of sending mail cannot be used as it was configured.
 #[derive(Debug, thiserror::Error)]
@@ -21,17 +22,22 @@ pub enum TransportError {
         "the sender of mails must be an address such as Example <no-reply@example.org>, in ASCII but for the name"
     )]
     From,
-    /// The private authority cannot be read.
-    #[error("the file of certificate authorities {} cannot be read", path.display())]
+    /// The file of certificates cannot be read.
+    #[error("the file of mail.ca_file, {}, cannot be read", path.display())]
     CaFile {
         /// Which file.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
-    /// It holds no certificate that can be used.
-    #[error("the file {} holds no certificate in PEM form", .0.display())]
-    NoCertificate(PathBuf),
+    /// What is in it cannot be used.
+    #[error("the file of mail.ca_file, {}, {problem}", path.display())]
+    Certificates {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: UnusableCertificates,
+    },
 }
 
 /// How far a conversation with the mail server had come.
@@ -80,6 +86,13 @@ pub enum Verdict {
     Final,
     /// The mail server has the whole mail: it may have arrived.
     Unanswered,
+}
+
+impl Stage {
+    /// Whether another address of the server may still answer.
+    pub(super) const fn is_opening(self) -> bool {
+        matches!(self, Self::Connect | Self::Tls | Self::Greeting | Self::Hello)
+    }
 }
 
 impl fmt::Display for Stage {

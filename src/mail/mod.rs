@@ -6,14 +6,15 @@
 //! What is not here: the outbox, its queue and its retries. A [`Transport`] tries once and says what happened.
 
 mod compose;
+mod conversation;
 mod error;
 mod file;
+mod hint;
 mod message;
 mod patience;
 mod reply;
 mod smtp;
 mod smtp_server;
-mod starttls;
 #[cfg(test)]
 mod tests;
 mod transport;

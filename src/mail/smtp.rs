@@ -1,32 +1,21 @@
-//! The conversation with a mail server.
-//!
-//! The commands are those of `lettre`, but its own transport and pool are not used: over tokio their time-out covers the TCP connection alone, so
-//! that a server which falls silent later holds the sender for ever; and a sending that is given up puts its connection back in the middle of a
-//! conversation, where the next mail goes wrong.
+//! Handing mails over to a mail server: its connections, how long it may take, and what is told when it does not take one.
 
-use std::error::Error as _;
-use std::future::{Future, pending};
-use std::iter;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use lettre::transport::smtp::Error as SmtpError;
-use lettre::transport::smtp::authentication::DEFAULT_MECHANISMS;
-use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
-use lettre::transport::smtp::extension::ClientId;
-use tokio::sync::Notify;
-use tokio::time::error::Elapsed;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use super::conversation::{Conversation, Failure, encrypt};
 use super::error::{SendError, Stage, TransportError};
+use super::hint::Circumstances;
 use super::message::{Parcel, build};
 use super::patience::{Patience, Progress};
 use super::reply::{Reply, Unsaid};
 use super::smtp_server::{Encryption, SmtpServer, SmtpSettings};
-use super::starttls::{StartTlsStream, Upgrade};
+use crate::domain::HeloName;
 
 /// For the answer to QUIT, on which nothing depends.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,7 +31,6 @@ const MAX_IDLE_TIME: Duration = Duration::from_mins(1);
 /// Sends mails through one server.
 pub struct SmtpTransport {
     server: SmtpServer,
-    client: ClientId,
     patience: Patience,
     /// What the server's words may not repeat of the sign-in.
     unsaid: Unsaid,
@@ -51,8 +39,23 @@ pub struct SmtpTransport {
 
 /// A connection between two mails.
 struct Idle {
-    connection: AsyncSmtpConnection,
+    session: Session,
     since: Instant,
+}
+
+/// A conversation that has come as far as the first mail.
+struct Session {
+    conversation: Conversation,
+    /// What EHLO said.
+    helo: HeloName,
+}
+
+/// What is needed to tell how far it has come, and of a failure.
+struct Telling<'a> {
+    server: &'a SmtpServer,
+    helo: &'a str,
+    unsaid: &'a Unsaid,
+    progress: &'a Progress,
 }
 
 impl SmtpTransport {
@@ -66,8 +69,6 @@ impl SmtpTransport {
         Ok(Self {
             server: SmtpServer::new(settings)?,
             unsaid,
-            // The host's name, as EHLO wants it.
-            client: ClientId::default(),
             patience: settings.patience,
             idle: Mutex::new(Vec::new()),
         })
@@ -79,261 +80,256 @@ impl SmtpTransport {
 
     pub(super) async fn send(&self, parcel: &Parcel<'_>, progress: &Progress) -> Result<(), SendError> {
         let message = build(parcel, &self.server.from)?;
-        let mut connection = match self.reuse().await {
-            Some(connection) => connection,
+        let mut session = match self.reuse().await {
+            Some(session) => session,
             None => self.open(progress).await?,
         };
         let unsaid = self.unsaid.with_mail(parcel);
-        let handed_over = self.hand_over(&mut connection, &message, &unsaid, progress).await;
+        let handed_over = self.hand_over(&mut session, &message, &unsaid, progress).await;
         match &handed_over {
-            Ok(()) => self.keep(connection).await,
-            Err(SendError::Refused { .. }) => quit(connection).await,
+            Ok(()) => self.keep(session).await,
+            Err(SendError::Refused { .. }) => quit(session).await,
             // The conversation is out of step; dropping the connection closes it.
             Err(_) => {}
         }
         handed_over
     }
 
-    /// Goes as far as naming the sender, which many servers refuse to accept from strangers. A mail is not begun before DATA.
-    pub(super) async fn check(&self) -> Result<(), SendError> {
-        let mut connection = self.open(&Progress::new()).await?;
-        let sender = Mail::new(Some(self.server.from.email.clone()), Vec::new());
-        let named = connection.command(sender);
-        let named = within(self.patience.command, Stage::Sender, &self.unsaid, named).await;
-        quit(connection).await;
-        named.map(drop)
+    /// Goes as far as naming the sender, which many servers refuse to accept from strangers. A mail is not begun before DATA. Says how it greeted.
+    pub(super) async fn check(&self) -> Result<HeloName, SendError> {
+        let progress = Progress::new();
+        let mut session = self.open(&progress).await?;
+        let named = self
+            .telling(session.helo.as_str(), &self.unsaid, &progress)
+            .within(
+                self.patience.command,
+                Stage::Sender,
+                session
+                    .conversation
+                    .command(&sender_command(self.server.from.email.as_ref())),
+            )
+            .await;
+        let helo = session.helo.clone();
+        quit(session).await;
+        named.map(|()| helo)
     }
 
     /// A connection from before that still answers.
-    async fn reuse(&self) -> Option<AsyncSmtpConnection> {
+    async fn reuse(&self) -> Option<Session> {
         loop {
             // Taken in a statement of its own, so that the lock is not held while the server is asked.
-            let idle = self.idle_connections().pop();
-            let Idle {
-                mut connection,
-                since,
-            } = idle?;
+            let idle = self.idle_sessions().pop();
+            let Idle { mut session, since } = idle?;
             if since.elapsed() < MAX_IDLE_TIME
-                && timeout(NOOP_TIMEOUT, connection.test_connected()).await == Ok(true)
+                && let Ok(Ok(())) = timeout(NOOP_TIMEOUT, session.conversation.command("NOOP")).await
             {
-                return Some(connection);
+                return Some(session);
             }
         }
     }
 
-    async fn keep(&self, connection: AsyncSmtpConnection) {
+    async fn keep(&self, session: Session) {
         let left_over = {
-            let mut idle = self.idle_connections();
+            let mut idle = self.idle_sessions();
             idle.retain(|kept| kept.since.elapsed() < MAX_IDLE_TIME);
             if idle.len() < MAX_IDLE {
-                idle.push(Idle {
-                    connection,
-                    since: Instant::now(),
-                });
+                let since = Instant::now();
+                idle.push(Idle { session, since });
                 None
             } else {
-                Some(connection)
+                Some(session)
             }
         };
-        if let Some(connection) = left_over {
-            quit(connection).await;
+        if let Some(session) = left_over {
+            quit(session).await;
         }
     }
 
-    fn idle_connections(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+    fn idle_sessions(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Connects, encrypts and signs in.
-    async fn open(&self, progress: &Progress) -> Result<AsyncSmtpConnection, SendError> {
-        let upgrade = Upgrade::default();
-        let mut connection = self.connect(&upgrade).await?;
-        if let Encryption::StartTls(parameters) = &self.server.encryption {
-            upgrade.announce();
-            progress.reach(Stage::StartTls);
-            // Fails where the server does not offer it. lettre says EHLO again inside TLS, so nothing that was offered before it counts.
-            let started = connection.starttls(parameters.clone(), &self.client);
-            within(self.patience.command, Stage::StartTls, &self.unsaid, started).await?;
-        }
-        if let Some(credentials) = &self.server.credentials {
-            progress.reach(Stage::SignIn);
-            let signed_in = connection.auth(DEFAULT_MECHANISMS, credentials);
-            within(self.patience.command, Stage::SignIn, &self.unsaid, signed_in).await?;
-        }
-        Ok(connection)
-    }
-
-    /// Connects to the first address of the server that answers.
-    async fn connect(&self, upgrade: &Upgrade) -> Result<AsyncSmtpConnection, SendError> {
-        let mut last = SendError::Connection {
-            stage: Stage::Connect,
-            cause: "the server's name has no address".to_owned(),
-            hint: None,
+    /// Connects, encrypts and signs in, at the first address of the server that answers.
+    async fn open(&self, progress: &Progress) -> Result<Session, SendError> {
+        let telling = self.telling("", &self.unsaid, progress);
+        let looking_up = async {
+            let name = (self.server.host.as_str(), self.server.port);
+            Ok(tokio::net::lookup_host(name).await?)
         };
-        for address in self.resolve().await? {
-            match timeout(self.patience.greeting, self.connect_to(address, upgrade)).await {
-                Ok(Ok(connection)) => return Ok(connection),
-                Ok(Err(error)) => last = error,
-                Err(_) => last = timed_out(Stage::Connect),
+        let addresses = telling
+            .within(self.patience.connection, Stage::Connect, looking_up)
+            .await?;
+        let nowhere = Failure::Broken("the server's name has no address".to_owned());
+        let mut last = telling.failed(Stage::Connect, &nowhere);
+        for address in addresses.take(MAX_ADDRESSES) {
+            match self.open_at(address, progress).await {
+                Err(error) if error.stage().is_some_and(Stage::is_opening) => last = error,
+                opened => return opened,
             }
         }
         Err(last)
     }
 
-    async fn connect_to(
-        &self,
-        address: SocketAddr,
-        upgrade: &Upgrade,
-    ) -> Result<AsyncSmtpConnection, SendError> {
-        let limit = self.patience.connection;
-        let connected = match &self.server.encryption {
-            Encryption::StartTls(_) => {
-                let stream = timeout(limit, StartTlsStream::connect(address, upgrade)).await;
-                let stream = stream
-                    .map_err(|_| timed_out(Stage::Connect))?
-                    .map_err(|error| failed(Stage::Connect, &error))?;
-                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.client).await
-            }
-            Encryption::Implicit(tls) => {
-                AsyncSmtpConnection::connect_tokio1(
-                    address,
-                    Some(limit),
-                    &self.client,
-                    Some(tls.clone()),
-                    None,
-                )
-                .await
-            }
-            Encryption::None => {
-                AsyncSmtpConnection::connect_tokio1(address, Some(limit), &self.client, None, None).await
+    async fn open_at(&self, address: SocketAddr, progress: &Progress) -> Result<Session, SendError> {
+        let host = self.server.host.as_str();
+        let (limit, first) = (self.patience.command, self.patience.greeting);
+        let telling = self.telling("", &self.unsaid, progress);
+        let connecting = async { Ok(TcpStream::connect(address).await?) };
+        let tcp = telling
+            .within(self.patience.connection, Stage::Connect, connecting)
+            .await?;
+        let own_address = tcp.local_addr().map(|own| own.ip());
+        let helo = match (&self.server.helo_name, own_address) {
+            (Some(name), _) => name.clone(),
+            (None, Ok(address)) => HeloName::literal(address),
+            (None, Err(error)) => return Err(telling.failed(Stage::Connect, &error.into())),
+        };
+        let telling = self.telling(helo.as_str(), &self.unsaid, progress);
+        let mut conversation = match &self.server.encryption {
+            Encryption::None => Conversation::new(Box::new(tcp) as _),
+            Encryption::Implicit(tls) => telling.within(limit, Stage::Tls, encrypt(tcp, tls, host)).await?,
+            Encryption::StartTls(tls) => {
+                let mut plain = Conversation::new(tcp);
+                telling.within(first, Stage::Greeting, plain.greeting()).await?;
+                telling
+                    .within(limit, Stage::StartTls, plain.refuse_early())
+                    .await?;
+                telling
+                    .within(first, Stage::Hello, plain.hello(helo.as_str()))
+                    .await?;
+                telling
+                    .within(limit, Stage::StartTls, plain.agree_on_tls())
+                    .await?;
+                telling
+                    .within(limit, Stage::Tls, encrypt(plain.into_inner(), tls, host))
+                    .await?
             }
         };
-        connected.map_err(|error| describe(Stage::Connect, &self.unsaid, &error))
-    }
-
-    async fn resolve(&self) -> Result<Vec<SocketAddr>, SendError> {
-        let looking_up = tokio::net::lookup_host((self.server.host.as_str(), self.server.port));
-        match timeout(self.patience.connection, looking_up).await {
-            Ok(Ok(addresses)) => Ok(addresses.take(MAX_ADDRESSES).collect()),
-            Ok(Err(error)) => Err(failed(Stage::Connect, &error)),
-            Err(_) => Err(timed_out(Stage::Connect)),
+        if !matches!(self.server.encryption, Encryption::StartTls(_)) {
+            telling
+                .within(first, Stage::Greeting, conversation.greeting())
+                .await?;
         }
+        // After STARTTLS again: nothing that was offered before counts (RFC 3207 §4.2).
+        telling
+            .within(first, Stage::Hello, conversation.hello(helo.as_str()))
+            .await?;
+        if let Some(credentials) = &self.server.credentials {
+            let signing_in = conversation.sign_in(&credentials.user, &credentials.password);
+            telling.within(limit, Stage::SignIn, signing_in).await?;
+        }
+        Ok(Session { conversation, helo })
     }
 
     /// One mail, up to the server's word that it has taken it over.
     async fn hand_over(
         &self,
-        connection: &mut AsyncSmtpConnection,
+        session: &mut Session,
         message: &lettre::Message,
         unsaid: &Unsaid,
         progress: &Progress,
     ) -> Result<(), SendError> {
-        let envelope = message.envelope();
-        let command = self.patience.command;
+        let (limit, envelope) = (self.patience.command, message.envelope());
+        let Session { conversation, helo } = session;
+        let telling = self.telling(helo.as_str(), unsaid, progress);
         // The message is ASCII throughout, so no extension is asked for.
-        let sender = Mail::new(envelope.from().cloned(), Vec::new());
-        progress.reach(Stage::Sender);
-        within(command, Stage::Sender, unsaid, connection.command(sender)).await?;
+        let sender = sender_command(envelope.from().map_or("", |sender| sender.as_ref()));
+        telling
+            .within(limit, Stage::Sender, conversation.command(&sender))
+            .await?;
         for address in envelope.to() {
-            let recipient = Rcpt::new(address.clone(), Vec::new());
-            progress.reach(Stage::Recipient);
-            within(command, Stage::Recipient, unsaid, connection.command(recipient)).await?;
+            let recipient = format!("RCPT TO:<{address}>");
+            telling
+                .within(limit, Stage::Recipient, conversation.command(&recipient))
+                .await?;
         }
-        progress.reach(Stage::Data);
-        within(self.patience.data, Stage::Data, unsaid, connection.command(Data)).await?;
-        progress.reach(Stage::Content);
+        telling
+            .within(self.patience.data, Stage::Data, conversation.data())
+            .await?;
         let bytes = message.formatted();
-        let answer = self.send_content(connection, &bytes, progress).await;
-        match (answer, progress.at()) {
-            (Ok(Ok(())), _) => Ok(()),
-            (Ok(Err(error)), (Stage::End, _)) if error.status().is_none() => Err(SendError::Unanswered {
-                cause: cause_of(&error),
-            }),
-            (Err(_), (Stage::End, _)) => Err(SendError::Unanswered {
+        telling
+            .within(
+                self.patience.content,
+                Stage::Content,
+                conversation.content(&bytes),
+            )
+            .await?;
+        let answer = telling
+            .within(self.patience.end, Stage::End, conversation.end())
+            .await;
+        answer.map_err(|error| match error {
+            SendError::Connection { cause, .. } => SendError::Unanswered { cause },
+            SendError::Timeout { .. } => SendError::Unanswered {
                 cause: format!("no answer came within {} s", self.patience.end.as_secs()),
+            },
+            refused => refused,
+        })
+    }
+
+    fn telling<'a>(&'a self, helo: &'a str, unsaid: &'a Unsaid, progress: &'a Progress) -> Telling<'a> {
+        Telling {
+            server: &self.server,
+            helo,
+            unsaid,
+            progress,
+        }
+    }
+}
+
+fn sender_command(address: &str) -> String {
+    format!("MAIL FROM:<{address}>")
+}
+
+impl Telling<'_> {
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        stage: Stage,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, SendError> {
+        self.progress.reach(stage);
+        match timeout(limit, work).await {
+            Ok(result) => result.map_err(|failure| self.failed(stage, &failure)),
+            Err(_) => Err(SendError::Timeout {
+                stage,
+                hint: self.circumstances().hint_of_silence(stage),
             }),
-            (Ok(Err(error)), (stage, _)) => Err(describe(stage, unsaid, &error)),
-            (Err(_), (stage, _)) => Err(timed_out(stage)),
         }
     }
 
-    /// Sends the mail itself, and waits for the answer to it.
-    async fn send_content(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        bytes: &[u8],
-        progress: &Progress,
-    ) -> Result<Result<(), SmtpError>, Elapsed> {
-        let ended = Notify::new();
-        // lettre asks for the next part when it has sent all before. Only the dot is left then.
-        let end = iter::from_fn(|| {
-            progress.reach(Stage::End);
-            ended.notify_one();
-            None
-        });
-        let mut sending = pin!(connection.message_iter(iter::once(bytes).chain(end)));
-        let answer = tokio::select! {
-            biased;
-            answer = &mut sending => answer,
-            () = ended.notified() => timeout(self.patience.end, sending).await?,
-            elapsed = timeout(self.patience.content, pending()) => elapsed?,
+    fn failed(&self, stage: Stage, failure: &Failure) -> SendError {
+        let hint = self.circumstances().hint(stage, failure);
+        let cause = match failure {
+            Failure::Answer { code, lines } => {
+                let lines = lines.iter().map(String::as_str);
+                let reply = Reply::new(*code, lines, self.unsaid);
+                return SendError::Refused { stage, reply, hint };
+            }
+            Failure::Tls(failure) => failure.text.clone(),
+            Failure::NoStartTls => "it offers no STARTTLS".to_owned(),
+            Failure::NoSignIn { .. } => {
+                "it offers no way to sign in that is known here (PLAIN or LOGIN)".to_owned()
+            }
+            Failure::Broken(cause) => cause.clone(),
         };
-        Ok(answer.map(drop))
+        SendError::Connection { stage, cause, hint }
+    }
+
+    fn circumstances(&self) -> Circumstances<'_> {
+        let server = self.server;
+        Circumstances {
+            host: &server.host,
+            port: server.port,
+            security: server.security,
+            signs_in: server.credentials.is_some(),
+            has_ca_file: server.has_ca_file,
+            helo: self.helo,
+            sender: server.from.email.as_ref(),
+        }
     }
 }
 
 /// Takes leave, as RFC 5321 §4.1.1.10 wants it.
-async fn quit(mut connection: AsyncSmtpConnection) {
-    let _ = timeout(QUIT_TIMEOUT, connection.quit()).await;
-}
-
-async fn within<T>(
-    limit: Duration,
-    stage: Stage,
-    unsaid: &Unsaid,
-    work: impl Future<Output = Result<T, SmtpError>>,
-) -> Result<T, SendError> {
-    match timeout(limit, work).await {
-        Ok(result) => result.map_err(|error| describe(stage, unsaid, &error)),
-        Err(_) => Err(timed_out(stage)),
-    }
-}
-
-fn timed_out(stage: Stage) -> SendError {
-    SendError::Timeout { stage, hint: None }
-}
-
-fn failed(stage: Stage, cause: &impl ToString) -> SendError {
-    SendError::Connection {
-        stage,
-        cause: cause.to_string(),
-        hint: None,
-    }
-}
-
-/// Says what went wrong.
-fn describe(stage: Stage, unsaid: &Unsaid, error: &SmtpError) -> SendError {
-    if let Some(code) = error.status() {
-        let words = error.source().map(ToString::to_string).unwrap_or_default();
-        return SendError::Refused {
-            stage,
-            reply: Reply::new(code.into(), [words.as_str()], unsaid),
-            hint: None,
-        };
-    }
-    failed(stage, &cause_of(error))
-}
-
-/// What came instead of an answer.
-fn cause_of(error: &SmtpError) -> String {
-    if error.is_response() {
-        return "its answer is no SMTP, or ended early".to_owned();
-    }
-    let mut cause = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        cause = inner.to_string();
-        source = inner.source();
-    }
-    cause
+async fn quit(mut session: Session) {
+    let _ = timeout(QUIT_TIMEOUT, session.conversation.quit()).await;
 }

@@ -10,7 +10,7 @@ use super::message::Parcel;
 use super::patience::{Patience, Progress};
 use super::smtp::SmtpTransport;
 use super::smtp_server::SmtpSettings;
-use crate::domain::Timestamp;
+use crate::domain::{HeloName, Timestamp};
 
 /// By which way mail leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,11 +73,12 @@ impl Transport {
         }
     }
 
-    /// Goes as far as is possible without a mail: connects, signs in and names the sender, or looks at the directory. It makes nothing.
-    pub async fn check(&self) -> Result<(), SendError> {
+    /// Goes as far as is possible without a mail: connects, signs in and names the sender, or looks at the directory. It makes nothing. Says how the mail
+    /// server was greeted.
+    pub async fn check(&self) -> Result<Option<HeloName>, SendError> {
         match self {
-            Self::Smtp(smtp) => smtp.check().await,
-            Self::File(file) => file.check().await,
+            Self::Smtp(smtp) => smtp.check().await.map(Some),
+            Self::File(file) => file.check().await.map(|()| None),
             Self::Off => Err(SendError::Off),
         }
     }

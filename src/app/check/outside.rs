@@ -2,6 +2,7 @@
 
 use crate::captcha::CaptchaRefusal;
 use crate::config::{Config, MailTransport};
+use crate::domain::SmtpSecurity;
 use crate::mail::Patience;
 use crate::system::System;
 use crate::web::{Address, Client};
@@ -22,7 +23,10 @@ pub(super) async fn check_mail(config: &Config) -> Finding {
     let mend = "check [mail] in the configuration, and try: arkloop mail test ADDRESS";
     let sender = config.sender(&config.service_name());
     let sent = match transport(config, &sender, Patience::COMMAND) {
-        Ok(transport) => transport.check().await.map_err(|error| error.to_string()),
+        Ok(transport) => transport.check().await.map_err(|error| {
+            let mend = error.hint().unwrap_or(mend).to_owned();
+            Finding::bad("mail", error.to_string(), mend)
+        }),
         Err(error) => return Finding::bad("mail", error.to_string(), mend),
     };
     match (config.mail_transport(), sent) {
@@ -31,15 +35,30 @@ pub(super) async fn check_mail(config: &Config) -> Finding {
             "it is off: nobody can verify an address, sign in with a code or reset a password",
             "set mail.transport",
         ),
-        (_, Err(reason)) => Finding::bad("mail", reason, mend),
-        (MailTransport::File, Ok(())) => {
+        (_, Err(finding)) => finding,
+        (MailTransport::File, Ok(_)) => {
             let place = config.outbox_path();
             Finding::good(
                 "mail",
                 format!("not sent but written into {}, to try things out", place.display()),
             )
         }
-        (MailTransport::Smtp, Ok(())) => Finding::good("mail", format!("{} takes it", config.mail.smtp_url)),
+        (MailTransport::Smtp, Ok(helo)) => {
+            let security = match config.smtp_security() {
+                SmtpSecurity::StartTls => "with STARTTLS",
+                SmtpSecurity::Tls => "with TLS",
+                SmtpSecurity::None => "without TLS",
+            };
+            let helo = helo.map(|name| format!(", greeted as {}", name.as_str()));
+            Finding::good(
+                "mail",
+                format!(
+                    "{} takes it {security}{}",
+                    config.mail.smtp_url,
+                    helo.unwrap_or_default()
+                ),
+            )
+        }
     }
 }
 
@@ -165,7 +184,7 @@ fn ask(url: &str, words: [String; 2]) -> Result<(Seen, Seen), Finding> {
     };
     let address = Address::parse(&format!("{url}/healthz"));
     let address = address.ok_or_else(|| unreachable("it is no http or https address".to_owned()))?;
-    let client = Client::new("the server", 1);
+    let client = Client::new("the server", 1).or_trusting_system();
     let [first, second] = words;
     let ask = |headers: &[(&str, &str)]| {
         let answer = client

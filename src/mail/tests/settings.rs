@@ -5,26 +5,22 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::FROM;
-use crate::mail::smtp_server::{Encryption, SmtpServer};
+use crate::domain::SmtpSecurity;
+use crate::mail::smtp_server::SmtpServer;
 use crate::mail::{Patience, SmtpSettings, Transport, TransportError};
 
 fn settings(url: &str) -> SmtpSettings {
     SmtpSettings {
         url: url.to_owned(),
+        default_port: 587,
+        security: SmtpSecurity::StartTls,
+        helo_name: None,
         user: String::new(),
         password: None,
         from: FROM.to_owned(),
         ca_file: None,
         patience: Patience::SERVER,
     }
-}
-
-/// A file of one authority, made for this test.
-fn ca_file() -> (tempfile::TempDir, PathBuf) {
-    let directory = tempfile::tempdir().expect("there is room");
-    let path = directory.path().join("ca.pem");
-    std::fs::write(&path, include_str!("authority.pem")).expect("there is room");
-    (directory, path)
 }
 
 #[test]
@@ -51,51 +47,15 @@ fn a_url_of_another_form_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn nothing_is_sent_in_the_clear_but_to_this_machine() {
-    for (url, encryption, host, port) in [
-        ("smtp://mail.example.org", "starttls", "mail.example.org", 587),
-        (
-            "smtp://mail.example.org:2525/",
-            "starttls",
-            "mail.example.org",
-            2525,
-        ),
-        ("smtp://10.0.0.1:25", "starttls", "10.0.0.1", 25),
-        (
-            "smtp://localhost.example.org",
-            "starttls",
-            "localhost.example.org",
-            587,
-        ),
-        ("smtps://mail.example.org", "implicit", "mail.example.org", 465),
-        ("smtps://localhost:4650", "implicit", "localhost", 4650),
-        ("smtp://localhost:25", "plain", "localhost", 25),
-        ("smtp://127.0.0.2", "plain", "127.0.0.2", 587),
-        ("smtp://[::1]:1025", "plain", "::1", 1025),
-        ("smtp://[2001:db8::1]", "starttls", "2001:db8::1", 587),
+fn the_host_is_a_name_or_an_address_and_the_port_is_of_the_url() {
+    for (url, host, port) in [
+        ("smtp://mail.example.org", "mail.example.org", 587),
+        ("smtp://mail.example.org:2525/", "mail.example.org", 2525),
+        ("smtps://10.0.0.1:25", "10.0.0.1", 25),
+        ("smtp://[2001:db8::1]", "2001:db8::1", 587),
     ] {
         let server = SmtpServer::new(&settings(url)).expect(url);
-        assert_eq!(described(&server.encryption), encryption, "{url}");
         assert_eq!((server.host.as_str(), server.port), (host, port), "{url}");
-    }
-}
-
-#[test]
-fn with_a_private_authority_even_this_machine_is_spoken_to_in_tls() {
-    let (_directory, path) = ca_file();
-    let settings = SmtpSettings {
-        ca_file: Some(path),
-        ..settings("smtp://localhost:2525")
-    };
-    let server = SmtpServer::new(&settings).expect("the settings are valid");
-    assert_eq!(described(&server.encryption), "starttls");
-}
-
-fn described(encryption: &Encryption) -> &'static str {
-    match encryption {
-        Encryption::Implicit(_) => "implicit",
-        Encryption::StartTls(_) => "starttls",
-        Encryption::None => "plain",
     }
 }
 
@@ -124,10 +84,46 @@ fn user_and_password_come_together() {
 }
 
 #[test]
-fn a_file_without_authorities_is_refused() {
+fn a_file_of_certificates_that_cannot_be_used_is_refused_with_the_reason() {
     let directory = tempfile::tempdir().expect("there is room");
+    let good = include_str!("authority.pem");
     let broken = "-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n";
-    for (name, text) in [("empty", ""), ("text", "no certificate"), ("broken", broken)] {
+    let cut = &good[..good.len() - 40];
+    let key = "-----BEGIN PRIVATE KEY-----\nbm8=\n-----END PRIVATE KEY-----\n";
+    let request = "-----BEGIN CERTIFICATE REQUEST-----\nbm8=\n-----END CERTIFICATE REQUEST-----\n";
+    for (name, text, reason) in [
+        ("empty", String::new(), "is empty"),
+        ("blank", " \r\n".to_owned(), "is empty"),
+        (
+            "text",
+            "no certificate".to_owned(),
+            "holds no certificate in PEM form",
+        ),
+        ("request", request.to_owned(), "holds no certificate in PEM form"),
+        (
+            "broken",
+            broken.to_owned(),
+            "holds a certificate that cannot be read: number 1",
+        ),
+        (
+            "second",
+            format!("{good}{broken}"),
+            "holds a certificate that cannot be read: number 2",
+        ),
+        (
+            "cut",
+            cut.to_owned(),
+            "holds a certificate that cannot be read: number 1",
+        ),
+        ("key", key.to_owned(), "holds a private key"),
+        ("both", format!("{good}{key}"), "holds a private key"),
+        (
+            "encrypted",
+            format!("{good}{}", key.replace("PRIVATE", "ENCRYPTED PRIVATE")),
+            "holds a private key",
+        ),
+        ("der", "0\u{0}\u{1}".to_owned(), "is not in PEM form"),
+    ] {
         let path = directory.path().join(name);
         std::fs::write(&path, text).expect("there is room");
         let settings = SmtpSettings {
@@ -135,10 +131,7 @@ fn a_file_without_authorities_is_refused() {
             ..settings("smtps://mail.example.org")
         };
         let error = Transport::smtp(&settings).expect_err(name);
-        assert!(
-            matches!(error, TransportError::NoCertificate(_)),
-            "{name}: {error}"
-        );
+        assert!(error.to_string().contains(reason), "{name}: {error}");
     }
     let settings = SmtpSettings {
         ca_file: Some(directory.path().join("missing")),

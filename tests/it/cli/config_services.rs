@@ -61,10 +61,43 @@ fn a_mail_server_is_complete() {
 }
 
 #[test]
+fn mail_is_encrypted_as_the_url_says_or_the_key() {
+    for (url, security, expected) in [
+        ("smtp://mail.example.org", "", ("starttls", 587)),
+        ("smtp://10.0.0.1", "", ("starttls", 587)),
+        ("smtp://localhost.example.org", "", ("starttls", 587)),
+        ("smtp://[2001:db8::1]", "", ("starttls", 587)),
+        ("smtps://mail.example.org", "", ("tls", 465)),
+        ("smtps://localhost", "", ("tls", 465)),
+        ("smtp://localhost", "", ("none", 587)),
+        ("smtp://mail.localhost", "", ("none", 587)),
+        ("smtp://127.0.0.2", "", ("none", 587)),
+        ("smtp://[::1]", "", ("none", 587)),
+        ("smtp://mail.example.org", "tls", ("tls", 465)),
+        ("smtps://mail.example.org", "tls", ("tls", 465)),
+        ("smtp://localhost", "starttls", ("starttls", 587)),
+        ("smtp://relay", "none", ("none", 25)),
+        ("smtp://localhost", "none", ("none", 25)),
+    ] {
+        let config = load(&format!(
+            "[mail]\nsmtp_url = \"{url}\"\nsmtp_security = \"{security}\""
+        ));
+        let found = (config.smtp_security().as_str(), config.smtp_default_port());
+        assert_eq!(found, expected, "{url} {security}");
+    }
+    let with_own = load("[mail]\nsmtp_url = \"smtp://localhost\"\nca_file = \"ca.pem\"");
+    assert_eq!(with_own.smtp_security().as_str(), "starttls");
+    assert_snapshot!(refusal("[mail]\nsmtp_url = \"smtps://a.example\"\nsmtp_security = \"starttls\""), @r#"mail.smtp_security = "starttls" contradicts mail.smtp_url, whose scheme smtps:// means TLS from the first byte (<dir>/arkloop.toml, line 3); write smtp:// for "starttls", or leave out mail.smtp_security"#);
+    assert_snapshot!(refusal("[mail]\nsmtp_security = \"none\"\nsmtp_url = \"smtps://a.example\""), @r#"mail.smtp_security = "none" contradicts mail.smtp_url, whose scheme smtps:// means TLS from the first byte (<dir>/arkloop.toml, line 2); write smtp:// for "none", or leave out mail.smtp_security"#);
+    assert_snapshot!(refusal("mail.smtp_security = \"opportunistic\""), @r#"the value of mail.smtp_security is not acceptable (<dir>/arkloop.toml, line 1); it must be one of "starttls", "tls", "none""#);
+    assert_snapshot!(refusal("mail.helo_name = \"relay\""), @r#"the value of mail.helo_name is not acceptable (<dir>/arkloop.toml, line 1); it must be the full name of this host, such as "auth.example.org", or its address in brackets, such as "[192.0.2.1]" or "[IPv6:2001:db8::1]""#);
+}
+
+#[test]
 fn a_mail_server_has_an_address_and_a_sender_without_secrets_in_them() {
     let text = refusal_of("ARKLOOP_MAIL__SMTP_URL", "smtp://ann:hunter2@mail.example.org");
     assert!(!text.contains("hunter2"));
-    assert_snapshot!(text, @r#"the value of mail.smtp_url is not acceptable (variable ARKLOOP_MAIL__SMTP_URL); it must be "smtp://host:587" (with STARTTLS) or "smtps://host:465", without path or star; user and password are keys of their own"#);
+    assert_snapshot!(text, @r#"the value of mail.smtp_url is not acceptable (variable ARKLOOP_MAIL__SMTP_URL); it must be "smtp://host:587" (STARTTLS) or "smtps://host:465" (TLS from the first byte), without path or star; user and password are keys of their own"#);
     assert_snapshot!(refusal("[mail]\nfrom = \"Arkloop, Inc. <a@b.example>\""), @r#"the value of mail.from is not acceptable (<dir>/arkloop.toml, line 2); it must be an address such as "no-reply@example.org" or "Example <no-reply@example.org>"; a name with punctuation stands in quotes of its own"#);
 }
 

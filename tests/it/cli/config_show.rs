@@ -14,6 +14,7 @@ fn config_show_tells_every_value_and_where_it_was_given() {
         "ARKLOOP_SERVER__ALLOWED_ORIGINS",
         "https://a.example,https://b.example",
     );
+    workspace.set("ARKLOOP_MAIL__HELO_NAME", "auth.example.org");
     assert_snapshot!(workspace.run(&["config", "show", "--data-dir", "/srv/auth"]), @r#"
     exit: 0
     stdout:
@@ -58,6 +59,8 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     [mail]
     transport = "file"
     smtp_url = ""
+    # smtp_security is not set
+    helo_name = "auth.example.org"  # variable ARKLOOP_MAIL__HELO_NAME
     smtp_user = ""
     smtp_password = ""
     from = "no-reply@localhost"
@@ -142,7 +145,9 @@ fn config_show_masks_secrets_and_tells_where_they_stand() {
 
 #[test]
 fn config_show_is_an_object_of_objects_as_json() {
-    assert_snapshot!(Workspace::new().run(&["config", "show", "--json", "-q"]), @r#"
+    let mut workspace = Workspace::new();
+    workspace.set("ARKLOOP_MAIL__HELO_NAME", "auth.example.org");
+    assert_snapshot!(workspace.run(&["config", "show", "--json", "-q"]), @r#"
     exit: 0
     stdout:
     {
@@ -186,6 +191,8 @@ fn config_show_is_an_object_of_objects_as_json() {
       "mail": {
         "transport": "file",
         "smtp_url": "",
+        "smtp_security": null,
+        "helo_name": "auth.example.org",
         "smtp_user": "",
         "smtp_password": "",
         "from": "no-reply@localhost",

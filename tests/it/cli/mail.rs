@@ -14,6 +14,7 @@ fn sending_to(server: &SmtpServer) -> Workspace {
     let mut workspace = Workspace::new();
     workspace.set("ARKLOOP_MAIL__TRANSPORT", "smtp");
     workspace.set("ARKLOOP_MAIL__SMTP_URL", &server.url());
+    workspace.set("ARKLOOP_MAIL__HELO_NAME", "auth.example.org");
     assert!(workspace.output(&["init"], "").status.success(), "init works");
     workspace
 }
@@ -44,14 +45,15 @@ async fn a_test_mail_is_taken_by_the_mail_server() {
     assert_snapshot!(workspace.run(&["mail", "test", "Ann@Example.org"]), @"
     exit: 0
     stdout:
-    the mail server has taken a test mail to Ann@example.org
+    the mail server has taken a test mail to Ann@example.org, and was greeted as auth.example.org
     ");
     assert_snapshot!(workspace.run(&["--json", "mail", "test", "ann@example.org"]), @r#"
     exit: 0
     stdout:
     {
       "to": "ann@example.org",
-      "transport": "smtp"
+      "transport": "smtp",
+      "helo_name": "auth.example.org"
     }
     "#);
     let mail = server.mail_to("Ann@example.org").await;
@@ -82,18 +84,18 @@ async fn a_test_mail_that_is_not_taken_says_why_in_one_line() {
     assert_snapshot!(told(Stage::Greeting, Fault::Answer("421 4.3.2 no time")), @r#"
     exit: 1
     stderr:
-    error: the mail was not sent: the mail server answered 421 4.3.2 while connecting: "no time"; check [mail] in the configuration, and whether the mail server runs
+    error: the mail was not sent: the mail server answered 421 4.3.2 while waiting for its greeting: "no time"; check [mail] in the configuration, and whether the mail server runs
     exit: 1
     stderr:
-    {"error":"the mail was not sent: the mail server answered 421 4.3.2 while connecting: \"no time\"","hint":"check [mail] in the configuration, and whether the mail server runs"}
+    {"error":"the mail was not sent: the mail server answered 421 4.3.2 while waiting for its greeting: \"no time\"","hint":"check [mail] in the configuration, and whether the mail server runs"}
     "#);
     assert_snapshot!(told(Stage::Recipient, Fault::Answer("550 5.1.1 nobody here")), @r#"
     exit: 1
     stderr:
-    error: the mail was not sent: the mail server answered 550 5.1.1 while naming the recipient: "nobody here"; check [mail] in the configuration, and whether the mail server runs
+    error: the mail was not sent: the mail server answered 550 5.1.1 while naming the recipient: "nobody here"; see whether the recipient's address is right and the mail server takes mail for it
     exit: 1
     stderr:
-    {"error":"the mail was not sent: the mail server answered 550 5.1.1 while naming the recipient: \"nobody here\"","hint":"check [mail] in the configuration, and whether the mail server runs"}
+    {"error":"the mail was not sent: the mail server answered 550 5.1.1 while naming the recipient: \"nobody here\"","hint":"see whether the recipient's address is right and the mail server takes mail for it"}
     "#);
     assert_snapshot!(told(Stage::End, Fault::Answer("451 4.3.0 later")), @r#"
     exit: 1
@@ -106,10 +108,10 @@ async fn a_test_mail_that_is_not_taken_says_why_in_one_line() {
     assert_snapshot!(told(Stage::Content, Fault::Close), @r#"
     exit: 1
     stderr:
-    error: the mail was not sent: the whole mail was sent, and the mail server did not say whether it took it: its answer is no SMTP, or ended early; check [mail] in the configuration, and whether the mail server runs
+    error: the mail was not sent: the whole mail was sent, and the mail server did not say whether it took it: it closed the connection; check [mail] in the configuration, and whether the mail server runs
     exit: 1
     stderr:
-    {"error":"the mail was not sent: the whole mail was sent, and the mail server did not say whether it took it: its answer is no SMTP, or ended early","hint":"check [mail] in the configuration, and whether the mail server runs"}
+    {"error":"the mail was not sent: the whole mail was sent, and the mail server did not say whether it took it: it closed the connection","hint":"check [mail] in the configuration, and whether the mail server runs"}
     "#);
     assert!(server.received().is_empty());
 }

@@ -20,6 +20,7 @@ mod invite;
 mod key;
 mod key_file;
 mod mail;
+mod mail_server;
 mod man;
 mod metrics;
 mod monitoring;

@@ -67,8 +67,8 @@ async fn what_comes_with_the_answer_to_starttls_refuses_the_connection() {
         let told = first_failure(&smtp).await;
         let shown: Vec<_> = parts.iter().map(|part| part.escape_ascii().to_string()).collect();
         assert!(
-            told.contains("while starting TLS: it sent more than the answer that was due before TLS began")
-                || told.contains("while starting TLS: it sent something other than TLS after its answer"),
+            told.contains("it sent more than the answer that was due before TLS began")
+                || told.contains("while starting TLS: it does not speak TLS there"),
             "{shown:?}: {told}"
         );
     }
@@ -90,24 +90,33 @@ async fn an_answer_that_comes_before_its_question_refuses_the_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_begins_after_a_220_and_nothing_else() {
     for (fault, expected) in [
-        (Fault::Answer("250 2.0.0 fine"), "something other than 220"),
-        (Fault::Answer("221 2.0.0 goodbye"), "something other than 220"),
-        (Fault::Answer("334 go on"), "something other than 220"),
-        (Fault::Answer("220-go\r\n250 fine"), "something other than 220"),
-        (Fault::Answer("hello"), "something other than 220"),
+        (
+            Fault::Answer("250 2.0.0 fine"),
+            "answered 250 2.0.0 while asking for STARTTLS",
+        ),
+        (
+            Fault::Answer("221 2.0.0 goodbye"),
+            "answered 221 2.0.0 while asking for STARTTLS",
+        ),
+        (
+            Fault::Answer("334 go on"),
+            "answered 334 while asking for STARTTLS",
+        ),
+        (Fault::Answer("220-go\r\n250 fine"), "its answer is no SMTP"),
+        (Fault::Answer("hello"), "its answer is no SMTP"),
         (
             Fault::Answer("454 4.7.0 not now"),
-            "answered 454 4.7.0 while starting TLS",
+            "answered 454 4.7.0 while asking for STARTTLS",
         ),
         (
             Fault::Answer("501 5.5.4 no"),
-            "answered 501 5.5.4 while starting TLS",
+            "answered 501 5.5.4 while asking for STARTTLS",
         ),
         (
             Fault::Answer("421 4.3.2 no time"),
-            "answered 421 4.3.2 while starting TLS",
+            "answered 421 4.3.2 while asking for STARTTLS",
         ),
-        (Fault::Close, "ended early"),
+        (Fault::Close, "it closed the connection"),
     ] {
         let smtp = SmtpServer::with_starttls(&[]);
         smtp.always(Stage::StartTls, fault);
@@ -121,7 +130,7 @@ async fn a_server_that_hides_starttls_gets_nothing() {
     let smtp = SmtpServer::with_starttls(&[]);
     smtp.always(Stage::Hello, Fault::Answer("250-localhost\r\n250 AUTH PLAIN"));
     let told = first_failure(&smtp).await;
-    assert!(told.contains("STARTTLS is not supported"), "{told}");
+    assert!(told.contains("it offers no STARTTLS"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +146,7 @@ async fn what_a_server_offers_before_tls_does_not_count_inside_it() {
     assert_snapshot!(workspace.run(&["mail", "test", "ann@example.org"]), @"
     exit: 1
     stderr:
-    error: the mail was not sent: the conversation with the mail server failed while signing in: No compatible authentication mechanism was found; check [mail] in the configuration, and whether the mail server runs
+    error: the mail was not sent: the conversation with the mail server failed while signing in: it offers no way to sign in that is known here (PLAIN or LOGIN); if the server takes mail from this host without a sign-in, leave out mail.smtp_user and mail.smtp_password
     ");
 }
 
@@ -152,6 +161,6 @@ async fn a_test_mail_says_that_the_answer_to_starttls_was_tampered_with() {
     assert_snapshot!(workspace.run(&["mail", "test", "ann@example.org"]), @"
     exit: 1
     stderr:
-    error: the mail was not sent: the conversation with the mail server failed while starting TLS: it sent more than the answer that was due before TLS began, which a third party may have added; check [mail] in the configuration, and whether the mail server runs
+    error: the mail was not sent: the conversation with the mail server failed while asking for STARTTLS: it sent more than the answer that was due before TLS began, which a third party may have added; check [mail] in the configuration, and whether the mail server runs
     ");
 }

@@ -48,6 +48,11 @@ impl Conversation {
 
     /// Speaks until one side closes; the error is how.
     pub(super) async fn run(mut self) -> io::Result<()> {
+        if let Some(tls) = self.shared.start_tls.clone().filter(|tls| tls.is_implicit) {
+            let encrypted = tls.acceptor.accept(self.stream.into_inner()).await?;
+            self.stream = BufReader::new(Box::new(encrypted));
+            self.is_encrypted = true;
+        }
         self.answer(Stage::Greeting, "220 localhost ESMTP").await?;
         loop {
             let line = self.line().await?;
@@ -69,6 +74,7 @@ impl Conversation {
             .to_ascii_uppercase();
         match (verb.as_str(), &mut self.envelope) {
             ("EHLO" | "HELO", _) => {
+                lock(&self.shared.greetings).push(line[4..].trim().to_owned());
                 let (stage, answer) = match (&self.shared.start_tls, self.is_encrypted) {
                     (_, true) => (Stage::EncryptedHello, "250-localhost\r\n250 AUTH PLAIN"),
                     (None, false) => (Stage::Hello, "250-localhost\r\n250 AUTH PLAIN"),
@@ -97,7 +103,7 @@ impl Conversation {
                 self.envelope = None;
                 self.say("250 2.0.0 forgotten").await?;
             }
-            ("AUTH", _) => self.say("235 2.7.0 come in").await?,
+            ("AUTH", _) => _ = self.answer(Stage::SignIn, "235 2.7.0 come in").await?,
             ("NOOP", _) => self.say("250 2.0.0 still here").await?,
             ("QUIT", _) => {
                 self.say("221 2.0.0 goodbye").await?;

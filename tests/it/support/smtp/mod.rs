@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use rcgen::CertificateParams;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
@@ -34,6 +35,8 @@ pub enum Stage {
     StartTls,
     /// EHLO has come inside TLS.
     EncryptedHello,
+    /// AUTH has come.
+    SignIn,
     /// MAIL FROM has come.
     Sender,
     /// RCPT TO has come.
@@ -71,6 +74,8 @@ struct Shared {
     /// Each stage that a conversation got to.
     reached: Mutex<Vec<Stage>>,
     start_tls: Option<StartTls>,
+    /// The argument of each EHLO.
+    greetings: Mutex<Vec<String>>,
 }
 
 #[derive(Default)]
@@ -153,6 +158,29 @@ impl SmtpServer {
         server
     }
 
+    /// A server with a certificate that signs itself, and STARTTLS.
+    pub fn certified(params: &CertificateParams) -> Self {
+        let mut server = Self::with(Shared {
+            start_tls: Some(StartTls::certified(params)),
+            ..Shared::default()
+        });
+        server.listen();
+        server
+    }
+
+    /// A server with TLS from the first byte.
+    pub fn with_tls() -> Self {
+        let mut server = Self::with(Shared {
+            start_tls: Some(StartTls {
+                is_implicit: true,
+                ..StartTls::answering(&[])
+            }),
+            ..Shared::default()
+        });
+        server.listen();
+        server
+    }
+
     fn with(shared: Shared) -> Self {
         let reserved = bind("127.0.0.1:0".parse().expect("it is an address"));
         let address = reserved.local_addr().expect("it is bound");
@@ -175,6 +203,16 @@ impl SmtpServer {
     /// The value of `mail.smtp_url` that leads here.
     pub fn url(&self) -> String {
         format!("smtp://{}", self.address)
+    }
+
+    /// What each EHLO has said.
+    pub fn greetings(&self) -> Vec<String> {
+        lock(&self.shared.greetings).clone()
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// The authority of its certificate in PEM form, if it offers STARTTLS.

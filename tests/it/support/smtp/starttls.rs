@@ -1,8 +1,8 @@
-//! How the mail server of a test answers STARTTLS, and its certificate.
+//! How the mail server of a test begins TLS, and its certificate.
 
 use std::sync::Arc;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertificateParams, KeyPair};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
@@ -15,13 +15,25 @@ pub(super) struct StartTls {
     pub(super) authority: String,
     /// What is written in plaintext, each part by itself.
     pub(super) answer: Vec<Vec<u8>>,
+    /// Whether TLS begins with the first byte instead.
+    pub(super) is_implicit: bool,
 }
 
 impl StartTls {
     pub(super) fn answering(answer: &[&[u8]]) -> Self {
-        let names = ["127.0.0.1".to_owned()];
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(names).expect("an address can be certified");
+        let params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address can be certified");
+        Self {
+            answer: answer.iter().map(|part| part.to_vec()).collect(),
+            ..Self::certified(&params)
+        }
+    }
+
+    /// With a certificate that signs itself.
+    pub(super) fn certified(params: &CertificateParams) -> Self {
+        let signing_key = KeyPair::generate().expect("there is randomness");
+        let cert = params
+            .self_signed(&signing_key)
+            .expect("the parameters are possible");
         let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
@@ -33,7 +45,8 @@ impl StartTls {
         Self {
             acceptor: TlsAcceptor::from(Arc::new(config.expect("key and certificate fit"))),
             authority: cert.pem(),
-            answer: answer.iter().map(|part| part.to_vec()).collect(),
+            answer: vec![b"220 go ahead\r\n".to_vec()],
+            is_implicit: false,
         }
     }
 }

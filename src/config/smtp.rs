@@ -1,0 +1,123 @@
+//! What the keys about the mail server mean together.
+
+use url::{Host, Url};
+
+use super::error::ConfigError;
+use super::{Config, MailTransport};
+use crate::domain::{HeloName, SmtpSecurity};
+
+/// Message submission, with STARTTLS: RFC 6409 §3.1.
+const SUBMISSION_PORT: u16 = 587;
+/// Message submission over TLS from the first byte: RFC 8314 §7.3.
+const SUBMISSIONS_PORT: u16 = 465;
+/// Mail between servers, and to relays: RFC 5321 §4.5.4.2.
+const RELAY_PORT: u16 = 25;
+
+impl Config {
+    /// When mail is encrypted on its way to the mail server, set or default: as the scheme of its URL says. `smtp://` to this machine itself is plain, because
+    /// nothing is in between and servers there seldom have a certificate, unless there is a `ca_file`.
+    pub fn smtp_security(&self) -> SmtpSecurity {
+        let default = if self.mail.smtp_url.starts_with("smtps:") {
+            SmtpSecurity::Tls
+        } else if self.smtp_is_here() && self.mail.ca_file.is_none() {
+            SmtpSecurity::None
+        } else {
+            SmtpSecurity::StartTls
+        };
+        self.mail.smtp_security.unwrap_or(default)
+    }
+
+    /// The port of the mail server if its URL names none.
+    pub fn smtp_default_port(&self) -> u16 {
+        match (self.smtp_security(), self.mail.smtp_security) {
+            (SmtpSecurity::Tls, _) => SUBMISSIONS_PORT,
+            (SmtpSecurity::None, Some(_)) => RELAY_PORT,
+            (SmtpSecurity::StartTls | SmtpSecurity::None, _) => SUBMISSION_PORT,
+        }
+    }
+
+    /// How this host greets the mail server, set or default; `None` for the address of each connection.
+    pub fn helo_name(&self) -> Option<HeloName> {
+        let default = || {
+            let uname = rustix::system::uname();
+            let public_url = Url::parse(self.public_origin().as_str()).ok()?;
+            HeloName::by_default(&uname.nodename().to_string_lossy(), public_url.host_str()?)
+        };
+        self.mail.helo_name.clone().or_else(default)
+    }
+
+    /// What the mail server is called in sentences.
+    fn smtp_host(&self) -> Option<Host<String>> {
+        let url = Url::parse(&self.mail.smtp_url).ok()?;
+        // The crate parses hosts of schemes that browsers do not know less strictly.
+        Host::parse(url.host_str()?).ok()
+    }
+
+    /// Whether the mail server is this machine itself.
+    fn smtp_is_here(&self) -> bool {
+        match self.smtp_host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+            None => false,
+        }
+    }
+
+    /// What is accepted of the mail server and still worth the operator's attention.
+    pub(super) fn warnings_of_smtp(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let (mail, security) = (&self.mail, self.smtp_security());
+        let Some(host) = self
+            .smtp_host()
+            .filter(|_| self.mail_transport() == MailTransport::Smtp)
+        else {
+            return warnings;
+        };
+        if security == SmtpSecurity::None && !self.smtp_is_here() {
+            let also = if mail.smtp_password.is_some() {
+                ", and so can mail.smtp_password"
+            } else {
+                ""
+            };
+            warnings.push(format!(
+                "mail.smtp_security is \"none\" and {host} is another machine: mails with their codes and links can be read and changed on \
+                 the way{also}"
+            ));
+        }
+        if security == SmtpSecurity::None && mail.ca_file.is_some() {
+            warnings.push("mail.ca_file has no effect while mail.smtp_security is \"none\"".to_owned());
+        }
+        let port = Url::parse(&mail.smtp_url).ok().and_then(|url| url.port());
+        if port == Some(SUBMISSIONS_PORT) && security != SmtpSecurity::Tls {
+            warnings.push(format!(
+                "mail.smtp_url has port {SUBMISSIONS_PORT}, where mail servers expect TLS from the first byte: write smtps:// or set \
+                 mail.smtp_security to \"tls\""
+            ));
+        }
+        if security == SmtpSecurity::Tls && matches!(port, Some(SUBMISSION_PORT | RELAY_PORT)) {
+            warnings.push(format!(
+                "mail.smtp_url means TLS from the first byte, with which mail servers do not begin on port {SUBMISSION_PORT} or {RELAY_PORT}: \
+                 write smtp:// and set mail.smtp_security to \"starttls\", or use port {SUBMISSIONS_PORT}"
+            ));
+        }
+        warnings
+    }
+
+    /// Refuses a scheme and a security that contradict each other.
+    pub(super) fn check_smtp_security(&self) -> Result<(), ConfigError> {
+        let (true, Some(set)) = (self.mail.smtp_url.starts_with("smtps:"), self.mail.smtp_security) else {
+            return Ok(());
+        };
+        if set == SmtpSecurity::Tls {
+            return Ok(());
+        }
+        let name = set.as_str();
+        Err(self.refusal(
+            &["mail.smtp_security"],
+            &format!(
+                "mail.smtp_security = \"{name}\" contradicts mail.smtp_url, whose scheme smtps:// means TLS from the first byte"
+            ),
+            format!("write smtp:// for \"{name}\", or leave out mail.smtp_security"),
+        ))
+    }
+}

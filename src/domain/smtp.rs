@@ -1,0 +1,184 @@
+//! How a mail server is spoken to, as far as the configuration decides it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// When a conversation with the mail server is encrypted. There is no "if it can be": a third party would say that it cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpSecurity {
+    /// After STARTTLS, without which nothing is sent.
+    StartTls,
+    /// From the first byte.
+    Tls,
+    /// Never.
+    None,
+}
+
+impl SmtpSecurity {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::StartTls, Self::Tls, Self::None];
+
+    /// The name in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::StartTls => "starttls",
+            Self::Tls => "tls",
+            Self::None => "none",
+        }
+    }
+
+    /// The one of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|security| security.as_str() == name)
+    }
+}
+
+/// By what name this host greets a mail server: the argument of EHLO (RFC 5321 §4.1.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeloName(String);
+
+impl HeloName {
+    /// The accepted form, in words.
+    pub const FORM: &'static str = "the full name of this host, such as \"auth.example.org\", or its address in brackets, such as \
+                                    \"[192.0.2.1]\" or \"[IPv6:2001:db8::1]\"";
+
+    /// Reads a full host name or an address literal (RFC 5321 §4.1.3); an international name becomes ASCII.
+    pub fn parse(text: &str) -> Option<Self> {
+        let Some(literal) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
+            return Self::of_host(text);
+        };
+        let address = match literal.split_at_checked(5) {
+            Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6:") => {
+                IpAddr::V6(address.parse::<Ipv6Addr>().ok()?)
+            }
+            _ => IpAddr::V4(literal.parse::<Ipv4Addr>().ok()?),
+        };
+        Some(Self::literal(address))
+    }
+
+    /// A host's full name: at least two labels of letters, digits and hyphens, the last of which is no number.
+    fn of_host(text: &str) -> Option<Self> {
+        let ascii = idna::domain_to_ascii(text).ok()?;
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        let last = ascii.rsplit('.').next()?;
+        let is_full = ascii.len() <= 253
+            && ascii.contains('.')
+            && ascii.split('.').all(is_label)
+            && !last.bytes().all(|byte| byte.is_ascii_digit());
+        is_full.then_some(Self(ascii))
+    }
+
+    /// An address as a literal.
+    pub fn literal(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(address) => format!("[{address}]"),
+            IpAddr::V6(address) => format!("[IPv6:{address}]"),
+        })
+    }
+
+    /// What a host says that was not told its name: its own if that is a full one, else the host of the public URL if that is, else nothing but its address,
+    /// which is known when it is connected.
+    pub fn by_default(hostname: &str, public_host: &str) -> Option<Self> {
+        let hostname = hostname.strip_suffix('.').unwrap_or(hostname);
+        // What installers call a host that has no name, and what is no name outside of it (RFC 6761 §6.3).
+        let is_own_only = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            name.starts_with("localhost.") || name.ends_with(".localhost") || name.ends_with(".localdomain")
+        };
+        let named = [hostname, public_host]
+            .into_iter()
+            .filter(|name| !is_own_only(name))
+            .find_map(Self::of_host);
+        let address = || {
+            let bare = public_host.trim_start_matches('[').trim_end_matches(']');
+            let address: IpAddr = bare.parse().ok()?;
+            let is_of_a_host = !address.to_canonical().is_loopback() && !address.is_unspecified();
+            is_of_a_host.then(|| Self::literal(address))
+        };
+        named.or_else(address)
+    }
+
+    /// As EHLO takes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_helo_name_is_a_full_name_or_a_literal() {
+        for (text, name) in [
+            ("auth.example.org", "auth.example.org"),
+            ("Auth.B\u{fc}cher.example", "auth.xn--bcher-kva.example"),
+            ("[192.0.2.1]", "[192.0.2.1]"),
+            ("[ipv6:2001:DB8::1]", "[IPv6:2001:db8::1]"),
+        ] {
+            assert_eq!(HeloName::parse(text).map(|name| name.0).as_deref(), Some(name));
+        }
+        for text in [
+            "",
+            "relay",
+            "localhost",
+            "auth.example.org.",
+            "auth..example.org",
+            ".example.org",
+            "my_host.example.org",
+            "-a.example.org",
+            "a-.example.org",
+            "192.0.2.1",
+            "2001:db8::1",
+            "[2001:db8::1]",
+            "[auth.example.org]",
+            "[192.0.2.1",
+            "auth.example.org:25",
+            "auth example.org",
+            "auth.example.org\r\nMAIL FROM:<a@b.example>",
+        ] {
+            assert_eq!(HeloName::parse(text), None, "{text:?}");
+        }
+        let long = format!("{}.example", "a".repeat(64));
+        assert_eq!(HeloName::parse(&long), None);
+    }
+
+    #[test]
+    fn the_default_is_the_first_full_name_else_an_address() {
+        for (hostname, public_host, expected) in [
+            ("vps.example.net", "auth.example.org", Some("vps.example.net")),
+            ("vps.example.net.", "auth.example.org", Some("vps.example.net")),
+            ("vps", "auth.example.org", Some("auth.example.org")),
+            ("", "auth.example.org", Some("auth.example.org")),
+            ("my_vps.example.net", "auth.example.org", Some("auth.example.org")),
+            (
+                "localhost.localdomain",
+                "auth.example.org",
+                Some("auth.example.org"),
+            ),
+            ("localhost", "auth.example.org", Some("auth.example.org")),
+            ("10.0.0.1", "auth.example.org", Some("auth.example.org")),
+            ("vps", "192.0.2.1", Some("[192.0.2.1]")),
+            ("vps", "[2001:db8::1]", Some("[IPv6:2001:db8::1]")),
+            ("vps", "localhost", None),
+            ("vps", "app.localhost", None),
+            ("vps", "auth", None),
+            ("vps", "127.0.0.1", None),
+            ("vps", "[::1]", None),
+            ("vps", "[::ffff:127.0.0.1]", None),
+        ] {
+            let name = HeloName::by_default(hostname, public_host);
+            assert_eq!(
+                name.as_ref().map(HeloName::as_str),
+                expected,
+                "{hostname} {public_host}"
+            );
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What an operator can do about the classic mix-ups with mail servers: ports, TLS, sign-in, names and senders.
+
+use super::conversation::Failure;
+use super::error::Stage;
+use crate::domain::SmtpSecurity;
+use crate::tls::{Distrust, TlsFailureKind};
+
+/// The port of TLS from the first byte.
+const SUBMISSIONS: u16 = 465;
+
+/// How a server was spoken to.
+pub(super) struct Circumstances<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+    pub(super) security: SmtpSecurity,
+    /// Whether there are a user and a password.
+    pub(super) signs_in: bool,
+    /// Whether only certain certificates are trusted.
+    pub(super) has_ca_file: bool,
+    /// The argument of EHLO.
+    pub(super) helo: &'a str,
+    /// The address of the sender.
+    pub(super) sender: &'a str,
+}
+
+impl Circumstances<'_> {
+    /// About a server that says nothing.
+    pub(super) fn hint_of_silence(&self, stage: Stage) -> Option<String> {
+        match stage {
+            Stage::Connect if self.port == 25 => {
+                Some("many networks block port 25: use the server's port 587 or 465".to_owned())
+            }
+            Stage::Greeting | Stage::Hello if self.security != SmtpSecurity::Tls => Some(self.expects_tls()),
+            Stage::Tls if self.security == SmtpSecurity::Tls => Some(self.expects_no_tls()),
+            _ => None,
+        }
+    }
+
+    /// About a failure at `stage`.
+    pub(super) fn hint(&self, stage: Stage, failure: &Failure) -> Option<String> {
+        match failure {
+            Failure::Answer { code, lines } => self.hint_of_answer(stage, *code, &lines.join(" ")),
+            Failure::Tls(failure) => self.hint_of_tls(failure.kind),
+            Failure::NoStartTls => Some(format!(
+                "use its port {SUBMISSIONS} with TLS from the first byte (smtps://{}:{SUBMISSIONS}); only for a relay on a private network: \
+                 mail.smtp_security = \"none\"",
+                self.url_host()
+            )),
+            Failure::NoSignIn { offers_starttls: true } if self.security == SmtpSecurity::None => {
+                Some(wants_starttls())
+            }
+            Failure::NoSignIn { .. } if self.port == 25 => Some(
+                "port 25 is for mail between servers: use the server's port 587 or 465 to sign in".to_owned(),
+            ),
+            Failure::NoSignIn { .. } => Some(
+                "if the server takes mail from this host without a sign-in, leave out mail.smtp_user and mail.smtp_password".to_owned(),
+            ),
+            Failure::Broken(_) if stage == Stage::Greeting && self.security != SmtpSecurity::Tls => {
+                Some(self.expects_tls())
+            }
+            Failure::Broken(_) if stage == Stage::Tls && self.security == SmtpSecurity::Tls => {
+                Some(self.expects_no_tls())
+            }
+            Failure::Broken(_) => None,
+        }
+    }
+
+    fn hint_of_answer(&self, stage: Stage, code: u16, words: &str) -> Option<String> {
+        let words = words.to_ascii_lowercase();
+        let says = |any: &[&str]| any.iter().any(|part| words.contains(part));
+        let wants_tls = code == 538 || (says(&["starttls", "tls"]) && matches!(code, 523 | 530 | 550 | 554));
+        if wants_tls && self.security == SmtpSecurity::None {
+            return Some(wants_starttls());
+        }
+        // Postfix refuses EHLO and the sender only at RCPT.
+        if stage == Stage::Hello || says(&["helo", "ehlo"]) {
+            return Some(format!(
+                "set mail.helo_name to the full name of this host in the DNS; it greets as {}",
+                self.helo
+            ));
+        }
+        if stage == Stage::SignIn {
+            return matches!(code, 534 | 535).then(|| {
+                "compare mail.smtp_user and mail.smtp_password; Gmail, iCloud, Yahoo, Fastmail, Zoho and Microsoft 365 take an app password \
+                 instead of the account's own"
+                    .to_owned()
+            });
+        }
+        if code == 530 || says(&["authentication required", "not authenticated", "relay"]) {
+            return Some(self.wants_sign_in());
+        }
+        if stage == Stage::Recipient && matches!(code, 550 | 553) && !says(&["sender"]) {
+            return Some(
+                "see whether the recipient's address is right and the mail server takes mail for it"
+                    .to_owned(),
+            );
+        }
+        (stage == Stage::Sender || says(&["sender address", "send as", "from address"])).then(|| {
+            format!(
+                "set mail.from to an address from which the server lets this host or mail.smtp_user send; it is {}",
+                self.sender
+            )
+        })
+    }
+
+    fn hint_of_tls(&self, kind: TlsFailureKind) -> Option<String> {
+        Some(match kind {
+            TlsFailureKind::NotTls if self.security == SmtpSecurity::Tls => self.expects_no_tls(),
+            TlsFailureKind::Certificate(Distrust::Issuer) if self.has_ca_file => {
+                "the certificate is neither in mail.ca_file nor issued by one in it; if it was renewed, replace it there".to_owned()
+            }
+            TlsFailureKind::Certificate(Distrust::Issuer) => {
+                "if the server is your own, put its certificate (PEM) into a file, and name that with mail.ca_file".to_owned()
+            }
+            TlsFailureKind::Certificate(Distrust::Name) => format!(
+                "name the server in mail.smtp_url as its certificate does, or give it a certificate for {}",
+                self.host
+            ),
+            TlsFailureKind::Certificate(Distrust::Dates) => {
+                "renew the certificate on the mail server, and in mail.ca_file if it is there; compare the clocks of both".to_owned()
+            }
+            _ => return None,
+        })
+    }
+
+    fn expects_tls(&self) -> String {
+        format!(
+            "if the server expects TLS from the first byte on port {}, as on port {SUBMISSIONS}: mail.smtp_security = \"tls\"",
+            self.port
+        )
+    }
+
+    fn expects_no_tls(&self) -> String {
+        format!(
+            "if the server begins without TLS on port {}, as on port 587: mail.smtp_url = \"smtp://{}:{}\" and mail.smtp_security = \"starttls\"",
+            self.port,
+            self.url_host(),
+            self.port
+        )
+    }
+
+    fn wants_sign_in(&self) -> String {
+        if self.signs_in {
+            "allow mail.smtp_user, or the address of this host, to send through the mail server".to_owned()
+        } else {
+            "set mail.smtp_user and mail.smtp_password, or let the mail server take mail from the address of this host".to_owned()
+        }
+    }
+
+    fn url_host(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.to_owned()
+        }
+    }
+}
+
+fn wants_starttls() -> String {
+    "the server wants TLS before that: mail.smtp_security = \"starttls\"".to_owned()
+}
