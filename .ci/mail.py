@@ -289,7 +289,8 @@ def hand_over_a_link(server, take):
 
 def test_from_the_command_line(server, take):
     document = server.command("mail", "test", "operator@example.org")
-    assert document == {"to": "operator@example.org", "transport": "smtp"}, document
+    expected = {"to": "operator@example.org", "transport": "smtp", "helo_name": "auth.example.org"}
+    assert document == expected, document
     take("operator@example.org")
     assert server.command("mail", "queue") == []
 
