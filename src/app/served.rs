@@ -136,7 +136,7 @@ pub(super) async fn agree(
 /// What this configuration sets otherwise than the server's did. What it does not set is not its opinion.
 fn differences(config: &Config, recorded: &Served) -> Vec<String> {
     let shown =
-        |value: Option<&str>| value.map_or_else(|| "not set".to_owned(), |value| format!("{value:?}"));
+        |value: Option<&str>| value.map_or_else(|| "not set".to_owned(), |value| format!("\"{value}\""));
     let own_public_url = config.server.public_url.as_ref().map(ToString::to_string);
     let own_mode = config.registration.mode.map(RegistrationMode::as_str);
     let own_mailing = Mailing::of(config);

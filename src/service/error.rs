@@ -49,7 +49,7 @@ pub enum Error {
     #[error("there is no such session")]
     SessionNotFound,
     /// No account has this username, address or id.
-    #[error("there is no user {0:?}")]
+    #[error("there is no user \"{0}\"")]
     UserNotFound(String),
     /// The text is an IP address, and an account has it as its username.
     #[error("{0} is an IP address, and an account has it as its username")]

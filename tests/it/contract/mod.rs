@@ -3,6 +3,7 @@
 mod claims;
 mod config_example;
 mod config_reference;
+mod debug_output;
 mod document;
 mod guides;
 mod layering;
