@@ -116,11 +116,11 @@ impl Reader<'_> {
     }
 
     /// Goes through the mails that are due and still of use, urgent ones first and then the longest waiting, and gives those that `pick` takes.
-    /// `pick` breaks when it wants no more.
+    /// `pick` gets the id, the domain and whether it is urgent, and breaks when it wants no more of its kind.
     pub fn pick_due_mail(
         &self,
         now: Timestamp,
-        mut pick: impl FnMut(MailId, Option<DomainDigest>) -> ControlFlow<(), bool>,
+        mut pick: impl FnMut(MailId, Option<DomainDigest>, bool) -> ControlFlow<(), bool>,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         let mut picked = Vec::new();
         for is_urgent in [true, false] {
@@ -132,7 +132,7 @@ impl Reader<'_> {
             while let Some(row) = due.next()? {
                 let id = MailId::from_bytes(row.get("id")?);
                 let domain = row.get::<_, Option<i64>>("domain_digest")?.map(DomainDigest);
-                match pick(id, domain) {
+                match pick(id, domain, is_urgent) {
                     ControlFlow::Continue(true) => picked.push(id),
                     ControlFlow::Continue(false) => {}
                     ControlFlow::Break(()) => break,

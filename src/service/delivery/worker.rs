@@ -9,7 +9,7 @@ use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::outcome::{Begun, Failure, Note};
-use super::places::{Pace, Places};
+use super::places::{Pace, Places, Urgency};
 use super::told::Told;
 use crate::domain::Timestamp;
 use crate::fault::Fault;
@@ -143,7 +143,7 @@ impl Worker {
         for delivery in self.deliveries.values() {
             places.take(delivery.begun.domain, delivery.pace(self.slow_after()));
         }
-        if places.is_full() {
+        if places.is_full_for(Urgency::Code) {
             return Ok(());
         }
         // Those on their way are still due as far as the database knows.
@@ -153,11 +153,12 @@ impl Worker {
             .map(|delivery| delivery.begun.id)
             .collect();
         let due = self.service.store.read(move |reader| {
-            let picked = reader.pick_due_mail(now, |id, domain| {
-                if places.is_full() {
+            let picked = reader.pick_due_mail(now, |id, domain, is_urgent| {
+                let urgency = Urgency::of(is_urgent);
+                if places.is_full_for(urgency) {
                     return ControlFlow::Break(());
                 }
-                let is_picked = !begun.contains(&id) && places.has_room_for(domain);
+                let is_picked = !begun.contains(&id) && places.has_room_for(domain, urgency);
                 if is_picked {
                     places.take(domain, Pace::Quick);
                 }
