@@ -56,6 +56,17 @@ fn copies(smtp: &SmtpServer, address: &str) -> Vec<String> {
     received.map(|mail| mail.message_id()).collect()
 }
 
+/// Waits until `is_so`.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(AT_ONCE, wait).await;
+    waited.unwrap_or_else(|_| panic!("{what}: it did not come to that"));
+}
+
 async fn mail_within(smtp: &SmtpServer, address: &str) {
     let mail = tokio::time::timeout(AT_ONCE, smtp.mail_to(address)).await;
     mail.unwrap_or_else(|_| panic!("the mail to {address} was held up"));
@@ -91,13 +102,10 @@ async fn a_mail_that_may_have_arrived_is_repeated_twice_hours_apart_under_one_id
         mail_within(&smtp, &format!("marker-{number}@example.net")).await;
         assert_eq!(copies(&smtp, ALICE).len(), number + 1);
         app.advance(Duration::from_secs(1));
-        while copies(&smtp, ALICE).len() == number + 1 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until("another copy", || copies(&smtp, ALICE).len() != number + 1).await;
         let noted = "SELECT count(*) FROM outbox WHERE kind = 'verify_email' AND next_attempt_at > ";
-        while app.count(&format!("{noted}{}", app.service().system().now().as_millis())) == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let noted = format!("{noted}{}", app.service().system().now().as_millis());
+        until("what came of it is noted", || app.count(&noted) > 0).await;
     }
     let mail = wait_until(&app, ALICE, MailStatus::Unanswered).await;
     assert_eq!((mail.attempts, mail.next_attempt_at), (3, None));
@@ -132,16 +140,15 @@ async fn mails_that_a_server_does_not_answer_to_hold_up_no_code_and_no_other_dom
         for number in 0..3 {
             app.mail_invite(&format!("stuck-{number}@EXAMPLE.org")).await;
         }
-        while smtp.times_reached(stage) < before + 3 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until("three are stuck", || smtp.times_reached(stage) >= before + 3).await;
         assert_eq!(app.send_code(ALICE).await.status, 204);
         mail_within(&smtp, ALICE).await;
         app.mail_invite("bob@example.net").await;
         mail_within(&smtp, "bob@example.net").await;
-        while app.count("SELECT count(*) FROM outbox") > 3 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until("the others are gone", || {
+            app.count("SELECT count(*) FROM outbox") <= 3
+        })
+        .await;
     }
 }
 
@@ -179,9 +186,7 @@ async fn a_greeting_that_never_comes_holds_up_no_other_mail() {
     app.register("alice").await;
     app.mail_invite("bob@example.org").await;
     app.mail_invite("carol@example.org").await;
-    while smtp.times_reached(Stage::Greeting) < 3 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("three are stuck", || smtp.times_reached(Stage::Greeting) >= 3).await;
     for name in ["dan", "erin"] {
         app.register(name).await;
         mail_within(&smtp, &format!("{name}@example.org")).await;
@@ -213,7 +218,5 @@ async fn a_stop_waits_for_no_slow_answer_and_the_next_start_repeats_nothing() {
     // The operator may ask for it all the same.
     assert_ne!(workspace.json(&["mail", "retry"]), Value::Null);
     smtp.mail_to(ALICE).await;
-    while copies(&smtp, ALICE).len() < 2 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("another copy", || copies(&smtp, ALICE).len() >= 2).await;
 }
