@@ -161,13 +161,15 @@ impl App {
         &self.notices
     }
 
-    /// Writes down what was counted, every ten seconds, and clears away what nobody will ask for again, now and every hour; never returns.
+    /// Writes down what was counted, every ten seconds, clears away what nobody will ask for again, now and every hour, and watches the database; never
+    /// returns.
     pub async fn housekeep(service: Arc<Service>) {
         let not_swept = Fault::new("old rows are not cleared away");
         let not_flushed = Fault::new("what was refused is missing from the audit log");
         let sweep = repeat(SWEEP_EVERY, not_swept, || service.sweep());
         let flush = repeat(FLUSH_EVERY, not_flushed, || service.flush_audit());
-        tokio::join!(sweep, flush);
+        let watch = Arc::clone(&service).watch_database();
+        tokio::join!(sweep, flush, watch);
     }
 
     /// Answers what is accepted, moves the write-ahead log into the database file and lets go of it.

@@ -50,11 +50,12 @@ impl HealthApi {
 
     /// Tell whether requests can be served
     ///
-    /// 503 while the database does not answer.
+    /// 503 while the database cannot be written: the disk is full, or the database file was replaced. It is known from the last write, and the server tries one itself at most once a second while writes fail, and every 30 seconds when it is asked and nothing else was written. The metrics listener tells the cause.
     #[oai(path = "/readyz", method = "get", operation_id = "readyz")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
     async fn readyz(&self) -> poem::Result<Json<Health>> {
         // Whatever keeps it from serving, a balancer must only know that it cannot serve now.
-        let ready = self.0.service.ready().await;
+        let ready = self.0.service.ready();
         ready.map_err(|error| Refusal::from(error).into_unavailable())?;
         Ok(Json(Health::example()))
     }

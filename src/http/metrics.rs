@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use poem::endpoint::{BoxEndpoint, EndpointExt as _, make};
-use poem::http::header::CONTENT_TYPE;
 use poem::http::{Method, StatusCode};
 use poem::{IntoResponse as _, Response};
 use serde_json::json;
@@ -33,7 +32,7 @@ pub(super) fn resources(shared: &Arc<Shared>, figures: Figures) -> Vec<(String, 
     let service = Arc::clone(&shared.service);
     let readyz = make(move |_| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, poem::Error>(readiness(&service).await) }
+        async move { Ok::<_, poem::Error>(readiness(&service)) }
     });
     vec![
         resource("/metrics", "metrics", metrics.map_to_response().boxed()),
@@ -54,6 +53,7 @@ fn resource(path: &str, id: &'static str, endpoint: BoxEndpoint<'static>) -> (St
 
 /// The figures, those of what is stored counted now; without these if the database does not answer.
 async fn scrape(service: &Service, figures: &Figures, fault: &Fault) -> Response {
+    service.report_readiness();
     match service.report_figures().await {
         Ok(()) => fault.ended(),
         Err(error) => _ = fault.failed(&error),
@@ -62,8 +62,8 @@ async fn scrape(service: &Service, figures: &Figures, fault: &Fault) -> Response
 }
 
 /// 200 or 503, with the cause that the public `/readyz` keeps to itself.
-async fn readiness(service: &Service) -> Response {
-    let (status, word, cause) = match service.ready().await {
+fn readiness(service: &Service) -> Response {
+    let (status, word, cause) = match service.ready() {
         Ok(()) => (StatusCode::OK, "ok", None),
         Err(error) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -77,8 +77,9 @@ async fn readiness(service: &Service) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "waiting_writes": service.store().waiting_writes(),
     });
-    body.to_string()
-        .with_status(status)
-        .with_header(CONTENT_TYPE, "application/json; charset=utf-8")
-        .into_response()
+    // A second one beside the type that a text has by itself would be another header.
+    let body = body
+        .to_string()
+        .with_content_type("application/json; charset=utf-8");
+    body.with_status(status).into_response()
 }

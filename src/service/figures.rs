@@ -7,6 +7,11 @@ use super::{Error, Service};
 use crate::store::Figures;
 
 impl Service {
+    /// Reports whether requests can be served, as `/readyz` says it.
+    pub fn report_readiness(&self) {
+        metrics::gauge!("arkloop_ready").set(f64::from(u8::from(self.ready().is_ok())));
+    }
+
     /// How many accounts there are; reads the whole table.
     pub async fn count_users(&self) -> Result<u32, Error> {
         self.store

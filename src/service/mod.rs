@@ -44,7 +44,7 @@ use crate::domain::{
     ServiceName, SessionRules, Timestamp,
 };
 use crate::mail::{Composer, Letterhead, Transport};
-use crate::store::{Store, StoreError, Tx};
+use crate::store::{Setting, Store, StoreError, Tx};
 use crate::system::System;
 use audit::Auditor;
 use password_failures::PasswordFailures;
@@ -75,6 +75,9 @@ pub use signing_key::{Rotation, SigningKeyStage, SigningKeyState, load_keyring};
 pub use spray_brake::FailedCodes;
 pub use sweep::KEEP_ENDED_SESSIONS;
 pub use user::{CreatedUser, NewUser, ProfileChange, UserRef, UserSummary};
+
+/// How often a server looks whether its database is still there, and how often it tries to write while it cannot.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// What the operator decided about the rules.
 pub struct Settings {
@@ -247,16 +250,33 @@ impl Service {
         &self.store
     }
 
-    /// Whether requests can be served: the database can be read.
-    pub async fn ready(&self) -> Result<(), Error> {
-        self.store
-            .read(|reader| {
-                reader
-                    .find_setting(crate::store::Setting::KeyCheck)
-                    .map_err(Error::from)
+    /// Whether requests can be served, as far as is known without asking the database: the last write was committed.
+    pub fn ready(&self) -> Result<(), Error> {
+        self.store.trouble().map_or(Ok(()), |reason| {
+            Err(Error::Unavailable {
+                reason,
+                retry_after: error::SOON,
             })
-            .await?;
-        Ok(())
+        })
+    }
+
+    /// Looks each second whether the database is still the file that was opened, and tries a small write while writes fail, and when it was asked whether
+    /// it is [ready](Self::ready) and nothing was committed for a while; never returns.
+    pub async fn watch_database(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(WATCH_EVERY).await;
+            let service = Arc::clone(&self);
+            // Looking at a file of a network may take long.
+            let looked = tokio::task::spawn_blocking(move || service.store.look());
+            if looked.await.unwrap_or(false) {
+                let now = self.system.now();
+                // What becomes of it is noted by the store.
+                let _ = self
+                    .store
+                    .write(move |tx| tx.put_moment(Setting::WriteTriedAt, now))
+                    .await;
+            }
+        }
     }
 
     /// Changes rows as [`Store::write`] does, and wakes the mail worker when they are committed. (Before that it would find nothing and go back to sleep.)

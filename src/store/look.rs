@@ -2,8 +2,10 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::connection::{self, Kind};
+use super::health::Health;
 use super::lock::{FileLock, Mode, Name};
 use super::migrations::{self, Standing};
 use super::open::{is_served, recorded_key_check};
@@ -41,6 +43,7 @@ pub(super) fn open(path: PathBuf, options: &OpenOptions) -> Result<Store, OpenEr
         readers: pool(manager(), options.readers)?,
         reports: pool(manager(), NonZeroU32::MIN)?,
         writer: WriterHandle::none(),
+        health: Arc::new(Health::of([])),
         path,
         _locks: in_use.into_iter().collect(),
     })

@@ -10,6 +10,7 @@ mod creation;
 mod error;
 mod failed_codes;
 mod figures;
+mod health;
 mod inspection;
 mod invite;
 mod link_token;
@@ -35,6 +36,7 @@ use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2::Pool;
@@ -61,6 +63,7 @@ pub use user::{Credentials, NewUserRow, Taken, UserFilter};
 
 use crate::domain::Timestamp;
 use connection::{ConnectionManager, Kind};
+use health::Health;
 use lock::{FileLock, WriteLock};
 use writer::{AtEnd, Piece, WriterHandle};
 
@@ -74,6 +77,7 @@ pub struct Store {
     readers: Pool<ConnectionManager>,
     reports: Pool<ConnectionManager>,
     writer: WriterHandle,
+    health: Arc<Health>,
     // Held for as long as the store is open; see `lock`.
     _locks: Vec<FileLock>,
 }
@@ -221,8 +225,24 @@ impl Store {
         match tokio::time::timeout(WRITE_PATIENCE, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(StoreError::Unavailable("the writer has ended".to_owned()).into()),
-            Err(_) => Err(StoreError::Unavailable("the write took too long".to_owned()).into()),
+            Err(_) => {
+                let late = StoreError::Unavailable("the write took too long".to_owned());
+                self.health.failed(&late.to_string());
+                Err(late.into())
+            }
         }
+    }
+
+    /// Why nothing can be written at present, as far as is known without asking SQLite; `None` if the last write was committed.
+    pub fn trouble(&self) -> Option<String> {
+        self.health.trouble()
+    }
+
+    /// Looks whether the open files are still the ones under their names; whether a small write has to be tried to know if the database can be written.
+    /// That is so while writes fail, and when [`Store::trouble`] was asked for and nothing was committed for half a minute.
+    pub fn look(&self) -> bool {
+        let is_replaced = self.health.look().is_err();
+        !is_replaced && self.health.needs_trial()
     }
 
     /// The version of the schema.
@@ -327,12 +347,29 @@ fn assemble(
             source: ErrorKind::PermissionDenied.into(),
         });
     }
+    let health = Arc::new(match options.access {
+        Access::Serve => {
+            // From its first question on SQLite has the log open.
+            Tx::new(&connection)
+                .find_setting(Setting::KeyCheck)
+                .map_err(|error| OpenError::Unusable(error.to_string()))?;
+            Health::of(health::open_files(&path))
+        }
+        _ => Health::of([]),
+    });
     let manager = |kind| ConnectionManager::new(path.clone(), kind, options.probe.clone());
     let two = NonZeroU32::MIN.saturating_add(1);
     Ok(Store {
         readers: pool(manager(Kind::Reading), readers)?,
         reports: pool(manager(Kind::Reading), two.min(readers))?,
-        writer: writer::start(connection, write_lock, options.probe.clone(), at_end)?,
+        writer: writer::start(
+            connection,
+            write_lock,
+            options.probe.clone(),
+            at_end,
+            Arc::clone(&health),
+        )?,
+        health,
         path,
         _locks: locks,
     })

@@ -32,6 +32,8 @@ pub enum Setting {
     LastMailLostAt,
     /// In a backup only: when it was taken, in milliseconds since 1970.
     BackupTakenAt,
+    /// When the server last tried whether it can write, in milliseconds since 1970.
+    WriteTriedAt,
 }
 
 impl Setting {
@@ -49,6 +51,7 @@ impl Setting {
             Self::MailRetriedAt => "mail_retried_at",
             Self::LastMailLostAt => "last_mail_lost_at",
             Self::BackupTakenAt => "backup_taken_at",
+            Self::WriteTriedAt => "write_tried_at",
         }
     }
 }

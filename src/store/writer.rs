@@ -14,6 +14,7 @@ use std::thread::{self, JoinHandle};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::health::Health;
 use super::lock::WriteLock;
 use super::{OpenError, Probe, StoreError, Tx};
 use crate::fault::Fault;
@@ -184,6 +185,7 @@ pub(super) fn start(
     write_lock: WriteLock,
     probe: Option<Arc<Probe>>,
     at_end: AtEnd,
+    health: Arc<Health>,
 ) -> Result<WriterHandle, OpenError> {
     if let Some(probe) = probe.clone() {
         connection.commit_hook(Some(move || !probe.commit_goes_through()))?;
@@ -197,8 +199,10 @@ pub(super) fn start(
         waiting: Arc::clone(&waiting),
         foreign_commits: Arc::clone(&foreign_commits),
         data_version: Cell::new(0),
+        has_changed: Cell::new(false),
         probe,
         at_end,
+        health,
         fault: Fault::new("writes are lost"),
     };
     let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
@@ -231,8 +235,11 @@ struct Writer {
     foreign_commits: Arc<AtomicU64>,
     /// What SQLite said last when it was asked whether others have committed.
     data_version: Cell<i64>,
+    /// Whether the last transaction has changed a row: only then was its COMMIT written to the disk.
+    has_changed: Cell<bool>,
     probe: Option<Arc<Probe>>,
     at_end: AtEnd,
+    health: Arc<Health>,
     fault: Fault,
 }
 
@@ -250,15 +257,15 @@ impl Writer {
                     "the write lock cannot be taken: {error}"
                 ))),
             };
-            match (&fate, self.at_end) {
-                (Ok(()), _) => self.fault.ended(),
-                (Err(lost), AtEnd::Checkpoint) => _ = self.fault.failed(lost),
-                // The command says so itself, in its one line.
-                (Err(lost), AtEnd::Leave) => tracing::debug!("the write was lost: {lost}"),
-            }
+            self.note(&fate);
             for piece in batch {
                 piece.0.answer(fate.clone());
             }
+        }
+        if self.health.is_another_database() {
+            // With one connection open the others do not remove the log either.
+            std::mem::forget(self.connection);
+            return;
         }
         if self.at_end == AtEnd::Leave {
             return;
@@ -268,13 +275,33 @@ impl Writer {
         }
     }
 
+    /// Notes what became of a batch. One that changed nothing says nothing about the disk.
+    fn note(&self, fate: &Result<(), StoreError>) {
+        match (fate, self.at_end) {
+            (Ok(()), _) if !self.has_changed.get() => {}
+            (Ok(()), _) => {
+                self.health.committed();
+                self.fault.ended();
+            }
+            (Err(lost), AtEnd::Checkpoint) => {
+                self.health.failed(&lost.to_string());
+                self.fault.failed(lost);
+            }
+            // The command says so itself, in its one line.
+            (Err(lost), AtEnd::Leave) => tracing::debug!("the write was lost: {lost}"),
+        }
+    }
+
     /// Runs a batch in one transaction. `Err` means that nothing of it happened.
     fn commit(&self, batch: &mut Vec<QueuedPiece>) -> Result<(), StoreError> {
         // Whoever hung up or was told to come again must not have it done behind their back. Asked here, because the wait for the lock may have been long.
+        self.has_changed.set(false);
         batch.retain(|piece| !piece.0.is_abandoned());
         if batch.is_empty() {
             return Ok(());
         }
+        // What is written into a file that has no name any more is lost.
+        self.health.look()?;
         let committed = self.try_commit(batch);
         if committed.is_err() && !self.connection.is_autocommit() {
             self.execute("ROLLBACK")?;
@@ -293,6 +320,7 @@ impl Writer {
         for piece in batch {
             let taken = tx.returns_so_far();
             self.execute("SAVEPOINT piece")?;
+            let changes = self.connection.total_changes();
             let ran = piece.0.run(&tx);
             // FULL, IOERR and NOMEM roll back the whole transaction and not the savepoint. SQLite then stands in autocommit mode, where a further
             // piece would be committed alone and the earlier ones are gone.
@@ -301,9 +329,13 @@ impl Writer {
                     "SQLite rolled the transaction back".to_owned(),
                 ));
             }
-            if let Ran::Undo = ran {
-                self.execute("ROLLBACK TO piece")?;
-                tx.give_back(taken);
+            match ran {
+                Ran::Keep if self.connection.total_changes() > changes => self.has_changed.set(true),
+                Ran::Keep => {}
+                Ran::Undo => {
+                    self.execute("ROLLBACK TO piece")?;
+                    tx.give_back(taken);
+                }
             }
             self.execute("RELEASE piece")?;
         }

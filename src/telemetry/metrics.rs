@@ -36,8 +36,12 @@ const COUNTERS: [(&str, &str); 3] = [
     ),
 ];
 /// What each gauge shows.
-const GAUGES: [(&str, &str); 13] = [
+const GAUGES: [(&str, &str); 14] = [
     ("arkloop_build_info", "Always 1; the version is a label."),
+    (
+        "arkloop_ready",
+        "1 while requests can be served, 0 while /readyz answers 503.",
+    ),
     ("arkloop_connections", "Open connections."),
     (
         "arkloop_hash_queue",

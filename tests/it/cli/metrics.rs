@@ -165,6 +165,7 @@ fn every_figure_says_what_it_means() {
     arkloop_mails_failing
     arkloop_mails_total
     arkloop_mails_waiting
+    arkloop_ready
     arkloop_sessions
     arkloop_users
     arkloop_write_batch_size

@@ -28,6 +28,7 @@ mod planted_directories;
 mod planted_files;
 mod planted_state;
 mod proxied;
+mod readiness;
 mod refreshes;
 mod refusals;
 mod refused_mail;

@@ -1,0 +1,272 @@
+//! Whether the database can be written, as far as is known without asking it: what became of the last write, and whether the open files are still the
+//! ones under their names.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open, statat};
+use rustix::io::Errno;
+
+use super::StoreError;
+
+/// How old the last commit may be when somebody asks, before the server tries a write itself.
+const FRESH: Duration = Duration::from_secs(30);
+/// How long another file must be found under a name, or none, before that is final: a file system that is mounted anew is away for a moment.
+const CERTAIN: Duration = Duration::from_secs(1);
+
+/// What is known of the database.
+pub(super) struct Health {
+    /// The database file first, then its companions; nothing in a process that does not serve.
+    files: Vec<HeldFile>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Why the last write was lost; `None` if it was committed.
+    lost: Option<String>,
+    committed_at: Instant,
+    /// Whether somebody has asked since then.
+    is_asked: bool,
+    replaced: Option<Replaced>,
+}
+
+struct Replaced {
+    path: PathBuf,
+    /// Whether it is the database file itself.
+    is_database: bool,
+    since: Instant,
+    is_final: bool,
+}
+
+/// A file as it was when it was opened.
+struct HeldFile {
+    path: PathBuf,
+    /// Opened with `O_PATH`: closing any other descriptor of the database would drop the locks that SQLite has on it (POSIX).
+    descriptor: OwnedFd,
+}
+
+impl HeldFile {
+    fn open(path: PathBuf) -> Option<Self> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let descriptor = open(&path, flags, Mode::empty()).ok()?;
+        Some(Self { path, descriptor })
+    }
+
+    /// Whether its name leads to another file, or to none. An error of another kind says nothing about that.
+    ///
+    /// Both are asked now, and not compared with what was known at the start: some file systems number their files anew.
+    fn is_replaced(&self) -> bool {
+        match (
+            fstat(&self.descriptor),
+            statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW),
+        ) {
+            (Ok(held), Ok(found)) => (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino),
+            (Ok(_), Err(Errno::NOENT | Errno::NOTDIR)) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Health {
+    /// Watches the files at `paths`, the database first, as far as they are there.
+    pub(super) fn of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self {
+            files: paths.into_iter().filter_map(HeldFile::open).collect(),
+            state: Mutex::new(State {
+                lost: None,
+                committed_at: Instant::now(),
+                is_asked: false,
+                replaced: None,
+            }),
+        }
+    }
+
+    /// Notes that a write was committed.
+    pub(super) fn committed(&self) {
+        let mut state = self.state();
+        (state.lost, state.is_asked, state.committed_at) = (None, false, Instant::now());
+    }
+
+    /// Notes that a write was lost.
+    pub(super) fn failed(&self, cause: &str) {
+        self.state().lost = Some(cause.to_owned());
+    }
+
+    /// Why the database cannot be written; `None` if the last write was committed. Whoever asks may cause a [trial](Self::needs_trial).
+    pub(super) fn trouble(&self) -> Option<String> {
+        let mut state = self.state();
+        state.is_asked = true;
+        let replaced = state
+            .replaced
+            .as_ref()
+            .map(|replaced| replaced.refusal().to_string());
+        replaced.or_else(|| state.lost.clone())
+    }
+
+    /// Whether the server has to try a write itself to know how things are.
+    pub(super) fn needs_trial(&self) -> bool {
+        self.needs_trial_at(Instant::now())
+    }
+
+    fn needs_trial_at(&self, now: Instant) -> bool {
+        let state = self.state();
+        match &state.replaced {
+            Some(replaced) => !replaced.is_final,
+            None => state.lost.is_some() || state.is_asked && now >= state.committed_at + FRESH,
+        }
+    }
+
+    /// Looks whether the open files are still the ones under their names, and refuses to write if they are not.
+    pub(super) fn look(&self) -> Result<(), StoreError> {
+        let found = self.files.iter().position(HeldFile::is_replaced);
+        self.judge(found, Instant::now())
+    }
+
+    /// `found` is which of the files was replaced, if one was.
+    fn judge(&self, found: Option<usize>, now: Instant) -> Result<(), StoreError> {
+        let mut state = self.state();
+        match (&mut state.replaced, found) {
+            (Some(replaced), _) if replaced.is_final => {}
+            (None, None) => return Ok(()),
+            (Some(replaced), None) => {
+                tracing::warn!(
+                    "{} is the file again that the server has open",
+                    replaced.path.display()
+                );
+                state.replaced = None;
+                return Ok(());
+            }
+            (Some(replaced), Some(_)) => {
+                if now >= replaced.since + CERTAIN {
+                    replaced.is_final = true;
+                    tracing::error!("{}", replaced.refusal());
+                }
+            }
+            (None, Some(index)) => {
+                state.replaced = Some(Replaced {
+                    path: self.files[index].path.clone(),
+                    is_database: index == 0,
+                    since: now,
+                    is_final: false,
+                });
+            }
+        }
+        state
+            .replaced
+            .as_ref()
+            .map_or(Ok(()), |replaced| Err(replaced.refusal()))
+    }
+
+    /// Whether what SQLite has open is not the database under its name. Then it must not close it: the last connection removes the log by its name, which
+    /// is that of the other database.
+    pub(super) fn is_another_database(&self) -> bool {
+        self.state()
+            .replaced
+            .as_ref()
+            .is_some_and(|replaced| replaced.is_database)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Replaced {
+    fn refusal(&self) -> StoreError {
+        let path = self.path.display();
+        StoreError::Unavailable(if self.is_final {
+            format!(
+                "{path} was replaced or removed while the server runs, so nothing is written any more; put the right file in its place and restart the \
+                 server"
+            )
+        } else {
+            format!("{path} is not the file that the server has open")
+        })
+    }
+}
+
+/// The paths of the database and of the files that SQLite has open beside it.
+pub(super) fn open_files(database: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| {
+        let mut path = database.as_os_str().to_owned();
+        path.push(suffix);
+        path.into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watching() -> (tempfile::TempDir, Health) {
+        let directory = tempfile::tempdir().expect("the system has a temporary directory");
+        let path = directory.path().join("arkloop.db");
+        std::fs::write(&path, "").expect("it is written");
+        let health = Health::of(open_files(&path));
+        (directory, health)
+    }
+
+    #[test]
+    fn a_file_that_is_away_for_less_than_a_second_stops_writes_for_as_long() {
+        let (directory, health) = watching();
+        let start = Instant::now();
+        assert!(health.judge(Some(0), start).is_err());
+        assert!(health.judge(Some(0), start + Duration::from_millis(900)).is_err());
+        assert!(health.trouble().is_some() && health.is_another_database());
+        assert!(health.judge(None, start + Duration::from_millis(950)).is_ok());
+        assert_eq!(health.trouble(), None);
+        // The second that follows is counted anew.
+        assert!(health.judge(Some(0), start + Duration::from_secs(2)).is_err());
+        assert!(health.judge(None, start + Duration::from_millis(2100)).is_ok());
+        drop(directory);
+    }
+
+    #[test]
+    fn a_file_that_is_away_for_a_second_stops_writes_for_good() {
+        let (_directory, health) = watching();
+        let start = Instant::now();
+        assert!(health.judge(Some(0), start).is_err());
+        assert!(health.judge(Some(0), start + CERTAIN).is_err());
+        assert!(health.judge(None, start + CERTAIN * 2).is_err());
+        let trouble = health.trouble().unwrap_or_default();
+        assert!(trouble.contains("was replaced or removed"), "{trouble}");
+        health.committed();
+        assert!(health.trouble().is_some() && !health.needs_trial());
+    }
+
+    #[test]
+    fn the_same_file_is_seen_by_its_descriptor_and_its_name() {
+        let (directory, health) = watching();
+        assert!(health.look().is_ok());
+        let path = directory.path().join("arkloop.db");
+        std::fs::rename(&path, directory.path().join("aside")).expect("it is moved");
+        assert!(health.look().is_err());
+        std::os::unix::fs::symlink("aside", &path).expect("it is made");
+        assert!(
+            health.look().is_err(),
+            "SQLite opens what a link leads to under another name"
+        );
+        std::fs::remove_file(&path).expect("it is there");
+        std::fs::rename(directory.path().join("aside"), &path).expect("it is moved");
+        assert!(health.look().is_ok());
+    }
+
+    #[test]
+    fn a_question_causes_a_trial_only_half_a_minute_after_the_last_commit() {
+        let (_directory, health) = watching();
+        let later = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert!(!health.needs_trial_at(later(60)), "nobody has asked");
+        assert_eq!(health.trouble(), None);
+        assert!(!health.needs_trial_at(later(29)));
+        assert!(health.needs_trial_at(later(31)));
+        health.committed();
+        assert!(!health.needs_trial_at(later(60)));
+        health.failed("no");
+        assert!(health.needs_trial_at(Instant::now()));
+        assert_eq!(health.trouble().as_deref(), Some("no"));
+        health.committed();
+        assert_eq!(health.trouble(), None);
+    }
+}
