@@ -55,12 +55,18 @@ fn read_line(input: impl BufRead) -> Result<String, Refusal> {
         .map_err(|cause| unreadable(&cause))?;
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    String::from_utf8(line.to_vec()).map_err(|_| {
+    // Some editors begin a text with a mark that nobody types.
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    let refuse = |what: &str| {
         Refusal::new(
-            "the password on standard input is not UTF-8",
-            "give it as UTF-8 text",
+            format!("the password on standard input {what}"),
+            "give it as one line of UTF-8 text",
         )
-    })
+    };
+    if line.contains(&0) {
+        return Err(refuse("has a NUL byte in it"));
+    }
+    String::from_utf8(line.to_vec()).map_err(|_| refuse("is not UTF-8"))
 }
 
 fn prompt(question: &str) -> Result<String, Refusal> {

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use toml::de::DeValue;
 
 use super::error::{ConfigError, Place};
-use super::sources::absolute;
+use super::sources::{absolute, is_quoted};
 use crate::files::{Untrusted, read_trusted};
 
 /// A value as it was written. No `Debug`: it may be a secret.
@@ -199,13 +199,17 @@ impl Settings {
             .map_or_else(|| path.to_owned(), |given| absolute(&given.base, path))
     }
 
-    /// Reads a secret from `key` or from the first line of the file that `file_key` names.
+    /// Reads a secret, which is one line, from `key` or from the file that `file_key` names.
     pub(super) fn secret(
         &mut self,
         key: &'static str,
         file_key: &'static str,
     ) -> Result<Option<SecretString>, ConfigError> {
-        let direct = self.optional_text(key, "a text", |text| Some(SecretString::from(text)))?;
+        let form = "one line of text without control characters";
+        let direct = self.optional_text(key, form, |text| {
+            let is_one_line = !text.chars().any(char::is_control);
+            is_one_line.then(|| SecretString::from(without_mark(text)))
+        })?;
         let Some(path) = self.path(file_key)? else {
             return Ok(direct);
         };
@@ -216,7 +220,7 @@ impl Settings {
         let named_by = self.place(file_key).map(ToString::to_string).unwrap_or_default();
         let refuse = |reason: &str, mend: Option<String>| {
             let problem = format!("cannot read {file_key} {}: {reason} ({named_by})", path.display());
-            let hint = "it must be a readable file with the secret on its first line";
+            let hint = "it must be a readable file with the secret as its only line, in UTF-8";
             ConfigError::new(
                 problem,
                 mend.map_or_else(|| hint.to_owned(), |mend| format!("run: {mend}")),
@@ -226,14 +230,9 @@ impl Settings {
             let mend = Untrusted::within(&cause).and_then(Untrusted::mend);
             refuse(&cause.to_string(), mend)
         })?;
-        let line = secrecy::ExposeSecret::expose_secret(&text)
-            .lines()
-            .next()
-            .unwrap_or_default();
-        if line.is_empty() {
-            return Err(refuse("its first line is empty", None));
-        }
-        Ok(Some(line.into()))
+        let line = one_line(secrecy::ExposeSecret::expose_secret(&text));
+        line.map(|line| Some(line.into()))
+            .map_err(|reason| refuse(reason, None))
     }
 
     /// Refuses `key` if it `is_asked_for`: what it promises comes with a later release.
@@ -302,4 +301,32 @@ impl Settings {
             }
         }
     }
+}
+
+/// The one line of a file with a secret, without what editors put around it: a byte order mark, and line ends behind it.
+///
+/// # Errors
+/// What is wrong with the file, without anything that is in it.
+fn one_line(text: &str) -> Result<&str, &'static str> {
+    let line = without_mark(text).trim_end_matches(['\n', '\r']);
+    if line.is_empty() {
+        return Err("it is empty");
+    }
+    if line.contains(['\n', '\r']) {
+        return Err("it has several lines");
+    }
+    if line.contains('\0') {
+        return Err("there is a NUL byte in it");
+    }
+    if line.chars().any(char::is_control) {
+        return Err("there is a control character in it");
+    }
+    if is_quoted(line) {
+        return Err("it begins and ends with a quote, which would be part of the secret");
+    }
+    Ok(line)
+}
+
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }

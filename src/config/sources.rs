@@ -43,6 +43,7 @@ impl Sources {
             read_toml(path, text, &mut given)?;
         }
         self.read_variables(&mut given);
+        refuse_quoted_variables(&given)?;
         self.read_flags(&mut given);
         Ok(Settings::new(file.map(|(path, _)| path), given))
     }
@@ -60,6 +61,9 @@ impl Sources {
             .map(|path| (path, Place::Flag("--config")))
             .or_else(|| from_env.map(|path| (path, Place::Variable("ARKLOOP_CONFIG".to_owned()))));
         if let Some((path, place)) = named {
+            if matches!(place, Place::Variable(_)) && path.to_str().is_some_and(is_quoted) {
+                return Err(quoted_value(&place));
+            }
             let path = absolute(&self.cwd, &path);
             let text = read_trusted(&path).map_err(|cause| unreadable(&path, &cause, Some(&place)))?;
             return Ok(Some((path, text)));
@@ -118,6 +122,31 @@ impl Sources {
             }
         }
     }
+}
+
+/// `docker run --env-file`, unlike a shell and systemd, keeps quotes as part of the value.
+fn refuse_quoted_variables(given: &BTreeMap<String, Given>) -> Result<(), ConfigError> {
+    let quoted = given.values().find_map(|given| match &given.value {
+        Value::Variable(text) if is_quoted(text) => Some(given.place.clone()),
+        _ => None,
+    });
+    match quoted {
+        None => Ok(()),
+        Some(place) => Err(quoted_value(&place)),
+    }
+}
+
+/// Whether a text begins and ends with the same quote, as one does whose quotes were meant for a shell.
+pub(super) fn is_quoted(text: &str) -> bool {
+    let quoted_by = |quote| text.len() >= 2 && text.starts_with(quote) && text.ends_with(quote);
+    quoted_by('"') || quoted_by('\'')
+}
+
+fn quoted_value(place: &Place) -> ConfigError {
+    ConfigError::new(
+        format!("a value begins and ends with a quote, which would be part of it ({place})"),
+        "leave the quotes out: docker run --env-file and others take them literally; a value that really has them goes into the configuration file",
+    )
 }
 
 /// The key that a variable sets; `None` if it is not ours.

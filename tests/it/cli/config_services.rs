@@ -269,13 +269,13 @@ fn a_secret_can_stand_in_a_file_but_not_in_two_places() {
         ))
     };
     let secret = place("secret")
-        .write("secret", "0x4AAB\nnot this")
+        .write("secret", "0x4AAB\n")
         .load()
         .turnstile
         .secret_key;
     assert_eq!(secret.expect("it is set").expose_secret(), "0x4AAB");
-    assert_snapshot!(place("secret").refusal(), @"cannot read turnstile.secret_key_file <dir>/secret: No such file or directory (os error 2) (<dir>/arkloop.toml, line 3); it must be a readable file with the secret on its first line");
-    assert_snapshot!(place("secret").write("secret", "\n0x4AAB").refusal(), @"cannot read turnstile.secret_key_file <dir>/secret: its first line is empty (<dir>/arkloop.toml, line 3); it must be a readable file with the secret on its first line");
+    assert_snapshot!(place("secret").refusal(), @"cannot read turnstile.secret_key_file <dir>/secret: No such file or directory (os error 2) (<dir>/arkloop.toml, line 3); it must be a readable file with the secret as its only line, in UTF-8");
+    assert_snapshot!(place("secret").write("secret", "\n0x4AAB").refusal(), @"cannot read turnstile.secret_key_file <dir>/secret: it has several lines (<dir>/arkloop.toml, line 3); it must be a readable file with the secret as its only line, in UTF-8");
     let both = place("secret")
         .write("secret", "0x4AAB")
         .with(&[("ARKLOOP_TURNSTILE__SECRET_KEY", "0x4AAC")]);
@@ -313,4 +313,72 @@ fn what_could_match_nothing_is_refused_or_read_as_what_is_meant() {
     let proxies = config.server.trusted_proxies.expect("they are set");
     let networks: Vec<String> = proxies.networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8", "::/0"]);
+}
+
+#[test]
+fn a_variable_that_kept_the_quotes_of_its_file_is_refused() {
+    for (name, value) in [
+        ("ARKLOOP_DATA_DIR", "\"/srv/auth\""),
+        ("ARKLOOP_KEY_FILE", "'/srv/key'"),
+        ("ARKLOOP_CONFIG", "\"arkloop.toml\""),
+        ("ARKLOOP_MAIL__SMTP_PASSWORD", "\"hunter2\""),
+        ("ARKLOOP_MAIL__SMTP_USER", "\"\""),
+        (
+            "ARKLOOP_SERVER__ALLOWED_ORIGINS",
+            "\"https://a.example\",\"https://b.example\"",
+        ),
+    ] {
+        let said = refusal_of(name, value);
+        assert!(said.contains("begins and ends with a quote"), "{name}: {said}");
+        assert!(
+            said.contains(&format!("variable {name}")) && !said.contains("hunter2"),
+            "{said}"
+        );
+    }
+    // A secret that really has them has a place.
+    let place = Place::new("[mail]\nsmtp_user = \"ann\"\nsmtp_password = '\"hunter2\"'");
+    let password = place.load().mail.smtp_password.expect("it is set");
+    assert_eq!(password.expose_secret(), "\"hunter2\"");
+}
+
+#[test]
+fn a_file_with_a_secret_has_one_line_and_what_editors_add_is_no_part_of_it() {
+    let file = "[mail]\nsmtp_user = \"ann\"\nsmtp_password_file = \"password\"";
+    for text in [
+        "hunter2",
+        "hunter2\n",
+        "hunter2\r\n",
+        "\u{feff}hunter2\n",
+        "hunter2\n\n",
+    ] {
+        let password = Place::new(file).write("password", text).load().mail.smtp_password;
+        assert_eq!(
+            password.expect("it is set").expose_secret(),
+            "hunter2",
+            "{text:?}"
+        );
+    }
+    for (text, reason) in [
+        ("", "it is empty"),
+        ("\u{feff}\r\n", "it is empty"),
+        ("hunter2\nhunter3\n", "it has several lines"),
+        ("\nhunter2", "it has several lines"),
+        ("hunter\u{0}2\n", "there is a NUL byte in it"),
+        ("hunter\t2\n", "there is a control character in it"),
+        ("\"hunter2\"\n", "it begins and ends with a quote"),
+        ("'hunter2'", "it begins and ends with a quote"),
+    ] {
+        let place = Place::new(file).write("password", text);
+        let said = place.refusal();
+        assert!(
+            said.contains(reason) && said.contains("smtp_password_file"),
+            "{text:?}: {said}"
+        );
+        assert!(!said.contains("hunter"), "{said}");
+    }
+    let said = refusal("[turnstile]\nsite_key = \"a\"\nsecret_key = \"hunter\\u00002\"");
+    assert!(
+        said.contains("turnstile.secret_key") && !said.contains("hunter"),
+        "{said}"
+    );
 }

@@ -126,11 +126,28 @@ fn a_password_that_is_no_text_is_refused() {
     assert_snapshot!(workspace.run_in_both_forms_with_input(&set_password, b"a decent \xFF password\n"), @r#"
     exit: 1
     stderr:
-    error: the password on standard input is not UTF-8; give it as UTF-8 text
+    error: the password on standard input is not UTF-8; give it as one line of UTF-8 text
     exit: 1
     stderr:
-    {"error":"the password on standard input is not UTF-8","hint":"give it as UTF-8 text"}
+    {"error":"the password on standard input is not UTF-8","hint":"give it as one line of UTF-8 text"}
     "#);
+    let output = workspace.output(&set_password, b"a decent \0 password\n");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("has a NUL byte in it"),
+        "{said}"
+    );
+    assert!(!said.contains("decent"), "{said}");
+    let marked = workspace.output(&set_password, "\u{feff}a quiet harbour\r\n");
+    assert!(marked.status.success(), "{marked:?}");
+    let body = serde_json::json!({"login": "ann", "password": "a quiet harbour"});
+    assert_eq!(
+        workspace
+            .serve()
+            .request("POST", "/v1/auth/login", None, Some(&body))
+            .0,
+        200
+    );
 }
 
 #[test]

@@ -67,7 +67,8 @@ fn introduction() -> String {
          `ARKLOOP_CONFIG`, then at `./arkloop.toml` and `/etc/arkloop/arkloop.toml`; the first that exists is read.\n\
          [arkloop.toml.example](../arkloop.toml.example) has every key and is meant to be copied.\n\n\
          Each key can be given as an environment variable, which beats the file; lists are separated by commas. A secret\n\
-         can stand in a file of its own: `<key>_file` names it. A relative path counts from the directory of the\n\
+         can stand in a file of its own, as its only line: `<key>_file` names it. A variable or such a file that begins and\n\
+         ends with a quote is refused: `docker run --env-file` keeps quotes as part of the value. A relative path counts from the directory of the\n\
          configuration file, or from the working directory if it comes from a variable or a flag. Durations are a whole\n\
          number and a unit: `30s`, `15m`, `12h`, `7d`. An unknown key or a bad value stops the start, with the key, the\n\
          place and the accepted form. `arkloop config show` prints what holds, secrets masked.\n\n\
