@@ -21,7 +21,7 @@ pub use error::OpenError;
 pub use first_start::{Origin, lacks_database};
 pub use listener::{PATIENCE, ask, listener, record_server};
 pub use rekey::{NewKey, rekey, reset_key};
-pub use restore::{Restored, restore};
+pub use restore::{Restored, is_replaceable, restore};
 
 use crate::captcha::{Captcha, CaptchaSettings};
 use crate::config::{self, Config};

@@ -31,6 +31,20 @@ pub struct Restored {
     pub key: KeyFingerprint,
 }
 
+/// Whether there is a database that a restore would replace, and keep.
+///
+/// # Errors
+/// As [`restore`] if a server runs on it: so that nobody is asked what cannot be done.
+pub fn is_replaceable(config: &Config) -> Result<bool, OpenError> {
+    let is_there = Store::exists(&config.data_dir).map_err(OpenError::NotRestored)?;
+    if Store::is_served(&config.data_dir).map_err(OpenError::NotRestored)? {
+        return Err(OpenError::NotRestored(store::OpenError::AlreadyServed(
+            config.database_path(),
+        )));
+    }
+    Ok(is_there)
+}
+
 /// Puts the backup `file` in the place of the database that `config` names.
 ///
 /// The key is looked at first, and everything is done to a copy; until that takes its place with one rename, nothing has changed.

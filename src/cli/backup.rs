@@ -7,20 +7,21 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::Refusal;
-use super::output::facts;
+use super::output::{self, facts};
 use super::progress::Progress;
 use crate::service::{Backup, Place};
 
 /// Copy the database into a file while the server runs, and check the copy
 ///
 /// The copy has everything that was committed before. It is opened and checked, page by page, before it gets its name, and it replaces no file. The key
-/// file is not in it: keep a copy of that elsewhere, since a backup without its key cannot be restored.
+/// file is not in it: keep a copy of that elsewhere, since a backup without its key cannot be restored. The copy is made in the data directory first,
+/// which needs as much room as the database has.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example: one file\n  arkloop backup /var/backups/arkloop.db\n\nExample: for a timer, the newest 14 in a directory of their own\n  arkloop backup --keep 14 /var/backups/arkloop"
+    after_help = "Example: one file\n  arkloop backup /var/backups/arkloop.db\n\nExample: for a timer, the newest 14 in a directory of their own\n  arkloop backup --keep 14 /var/backups/arkloop\n\nExample: encrypted, on another machine\n  arkloop backup - | age -R keys.txt | ssh backups 'cat >arkloop.db.age'"
 )]
 pub(super) struct Arguments {
-    /// The file to make; with --keep the directory to make it in
+    /// The file to make, in a directory that is there; with --keep that directory; - is standard output, which gets nothing else
     #[arg(value_name = "FILE")]
     path: PathBuf,
     /// Name the file by date, and remove all but the newest N of those
@@ -35,8 +36,16 @@ fn parse_keep(text: &str) -> Result<NonZeroUsize, String> {
 
 /// `backup`
 pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal> {
+    let is_stream = arguments.path.as_os_str() == "-";
     let place = match arguments.keep {
+        Some(_) if is_stream => {
+            return Err(Refusal::new(
+                "--keep names files by date, and standard output is no file",
+                "name a directory, or leave --keep out",
+            ));
+        }
         Some(keep) => Place::Dated(arguments.path, keep),
+        None if is_stream => Place::Stream(Box::new(output::stream()?)),
         None => Place::File(arguments.path),
     };
     let progress = Progress::start(context.output, "copying and checking");
@@ -47,7 +56,7 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal
     let key_file = context.config.key_path();
     let removed: Vec<_> = backup.removed.iter().map(|path| path.to_string_lossy()).collect();
     let document = json!({
-        "file": backup.path.to_string_lossy(),
+        "file": backup.path.as_ref().map(|path| path.to_string_lossy()),
         "taken_at": backup.taken_at.to_string(),
         "bytes": backup.bytes,
         "users": backup.users,
@@ -57,7 +66,11 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal
         "contains_key": false,
         "removed": removed,
     });
-    context.output.result(&document, || to_text(&backup))?;
+    if is_stream {
+        context.output.beside(&document, || to_text(&backup));
+    } else {
+        context.output.result(&document, || to_text(&backup))?;
+    }
     context.output.note(&format!(
         "The key file {} is not in the backup. Keep a copy of it elsewhere: without it the backup cannot be restored.",
         key_file.display()
@@ -67,7 +80,13 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal
 
 fn to_text(backup: &Backup) -> String {
     let mut lines = vec![
-        ("backup", backup.path.display().to_string()),
+        (
+            "backup",
+            backup.path.as_ref().map_or_else(
+                || "written to standard output".to_owned(),
+                |path| path.display().to_string(),
+            ),
+        ),
         ("taken at", backup.taken_at.to_string()),
         ("size", format!("{} KiB", backup.bytes.div_ceil(1024))),
         ("users", backup.users.to_string()),

@@ -108,11 +108,13 @@ fn hint(error: &Error) -> Option<&str> {
             "set mail.transport to \"smtp\" and mail.smtp_url to your mail server (or mail.transport to \"file\", to try \
              things out) in the configuration of the server, and name that with --config",
         ),
-        Error::MailRefused { hint: Some(hint), .. } => Some(hint),
+        Error::MailRefused { hint: Some(hint), .. } | Error::NoPlaceForBackup { hint, .. } => Some(hint),
         Error::MailRefused { hint: None, .. } => {
             Some("check [mail] in the configuration, and whether the mail server runs")
         }
-        Error::FileExists(_) => Some("a backup replaces no file: name another, or move that one away"),
+        Error::RotationWaits { .. } => {
+            Some("wait until then; if a key may be in other hands: arkloop key rotate --now")
+        }
         Error::NoSigningKey => Some("the server makes one when it starts"),
         Error::DatabaseDamaged(_) => {
             Some("no backup was made; restore the last one that is good, and keep it")

@@ -1,5 +1,6 @@
 //! The only place that writes to standard output and standard error. What is unprintable is written out here, whatever it is part of.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 
@@ -137,6 +138,15 @@ impl Output {
         })
     }
 
+    /// Says what [`Output::result`] would print, where standard output is taken by something else.
+    pub(super) fn beside(self, document: &Value, text: impl FnOnce() -> String) {
+        match (self.style, self.volume) {
+            (Style::Json, _) => write_json_to_stderr(document),
+            (Style::Text, Volume::Normal) => write_stderr(&text()),
+            (Style::Text, Volume::Quiet) => {}
+        }
+    }
+
     /// Says something useful beside the result; only to people.
     pub(super) fn note(self, text: &str) {
         if self.style == Style::Text && self.volume == Volume::Normal {
@@ -232,6 +242,27 @@ pub(super) enum Readers {
     Some,
     /// The pipe is closed: whoever read has seen enough, as in `arkloop user list | head`.
     Gone,
+}
+
+/// Standard output for bytes that are no text.
+///
+/// # Errors
+/// If it is a terminal.
+pub(super) fn stream() -> Result<File, Refusal> {
+    let stdout = io::stdout();
+    if stdout.is_terminal() {
+        return Err(Refusal::new(
+            "this is no text for a terminal",
+            "send it into a file or a program: arkloop backup - > FILE",
+        ));
+    }
+    let descriptor = stdout.as_fd().try_clone_to_owned();
+    descriptor.map(File::from).map_err(|cause| {
+        Refusal::new(
+            format!("standard output cannot be used: {cause}"),
+            "name a file instead",
+        )
+    })
 }
 
 /// Prints `text` to standard output as it is, byte for byte.

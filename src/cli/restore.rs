@@ -32,9 +32,18 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusal> {
     let (config, file) = (&context.config, &arguments.file);
     let database = config.database_path();
-    arguments
-        .consent
-        .to(&format!("replace {} by {}", database.display(), file.display()))?;
+    let (action, consequence) = if app::is_replaceable(config)? {
+        (
+            format!("replace {} by {}", database.display(), file.display()),
+            "The database that is there now is kept beside it, as arkloop.db.before-restore.<time>.",
+        )
+    } else {
+        (
+            format!("make {} the database {}", file.display(), database.display()),
+            "There is none now.",
+        )
+    };
+    arguments.consent.to_with(&action, consequence)?;
     let system = System::machine();
     let operator = &context.operator;
     let progress = Progress::start(context.output, "copying and checking");

@@ -121,12 +121,6 @@ impl Directory {
         Ok(accessat(&self.fd, ".", access, AtFlags::empty())?)
     }
 
-    /// As [`Directory::of`] with a directory that is made where it is missing.
-    pub fn create_of(path: &Path) -> io::Result<(Self, OsString)> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        Ok((Self::create(parent_of(path))?, name.to_owned()))
-    }
-
     /// The way that led here.
     pub fn path(&self) -> &Path {
         &self.path

@@ -209,7 +209,8 @@ impl From<service::Error> for Refusal {
             | Error::RegistrationPinned(_)
             | Error::MailRefused { .. }
             | Error::NoSigningKey
-            | Error::FileExists(_)
+            | Error::NoPlaceForBackup { .. }
+            | Error::RotationWaits { .. }
             | Error::DatabaseDamaged(_)
             | Error::BackupFailed(_) => {
                 return Self::internal(error);

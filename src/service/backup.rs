@@ -1,32 +1,39 @@
-//! Backups: a copy of the database that was opened and checked before it gets its name.
+//! Backups: a copy of the database that was opened and checked before it gets its name, or is written out.
 
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::FileType;
 
 use super::signing_key::unseal;
 use super::{Error, Service};
 use crate::crypto::Keys;
 use crate::domain::{AuditEvent, KeyFingerprint, Timestamp};
-use crate::files::Directory;
+use crate::files::{Directory, Untrusted, quoted};
 use crate::store::{self, Access, OpenError, OpenOptions, Setting, StagedDatabase, Store};
 
-/// How a backup is named that is made by date: the moment stands between.
+/// Backups named by date: `arkloop-<time>.db`.
 const DATED_NAME: (&str, &str) = ("arkloop-", ".db");
+/// What the audit log and errors call a backup without a file.
+const STREAM: &str = "standard output";
 
 /// Where a backup goes.
-#[derive(Clone, Debug)]
 pub enum Place {
     /// Into this file, which must not be there.
     File(PathBuf),
     /// Into a file in this directory that is named by the moment; of those, only so many of the newest stay.
     Dated(PathBuf, NonZeroUsize),
+    /// To whatever reads this.
+    Stream(Box<dyn Write + Send>),
 }
 
 /// A backup that was made.
 #[derive(Clone, Debug)]
 pub struct Backup {
-    /// The file.
-    pub path: PathBuf,
+    /// The file; `None` if it was written out.
+    pub path: Option<PathBuf>,
     /// When it was taken: it has everything that was committed before.
     pub taken_at: Timestamp,
     /// Its size.
@@ -41,54 +48,39 @@ pub struct Backup {
     pub removed: Vec<PathBuf>,
 }
 
+/// A place that was found to be usable.
+enum Target {
+    /// From here on the open directory is meant, whatever its path leads to meanwhile.
+    Named {
+        directory: Directory,
+        name: OsString,
+        path: PathBuf,
+        keep: Option<NonZeroUsize>,
+    },
+    Stream(Box<dyn Write + Send>),
+}
+
 impl Service {
-    /// Copies the database while others write, opens the copy, checks every page of it, and only then gives it its name.
+    /// Copies the database while others write, opens the copy, checks every page of it, and only then gives it its name or writes it out.
     ///
     /// # Errors
-    /// [`Error::FileExists`], [`Error::BackupFailed`].
+    /// [`Error::NoPlaceForBackup`], [`Error::BackupFailed`].
     pub async fn back_up(&self, place: Place) -> Result<Backup, Error> {
         let taken_at = self.system.now();
-        let path = match &place {
-            Place::File(file) => absolute(file)?,
-            Place::Dated(directory, _) => {
-                let (before, after) = DATED_NAME;
-                absolute(directory)?.join(format!("{before}{}{after}", taken_at.to_file_stamp()))
-            }
-        };
-        // From here on the open directory is meant, whatever its path leads to meanwhile.
-        let opened = Directory::create_of(&path).and_then(|(directory, name)| {
-            directory.refuse_to_write()?;
-            Ok((directory, name))
-        });
-        let (directory, name) = opened.map_err(|cause| unusable(&path, cause))?;
-        // Asked again when it gets its name; here it spares the work.
-        if directory
-            .find(&name)
-            .map_err(|cause| unusable(&path, cause))?
-            .is_some()
-        {
-            return Err(Error::FileExists(path));
-        }
+        // Looked at again when the backup gets its name; here it spares the work.
+        let target = Target::find(place, taken_at)?;
         let from = self.store.path().to_owned();
         let staged = blocking(move || StagedDatabase::copy_of_live(&from)).await?;
         let (users, schema) = self.try_open(&staged, taken_at).await?;
         let key = self.post.keys.check().fingerprint();
-        let (directory, name, bytes) = blocking(move || {
-            let bytes = staged.publish(&directory, &name)?;
-            Ok((directory, name, bytes))
-        })
-        .await?;
+        let (target, bytes) = blocking(move || target.receive(staged)).await?;
+        let path = target.path().map(Path::to_owned);
         let record = self.auditor.by_operator(AuditEvent::BackupMade);
-        self.write_audited(record.saying(path.to_string_lossy()), move |tx, _| {
+        let called = path.as_ref().map_or(STREAM.into(), |path| path.to_string_lossy());
+        self.write_audited(record.saying(called), move |tx, _| {
             Ok(tx.put_moment(Setting::LastBackupAt, taken_at)?)
         })
         .await?;
-        let removed = match place {
-            Place::File(_) => Vec::new(),
-            Place::Dated(_, keep) => {
-                store::remove_older(&directory, DATED_NAME, keep.get(), &name).map_err(Error::BackupFailed)?
-            }
-        };
         Ok(Backup {
             path,
             taken_at,
@@ -96,7 +88,7 @@ impl Service {
             users,
             schema,
             key,
-            removed,
+            removed: target.remove_older().map_err(Error::BackupFailed)?,
         })
     }
 
@@ -129,6 +121,153 @@ impl Service {
     }
 }
 
+impl Target {
+    fn find(place: Place, taken_at: Timestamp) -> Result<Self, Error> {
+        match place {
+            Place::Stream(stream) => Ok(Self::Stream(stream)),
+            Place::File(file) => Self::find_named(absolute(&file)?, None),
+            Place::Dated(directory, keep) => {
+                let (before, after) = DATED_NAME;
+                let name = format!("{before}{}{after}", taken_at.to_file_stamp());
+                Self::find_named(absolute(&directory)?.join(name), Some(keep))
+            }
+        }
+    }
+
+    fn find_named(path: PathBuf, keep: Option<NonZeroUsize>) -> Result<Self, Error> {
+        let parent = path.parent().unwrap_or(&path).to_owned();
+        let (directory, name) = Directory::of(&path).map_err(|cause| no_directory(&parent, cause))?;
+        if let Some(found) = directory
+            .find(&name)
+            .map_err(|cause| no_directory(&parent, cause))?
+        {
+            return Err(taken(&path, FileType::from_raw_mode(found.st_mode)));
+        }
+        directory
+            .refuse_to_write()
+            .map_err(|cause| no_directory(&parent, cause))?;
+        Ok(Self::Named {
+            directory,
+            name,
+            path,
+            keep,
+        })
+    }
+
+    /// Takes the finished copy; says how many bytes it has.
+    fn receive(self, staged: StagedDatabase) -> Result<(Self, u64), OpenError> {
+        match self {
+            Self::Named {
+                directory,
+                name,
+                path,
+                keep,
+            } => {
+                let bytes = staged.publish(&directory, &name)?;
+                let target = Self::Named {
+                    directory,
+                    name,
+                    path,
+                    keep,
+                };
+                Ok((target, bytes))
+            }
+            Self::Stream(mut stream) => {
+                let bytes = staged.write_to(&mut stream, Path::new(STREAM))?;
+                Ok((Self::Stream(stream), bytes))
+            }
+        }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Named { path, .. } => Some(path),
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// Removes what makes way for it; says which.
+    fn remove_older(&self) -> Result<Vec<PathBuf>, OpenError> {
+        match self {
+            Self::Named {
+                directory,
+                name,
+                keep: Some(keep),
+                ..
+            } => store::remove_older(directory, DATED_NAME, keep.get(), name),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Why no backup can be made in `directory`.
+fn no_directory(directory: &Path, cause: io::Error) -> Error {
+    // Where none may be made, it is not said how to make one.
+    let above = directory
+        .ancestors()
+        .skip(1)
+        .find_map(|above| Directory::open(above).ok());
+    let refused = above.and_then(|above| above.refuse_to_write().err());
+    if let Some(refused) = refused.filter(|refused| Untrusted::within(refused).is_some()) {
+        return unusable(directory, refused);
+    }
+    let shown = directory.display();
+    let (problem, hint) = match cause.kind() {
+        ErrorKind::NotFound => (
+            format!("there is no directory {shown}"),
+            format!(
+                "make it, or mount what belongs there: install -d -m 700 {}",
+                quoted(directory)
+            ),
+        ),
+        ErrorKind::NotADirectory => (
+            format!("{shown} is no directory, or one above it is none"),
+            "name a file in a directory".to_owned(),
+        ),
+        ErrorKind::PermissionDenied => (
+            format!("the user who runs this may not write into {shown}"),
+            "give the directory to that user, or name another".to_owned(),
+        ),
+        ErrorKind::ReadOnlyFilesystem => (
+            format!("{shown} is mounted read-only"),
+            "name a directory that can be written".to_owned(),
+        ),
+        _ => return unusable(directory, cause),
+    };
+    Error::NoPlaceForBackup { problem, hint }
+}
+
+fn exists(path: &Path) -> Error {
+    Error::NoPlaceForBackup {
+        problem: format!("{} exists already", path.display()),
+        hint: "a backup replaces no file: name another, or move that one away".to_owned(),
+    }
+}
+
+/// Why no backup gets a name that is taken.
+fn taken(path: &Path, kind: FileType) -> Error {
+    let shown = path.display();
+    let (problem, hint) = match kind {
+        FileType::RegularFile => return exists(path),
+        FileType::Directory => (
+            format!("{shown} is a directory"),
+            "name a file in it, or give --keep N to have the backups in it named by date",
+        ),
+        FileType::Symlink => (
+            format!("{shown} exists already, as a link"),
+            "a backup replaces no file and follows no link: name another file",
+        ),
+        _ => (
+            format!("{shown} exists already, and is no file"),
+            "name a file that is not there yet; - writes to standard output",
+        ),
+    };
+    Error::NoPlaceForBackup {
+        problem,
+        hint: hint.to_owned(),
+    }
+}
+
 /// Opens a copy of a database with its key.
 pub fn open_staged(
     staged: &StagedDatabase,
@@ -152,7 +291,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
     done.map_err(|error| match error {
-        OpenError::Exists(path) => Error::FileExists(path),
+        OpenError::Exists(path) => exists(&path),
         OpenError::Corrupt { reason, .. } => Error::DatabaseDamaged(reason),
         other => Error::BackupFailed(other),
     })

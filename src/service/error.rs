@@ -1,9 +1,8 @@
 //! Every way in which a use case refuses or fails.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::domain::{FieldErrors, Limit, RegistrationMode};
+use crate::domain::{FieldErrors, Limit, RegistrationMode, Timestamp};
 use crate::store;
 
 /// When whoever found the database busy or the hash queue full should come again: both clear within a second or two.
@@ -107,6 +106,22 @@ pub enum Error {
     /// The configuration turns this off.
     #[error("this is turned off")]
     FeatureOff,
+    /// A backup cannot be made where it was asked for.
+    #[error("{problem}")]
+    NoPlaceForBackup {
+        /// What was found there.
+        problem: String,
+        /// How to mend it.
+        hint: String,
+    },
+    /// A key that was made before does not sign yet.
+    #[error("the key {kid} was made before and waits: it signs from {active_at} on")]
+    RotationWaits {
+        /// The key that waits.
+        kid: String,
+        /// From when on it signs.
+        active_at: Timestamp,
+    },
     /// The configuration says that no mail is sent.
     #[error("mail is off")]
     MailUnavailable,
@@ -121,9 +136,6 @@ pub enum Error {
     /// No server has run on this database yet, so that nothing signs.
     #[error("there is no signing key yet")]
     NoSigningKey,
-    /// There is a file of that name already.
-    #[error("{} exists already", .0.display())]
-    FileExists(PathBuf),
     /// The copy of the database is not whole, and so the database is not.
     #[error("the database is damaged: {0}")]
     DatabaseDamaged(String),

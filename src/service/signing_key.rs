@@ -190,6 +190,9 @@ impl Service {
 
     /// Replaces the signing key by a new one of the same algorithm. The running server publishes it with the next request for its JWKS, and signs with
     /// it when its time has come.
+    ///
+    /// # Errors
+    /// [`Error::RotationWaits`] while a key that was announced before does not sign yet; one that signs at once is not refused.
     pub async fn rotate_signing_key(&self, rotation: Rotation) -> Result<(), Error> {
         let now = self.system.now();
         let active_at = match rotation {
@@ -207,6 +210,15 @@ impl Service {
             .by_operator(AuditEvent::SigningKeyRotated)
             .saying(format!("to {}", key.kid));
         self.write_audited(record, move |tx, _| {
+            let waiting = tx.list_signing_keys()?.into_iter();
+            let mut waiting = waiting.filter(|key| key.retired_at.is_none() && key.active_at > now);
+            if let (Rotation::Announced, Some(waits)) = (rotation, waiting.next()) {
+                return Err(Error::RotationWaits {
+                    kid: waits.kid,
+                    active_at: waits.active_at,
+                }
+                .into());
+            }
             tx.insert_signing_key(&key)?;
             match rotation {
                 Rotation::Announced => tx.retire_other_signing_keys(&key.kid, active_at)?,

@@ -146,6 +146,11 @@ impl Store {
         }
     }
 
+    /// Whether a server runs on the database in `directory`. It makes no lock file.
+    pub fn is_served(directory: &Path) -> Result<bool, OpenError> {
+        Ok(lock::read_note(directory)?.is_some() && is_served(directory)?)
+    }
+
     /// Opens the database in `options.directory`.
     pub fn open(options: &OpenOptions) -> Result<Self, OpenError> {
         let path = options.directory.join(DATABASE);

@@ -42,7 +42,15 @@ impl StagedDatabase {
             path: copy.clone(),
             source: io::Error::new(ErrorKind::InvalidInput, "its name is not UTF-8"),
         })?;
-        connection::open(from, Kind::Writing)?.execute("VACUUM INTO ?1", [name])?;
+        let copied = connection::open(from, Kind::Writing)?.execute("VACUUM INTO ?1", [name]);
+        copied.map_err(|error| match error.sqlite_error_code() {
+            // It is the copy that has no room.
+            Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure) => OpenError::Io {
+                path: staged.directory.path(),
+                source: io::Error::other(error.to_string()),
+            },
+            _ => error.into(),
+        })?;
         Ok(staged)
     }
 
@@ -160,6 +168,20 @@ impl StagedDatabase {
                 path: place(),
                 source,
             },
+        })
+    }
+
+    /// Writes it to `to`, which errors call `name`, when it was found to be whole; says how many bytes it has.
+    pub fn write_to(self, to: &mut dyn io::Write, name: &Path) -> Result<u64, OpenError> {
+        let copy = self.finish()?;
+        let written = File::open(&copy).and_then(|mut copy| {
+            let bytes = io::copy(&mut copy, to)?;
+            to.flush()?;
+            Ok(bytes)
+        });
+        written.map_err(|source| OpenError::Io {
+            path: name.to_owned(),
+            source,
         })
     }
 

@@ -109,24 +109,90 @@ fn a_backup_replaces_no_file() {
 }
 
 #[test]
-fn a_backup_into_nowhere_is_refused() {
+fn a_backup_where_none_can_be_made_is_refused_before_the_work() {
     let workspace = Workspace::with_database();
     workspace.write("file", "");
+    fs::create_dir(workspace.path().join("directory")).expect("it is made");
+    std::os::unix::fs::symlink("nowhere.db", workspace.path().join("link")).expect("it is made");
+    assert_snapshot!(workspace.run_in_both_forms(&["backup", "absent/copy.db"]), @r#"
+    exit: 1
+    stderr:
+    error: there is no directory <dir>/absent; make it, or mount what belongs there: install -d -m 700 <dir>/absent
+    exit: 1
+    stderr:
+    {"error":"there is no directory <dir>/absent","hint":"make it, or mount what belongs there: install -d -m 700 <dir>/absent"}
+    "#);
+    assert_snapshot!(workspace.run(&["backup", "--keep", "3", "absent/too"]), @"
+    exit: 1
+    stderr:
+    error: there is no directory <dir>/absent/too; make it, or mount what belongs there: install -d -m 700 <dir>/absent/too
+    ");
     assert_snapshot!(workspace.run(&["backup", "file/copy.db"]), @"
     exit: 1
     stderr:
-    error: the backup cannot be made: <dir>/file/copy.db cannot be used: Not a directory (os error 20); check that the directory exists, has room and belongs to the user who runs arkloop
+    error: <dir>/file is no directory, or one above it is none; name a file in a directory
     ");
-    assert_snapshot!(workspace.run(&["--json", "backup", "file/copy.db"]), @r#"
+    assert_snapshot!(workspace.run(&["backup", "directory"]), @"
     exit: 1
     stderr:
-    {"error":"the backup cannot be made: <dir>/file/copy.db cannot be used: Not a directory (os error 20)","hint":"check that the directory exists, has room and belongs to the user who runs arkloop"}
-    "#);
+    error: <dir>/directory is a directory; name a file in it, or give --keep N to have the backups in it named by date
+    ");
+    assert_snapshot!(workspace.run(&["backup", "link"]), @"
+    exit: 1
+    stderr:
+    error: <dir>/link exists already, as a link; a backup replaces no file and follows no link: name another file
+    ");
+    assert!(!workspace.path().join("absent").exists());
     assert_snapshot!(Workspace::new().run(&["backup", "copy.db"]), @"
     exit: 1
     stderr:
     error: there is no database at <dir>/data/arkloop.db; make one with `arkloop init` or `arkloop serve`, or name another data directory with --data-dir DIR
     ");
+}
+
+#[test]
+fn a_backup_to_standard_output_is_whole_and_alone_there() {
+    let workspace = Workspace::with_database();
+    workspace.create_user("ann");
+    for arguments in [
+        &["backup", "-"][..],
+        &["--json", "backup", "-"],
+        &["-q", "backup", "-"],
+    ] {
+        let output = workspace.output(arguments, "");
+        assert!(output.status.success(), "{output:?}");
+        let copy = workspace.path().join("copy.db");
+        fs::write(&copy, &output.stdout).expect("it is written");
+        assert_eq!(old_database::integrity(&copy), "ok");
+        assert_eq!(old_database::count(&copy, "SELECT count(*) FROM users"), 1);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        match arguments[0] {
+            "--json" => {
+                let said: serde_json::Value = serde_json::from_str(&said).expect("it is JSON");
+                assert_eq!(
+                    (&said["file"], &said["users"]),
+                    (&serde_json::Value::Null, &1.into())
+                );
+                assert_eq!(said["bytes"], output.stdout.len());
+            }
+            "-q" => assert_eq!(said, ""),
+            _ => assert!(
+                said.contains("written to standard output") && said.contains("key file"),
+                "{said}"
+            ),
+        }
+        let restored = workspace.json(&["restore", "copy.db", "--yes"]);
+        assert_eq!(restored["users"], 1);
+    }
+    assert!(!workspace.path().join("-").exists());
+    assert_snapshot!(workspace.run_in_both_forms(&["backup", "--keep", "3", "-"]), @r#"
+    exit: 1
+    stderr:
+    error: --keep names files by date, and standard output is no file; name a directory, or leave --keep out
+    exit: 1
+    stderr:
+    {"error":"--keep names files by date, and standard output is no file","hint":"name a directory, or leave --keep out"}
+    "#);
 }
 
 #[test]

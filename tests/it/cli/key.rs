@@ -89,6 +89,7 @@ fn a_rotation_announces_the_new_key_and_keeps_the_old_one() {
     ");
     let after = kids(&workspace.json(&["key", "list"]));
     assert_eq!((after.len(), &after[1]), (2, &before[0]));
+    let workspace = served();
     assert_snapshot!(without_kids(&workspace.run(&["--json", "key", "rotate"])), @r#"
     exit: 0
     stdout:
@@ -104,15 +105,6 @@ fn a_rotation_announces_the_new_key_and_keeps_the_old_one() {
           "active_at": "<time>",
           "retired_at": null,
           "published_until": null
-        },
-        {
-          "kid": "<kid>",
-          "algorithm": "EdDSA",
-          "status": "next",
-          "created_at": "<time>",
-          "active_at": "<time>",
-          "retired_at": "<time>",
-          "published_until": "<time>"
         },
         {
           "kid": "<kid>",
@@ -178,4 +170,24 @@ fn what_never_signed_cannot_be_rotated() {
     stderr:
     {"error":"there is no signing key yet","hint":"the server makes one when it starts"}
     "#);
+}
+
+#[test]
+fn a_second_rotation_is_refused_while_a_key_waits_and_one_at_once_is_not() {
+    let workspace = served();
+    workspace.json(&["key", "rotate"]);
+    let before = workspace.json(&["key", "list"])["signing_keys"].clone();
+    let refused = workspace.run_in_both_forms(&["key", "rotate"]);
+    let kid = before[0]["kid"].as_str().expect("it has an id");
+    assert_snapshot!(refused.replace(kid, "<kid>"), @r#"
+    exit: 1
+    stderr:
+    error: the key <kid> was made before and waits: it signs from <time> on; wait until then; if a key may be in other hands: arkloop key rotate --now
+    exit: 1
+    stderr:
+    {"error":"the key <kid> was made before and waits: it signs from <time> on","hint":"wait until then; if a key may be in other hands: arkloop key rotate --now"}
+    "#);
+    assert_eq!(workspace.json(&["key", "list"])["signing_keys"], before);
+    let keys = workspace.json(&["key", "rotate", "--now"])["signing_keys"].clone();
+    assert_eq!(keys.as_array().map(Vec::len), Some(1));
 }

@@ -259,3 +259,26 @@ fn a_database_in_use_is_no_backup() {
     {"error":"data/arkloop.db is a database in use and no backup","hint":"make a backup of it with `arkloop backup FILE`, and restore that"}
     "#);
 }
+
+#[test]
+fn a_restore_says_that_a_server_runs_before_it_asks_and_then_what_becomes_of_the_old_database() {
+    let workspace = backed_up();
+    let server = workspace.serve();
+    assert_snapshot!(workspace.run_at_a_terminal(&["restore", "copy.db"], "y\n"), @"
+    exit: 1
+    stderr:
+    error: another arkloop serves <dir>/data/arkloop.db; stop that server first; nothing was changed
+    ");
+    server.stop();
+    assert_snapshot!(workspace.run_at_a_terminal(&["restore", "copy.db"], "n\n"), @"
+    exit: 1
+    stderr:
+    Really replace <dir>/data/arkloop.db by copy.db? The database that is there now is kept beside it, as arkloop.db.before-restore.<time>. [y/N] error: nothing was done; answer y, or add --yes, to go on
+    ");
+    fs::remove_file(old_database::path(&workspace)).expect("it is there");
+    assert_snapshot!(workspace.run_at_a_terminal(&["restore", "copy.db"], "n\n"), @"
+    exit: 1
+    stderr:
+    Really make copy.db the database <dir>/data/arkloop.db? There is none now. [y/N] error: nothing was done; answer y, or add --yes, to go on
+    ");
+}

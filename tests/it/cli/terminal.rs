@@ -40,7 +40,7 @@ fn a_database_is_not_replaced_when_the_answer_is_no() {
     assert_snapshot!(workspace.run_at_a_terminal(&["restore", "copy.db"], "n\n"), @"
     exit: 1
     stderr:
-    Really replace <dir>/data/arkloop.db by copy.db? This cannot be undone. [y/N] error: nothing was done; answer y, or add --yes, to go on
+    Really replace <dir>/data/arkloop.db by copy.db? The database that is there now is kept beside it, as arkloop.db.before-restore.<time>. [y/N] error: nothing was done; answer y, or add --yes, to go on
     ");
     fs::remove_file(workspace.path().join("data/arkloop.key")).expect("there is a key");
     assert_snapshot!(workspace.run_at_a_terminal(&["key", "reset"], "n\n"), @"
