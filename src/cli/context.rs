@@ -18,6 +18,8 @@ pub(super) struct Context {
     pub(super) output: Output,
     /// Who runs this command.
     pub(super) operator: Operator,
+    /// This program as it was called: how a command begins that can be pasted.
+    pub(super) called: String,
     /// The flags that lead to this database, each after a space, to repeat in proposed commands.
     pub(super) location_flags: String,
 }

@@ -47,6 +47,7 @@ use self::error::Refusal;
 use self::output::{Output, Style};
 use crate::config::{Config, Sources, is_variable};
 use crate::domain::Operator;
+use crate::files::quoted;
 use crate::telemetry;
 
 /// A self-hosted auth server over one SQLite file, and the commands to operate it.
@@ -248,7 +249,8 @@ fn dispatch(arguments: Arguments, command_name: &str, output: Output) -> Result<
         config,
         output,
         operator: operator(command_name),
-        location_flags: location_flags(&global),
+        called: called(),
+        location_flags: location_flags(&sources),
     };
     start_log(&context.config, &command, &global);
     match command {
@@ -291,12 +293,30 @@ fn environment() -> Result<BTreeMap<String, String>, Refusal> {
     Ok(variables)
 }
 
+/// This program as it was called, for a shell: `./arkloop`.
+fn called() -> String {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let called = called.filter(|called| !called.as_os_str().is_empty());
+    quoted(&called.unwrap_or_else(|| "arkloop".into()))
+}
+
 /// The flags that lead to this database, to repeat in a command that is proposed: ` --data-dir /srv/auth`.
-fn location_flags(global: &GlobalArguments) -> String {
-    let flags = [("--config", &global.config), ("--data-dir", &global.data_dir)];
+///
+/// What variables say is given as flags too: the shell in which the command is pasted may not have them.
+fn location_flags(sources: &Sources) -> String {
+    let variable = |name: &str| {
+        let value = sources.env.get(name).filter(|value| !value.is_empty());
+        value.map(PathBuf::from)
+    };
+    let flags = [
+        ("--config", sources.config_flag.clone(), "ARKLOOP_CONFIG"),
+        ("--data-dir", sources.data_dir_flag.clone(), "ARKLOOP_DATA_DIR"),
+    ];
     flags
-        .iter()
-        .filter_map(|(flag, path)| path.as_ref().map(|path| format!(" {flag} {}", path.display())))
+        .into_iter()
+        .filter_map(|(flag, path, name)| {
+            Some(format!(" {flag} {}", quoted(&path.or_else(|| variable(name))?)))
+        })
         .collect()
 }
 

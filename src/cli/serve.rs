@@ -82,6 +82,9 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     }
     let watched = watch(config, &app)?;
     let server = listen(config, &app, capacity)?;
+    if config.server.docs {
+        tracing::info!("the API is described at {}/docs", config.public_url());
+    }
     tell_mail(config);
     tell_registration(context, &app).await?;
     let census = tokio::spawn(tell_accounts(Arc::clone(&app.service), app.origin));
@@ -168,12 +171,13 @@ fn watch(config: &Config, app: &App) -> Result<Option<JoinHandle<()>>, Refusal> 
     let Some(place) = &config.metrics.listen else {
         return Ok(None);
     };
-    let metrics = Metrics::start().map_err(|cause| {
+    let metrics = Metrics::start(app.service.system().now()).map_err(|cause| {
         Refusal::new(
             format!("cannot measure: {cause}"),
             "take metrics.listen out of the configuration",
         )
     })?;
+    app.service.start_counters();
     let figures = {
         let metrics = metrics.clone();
         Arc::new(move || metrics.render())
@@ -282,14 +286,14 @@ fn tell_mail(config: &Config) {
 
 async fn tell_registration(context: &Context, app: &App) -> Result<(), Refusal> {
     let (mode, _) = app.service.registration_mode().await?;
-    let flags = &context.location_flags;
+    let arkloop = format!("{}{}", context.called, context.location_flags);
     match mode {
         RegistrationMode::InviteOnly => {
-            tracing::info!("registration is by invite only; make one with: arkloop{flags} invite create");
+            tracing::info!("registration is by invite only; make one with: {arkloop} invite create");
         }
         RegistrationMode::Open => tracing::info!("registration is open to anybody"),
         RegistrationMode::Disabled => {
-            tracing::info!("registration is disabled; make accounts with: arkloop{flags} user create");
+            tracing::info!("registration is disabled; make accounts with: {arkloop} user create");
         }
     }
     Ok(())

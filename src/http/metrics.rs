@@ -11,6 +11,7 @@ use poem::{IntoResponse as _, Response};
 use serde_json::json;
 
 use super::exchange::Shared;
+use super::openapi::start_counters;
 use super::routes::{Operation, Resource};
 use crate::fault::Fault;
 use crate::service::Service;
@@ -23,6 +24,7 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Everything that the listener serves, by path.
 pub(super) fn resources(shared: &Arc<Shared>, figures: Figures) -> Vec<(String, Resource)> {
+    start_counters();
     let service = Arc::clone(&shared.service);
     let fault = Arc::new(Fault::new("what is stored cannot be counted"));
     let metrics = make(move |_| {

@@ -4,9 +4,20 @@ use std::time::Duration;
 
 use super::spray_brake::FailedCodes;
 use super::{Error, Service};
+use crate::domain::MailKind;
 use crate::store::Figures;
 
 impl Service {
+    /// Begins the counters of mails at zero, so that a rate shows the first one.
+    pub fn start_counters(&self) {
+        for kind in MailKind::ALL {
+            for outcome in ["sent", "expired", "unanswered", "dropped"] {
+                let labels = [("kind", kind.as_str()), ("outcome", outcome)];
+                metrics::counter!("arkloop_mails_total", &labels).increment(0);
+            }
+        }
+    }
+
     /// Reports whether requests can be served, as `/readyz` says it.
     pub fn report_readiness(&self) {
         metrics::gauge!("arkloop_ready").set(f64::from(u8::from(self.ready().is_ok())));

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::process;
+use crate::domain::Timestamp;
+
 /// Upper bounds of latencies in seconds: from a read out of memory to the longest wait that the server grants.
 const SECONDS: [f64; 12] = [
     0.000_25, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
@@ -81,14 +84,16 @@ const GAUGES: [(&str, &str); 14] = [
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
+    /// When the process began, in seconds since 1970.
+    started_at: Option<f64>,
 }
 
 impl Metrics {
-    /// Starts measuring for the whole process.
+    /// Starts measuring for the whole process, at the moment `now`.
     ///
     /// # Errors
     /// A text for the log, if something else in this process measures already.
-    pub fn start() -> Result<Self, String> {
+    pub fn start(now: Timestamp) -> Result<Self, String> {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &SECONDS)
             .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(BATCH.to_owned()), &BATCHES))
@@ -108,12 +113,15 @@ impl Metrics {
         );
         metrics::describe_histogram!(BATCH, "Writes that shared a transaction.");
         metrics::gauge!("arkloop_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        Ok(Self { handle })
+        Ok(Self {
+            handle,
+            started_at: process::started_at(now),
+        })
     }
 
     /// Everything that was measured, in Prometheus' text format.
     pub fn render(&self) -> String {
-        self.handle.render()
+        self.handle.render() + &process::render(self.started_at)
     }
 
     /// Puts what was observed into its buckets now and then, for ever. A scrape does it too, but where nobody scrapes,

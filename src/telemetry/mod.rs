@@ -3,6 +3,7 @@
 //! `RUST_LOG` is not consulted: a variable that some other program needs must not make this one write more than its configuration says.
 
 mod metrics;
+mod process;
 
 use std::io::{self, IsTerminal};
 use std::panic;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use poem::endpoint::BoxEndpoint;
-use poem::http::Method;
+use poem::http::{Method, StatusCode};
 use poem_openapi::registry::{MetaApi, Registry};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService, ServerObject, Tags};
 use serde_json::Value;
@@ -106,6 +106,31 @@ pub fn document() -> String {
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// Begins the counters of requests at zero, so that a rate shows the first one: of each operation every status, and every limit, that the document lists.
+pub(super) fn start_counters() {
+    let document: Value = serde_json::from_str(&document()).unwrap_or_default();
+    let paths = document["paths"].as_object().into_iter().flatten();
+    let operations = paths.filter_map(|(_, path)| path.as_object()).flatten();
+    for (method, operation) in operations {
+        let Some(id) = operation["operationId"].as_str() else {
+            continue;
+        };
+        for (status, _) in operation["responses"].as_object().into_iter().flatten() {
+            count_none("arkloop_http_requests_total", id, ("status", status));
+        }
+        for code in refusals::refusals(method, operation) {
+            if code.status() == StatusCode::TOO_MANY_REQUESTS {
+                count_none("arkloop_limits_hit_total", id, ("code", code.as_str()));
+            }
+        }
+    }
+}
+
+fn count_none(counter: &'static str, operation: &str, (label, value): (&'static str, &str)) {
+    let labels = [("operation", operation.to_owned()), (label, value.to_owned())];
+    metrics::counter!(counter, &labels).increment(0);
 }
 
 /// What [`Api`] says of itself, without a service behind it.

@@ -171,7 +171,47 @@ fn every_figure_says_what_it_means() {
     arkloop_write_batch_size
     arkloop_write_queue
     arkloop_wrong_codes_last_hour
+    process_cpu_seconds_total
+    process_max_fds
+    process_open_fds
+    process_resident_memory_bytes
+    process_start_time_seconds
+    process_threads
+    process_virtual_memory_bytes
     ");
+}
+
+#[test]
+fn counters_are_there_from_the_start_and_the_process_is_measured() {
+    let workspace = watched();
+    let server = workspace.serve();
+    let (text, samples) = scrape(&workspace);
+    for name in [
+        "arkloop_http_requests_total{operation=\"register\",status=\"201\"}",
+        "arkloop_http_requests_total{operation=\"login\",status=\"500\"}",
+        "arkloop_http_requests_total{operation=\"readyz\",status=\"503\"}",
+        "arkloop_limits_hit_total{operation=\"send_code\",code=\"auth.otp_rate_limited\"}",
+        "arkloop_mails_total{kind=\"sign_in_code\",outcome=\"sent\"}",
+        "arkloop_mails_total{kind=\"test\",outcome=\"dropped\"}",
+    ] {
+        assert_eq!(samples.get(name), Some(&0.0), "{name}");
+    }
+    let of_process = |name: &str| samples.get(&format!("process_{name}")).copied();
+    let now = std::time::UNIX_EPOCH
+        .elapsed()
+        .expect("it is past 1970")
+        .as_secs_f64();
+    let started_at = of_process("start_time_seconds").expect("it is told");
+    assert!((now - started_at).abs() < 60.0, "{started_at}");
+    assert!(of_process("resident_memory_bytes") < of_process("virtual_memory_bytes"));
+    assert!(of_process("resident_memory_bytes") > Some(1_000_000.0), "{text}");
+    assert!(of_process("open_fds") > Some(3.0) && of_process("open_fds") < of_process("max_fds"));
+    assert!(
+        of_process("threads") > Some(1.0) && of_process("cpu_seconds_total") > Some(0.0),
+        "{text}"
+    );
+    assert!(text.contains("# TYPE process_cpu_seconds_total counter\n"));
+    drop(server);
 }
 
 #[test]

@@ -22,11 +22,35 @@ fn the_server_needs_nothing_and_says_where_everything_is() {
     <time>  INFO made a new, empty installation in <dir>/data; keep a copy of its key file <dir>/data/arkloop.key elsewhere
     <time>  INFO <capacity>
     <time>  INFO listening on http://<address>; server.public_url is http://localhost:8080
+    <time>  INFO the API is described at http://localhost:8080/docs
     <time>  INFO mail is not sent but written into <dir>/data/outbox, to try things out
-    <time>  INFO registration is by invite only; make one with: arkloop invite create
+    <time>  INFO registration is by invite only; make one with: <command>
     <time>  INFO SIGTERM received: finishing what has begun
     <time>  INFO stopped
     ");
+}
+
+#[test]
+fn a_command_that_the_log_proposes_can_be_pasted() {
+    let mut workspace = Workspace::new();
+    workspace.write("my arkloop.toml", "[server]\ndocs = false\n");
+    workspace.set("ARKLOOP_CONFIG", "my arkloop.toml");
+    workspace.set("ARKLOOP_DATA_DIR", "the data");
+    let log = workspace.serve().stop();
+    assert!(!log.contains("/docs"), "{log}");
+    let (_, proposed) = log.split_once("make one with: ").expect("it proposes a command");
+    let proposed = proposed.lines().next().unwrap_or_default();
+    let pasted = std::process::Command::new("/bin/sh")
+        .args(["-c", proposed])
+        .current_dir(workspace.path())
+        .env_clear()
+        .output()
+        .expect("there is a shell");
+    assert!(pasted.status.success(), "{proposed}: {pasted:?}");
+    assert_eq!(
+        workspace.json(&["invite", "list"]).as_array().map(Vec::len),
+        Some(1)
+    );
 }
 
 #[test]
