@@ -180,17 +180,49 @@ fn key_file_hint(error: &KeyFileError) -> String {
              see `arkloop key reset --help`"
                 .to_owned()
         }
+        KeyFileError::Io { path, source } if is_root_s_alone(path, source) => format!(
+            "as root, run: chgrp {} {1} && chmod 640 {1}; a pod of Kubernetes needs securityContext.fsGroup",
+            rustix::process::getegid().as_raw(),
+            quoted(path)
+        ),
         KeyFileError::Io { .. } => {
             "check that it is a file which belongs to the user who runs arkloop, and that the disk has room"
                 .to_owned()
         }
-        KeyFileError::TooOpen { path, .. } => format!("run: chmod 600 {}", quoted(path)),
+        KeyFileError::TooOpen { path, owner, .. } if *owner == runner() => {
+            format!("run: chmod 600 {}", quoted(path))
+        }
+        KeyFileError::TooOpen { path, .. } => format!(
+            "as root, run: chmod g-w,o= {}; for a secret of Kubernetes set defaultMode: 0400, for one of Docker mode: 0400",
+            quoted(path)
+        ),
+        KeyFileError::NotReplaceable { path, .. } => not_replaceable_hint(path),
         KeyFileError::OtherOwner { path, owner } => format!(
             "{}; if that is not the user of the server, put the right key file there",
             run_as(*owner, group_of(path))
         ),
         KeyFileError::WrongLength { .. } => "put the right key file there; it was not changed".to_owned(),
     }
+}
+
+fn is_root_s_alone(path: &Path, cause: &std::io::Error) -> bool {
+    cause.kind() == std::io::ErrorKind::PermissionDenied
+        && runner() != 0
+        && path.metadata().is_ok_and(|found| found.uid() == 0)
+}
+
+/// The steps of docs/keys.md in short.
+fn not_replaceable_hint(path: &Path) -> String {
+    let is_there = path.exists();
+    let path = quoted(path);
+    let first = if is_there {
+        format!("copy it (install -m 600 {path} COPY), run ARKLOOP_KEY_FILE=COPY arkloop key rekey")
+    } else {
+        "run ARKLOOP_KEY_FILE=COPY arkloop key reset".to_owned()
+    };
+    format!(
+        "{first} with COPY in a directory of the user who runs arkloop, and put the new COPY where {path} comes from; nothing was changed"
+    )
 }
 
 impl From<store::StoreError> for OpenError {

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use super::OpenError;
 use crate::config::Config;
-use crate::crypto::{KeyFileError, Keys, adopt_successor, create_successor, find_successor, read_key_file};
+use crate::crypto::{
+    KeyFileError, Keys, adopt_successor, create_successor, find_successor, may_replace, read_key_file,
+};
 use crate::domain::{KeyFingerprint, Operator};
 use crate::service::{Ended, go_on_without_key, seal_anew};
 use crate::store::{self, Access, OpenOptions, Store};
@@ -33,6 +35,7 @@ pub async fn rekey(config: &Config, system: &System, operator: &Operator) -> Res
     find_database(config)?;
     finish_replacement(config, system)?;
     let old = Arc::new(read_key_file(&config.key_path())?);
+    may_replace(&config.key_path(), system.now())?;
     let store = open_alone(config, system, Some(&old))?;
     let new = Arc::new(create_successor(&config.key_path(), system)?);
     let key = new.check().fingerprint();
@@ -48,7 +51,7 @@ pub async fn reset_key(config: &Config, system: &System, operator: &Operator) ->
     find_database(config)?;
     finish_replacement(config, system)?;
     match read_key_file(&config.key_path()) {
-        Err(KeyFileError::Missing(_)) => {}
+        Err(KeyFileError::Missing(_)) => may_replace(&config.key_path(), system.now())?,
         Err(error) => return Err(error.into()),
         Ok(_) => return Err(OpenError::KeyNotLost(config.key_path())),
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::crypto::Keys;
 use crate::domain::Timestamp;
-use crate::files::{self, Directory};
+use crate::files::{self, Directory, Flaw};
 use crate::system::System;
 
 const KEY_BYTES: usize = 32;
@@ -33,6 +33,8 @@ pub enum KeyFileError {
     TooOpen {
         /// Which file.
         path: PathBuf,
+        /// Whose it is.
+        owner: u32,
         /// Its permission bits.
         mode: u32,
     },
@@ -43,6 +45,14 @@ pub enum KeyFileError {
         path: PathBuf,
         /// Whose it is.
         owner: u32,
+    },
+    /// Another one cannot take its place.
+    #[error("the key file {} cannot be replaced where it is: {reason}", path.display())]
+    NotReplaceable {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// It is no key file.
     #[error("the key file {} has {bytes} bytes, but a key has 32", path.display())]
@@ -66,17 +76,11 @@ pub fn read(path: &Path) -> Result<Keys, KeyFileError> {
     })?;
     let found = file.metadata().map_err(fail)?;
     let (owner, mode) = (found.uid(), found.mode() & 0o7777);
-    if !files::is_trusted(owner) {
-        return Err(KeyFileError::OtherOwner {
-            path: path.to_owned(),
-            owner,
-        });
-    }
-    if mode & 0o077 != 0 {
-        return Err(KeyFileError::TooOpen {
-            path: path.to_owned(),
-            mode,
-        });
+    let path = path.to_owned();
+    match files::secret_flaw((owner, mode), files::runner()) {
+        None => {}
+        Some(Flaw::Owner(owner)) => return Err(KeyFileError::OtherOwner { path, owner }),
+        Some(_) => return Err(KeyFileError::TooOpen { path, owner, mode }),
     }
     let mut bytes = Vec::with_capacity(KEY_BYTES + 1);
     Read::take(&mut file, KEY_BYTES as u64 + 1)
@@ -85,10 +89,38 @@ pub fn read(path: &Path) -> Result<Keys, KeyFileError> {
     let key: [u8; KEY_BYTES] = bytes
         .try_into()
         .map_err(|bytes: Vec<u8>| KeyFileError::WrongLength {
-            path: path.to_owned(),
+            path,
             bytes: bytes.len(),
         })?;
     Ok(Keys::derive(&key))
+}
+
+/// Decides whether another key could take the place of the key file at `path`, which may be missing. Nothing is left of what it tries.
+///
+/// # Errors
+/// [`KeyFileError::NotReplaceable`]: an orchestrator has put it there, by a link, a mount or as root, and would bring the old one back.
+pub fn may_replace(path: &Path, now: Timestamp) -> Result<(), KeyFileError> {
+    let refuse = |reason: String| KeyFileError::NotReplaceable {
+        path: path.to_owned(),
+        reason,
+    };
+    let try_all = || {
+        let (directory, name) = Directory::of(path)?;
+        directory.may_write().map_err(|error| {
+            io::Error::other(format!(
+                "{} cannot be written: {error}",
+                directory.path().display()
+            ))
+        })?;
+        if directory.find_own(&name)?.is_some() {
+            // Of a file that is mounted by itself, and on file systems without such names, the old key could not be kept.
+            let second = beside(path, &format!("replaced.{}", now.to_file_stamp()));
+            directory.hard_link(&name, name_of(&second))?;
+            directory.remove(name_of(&second))?;
+        }
+        Ok(())
+    };
+    try_all().map_err(|error: io::Error| refuse(error.to_string()))
 }
 
 /// Draws a new key and writes it beside the key file at `path`, whose place it takes with [`adopt_successor`]. It is on disk afterwards.

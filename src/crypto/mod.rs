@@ -15,7 +15,9 @@ mod refresh_token;
 mod signing_key;
 
 pub use access_token::{AccessClaims, AccessTokenError, AccessTokenSettings, Keyring, PublishedKey};
-pub use key_file::{KeyFileError, adopt_successor, create_successor, find_successor, read as read_key_file};
+pub use key_file::{
+    KeyFileError, adopt_successor, create_successor, find_successor, may_replace, read as read_key_file,
+};
 pub use keys::{KeyCheck, Keys, SealError, SealedFor, is_same_code, link_digest};
 pub use password::{Compared, HashError, HashRoom, PasswordHasher, Priority, Verification};
 pub use password_cost::{Argon2Cost, CostShares};

@@ -19,6 +19,7 @@ mod init;
 mod invite;
 mod key;
 mod key_file;
+mod key_mounted;
 mod mail;
 mod mail_server;
 mod man;
