@@ -83,7 +83,7 @@ fn introduction() -> String {
          secrets of Kubernetes and systemd credentials pass as they are. What is mounted read-only is not judged, because\n\
          the mount is an administrator's doing: so do not run arkloop inside a read-only snapshot of a stranger's directory\n\
          without `--config`. The unit for systemd mounts everything but the data read-only for the server, so there the commands\n\
-         and `arkloop check` judge. The key file has the same owners, and only its owner may read it.\n\n\
+         and `arkloop check` judge. The key file has the same owners; only its owner may read it, or the group of one of root's.\n\n\
          ## Who runs a command\n\n\
          A command works on the data directory of its own user and refuses any other before it makes or opens a file: the\n\
          owner of the database runs it, root included, and without a database the owner of the directory. The refusal\n\
