@@ -285,7 +285,14 @@ async fn a_mail_server_that_cannot_be_used_is_found() {
 
 #[test]
 fn mail_that_is_not_taken_is_found() {
-    let (workspace, _server) = healthy();
+    let (workspace, server) = healthy();
+    // It would try the mails, which are made up: a server that starts has everything tried again.
+    drop(server);
+    let outbox = |workspace: &Workspace| {
+        let lines = mends(workspace);
+        let line = lines.lines().find(|line| line.starts_with("mend     outbox"));
+        line.unwrap_or_default().to_owned()
+    };
     plant(
         &workspace,
         "INSERT INTO outbox (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, attempts, last_error, last_hint)
@@ -293,10 +300,10 @@ fn mail_that_is_not_taken_is_found() {
                 (randomblob(16), 'invite', x'00', '<b@b>', 1, 4102444800000, 4102444700000, 3, 'go away', 'ask the provider'),
                 (randomblob(16), 'invite', x'00', '<c@b>', 1, 4102444800000, 4102444700000, 3, 'no time', NULL)",
     );
-    assert_snapshot!(mends(&workspace), @"mend     outbox           mails that were tried and still wait: 3; the last try: go away (2 of them; 1 for other reasons); ask the provider; see which with `arkloop mail queue`; when the cause is mended, have them tried again: arkloop mail retry");
+    assert_snapshot!(outbox(&workspace), @"mend     outbox         mails that were tried and still wait: 3; the last try: go away (2 of them; 1 for other reasons); ask the provider; see which with `arkloop mail queue`; when the cause is mended, have them tried again: arkloop mail retry");
     // A recipient that does not exist is nothing that must be mended.
     plant(&workspace, "UPDATE outbox SET is_refused = 1");
-    assert_eq!(mends(&workspace), "");
+    assert_eq!(outbox(&workspace), "");
     let check = workspace.run(&["check"]);
     assert!(
         check.contains("mails to addresses that take none, as the mail server says: 3"),
