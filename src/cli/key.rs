@@ -13,14 +13,14 @@ use crate::system::System;
 
 /// See and replace keys
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Example: replace the key that signs, once a year\n  arkloop key rotate")]
+#[command(after_help = "Example: replace the key that signs\n  arkloop key rotate")]
 pub(super) enum Command {
     /// Print the key file's fingerprint, and the keys that sign access tokens
     #[command(after_help = "Example:\n  arkloop key list")]
     List,
     /// Make a new signing key
     ///
-    /// It is published at once and signs ten minutes later, when every service that caches the JWKS has it. The old one stays published until every
+    /// It is published at once and signs some minutes later, when every service that caches the JWKS has it: see key list. The old one stays published until every
     /// token that it signed has expired. The running server picks it up.
     #[command(
         after_help = "Example: in order\n  arkloop key rotate\n\nExample: the signing key was stolen\n  arkloop key rotate --now"

@@ -13,8 +13,7 @@ use crate::service::{Medium, WaitingMail};
 
 /// See whether mail is sent, and what waits to be
 ///
-/// Mail is queued in the database, and the server sends it while it runs. What cannot be sent is tried again, at first after seconds and later every quarter of
-/// an hour, until what it brings is of no use any more. Two kinds of mail are left alone: "refused", whose recipient takes no mail as the mail server says;
+/// Mail is queued in the database, and the server sends it while it runs. What cannot be sent is tried again, at first after seconds and later after minutes, until what it brings is of no use any more. Two kinds of mail are left alone: "refused", whose recipient takes no mail as the mail server says;
 /// and "unanswered", which may have arrived because the mail server did not say whether it took it, and is repeated after hours or never. retry tries all of
 /// it again now.
 #[derive(Debug, Subcommand)]

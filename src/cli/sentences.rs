@@ -156,7 +156,7 @@ pub(super) fn cause(reason: AuditReason, rules: &Rules) -> Cow<'static, str> {
         AuditReason::AddressLimit => "too many requests came from this address in a short time",
         AuditReason::SessionLimit => "too many requests came from one session in a short time",
         AuditReason::RenameLimit => {
-            "the username had been changed too often within an hour; changes that are refused because the name is taken count too"
+            "the username had been changed too often; changes that are refused because the name is taken count too"
         }
         AuditReason::CaptchaInvalid => "the captcha was missing, not solved, or used twice",
         AuditReason::CaptchaUnavailable => {

@@ -13,16 +13,19 @@ const DUMMY_SECRETS: [&str; 3] = [
     "3x0000000000000000000000000000000AA",
 ];
 
+/// Memory in KiB and iterations that OWASP calls equally strong (Password Storage Cheat Sheet, Argon2id); the second is the default here.
+const OWASP_COSTS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
 impl Config {
     /// What is accepted and still worth the operator's attention; a sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.password.meets_owasp() {
-            warnings.push(
+            let [_, (memory_kib, iterations), ..] = OWASP_COSTS;
+            warnings.push(format!(
                 "the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet \
-                 (19456 KiB and 2 iterations): a stolen database is cheaper to guess at"
-                    .to_owned(),
-            );
+                 ({memory_kib} KiB and {iterations} iterations): a stolen database is cheaper to guess at"
+            ));
         }
         if self.tokens.refresh_idle_ttl > self.tokens.refresh_absolute_ttl {
             warnings.push(
@@ -206,12 +209,10 @@ impl Listen {
 }
 
 impl Password {
-    /// Whether the parameters are as strong as one of the pairs (memory, iterations) that OWASP calls equal (Password Storage Cheat Sheet, Argon2id).
+    /// Whether the parameters are as strong as one of the [`OWASP_COSTS`].
     fn meets_owasp(&self) -> bool {
-        [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)]
-            .into_iter()
-            .any(|(memory_kib, iterations)| {
-                self.argon2_memory_kib >= memory_kib && self.argon2_iterations >= iterations
-            })
+        OWASP_COSTS.into_iter().any(|(memory_kib, iterations)| {
+            self.argon2_memory_kib >= memory_kib && self.argon2_iterations >= iterations
+        })
     }
 }

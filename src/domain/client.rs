@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{TraceId, is_unprintable};
 
 /// How much of a `User-Agent` is kept: enough to tell devices apart, too little to fill a disk. (Bytes and not characters, which may have four each.)
-const MAX_USER_AGENT_BYTES: usize = 200;
+pub const MAX_USER_AGENT_BYTES: usize = 200;
 
 /// The address and the user agent of whoever sent a request, and the id of that request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

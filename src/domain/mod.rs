@@ -38,7 +38,7 @@ pub use audit::{
     Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject,
     NameDigest, Operator,
 };
-pub use client::Client;
+pub use client::{Client, MAX_USER_AGENT_BYTES};
 pub use field::{FieldError, FieldErrors};
 pub use id::{InviteId, MailId, NotAnId, SessionId, UserId};
 pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};
@@ -53,7 +53,9 @@ pub use one_time_code::{
     MAX_CODE_FAILURES, MAX_NOBODY_ROWS, MailBudget, MailPace, MailPurpose, OneTimeCode,
 };
 pub use page::{Page, Paging};
-pub use password::{MAX_PASSWORD_BYTES, Password, PasswordGuess, PasswordHash, PasswordPolicy};
+pub use password::{
+    MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, Password, PasswordGuess, PasswordHash, PasswordPolicy,
+};
 pub use password_failures::{
     ACQUAINTED_FOR, Acquaintance, FailureDigest, FailureKey, FailureKind, FailureLimits, FailureRun,
     FailureRuns, Guessed, MAX_FAILURE_ROWS,

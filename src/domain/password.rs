@@ -9,7 +9,7 @@ use super::field::FieldError;
 /// for the server.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
 /// The most characters of a new password (NIST SP 800-63B-4 §3.1.1.2 asks for at least 64).
-const MAX_CHARS: usize = 128;
+pub const MAX_PASSWORD_CHARS: usize = 128;
 /// Sorted bytewise, one a line; where it comes from stands in `COMMON_PASSWORDS.md`.
 const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
 
@@ -49,7 +49,9 @@ impl Password {
             return Err(FieldError::Missing);
         }
         if text.len() > MAX_PASSWORD_BYTES {
-            return Err(FieldError::TooLong { max: MAX_CHARS });
+            return Err(FieldError::TooLong {
+                max: MAX_PASSWORD_CHARS,
+            });
         }
         let password = normalise(text);
         let length = password.chars().count();
@@ -58,8 +60,10 @@ impl Password {
                 min: policy.min_length,
             });
         }
-        if length > MAX_CHARS {
-            return Err(FieldError::TooLong { max: MAX_CHARS });
+        if length > MAX_PASSWORD_CHARS {
+            return Err(FieldError::TooLong {
+                max: MAX_PASSWORD_CHARS,
+            });
         }
         let lower = password.to_lowercase();
         if identities.iter().any(|identity| identity.to_lowercase() == lower) {

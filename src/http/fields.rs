@@ -4,7 +4,7 @@
 //! Where a word drops white space around it, the patterns speak of spaces only.
 
 use super::form::Field;
-use crate::domain::{Locale, MAX_PASSWORD_BYTES, PasswordPolicy, Timezone};
+use crate::domain::{Locale, MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, PasswordPolicy, Timezone};
 
 /// Anything but white space alone (the `White_Space` property of Unicode, which is what is trimmed).
 const NOT_BLANK: &str = r"[^\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
@@ -68,7 +68,7 @@ pub(super) const NEW_PASSWORD: Field = Field {
                   the common passwords, and not the account's own username or address. Nothing is trimmed.",
     example: "correct horse battery staple",
     min_length: Some(PasswordPolicy::FLOOR),
-    max_length: Some(128),
+    max_length: Some(MAX_PASSWORD_CHARS),
     ..TEXT
 };
 

@@ -50,7 +50,8 @@ impl HealthApi {
 
     /// Tell whether requests can be served
     ///
-    /// 503 while the database cannot be written: the disk is full, or the database file was replaced. It is known from the last write, and the server tries one itself at most once a second while writes fail, and every 30 seconds when it is asked and nothing else was written. The metrics listener tells the cause.
+    /// 503 while the database cannot be written: the disk is full, or the database file was replaced. It is known from the last write. The server
+    /// tries a small one itself while writes fail, and when it is asked and nothing was written lately. The metrics listener tells the cause.
     #[oai(path = "/readyz", method = "get", operation_id = "readyz")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
     async fn readyz(&self) -> poem::Result<Json<Health>> {

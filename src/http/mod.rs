@@ -48,6 +48,7 @@ mod slots;
 mod socket_file;
 mod user;
 
+pub use body::MAX_BYTES as MAX_BODY_BYTES;
 pub use metrics::Figures;
 pub use openapi::document;
 #[doc(hidden)]

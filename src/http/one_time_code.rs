@@ -69,7 +69,7 @@ impl OneTimeCodeApi {
 
     /// Sign in with a mailed code
     ///
-    /// A code is compared five times at most. It proves the address: if that was never verified, it becomes so, and a password that somebody set without
+    /// A code is compared 5 times at most. It proves the address: if that was never verified, it becomes so, and a password that somebody set without
     /// owning the address is dropped with all other sessions.
     #[oai(
         path = "/v1/auth/email/otp/verify",

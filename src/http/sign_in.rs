@@ -168,7 +168,7 @@ impl SignInApi {
     /// Whether the name or the password was wrong is not told. A live refresh cookie that comes with the request loses
     /// its session, since its cookie is replaced; where living sessions of two accounts come, none does.
     ///
-    /// After 5 wrong passwords in a row for an account from one address (IPv6: from one /64) the next one waits for 1 s,
+    /// By default, after 5 wrong passwords in a row for an account from one address (IPv6: from one /64) the next one waits for 1 s,
     /// then 2, 4, up to 60 s; after 100 in a row from everywhere for 15 minutes. Meanwhile no password is tried: 429 with
     /// `details.limit` = `account`. A name that no account has is counted alike. A sign-in, also by a mailed code, or a
     /// new password ends it at once.

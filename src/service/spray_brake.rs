@@ -90,8 +90,9 @@ impl Service {
             .unwrap_or_else(PoisonError::into_inner);
         if warned_at.is_none_or(|at| at <= an_hour_ago) {
             *warned_at = Some(now);
+            let per_hour = MailPace::Braked.per_hour();
             tracing::warn!(
-                "somebody guesses one-time codes of many accounts: more than {threshold} were wrong within an hour. Until it is quiet, two an hour are \
+                "one-time codes of many accounts are being guessed: more than {threshold} were wrong within an hour. Until it is quiet, {per_hour} in an hour are \
                  mailed for each mailbox; see who it is with `arkloop audit --event sign_in.code`"
             );
         }

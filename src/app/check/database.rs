@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{App, Finding};
-use crate::domain::Timestamp;
+use crate::domain::{MailPace, Timestamp, in_words};
 use crate::service::{AmbiguousUsername, Inspection, TakenFor};
 
 /// How far the clock may be behind what is stored: two machines that share a backup differ by less.
@@ -79,7 +79,11 @@ fn check_signing(inspection: &Inspection, now: Timestamp) -> Finding {
     };
     let seen = format!("the key file is the database's; access tokens are signed with a key since {since}");
     if now.since(since) > SIGNING_KEY_AGE {
-        return Finding::unwise("keys", seen, "replace it once a year: arkloop key rotate");
+        let mend = format!(
+            "replace a key that is older than {}: arkloop key rotate",
+            in_words(SIGNING_KEY_AGE)
+        );
+        return Finding::unwise("keys", seen, mend);
     }
     Finding::good("keys", seen)
 }
@@ -113,7 +117,8 @@ fn check_codes(inspection: &Inspection) -> Finding {
         Some(threshold) => Finding::unwise(
             "codes",
             format!(
-                "more than {threshold} were wrong within an hour over all accounts, so that two an hour are mailed for each mailbox until it is quiet"
+                "more than {threshold} were wrong within an hour over all accounts, so that {} in an hour are mailed for each mailbox until it is quiet",
+                MailPace::Braked.per_hour()
             ),
             "see who guesses with `arkloop audit --event sign_in.code --since 1h`, and keep those networks out; raise otp.spray_threshold only if these are people",
         ),

@@ -21,7 +21,7 @@ use super::code::Code;
 use super::error::Refusal;
 
 /// The most bytes of a body, of every operation: many times what any of them needs.
-const MAX_BYTES: usize = 16 * 1024;
+pub const MAX_BYTES: usize = 16 * 1024;
 /// How much of a larger body is read and dropped, so that its sender gets to read the refusal instead of meeting a
 /// reset connection.
 const MAX_DROPPED_BYTES: usize = 1024 * 1024;

@@ -7,6 +7,7 @@ mod debug_output;
 mod document;
 mod guides;
 mod layering;
+mod numbers;
 mod plans;
 mod secret_types;
 mod security;

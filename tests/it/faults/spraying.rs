@@ -194,7 +194,7 @@ fn the_log_check_and_the_figures_warn_while_codes_are_braked() {
     let email = json!({"email": "alice@example.org"});
     let sent = server.request("POST", "/v1/auth/email/otp/send", None, Some(&email));
     assert_eq!(sent.0, 204);
-    let warning = "somebody guesses one-time codes of many accounts: more than 2 were wrong";
+    let warning = "one-time codes of many accounts are being guessed: more than 2 were wrong";
     let line = |workspace: &Workspace| {
         let findings = workspace.run(&["check"]);
         let line = findings.lines().find(|line| line.contains(" codes   "));
@@ -209,7 +209,7 @@ fn the_log_check_and_the_figures_warn_while_codes_are_braked() {
         let verified = server.request("POST", "/v1/auth/email/otp/verify", None, Some(&body));
         assert_eq!(verified.0, 422);
     }
-    insta::assert_snapshot!(line(&workspace), @"warning codes more than 2 were wrong within an hour over all accounts, so that two an hour are mailed for each mailbox until it is quiet; see who guesses with `arkloop audit --event sign_in.code --since 1h`, and keep those networks out; raise otp.spray_threshold only if these are people");
+    insta::assert_snapshot!(line(&workspace), @"warning codes more than 2 were wrong within an hour over all accounts, so that 2 in an hour are mailed for each mailbox until it is quiet; see who guesses with `arkloop audit --event sign_in.code --since 1h`, and keep those networks out; raise otp.spray_threshold only if these are people");
     let figures = figures(&workspace);
     for sample in [
         "arkloop_codes_braked 1",
