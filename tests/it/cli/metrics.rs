@@ -263,9 +263,9 @@ fn a_place_that_is_taken_is_refused_at_the_start() {
     assert_snapshot!(refused.replace(&address, "<address>"), @r#"
     exit: 1
     stderr:
-    error: cannot serve metrics on <address>: Address already in use (os error 98); stop what listens there, or name another place in metrics.listen
+    error: cannot serve metrics on <address>: Address already in use (os error 98); stop what listens there, or name another place with metrics.listen
     exit: 1
     stderr:
-    {"error":"cannot serve metrics on <address>: Address already in use (os error 98)","hint":"stop what listens there, or name another place in metrics.listen"}
+    {"error":"cannot serve metrics on <address>: Address already in use (os error 98)","hint":"stop what listens there, or name another place with metrics.listen"}
     "#);
 }

@@ -133,6 +133,7 @@ fn an_ip_address_that_is_a_username_is_refused_until_it_is_said_which_is_meant()
     assert_snapshot!(workspace.run(&["explain", "203.0.113.7"]), @"
     exit: 0
     stdout:
+    now  The audit log has nothing that came from 203.0.113.7.
     ");
     let arguments = [
         "user",
@@ -154,6 +155,7 @@ fn an_ip_address_that_is_a_username_is_refused_until_it_is_said_which_is_meant()
     assert_snapshot!(workspace.run(&["explain", "--ip", "203.0.113.7"]), @"
     exit: 0
     stdout:
+    now  The audit log has nothing that came from 203.0.113.7.
     ");
     assert_snapshot!(workspace.run(&["explain", "mallory@example.org"]), @"
     exit: 0
@@ -165,6 +167,7 @@ fn an_ip_address_that_is_a_username_is_refused_until_it_is_said_which_is_meant()
     assert_snapshot!(workspace.run(&["explain", "::ffff:203.0.113.7"]), @"
     exit: 0
     stdout:
+    now  The audit log has nothing that came from ::ffff:203.0.113.7.
     ");
     assert_eq!(show(&workspace, "203.0.113.7")["email"], "mallory@example.org");
 }
@@ -191,9 +194,9 @@ fn check_names_usernames_that_may_be_taken_for_an_id_or_an_address() {
         .filter(|line| line.contains(" usernames "))
         .collect();
     assert_snapshot!(lines.join("\n"), @"
-    mend     usernames      an account calls itself <trace id>, which is the id of ann without its hyphens; a command of version 0.1 given that name was carried out on ann: see `arkloop audit --user ann`, and whether to suspend the other: arkloop user suspend <trace id>
     warning  usernames      <trace id> is a username in the form of an id without hyphens; read it as a name only: arkloop user show <trace id>
     warning  usernames      203.0.113.7 is a username in the form of an IP address; for what came from that address say: arkloop explain --ip 203.0.113.7
+    mend     usernames      an account calls itself <trace id>, which is the id of ann without its hyphens; a command of version 0.1 given that name was carried out on ann: see `arkloop audit --user ann`, and whether to suspend the other: arkloop user suspend <trace id>
     ");
     for number in 0..10 {
         let (name, email) = (format!("10.0.0.{number}"), format!("ten{number}@example.org"));
@@ -205,5 +208,5 @@ fn check_names_usernames_that_may_be_taken_for_an_id_or_an_address() {
         .filter(|line| line.contains(" usernames "))
         .collect();
     assert_eq!(lines.len(), 11);
-    assert_snapshot!(lines[10], @"warning  usernames      3 more have the form of an id or of an IP address; see: arkloop user list");
+    assert_snapshot!(lines[9], @"warning  usernames      3 more have the form of an id or of an IP address; see: arkloop user list");
 }

@@ -118,10 +118,10 @@ fn authorities_that_cannot_be_read_are_refused_at_the_start() {
     assert_snapshot!(workspace.run_in_both_forms(&["-q", "serve", "--listen", "127.0.0.1:0"]), @r#"
     exit: 1
     stderr:
-    error: the file <dir>/authority.pem holds no certificate in PEM form; check [mail] in the configuration
+    error: the file of mail.ca_file, <dir>/authority.pem, holds no certificate in PEM form (-----BEGIN CERTIFICATE-----); check [mail] in the configuration
     exit: 1
     stderr:
-    {"error":"the file <dir>/authority.pem holds no certificate in PEM form","hint":"check [mail] in the configuration"}
+    {"error":"the file of mail.ca_file, <dir>/authority.pem, holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)","hint":"check [mail] in the configuration"}
     "#);
 }
 

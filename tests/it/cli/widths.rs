@@ -115,9 +115,9 @@ fn a_refusal_ends_its_lines_between_words() {
       sign_in, sign_in.password, sign_in.code
       sign_out
       throttled
-      user, user.created, user.password_set, user.email_set,
-      user.email_verified, user.suspended, user.reactivated,
-      user.deleted
+      user, user.created, user.link_created, user.password_set,
+      user.email_set, user.email_verified, user.suspended,
+      user.reactivated, user.deleted
 
     For more information, try '--help'.
     ");
