@@ -23,14 +23,19 @@ const OUTBOX: &str = "outbox";
 pub(super) struct RightUser {
     pub(super) user: u32,
     pub(super) group: u32,
+    /// Whether nobody else can have brought it about that it is this one.
+    pub(super) is_certain: bool,
 }
 
 impl RightUser {
-    /// The owner of the data directory. A volume of root's may hold the database of another user, who counts then.
+    /// The owner of the data directory. A volume of root's may hold the database of another user, who counts then; but where everybody can make files,
+    /// a stranger may have made it.
     fn of(config: &Config, directory: &Metadata) -> Self {
+        let is_open = directory.mode() & 0o002 != 0;
         let of = |found: &Metadata| Self {
             user: found.uid(),
             group: found.gid(),
+            is_certain: !is_open || found.uid() == runner(),
         };
         if directory.uid() != 0 {
             return of(directory);
@@ -40,6 +45,7 @@ impl RightUser {
             |_| Self {
                 user: runner(),
                 group: rustix::process::getegid().as_raw(),
+                is_certain: true,
             },
             |found| of(&found),
         )
@@ -119,11 +125,13 @@ fn check_directory(directory: &Path, found: &Metadata, mending: &mut Mending) ->
         );
         mending.close_directory(directory);
     } else if is_volume {
-        let mend = format!(
-            "as root, run: chown {} {1} && chmod 700 {1}; or name a directory in it that does not exist yet, which arkloop makes for itself",
-            chown_argument(right.user, right.group),
-            quoted(directory)
-        );
+        let mut mend =
+            "name a directory in it that does not exist yet, which arkloop makes for itself".to_owned();
+        if right.is_certain {
+            let owner = chown_argument(right.user, right.group);
+            let path = quoted(directory);
+            mend = format!("as root, run: chown {owner} {path} && chmod 700 {path}; or {mend}");
+        }
         return open_to_others(directory).map(|seen| Finding::unwise("files", seen, mend));
     } else {
         mending.look_at(directory, found);

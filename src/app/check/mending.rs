@@ -94,39 +94,53 @@ impl Mending {
     /// Looks at the owners of what is in a directory; its files are as private as the directory.
     pub(super) fn look_into(&mut self, path: &Path) {
         let entries = std::fs::read_dir(path).into_iter().flatten();
-        let owners = entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.uid()));
+        let entries: Vec<Metadata> = entries.filter_map(|entry| entry.ok()?.metadata().ok()).collect();
+        let owners = entries.iter().map(Metadata::uid);
         let mut others = owners.filter(|owner| *owner != self.right.user);
-        if let Some(owner) = others.next() {
-            let count = others.count() + 1;
-            let seen = format!(
-                "of the files in {}, {count} belong to {}",
-                path.display(),
-                shown_user(owner)
-            );
-            if self.give.iter().any(|given| given == path) {
-                self.note(seen);
-            } else {
-                self.give(path, seen);
-            }
+        let Some(owner) = others.next() else { return };
+        let seen = format!(
+            "of the files in {}, {} belong to {}",
+            path.display(),
+            others.count() + 1,
+            shown_user(owner)
+        );
+        // The command would give away a file of root's that whoever may make files here has linked from anywhere.
+        let is_plain = |found: &Metadata| found.is_file() && found.nlink() == 1;
+        if !entries.iter().all(is_plain) {
+            self.note(format!(
+                "{seen}, and not all are files with one name: look what they are"
+            ));
+        } else if self.give.iter().any(|given| given == path) {
+            self.note(seen);
+        } else {
+            self.give(path, seen);
         }
     }
 
-    /// Looks at the key file, which may be root's.
+    /// Looks at the key file, which may be root's, or at a link to it.
     pub(super) fn look_at_key(&mut self, path: &Path, found: &Metadata) {
         let (mode, shown) = (found.mode() & 0o7777, path.display());
+        let is_right = found.uid() == self.right.user;
         let is_root_s = found.uid() == 0 && self.right.user != 0;
         // Root's is shown through its group, or through an access list, whose mask stands where the group's bits are.
-        if found.uid() != self.right.user && !is_root_s || is_root_s && mode & 0o040 == 0 {
-            self.give(path, format!("{shown} belongs to {}", shown_user(found.uid())));
+        let (seen, mended) = if !is_right && !is_root_s || is_root_s && mode & 0o040 == 0 {
+            let seen = format!("{shown} belongs to {}", shown_user(found.uid()));
+            (seen, &mut self.give)
         } else if secret_flaw((found.uid(), mode), self.right.user).is_some() {
-            self.note(format!(
-                "{shown} can be used by others than its owner (mode {mode:04o})"
+            let seen = format!("{shown} can be used by others than its owner (mode {mode:04o})");
+            (seen, if is_right { &mut self.files } else { &mut self.keys })
+        } else {
+            return;
+        };
+        // Who may make files here decides where a link leads, and `chmod` follows it.
+        if let Ok(target) = std::fs::read_link(path) {
+            self.seen.push(format!(
+                "{seen}, and is a link to {}: look what that is",
+                target.display()
             ));
-            if found.uid() == self.right.user {
-                self.files.push(path.to_owned());
-            } else {
-                self.keys.push(path.to_owned());
-            }
+        } else {
+            mended.push(path.to_owned());
+            self.seen.push(seen);
         }
     }
 
@@ -148,6 +162,10 @@ impl Mending {
             run("chmod g-w,o=", &self.keys),
         ];
         let commands: Vec<String> = commands.into_iter().flatten().collect();
+        if !self.right.is_certain {
+            let mend = "look whose the database should be, since others can make files there and may have made it; then run this as that user";
+            return Some(Finding::bad("files", seen, mend));
+        }
         let needs_root = !self.give.is_empty() || !self.keys.is_empty();
         let mend = match commands.join(" && ") {
             none if none.is_empty() => {

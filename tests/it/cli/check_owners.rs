@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::Workspace;
 use crate::support::planting::{
-    STRANGER, can_plant_for_others, directory, file, give, listing, names, run_in, run_in_as, set_mode,
+    STRANGER, can_plant_for_others, directory, file, give, link, listing, names, run_in, run_in_as, set_mode,
 };
 
 /// A workspace, and a database in it that belongs to the service's user if root runs this, else to whoever does.
@@ -211,5 +211,52 @@ fn what_root_made_in_the_service_s_directory_is_given_back_and_nothing_that_is_l
     assert_eq!(
         fs::read_to_string(Path::new(&elsewhere)).ok().as_deref(),
         Some("root's own")
+    );
+}
+
+#[test]
+fn no_command_leads_through_a_link_that_the_service_may_have_made() {
+    if !can_plant_for_others("a key file of root's") {
+        return;
+    }
+    let workspace = installation();
+    let (data, elsewhere) = (data(&workspace), workspace.path().join("shadow"));
+    file(&elsewhere, "root's own", 0o600);
+    directory(&data.join("outbox"), 0o700);
+    give(&data.join("outbox"), STRANGER, STRANGER);
+    fs::hard_link(&elsewhere, data.join("outbox/linked")).expect("it can be made");
+    fs::rename(data.join("arkloop.key"), data.join("key")).expect("it is there");
+    link(&elsewhere, &data.join("arkloop.key"));
+    for mode in [0o600, 0o644] {
+        set_mode(&elsewhere, mode);
+        let (_, said) = run_in(&workspace.path(), &["check"], &[]);
+        let line = said.lines().find(|line| line.starts_with("mend     files"));
+        let line = line.unwrap_or_else(|| panic!("nothing is to be mended: {said}"));
+        assert!(
+            line.contains("outbox, 1 belong to root, and not all are files with one name"),
+            "{line}"
+        );
+        assert!(line.contains("is a link to "), "{line}");
+        assert!(!line.contains("run: "), "{line}");
+    }
+}
+
+#[test]
+fn whoever_makes_a_database_in_an_open_directory_is_not_given_the_key() {
+    if !can_plant_for_others("a database in a directory of root's that everybody can write to") {
+        return;
+    }
+    let workspace = Workspace::new();
+    let data = data(&workspace);
+    directory(&data, 0o777);
+    for (name, user) in [("arkloop.db", 54_991), ("arkloop.key", STRANGER)] {
+        file(&data.join(name), "", 0o600);
+        give(&data.join(name), user, user);
+    }
+    let (_, said) = run_in(&workspace.path(), &["check"], &[]);
+    assert!(said.contains("arkloop.key belongs to nobody"), "{said}");
+    assert!(
+        !said.contains("chown") && said.contains("may have made it"),
+        "{said}"
     );
 }
