@@ -8,6 +8,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Capacity, OpenError};
@@ -74,7 +77,7 @@ pub fn ask(listen: &Listen, path: &str, headers: &[(&str, &str)]) -> io::Result<
     request.push_str("\r\n");
     let answer = match listen {
         Listen::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
+            let stream = connect_unix(path, deadline)?;
             converse(&stream, &request, || {
                 let left = Some(time_left(deadline)?);
                 stream.set_write_timeout(left)?;
@@ -91,6 +94,17 @@ pub fn ask(listen: &Listen, path: &str, headers: &[(&str, &str)]) -> io::Result<
         }
     };
     read_answer(&answer).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "it does not speak HTTP"))
+}
+
+/// A server that accepts nothing any more lets whoever connects wait for ever, and std bounds that for TCP only. A thread that waits then ends with the
+/// command.
+fn connect_unix(path: &Path, deadline: Instant) -> io::Result<UnixStream> {
+    let (path, left) = (path.to_owned(), time_left(deadline)?);
+    let (sender, connected) = mpsc::channel();
+    thread::Builder::new().spawn(move || sender.send(UnixStream::connect(path)))?;
+    connected
+        .recv_timeout(left)
+        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
 }
 
 /// A server on every address is asked on the loopback address, also where there is only the other kind of address.

@@ -4,11 +4,13 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
+use tokio::net::UnixSocket;
 
 use crate::support::Workspace;
 
@@ -158,6 +160,27 @@ fn a_server_that_cannot_serve_or_does_not_answer_is_told() {
     ");
     let request = answering.join().expect("it was asked");
     assert!(request.starts_with("GET /readyz HTTP/1.1\r\n"), "{request}");
+}
+
+#[test]
+fn a_socket_on_which_nothing_is_accepted_is_no_answer() {
+    let workspace = Workspace::new();
+    let path = workspace.path().join("full.sock");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a thread can be had");
+    let _inside = runtime.enter();
+    let socket = UnixSocket::new_stream().expect("it can be made");
+    socket.bind(&path).expect("it is free");
+    let _listener = socket.listen(0).expect("it is ours");
+    // The only place of those that wait.
+    let _waiting = UnixStream::connect(&path).expect("it listens");
+    fs::create_dir(workspace.path().join("data")).expect("it is ours");
+    workspace.write("data/server.lock", &format!("unix:{}", path.display()));
+    let said = workspace.run(&["healthcheck"]);
+    assert!(
+        said.contains("does not answer: no answer within 3 seconds"),
+        "{said}"
+    );
 }
 
 #[test]
