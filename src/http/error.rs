@@ -104,6 +104,11 @@ impl Refusal {
         }
     }
 
+    /// The same without a cause, of which the log has been told.
+    pub(super) fn without_cause(self) -> Self {
+        Self { cause: None, ..self }
+    }
+
     /// The same with a challenge (RFC 6750 §3).
     pub(super) fn with_challenge(self, challenge: &'static str) -> Self {
         Self {

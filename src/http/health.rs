@@ -55,9 +55,10 @@ impl HealthApi {
     #[oai(path = "/readyz", method = "get", operation_id = "readyz")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
     async fn readyz(&self) -> poem::Result<Json<Health>> {
-        // Whatever keeps it from serving, a balancer must only know that it cannot serve now.
+        // Whatever keeps it from serving, a balancer must only know that it cannot serve now. The log was told when the write was lost, and is not told
+        // again: anybody may ask, as often as they like.
         let ready = self.0.service.ready();
-        ready.map_err(|error| Refusal::from(error).into_unavailable())?;
+        ready.map_err(|error| Refusal::from(error).into_unavailable().without_cause())?;
         Ok(Json(Health::example()))
     }
 }

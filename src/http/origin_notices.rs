@@ -10,6 +10,16 @@ const MAX_NOTICES: usize = 16;
 /// The name of a host has at most 253 characters (RFC 1035 §2.3.4), before it a scheme and behind it a port.
 const MAX_ORIGIN_CHARS: usize = 300;
 
+/// Whether it has the form that the configuration takes. "null", which a page in a sandbox sends, does not, nor do the words of a stranger, which the log is
+/// not to repeat.
+fn is_origin(text: &str) -> bool {
+    let is_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| host.contains(char::is_alphanumeric) && host.chars().all(is_host))
+}
+
 /// The origins of which the log has said that their pages were refused.
 #[derive(Default)]
 pub(super) struct OriginNotices(Mutex<Vec<String>>);
@@ -21,9 +31,7 @@ impl OriginNotices {
             return;
         };
         let origin = origin.to_ascii_lowercase();
-        // "null", which a page in a sandbox sends, cannot be listed.
-        let is_listable =
-            origin.contains("://") && origin.len() <= MAX_ORIGIN_CHARS && !origin.contains(['"', '\\']);
+        let is_listable = origin.len() <= MAX_ORIGIN_CHARS && is_origin(&origin);
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_listable || noted.len() == MAX_NOTICES || noted.contains(&origin) {
             return;

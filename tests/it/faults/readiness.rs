@@ -163,6 +163,10 @@ fn stops_for_good(name: &str, lose: Loss) {
     );
     let log = server.stop();
     assert!(
+        !log.contains("operation=\"readyz\""),
+        "a question that anybody may ask, and without a limit, fills no log: {log}"
+    );
+    assert!(
         log.lines()
             .any(|line| line.contains("ERROR") && line.contains(&cause[cause.find('/').unwrap_or(0)..])),
         "{log}"
