@@ -19,8 +19,9 @@ pub const MAX_WORDS: usize = 300;
 const RECIPIENT: &str = "<recipient>";
 /// What stands for a code, a link or a password.
 const SECRET: &str = "<secret>";
-/// What mail systems write between the two parts of an address: the plain form, as in URLs, as in bounce addresses, and as in xtext (RFC 3461 §4).
-const SEPARATORS: [&str; 5] = ["@", "\"@", "%40", "=", "+40"];
+/// What mail systems write between the two parts of an address: the plain form, as in URLs, as in bounce addresses, as in xtext (RFC 3461 §4), and parted, also
+/// by the end of a line.
+const SEPARATORS: [&str; 9] = ["@", "\"@", "%40", "=", "+40", " @", "@ ", " @ ", " at "];
 /// A part of a mail may be a secret from this length on if it has a digit, as codes do; shorter ones are words.
 const SHORTEST_CODE: usize = 6;
 /// From this length on also without a digit, as tokens and invite codes.

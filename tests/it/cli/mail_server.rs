@@ -212,6 +212,14 @@ async fn the_classic_mix_ups_are_told_with_the_mend() {
     assert_snapshot!(told(Stage::Sender, "553 5.7.1 <no-reply@localhost>: Sender address rejected: not owned by user arkloop"), @r#"the mail server answered 553 5.7.1 while naming the sender: "<no-reply@localhost>: Sender address rejected: not owned by user arkloop"; set mail.from to an address from which the server lets this host or mail.smtp_user send; it is no-reply@localhost"#);
     assert_snapshot!(told(Stage::Recipient, "550 5.1.8 <no-reply@localhost>: Sender address rejected: Domain not found"), @r#"the mail server answered 550 5.1.8 while naming the recipient: "<no-reply@localhost>: Sender address rejected: Domain not found"; set mail.from to an address from which the server lets this host or mail.smtp_user send; it is no-reply@localhost"#);
     assert_snapshot!(told(Stage::Recipient, "554 5.7.1 <ann@example.org>: Relay access denied"), @r#"the mail server answered 554 5.7.1 while naming the recipient: "<recipient>: Relay access denied"; allow mail.smtp_user, or the address of this host, to send through the mail server"#);
+    let parted = told(
+        Stage::Recipient,
+        "550-5.7.1 no mail for ann\r\n550 5.7.1 @example.org: ann at example.org",
+    );
+    assert!(
+        parted.contains(r#""no mail for <recipient>: <recipient>""#),
+        "{parted}"
+    );
     assert_snapshot!(told(Stage::Recipient, "550 5.1.1 <ann@example.org>: Recipient address rejected: User unknown"), @r#"the mail server answered 550 5.1.1 while naming the recipient: "<recipient>: Recipient address rejected: User unknown"; see whether the recipient's address is right and the mail server takes mail for it"#);
     workspace.set("ARKLOOP_MAIL__SMTP_SECURITY", "tls");
     let told = failure(&workspace).replace(&server.port().to_string(), "<port>");
