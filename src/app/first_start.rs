@@ -36,7 +36,7 @@ pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<
         return Ok((read_key_file(&config.key_path())?, Origin::Found));
     }
     if matches!(role, Role::Command | Role::Check) {
-        return Err(store::OpenError::Missing(config.database_path()).into());
+        return Err(no_database(config));
     }
     Store::may_create(&config.data_dir)?;
     refuse_lost_database(config, role)?;
@@ -58,12 +58,24 @@ pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<
 
 fn refuse_lost_database(config: &Config, role: Role) -> Result<(), OpenError> {
     if role != Role::InitForKey && find_key(config)?.is_some() {
-        return Err(OpenError::DatabaseLost {
-            database: config.database_path(),
-            key_file: config.key_path(),
-        });
+        return Err(database_lost(config));
     }
     Ok(())
+}
+
+/// The refusal of a command that finds no database: beside a key file it is more likely lost than not made yet.
+pub(super) fn no_database(config: &Config) -> OpenError {
+    match read_key_file(&config.key_path()) {
+        Err(KeyFileError::Missing(_)) => store::OpenError::Missing(config.database_path()).into(),
+        Ok(_) | Err(_) => database_lost(config),
+    }
+}
+
+fn database_lost(config: &Config) -> OpenError {
+    OpenError::DatabaseLost {
+        database: config.database_path(),
+        key_file: config.key_path(),
+    }
 }
 
 fn find_key(config: &Config) -> Result<Option<Keys>, OpenError> {

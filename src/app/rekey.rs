@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::OpenError;
+use super::first_start::no_database;
 use crate::config::Config;
 use crate::crypto::{
     KeyFileError, Keys, adopt_successor, create_successor, find_successor, may_replace, read_key_file,
 };
 use crate::domain::{KeyFingerprint, Operator};
 use crate::service::{Ended, go_on_without_key, seal_anew};
-use crate::store::{self, Access, OpenOptions, Store};
+use crate::store::{Access, OpenOptions, Store};
 use crate::system::System;
 
 /// A key file that was replaced.
@@ -67,7 +68,7 @@ fn find_database(config: &Config) -> Result<(), OpenError> {
     if Store::exists(&config.data_dir)? {
         Ok(())
     } else {
-        Err(store::OpenError::Missing(config.database_path()).into())
+        Err(no_database(config))
     }
 }
 

@@ -154,8 +154,10 @@ fn differences(config: &Config, recorded: &Served) -> Vec<String> {
     .chain(mailing)
     .filter(|(_, own, recorded)| own.is_some() && own != recorded)
     .map(|(key, own, recorded)| {
+        // `mail test` sends from the command itself.
+        let except = if key == "mail.transport" { ", except by mail test" } else { "" };
         format!(
-            "{key} is {} here, but the server last ran with {}; the server's is used (--config names its configuration)",
+            "{key} is {} here, but the server last ran with {}; the server's is used{except} (--config names its configuration)",
             shown(own),
             shown(recorded)
         )

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Place};
 use super::settings::{Given, Settings, Value};
-use crate::files::{Untrusted, read_trusted};
+use crate::files::{Untrusted, read_trusted, runner, shown_user};
 
 /// The prefix of every variable that this program reads.
 const PREFIX: &str = "ARKLOOP_";
@@ -225,7 +225,7 @@ fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Place>) -> Con
     let reason = match cause.kind() {
         ErrorKind::NotFound if is_pipe(path) => "it is a pipe, and only files are read".to_owned(),
         ErrorKind::NotFound => "it does not exist".to_owned(),
-        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        ErrorKind::PermissionDenied => format!("{} may not read it", shown_user(runner())),
         ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
         _ => cause.to_string(),
     };
@@ -234,8 +234,12 @@ fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Place>) -> Con
         Some(Some(command)) => {
             format!("it says what the program does, so look who wrote it; then run: {command}, or {another}")
         }
-        Some(None) => another.to_owned(),
-        None => format!("{another}, or mend its owner and mode"),
+        None if cause.kind() == ErrorKind::PermissionDenied => {
+            format!(
+                "run this as the user of the server, which must be allowed to read the file, or {another}"
+            )
+        }
+        Some(None) | None => another.to_owned(),
     };
     let problem = format!(
         "cannot read the configuration file {}: {reason}{named_by}",

@@ -77,7 +77,11 @@ fn check_signing(inspection: &Inspection, now: Timestamp) -> Finding {
             "the key file is the database's; the first start makes a signing key",
         );
     };
-    let seen = format!("the key file is the database's; access tokens are signed with a key since {since}");
+    let seen = if since > now {
+        format!("the key file is the database's; a new key signs access tokens from {since} on")
+    } else {
+        format!("the key file is the database's; access tokens are signed with a key since {since}")
+    };
     if now.since(since) > SIGNING_KEY_AGE {
         let mend = format!(
             "replace a key that is older than {}: arkloop key rotate",

@@ -104,13 +104,13 @@ fn a_file_can_be_named_by_variable_and_by_flag() {
     place.sources.config_flag = Some("b/two.toml".into());
     assert_eq!(place.load().tokens.audience, "flag");
     place.sources.config_flag = Some("b/three.toml".into());
-    assert_snapshot!(place.refusal(), @"cannot read the configuration file <dir>/b/three.toml: it does not exist (flag --config); name another with --config FILE or ARKLOOP_CONFIG, or mend its owner and mode");
+    assert_snapshot!(place.refusal(), @"cannot read the configuration file <dir>/b/three.toml: it does not exist (flag --config); name another with --config FILE or ARKLOOP_CONFIG");
     place.sources.config_flag = None;
     place
         .sources
         .env
         .insert("ARKLOOP_CONFIG".to_owned(), "a".to_owned());
-    assert_snapshot!(place.refusal(), @"cannot read the configuration file <dir>/a: Is a directory (os error 21) (variable ARKLOOP_CONFIG); name another with --config FILE or ARKLOOP_CONFIG, or mend its owner and mode");
+    assert_snapshot!(place.refusal(), @"cannot read the configuration file <dir>/a: Is a directory (os error 21) (variable ARKLOOP_CONFIG); name another with --config FILE or ARKLOOP_CONFIG");
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn toml_that_cannot_be_read_is_refused_without_showing_it() {
     assert_snapshot!(refusal("[tokens]\naudience = \"a\"\naudience = \"b\""), @"this is not valid TOML: duplicate key (<dir>/arkloop.toml, line 3); see https://toml.io");
     let latin = Place::new("");
     fs::write(latin.path("arkloop.toml"), b"# caf\xe9").expect("the directory is writable");
-    assert_snapshot!(latin.refusal(), @"cannot read the configuration file <dir>/arkloop.toml: it is not UTF-8 text; name another with --config FILE or ARKLOOP_CONFIG, or mend its owner and mode");
+    assert_snapshot!(latin.refusal(), @"cannot read the configuration file <dir>/arkloop.toml: it is not UTF-8 text; name another with --config FILE or ARKLOOP_CONFIG");
 }
 
 #[test]

@@ -286,7 +286,7 @@ fn numbers_are_those_of_the_server_and_only_ways_that_exist_are_named() {
     now                   After 3 wrong passwords in a row, a password may be tried again at <time>, and at once from where the account was signed in during the last 30 days; `arkloop user set-password` helps too.
     now                   The account is signed in nowhere.
     stderr:
-    warning: mail.transport is "file" here, but the server last ran with "off"; the server's is used (--config names its configuration)
+    warning: mail.transport is "file" here, but the server last ran with "off"; the server's is used, except by mail test (--config names its configuration)
     "#);
 }
 

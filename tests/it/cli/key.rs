@@ -188,6 +188,11 @@ fn a_second_rotation_is_refused_while_a_key_waits_and_one_at_once_is_not() {
     {"error":"the key <kid> was made before and waits: it signs from <time> on","hint":"wait until then; if a key may be in other hands: arkloop key rotate --now"}
     "#);
     assert_eq!(workspace.json(&["key", "list"])["signing_keys"], before);
+    let checked = workspace.run(&["check"]);
+    assert!(
+        checked.contains("a new key signs access tokens from <time> on"),
+        "{checked}"
+    );
     let keys = workspace.json(&["key", "rotate", "--now"])["signing_keys"].clone();
     assert_eq!(keys.as_array().map(Vec::len), Some(1));
 }

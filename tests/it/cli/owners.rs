@@ -237,3 +237,19 @@ fn root_leaves_no_manual_and_no_backup_in_the_directory_of_another_user() {
     let refused = run_in_as((NAMELESS, &[]), &workspace.path(), &["man", "theirs"], &[]);
     assert_refused(refused, &["Permission denied"]);
 }
+
+#[test]
+fn a_configuration_that_this_user_may_not_read_is_for_the_user_of_the_server() {
+    if !can_plant_for_others("a configuration of another user") {
+        return;
+    }
+    let (root, _) = home_of(NAMELESS, 0o700);
+    fs::write(root.path().join("arkloop.toml"), "").expect("the directory is writable");
+    set_mode(&root.path().join("arkloop.toml"), 0o640);
+    for command in ["check", "user list"] {
+        let (code, said) = run_in_as((STRANGER, &[]), root.path(), &call(command), &[]);
+        assert_eq!(code, 1, "{said}");
+        let way = "may not read it; run this as the user of the server, which must be allowed to read the file, or name another";
+        assert!(said.contains(&format!("(id {STRANGER}) {way}")), "{said}");
+    }
+}

@@ -231,7 +231,7 @@ fn a_command_goes_by_the_mails_of_the_server_and_says_where_its_configuration_di
     let told = workspace.run(&CREATE);
     assert_snapshot!(notes(&hide_token(&told)), @r#"
     warning: server.name is "Another" here, but the server last ran with "Example"; the server's is used (--config names its configuration)
-    warning: mail.transport is "off" here, but the server last ran with "smtp"; the server's is used (--config names its configuration)
+    warning: mail.transport is "off" here, but the server last ran with "smtp"; the server's is used, except by mail test (--config names its configuration)
     The link sets the password: give it to the account's owner alone. It works once, until <time>, and proves no address.
     A mail with the link to ann@example.org is queued: the server sends it while it runs; see: arkloop mail queue
     "#);

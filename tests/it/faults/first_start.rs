@@ -80,7 +80,12 @@ fn a_lost_database_is_not_taken_for_a_first_start() {
         let key = fs::read(workspace.path().join("data/arkloop.key")).expect("there is a key");
         lose(&database);
         let before = fs::read(&database).ok();
-        for arguments in [&["serve", "-q", "--listen", "127.0.0.1:0"][..], &["init", "-q"]] {
+        for arguments in [
+            &["serve", "-q", "--listen", "127.0.0.1:0"][..],
+            &["init", "-q"],
+            &["user", "list"],
+            &["key", "rekey"],
+        ] {
             let refused = workspace.run_in_both_forms(arguments);
             allow_duplicates!(assert_snapshot!(refused, @r#"
             exit: 1
@@ -91,6 +96,11 @@ fn a_lost_database_is_not_taken_for_a_first_start() {
             {"error":"the key file <dir>/data/arkloop.key is there, but its database <dir>/data/arkloop.db is missing or empty","hint":"bring it back with `arkloop restore FILE`; only if there never was one, because the key file was put there first, make a new, empty one once with `arkloop init --yes`; or name another data directory with --data-dir DIR"}
             "#));
         }
+        let checked = workspace.run(&["check"]);
+        assert!(
+            checked.contains("bring it back with `arkloop restore FILE`"),
+            "{checked}"
+        );
         assert_eq!(fs::read(&database).ok(), before, "{loss}: nothing was changed");
         assert_eq!(workspace.json(&["init", "--yes"])["created"], true, "{loss}");
         assert_eq!(workspace.json(&["init", "--yes"])["created"], false, "{loss}");
