@@ -120,7 +120,7 @@ pub(super) fn confirm(action: &str, consequence: &str) -> Result<(), Refusal> {
             "add --yes if you are sure",
         ));
     }
-    output::question(&format!("Really {action}? {consequence} [y/N] "));
+    output::question(&format!("Really {action}? {consequence} [y/N]"));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(|cause| {
         Refusal::new(

@@ -292,9 +292,12 @@ pub(super) fn usage(text: &str) {
     write_stderr(text.trim_end());
 }
 
-/// Asks a question, leaving the cursor behind it.
+/// Asks a question, leaving the cursor behind it and a blank.
 pub(super) fn question(text: &str) {
-    let _ = io::stderr().lock().write_all(printable(text, &[]).as_bytes());
+    // With room for the blank and a letter of the answer.
+    let columns = columns_of(&io::stderr()).map(|columns| columns.saturating_sub(2));
+    let text = layout::wrap(&printable(text, &[]), columns);
+    let _ = write!(io::stderr().lock(), "{text} ");
 }
 
 fn write_stderr(text: &str) {

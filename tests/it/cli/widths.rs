@@ -44,6 +44,13 @@ fn nothing_breaks_inside_a_word_an_id_or_a_time_on_terminals_of_80_and_40_column
 }
 
 #[test]
+fn a_question_ends_its_lines_between_words() {
+    let screen = furnished().look_at_a_terminal(40, &["user", "delete", "ann"]);
+    let question = "Really delete ann <ann@example.org>?\nThis cannot be undone. [y/N] ";
+    assert!(screen.text().contains(question), "{}", screen.text());
+}
+
+#[test]
 fn a_narrow_terminal_has_a_block_for_each_record() {
     let workspace = furnished();
     let screen = |columns, arguments| workspace.look_at_a_terminal(columns, arguments).redacted();
