@@ -122,7 +122,9 @@ async fn a_sweep_that_fails_is_tried_again_after_longer_and_longer_pauses() {
     let housekeeping = tokio::spawn(App::housekeep(Arc::clone(app.service())));
     tokio::time::sleep(A_WHILE).await;
     let tries = failed.load(Ordering::SeqCst);
-    assert!((2..=A_FEW).contains(&tries), "{tries} tries");
+    // While writes fail, the server also tries a small one each second.
+    let trials = usize::try_from(A_WHILE.as_secs()).expect("it is a few seconds");
+    assert!((2..=A_FEW + trials).contains(&tries), "{tries} tries");
     works.store(true, Ordering::SeqCst);
     housekeeping.abort();
     let _ = housekeeping.await;
