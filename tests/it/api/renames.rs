@@ -168,6 +168,6 @@ async fn the_operator_is_told_of_names_that_were_tried_too_often() {
     assert_snapshot!(told.join("\n"), @"
     Registered and signed in; from 127.0.0.1.
     Name, language or time zone was changed; username bob; from 127.0.0.1.
-    Requests were refused: the username had been changed too often within an hour; changes that are refused because the name is taken count too; from 127.0.0.1.
+    Requests were refused: the username had been changed too often; changes that are refused because the name is taken count too; from 127.0.0.1.
     ");
 }
