@@ -27,7 +27,7 @@ const DROPPED_AT_ONCE: u32 = 200;
 impl Service {
     /// Sends what is due until `stopped`. There is one worker for a database: the server's.
     ///
-    /// Several mails are on their way at once ([`places`]), so that a mail server which hangs in one conversation holds up none of the others. After `stopped`
+    /// Several mails are on their way at once (`places`), so that a mail server which hangs in one conversation holds up none of the others. After `stopped`
     /// nothing is begun, and what is on its way has a few seconds. A mail that the mail server has in whole by then, and has not answered to, may
     /// arrive: it is noted as such. Any other is tried again by the next start.
     pub async fn deliver_mail(self: Arc<Self>, stopped: impl Future<Output = ()>) {
