@@ -188,7 +188,7 @@ impl Site {
         if !self.shared.origins.may_act(request.method(), request.headers()) {
             let listed = &self.shared.settings.allowed_origins;
             let notices = &self.shared.origin_notices;
-            notices.look(request.method(), request.headers(), listed);
+            notices.look(client.address, request.method(), request.headers(), listed);
             return Err(Refusal::new(Code::OriginForbidden));
         }
         let headers = request.headers();

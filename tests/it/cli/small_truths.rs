@@ -73,7 +73,7 @@ fn an_origin_that_is_refused_is_logged_once_with_the_line_to_add() {
         .collect();
     assert_eq!(lines.len(), 17, "{log}");
     assert_snapshot!(lines[0], @r#"a POST from a page of https://app.example.org was refused; if that is your app, set in [server]: allowed_origins = ["https://known.example.org", "https://app.example.org"]; if it is this server under another name, set public_url to that"#);
-    assert_snapshot!(lines[16], @"pages of 16 origins were refused; further origins are not logged until the next start");
+    assert_snapshot!(lines[16], @"pages of 16 origins were refused; further origins, of this network or of all, are not logged until the next start");
 }
 
 /// Runs the executable with arguments and a variable that are bytes.
