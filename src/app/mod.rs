@@ -20,7 +20,7 @@ pub use check::{Finding, State, check};
 pub use error::OpenError;
 pub use first_start::{Origin, lacks_database};
 pub use listener::{PATIENCE, ask, listener, record_server};
-pub use rekey::{NewKey, rekey, reset_key};
+pub use rekey::{NewKey, find_lost_key, rekey, reset_key};
 pub use restore::{Restored, is_replaceable, restore};
 
 use crate::captcha::{Captcha, CaptchaSettings};

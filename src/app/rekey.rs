@@ -44,18 +44,28 @@ pub async fn rekey(config: &Config, system: &System, operator: &Operator) -> Res
     adopt(config, system, store, key, ended)
 }
 
-/// Goes on with a new key file in the place of one that is lost.
+/// Whether the key file of a database is lost, so that the operator is asked only about what can be done.
 ///
 /// # Errors
 /// [`OpenError::KeyNotLost`] if a key file is there, whether or not it fits: none is ever overwritten.
+pub fn find_lost_key(config: &Config) -> Result<(), OpenError> {
+    find_database(config)?;
+    match read_key_file(&config.key_path()) {
+        Err(KeyFileError::Missing(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(OpenError::KeyNotLost(config.key_path())),
+    }
+}
+
+/// Goes on with a new key file in the place of one that is lost.
+///
+/// # Errors
+/// As [`find_lost_key`].
 pub async fn reset_key(config: &Config, system: &System, operator: &Operator) -> Result<NewKey, OpenError> {
     find_database(config)?;
     finish_replacement(config, system)?;
-    match read_key_file(&config.key_path()) {
-        Err(KeyFileError::Missing(_)) => may_replace(&config.key_path(), system.now())?,
-        Err(error) => return Err(error.into()),
-        Ok(_) => return Err(OpenError::KeyNotLost(config.key_path())),
-    }
+    find_lost_key(config)?;
+    may_replace(&config.key_path(), system.now())?;
     let store = open_alone(config, system, None)?;
     let new = Arc::new(create_successor(&config.key_path(), system)?);
     let key = new.check().fingerprint();

@@ -31,17 +31,22 @@ pub struct Restored {
     pub key: KeyFingerprint,
 }
 
-/// Whether there is a database that a restore would replace, and keep.
+/// Whether there is a database that a restore of `file` would replace, and keep.
 ///
 /// # Errors
-/// As [`restore`] if a server runs on it: so that nobody is asked what cannot be done.
-pub fn is_replaceable(config: &Config) -> Result<bool, OpenError> {
+/// As [`restore`] if a server runs on it or `file` is missing, so that the operator is not asked about what cannot be done.
+pub fn is_replaceable(config: &Config, file: &Path) -> Result<bool, OpenError> {
     let is_there = Store::exists(&config.data_dir).map_err(OpenError::NotRestored)?;
     if Store::is_served(&config.data_dir).map_err(OpenError::NotRestored)? {
         return Err(OpenError::NotRestored(store::OpenError::AlreadyServed(
             config.database_path(),
         )));
     }
+    let found = file.metadata().map_err(|source| store::OpenError::Io {
+        path: file.to_owned(),
+        source,
+    });
+    found.map_err(OpenError::NotRestored)?;
     Ok(is_there)
 }
 

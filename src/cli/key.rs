@@ -57,6 +57,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<(), Refusal> {
         Command::List => return list(context),
         Command::Rekey => return tell_new_key(context, app::rekey(config, &system, operator)),
         Command::Reset { consent } => {
+            app::find_lost_key(config)?;
             let database = config.database_path();
             consent.to(&format!(
                 "end all sessions, invites and links of {}",
@@ -141,8 +142,12 @@ fn tell_new_key(
         }
         facts(&lines)
     })?;
-    context.output.note(
-        "Keep a copy of the new key file apart from the database. Backups from before need the old one; make a new backup.",
-    );
+    let backups = match new.kept {
+        Some(_) => "Backups from before need the old one",
+        None => "Backups from before need the lost one and cannot be restored without it",
+    };
+    context.output.note(&format!(
+        "Keep a copy of the new key file apart from the database. {backups}; make a new backup."
+    ));
     Ok(())
 }

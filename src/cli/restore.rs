@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusal> {
     let (config, file) = (&context.config, &arguments.file);
     let database = config.database_path();
-    let (action, consequence) = if app::is_replaceable(config)? {
+    let (action, consequence) = if app::is_replaceable(config, file)? {
         (
             format!("replace {} by {}", database.display(), file.display()),
             "The database that is there now is kept beside it, as arkloop.db.before-restore.<time>.",

@@ -182,7 +182,7 @@ fn without_the_lost_key_accounts_go_on() {
     sessions ended   1
     invites revoked  2
     stderr:
-    Keep a copy of the new key file apart from the database. Backups from before need the old one; make a new backup.
+    Keep a copy of the new key file apart from the database. Backups from before need the lost one and cannot be restored without it; make a new backup.
     ");
     let invites = workspace.json(&["invite", "list", "--all"]);
     let statuses: Vec<_> = invites
@@ -282,6 +282,11 @@ fn a_reset_that_nobody_agreed_to_is_refused() {
     {"error":"nobody can be asked whether to end all sessions, invites and links of <dir>/data/arkloop.db","hint":"add --yes if you are sure"}
     "#);
     assert!(!key_file(&workspace).exists());
+    let unasked = Workspace::new().run(&["key", "reset"]);
+    assert!(
+        unasked.contains("error: there is no database at"),
+        "before any question: {unasked}"
+    );
     assert_snapshot!(Workspace::new().run(&["key", "reset", "--yes"]), @"
     exit: 1
     stderr:

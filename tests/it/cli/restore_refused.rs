@@ -88,6 +88,11 @@ fn a_restore_that_nobody_agreed_to_is_refused() {
 
 #[test]
 fn a_file_that_is_not_there_is_refused() {
+    let unasked = backed_up().run(&["restore", "nothing.db"]);
+    assert!(
+        unasked.contains("error: nothing.db cannot be used"),
+        "before any question: {unasked}"
+    );
     assert_snapshot!(refused(&backed_up(), "nothing.db"), @r#"
     exit: 1
     stderr:
