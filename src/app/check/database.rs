@@ -159,7 +159,7 @@ fn check_outbox(inspection: &Inspection, now: Timestamp) -> Finding {
         Some(at) if now.since(at) < MAIL_LOST_OF_LATE => Finding::unwise(
             SUBJECT,
             format!("a mail expired at {at} before the mail server took it, and nothing waits now"),
-            "see why in the log; whoever waits for a mail has to ask for another one",
+            "see why in the log; people who wait for a mail have to ask for another one",
         ),
         _ => match refused.iter().map(|trouble| trouble.mails).sum() {
             0_usize => Finding::good(SUBJECT, "no mail waits that was tried"),

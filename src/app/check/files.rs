@@ -103,7 +103,7 @@ pub(super) fn of_another_user(config: &Config) -> Option<Finding> {
 pub(in crate::app) fn open_to_others(directory: &Path) -> Option<String> {
     match Directory::open(directory).and_then(|opened| opened.flaw()) {
         Ok(Some(Flaw::Writable(mode))) => Some(format!(
-            "{} can be written by others (mode {mode:04o}), and who can write there has the database",
+            "{} can be written by others (mode {mode:04o}), who can replace the database there",
             directory.display()
         )),
         _ => None,

@@ -18,6 +18,8 @@ pub(super) struct Mending {
     directories: Vec<PathBuf>,
     files: Vec<PathBuf>,
     keys: Vec<PathBuf>,
+    /// Files whose modes allow writing, with what the system says instead.
+    not_writable: Vec<(PathBuf, String)>,
 }
 
 impl Mending {
@@ -30,6 +32,7 @@ impl Mending {
             directories: Vec::new(),
             files: Vec::new(),
             keys: Vec::new(),
+            not_writable: Vec::new(),
         }
     }
 
@@ -144,8 +147,25 @@ impl Mending {
         }
     }
 
+    /// Names each cause once, with the first file: on a read-only mount it is the same for all.
+    fn tell_not_writable(&mut self) {
+        while let Some((path, cause)) = self.not_writable.first().cloned() {
+            let before = self.not_writable.len();
+            self.not_writable.retain(|(_, other)| *other != cause);
+            let more = match before - self.not_writable.len() - 1 {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            self.note(format!(
+                "{}{more} cannot be opened for writing: {cause}",
+                path.display()
+            ));
+        }
+    }
+
     /// All of it as one finding; `None` if there is nothing.
-    pub(super) fn finding(self) -> Option<Finding> {
+    pub(super) fn finding(mut self) -> Option<Finding> {
+        self.tell_not_writable();
         if self.seen.is_empty() {
             return None;
         }
@@ -187,10 +207,7 @@ impl Mending {
             .custom_flags(flags)
             .open(path);
         if let Err(error) = opened {
-            self.note(format!(
-                "{} cannot be opened for writing: {error}",
-                path.display()
-            ));
+            self.not_writable.push((path.to_owned(), error.to_string()));
         }
     }
 }

@@ -11,8 +11,9 @@ mod outside;
 pub(super) use files::open_to_others;
 
 use super::listener::recorded_capacity;
-use super::{App, Capacity, Role};
+use super::{App, Capacity, OpenError, Role};
 use crate::config::Config;
+use crate::crypto::KeyFileError;
 use crate::domain::Operator;
 use crate::system::System;
 
@@ -110,9 +111,20 @@ pub async fn check(
             findings.extend(outside::check_server(config, &app).await);
         }
         Err(error) => {
-            let mend = error
-                .hint()
-                .unwrap_or_else(|| "see the log of the server".to_owned());
+            // The key file is among the files, whose one command mends it too.
+            let is_told = matches!(
+                error,
+                OpenError::KeyFile(KeyFileError::Io { .. } | KeyFileError::TooOpen { .. })
+            ) && findings
+                .iter()
+                .any(|finding| finding.subject == "files" && finding.state == State::Bad);
+            let mend = if is_told {
+                "mend the files first".to_owned()
+            } else {
+                error
+                    .hint()
+                    .unwrap_or_else(|| "see the log of the server".to_owned())
+            };
             findings.push(Finding::bad("database", error.to_string(), mend));
             findings.extend(check_services(config, begin).await);
         }

@@ -108,7 +108,7 @@ fn files_that_others_can_use_are_found() {
     set_mode(&workspace, "data/arkloop.key", 0o644);
     assert_snapshot!(mends(&workspace), @"
     mend     files          <dir>/data/arkloop.key can be used by others than its owner (mode 0644); run: chmod 600 <dir>/data/arkloop.key
-    mend     database       the key file <dir>/data/arkloop.key can be read by others (mode 0644); run: chmod 600 <dir>/data/arkloop.key
+    mend     database       the key file <dir>/data/arkloop.key can be read by others (mode 0644); mend the files first
     ");
 }
 
