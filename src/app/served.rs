@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::mailing::Mailing;
 use super::{OpenError, Role};
 use crate::config::{Config, MailTransport};
@@ -41,39 +43,48 @@ impl Rules {
         }
     }
 
-    /// As it is recorded: the words that hold, and the limits with their times in seconds, such as `codes resets 5/60 100/900`.
+    /// As it is recorded.
     fn to_text(self) -> String {
-        let rate = |rate: Rate| format!("{}/{}", rate.requests(), rate.per().as_secs());
-        let limits = self.failure_limits;
-        let limits =
-            limits.map(|limits| format!("{} {}", rate(limits.from_one_network), rate(limits.of_account)));
-        let words = [
-            self.ways.codes.then(|| "codes".to_owned()),
-            self.ways.resets.then(|| "resets".to_owned()),
-            limits,
-        ];
-        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+        let rate = |rate: Rate| (rate.requests(), rate.per().as_secs());
+        let record = RulesRecord {
+            codes: self.ways.codes,
+            resets: self.ways.resets,
+            failure_limits: self
+                .failure_limits
+                .map(|limits| [rate(limits.from_one_network), rate(limits.of_account)]),
+        };
+        serde_json::to_string(&record).expect("it is made of numbers")
     }
 
-    fn read(text: &str) -> Self {
-        let has = |word: &str| text.split(' ').any(|other| other == word);
-        let mut rates = text.split(' ').filter_map(|word| {
-            let (requests, seconds) = word.split_once('/')?;
-            let requests = requests.parse::<NonZeroU32>().ok()?;
-            Rate::new(requests.get(), Duration::from_secs(seconds.parse().ok()?))
-        });
-        let limits = rates.next().zip(rates.next());
-        Self {
-            failure_limits: limits.map(|(from_one_network, of_account)| FailureLimits {
-                from_one_network,
-                of_account,
+    /// Reads what [`Rules::to_text`] wrote; `None` if another version wrote it.
+    fn from_text(text: &str) -> Option<Self> {
+        let record: RulesRecord = serde_json::from_str(text).ok()?;
+        let rate =
+            |(requests, seconds): (NonZeroU32, u64)| Rate::new(requests.get(), Duration::from_secs(seconds));
+        let failure_limits = match record.failure_limits {
+            None => None,
+            Some([from_one_network, of_account]) => Some(FailureLimits {
+                from_one_network: rate(from_one_network)?,
+                of_account: rate(of_account)?,
             }),
+        };
+        Some(Self {
+            failure_limits,
             ways: Ways {
-                codes: has("codes"),
-                resets: has("resets"),
+                codes: record.codes,
+                resets: record.resets,
             },
-        }
+        })
     }
+}
+
+/// [`Rules`] in the database.
+#[derive(Serialize, Deserialize)]
+struct RulesRecord {
+    codes: bool,
+    resets: bool,
+    /// Failures and seconds: from one network, and of the account over all networks; `None` without limits.
+    failure_limits: Option<[(NonZeroU32, u64); 2]>,
 }
 
 /// A server records what it was configured with; a command goes by that record, so that its links and refusals are those of the server.
@@ -116,7 +127,8 @@ pub(super) async fn agree(
                     .and_then(|name| name.parse().ok()),
                 rules: reader
                     .find_setting(Setting::ServedRules)?
-                    .map_or(own_rules, |text| Rules::read(&text)),
+                    .and_then(|text| Rules::from_text(&text))
+                    .unwrap_or(own_rules),
                 mailing: reader
                     .find_setting(Setting::ServedMailing)?
                     .and_then(|text| Mailing::from_text(&text))
@@ -186,7 +198,7 @@ mod tests {
                 ways: ways(false, true),
             },
         ] {
-            assert_eq!(Rules::read(&rules.to_text()), rules);
+            assert_eq!(Rules::from_text(&rules.to_text()), Some(rules));
         }
     }
 }
