@@ -56,7 +56,7 @@ async fn the_title_of_every_page_names_the_service_as_text() {
         .set("SERVER__NAME", "示例 <b>\"A\" & 'B'")
         .start()
         .await;
-    let name = "示例 &lt;b&gt;&quot;A&quot; &amp; &#39;B&#39;";
+    let name = "示例 &lt;b&gt;&quot;A&quot; &amp; &#x27;B&#x27;";
     for path in ["/register", "/verify", "/reset"] {
         let page = app.get(path).send().await.body;
         assert!(page.contains(&format!(" · {name}</title>")), "{path}: {page}");
