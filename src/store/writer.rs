@@ -8,8 +8,9 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -23,6 +24,8 @@ use crate::fault::Fault;
 const BATCH: usize = 256;
 /// How many writes may wait. At ten thousand a second that is a tenth of a second; who comes later is told to come again.
 const QUEUE: usize = 1024;
+/// How long an idle writer keeps the pages that it has read: they help only while writes follow one another, and the kernel keeps the file anyway.
+const PAGES_KEPT: Duration = Duration::from_secs(2);
 
 /// What becomes of a piece's savepoint.
 enum Ran {
@@ -245,7 +248,7 @@ struct Writer {
 
 impl Writer {
     fn run(self, pieces: &Receiver<QueuedPiece>) {
-        while let Ok(first) = pieces.recv() {
+        while let Some(first) = self.next(pieces) {
             let mut batch: Vec<QueuedPiece> = std::iter::once(first)
                 .chain(pieces.try_iter().take(BATCH - 1))
                 .collect();
@@ -272,6 +275,20 @@ impl Writer {
         }
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::debug!("the last checkpoint did not happen: {error}");
+        }
+    }
+
+    /// Waits for the next piece, and gives the memory of SQLite back while there is none; `None` at the end.
+    fn next(&self, pieces: &Receiver<QueuedPiece>) -> Option<QueuedPiece> {
+        match pieces.recv_timeout(PAGES_KEPT) {
+            Ok(piece) => Some(piece),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(error) = self.execute("PRAGMA shrink_memory") {
+                    tracing::debug!("the memory of SQLite was not given back: {error}");
+                }
+                pieces.recv().ok()
+            }
         }
     }
 
