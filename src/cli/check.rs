@@ -17,7 +17,7 @@ use crate::system::System;
 /// modes only.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Examples: after an installation; and each night, for whoever reads the mails of cron\n  arkloop check\n  arkloop --quiet check"
+    after_help = "Examples: after an installation; and each night, by cron, which mails what it prints\n  arkloop check\n  arkloop --quiet check"
 )]
 pub(super) struct Arguments {}
 

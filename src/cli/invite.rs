@@ -227,7 +227,7 @@ fn list(context: &Context, which: WhichInvites, after: Option<&str>, limit: u32)
     let nothing = match which {
         _ if after.is_some() => "No invite follows.",
         WhichInvites::All => "There is no invite.",
-        WhichInvites::Active => "There is no invite that admits anybody; see the others with --all.",
+        WhichInvites::Active => "No invite can be used now; see the others with --all.",
     };
     context.output.list(
         documents,

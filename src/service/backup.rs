@@ -216,7 +216,7 @@ fn no_directory(directory: &Path, cause: io::Error) -> Error {
         ErrorKind::NotFound => (
             format!("there is no directory {shown}"),
             format!(
-                "make it, or mount what belongs there: install -d -m 700 {}",
+                "mount what belongs there, or make it, as root, for the USER who runs this: install -d -o USER -m 700 {}",
                 quoted(directory)
             ),
         ),

@@ -117,15 +117,15 @@ fn a_backup_where_none_can_be_made_is_refused_before_the_work() {
     assert_snapshot!(workspace.run_in_both_forms(&["backup", "absent/copy.db"]), @r#"
     exit: 1
     stderr:
-    error: there is no directory <dir>/absent; make it, or mount what belongs there: install -d -m 700 <dir>/absent
+    error: there is no directory <dir>/absent; mount what belongs there, or make it, as root, for the USER who runs this: install -d -o USER -m 700 <dir>/absent
     exit: 1
     stderr:
-    {"error":"there is no directory <dir>/absent","hint":"make it, or mount what belongs there: install -d -m 700 <dir>/absent"}
+    {"error":"there is no directory <dir>/absent","hint":"mount what belongs there, or make it, as root, for the USER who runs this: install -d -o USER -m 700 <dir>/absent"}
     "#);
     assert_snapshot!(workspace.run(&["backup", "--keep", "3", "absent/too"]), @"
     exit: 1
     stderr:
-    error: there is no directory <dir>/absent/too; make it, or mount what belongs there: install -d -m 700 <dir>/absent/too
+    error: there is no directory <dir>/absent/too; mount what belongs there, or make it, as root, for the USER who runs this: install -d -o USER -m 700 <dir>/absent/too
     ");
     assert_snapshot!(workspace.run(&["backup", "file/copy.db"]), @"
     exit: 1

@@ -185,7 +185,7 @@ fn invites_are_listed_newest_first_and_only_those_that_admit_somebody() {
     assert_snapshot!(workspace.run(&["invite", "list"]), @"
     exit: 0
     stderr:
-    There is no invite that admits anybody; see the others with --all.
+    No invite can be used now; see the others with --all.
     ");
     assert_snapshot!(workspace.run(&["--json", "invite", "list"]), @"
     exit: 0
