@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use super::hash_worker::Worker;
@@ -12,8 +11,6 @@ pub(super) const QUEUE: usize = 256;
 /// How long an idle thread keeps the memory of its last hash. Taking it anew costs up to a third of a hash, which matters
 /// only while hashes follow one another.
 const KEPT: Duration = Duration::from_secs(2);
-/// The allocator returns a freed block to the system 100 ms later (mimalloc's `purge_delay` times `arena_purge_mult`), at the next occasion.
-const PURGED_AFTER: Duration = Duration::from_millis(300);
 
 pub(super) type Job = Box<dyn FnOnce(&mut Worker) + Send>;
 
@@ -74,17 +71,9 @@ impl Queue {
             waiting = after;
             if timed.timed_out() {
                 worker.give_back();
-                occasion_purge();
             }
         }
     }
-}
-
-/// Lets the allocator return freed blocks. An idle server gives it no occasion; the end of a thread is one.
-fn occasion_purge() {
-    let sleeper = thread::Builder::new().name("purge".to_owned());
-    // Without the thread the memory goes back with the next burst.
-    let _ = sleeper.spawn(|| thread::sleep(PURGED_AFTER));
 }
 
 /// The memory that the hashes of all threads take at once, in KiB. Stored hashes may demand more than new ones, so the
@@ -136,6 +125,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread;
 
     use super::*;
 
