@@ -34,9 +34,9 @@ pub struct Restored {
 /// Whether there is a database that a restore of `file` would replace, and keep.
 ///
 /// # Errors
-/// As [`restore`] if a server runs on it or `file` is missing, so that the operator is not asked about what cannot be done.
+/// As [`restore`] if this user may not restore, a server runs on it or `file` is missing, so that the operator is not asked about what cannot be done.
 pub fn is_replaceable(config: &Config, file: &Path) -> Result<bool, OpenError> {
-    let is_there = Store::exists(&config.data_dir).map_err(OpenError::NotRestored)?;
+    let is_there = is_there(config)?;
     if Store::is_served(&config.data_dir).map_err(OpenError::NotRestored)? {
         return Err(OpenError::NotRestored(store::OpenError::AlreadyServed(
             config.database_path(),
@@ -50,6 +50,15 @@ pub fn is_replaceable(config: &Config, file: &Path) -> Result<bool, OpenError> {
     Ok(is_there)
 }
 
+/// Whether there is a database. Whose it is, or who may make one, comes before everything else.
+fn is_there(config: &Config) -> Result<bool, OpenError> {
+    let is_there = Store::exists(&config.data_dir).map_err(OpenError::NotRestored)?;
+    if !is_there {
+        Store::may_create(&config.data_dir).map_err(OpenError::NotRestored)?;
+    }
+    Ok(is_there)
+}
+
 /// Puts the backup `file` in the place of the database that `config` names.
 ///
 /// The key is looked at first, and everything is done to a copy; until that takes its place with one rename, nothing has changed.
@@ -60,10 +69,7 @@ pub async fn restore(
     file: &Path,
 ) -> Result<Restored, OpenError> {
     let refused = OpenError::NotRestored;
-    // Whose the database is comes before whose the key is.
-    if !Store::exists(&config.data_dir).map_err(refused)? {
-        Store::may_create(&config.data_dir).map_err(refused)?;
-    }
+    is_there(config)?;
     let keys = read_key_file(&config.key_path())?;
     let replacement = Replacement::begin(&config.data_dir, file).map_err(refused)?;
     let recorded = replacement.key_check().map_err(refused)?;
