@@ -23,6 +23,13 @@ macro_rules! codes {
                     $(Self::$variant => (StatusCode::$status, $code, $message),)*
                 }
             }
+
+            /// Its name in the document, where names of components are made of it.
+            pub(super) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($variant),)*
+                }
+            }
         }
     };
 }

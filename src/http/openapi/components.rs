@@ -1,20 +1,28 @@
 //! The parts of the document that no handler describes: the shape of refusals, and headers.
 
+use poem::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::super::code::{Code, FIELD_CODES};
-use super::{EXAMPLE_TRACE_ID, refusals};
+use super::EXAMPLE_TRACE_ID;
 use crate::domain::{FieldError, FieldErrors, Limit};
+
+/// The statuses of refusals that come before a request is counted.
+const UNCOUNTED: [StatusCode; 3] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+];
 
 /// Adds the schemas of refusals.
 pub(super) fn add_schemas(schemas: &mut Map<String, Value>) {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-    schemas.insert("Error".to_owned(), error());
+    schemas.insert("ApiError".to_owned(), error());
     schemas.insert(
         "ErrorCode".to_owned(),
         json!({
             "type": "string",
-            "description": "Why a request was refused. Stable; a client branches on it.",
+            "description": "Why a request was refused. A client branches on it. A code keeps its meaning; a later release may add codes, which a client treats by their status.",
             "enum": codes,
         }),
     );
@@ -23,7 +31,7 @@ pub(super) fn add_schemas(schemas: &mut Map<String, Value>) {
         "FieldErrorCode".to_owned(),
         json!({
             "type": "string",
-            "description": "What is wrong with a field. Stable; a client branches on it.",
+            "description": "What is wrong with a field. A client branches on it. A later release may add codes, which a client treats as `invalid`.",
             "enum": FIELD_CODES,
         }),
     );
@@ -33,7 +41,7 @@ pub(super) fn add_schemas(schemas: &mut Map<String, Value>) {
 fn error() -> Value {
     json!({
         "type": "object",
-        "description": "A refusal.",
+        "description": "Every refusal of every operation. Which codes a response can have is in its description and its examples.",
         "required": ["code", "message", "trace_id"],
         "properties": {
             "code": { "$ref": "#/components/schemas/ErrorCode" },
@@ -58,10 +66,8 @@ fn error() -> Value {
                         "enum": Limit::ALL.map(Limit::as_str),
                     },
                 },
-                "additionalProperties": false,
             },
         },
-        "additionalProperties": false,
     })
 }
 
@@ -76,7 +82,6 @@ fn field_error() -> Value {
             "min": { "type": "integer", "description": "With `too_short`: the fewest characters." },
             "max": { "type": "integer", "description": "With `too_long`: the most characters." },
         },
-        "additionalProperties": false,
     })
 }
 
@@ -96,7 +101,7 @@ pub(super) fn headers() -> Value {
             "example": "no-store",
         },
         "WWW-Authenticate": {
-            "description": "The challenge of RFC 6750 §3.",
+            "description": "How to authenticate: the challenge of RFC 6750 §3.",
             "required": true,
             "schema": { "type": "string", "enum": ["Bearer", "Bearer error=\"invalid_token\""] },
         },
@@ -107,7 +112,7 @@ pub(super) fn headers() -> Value {
             "example": "1",
         },
         "RateLimit-Policy": {
-            "description": "The limit that the request was counted by: its name, how many requests it holds (`q`), and in how many seconds it is full again after it was used up (`w`). Not there where the operator turned limits off, and on what is refused before the limit is asked.",
+            "description": "The limit that the request was counted by: its name, how many requests it holds (`q`), and in how many seconds it is full again after it was used up (`w`). Absent from operations without a limit, where the operator turned limits off, and from refusals that come before the request is counted.",
             "schema": { "type": "string", "pattern": "^\"[a-z_]+\";q=[1-9][0-9]*;w=[1-9][0-9]*$" },
             "example": "\"login\";q=30;w=60",
         },
@@ -124,55 +129,64 @@ pub(super) fn header(name: &str) -> Value {
     json!({ "$ref": format!("#/components/headers/{name}") })
 }
 
-/// The response of `operation` for all of its `codes` that share one status.
-pub(super) fn refusal_response(operation: &Value, codes: &[Code]) -> Value {
-    let names: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
+/// One example a code, which the responses refer to.
+pub(super) fn examples() -> Map<String, Value> {
+    let example = |code: &Code| {
+        let fields = match code {
+            Code::ValidationError => FieldErrors::one("email", FieldError::Missing),
+            _ => FieldErrors::default(),
+        };
+        let limit = (code.status() == StatusCode::TOO_MANY_REQUESTS).then_some(Limit::Address);
+        let value = code.body(EXAMPLE_TRACE_ID, &fields, limit);
+        (
+            code.as_str().to_owned(),
+            json!({ "summary": code.message(), "value": value }),
+        )
+    };
+    Code::ALL.iter().map(example).collect()
+}
+
+/// The response for all of `codes`, which share one status, and the name by which operations refer to it.
+pub(super) fn refusal(codes: &[Code]) -> (String, Value) {
+    let names: Vec<&str> = codes.iter().map(|code| code.name()).collect();
     let lines: Vec<String> = codes
         .iter()
         .map(|code| format!("`{}`: {}", code.as_str(), code.message()))
         .collect();
+    let status = codes[0].status();
+    let is_counted = !UNCOUNTED.contains(&status);
+    let headers: Map<String, Value> = [
+        ("X-Trace-Id", true),
+        ("Cache-Control", true),
+        ("WWW-Authenticate", status == StatusCode::UNAUTHORIZED),
+        (
+            "Retry-After",
+            matches!(
+                status,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+            ),
+        ),
+        ("RateLimit-Policy", is_counted),
+        ("RateLimit", is_counted),
+    ]
+    .into_iter()
+    .filter(|(_, is_sent)| *is_sent)
+    .map(|(name, _)| (name.to_owned(), header(name)))
+    .collect();
     let examples: Map<String, Value> = codes
         .iter()
-        .map(|code| (code.as_str().to_owned(), example(operation, *code)))
+        .map(|code| {
+            let reference = json!({ "$ref": format!("#/components/examples/{}", code.as_str()) });
+            (code.as_str().to_owned(), reference)
+        })
         .collect();
-    let mut headers = Map::new();
-    if codes[0].status().as_u16() == 401 && refusals::needs_bearer(operation) {
-        headers.insert("WWW-Authenticate".to_owned(), header("WWW-Authenticate"));
-    }
-    if matches!(codes[0].status().as_u16(), 429 | 503) {
-        headers.insert("Retry-After".to_owned(), header("Retry-After"));
-    }
-    json!({
+    let response = json!({
         "description": lines.join("\n\n"),
         "headers": headers,
         "content": { "application/json": {
-            "schema": { "allOf": [
-                { "$ref": "#/components/schemas/Error" },
-                { "type": "object", "properties": { "code": { "type": "string", "enum": names } } },
-            ] },
+            "schema": { "$ref": "#/components/schemas/ApiError" },
             "examples": examples,
         } },
-    })
-}
-
-fn example(operation: &Value, code: Code) -> Value {
-    let id = operation["operationId"].as_str().unwrap_or_default();
-    let fields = match code {
-        Code::ValidationError => bad_field(id),
-        _ => FieldErrors::default(),
-    };
-    let limit = (code.status().as_u16() == 429).then_some(Limit::Address);
-    json!({ "summary": code.message(), "value": code.body(EXAMPLE_TRACE_ID, &fields, limit) })
-}
-
-/// A field of the operation's body, and what may be wrong with it.
-fn bad_field(id: &str) -> FieldErrors {
-    match id {
-        "update_me" => FieldErrors::one("username", FieldError::TooShort { min: 2 }),
-        "change_password" => FieldErrors::one("current_password", FieldError::Incorrect),
-        "send_code" | "send_reset" => FieldErrors::one("email", FieldError::Missing),
-        "sign_in_by_code" => FieldErrors::one("otp", FieldError::Missing),
-        "register" | "login" | "check" => FieldErrors::one("login", FieldError::Missing),
-        _ => FieldErrors::one("token", FieldError::Missing),
-    }
+    });
+    (names.join("Or"), response)
 }

@@ -18,15 +18,14 @@ const FORMATS: [(&str, &str); 4] = [
     ("created_at", "date-time"),
     ("last_used_at", "date-time"),
 ];
-/// The statuses of refusals that come before a request is counted.
-const UNCOUNTED: [&str; 3] = ["400", "413", "415"];
 
 /// Makes the document say what is so.
 pub(super) fn repair(document: &mut Value) {
     document["openapi"] = json!("3.0.3");
+    let mut responses = Map::new();
     if let Some(paths) = document["paths"].as_object_mut() {
         for (method, operation) in paths.values_mut().filter_map(Value::as_object_mut).flatten() {
-            repair_operation(method, operation);
+            repair_operation(method, operation, &mut responses);
         }
     }
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
@@ -35,6 +34,9 @@ pub(super) fn repair(document: &mut Value) {
         }
         components::add_schemas(schemas);
     }
+    responses.sort_keys();
+    document["components"]["responses"] = responses.into();
+    document["components"]["examples"] = components::examples().into();
     document["components"]["headers"] = components::headers();
     sort_tags(document);
     tidy(document);
@@ -50,18 +52,21 @@ fn sort_tags(document: &mut Value) {
     }
 }
 
-fn repair_operation(method: &str, operation: &mut Value) {
+/// Completes an operation, and adds the responses that it refers to to `shared`.
+fn repair_operation(method: &str, operation: &mut Value, shared: &mut Map<String, Value>) {
     let codes = refusals::refusals(method, operation);
-    let mut refused = Map::new();
-    for group in codes.chunk_by(|a, b| a.status() == b.status()) {
-        let status = group[0].status().as_str().to_owned();
-        refused.insert(status, components::refusal_response(operation, group));
-    }
     let operation_id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let Some(responses) = operation["responses"].as_object_mut() else {
         return;
     };
-    responses.extend(refused);
+    for response in responses.values_mut() {
+        repair_response(response);
+        if limit::class_of(&operation_id).is_some() {
+            for name in ["RateLimit-Policy", "RateLimit"] {
+                response["headers"][name] = components::header(name);
+            }
+        }
+    }
     if operation_id == "list_sessions" {
         responses["200"]["links"] = json!({ "DeleteSession": {
             "description": "Ends a session of the list.",
@@ -69,14 +74,11 @@ fn repair_operation(method: &str, operation: &mut Value) {
             "parameters": { "id": "$response.body#/sessions/0/id" },
         } });
     }
-    let is_limited = limit::class_of(&operation_id).is_some();
-    for (status, response) in responses {
-        repair_response(response);
-        if is_limited && !UNCOUNTED.contains(&status.as_str()) {
-            for name in ["RateLimit-Policy", "RateLimit"] {
-                response["headers"][name] = components::header(name);
-            }
-        }
+    for group in codes.chunk_by(|a, b| a.status() == b.status()) {
+        let (name, response) = components::refusal(group);
+        let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+        responses.insert(group[0].status().as_str().to_owned(), reference);
+        shared.insert(name, response);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::support::{TestApp, Workspace};
 
@@ -79,36 +79,80 @@ fn every_operation_has_a_name_a_description_and_a_group() {
     assert!(lacking.is_empty(), "{lacking:#?}");
 }
 
+/// What `value` refers to, or itself.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    let reference = value["$ref"].as_str();
+    let found = reference.map(|path| document.pointer(path.trim_start_matches('#')));
+    found.map_or(value, |found| found.expect("the reference leads somewhere"))
+}
+
+#[test]
+fn every_refusal_refers_to_a_shared_response_with_the_one_schema_of_refusals() {
+    let document = document();
+    let mut count = 0;
+    for (place, operation) in operations(&document) {
+        for (status, response) in refusals(operation) {
+            let name = response["$ref"].as_str().unwrap_or_default();
+            assert!(
+                name.starts_with("#/components/responses/"),
+                "{place} {status}: {response}"
+            );
+            let content = &resolved(&document, response)["content"];
+            let kinds: Vec<&String> = content.as_object().into_iter().flat_map(Map::keys).collect();
+            assert_eq!(kinds, ["application/json"], "{place} {status}");
+            let schema = &content["application/json"]["schema"];
+            assert_eq!(schema, &json!({ "$ref": "#/components/schemas/ApiError" }));
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count}");
+    let schemas = &document["components"]["schemas"];
+    for name in ["ErrorCode", "FieldErrorCode"] {
+        let description = schemas[name]["description"].as_str().unwrap_or_default();
+        assert!(description.contains("may add codes"), "{name}: {description}");
+    }
+    let code = &schemas["ApiError"]["properties"]["code"];
+    assert_eq!(code, &json!({ "$ref": "#/components/schemas/ErrorCode" }));
+}
+
 #[test]
 fn every_refusal_has_an_example_that_is_one() {
     let document = document();
     for (place, operation) in operations(&document) {
         for (status, response) in refusals(operation) {
-            let media = &response["content"]["application/json"];
-            let listed = texts(&media["schema"]["allOf"][1]["properties"]["code"]["enum"]);
-            let examples = media["examples"].as_object().expect("there are examples");
-            let named: BTreeSet<String> = examples.keys().cloned().collect();
-            assert_eq!(named, listed, "{place} {status}");
-            for (code, example) in examples {
-                let value = &example["value"];
+            let response = resolved(&document, response);
+            let examples = &response["content"]["application/json"]["examples"];
+            let description = response["description"].as_str().unwrap_or_default();
+            let lines: BTreeSet<&str> = description.split("\n\n").collect();
+            let mut said = BTreeSet::new();
+            for (code, example) in examples.as_object().expect("there are examples") {
+                let value = &resolved(&document, example)["value"];
                 assert_eq!(value["code"], code.as_str(), "{place} {status}");
-                assert!(value["message"].as_str().is_some_and(|text| text.ends_with('.')));
+                let message = value["message"].as_str().unwrap_or_default();
+                assert!(message.ends_with('.'), "{message}");
+                said.insert(format!("`{code}`: {message}"));
                 assert_eq!(value["trace_id"].as_str().map(str::len), Some(32));
                 let has_fields = value["details"]["fields"].is_object();
                 assert_eq!(has_fields, code == "validation.error", "{place} {status}");
             }
+            assert_eq!(
+                said.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+                lines,
+                "{place}"
+            );
             for header in ["X-Trace-Id", "Cache-Control"] {
                 assert!(
                     response["headers"][header].is_object(),
                     "{place} {status} {header}"
                 );
             }
-            let has_retry_after = response["headers"]["Retry-After"].is_object();
-            assert_eq!(
-                has_retry_after,
-                status == "503" || status == "429",
-                "{place} {status}"
-            );
+            for (header, statuses) in [
+                ("Retry-After", ["429", "503"].as_slice()),
+                ("WWW-Authenticate", &["401"]),
+            ] {
+                let is_listed = response["headers"][header].is_object();
+                assert_eq!(is_listed, statuses.contains(&status), "{place} {status} {header}");
+            }
         }
     }
 }
@@ -153,8 +197,14 @@ fn the_list_of_codes_is_closed() {
     let mut used = BTreeSet::new();
     for (_, operation) in operations(&document) {
         for (_, response) in refusals(operation) {
-            let media = &response["content"]["application/json"];
-            used.extend(texts(&media["schema"]["allOf"][1]["properties"]["code"]["enum"]));
+            let media = &resolved(&document, response)["content"]["application/json"];
+            used.extend(
+                media["examples"]
+                    .as_object()
+                    .into_iter()
+                    .flat_map(Map::keys)
+                    .cloned(),
+            );
         }
     }
     // No operation answers it: it says that the path has no such operation.
