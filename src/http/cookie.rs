@@ -5,8 +5,6 @@ use std::time::{Duration, UNIX_EPOCH};
 use poem::http::HeaderMap;
 use poem::http::header::COOKIE;
 use poem::{FromRequest, Request, RequestBody};
-use poem_openapi::registry::{MetaSecurityScheme, Registry};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use secrecy::ExposeSecret;
 
 use super::Settings;
@@ -16,8 +14,6 @@ use crate::service::{RefreshCookie, RefreshCookies};
 
 /// Its name, fixed by the published API (a `__Host-` prefix would forbid its path).
 pub(super) const NAME: &str = "arkloop_refresh_token";
-/// The name of the scheme in the document.
-pub(super) const SCHEME: &str = "refresh_cookie";
 
 /// The values of every cookie of that name, in the order they came; a browser may hold several, of other paths.
 pub(super) struct Presented(pub(super) Vec<String>);
@@ -49,43 +45,12 @@ impl<'a> FromRequest<'a> for Presented {
     }
 }
 
-/// Where the cookie is what authenticates the request.
+/// Where the cookie is what authenticates the request. The document has no security scheme for it: generated clients would write a token
+/// into it, but only the server does, and only a cookie jar sends it back.
 pub(super) struct RefreshToken(pub(super) RefreshCookies);
 
-impl<'a> ApiExtractor<'a> for RefreshToken {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        registry.create_security_scheme(
-            SCHEME,
-            MetaSecurityScheme {
-                ty: "apiKey",
-                description: Some(
-                    "The refresh token. Only the server sets it, and only browsers (or a client's cookie jar) send it; \
-                     it is good for one refresh.",
-                ),
-                name: Some(NAME),
-                key_in: Some("cookie"),
-                scheme: None,
-                bearer_format: None,
-                flows: None,
-                openid_connect_url: None,
-            },
-        );
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
+impl<'a> FromRequest<'a> for RefreshToken {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
         Ok(Self(Exchange::of(request)?.take_cookies()?))
     }
 }

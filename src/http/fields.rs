@@ -17,6 +17,7 @@ const TEXT: Field = Field {
     max_length: None,
     pattern: None,
     is_required: true,
+    is_deprecated: false,
 };
 
 /// A username or an address, to name an account.
@@ -150,8 +151,9 @@ pub(super) const OTP: Field = Field {
 
 /// The other name of [`OTP`].
 pub(super) const CODE: Field = Field {
-    description: "Another name of `otp`, which some clients send; not both.",
+    description: "The former name of `otp`. The server still takes it in the place of `otp`, but not both.",
     is_required: false,
+    is_deprecated: true,
     pattern: None,
     ..OTP.named("code")
 };

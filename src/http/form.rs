@@ -35,6 +35,8 @@ pub(super) struct Field {
     pub(super) pattern: Option<&'static str>,
     /// Whether the body must have it. An optional field that is `null` or empty is absent.
     pub(super) is_required: bool,
+    /// Whether it is only there for clients of the past.
+    pub(super) is_deprecated: bool,
 }
 
 impl Field {
@@ -51,6 +53,7 @@ impl Field {
             max_length: self.max_length,
             pattern: self.pattern.map(str::to_owned),
             nullable: !self.is_required,
+            deprecated: self.is_deprecated,
             ..MetaSchema::new("string")
         }
     }
@@ -62,8 +65,6 @@ pub(super) trait Body: Send + Sync + 'static {
     const NAME: &'static str;
     /// Its fields.
     const FIELDS: &'static [&'static Field];
-    /// Pairs of fields that are two names of one: exactly one of them must be there.
-    const ALTERNATIVES: &'static [[&'static Field; 2]] = &[];
 }
 
 /// A body whose fields have been told apart, and everything that is wrong with them so far.
@@ -121,7 +122,8 @@ impl<B: Body> Form<B> {
         self.errors.take(field.name, parsed)
     }
 
-    /// Reads the word in a field that has two names, of which exactly one must be there. `field` is the one to ask for.
+    /// Reads the word in a field that has two names, of which exactly one must be there. The document asks for `field`; old clients
+    /// send `other`.
     pub(super) fn required_as_either<W>(
         &mut self,
         field: &Field,
@@ -174,13 +176,7 @@ impl<'a, B: Body> ApiExtractor<'a> for Form<B> {
         registry.create_schema::<B, _>(B::NAME.to_owned(), |_| MetaSchema {
             required: B::FIELDS
                 .iter()
-                .filter(|field| {
-                    field.is_required
-                        && !B::ALTERNATIVES
-                            .as_flattened()
-                            .iter()
-                            .any(|known| known.name == field.name)
-                })
+                .filter(|field| field.is_required)
                 .map(|field| field.name)
                 .collect(),
             properties: B::FIELDS

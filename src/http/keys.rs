@@ -28,7 +28,7 @@ struct JwkSet {
 struct Jwk {
     /// The kind of key: `OKP` for Ed25519, `EC` for P-256.
     kty: String,
-    /// What it is for: `sig`.
+    /// What it is for.
     #[oai(rename = "use")]
     usage: String,
     /// The algorithm: `EdDSA` or `ES256`.
@@ -40,6 +40,7 @@ struct Jwk {
     /// The public key, or its x coordinate.
     x: String,
     /// The y coordinate, of P-256 keys only.
+    #[oai(skip_serializing_if_is_none)]
     y: Option<String>,
 }
 

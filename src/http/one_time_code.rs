@@ -40,7 +40,6 @@ struct VerifyCode;
 impl Body for VerifyCode {
     const NAME: &'static str = "VerifyCodeRequest";
     const FIELDS: &'static [&'static Field] = &[&MAIL_ADDRESS, &OTP, &CODE];
-    const ALTERNATIVES: &'static [[&'static Field; 2]] = &[[&OTP, &CODE]];
 }
 
 impl VerifyCode {

@@ -189,6 +189,9 @@ impl SignInApi {
 
     /// Get a fresh access token
     ///
+    /// The request carries the cookie `arkloop_refresh_token` and nothing else: browsers send it by themselves (from other origins with
+    /// `credentials: "include"`), other clients keep it in a cookie jar. It needs no access token.
+    ///
     /// The refresh token in the cookie is replaced. One that was replaced a moment ago is answered with the current one,
     /// so that tabs that wake up together all stay signed in. If the answer with the successor was lost, the same client
     /// may ask again later. Any other replaced one ends its session. Of several cookies the first that can be served

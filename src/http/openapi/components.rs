@@ -143,7 +143,9 @@ pub(super) fn examples() -> Map<String, Value> {
             json!({ "summary": code.message(), "value": value }),
         )
     };
-    Code::ALL.iter().map(example).collect()
+    // No operation answers that its path has no such operation.
+    let listed = Code::ALL.iter().filter(|code| **code != Code::MethodNotAllowed);
+    listed.map(example).collect()
 }
 
 /// The response for all of `codes`, which share one status, and the name by which operations refer to it.

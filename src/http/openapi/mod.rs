@@ -11,7 +11,7 @@ use std::sync::Arc;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{Method, StatusCode};
 use poem_openapi::registry::{MetaApi, Registry};
-use poem_openapi::{LicenseObject, OpenApi, OpenApiService, ServerObject, Tags};
+use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, ServerObject, Tags};
 use serde_json::Value;
 
 use super::captcha::CaptchaApi;
@@ -98,6 +98,7 @@ pub(super) fn api(shared: &Arc<Shared>) -> Api {
 pub fn document() -> String {
     let made = OpenApiService::new(Described, "arkloop", env!("CARGO_PKG_VERSION"))
         .description(include_str!("description.md"))
+        .contact(ContactObject::new().name("The arkloop developers"))
         .license(LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/"))
         .server(ServerObject::new("/").description("This server"))
         .spec();

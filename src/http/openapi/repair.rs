@@ -55,6 +55,9 @@ fn sort_tags(document: &mut Value) {
 /// Completes an operation, and adds the responses that it refers to to `shared`.
 fn repair_operation(method: &str, operation: &mut Value, shared: &mut Map<String, Value>) {
     let codes = refusals::refusals(method, operation);
+    if operation.get("security").is_none() {
+        operation["security"] = json!([]);
+    }
     let operation_id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let Some(responses) = operation["responses"].as_object_mut() else {
         return;
@@ -90,10 +93,8 @@ fn repair_response(response: &mut Value) {
     }
     for (name, mut header) in own.as_object().cloned().unwrap_or_default() {
         let name = header_name(&name);
-        // What a handler gives to a response is in every one of them. Whether a cookie is, its type has said.
-        if header.get("$ref").is_none() && name != "Set-Cookie" {
-            header["required"] = json!(true);
-        }
+        // What a handler gives to a response is in every one of them, but browsers hide cookies from their pages.
+        header["required"] = json!(name != "Set-Cookie");
         headers.insert(name, header);
     }
     response["headers"] = Value::Object(headers);
@@ -141,10 +142,6 @@ fn repair_schema(name: &str, schema: &mut Value) {
                 password["not"] = json!({ "enum": common_passwords() });
             }
         }
-        if name == "VerifyCodeRequest" {
-            let either = [json!({ "required": ["otp"] }), json!({ "required": ["code"] })];
-            schema.insert("oneOf".to_owned(), either.into());
-        }
         schema.insert("additionalProperties".to_owned(), json!(false));
         return;
     }
@@ -152,6 +149,11 @@ fn repair_schema(name: &str, schema: &mut Value) {
         if let Some(property) = properties.get_mut(member) {
             property["format"] = json!(format);
         }
+    }
+    match name {
+        "Done" => properties["ok"]["enum"] = json!([true]),
+        "Jwk" => properties["use"]["enum"] = json!(["sig"]),
+        _ => {}
     }
     let always = properties
         .keys()

@@ -86,6 +86,12 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     found.map_or(value, |found| found.expect("the reference leads somewhere"))
 }
 
+/// The codes that a response can have.
+fn codes(response: &Value) -> BTreeSet<String> {
+    let examples = response["content"]["application/json"]["examples"].as_object();
+    examples.into_iter().flat_map(Map::keys).cloned().collect()
+}
+
 #[test]
 fn every_refusal_refers_to_a_shared_response_with_the_one_schema_of_refusals() {
     let document = document();
@@ -197,14 +203,7 @@ fn the_list_of_codes_is_closed() {
     let mut used = BTreeSet::new();
     for (_, operation) in operations(&document) {
         for (_, response) in refusals(operation) {
-            let media = &resolved(&document, response)["content"]["application/json"];
-            used.extend(
-                media["examples"]
-                    .as_object()
-                    .into_iter()
-                    .flat_map(Map::keys)
-                    .cloned(),
-            );
+            used.extend(codes(resolved(&document, response)));
         }
     }
     // No operation answers it: it says that the path has no such operation.
@@ -263,8 +262,60 @@ fn every_scheme_that_is_asked_for_is_described() {
     }
     let described: BTreeSet<String> = schemes.keys().cloned().collect();
     assert_eq!(asked, described);
-    assert_eq!(schemes["refresh_cookie"]["name"], "arkloop_refresh_token");
+    assert_eq!(described, ["bearer".to_owned()].into());
     assert_eq!(schemes["bearer"]["scheme"], "bearer");
+}
+
+#[test]
+fn every_operation_says_whether_it_needs_a_token() {
+    let document = document();
+    for (place, operation) in operations(&document) {
+        let codes: BTreeSet<String> = refusals(operation)
+            .into_iter()
+            .flat_map(|(_, response)| codes(resolved(&document, response)))
+            .collect();
+        let expected = if codes.contains("auth.missing_token") {
+            json!([{ "bearer": [] }])
+        } else {
+            json!([])
+        };
+        assert_eq!(operation["security"], expected, "{place}");
+    }
+}
+
+#[test]
+fn the_request_with_a_code_asks_for_the_new_name_of_its_field() {
+    let document = document();
+    let request = &document["components"]["schemas"]["VerifyCodeRequest"];
+    assert_eq!(request["required"], json!(["email", "otp"]));
+    assert_eq!(request["properties"]["code"]["deprecated"], true);
+    assert_eq!(request["properties"]["otp"].get("deprecated"), None);
+    for keyword in ["oneOf", "anyOf", "allOf"] {
+        assert_eq!(request.get(keyword), None, "{keyword}");
+    }
+}
+
+#[test]
+fn no_browser_is_promised_a_cookie_that_it_cannot_see() {
+    let document = document();
+    for (place, operation) in operations(&document) {
+        for (status, response) in operation["responses"].as_object().expect("there are responses") {
+            let header = &response["headers"]["Set-Cookie"];
+            assert_ne!(header["required"], true, "{place} {status}");
+        }
+    }
+}
+
+#[test]
+fn what_has_one_value_says_which() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    for (schema, member, value) in [("Done", "ok", json!([true])), ("Jwk", "use", json!(["sig"]))] {
+        assert_eq!(schemas[schema]["properties"][member]["enum"], value, "{schema}");
+    }
+    for (schema, value) in [("TokenType", json!(["bearer"])), ("HealthStatus", json!(["ok"]))] {
+        assert_eq!(schemas[schema]["enum"], value, "{schema}");
+    }
 }
 
 #[test]
