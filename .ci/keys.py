@@ -16,7 +16,7 @@ def verified(token):
     claims = jwt.decode(
         token,
         key,
-        algorithms=["EdDSA"],
+        algorithms=["ES256"],
         audience="arkloop",
         issuer=issuer,
         leeway=LEEWAY_S,

@@ -86,8 +86,18 @@ fn access_token(criterion: &mut Criterion) {
         method: session.method,
         is_email_verified: false,
     };
-    let (key, _) =
-        SigningKey::generate(SignatureAlgorithm::EdDsa, &system).expect("AWS-LC makes a key of any seed");
+    for algorithm in SignatureAlgorithm::ALL {
+        signed_with(criterion, algorithm, &claims, &system);
+    }
+}
+
+fn signed_with(
+    criterion: &mut Criterion,
+    algorithm: SignatureAlgorithm,
+    claims: &AccessClaims,
+    system: &System,
+) {
+    let (key, _) = SigningKey::generate(algorithm, system).expect("AWS-LC makes a key of any seed");
     let keyring = Keyring::new(
         vec![PublishedKey {
             key,
@@ -100,9 +110,9 @@ fn access_token(criterion: &mut Criterion) {
             ttl: Duration::from_mins(15),
         },
     );
-    let issue = || keyring.issue(&claims, &system).expect("the key signs");
+    let issue = || keyring.issue(claims, system).expect("the key signs");
     let now = system.now();
-    let mut group = criterion.benchmark_group("access_token");
+    let mut group = criterion.benchmark_group(format!("access_token/{}", algorithm.as_str()));
     group.bench_function("issue", |bencher| bencher.iter(issue));
     // A new token each time; remembering it is part of the cost.
     group.bench_function("verify_first", |bencher| {

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::crypto::{
     KeyFileError, Keys, adopt_successor, create_successor, find_successor, may_replace, read_key_file,
 };
-use crate::domain::{KeyFingerprint, Operator};
+use crate::domain::{KeyFingerprint, Operator, SignatureAlgorithm};
 use crate::service::{Ended, go_on_without_key, seal_anew};
 use crate::store::{Access, OpenOptions, Store};
 use crate::system::System;
@@ -57,11 +57,16 @@ pub fn find_lost_key(config: &Config) -> Result<(), OpenError> {
     }
 }
 
-/// Goes on with a new key file in the place of one that is lost.
+/// Goes on with a new key file in the place of one that is lost, and with a new signing key: of the algorithm that is `wanted` or else of the same one.
 ///
 /// # Errors
 /// As [`find_lost_key`].
-pub async fn reset_key(config: &Config, system: &System, operator: &Operator) -> Result<NewKey, OpenError> {
+pub async fn reset_key(
+    config: &Config,
+    wanted: Option<SignatureAlgorithm>,
+    system: &System,
+    operator: &Operator,
+) -> Result<NewKey, OpenError> {
     find_database(config)?;
     finish_replacement(config, system)?;
     find_lost_key(config)?;
@@ -69,7 +74,7 @@ pub async fn reset_key(config: &Config, system: &System, operator: &Operator) ->
     let store = open_alone(config, system, None)?;
     let new = Arc::new(create_successor(&config.key_path(), system)?);
     let key = new.check().fingerprint();
-    let ended = go_on_without_key(&store, new, system, operator).await?;
+    let ended = go_on_without_key(&store, new, wanted, system, operator).await?;
     adopt(config, system, store, key, ended)
 }
 

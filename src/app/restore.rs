@@ -1,6 +1,7 @@
 //! Restoring a backup: the only way to put another database in the place of one.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::OpenError;
 use crate::config::Config;
@@ -70,7 +71,7 @@ pub async fn restore(
 ) -> Result<Restored, OpenError> {
     let refused = OpenError::NotRestored;
     is_there(config)?;
-    let keys = read_key_file(&config.key_path())?;
+    let keys = Arc::new(read_key_file(&config.key_path())?);
     let replacement = Replacement::begin(&config.data_dir, file).map_err(refused)?;
     let recorded = replacement.key_check().map_err(refused)?;
     if recorded.as_deref() != Some(keys.check().to_text().as_str()) {
@@ -85,7 +86,8 @@ pub async fn restore(
             Ok::<_, store::StoreError>((taken_at, reader.count_users()?))
         })
         .await?;
-    let ended = end_what_was_live(&store, operator, now).await?;
+    let wanted = config.tokens.algorithm;
+    let ended = end_what_was_live(&store, Arc::clone(&keys), wanted, system, operator).await?;
     let schema = store.schema().await?;
     store.close();
     let kept = replacement.put_in_place(now).map_err(refused)?;

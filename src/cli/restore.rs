@@ -7,6 +7,7 @@ use serde_json::json;
 use super::ask::Consent;
 use super::context::{Context, run_to_end};
 use super::error::Refusal;
+use super::key::{change_to_json, describe_change, warn_of_change};
 use super::output::facts;
 use super::progress::Progress;
 use crate::app::{self, Restored};
@@ -16,7 +17,7 @@ use crate::system::System;
 ///
 /// The key file comes first: it must be the one that the backup names. The database that was there is kept under another name. What may have been used
 /// or forbidden since the backup is dead afterwards: sessions end, invites that would still admit somebody are revoked, codes, links, queued mail and
-/// signing keys go. Passwords, suspensions and deleted accounts are again as they were.
+/// signing keys go; the new signing key has the algorithm of the one before, unless tokens.algorithm says otherwise. Passwords, suspensions and deleted accounts are again as they were.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example: stop the server, restore, start it\n  systemctl stop arkloop\n  runuser -u arkloop -- arkloop restore /var/backups/arkloop.db\n  systemctl start arkloop"
@@ -61,8 +62,10 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusa
         "sessions_ended": restored.ended.sessions,
         "invites_revoked": restored.ended.invites,
         "key": restored.key.to_string(),
+        "algorithm_changed": change_to_json(restored.ended.algorithm),
     });
     context.output.result(&document, || to_text(&restored))?;
+    warn_of_change(context.output, restored.ended.algorithm);
     context.output.note(
         "Everybody signs in again. Passwords, suspensions and deletions since the backup are undone: see arkloop user list.",
     );
@@ -88,6 +91,7 @@ fn to_text(restored: &Restored) -> String {
         ("schema", schema),
         ("key", restored.key.to_string()),
     ];
+    lines.extend(restored.ended.algorithm.map(describe_change));
     if let Some(kept) = &restored.kept {
         lines.push(("before it", format!("kept as {}", kept.display())));
     }

@@ -109,8 +109,8 @@ pub struct Registration {
 /// Tokens and the sessions behind them.
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// How access tokens are signed.
-    pub algorithm: SignatureAlgorithm,
+    /// How access tokens are signed; `None` keeps the algorithm of the keys that are there.
+    pub algorithm: Option<SignatureAlgorithm>,
     /// Their `aud`.
     pub audience: String,
     /// Their life: 1 s to 60 min.

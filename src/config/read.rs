@@ -138,13 +138,11 @@ fn tokens(s: &mut Settings) -> Result<Tokens, ConfigError> {
     let session = MINUTE..=DAY * 366;
     let is_audience = |text: &str| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
     Ok(Tokens {
-        algorithm: s
-            .text(
-                "tokens.algorithm",
-                &SignatureAlgorithm::form(),
-                SignatureAlgorithm::from_name,
-            )?
-            .unwrap_or(SignatureAlgorithm::EdDsa),
+        algorithm: s.text(
+            "tokens.algorithm",
+            &SignatureAlgorithm::form(),
+            SignatureAlgorithm::from_name,
+        )?,
         audience: s
             .text("tokens.audience", "1 to 255 characters", |text| {
                 is_audience(text).then(|| text.to_owned())

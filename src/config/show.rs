@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 use super::form::{Origin, format_duration, format_rate};
 use super::read::{PER_ACCOUNT, PER_ADDRESS};
 use super::{Config, RateLimit};
-use crate::domain::{HeloName, LimitClass, RegistrationMode, SmtpSecurity, TrustedProxies};
+use crate::domain::{
+    HeloName, LimitClass, RegistrationMode, SignatureAlgorithm, SmtpSecurity, TrustedProxies,
+};
 
 /// What stands for a secret that is set.
 const MASK: &str = "********";
@@ -71,7 +73,10 @@ impl Config {
                 "registration.identity_check",
                 json!(self.registration.identity_check),
             ),
-            ("tokens.algorithm", json!(tokens.algorithm.as_str())),
+            (
+                "tokens.algorithm",
+                json!(tokens.algorithm.map(SignatureAlgorithm::as_str)),
+            ),
             ("tokens.audience", json!(tokens.audience)),
             ("tokens.access_ttl", json!(format_duration(tokens.access_ttl))),
             (

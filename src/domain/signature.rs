@@ -3,16 +3,16 @@
 /// An algorithm that signs access tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SignatureAlgorithm {
-    /// Ed25519 (RFC 8037).
+    /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4). The default, because every common library verifies it.
     #[default]
-    EdDsa,
-    /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4), for verifiers that lack Ed25519.
     Es256,
+    /// Ed25519 (RFC 8037), which some libraries lack. RFC 9864 deprecates this name for it.
+    EdDsa,
 }
 
 impl SignatureAlgorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 2] = [Self::EdDsa, Self::Es256];
+    pub const ALL: [Self; 2] = [Self::Es256, Self::EdDsa];
 
     /// The name in tokens, keys, the database and the configuration.
     pub const fn as_str(self) -> &'static str {

@@ -26,18 +26,18 @@ struct JwkSet {
 /// A public key (RFC 7517 §4, RFC 8037 §2).
 #[derive(Object)]
 struct Jwk {
-    /// The kind of key: `OKP` for Ed25519, `EC` for P-256.
+    /// The kind of key: `EC` for P-256, `OKP` for Ed25519.
     kty: String,
     /// What it is for.
     #[oai(rename = "use")]
     usage: String,
-    /// The algorithm: `EdDSA` or `ES256`.
+    /// The algorithm that it verifies, and no other: `ES256` or `EdDSA`.
     alg: String,
     /// Its id, the thumbprint of RFC 7638; in the `kid` of every token that it signed.
     kid: String,
     /// The curve.
     crv: String,
-    /// The public key, or its x coordinate.
+    /// The x coordinate of a P-256 key, or the whole Ed25519 key.
     x: String,
     /// The y coordinate, of P-256 keys only.
     #[oai(skip_serializing_if_is_none)]
@@ -47,13 +47,13 @@ struct Jwk {
 impl Example for JwkSet {
     fn example() -> Self {
         let key = Jwk {
-            kty: "OKP".to_owned(),
+            kty: "EC".to_owned(),
             usage: "sig".to_owned(),
-            alg: "EdDSA".to_owned(),
-            kid: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".to_owned(),
-            crv: "Ed25519".to_owned(),
-            x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".to_owned(),
-            y: None,
+            alg: "ES256".to_owned(),
+            kid: "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U".to_owned(),
+            crv: "P-256".to_owned(),
+            x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU".to_owned(),
+            y: Some("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0".to_owned()),
         };
         Self { keys: vec![key] }
     }
@@ -75,8 +75,9 @@ enum JwksResponse {
 impl KeysApi {
     /// Show the public keys
     ///
-    /// For services that verify access tokens themselves. A token whose `kid` is not here is to be refused, after the
-    /// keys were fetched anew.
+    /// For services that verify access tokens themselves: take the key that has the `kid` of the token, accept only that
+    /// key's `alg`, and check `iss`, `aud` and `exp`. Fetch the keys again when a `kid` is not among them, and refuse the
+    /// token if it still is not. There may be several keys, also of different algorithms.
     #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "jwks")]
     async fn jwks(&self) -> JwksResponse {
         let jwks = self.0.service.jwks().await;

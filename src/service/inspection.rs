@@ -22,8 +22,8 @@ pub struct Inspection {
     pub first_user_at: Option<Timestamp>,
     /// When the last backup was made; `None` if never.
     pub last_backup_at: Option<Timestamp>,
-    /// Since when the newest key signs access tokens; `None` before the server has run.
-    pub signing_since: Option<Timestamp>,
+    /// Since when the newest key signs access tokens, and the name of its algorithm; `None` before the server has run.
+    pub newest_key: Option<(Timestamp, String)>,
     /// Why mails that were tried still wait, what concerns the most of them first.
     pub mail_troubles: Vec<MailTrouble>,
     /// When a mail last expired before the mail server took it; `None` if never.
@@ -84,9 +84,9 @@ impl Service {
                     latest_at: reader.find_latest_moment()?,
                     first_user_at: reader.find_first_user_moment()?,
                     last_backup_at: reader.find_moment(Setting::LastBackupAt)?,
-                    signing_since: signing
+                    newest_key: signing
                         .filter(|key| key.retired_at.is_none())
-                        .map(|key| key.active_at)
+                        .map(|key| (key.active_at, key.algorithm))
                         .max(),
                     mail_troubles: reader.list_mail_troubles(now)?,
                     last_mail_lost_at: reader.find_moment(Setting::LastMailLostAt)?,

@@ -71,7 +71,7 @@ pub use rekey::{go_on_without_key, seal_anew};
 pub use restore::{Ended, end_what_was_live};
 pub use session::Caller;
 pub use sign_in::{RefreshCookie, SignedIn};
-pub use signing_key::{Rotation, SigningKeyStage, SigningKeyState, load_keyring};
+pub use signing_key::{AlgorithmChange, Rotation, SigningKeyStage, SigningKeyState, load_keyring};
 pub use spray_brake::FailedCodes;
 pub use sweep::KEEP_ENDED_SESSIONS;
 pub use user::{CreatedUser, NewUser, ProfileChange, UserRef, UserSummary};

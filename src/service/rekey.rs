@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use super::signing_key::replace_all;
 use super::{Ended, Error};
 use crate::crypto::{Keys, SealedFor};
-use crate::domain::{AuditEvent, AuditRecord, InviteCode, Operator, SessionEnd, Timestamp};
+use crate::domain::{
+    AuditEvent, AuditRecord, InviteCode, Operator, SessionEnd, SignatureAlgorithm, Timestamp,
+};
 use crate::store::{Setting, Store, Tx};
 use crate::system::System;
 
@@ -48,18 +51,23 @@ pub async fn seal_anew(
         tx.delete_all_failures()?;
         let sessions = end_sessions(tx, now)?;
         tx.put_setting(Setting::KeyCheck, Some(&new.check().to_text()), now)?;
-        Ok(Ended { sessions, invites: 0 })
+        Ok(Ended {
+            sessions,
+            invites: 0,
+            algorithm: None,
+        })
     });
     sealed.await
 }
 
 /// Lets the database go on with `new` although nobody has the key file any more that it belonged to, in one transaction.
 ///
-/// Everything that only the lost key could open or prove ends: sessions, codes, invites, links, queued mail and signing keys, of which the server makes
-/// a new one. Accounts stay, with their passwords. An invite gets a code that nobody was ever told, so that the list of invites can still be read.
+/// Everything that only the lost key could open or prove ends: sessions, codes, invites, links, queued mail and signing keys. A new signing key
+/// takes their place, of the algorithm that is `wanted` or else of the same one. Accounts stay, with their passwords. An invite gets a code that nobody was ever told, so that the list of invites can still be read.
 pub async fn go_on_without_key(
     store: &Store,
     new: Arc<Keys>,
+    wanted: Option<SignatureAlgorithm>,
     system: &System,
     operator: &Operator,
 ) -> Result<Ended, Error> {
@@ -77,10 +85,14 @@ pub async fn go_on_without_key(
         tx.delete_all_failures()?;
         tx.delete_all_links()?;
         tx.delete_all_mail()?;
-        tx.delete_all_signing_keys()?;
+        let algorithm = replace_all(tx, &new, wanted, &system)?;
         let sessions = end_sessions(tx, now)?;
         tx.put_setting(Setting::KeyCheck, Some(&new.check().to_text()), now)?;
-        Ok::<_, Error>(Ended { sessions, invites })
+        Ok::<_, Error>(Ended {
+            sessions,
+            invites,
+            algorithm,
+        })
     });
     gone_on.await
 }

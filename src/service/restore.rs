@@ -1,19 +1,26 @@
 //! What a restored database must not bring back to life.
 
-use super::Error;
-use crate::domain::{AuditEvent, AuditRecord, Operator, SessionEnd, Timestamp};
+use std::sync::Arc;
+
+use super::signing_key::replace_all;
+use super::{AlgorithmChange, Error};
+use crate::crypto::Keys;
+use crate::domain::{AuditEvent, AuditRecord, Operator, SessionEnd, SignatureAlgorithm};
 use crate::store::{Setting, Store};
+use crate::system::System;
 
 /// How many sessions one write ends.
 const CHUNK: u32 = 10_000;
 
-/// What was live in a backup, and is not any more.
+/// What was live in a database, and is not any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// Sessions that were ended.
     pub sessions: u64,
     /// Invites that were taken back.
     pub invites: usize,
+    /// How the algorithm of access tokens changed with the signing key; `None` if it is the same.
+    pub algorithm: Option<AlgorithmChange>,
 }
 
 /// Ends everything in a copy of an older database that may have been used, ended or forbidden since it was made, before the copy becomes the database.
@@ -22,8 +29,16 @@ pub struct Ended {
 /// - Codes, links and queued mail go: they may have been used or sent. So do the counts of tries, wrong passwords and mails, which are of another time.
 /// - Every invite that would still admit somebody is taken back: it may have admitted its last one since.
 /// - The audit log of the backup stays, and says who restored it.
-/// - Signing keys go, and the next server makes one: a key that was dropped since, because it was stolen, would sign again.
-pub async fn end_what_was_live(store: &Store, operator: &Operator, now: Timestamp) -> Result<Ended, Error> {
+/// - Signing keys go: a key that was dropped since, because it was stolen, would sign again. A new one takes their place, of the algorithm that is
+///   `wanted` or else of the same one.
+pub async fn end_what_was_live(
+    store: &Store,
+    keys: Arc<Keys>,
+    wanted: Option<SignatureAlgorithm>,
+    system: &System,
+    operator: &Operator,
+) -> Result<Ended, Error> {
+    let (now, system) = (system.now(), system.clone());
     let (mut after, mut sessions) = (None, 0);
     loop {
         let some = store.write(move |tx| {
@@ -36,16 +51,20 @@ pub async fn end_what_was_live(store: &Store, operator: &Operator, now: Timestam
         }
     }
     let record = AuditRecord::by_operator(AuditEvent::BackupRestored, operator);
-    let invites = store.write(move |tx| {
+    let ended = store.write(move |tx| {
         tx.insert_audit(&record, now)?;
         tx.delete_all_codes()?;
         tx.delete_all_failures()?;
         tx.delete_all_links()?;
         tx.delete_all_mail()?;
-        tx.delete_all_signing_keys()?;
+        let algorithm = replace_all(tx, &keys, wanted, &system)?;
         tx.put_setting(Setting::BackupTakenAt, None, now)?;
-        Ok::<_, Error>(tx.revoke_all_invites(now)?)
+        let invites = tx.revoke_all_invites(now)?;
+        Ok::<_, Error>(Ended {
+            sessions,
+            invites,
+            algorithm,
+        })
     });
-    let invites = invites.await?;
-    Ok(Ended { sessions, invites })
+    ended.await
 }

@@ -1,5 +1,6 @@
 //! The signing keys: made, replaced, retired, and picked up by the running server when a command has replaced one.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use super::{Error, Service};
 use crate::crypto::{AccessTokenSettings, Keyring, Keys, PublishedKey, SealedFor, SigningKey};
 use crate::domain::{AuditEvent, SignatureAlgorithm, Timestamp};
 use crate::fault::Fault;
-use crate::store::{Store, StoredSigningKey};
+use crate::store::{Store, StoredSigningKey, Tx};
 use crate::system::System;
 
 /// How much longer than its last token a retired key stays published: for clocks that differ.
@@ -22,6 +23,21 @@ pub enum Rotation {
     Announced,
     /// The new key signs now, and every other one is dropped with all its tokens: it may be in other hands.
     AtOnce,
+}
+
+/// New tokens are signed with another algorithm than those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlgorithmChange {
+    /// The algorithm of the key that signed.
+    pub from: SignatureAlgorithm,
+    /// The algorithm of the new key.
+    pub to: SignatureAlgorithm,
+}
+
+impl AlgorithmChange {
+    fn between(from: SignatureAlgorithm, to: SignatureAlgorithm) -> Option<Self> {
+        (from != to).then_some(Self { from, to })
+    }
 }
 
 /// Where a signing key is in its life.
@@ -95,18 +111,20 @@ impl CurrentKeyring {
     }
 }
 
-/// Unseals the signing keys of the database. If none of them signs with `algorithm`, now or later, a new one is made and the others stop signing; they
-/// stay published until their last token has expired.
+/// Unseals the signing keys of the database. If none of them signs, now or later, with the algorithm that is `wanted`, a new one is made and the others
+/// stop signing; they stay published until their last token has expired. If no algorithm is wanted, the keys that are there go on.
 pub async fn load_keyring(
     store: &Store,
     keys: &Keys,
-    algorithm: SignatureAlgorithm,
+    wanted: Option<SignatureAlgorithm>,
     settings: AccessTokenSettings,
     system: &System,
 ) -> Result<Keyring, Error> {
     let now = system.now();
     let forget_before = now - settings.ttl - SLACK;
     let stored = list(store).await?;
+    let present = stored.first().map(algorithm_of).transpose()?;
+    let algorithm = wanted.or(present).unwrap_or_default();
     let signs = |key: &StoredSigningKey| key.retired_at.is_none() && key.algorithm == algorithm.as_str();
     let added = if stored.iter().any(signs) {
         None
@@ -123,6 +141,14 @@ pub async fn load_keyring(
             Ok::<_, Error>(())
         })
         .await?;
+    if let Some(AlgorithmChange { from, to }) =
+        present.and_then(|from| AlgorithmChange::between(from, algorithm))
+    {
+        let (from, to) = (from.as_str(), to.as_str());
+        tracing::warn!(
+            "access tokens are signed with {to} from now on and with {from} before: tokens.algorithm has changed"
+        );
+    }
     unseal_all(keys, &list(store).await?, settings)
 }
 
@@ -188,27 +214,35 @@ impl Service {
             .collect())
     }
 
-    /// Replaces the signing key by a new one of the same algorithm. The running server publishes it with the next request for its JWKS, and signs with
-    /// it when its time has come.
+    /// Replaces the signing key by a new one, of the algorithm that is `wanted` or else of the same one; says whether the algorithm changes. The running
+    /// server publishes it with the next request for its JWKS, and signs with it when its time has come.
     ///
     /// # Errors
     /// [`Error::RotationWaits`] while a key that was announced before does not sign yet; one that signs at once is not refused.
-    pub async fn rotate_signing_key(&self, rotation: Rotation) -> Result<(), Error> {
+    pub async fn rotate_signing_key(
+        &self,
+        rotation: Rotation,
+        wanted: Option<SignatureAlgorithm>,
+    ) -> Result<Option<AlgorithmChange>, Error> {
         let now = self.system.now();
         let active_at = match rotation {
             Rotation::Announced => now + ANNOUNCED,
             Rotation::AtOnce => now,
         };
         let stored = list(&self.store).await?;
-        let present = stored.iter().find(|key| key.retired_at.is_none());
-        let algorithm = present.and_then(|key| SignatureAlgorithm::from_name(&key.algorithm));
-        let algorithm = algorithm.ok_or(Error::NoSigningKey)?;
+        let present = algorithm_of(signer(&stored, now).ok_or(Error::NoSigningKey)?)?;
+        let algorithm = wanted.unwrap_or(present);
+        let change = AlgorithmChange::between(present, algorithm);
         let mut key = new_key(&self.post.keys, algorithm, now, &self.system)?;
         key.active_at = active_at;
+        let mut detail = format!("to {}", key.kid);
+        if let Some(AlgorithmChange { from, to }) = change {
+            let _ = write!(detail, ", from {} to {}", from.as_str(), to.as_str());
+        }
         let record = self
             .auditor
             .by_operator(AuditEvent::SigningKeyRotated)
-            .saying(format!("to {}", key.kid));
+            .saying(detail);
         self.write_audited(record, move |tx, _| {
             let waiting = tx.list_signing_keys()?.into_iter();
             let mut waiting = waiting.filter(|key| key.retired_at.is_none() && key.active_at > now);
@@ -224,7 +258,7 @@ impl Service {
                 Rotation::Announced => tx.retire_other_signing_keys(&key.kid, active_at)?,
                 Rotation::AtOnce => _ = tx.delete_other_signing_keys(&key.kid)?,
             }
-            Ok(())
+            Ok(change)
         })
         .await
     }
@@ -245,6 +279,32 @@ async fn list(store: &Store) -> Result<Vec<StoredSigningKey>, Error> {
         .await?;
     stored.sort_by_key(|key| key.retired_at.is_some());
     Ok(stored)
+}
+
+/// The key that signs at `now`; the first one if a clock that was set back leaves the time of none.
+fn signer(stored: &[StoredSigningKey], now: Timestamp) -> Option<&StoredSigningKey> {
+    let signs = |key: &&StoredSigningKey| key.active_at <= now && key.retired_at.is_none_or(|end| now < end);
+    let on_time = stored.iter().filter(signs);
+    on_time.max_by_key(|key| key.active_at).or(stored.first())
+}
+
+/// Puts a new key in the place of all, of the algorithm that is `wanted` or else of the one that signed. Makes none if there was none and no algorithm is
+/// wanted: the next server chooses.
+pub(super) fn replace_all(
+    tx: &Tx<'_>,
+    keys: &Keys,
+    wanted: Option<SignatureAlgorithm>,
+    system: &System,
+) -> Result<Option<AlgorithmChange>, Error> {
+    let now = system.now();
+    let stored = tx.list_signing_keys()?;
+    let present = signer(&stored, now).map(algorithm_of).transpose()?;
+    tx.delete_all_signing_keys()?;
+    let Some(algorithm) = wanted.or(present) else {
+        return Ok(None);
+    };
+    tx.insert_signing_key(&new_key(keys, algorithm, now, system)?)?;
+    Ok(present.and_then(|from| AlgorithmChange::between(from, algorithm)))
 }
 
 fn new_key(
@@ -287,7 +347,10 @@ pub(super) fn unseal(keys: &Keys, stored: &StoredSigningKey) -> Result<SigningKe
     let pkcs8 = keys
         .open(SealedFor::SigningKey(&stored.kid), &stored.sealed_private)
         .map_err(Error::internal)?;
-    let algorithm = SignatureAlgorithm::from_name(&stored.algorithm)
-        .ok_or_else(|| Error::internal("a stored signing key has an unknown algorithm"))?;
-    SigningKey::from_pkcs8(algorithm, &pkcs8).map_err(Error::internal)
+    SigningKey::from_pkcs8(algorithm_of(stored)?, &pkcs8).map_err(Error::internal)
+}
+
+fn algorithm_of(stored: &StoredSigningKey) -> Result<SignatureAlgorithm, Error> {
+    SignatureAlgorithm::from_name(&stored.algorithm)
+        .ok_or_else(|| Error::internal("a stored signing key has an unknown algorithm"))
 }

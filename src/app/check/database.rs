@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{App, Finding};
-use crate::domain::{MailPace, Timestamp, in_words};
+use crate::domain::{MailPace, SignatureAlgorithm, Timestamp, in_words};
 use crate::service::{AmbiguousUsername, Inspection, TakenFor};
 
 /// How far the clock may be behind what is stored: two machines that share a backup differ by less.
@@ -19,15 +19,15 @@ const MAIL_LOST_OF_LATE: Duration = Duration::from_hours(24);
 /// How many usernames are named one by one: strangers may register any number of them.
 const NAMED_USERNAMES: usize = 10;
 
-/// What the database says.
-pub(super) async fn check(app: &App) -> Vec<Finding> {
+/// What the database says, and whether its keys sign with the algorithm that is `wanted`.
+pub(super) async fn check(app: &App, wanted: Option<SignatureAlgorithm>) -> Vec<Finding> {
     let now = app.service.system().now();
     match app.service.inspect().await {
         Ok(inspection) => {
             let mut findings = vec![
                 check_integrity(&inspection),
                 check_clock(&inspection, now),
-                check_signing(&inspection, now),
+                check_signing(&inspection, wanted, now),
                 check_outbox(&inspection, now),
                 check_codes(&inspection),
                 check_backup(&inspection, now),
@@ -70,19 +70,33 @@ fn check_clock(inspection: &Inspection, now: Timestamp) -> Finding {
     Finding::good("clock", now.to_string())
 }
 
-fn check_signing(inspection: &Inspection, now: Timestamp) -> Finding {
-    let Some(since) = inspection.signing_since else {
+fn check_signing(inspection: &Inspection, wanted: Option<SignatureAlgorithm>, now: Timestamp) -> Finding {
+    let Some((since, algorithm)) = &inspection.newest_key else {
         return Finding::good(
             "keys",
             "the key file is the database's; the first start makes a signing key",
         );
     };
-    let seen = if since > now {
-        format!("the key file is the database's; a new key signs access tokens from {since} on")
+    let seen = if *since > now {
+        format!(
+            "the key file is the database's; a new key signs access tokens from {since} on, with {algorithm}"
+        )
     } else {
-        format!("the key file is the database's; access tokens are signed with a key since {since}")
+        format!(
+            "the key file is the database's; access tokens are signed with a key since {since}, with {algorithm}"
+        )
     };
-    if now.since(since) > SIGNING_KEY_AGE {
+    if let Some(other) = wanted
+        .map(SignatureAlgorithm::as_str)
+        .filter(|name| name != algorithm)
+    {
+        return Finding::unwise(
+            "keys",
+            format!("{seen}; tokens.algorithm is {other}"),
+            "change it in order before the next start does it at once: arkloop key rotate",
+        );
+    }
+    if now.since(*since) > SIGNING_KEY_AGE {
         let mend = format!(
             "replace a key that is older than {}: arkloop key rotate",
             in_words(SIGNING_KEY_AGE)

@@ -105,7 +105,7 @@ pub async fn check(
                     "name the server's own with --config FILE",
                 )
             }));
-            findings.extend(database::check(&app).await);
+            findings.extend(database::check(&app, config.tokens.algorithm).await);
             findings.extend(check_services(config, begin).await);
             begin("the server");
             findings.extend(outside::check_server(config, &app).await);

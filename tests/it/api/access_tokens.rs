@@ -52,7 +52,7 @@ async fn a_token_says_this_and_no_more() {
     assert_snapshot!(shown(&header(&token)), @r#"
     {
       "typ": "JWT",
-      "alg": "EdDSA",
+      "alg": "ES256",
       "kid": "[43 characters]"
     }
     "#);
@@ -122,15 +122,15 @@ async fn issuer_audience_and_life_follow_the_configuration() {
 }
 
 #[tokio::test]
-async fn es256_works_and_old_tokens_stay_good_after_the_change() {
+async fn eddsa_works_and_old_tokens_stay_good_after_the_change() {
     let mut app = TestApp::open().await;
     let old = app.register("alice").await.access_token();
-    app.restart_with("TOKENS__ALGORITHM", "ES256").await;
+    app.restart_with("TOKENS__ALGORITHM", "EdDSA").await;
     let new = app.login("alice", crate::support::PASSWORD).await.access_token();
     assert_snapshot!(shown(&header(&new)), @r#"
     {
       "typ": "JWT",
-      "alg": "ES256",
+      "alg": "EdDSA",
       "kid": "[43 characters]"
     }
     "#);
@@ -140,5 +140,5 @@ async fn es256_works_and_old_tokens_stay_good_after_the_change() {
     // A signature by one algorithm does not pass under the key id of the other.
     let [_, claims, signature] = parts(&new);
     let mixed = format!("{}.{claims}.{signature}", parts(&old)[0]);
-    refused(&app, &mixed, "ES256 under the key id of EdDSA").await;
+    refused(&app, &mixed, "EdDSA under the key id of ES256").await;
 }

@@ -20,6 +20,7 @@ fn write(value: &Value) -> String {
 /// The server's own signing key, for tokens that are wrong in anything but the signature.
 pub(super) struct OwnKey {
     pub(super) kid: String,
+    pub(super) algorithm: Algorithm,
     private: EncodingKey,
 }
 
@@ -35,16 +36,21 @@ impl OwnKey {
         let pkcs8 = keys
             .open(SealedFor::SigningKey(&stored.kid), &stored.sealed_private)
             .expect("it is sealed with this key");
+        let (algorithm, private) = match stored.algorithm.as_str() {
+            "EdDSA" => (Algorithm::EdDSA, EncodingKey::from_ed_der(&pkcs8)),
+            _ => (Algorithm::ES256, EncodingKey::from_ec_der(&pkcs8)),
+        };
         Self {
             kid: stored.kid,
-            private: EncodingKey::from_ed_der(&pkcs8),
+            algorithm,
+            private,
         }
     }
 
     fn sign(&self, claims: &Value) -> String {
         let header = Header {
             kid: Some(self.kid.clone()),
-            ..Header::new(Algorithm::EdDSA)
+            ..Header::new(self.algorithm)
         };
         encode(&header, claims, &self.private).expect("it signs")
     }
@@ -56,9 +62,18 @@ impl OwnKey {
             URL_SAFE_NO_PAD.encode(header),
             URL_SAFE_NO_PAD.encode(claims)
         );
-        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.private, Algorithm::EdDSA);
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.private, self.algorithm);
         format!("{message}.{}", signature.expect("it signs"))
     }
+}
+
+/// A server that signs with `EdDSA`.
+pub(super) async fn signing_with_eddsa() -> TestApp {
+    TestApp::builder()
+        .open()
+        .set("TOKENS__ALGORITHM", "EdDSA")
+        .start()
+        .await
 }
 
 /// Sends a token that must be refused; `what` names it.
@@ -74,7 +89,7 @@ pub(super) async fn refused(app: &TestApp, token: &str, what: &str) {
 
 #[tokio::test]
 async fn the_algorithm_is_the_key_s_and_never_the_token_s() {
-    let app = TestApp::open().await;
+    let app = signing_with_eddsa().await;
     let token = app.register("alice").await.access_token();
     let [head, body, signature] = parts(&token);
     let kid = header(&token)["kid"].clone();
@@ -123,7 +138,7 @@ async fn the_algorithm_is_the_key_s_and_never_the_token_s() {
 
 #[tokio::test]
 async fn a_foreign_key_is_not_believed_however_it_is_brought() {
-    let app = TestApp::open().await;
+    let app = signing_with_eddsa().await;
     let foreign = TestApp::builder()
         .open()
         .set("TOKENS__AUDIENCE", "foreign")
@@ -216,7 +231,7 @@ async fn only_a_token_of_this_type_is_one() {
         let head = Header {
             kid: Some(own.kid.clone()),
             typ: typ.map(str::to_owned),
-            ..Header::new(Algorithm::EdDSA)
+            ..Header::new(own.algorithm)
         };
         let token = encode(&head, &good, &own.private).expect("it signs");
         refused(&app, &token, &format!("{typ:?}")).await;

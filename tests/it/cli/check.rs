@@ -73,7 +73,7 @@ fn a_healthy_server_has_only_good_lines() {
     ok       memory           <capacity>
     ok       database         whole, and of the schema that this version knows
     ok       clock            <time>
-    ok       keys             the key file is the database's; access tokens are signed with a key since <time>
+    ok       keys             the key file is the database's; access tokens are signed with a key since <time>, with ES256
     ok       outbox           no mail waits that was tried
     ok       codes            wrong in the last hour at accounts: 0, at unknown addresses: 0
     ok       backup           there is none, and no account either

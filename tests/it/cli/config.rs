@@ -197,7 +197,7 @@ fn a_bad_value_is_refused_with_its_place_and_the_accepted_form() {
     assert_snapshot!(refusal("[server]\ncookie_same_site = \"Strict\""), @r#"the value of server.cookie_same_site is not acceptable (<dir>/arkloop.toml, line 2); it must be one of "strict", "lax", "none""#);
     assert_snapshot!(refusal("[server]\ndocs = \"yes\""), @"the value of server.docs is not acceptable (<dir>/arkloop.toml, line 2); it must be true or false");
     assert_snapshot!(refusal_of("ARKLOOP_REGISTRATION__MODE", "closed"), @r#"the value of registration.mode is not acceptable (variable ARKLOOP_REGISTRATION__MODE); it must be one of "open", "invite_only", "disabled""#);
-    assert_snapshot!(refusal("tokens = { algorithm = \"RS256\" }"), @r#"the value of tokens.algorithm is not acceptable (<dir>/arkloop.toml, line 1); it must be one of "EdDSA", "ES256""#);
+    assert_snapshot!(refusal("tokens = { algorithm = \"RS256\" }"), @r#"the value of tokens.algorithm is not acceptable (<dir>/arkloop.toml, line 1); it must be one of "ES256", "EdDSA""#);
     assert_snapshot!(refusal("tokens.access_ttl = \"61m\""), @r#"the value of tokens.access_ttl is not acceptable (<dir>/arkloop.toml, line 1); it must be a duration from 1s to 1h: a whole number and one of the units s, m, h, d, such as "15m""#);
     assert_snapshot!(refusal("tokens.refresh_grace = \"2m\""), @r#"the value of tokens.refresh_grace is not acceptable (<dir>/arkloop.toml, line 1); it must be a duration from 0s to 1m: a whole number and one of the units s, m, h, d, such as "15m""#);
     assert_snapshot!(refusal("tokens.max_sessions = 0"), @"the value of tokens.max_sessions is not acceptable (<dir>/arkloop.toml, line 1); it must be a whole number from 1 to 1000");

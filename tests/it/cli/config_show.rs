@@ -40,7 +40,7 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     identity_check = true
 
     [tokens]
-    algorithm = "EdDSA"
+    # algorithm is not set
     audience = "the \"apps\""  # <dir>/arkloop.toml, line 2
     access_ttl = "15m"
     refresh_idle_ttl = "14d"
@@ -172,7 +172,7 @@ fn config_show_is_an_object_of_objects_as_json() {
         "identity_check": true
       },
       "tokens": {
-        "algorithm": "EdDSA",
+        "algorithm": null,
         "audience": "arkloop",
         "access_ttl": "15m",
         "refresh_idle_ttl": "14d",

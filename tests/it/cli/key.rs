@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::Workspace;
 
 /// Hides key ids, which differ from run to run.
-fn without_kids(text: &str) -> String {
+pub(super) fn without_kids(text: &str) -> String {
     let is_kid = |word: &str| {
         let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
         word.len() == 43 && !word.contains('.')
@@ -25,7 +25,7 @@ fn without_kids(text: &str) -> String {
 }
 
 /// A workspace in which a server has run.
-fn served() -> Workspace {
+pub(super) fn served() -> Workspace {
     let workspace = Workspace::with_database();
     workspace.serve().stop();
     workspace
@@ -43,7 +43,7 @@ fn keys_are_listed() {
     exit: 0
     stdout:
     key file  <key> (<dir>/data/arkloop.key)
-    signing   EdDSA <kid>, since <time>
+    signing   ES256 <kid>, since <time>
     ");
     assert_snapshot!(without_kids(&workspace.run(&["--json", "key", "list"])), @r#"
     exit: 0
@@ -54,7 +54,7 @@ fn keys_are_listed() {
       "signing_keys": [
         {
           "kid": "<kid>",
-          "algorithm": "EdDSA",
+          "algorithm": "ES256",
           "status": "signing",
           "created_at": "<time>",
           "active_at": "<time>",
@@ -84,8 +84,8 @@ fn a_rotation_announces_the_new_key_and_keeps_the_old_one() {
     exit: 0
     stdout:
     key file  <key> (<dir>/data/arkloop.key)
-    next      EdDSA <kid>, signs from <time> on
-    signing   EdDSA <kid>, until <time>, published until <time>
+    next      ES256 <kid>, signs from <time> on
+    signing   ES256 <kid>, until <time>, published until <time>
     ");
     let after = kids(&workspace.json(&["key", "list"]));
     assert_eq!((after.len(), &after[1]), (2, &before[0]));
@@ -99,7 +99,7 @@ fn a_rotation_announces_the_new_key_and_keeps_the_old_one() {
       "signing_keys": [
         {
           "kid": "<kid>",
-          "algorithm": "EdDSA",
+          "algorithm": "ES256",
           "status": "next",
           "created_at": "<time>",
           "active_at": "<time>",
@@ -108,14 +108,15 @@ fn a_rotation_announces_the_new_key_and_keeps_the_old_one() {
         },
         {
           "kid": "<kid>",
-          "algorithm": "EdDSA",
+          "algorithm": "ES256",
           "status": "signing",
           "created_at": "<time>",
           "active_at": "<time>",
           "retired_at": "<time>",
           "published_until": "<time>"
         }
-      ]
+      ],
+      "algorithm_changed": null
     }
     "#);
 }
@@ -129,7 +130,7 @@ fn a_rotation_at_once_drops_every_other_key() {
     exit: 0
     stdout:
     key file  <key> (<dir>/data/arkloop.key)
-    signing   EdDSA <kid>, since <time>
+    signing   ES256 <kid>, since <time>
     ");
     let after = kids(&workspace.json(&["key", "list"]));
     assert!(
@@ -145,14 +146,15 @@ fn a_rotation_at_once_drops_every_other_key() {
       "signing_keys": [
         {
           "kid": "<kid>",
-          "algorithm": "EdDSA",
+          "algorithm": "ES256",
           "status": "signing",
           "created_at": "<time>",
           "active_at": "<time>",
           "retired_at": null,
           "published_until": null
         }
-      ]
+      ],
+      "algorithm_changed": null
     }
     "#);
 }
@@ -190,7 +192,7 @@ fn a_second_rotation_is_refused_while_a_key_waits_and_one_at_once_is_not() {
     assert_eq!(workspace.json(&["key", "list"])["signing_keys"], before);
     let checked = workspace.run(&["check"]);
     assert!(
-        checked.contains("a new key signs access tokens from <time> on"),
+        checked.contains("a new key signs access tokens from <time> on, with ES256"),
         "{checked}"
     );
     let keys = workspace.json(&["key", "rotate", "--now"])["signing_keys"].clone();

@@ -87,7 +87,8 @@ fn a_new_key_file_is_told_as_json_and_the_old_one_is_kept() {
       "key": "<key>",
       "kept": "<dir>/data/arkloop.key.replaced.<stamp>",
       "sessions_ended": 1,
-      "invites_revoked": 0
+      "invites_revoked": 0,
+      "algorithm_changed": null
     }
     "#);
     let kept: Vec<PathBuf> = fs::read_dir(workspace.path().join("data"))
@@ -227,7 +228,8 @@ fn a_reset_says_what_ended_as_json() {
       "key": "<key>",
       "kept": null,
       "sessions_ended": 1,
-      "invites_revoked": 2
+      "invites_revoked": 2,
+      "algorithm_changed": null
     }
     "#);
     let database = old_database::path(&workspace);
@@ -237,7 +239,6 @@ fn a_reset_says_what_ended_as_json() {
         "outbox",
         "mail_budgets",
         "password_failures",
-        "signing_keys",
     ] {
         assert_eq!(
             old_database::count(&database, &format!("SELECT count(*) FROM {table}")),

@@ -18,6 +18,7 @@ mod help;
 mod init;
 mod invite;
 mod key;
+mod key_algorithm;
 mod key_file;
 mod key_mounted;
 mod mail;

@@ -82,6 +82,12 @@ pub const FACTS: &[(&str, Value)] = &[
     ),
     ("signs {} later", Constant("service/signing_key.rs", "ANNOUNCED")),
     ("may be cached for {}", Computed(jwks_seconds)),
+    ("keep them for {} as its Cache-Control", Computed(jwks_seconds)),
+    // `cooldownDuration` of jose, `cooldown_duration` of PyJWT.
+    ("PyJWT do so at most every {} seconds", Elsewhere(30)),
+    // `cacheMaxAge` of jose, `lifespan` of PyJWT; `cacheMaxAge` of jwks-rsa.
+    ("That is {} minutes in jose", Elsewhere(10)),
+    ("but keeps each key for {} minutes", Elsewhere(10)),
     ("After {} wrong passwords in a row", Key(ADDRESS)),
     ("after {} from everywhere", Key(ACCOUNT)),
     ("the account takes none for {}", Per(ACCOUNT)),
