@@ -9,7 +9,9 @@ use ipnet::IpNet;
 use url::{Position, Url};
 
 use super::address::{has_exact_host, is_loopback};
-use crate::domain::{Language, Listen, Rate, SameSite, ServiceName, SignatureAlgorithm, TrustedProxies};
+use crate::domain::{
+    Language, Listen, Rate, SameSite, ServiceName, SignatureAlgorithm, TrustedProxies, app_origin,
+};
 
 /// The units of a duration, largest first, in seconds.
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
@@ -97,7 +99,7 @@ impl Listen {
     }
 }
 
-/// The origin of a site (RFC 6454 §6.1): scheme, host, and the port if it is not the scheme's own, without a slash at the end.
+/// An origin (RFC 6454 §6.1): scheme, host, and the port if it is not the scheme's own, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(String);
 
@@ -105,8 +107,10 @@ impl Origin {
     /// The accepted form, in words.
     pub(super) const FORM: &str =
         "an http or https origin without path, query, user or star, such as \"https://auth.example.org\"";
-    /// The accepted form of a list of them, in words.
-    pub(super) const LIST_FORM: &str = "http or https origins without path, query, user or star, such as \"https://app.example.org\" (each host by itself)";
+    /// The accepted form of the items that [`Origin::parse_listed`] reads, in words.
+    pub(super) const LIST_FORM: &str = "origins without path, query, user or star, each by itself: of web apps such as \"https://app.example.org\", of native \
+         apps and extensions such as \"capacitor://localhost\", \"app://.\" or \"chrome-extension://\" and the id; \"null\" and \"file://\" name \
+         no app: serve its pages from http, https or a scheme of its own";
 
     /// Reads an origin; a bare slash at the end is dropped.
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -121,6 +125,11 @@ impl Origin {
             .ok()
             .filter(|url| is_plain && is_web && has_exact_host(url))?;
         Some(Self(url.origin().ascii_serialization()))
+    }
+
+    /// Reads an origin of a web site, or of a native app or an extension.
+    pub(super) fn parse_listed(text: &str) -> Option<Self> {
+        Self::parse(text).or_else(|| app_origin(text.strip_suffix('/').unwrap_or(text)).map(Self))
     }
 
     /// `http://localhost` at `port`, or at the port 80 of http.

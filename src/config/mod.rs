@@ -79,7 +79,7 @@ pub struct Server {
     pub public_url: Option<Origin>,
     /// Where links point; `None` if it was not set.
     pub app_url: Option<Origin>,
-    /// The origins of browser apps elsewhere.
+    /// The origins of browser apps, native apps and extensions elsewhere.
     pub allowed_origins: Vec<Origin>,
     /// The `SameSite` attribute of the refresh cookie.
     pub cookie_same_site: SameSite,

@@ -188,6 +188,18 @@ proptest! {
     }
 
     #[test]
+    fn a_listed_origin_is_plain_and_stays_itself(text in prop_oneof![
+        wild_text(), almost("(https?|app|file|[a-z.+-]{1,9})://[a-zA-Z0-9.*-]{1,30}(:[0-9]{1,5})?/?"),
+    ]) {
+        let Some(origin) = Origin::parse_listed(&text) else { return Ok(()) };
+        prop_assert!(origin.as_str().is_ascii() && has_no_control(origin.as_str()));
+        prop_assert!(!origin.as_str().contains(['@', '?', '#', ' ', '*', '%', ',']), "{origin}");
+        prop_assert_eq!(origin.as_str().matches('/').count(), 2);
+        prop_assert!(!origin.as_str().starts_with("file:"));
+        prop_assert_eq!(Origin::parse_listed(origin.as_str()), Some(origin));
+    }
+
+    #[test]
     fn where_secrets_go_is_a_plain_address_that_stays_itself(text in prop_oneof![
         wild_text(), almost("https?://[a-z0-9.-]{1,30}(:[0-9]{1,5})?/[a-z?=]{0,9}"),
     ]) {

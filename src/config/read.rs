@@ -86,7 +86,7 @@ fn server(s: &mut Settings) -> Result<Server, ConfigError> {
         public_url: s.optional_text("server.public_url", Origin::FORM, Origin::parse)?,
         app_url: s.optional_text("server.app_url", Origin::FORM, Origin::parse)?,
         allowed_origins: s
-            .list("server.allowed_origins", Origin::LIST_FORM, Origin::parse)?
+            .list("server.allowed_origins", Origin::LIST_FORM, Origin::parse_listed)?
             .unwrap_or_default(),
         cookie_same_site: s
             .text(

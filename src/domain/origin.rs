@@ -1,0 +1,51 @@
+//! The origins of pages that belong to no web site: those of native apps, whose webviews have schemes of their own, and those of browser extensions.
+
+use std::num::NonZeroU16;
+
+/// Schemes whose pages belong to no single app. Browsers write most of these origins as `null`, and no page has the others.
+const OF_NO_APP: [&str; 10] = [
+    "about",
+    "blob",
+    "data",
+    "file",
+    "filesystem",
+    "ftp",
+    "javascript",
+    "view-source",
+    "ws",
+    "wss",
+];
+
+/// Reads such an origin: scheme, host, and a port if there is one, as in `capacitor://localhost`, `app://.` or `chrome-extension://<id>`.
+///
+/// It is returned in lower case, the only one in which two writings of it are compared: engines differ in how they write the host of such a scheme, and the
+/// ids of Safari's extensions are shown in upper case. `None` for the origins of web sites too.
+pub fn app_origin(text: &str) -> Option<String> {
+    let text = text.to_ascii_lowercase();
+    let (scheme, authority) = text.split_once("://")?;
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    // "htps" is a typing error, and no app's scheme.
+    let is_web = scheme.chars().all(|c| "https".contains(c));
+    if !is_scheme || is_web || OF_NO_APP.contains(&scheme) {
+        return None;
+    }
+    let (host, port) = authority
+        .split_once(':')
+        .map_or((authority, None), |(host, port)| (host, Some(port)));
+    let is_host = !host.is_empty()
+        && host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    if !is_host {
+        return None;
+    }
+    match port {
+        None => Some(format!("{scheme}://{host}")),
+        // The parser of numbers accepts a sign.
+        Some(port) if port.starts_with('+') => None,
+        Some(port) => Some(format!("{scheme}://{host}:{}", port.parse::<NonZeroU16>().ok()?)),
+    }
+}
