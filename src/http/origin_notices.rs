@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use poem::http::header::ORIGIN;
 use poem::http::{HeaderMap, Method};
 
-use crate::domain::site_of;
+use crate::domain::{app_origin, site_of};
 
 /// How many origins are logged that clients of one network sent: more than an operator forgets, and one stranger does not use up the notices of all others.
 const MAX_OF_NETWORK: usize = 16;
@@ -14,10 +14,17 @@ const MAX_OF_NETWORK: usize = 16;
 const MAX_NOTICES: usize = 64;
 /// The name of a host has at most 253 characters (RFC 1035 §2.3.4), before it a scheme and behind it a port.
 const MAX_ORIGIN_CHARS: usize = 300;
+/// The methods that are named; any other is a stranger's word.
+const STANDARD: [Method; 5] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
 
-/// Whether it has the form that the configuration takes. "null", which a page in a sandbox sends, does not have it, and free text does not either: the log
-/// must not repeat a stranger's words.
-fn is_origin(text: &str) -> bool {
+/// Whether it has the form that the configuration takes for a web site.
+fn is_web_origin(text: &str) -> bool {
     let is_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
     let host = text
         .strip_prefix("https://")
@@ -31,6 +38,8 @@ pub(super) struct OriginNotices(Mutex<Vec<(Option<IpAddr>, String)>>);
 
 impl OriginNotices {
     /// Logs an origin the first time that it is refused; `listed` is what the configuration lists.
+    ///
+    /// "null", which a page in a sandbox sends, cannot be listed and is not logged, and free text is not either: the log must not repeat a stranger's words.
     pub(super) fn look(
         &self,
         address: Option<IpAddr>,
@@ -42,7 +51,8 @@ impl OriginNotices {
             return;
         };
         let origin = origin.to_ascii_lowercase();
-        if origin.len() > MAX_ORIGIN_CHARS || !is_origin(&origin) {
+        let is_web = is_web_origin(&origin);
+        if origin.len() > MAX_ORIGIN_CHARS || !(is_web || app_origin(&origin).is_some()) {
             return;
         }
         let network = address.map(site_of);
@@ -57,11 +67,20 @@ impl OriginNotices {
             .chain([&origin])
             .map(|origin| format!("\"{origin}\""));
         let list = list.collect::<Vec<_>>().join(", ");
+        let method = if STANDARD.contains(method) {
+            method.as_str()
+        } else {
+            "request"
+        };
+        let or_own = if is_web {
+            "; if it is this server under another name, set public_url to that"
+        } else {
+            ""
+        };
         // It belongs to no request: it is about how the server is set up.
         tracing::warn!(
             parent: None,
-            "a {method} from a page of {origin} was refused; if that is your app, set in [server]: allowed_origins = [{list}]; if it is \
-             this server under another name, set public_url to that"
+            "a {method} from a page of {origin} was refused; if that is your app, set in [server]: allowed_origins = [{list}]{or_own}"
         );
         noted.push((network, origin));
         if of_network + 1 == MAX_OF_NETWORK || noted.len() == MAX_NOTICES {

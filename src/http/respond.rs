@@ -174,10 +174,21 @@ impl Site {
         access: &Access,
         standing: &mut Option<Standing>,
     ) -> Result<Response, Refusal> {
-        let body = body?;
-        let (resource, path_parameter) = found.ok_or_else(|| Refusal::new(Code::NotFound))?;
         if cors::is_preflight(&request) {
-            return Ok(access.preflight(resource));
+            return Ok(self.preflight(
+                request.headers(),
+                found.map(|(resource, _)| resource),
+                &client,
+                access,
+            ));
+        }
+        let body = body?;
+        if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
+            return Ok(cors::options(self.routes.allow()));
+        }
+        let (resource, path_parameter) = found.ok_or_else(|| Refusal::new(Code::NotFound))?;
+        if *request.method() == Method::OPTIONS {
+            return Ok(cors::options(resource.allow()));
         }
         let operation = resource.operation(request.method());
         let operation = operation.ok_or_else(|| Refusal::method_not_allowed(resource.allow()))?;
@@ -186,9 +197,7 @@ impl Site {
             .then(|| body::parse(request.headers(), &body))
             .transpose()?;
         if !self.shared.origins.may_act(request.method(), request.headers()) {
-            let listed = &self.shared.settings.allowed_origins;
-            let notices = &self.shared.origin_notices;
-            notices.look(client.address, request.method(), request.headers(), listed);
+            self.note_foreign(&client, request.method(), request.headers());
             return Err(Refusal::new(Code::OriginForbidden));
         }
         let headers = request.headers();
@@ -202,6 +211,29 @@ impl Site {
         let exchange = Exchange::new(client, path_parameter, caller, cookies, object);
         request.set_data(Arc::new(exchange));
         self.call(operation, request).await
+    }
+
+    /// Answers a preflight, whatever else is wrong with it: the page of a refused one is told of a broken network, and the refusal is better sent to the
+    /// request itself. It costs less than a refusal and counts for no limit.
+    fn preflight(
+        &self,
+        headers: &HeaderMap,
+        resource: Option<&Resource>,
+        client: &Client,
+        access: &Access,
+    ) -> Response {
+        if access.is_none() {
+            let method = cors::requested_method(headers).unwrap_or(Method::OPTIONS);
+            self.note_foreign(client, &method, headers);
+        }
+        access.preflight(resource, headers)
+    }
+
+    /// Tells the operator of a page that is not listed.
+    fn note_foreign(&self, client: &Client, method: &Method, headers: &HeaderMap) {
+        let listed = &self.shared.settings.allowed_origins;
+        let notices = &self.shared.origin_notices;
+        notices.look(client.address, method, headers, listed);
     }
 
     /// Counts a request, and finds out who sent it if the operation asks for that.

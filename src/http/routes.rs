@@ -3,7 +3,7 @@
 //! The table is made once, from what the handlers say of themselves: their paths, methods and operation ids are the
 //! document's, so that `Allow` and the document cannot differ.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use poem::endpoint::BoxEndpoint;
@@ -95,6 +95,14 @@ impl Routes {
         }
     }
 
+    /// Every method that some path has, for `OPTIONS *` (RFC 9110 §9.3.7).
+    pub(super) fn allow(&self) -> HeaderValue {
+        let templated = self.templated.iter().map(|(_, resource)| resource);
+        let resources = self.literal.values().chain(templated);
+        let methods = resources.flat_map(|resource| resource.operations.iter().map(|(method, _)| method));
+        list(methods, "HEAD, OPTIONS")
+    }
+
     /// The resource at `path`, and what stands where its template has a parameter.
     pub(super) fn find<'a>(&self, path: &'a str) -> Option<(&Resource, Option<&'a str>)> {
         if let Some(resource) = self.literal.get(path) {
@@ -168,7 +176,7 @@ impl Resource {
 
     /// The documented methods, for a preflight.
     pub(super) fn methods(&self) -> HeaderValue {
-        self.list(&[])
+        list(self.operations.iter().map(|(method, _)| method), "")
     }
 
     /// Every method that is answered, for `Allow`.
@@ -176,17 +184,14 @@ impl Resource {
         let head = self
             .operation(&Method::HEAD)
             .map_or("OPTIONS", |_| "HEAD, OPTIONS");
-        self.list(&[head])
+        list(self.operations.iter().map(|(method, _)| method), head)
     }
+}
 
-    fn list(&self, more: &[&str]) -> HeaderValue {
-        let mut methods: Vec<&str> = self
-            .operations
-            .iter()
-            .map(|(method, _)| method.as_str())
-            .collect();
-        methods.sort_unstable();
-        methods.extend(more);
-        HeaderValue::from_str(&methods.join(", ")).unwrap_or(HeaderValue::from_static(""))
-    }
+/// The names of `methods`, each once, and `more` behind them.
+fn list<'a>(methods: impl Iterator<Item = &'a Method>, more: &'a str) -> HeaderValue {
+    let names: BTreeSet<&str> = methods.map(Method::as_str).collect();
+    let names = names.into_iter().chain((!more.is_empty()).then_some(more));
+    let names: Vec<&str> = names.collect();
+    HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static(""))
 }

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use serde_json::json;
 
 use super::operations::{operations, operations_with};
 use crate::support::{Answer, RawConnection, Request, TestApp};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const APP: &str = "https://app.example.org";
-const OTHER: &str = "https://other.example.com:8443";
-const EVIL: &str = "https://evil.example";
+pub const APP: &str = "https://app.example.org";
+pub const OTHER: &str = "https://other.example.com:8443";
+pub const EVIL: &str = "https://evil.example";
 
-async fn app() -> TestApp {
+pub async fn app() -> TestApp {
     TestApp::builder()
         .open()
         .set("SERVER__PUBLIC_URL", "https://auth.example.org")
@@ -32,7 +33,7 @@ const SERVED: &str = "401 auth.refresh_token_missing";
 const FORBIDDEN: &str = "403 request.origin_forbidden";
 
 /// The headers that let a page read an answer.
-fn cors(answer: &Answer) -> Vec<String> {
+pub fn cors(answer: &Answer) -> Vec<String> {
     let mut headers: Vec<String> = answer
         .headers
         .iter()
@@ -245,6 +246,10 @@ async fn listed_pages_may_read_every_answer_also_refusals() {
         app.get("/v1/me"),
         app.get("/nowhere"),
         app.post("/v1/me"),
+        app.post("/v1/auth/login").json(&json!({})),
+        app.delete("/.well-known/nothing"),
+        app.request("BREW", "/nowhere"),
+        app.request("OPTIONS", "/nowhere"),
         app.post("/v1/auth/login").text("application/json", "["),
         app.post("/v1/auth/login").text("text/plain", "x"),
         app.post("/v1/auth/login")
@@ -273,92 +278,4 @@ async fn a_page_of_an_origin_is_answered_with_exactly_that_origin() {
         let answer = app.get("/healthz").header("origin", origin).send().await;
         assert_eq!(cors(&answer), ["vary: Origin"], "{origin}");
     }
-}
-
-/// What is sent for the question whether a page may send something.
-fn preflight(app: &TestApp, path: &str, origin: &str) -> Request {
-    app.request("OPTIONS", path)
-        .header("origin", origin)
-        .header("access-control-request-method", "POST")
-        .header("access-control-request-headers", "authorization, content-type")
-}
-
-#[tokio::test]
-async fn a_listed_page_is_told_what_it_may_send() {
-    let app = app().await;
-    let answer = preflight(&app, "/v1/auth/sessions", APP).send().await;
-    assert_snapshot!(answer.shown_with_headers(), @r"
-    204
-    access-control-allow-credentials: true
-    access-control-allow-headers: authorization, content-type, x-client-app
-    access-control-allow-methods: DELETE, GET
-    access-control-allow-origin: https://app.example.org
-    access-control-expose-headers: X-Trace-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate
-    access-control-max-age: 600
-    allow: DELETE, GET, HEAD, OPTIONS
-    cache-control: no-store
-    content-security-policy: default-src 'none'; frame-ancestors 'none'
-    referrer-policy: no-referrer
-    strict-transport-security: max-age=31536000
-    vary: Origin
-    x-content-type-options: nosniff
-    x-trace-id: [trace id]
-    ");
-    let one = preflight(
-        &app,
-        "/v1/auth/sessions/019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17",
-        APP,
-    );
-    assert_eq!(
-        one.send().await.header("access-control-allow-methods"),
-        Some("DELETE")
-    );
-    // The fetch metadata of a preflight are those of the page, so they refuse nothing.
-    let with_site = preflight(&app, "/v1/me", OTHER).header("sec-fetch-site", "cross-site");
-    let answer = with_site.send().await;
-    assert_eq!(
-        (answer.status, answer.header("access-control-allow-methods")),
-        (204, Some("GET, PATCH"))
-    );
-}
-
-#[tokio::test]
-async fn an_unlisted_page_is_told_nothing() {
-    let app = app().await;
-    let answer = preflight(&app, "/v1/auth/login", EVIL).send().await;
-    assert_snapshot!(answer.shown_with_headers(), @r"
-    204
-    allow: POST, OPTIONS
-    cache-control: no-store
-    content-security-policy: default-src 'none'; frame-ancestors 'none'
-    referrer-policy: no-referrer
-    strict-transport-security: max-age=31536000
-    vary: Origin
-    x-content-type-options: nosniff
-    x-trace-id: [trace id]
-    ");
-}
-
-#[tokio::test]
-async fn every_page_may_ask_for_the_public_documents() {
-    let app = app().await;
-    for path in ["/.well-known/jwks.json", "/openapi.json"] {
-        let answer = preflight(&app, path, EVIL).send().await;
-        assert_eq!(answer.status, 204);
-        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
-        assert_eq!(answer.header("access-control-allow-credentials"), None);
-        assert_eq!(answer.header("access-control-allow-methods"), Some("GET"));
-    }
-}
-
-#[tokio::test]
-async fn there_is_no_preflight_of_what_is_not_there() {
-    let app = app().await;
-    assert_eq!(
-        preflight(&app, "/nowhere", APP).send().await.brief(),
-        "404 http.not_found"
-    );
-    // OPTIONS that asks nothing is a method like any other.
-    let bare = app.request("OPTIONS", "/v1/me").send().await;
-    assert_eq!(bare.brief(), "405 http.method_not_allowed");
 }

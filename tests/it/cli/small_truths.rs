@@ -76,6 +76,46 @@ fn an_origin_that_is_refused_is_logged_once_with_the_line_to_add() {
     assert_snapshot!(lines[16], @"pages of 16 origins were refused; further origins, of this network or of all, are not logged until the next start");
 }
 
+/// Has a page of `origin` asked for by a browser, which sends a preflight first and nothing else if that is not permitted.
+fn preflight_from(address: &str, origin: &str, method: &str) {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    let request = format!(
+        "OPTIONS /v1/auth/login HTTP/1.1\r\nhost: a\r\nconnection: close\r\norigin: {origin}\r\n\
+         access-control-request-method: {method}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).expect("the server reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it is text");
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+}
+
+#[test]
+fn an_app_that_is_not_listed_is_logged_also_if_its_webview_only_asked() {
+    let mut workspace = Workspace::new();
+    workspace.set("ARKLOOP_SERVER__ALLOWED_ORIGINS", "capacitor://localhost");
+    let server = workspace.serve();
+    for origin in ["null", "file://", "file://localhost", "app://a/b", "app://*"] {
+        post_from(server.address(), origin);
+        preflight_from(server.address(), origin, "POST");
+    }
+    post_from(server.address(), "app://.");
+    preflight_from(server.address(), "ionic://localhost", "POST");
+    preflight_from(server.address(), "ionic://localhost", "GET");
+    preflight_from(server.address(), "https://app.example.org", "A-STRANGER-S-WORD");
+    preflight_from(server.address(), "capacitor://localhost", "POST");
+    let log = server.stop();
+    let lines = log.lines().filter_map(|line| line.split_once("WARN "));
+    let lines: Vec<&str> = lines
+        .map(|(_, line)| line)
+        .filter(|line| line.contains("refused"))
+        .collect();
+    assert_snapshot!(lines.join("\n"), @r#"
+    a POST from a page of app://. was refused; if that is your app, set in [server]: allowed_origins = ["capacitor://localhost", "app://."]
+    a POST from a page of ionic://localhost was refused; if that is your app, set in [server]: allowed_origins = ["capacitor://localhost", "ionic://localhost"]
+    a request from a page of https://app.example.org was refused; if that is your app, set in [server]: allowed_origins = ["capacitor://localhost", "https://app.example.org"]; if it is this server under another name, set public_url to that
+    "#);
+}
+
 /// Runs the executable with arguments and a variable that are bytes.
 fn run(workspace: &Workspace, arguments: &[&[u8]], variable: Option<(&str, &[u8])>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_arkloop"));

@@ -261,7 +261,7 @@ async fn what_follows_a_request_in_order_is_answered_in_order() {
     assert_eq!(followed(format!("\r\n{}", get("/healthz", ""))).await, "200 404");
     assert_eq!(
         followed("OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n".to_owned()).await,
-        "404 404"
+        "204 404"
     );
     // HTTP/1.0 needs no host and is over after one.
     assert_eq!(followed("GET /healthz HTTP/1.0\r\n\r\n".to_owned()).await, "200");
