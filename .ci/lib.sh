@@ -47,12 +47,16 @@ wait_for_server() {
   return 1
 }
 
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
 # Starts the release build on a free port with an empty data directory, without rate limits, since each script is one client;
 # arguments are further variables. Sets base.
 start_server() {
   [[ -x $arkloop ]] || { echo "no executable at $arkloop: run cargo build --release" >&2; return 1; }
   local port
-  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  port=$(free_port)
   base=http://127.0.0.1:$port
   # exec, so that the pid is the server's own and not a shell's.
   (cd "$work" && exec env ARKLOOP_DATA_DIR="$work/data" ARKLOOP_SERVER__LISTEN="127.0.0.1:$port" \
