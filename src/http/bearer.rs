@@ -14,8 +14,6 @@ use crate::service::{Caller, Error, Service};
 
 /// The name of the scheme in the document.
 pub(super) const SCHEME: &str = "bearer";
-/// To a request that carries no token of this kind (RFC 6750 §3.1: then without an error code).
-const CHALLENGE: &str = "Bearer";
 /// To a request whose token is not good.
 const CHALLENGE_INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 
@@ -78,9 +76,7 @@ pub(super) async fn authenticate(
 /// Reads the one `Authorization: Bearer <token>`; the scheme is compared without regard to case (RFC 9110 §11.1).
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values
-        .next()
-        .ok_or_else(|| Refusal::new(Code::MissingToken).with_challenge(CHALLENGE))?;
+    let value = values.next().ok_or_else(|| Refusal::new(Code::MissingToken))?;
     let token = value
         .to_str()
         .ok()
@@ -92,7 +88,7 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
         });
     match (token, values.next()) {
         (Some(token), None) => Ok(token),
-        _ => Err(Refusal::new(Code::InvalidAuthorization).with_challenge(CHALLENGE)),
+        _ => Err(Refusal::new(Code::InvalidAuthorization)),
     }
 }
 

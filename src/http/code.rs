@@ -72,7 +72,7 @@ codes! {
     /// More than 16 KiB.
     RequestTooLarge: PAYLOAD_TOO_LARGE "request.too_large", "The body is larger than 16 KiB.";
     /// A body that does not say it is JSON.
-    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE "request.unsupported_media_type", "The body must be sent as application/json in UTF-8.";
+    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE "request.unsupported_media_type", "The body must be sent as application/json in UTF-8, without a Content-Encoding.";
     /// One or more bad fields.
     ValidationError: UNPROCESSABLE_ENTITY "validation.error", "One or more fields are not acceptable; details.fields names them.";
     /// Registration needs an invite.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use poem::error::ResponseError;
-use poem::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use poem::http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use poem::http::{StatusCode, header};
 use poem::{IntoResponse as _, Response};
 use serde::Serialize;
@@ -20,6 +22,9 @@ const RETRY_AFTER_SECONDS: u64 = 1;
 const CAPTCHA_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// When to ask for mail again where it is off: nothing but the operator ends that.
 const MAIL_RETRY_AFTER: Duration = Duration::from_hours(1);
+/// The challenge that every 401 needs (RFC 9110 §15.5.2), without an error code where no bad access token came (RFC 6750 §3.1). No browser asks people for a
+/// password because of it.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
 
 /// Why a request was not carried out, ready to be written.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +101,14 @@ impl Refusal {
         }
     }
 
+    /// The body has a content coding; only plain ones are read (RFC 9110 §15.5.16).
+    pub(super) fn encoded() -> Self {
+        Self {
+            header: Some((ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
+            ..Self::new(Code::UnsupportedMediaType)
+        }
+    }
+
     /// The same fault, or the same refusal, as a server that cannot serve now.
     pub(super) fn into_unavailable(self) -> Self {
         match self.code {
@@ -109,7 +122,7 @@ impl Refusal {
         Self { cause: None, ..self }
     }
 
-    /// The same with a challenge (RFC 6750 §3).
+    /// The same with a challenge of its own (RFC 6750 §3).
     pub(super) fn with_challenge(self, challenge: &'static str) -> Self {
         Self {
             header: Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge))),
@@ -152,7 +165,12 @@ impl Refusal {
             HeaderValue::from_static("application/json; charset=utf-8"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.extend(self.header);
+        if self.code.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+        }
+        if let Some((name, value)) = self.header {
+            headers.insert(name, value);
+        }
         response
     }
 }

@@ -1,7 +1,7 @@
 //! What the server serves: one file a noun, as everywhere, and beside them what every request passes through.
 //!
 //! A request's way: `server` accepts the connection, `slots` finds it a place, `connection` and `framing` guard it,
-//! `respond` gives it a trace id, reads its body and writes the one log line, `routes` finds the operation and holds
+//! `respond` gives it a trace id, reads its body and writes the one log line, `routes` finds the operation (by its path as `path` normalises it) and holds
 //! what is refused before any handler runs (`body` for the shape, `origin`, `limit`), the handler takes its parts (`bearer`,
 //! `cookie`, `client_address`, `form`), calls one method of [`crate::service`] and converts. Whatever is refused on the
 //! way is written by `error` alone, but for what cannot be read as a request at all.
@@ -36,6 +36,7 @@ mod origin;
 mod origin_notices;
 mod pages;
 mod password;
+mod path;
 mod probe;
 mod registration;
 mod respond;

@@ -26,6 +26,7 @@ use super::limit::Standing;
 use super::metrics::Figures;
 use super::mirror::Mirrored;
 use super::pages::home;
+use super::path;
 use super::routes::{Operation, Resource, Routes};
 use super::slots::{Crowded, Slot};
 use crate::domain::{Client, LimitClass, TraceId};
@@ -121,8 +122,9 @@ impl Site {
         slot.begin()?;
         let method = request.method().clone();
         let uri = request.uri().clone();
-        let is_hidden = home::is_hidden(uri.path(), &method, request.headers());
-        let found = self.routes.find(uri.path()).filter(|_| !is_hidden);
+        let path = path::normalised(uri.path());
+        let is_hidden = home::is_hidden(&path, &method, request.headers());
+        let found = self.routes.find(&path).filter(|_| !is_hidden);
         let operation = found
             .and_then(|(resource, _)| resource.operation(&method))
             .map_or("-", |known| known.id);

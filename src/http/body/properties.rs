@@ -91,11 +91,17 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
+/// Whether `serde_json` reads an object of at most 32 levels, behind the one byte order mark that may be there.
+fn is_shallow_object(text: &str) -> bool {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let is_object = serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object());
+    is_object && depth(text) <= 32
+}
+
 proptest! {
     #[test]
     fn a_body_is_read_exactly_where_serde_json_reads_an_object_of_32_levels(text in document()) {
-        let is_object = serde_json::from_str::<Value>(&text).is_ok_and(|value| value.is_object());
-        let expected = is_object && depth(&text) <= 32;
+        let expected = is_shallow_object(&text);
         prop_assert_eq!(read_object(text.as_bytes()).is_some(), expected, "{}", text);
     }
 
@@ -110,8 +116,7 @@ proptest! {
         }),
     ]) {
         let text = String::from_utf8(bytes.clone()).unwrap_or_default();
-        let is_object = serde_json::from_str::<Value>(&text).is_ok_and(|value| value.is_object());
-        let expected = is_object && depth(&text) <= 32;
+        let expected = is_shallow_object(&text);
         prop_assert_eq!(read_object(&bytes).is_some(), expected);
     }
 

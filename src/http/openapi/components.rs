@@ -101,9 +101,13 @@ pub(super) fn headers() -> Value {
             "example": "no-store",
         },
         "WWW-Authenticate": {
-            "description": "How to authenticate: the challenge of RFC 6750 §3.",
+            "description": "The challenge that every 401 carries (RFC 9110 §15.5.2): with an error where the access token is not good (RFC 6750 §3.1), else without.",
             "required": true,
             "schema": { "type": "string", "enum": ["Bearer", "Bearer error=\"invalid_token\""] },
+        },
+        "Accept-Encoding": {
+            "description": "Present where a `Content-Encoding` was the reason: bodies are read without one.",
+            "schema": { "type": "string", "enum": ["identity"] },
         },
         "Retry-After": {
             "description": "When to try again, in whole seconds.",
@@ -161,6 +165,7 @@ pub(super) fn refusal(codes: &[Code]) -> (String, Value) {
         ("X-Trace-Id", true),
         ("Cache-Control", true),
         ("WWW-Authenticate", status == StatusCode::UNAUTHORIZED),
+        ("Accept-Encoding", status == StatusCode::UNSUPPORTED_MEDIA_TYPE),
         (
             "Retry-After",
             matches!(

@@ -65,7 +65,8 @@ async fn only_one_whole_json_object_is_read() {
         b"{\"login\":01}".into(),
         b"{\"login\":\"a\tb\"}".into(),
         b"{\"login\":\"\\x\"}".into(),
-        b"\xef\xbb\xbf{}".into(),
+        b"\xef\xbb\xbf".into(),
+        b"\xef\xbb{}".into(),
         b"{\"login\":\"\xff\"}".into(),
         b"{\"\xc3\x28\":1}".into(),
         b"{\"login\":\"\\ud800\"}".into(),
@@ -73,7 +74,8 @@ async fn only_one_whole_json_object_is_read() {
         b"login=alice&password=x".into(),
         deep(33).into(),
         deep(8_000).into(),
-        "\u{feff}{}".into(),
+        "\u{feff}\u{feff}{}".into(),
+        "{}\u{feff}".into(),
         "{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect(),
     ];
     for body in malformed {
@@ -127,7 +129,7 @@ async fn every_operation_with_a_body_asks_for_json() {
 
     {
       "code": "request.unsupported_media_type",
-      "message": "The body must be sent as application/json in UTF-8.",
+      "message": "The body must be sent as application/json in UTF-8, without a Content-Encoding.",
       "trace_id": "[trace id]"
     }
     "#);
@@ -167,22 +169,6 @@ async fn a_body_without_any_content_type_is_refused() {
     let answer = connection.read_to_end(std::time::Duration::from_secs(5)).await;
     let answer = answer.expect("it is answered");
     assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
-}
-
-#[tokio::test]
-async fn json_may_be_called_so_in_any_case() {
-    let app = TestApp::open().await;
-    app.register("alice").await;
-    for content_type in [
-        "application/json",
-        "APPLICATION/JSON",
-        "application/json;charset=utf-8",
-        "application/json; charset=\"UTF-8\"",
-    ] {
-        let request = app.post("/v1/auth/check");
-        let answer = request.text(content_type, r#"{"login":"alice"}"#).send().await;
-        assert_eq!(answer.json(), json!({"exists": true}), "{content_type}");
-    }
 }
 
 #[tokio::test]

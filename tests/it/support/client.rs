@@ -114,10 +114,24 @@ impl Request {
         if let Some(vault) = &vault {
             vault.gather_answer(&answer);
         }
+        check_for_old_clients(&answer);
         if is_of_an_operation(&self.method, &answer) {
             record::observe(&self.method, &self.path, answer.status, &answer.code());
         }
         Ok(answer)
+    }
+}
+
+/// Fails on what some clients cannot take: a 401 without a challenge is an error in the JDK, and so is a cookie whose end only `Max-Age` tells.
+fn check_for_old_clients(answer: &Answer) {
+    let challenge = answer.header("www-authenticate");
+    let is_challenged = challenge.is_some_and(|challenge| challenge.starts_with("Bearer"));
+    assert_eq!(is_challenged, answer.status == 401, "{answer:?}");
+    if let Some(cookie) = answer.header("set-cookie") {
+        assert!(
+            cookie.contains("; Max-Age=") && cookie.contains("; Expires="),
+            "{cookie}"
+        );
     }
 }
 
