@@ -59,6 +59,7 @@ async fn a_refresh_without_the_cookie_is_refused() {
     content-type: application/json; charset=utf-8
     referrer-policy: no-referrer
     vary: Origin
+    www-authenticate: Bearer
     x-content-type-options: nosniff
     x-trace-id: [trace id]
 
@@ -85,6 +86,7 @@ async fn a_refused_refresh_leaves_the_cookie_alone() {
     content-type: application/json; charset=utf-8
     referrer-policy: no-referrer
     vary: Origin
+    www-authenticate: Bearer
     x-content-type-options: nosniff
     x-trace-id: [trace id]
 

@@ -53,6 +53,7 @@ async fn a_wrong_password_and_an_unknown_name_are_answered_alike() {
     content-type: application/json; charset=utf-8
     referrer-policy: no-referrer
     vary: Origin
+    www-authenticate: Bearer
     x-content-type-options: nosniff
     x-trace-id: [trace id]
 
