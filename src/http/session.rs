@@ -19,9 +19,10 @@ use crate::domain::{Session, SessionId};
 pub(super) struct SessionApi(pub(super) Arc<Shared>);
 
 /// The sessions of an account that are alive.
+// Not `Sessions`: Python generators name a variable after the schema, which then collides with the member.
 #[derive(Object)]
 #[oai(example = true)]
-struct Sessions {
+struct SessionList {
     /// The sessions, the one used last first.
     sessions: Vec<SessionBody>,
 }
@@ -59,7 +60,7 @@ impl SessionBody {
     }
 }
 
-impl Example for Sessions {
+impl Example for SessionList {
     fn example() -> Self {
         let session = SessionBody {
             id: EXAMPLE_UUID.to_owned(),
@@ -120,14 +121,14 @@ impl SessionApi {
     ///
     /// Only sessions that are alive, the one used last first.
     #[oai(path = "/v1/auth/sessions", method = "get", operation_id = "list_sessions")]
-    async fn list_sessions(&self, caller: Authenticated) -> poem::Result<Json<Sessions>> {
+    async fn list_sessions(&self, caller: Authenticated) -> poem::Result<Json<SessionList>> {
         let sessions = self.0.service.list_own_sessions(&caller.0).await?;
         let current = caller.0.session_id;
         let sessions = sessions
             .iter()
             .map(|session| SessionBody::new(session, current))
             .collect();
-        Ok(Json(Sessions { sessions }))
+        Ok(Json(SessionList { sessions }))
     }
 
     /// End one session
