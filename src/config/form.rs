@@ -10,7 +10,7 @@ use url::{Position, Url};
 
 use super::address::{has_exact_host, is_loopback};
 use crate::domain::{
-    Language, Listen, Rate, SameSite, ServiceName, SignatureAlgorithm, TrustedProxies, app_origin,
+    Language, Listen, Rate, SameSite, ServiceName, SignatureAlgorithm, TrustedProxies, parse_app_origin,
 };
 
 /// The units of a duration, largest first, in seconds.
@@ -129,7 +129,7 @@ impl Origin {
 
     /// Reads an origin of a web site, or of a native app or an extension.
     pub(super) fn parse_listed(text: &str) -> Option<Self> {
-        Self::parse(text).or_else(|| app_origin(text.strip_suffix('/').unwrap_or(text)).map(Self))
+        Self::parse(text).or_else(|| parse_app_origin(text.strip_suffix('/').unwrap_or(text)).map(Self))
     }
 
     /// `http://localhost` at `port`, or at the port 80 of http.

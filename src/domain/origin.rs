@@ -20,7 +20,7 @@ const OF_NO_APP: [&str; 10] = [
 ///
 /// It is returned in lower case, the only one in which two writings of it are compared: engines differ in how they write the host of such a scheme, and the
 /// ids of Safari's extensions are shown in upper case. `None` for the origins of web sites too.
-pub fn app_origin(text: &str) -> Option<String> {
+pub fn parse_app_origin(text: &str) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let (scheme, authority) = text.split_once("://")?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -7,7 +7,7 @@ use poem::http::header::{HOST, ORIGIN};
 use poem::http::{HeaderMap, HeaderValue, Method};
 
 use super::Settings;
-use crate::domain::app_origin;
+use crate::domain::parse_app_origin;
 
 /// The origins whose pages may call this server and read its answers: of `public_url`, of `app_url`, and the
 /// `allowed_origins`.
@@ -36,7 +36,7 @@ impl Origins {
     /// Whether `origin`, as a browser writes it, is one of them.
     pub(super) fn is_listed(&self, origin: &str) -> bool {
         let is_one = |origin: &str| self.listed.iter().any(|listed| listed == origin);
-        is_one(origin) || app_origin(origin).is_some_and(|origin| is_one(&origin))
+        is_one(origin) || parse_app_origin(origin).is_some_and(|origin| is_one(&origin))
     }
 
     /// Whether a request may be carried out.

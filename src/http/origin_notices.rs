@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use poem::http::header::ORIGIN;
 use poem::http::{HeaderMap, Method};
 
-use crate::domain::{app_origin, site_of};
+use crate::domain::{parse_app_origin, site_of};
 
 /// How many origins are logged that clients of one network sent: more than an operator forgets, and one stranger does not use up the notices of all others.
 const MAX_OF_NETWORK: usize = 16;
@@ -52,7 +52,7 @@ impl OriginNotices {
         };
         let origin = origin.to_ascii_lowercase();
         let is_web = is_web_origin(&origin);
-        if origin.len() > MAX_ORIGIN_CHARS || !(is_web || app_origin(&origin).is_some()) {
+        if origin.len() > MAX_ORIGIN_CHARS || !(is_web || parse_app_origin(&origin).is_some()) {
             return;
         }
         let network = address.map(site_of);

@@ -247,6 +247,9 @@ async fn listed_pages_may_read_every_answer_also_refusals() {
         app.get("/nowhere"),
         app.post("/v1/me"),
         app.post("/v1/auth/login").json(&json!({})),
+        // 503: there is no mail.
+        app.post("/v1/auth/email/otp/send")
+            .json(&json!({"email": "ann@example.org"})),
         app.delete("/.well-known/nothing"),
         app.request("BREW", "/nowhere"),
         app.request("OPTIONS", "/nowhere"),
