@@ -63,7 +63,8 @@ pub async fn seal_anew(
 /// Lets the database go on with `new` although nobody has the key file any more that it belonged to, in one transaction.
 ///
 /// Everything that only the lost key could open or prove ends: sessions, codes, invites, links, queued mail and signing keys. A new signing key
-/// takes their place, of the algorithm that is `wanted` or else of the same one. Accounts stay, with their passwords. An invite gets a code that nobody was ever told, so that the list of invites can still be read.
+/// takes their place, of the algorithm that is `wanted` or else of the same one. Accounts stay, with their passwords. An invite gets a code that is told
+/// to no one, so that the list of invites can still be read.
 pub async fn go_on_without_key(
     store: &Store,
     new: Arc<Keys>,
@@ -72,8 +73,10 @@ pub async fn go_on_without_key(
     operator: &Operator,
 ) -> Result<Ended, Error> {
     let (now, system) = (system.now(), system.clone());
-    let record = AuditRecord::by_operator(AuditEvent::KeyFileReset, operator);
+    let mut record = AuditRecord::by_operator(AuditEvent::KeyFileReset, operator);
     let gone_on = store.write(move |tx| {
+        let algorithm = replace_all(tx, &new, wanted, &system)?;
+        record.detail = algorithm.map(|change| change.to_string());
         tx.insert_audit(&record, now)?;
         let invites = tx.revoke_all_invites(now)?;
         for (invite, _) in tx.list_all_invites()? {
@@ -85,7 +88,6 @@ pub async fn go_on_without_key(
         tx.delete_all_failures()?;
         tx.delete_all_links()?;
         tx.delete_all_mail()?;
-        let algorithm = replace_all(tx, &new, wanted, &system)?;
         let sessions = end_sessions(tx, now)?;
         tx.put_setting(Setting::KeyCheck, Some(&new.check().to_text()), now)?;
         Ok::<_, Error>(Ended {

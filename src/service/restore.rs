@@ -50,14 +50,15 @@ pub async fn end_what_was_live(
             None => break,
         }
     }
-    let record = AuditRecord::by_operator(AuditEvent::BackupRestored, operator);
+    let mut record = AuditRecord::by_operator(AuditEvent::BackupRestored, operator);
     let ended = store.write(move |tx| {
+        let algorithm = replace_all(tx, &keys, wanted, &system)?;
+        record.detail = algorithm.map(|change| change.to_string());
         tx.insert_audit(&record, now)?;
         tx.delete_all_codes()?;
         tx.delete_all_failures()?;
         tx.delete_all_links()?;
         tx.delete_all_mail()?;
-        let algorithm = replace_all(tx, &keys, wanted, &system)?;
         tx.put_setting(Setting::BackupTakenAt, None, now)?;
         let invites = tx.revoke_all_invites(now)?;
         Ok::<_, Error>(Ended {

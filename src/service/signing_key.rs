@@ -1,6 +1,6 @@
 //! The signing keys: made, replaced, retired, and picked up by the running server when a command has replaced one.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -37,6 +37,17 @@ pub struct AlgorithmChange {
 impl AlgorithmChange {
     fn between(from: SignatureAlgorithm, to: SignatureAlgorithm) -> Option<Self> {
         (from != to).then_some(Self { from, to })
+    }
+}
+
+impl fmt::Display for AlgorithmChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "algorithm changed from {} to {}",
+            self.from.as_str(),
+            self.to.as_str()
+        )
     }
 }
 
@@ -235,10 +246,10 @@ impl Service {
         let change = AlgorithmChange::between(present, algorithm);
         let mut key = new_key(&self.post.keys, algorithm, now, &self.system)?;
         key.active_at = active_at;
-        let mut detail = format!("to {}", key.kid);
-        if let Some(AlgorithmChange { from, to }) = change {
-            let _ = write!(detail, ", from {} to {}", from.as_str(), to.as_str());
-        }
+        let detail = change.map_or_else(
+            || format!("to {}", key.kid),
+            |change| format!("to {}, {change}", key.kid),
+        );
         let record = self
             .auditor
             .by_operator(AuditEvent::SigningKeyRotated)

@@ -134,7 +134,10 @@ fn a_rotation_changes_the_algorithm_by_the_flag_and_says_so() {
     ");
     assert_eq!(header_after_a_start(&workspace).0, "EdDSA");
     let detail = workspace.json(&["audit", "--event", "key.rotated"])[0]["detail"].to_string();
-    assert!(detail.ends_with(", from EdDSA to ES256\""), "{detail}");
+    assert!(
+        detail.ends_with(", algorithm changed from EdDSA to ES256\""),
+        "{detail}"
+    );
     // The key that signs decides, not the one that waits.
     let now = workspace.json(&["key", "rotate", "--now"]);
     assert_eq!(now["algorithm_changed"], Value::Null);
@@ -225,6 +228,8 @@ fn a_lost_key_and_a_backup_change_the_algorithm_only_if_it_is_asked_for() {
         restored.contains("\nServices that accept only EdDSA refuse"),
         "{restored}"
     );
+    let details = workspace.json(&["audit", "--event", "backup.restored"]);
+    assert_eq!(details[0]["detail"], "algorithm changed from EdDSA to ES256");
     let restored = workspace.json(&["restore", "before.db", "--yes"]);
     assert_eq!(
         restored["algorithm_changed"],
