@@ -11,6 +11,7 @@
 
 mod bearer;
 mod body;
+mod browser_client;
 mod captcha;
 mod catch;
 mod client_address;

@@ -14,6 +14,7 @@ use poem_openapi::registry::{MetaApi, Registry};
 use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, ServerObject, Tags};
 use serde_json::Value;
 
+use super::browser_client::BrowserClientApi;
 use super::captcha::CaptchaApi;
 use super::docs::DocsApi;
 use super::email::EmailApi;
@@ -72,6 +73,7 @@ pub(super) type Api = (
     HealthApi,
     DocsApi,
     PagesApi,
+    BrowserClientApi,
 );
 
 /// The operations over `shared`.
@@ -89,6 +91,7 @@ pub(super) fn api(shared: &Arc<Shared>) -> Api {
         HealthApi(Arc::clone(shared)),
         DocsApi::new(document()),
         PagesApi::new(shared),
+        BrowserClientApi,
     )
 }
 

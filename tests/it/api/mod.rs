@@ -7,6 +7,7 @@ mod bad_headers;
 mod bearer;
 mod bodies;
 mod body_sizes;
+mod browser_client;
 mod captcha;
 mod client_address;
 mod code_limits;

@@ -1,6 +1,6 @@
 // Turnstile, where the server asks for it: the only thing that comes from another host, and only then.
-import { get, Refused } from "./api.js";
 import { currentLanguage, hush, say } from "./i18n.js";
+import { auth, refused } from "./refusal.js";
 
 const SCRIPT = "https://challenges.cloudflare.com/turnstile/v0/api.js?render=explicit";
 const SLOT = "cf_turnstile_token";
@@ -12,7 +12,7 @@ let token;
 
 /** Learns whether there is a captcha, and loads its script if there is. */
 export async function startCaptcha() {
-  const { enabled, site_key: siteKey } = await get("/v1/auth/captcha-config");
+  const { enabled, site_key: siteKey } = await auth.requestPublic("GET", "/v1/auth/captcha-config");
   if (!enabled || widget !== undefined) return;
   document.getElementById(`${SLOT}-field`).hidden = false;
   try {
@@ -44,7 +44,7 @@ export async function startCaptcha() {
 export async function withCaptcha(send) {
   const field = document.getElementById(`${SLOT}-field`);
   if (field.hidden) return send({});
-  if (!token) throw new Refused(widget === undefined ? "captcha.unloaded" : "captcha.unsolved");
+  if (!token) throw refused(widget === undefined ? "captcha.unloaded" : "captcha.unsolved");
   const spent = token;
   try {
     return await send({ [SLOT]: spent });

@@ -101,7 +101,7 @@ export default {
   "error.service.unavailable": "The server is busy. Try again in a moment.",
   "error.request.origin_forbidden": "The server did not accept this page as its own. Open it at the server's own address.",
   "error.too_many": "Too many attempts. Try again in {wait}.",
-  "error.unreachable": "The server cannot be reached. Check your connection and try again.",
+  "error.client.unreachable": "The server cannot be reached. Check your connection and try again.",
   "error.unexpected": "Something went wrong on the server. If it keeps happening, give the operator this number: {trace}",
   "error.page.fault": "Something went wrong on this page. Reload it and try again.",
 };

@@ -1,6 +1,7 @@
 // A form: sends itself, shows errors beside the fields that they are about, and shows passwords on request.
 import { hush, label, say } from "./i18n.js";
 import { announce, whileBusy } from "./page.js";
+import { fieldTexts, textOf } from "./refusal.js";
 
 /** Carries out `send` with the fields by name when `form` is sent, and shows what is refused. */
 export function startForm(form, send) {
@@ -12,7 +13,7 @@ export function startForm(form, send) {
       clear(form);
       return send(fieldsOf(form));
     };
-    whileBusy(form.querySelector("[type=submit]"), task, (refused) => showRefusal(form, refused));
+    whileBusy(form.querySelector("[type=submit]"), task, (refusal) => showRefusal(form, refusal));
   });
 }
 
@@ -29,8 +30,8 @@ function clear(form) {
   form.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
 }
 
-function showRefusal(form, refused) {
-  const texts = refused.fieldTexts();
+function showRefusal(form, refusal) {
+  const texts = fieldTexts(refusal);
   const bad = [...form.querySelectorAll(".error")].filter((error) => {
     const name = error.id.replace(/-error$/, "");
     if (!texts[name]) return false;
@@ -41,7 +42,7 @@ function showRefusal(form, refused) {
     error.closest(".field").hidden = false;
     return true;
   });
-  if (bad.length === 0) say(form.querySelector(".notice"), ...refused.text());
+  if (bad.length === 0) say(form.querySelector(".notice"), ...textOf(refusal));
   else document.getElementById(bad[0].id.replace(/-error$/, "")).focus();
 }
 

@@ -1,6 +1,6 @@
 // What every page does: one section at a time, a token that leaves the address bar, buttons that wait.
-import { Refused } from "./api.js";
 import { hush, say, startLanguages } from "./i18n.js";
+import { asRefusal, textOf } from "./refusal.js";
 
 /** Shows the page in its language, and then what `load` decides; a failure can be tried again. */
 export async function startPage(load) {
@@ -13,7 +13,7 @@ export async function startPage(load) {
     try {
       await load();
     } catch (error) {
-      say(document.getElementById("failed-why"), ...asRefused(error).text());
+      say(document.getElementById("failed-why"), ...textOf(asRefusal(error)));
       show("failed");
     }
   };
@@ -55,15 +55,8 @@ export async function whileBusy(button, task, refuse) {
     hush(document.getElementById("status"));
   } catch (error) {
     hush(document.getElementById("status"));
-    refuse(asRefused(error));
+    refuse(asRefusal(error));
   } finally {
     button.removeAttribute("aria-disabled");
   }
-}
-
-/** The refusal; whatever is none is a fault of these scripts and belongs in the console. */
-function asRefused(error) {
-  if (error instanceof Refused) return error;
-  console.error(error);
-  return new Refused("page.fault");
 }

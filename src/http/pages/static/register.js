@@ -1,9 +1,9 @@
 // /register: makes an account, with the invite of the address if it has one.
-import { get, post } from "./api.js";
 import { startCaptcha, withCaptcha } from "./captcha.js";
 import { startForm } from "./form.js";
 import { currentLanguage, say } from "./i18n.js";
 import { show, startPage } from "./page.js";
+import { auth } from "./refusal.js";
 
 /** What the server may warn of, by how its sentence begins: it is the same executable, and its sentences are English. */
 const WARNINGS = [
@@ -17,7 +17,7 @@ startForm(form, register);
 await startPage(load);
 
 async function load() {
-  const [{ mode }] = await Promise.all([get("/v1/auth/registration-mode"), startCaptcha()]);
+  const [{ mode }] = await Promise.all([auth.requestPublic("GET", "/v1/auth/registration-mode"), startCaptcha()]);
   const invite = new URLSearchParams(location.search).get("invite") ?? "";
   if (!element("invite_code").value) element("invite_code").value = invite;
   askForInvite(mode === "invite_only");
@@ -33,7 +33,7 @@ function askForInvite(isNeeded) {
 async function register(fields) {
   const body = { ...fields, locale: currentLanguage() };
   try {
-    const { warning } = await withCaptcha((captcha) => post("/v1/auth/register", { ...body, ...captcha }));
+    const { warning } = await withCaptcha((captcha) => auth.register({ ...body, ...captcha }));
     finish(fields, warning ?? "");
   } catch (refused) {
     // The operator may have changed the mode since the page was loaded.

@@ -1,9 +1,9 @@
 // /reset: sets a new password with the token of a link; without one, asks for a mail with such a link.
-import { post } from "./api.js";
 import { startCaptcha, withCaptcha } from "./captcha.js";
 import { startForm } from "./form.js";
 import { say } from "./i18n.js";
 import { show, startPage, takeToken } from "./page.js";
+import { auth } from "./refusal.js";
 
 const token = takeToken();
 const element = (id) => document.getElementById(id);
@@ -22,11 +22,11 @@ async function load() {
 
 async function setPassword(fields) {
   try {
-    await post("/v1/auth/password/reset/confirm", { token, ...fields });
+    await auth.requestPublic("POST", "/v1/auth/password/reset/confirm", { token, ...fields });
     element("choose-form").remove();
     show("changed");
   } catch (refused) {
-    const isInvalid = refused.code === "auth.reset_token_invalid" || refused.fields?.token;
+    const isInvalid = refused.code === "auth.reset_token_invalid" || refused.details.fields?.token;
     if (!isInvalid) throw refused;
     element("choose-form").remove();
     say(element("ask-title"), "reset.invalid_title");
@@ -37,7 +37,9 @@ async function setPassword(fields) {
 }
 
 async function askForMail(fields) {
-  await withCaptcha((captcha) => post("/v1/auth/password/reset/send", { ...fields, ...captcha }));
+  await withCaptcha((captcha) =>
+    auth.requestPublic("POST", "/v1/auth/password/reset/send", { ...fields, ...captcha }),
+  );
   say(element("sent-where"), "reset.sent", { email: fields.email?.trim() });
   show("sent");
 }

@@ -1,7 +1,7 @@
 // /verify: asks whether the account is theirs. Nothing is sent that changes anything before somebody clicks.
-import { post } from "./api.js";
 import { hush, say } from "./i18n.js";
 import { show, startPage, takeToken, whileBusy } from "./page.js";
+import { auth, textOf } from "./refusal.js";
 
 const token = takeToken();
 const element = (id) => document.getElementById(id);
@@ -14,20 +14,24 @@ await startPage(load);
 
 async function load() {
   if (!token) return show("missing");
-  const account = await unlessInvalid("invalid", () => post("/v1/auth/email/verify/preview", { token }));
+  const account = await unlessInvalid("invalid", () => ask("preview"));
   if (!account) return;
   for (const name of document.querySelectorAll("[data-username]")) name.textContent = account.username;
   show(account.email_verified ? "already" : "question");
 }
 
 async function confirm() {
-  const answer = await unlessInvalid("invalid", () => post("/v1/auth/email/verify/confirm", { token }));
+  const answer = await unlessInvalid("invalid", () => ask("confirm"));
   if (answer) show("confirmed");
 }
 
 async function reject() {
-  const answer = await unlessInvalid("kept", () => post("/v1/auth/email/verify/reject", { token }));
+  const answer = await unlessInvalid("kept", () => ask("reject"));
   if (answer) show("rejected");
+}
+
+function ask(operation) {
+  return auth.requestPublic("POST", `/v1/auth/email/verify/${operation}`, { token });
 }
 
 /** What `request` answers; if the link is not valid any more, shows the section that says so, and gives nothing. */
@@ -44,5 +48,5 @@ async function unlessInvalid(section, request) {
 function act(section, button, task) {
   const notice = document.querySelector(`#${section} .notice`);
   hush(notice);
-  return whileBusy(element(button), task, (refused) => say(notice, ...refused.text()));
+  return whileBusy(element(button), task, (refusal) => say(notice, ...textOf(refusal)));
 }

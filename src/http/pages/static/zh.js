@@ -101,7 +101,7 @@ export default {
   "error.service.unavailable": "服务器繁忙，请稍后再试。",
   "error.request.origin_forbidden": "服务器不接受来自此地址的请求。请通过服务器自己的网址打开此页面。",
   "error.too_many": "尝试次数过多，请在{wait}后重试。",
-  "error.unreachable": "无法连接服务器，请检查网络后重试。",
+  "error.client.unreachable": "无法连接服务器，请检查网络后重试。",
   "error.unexpected": "服务器出错了。如果问题持续存在，请将此编号告知管理员：{trace}",
   "error.page.fault": "页面出错了，请刷新后重试。",
 };
