@@ -128,7 +128,8 @@ def is_taken(body):
 
 def is_refused(password, body):
     """Whether a password has the right length and is refused all the same."""
-    password = unicodedata.normalize("NFC", password)
+    plain = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
+    password = unicodedata.normalize("NFC", plain)
     lower = password.lower()
     identities = [body.get(field) for field in ("login", "username", "email")]
     return (

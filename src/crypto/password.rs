@@ -46,7 +46,7 @@ pub enum Verification {
     Wrong,
     /// It was.
     Right,
-    /// It was, but its hash has another cost than new ones: here is one of today's cost to store in its place.
+    /// It was, but its hash has another cost than new ones, or was made of another form of the password: here is one of today to store in its place.
     RightButOutdated(PasswordHash),
 }
 
@@ -128,25 +128,37 @@ impl PasswordHasher {
             .await
     }
 
-    /// Compares a password with a stored hash. Without one it does the work of a hash for nothing, so that the time tells no one whether there is one.
+    /// Compares a password with a stored hash, and then its former form, if it has one. Without a stored hash it does the work of comparing for nothing, so
+    /// that the time of a refusal tells no one whether there is one.
     pub async fn verify(&self, guess: PasswordGuess, compared: Compared) -> Result<Verification, HashError> {
         let (cost, salt) = (self.cost, self.system.random());
         self.run(move |worker| {
             let stored = match compared {
                 Compared::With(stored) => stored,
                 Compared::WithNothing(cost) => {
-                    worker.hash(guess.as_bytes(), &salt, cost)?;
+                    for form in [Some(guess.as_bytes()), guess.as_former_bytes()]
+                        .into_iter()
+                        .flatten()
+                    {
+                        worker.hash(form, &salt, cost)?;
+                    }
                     return Ok(Verification::Wrong);
                 }
             };
             let (is_right, stored_cost) = worker.compare(guess.as_bytes(), &stored)?;
-            match is_right {
-                false => Ok(Verification::Wrong),
-                true if stored_cost == cost => Ok(Verification::Right),
-                true => worker
-                    .hash(guess.as_bytes(), &salt, cost)
-                    .map(Verification::RightButOutdated),
+            if is_right && stored_cost == cost {
+                return Ok(Verification::Right);
             }
+            let is_outdated = match guess.as_former_bytes() {
+                Some(former) if !is_right => worker.compare(former, &stored)?.0,
+                _ => is_right,
+            };
+            if !is_outdated {
+                return Ok(Verification::Wrong);
+            }
+            worker
+                .hash(guess.as_bytes(), &salt, cost)
+                .map(Verification::RightButOutdated)
         })
         .await
     }

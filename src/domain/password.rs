@@ -2,6 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::field::FieldError;
 
@@ -36,7 +37,7 @@ impl Default for PasswordPolicy {
     }
 }
 
-/// A password that may be set, in Unicode normalisation form C.
+/// A password that may be set, prepared by [`prepare`].
 #[derive(Clone, Debug)]
 pub struct Password(SecretString);
 
@@ -53,7 +54,12 @@ impl Password {
                 max: MAX_PASSWORD_CHARS,
             });
         }
-        let password = normalise(text);
+        if text.contains(char::is_control) {
+            return Err(FieldError::InvalidCharacters {
+                allowed: "printable characters and spaces, no tab, line break or other control character",
+            });
+        }
+        let password = prepare(text);
         let length = password.chars().count();
         if length < policy.min_length {
             return Err(FieldError::TooShort {
@@ -81,12 +87,16 @@ impl Password {
     }
 }
 
-/// A password that somebody typed to prove who they are: whatever its length, it is compared, never judged.
+/// A password that somebody typed to prove who they are: whatever its length and its characters, it is compared, never judged.
 #[derive(Clone, Debug)]
-pub struct PasswordGuess(SecretString);
+pub struct PasswordGuess {
+    prepared: SecretString,
+    /// As versions before 0.2 prepared it, where that differs.
+    formerly: Option<SecretString>,
+}
 
 impl PasswordGuess {
-    /// Reads at most 1 024 bytes, and normalises them as [`Password::parse`] does.
+    /// Reads at most 1 024 bytes, and prepares them as [`Password::parse`] does.
     pub fn parse(text: &str) -> Result<Self, FieldError> {
         if text.is_empty() {
             return Err(FieldError::Missing);
@@ -96,12 +106,24 @@ impl PasswordGuess {
                 max: MAX_PASSWORD_BYTES,
             });
         }
-        Ok(Self(normalise(text).into()))
+        let (prepared, formerly) = (prepare(text), compose(text));
+        let formerly = (formerly != prepared).then(|| formerly.into());
+        Ok(Self {
+            prepared: prepared.into(),
+            formerly,
+        })
     }
 
     /// The bytes to hash.
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.expose_secret().as_bytes()
+        self.prepared.expose_secret().as_bytes()
+    }
+
+    /// The bytes that a hash of an older version may have been made of, if they are others.
+    pub fn as_former_bytes(&self) -> Option<&[u8]> {
+        self.formerly
+            .as_ref()
+            .map(|password| password.expose_secret().as_bytes())
     }
 }
 
@@ -127,7 +149,17 @@ impl std::fmt::Debug for PasswordHash {
     }
 }
 
-fn normalise(text: &str) -> String {
+/// How a password is hashed: every space of the category Zs as U+0020, and in normalisation form C (RFC 8265 §4.2.2).
+fn prepare(text: &str) -> String {
+    let to_plain = |c: char| match c.general_category() {
+        GeneralCategory::SpaceSeparator => ' ',
+        _ => c,
+    };
+    text.chars().map(to_plain).nfc().collect()
+}
+
+/// How versions before 0.2 hashed one: in normalisation form C only.
+fn compose(text: &str) -> String {
     text.nfc().collect()
 }
 
@@ -190,6 +222,26 @@ mod tests {
         );
         assert!(parse(" spaces stay ").is_ok());
         assert!(parse("密码密码密码密码").is_ok());
+        let control = parse("a quiet\u{85}harbour").err();
+        assert!(matches!(control, Some(FieldError::InvalidCharacters { .. })));
+    }
+
+    #[test]
+    fn only_a_guess_with_another_space_has_a_former_form() {
+        let forms = |text| {
+            let guess = PasswordGuess::parse(text).expect("it is a guess");
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            (text(guess.as_bytes()), guess.as_former_bytes().map(text))
+        };
+        assert_eq!(forms("a b"), ("a b".to_owned(), None));
+        assert_eq!(
+            forms("e\u{301}\tb\u{2028}"),
+            ("\u{e9}\tb\u{2028}".to_owned(), None)
+        );
+        assert_eq!(
+            forms("a\u{2000}b"),
+            ("a b".to_owned(), Some("a\u{2002}b".to_owned()))
+        );
     }
 
     #[test]

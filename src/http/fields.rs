@@ -66,18 +66,20 @@ pub(super) const EMAIL: Field = Field {
 /// The password of a new account.
 pub(super) const NEW_PASSWORD: Field = Field {
     name: "password",
-    description: "8 to 128 characters after Unicode normalisation (NFC); the operator may ask for more than 8. Not one of \
-                  the common passwords, and not the account's own username or address. Nothing is trimmed.",
+    description: "8 to 128 characters after Unicode normalisation (NFC); the operator may ask for more than 8. No control \
+                  characters; every other kind of space is read as a plain one (RFC 8265 §4.2). Not one of the common \
+                  passwords, and not the account's own username or address. Nothing is trimmed.",
     example: "correct horse battery staple",
     min_length: Some(PasswordPolicy::FLOOR),
     max_length: Some(MAX_PASSWORD_CHARS),
+    pattern: Some(r"^[^\u0000-\u001f\u007f-\u009f]*$"),
     ..TEXT
 };
 
 /// A password to prove who one is.
 pub(super) const PASSWORD: Field = Field {
     name: "password",
-    description: "The password, at most 1024 bytes.",
+    description: "The password, at most 1024 bytes. Accents and spaces count the same however they were typed.",
     example: "correct horse battery staple",
     min_length: Some(1),
     max_length: Some(MAX_PASSWORD_BYTES),

@@ -173,7 +173,7 @@ async fn every_field_says_of_every_bad_text_what_is_wrong_also_beside_others() {
     }
     assert_snapshot!(table, @r#"
     register login: blank: missing; SQL, template, long: too_long; else invalid_characters
-    register password: long: too_long; blank, look-alike, noncharacter: too_short; else 201 -
+    register password: blank, NUL, escape, CR LF: invalid_characters; long: too_long; look-alike, noncharacter: too_short; else 201 -
     register email: blank: missing; long: too_long; else invalid
     register invite_code: else 201 -
     register locale: long: too_long; else invalid
@@ -195,11 +195,11 @@ async fn every_field_says_of_every_bad_text_what_is_wrong_also_beside_others() {
     update_me locale: long: too_long; else invalid
     update_me timezone: long: too_long; else invalid
     change_password current_password: long: too_long; else incorrect
-    change_password new_password: long: too_long; blank, look-alike, noncharacter: too_short; else 204 -
+    change_password new_password: blank, NUL, escape, CR LF: invalid_characters; long: too_long; look-alike, noncharacter: too_short; else 204 -
     send_reset email: blank: missing; long: too_long; else invalid
     send_reset cf_turnstile_token: else 204 -
     confirm_reset token: blank: missing; else 422 auth.reset_token_invalid
-    confirm_reset new_password: long: too_long; blank, look-alike, noncharacter: too_short; else 422 auth.reset_token_invalid
+    confirm_reset new_password: blank, NUL, escape, CR LF: invalid_characters; long: too_long; look-alike, noncharacter: too_short; else 422 auth.reset_token_invalid
     "#);
 }
 
