@@ -118,9 +118,34 @@ def other_session(authorization):
     return next(session["id"] for session in sessions if not session["current"])
 
 
+def is_unseen(character):
+    return character.isspace() and not "\x1c" <= character <= "\x1f" or unicodedata.category(character) == "Cf"
+
+
+def trimmed(text):
+    """A name or an address without what the server drops around it."""
+    kept = [place for place, character in enumerate(text) if not is_unseen(character)]
+    return text[kept[0] : kept[-1] + 1] if kept else ""
+
+
+PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@([A-Za-z0-9](-?[A-Za-z0-9]){0,30}\.){0,3}[A-Za-z](-?[A-Za-z0-9]){0,30}")
+PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{2,32}")
+
+
+def straighten(body):
+    """Replaces names and addresses of which the patterns, which know neither Unicode nor IDNA, accept more than the server."""
+    for field, pattern in (("email", PLAIN_ADDRESS), ("username", PLAIN_NAME), ("login", None)):
+        if not isinstance(body.get(field), str) or field == "username" and not body[field]:
+            continue
+        text = trimmed(body[field])
+        is_right = 0 < len(text) <= 254 if pattern is None else pattern.fullmatch(text)
+        if not is_right:
+            body[field] = fresh_names()["email" if field == "email" else "login"]
+
+
 def is_taken(body):
     """Whether an earlier request had the same name or address; remembers both."""
-    names = {body[field].strip().lower() for field in ("login", "email")}
+    names = {trimmed(body[field]).lower() for field in ("login", "email")}
     is_old = not names.isdisjoint(taken)
     taken.update(names)
     return is_old
@@ -134,8 +159,9 @@ def is_refused(password, body):
     identities = [body.get(field) for field in ("login", "username", "email")]
     return (
         not 8 <= len(password) <= 128
+        or any(unicodedata.category(character) == "Cc" for character in password)
         or lower in COMMON_PASSWORDS
-        or any(isinstance(identity, str) and identity.strip().lower() == lower for identity in identities)
+        or any(isinstance(identity, str) and trimmed(identity).lower() == lower for identity in identities)
     )
 
 
@@ -162,6 +188,7 @@ def before_call(context, case, kwargs):
         return
     operation = case.operation.label
     body = case.body if isinstance(case.body, dict) else {}
+    straighten(body)
     # Every second valid request gets what it needs to succeed; the others go out as they were drawn.
     is_helped = next(turns[operation]) % 2 == 0
     if operation == "POST /v1/auth/login" and is_helped:
@@ -179,6 +206,8 @@ def before_call(context, case, kwargs):
     elif operation == "POST /v1/auth/password/change":
         body["current_password"] = PASSWORD
     elif operation == "POST /v1/auth/register":
+        if not PLAIN_NAME.fullmatch(trimmed(body["login"])):
+            body["login"] = fresh_names()["login"]
         if is_taken(body) and is_helped:
             body.update(fresh_names())
         if is_refused(body["password"], body):

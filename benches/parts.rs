@@ -14,7 +14,7 @@ use arkloop::crypto::{
     PresentedRefreshToken, Priority, PublishedKey, SigningKey,
 };
 use arkloop::domain::{
-    Client, Email, LimitClass, Locale, Password, PasswordHash, PasswordPolicy, Rates, RefreshVerdict,
+    Client, Email, Language, LimitClass, Password, PasswordHash, PasswordPolicy, Rates, RefreshVerdict,
     Rotation, Sender, Session, SessionId, SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId,
     Username,
 };
@@ -276,7 +276,7 @@ fn user(system: &System) -> NewUserRow {
         email: Email::parse("bench@example.org").expect("it is an address"),
         email_verified_at: None,
         password_hash: Some(PasswordHash::new("nobody signs in".to_owned())),
-        locale: Locale::parse("en").expect("it is a language"),
+        locale: Language::English.into(),
         invite_id: None,
         created_at: system.now(),
     }

@@ -14,7 +14,7 @@ use super::paging::Limit;
 use super::times::Times;
 use super::user::{parse_email, parse_locale};
 use crate::config::parse_duration;
-use crate::domain::{Email, InviteCode, InviteUses, Locale, Note, Paging, Timestamp};
+use crate::domain::{Email, InviteCode, InviteUses, Locale, Note, Paging, Timestamp, trimmed};
 use crate::service::{Error, InviteDraft, InviteRef, InviteWithCode, WhichInvites};
 
 /// The longest time that `--expires-in` takes: ten years. Whoever means longer says `--never-expires`.
@@ -73,13 +73,13 @@ pub(super) enum Command {
     /// Print one invite
     #[command(after_help = "Example:\n  arkloop invite show ABCD-EFGH-JKMN-PQRS")]
     Show {
-        /// Its code; case and dashes do not matter
+        /// Its code as it was typed or pasted; case, dashes and spaces do not matter
         code: String,
     },
     /// Take an invite back; accounts that it admitted stay
     #[command(after_help = "Example:\n  arkloop invite revoke ABCD-EFGH-JKMN-PQRS")]
     Revoke {
-        /// Its code; case and dashes do not matter
+        /// Its code as it was typed or pasted; case, dashes and spaces do not matter
         code: String,
     },
 }
@@ -215,7 +215,7 @@ fn tell_about(context: &Context, draft: &InviteDraft, made: &[InviteWithCode]) {
 
 fn list(context: &Context, which: WhichInvites, after: Option<&str>, limit: u32) -> Result<(), Refusal> {
     let (page, now) = context.with_service(async |service| {
-        let by_id = |text: &str| text.parse().ok().map(InviteRef::Id);
+        let by_id = |text: &str| trimmed(text).parse().ok().map(InviteRef::Id);
         let after = after.map(|text| by_id(text).map_or_else(|| parse_code(text).map(InviteRef::Code), Ok));
         let after = after.transpose()?;
         let page = service.list_invites(which, Paging { after, limit }).await?;

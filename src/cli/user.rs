@@ -11,7 +11,7 @@ use super::output::facts;
 use super::paging::Limit;
 use super::password_link::{Draft, create, link};
 use super::times::Times;
-use crate::domain::{Email, Locale, Paging, Password, User, UserId, UserStatus, Username};
+use crate::domain::{Email, FieldError, Locale, Paging, Password, User, UserId, UserStatus, Username};
 use crate::service::{Service, UserFilter, UserRef, UserSummary};
 
 /// Make, see, change and delete accounts
@@ -160,9 +160,14 @@ fn parse_user_id(text: &str) -> Result<UserId, String> {
         .map_err(|_| "it must be an id as `arkloop user list` prints it".to_owned())
 }
 
-/// Reads a language tag.
+/// Reads a language, also as a device says it. What names none is most likely a slip.
 pub(super) fn parse_locale(text: &str) -> Result<Locale, String> {
-    Locale::parse(text).map_err(|error| format!("it {}", describe(error)))
+    let form = FieldError::Invalid {
+        form: "a language tag such as en or zh-CN",
+    };
+    Locale::from_hint(text)
+        .and_then(|locale| locale.ok_or(form))
+        .map_err(|error| format!("it {}", describe(error)))
 }
 
 fn parse_status(text: &str) -> Result<UserStatus, String> {

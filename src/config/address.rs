@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use crate::domain::{Email, is_unprintable};
+use crate::domain::{Email, is_unprintable, trimmed};
 
 /// Whether the host of an http(s) address is this machine itself: `localhost` or a loopback address.
 pub(super) fn is_loopback(url: &Url) -> bool {
@@ -67,6 +67,7 @@ pub(super) const SENDER_FORM: &str = "an address such as \"no-reply@example.org\
 
 /// Reads a mailbox: `Name <address>` or an address alone (RFC 5322 §3.4, without comments). The address becomes ASCII.
 pub(super) fn parse_sender(text: &str) -> Option<String> {
+    let text = trimmed(text);
     let Some((name, address)) = text.strip_suffix('>').and_then(|text| text.split_once('<')) else {
         return Email::parse(text).ok().map(|address| address.to_string());
     };

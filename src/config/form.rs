@@ -81,7 +81,10 @@ pub(super) fn name_form() -> String {
 /// The accepted form of a language, in words.
 pub(super) fn language_form() -> String {
     let names = Language::ALL.map(|language| format!("\"{}\"", language.as_str()));
-    format!("one of {}", names.join(", "))
+    format!(
+        "one of {}, also as a device says it, such as zh_CN.UTF-8",
+        names.join(", ")
+    )
 }
 
 impl Listen {

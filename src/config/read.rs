@@ -209,7 +209,7 @@ fn mail(s: &mut Settings) -> Result<Mail, ConfigError> {
             .text("mail.from", SENDER_FORM, parse_sender)?
             .unwrap_or_else(|| "no-reply@localhost".to_owned()),
         locale: s
-            .text("mail.locale", &language_form(), Language::from_name)?
+            .text("mail.locale", &language_form(), Language::nearest)?
             .unwrap_or_default(),
         ca_file: s.path("mail.ca_file")?,
     })

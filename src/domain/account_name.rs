@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::typed::trimmed;
 use super::{Email, FieldError, Username};
 
 /// What somebody typed to say which account they mean.
@@ -29,14 +30,14 @@ impl AccountName {
     /// The most characters that are looked at.
     pub const MAX_CHARS: usize = Email::MAX_CHARS;
 
-    /// Reads 1 to 254 characters, white space around the name included, which is dropped.
+    /// Reads 1 to 254 characters; white space and format characters around them are dropped first.
     pub fn parse(text: &str) -> Result<Self, FieldError> {
-        if text.chars().count() > Self::MAX_CHARS {
-            return Err(FieldError::TooLong { max: Self::MAX_CHARS });
-        }
-        let text = text.trim();
+        let text = trimmed(text);
         if text.is_empty() {
             return Err(FieldError::Missing);
+        }
+        if text.chars().count() > Self::MAX_CHARS {
+            return Err(FieldError::TooLong { max: Self::MAX_CHARS });
         }
         let name = if text.contains('@') {
             Email::parse(text).map(Self::Email)

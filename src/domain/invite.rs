@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::field::FieldError;
+use super::typed::{Dashes, secret_of};
 use super::{InviteId, Timestamp, is_unprintable};
 
 /// Crockford's base32: no I, L, O or U.
@@ -30,11 +31,11 @@ impl InviteCode {
         }))
     }
 
-    /// Reads a code as a person typed it: case, dashes and spaces do not matter, O is 0, I and L are 1. `None` if it can be no code.
+    /// Reads a code as a person typed or pasted it (see [`secret_of`]): case does not matter, O is 0, I and L are 1. `None` if it can be no code.
     pub fn parse(text: &str) -> Option<Self> {
         let mut symbols = [0; Self::CHARS];
         let mut length = 0;
-        for c in text.trim().chars().filter(|c| !matches!(c, '-' | ' ')) {
+        for c in secret_of(text, Dashes::Separate).chars() {
             let symbol = match c.to_ascii_uppercase() {
                 'O' => b'0',
                 'I' | 'L' => b'1',
@@ -202,6 +203,7 @@ mod tests {
         for spelling in [
             "0123-4567-89ab-cdef",
             " o1234567 89ABCDEF ",
+            "\u{ff10}\u{ff11}23\u{2013}4567\u{2212}89AB\u{200b}-CDEF.",
             "OL23-4567-89AB-CDEF",
             "0i23456789abcdef",
         ] {
@@ -216,7 +218,7 @@ mod tests {
             "0123-4567-89AB-CDE",
             "0123-4567-89AB-CDEF0",
             "0123-4567-89AB-CDEU",
-            "０123456789ABCDEF",
+            "0123-4567.-89AB-CDEF",
         ] {
             assert!(InviteCode::parse(text).is_none(), "{text}");
         }

@@ -1,6 +1,18 @@
-//! The languages that mails and pages are written in.
+//! The languages that mails and pages are written in, and how people say theirs.
 
-use super::Locale;
+use super::FieldError;
+use super::typed::trimmed;
+
+/// The primary subtags that are Chinese beside `zh`: its other codes in ISO 639, and the members of that macrolanguage. Devices that are set to one of them
+/// mostly say so (`yue-Hant-HK`).
+const CHINESE: [&str; 16] = [
+    "zho", "chi", "cmn", "yue", "wuu", "hak", "nan", "gan", "hsn", "cdo", "cjy", "cpx", "czh", "czo", "mnp",
+    "lzh",
+];
+/// Primary subtags that say that no language is meant (ISO 639-2: undetermined, uncoded, several, none).
+const NO_LANGUAGE: [&str; 4] = ["und", "mis", "mul", "zxx"];
+/// The modifiers of POSIX locales that name a script, and its subtag (ISO 15924).
+const SCRIPTS: [(&str, &str); 3] = [("latin", "Latn"), ("cyrillic", "Cyrl"), ("devanagari", "Deva")];
 
 /// A language for which every mail exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,9 +43,20 @@ impl Language {
             .find(|language| name.eq_ignore_ascii_case(language.as_str()))
     }
 
-    /// The nearest to a language tag, whatever script or region follows; `None` if none is near.
-    pub fn nearest(tag: &str) -> Option<Self> {
-        Self::from_name(tag.split('-').next().unwrap_or_default())
+    /// The nearest to what [`Locale::from_hint`] reads, whatever script or region follows; `None` if none is near.
+    pub fn nearest(hint: &str) -> Option<Self> {
+        let locale = Locale::from_hint(hint).ok().flatten()?;
+        let primary = locale
+            .0
+            .split('-')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        match primary.as_str() {
+            "eng" => Some(Self::English),
+            other if CHINESE.contains(&other) => Some(Self::Chinese),
+            other => Self::from_name(other),
+        }
     }
 
     /// The tag for `lang` in HTML: fonts and screen readers choose by it.
@@ -45,9 +68,81 @@ impl Language {
     }
 }
 
+/// The language of an account's mails: a BCP 47 tag that begins with a language. Mails take the nearest language that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locale(String);
+
+impl Locale {
+    /// The most characters of a tag: RFC 5646 §4.4.1 asks for room for at least 35.
+    const MAX_CHARS: usize = 35;
+    /// The most characters of a hint: more than a device says with all its extensions.
+    pub const MAX_HINT_CHARS: usize = 100;
+
+    /// Reads how a device or a person says a language: a BCP 47 tag, a POSIX locale (`zh_CN.UTF-8`, `sr_RS@latin`), or one of Java (`zh_TW_#Hant`).
+    ///
+    /// Gives `None` for what names no language, such as `C`, `x-private` and `i-klingon`. A tag that is too long loses subtags at its end (RFC 5646 §4.4.2).
+    ///
+    /// # Errors
+    /// [`FieldError::TooLong`] only.
+    pub fn from_hint(text: &str) -> Result<Option<Self>, FieldError> {
+        if text.chars().count() > Self::MAX_HINT_CHARS {
+            return Err(FieldError::TooLong {
+                max: Self::MAX_HINT_CHARS,
+            });
+        }
+        let (tag, modifier) = trimmed(text).split_once('@').unwrap_or((trimmed(text), ""));
+        let tag = tag.split('.').next().unwrap_or_default();
+        let mut subtags = tag.split(['-', '_']).map(|subtag| subtag.trim_start_matches('#'));
+        let language = subtags.next().unwrap_or_default();
+        let is_language = (2..=3).contains(&language.len())
+            && language.bytes().all(|b| b.is_ascii_alphabetic())
+            && !NO_LANGUAGE.contains(&language.to_ascii_lowercase().as_str());
+        if !is_language {
+            return Ok(None);
+        }
+        let mut rest: Vec<&str> = subtags
+            .filter(|subtag| !subtag.is_empty())
+            .take_while(|subtag| subtag.len() <= 8 && subtag.bytes().all(|b| b.is_ascii_alphanumeric()))
+            .collect();
+        put_script_first(&mut rest, modifier);
+        let mut kept = language.len() + rest.iter().map(|subtag| 1 + subtag.len()).sum::<usize>();
+        // A single character begins an extension, and ends no tag.
+        while let Some(last) = rest.pop_if(|last| kept > Self::MAX_CHARS || last.len() == 1) {
+            kept -= 1 + last.len();
+        }
+        rest.insert(0, language);
+        Ok(Some(Self(rest.join("-"))))
+    }
+
+    /// Wraps a tag that was read before it was stored.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The tag.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl From<Language> for Locale {
     fn from(language: Language) -> Self {
-        Self::from_stored(language.as_str().to_owned())
+        Self(language.as_str().to_owned())
+    }
+}
+
+/// Puts the script behind the language, where BCP 47 has it: Java says it last, POSIX as a modifier.
+fn put_script_first(subtags: &mut Vec<&str>, modifier: &str) {
+    let extensions = subtags.iter().position(|subtag| subtag.len() == 1);
+    let is_script = |subtag: &&str| subtag.len() == 4 && subtag.bytes().all(|b| b.is_ascii_alphabetic());
+    let place = subtags.iter().position(is_script);
+    let of_modifier = SCRIPTS
+        .iter()
+        .find(|(name, _)| modifier.eq_ignore_ascii_case(name));
+    match (place, of_modifier) {
+        (Some(place), _) if place < extensions.unwrap_or(usize::MAX) => subtags[..=place].rotate_right(1),
+        (_, Some((_, script))) => subtags.insert(0, script),
+        _ => {}
     }
 }
 
@@ -57,19 +152,48 @@ mod tests {
 
     #[test]
     fn the_nearest_language_is_chosen_by_the_first_subtag() {
-        for (tag, language) in [
+        for (hint, language) in [
             ("zh", Some(Language::Chinese)),
             ("zh-CN", Some(Language::Chinese)),
             ("zh-Hant", Some(Language::Chinese)),
             ("ZH-hans-cn", Some(Language::Chinese)),
+            ("zh_CN.UTF-8", Some(Language::Chinese)),
+            ("zh-min-nan", Some(Language::Chinese)),
+            ("yue-Hant-HK", Some(Language::Chinese)),
             ("en", Some(Language::English)),
             ("en-GB", Some(Language::English)),
+            (" EN_us@calendar=buddhist", Some(Language::English)),
+            ("eng", Some(Language::English)),
             ("de", None),
             ("zha", None),
             ("de-zh", None),
+            ("x-zh", None),
+            ("C", None),
             ("", None),
         ] {
-            assert_eq!(Language::nearest(tag), language, "{tag}");
+            assert_eq!(Language::nearest(hint), language, "{hint}");
+        }
+    }
+
+    #[test]
+    fn a_tag_has_its_subtags_in_order_and_keeps_to_its_length() {
+        for (hint, tag) in [
+            ("zh-Hant-TW", "zh-Hant-TW"),
+            ("zh_TW_#Hant", "zh-Hant-TW"),
+            ("sr_RS@Latin", "sr-Latn-RS"),
+            ("sr_Cyrl_RS@latin", "sr-Cyrl-RS"),
+            ("th_TH_TH_#u-nu-thai", "th-TH-TH-u-nu-thai"),
+            ("en-u-thai-nu", "en-u-thai-nu"),
+            ("en_US.UTF-8.x@y@z", "en-US"),
+            ("en-US-\u{fc}-GB", "en-US"),
+            ("de-x", "de"),
+            (
+                "zh-Hans-CN-u-ca-chinese-fw-mon-nu-x-hanidec",
+                "zh-Hans-CN-u-ca-chinese-fw-mon-nu",
+            ),
+        ] {
+            let locale = Locale::from_hint(hint).ok().flatten();
+            assert_eq!(locale.as_ref().map(Locale::as_str), Some(tag), "{hint}");
         }
     }
 }

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::FieldError;
+use super::typed::{Dashes, secret_of};
 
 /// What a link is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,17 +62,17 @@ impl LinkToken {
         Self(bytes)
     }
 
-    /// Reads a token; white space around it is dropped. `None` is what can be no token, and so is merely wrong.
+    /// Reads a token as it was pasted (see [`secret_of`]). `None` is what can be no token, and so is merely wrong.
     ///
     /// # Errors
     /// [`FieldError::Missing`] if it is blank.
     pub fn parse(text: &str) -> Result<Option<Self>, FieldError> {
-        let text = text.trim();
-        if text.is_empty() {
+        let token = secret_of(text, Dashes::Count);
+        if token.is_empty() {
             return Err(FieldError::Missing);
         }
         Ok(URL_SAFE_NO_PAD
-            .decode(text)
+            .decode(token)
             .ok()
             .and_then(|bytes| bytes.try_into().ok())
             .map(Self))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::typed::{Dashes, secret_of};
 use super::{FailureKind, FieldError, Timestamp};
 
 /// How long a code can be used.
@@ -52,17 +53,17 @@ impl OneTimeCode {
         Self(format!("{number:0width$}", width = usize::from(length.0)).into())
     }
 
-    /// Reads a code as a person typed it: spaces do not matter.
+    /// Reads a code as a person typed or pasted it (see [`secret_of`]).
     ///
-    /// Anything of 1 to 64 characters is read, also what can be no code: it is merely wrong.
+    /// Of that, 1 to 64 characters are read, also those that can be no code: they are merely wrong.
     pub fn parse(text: &str) -> Result<Self, FieldError> {
         const MOST: usize = 64;
-        if text.chars().count() > MOST {
-            return Err(FieldError::TooLong { max: MOST });
-        }
-        let code: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let code = secret_of(text, Dashes::Separate);
         if code.is_empty() {
             return Err(FieldError::Missing);
+        }
+        if code.chars().count() > MOST {
+            return Err(FieldError::TooLong { max: MOST });
         }
         Ok(Self(code.into()))
     }

@@ -1,7 +1,7 @@
 //! The fields that request bodies are made of, as the document describes them.
 //!
 //! The patterns say what is accepted as exactly as a regular expression can; the words in [`crate::domain`] decide.
-//! Where a word drops white space around it, the patterns speak of spaces only.
+//! A pattern accepts whatever the word accepts, and as little else as it can say without the tables of Unicode.
 
 use super::form::Field;
 use crate::domain::{Locale, MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, PasswordPolicy, Timezone};
@@ -24,10 +24,10 @@ const TEXT: Field = Field {
 /// A username or an address, to name an account.
 pub(super) const LOGIN: Field = Field {
     name: "login",
-    description: "Username or e-mail address, in any case; white space around it is dropped.",
+    description: "Username or e-mail address of at most 254 characters, in any case; white space and invisible format characters around \
+                  it are dropped first.",
     example: "alice",
     min_length: Some(1),
-    max_length: Some(254),
     pattern: Some(NOT_BLANK),
     ..TEXT
 };
@@ -36,16 +36,16 @@ pub(super) const LOGIN: Field = Field {
 pub(super) const NEW_LOGIN: Field = Field {
     name: "login",
     description: "The username: 2 to 32 letters A to Z, digits, `.`, `_` and `-`, beginning and ending with a letter or a \
-                  digit. Unique without regard to case; white space around it is dropped.",
+                  digit. Unique without regard to case; white space and invisible format characters around it are dropped.",
     example: "alice",
-    pattern: Some("^ *[A-Za-z0-9][A-Za-z0-9._-]{0,30}[A-Za-z0-9] *$"),
+    pattern: Some("^[^!-~]*[A-Za-z0-9][A-Za-z0-9._-]{0,30}[A-Za-z0-9][^!-~]*$"),
     ..TEXT
 };
 
 /// Another username for an account that has one.
 pub(super) const USERNAME: Field = Field {
     description: "The new username, as at registration.",
-    pattern: Some("^( *[A-Za-z0-9][A-Za-z0-9._-]{0,30}[A-Za-z0-9] *)?$"),
+    pattern: Some("^([^!-~]*[A-Za-z0-9][A-Za-z0-9._-]{0,30}[A-Za-z0-9][^!-~]*)?$"),
     is_required: false,
     ..NEW_LOGIN.named("username")
 };
@@ -53,12 +53,12 @@ pub(super) const USERNAME: Field = Field {
 /// The address of a new account.
 pub(super) const EMAIL: Field = Field {
     name: "email",
-    description: "One plain e-mail address of at most 254 characters, unique without regard to case; white space around \
-                  it is dropped. International domains are accepted too, and kept in their ASCII form.",
+    description: "One plain e-mail address of at most 254 characters, unique without regard to case; white space and \
+                  invisible format characters around it are dropped first. International domains are accepted too, and \
+                  kept in their ASCII form.",
     example: "alice@example.org",
     pattern: Some(
-        "^ *[A-Za-z0-9!#$%&'*+/=?^_`{|}~-](\\.?[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]){0,31}\
-         @([A-Za-z0-9](-?[A-Za-z0-9]){0,30}\\.){0,9}[A-Za-z](-?[A-Za-z0-9]){0,30} *$",
+        "^[^!-~]*[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[^!-,/:-@\\[-`{-~]+$",
     ),
     ..TEXT
 };
@@ -72,7 +72,6 @@ pub(super) const NEW_PASSWORD: Field = Field {
     example: "correct horse battery staple",
     min_length: Some(PasswordPolicy::FLOOR),
     max_length: Some(MAX_PASSWORD_CHARS),
-    pattern: Some(r"^[^\u0000-\u001f\u007f-\u009f]*$"),
     ..TEXT
 };
 
@@ -89,8 +88,9 @@ pub(super) const PASSWORD: Field = Field {
 /// An invite.
 pub(super) const INVITE_CODE: Field = Field {
     name: "invite_code",
-    description: "The invite code, such as `ABCD-EFGH-JKMN-PQRS`; case, dashes and white space do not matter. Needed while \
-                  registration is by invite.",
+    description: "The invite code, such as `ABCD-EFGH-JKMN-PQRS`, as it was typed or pasted: case, full-width forms, dashes, white \
+                  space, invisible format characters and a full stop at the end do not matter. Needed while registration is by \
+                  invite.",
     example: "ABCD-EFGH-JKMN-PQRS",
     is_required: false,
     ..TEXT
@@ -99,10 +99,11 @@ pub(super) const INVITE_CODE: Field = Field {
 /// The language of an account's mails.
 pub(super) const LOCALE: Field = Field {
     name: "locale",
-    description: "The language of mails, a BCP 47 tag. Any well-formed tag is kept; the nearest language there is is used.",
+    description: "The language of mails: a hint that is never refused, short of its length. A BCP 47 tag, or as devices say it: `en_US`, \
+                  `zh_CN.UTF-8`, `sr_RS@latin`. It is kept as a BCP 47 tag, and mails are in the nearest language that they \
+                  exist in. What names no language, such as `C`, stands for the default of the server.",
     example: "en",
-    max_length: Some(Locale::MAX_CHARS),
-    pattern: Some("^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$"),
+    max_length: Some(Locale::MAX_HINT_CHARS),
     is_required: false,
     ..TEXT
 };
@@ -130,7 +131,8 @@ pub(super) const CAPTCHA_TOKEN: Field = Field {
 /// The secret of a link.
 pub(super) const TOKEN: Field = Field {
     name: "token",
-    description: "The token of the link.",
+    description: "The token of the link, as it was pasted: white space, invisible format characters and a full stop at the end \
+                  are dropped, full-width forms and dashes of other kinds are read as ASCII.",
     example: "Zm9yIGV4YW1wbGUgMzIgcmFuZG9tIGJ5dGVzIHJlYWw",
     pattern: Some(NOT_BLANK),
     ..TEXT
@@ -145,9 +147,9 @@ pub(super) const MAIL_ADDRESS: Field = Field {
 /// A one-time code.
 pub(super) const OTP: Field = Field {
     name: "otp",
-    description: "The code from the mail; spaces do not matter.",
+    description: "The code from the mail, as it was typed or pasted: full-width digits, dashes, white space, invisible format \
+                  characters and a full stop at the end do not matter. At most 64 other characters.",
     example: "123 456",
-    max_length: Some(64),
     pattern: Some(NOT_BLANK),
     ..TEXT
 };

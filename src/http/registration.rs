@@ -14,7 +14,7 @@ use super::fields::{CAPTCHA_TOKEN, EMAIL, INVITE_CODE, LOCALE, NEW_LOGIN, NEW_PA
 use super::form::{Body, Field, Form};
 use super::openapi::{EXAMPLE_TOKEN, EXAMPLE_UUID, Tag};
 use super::sign_in::TokenType;
-use crate::domain::{Email, Locale, Password, PasswordPolicy, RegistrationMode, Username};
+use crate::domain::{Email, Locale, Password, PasswordPolicy, RegistrationMode, Username, trimmed};
 use crate::service::{Error, PresentedInvite, Registered, Registration};
 
 /// The operations of this noun.
@@ -79,7 +79,7 @@ impl Register {
         let email = form.required(&EMAIL, Email::parse);
         // As they were typed: also a name that is refused is no password.
         let identities =
-            [&NEW_LOGIN, &EMAIL].map(|field| form.text(field).unwrap_or_default().trim().to_owned());
+            [&NEW_LOGIN, &EMAIL].map(|field| trimmed(form.text(field).unwrap_or_default()).to_owned());
         let identities: Vec<&str> = identities
             .iter()
             .map(String::as_str)
@@ -87,7 +87,7 @@ impl Register {
             .collect();
         let password = form.required(&NEW_PASSWORD, |text| Password::parse(text, policy, &identities));
         let invite = PresentedInvite::parse(form.text(&INVITE_CODE));
-        let locale = form.optional(&LOCALE, Locale::parse);
+        let locale = form.optional(&LOCALE, Locale::from_hint).flatten();
         let captcha_token = form.text(&CAPTCHA_TOKEN).map(str::to_owned);
         let words = username.zip(email).zip(password);
         form.finish(words.map(|((username, email), password)| Registration {

@@ -84,9 +84,12 @@ impl Body for UpdateMe {
 }
 
 impl UpdateMe {
-    fn read(mut form: Form<Self>) -> Result<ProfileChange, Error> {
+    /// `default` is the language in the place of a hint that names none.
+    fn read(mut form: Form<Self>, default: Locale) -> Result<ProfileChange, Error> {
         let username = form.optional(&USERNAME, Username::parse);
-        let locale = form.optional(&LOCALE, Locale::parse);
+        let locale = form
+            .optional(&LOCALE, Locale::from_hint)
+            .map(|named| named.unwrap_or(default));
         let timezone = form.optional(&TIMEZONE, Timezone::parse);
         form.finish(Some(ProfileChange {
             username,
@@ -129,7 +132,8 @@ impl UserApi {
     /// and those that are refused because the name is taken count too. The present username, repeated exactly, is no change.
     #[oai(path = "/v1/me", method = "patch", operation_id = "update_me")]
     async fn update_me(&self, caller: Authenticated, form: Form<UpdateMe>) -> poem::Result<Json<UserBody>> {
-        let change = self.0.admit_rename(&caller.0, UpdateMe::read(form)?)?;
+        let change = UpdateMe::read(form, self.0.service.default_locale())?;
+        let change = self.0.admit_rename(&caller.0, change)?;
         let user = self.0.service.update_profile(&caller.0, change).await?;
         Ok(Json(UserBody::from(&user)))
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::audit::{addresses_of, list};
 use super::password_failures::PasswordFailures;
 use super::{Error, Rules, Service, UserRef};
-use crate::domain::{Actor, AuditEntry, AuditReason, Guessed, MailPurpose, Session, Timestamp, User};
+use crate::domain::{
+    Actor, AuditEntry, AuditReason, Guessed, MailPurpose, Session, Timestamp, User, trimmed,
+};
 use crate::store::{AuditFilter, Reader};
 
 /// How many rows of the log are told: more than a person reads.
@@ -75,7 +77,7 @@ impl Service {
     /// [`Error::AddressAndUsername`].
     pub async fn read_subject(&self, text: &str) -> Result<Explained, Error> {
         let user = UserRef::parse(text);
-        let Ok(address) = text.trim().parse() else {
+        let Ok(address) = trimmed(text).parse() else {
             return Ok(Explained::Account(user));
         };
         let found = self

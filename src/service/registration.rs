@@ -13,7 +13,7 @@ use super::sign_in::SignedIn;
 use super::{Error, Service};
 use crate::domain::{
     AuditEvent, AuditReason, AuditRecord, Client, Email, InviteCode, InviteDigest, InviteId, InviteStatus,
-    Locale, MailPurpose, Password, RegistrationMode, SignInMethod, Timestamp, User, Username,
+    Locale, MailPurpose, Password, RegistrationMode, SignInMethod, Timestamp, User, Username, trimmed,
 };
 use crate::store::{NewUserRow, Reader, Setting, StoreError, Taken, Tx};
 
@@ -42,7 +42,7 @@ pub enum PresentedInvite {
 impl PresentedInvite {
     /// Reads what a person typed; blank is absent.
     pub fn parse(text: Option<&str>) -> Self {
-        match text.map(str::trim) {
+        match text.map(trimmed) {
             None | Some("") => Self::Absent,
             Some(text) => InviteCode::parse(text).map_or(Self::Unreadable, Self::Code),
         }

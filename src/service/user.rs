@@ -9,7 +9,7 @@ use super::session::Caller;
 use super::{Error, Service};
 use crate::domain::{
     AccountName, AuditEvent, Email, Letter, LinkOccasion, Locale, Page, Paging, Password, SessionEnd,
-    Timestamp, Timezone, User, UserId, UserStatus, Username,
+    Timestamp, Timezone, User, UserId, UserStatus, Username, trimmed,
 };
 use crate::store::{AuditFilter, NewUserRow, Reader, Tx, UserFilter};
 use crate::system::System;
@@ -31,7 +31,7 @@ enum Target {
 impl UserRef {
     /// Reads a reference; what can be no account's id or name refers to nobody.
     pub fn parse(text: &str) -> Self {
-        let target = match text.trim().parse() {
+        let target = match trimmed(text).parse() {
             Ok(id) => Target::Id(id),
             Err(_) => match AccountName::parse(text) {
                 Ok(AccountName::Nobody(_)) | Err(_) => Target::Nobody,

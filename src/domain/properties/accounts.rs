@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::{almost, has_no_control, wild_text};
-use crate::domain::{AccountName, Email, FieldError, Locale, Timezone, Username};
+use crate::domain::{AccountName, Email, FieldError, Locale, Timezone, Username, trimmed};
 
 /// What people type around a name.
-const BLANKS: &str = "[ \t\u{a0}\u{3000}]{0,3}";
+const BLANKS: &str = "[ \t\u{a0}\u{3000}\u{200b}\u{feff}\u{202a}\u{ad}]{0,3}";
 
 fn name_like() -> impl Strategy<Value = String> {
     prop_oneof![wild_text(), almost("[A-Za-z0-9._-]{0,34}")]
@@ -51,7 +51,7 @@ fn capitals() -> impl Strategy<Value = Vec<bool>> {
 proptest! {
     #[test]
     fn a_username_is_exactly_what_its_form_says(text in name_like()) {
-        let trimmed = text.trim();
+        let trimmed = trimmed(&text);
         let is_edge = |c: char| c.is_ascii_alphanumeric();
         let is_one = (2..=32).contains(&trimmed.len())
             && trimmed.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
@@ -98,10 +98,10 @@ proptest! {
 
     #[test]
     fn who_signs_in_is_never_told_that_the_form_is_wrong(text in prop_oneof![name_like(), address_like()]) {
-        let expected = if text.chars().count() > AccountName::MAX_CHARS {
-            Err(FieldError::TooLong { max: AccountName::MAX_CHARS })
-        } else if text.trim().is_empty() {
+        let expected = if trimmed(&text).is_empty() {
             Err(FieldError::Missing)
+        } else if trimmed(&text).chars().count() > AccountName::MAX_CHARS {
+            Err(FieldError::TooLong { max: AccountName::MAX_CHARS })
         } else if text.contains('@') {
             Ok(Email::parse(&text).ok().map(AccountName::Email))
         } else {
@@ -121,13 +121,16 @@ proptest! {
 
     #[test]
     fn a_language_tag_is_short_plain_and_stays_itself(text in prop_oneof![
-        wild_text(), almost("[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8}){0,4}"),
+        wild_text(), almost("[a-zA-Z]{2,8}([-_]#?[a-zA-Z0-9]{1,8}){0,9}([.@][a-z8-]{1,8}){0,2}"),
     ]) {
-        let Ok(locale) = Locale::parse(&text) else { return Ok(()) };
-        prop_assert_eq!(locale.as_str(), &text);
-        prop_assert!((2..=Locale::MAX_CHARS).contains(&text.len()));
-        prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{text:?}");
-        prop_assert!(!text.contains("--") && !text.ends_with('-'), "{text:?}");
+        let read = Locale::from_hint(&text);
+        prop_assert_eq!(read.is_err(), text.chars().count() > Locale::MAX_HINT_CHARS);
+        let Ok(Some(locale)) = read else { return Ok(()) };
+        let tag = locale.as_str();
+        prop_assert!((2..=35).contains(&tag.len()), "{tag:?}");
+        prop_assert!(tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{tag:?}");
+        prop_assert!(!tag.contains("--") && !tag.ends_with('-'), "{tag:?}");
+        prop_assert_eq!(Locale::from_hint(tag), Ok(Some(locale.clone())));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{almost, has_no_control, wild_text, wild_text_of};
+use crate::domain::typed::{Dashes, secret_of};
 use crate::domain::{
     CodeLength, FieldError, InviteCode, LinkToken, MAX_PASSWORD_BYTES, OneTimeCode, Password, PasswordGuess,
     PasswordPolicy,
@@ -57,7 +58,7 @@ proptest! {
     ) {
         let code = InviteCode::from_random(bytes);
         let shown = if is_lower { code.reveal().to_lowercase() } else { code.reveal() };
-        let typed = scattered(&shown.replace('0', "o").replace('1', "l"), &breaks, [" ", "-", "--"]);
+        let typed = scattered(&shown.replace('0', "o").replace('1', "l"), &breaks, [" ", "-\u{200b}", "\u{2212}\u{2013}"]);
         prop_assert!(InviteCode::parse(&shown).as_ref() == Some(&code));
         prop_assert!(InviteCode::parse(&typed).as_ref() == Some(&code), "{typed}");
     }
@@ -84,15 +85,15 @@ proptest! {
         let code = OneTimeCode::from_random(bits, CodeLength::clamped(digits));
         prop_assert_eq!(code.reveal().len(), usize::from(digits.clamp(6, 8)));
         prop_assert!(code.reveal().bytes().all(|b| b.is_ascii_digit()));
-        let typed = scattered(code.reveal(), &breaks, [" ", "\u{a0}", "\t"]);
+        let typed = scattered(code.reveal(), &breaks, [" ", "\u{a0}", "\u{2011}\t"]);
         let read = OneTimeCode::parse(&typed).expect("it is a code");
         prop_assert_eq!(read.reveal(), code.reveal());
     }
 
     #[test]
-    fn a_typed_one_time_code_keeps_everything_but_white_space(text in wild_text_of(70)) {
-        let kept: String = text.split_whitespace().collect();
-        let is_one = text.chars().count() <= 64 && !kept.is_empty();
+    fn a_typed_one_time_code_keeps_everything_else(text in wild_text_of(70)) {
+        let kept = secret_of(&text, Dashes::Separate);
+        let is_one = (1..=64).contains(&kept.chars().count());
         let parsed = OneTimeCode::parse(&text).ok();
         prop_assert_eq!(parsed.as_ref().map(OneTimeCode::reveal), is_one.then_some(kept.as_str()));
     }
@@ -104,15 +105,15 @@ proptest! {
         let read = LinkToken::parse(&format!(" {token}\n")).ok().flatten().expect("it is a token");
         prop_assert_eq!(*read.as_bytes(), bytes);
         if let Ok(Some(read)) = LinkToken::parse(&text) {
-            prop_assert_eq!(read.reveal(), text.trim());
+            prop_assert_eq!(read.reveal(), secret_of(&text, Dashes::Count));
         }
     }
 
     #[test]
     fn what_is_no_link_is_missing_or_merely_wrong(text in wild_text()) {
         match LinkToken::parse(&text) {
-            Err(error) => prop_assert!(error == FieldError::Missing && text.trim().is_empty()),
-            Ok(token) => prop_assert!(token.is_none_or(|token| token.reveal() == text.trim())),
+            Err(error) => prop_assert!(error == FieldError::Missing && secret_of(&text, Dashes::Count).is_empty()),
+            Ok(token) => prop_assert!(token.is_none_or(|token| token.reveal() == secret_of(&text, Dashes::Count))),
         }
     }
 }

@@ -128,6 +128,7 @@ mod tests {
             ("en-GB, zh", Language::English),
             ("zh;q=0, de", Language::English),
             ("zh;q=x", Language::English),
+            ("de, zh_TW", Language::Chinese),
             ("", Language::English),
         ] {
             assert_eq!(preferred(&headers(ACCEPT_LANGUAGE, accept)), language, "{accept}");

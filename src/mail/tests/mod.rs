@@ -85,7 +85,7 @@ fn letterhead() -> Letterhead {
 }
 
 fn locale(tag: &str) -> Locale {
-    Locale::parse(tag).expect("the tag is well formed")
+    Locale::from_stored(tag.to_owned())
 }
 
 pub(super) fn compose(letter: &Letter, tag: &str) -> Composed {

@@ -176,7 +176,7 @@ async fn every_field_says_of_every_bad_text_what_is_wrong_also_beside_others() {
     register password: blank, NUL, escape, CR LF: invalid_characters; long: too_long; look-alike, noncharacter: too_short; else 201 -
     register email: blank: missing; long: too_long; else invalid
     register invite_code: else 201 -
-    register locale: long: too_long; else invalid
+    register locale: long: too_long; else 201 -
     register cf_turnstile_token: else 201 -
     check login: blank: missing; long: too_long; else 200 -
     check cf_turnstile_token: else 200 -
@@ -192,7 +192,7 @@ async fn every_field_says_of_every_bad_text_what_is_wrong_also_beside_others() {
     confirm_verification token: blank: missing; else 422 email.token_invalid
     reject_verification token: blank: missing; else 422 email.token_invalid
     update_me username: blank: missing; SQL, template, long: too_long; else invalid_characters
-    update_me locale: long: too_long; else invalid
+    update_me locale: long: too_long; else 200 -
     update_me timezone: long: too_long; else invalid
     change_password current_password: long: too_long; else incorrect
     change_password new_password: blank, NUL, escape, CR LF: invalid_characters; long: too_long; look-alike, noncharacter: too_short; else 204 -

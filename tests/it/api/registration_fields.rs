@@ -47,10 +47,6 @@ async fn every_bad_field_is_named_at_once_and_no_value_is_repeated() {
             "code": "wrong_type",
             "message": "Must be a string."
           },
-          "locale": {
-            "code": "invalid",
-            "message": "Must be a language tag such as en or zh-CN."
-          },
           "login": {
             "code": "invalid",
             "message": "Must be a name that begins and ends with a letter or a digit."
@@ -191,11 +187,11 @@ async fn a_password_is_judged_by_length_list_and_names_only() {
     let refused = [
         ("", "missing"),
         ("seven77", "too_short 8"),
-        ("nul\u{0}inside", "invalid_characters"),
         // Seven characters once the accents are composed.
         ("cafe\u{301}s77", "too_short 8"),
         (&"x".repeat(129), "too_long 128"),
         (&"é".repeat(513), "too_long 128"),
+        ("nul\u{0}inside", "invalid_characters"),
         ("password", "common_password"),
         ("PassWord1", "common_password"),
         ("Alice.Wonder", "contains_identity"),
@@ -283,16 +279,6 @@ async fn a_language_need_not_be_one_that_mails_exist_in() {
         body["locale"] = locale;
         let answer = register(&app, &body).await;
         assert_eq!(app.me(&answer.access_token()).await.json()["locale"], kept);
-    }
-    for (locale, expected) in [
-        ("e", "invalid"),
-        ("en_US", "invalid"),
-        ("en-", "invalid"),
-        ("../etc", "invalid"),
-        (&"a-".repeat(20), "too_long 35"),
-    ] {
-        let answer = register(&app, &with("locale", locale)).await;
-        assert_eq!(field(&answer, "locale"), expected, "{locale}");
     }
 }
 

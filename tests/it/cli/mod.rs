@@ -39,6 +39,7 @@ mod session;
 mod signals;
 mod small_truths;
 mod terminal;
+mod typed;
 mod unprintable;
 mod user;
 mod user_refused;

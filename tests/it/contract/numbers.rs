@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use arkloop::app::PATIENCE;
 use arkloop::domain::{
-    CODE_TTL, Email, FailureLimits, LinkPurpose, MAX_CODE_ATTEMPTS, MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS,
-    MAX_USER_AGENT_BYTES, MailBudget, MailPace, PasswordPolicy, Username, in_words,
+    AccountName, CODE_TTL, Email, FailureLimits, LinkPurpose, MAX_CODE_ATTEMPTS, MAX_PASSWORD_BYTES,
+    MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MailBudget, MailPace, PasswordPolicy, Username, in_words,
 };
 use arkloop::http::MAX_BODY_BYTES;
 use arkloop::service::RECENT_SIGN_IN;
@@ -85,6 +85,7 @@ fn known() -> Vec<String> {
         format!("{shortest} to {longest} characters after Unicode normalisation"),
         format!("at most {MAX_PASSWORD_BYTES} bytes"),
         format!("at most {} characters, unique", Email::MAX_CHARS),
+        format!("at most {} characters, in any case", AccountName::MAX_CHARS),
         format!(
             "{} to {} characters: letters from A to Z",
             Username::MIN_CHARS,

@@ -20,6 +20,7 @@ mod siteverify;
 pub mod smtp;
 mod statements;
 mod terminal;
+mod typing;
 
 pub use answer::Answer;
 pub use app::{Builder, PASSWORD, TestApp, registration};
@@ -31,3 +32,4 @@ pub use raw::RawConnection;
 pub use record::{Observation, documented, observed, wait_for_other_tests};
 pub use siteverify::{Behaviour, SECRET_KEY, Siteverify};
 pub use statements::{one_line, scans, statements};
+pub use typing::{full_width, pasted_dashes};

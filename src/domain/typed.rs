@@ -1,0 +1,94 @@
+//! Text as people type and paste it: what comes along unseen, and the forms that input methods and word processors give to characters.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+
+/// What a dash in a secret means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dashes {
+    /// It only separates groups, as in invite codes and one-time codes.
+    Separate,
+    /// It is a character of the secret, as in base64url (RFC 4648 §5).
+    Count,
+}
+
+/// The secret in a typed or pasted text.
+///
+/// Compatibility forms are folded first (NFKC, UAX #15), so that full-width letters and digits become ASCII. White space, format characters and full
+/// stops at the end are dropped. A dash of any kind is dropped or becomes `-`, as `dashes` says.
+pub(super) fn secret_of(text: &str, dashes: Dashes) -> String {
+    let folded = text.nfkc().filter(|c| !is_unseen(*c));
+    let mut secret: String = match dashes {
+        Dashes::Separate => folded.filter(|c| !is_dash(*c)).collect(),
+        Dashes::Count => folded.map(|c| if is_dash(c) { '-' } else { c }).collect(),
+    };
+    // The second is that of Chinese and Japanese.
+    let end = secret.trim_end_matches(['.', '\u{3002}']).len();
+    secret.truncate(end);
+    secret
+}
+
+/// A name, an address or a tag without the white space and the format characters around it.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches(is_unseen)
+}
+
+/// Whether a character is white space or of the category Cf, such as zero width space, byte order mark, soft hyphen and the bidirectional marks.
+fn is_unseen(c: char) -> bool {
+    c.is_whitespace() || (!c.is_ascii() && c.general_category() == GeneralCategory::Format)
+}
+
+/// Whether a character is of the category Pd, or the minus sign, which is of another.
+fn is_dash(c: char) -> bool {
+    match c {
+        '-' | '\u{2212}' => true,
+        other => !other.is_ascii() && other.general_category() == GeneralCategory::DashPunctuation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_what_is_left_when_the_typing_is_taken_away() {
+        for (typed, separate, count) in [
+            ("ABCD-EFGH", "ABCDEFGH", "ABCD-EFGH"),
+            (
+                "\u{feff}\u{ff11}\u{ff12}\u{200b} \u{ff0d} \u{ff13}\u{ff0e}",
+                "123",
+                "12-3",
+            ),
+            (
+                "a\u{2011}b\u{2212}c\u{207b}d\u{58a}e\u{30a0}f\u{10ead}g",
+                "abcdefg",
+                "a-b-c-d-e-f-g",
+            ),
+            (
+                "1\u{ad}2\u{2066}3\u{a0}4\u{3000}5\t6\r\n7\u{e0020}",
+                "1234567",
+                "1234567",
+            ),
+            ("123.\u{200e} ", "123", "123"),
+            ("123\u{ff61}\u{3002}", "123", "123"),
+            ("1.2", "1.2", "1.2"),
+            ("\u{1d7ce}\u{ff21}\u{2460}", "0A1", "0A1"),
+            ("_/+", "_/+", "_/+"),
+            (" \u{2014}.", "", "-"),
+        ] {
+            assert_eq!(secret_of(typed, Dashes::Separate), separate, "{typed:?}");
+            assert_eq!(secret_of(typed, Dashes::Count), count, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_around_a_name_is_trimmed() {
+        assert_eq!(
+            trimmed("\u{2067}\u{feff} a\u{200b}\u{a0}b \u{ad}\u{61c}\u{e0001}\n"),
+            "a\u{200b}\u{a0}b"
+        );
+        assert_eq!(trimmed("\u{180e}\u{2060}"), "");
+        // A full stop and a dash belong to a name.
+        assert_eq!(trimmed("-a."), "-a.");
+    }
+}
