@@ -38,10 +38,7 @@ fn unreserved(text: &str) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::domain::properties::wild_text;
 
     #[test]
     fn only_unreserved_characters_are_decoded_and_only_once() {
@@ -65,6 +62,14 @@ mod tests {
             assert_eq!(normalised(path), expected, "{path}");
         }
     }
+}
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::properties::wild_text;
 
     proptest! {
         #[test]
