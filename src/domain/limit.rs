@@ -130,18 +130,18 @@ macro_rules! classes {
 }
 
 classes! {
-    /// Signing in with a password. Thirty a minute do for an office behind one address.
-    Login: "login", 30 per 1;
-    /// Making an account.
-    Register: "register", 10 per 1;
+    /// Signing in with a password. Sixty a minute do for a school behind one address.
+    Login: "login", 60 per 1;
+    /// Making an account. Thirty at once do for a class behind one address.
+    Register: "register", 30 per 10;
     /// Asking whether an account exists.
     Check: "check", 20 per 1;
     /// Asking for a one-time code, which sends a mail.
-    SendCode: "otp_send", 10 per 10;
+    SendCode: "otp_send", 30 per 10;
     /// Asking for a verification link, which sends a mail.
-    SendVerification: "verify_send", 10 per 10;
+    SendVerification: "verify_send", 30 per 10;
     /// Asking for a link to set a password, which sends a mail.
-    SendReset: "reset_send", 10 per 10;
+    SendReset: "reset_send", 30 per 10;
     /// Signing in with a one-time code.
     VerifyCode: "otp_verify", 20 per 1;
     /// Everything that a verification link is presented for.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use poem::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::{Refusal, whole_seconds};
-use crate::domain::{LimitClass, Rates};
+use super::routes::UNDOCUMENTED;
+use crate::domain::{LimitClass, Rate, Rates};
 use crate::limits::{Limits, Subject};
 use crate::service::Error;
 use crate::system::System;
@@ -14,11 +15,11 @@ use crate::system::System;
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// The class of an operation. `None` is never limited: a health check that is refused would take a working server out
-/// of service, and whoever asks for health learns and costs next to nothing.
+/// The class of an operation. `None` is never limited: what is the same for everybody and costs next to nothing. A health check that is refused would take
+/// a working server out of service, keys that are refused the services that verify tokens, and people behind one address share the pages.
 pub(super) fn class_of(operation_id: &str) -> Option<LimitClass> {
     Some(match operation_id {
-        "healthz" | "readyz" => return None,
+        "healthz" | "readyz" | "jwks" | "openapi_document" | "docs" | UNDOCUMENTED => return None,
         "login" => LimitClass::Login,
         "register" => LimitClass::Register,
         "check" => LimitClass::Check,
@@ -46,17 +47,10 @@ pub(super) struct Throttle {
 impl Throttle {
     /// Nobody has asked yet.
     pub(super) fn new(rates: Rates, system: System) -> Self {
-        let policy = |class: &LimitClass| {
-            let (name, rate) = (class.name(), rates.of(*class));
-            header(format!(
-                "\"{name}\";q={};w={}",
-                rate.requests(),
-                rate.per().as_secs()
-            ))
-        };
+        let told = |class: &LimitClass| header(policy(*class, rates.of(*class)));
         Self {
             limits: Limits::new(&rates, system),
-            policies: LimitClass::ALL.iter().map(policy).collect(),
+            policies: LimitClass::ALL.iter().map(told).collect(),
             rates,
         }
     }
@@ -77,11 +71,9 @@ impl Throttle {
 
     /// `wait` is the longest time until there is more than what is `left`.
     fn standing(&self, class: LimitClass, left: u32, wait: Duration) -> Standing {
-        // Rounded up like `Retry-After`, which must not end before it does (§6).
-        let (name, seconds) = (class.name(), whole_seconds(wait));
         Standing {
             policy: self.policies[class as usize].clone(),
-            state: header(format!("\"{name}\";r={left};t={seconds}")),
+            state: header(state(class, left, wait)),
         }
     }
 
@@ -103,6 +95,19 @@ impl Standing {
         headers.insert(RATE_LIMIT_POLICY, self.policy);
         headers.insert(RATE_LIMIT, self.state);
     }
+}
+
+/// What is told of how much there is.
+pub(super) fn policy(class: LimitClass, rate: Rate) -> String {
+    let (name, requests, seconds) = (class.name(), rate.requests(), rate.per().as_secs());
+    format!("\"{name}\";q={requests};w={seconds}")
+}
+
+/// What is told of how much is left, and of the longest time until there is more.
+pub(super) fn state(class: LimitClass, left: u32, wait: Duration) -> String {
+    // Rounded up like `Retry-After`, which must not end before it does (§6).
+    let (name, seconds) = (class.name(), whole_seconds(wait));
+    format!("\"{name}\";r={left};t={seconds}")
 }
 
 fn header(text: String) -> HeaderValue {

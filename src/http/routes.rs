@@ -17,8 +17,8 @@ use super::metrics::{self, Figures};
 use super::openapi::{Api, api};
 use crate::domain::LimitClass;
 
-/// What log lines call an endpoint that the document does not list.
-const UNDOCUMENTED: &str = "undocumented";
+/// What log lines call an endpoint that the document does not list: a page, or a file of one.
+pub(super) const UNDOCUMENTED: &str = "undocumented";
 /// The built-in pages.
 const PAGES: [&str; 3] = ["/register", "/verify", "/reset"];
 /// What stands before the files that the built-in pages load.

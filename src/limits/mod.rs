@@ -151,9 +151,9 @@ mod tests {
     fn a_bucket_holds_its_rate_and_fills_up_evenly() {
         let (clock, limits) = limits();
         let alice = address("198.51.100.1");
-        assert_eq!(limits.check(LimitClass::Login, alice), Ok(29));
-        assert_eq!(drain(&limits, alice), 29);
-        let retry_after = Duration::from_secs(2);
+        assert_eq!(limits.check(LimitClass::Login, alice), Ok(59));
+        assert_eq!(drain(&limits, alice), 59);
+        let retry_after = Duration::from_secs(1);
         for _ in 0..3 {
             assert_eq!(
                 limits.check(LimitClass::Login, alice),
@@ -163,10 +163,10 @@ mod tests {
         clock.advance(retry_after);
         assert_eq!(drain(&limits, alice), 1);
         clock.advance(Duration::from_mins(1));
-        assert_eq!(drain(&limits, alice), 30);
+        assert_eq!(drain(&limits, alice), 60);
         // Other classes and other addresses have buckets of their own.
         assert_eq!(limits.check(LimitClass::Refresh, alice), Ok(299));
-        assert_eq!(limits.check(LimitClass::Login, address("198.51.100.2")), Ok(29));
+        assert_eq!(limits.check(LimitClass::Login, address("198.51.100.2")), Ok(59));
     }
 
     #[test]
@@ -186,10 +186,10 @@ mod tests {
     fn a_clock_that_is_set_back_locks_nobody_out() {
         let (clock, limits) = limits();
         let alice = address("198.51.100.1");
-        assert_eq!(drain(&limits, alice), 30);
+        assert_eq!(drain(&limits, alice), 60);
         clock.turn_back(Duration::from_hours(24));
         assert_eq!(drain(&limits, alice), 0);
-        clock.advance(Duration::from_secs(2));
+        clock.advance(Duration::from_secs(1));
         assert_eq!(drain(&limits, alice), 1);
     }
 
@@ -203,7 +203,7 @@ mod tests {
         clock.advance(Duration::from_secs(10));
         limits.sweep();
         assert_eq!(limits.len(), 1);
-        assert_eq!(drain(&limits, address("198.51.100.1")), 5);
+        assert_eq!(drain(&limits, address("198.51.100.1")), 10);
         clock.advance(Duration::from_secs(62));
         limits.sweep();
         assert!(limits.is_empty());

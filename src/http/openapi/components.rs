@@ -4,8 +4,9 @@ use poem::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::super::code::{Code, FIELD_CODES};
+use super::super::limit;
 use super::EXAMPLE_TRACE_ID;
-use crate::domain::{FieldError, FieldErrors, Limit};
+use crate::domain::{FieldError, FieldErrors, Limit, LimitClass, Rates};
 
 /// The statuses of refusals that come before a request is counted.
 const UNCOUNTED: [StatusCode; 3] = [
@@ -87,6 +88,8 @@ fn field_error() -> Value {
 
 /// The headers that responses refer to.
 pub(super) fn headers() -> Value {
+    let class = LimitClass::Login;
+    let rate = Rates::default().of(class);
     json!({
         "X-Trace-Id": {
             "description": "Names this request in the log of the server.",
@@ -120,12 +123,12 @@ pub(super) fn headers() -> Value {
         "RateLimit-Policy": {
             "description": "The limit that the request was counted by: its name, how many requests it holds (`q`), and in how many seconds it is full again after it was used up (`w`). Absent from operations without a limit, where the operator turned limits off, and from refusals that come before the request is counted.",
             "schema": { "type": "string", "pattern": "^\"[a-z_]+\";q=[1-9][0-9]*;w=[1-9][0-9]*$" },
-            "example": "\"login\";q=30;w=60",
+            "example": limit::policy(class, rate),
         },
         "RateLimit": {
             "description": "What is left of that limit: how many requests would be served at once (`r`), and the most seconds until there is one more (`t`).",
             "schema": { "type": "string", "pattern": "^\"[a-z_]+\";r=[0-9]+;t=[1-9][0-9]*$" },
-            "example": "\"login\";r=29;t=2",
+            "example": limit::state(class, rate.requests().get() - 1, rate.interval()),
         },
     })
 }

@@ -86,12 +86,12 @@ fn config_show_tells_every_value_and_where_it_was_given() {
 
     [rate_limit]
     enabled = true
-    login = "30/1m"
-    register = "10/1m"
+    login = "60/1m"
+    register = "30/10m"
     check = "20/1m"
-    otp_send = "10/10m"
-    verify_send = "10/10m"
-    reset_send = "10/10m"
+    otp_send = "30/10m"
+    verify_send = "30/10m"
+    reset_send = "30/10m"
     otp_verify = "20/1m"
     verify_confirm = "20/1m"
     reset_confirm = "20/1m"
@@ -218,12 +218,12 @@ fn config_show_is_an_object_of_objects_as_json() {
       },
       "rate_limit": {
         "enabled": true,
-        "login": "30/1m",
-        "register": "10/1m",
+        "login": "60/1m",
+        "register": "30/10m",
         "check": "20/1m",
-        "otp_send": "10/10m",
-        "verify_send": "10/10m",
-        "reset_send": "10/10m",
+        "otp_send": "30/10m",
+        "verify_send": "30/10m",
+        "reset_send": "30/10m",
         "otp_verify": "20/1m",
         "verify_confirm": "20/1m",
         "reset_confirm": "20/1m",
