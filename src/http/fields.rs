@@ -111,7 +111,8 @@ pub(super) const LOCALE: Field = Field {
 /// The time zone of an account's owner.
 pub(super) const TIMEZONE: Field = Field {
     name: "timezone",
-    description: "The name of a time zone in the form of the IANA database. It is kept for clients.",
+    description: "The name of a time zone in the IANA database (its release 2026f, which is compiled in), also an old one, in any case; \
+                  it is kept in the spelling of the database, for clients. `null` or an empty text clears it.",
     example: "Europe/Berlin",
     max_length: Some(Timezone::MAX_CHARS),
     pattern: Some("^([A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*)?$"),
@@ -176,3 +177,14 @@ pub(super) const CURRENT_PASSWORD: Field = Field {
     min_length: None,
     ..PASSWORD.named("current_password")
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_release_of_the_time_zones_is_the_one_that_is_compiled_in() {
+        let release = format!("release {},", Timezone::DATABASE);
+        assert!(TIMEZONE.description.contains(&release), "{release}");
+    }
+}

@@ -10,7 +10,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::body::{Member, Object};
 use super::exchange::Exchange;
 use crate::domain::{FieldError, FieldErrors};
-use crate::service::Error;
+use crate::service::{Change, Error};
 
 /// How many unknown fields are named: nobody mistypes more, and the answer stays smaller than the question.
 const MAX_UNKNOWN_NAMED: usize = 16;
@@ -70,6 +70,8 @@ pub(super) trait Body: Send + Sync + 'static {
 /// A body whose fields have been told apart, and everything that is wrong with them so far.
 pub(super) struct Form<B> {
     texts: Vec<Option<String>>,
+    /// Which fields were sent as `null` or empty.
+    blanks: Vec<bool>,
     errors: FieldErrors,
     kind: PhantomData<fn() -> B>,
 }
@@ -78,6 +80,7 @@ impl<B: Body> Form<B> {
     fn new(object: Object) -> Self {
         let mut form = Self {
             texts: vec![None; B::FIELDS.len()],
+            blanks: vec![false; B::FIELDS.len()],
             errors: FieldErrors::default(),
             kind: PhantomData,
         };
@@ -96,8 +99,9 @@ impl<B: Body> Form<B> {
                 continue;
             }
             match member {
-                Member::Null => {}
-                Member::Text(text) => form.texts[index] = Some(text).filter(|text| !text.is_empty()),
+                Member::Null => form.blanks[index] = true,
+                Member::Text(text) if text.is_empty() => form.blanks[index] = true,
+                Member::Text(text) => form.texts[index] = Some(text),
                 Member::Other => form
                     .errors
                     .add(&name, FieldError::WrongType { expected: "string" }),
@@ -148,6 +152,19 @@ impl<B: Body> Form<B> {
     ) -> Option<W> {
         let parsed = self.text(field).map(parse)?;
         self.errors.take(field.name, parsed)
+    }
+
+    /// Reads what becomes of something that an account may lack: `null` and an empty text clear it. Kept also once something is wrong with the field.
+    pub(super) fn change<W>(
+        &mut self,
+        field: &Field,
+        parse: impl FnOnce(&str) -> Result<W, FieldError>,
+    ) -> Change<W> {
+        let is_blank = |(known, is_blank): (&&Field, &bool)| known.name == field.name && *is_blank;
+        if B::FIELDS.iter().zip(&self.blanks).any(is_blank) {
+            return Change::Clear;
+        }
+        self.optional(field, parse).map_or(Change::Keep, Change::Set)
     }
 
     /// The words that were read, if all the required ones are there and nothing is wrong with any field.

@@ -35,7 +35,7 @@ struct UserBody {
     has_password: bool,
     /// The language of its mails.
     locale: String,
-    /// Its time zone, if it told one.
+    /// Its time zone; `null` if its owner has set none.
     #[oai(nullable)]
     timezone: Option<String>,
     /// When it was made: RFC 3339 in UTC, whole seconds.
@@ -69,7 +69,7 @@ impl Example for UserBody {
             email_verified: false,
             has_password: true,
             locale: "en".to_owned(),
-            timezone: None,
+            timezone: Some("Europe/Berlin".to_owned()),
             created_at: EXAMPLE_TIME.to_owned(),
         }
     }
@@ -90,7 +90,7 @@ impl UpdateMe {
         let locale = form
             .optional(&LOCALE, Locale::from_hint)
             .map(|named| named.unwrap_or(default));
-        let timezone = form.optional(&TIMEZONE, Timezone::parse);
+        let timezone = form.change(&TIMEZONE, Timezone::parse);
         form.finish(Some(ProfileChange {
             username,
             locale,
@@ -101,9 +101,9 @@ impl UpdateMe {
 
 impl Shared {
     /// Counts a change of the username before anything compares the new name, since the answer says whether it is taken. The present name is no change.
-    fn admit_rename(&self, caller: &Caller, mut change: ProfileChange) -> Result<ProfileChange, Refusal> {
-        change.username = change.username.filter(|new| *new != caller.user.username);
-        if let (Some(throttle), Some(_)) = (&self.throttle, &change.username) {
+    fn admit_rename(&self, caller: &Caller, username: Option<&Username>) -> Result<(), Refusal> {
+        let is_renamed = username.is_some_and(|new| *new != caller.user.username);
+        if let (Some(throttle), true) = (&self.throttle, is_renamed) {
             let account = Subject::Account(caller.user.id);
             let (_, outcome) = throttle.count(LimitClass::Rename, account);
             outcome.inspect_err(|_| {
@@ -111,7 +111,7 @@ impl Shared {
                     .note_caller_throttled(caller, AuditReason::RenameLimit);
             })?;
         }
-        Ok(change)
+        Ok(())
     }
 }
 
@@ -128,12 +128,13 @@ impl UserApi {
 
     /// Change the own account
     ///
-    /// Fields that are absent, `null` or empty stay as they are. Changes of the username have a limit of their own for each account,
+    /// Fields that are absent stay as they are, and `{}` changes nothing. `null` or an empty text clears `timezone`; the other fields, which every account
+    /// has, stay as they are then too. Changes of the username have a limit of their own for each account,
     /// and those that are refused because the name is taken count too. The present username, repeated exactly, is no change.
     #[oai(path = "/v1/me", method = "patch", operation_id = "update_me")]
     async fn update_me(&self, caller: Authenticated, form: Form<UpdateMe>) -> poem::Result<Json<UserBody>> {
         let change = UpdateMe::read(form, self.0.service.default_locale())?;
-        let change = self.0.admit_rename(&caller.0, change)?;
+        self.0.admit_rename(&caller.0, change.username.as_ref())?;
         let user = self.0.service.update_profile(&caller.0, change).await?;
         Ok(Json(UserBody::from(&user)))
     }

@@ -74,7 +74,7 @@ pub use sign_in::{RefreshCookie, SignedIn};
 pub use signing_key::{AlgorithmChange, Rotation, SigningKeyStage, SigningKeyState, load_keyring};
 pub use spray_brake::FailedCodes;
 pub use sweep::KEEP_ENDED_SESSIONS;
-pub use user::{CreatedUser, NewUser, ProfileChange, UserRef, UserSummary};
+pub use user::{Change, CreatedUser, NewUser, ProfileChange, UserRef, UserSummary};
 
 /// How often a server looks whether its database is still there, and how often it tries to write while it cannot.
 const WATCH_EVERY: Duration = Duration::from_secs(1);

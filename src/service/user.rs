@@ -97,15 +97,43 @@ impl From<UserId> for UserRef {
     }
 }
 
+/// What becomes of something that an account may lack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// The account lacks it from now on.
+    Clear,
+    /// This takes its place.
+    Set(T),
+}
+
 /// What an owner changes about their account; `None` leaves it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileChange {
     /// Another username.
     pub username: Option<Username>,
     /// Another language.
     pub locale: Option<Locale>,
-    /// Another time zone.
-    pub timezone: Option<Timezone>,
+    /// Another time zone, or none.
+    pub timezone: Change<Timezone>,
+}
+
+impl ProfileChange {
+    /// What is left of it when it leaves out what `user` has already.
+    fn beyond(self, user: &User) -> Self {
+        let is_repeated = match &self.timezone {
+            Change::Keep => true,
+            Change::Clear => user.timezone.is_none(),
+            Change::Set(timezone) => user.timezone.as_ref() == Some(timezone),
+        };
+        Self {
+            username: self.username.filter(|username| *username != user.username),
+            locale: self.locale.filter(|locale| *locale != user.locale),
+            timezone: if is_repeated { Change::Keep } else { self.timezone },
+        }
+    }
 }
 
 /// An account that the operator makes.
@@ -156,11 +184,15 @@ impl UserSummary {
 }
 
 impl Service {
-    /// Changes what the caller wants changed about their own account.
+    /// Changes what the caller wants changed about their own account. What the account has already is no change, and a change of nothing leaves no trace.
     ///
     /// # Errors
     /// [`Error::LoginExists`].
     pub async fn update_profile(&self, caller: &Caller, change: ProfileChange) -> Result<User, Error> {
+        let change = change.beyond(&caller.user);
+        if change == ProfileChange::default() {
+            return Ok(caller.user.clone());
+        }
         let (id, caller, system) = (caller.user.id, caller.clone(), self.system.clone());
         let mut record = caller.record(AuditEvent::ProfileChanged);
         if let Some(username) = &change.username {
@@ -174,8 +206,10 @@ impl Service {
             if let Some(locale) = &change.locale {
                 tx.set_locale(id, locale)?;
             }
-            if let Some(timezone) = &change.timezone {
-                tx.set_timezone(id, timezone)?;
+            match &change.timezone {
+                Change::Keep => {}
+                Change::Clear => tx.set_timezone(id, None)?,
+                Change::Set(timezone) => tx.set_timezone(id, Some(timezone))?,
             }
             Ok(tx.find_user(id)?.ok_or(Error::InvalidToken)?)
         })

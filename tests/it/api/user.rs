@@ -90,27 +90,6 @@ async fn an_owner_changes_name_language_and_time_zone() {
 }
 
 #[tokio::test]
-async fn what_is_absent_null_or_empty_stays() {
-    let app = TestApp::open().await;
-    let alice = app.register("alice").await;
-    let change = json!({"username": "Alice", "locale": "zh", "timezone": "Asia/Shanghai"});
-    let before = update(&app, &alice, &change).await;
-    assert_eq!(before.status, 200);
-    for nothing in [
-        json!({}),
-        json!({"username": null, "locale": null, "timezone": null}),
-        json!({"username": "", "locale": "", "timezone": ""}),
-    ] {
-        let answer = update(&app, &alice, &nothing).await;
-        assert_eq!((answer.status, answer.json()), (200, before.json()), "{nothing}");
-    }
-    // And one field leaves the others.
-    let answer = update(&app, &alice, &json!({"timezone": "UTC"})).await;
-    assert_eq!(answer.json()["locale"], "zh");
-    assert_eq!(answer.json()["timezone"], "UTC");
-}
-
-#[tokio::test]
 async fn a_taken_name_is_refused_in_every_case_and_the_own_one_is_not() {
     let app = TestApp::open().await;
     let alice = app.register("alice").await;
@@ -161,7 +140,7 @@ async fn every_bad_field_of_a_change_is_named() {
           },
           "timezone": {
             "code": "invalid",
-            "message": "Must be the name of a time zone such as Europe/Berlin."
+            "message": "Must be the name of a time zone in the IANA database, such as Europe/Berlin."
           },
           "username": {
             "code": "too_short",
@@ -172,21 +151,6 @@ async fn every_bad_field_of_a_change_is_named() {
       }
     }
     "#);
-    for timezone in [
-        "Europe/",
-        "/Berlin",
-        "Europe//Berlin",
-        "a b",
-        "UTC\u{0}",
-        &"a/".repeat(100),
-    ] {
-        let answer = update(&app, &alice, &json!({ "timezone": timezone })).await;
-        assert_eq!(answer.brief(), "422 validation.error", "{timezone:?}");
-    }
-    for timezone in ["America/Argentina/Buenos_Aires", "Etc/GMT+1", "UTC"] {
-        let answer = update(&app, &alice, &json!({ "timezone": timezone })).await;
-        assert_eq!(answer.json()["timezone"], timezone);
-    }
 }
 
 #[tokio::test]
