@@ -14,10 +14,10 @@ use super::{Error, Service};
 use crate::crypto::is_same_code;
 use crate::domain::{
     AddressDigest, AuditEvent, AuditReason, AuditRecord, CODE_LOCK, CODE_TTL, Client, CodeMac, Email,
-    FailureKind, Letter, LinkPurpose, MAX_NOBODY_ROWS, MailPace, MailPurpose, OneTimeCode, SessionEnd,
-    SignInMethod, Timestamp, User, UserId, UserStatus,
+    FailureKind, Letter, LinkPurpose, MAX_NOBODY_ROWS, MailBudget, MailPace, MailPurpose, OneTimeCode,
+    SessionEnd, SignInMethod, Timestamp, User, UserId, UserStatus,
 };
-use crate::store::{CodeRow, SpentBudget, StoreError, Tx};
+use crate::store::{CodeRow, Reader, SpentBudget, StoreError, Tx};
 
 impl Service {
     /// Mails a code to an address, if it has an account.
@@ -33,16 +33,26 @@ impl Service {
     ) -> Result<(), Error> {
         let length = self.settings.code_length.ok_or(Error::FeatureOff)?;
         self.post.refuse_without_mail()?;
-        self.check_captcha(captcha_token, client).await?;
-        let found = self.find_user_by_email(&email).await?;
         let (address, mailbox) = (
             self.post.keys.address_digest(&email),
             self.post.keys.mailbox_digest(&email),
         );
-        let (code, now) = (
-            OneTimeCode::from_random(self.system.random(), length),
-            self.system.now(),
-        );
+        let (brake, now) = (self.brake, self.system.now());
+        let may_be_mailed = move |reader: &Reader<'_>| {
+            refuse_locked(reader, address, now)?;
+            let pace = brake.pace(reader, now)?;
+            spend(reader, mailbox, MailPurpose::SignIn, pace, now).map(drop)
+        };
+        let visitor = Asker {
+            email: &email,
+            captcha_token,
+            client,
+        };
+        let (found, record) = self
+            .admit_asker(AuditEvent::CodeSent, &visitor, may_be_mailed)
+            .await?;
+        let now = self.system.now();
+        let code = OneTimeCode::from_random(self.system.random(), length);
         let letter = Letter::SignInCode {
             code: code.reveal().to_owned(),
         };
@@ -54,7 +64,6 @@ impl Service {
             Some(_) => self.post.keys.code_mac(address, now, &code),
             None => CodeMac(self.system.random()),
         };
-        let record = self.record_mail(AuditEvent::CodeSent, client, &email, found.as_ref());
         let row = CodeRow {
             address,
             user_id: None,
@@ -62,7 +71,6 @@ impl Service {
             created_at: now,
             expires_at: now + CODE_TTL,
         };
-        let brake = self.brake;
         self.write_audited_and_mail(record, move |tx, _| {
             refuse_locked(tx, address, now)?;
             let asked = AskedMail {
@@ -80,21 +88,35 @@ impl Service {
         .await
     }
 
-    /// The record of mail that was asked for; where no account is, none is sent, whatever the answer says.
-    pub(super) fn record_mail(
+    /// Lets through who asks for mail to an address; gives its account, and the record of the asking. Where no account is, no mail is sent, whatever the answer
+    /// says.
+    ///
+    /// What `may_be_mailed` refuses is refused before the token of the captcha is spent. It looks only at what was asked for and tried at the address, which
+    /// is counted alike for every address; the transaction that queues the mail looks again.
+    pub(super) async fn admit_asker(
         &self,
         event: AuditEvent,
-        client: &Client,
-        email: &Email,
-        found: Option<&User>,
-    ) -> AuditRecord {
-        let record = AuditRecord::by_client(event, client);
-        match found {
+        asker: &Asker<'_>,
+        may_be_mailed: impl FnOnce(&Reader<'_>) -> Result<(), Refused> + Send + 'static,
+    ) -> Result<(Option<User>, AuditRecord), Error> {
+        let email = asker.email.clone();
+        let found = self.store.read(move |reader| {
+            let user = reader.find_user_by_email(&email)?;
+            Ok::<_, Error>((user, may_be_mailed(reader)))
+        });
+        let (user, admitted) = found.await?;
+        let record = AuditRecord::by_client(event, asker.client);
+        let record = match &user {
             Some(user) => record.about(user),
             None => record
-                .under(self.auditor.digest_of(email))
+                .under(self.auditor.digest_of(asker.email))
                 .refused(AuditReason::UnknownAccount),
+        };
+        if let Err(refused) = admitted {
+            return self.refuse(record, refused).await;
         }
+        self.check_captcha(asker.captcha_token, asker.client).await?;
+        Ok((user, record))
     }
 
     /// Signs in with a code that was mailed to `email`.
@@ -158,14 +180,16 @@ impl Service {
         }
         self.sign_in(&open?).await
     }
+}
 
-    /// The account with this address: one search, whether or not there is one.
-    pub(super) async fn find_user_by_email(&self, email: &Email) -> Result<Option<User>, Error> {
-        let email = email.clone();
-        self.store
-            .read(move |reader| reader.find_user_by_email(&email).map_err(Error::from))
-            .await
-    }
+/// Who asks for mail.
+pub(super) struct Asker<'a> {
+    /// To which address.
+    pub(super) email: &'a Email,
+    /// What the captcha gave.
+    pub(super) captcha_token: Option<&'a str>,
+    /// From where.
+    pub(super) client: &'a Client,
 }
 
 /// The account that mail was written for, if it is still there and has its address in the same spelling. It may have gone or changed meanwhile: then what
@@ -284,8 +308,8 @@ fn prove_address(
         .ok_or_else(|| Error::internal("a user is gone within one transaction"))
 }
 
-fn refuse_locked(tx: &Tx<'_>, address: AddressDigest, now: Timestamp) -> Result<(), Error> {
-    match tx.find_code_lock(address, now)? {
+fn refuse_locked(reader: &Reader<'_>, address: AddressDigest, now: Timestamp) -> Result<(), Error> {
+    match reader.find_code_lock(address, now)? {
         Some(until) => Err(Error::CodeLocked {
             retry_after: until.since(now),
         }),
@@ -313,23 +337,31 @@ impl AskedMail {
     }
 }
 
+/// The budget of a mailbox after one mail more.
+pub(super) fn spend(
+    reader: &Reader<'_>,
+    mailbox: AddressDigest,
+    purpose: MailPurpose,
+    pace: MailPace,
+    now: Timestamp,
+) -> Result<MailBudget, Refused> {
+    let budget = reader.find_mail_budget(mailbox, purpose)?;
+    budget.spend(purpose, pace, now).map_err(|retry_after| {
+        let reason = match budget.spend(purpose, MailPace::Usual, now) {
+            Ok(_) => AuditReason::CodesBraked,
+            Err(_) => AuditReason::TooManyMails,
+        };
+        Error::CodeRateLimited { retry_after }.because(reason)
+    })
+}
+
 /// Takes one mail out of the budget of a mailbox.
 pub(super) fn spend_budget(tx: &Tx<'_>, asked: &AskedMail, now: Timestamp) -> Result<(), Refused> {
-    let budget = tx.find_mail_budget(asked.mailbox, asked.purpose)?;
-    let spent = budget
-        .spend(asked.purpose, asked.pace, now)
-        .map_err(|retry_after| {
-            let reason = match budget.spend(asked.purpose, MailPace::Usual, now) {
-                Ok(_) => AuditReason::CodesBraked,
-                Err(_) => AuditReason::TooManyMails,
-            };
-            Error::CodeRateLimited { retry_after }.because(reason)
-        })?;
     let spent = SpentBudget {
         mailbox: asked.mailbox,
         purpose: asked.purpose,
         kind: asked.kind,
-        budget: spent,
+        budget: spend(tx, asked.mailbox, asked.purpose, asked.pace, now)?,
     };
     Ok(tx.put_mail_budget(&spent, now, MAX_NOBODY_ROWS)?)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::audit::Refused;
-use super::one_time_code::{AskedMail, find_unchanged, is_mail_left, kind_of, spend_budget};
+use super::one_time_code::{AskedMail, Asker, find_unchanged, is_mail_left, kind_of, spend, spend_budget};
 use super::post::{link_row, withdrawn};
 use super::presented::PresentedTokens;
 use super::session::Caller;
@@ -135,9 +135,19 @@ impl Service {
         client: &Client,
     ) -> Result<(), Error> {
         self.post.refuse_without_mail()?;
-        self.check_captcha(captcha_token, client).await?;
-        let found = self.find_user_by_email(&email).await?;
         let (mailbox, now) = (self.post.keys.mailbox_digest(&email), self.system.now());
+        let may_be_mailed = move |reader: &Reader<'_>| {
+            spend(reader, mailbox, MailPurpose::Reset, MailPace::Usual, now).map(drop)
+        };
+        let visitor = Asker {
+            email: &email,
+            captcha_token,
+            client,
+        };
+        let (found, record) = self
+            .admit_asker(AuditEvent::ResetSent, &visitor, may_be_mailed)
+            .await?;
+        let now = self.system.now();
         let token = LinkToken::from_random(self.system.random());
         let link = self.post.links.of_token(LinkPurpose::ResetPassword, &token);
         let ttl = LinkPurpose::ResetPassword.ttl();
@@ -149,7 +159,6 @@ impl Service {
             Some(user) => self.post.row_to(&letter(user.username.as_str()), user, now, ttl),
             None => self.post.decoy(&letter("somebody"), &email, now),
         };
-        let record = self.record_mail(AuditEvent::ResetSent, client, &email, found.as_ref());
         self.write_audited_and_mail(record, move |tx, _| {
             let asked = AskedMail {
                 mailbox,

@@ -218,6 +218,70 @@ async fn what_is_wrong_with_a_body_is_found_without_asking() {
     assert_eq!(siteverify.questions().len(), asked, "and no token is spent");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_limits_refuse_spends_no_token() {
+    let siteverify = Siteverify::start().await;
+    let (app, _) = start_with_alice(&siteverify).await;
+    let [login, send_code, send_reset] = [
+        "/v1/auth/login",
+        "/v1/auth/email/otp/send",
+        "/v1/auth/password/reset/send",
+    ];
+    let ask = async |path: &str, name: &str, token: &str| {
+        let body = match path {
+            "/v1/auth/login" => {
+                json!({"login": name, "password": "a wrong one", "cf_turnstile_token": token})
+            }
+            _ => json!({"email": format!("{name}@example.org"), "cf_turnstile_token": token}),
+        };
+        app.post(path).json(&body).send().await
+    };
+    // Alike for an account and for an address that has none.
+    for name in ["alice", "nobody"] {
+        for path in [send_code, send_reset] {
+            assert_eq!(
+                ask(path, name, &format!("good {path} {name}")).await.brief(),
+                "204 -"
+            );
+        }
+        for turn in 0..5 {
+            let refused = ask(login, name, &format!("good {turn} {name}")).await;
+            assert_eq!(refused.brief(), "401 auth.invalid_credentials", "{name}");
+        }
+    }
+    let asked = siteverify.questions().len();
+    let mut refusals = Vec::new();
+    for name in ["alice", "nobody"] {
+        for (path, code) in [
+            (send_code, "429 auth.otp_rate_limited"),
+            (send_reset, "429 auth.otp_rate_limited"),
+            (login, "429 rate_limit.exceeded"),
+        ] {
+            for token in ["good later", "bad", ""] {
+                let refused = ask(path, name, token).await;
+                assert_eq!(refused.brief(), code, "{name} {path} {token}");
+                refusals.push(refused.header("retry-after").map(str::to_owned));
+            }
+        }
+    }
+    assert_eq!(siteverify.questions().len(), asked);
+    assert_eq!(refusals[..9], refusals[9..]);
+    // The token that came too early is good a minute later, and a refused one leaves the budget as it is.
+    app.advance(Duration::from_mins(1));
+    for _ in 0..2 {
+        assert_eq!(
+            ask(send_code, "alice", "bad").await.brief(),
+            "422 auth.captcha_invalid"
+        );
+    }
+    assert_eq!(ask(send_code, "alice", "good later").await.brief(), "204 -");
+    let rows = app.audit().await;
+    let early = rows
+        .iter()
+        .filter(|row| row.starts_with("code.sent refused: too_many_mails"));
+    assert!(early.count() > 0, "{rows:?}");
+}
+
 /// The CPU time of the hash threads of a process, in ticks of 10 ms.
 fn hash_ticks(process: u32) -> u64 {
     let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
