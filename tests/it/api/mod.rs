@@ -25,6 +25,7 @@ mod mail_budgets;
 mod mailed;
 mod native_apps;
 mod negotiation;
+mod old_web_client;
 mod one_time_code;
 pub mod operations;
 mod origin;
