@@ -82,7 +82,6 @@ pub const FACTS: &[(&str, Value)] = &[
     ),
     ("signs {} later", Constant("service/signing_key.rs", "ANNOUNCED")),
     ("may be cached for {}", Computed(jwks_seconds)),
-    ("keep them for {} as its Cache-Control", Computed(jwks_seconds)),
     // `cooldownDuration` of jose, `cooldown_duration` of PyJWT.
     ("PyJWT do so at most every {} seconds", Elsewhere(30)),
     // `cacheMaxAge` of jose, `lifespan` of PyJWT; `cacheMaxAge` of jwks-rsa.
