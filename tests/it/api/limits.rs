@@ -303,6 +303,7 @@ async fn keys_document_pages_and_files_spend_nothing_of_an_address() {
         "/verify",
         "/reset",
         "/pages/page.js",
+        "/arkloop.js",
         "/docs",
         "/docs/swagger-ui.css",
         "/openapi.json",
