@@ -1,18 +1,14 @@
 //! The reference for people and programs: Swagger UI, from the executable itself, and the document it shows.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-
-use poem::{Body, FromRequest, Request, RequestBody};
-use poem_openapi::payload::{Binary, Html, Json, PlainText};
+use poem::{FromRequest, Request, RequestBody};
+use poem_openapi::payload::{Html, Json};
 use poem_openapi::types::Any;
 use poem_openapi::{ApiResponse, OpenApi};
 use rust_embed::RustEmbed;
 use serde_json::Value;
 
-use super::code::Code;
-use super::error::Refusal;
 use super::exchange::Exchange;
+use super::kept::{FileResponse, Files, Kept};
 use super::openapi::Tag;
 
 /// The policy of the page: its own scripts and styles, the pictures that the styles hold, requests to this server.
@@ -25,19 +21,23 @@ const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
 /// Swagger UI as its project publishes it, and a page of our own.
 #[derive(RustEmbed)]
 #[folder = "openapi/ui"]
-struct Files;
+struct SwaggerUi;
 
 /// The operations of this noun.
 pub(super) struct DocsApi {
-    /// The document, made once.
-    document: Arc<str>,
+    document: Kept,
+    page: Kept,
+    files: Files,
 }
 
 impl DocsApi {
     /// Serves `document`.
     pub(super) fn new(document: String) -> Self {
+        let files = Files::of::<SwaggerUi>();
         Self {
-            document: document.into(),
+            document: Kept::new(document),
+            page: Kept::new(files.page("index.html").into_owned()),
+            files,
         }
     }
 }
@@ -47,7 +47,7 @@ enum DocumentResponse {
     /// The document.
     #[oai(status = 200, actual_type = "Json<Any<Value>>")]
     Ok(
-        PlainText<String>,
+        Kept,
         /// Five minutes.
         #[oai(header = "Cache-Control")]
         String,
@@ -57,9 +57,9 @@ enum DocumentResponse {
 #[derive(ApiResponse)]
 enum PageResponse {
     /// The page.
-    #[oai(status = 200)]
+    #[oai(status = 200, actual_type = "Html<String>")]
     Ok(
-        Html<String>,
+        Kept,
         /// Five minutes.
         #[oai(header = "Cache-Control")]
         String,
@@ -69,16 +69,6 @@ enum PageResponse {
         /// `same-origin`.
         #[oai(header = "Cross-Origin-Opener-Policy")]
         String,
-    ),
-}
-
-#[derive(ApiResponse)]
-enum FileResponse {
-    #[oai(status = 200)]
-    Ok(
-        Binary<Body>,
-        #[oai(header = "Content-Type")] String,
-        #[oai(header = "Cache-Control")] String,
     ),
 }
 
@@ -101,10 +91,7 @@ impl DocsApi {
     #[oai(path = "/openapi.json", method = "get", operation_id = "openapi_document")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
     async fn openapi_document(&self) -> DocumentResponse {
-        DocumentResponse::Ok(
-            PlainText(self.document.to_string()),
-            CACHE_FIVE_MINUTES.to_owned(),
-        )
+        DocumentResponse::Ok(self.document.clone(), CACHE_FIVE_MINUTES.to_owned())
     }
 
     /// Show this document to people
@@ -112,39 +99,18 @@ impl DocsApi {
     /// Swagger UI, which comes from this server entirely.
     #[oai(path = "/docs", method = "get", operation_id = "docs")]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn docs(&self) -> poem::Result<PageResponse> {
-        let page = file("index.html")?;
-        Ok(PageResponse::Ok(
-            Html(String::from_utf8_lossy(&page).into_owned()),
+    async fn docs(&self) -> PageResponse {
+        PageResponse::Ok(
+            self.page.clone(),
             CACHE_FIVE_MINUTES.to_owned(),
             PAGE_POLICY.to_owned(),
             "same-origin".to_owned(),
-        ))
+        )
     }
 
     #[oai(path = "/docs/:file", method = "get", hidden = true)]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
     async fn docs_file(&self, name: FileName) -> poem::Result<FileResponse> {
-        let content_type = match name.0.rsplit('.').next() {
-            Some("js") => "text/javascript; charset=utf-8",
-            Some("css") => "text/css; charset=utf-8",
-            Some("png") => "image/png",
-            _ => return Err(Refusal::new(Code::NotFound).into()),
-        };
-        let body = match file(&name.0)? {
-            Cow::Borrowed(bytes) => bytes.into(),
-            Cow::Owned(bytes) => bytes.into(),
-        };
-        Ok(FileResponse::Ok(
-            Binary(body),
-            content_type.to_owned(),
-            CACHE_FIVE_MINUTES.to_owned(),
-        ))
+        Ok(self.files.answer(&name.0, CACHE_FIVE_MINUTES)?)
     }
-}
-
-fn file(name: &str) -> Result<Cow<'static, [u8]>, Refusal> {
-    Files::get(name)
-        .map(|file| file.data)
-        .ok_or_else(|| Refusal::new(Code::NotFound))
 }

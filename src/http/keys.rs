@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::exchange::Shared;
+use super::kept::Kept;
 use super::openapi::Tag;
 
 /// Five minutes: a new key is published ten minutes before it signs.
@@ -64,7 +65,7 @@ enum JwksResponse {
     /// The keys.
     #[oai(status = 200, actual_type = "Json<JwkSet>")]
     Ok(
-        PlainText<String>,
+        Kept,
         /// Five minutes.
         #[oai(header = "Cache-Control")]
         String,
@@ -81,6 +82,6 @@ impl KeysApi {
     #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "jwks")]
     async fn jwks(&self) -> JwksResponse {
         let jwks = self.0.service.jwks().await;
-        JwksResponse::Ok(PlainText(jwks), CACHE_FIVE_MINUTES.to_owned())
+        JwksResponse::Ok(Kept::new(jwks), CACHE_FIVE_MINUTES.to_owned())
     }
 }

@@ -27,6 +27,7 @@ mod fields;
 mod form;
 mod framing;
 mod health;
+mod kept;
 mod keys;
 mod limit;
 mod metrics;

@@ -22,6 +22,7 @@ use super::cookie::Presented;
 use super::cors::{self, Access};
 use super::error::Refusal;
 use super::exchange::{Exchange, Shared};
+use super::kept::Asked;
 use super::limit::Standing;
 use super::metrics::Figures;
 use super::mirror::Mirrored;
@@ -316,7 +317,11 @@ impl Site {
         if let Some(probe) = &self.shared.settings.probe {
             probe.touch(operation.id);
         }
-        operation.endpoint.call(request).await.map_err(Refusal::from_poem)
+        let asked = Asked::of(request.headers());
+        let response = operation.endpoint.call(request).await;
+        response
+            .map(|response| asked.answer(response))
+            .map_err(Refusal::from_poem)
     }
 
     /// Adds the headers that every response has, where the operation has not set its own.

@@ -1,7 +1,8 @@
 //! `arkloop.js`: the client for web pages that this server offers to apps and uses in its own pages, and its types.
 
-use poem_openapi::payload::PlainText;
-use poem_openapi::{ApiResponse, OpenApi};
+use poem_openapi::OpenApi;
+
+use super::kept::{FileResponse, Kept};
 
 const SCRIPT: &str = include_str!("arkloop.js");
 const TYPES: &str = include_str!("arkloop.d.ts");
@@ -9,22 +10,22 @@ const TYPES: &str = include_str!("arkloop.d.ts");
 const ASK_EACH_TIME: &str = "no-cache";
 
 /// The files of the client. The document does not list them: they are for the authors of pages.
-pub(super) struct BrowserClientApi;
-
-#[derive(ApiResponse)]
-enum FileResponse {
-    #[oai(status = 200)]
-    Ok(
-        PlainText<&'static str>,
-        #[oai(header = "Content-Type")] String,
-        #[oai(header = "Cache-Control")] String,
-    ),
+pub(super) struct BrowserClientApi {
+    script: Kept,
+    types: Kept,
 }
 
-impl FileResponse {
-    fn new(text: &'static str, content_type: &str) -> Self {
-        Self::Ok(PlainText(text), content_type.to_owned(), ASK_EACH_TIME.to_owned())
+impl BrowserClientApi {
+    pub(super) fn new() -> Self {
+        Self {
+            script: Kept::new(SCRIPT),
+            types: Kept::new(TYPES),
+        }
     }
+}
+
+fn file(content: &Kept, content_type: &str) -> FileResponse {
+    FileResponse::Ok(content.clone(), content_type.to_owned(), ASK_EACH_TIME.to_owned())
 }
 
 #[OpenApi]
@@ -32,12 +33,12 @@ impl BrowserClientApi {
     #[oai(path = "/arkloop.js", method = "get", hidden = true)]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
     async fn script(&self) -> FileResponse {
-        FileResponse::new(SCRIPT, "text/javascript; charset=utf-8")
+        file(&self.script, "text/javascript; charset=utf-8")
     }
 
     #[oai(path = "/arkloop.d.ts", method = "get", hidden = true)]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
     async fn types(&self) -> FileResponse {
-        FileResponse::new(TYPES, "application/typescript; charset=utf-8")
+        file(&self.types, "application/typescript; charset=utf-8")
     }
 }

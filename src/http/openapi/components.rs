@@ -103,6 +103,12 @@ pub(super) fn headers() -> Value {
             "schema": { "type": "string" },
             "example": "no-store",
         },
+        "ETag": {
+            "description": "Names the content. A client that keeps it sends this value as `If-None-Match` and gets a 304 until the content changes.",
+            "required": true,
+            "schema": { "type": "string" },
+            "example": "W/\"60c3a9f5d1e8b274\"",
+        },
         "WWW-Authenticate": {
             "description": "The challenge that every 401 carries (RFC 9110 §15.5.2): with an error where the access token is not good (RFC 6750 §3.1), else without.",
             "required": true,
@@ -131,6 +137,16 @@ pub(super) fn headers() -> Value {
             "example": limit::state(class, rate.requests().get() - 1, rate.interval()),
         },
     })
+}
+
+/// The response to a client that has the content already.
+pub(super) fn not_modified() -> Value {
+    let headers = ["X-Trace-Id", "Cache-Control", "ETag"];
+    let headers: Map<String, Value> = headers
+        .iter()
+        .map(|name| ((*name).to_owned(), header(name)))
+        .collect();
+    json!({ "description": "`If-None-Match` names the content as it is now.", "headers": headers })
 }
 
 /// A reference to one of [`headers`].

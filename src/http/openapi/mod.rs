@@ -89,9 +89,10 @@ pub(super) fn api(shared: &Arc<Shared>) -> Api {
         SessionApi(Arc::clone(shared)),
         KeysApi(Arc::clone(shared)),
         HealthApi(Arc::clone(shared)),
-        DocsApi::new(document()),
+        // Served without white space: people read `/docs`.
+        DocsApi::new(made().to_string()),
         PagesApi::new(shared),
-        BrowserClientApi,
+        BrowserClientApi::new(),
     )
 }
 
@@ -99,6 +100,12 @@ pub(super) fn api(shared: &Arc<Shared>) -> Api {
 ///
 /// It needs no server and depends on no configuration: it lists what a server may serve.
 pub fn document() -> String {
+    let mut text = serde_json::to_string_pretty(&made()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn made() -> Value {
     let made = OpenApiService::new(Described, "arkloop", env!("CARGO_PKG_VERSION"))
         .description(include_str!("description.md"))
         .contact(ContactObject::new().name("The arkloop developers"))
@@ -107,14 +114,12 @@ pub fn document() -> String {
         .spec();
     let mut document: Value = serde_json::from_str(&made).unwrap_or_default();
     repair::repair(&mut document);
-    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
-    text.push('\n');
-    text
+    document
 }
 
 /// Begins the counters of requests at zero, so that a rate shows the first one: of each operation every status, and every limit, that the document lists.
 pub(super) fn start_counters() {
-    let document: Value = serde_json::from_str(&document()).unwrap_or_default();
+    let document = made();
     let paths = document["paths"].as_object().into_iter().flatten();
     let operations = paths.filter_map(|(_, path)| path.as_object()).flatten();
     for (method, operation) in operations {

@@ -11,6 +11,8 @@ use crate::domain::{FieldError, Password, PasswordPolicy};
 
 /// The members of responses that may be left out: the y coordinate is only there for P-256 keys.
 const OPTIONAL_MEMBERS: [(&str, &str); 1] = [("Jwk", "y")];
+/// The operations whose content clients keep.
+const KEPT: [&str; 3] = ["jwks", "openapi_document", "docs"];
 /// The forms of members of responses, which the handlers fill with texts.
 const FORMATS: [(&str, &str); 4] = [
     ("id", "uuid"),
@@ -69,6 +71,12 @@ fn repair_operation(method: &str, operation: &mut Value, shared: &mut Map<String
                 response["headers"][name] = components::header(name);
             }
         }
+    }
+    if KEPT.contains(&operation_id.as_str()) {
+        responses["200"]["headers"]["ETag"] = components::header("ETag");
+        let reference = json!({ "$ref": "#/components/responses/NotModified" });
+        responses.insert("304".to_owned(), reference);
+        shared.insert("NotModified".to_owned(), components::not_modified());
     }
     if operation_id == "list_sessions" {
         responses["200"]["links"] = json!({ "DeleteSession": {

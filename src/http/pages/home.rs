@@ -56,7 +56,7 @@ impl Home {
 }
 
 /// The items of a list with weights (RFC 9110 §12.4.2), and their weights.
-fn weighted(headers: &HeaderMap, name: HeaderName) -> Vec<(String, f32)> {
+pub(in crate::http) fn weighted(headers: &HeaderMap, name: HeaderName) -> Vec<(String, f32)> {
     let values = headers.get_all(name);
     let items = values
         .iter()

@@ -1,27 +1,26 @@
 //! The page at `/`, and the pages behind the links that are mailed or handed out: making an account, confirming an address, setting a password.
 //!
 //! They are static files that use the public API like any client. What differs from server to server is decided once, at
-//! the start: the policy, by whether there is a captcha, the least length of a password, and the name of the service. Nothing of them is cached,
-//! so that a page never meets the scripts of another version.
+//! the start: the policy, by whether there is a captcha, the least length of a password, and the name of the service. A browser
+//! asks each time whether what it has is still so, so that a page never meets the scripts of another version.
 
 pub(super) mod home;
 
-use std::borrow::Cow;
-
 use minijinja::HtmlEscape;
-use poem::{Body, Request};
-use poem_openapi::payload::{Binary, Html};
+use poem::Request;
+use poem_openapi::payload::Html;
 use poem_openapi::{ApiResponse, OpenApi};
 use rust_embed::RustEmbed;
 
-use super::code::Code;
 use super::docs::FileName;
-use super::error::Refusal;
 use super::exchange::Shared;
+use super::kept::{FileResponse, Files, Kept};
 use home::Home;
 
 /// Where Turnstile's script and frame come from (Cloudflare, Turnstile, "Content Security Policy").
 const CAPTCHA_ORIGIN: &str = "https://challenges.cloudflare.com";
+/// Keep it, and ask each time whether it changed.
+const REVALIDATE: &str = "no-cache";
 /// What the pages say of the least length of a password, in the place of what this server asks for.
 const LEAST_LENGTH: &str = r#"minlength="8""#;
 /// What the pages say in the place of the name of the service.
@@ -30,16 +29,16 @@ const SERVICE_NAME: &str = "{service}";
 /// The pages, their scripts, their styles and their icon.
 #[derive(RustEmbed)]
 #[folder = "src/http/pages/static"]
-struct Files;
+struct Static;
 
 /// The pages. The document does not list them: they are for people.
 pub(super) struct PagesApi {
     /// Of the pages that may show a captcha.
     policy: String,
-    /// [`LEAST_LENGTH`] as it is here.
-    least_length: String,
-    /// The name of the service, as HTML.
-    service_name: String,
+    register: Kept,
+    verify: Kept,
+    reset: Kept,
+    files: Files,
     home: Home,
 }
 
@@ -47,23 +46,27 @@ impl PagesApi {
     /// The pages as they are for `shared`.
     pub(super) fn new(shared: &Shared) -> Self {
         let service = &shared.service;
+        let least_length = format!(r#"minlength="{}""#, service.password_policy().min_length);
+        let service_name = HtmlEscape(service.name().as_str()).to_string();
+        let files = Files::of::<Static>();
+        let page = |name: &str| {
+            let text = files.page(name).replace(LEAST_LENGTH, &least_length);
+            Kept::new(text.replace(SERVICE_NAME, &service_name))
+        };
         Self {
             policy: content_security_policy(!service.captcha_site_key().is_empty()),
-            least_length: format!(r#"minlength="{}""#, service.password_policy().min_length),
-            service_name: HtmlEscape(service.name().as_str()).to_string(),
+            register: page("register.html"),
+            verify: page("verify.html"),
+            reset: page("reset.html"),
+            files,
             home: Home::new(shared),
         }
     }
+}
 
-    fn page(&self, name: &str, policy: &str) -> poem::Result<PageResponse> {
-        let text = String::from_utf8_lossy(&file(name)?)
-            .replace(LEAST_LENGTH, &self.least_length)
-            .replace(SERVICE_NAME, &self.service_name);
-        Ok(PageResponse::Ok(
-            Html(text),
-            policy.to_owned(),
-            "same-origin".to_owned(),
-        ))
+impl PageResponse {
+    fn new(page: &Kept, policy: &str) -> Self {
+        Self::Ok(page.clone(), policy.to_owned(), "same-origin".to_owned())
     }
 }
 
@@ -86,9 +89,9 @@ fn content_security_policy(captcha_on: bool) -> String {
 
 #[derive(ApiResponse)]
 enum PageResponse {
-    #[oai(status = 200)]
+    #[oai(status = 200, actual_type = "Html<String>")]
     Ok(
-        Html<String>,
+        Kept,
         #[oai(header = "Content-Security-Policy")] String,
         #[oai(header = "Cross-Origin-Opener-Policy")] String,
     ),
@@ -103,12 +106,6 @@ enum HomeResponse {
         #[oai(header = "Cross-Origin-Opener-Policy")] String,
         #[oai(header = "Vary")] String,
     ),
-}
-
-#[derive(ApiResponse)]
-enum FileResponse {
-    #[oai(status = 200)]
-    Ok(Binary<Body>, #[oai(header = "Content-Type")] String),
 }
 
 #[OpenApi]
@@ -127,59 +124,43 @@ impl PagesApi {
 
     #[oai(path = "/register", method = "get", hidden = true)]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn register_page(&self) -> poem::Result<PageResponse> {
-        self.page("register.html", &self.policy)
+    async fn register_page(&self) -> PageResponse {
+        PageResponse::new(&self.register, &self.policy)
     }
 
     #[oai(path = "/verify", method = "get", hidden = true)]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn verify_page(&self) -> poem::Result<PageResponse> {
+    async fn verify_page(&self) -> PageResponse {
         // Nothing on it asks for a captcha, and it holds a token that is worth something.
-        self.page("verify.html", &content_security_policy(false))
+        PageResponse::new(&self.verify, &content_security_policy(false))
     }
 
     #[oai(path = "/reset", method = "get", hidden = true)]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn reset_page(&self) -> poem::Result<PageResponse> {
-        self.page("reset.html", &self.policy)
+    async fn reset_page(&self) -> PageResponse {
+        PageResponse::new(&self.reset, &self.policy)
     }
 
     #[oai(path = "/pages/:file", method = "get", hidden = true)]
     #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
     async fn pages_file(&self, name: FileName) -> poem::Result<FileResponse> {
-        let content_type = match name.0.rsplit('.').next() {
-            Some("js") => "text/javascript; charset=utf-8",
-            Some("css") => "text/css; charset=utf-8",
-            Some("svg") => "image/svg+xml",
-            _ => return Err(Refusal::new(Code::NotFound).into()),
-        };
-        let body = match file(&name.0)? {
-            Cow::Borrowed(bytes) => bytes.into(),
-            Cow::Owned(bytes) => bytes.into(),
-        };
-        Ok(FileResponse::Ok(Binary(body), content_type.to_owned()))
+        Ok(self.files.answer(&name.0, REVALIDATE)?)
     }
-}
-
-fn file(name: &str) -> Result<Cow<'static, [u8]>, Refusal> {
-    Files::get(name)
-        .map(|file| file.data)
-        .ok_or_else(|| Refusal::new(Code::NotFound))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
     fn text(name: &str) -> String {
-        let bytes = file(name).expect("it is embedded");
-        String::from_utf8_lossy(&bytes).into_owned()
+        Files::of::<Static>().page(name).into_owned()
     }
 
     fn names(extension: &str) -> Vec<String> {
-        let names = Files::iter().map(Cow::into_owned);
+        let names = Static::iter().map(Cow::into_owned);
         names.filter(|name| name.ends_with(extension)).collect()
     }
 
@@ -215,12 +196,12 @@ mod tests {
     fn every_file_that_is_asked_for_is_there() {
         for name in names(".html") {
             for asked in between(&text(&name), "/pages/", '"') {
-                assert!(Files::get(asked).is_some(), "{name} asks for {asked}");
+                assert!(Static::get(asked).is_some(), "{name} asks for {asked}");
             }
         }
         for name in names(".js") {
             for asked in between(&text(&name), " from \"./", '"') {
-                assert!(Files::get(asked).is_some(), "{name} asks for {asked}");
+                assert!(Static::get(asked).is_some(), "{name} asks for {asked}");
             }
         }
     }

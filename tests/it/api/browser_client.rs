@@ -28,7 +28,9 @@ async fn the_client_is_a_module_that_pages_of_listed_origins_may_import() {
     content-length: [length]
     content-security-policy: default-src 'none'; frame-ancestors 'none'
     content-type: text/javascript; charset=utf-8
+    etag: [digest]
     referrer-policy: no-referrer
+    vary: Accept-Encoding
     vary: Origin
     x-content-type-options: nosniff
     x-trace-id: [trace id]

@@ -24,7 +24,9 @@ async fn the_document_is_for_every_page() {
     content-length: [length]
     content-security-policy: default-src 'none'; frame-ancestors 'none'
     content-type: application/json; charset=utf-8
+    etag: [digest]
     referrer-policy: no-referrer
+    vary: Accept-Encoding
     x-content-type-options: nosniff
     x-trace-id: [trace id]
     ");
@@ -42,7 +44,9 @@ async fn the_page_runs_nothing_but_its_own_scripts() {
     content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'
     content-type: text/html; charset=utf-8
     cross-origin-opener-policy: same-origin
+    etag: [digest]
     referrer-policy: no-referrer
+    vary: Accept-Encoding
     vary: Origin
     x-content-type-options: nosniff
     x-trace-id: [trace id]

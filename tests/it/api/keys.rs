@@ -51,7 +51,9 @@ async fn the_public_keys_are_for_every_page_and_cacheable_for_five_minutes() {
     content-length: [length]
     content-security-policy: default-src 'none'; frame-ancestors 'none'
     content-type: application/json; charset=utf-8
+    etag: [digest]
     referrer-policy: no-referrer
+    vary: Accept-Encoding
     x-content-type-options: nosniff
     x-trace-id: [trace id]
     ");

@@ -18,6 +18,7 @@ mod faults;
 mod forged_tokens;
 mod headers;
 mod health;
+mod kept;
 mod keys;
 mod language;
 mod limits;

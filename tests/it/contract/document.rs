@@ -57,7 +57,10 @@ async fn the_committed_document_is_what_is_served_and_printed() {
     );
     let app = TestApp::start().await;
     let served = app.get("/openapi.json").send().await;
-    assert!(served.body == COMMITTED, "/openapi.json differs");
+    let compact = document().to_string();
+    assert!(served.body == compact, "/openapi.json differs");
+    // Mobile clients and generators load it whole.
+    assert!(served.body.len() < 120_000, "{}", served.body.len());
 }
 
 #[test]
@@ -170,7 +173,7 @@ fn every_success_is_described_with_an_example() {
         let responses = operation["responses"].as_object().expect("there are responses");
         let success: Vec<_> = responses
             .iter()
-            .filter(|(status, _)| status.as_str() < "400")
+            .filter(|(status, _)| status.as_str() < "300")
             .collect();
         assert_eq!(success.len(), 1, "{place}");
         let (status, response) = success[0];

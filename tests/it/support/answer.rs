@@ -10,6 +10,8 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The body as it came, which may be compressed.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -102,6 +104,7 @@ fn redacted_header(name: &str, value: &str) -> String {
             }
             _ => value.to_owned(),
         },
+        "etag" => "[digest]".to_owned(),
         "content-length" => "[length]".to_owned(),
         _ => value.to_owned(),
     }

@@ -103,12 +103,14 @@ impl Request {
         let response = sender.send_request(request.body(Full::new(self.body))?).await?;
         let (parts, body) = response.into_parts();
         let headers = parts.headers.iter();
+        let bytes = body.collect().await?.to_bytes().to_vec();
         let answer = Answer {
             status: parts.status.as_u16(),
             headers: headers
                 .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()))
                 .collect(),
-            body: String::from_utf8_lossy(&body.collect().await?.to_bytes()).into_owned(),
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+            bytes,
         };
         driver.abort();
         if let Some(vault) = &vault {

@@ -337,6 +337,7 @@ impl Served {
                 .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
                 .collect(),
             body: body.to_owned(),
+            bytes: Vec::new(),
         });
         (status, serde_json::from_str(body).unwrap_or(Value::Null))
     }
