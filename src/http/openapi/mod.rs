@@ -2,6 +2,8 @@
 //! and by one pass of [`repair`] over what poem-openapi leaves out or gets wrong.
 
 mod components;
+#[cfg(test)]
+mod properties;
 mod refusals;
 mod repair;
 

@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 
 use super::super::limit;
 use super::{components, refusals};
-use crate::domain::{FieldError, Password, PasswordPolicy};
 
 /// The members of responses that may be left out: the y coordinate is only there for P-256 keys.
 const OPTIONAL_MEMBERS: [(&str, &str); 1] = [("Jwk", "y")];
@@ -144,12 +143,6 @@ fn repair_schema(name: &str, schema: &mut Value) {
         return;
     };
     if name.ends_with("Request") {
-        for member in ["password", "new_password"] {
-            // Only where one is chosen; to sign in with, any may be tried.
-            if let Some(password) = properties.get_mut(member).filter(|_| name != "LoginRequest") {
-                password["not"] = json!({ "enum": common_passwords() });
-            }
-        }
         schema.insert("additionalProperties".to_owned(), json!(false));
         return;
     }
@@ -168,22 +161,6 @@ fn repair_schema(name: &str, schema: &mut Value) {
         .filter(|member| !OPTIONAL_MEMBERS.contains(&(name, member.as_str())));
     let always = always.cloned().collect();
     schema.insert("required".to_owned(), always);
-}
-
-/// Common passwords that a generator of random requests is bound to try: one character repeated, and one that is a
-/// constant everywhere. Which others are too common cannot be said in a schema.
-fn common_passwords() -> Vec<String> {
-    let repeated = (' '..='~').flat_map(|c| (8..=15).map(move |length| c.to_string().repeat(length)));
-    let is_common = |text: &String| {
-        matches!(
-            Password::parse(text, PasswordPolicy::default(), &[]),
-            Err(FieldError::CommonPassword)
-        )
-    };
-    repeated
-        .chain(["Infinity".to_owned()])
-        .filter(is_common)
-        .collect()
 }
 
 /// Leaves out what says nothing, and joins the lines of doc comments.
