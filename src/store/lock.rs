@@ -133,6 +133,13 @@ impl FileLock {
     }
 }
 
+impl Drop for FileLock {
+    /// A child that was started a moment ago has a copy of the handle until it becomes its own program: closing alone would leave the lock with it.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 /// The right to write, which processes have in turn.
 #[derive(Debug)]
 pub(super) struct WriteLock {

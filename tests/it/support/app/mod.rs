@@ -330,7 +330,7 @@ impl TestApp {
             postman.await.expect("the mail worker did not panic");
         }
         // The mails that were on their way let go of the service a moment later.
-        for _ in 0..500 {
+        for _ in 0..5_000 {
             if Arc::strong_count(&running.app.service) == 1 {
                 break;
             }
