@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use crate::domain::{Email, is_unprintable, trimmed};
+use crate::domain::{Email, is_host_name, is_unprintable, trimmed};
 
 /// Whether the host of an http(s) address is this machine itself: `localhost` or a loopback address.
 pub(super) fn is_loopback(url: &Url) -> bool {
@@ -14,11 +14,18 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether a URL names one host. A star would be taken for a pattern, and no host has one in its name.
+/// Whether a URL names one host.
 pub(super) fn has_exact_host(url: &Url) -> bool {
     // The parser decodes `%2A` in the hosts of http and https; of other schemes it keeps the text.
     let host = url.host_str().and_then(|host| Host::parse(host).ok());
-    host.is_some_and(|host| !host.to_string().contains('*'))
+    host.is_some_and(|host| is_exact(&host))
+}
+
+fn is_exact(host: &Host) -> bool {
+    match host {
+        Host::Domain(name) => is_host_name(name),
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
+    }
 }
 
 /// The accepted form of [`parse_private_url`], in words.
@@ -39,10 +46,10 @@ fn has_no_user(url: &Url) -> bool {
 
 /// Reads the name or the address of a host; an international name becomes ASCII (UTS 46), and all is in lower case.
 pub(super) fn parse_host(text: &str) -> Option<String> {
-    let host = Host::parse(text).ok()?.to_string();
+    let host = Host::parse(text).ok().filter(is_exact)?.to_string();
     // A name with an empty label, also one behind a dot at its end, is compared as a text and equals no other.
-    let is_exact = !host.contains('*') && host.split('.').all(|label| !label.is_empty());
-    is_exact.then_some(host)
+    let has_labels = host.split('.').all(|label| !label.is_empty());
+    has_labels.then_some(host)
 }
 
 /// The accepted form of [`parse_smtp_url`], in words.

@@ -35,11 +35,7 @@ pub fn parse_app_origin(text: &str) -> Option<String> {
     let (host, port) = authority
         .split_once(':')
         .map_or((authority, None), |(host, port)| (host, Some(port)));
-    let is_host = !host.is_empty()
-        && host
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
-    if !is_host {
+    if !is_host_name(host) {
         return None;
     }
     match port {
@@ -48,4 +44,12 @@ pub fn parse_app_origin(text: &str) -> Option<String> {
         Some(port) if port.starts_with('+') => None,
         Some(port) => Some(format!("{scheme}://{host}:{}", port.parse::<NonZeroU16>().ok()?)),
     }
+}
+
+/// Whether a text has only characters that names of hosts have. Parsers of URLs accept more, such as a star, which reads like a pattern, or a comma.
+pub fn is_host_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
 }

@@ -9,7 +9,7 @@ use crate::support::Workspace;
 const KEY: &str = "ARKLOOP_SERVER__ALLOWED_ORIGINS";
 
 /// What is no origin of a single app.
-const OF_NO_APP: [&str; 49] = [
+const OF_NO_APP: [&str; 51] = [
     "null",
     "NULL",
     "file://",
@@ -48,6 +48,8 @@ const OF_NO_APP: [&str; 49] = [
     "1app://localhost",
     "a_b://localhost",
     "a b://localhost",
+    "https://a!pp.example.org",
+    "https://a;pp.example.org",
     "htps://app.example.org",
     "htttps://app.example.org",
     "ws://app.example.org",
