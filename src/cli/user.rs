@@ -160,7 +160,7 @@ fn parse_user_id(text: &str) -> Result<UserId, String> {
         .map_err(|_| "it must be an id as `arkloop user list` prints it".to_owned())
 }
 
-/// Reads a language, also as a device says it. What names none is most likely a slip.
+/// Reads a language, also as a device says it. A text that names no language is probably a typing error, so it is refused.
 pub(super) fn parse_locale(text: &str) -> Result<Locale, String> {
     let form = FieldError::Invalid {
         form: "a language tag such as en or zh-CN",

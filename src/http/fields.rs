@@ -100,9 +100,9 @@ pub(super) const INVITE_CODE: Field = Field {
 /// The language of an account's mails.
 pub(super) const LOCALE: Field = Field {
     name: "locale",
-    description: "The language of mails: a hint that is never refused, short of its length. A BCP 47 tag, or as devices say it: `en_US`, \
-                  `zh_CN.UTF-8`, `sr_RS@latin`. It is kept as a BCP 47 tag, and mails are in the nearest language that they \
-                  exist in. What names no language, such as `C`, stands for the default of the server.",
+    description: "The language of mails: a hint; only one that is too long is refused. A BCP 47 tag, or as devices say it: `en_US`, \
+                  `zh_CN.UTF-8`, `sr_RS@latin`. It is kept as a BCP 47 tag, and mails are in the nearest available \
+                  language. A text that names no language, such as `C`, stands for the default of the server.",
     example: "en",
     max_length: Some(Locale::MAX_HINT_CHARS),
     is_required: false,

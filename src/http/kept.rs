@@ -1,4 +1,4 @@
-//! Public content that clients keep: it has a validator, so that a client which has it already is told so (RFC 9110 §13.1.2), and it is compressed once, when a
+//! Public content that clients keep: it has a validator, so that a client that has it gets a 304 (RFC 9110 §13.1.2). Large content is compressed once, when a
 //! client first asks for that. None of it holds a secret, so that its compressed length tells nothing.
 
 use std::borrow::Cow;
@@ -22,7 +22,7 @@ use rust_embed::RustEmbed;
 
 use super::code::Code;
 use super::error::Refusal;
-use super::pages::home::weighted;
+use super::weights::weighted;
 
 /// Less than this fits into one packet with its headers, and gains nothing by compression.
 const LEAST_COMPRESSED: usize = 1_000;
@@ -55,10 +55,13 @@ impl Kept {
     fn gzip(&self) -> Option<Bytes> {
         let plain = &self.0.plain;
         let compress = || {
+            if plain.len() < LEAST_COMPRESSED {
+                return None;
+            }
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
             encoder.write_all(plain).ok()?;
             let compressed = encoder.finish().ok()?;
-            (plain.len() >= LEAST_COMPRESSED && compressed.len() < plain.len()).then(|| compressed.into())
+            (compressed.len() < plain.len()).then(|| compressed.into())
         };
         self.0.gzip.get_or_init(compress).clone()
     }

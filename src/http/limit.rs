@@ -97,13 +97,13 @@ impl Standing {
     }
 }
 
-/// What is told of how much there is.
+/// The value of `RateLimit-Policy`.
 pub(super) fn policy(class: LimitClass, rate: Rate) -> String {
     let (name, requests, seconds) = (class.name(), rate.requests(), rate.per().as_secs());
     format!("\"{name}\";q={requests};w={seconds}")
 }
 
-/// What is told of how much is left, and of the longest time until there is more.
+/// The value of `RateLimit`; `wait` is the longest time until more is left.
 pub(super) fn state(class: LimitClass, left: u32, wait: Duration) -> String {
     // Rounded up like `Retry-After`, which must not end before it does (§6).
     let (name, seconds) = (class.name(), whole_seconds(wait));

@@ -50,6 +50,7 @@ mod sign_in;
 mod slots;
 mod socket_file;
 mod user;
+mod weights;
 
 pub use body::MAX_BYTES as MAX_BODY_BYTES;
 pub use metrics::Figures;

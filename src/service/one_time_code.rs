@@ -184,11 +184,11 @@ impl Service {
 
 /// Who asks for mail.
 pub(super) struct Asker<'a> {
-    /// To which address.
+    /// The address.
     pub(super) email: &'a Email,
-    /// What the captcha gave.
+    /// The captcha token.
     pub(super) captcha_token: Option<&'a str>,
-    /// From where.
+    /// The client.
     pub(super) client: &'a Client,
 }
 

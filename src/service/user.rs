@@ -97,7 +97,7 @@ impl From<UserId> for UserRef {
     }
 }
 
-/// What becomes of something that an account may lack.
+/// A change of a field that may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Change<T> {
     /// It stays as it is.
@@ -121,7 +121,7 @@ pub struct ProfileChange {
 }
 
 impl ProfileChange {
-    /// What is left of it when it leaves out what `user` has already.
+    /// Only the changes that differ from what `user` has.
     fn beyond(self, user: &User) -> Self {
         let is_repeated = match &self.timezone {
             Change::Keep => true,

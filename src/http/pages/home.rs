@@ -1,11 +1,12 @@
 //! The page at `/`, which tells a browser what this server is. Every other client finds nothing there.
 
 use minijinja::{Environment, context};
-use poem::http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderName};
+use poem::http::header::{ACCEPT, ACCEPT_LANGUAGE};
 use poem::http::{HeaderMap, Method};
 
 use crate::domain::Language;
 use crate::http::exchange::Shared;
+use crate::http::weights::weighted;
 
 /// Where it is.
 const PATH: &str = "/";
@@ -55,23 +56,6 @@ impl Home {
     }
 }
 
-/// The items of a list with weights (RFC 9110 §12.4.2), and their weights.
-pub(in crate::http) fn weighted(headers: &HeaderMap, name: HeaderName) -> Vec<(String, f32)> {
-    let values = headers.get_all(name);
-    let items = values
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    items
-        .map(|item| {
-            let mut parts = item.split(';').map(|part| part.trim().to_ascii_lowercase());
-            let name = parts.next().unwrap_or_default();
-            let weight = parts.find_map(|part| part.strip_prefix("q=").map(str::parse));
-            (name, weight.unwrap_or(Ok(1.0)).unwrap_or(0.0))
-        })
-        .collect()
-}
-
 /// Whether a client names HTML among what it takes, as browsers do and programs do not.
 fn wants_html(headers: &HeaderMap) -> bool {
     let accepted = weighted(headers, ACCEPT);
@@ -93,6 +77,7 @@ fn preferred(headers: &HeaderMap) -> Language {
 #[cfg(test)]
 mod tests {
     use poem::http::HeaderValue;
+    use poem::http::header::HeaderName;
 
     use super::*;
 

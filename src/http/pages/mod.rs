@@ -1,8 +1,9 @@
 //! The page at `/`, and the pages behind the links that are mailed or handed out: making an account, confirming an address, setting a password.
 //!
 //! They are static files that use the public API like any client. What differs from server to server is decided once, at
-//! the start: the policy, by whether there is a captcha, the least length of a password, and the name of the service. A browser
-//! asks each time whether what it has is still so, so that a page never meets the scripts of another version.
+//! the start: the policy, by whether there is a captcha, the least length of a password, and the name of the service. Browsers
+//! do not store the pages, and ask each time whether a file of theirs changed, so that a page never meets the scripts of another
+//! version.
 
 pub(super) mod home;
 
