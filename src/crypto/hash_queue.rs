@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::hash_worker::Worker;
 
-/// How many passwords may wait. At the default cost two threads work this off in about two seconds; a later one is refused.
+/// How many passwords may wait. At the default cost two threads work this off in about two seconds, or in four if each
+/// has a former form (`PasswordHasher::verify`); a later one is refused.
 pub(super) const QUEUE: usize = 256;
 /// How long an idle thread keeps the memory of its last hash. Taking it anew costs up to a third of a hash, which matters
 /// only while hashes follow one another.

@@ -77,13 +77,18 @@ impl Register {
     fn read(mut form: Form<Self>, policy: PasswordPolicy) -> Result<Registration, Error> {
         let username = form.required(&NEW_LOGIN, Username::parse);
         let email = form.required(&EMAIL, Email::parse);
-        // As they were typed: also a name that is refused is no password.
-        let identities =
+        // As they are kept, and as they were typed: a name that is refused is no password either.
+        let typed =
             [&NEW_LOGIN, &EMAIL].map(|field| trimmed(form.text(field).unwrap_or_default()).to_owned());
-        let identities: Vec<&str> = identities
+        let kept = [
+            username.as_ref().map(Username::as_str),
+            email.as_ref().map(Email::as_str),
+        ];
+        let identities: Vec<&str> = typed
             .iter()
             .map(String::as_str)
             .filter(|name| !name.is_empty())
+            .chain(kept.into_iter().flatten())
             .collect();
         let password = form.required(&NEW_PASSWORD, |text| Password::parse(text, policy, &identities));
         let invite = PresentedInvite::parse(form.text(&INVITE_CODE));

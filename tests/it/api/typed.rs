@@ -189,6 +189,16 @@ async fn a_login_and_an_address_are_trimmed_alike_before_they_are_judged() {
         named.json()["details"]["fields"]["password"]["code"],
         "contains_identity"
     );
+    // Nor the address as it is kept, however it was typed.
+    for typed in ["carol@exam\u{ad}ple.org", "carol@\u{ff45}xample\u{3002}org"] {
+        let body = json!({"login": "carol", "email": typed, "password": "carol@example.org"});
+        let named = mailed.post("/v1/auth/register", body).await;
+        assert_eq!(
+            named.json()["details"]["fields"]["password"]["code"],
+            "contains_identity",
+            "{typed}"
+        );
+    }
     // Within a name such characters stay wrong.
     let body = json!({"login": "al\u{200b}ice", "email": "b@exa mple.org", "password": PASSWORD});
     assert_eq!(
