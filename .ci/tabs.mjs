@@ -7,22 +7,13 @@ import { execFileSync, spawn } from "node:child_process";
 import { createServer, request as send } from "node:http";
 import { createRequire } from "node:module";
 
+import * as few from "./tabs_few.mjs";
+import { PASSWORD, check, count, outcome, problems, refreshes, same, seen } from "./tabs_few.mjs";
+
 const { chromium } = createRequire(import.meta.url)("playwright-core");
 const [executable, directory] = process.argv.slice(2);
-const PASSWORD = "a long and unusual one";
 /** Over localhost pages have Web Locks; over plain http elsewhere they have none. */
 const HOSTS = { locks: ["localhost", "localhost"], "no locks": ["app.arkloop.test", "auth.arkloop.test"] };
-const problems = [];
-
-function check(isRight, what) {
-  if (!isRight) problems.push(what);
-}
-
-function same(actual, expected, what) {
-  const [left, right] = [actual, expected].map((value) => JSON.stringify(value));
-  check(left === right, `${what}: ${left} instead of ${right}`);
-}
-
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 async function listen(handler) {
@@ -31,8 +22,7 @@ async function listen(handler) {
   return server;
 }
 
-/** The proxy: `METHOD path status` of every answer, in order; how many answers of refreshes to lose; how long to hold them back. */
-const seen = [];
+/** The proxy: how many answers of refreshes it loses; how long it holds them back. */
 let lose = 0;
 let delay = 0;
 let target;
@@ -53,8 +43,6 @@ const proxy = await listen((incoming, outgoing) => {
   forward.on("error", () => incoming.socket.destroy());
   incoming.pipe(forward);
 });
-const count = (beginning) => seen.filter((line) => line.startsWith(beginning)).length;
-const refreshes = () => count("POST /v1/auth/refresh");
 
 /** The app: a page, its script, and a service that refuses every token. */
 let refused = 0;
@@ -72,7 +60,7 @@ const app = await listen((incoming, outgoing) => {
       const now = Date.now;
       Date.now = () => now() + (window.ahead ?? 0);
       window.changes = [];
-      window.AuthError = AuthError;
+      Object.assign(window, { AuthClient, AuthError });
       window.auth = new AuthClient();
       auth.addEventListener("change", () => changes.push(auth.userId));`);
   } else {
@@ -140,6 +128,7 @@ class Tabs {
     tabs.hasLocks = kind === "locks";
     tabs.context = await browser.newContext();
     tabs.address = `http://${HOSTS[kind][0]}:${ports.app}/`;
+    tabs.base = `http://${HOSTS[kind][1]}:${ports.proxy}`;
     tabs.pages = [];
     for (let index = 0; index < number; index += 1) await tabs.add();
     tabs.login = `u${Math.random().toString(36).slice(2, 12)}`;
@@ -185,21 +174,6 @@ class Tabs {
     same(count("GET /v1/me 200"), this.pages.length, `${this.what}, ${what}: 200`);
     await this.seeAll("string");
   }
-}
-
-/** `ok`, or the code of the typed error. */
-function outcome(page, task, argument) {
-  return page.evaluate(
-    async ([task, argument]) => {
-      try {
-        await (0, eval)(`(${task})`)(argument);
-        return "ok";
-      } catch (error) {
-        return error instanceof AuthError ? error.code : String(error);
-      }
-    },
-    [String(task), argument],
-  );
 }
 
 async function expire(tabs) {
@@ -298,48 +272,6 @@ async function revoke(tabs) {
   await tabs.seeAll("object");
 }
 
-async function changeUser(tabs) {
-  const [first] = tabs.pages;
-  const other = { login: `${tabs.login}x`, email: `${tabs.login}x@example.org`, password: PASSWORD };
-  await first.evaluate((fields) => auth.register(fields), { ...other, login: `${other.login}y`, email: `y${other.email}` });
-  await tabs.seeAll("string");
-  const before = await first.evaluate(() => auth.userId);
-  // Not by arkloop.js, as on another origin of the same server.
-  await first.evaluate(async ([base, fields]) => {
-    const headers = { "content-type": "application/json" };
-    await fetch(`${base}/v1/auth/register`, { method: "POST", credentials: "include", headers, body: JSON.stringify(fields) });
-  }, [tabs.address.replace(String(ports.app), String(ports.proxy)).replace("//app", "//auth").slice(0, -1), other]);
-  same(await outcome(first, () => auth.request("PATCH", "/v1/me", { locale: "zh" })), "client.user_changed", `${tabs.what}: another account`);
-  const after = await first.evaluate(() => auth.userId);
-  check(typeof after === "string" && after !== before, `${tabs.what}: the account is ${after} after ${before}`);
-  same(await first.evaluate(() => changes.at(-1)), after, `${tabs.what}: the event`);
-  same(await outcome(first, () => auth.request("GET", "/v1/me")), "ok", `${tabs.what}: the other account`);
-}
-
-async function typedErrors(tabs) {
-  const [first] = tabs.pages;
-  const caught = await first.evaluate(async () => {
-    const errors = [];
-    const note = (error) => errors.push([error instanceof AuthError, error.name, error.status, error.code, error.retryAfter > 0, Object.keys(error.details.fields ?? {}).sort()]);
-    await auth.signIn({ login: "nobody-of-that-name", password: "wrong" }).catch(note);
-    await auth.register({ login: "x", email: "nothing", password: "short" }).catch(note);
-    await auth.requestPublic("GET", "/nothing").catch(note);
-    const send = () => auth.requestPublic("POST", "/v1/auth/email/otp/send", { email: "unknown@example.org" });
-    await send().then(send).catch(note);
-    return errors;
-  });
-  same(
-    caught,
-    [
-      [true, "AuthError", 401, "auth.invalid_credentials", false, []],
-      [true, "AuthError", 422, "validation.error", false, ["email", "login", "password"]],
-      [true, "AuthError", 404, "http.not_found", false, []],
-      [true, "AuthError", 429, "auth.otp_rate_limited", true, []],
-    ],
-    `${tabs.what}: typed errors`,
-  );
-}
-
 let browser;
 try {
   await startServer();
@@ -360,14 +292,21 @@ try {
     for (const number of [2, 10]) {
       const tabs = await Tabs.open(browser, kind, number);
       await expire(tabs);
+      if (number === 2) {
+        await few.ignoreNoise(tabs);
+        await few.keepHost(tabs);
+        if (tabs.hasLocks) await few.serveWaiting(tabs);
+        if (tabs.hasLocks) await few.standStuckPage(tabs);
+      }
       await loseAnswers(tabs);
       await changePassword(tabs);
       await retryOnce(tabs);
       await signOut(tabs);
+      await few.resumeAgain(tabs);
       await revoke(tabs);
       if (number === 2) {
-        await changeUser(tabs);
-        await typedErrors(tabs);
+        await few.changeUser(tabs);
+        await few.typedErrors(tabs);
       }
       await tabs.context.close();
       console.log(`${tabs.what}: went through`);

@@ -42,7 +42,7 @@ export class AuthClient extends EventTarget {
   constructor(url?: string | URL);
   /** The id of the account; `null` when signed out, `undefined` before the server was asked. */
   get userId(): string | null | undefined;
-  /** Takes up the session that the browser has a cookie of; gives whether there is one. */
+  /** Takes up the session that the browser has a cookie of; gives whether there is one. While signed out, each call asks the server. */
   resume(): Promise<boolean>;
   signIn(fields: { login: string; password: string; cf_turnstile_token?: string }): Promise<SignedIn>;
   signInByCode(fields: { email: string; otp: string }): Promise<SignedIn>;
@@ -54,13 +54,16 @@ export class AuthClient extends EventTarget {
     locale?: string;
     cf_turnstile_token?: string;
   }): Promise<Registered>;
-  /** Signs out in all tabs. Without an answer of the server the session goes on, and this throws. */
+  /** Signs out in all tabs. Without an answer of the server, or of a tab that keeps the lock, this throws and all tabs stay signed in. */
   signOut(): Promise<void>;
   /** An access token that lives for a while yet. */
   accessToken(): Promise<string>;
   /** `fetch` with the access token, for any service that takes it: after a 401 once more with a new one. */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
-  /** Sends a request to the API with the access token; gives the body of the answer, `null` if it has none. */
+  /**
+   * Sends a request to the API with the access token; gives the body of the answer, `null` if it has none. A `path` without a
+   * slash at its beginning is a `TypeError`.
+   */
   request<Body = unknown>(method: string, path: string, body?: unknown): Promise<Body>;
   /** The same without a token, for operations that take none. */
   requestPublic<Body = unknown>(method: string, path: string, body?: unknown): Promise<Body>;

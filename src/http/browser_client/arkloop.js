@@ -6,7 +6,7 @@
 
 /** Longer than the server takes for anything, short enough for a person who waits. */
 const TIMEOUT_MS = 30_000;
-/** How long a tab keeps the lock after a change, so that the next one has the news before its turn. */
+/** How long a tab keeps the lock after its token has changed, so that the next one has the news before its turn. */
 const SETTLE_MS = 250;
 /** The part of its life after which an access token is replaced before it is used. */
 const FRESH_PART = 0.9;
@@ -20,10 +20,11 @@ export class AuthError extends Error {
   }
 }
 
-/** A browser's sign-in to one server. Dispatches `change` when `userId` changes, in whichever tab it began. */
+/** A browser's sign-in to one server; `arkloop.d.ts` describes what a page may call. */
 export class AuthClient extends EventTarget {
-  /** `undefined` before the server was asked, `null` when signed out. */
+  /** `undefined` if the server is to be asked, `null` when signed out. */
   #token;
+  #userId;
   #receivedAt = 0;
   #renewal;
   #turn = Promise.resolve();
@@ -36,41 +37,39 @@ export class AuthClient extends EventTarget {
     this.#url = new URL(url).origin;
     this.#name = `arkloop ${this.#url}`;
     this.#channel = new BroadcastChannel(this.#name);
-    // A refused refresh ends the sign-in that it was for, and no newer one.
-    this.#channel.onmessage = ({ data: { token, ends } }) => {
-      if (token || ends === "all" || ends === this.#token) this.#take(token);
+    this.#channel.onmessage = ({ data }) => {
+      const { token, ends } = data ?? {};
+      // A refused refresh ends the sign-in that it was for, and no newer one.
+      const isOver = token === null && (ends === "all" || ends === this.#token);
+      if (isOver || isToken(token)) this.#take(token);
     };
   }
 
-  /** The id of the account; `null` when signed out, `undefined` before the server was asked. */
   get userId() {
-    return this.#token && claims(this.#token).sub;
+    return this.#userId;
   }
 
-  /** Takes up the session that the browser has a cookie of; gives whether there is one. */
   async resume() {
+    // A page of another origin may have signed in since the server was asked.
+    this.#token ??= undefined;
     await this.accessToken().catch((error) => {
       if (this.#token !== null) throw error;
     });
     return this.#token !== null;
   }
 
-  /** Signs in with `{ login, password }`. */
   signIn(fields) {
     return this.#enter("/v1/auth/login", fields);
   }
 
-  /** Signs in with `{ email, otp }`, the code from a mail. */
   signInByCode(fields) {
     return this.#enter("/v1/auth/email/otp/verify", fields);
   }
 
-  /** Registers with `{ login, password, email }`, and signs in. */
   register(fields) {
     return this.#enter("/v1/auth/register", fields);
   }
 
-  /** Signs out in all tabs. Without an answer of the server the session goes on, and this throws. */
   signOut() {
     return this.#inTurn(async () => {
       await this.#requestInTurn("POST", "/v1/auth/logout").catch((error) => {
@@ -81,27 +80,30 @@ export class AuthClient extends EventTarget {
     });
   }
 
-  /** An access token that lives for a while yet. */
   async accessToken() {
     return this.#isFresh() ? this.#token : this.#renewed(this.#token);
   }
 
-  /** `fetch` with the access token, for any service that takes it: after a 401 once more with a new one. */
-  fetch(input, init) {
+  async fetch(input, init) {
     return this.#fetch(new Request(input, init), (used) => this.#renewed(used));
   }
 
-  /** Sends a request to the API with the access token; gives the body of the answer, `null` if it has none. */
-  request(method, path, body) {
+  async request(method, path, body) {
+    const address = this.#address(path);
     // Some of these replace the cookie.
     const isForOneTab = method !== "GET" && path.startsWith("/v1/auth/");
     if (isForOneTab) return this.#inTurn(() => this.#requestInTurn(method, path, body));
-    return read(this.fetch(this.#url + path, options(method, body)));
+    return read(this.fetch(new Request(address, options(method, body))));
   }
 
-  /** The same without a token, for operations that take none. */
-  requestPublic(method, path, body) {
-    return read(fetch(this.#url + path, options(method, body)));
+  async requestPublic(method, path, body) {
+    return read(fetch(this.#address(path), options(method, body)));
+  }
+
+  /** Of an operation. Without its slash, `.example.org` or `:8443` would become a part of the host. */
+  #address(path) {
+    if (!path.startsWith("/")) throw new TypeError(`the path "${path}" has to begin with "/"`);
+    return this.#url + path;
   }
 
   #enter(path, fields) {
@@ -112,8 +114,8 @@ export class AuthClient extends EventTarget {
     });
   }
 
-  #requestInTurn(method, path, body) {
-    const request = new Request(this.#url + path, options(method, body));
+  async #requestInTurn(method, path, body) {
+    const request = new Request(this.#address(path), options(method, body));
     return read(this.#fetch(request, (used) => this.#renew(used)));
   }
 
@@ -132,21 +134,24 @@ export class AuthClient extends EventTarget {
   async #renewed(used) {
     if (used !== null && used === this.#token) {
       this.#renewal ??= this.#inTurn(() => this.#renew(used)).finally(() => (this.#renewal = undefined));
-      await this.#renewal;
+      await this.#renewal.catch((error) => {
+        // The lock did not come, but perhaps the token did.
+        if (error.status || used === this.#token) throw error;
+      });
     }
     return this.#instead(used);
   }
 
   /** In turn: replaces the token `used`, unless another tab has done so. */
   async #renew(used) {
-    // Without `keepalive`: when a page goes away, its answer had better be lost than bring an old cookie after a new sign-in.
-    const refresh = () => this.requestPublic("POST", "/v1/auth/refresh");
+    if (used === null || used !== this.#token) return this.#instead(used);
     try {
-      if (used !== null && used === this.#token) this.#tell({ token: (await refresh()).access_token });
+      // Without `keepalive`: when a page goes away, its answer had better be lost than bring an old cookie after a new sign-in.
+      this.#tell({ token: (await this.requestPublic("POST", "/v1/auth/refresh")).access_token });
     } catch (error) {
+      if (used !== this.#token) return this.#instead(used);
       const isOver = error.status === 401 || error.code === "auth.user_suspended";
       // Any other failure leaves everything as it was: an answer that is lost costs nothing.
-      if (used !== this.#token) return this.#instead(used);
       if (isOver) this.#tell({ token: null, ends: used });
       throw error;
     }
@@ -176,10 +181,11 @@ export class AuthClient extends EventTarget {
   }
 
   #take(token) {
-    const before = this.userId;
     this.#token = token;
     this.#receivedAt = Date.now();
-    if (this.userId !== before) this.dispatchEvent(new Event("change"));
+    const before = this.#userId;
+    this.#userId = token && claims(token).sub;
+    if (this.#userId !== before) this.dispatchEvent(new Event("change"));
   }
 
   /** Runs `task` while no other tab changes the cookie; without the Web Locks of https and localhost, no other task of this tab. */
@@ -188,10 +194,12 @@ export class AuthClient extends EventTarget {
     if (!locks) return (this.#turn = this.#turn.catch(() => {}).then(task));
     return new Promise((resolve, reject) => {
       const run = async () => {
+        const before = this.#token;
         await task().then(resolve, reject);
-        await new Promise((settled) => setTimeout(settled, SETTLE_MS));
+        if (this.#token !== before) await new Promise((settled) => setTimeout(settled, SETTLE_MS));
       };
-      locks.request(this.#name, { signal: AbortSignal.timeout(TIMEOUT_MS) }, run).catch(() => reject(new AuthError(0)));
+      const refuse = () => reject(new AuthError(0, { message: "another tab of this browser does not answer; close it" }));
+      locks.request(this.#name, { signal: AbortSignal.timeout(TIMEOUT_MS) }, run).catch(refuse);
     });
   }
 }
@@ -199,6 +207,15 @@ export class AuthClient extends EventTarget {
 /** What a token says. Only a service that verifies it may believe this. */
 function claims(token) {
   return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+}
+
+/** Whether a message has one: every script of the origin can send messages. */
+function isToken(value) {
+  try {
+    return typeof claims(value).sub === "string";
+  } catch {
+    return false;
+  }
 }
 
 function options(method, body) {
