@@ -79,6 +79,9 @@ class App {
     await this.refused(404, "http.not_found", "PUT", "/v1/auth/login/", { body: "{}" });
     await this.refused(404, "http.not_found", "POST", "/", { body: "{}" });
     await this.refused(405, "http.method_not_allowed", "POST", "/v1/me", { token, body: "{}" });
+    await this.refused(405, "http.method_not_allowed", "DELETE", "/v1/me", { token });
+    await this.refused(405, "http.method_not_allowed", "PUT", "/v1/auth/login", { body: "{}" });
+    await this.refused(405, "http.method_not_allowed", "BREW", "/v1/auth/sessions", { token });
     await this.refused(401, "auth.missing_token", "GET", "/v1/me", {}, "www-authenticate");
     await this.refused(401, "auth.invalid_token", "GET", "/v1/me", { token: "nonsense" }, "www-authenticate");
     await this.refused(400, "request.malformed", "POST", "/v1/auth/login", { body: "[]" });

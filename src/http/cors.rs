@@ -9,7 +9,7 @@ use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{IntoResponse as _, Request, Response};
 
 use super::origin::Origins;
-use super::routes::Resource;
+use super::routes::{Resource, list};
 
 /// How many bytes of the names of headers are echoed to a page that asks for them: far more than the libraries of an app add.
 const MAX_ECHOED_BYTES: usize = 4096;
@@ -75,8 +75,8 @@ impl Access {
 
     /// Answers the question of `asked` whether a page may send a request to a resource; `None` is a path where nothing is.
     ///
-    /// A listed page may send a request to any path and with any header, since a browser shows it no other refusal than ours: a header that a library adds
-    /// for tracing would break every call, and a path that this server does not have would look like a broken network.
+    /// A listed page may send any method to any path and with any header, since a browser hides a refused preflight from the page and reports a network
+    /// error: a header that a library adds for tracing would break every call, and the page would read neither our 404 nor our 405.
     pub(super) fn preflight(&self, resource: Option<&Resource>, asked: &HeaderMap) -> Response {
         let mut response = StatusCode::NO_CONTENT.into_response();
         let headers = response.headers_mut();
@@ -84,8 +84,9 @@ impl Access {
         if self.is_none() {
             return response;
         }
-        let methods = resource.map(Resource::methods);
-        let methods = methods.or_else(|| HeaderValue::from_str(requested_method(asked)?.as_str()).ok());
+        let requested = requested_method(asked);
+        let methods = resource.into_iter().flat_map(Resource::methods);
+        let methods = Some(list(methods.chain(&requested), "")).filter(|methods| !methods.is_empty());
         headers.extend(methods.map(|methods| (ACCESS_CONTROL_ALLOW_METHODS, methods)));
         headers.extend(echo(asked).map(|names| (ACCESS_CONTROL_ALLOW_HEADERS, names)));
         headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);

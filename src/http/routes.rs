@@ -99,7 +99,7 @@ impl Routes {
     pub(super) fn allow(&self) -> HeaderValue {
         let templated = self.templated.iter().map(|(_, resource)| resource);
         let resources = self.literal.values().chain(templated);
-        let methods = resources.flat_map(|resource| resource.operations.iter().map(|(method, _)| method));
+        let methods = resources.flat_map(Resource::methods);
         list(methods, "HEAD, OPTIONS")
     }
 
@@ -174,9 +174,9 @@ impl Resource {
             .map(|(_, operation)| operation)
     }
 
-    /// The documented methods, for a preflight.
-    pub(super) fn methods(&self) -> HeaderValue {
-        list(self.operations.iter().map(|(method, _)| method), "")
+    /// The documented methods.
+    pub(super) fn methods(&self) -> impl Iterator<Item = &Method> {
+        self.operations.iter().map(|(method, _)| method)
     }
 
     /// Every method that is answered, for `Allow`.
@@ -184,12 +184,12 @@ impl Resource {
         let head = self
             .operation(&Method::HEAD)
             .map_or("OPTIONS", |_| "HEAD, OPTIONS");
-        list(self.operations.iter().map(|(method, _)| method), head)
+        list(self.methods(), head)
     }
 }
 
 /// The names of `methods`, each once, and `more` behind them.
-fn list<'a>(methods: impl Iterator<Item = &'a Method>, more: &'a str) -> HeaderValue {
+pub(super) fn list<'a>(methods: impl Iterator<Item = &'a Method>, more: &'a str) -> HeaderValue {
     let names: BTreeSet<&str> = methods.map(Method::as_str).collect();
     let names = names.into_iter().chain((!more.is_empty()).then_some(more));
     let names: Vec<&str> = names.collect();

@@ -151,6 +151,37 @@ async fn a_preflight_of_a_listed_page_is_permitted_on_every_path() {
 }
 
 #[tokio::test]
+async fn a_listed_page_may_send_a_method_that_the_path_does_not_have_and_reads_the_405() {
+    let app = app().await;
+    for (path, method, methods) in [
+        ("/v1/me", "DELETE", "DELETE, GET, PATCH"),
+        ("/v1/auth/login", "PUT", "POST, PUT"),
+        ("/v1/auth/login", "patch", "POST, patch"),
+        ("/v1/auth/sessions", "BREW", "BREW, DELETE, GET"),
+        ("/v1/me", "GET", "GET, PATCH"),
+    ] {
+        let asked = preflight(&app, path, APP, method).send().await;
+        assert_eq!(asked.header("access-control-allow-methods"), Some(methods));
+        if method == "GET" {
+            continue;
+        }
+        let refused = app.request(method, path).header("origin", APP).send().await;
+        assert_eq!(refused.brief(), "405 http.method_not_allowed", "{method} {path}");
+        assert_eq!(refused.header("access-control-allow-origin"), Some(APP));
+        // What the path has is told as before.
+        assert_eq!(asked.header("allow"), refused.header("allow"));
+    }
+    for method in ["", "A B", "A,B", "\u{e9}", &"X".repeat(1000)] {
+        let answer = preflight(&app, "/v1/me", APP, method).send().await;
+        assert_eq!(
+            (answer.status, answer.header("access-control-allow-methods")),
+            (204, Some("GET, PATCH")),
+            "{method}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_preflight_is_answered_whatever_else_is_wrong_with_it() {
     let app = app().await;
     for request in [
