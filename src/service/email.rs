@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::audit::Refused;
-use super::one_time_code::{AskedMail, spend_budget};
+use super::one_time_code::AskedMail;
 use super::post::Post;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::crypto::link_digest;
 use crate::domain::{
-    AuditEvent, AuditReason, AuditRecord, Client, Letter, LinkPurpose, LinkToken, MailPurpose, Timestamp,
-    User, Username,
+    AuditEvent, AuditReason, AuditRecord, Client, FailureKind, Letter, LinkPurpose, LinkToken, MailPurpose,
+    Timestamp, User, Username,
 };
 use crate::store::{LinkRow, Reader, Tx};
 
@@ -39,7 +39,7 @@ impl Service {
             let now = post.system.now();
             let user = caller.find_alive(tx, now)?.user;
             let mailbox = post.keys.mailbox_digest(&user.email);
-            spend_budget(tx, &AskedMail::of_account(mailbox, MailPurpose::Verify), now)?;
+            AskedMail::plain(mailbox, MailPurpose::Verify).spend(tx, FailureKind::OfAccount, now)?;
             Ok(queue_verification(tx, &post, &user, now)?)
         })
         .await

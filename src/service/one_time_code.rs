@@ -10,6 +10,7 @@ use super::gate::Entrant;
 use super::post::{Post, withdrawn};
 use super::presented::PresentedTokens;
 use super::sign_in::SignedIn;
+use super::spray_brake::SprayBrake;
 use super::{Error, Service};
 use crate::crypto::is_same_code;
 use crate::domain::{
@@ -37,20 +38,17 @@ impl Service {
             self.post.keys.address_digest(&email),
             self.post.keys.mailbox_digest(&email),
         );
-        let (brake, now) = (self.brake, self.system.now());
-        let may_be_mailed = move |reader: &Reader<'_>| {
-            refuse_locked(reader, address, now)?;
-            let pace = brake.pace(reader, now)?;
-            spend(reader, mailbox, MailPurpose::SignIn, pace, now).map(drop)
+        let asked = AskedMail {
+            mailbox,
+            purpose: MailPurpose::SignIn,
+            code: Some((address, self.brake)),
         };
         let visitor = Asker {
             email: &email,
             captcha_token,
             client,
         };
-        let (found, record) = self
-            .admit_asker(AuditEvent::CodeSent, &visitor, may_be_mailed)
-            .await?;
+        let (found, record) = self.admit_asker(AuditEvent::CodeSent, &visitor, asked).await?;
         let now = self.system.now();
         let code = OneTimeCode::from_random(self.system.random(), length);
         let letter = Letter::SignInCode {
@@ -72,14 +70,7 @@ impl Service {
             expires_at: now + CODE_TTL,
         };
         self.write_audited_and_mail(record, move |tx, _| {
-            refuse_locked(tx, address, now)?;
-            let asked = AskedMail {
-                mailbox,
-                purpose: MailPurpose::SignIn,
-                kind: kind_of(found.as_ref()),
-                pace: brake.pace(tx, now)?,
-            };
-            spend_budget(tx, &asked, now)?;
+            asked.spend(tx, kind_of(found.as_ref()), now)?;
             let user_id = find_unchanged(tx, &email, found.as_ref())?;
             tx.replace_code(&CodeRow { user_id, ..row }, MAX_NOBODY_ROWS)?;
             let is_sent = user_id.is_some();
@@ -91,18 +82,18 @@ impl Service {
     /// Lets through who asks for mail to an address; gives its account, and the record of the asking. Where no account is, no mail is sent, whatever the answer
     /// says.
     ///
-    /// What `may_be_mailed` refuses is refused before the token of the captcha is spent. It looks only at what was asked for and tried at the address, which
-    /// is counted alike for every address; the transaction that queues the mail looks again.
+    /// Mail that is locked or beyond its budget is refused before the token of the captcha is spent. Both are counted alike for every address; the
+    /// transaction that queues the mail looks again.
     pub(super) async fn admit_asker(
         &self,
         event: AuditEvent,
         asker: &Asker<'_>,
-        may_be_mailed: impl FnOnce(&Reader<'_>) -> Result<(), Refused> + Send + 'static,
+        mail: AskedMail,
     ) -> Result<(Option<User>, AuditRecord), Error> {
-        let email = asker.email.clone();
+        let (email, now) = (asker.email.clone(), self.system.now());
         let found = self.store.read(move |reader| {
             let user = reader.find_user_by_email(&email)?;
-            Ok::<_, Error>((user, may_be_mailed(reader)))
+            Ok::<_, Error>((user, mail.budget(reader, now)))
         });
         let (user, admitted) = found.await?;
         let record = AuditRecord::by_client(event, asker.client);
@@ -318,62 +309,64 @@ fn refuse_locked(reader: &Reader<'_>, address: AddressDigest, now: Timestamp) ->
 }
 
 /// Mail that is asked for.
+#[derive(Clone, Copy)]
 pub(super) struct AskedMail {
     pub(super) mailbox: AddressDigest,
     pub(super) purpose: MailPurpose,
-    pub(super) kind: FailureKind,
-    pub(super) pace: MailPace,
+    /// Where it has a code: whose code may be locked, and what brakes all codes.
+    pub(super) code: Option<(AddressDigest, SprayBrake)>,
 }
 
 impl AskedMail {
-    /// Mail to the mailbox of an account, at the usual pace.
-    pub(super) fn of_account(mailbox: AddressDigest, purpose: MailPurpose) -> Self {
+    /// Mail without a code.
+    pub(super) fn plain(mailbox: AddressDigest, purpose: MailPurpose) -> Self {
         Self {
             mailbox,
             purpose,
-            kind: FailureKind::OfAccount,
-            pace: MailPace::Usual,
+            code: None,
         }
+    }
+
+    /// The budget of the mailbox after this mail.
+    fn budget(&self, reader: &Reader<'_>, now: Timestamp) -> Result<MailBudget, Refused> {
+        let pace = match self.code {
+            Some((address, brake)) => {
+                refuse_locked(reader, address, now)?;
+                brake.pace(reader, now)?
+            }
+            None => MailPace::Usual,
+        };
+        let budget = reader.find_mail_budget(self.mailbox, self.purpose)?;
+        budget.spend(self.purpose, pace, now).map_err(|retry_after| {
+            let reason = match budget.spend(self.purpose, MailPace::Usual, now) {
+                Ok(_) => AuditReason::CodesBraked,
+                Err(_) => AuditReason::TooManyMails,
+            };
+            Error::CodeRateLimited { retry_after }.because(reason)
+        })
+    }
+
+    /// Takes it out of the budget of its mailbox, which is that of an account or of nobody.
+    pub(super) fn spend(&self, tx: &Tx<'_>, kind: FailureKind, now: Timestamp) -> Result<(), Refused> {
+        let spent = SpentBudget {
+            mailbox: self.mailbox,
+            purpose: self.purpose,
+            kind,
+            budget: self.budget(tx, now)?,
+        };
+        Ok(tx.put_mail_budget(&spent, now, MAX_NOBODY_ROWS)?)
     }
 }
 
-/// The budget of a mailbox after one mail more.
-pub(super) fn spend(
-    reader: &Reader<'_>,
-    mailbox: AddressDigest,
-    purpose: MailPurpose,
-    pace: MailPace,
-    now: Timestamp,
-) -> Result<MailBudget, Refused> {
-    let budget = reader.find_mail_budget(mailbox, purpose)?;
-    budget.spend(purpose, pace, now).map_err(|retry_after| {
-        let reason = match budget.spend(purpose, MailPace::Usual, now) {
-            Ok(_) => AuditReason::CodesBraked,
-            Err(_) => AuditReason::TooManyMails,
-        };
-        Error::CodeRateLimited { retry_after }.because(reason)
-    })
-}
-
-/// Takes one mail out of the budget of a mailbox.
-pub(super) fn spend_budget(tx: &Tx<'_>, asked: &AskedMail, now: Timestamp) -> Result<(), Refused> {
-    let spent = SpentBudget {
-        mailbox: asked.mailbox,
-        purpose: asked.purpose,
-        kind: asked.kind,
-        budget: spend(tx, asked.mailbox, asked.purpose, asked.pace, now)?,
-    };
-    Ok(tx.put_mail_budget(&spent, now, MAX_NOBODY_ROWS)?)
-}
-
-/// The same for mail to an account that is left out if the budget is spent; says whether it is to be sent.
+/// Takes mail to an account out of the budget, or leaves it out if the budget is spent; says whether it is to be sent.
 pub(super) fn is_mail_left(
     tx: &Tx<'_>,
     mailbox: AddressDigest,
     purpose: MailPurpose,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    match spend_budget(tx, &AskedMail::of_account(mailbox, purpose), now).map_err(Error::from) {
+    let asked = AskedMail::plain(mailbox, purpose);
+    match asked.spend(tx, FailureKind::OfAccount, now).map_err(Error::from) {
         Ok(()) => Ok(true),
         Err(Error::CodeRateLimited { .. }) => Ok(false),
         Err(error) => Err(error),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::audit::Refused;
-use super::one_time_code::{AskedMail, Asker, find_unchanged, is_mail_left, kind_of, spend, spend_budget};
+use super::one_time_code::{AskedMail, Asker, find_unchanged, is_mail_left, kind_of};
 use super::post::{link_row, withdrawn};
 use super::presented::PresentedTokens;
 use super::session::Caller;
@@ -13,8 +13,8 @@ use super::{Error, Service};
 use crate::crypto::{Compared, Verification, link_digest};
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FailureKey, FieldError, FieldErrors,
-    Guessed, Letter, LinkDigest, LinkPurpose, LinkToken, MailPace, MailPurpose, Password, PasswordGuess,
-    PasswordHash, SessionEnd, Timestamp, User, UserStatus,
+    Guessed, Letter, LinkDigest, LinkPurpose, LinkToken, MailPurpose, Password, PasswordGuess, PasswordHash,
+    SessionEnd, Timestamp, User, UserStatus,
 };
 use crate::store::{LinkRow, Reader};
 
@@ -135,18 +135,13 @@ impl Service {
         client: &Client,
     ) -> Result<(), Error> {
         self.post.refuse_without_mail()?;
-        let (mailbox, now) = (self.post.keys.mailbox_digest(&email), self.system.now());
-        let may_be_mailed = move |reader: &Reader<'_>| {
-            spend(reader, mailbox, MailPurpose::Reset, MailPace::Usual, now).map(drop)
-        };
+        let asked = AskedMail::plain(self.post.keys.mailbox_digest(&email), MailPurpose::Reset);
         let visitor = Asker {
             email: &email,
             captcha_token,
             client,
         };
-        let (found, record) = self
-            .admit_asker(AuditEvent::ResetSent, &visitor, may_be_mailed)
-            .await?;
+        let (found, record) = self.admit_asker(AuditEvent::ResetSent, &visitor, asked).await?;
         let now = self.system.now();
         let token = LinkToken::from_random(self.system.random());
         let link = self.post.links.of_token(LinkPurpose::ResetPassword, &token);
@@ -160,13 +155,7 @@ impl Service {
             None => self.post.decoy(&letter("somebody"), &email, now),
         };
         self.write_audited_and_mail(record, move |tx, _| {
-            let asked = AskedMail {
-                mailbox,
-                purpose: MailPurpose::Reset,
-                kind: kind_of(found.as_ref()),
-                pace: MailPace::Usual,
-            };
-            spend_budget(tx, &asked, now)?;
+            asked.spend(tx, kind_of(found.as_ref()), now)?;
             let user_id = find_unchanged(tx, &email, found.as_ref())?;
             tx.replace_link(&link_row(
                 &token,
