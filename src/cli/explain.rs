@@ -1,6 +1,6 @@
 //! `explain`: what happened to somebody, in words that need no manual.
 
-use std::net::IpAddr;
+use std::net::{AddrParseError, IpAddr};
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::session::shown_network;
 use super::times::Times;
 use crate::domain::{
     ACQUAINTED_FOR, Actor, AuditEntry, AuditOutcome, Session, SessionEnd, Timestamp, UserStatus, in_words,
-    printable,
+    printable, trimmed,
 };
 use crate::service::{Explained, Explanation, Rules, Wait};
 
@@ -33,8 +33,12 @@ pub(super) struct Arguments {
     #[arg(value_name = "USER|IP")]
     subject: Option<String>,
     /// An IP address, also if an account has it as its username
-    #[arg(long)]
+    #[arg(long, value_parser = parse_ip)]
     ip: Option<IpAddr>,
+}
+
+fn parse_ip(text: &str) -> Result<IpAddr, AddrParseError> {
+    trimmed(text).parse()
 }
 
 /// One thing that happened, in words.

@@ -167,7 +167,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
 
 /// What can be no code is no invite's code: the same refusal.
 fn parse_code(text: &str) -> Result<InviteCode, Error> {
-    InviteCode::parse(text).ok_or(Error::InviteNotFound)
+    InviteCode::parse(text).map_err(|_| Error::InviteNotFound)
 }
 
 /// Makes one invite, or with a `count` as many, which are listed then even if it is one.

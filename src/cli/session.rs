@@ -10,7 +10,7 @@ use super::error::Refusal;
 use super::paging::Limit;
 use super::times::Times;
 use super::user::parse_user;
-use crate::domain::{Paging, Sender, Session, SessionEnd, SessionId, Timestamp};
+use crate::domain::{Paging, Sender, Session, SessionEnd, SessionId, Timestamp, trimmed};
 use crate::service::UserRef;
 
 /// See and end sessions
@@ -52,7 +52,8 @@ pub(super) struct RevokeArguments {
 }
 
 fn parse_id(text: &str) -> Result<SessionId, String> {
-    text.parse()
+    trimmed(text)
+        .parse()
         .map_err(|_| "it must be an id as `arkloop session list` prints it".to_owned())
 }
 

@@ -11,7 +11,9 @@ use super::output::facts;
 use super::paging::Limit;
 use super::password_link::{Draft, create, link};
 use super::times::Times;
-use crate::domain::{Email, FieldError, Locale, Paging, Password, User, UserId, UserStatus, Username};
+use crate::domain::{
+    Email, FieldError, Locale, Paging, Password, User, UserId, UserStatus, Username, trimmed,
+};
 use crate::service::{Service, UserFilter, UserRef, UserSummary};
 
 /// Make, see, change and delete accounts
@@ -156,7 +158,8 @@ pub(super) fn parse_email(text: &str) -> Result<Email, String> {
 }
 
 fn parse_user_id(text: &str) -> Result<UserId, String> {
-    text.parse()
+    trimmed(text)
+        .parse()
         .map_err(|_| "it must be an id as `arkloop user list` prints it".to_owned())
 }
 
@@ -203,6 +206,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
             after,
         } => {
             let limit = limit.rows(context.output);
+            let search = search.map(|text| trimmed(&text).to_owned());
             list(context, UserFilter { search, status }, Paging { after, limit })
         }
         Command::Show { who } => {

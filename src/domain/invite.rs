@@ -31,11 +31,23 @@ impl InviteCode {
         }))
     }
 
-    /// Reads a code as a person typed or pasted it (see [`secret_of`]): case does not matter, O is 0, I and L are 1. `None` if it can be no code.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Reads a code as a person typed or pasted it (see [`secret_of`]): case does not matter, O is 0, I and L are 1.
+    ///
+    /// # Errors
+    /// [`FieldError::Missing`] for what is nothing without the typing, such as a dash; [`FieldError::Invalid`].
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        let secret = secret_of(text, Dashes::Separate);
+        if secret.is_empty() {
+            return Err(FieldError::Missing);
+        }
+        let form = "an invite code such as ABCD-EFGH-JKMN-PQRS";
+        Self::from_secret(&secret).ok_or(FieldError::Invalid { form })
+    }
+
+    fn from_secret(secret: &str) -> Option<Self> {
         let mut symbols = [0; Self::CHARS];
         let mut length = 0;
-        for c in secret_of(text, Dashes::Separate).chars() {
+        for c in secret.chars() {
             let symbol = match c.to_ascii_uppercase() {
                 'O' => b'0',
                 'I' | 'L' => b'1',
@@ -207,7 +219,7 @@ mod tests {
             "OL23-4567-89AB-CDEF",
             "0i23456789abcdef",
         ] {
-            assert!(InviteCode::parse(spelling) == Some(code.clone()), "{spelling}");
+            assert!(InviteCode::parse(spelling) == Ok(code.clone()), "{spelling}");
         }
     }
 
@@ -220,7 +232,7 @@ mod tests {
             "0123-4567-89AB-CDEU",
             "0123-4567.-89AB-CDEF",
         ] {
-            assert!(InviteCode::parse(text).is_none(), "{text}");
+            assert!(InviteCode::parse(text).is_err(), "{text}");
         }
     }
 }

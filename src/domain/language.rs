@@ -1,7 +1,7 @@
 //! The languages that mails and pages are written in, and how people say theirs.
 
 use super::FieldError;
-use super::typed::trimmed;
+use super::typed::folded;
 
 /// The primary subtags that are Chinese beside `zh`: its other codes in ISO 639, and the members of that macrolanguage. Devices that are set to one of them
 /// mostly say so (`yue-Hant-HK`).
@@ -12,7 +12,7 @@ const CHINESE: [&str; 16] = [
 /// Primary subtags that say that no language is meant (ISO 639-2: undetermined, uncoded, several, none).
 const NO_LANGUAGE: [&str; 4] = ["und", "mis", "mul", "zxx"];
 /// The modifiers of POSIX locales that name a script, and its subtag (ISO 15924).
-const SCRIPTS: [(&str, &str); 3] = [("latin", "Latn"), ("cyrillic", "Cyrl"), ("devanagari", "Deva")];
+const SCRIPTS: [(&str, &str); 3] = [("latin", "latn"), ("cyrillic", "cyrl"), ("devanagari", "deva")];
 
 /// A language for which every mail exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,13 +46,7 @@ impl Language {
     /// The nearest to what [`Locale::from_hint`] reads, whatever script or region follows; `None` if none is near.
     pub fn nearest(hint: &str) -> Option<Self> {
         let locale = Locale::from_hint(hint).ok().flatten()?;
-        let primary = locale
-            .0
-            .split('-')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        match primary.as_str() {
+        match locale.0.split('-').next().unwrap_or_default() {
             "eng" => Some(Self::English),
             other if CHINESE.contains(&other) => Some(Self::Chinese),
             other => Self::from_name(other),
@@ -79,6 +73,7 @@ impl Locale {
     pub const MAX_HINT_CHARS: usize = 100;
 
     /// Reads how a device or a person says a language: a BCP 47 tag, a POSIX locale (`zh_CN.UTF-8`, `sr_RS@latin`), or one of Java (`zh_TW_#Hant`).
+    /// Full-width letters, dashes of any kind, and white space in their place are read too.
     ///
     /// Gives `None` for what names no language, such as `C`, `x-private` and `i-klingon`. A tag that is too long loses subtags at its end (RFC 5646 §4.4.2).
     ///
@@ -90,13 +85,16 @@ impl Locale {
                 max: Self::MAX_HINT_CHARS,
             });
         }
-        let (tag, modifier) = trimmed(text).split_once('@').unwrap_or((trimmed(text), ""));
+        let text = folded(text).collect::<String>().to_ascii_lowercase();
+        let (tag, modifier) = text.trim().split_once('@').unwrap_or((text.trim(), ""));
         let tag = tag.split('.').next().unwrap_or_default();
-        let mut subtags = tag.split(['-', '_']).map(|subtag| subtag.trim_start_matches('#'));
+        let mut subtags = tag
+            .split(|c: char| matches!(c, '-' | '_') || c.is_whitespace())
+            .map(|subtag| subtag.trim_start_matches('#'));
         let language = subtags.next().unwrap_or_default();
         let is_language = (2..=3).contains(&language.len())
             && language.bytes().all(|b| b.is_ascii_alphabetic())
-            && !NO_LANGUAGE.contains(&language.to_ascii_lowercase().as_str());
+            && !NO_LANGUAGE.contains(&language);
         if !is_language {
             return Ok(None);
         }
@@ -111,7 +109,7 @@ impl Locale {
             kept -= 1 + last.len();
         }
         rest.insert(0, language);
-        Ok(Some(Self(rest.join("-"))))
+        Ok(Some(Self(in_canonical_case(&rest))))
     }
 
     /// Wraps a tag that was read before it was stored.
@@ -136,14 +134,33 @@ fn put_script_first(subtags: &mut Vec<&str>, modifier: &str) {
     let extensions = subtags.iter().position(|subtag| subtag.len() == 1);
     let is_script = |subtag: &&str| subtag.len() == 4 && subtag.bytes().all(|b| b.is_ascii_alphabetic());
     let place = subtags.iter().position(is_script);
-    let of_modifier = SCRIPTS
-        .iter()
-        .find(|(name, _)| modifier.eq_ignore_ascii_case(name));
+    let of_modifier = SCRIPTS.iter().find(|(name, _)| modifier == *name);
     match (place, of_modifier) {
         (Some(place), _) if place < extensions.unwrap_or(usize::MAX) => subtags[..=place].rotate_right(1),
         (_, Some((_, script))) => subtags.insert(0, script),
         _ => {}
     }
+}
+
+/// Joins lower-case subtags to a tag in the case that RFC 5646 §2.1.1 recommends: a region has capital letters, a script begins with one.
+fn in_canonical_case(subtags: &[&str]) -> String {
+    let extensions = subtags.iter().position(|subtag| subtag.len() == 1);
+    let mut tag = String::new();
+    for (place, subtag) in subtags.iter().enumerate() {
+        let capitals = match subtag.len() {
+            _ if place == 0 || extensions.is_some_and(|first| place > first) => 0,
+            2 => 2,
+            4 => 1,
+            _ => 0,
+        };
+        if place > 0 {
+            tag.push('-');
+        }
+        let (head, rest) = subtag.split_at(capitals);
+        tag.push_str(&head.to_ascii_uppercase());
+        tag.push_str(rest);
+    }
+    tag
 }
 
 #[cfg(test)]
@@ -185,8 +202,11 @@ mod tests {
             ("th_TH_TH_#u-nu-thai", "th-TH-TH-u-nu-thai"),
             ("en-u-thai-nu", "en-u-thai-nu"),
             ("en_US.UTF-8.x@y@z", "en-US"),
+            (" \u{ff5a}\u{ff48} \u{2013} tw\u{200b}", "zh-TW"),
             ("en-US-\u{fc}-GB", "en-US"),
             ("de-x", "de"),
+            ("EN-latn-us-U-NU-LATN", "en-Latn-US-u-nu-latn"),
+            ("zh-x-TW-HANT", "zh-x-tw-hant"),
             (
                 "zh-Hans-CN-u-ca-chinese-fw-mon-nu-x-hanidec",
                 "zh-Hans-CN-u-ca-chinese-fw-mon-nu",

@@ -12,16 +12,17 @@ pub(super) enum Dashes {
     Count,
 }
 
-/// The secret in a typed or pasted text.
-///
-/// Compatibility forms are folded first (NFKC, UAX #15), so that full-width letters and digits become ASCII. White space, format characters and full
-/// stops at the end are dropped. A dash of any kind is dropped or becomes `-`, as `dashes` says.
+/// A typed or pasted text whose compatibility forms are folded (NFKC, UAX #15), so that full-width letters and digits become ASCII. Format characters are
+/// dropped, and a dash of any kind becomes `-`.
+pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
+    let seen = text.nfkc().filter(|c| !is_format(*c));
+    seen.map(|c| if is_dash(c) { '-' } else { c })
+}
+
+/// The secret in a typed or pasted text: what [`folded`] gives, without white space and full stops at the end, and without dashes if `dashes` says so.
 pub(super) fn secret_of(text: &str, dashes: Dashes) -> String {
-    let folded = text.nfkc().filter(|c| !is_unseen(*c));
-    let mut secret: String = match dashes {
-        Dashes::Separate => folded.filter(|c| !is_dash(*c)).collect(),
-        Dashes::Count => folded.map(|c| if is_dash(c) { '-' } else { c }).collect(),
-    };
+    let is_dropped = |c: char| c.is_whitespace() || (c == '-' && dashes == Dashes::Separate);
+    let mut secret: String = folded(text).filter(|c| !is_dropped(*c)).collect();
     // The second is that of Chinese and Japanese.
     let end = secret.trim_end_matches(['.', '\u{3002}']).len();
     secret.truncate(end);
@@ -33,9 +34,13 @@ pub fn trimmed(text: &str) -> &str {
     text.trim_matches(is_unseen)
 }
 
-/// Whether a character is white space or of the category Cf, such as zero width space, byte order mark, soft hyphen and the bidirectional marks.
 fn is_unseen(c: char) -> bool {
-    c.is_whitespace() || (!c.is_ascii() && c.general_category() == GeneralCategory::Format)
+    c.is_whitespace() || is_format(c)
+}
+
+/// Whether a character is of the category Cf, such as zero width space, byte order mark, soft hyphen and the bidirectional marks.
+fn is_format(c: char) -> bool {
+    !c.is_ascii() && c.general_category() == GeneralCategory::Format
 }
 
 /// Whether a character is of the category Pd, or the minus sign, which is of another.

@@ -101,8 +101,8 @@ pub(super) const INVITE_CODE: Field = Field {
 pub(super) const LOCALE: Field = Field {
     name: "locale",
     description: "The language of mails: a hint; only one that is too long is refused. A BCP 47 tag, or as devices say it: `en_US`, \
-                  `zh_CN.UTF-8`, `sr_RS@latin`. It is kept as a BCP 47 tag, and mails are in the nearest available \
-                  language. A text that names no language, such as `C`, stands for the default of the server.",
+                  `zh_CN.UTF-8`, `sr_RS@latin`. It is kept as a BCP 47 tag in its canonical case, and mails are in the \
+                  nearest available language. A text that names no language, such as `C`, stands for the default of the server.",
     example: "en",
     max_length: Some(Locale::MAX_HINT_CHARS),
     is_required: false,

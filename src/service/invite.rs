@@ -205,7 +205,9 @@ impl Service {
             .keys
             .open(SealedFor::Invite(invite.id.as_bytes()), sealed)
             .map_err(Error::internal)?;
-        let code = std::str::from_utf8(&code).ok().and_then(InviteCode::parse);
+        let code = std::str::from_utf8(&code)
+            .ok()
+            .and_then(|code| InviteCode::parse(code).ok());
         let code = code.ok_or_else(|| Error::internal("a sealed invite code is no code"))?;
         Ok(self.with_link(invite, code))
     }

@@ -12,8 +12,8 @@ use super::presented::PresentedTokens;
 use super::sign_in::SignedIn;
 use super::{Error, Service};
 use crate::domain::{
-    AuditEvent, AuditReason, AuditRecord, Client, Email, InviteCode, InviteDigest, InviteId, InviteStatus,
-    Locale, MailPurpose, Password, RegistrationMode, SignInMethod, Timestamp, User, Username, trimmed,
+    AuditEvent, AuditReason, AuditRecord, Client, Email, FieldError, InviteCode, InviteDigest, InviteId,
+    InviteStatus, Locale, MailPurpose, Password, RegistrationMode, SignInMethod, Timestamp, User, Username,
 };
 use crate::store::{NewUserRow, Reader, Setting, StoreError, Taken, Tx};
 
@@ -40,11 +40,12 @@ pub enum PresentedInvite {
 }
 
 impl PresentedInvite {
-    /// Reads what a person typed; blank is absent.
+    /// Reads what a person typed.
     pub fn parse(text: Option<&str>) -> Self {
-        match text.map(trimmed) {
-            None | Some("") => Self::Absent,
-            Some(text) => InviteCode::parse(text).map_or(Self::Unreadable, Self::Code),
+        match text.map(InviteCode::parse) {
+            None | Some(Err(FieldError::Missing)) => Self::Absent,
+            Some(Err(_)) => Self::Unreadable,
+            Some(Ok(code)) => Self::Code(code),
         }
     }
 }

@@ -32,7 +32,9 @@ pub async fn seal_anew(
         for (invite, sealed) in tx.list_all_invites()? {
             let purpose = SealedFor::Invite(invite.id.as_bytes());
             let opened = old.open(purpose, &sealed).map_err(Error::internal)?;
-            let code = std::str::from_utf8(&opened).ok().and_then(InviteCode::parse);
+            let code = std::str::from_utf8(&opened)
+                .ok()
+                .and_then(|code| InviteCode::parse(code).ok());
             let code = code.ok_or_else(|| Error::internal("a sealed invite code is no code"))?;
             let sealed = new.seal(purpose, &opened, &system);
             tx.replace_invite_code(invite.id, new.invite_digest(&code), &sealed)?;

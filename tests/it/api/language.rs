@@ -6,7 +6,7 @@ use super::mailed::{Mailed, address};
 use crate::support::{TestApp, registration};
 
 /// What devices and clients say, and what the account has then. The default is "zh" here.
-const HINTS: [(&str, &str); 32] = [
+const HINTS: [(&str, &str); 44] = [
     ("en_US", "en-US"),
     ("zh_CN.UTF-8", "zh-CN"),
     ("sr_Latn_RS", "sr-Latn-RS"),
@@ -19,8 +19,20 @@ const HINTS: [(&str, &str); 32] = [
     ("\u{feff}en-GB\u{200b}", "en-GB"),
     ("zh_TW_#Hant", "zh-Hant-TW"),
     ("sr__#Latn", "sr-Latn"),
-    ("en_US_POSIX", "en-US-POSIX"),
+    ("en_US_POSIX", "en-US-posix"),
     ("en-", "en"),
+    ("\u{ff45}\u{ff4e}\u{ff3f}\u{ff35}\u{ff33}", "en-US"),
+    ("\u{ff5a}\u{ff48}\u{ff0d}\u{ff34}\u{ff37}", "zh-TW"),
+    ("en\u{2011}GB", "en-GB"),
+    ("de\u{2013}AT", "de-AT"),
+    ("sr\u{2212}Latn\u{2014}RS", "sr-Latn-RS"),
+    ("zh CN", "zh-CN"),
+    ("pt -\u{3000}BR", "pt-BR"),
+    ("z\u{ad}h-\u{200e}CN", "zh-CN"),
+    ("Zh-tw", "zh-TW"),
+    ("ZH_HANT_hk", "zh-Hant-HK"),
+    ("SL-Rozaj-1994-it-U-CO-PHONEBK", "sl-rozaj-1994-IT-u-co-phonebk"),
+    ("en-X-Latn-US", "en-x-latn-us"),
     ("C", "zh"),
     ("C.UTF-8", "zh"),
     ("POSIX", "zh"),

@@ -166,7 +166,22 @@ async fn without_an_invite_nobody_gets_in_by_default() {
       "trace_id": "[trace id]"
     }
     "#);
-    for absent in [Value::Null, json!(""), json!("  ")] {
+    let mut absent = vec![Value::Null];
+    // What is nothing once the typing is taken away is no code.
+    absent.extend(
+        [
+            "",
+            "  ",
+            "\u{200b}",
+            "-",
+            "\u{2014}",
+            ".",
+            "\u{3002}",
+            " - \u{ff0d} .",
+        ]
+        .map(Value::from),
+    );
+    for absent in absent {
         let answer = register(&app, &with("invite_code", absent)).await;
         assert_eq!(answer.brief(), "422 auth.invite_code_required");
     }

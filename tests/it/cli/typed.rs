@@ -51,6 +51,11 @@ fn names_and_addresses_are_trimmed_as_over_http() {
         let told = workspace.json(&["explain", who])["timeline"].clone();
         assert_eq!(told.as_array().map(Vec::len), Some(1), "{told}");
     }
+    assert_eq!(
+        workspace.json(&["user", "list", "--search", &around("EXAMPLE")])[0]["id"],
+        user["id"]
+    );
+    assert_eq!(workspace.json(&["user", "list", "--after", &id]), json!([]));
     let moved = workspace.json(&["user", "set-email", &ann, &around("ann@example.net")]);
     assert_eq!(moved["email"], "ann@example.net");
     assert_snapshot!(workspace.run(&["mail", "test", &around("ops@example.org")]), @"
@@ -60,6 +65,20 @@ fn names_and_addresses_are_trimmed_as_over_http() {
     ");
     // An IP address too, which is no name of an account.
     assert!(workspace.json(&["explain", &around("192.0.2.7")])["now"].is_array());
+    for address in ["192.0.2.7", "2001:db8::7"] {
+        let told = workspace.json(&["explain", "--ip", &around(address)]);
+        assert!(told["now"].is_array(), "{told}");
+    }
+    let served = workspace.serve();
+    let body = json!({"login": "ann", "password": "a decent password"});
+    assert_eq!(served.request("POST", "/v1/auth/login", None, Some(&body)).0, 200);
+    let sessions = workspace.json(&["session", "list", "ann"]);
+    let session = around(sessions[0]["id"].as_str().expect("it is a text"));
+    assert_eq!(
+        workspace.json(&["session", "list", "ann", "--after", &session]),
+        json!([])
+    );
+    assert_eq!(workspace.json(&["session", "revoke", &session])["revoked"], 1);
 }
 
 #[test]
@@ -70,6 +89,7 @@ fn a_language_is_taken_as_devices_say_it_and_one_that_is_none_is_refused() {
         ("zh_CN.UTF-8", "zh-CN"),
         ("sr_RS@latin", "sr-Latn-RS"),
         (" de ", "de"),
+        ("\u{ff5a}\u{ff48}\u{2011}tw", "zh-TW"),
     ]
     .into_iter()
     .enumerate()
