@@ -37,6 +37,25 @@ need() {
   command -v "$1" >/dev/null || install "$2"
 }
 
+# Exact versions of what more than one script installs.
+playwright=playwright-core@1.65.1
+jose=jose@6.2.18
+# PyJWT, and all that it needs.
+pyjwt=(pyjwt==2.15.1 cryptography==50.0.2 cffi==2.1.1 pycparser==3.12 typing_extensions==4.16.0)
+
+# Installs npm packages into the directory $1.
+npm_install() {
+  npm install --silent --no-audit --no-fund --prefix "$1" "${@:2}"
+}
+
+# Makes the virtual environment $work/venv of exactly these packages: one that is needed and not named fails.
+pip_install() {
+  python3 -c 'import ensurepip' 2>/dev/null || install python3-venv
+  python3 -m venv "$work/venv"
+  "$work/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps "$@"
+  "$work/venv/bin/pip" check --disable-pip-version-check
+}
+
 wait_for_server() {
   for _ in {1..100}; do
     curl -fsS -o "$work/healthz" "$1/healthz" 2>/dev/null && return
