@@ -1,28 +1,28 @@
-// Verifies a token with each npm library and the published keys. All but those that are named at the end, which lack the algorithm, must verify it; all
-// must refuse it when a claim was changed.
+// Verifies a token of ES256, and one of EdDSA unless it is empty, with each npm library and the published keys. Those that are named at the end lack
+// EdDSA and must refuse it; since the same call verifies ES256, the refusal has no other reason. All refuse a token when a claim was changed.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 
-const [modules, base, issuer, algorithm, token, ...lacking] = process.argv.slice(2);
+const [modules, base, issuer, es256, eddsa, ...lacking] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const jwksUri = `${base}/.well-known/jwks.json`;
-const expected = { audience: "arkloop", issuer, algorithms: [algorithm] };
+const expected = (algorithm) => ({ audience: "arkloop", issuer, algorithms: [algorithm] });
 
 const libraries = {
-  async jose(token) {
+  async jose(token, algorithm) {
     const { createRemoteJWKSet, jwtVerify } = await import(require.resolve("jose"));
-    return (await jwtVerify(token, createRemoteJWKSet(new URL(jwksUri)), expected)).payload;
+    return (await jwtVerify(token, createRemoteJWKSet(new URL(jwksUri)), expected(algorithm))).payload;
   },
-  jsonwebtoken(token) {
+  jsonwebtoken(token, algorithm) {
     const jwt = require("jsonwebtoken");
     const client = require("jwks-rsa")({ jwksUri });
     const key = async ({ kid }) => (await client.getSigningKey(kid)).getPublicKey();
     return new Promise((resolve, reject) => {
       const choose = (header, done) => key(header).then((found) => done(null, found), done);
-      jwt.verify(token, choose, expected, (error, claims) => (error ? reject(error) : resolve(claims)));
+      jwt.verify(token, choose, expected(algorithm), (error, claims) => (error ? reject(error) : resolve(claims)));
     });
   },
-  async "fast-jwt"(token) {
+  async "fast-jwt"(token, algorithm) {
     const { createVerifier } = require("fast-jwt");
     const { keys } = await (await fetch(jwksUri)).json();
     const key = ({ header }) => {
@@ -34,17 +34,25 @@ const libraries = {
   },
 };
 
-const [head, body, signature] = token.split(".");
-const claims = JSON.parse(Buffer.from(body, "base64url"));
-const changed = Buffer.from(JSON.stringify({ ...claims, email_verified: !claims.email_verified })).toString("base64url");
+function read(token) {
+  const [head, body, signature] = token.split(".");
+  const claims = JSON.parse(Buffer.from(body, "base64url"));
+  const changed = Buffer.from(JSON.stringify({ ...claims, email_verified: !claims.email_verified })).toString("base64url");
+  return { subject: claims.sub, changed: [head, changed, signature].join(".") };
+}
+
 let wrong = 0;
 for (const [name, verify] of Object.entries(libraries)) {
   const { version } = JSON.parse(readFileSync(`${modules}/node_modules/${name}/package.json`));
-  const says = async (token) => (await verify(token)).sub === claims.sub;
-  const result = await says(token).catch((error) => error.message);
-  const isCareless = await says([head, changed, signature].join(".")).catch(() => false);
-  console.log(`${name} ${version}: ${result === true ? "verifies" : `refuses (${result})`} ${algorithm}`);
-  if (isCareless) console.log(`${name} takes a token that was changed`);
-  wrong += isCareless || (result === true) === lacking.includes(name);
+  for (const [algorithm, token] of Object.entries({ ES256: es256, ...(eddsa && { EdDSA: eddsa }) })) {
+    const { subject, changed } = read(token);
+    const says = async (token) => (await verify(token, algorithm)).sub === subject;
+    const result = await says(token).catch((error) => error.message);
+    const isCareless = await says(changed).catch(() => false);
+    console.log(`${name} ${version}: ${result === true ? "verifies" : `refuses (${result})`} ${algorithm}`);
+    if (isCareless) console.log(`${name} takes a token that was changed`);
+    const lacks = algorithm === "EdDSA" && lacking.includes(name);
+    wrong += isCareless || (result === true) === lacks;
+  }
 }
 process.exit(wrong);
