@@ -36,13 +36,16 @@ export interface Registered extends SignedIn {
   warning: string | null;
 }
 
+/** The methods of the API. */
+export type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
 /** A browser's sign-in to one server. Its event `change` says that `userId` has changed, in whichever tab it began. */
 export class AuthClient extends EventTarget {
   /** @param url The server; by default where this module came from. */
   constructor(url?: string | URL);
   /** The id of the account; `null` when signed out, `undefined` before the server was asked. */
   get userId(): string | null | undefined;
-  /** Takes up the session that the browser has a cookie of; gives whether there is one. While signed out, each call asks the server. */
+  /** Continues the session whose cookie the browser has; gives whether there is one. While signed out, each call asks the server. */
   resume(): Promise<boolean>;
   signIn(fields: { login: string; password: string; cf_turnstile_token?: string }): Promise<SignedIn>;
   signInByCode(fields: { email: string; otp: string }): Promise<SignedIn>;
@@ -56,7 +59,7 @@ export class AuthClient extends EventTarget {
   }): Promise<Registered>;
   /** Signs out in all tabs. Without an answer of the server, or of a tab that keeps the lock, this throws and all tabs stay signed in. */
   signOut(): Promise<void>;
-  /** An access token that lives for a while yet. */
+  /** An access token that has not expired. */
   accessToken(): Promise<string>;
   /** `fetch` with the access token, for any service that takes it: after a 401 once more with a new one. */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
@@ -64,7 +67,7 @@ export class AuthClient extends EventTarget {
    * Sends a request to the API with the access token; gives the body of the answer, `null` if it has none. A `path` without a
    * slash at its beginning is a `TypeError`.
    */
-  request<Body = unknown>(method: string, path: string, body?: unknown): Promise<Body>;
+  request<Body = unknown>(method: Method, path: string, body?: unknown): Promise<Body>;
   /** The same without a token, for operations that take none. */
-  requestPublic<Body = unknown>(method: string, path: string, body?: unknown): Promise<Body>;
+  requestPublic<Body = unknown>(method: Method, path: string, body?: unknown): Promise<Body>;
 }

@@ -146,7 +146,7 @@ export class AuthClient extends EventTarget {
   async #renew(used) {
     if (used === null || used !== this.#token) return this.#instead(used);
     try {
-      // Without `keepalive`: when a page goes away, its answer had better be lost than bring an old cookie after a new sign-in.
+      // Without `keepalive`: when a page goes away, losing its answer is better than setting an old cookie after a new sign-in.
       this.#tell({ token: (await this.requestPublic("POST", "/v1/auth/refresh")).access_token });
     } catch (error) {
       if (used !== this.#token) return this.#instead(used);
@@ -160,7 +160,7 @@ export class AuthClient extends EventTarget {
 
   /** The present token; a request that was begun for one account is not sent for another. */
   #instead(used) {
-    if (!this.#token) throw new AuthError(401, { code: "client.signed_out", message: "nobody is signed in" });
+    if (!this.#token) throw new AuthError(401, { code: "client.signed_out", message: "no account is signed in" });
     if (used && claims(used).sub !== this.userId) {
       throw new AuthError(409, { code: "client.user_changed", message: "another account has signed in in this browser" });
     }

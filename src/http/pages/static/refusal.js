@@ -41,7 +41,7 @@ export function textOf({ code, retryAfter, traceId }) {
   return traceId ? ["error.unexpected", { trace: traceId }] : ["error.client.unreachable", {}];
 }
 
-/** The refusal; whatever is none is a fault of these scripts and belongs in the console. */
+/** The refusal; any other error is a fault of these scripts and belongs in the console. */
 export function asRefusal(error) {
   if (error instanceof AuthError) return error;
   console.error(error);
