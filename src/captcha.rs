@@ -96,6 +96,14 @@ impl Captcha {
         }
     }
 
+    /// Refuses a token that is missing or too long, without a question; when it is off, nothing is looked at.
+    pub fn look_at(&self, token: Option<&str>) -> Result<(), CaptchaRefusal> {
+        match self {
+            Self::Off => Ok(()),
+            Self::Turnstile(_) => plausible(token).map(drop),
+        }
+    }
+
     /// Verifies a visitor's token, within five seconds. A good token is spent by it; when it is off, nothing is looked at.
     pub async fn verify(
         &self,
@@ -106,9 +114,7 @@ impl Captcha {
         let Self::Turnstile(turnstile) = self else {
             return Ok(());
         };
-        let token = token
-            .filter(|token| !token.is_empty() && token.chars().count() <= MAX_TOKEN_CHARS)
-            .ok_or(CaptchaRefusal::Invalid)?;
+        let token = plausible(token)?;
         let question = Question {
             token: token.to_owned(),
             client_address: client_address.map(|address| address.to_canonical().to_string()),
@@ -129,6 +135,13 @@ impl Captcha {
             ))
         })
     }
+}
+
+/// A token that may be good.
+fn plausible(token: Option<&str>) -> Result<&str, CaptchaRefusal> {
+    token
+        .filter(|token| !token.is_empty() && token.chars().count() <= MAX_TOKEN_CHARS)
+        .ok_or(CaptchaRefusal::Invalid)
 }
 
 /// Cloudflare Turnstile, and the connections to it.

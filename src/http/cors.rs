@@ -128,7 +128,7 @@ fn echo(asked: &HeaderMap) -> Option<HeaderValue> {
         let Ok(item) = std::str::from_utf8(item) else {
             continue;
         };
-        let name = item.trim();
+        let name = item.trim_matches([' ', '\t']);
         if name == "*" || HeaderName::from_bytes(name.as_bytes()).is_err() {
             continue;
         }

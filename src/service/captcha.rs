@@ -21,7 +21,20 @@ impl Service {
     /// [`Error::CaptchaInvalid`]; [`Error::CaptchaUnavailable`] when nobody can tell, which never lets anybody through.
     pub async fn check_captcha(&self, token: Option<&str>, client: &Client) -> Result<(), Error> {
         let checked = self.captcha.verify(token, client.address, &self.system).await;
-        checked.map_err(|refusal| match refusal {
+        checked.map_err(|refusal| self.captcha_refused(refusal, client))
+    }
+
+    /// Refuses a token that cannot be good, before anything is looked up and before the captcha is asked.
+    ///
+    /// # Errors
+    /// [`Error::CaptchaInvalid`] if it is missing or too long.
+    pub(super) fn look_at_captcha(&self, token: Option<&str>, client: &Client) -> Result<(), Error> {
+        let looked_at = self.captcha.look_at(token);
+        looked_at.map_err(|refusal| self.captcha_refused(refusal, client))
+    }
+
+    fn captcha_refused(&self, refusal: CaptchaRefusal, client: &Client) -> Error {
+        match refusal {
             CaptchaRefusal::Invalid => {
                 self.note_refused(AuditEvent::CaptchaRefused, AuditReason::CaptchaInvalid, client);
                 Error::CaptchaInvalid
@@ -34,6 +47,6 @@ impl Service {
                 );
                 Error::CaptchaUnavailable(reason)
             }
-        })
+        }
     }
 }

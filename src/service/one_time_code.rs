@@ -90,6 +90,7 @@ impl Service {
         asker: &Asker<'_>,
         mail: AskedMail,
     ) -> Result<(Option<User>, AuditRecord), Error> {
+        self.look_at_captcha(asker.captcha_token, asker.client)?;
         let (email, now) = (asker.email.clone(), self.system.now());
         let found = self.store.read(move |reader| {
             let user = reader.find_user_by_email(&email)?;

@@ -93,6 +93,7 @@ async fn what_is_no_name_of_a_header_is_not_echoed() {
     let app = app().await;
     for (line, echo) in [
         ("baggage, a b, c:d, <x>, \"e\", \u{e9}", Some("baggage")),
+        ("authorization,\u{a0}x-b", Some("authorization")),
         ("*", None),
         ("*, baggage", Some("baggage")),
         (",,", None),
