@@ -31,7 +31,7 @@ impl InviteCode {
         }))
     }
 
-    /// Reads a code as a person typed or pasted it (see [`secret_of`]): case does not matter, O is 0, I and L are 1.
+    /// Reads a code as a person typed or pasted it (see `secret_of`): case does not matter, O is 0, I and L are 1.
     ///
     /// # Errors
     /// [`FieldError::Missing`] for what is nothing without the typing, such as a dash; [`FieldError::Invalid`].

@@ -62,7 +62,7 @@ impl LinkToken {
         Self(bytes)
     }
 
-    /// Reads a token as it was pasted (see [`secret_of`]). `None` is what can be no token, and so is merely wrong.
+    /// Reads a token as it was pasted (see `secret_of`). `None` is what can be no token, and so is merely wrong.
     ///
     /// # Errors
     /// [`FieldError::Missing`] if it is blank.

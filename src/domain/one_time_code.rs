@@ -53,7 +53,7 @@ impl OneTimeCode {
         Self(format!("{number:0width$}", width = usize::from(length.0)).into())
     }
 
-    /// Reads a code as a person typed or pasted it (see [`secret_of`]).
+    /// Reads a code as a person typed or pasted it (see `secret_of`).
     ///
     /// Of that, 1 to 64 characters are read, also those that can be no code: they are merely wrong.
     pub fn parse(text: &str) -> Result<Self, FieldError> {

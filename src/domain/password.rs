@@ -37,7 +37,7 @@ impl Default for PasswordPolicy {
     }
 }
 
-/// A password that may be set, prepared by [`prepare`].
+/// A password that may be set, prepared by `prepare`.
 #[derive(Clone, Debug)]
 pub struct Password(SecretString);
 

@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::planting::{
-    PRECIOUS, STRANGER, assert_precious, assert_refused, can_plant_for_others, directory, file, give, link,
-    names, pipe, precious, private_name, run_in, set_mode, skip,
+    PRECIOUS, STRANGER, assert_precious, assert_refused, can_plant_for_others, directory, file, give, let_go,
+    link, names, pipe, precious, private_name, run_in, set_mode, skip,
 };
 use crate::support::{Workspace, old_database};
 
@@ -101,7 +101,7 @@ fn a_killed_backup_leaves_what_the_next_one_clears_away_and_nothing_else_goes() 
     assert_eq!(left, expected);
     assert_eq!(names(&strange), ["deeper", "link"]);
     assert_precious(&precious);
-    drop(lock);
+    let_go(&lock);
     workspace.json(&["backup", "again.db"]);
     assert!(!held.exists());
     assert_eq!(

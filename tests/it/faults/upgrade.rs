@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use insta::assert_snapshot;
 
+use crate::support::planting::let_go;
 use crate::support::{Workspace, old_database};
 use old_database::{FIRST_RELEASE, count, integrity, newest, schema_of};
 
@@ -170,7 +171,7 @@ fn a_new_command_beside_an_old_server_changes_nothing_and_says_why() {
     error: another arkloop serves <dir>/data/arkloop.db; stop that one first, or name another data directory with --data-dir DIR
     ");
     assert!(fs::read(&path).expect("it is there") == before, "it was changed");
-    drop((server, in_use));
+    [server, in_use].iter().for_each(let_go);
     assert_snapshot!(without_versions(&workspace.run(&["invite", "create"])), @"
     exit: 1
     stderr:

@@ -117,6 +117,11 @@ pub fn file(path: &Path, text: &str, mode: u32) {
     set_mode(path, mode);
 }
 
+/// Lets go of a lock. Closing the file alone does not: a child that another test has just started keeps a copy of it until it runs its own program.
+pub fn let_go(lock: &fs::File) {
+    lock.unlock().expect("it is held");
+}
+
 /// Sets the mode.
 pub fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is one's own");
