@@ -1,25 +1,12 @@
 // Opens the API reference in a real browser and sends a request from it.
 //
 // Usage: CHROMIUM=… node docs.mjs BASE_URL SCREENSHOT.png
-// playwright-core is found through NODE_PATH, since it is installed outside the repository.
-import { createRequire } from "node:module";
+import { chromium, options } from "./chromium.mjs";
 
-const { chromium } = createRequire(import.meta.url)("playwright-core");
 const [base, screenshot] = process.argv.slice(2);
 const problems = [];
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await chromium.launch(options);
 
 try {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });

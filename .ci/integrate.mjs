@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 
-const { chromium } = createRequire(import.meta.url)("playwright-core");
+import { chromium, options } from "./chromium.mjs";
+
 const [directory, login, password] = process.argv.slice(2);
 const TYPES = { "/": ["index.html", "text/html"], "/app.js": ["app.js", "text/javascript"] };
 
@@ -18,10 +18,7 @@ const app = createServer(({ url }, answer) => {
 });
 await new Promise((done) => app.listen(5173, "127.0.0.1", done));
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await chromium.launch(options);
 try {
   const context = await browser.newContext();
   const pages = [await context.newPage(), await context.newPage()];

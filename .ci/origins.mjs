@@ -1,12 +1,11 @@
 // Calls the server from pages of other origins in a real browser. Nothing is intercepted: that would answer preflights itself.
 //
 // Usage: CHROMIUM=… node origins.mjs BASE_URL LISTED_PORT FOREIGN_PORT EXTENSION_DIRECTORY EXTENSION_KEY EXTENSION_ORIGIN
-// playwright-core is found through NODE_PATH, since it is installed outside the repository.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 
-const { chromium } = createRequire(import.meta.url)("playwright-core");
+import { chromium, options } from "./chromium.mjs";
+
 const [base, listedPort, foreignPort, extension, key, extensionOrigin] = process.argv.slice(2);
 const PASSWORD = "a long and unusual one";
 /** What libraries for tracing and errors add to each call of an app. */
@@ -103,15 +102,9 @@ writeFileSync(`${extension}/manifest.json`, JSON.stringify(manifest));
 writeFileSync(`${extension}/page.html`, "<!doctype html><title>an extension</title>");
 const servers = await Promise.all([listedPort, foreignPort].map(servePages));
 const context = await chromium.launchPersistentContext("", {
-  executablePath: process.env.CHROMIUM,
+  ...options,
   args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    ...options.args,
     `--disable-extensions-except=${extension}`,
     `--load-extension=${extension}`,
   ],

@@ -1,12 +1,12 @@
 // Walks through the built-in pages in a real browser, in each language, with the links from the mails.
 //
 // Usage: CHROMIUM=… node pages.mjs BASE_URL OUTBOX INVITE [SCREENSHOTS]
-// INVITE has to be good for four registrations. playwright-core is found through NODE_PATH, since it is installed outside the repository.
+// INVITE has to be good for four registrations.
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
-import { createRequire } from "node:module";
 
-const { chromium } = createRequire(import.meta.url)("playwright-core");
+import { chromium, options } from "./chromium.mjs";
+
 const [base, outbox, invite, screenshots] = process.argv.slice(2);
 const LANGUAGES = { en: { locale: "en-GB", tag: "en" }, zh: { locale: "zh-CN", tag: "zh-Hans" } };
 const PASSWORD = "a long and unusual one";
@@ -228,18 +228,7 @@ async function textsOf(language) {
 }
 
 if (screenshots) mkdirSync(screenshots, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await chromium.launch(options);
 
 try {
   const walks = {};

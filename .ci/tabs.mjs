@@ -5,12 +5,11 @@
 // The app and the server have an origin each. A proxy in front of the server counts requests and loses answers.
 import { execFileSync, spawn } from "node:child_process";
 import { createServer, request as send } from "node:http";
-import { createRequire } from "node:module";
 
+import { chromium, options } from "./chromium.mjs";
 import * as few from "./tabs_few.mjs";
 import { PASSWORD, check, count, outcome, problems, refreshes, same, seen } from "./tabs_few.mjs";
 
-const { chromium } = createRequire(import.meta.url)("playwright-core");
 const [executable, directory] = process.argv.slice(2);
 /** Over localhost pages have Web Locks; over plain http elsewhere they have none. */
 const HOSTS = { locks: ["localhost", "localhost"], "no locks": ["app.arkloop.test", "auth.arkloop.test"] };
@@ -276,15 +275,9 @@ let browser;
 try {
   await startServer();
   browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM,
+    ...options,
     args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
+      ...options.args,
       "--host-resolver-rules=MAP *.arkloop.test 127.0.0.1",
     ],
   });

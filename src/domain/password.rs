@@ -87,7 +87,8 @@ impl Password {
     }
 }
 
-/// A password that somebody typed to prove who they are: whatever its length and its characters, it is compared, never judged.
+/// A password that a person presents to sign in or to confirm an action. It is compared whatever its length and characters: the rules for new passwords do
+/// not apply.
 #[derive(Clone, Debug)]
 pub struct PasswordGuess {
     prepared: SecretString,

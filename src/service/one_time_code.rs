@@ -347,7 +347,7 @@ impl AskedMail {
         })
     }
 
-    /// Takes it out of the budget of its mailbox, which is that of an account or of nobody.
+    /// Takes this mail out of the budget of its mailbox. `kind` says whether an account has the address.
     pub(super) fn spend(&self, tx: &Tx<'_>, kind: FailureKind, now: Timestamp) -> Result<(), Refused> {
         let spent = SpentBudget {
             mailbox: self.mailbox,

@@ -1,6 +1,5 @@
 //! What requests may say in other words: media types, charsets, paths; and the challenge that every 401 carries.
 
-use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use super::operations::{Operation, operations, operations_with};
@@ -66,25 +65,6 @@ async fn another_charset_is_refused_wherever_it_is_named() {
 async fn an_encoded_body_is_refused_and_told_which_coding_is_read() {
     let app = TestApp::open().await;
     let alice = app.register("alice").await;
-    let answer = check(&app, "application/json").header("content-encoding", "gzip");
-    assert_snapshot!(answer.send().await.shown_with_headers(), @r#"
-    415
-    accept-encoding: identity
-    cache-control: no-store
-    content-length: [length]
-    content-security-policy: default-src 'none'; frame-ancestors 'none'
-    content-type: application/json; charset=utf-8
-    referrer-policy: no-referrer
-    vary: Origin
-    x-content-type-options: nosniff
-    x-trace-id: [trace id]
-
-    {
-      "code": "request.unsupported_media_type",
-      "message": "The body must be sent as application/json in UTF-8, without a Content-Encoding.",
-      "trace_id": "[trace id]"
-    }
-    "#);
     for operation in operations_with(415, "request.unsupported_media_type") {
         for coding in ["gzip", "DEFLATE", "br", "x-gzip", "identity, zstd", "zq7x"] {
             let request = operation.whole(&app, &alice).header("content-encoding", coding);
