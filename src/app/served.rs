@@ -105,7 +105,7 @@ pub(super) async fn agree(
         let (served, now) = (own.clone(), system.now());
         store
             .write(move |tx| {
-                let mode = served.pinned_mode.map(RegistrationMode::as_str);
+                let mode = served.pinned_mode.map(<&str>::from);
                 tx.put_setting(Setting::ServedPublicUrl, Some(&served.public_url), now)?;
                 tx.put_setting(Setting::ServedAppUrl, served.app_url.as_deref(), now)?;
                 tx.put_setting(Setting::ServedPinnedMode, mode, now)?;
@@ -150,7 +150,7 @@ fn differences(config: &Config, recorded: &Served) -> Vec<String> {
     let shown =
         |value: Option<&str>| value.map_or_else(|| "not set".to_owned(), |value| format!("\"{value}\""));
     let own_public_url = config.server.public_url.as_ref().map(ToString::to_string);
-    let own_mode = config.registration.mode.map(RegistrationMode::as_str);
+    let own_mode = config.registration.mode.map(<&str>::from);
     let own_mailing = Mailing::of(config);
     let mailing = own_mailing
         .keys()
@@ -160,7 +160,7 @@ fn differences(config: &Config, recorded: &Served) -> Vec<String> {
     [
         ("server.public_url", own_public_url.as_deref(), Some(recorded.public_url.as_str())),
         ("server.app_url", config.app_url().as_deref(), recorded.app_url.as_deref()),
-        ("registration.mode", own_mode, recorded.pinned_mode.map(RegistrationMode::as_str)),
+        ("registration.mode", own_mode, recorded.pinned_mode.map(<&str>::from)),
     ]
     .into_iter()
     .chain(mailing)

@@ -39,7 +39,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<(), Refusal> {
         }
         Ok(service.registration_mode().await?)
     })?;
-    let document = json!({ "mode": mode.as_str(), "source": source.as_str() });
+    let document = json!({ "mode": mode.into_str(), "source": source.as_str() });
     context
         .output
         .result(&document, || format!("{mode} ({})", describe(source)))

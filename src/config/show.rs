@@ -8,9 +8,7 @@ use serde_json::{Map, Value, json};
 use super::form::{Origin, format_duration, format_rate};
 use super::read::{PER_ACCOUNT, PER_ADDRESS};
 use super::{Config, RateLimit};
-use crate::domain::{
-    HeloName, LimitClass, RegistrationMode, SignatureAlgorithm, SmtpSecurity, TrustedProxies,
-};
+use crate::domain::{HeloName, LimitClass, SignatureAlgorithm, SmtpSecurity, TrustedProxies};
 
 /// What stands for a secret that is set.
 const MASK: &str = "********";
@@ -67,7 +65,7 @@ impl Config {
         vec![
             (
                 "registration.mode",
-                json!(self.registration.mode.map(RegistrationMode::as_str)),
+                json!(self.registration.mode.map(<&str>::from)),
             ),
             (
                 "registration.identity_check",

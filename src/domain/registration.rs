@@ -1,38 +1,21 @@
 //! Who may create an account.
 
-use std::fmt;
-use std::str::FromStr;
-
-/// Who may create an account over HTTP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Who may create an account over HTTP. The names are those on the wire, in the database, on the command line and in the configuration.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::Display,
+)]
+#[strum(
+    serialize_all = "snake_case",
+    const_into_str,
+    parse_err_ty = UnknownMode,
+    parse_err_fn = UnknownMode::of
+)]
 pub enum RegistrationMode {
-    /// Anybody.
     Open,
-    /// Whoever has a usable invite: the default of a new server.
+    /// A usable invite is needed: the default of a new server.
     #[default]
     InviteOnly,
-    /// Nobody, not even with an invite.
     Disabled,
-}
-
-impl RegistrationMode {
-    /// Every mode, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::Open, Self::InviteOnly, Self::Disabled];
-
-    /// The name on the wire, in the database, on the command line and in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::InviteOnly => "invite_only",
-            Self::Disabled => "disabled",
-        }
-    }
-}
-
-impl fmt::Display for RegistrationMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
 }
 
 /// A text that names no registration mode.
@@ -40,13 +23,8 @@ impl fmt::Display for RegistrationMode {
 #[error("a registration mode is one of open, invite_only, disabled")]
 pub struct UnknownMode;
 
-impl FromStr for RegistrationMode {
-    type Err = UnknownMode;
-
-    fn from_str(text: &str) -> Result<Self, UnknownMode> {
-        Self::ALL
-            .into_iter()
-            .find(|mode| mode.as_str() == text)
-            .ok_or(UnknownMode)
+impl UnknownMode {
+    fn of(_text: &str) -> Self {
+        Self
     }
 }

@@ -237,9 +237,9 @@ impl Service {
         let record = self
             .auditor
             .by_operator(AuditEvent::RegistrationSet)
-            .saying(mode.as_str());
+            .saying(mode.into_str());
         self.write_audited(record, move |tx, _| {
-            Ok(tx.put_setting(Setting::RegistrationMode, Some(mode.as_str()), system.now())?)
+            Ok(tx.put_setting(Setting::RegistrationMode, Some(mode.into_str()), system.now())?)
         })
         .await
     }

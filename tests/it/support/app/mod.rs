@@ -359,7 +359,7 @@ impl TestApp {
     /// Sends a write that, behind a closed gate, keeps the writer busy.
     pub fn occupy_writer(&self) -> JoinHandle<Result<(), StoreError>> {
         let service = Arc::clone(self.service());
-        let invite_only = Some(RegistrationMode::InviteOnly.as_str());
+        let invite_only = Some(RegistrationMode::InviteOnly.into_str());
         tokio::spawn(async move {
             service
                 .store()
