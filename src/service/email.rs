@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::audit::Refused;
 use super::one_time_code::AskedMail;
-use super::post::Post;
+use super::rules::audit::Refused;
+use super::rules::mail::Post;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::crypto::link_digest;

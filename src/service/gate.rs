@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::audit::Auditor;
 use super::password_failures::PasswordFailures;
 use super::presented::{Candidate, Choice, Looked, Meaning, PresentedTokens, choose, two_accounts};
+use super::rules::audit::Auditor;
 use super::{Error, Service};
 use crate::crypto::RefreshTokens;
 use crate::domain::{

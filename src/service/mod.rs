@@ -2,33 +2,25 @@
 //!
 //! One file a noun, as everywhere. Nothing here knows HTTP, SQL or a terminal.
 
-mod audit;
-mod backup;
 mod captcha;
-mod delivery;
 mod email;
 mod error;
-mod explanation;
-mod figures;
 mod gate;
-mod inspection;
 mod invite;
 mod links;
 mod one_time_code;
-mod outbox;
+mod operator;
 mod password;
 mod password_failures;
 mod password_link;
-mod post;
 mod presented;
 mod registration;
-mod rekey;
-mod restore;
+mod rules;
 mod session;
 mod sign_in;
 mod signing_key;
 mod spray_brake;
-mod sweep;
+mod upkeep;
 mod user;
 
 use std::num::NonZeroU32;
@@ -46,34 +38,33 @@ use crate::domain::{
 use crate::mail::{Composer, Letterhead, Transport};
 use crate::store::{Setting, Store, StoreError, Tx};
 use crate::system::System;
-use audit::Auditor;
 use password_failures::PasswordFailures;
-use post::Post;
+use rules::audit::Auditor;
+use rules::mail::Post;
 use signing_key::CurrentKeyring;
 use spray_brake::SprayBrake;
 
 pub use crate::mail::Medium;
 pub use crate::store::UserFilter;
-pub use audit::{AuditPage, AuditPart, AuditQuery};
-pub use backup::{Backup, Place, open_staged};
 pub use email::PendingVerification;
 pub use error::Error;
-pub use explanation::{Explained, Explanation, Wait};
-pub use inspection::{AmbiguousUsername, Inspection, TakenFor};
 pub use invite::{InviteDraft, InviteRef, InviteWithCode, WhichInvites};
 pub use links::Links;
-pub use outbox::{MailStatus, WaitingMail};
+pub use operator::{
+    AmbiguousUsername, AuditPage, AuditPart, AuditQuery, Explained, Explanation, Inspection, MailStatus,
+    TakenFor, Wait, WaitingMail,
+};
 pub use password::RECENT_SIGN_IN;
 pub use password_link::{LinkMail, PasswordLink};
 pub use presented::RefreshCookies;
 pub use registration::{ModeSource, PresentedInvite, Registered, Registration};
-pub use rekey::{go_on_without_key, seal_anew};
-pub use restore::{Ended, end_what_was_live};
 pub use session::Caller;
 pub use sign_in::{RefreshCookie, SignedIn};
 pub use signing_key::{AlgorithmChange, Rotation, SigningKeyStage, SigningKeyState, load_keyring};
 pub use spray_brake::FailedCodes;
-pub use sweep::KEEP_ENDED_SESSIONS;
+pub use upkeep::{
+    Backup, Ended, KEEP_ENDED_SESSIONS, Place, end_what_was_live, go_on_without_key, open_staged, seal_anew,
+};
 pub use user::{Change, CreatedUser, NewUser, ProfileChange, UserRef, UserSummary};
 
 /// How often a server looks whether its database is still there, and how often it tries to write while it cannot.

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::audit::{Auditor, Refused};
 use super::gate::Entrant;
-use super::post::{Post, withdrawn};
 use super::presented::PresentedTokens;
+use super::rules::audit::{Auditor, Refused};
+use super::rules::mail::{Post, withdrawn};
 use super::sign_in::SignedIn;
 use super::spray_brake::SprayBrake;
 use super::{Error, Service};

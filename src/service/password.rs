@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::audit::Refused;
 use super::one_time_code::{AskedMail, Asker, find_unchanged, is_mail_left, kind_of};
-use super::post::{link_row, withdrawn};
 use super::presented::PresentedTokens;
+use super::rules::audit::Refused;
+use super::rules::mail::{link_row, withdrawn};
 use super::session::Caller;
 use super::sign_in::RefreshCookie;
 use super::{Error, Service};

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::audit::Refused;
+use super::rules::audit::Refused;
 use super::{Error, Service};
 use crate::crypto::Keys;
 use crate::domain::{

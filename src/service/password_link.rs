@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::post::Post;
+use super::rules::mail::Post;
 use super::user::{UserRef, UserSummary};
 use super::{Error, Service};
 use crate::domain::{

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::audit::Refused;
 use super::email::queue_verification;
 use super::gate::{Entrant, OpenSession};
 use super::one_time_code::is_mail_left;
-use super::post::Post;
 use super::presented::PresentedTokens;
+use super::rules::audit::Refused;
+use super::rules::mail::Post;
 use super::sign_in::SignedIn;
 use super::{Error, Service};
 use crate::domain::{

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::audit::Refused;
 use super::gate::{Entrant, OpenSession, Refreshed};
 use super::presented::{PresentedTokens, RefreshCookies};
+use super::rules::audit::Refused;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::crypto::{AccessClaims, Compared, Verification};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::audit::Auditor;
 use super::password_link::{LinkMail, PasswordLink, new_password_link};
 use super::registration::insert_user;
+use super::rules::audit::Auditor;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::domain::{

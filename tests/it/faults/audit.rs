@@ -197,7 +197,7 @@ async fn bytes_each(
     (size() - before) / i64::from(ROWS)
 }
 
-/// The sizes that the sum in `service/audit/budget.rs` counts with.
+/// The sizes that the sum in `service/rules/audit/budget.rs` counts with.
 #[tokio::test]
 async fn rows_and_counts_take_no_more_of_the_disk_than_the_sum_says() {
     let app = TestApp::start().await;

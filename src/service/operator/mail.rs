@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Error, Service};
 use crate::domain::{AuditEvent, Email, Letter, MailId, Timestamp};
 use crate::mail::{Parcel, Progress};
+use crate::service::{Error, Service};
 use crate::store::{OutboxRow, Setting};
 
 /// A mail that waits.

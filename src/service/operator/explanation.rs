@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::audit::{addresses_of, list};
-use super::password_failures::PasswordFailures;
-use super::{Error, Rules, Service, UserRef};
 use crate::domain::{
     Actor, AuditEntry, AuditReason, Guessed, MailPurpose, Session, Timestamp, User, trimmed,
 };
+use crate::service::password_failures::PasswordFailures;
+use crate::service::{Error, Rules, Service, UserRef};
 use crate::store::{AuditFilter, Reader};
 
 /// How many rows of the log are told: more than a person reads.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::signing_key::replace_all;
-use super::{AlgorithmChange, Error};
 use crate::crypto::Keys;
 use crate::domain::{AuditEvent, AuditRecord, Operator, SessionEnd, SignatureAlgorithm};
+use crate::service::signing_key::replace_all;
+use crate::service::{AlgorithmChange, Error};
 use crate::store::{Setting, Store};
 use crate::system::System;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::spray_brake::FailedCodes;
-use super::{Error, Service};
 use crate::domain::MailKind;
+use crate::service::spray_brake::FailedCodes;
+use crate::service::{Error, Service};
 use crate::store::Figures;
 
 impl Service {

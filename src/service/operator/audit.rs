@@ -50,16 +50,12 @@ pub struct AuditPage {
 }
 
 /// The forms in which rows have an address: as it is, and its network where rows are shared.
-pub(in crate::service) fn addresses_of(address: IpAddr) -> [IpAddr; 2] {
+pub(super) fn addresses_of(address: IpAddr) -> [IpAddr; 2] {
     [address.to_canonical(), network_of(address)]
 }
 
 /// The part of the log that a filter asks for, of at most `limit` rows; of the whole log no more counts either.
-pub(in crate::service) fn list(
-    reader: &Reader<'_>,
-    filter: &AuditFilter,
-    limit: u32,
-) -> Result<AuditPage, Error> {
+pub(super) fn list(reader: &Reader<'_>, filter: &AuditFilter, limit: u32) -> Result<AuditPage, Error> {
     // Before the rows, so that what comes meanwhile is behind the place and not lost.
     let end = reader.find_count_place()?;
     let Page { rows, more } = reader.list_audit(filter, limit)?;

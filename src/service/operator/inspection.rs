@@ -3,9 +3,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::spray_brake::FailedCodes;
-use super::{Error, Service};
 use crate::domain::{Timestamp, UserId, Username};
+use crate::service::spray_brake::FailedCodes;
+use crate::service::{Error, Service};
 use crate::store::{MailTrouble, Reader, Setting, StoreError};
 
 /// How long a word is good: for the requests of one check.

@@ -1,24 +1,21 @@
-//! The audit log: writing it. How many rows strangers can cause is in `budget.rs`, what memory counts in `noted.rs`, reading in `reading.rs`.
+//! The audit log: writing it. How many rows strangers can cause is in `budget.rs`, what memory counts in `noted.rs`.
 //!
 //! A row is written in the transaction it speaks of. A refusal that has a row is therefore no `Err` inside that transaction, which would roll the row
 //! back with the rest: see [`Refused`].
 
 mod budget;
 mod noted;
-mod reading;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::session::Caller;
-use super::{Error, Service};
 use crate::crypto::Keys;
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, NameDigest, Operator, Timestamp,
 };
+use crate::service::session::Caller;
+use crate::service::{Error, Service};
 use crate::store::{AuditCount, StoreError, Tx};
 use crate::system::System;
-pub use reading::{AuditPage, AuditPart, AuditQuery};
-pub(super) use reading::{addresses_of, list};
 
 use budget::{Class, start_of_hour};
 use noted::{Noted, kind_of, one, shared_tally};
@@ -27,16 +24,16 @@ use noted::{Noted, kind_of, one, shared_tally};
 const CHUNK: usize = 1_000;
 
 /// Writes the audit log.
-pub(super) struct Auditor {
+pub(in crate::service) struct Auditor {
     /// Who runs this process.
     operator: Operator,
-    pub(super) keys: Arc<Keys>,
+    pub(in crate::service) keys: Arc<Keys>,
     system: System,
     noted: Arc<Mutex<Noted>>,
 }
 
 impl Auditor {
-    pub(super) fn new(operator: Operator, keys: Arc<Keys>, system: System) -> Self {
+    pub(in crate::service) fn new(operator: Operator, keys: Arc<Keys>, system: System) -> Self {
         Self {
             operator,
             keys,
@@ -46,18 +43,18 @@ impl Auditor {
     }
 
     /// The form in which an address is kept.
-    pub(super) fn digest_of(&self, email: &Email) -> Option<NameDigest> {
+    pub(in crate::service) fn digest_of(&self, email: &Email) -> Option<NameDigest> {
         self.keys.name_digest(&AccountName::Email(email.clone()))
     }
 
     /// `event`, done by the operator.
-    pub(super) fn by_operator(&self, event: AuditEvent) -> AuditRecord {
+    pub(in crate::service) fn by_operator(&self, event: AuditEvent) -> AuditRecord {
         AuditRecord::by_operator(event, &self.operator)
     }
 
     /// Writes a row, or counts it in the row that stands for the hour when its budget is used up; counts it in place too if it has a budget. It is the same
     /// number of writes in each case, so that the time tells nothing.
-    pub(super) fn write(&self, tx: &Tx<'_>, record: &AuditRecord) -> Result<(), StoreError> {
+    pub(in crate::service) fn write(&self, tx: &Tx<'_>, record: &AuditRecord) -> Result<(), StoreError> {
         self.write_as_of(tx, record, self.system.now())
     }
 
@@ -85,7 +82,7 @@ impl Auditor {
     }
 
     /// Counts a refresh token that came again from elsewhere: one row for each session, outcome and hour.
-    pub(super) fn write_repeated(
+    pub(in crate::service) fn write_repeated(
         &self,
         tx: &Tx<'_>,
         record: &AuditRecord,
@@ -98,7 +95,7 @@ impl Auditor {
     }
 
     /// Writes the row of a refusal, and gives the refusal; a fault has no row and is an error here too.
-    pub(super) fn write_refusal(
+    pub(in crate::service) fn write_refusal(
         &self,
         tx: &Tx<'_>,
         record: AuditRecord,
@@ -111,7 +108,7 @@ impl Auditor {
     }
 
     /// Counts a refusal by a client that is not worth a write of its own; takes no lock for longer than that.
-    pub(super) fn note(&self, record: &AuditRecord, client: &Client) {
+    pub(in crate::service) fn note(&self, record: &AuditRecord, client: &Client) {
         let now = self.system.now();
         self.noted().note(record, client, now);
     }
@@ -134,14 +131,14 @@ fn is_answered_as_done(record: &AuditRecord) -> bool {
 
 /// Why a transaction was not carried out: a refusal, whose changes are undone and whose row is written, or a fault, after which nothing is.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(in crate::service) struct Refused {
     error: Error,
     reason: Option<AuditReason>,
 }
 
 impl Refused {
     /// The same where there is no account: whatever code is typed for it, that is what is wrong with it.
-    pub(super) fn without_account(self) -> Self {
+    pub(in crate::service) fn without_account(self) -> Self {
         match self.error {
             Error::CodeInvalid => Error::CodeInvalid.because(AuditReason::UnknownAccount),
             _ => self,
@@ -151,7 +148,7 @@ impl Refused {
 
 impl Error {
     /// This refusal, for a reason that the caller is not told.
-    pub(super) fn because(self, reason: AuditReason) -> Refused {
+    pub(in crate::service) fn because(self, reason: AuditReason) -> Refused {
         Refused {
             error: self,
             reason: Some(reason),
@@ -187,7 +184,7 @@ impl From<Error> for Refused {
 
 impl Refused {
     /// The reason; `None` for what has no row.
-    pub(super) const fn reason(&self) -> Option<AuditReason> {
+    pub(in crate::service) const fn reason(&self) -> Option<AuditReason> {
         self.reason
     }
 }
@@ -227,7 +224,7 @@ fn audited<T>(
 impl Service {
     /// Changes rows as [`crate::store::Store::write`] does, and writes `record` in the same transaction: what it became through `change`, or the
     /// refusal. A refusal undoes what `change` did, and its row stays.
-    pub(super) async fn write_audited<T: Send + 'static>(
+    pub(in crate::service) async fn write_audited<T: Send + 'static>(
         &self,
         record: AuditRecord,
         change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused> + Send + 'static,
@@ -238,7 +235,7 @@ impl Service {
     }
 
     /// The same for a change that queues a mail.
-    pub(super) async fn write_audited_and_mail<T: Send + 'static>(
+    pub(in crate::service) async fn write_audited_and_mail<T: Send + 'static>(
         &self,
         record: AuditRecord,
         change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused> + Send + 'static,
@@ -248,7 +245,7 @@ impl Service {
     }
 
     /// Writes the row of a refusal that changes nothing else, and gives the refusal.
-    pub(super) async fn refuse<T: Send + 'static>(
+    pub(in crate::service) async fn refuse<T: Send + 'static>(
         &self,
         record: AuditRecord,
         refused: Refused,
@@ -271,7 +268,7 @@ impl Service {
     }
 
     /// Counts a refusal that is about no account.
-    pub(super) fn note_refused(&self, event: AuditEvent, reason: AuditReason, client: &Client) {
+    pub(in crate::service) fn note_refused(&self, event: AuditEvent, reason: AuditReason, client: &Client) {
         let record = AuditRecord::by_client(event, client).refused(reason);
         self.auditor.note(&record, client);
     }

@@ -14,10 +14,10 @@ use tokio::time::sleep;
 use outcome::Failure;
 use worker::{Outcome, Worker, is_lost};
 
-use super::{Error, Service};
 use crate::domain::{MailKind, Timestamp};
 use crate::fault::Fault;
 use crate::mail::{Parcel, Progress};
+use crate::service::{Error, Service};
 use crate::store::{ExpiredMail, OutboxRow, Setting};
 
 /// How often the outbox is looked at when nothing wakes the worker: for mail that commands have queued, for what is due again and for what has become slow.

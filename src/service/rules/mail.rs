@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::{Error, Links};
 use crate::crypto::{Keys, SealedFor, link_digest};
 use crate::domain::{Email, Letter, LinkPurpose, LinkToken, Locale, Timestamp, User, UserId};
 use crate::mail::{Composed, Composer, Medium, Transport};
+use crate::service::{Error, Links};
 use crate::store::{LinkRow, OutboxRow, Tries, Tx};
 use crate::system::System;
 
@@ -16,25 +16,25 @@ use crate::system::System;
 const NOTICE_TTL: Duration = Duration::from_hours(72);
 
 /// Everything that writing mail needs. It is shared with transactions, where mail is queued.
-pub(super) struct Post {
-    pub(super) composer: Composer,
-    pub(super) transport: Transport,
-    pub(super) medium: Medium,
-    pub(super) keys: Arc<Keys>,
-    pub(super) links: Links,
-    pub(super) system: System,
+pub(in crate::service) struct Post {
+    pub(in crate::service) composer: Composer,
+    pub(in crate::service) transport: Transport,
+    pub(in crate::service) medium: Medium,
+    pub(in crate::service) keys: Arc<Keys>,
+    pub(in crate::service) links: Links,
+    pub(in crate::service) system: System,
     /// Wakes the worker. Told after the commit: before it the worker would find nothing and go back to sleep.
-    pub(super) queued: Notify,
+    pub(in crate::service) queued: Notify,
 }
 
 impl Post {
     /// Whether no mail is sent at all.
-    pub(super) fn is_off(&self) -> bool {
+    pub(in crate::service) fn is_off(&self) -> bool {
         self.medium == Medium::Off
     }
 
     /// Refuses where no mail can be sent at all: alike for every account.
-    pub(super) fn refuse_without_mail(&self) -> Result<(), Error> {
+    pub(in crate::service) fn refuse_without_mail(&self) -> Result<(), Error> {
         if self.is_off() {
             Err(Error::MailUnavailable)
         } else {
@@ -43,7 +43,13 @@ impl Post {
     }
 
     /// Composes and seals a letter to a user as a row of the outbox.
-    pub(super) fn row_to(&self, letter: &Letter, user: &User, now: Timestamp, ttl: Duration) -> OutboxRow {
+    pub(in crate::service) fn row_to(
+        &self,
+        letter: &Letter,
+        user: &User,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> OutboxRow {
         OutboxRow {
             user_id: letter.opens_account().then_some(user.id),
             ..self.row(letter, &user.email, &user.locale, now, ttl)
@@ -51,7 +57,7 @@ impl Post {
     }
 
     /// Composes and seals a letter to an address as a row of the outbox.
-    pub(super) fn row(
+    pub(in crate::service) fn row(
         &self,
         letter: &Letter,
         to: &Email,
@@ -80,17 +86,17 @@ impl Post {
     }
 
     /// A row of the same size and cost that will never be sent: for an address that has no account.
-    pub(super) fn decoy(&self, letter: &Letter, to: &Email, now: Timestamp) -> OutboxRow {
+    pub(in crate::service) fn decoy(&self, letter: &Letter, to: &Email, now: Timestamp) -> OutboxRow {
         self.row(letter, to, &self.composer.default_locale(), now, Duration::ZERO)
     }
 
     /// Composes a letter that is sent at once.
-    pub(super) fn compose(&self, letter: &Letter, to: &Email, locale: &Locale) -> Composed {
+    pub(in crate::service) fn compose(&self, letter: &Letter, to: &Email, locale: &Locale) -> Composed {
         self.composer.compose(letter, to, locale)
     }
 
     /// Opens what [`Post::row`] sealed.
-    pub(super) fn open(&self, row: &OutboxRow) -> Result<Composed, Error> {
+    pub(in crate::service) fn open(&self, row: &OutboxRow) -> Result<Composed, Error> {
         let plain = self
             .keys
             .open(SealedFor::Mail(row.id.as_bytes()), &row.sealed_mail)
@@ -99,7 +105,7 @@ impl Post {
     }
 
     /// Queues a letter to a user inside the transaction that causes it. Without a transport nothing is queued.
-    pub(super) fn queue(
+    pub(in crate::service) fn queue(
         &self,
         tx: &Tx<'_>,
         letter: &Letter,
@@ -110,7 +116,7 @@ impl Post {
     }
 
     /// The same for a letter that is of use only for so long.
-    pub(super) fn queue_for(
+    pub(in crate::service) fn queue_for(
         &self,
         tx: &Tx<'_>,
         letter: &Letter,
@@ -125,7 +131,7 @@ impl Post {
     }
 
     /// Makes a link for a user, in the place of the earlier one of that purpose, and gives its address.
-    pub(super) fn new_link(
+    pub(in crate::service) fn new_link(
         &self,
         tx: &Tx<'_>,
         purpose: LinkPurpose,
@@ -139,7 +145,7 @@ impl Post {
 }
 
 /// A mail that was written for an account which changed before it was queued: as a decoy, it is never sent.
-pub(super) fn withdrawn(mail: OutboxRow) -> OutboxRow {
+pub(in crate::service) fn withdrawn(mail: OutboxRow) -> OutboxRow {
     OutboxRow {
         user_id: None,
         expires_at: mail.created_at,
@@ -148,7 +154,7 @@ pub(super) fn withdrawn(mail: OutboxRow) -> OutboxRow {
 }
 
 /// The row of a link that was made for a user, or for an address without one.
-pub(super) fn link_row(
+pub(in crate::service) fn link_row(
     token: &LinkToken,
     purpose: LinkPurpose,
     user_id: Option<UserId>,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Error, Service};
 use crate::domain::{FailureRun, SessionId};
+use crate::service::{Error, Service};
 
 /// How long a session stays after it is over: an old refresh token is recognised as reuse for so long, and the operator sees why it ended.
 pub const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
-use super::signing_key::unseal;
-use super::{Error, Service};
 use crate::crypto::Keys;
 use crate::domain::{AuditEvent, KeyFingerprint, Timestamp};
 use crate::files::{Directory, Untrusted, quoted};
+use crate::service::signing_key::unseal;
+use crate::service::{Error, Service};
 use crate::store::{self, Access, OpenError, OpenOptions, Setting, StagedDatabase, Store};
 
 /// Backups named by date: `arkloop-<time>.db`.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::signing_key::replace_all;
-use super::{Ended, Error};
 use crate::crypto::{Keys, SealedFor};
 use crate::domain::{
     AuditEvent, AuditRecord, InviteCode, Operator, SessionEnd, SignatureAlgorithm, Timestamp,
 };
+use crate::service::signing_key::replace_all;
+use crate::service::{Ended, Error};
 use crate::store::{Setting, Store, Tx};
 use crate::system::System;
 

@@ -1,0 +1,13 @@
+//! What keeps a server and its database going: the outbox worker, sweeping, metrics, backups, and what a restored or re-keyed database needs.
+
+mod backup;
+mod metrics;
+mod outbox;
+mod rekey;
+mod restore;
+mod sweep;
+
+pub use backup::{Backup, Place, open_staged};
+pub use rekey::{go_on_without_key, seal_anew};
+pub use restore::{Ended, end_what_was_live};
+pub use sweep::KEEP_ENDED_SESSIONS;
