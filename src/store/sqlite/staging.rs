@@ -15,9 +15,10 @@ use rustix::fs::OFlags;
 
 use super::connection::{self, Kind};
 use super::open::{self, DATABASE};
-use super::{OpenError, OpenOptions, Store, Tx, migrations};
+use super::{OpenOptions, Store, Tx, migrations};
 use crate::domain::Timestamp;
 use crate::files::{self, Directory, PrivateDirectory};
+use crate::store::OpenError;
 
 /// How long connections that were just let go may take to close: a pool closes its own on another thread.
 const CLOSING_TIME: Duration = Duration::from_secs(2);

@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use super::Store;
 use super::open::DATABASE;
-use super::{OpenError, Store};
 use crate::files::{Directory, runner};
+use crate::store::OpenError;
 
 impl Store {
     /// Decides whether this process may make a database in `directory`, where there is none. If the directory is missing too, the nearest one above it

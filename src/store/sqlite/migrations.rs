@@ -7,8 +7,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use rusqlite::{Connection, params};
 use rust_embed::RustEmbed;
 
-use super::{OpenError, StoreError};
 use crate::domain::Timestamp;
+use crate::store::{OpenError, StoreError};
 
 /// `arkl`: what the header of our database files says they are.
 pub(super) const APPLICATION_ID: i32 = 0x6172_6b6c;

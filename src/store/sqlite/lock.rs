@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
-use super::OpenError;
 use crate::files::{Directory, open_file};
+use crate::store::OpenError;
 
 /// How long a command waits for another one that changes the schema.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open, statat};
 use rustix::io::Errno;
 
-use super::StoreError;
+use crate::store::StoreError;
 
 /// How old the last commit may be when somebody asks, before the server tries a write itself.
 const FRESH: Duration = Duration::from_secs(30);

@@ -17,8 +17,9 @@ use tokio::sync::oneshot;
 
 use super::health::Health;
 use super::lock::WriteLock;
-use super::{OpenError, Probe, StoreError, Tx};
+use super::{Probe, Tx};
 use crate::fault::Fault;
+use crate::store::{OpenError, StoreError};
 
 /// How many writes share a transaction. More would hold the lock of the command line longer and gain nothing (32 reach most of the effect).
 const BATCH: usize = 256;

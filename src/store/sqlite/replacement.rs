@@ -9,8 +9,9 @@ use rusqlite::Connection;
 use super::lock::{FileLock, Mode, Name};
 use super::open::DATABASE;
 use super::staging::sync;
-use super::{OpenError, StagedDatabase, Store};
+use super::{StagedDatabase, Store};
 use crate::domain::Timestamp;
+use crate::store::OpenError;
 
 /// The right to replace the database of a directory, and the copy of the backup that is to take its place.
 pub struct Replacement {

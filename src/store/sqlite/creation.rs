@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::lock::{FileLock, Mode, Name};
 use super::open::{COMPANIONS, DATABASE, is_served, migrate};
-use super::{OpenError, StagedDatabase, Store};
+use super::{StagedDatabase, Store};
 use crate::domain::Timestamp;
+use crate::store::OpenError;
 
 /// The right to make the database of a directory that has none.
 pub struct Creation {

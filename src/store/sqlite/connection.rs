@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::Probe;
+use super::probe::Probe;
 
 /// How long a connection waits for another process's lock. Writers of ours queue on a file lock instead; this is for strangers such as a backup tool.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -12,9 +12,11 @@ use rustix::fs::Stat;
 use super::connection::{self, Kind};
 use super::lock::{self, FileLock, LOCKS, Mode, Name, WriteLock};
 use super::migrations::{self, Standing};
-use super::{OpenError, Probe, Setting, StagedDatabase, Store, Tx, assemble, look};
+use super::store::assemble;
+use super::{Probe, StagedDatabase, Store, Tx, look};
 use crate::domain::Timestamp;
 use crate::files::{Directory, is_trusted, runner};
+use crate::store::{OpenError, Setting};
 
 /// The first version of SQLite without the fault that could corrupt a database when the write-ahead log is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;

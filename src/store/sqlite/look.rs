@@ -4,13 +4,15 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::connection::{self, Kind};
+use super::connection::{self, ConnectionManager, Kind};
 use super::health::Health;
 use super::lock::{FileLock, Mode, Name};
 use super::migrations::{self, Standing};
 use super::open::{is_served, recorded_key_check};
+use super::store::pool;
 use super::writer::WriterHandle;
-use super::{ConnectionManager, OpenError, OpenOptions, Store, pool};
+use super::{OpenOptions, Store};
+use crate::store::OpenError;
 
 /// Opens the database at `path`, which must be of the present schema and belong to the key of `options`.
 pub(super) fn open(path: PathBuf, options: &OpenOptions) -> Result<Store, OpenError> {
