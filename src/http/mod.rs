@@ -1,61 +1,23 @@
-//! What the server serves: one file a noun, as everywhere, and beside them what every request passes through.
+//! What the server serves, in five rooms.
 //!
-//! A request's way: `server` accepts the connection, `slots` finds it a place, `connection` and `framing` guard it,
-//! `respond` gives it a trace id, reads its body and writes the one log line, `routes` finds the operation (by its path as `path` normalises it) and holds
-//! what is refused before any handler runs (`body` for the shape, `origin`, `limit`), the handler takes its parts (`bearer`,
-//! `cookie`, `client_address`, `form`), calls one method of [`crate::service`] and converts. Whatever is refused on the
-//! way is written by `error` alone, but for what cannot be read as a request at all.
+//! `transport` accepts a connection, limits how many there are, and reads requests from it. `pipeline` is what every request passes: it gives a trace id, reads
+//! the body, finds the operation, holds origin, limit and token before the handler, and writes refusals and the log line. `api` has the handlers, one file per
+//! noun: each takes its parts, calls one method of [`crate::service`] and converts. `openapi` makes the document, `pages` has what people see.
 //!
-//! Only this module names `poem` and `hyper`, and it imports nothing of the crate but `service`, `limits`,
-//! `domain` and `system`.
+//! Only this module names `poem` and `hyper`.
 
-mod bearer;
-mod body;
-mod browser_client;
-mod captcha;
-mod catch;
-mod client_address;
-mod code;
-mod connection;
-mod cookie;
-mod cors;
-mod docs;
-mod email;
-mod error;
-mod exchange;
-mod fields;
-mod form;
-mod framing;
-mod health;
-mod kept;
-mod keys;
-mod limit;
-mod metrics;
-mod mirror;
-mod one_time_code;
+mod api;
 mod openapi;
-mod origin;
-mod origin_notices;
 mod pages;
-mod password;
-mod path;
-mod probe;
-mod registration;
-mod respond;
+mod pipeline;
 mod routes;
-mod server;
-mod session;
 mod settings;
-mod sign_in;
-mod slots;
-mod socket_file;
-mod user;
-mod weights;
+mod transport;
 
-pub use body::MAX_BYTES as MAX_BODY_BYTES;
-pub use metrics::Figures;
 pub use openapi::document;
+pub use pipeline::body::MAX_BYTES as MAX_BODY_BYTES;
+pub use pipeline::metrics::Figures;
 #[doc(hidden)]
-pub use probe::Probe;
-pub use server::Server;
+pub use pipeline::probe::Probe;
 pub use settings::{Deadlines, Settings};
+pub use transport::server::Server;

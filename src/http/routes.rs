@@ -10,12 +10,12 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderValue, Method};
 use poem_openapi::OpenApi;
 
-use super::bearer::SCHEME;
-use super::exchange::Shared;
-use super::limit;
-use super::metrics::{self, Figures};
-use super::openapi::{Api, api};
 use crate::domain::LimitClass;
+use crate::http::openapi::{Api, api};
+use crate::http::pipeline::bearer::SCHEME;
+use crate::http::pipeline::exchange::Shared;
+use crate::http::pipeline::limit;
+use crate::http::pipeline::metrics::{self, Figures};
 
 /// What log lines call an endpoint that the document does not list: a page, or a file of one.
 pub(super) const UNDOCUMENTED: &str = "undocumented";

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Probe;
 use crate::domain::{Rates, SameSite, TrustedProxies};
+use crate::http::pipeline::probe::Probe;
 
 /// How long the server waits for a client; whoever is slower loses the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use poem::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::super::code::{Code, FIELD_CODES};
-use super::super::limit;
 use super::EXAMPLE_TRACE_ID;
 use crate::domain::{FieldError, FieldErrors, Limit, LimitClass, Rates};
+use crate::http::pipeline::code::{Code, FIELD_CODES};
+use crate::http::pipeline::limit;
 
 /// The statuses of refusals that come before a request is counted.
 const UNCOUNTED: [StatusCode; 3] = [
@@ -87,7 +87,7 @@ fn field_error() -> Value {
 }
 
 /// The headers that responses refer to.
-pub(super) fn headers() -> Value {
+pub(crate) fn headers() -> Value {
     let class = LimitClass::Login;
     let rate = Rates::default().of(class);
     json!({
@@ -150,7 +150,7 @@ pub(super) fn not_modified() -> Value {
 }
 
 /// A reference to one of [`headers`].
-pub(super) fn header(name: &str) -> Value {
+pub(crate) fn header(name: &str) -> Value {
     json!({ "$ref": format!("#/components/headers/{name}") })
 }
 
@@ -174,7 +174,7 @@ pub(super) fn examples() -> Map<String, Value> {
 }
 
 /// The response for all of `codes`, which share one status, and the name by which operations refer to it.
-pub(super) fn refusal(codes: &[Code]) -> (String, Value) {
+pub(crate) fn refusal(codes: &[Code]) -> (String, Value) {
     let names: Vec<&str> = codes.iter().map(|code| code.name()).collect();
     let lines: Vec<String> = codes
         .iter()

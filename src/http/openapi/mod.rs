@@ -16,33 +16,33 @@ use poem_openapi::registry::{MetaApi, Registry};
 use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, ServerObject, Tags};
 use serde_json::Value;
 
-use super::browser_client::BrowserClientApi;
-use super::captcha::CaptchaApi;
-use super::docs::DocsApi;
-use super::email::EmailApi;
-use super::exchange::Shared;
-use super::health::HealthApi;
-use super::keys::KeysApi;
-use super::one_time_code::OneTimeCodeApi;
-use super::pages::PagesApi;
-use super::password::PasswordApi;
-use super::registration::RegistrationApi;
-use super::session::SessionApi;
-use super::sign_in::SignInApi;
-use super::user::UserApi;
+use crate::http::api::captcha::CaptchaApi;
+use crate::http::api::email::EmailApi;
+use crate::http::api::health::HealthApi;
+use crate::http::api::keys::KeysApi;
+use crate::http::api::one_time_code::OneTimeCodeApi;
+use crate::http::api::password::PasswordApi;
+use crate::http::api::registration::RegistrationApi;
+use crate::http::api::session::SessionApi;
+use crate::http::api::sign_in::SignInApi;
+use crate::http::api::user::UserApi;
+use crate::http::pages::browser_client::BrowserClientApi;
+use crate::http::pages::built_in::PagesApi;
+use crate::http::pages::docs::DocsApi;
+use crate::http::pipeline::exchange::Shared;
 
 /// An id in examples.
-pub(super) const EXAMPLE_UUID: &str = "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17";
+pub(crate) const EXAMPLE_UUID: &str = "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17";
 /// A moment in examples.
-pub(super) const EXAMPLE_TIME: &str = "2026-11-22T10:00:00Z";
+pub(crate) const EXAMPLE_TIME: &str = "2026-11-22T10:00:00Z";
 /// The beginning of an access token in examples.
-pub(super) const EXAMPLE_TOKEN: &str = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9…";
+pub(crate) const EXAMPLE_TOKEN: &str = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9…";
 /// A trace id in examples.
 const EXAMPLE_TRACE_ID: &str = "4f1c2ab09d3e4b7f8a6c5d0e1f2a3b4c";
 
 /// What the groups of operations are called.
 #[derive(Tags)]
-pub(super) enum Tag {
+pub(crate) enum Tag {
     /// Making an account.
     Registration,
     /// Signing in, staying signed in, signing out.
@@ -62,7 +62,7 @@ pub(super) enum Tag {
 }
 
 /// Every operation, in the order of the document.
-pub(super) type Api = (
+pub(crate) type Api = (
     CaptchaApi,
     RegistrationApi,
     SignInApi,
@@ -79,7 +79,7 @@ pub(super) type Api = (
 );
 
 /// The operations over `shared`.
-pub(super) fn api(shared: &Arc<Shared>) -> Api {
+pub(crate) fn api(shared: &Arc<Shared>) -> Api {
     (
         CaptchaApi(Arc::clone(shared)),
         RegistrationApi(Arc::clone(shared)),
@@ -120,7 +120,7 @@ fn made() -> Value {
 }
 
 /// Begins the counters of requests at zero, so that a rate shows the first one: of each operation every status, and every limit, that the document lists.
-pub(super) fn start_counters() {
+pub(crate) fn start_counters() {
     let document = made();
     let paths = document["paths"].as_object().into_iter().flatten();
     let operations = paths.filter_map(|(_, path)| path.as_object()).flatten();

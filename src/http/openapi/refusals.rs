@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::super::code::Code;
-use super::super::limit;
+use crate::http::pipeline::code::Code;
+use crate::http::pipeline::limit;
 
 /// Operations that the operator can turn off.
 const OPTIONAL: [&str; 5] = [
@@ -54,12 +54,12 @@ pub(super) fn refusals(method: &str, operation: &Value) -> Vec<Code> {
 }
 
 /// Whether an operation asks for an access token.
-pub(super) fn needs_bearer(operation: &Value) -> bool {
+pub(crate) fn needs_bearer(operation: &Value) -> bool {
     let schemes = operation["security"].as_array();
     schemes.is_some_and(|schemes| {
         schemes
             .iter()
-            .any(|scheme| scheme.get(super::super::bearer::SCHEME).is_some())
+            .any(|scheme| scheme.get(crate::http::pipeline::bearer::SCHEME).is_some())
     })
 }
 

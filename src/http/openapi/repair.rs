@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::limit;
 use super::{components, refusals};
+use crate::http::pipeline::limit;
 
 /// The members of responses that may be left out: the y coordinate is only there for P-256 keys.
 const OPTIONAL_MEMBERS: [(&str, &str); 1] = [("Jwk", "y")];

@@ -5,8 +5,8 @@ use poem::http::header::{ACCEPT, ACCEPT_LANGUAGE};
 use poem::http::{HeaderMap, Method};
 
 use crate::domain::Language;
-use crate::http::exchange::Shared;
-use crate::http::weights::weighted;
+use crate::http::pipeline::exchange::Shared;
+use crate::http::pipeline::weights::weighted;
 
 /// Where it is.
 const PATH: &str = "/";
@@ -14,10 +14,10 @@ const PATH: &str = "/";
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
                                  form-action 'none'; frame-ancestors 'none'";
 /// On what the answer depends.
-pub(super) const VARY: &str = "Accept, Accept-Language";
+pub(crate) const VARY: &str = "Accept, Accept-Language";
 
 /// Whether `path` is not there for whoever sent a request with these headers: it is the page's, and no browser asks for it.
-pub(in crate::http) fn is_hidden(path: &str, method: &Method, headers: &HeaderMap) -> bool {
+pub(crate) fn is_hidden(path: &str, method: &Method, headers: &HeaderMap) -> bool {
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     path == PATH && !(is_read && wants_html(headers))
 }
@@ -27,7 +27,7 @@ pub(super) struct Home(Vec<(Language, String)>);
 
 impl Home {
     /// The pages as they are for `shared`.
-    pub(super) fn new(shared: &Shared) -> Self {
+    pub(crate) fn new(shared: &Shared) -> Self {
         let mut templates = Environment::new();
         templates
             .add_template("home.html", include_str!("home.html"))
@@ -49,7 +49,7 @@ impl Home {
     }
 
     /// The page in the language that the client likes best.
-    pub(super) fn page(&self, headers: &HeaderMap) -> &str {
+    pub(crate) fn page(&self, headers: &HeaderMap) -> &str {
         let wanted = preferred(headers);
         let found = self.0.iter().find(|(language, _)| *language == wanted);
         found.map_or("", |(_, page)| page)

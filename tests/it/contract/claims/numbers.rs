@@ -25,7 +25,7 @@ pub fn guesses_a_day() -> u64 {
 }
 
 pub fn jwks_seconds() -> u64 {
-    let text = source("http/keys.rs");
+    let text = source("http/api/keys.rs");
     let seconds = text
         .split("max-age=")
         .nth(1)
@@ -38,7 +38,7 @@ pub fn jwks_seconds() -> u64 {
 }
 
 pub fn body_kib() -> u64 {
-    match Constant("http/body/mod.rs", "MAX_BYTES").read() {
+    match Constant("http/pipeline/body/mod.rs", "MAX_BYTES").read() {
         Number::Count(bytes) => bytes / 1024,
         Number::Time(_) => panic!("it is a size"),
     }

@@ -1,0 +1,87 @@
+//! The public keys that access tokens are verified with.
+
+use std::sync::Arc;
+
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use crate::http::openapi::Tag;
+use crate::http::pipeline::exchange::Shared;
+use crate::http::pipeline::kept::Kept;
+
+/// Five minutes: a new key is published ten minutes before it signs.
+const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
+
+/// The operations of this noun.
+pub(crate) struct KeysApi(pub(crate) Arc<Shared>);
+
+/// A set of public keys (RFC 7517 §5).
+#[derive(Object)]
+#[oai(example = true)]
+struct JwkSet {
+    /// The keys.
+    keys: Vec<Jwk>,
+}
+
+/// A public key (RFC 7517 §4, RFC 8037 §2).
+#[derive(Object)]
+struct Jwk {
+    /// The kind of key: `EC` for P-256, `OKP` for Ed25519.
+    kty: String,
+    /// What it is for.
+    #[oai(rename = "use")]
+    usage: String,
+    /// The algorithm that it verifies, and no other: `ES256` or `EdDSA`.
+    alg: String,
+    /// Its id, the thumbprint of RFC 7638; in the `kid` of every token that it signed.
+    kid: String,
+    /// The curve.
+    crv: String,
+    /// The x coordinate of a P-256 key, or the whole Ed25519 key.
+    x: String,
+    /// The y coordinate, of P-256 keys only.
+    #[oai(skip_serializing_if_is_none)]
+    y: Option<String>,
+}
+
+impl Example for JwkSet {
+    fn example() -> Self {
+        let key = Jwk {
+            kty: "EC".to_owned(),
+            usage: "sig".to_owned(),
+            alg: "ES256".to_owned(),
+            kid: "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U".to_owned(),
+            crv: "P-256".to_owned(),
+            x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU".to_owned(),
+            y: Some("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0".to_owned()),
+        };
+        Self { keys: vec![key] }
+    }
+}
+
+#[derive(ApiResponse)]
+enum JwksResponse {
+    /// The keys.
+    #[oai(status = 200, actual_type = "Json<JwkSet>")]
+    Ok(
+        Kept,
+        /// Five minutes.
+        #[oai(header = "Cache-Control")]
+        String,
+    ),
+}
+
+#[OpenApi(tag = "Tag::Keys")]
+impl KeysApi {
+    /// Show the public keys
+    ///
+    /// For services that verify access tokens themselves: take the key that has the `kid` of the token, accept only that
+    /// key's `alg`, and check `iss`, `aud` and `exp`. Fetch the keys again when a `kid` is not among them, and refuse the
+    /// token if it still is not. There may be several keys, also of different algorithms.
+    #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "jwks")]
+    async fn jwks(&self) -> JwksResponse {
+        let jwks = self.0.service.jwks().await;
+        JwksResponse::Ok(Kept::new(jwks), CACHE_FIVE_MINUTES.to_owned())
+    }
+}

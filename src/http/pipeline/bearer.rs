@@ -1,0 +1,141 @@
+//! The access token of a request (RFC 6750 §2.1; never in the query or in a form).
+
+use poem::http::HeaderMap;
+use poem::http::header::AUTHORIZATION;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use super::code::Code;
+use super::error::Refusal;
+use super::exchange::Exchange;
+use crate::domain::Client;
+use crate::service::{Caller, Error, Service};
+
+/// The name of the scheme in the document.
+pub(crate) const SCHEME: &str = "bearer";
+/// To a request whose token is not good.
+const CHALLENGE_INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+
+/// Whoever the access token of the request belongs to; [`authenticate`] has found out before the handler runs.
+pub(crate) struct Authenticated(pub(crate) Caller);
+
+impl<'a> ApiExtractor<'a> for Authenticated {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_security_scheme(
+            SCHEME,
+            MetaSecurityScheme {
+                ty: "http",
+                description: Some("The access token that register, login and refresh answer."),
+                name: None,
+                key_in: None,
+                scheme: Some("bearer"),
+                bearer_format: Some("JWT"),
+                flows: None,
+                openid_connect_url: None,
+            },
+        );
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self(Exchange::of(request)?.take_caller()?))
+    }
+}
+
+/// Finds out whose the access token of a request is.
+pub(super) async fn authenticate(
+    headers: &HeaderMap,
+    service: &Service,
+    client: Client,
+) -> Result<Caller, Refusal> {
+    let token = bearer_token(headers)?;
+    service
+        .authenticate(token, client)
+        .await
+        .map_err(|error| match error {
+            Error::TokenExpired | Error::InvalidToken => {
+                Refusal::from(error).with_challenge(CHALLENGE_INVALID_TOKEN)
+            }
+            _ => error.into(),
+        })
+}
+
+/// Reads the one `Authorization: Bearer <token>`; the scheme is compared without regard to case (RFC 9110 §11.1).
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or_else(|| Refusal::new(Code::MissingToken))?;
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .and_then(|(scheme, token)| {
+            let token = token.trim_matches(' ');
+            let is_bearer = scheme.eq_ignore_ascii_case("bearer") && is_token(token);
+            is_bearer.then_some(token)
+        });
+    match (token, values.next()) {
+        (Some(token), None) => Ok(token),
+        _ => Err(Refusal::new(Code::InvalidAuthorization)),
+    }
+}
+
+/// `b64token` of RFC 6750 §2.1.
+fn is_token(text: &str) -> bool {
+    let symbols = text.trim_end_matches('=');
+    !symbols.is_empty()
+        && symbols
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+}
+
+#[cfg(test)]
+mod properties {
+    use poem::http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::properties::wild_text;
+
+    fn headers(values: &[Vec<u8>]) -> HeaderMap {
+        let values = values
+            .iter()
+            .filter_map(|value| HeaderValue::from_bytes(value).ok());
+        values.map(|value| (AUTHORIZATION, value)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_bearer_token_is_read_as_it_was_sent(
+            scheme in "[bB][eE][aA][rR][eE][rR]", blanks in " {1,3}", token in "[A-Za-z0-9._~+/-]{1,60}={0,2}",
+        ) {
+            let headers = headers(&[format!("{scheme}{blanks}{token}").into_bytes()]);
+            prop_assert_eq!(bearer_token(&headers).ok(), Some(token.as_str()));
+        }
+
+        #[test]
+        fn whatever_else_is_sent_is_refused(values in prop::collection::vec(prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..60),
+            wild_text().prop_map(String::into_bytes),
+            wild_text().prop_map(|text| format!("Bearer {text}").into_bytes()),
+        ], 0..3)) {
+            let headers = headers(&values);
+            if let Ok(token) = bearer_token(&headers) {
+                prop_assert_eq!(headers.len(), 1);
+                prop_assert!(!token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic() && b != b',' && b != b';'), "{token}");
+            }
+        }
+    }
+}

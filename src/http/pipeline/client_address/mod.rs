@@ -1,0 +1,234 @@
+//! Who is asking: the peer of the connection, or whom a trusted proxy names.
+//!
+//! `Forwarded` and `X-Real-IP` are never read, and `X-Forwarded-For` counts only from a listed proxy: anybody can send
+//! these headers.
+
+#[cfg(test)]
+mod properties;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use poem::http::HeaderMap;
+use poem::http::header::USER_AGENT;
+use poem::{FromRequest, Request, RequestBody};
+
+use super::exchange::Exchange;
+use crate::domain::{Client, TraceId, TrustedProxies};
+
+/// The headers by which proxies say whom they speak for.
+const FORWARDING_HEADERS: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
+/// Enough for the proxies that an operator may have forgotten, and too few for strangers to fill the log.
+const MAX_NOTICES: usize = 8;
+
+/// Whoever is at the other end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// An address; IPv4 as IPv4, also where the socket speaks IPv6.
+    Address(IpAddr),
+    /// A process on this machine, through the unix socket.
+    Unix,
+}
+
+impl Peer {
+    /// Whether it is a listed proxy.
+    pub(crate) fn is_proxy(self, trusted: &TrustedProxies) -> bool {
+        match self {
+            Self::Address(address) => is_trusted(address, trusted),
+            Self::Unix => trusted.unix,
+        }
+    }
+
+    /// Its address; a process behind the unix socket has none.
+    pub(crate) const fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Unix => None,
+        }
+    }
+}
+
+/// As the configuration names it.
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// Of whom the log has said that they send forwarding headers and are not listed: most likely a proxy that the operator
+/// forgot, so that all its clients share one limit; or a stranger, who may say what he likes.
+#[derive(Default)]
+pub(super) struct ForwardingNotices(Mutex<Vec<Peer>>);
+
+impl ForwardingNotices {
+    /// Logs it the first time that `peer` sends such a header.
+    pub(crate) fn look(&self, peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) {
+        if peer.is_proxy(trusted) {
+            return;
+        }
+        let Some(header) = FORWARDING_HEADERS
+            .iter()
+            .find(|name| headers.contains_key(**name))
+        else {
+            return;
+        };
+        let mut noticed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noticed.len() == MAX_NOTICES || noticed.contains(&peer) {
+            return;
+        }
+        noticed.push(peer);
+        // Of no request: it is about how the server is set up.
+        tracing::warn!(
+            parent: None,
+            "{header} came from {peer}, which server.trusted_proxies does not list: it is not believed, and everybody behind \
+             {peer} counts as one client; if that is your proxy, add \"{peer}\" to server.trusted_proxies"
+        );
+    }
+}
+
+/// The [`Client`] of a request, for handlers.
+pub(crate) struct Visitor(pub(crate) Client);
+
+impl<'a> FromRequest<'a> for Visitor {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self(Exchange::of(request)?.client.clone()))
+    }
+}
+
+/// Who sent a request.
+pub(crate) fn client(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies, trace_id: TraceId) -> Client {
+    let address = client_address(peer, headers, trusted);
+    let user_agent = headers
+        .get(USER_AGENT)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Client::new(address, user_agent.as_deref(), trace_id)
+}
+
+/// The address that sent a request: the right-most hop that is no trusted proxy.
+///
+/// What stands left of that hop was written by a peer that is not trusted. An unreadable hop ends the list: the last one
+/// before it is the answer, or the proxy that connected. `None` is a process behind the unix socket of which no proxy
+/// says more; all of these together count as one client.
+pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
+    let mut nearest = peer.address();
+    if !peer.is_proxy(trusted) {
+        return nearest;
+    }
+    // Several lines are one list (RFC 9110 §5.2). It is split as bytes: a byte that is no text makes its own hop
+    // unreadable and none to the right of it, so that a client cannot hide what the proxy wrote about it.
+    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    for hop in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
+        let Some(address) = read_hop(hop.trim_ascii()) else {
+            break;
+        };
+        nearest = Some(address);
+        if !is_trusted(address, trusted) {
+            break;
+        }
+    }
+    nearest
+}
+
+/// Whether an address is of a listed proxy.
+fn is_trusted(address: IpAddr, trusted: &TrustedProxies) -> bool {
+    trusted.networks.iter().any(|network| network.contains(&address))
+}
+
+/// Reads an address as proxies write it: bare, with a port, or in brackets.
+fn read_hop(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?;
+    let bare = hop.parse::<IpAddr>().ok();
+    let with_port = || hop.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip());
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    bare.or_else(with_port)
+        .or_else(bracketed)
+        .map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::http::HeaderValue;
+
+    use super::*;
+
+    fn resolve(peer: &str, hops: &[&'static str], networks: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in hops {
+            headers.append("x-forwarded-for", HeaderValue::from_static(line));
+        }
+        let networks = networks
+            .iter()
+            .map(|network| network.parse().expect("it is a network"))
+            .collect();
+        let trusted = TrustedProxies { networks, unix: true };
+        let peer = peer.parse().map_or(Peer::Unix, Peer::Address);
+        client_address(peer, &headers, &trusted).map_or("nobody".to_owned(), |address| address.to_string())
+    }
+
+    #[test]
+    fn a_stranger_cannot_name_another_address() {
+        assert_eq!(
+            resolve("203.0.113.9", &["198.51.100.1"], &["127.0.0.0/8"]),
+            "203.0.113.9"
+        );
+        assert_eq!(resolve("203.0.113.9", &["198.51.100.1"], &[]), "203.0.113.9");
+    }
+
+    #[test]
+    fn the_right_most_hop_that_is_no_proxy_counts() {
+        let networks = ["127.0.0.0/8", "10.0.0.0/8"];
+        assert_eq!(
+            resolve("127.0.0.1", &["6.6.6.6, 198.51.100.1, 10.0.0.7"], &networks),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            resolve("127.0.0.1", &["6.6.6.6", "198.51.100.1", "10.0.0.7"], &networks),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            resolve("127.0.0.1", &["10.0.0.8, 10.0.0.7"], &networks),
+            "10.0.0.8"
+        );
+        assert_eq!(resolve("127.0.0.1", &[], &networks), "127.0.0.1");
+    }
+
+    #[test]
+    fn nothing_is_believed_of_an_unreadable_hop() {
+        assert_eq!(
+            resolve("127.0.0.1", &["198.51.100.1, x, 127.0.0.2"], &["127.0.0.0/8"]),
+            "127.0.0.2"
+        );
+        assert_eq!(
+            resolve("127.0.0.1", &["198.51.100.1, unknown"], &["127.0.0.0/8"]),
+            "127.0.0.1"
+        );
+    }
+
+    #[test]
+    fn every_spelling_of_an_address_is_one_address() {
+        let networks = ["127.0.0.0/8"];
+        assert_eq!(
+            resolve("127.0.0.1", &["::ffff:198.51.100.1"], &networks),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            resolve("127.0.0.1", &["198.51.100.1:4711"], &networks),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            resolve("127.0.0.1", &["[2001:db8::1]:4711"], &networks),
+            "2001:db8::1"
+        );
+        assert_eq!(resolve("127.0.0.1", &["[2001:db8::1]"], &networks), "2001:db8::1");
+    }
+
+    #[test]
+    fn a_unix_peer_is_a_proxy_only_if_the_operator_says_so() {
+        assert_eq!(resolve("unix", &["198.51.100.1"], &[]), "198.51.100.1");
+        assert_eq!(resolve("unix", &[], &[]), "nobody");
+    }
+}

@@ -1,0 +1,172 @@
+//! The closed lists of codes: why a request is refused, and why a field is.
+
+use poem::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::domain::FieldError;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident: $status:ident $code:literal, $message:literal;)*) => {
+        /// What a client branches on: stable, documented, and closed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Code {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of their statuses.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its status, its name on the wire, and its sentence for a person.
+            const fn row(self) -> (StatusCode, &'static str, &'static str) {
+                match self {
+                    $(Self::$variant => (StatusCode::$status, $code, $message),)*
+                }
+            }
+
+            /// Its name in the document, where names of components are made of it.
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($variant),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Not JSON, not UTF-8, nested too deep, no object, or nothing at all.
+    RequestMalformed: BAD_REQUEST "request.malformed", "The body is not a JSON object.";
+    /// No `Authorization` header.
+    MissingToken: UNAUTHORIZED "auth.missing_token", "This operation needs an access token.";
+    /// An `Authorization` header that is not `Bearer <token>`.
+    InvalidAuthorization: UNAUTHORIZED "auth.invalid_authorization", "The Authorization header must be Bearer and an access token.";
+    /// An access token past its end.
+    TokenExpired: UNAUTHORIZED "auth.token_expired", "The access token has expired: refresh it.";
+    /// Anything else that is wrong with a token.
+    InvalidToken: UNAUTHORIZED "auth.invalid_token", "The token is not valid, or its session has ended.";
+    /// A refresh without the cookie.
+    RefreshTokenMissing: UNAUTHORIZED "auth.refresh_token_missing", "The refresh token cookie is missing: sign in.";
+    /// Wrong login or password.
+    InvalidCredentials: UNAUTHORIZED "auth.invalid_credentials", "The login or the password is wrong.";
+    /// The account is suspended.
+    UserSuspended: FORBIDDEN "auth.user_suspended", "This account is suspended.";
+    /// Nobody may register.
+    RegistrationDisabled: FORBIDDEN "auth.registration_disabled", "Registration is disabled.";
+    /// A page of a site that is not listed wanted to act.
+    OriginForbidden: FORBIDDEN "request.origin_forbidden", "Pages of this origin may not do this.";
+    /// An account without a password wants one, and its sign-in is too long ago.
+    ReauthenticationRequired: FORBIDDEN "auth.reauthentication_required", "Sign in again to do this.";
+    /// No such path.
+    NotFound: NOT_FOUND "http.not_found", "There is nothing here.";
+    /// No such session of the caller.
+    SessionNotFound: NOT_FOUND "session.not_found", "There is no such session.";
+    /// The path has other methods.
+    MethodNotAllowed: METHOD_NOT_ALLOWED "http.method_not_allowed", "This path does not have this method; Allow lists those it has.";
+    /// The username is taken.
+    LoginExists: CONFLICT "auth.login_exists", "This username is taken.";
+    /// The address is taken.
+    EmailExists: CONFLICT "auth.email_exists", "This e-mail address has an account already.";
+    /// A verification mail for an address that needs none.
+    EmailAlreadyVerified: CONFLICT "email.already_verified", "This e-mail address is verified already.";
+    /// More than 16 KiB.
+    RequestTooLarge: PAYLOAD_TOO_LARGE "request.too_large", "The body is larger than 16 KiB.";
+    /// A body that does not say it is JSON.
+    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE "request.unsupported_media_type", "The body must be sent as application/json in UTF-8, without a Content-Encoding.";
+    /// One or more bad fields.
+    ValidationError: UNPROCESSABLE_ENTITY "validation.error", "One or more fields are not acceptable; details.fields names them.";
+    /// Registration needs an invite.
+    InviteCodeRequired: UNPROCESSABLE_ENTITY "auth.invite_code_required", "Registration needs an invite code.";
+    /// The invite cannot be used.
+    InviteCodeInvalid: UNPROCESSABLE_ENTITY "auth.invite_code_invalid", "This invite code cannot be used.";
+    /// The captcha is on and was not solved.
+    CaptchaInvalid: UNPROCESSABLE_ENTITY "auth.captcha_invalid", "The captcha was not solved: try it again.";
+    /// Wrong, used, expired, or guessed at too often; or an unknown address.
+    OtpInvalid: UNPROCESSABLE_ENTITY "auth.otp_invalid", "The code is wrong or has expired.";
+    /// A verification link that cannot be used.
+    EmailTokenInvalid: UNPROCESSABLE_ENTITY "email.token_invalid", "This link has been used or has expired.";
+    /// A link to set a password that cannot be used.
+    ResetTokenInvalid: UNPROCESSABLE_ENTITY "auth.reset_token_invalid", "This link has been used or has expired.";
+    /// This was tried too often; `details.limit` says whose limit was reached.
+    RateLimited: TOO_MANY_REQUESTS "rate_limit.exceeded", "Too many requests: try again after Retry-After.";
+    /// Mail was asked for too often for this address.
+    OtpRateLimited: TOO_MANY_REQUESTS "auth.otp_rate_limited", "Too many mails for this address: try again after Retry-After.";
+    /// Codes were guessed at too often for this address.
+    OtpLocked: TOO_MANY_REQUESTS "auth.otp_locked", "Too many wrong codes for this address: sign in otherwise, or try again after Retry-After.";
+    /// A fault of the server.
+    InternalError: INTERNAL_SERVER_ERROR "internal.error", "Something went wrong here; the log has the cause under this trace id.";
+    /// The captcha is on and cannot be checked.
+    CaptchaUnavailable: SERVICE_UNAVAILABLE "auth.captcha_unavailable", "The captcha cannot be checked now: try again after Retry-After.";
+    /// This server sends no mail.
+    MailUnavailable: SERVICE_UNAVAILABLE "mail.unavailable", "This server sends no mail.";
+    /// The server cannot serve now.
+    Unavailable: SERVICE_UNAVAILABLE "service.unavailable", "The server cannot do this now: try again after Retry-After.";
+}
+
+impl Code {
+    /// Its status.
+    pub(crate) const fn status(self) -> StatusCode {
+        self.row().0
+    }
+
+    /// Its name on the wire.
+    pub(crate) const fn as_str(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Its sentence for a person.
+    pub(crate) const fn message(self) -> &'static str {
+        self.row().2
+    }
+}
+
+/// The codes of fields that a request can be refused with, in the order of the documentation.
+pub(crate) const FIELD_CODES: [&str; 11] = [
+    "missing",
+    "unknown",
+    "duplicate",
+    "wrong_type",
+    "too_short",
+    "too_long",
+    "invalid",
+    "invalid_characters",
+    "common_password",
+    "contains_identity",
+    "incorrect",
+];
+
+/// What is said about one bad field.
+pub(crate) fn describe(error: FieldError) -> Value {
+    let (code, message) = match error {
+        FieldError::Missing => ("missing", "This field is required.".to_owned()),
+        FieldError::Unknown => ("unknown", "This operation has no such field.".to_owned()),
+        FieldError::Duplicate => (
+            "duplicate",
+            "This field stands in the body more than once.".to_owned(),
+        ),
+        FieldError::WrongType { expected } => ("wrong_type", format!("Must be a {expected}.")),
+        FieldError::TooShort { min } => ("too_short", format!("Must have at least {min} characters.")),
+        FieldError::TooLong { max } => ("too_long", format!("Must have at most {max} characters.")),
+        FieldError::TooManyBytes { max } => ("too_long", format!("Must have at most {max} bytes in UTF-8.")),
+        FieldError::Invalid { form } => ("invalid", format!("Must be {form}.")),
+        FieldError::InvalidCharacters { allowed } => {
+            ("invalid_characters", format!("May hold only {allowed}."))
+        }
+        FieldError::CommonPassword => (
+            "common_password",
+            "This password is in every list of common ones.".to_owned(),
+        ),
+        FieldError::ContainsIdentity => (
+            "contains_identity",
+            "The password must not be the account's own name.".to_owned(),
+        ),
+        FieldError::Incorrect => ("incorrect", "This is not the current password.".to_owned()),
+    };
+    let mut said = json!({ "code": code, "message": message });
+    match error {
+        FieldError::TooShort { min } => said["min"] = json!(min),
+        FieldError::TooLong { max } | FieldError::TooManyBytes { max } => said["max"] = json!(max),
+        _ => {}
+    }
+    said
+}

@@ -1,0 +1,159 @@
+//! The refresh cookie: how it is read, set and cleared (RFC 6265bis).
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use poem::http::HeaderMap;
+use poem::http::header::COOKIE;
+use poem::{FromRequest, Request, RequestBody};
+use secrecy::ExposeSecret;
+
+use super::exchange::Exchange;
+use crate::domain::{SameSite, Timestamp};
+use crate::http::Settings;
+use crate::service::{RefreshCookie, RefreshCookies};
+
+/// Its name, fixed by the published API (a `__Host-` prefix would forbid its path).
+pub(crate) const NAME: &str = "arkloop_refresh_token";
+
+/// The values of every cookie of that name, in the order they came; a browser may hold several, of other paths.
+pub(crate) struct Presented(pub(crate) Vec<String>);
+
+impl Presented {
+    pub(crate) fn read(headers: &HeaderMap) -> Self {
+        let mut values = Vec::new();
+        for line in headers.get_all(COOKIE) {
+            // Pages may set cookies with any bytes for this host; theirs must not cost ours.
+            let line = String::from_utf8_lossy(line.as_bytes());
+            let pairs = line.split(';').filter_map(|pair| pair.split_once('='));
+            let ours = pairs.filter(|(name, _)| name.trim() == NAME);
+            values.extend(ours.map(|(_, value)| unquoted(value.trim()).to_owned()));
+        }
+        Self(values)
+    }
+}
+
+/// Takes off the one pair of quotes that a value may have (RFC 6265 §4.1.1).
+fn unquoted(value: &str) -> &str {
+    let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or(value)
+}
+
+/// Where the cookie is only looked at on the way, and the document need not name it.
+impl<'a> FromRequest<'a> for Presented {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self::read(request.headers()))
+    }
+}
+
+/// Where the cookie is what authenticates the request. The document has no security scheme for it: generated clients would write a token
+/// into it, but only the server does, and only a cookie jar sends it back.
+pub(crate) struct RefreshToken(pub(crate) RefreshCookies);
+
+impl<'a> FromRequest<'a> for RefreshToken {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self(Exchange::of(request)?.take_cookies()?))
+    }
+}
+
+/// Writes the `Set-Cookie` headers of this server; all of them have the same attributes.
+pub(crate) struct CookieWriter {
+    same_site: SameSite,
+    /// Follows `public_url`, never a header of a request.
+    is_secure: bool,
+}
+
+impl CookieWriter {
+    /// The attributes that `settings` ask for.
+    pub(crate) const fn new(settings: &Settings) -> Self {
+        Self {
+            same_site: settings.same_site,
+            is_secure: settings.is_secure,
+        }
+    }
+
+    /// Hands the browser a refresh token.
+    pub(crate) fn set(&self, cookie: &RefreshCookie) -> String {
+        self.write(cookie.value.expose_secret(), cookie.max_age, cookie.expires_at)
+    }
+
+    /// Takes it away again.
+    pub(crate) fn clear(&self) -> String {
+        self.write("", Duration::ZERO, Timestamp::from_millis(0))
+    }
+
+    /// `Expires` says the same as `Max-Age` to clients that know only the older of the two.
+    fn write(&self, value: &str, max_age: Duration, expires_at: Timestamp) -> String {
+        let same_site = self.same_site.as_str();
+        let secure = if self.is_secure { "; Secure" } else { "" };
+        let max_age = max_age.as_secs();
+        let since_epoch = expires_at.since(Timestamp::from_millis(0));
+        let expires = httpdate::fmt_http_date(UNIX_EPOCH + since_epoch);
+        format!(
+            "{NAME}={value}; Path=/v1/auth; HttpOnly; SameSite={same_site}; Max-Age={max_age}; Expires={expires}{secure}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod properties {
+    use poem::http::HeaderValue;
+    use proptest::prelude::*;
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::domain::properties::wild_text;
+
+    fn headers(lines: &[String]) -> HeaderMap {
+        let lines = lines
+            .iter()
+            .filter_map(|line| HeaderValue::from_bytes(line.as_bytes()).ok());
+        lines.map(|line| (COOKIE, line)).collect()
+    }
+
+    /// Cookies of others, also such as no browser sends.
+    fn foreign() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z_]{1,12}=[A-Za-z0-9]{0,12}",
+            wild_text().prop_map(|text| text.replace(';', ""))
+        ]
+        .prop_filter("it is ours", |pair| !pair.contains(NAME))
+    }
+
+    proptest! {
+        #[test]
+        fn our_cookie_is_found_among_any_others(
+            value in "[A-Za-z0-9_-]{71}",
+            before in prop::collection::vec(foreign(), 0..3),
+            after in prop::collection::vec(foreign(), 0..3),
+            quote in prop_oneof![Just(""), Just("\"")],
+        ) {
+            let ours = format!("{NAME}={quote}{value}{quote}");
+            let line = [before.as_slice(), &[ours], &after].concat().join("; ");
+            let headers = headers(&[line]);
+            prop_assume!(!headers.is_empty());
+            prop_assert_eq!(Presented::read(&headers).0, [value]);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic_and_no_other_cookie_is_ours(
+            lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..3),
+        ) {
+            let lines = lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok());
+            let headers = lines.map(|line| (COOKIE, line)).collect();
+            prop_assert!(Presented::read(&headers).0.is_empty());
+        }
+
+        #[test]
+        fn what_is_set_is_one_cookie_that_is_read_back(value in "[A-Za-z0-9_-]{0,71}", seconds: u32, is_secure: bool, expires: u32) {
+            let settings = Settings { is_secure, ..Settings::default() };
+            let max_age = Duration::from_secs(seconds.into());
+            let expires_at = Timestamp::from_millis(i64::from(expires) * 1000);
+            let cookie = RefreshCookie { value: SecretString::from(value.clone()), max_age, expires_at };
+            let written = CookieWriter::new(&settings).set(&cookie);
+            let pair = written.split(';').next().unwrap_or_default().to_owned();
+            prop_assert_eq!(Presented::read(&headers(&[pair])).0, [value]);
+            prop_assert_eq!(written.contains("; Secure"), is_secure);
+            prop_assert!(HeaderValue::from_str(&written).is_ok());
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Which limit an operation falls under, and what its answers tell of it. [`crate::limits`] counts.
+
+use std::time::Duration;
+
+use poem::http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::error::{Refusal, whole_seconds};
+use crate::domain::{LimitClass, Rate, Rates};
+use crate::http::routes::UNDOCUMENTED;
+use crate::limits::{Limits, Subject};
+use crate::service::Error;
+use crate::system::System;
+
+/// The two fields of draft-ietf-httpapi-ratelimit-headers-11: how much there is (§3), and how much is left (§4).
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// The class of an operation. `None` is never limited: what is the same for everybody and costs next to nothing. A health check that is refused would take
+/// a working server out of service, keys that are refused the services that verify tokens, and people behind one address share the pages.
+pub(crate) fn class_of(operation_id: &str) -> Option<LimitClass> {
+    Some(match operation_id {
+        "healthz" | "readyz" | "jwks" | "openapi_document" | "docs" | UNDOCUMENTED => return None,
+        "login" => LimitClass::Login,
+        "register" => LimitClass::Register,
+        "check" => LimitClass::Check,
+        "send_code" => LimitClass::SendCode,
+        "send_verification" => LimitClass::SendVerification,
+        "send_reset" => LimitClass::SendReset,
+        "sign_in_by_code" => LimitClass::VerifyCode,
+        "preview_verification" | "confirm_verification" | "reject_verification" => {
+            LimitClass::ConfirmVerification
+        }
+        "confirm_reset" => LimitClass::ConfirmReset,
+        "refresh" => LimitClass::Refresh,
+        _ => LimitClass::Other,
+    })
+}
+
+/// Lets requests through as often as they may come.
+pub(crate) struct Throttle {
+    rates: Rates,
+    limits: Limits,
+    /// What is told of each class in every answer, in the order of [`LimitClass::ALL`].
+    policies: Vec<HeaderValue>,
+}
+
+impl Throttle {
+    /// Nobody has asked yet.
+    pub(crate) fn new(rates: Rates, system: System) -> Self {
+        let told = |class: &LimitClass| header(policy(*class, rates.of(*class)));
+        Self {
+            limits: Limits::new(&rates, system),
+            policies: LimitClass::ALL.iter().map(told).collect(),
+            rates,
+        }
+    }
+
+    /// Counts a request; the standing is for its answer, whichever way it goes.
+    pub(crate) fn count(&self, class: LimitClass, subject: Subject) -> (Standing, Result<(), Refusal>) {
+        let (left, wait, outcome) = match self.limits.check(class, subject) {
+            Ok(left) => (left, self.rates.of(class).interval(), Ok(())),
+            Err(exceeded) => {
+                let retry_after = exceeded.retry_after;
+                let limit = subject.limit();
+                let refusal = Refusal::from(Error::RateLimited { limit, retry_after });
+                (0, retry_after, Err(refusal))
+            }
+        };
+        (self.standing(class, left, wait), outcome)
+    }
+
+    /// `wait` is the longest time until there is more than what is `left`.
+    fn standing(&self, class: LimitClass, left: u32, wait: Duration) -> Standing {
+        Standing {
+            policy: self.policies[class as usize].clone(),
+            state: header(state(class, left, wait)),
+        }
+    }
+
+    /// Gives back the memory of those who have not come for a while.
+    pub(crate) fn sweep(&self) {
+        self.limits.sweep();
+    }
+}
+
+/// What a client is told of its limit.
+pub(crate) struct Standing {
+    policy: HeaderValue,
+    state: HeaderValue,
+}
+
+impl Standing {
+    /// Adds it to an answer.
+    pub(super) fn apply(self, headers: &mut HeaderMap) {
+        headers.insert(RATE_LIMIT_POLICY, self.policy);
+        headers.insert(RATE_LIMIT, self.state);
+    }
+}
+
+/// The value of `RateLimit-Policy`.
+pub(crate) fn policy(class: LimitClass, rate: Rate) -> String {
+    let (name, requests, seconds) = (class.name(), rate.requests(), rate.per().as_secs());
+    format!("\"{name}\";q={requests};w={seconds}")
+}
+
+/// The value of `RateLimit`; `wait` is the longest time until more is left.
+pub(crate) fn state(class: LimitClass, left: u32, wait: Duration) -> String {
+    // Rounded up like `Retry-After`, which must not end before it does (§6).
+    let (name, seconds) = (class.name(), whole_seconds(wait));
+    format!("\"{name}\";r={left};t={seconds}")
+}
+
+fn header(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("names of classes and numbers are ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn every_class_has_an_operation_that_exists() {
+        let document: Value = serde_json::from_str(&crate::http::document()).expect("it is JSON");
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let operations = paths.filter_map(|(_, path)| path.as_object()).flatten();
+        let ids = operations.filter_map(|(_, operation)| operation["operationId"].as_str());
+        let found: BTreeSet<Option<&str>> = ids.map(|id| class_of(id).map(LimitClass::name)).collect();
+        // Which requests change a username only their handler knows.
+        let classes = LimitClass::ALL
+            .iter()
+            .filter(|class| **class != LimitClass::Rename);
+        let classes = classes.map(|class| Some(class.name()));
+        assert_eq!(found, classes.chain([None]).collect());
+    }
+}

@@ -1,0 +1,22 @@
+//! What every request passes, in order: trace id, address, body, origin, limit, token, refusal, headers, metrics.
+
+pub(super) mod bearer;
+pub(super) mod body;
+pub(super) mod catch;
+pub(super) mod client_address;
+pub(super) mod code;
+pub(super) mod cookie;
+pub(super) mod cors;
+pub(super) mod error;
+pub(super) mod exchange;
+pub(super) mod form;
+pub(super) mod kept;
+pub(super) mod limit;
+pub(super) mod metrics;
+pub(super) mod mirror;
+pub(super) mod origin;
+pub(super) mod origin_notices;
+pub(super) mod path;
+pub(super) mod probe;
+pub(super) mod respond;
+pub(super) mod weights;

@@ -1,0 +1,131 @@
+//! What the log says of pages that were refused, so that an operator who forgot one learns which line to add.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use poem::http::header::ORIGIN;
+use poem::http::{HeaderMap, Method};
+
+use crate::domain::{parse_app_origin, site_of};
+
+/// How many origins are logged that clients of one network sent: more than an operator forgets, and one stranger does not use up the notices of all others.
+const MAX_OF_NETWORK: usize = 16;
+/// How many origins are logged in all: too few for strangers in many networks to fill the log or the memory.
+const MAX_NOTICES: usize = 64;
+/// The name of a host has at most 253 characters (RFC 1035 §2.3.4), before it a scheme and behind it a port.
+const MAX_ORIGIN_CHARS: usize = 300;
+/// The methods that are named; any other is a stranger's word.
+const STANDARD: [Method; 5] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
+
+/// Whether it has the form that the configuration takes for a web site.
+fn is_web_origin(text: &str) -> bool {
+    let is_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| host.contains(char::is_alphanumeric) && host.chars().all(is_host))
+}
+
+/// The origins that were logged, each with the network that sent it; `None` for a unix socket.
+#[derive(Default)]
+pub(crate) struct OriginNotices(Mutex<Vec<(Option<IpAddr>, String)>>);
+
+impl OriginNotices {
+    /// Logs an origin the first time that it is refused; `listed` is what the configuration lists.
+    ///
+    /// "null", which a page in a sandbox sends, cannot be listed and is not logged, and free text is not either: the log must not repeat a stranger's words.
+    pub(crate) fn look(
+        &self,
+        address: Option<IpAddr>,
+        method: &Method,
+        headers: &HeaderMap,
+        listed: &[String],
+    ) {
+        let Some(origin) = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()) else {
+            return;
+        };
+        let origin = origin.to_ascii_lowercase();
+        let is_web = is_web_origin(&origin);
+        if origin.len() > MAX_ORIGIN_CHARS || !(is_web || parse_app_origin(&origin).is_some()) {
+            return;
+        }
+        let network = address.map(site_of);
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_network = noted.iter().filter(|(other, _)| *other == network).count();
+        let is_noted = noted.iter().any(|(_, other)| *other == origin);
+        if is_noted || of_network == MAX_OF_NETWORK || noted.len() == MAX_NOTICES {
+            return;
+        }
+        let list = listed
+            .iter()
+            .chain([&origin])
+            .map(|origin| format!("\"{origin}\""));
+        let list = list.collect::<Vec<_>>().join(", ");
+        let method = if STANDARD.contains(method) {
+            method.as_str()
+        } else {
+            "request"
+        };
+        let or_own = if is_web {
+            "; if it is this server under another name, set public_url to that"
+        } else {
+            ""
+        };
+        // It belongs to no request: it is about how the server is set up.
+        tracing::warn!(
+            parent: None,
+            "a {method} from a page of {origin} was refused; if that is your app, set in [server]: allowed_origins = [{list}]{or_own}"
+        );
+        noted.push((network, origin));
+        if of_network + 1 == MAX_OF_NETWORK || noted.len() == MAX_NOTICES {
+            let origins = noted.len();
+            tracing::warn!(
+                parent: None,
+                "pages of {origins} origins were refused; further origins, of this network or of all, are not logged until the next start"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use poem::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn one_network_does_not_use_up_the_notices_of_another() {
+        let notices = OriginNotices::default();
+        let look = |network: u8, origin: &str| {
+            let headers = HeaderMap::from_iter([(
+                ORIGIN,
+                HeaderValue::from_str(origin).expect("it is a header value"),
+            )]);
+            let address = IpAddr::from(Ipv4Addr::new(192, 0, 2, network));
+            notices.look(Some(address), &Method::POST, &headers, &[]);
+            notices.0.lock().expect("no test panicked").len()
+        };
+        for number in 0..100 {
+            look(1, &format!("https://{number}.evil.example"));
+        }
+        assert_eq!(look(1, "https://another.evil.example"), MAX_OF_NETWORK);
+        assert_eq!(look(2, "https://app.example.org"), MAX_OF_NETWORK + 1);
+        assert_eq!(
+            look(3, "https://app.example.org"),
+            MAX_OF_NETWORK + 1,
+            "once for each origin"
+        );
+        for network in 3..100 {
+            look(network, &format!("https://{network}.example.org"));
+        }
+        assert_eq!(look(200, "https://late.example.org"), MAX_NOTICES);
+    }
+}

@@ -1,0 +1,73 @@
+//! The file of a unix socket: made where it is configured, and removed at the end if it is still the same one.
+
+use std::ffi::OsString;
+use std::fs::Permissions;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat};
+use tokio::net::UnixListener;
+
+use super::server::is_of_one_connection;
+use crate::files::{Directory, Flaw, runner};
+
+/// Whoever runs the server, and the group that its proxy belongs to, may connect to the socket.
+const SOCKET_MODE: u32 = 0o660;
+
+/// The file of a socket that this process listens on; it goes when this is dropped.
+pub(super) struct SocketFile {
+    directory: Directory,
+    name: OsString,
+    made: Stat,
+}
+
+/// Listens on a socket at `path`, in the place of one that a server of the same user left when it was killed.
+pub(crate) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    let (directory, name) = Directory::of(path)?;
+    if let Some(found) = directory.find(&name)? {
+        judge(&directory, &name, &found)?;
+        if std::os::unix::net::UnixStream::connect(path).is_err_and(|error| is_of_one_connection(&error)) {
+            directory.remove(&name)?;
+        }
+    }
+    let listener = UnixListener::bind(path)?;
+    // The entry itself: a link that took its place meanwhile would lead the mode elsewhere.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let entry = openat(&directory, &name, flags, Mode::empty())?;
+    let made = fstat(&entry)?;
+    judge(&directory, &name, &made)?;
+    let entry = format!("/proc/self/fd/{}", entry.as_raw_fd());
+    std::fs::set_permissions(entry, Permissions::from_mode(SOCKET_MODE))?;
+    let file = SocketFile {
+        directory,
+        name,
+        made,
+    };
+    Ok((listener, file))
+}
+
+/// Refuses what is no socket of the running user.
+fn judge(directory: &Directory, name: &OsString, found: &Stat) -> io::Result<()> {
+    if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
+        return Err(directory.untrusted(name, Flaw::Not("socket")));
+    }
+    if found.st_uid != runner() {
+        return Err(directory.untrusted(name, Flaw::Owner(found.st_uid)));
+    }
+    Ok(())
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let is_same = |found: Stat| (found.st_dev, found.st_ino) == (self.made.st_dev, self.made.st_ino);
+        if self
+            .directory
+            .find(&self.name)
+            .is_ok_and(|found| found.is_some_and(is_same))
+        {
+            let _ = self.directory.remove(&self.name);
+        }
+    }
+}
