@@ -32,7 +32,7 @@ use crate::domain::{CodeLength, Operator, PasswordPolicy, RefreshRules, SessionR
 use crate::fault::Fault;
 use crate::http;
 use crate::mail::{Patience, SmtpSettings, Transport};
-use crate::service::{self, Parts, Service, load_keyring};
+use crate::service::{self, Parts, Service, SignInRules, load_keyring};
 use crate::store::{Access, OpenOptions, Probe, Store};
 use crate::system::System;
 
@@ -251,8 +251,8 @@ fn start_hasher(
     PasswordHasher::start(cost, HashRoom { threads, ..room }, priority, system.clone())
 }
 
-fn service_settings(config: &Config, served: &Served) -> service::Settings {
-    service::Settings {
+fn service_settings(config: &Config, served: &Served) -> service::RuleSettings {
+    service::RuleSettings {
         pinned_mode: served.pinned_mode,
         password_policy: PasswordPolicy {
             min_length: config.password.min_length,
@@ -269,8 +269,10 @@ fn service_settings(config: &Config, served: &Served) -> service::Settings {
         audit_keep: config.audit.keep,
         code_length: config.otp.enabled.then(|| CodeLength::clamped(config.otp.digits)),
         spray_threshold: NonZeroU32::new(config.otp.spray_threshold),
-        failure_limits: served.rules.failure_limits,
-        ways: served.rules.ways,
+        sign_in: SignInRules {
+            failure_limits: served.rules.failure_limits,
+            ways: served.rules.ways,
+        },
     }
 }
 

@@ -15,7 +15,7 @@ use crate::domain::{
     ACQUAINTED_FOR, Actor, AuditEntry, AuditOutcome, Session, SessionEnd, Timestamp, UserStatus, in_words,
     printable, trimmed,
 };
-use crate::service::{Explained, Explanation, Rules, Wait};
+use crate::service::{Explained, Explanation, SignInRules, Wait};
 
 /// Tell what happened to an account or from an address, in plain words
 ///
@@ -224,7 +224,7 @@ fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
 }
 
 /// Until when wrong passwords make further ones wait.
-fn waiting(wait: &Wait, rules: &Rules) -> String {
+fn waiting(wait: &Wait, rules: &SignInRules) -> String {
     let whose = wait.username.as_ref();
     let whose = whose.map(|name| format!(" of {name}")).unwrap_or_default();
     let until = wait.until;

@@ -6,7 +6,7 @@ use crate::domain::{
     ACQUAINTED_FOR, AuditEvent, AuditReason, CODE_LOCK, CODE_TTL, FailureLimits, MAX_CODE_ATTEMPTS,
     MAX_CODE_FAILURES, MailBudget, MailPace, SessionEnd, in_words,
 };
-use crate::service::{KEEP_ENDED_SESSIONS, RECENT_SIGN_IN, Rules, Ways};
+use crate::service::{KEEP_ENDED_SESSIONS, RECENT_SIGN_IN, SignInRules, Ways};
 
 /// What was done, as a sentence without its end.
 pub(super) const fn done(event: AuditEvent) -> &'static str {
@@ -109,7 +109,7 @@ pub(super) const fn tried(event: AuditEvent) -> &'static str {
 
 /// Why something was refused by these rules, as the end of a sentence.
 #[expect(clippy::too_many_lines, reason = "it is a table: a sentence for each reason")]
-pub(super) fn cause(reason: AuditReason, rules: &Rules) -> Cow<'static, str> {
+pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> Cow<'static, str> {
     Cow::Borrowed(match reason {
         AuditReason::UnknownAccount => "no account has the name or address that was typed",
         AuditReason::WrongPassword => "the password was wrong",
@@ -225,7 +225,7 @@ pub(super) fn cause(reason: AuditReason, rules: &Rules) -> Cow<'static, str> {
 }
 
 /// Why an account took no password from strangers.
-fn pause(rules: &Rules) -> String {
+fn pause(rules: &SignInRules) -> String {
     let after = rules.failure_limits.map_or("too many".to_owned(), |limits| {
         limits.of_account.requests().to_string()
     });
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn every_reason_is_told_in_its_own_words_and_without_names_of_the_program() {
-        let rules = Rules {
+        let rules = SignInRules {
             failure_limits: None,
             ways: Ways {
                 codes: true,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::error::Refused;
 use super::one_time_code::AskedMail;
-use super::rules::audit::Refused;
-use super::rules::mail::Post;
+use super::rules::Rules;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::crypto::link_digest;
@@ -32,8 +32,8 @@ impl Service {
         if caller.user.email_verified_at.is_some() {
             return Err(Error::EmailAlreadyVerified);
         }
-        self.post.refuse_without_mail()?;
-        let (post, caller) = (Arc::clone(&self.post), caller.clone());
+        self.rules.refuse_without_mail()?;
+        let (post, caller) = (Arc::clone(&self.rules), caller.clone());
         let record = caller.record(AuditEvent::VerificationSent);
         self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();
@@ -100,7 +100,7 @@ impl Service {
     /// [`Error::EmailTokenInvalid`], also if the address was verified meanwhile.
     pub async fn reject_email(&self, token: Option<LinkToken>, client: &Client) -> Result<(), Error> {
         let record = AuditRecord::by_client(AuditEvent::EmailRejected, client);
-        let post = Arc::clone(&self.post);
+        let post = Arc::clone(&self.rules);
         self.write_audited_and_mail(record, move |tx, record| {
             let (now, (link, user)) = (post.system.now(), find(tx, token.as_ref())?);
             record.subject = Some((&user).into());
@@ -133,7 +133,12 @@ fn find(reader: &Reader<'_>, token: Option<&LinkToken>) -> Result<(LinkRow, User
 }
 
 /// Queues the mail with a new verification link.
-pub(super) fn queue_verification(tx: &Tx<'_>, post: &Post, user: &User, now: Timestamp) -> Result<(), Error> {
+pub(super) fn queue_verification(
+    tx: &Tx<'_>,
+    post: &Rules,
+    user: &User,
+    now: Timestamp,
+) -> Result<(), Error> {
     let link = post.new_link(tx, LinkPurpose::VerifyEmail, user, now)?;
     let letter = Letter::VerifyEmail {
         username: user.username.as_str().to_owned(),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::domain::{FieldErrors, Limit, RegistrationMode, Timestamp};
-use crate::store;
+use crate::crypto::HashError;
+use crate::domain::{AuditReason, FieldErrors, Limit, RegistrationMode, Timestamp};
+use crate::store::{self, StoreError, Taken};
 
 /// When whoever found the database busy or the hash queue full should come again: both clear within a second or two.
 pub(super) const SOON: Duration = Duration::from_secs(2);
@@ -159,5 +160,111 @@ impl Error {
     /// Wraps a fault.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(reason) => Self::Unavailable {
+                reason,
+                retry_after: SOON,
+            },
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<HashError> for Error {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::QueueFull => Self::Unavailable {
+                reason: error.to_string(),
+                retry_after: SOON,
+            },
+            HashError::Unusable(_) | HashError::NoThread(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<Taken> for Error {
+    fn from(taken: Taken) -> Self {
+        match taken {
+            Taken::Username => Self::LoginExists,
+            Taken::Email => Self::EmailExists,
+        }
+    }
+}
+
+/// Why a transaction was not carried out: a refusal, whose changes are undone and whose row is written, or a fault, after which nothing is.
+#[derive(Debug)]
+pub(in crate::service) struct Refused {
+    pub(in crate::service) error: Error,
+    pub(in crate::service) reason: Option<AuditReason>,
+}
+
+impl Refused {
+    /// The same where there is no account: whatever code is typed for it, that is what is wrong with it.
+    pub(in crate::service) fn without_account(self) -> Self {
+        match self.error {
+            Error::CodeInvalid => Error::CodeInvalid.because(AuditReason::UnknownAccount),
+            _ => self,
+        }
+    }
+}
+
+impl Error {
+    /// This refusal, for a reason that the caller is not told.
+    pub(in crate::service) fn because(self, reason: AuditReason) -> Refused {
+        Refused {
+            error: self,
+            reason: Some(reason),
+        }
+    }
+
+    /// The reason, where the refusal has only one.
+    fn only_reason(&self) -> Option<AuditReason> {
+        Some(match self {
+            Self::UserSuspended => AuditReason::Suspended,
+            Self::RegistrationDisabled => AuditReason::RegistrationDisabled,
+            Self::InviteCodeRequired => AuditReason::InviteMissing,
+            Self::LoginExists => AuditReason::UsernameTaken,
+            Self::EmailExists => AuditReason::EmailTaken,
+            Self::SessionNotFound => AuditReason::NoSuchSession,
+            Self::CodeRateLimited { .. } => AuditReason::TooManyMails,
+            Self::CodeLocked { .. } => AuditReason::CodesLocked,
+            Self::EmailAlreadyVerified => AuditReason::AlreadyVerified,
+            Self::ReauthenticationRequired => AuditReason::SignInTooOld,
+            _ => return None,
+        })
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self {
+            reason: error.only_reason(),
+            error,
+        }
+    }
+}
+
+impl Refused {
+    /// The reason; `None` for what has no row.
+    pub(in crate::service) const fn reason(&self) -> Option<AuditReason> {
+        self.reason
+    }
+}
+
+/// For where nothing is written, so that the reason has no place.
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        refused.error
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Error::from(error).into()
     }
 }

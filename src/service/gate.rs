@@ -35,11 +35,11 @@ impl Service {
     /// What the one gate to sessions needs inside a transaction.
     pub(super) fn gate(&self) -> Gate {
         Gate {
-            rules: self.settings.sessions,
-            refresh_tokens: self.refresh_tokens.clone(),
+            rules: self.rules.settings.sessions,
+            refresh_tokens: self.rules.refresh_tokens.clone(),
             failures: self.failures.clone(),
             system: self.system.clone(),
-            auditor: Arc::clone(&self.auditor),
+            auditor: Arc::clone(&self.rules.auditor),
         }
     }
 }

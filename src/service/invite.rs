@@ -79,27 +79,26 @@ impl Service {
             .iter()
             .map(|made| {
                 let context = SealedFor::Invite(made.invite.id.as_bytes());
-                let sealed = self.post.keys.seal(context, made.code.as_bytes(), &self.system);
+                let sealed = self.rules.keys.seal(context, made.code.as_bytes(), &self.system);
                 (
                     made.invite.clone(),
-                    self.post.keys.invite_digest(&made.code),
+                    self.rules.keys.invite_digest(&made.code),
                     sealed,
                 )
             })
             .collect();
         let what = describe(draft.max_uses, draft.note.as_ref());
         let record = self
-            .auditor
             .by_operator(AuditEvent::InviteCreated)
             .saying(match count.get() {
                 1 => what,
                 number => format!("{number} invites, {what}"),
             });
-        self.write_audited_and_mail(record, move |tx, _| {
+        self.change_audited(record, move |unit, _| {
             for (invite, digest, sealed) in &rows {
-                tx.insert_invite(invite, *digest, sealed)?;
+                unit.tx.insert_invite(invite, *digest, sealed)?;
             }
-            mails.iter().try_for_each(|mail| Ok(tx.insert_mail(mail)?))
+            mails.iter().try_for_each(|mail| Ok(unit.insert_mail(mail)?))
         })
         .await?;
         Ok(made)
@@ -126,7 +125,7 @@ impl Service {
         to: &Email,
         locale: Option<&Locale>,
     ) -> Result<OutboxRow, Error> {
-        self.post.refuse_without_mail()?;
+        self.rules.refuse_without_mail()?;
         let letter = Letter::Invite {
             code: made.code.reveal(),
             link: made.link.clone(),
@@ -137,7 +136,7 @@ impl Service {
             .expires_at
             .map_or(MAIL_TTL, |end| end.since(now).min(MAIL_TTL));
         let locale = locale.cloned().unwrap_or_else(|| self.default_locale());
-        Ok(self.post.row(&letter, to, &locale, now, ttl))
+        Ok(self.rules.row(&letter, to, &locale, now, ttl))
     }
 
     /// Invites, the newest first: those that admit somebody now, or all.
@@ -151,7 +150,7 @@ impl Service {
     ) -> Result<Page<InviteWithCode>, Error> {
         let active_at = (which == WhichInvites::Active).then(|| self.system.now());
         let after = paging.after.map(|invite| match invite {
-            InviteRef::Code(code) => Ok(self.post.keys.invite_digest(&code)),
+            InviteRef::Code(code) => Ok(self.rules.keys.invite_digest(&code)),
             InviteRef::Id(id) => Err(id),
         });
         let page = self.store.report(move |reader| {
@@ -173,7 +172,7 @@ impl Service {
     /// # Errors
     /// [`Error::InviteNotFound`].
     pub async fn find_invite(&self, code: &InviteCode) -> Result<InviteWithCode, Error> {
-        let digest = self.post.keys.invite_digest(code);
+        let digest = self.rules.keys.invite_digest(code);
         let found = self
             .store
             .report(move |reader| reader.find_invite(digest).map_err(Error::from))
@@ -187,8 +186,8 @@ impl Service {
     /// # Errors
     /// [`Error::InviteNotFound`].
     pub async fn revoke_invite(&self, code: &InviteCode) -> Result<InviteWithCode, Error> {
-        let (digest, system) = (self.post.keys.invite_digest(code), self.system.clone());
-        let record = self.auditor.by_operator(AuditEvent::InviteRevoked);
+        let (digest, system) = (self.rules.keys.invite_digest(code), self.system.clone());
+        let record = self.by_operator(AuditEvent::InviteRevoked);
         let revoked = self.write_audited(record, move |tx, record| {
             tx.revoke_invite(digest, system.now())?;
             let found = tx.find_invite(digest)?.ok_or(Error::InviteNotFound)?;
@@ -201,7 +200,7 @@ impl Service {
 
     fn opened(&self, invite: Invite, sealed: &Sealed) -> Result<InviteWithCode, Error> {
         let code = self
-            .post
+            .rules
             .keys
             .open(SealedFor::Invite(invite.id.as_bytes()), sealed)
             .map_err(Error::internal)?;
@@ -213,7 +212,7 @@ impl Service {
     }
 
     fn with_link(&self, invite: Invite, code: InviteCode) -> InviteWithCode {
-        let link = self.post.links.of_invite(&code);
+        let link = self.rules.links.of_invite(&code);
         InviteWithCode { invite, code, link }
     }
 }

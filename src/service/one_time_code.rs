@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use super::error::Refused;
 use super::gate::Entrant;
 use super::presented::PresentedTokens;
-use super::rules::audit::{Auditor, Refused};
-use super::rules::mail::{Post, withdrawn};
+use super::rules::Rules;
+use super::rules::audit::Auditor;
+use super::rules::mail::withdrawn;
 use super::sign_in::SignedIn;
 use super::spray_brake::SprayBrake;
 use super::{Error, Service};
@@ -32,11 +34,11 @@ impl Service {
         captcha_token: Option<&str>,
         client: &Client,
     ) -> Result<(), Error> {
-        let length = self.settings.code_length.ok_or(Error::FeatureOff)?;
-        self.post.refuse_without_mail()?;
+        let length = self.rules.settings.code_length.ok_or(Error::FeatureOff)?;
+        self.rules.refuse_without_mail()?;
         let (address, mailbox) = (
-            self.post.keys.address_digest(&email),
-            self.post.keys.mailbox_digest(&email),
+            self.rules.keys.address_digest(&email),
+            self.rules.keys.mailbox_digest(&email),
         );
         let asked = AskedMail {
             mailbox,
@@ -55,11 +57,11 @@ impl Service {
             code: code.reveal().to_owned(),
         };
         let mail = match &found {
-            Some(user) => self.post.row_to(&letter, user, now, CODE_TTL),
-            None => self.post.decoy(&letter, &email, now),
+            Some(user) => self.rules.row_to(&letter, user, now, CODE_TTL),
+            None => self.rules.decoy(&letter, &email, now),
         };
         let mac = match &found {
-            Some(_) => self.post.keys.code_mac(address, now, &code),
+            Some(_) => self.rules.keys.code_mac(address, now, &code),
             None => CodeMac(self.system.random()),
         };
         let row = CodeRow {
@@ -101,7 +103,7 @@ impl Service {
         let record = match &user {
             Some(user) => record.about(user),
             None => record
-                .under(self.auditor.digest_of(asker.email))
+                .under(self.rules.auditor.digest_of(asker.email))
                 .refused(AuditReason::UnknownAccount),
         };
         if let Err(refused) = admitted {
@@ -125,10 +127,10 @@ impl Service {
         client: Client,
         presented: &[String],
     ) -> Result<SignedIn, Error> {
-        self.settings.code_length.ok_or(Error::FeatureOff)?;
-        let (gate, post) = (self.gate(), Arc::clone(&self.post));
+        self.rules.settings.code_length.ok_or(Error::FeatureOff)?;
+        let (gate, post) = (self.gate(), Arc::clone(&self.rules));
         let presented = PresentedTokens::parse(presented);
-        let (auditor, brake) = (Arc::clone(&self.auditor), self.brake);
+        let (auditor, brake) = (Arc::clone(&self.rules.auditor), self.brake);
         let open = self.write_and_mail(move |tx| {
             let now = post.system.now();
             let record = AuditRecord::by_client(AuditEvent::SignInByCode, &client);
@@ -208,7 +210,7 @@ enum Compared {
 /// Counts the comparison, compares, and uses the code up if it was right. What a refusal has counted is meant to stay.
 fn compare(
     tx: &Tx<'_>,
-    post: &Post,
+    post: &Rules,
     email: &Email,
     code: &OneTimeCode,
     now: Timestamp,
@@ -245,7 +247,7 @@ pub(super) fn kind_of(user: Option<&User>) -> FailureKind {
 
 /// Why a code is wrong: it may be the one that was mailed before, which is the owner's mistake and no stranger's guess.
 fn why_wrong(
-    post: &Post,
+    post: &Rules,
     address: AddressDigest,
     code: &OneTimeCode,
     older: Option<(CodeMac, Timestamp)>,
@@ -272,7 +274,7 @@ fn why_not_compared(tx: &Tx<'_>, address: AddressDigest, now: Timestamp) -> Resu
 /// it is dropped, every session ends, and the owner is told.
 fn prove_address(
     tx: &Tx<'_>,
-    post: &Post,
+    post: &Rules,
     auditor: &Auditor,
     user: User,
     client: &Client,

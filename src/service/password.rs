@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::error::Refused;
 use super::one_time_code::{AskedMail, Asker, find_unchanged, is_mail_left, kind_of};
 use super::presented::PresentedTokens;
-use super::rules::audit::Refused;
 use super::rules::mail::{link_row, withdrawn};
 use super::session::Caller;
 use super::sign_in::RefreshCookie;
@@ -46,7 +46,7 @@ impl Service {
             Err(refused) => return self.refuse(record, refused).await,
         };
         let hash = self.hasher.hash(new).await?;
-        let (post, gate) = (Arc::clone(&self.post), self.gate());
+        let (post, gate) = (Arc::clone(&self.rules), self.gate());
         let (caller, presented) = (caller.clone(), PresentedTokens::parse(presented));
         let open = self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();
@@ -134,8 +134,8 @@ impl Service {
         captcha_token: Option<&str>,
         client: &Client,
     ) -> Result<(), Error> {
-        self.post.refuse_without_mail()?;
-        let asked = AskedMail::plain(self.post.keys.mailbox_digest(&email), MailPurpose::Reset);
+        self.rules.refuse_without_mail()?;
+        let asked = AskedMail::plain(self.rules.keys.mailbox_digest(&email), MailPurpose::Reset);
         let visitor = Asker {
             email: &email,
             captcha_token,
@@ -144,15 +144,15 @@ impl Service {
         let (found, record) = self.admit_asker(AuditEvent::ResetSent, &visitor, asked).await?;
         let now = self.system.now();
         let token = LinkToken::from_random(self.system.random());
-        let link = self.post.links.of_token(LinkPurpose::ResetPassword, &token);
+        let link = self.rules.links.of_token(LinkPurpose::ResetPassword, &token);
         let ttl = LinkPurpose::ResetPassword.ttl();
         let letter = |username: &str| Letter::ResetPassword {
             username: username.to_owned(),
             link: link.clone(),
         };
         let mail = match &found {
-            Some(user) => self.post.row_to(&letter(user.username.as_str()), user, now, ttl),
-            None => self.post.decoy(&letter("somebody"), &email, now),
+            Some(user) => self.rules.row_to(&letter(user.username.as_str()), user, now, ttl),
+            None => self.rules.decoy(&letter("somebody"), &email, now),
         };
         self.write_audited_and_mail(record, move |tx, _| {
             asked.spend(tx, kind_of(found.as_ref()), now)?;
@@ -201,7 +201,11 @@ impl Service {
             return self.refuse(record, refused).await;
         }
         let hash = self.hasher.hash(parse(&user)?).await?;
-        let (post, auditor, client) = (Arc::clone(&self.post), Arc::clone(&self.auditor), client.clone());
+        let (post, auditor, client) = (
+            Arc::clone(&self.rules),
+            Arc::clone(&self.rules.auditor),
+            client.clone(),
+        );
         let failures = self.failures.clone();
         self.write_audited_and_mail(record, move |tx, _| {
             let now = post.system.now();

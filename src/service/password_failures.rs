@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::rules::audit::Refused;
+use super::error::Refused;
 use super::{Error, Service};
 use crate::crypto::Keys;
 use crate::domain::{
@@ -103,7 +103,7 @@ impl Service {
         refused: Refused,
         key: FailureKey,
     ) -> Result<T, Error> {
-        let (auditor, failures) = (Arc::clone(&self.auditor), self.failures.clone());
+        let (auditor, failures) = (Arc::clone(&self.rules.auditor), self.failures.clone());
         let written = self.store.write(move |tx| {
             let refused = failures.count(tx, key).err().unwrap_or(refused);
             auditor.write_refusal(tx, record, refused)
@@ -118,7 +118,7 @@ impl Service {
                 event: AuditEvent::Throttled,
                 ..record.clone()
             };
-            self.auditor.note(&record.refused(reason), client);
+            self.rules.auditor.note(&record.refused(reason), client);
         }
         refused.into()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rules::mail::Post;
+use super::rules::Rules;
 use super::user::{UserRef, UserSummary};
 use super::{Error, Service};
 use crate::domain::{
@@ -41,8 +41,8 @@ impl Service {
         user: UserRef,
         link_mail: LinkMail,
     ) -> Result<(UserSummary, PasswordLink), Error> {
-        let (post, auditor) = (Arc::clone(&self.post), Arc::clone(&self.auditor));
-        let record = auditor.by_operator(AuditEvent::UserLinkCreated);
+        let (post, auditor) = (Arc::clone(&self.rules), Arc::clone(&self.rules.auditor));
+        let record = self.by_operator(AuditEvent::UserLinkCreated);
         self.write_audited_and_mail(record, move |tx, record| {
             let user = user.find(tx)?;
             record.subject = Some((&user).into());
@@ -61,7 +61,7 @@ impl Service {
 /// Makes a link to set a password in the place of the one before, and queues a mail with it if there is to be one.
 pub(super) fn new_password_link(
     tx: &Tx<'_>,
-    post: &Post,
+    post: &Rules,
     user: &User,
     occasion: LinkOccasion,
     link_mail: LinkMail,

@@ -73,7 +73,8 @@ impl Service {
         client: &Client,
     ) -> Result<RefreshCookies, Error> {
         let tokens = PresentedTokens::parse(presented).0.into_iter();
-        let (marked, unmarked) = tokens.partition(|token| self.refresh_tokens.is_marked(token.session_id()));
+        let (marked, unmarked) =
+            tokens.partition(|token| self.rules.refresh_tokens.is_marked(token.session_id()));
         let (marked, unmarked) = (PresentedTokens(marked), PresentedTokens(unmarked));
         let is_whole = unmarked.0.is_empty();
         let (marked, reason, countable) = match self.find_authentic(marked, client).await? {
@@ -97,8 +98,8 @@ impl Service {
         if tokens.0.is_empty() {
             return Ok(Looked::None(AuditReason::ForgedToken));
         }
-        let (minted, sender) = (self.refresh_tokens.clone(), Sender::from(client));
-        let (now, rules) = (self.system.now(), self.settings.sessions.refresh);
+        let (minted, sender) = (self.rules.refresh_tokens.clone(), Sender::from(client));
+        let (now, rules) = (self.system.now(), self.rules.settings.sessions.refresh);
         self.store
             .read(move |reader| Ok(tokens.look(reader, &minted, &sender, now, &rules)?))
             .await
@@ -114,7 +115,7 @@ impl Service {
             Some(found) => record.about(&found.user),
             None => record,
         };
-        self.auditor.note(&record, client);
+        self.rules.auditor.note(&record, client);
         Ok(())
     }
 }

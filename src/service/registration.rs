@@ -4,18 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::email::queue_verification;
+use super::error::Refused;
 use super::gate::{Entrant, OpenSession};
 use super::one_time_code::is_mail_left;
 use super::presented::PresentedTokens;
-use super::rules::audit::Refused;
-use super::rules::mail::Post;
+use super::rules::Rules;
 use super::sign_in::SignedIn;
 use super::{Error, Service};
 use crate::domain::{
     AuditEvent, AuditReason, AuditRecord, Client, Email, FieldError, InviteCode, InviteDigest, InviteId,
     InviteStatus, Locale, MailPurpose, Password, RegistrationMode, SignInMethod, Timestamp, User, Username,
 };
-use crate::store::{NewUserRow, Reader, Setting, StoreError, Taken, Tx};
+use crate::store::{NewUserRow, Reader, Setting, StoreError, Tx};
 
 /// What is said when an account was made although its invite could not be used.
 const INVITE_IGNORED: &str =
@@ -149,22 +149,22 @@ impl Service {
         let ticket = match &registration.invite {
             PresentedInvite::Absent => Ticket::Absent,
             PresentedInvite::Unreadable => Ticket::Unreadable,
-            PresentedInvite::Code(code) => Ticket::Digest(self.post.keys.invite_digest(code)),
+            PresentedInvite::Code(code) => Ticket::Digest(self.rules.keys.invite_digest(code)),
         };
         self.check_captcha(registration.captcha_token.as_deref(), &client)
             .await?;
         let record = AuditRecord::by_client(AuditEvent::Register, &client)
-            .under(self.auditor.digest_of(&registration.email));
+            .under(self.rules.auditor.digest_of(&registration.email));
         if let Err(refused) = self.refuse_early(ticket).await {
             return self.refuse(record, refused).await;
         }
         let password_hash = self.hasher.hash(registration.password).await?;
         let (pinned, gate, presented) = (
-            self.settings.pinned_mode,
+            self.rules.settings.pinned_mode,
             self.gate(),
             PresentedTokens::parse(presented),
         );
-        let post = Arc::clone(&self.post);
+        let post = Arc::clone(&self.rules);
         let write = self.write_audited_and_mail(record, move |tx, record| {
             let now = gate.system.now();
             let (invite_id, ignored) = take_invite(tx, pinned, ticket, now)?;
@@ -200,7 +200,7 @@ impl Service {
 
     /// Refuses before any hashing what the transaction would refuse anyway.
     async fn refuse_early(&self, ticket: Ticket) -> Result<(), Refused> {
-        let (pinned, now) = (self.settings.pinned_mode, self.system.now());
+        let (pinned, now) = (self.rules.settings.pinned_mode, self.system.now());
         self.store
             .read(move |reader| match (mode(reader, pinned)?.0, ticket) {
                 (RegistrationMode::Disabled, _) => Err(Error::RegistrationDisabled.into()),
@@ -221,7 +221,7 @@ impl Service {
 
     /// The registration mode in force, and where it comes from.
     pub async fn registration_mode(&self) -> Result<(RegistrationMode, ModeSource), Error> {
-        let pinned = self.settings.pinned_mode;
+        let pinned = self.rules.settings.pinned_mode;
         self.store.read(move |reader| Ok(mode(reader, pinned)?)).await
     }
 
@@ -230,16 +230,15 @@ impl Service {
     /// # Errors
     /// [`Error::RegistrationPinned`].
     pub async fn set_registration_mode(&self, mode: RegistrationMode) -> Result<(), Error> {
-        if let Some(pinned) = self.settings.pinned_mode {
+        if let Some(pinned) = self.rules.settings.pinned_mode {
             return Err(Error::RegistrationPinned(pinned));
         }
-        let system = self.system.clone();
         let record = self
-            .auditor
             .by_operator(AuditEvent::RegistrationSet)
             .saying(mode.into_str());
-        self.write_audited(record, move |tx, _| {
-            Ok(tx.put_setting(Setting::RegistrationMode, Some(mode.into_str()), system.now())?)
+        self.change_audited(record, move |unit, _| {
+            let name = Some(mode.into_str());
+            Ok(unit.tx.put_setting(Setting::RegistrationMode, name, unit.now)?)
         })
         .await
     }
@@ -294,7 +293,7 @@ fn take_invite(
 /// Queues the mail of a registration; says why, if there is none. It counts like one that was asked for.
 fn queue_first_verification(
     tx: &Tx<'_>,
-    post: &Post,
+    post: &Rules,
     user: &User,
     now: Timestamp,
 ) -> Result<Option<&'static str>, Error> {
@@ -314,13 +313,4 @@ pub(super) fn insert_user(tx: &Tx<'_>, row: &NewUserRow) -> Result<User, Error> 
     tx.insert_user(row)??;
     tx.find_user(row.id)?
         .ok_or_else(|| Error::internal("a user that was just added is not there"))
-}
-
-impl From<Taken> for Error {
-    fn from(taken: Taken) -> Self {
-        match taken {
-            Taken::Username => Self::LoginExists,
-            Taken::Email => Self::EmailExists,
-        }
-    }
 }

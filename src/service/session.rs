@@ -1,7 +1,6 @@
 //! Sessions: who calls, which ones there are, ending them.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 
 use super::user::UserRef;
 use super::{Error, Service};
@@ -171,10 +170,7 @@ impl Service {
     /// [`Error::SessionNotFound`] if it is not there or was ended before.
     pub async fn revoke_session(&self, id: SessionId) -> Result<(), Error> {
         let system = self.system.clone();
-        let record = self
-            .auditor
-            .by_operator(AuditEvent::SessionRevoked)
-            .of_session(id);
+        let record = self.by_operator(AuditEvent::SessionRevoked).of_session(id);
         self.write_audited(record, move |tx, record| {
             let found = tx.find_session_with_user(id)?;
             if !tx.end_session(id, SessionEnd::Revoked, system.now())? {
@@ -192,7 +188,7 @@ impl Service {
     /// [`Error::UserNotFound`].
     pub async fn revoke_sessions_of(&self, user: UserRef) -> Result<u64, Error> {
         let system = self.system.clone();
-        let record = self.auditor.by_operator(AuditEvent::SessionRevoked);
+        let record = self.by_operator(AuditEvent::SessionRevoked);
         self.write_audited(record, move |tx, record| {
             let user = user.find(tx)?;
             let ended = tx.end_sessions_of(user.id, None, SessionEnd::Revoked, system.now())?;
@@ -207,15 +203,16 @@ impl Service {
     pub async fn revoke_all_sessions(&self) -> Result<u64, Error> {
         let (mut after, mut total) = (None, 0);
         loop {
-            let (system, auditor) = (self.system.clone(), Arc::clone(&self.auditor));
-            let some = self.store.write(move |tx| {
-                let ended = tx.end_some_sessions(after, CHUNK, SessionEnd::Revoked, system.now())?;
+            let some = self.change(self.operator(), move |unit| {
+                let ended = unit
+                    .tx
+                    .end_some_sessions(after, CHUNK, SessionEnd::Revoked, unit.now)?;
                 // One row for the command, with the first of its transactions.
                 if after.is_none() && ended.is_some() {
-                    let record = auditor.by_operator(AuditEvent::SessionRevoked);
-                    auditor.write(tx, &record.saying("all of everybody"))?;
+                    let record = unit.record(AuditEvent::SessionRevoked);
+                    unit.audit(&record.saying("all of everybody"))?;
                 }
-                Ok::<_, Error>(ended)
+                Ok(ended)
             });
             match some.await? {
                 Some((last, ended)) => (after, total) = (Some(last), total + ended),

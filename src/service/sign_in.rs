@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::error::Refused;
 use super::gate::{Entrant, OpenSession, Refreshed};
 use super::presented::{PresentedTokens, RefreshCookies};
-use super::rules::audit::Refused;
 use super::session::Caller;
 use super::{Error, Service};
 use crate::crypto::{AccessClaims, Compared, Verification};
@@ -97,7 +97,7 @@ impl Service {
     /// What a guess at the password of `name` is about.
     async fn find_guessed(&self, name: AccountName, client: &Client) -> Result<Guess, Error> {
         let (failures, visitor) = (self.failures.clone(), client.clone());
-        let digest = self.auditor.keys.name_digest(&name);
+        let digest = self.rules.auditor.keys.name_digest(&name);
         let found = self.store.read(move |reader| {
             let (credentials, name) = (reader.find_credentials(&name)?, name.key());
             let guessed = match &credentials {
@@ -221,7 +221,7 @@ impl Service {
     pub(super) fn refresh_cookie(&self, open: &OpenSession) -> RefreshCookie {
         let left = open.session.expires_at.since(open.at);
         RefreshCookie {
-            value: self.refresh_tokens.current(&open.session),
+            value: self.rules.refresh_tokens.current(&open.session),
             max_age: Duration::from_secs(left.as_secs()),
             expires_at: open.session.expires_at,
         }

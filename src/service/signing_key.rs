@@ -181,7 +181,7 @@ impl Service {
             .iter()
             .map(|key| (key.kid.as_str(), key.active_at, key.retired_at));
         if !keyring.key_times().eq(times) {
-            keyring = Arc::new(unseal_all(&self.post.keys, &stored, keyring.settings().clone())?);
+            keyring = Arc::new(unseal_all(&self.rules.keys, &stored, keyring.settings().clone())?);
             tracing::info!("the signing keys have changed");
         }
         self.keyring.exchange(Arc::clone(&keyring), seen);
@@ -244,16 +244,13 @@ impl Service {
         let present = algorithm_of(signer(&stored, now).ok_or(Error::NoSigningKey)?)?;
         let algorithm = wanted.unwrap_or(present);
         let change = AlgorithmChange::between(present, algorithm);
-        let mut key = new_key(&self.post.keys, algorithm, now, &self.system)?;
+        let mut key = new_key(&self.rules.keys, algorithm, now, &self.system)?;
         key.active_at = active_at;
         let detail = change.map_or_else(
             || format!("to {}", key.kid),
             |change| format!("to {}, {change}", key.kid),
         );
-        let record = self
-            .auditor
-            .by_operator(AuditEvent::SigningKeyRotated)
-            .saying(detail);
+        let record = self.by_operator(AuditEvent::SigningKeyRotated).saying(detail);
         self.write_audited(record, move |tx, _| {
             let waiting = tx.list_signing_keys()?.into_iter();
             let mut waiting = waiting.filter(|key| key.retired_at.is_none() && key.active_at > now);

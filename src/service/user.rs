@@ -226,11 +226,10 @@ impl Service {
             Some(password) => Some(self.hasher.hash(password).await?),
             None => None,
         };
-        let post = Arc::clone(&self.post);
+        let post = Arc::clone(&self.rules);
         let record = self
-            .auditor
             .by_operator(AuditEvent::UserCreated)
-            .under(self.auditor.digest_of(&new.email));
+            .under(self.rules.auditor.digest_of(&new.email));
         self.write_audited_and_mail(record, move |tx, record| {
             let now = post.system.now();
             let row = NewUserRow {
@@ -295,7 +294,7 @@ impl Service {
     /// Sets a password, and ends every session of the account.
     pub async fn set_password(&self, user: UserRef, password: Password) -> Result<UserSummary, Error> {
         let hash = self.hasher.hash(password).await?;
-        let (post, failures) = (Arc::clone(&self.post), self.failures.clone());
+        let (post, failures) = (Arc::clone(&self.rules), self.failures.clone());
         self.change_user(AuditEvent::UserPasswordSet, user, move |tx, user, now| {
             tx.set_password_hash(user.id, &hash)?;
             tx.end_sessions_of(user.id, None, SessionEnd::PasswordChanged, now)?;
@@ -353,8 +352,8 @@ impl Service {
 
     /// Removes the account with its sessions; gives it as it was.
     pub async fn delete_user(&self, user: UserRef) -> Result<User, Error> {
-        let auditor = Arc::clone(&self.auditor);
-        let record = auditor.by_operator(AuditEvent::UserDeleted);
+        let auditor = Arc::clone(&self.rules.auditor);
+        let record = self.by_operator(AuditEvent::UserDeleted);
         self.write_audited(record, move |tx, record| {
             let user = user.find(tx)?;
             record.subject = Some((&user).into());
@@ -372,8 +371,8 @@ impl Service {
         user: UserRef,
         change: impl FnOnce(&Tx<'_>, &User, Timestamp) -> Result<(), Error> + Send + 'static,
     ) -> Result<UserSummary, Error> {
-        let (system, auditor): (System, _) = (self.system.clone(), Arc::clone(&self.auditor));
-        let record = auditor.by_operator(event);
+        let (system, auditor): (System, _) = (self.system.clone(), Arc::clone(&self.rules.auditor));
+        let record = self.by_operator(event);
         self.write_audited_and_mail(record, move |tx, record| {
             let (user, now) = (user.find(tx)?, system.now());
             record.subject = Some((&user).into());

@@ -153,7 +153,8 @@ impl AuditRecord {
         Self::by(event, Actor::Operator(operator.clone()))
     }
 
-    fn by(event: AuditEvent, actor: Actor) -> Self {
+    /// `event`, done by `actor`.
+    pub fn by(event: AuditEvent, actor: Actor) -> Self {
         Self {
             event,
             outcome: AuditOutcome::Done,

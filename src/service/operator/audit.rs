@@ -131,7 +131,7 @@ impl Service {
     /// # Errors
     /// [`Error::UserNotFound`] for a name that no account can have; [`Error::NotInList`] for the id of a row that was never written.
     pub async fn list_audit(&self, query: AuditQuery) -> Result<AuditPage, Error> {
-        let auditor = Arc::clone(&self.auditor);
+        let auditor = Arc::clone(&self.rules.auditor);
         let since = query.since.map(|since| self.system.now() - since);
         self.store
             .report(move |reader| {

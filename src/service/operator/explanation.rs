@@ -8,7 +8,7 @@ use crate::domain::{
     Actor, AuditEntry, AuditReason, Guessed, MailPurpose, Session, Timestamp, User, trimmed,
 };
 use crate::service::password_failures::PasswordFailures;
-use crate::service::{Error, Rules, Service, UserRef};
+use crate::service::{Error, Service, SignInRules, UserRef};
 use crate::store::{AuditFilter, Reader};
 
 /// How many rows of the log are told: more than a person reads.
@@ -43,7 +43,7 @@ pub struct Explanation {
     /// What still has to wait after wrong passwords.
     pub waits: Vec<Wait>,
     /// The rules by which all this happened, if they were the same then.
-    pub rules: Rules,
+    pub rules: SignInRules,
 }
 
 /// Guesses at a password that have to wait.
@@ -95,16 +95,9 @@ impl Service {
     /// # Errors
     /// [`Error::UserNotFound`] for a name that no account can have.
     pub async fn explain(&self, subject: Explained) -> Result<Explanation, Error> {
-        let (auditor, post, now) = (
-            Arc::clone(&self.auditor),
-            Arc::clone(&self.post),
-            self.system.now(),
-        );
+        let (rules, now) = (Arc::clone(&self.rules), self.system.now());
         let (failures, brake) = (self.failures.clone(), self.brake);
-        let rules = Rules {
-            failure_limits: self.settings.failure_limits,
-            ways: self.settings.ways,
-        };
+        let sign_in_rules = self.rules.settings.sign_in;
         self.store
             .report(move |reader| {
                 let user = match &subject {
@@ -112,7 +105,7 @@ impl Service {
                     Explained::Address(_) => None,
                 };
                 let filter = match &subject {
-                    Explained::Account(user) => user.audit_filter(reader, &auditor)?,
+                    Explained::Account(user) => user.audit_filter(reader, &rules.auditor)?,
                     Explained::Address(address) => AuditFilter {
                         addresses: Some(addresses_of(*address)),
                         ..AuditFilter::default()
@@ -121,9 +114,9 @@ impl Service {
                 let entries = list(reader, &filter, MAX_ROWS)?.entries;
                 let (mut codes_locked_until, mut codes_mailed_from) = (None, None);
                 if let Some(user) = &user {
-                    let address = post.keys.address_digest(&user.email);
+                    let address = rules.keys.address_digest(&user.email);
                     codes_locked_until = reader.find_code_lock(address, now)?;
-                    let mailbox = post.keys.mailbox_digest(&user.email);
+                    let mailbox = rules.keys.mailbox_digest(&user.email);
                     let budget = reader.find_mail_budget(mailbox, MailPurpose::SignIn)?;
                     codes_mailed_from = budget
                         .spend(MailPurpose::SignIn, brake.pace(reader, now)?, now)
@@ -142,7 +135,7 @@ impl Service {
                     codes_locked_until,
                     codes_mailed_from,
                     subject,
-                    rules,
+                    rules: sign_in_rules,
                 })
             })
             .await

@@ -99,13 +99,13 @@ impl Service {
 
     /// A word that only whoever has the key file can make, good for two minutes and once.
     pub fn new_check_word(&self) -> String {
-        self.post.keys.new_check_word(&self.system)
+        self.rules.keys.new_check_word(&self.system)
     }
 
     /// Until when `word` is good; `None` if it is not, or was not made with this server's key file.
     pub fn check_word_end(&self, word: &str) -> Option<Timestamp> {
         let now = self.system.now();
-        let made_at = self.post.keys.open_check_word(word)?;
+        let made_at = self.rules.keys.open_check_word(word)?;
         (made_at <= now + WORD_TTL && now <= made_at + WORD_TTL).then(|| made_at + WORD_TTL)
     }
 }

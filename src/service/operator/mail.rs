@@ -71,13 +71,13 @@ impl Service {
     /// [`Error::MailUnavailable`]; [`Error::MailRefused`] with what the mail server said.
     pub async fn send_test_mail(&self, to: &Email) -> Result<(), Error> {
         // This process sends it, whatever the server is configured with.
-        if self.post.transport.is_off() {
+        if self.transport.is_off() {
             return Err(Error::MailUnavailable);
         }
         let now = self.system.now();
         let letter = Letter::Test;
-        let composed = self.post.compose(&letter, to, &self.default_locale());
-        let message_id = format!("<{}@{}>", self.system.new_mail_id(), self.post.links.host());
+        let composed = self.rules.compose(&letter, to, &self.default_locale());
+        let message_id = format!("<{}@{}>", self.system.new_mail_id(), self.rules.links.host());
         let expires_at = now + Duration::from_hours(1);
         let parcel = Parcel {
             composed: &composed,
@@ -86,8 +86,7 @@ impl Service {
             created_at: now,
             expires_at,
         };
-        self.post
-            .transport
+        self.transport
             .send(&parcel, &Progress::new())
             .await
             .map_err(|error| Error::MailRefused {
@@ -105,7 +104,7 @@ impl Service {
             .await?;
         rows.into_iter()
             .map(|row| {
-                let (to, status) = (self.post.open(&row)?.to, MailStatus::of(&row));
+                let (to, status) = (self.rules.open(&row)?.to, MailStatus::of(&row));
                 Ok(WaitingMail {
                     id: row.id,
                     kind: row.kind,
@@ -126,7 +125,7 @@ impl Service {
     /// of its pause then.
     pub async fn retry_mail(&self) -> Result<usize, Error> {
         let now = self.system.now();
-        let record = self.auditor.by_operator(AuditEvent::MailRetried);
+        let record = self.by_operator(AuditEvent::MailRetried);
         self.write_audited(record, move |tx, record| {
             let retried = tx.retry_mail(now)?;
             tx.put_moment(Setting::MailRetriedAt, now)?;

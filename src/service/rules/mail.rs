@@ -1,33 +1,18 @@
 //! Writing mail: composing it, sealing it, and filling in its links.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
-use crate::crypto::{Keys, SealedFor, link_digest};
+use super::Rules;
+use crate::crypto::{SealedFor, link_digest};
 use crate::domain::{Email, Letter, LinkPurpose, LinkToken, Locale, Timestamp, User, UserId};
-use crate::mail::{Composed, Composer, Medium, Transport};
-use crate::service::{Error, Links};
+use crate::mail::{Composed, Medium};
+use crate::service::error::Error;
 use crate::store::{LinkRow, OutboxRow, Tries, Tx};
-use crate::system::System;
 
 /// How long a mail that only tells something is worth sending.
 const NOTICE_TTL: Duration = Duration::from_hours(72);
 
-/// Everything that writing mail needs. It is shared with transactions, where mail is queued.
-pub(in crate::service) struct Post {
-    pub(in crate::service) composer: Composer,
-    pub(in crate::service) transport: Transport,
-    pub(in crate::service) medium: Medium,
-    pub(in crate::service) keys: Arc<Keys>,
-    pub(in crate::service) links: Links,
-    pub(in crate::service) system: System,
-    /// Wakes the worker. Told after the commit: before it the worker would find nothing and go back to sleep.
-    pub(in crate::service) queued: Notify,
-}
-
-impl Post {
+impl Rules {
     /// Whether no mail is sent at all.
     pub(in crate::service) fn is_off(&self) -> bool {
         self.medium == Medium::Off
@@ -95,7 +80,7 @@ impl Post {
         self.composer.compose(letter, to, locale)
     }
 
-    /// Opens what [`Post::row`] sealed.
+    /// Opens what [`Rules::row`] sealed.
     pub(in crate::service) fn open(&self, row: &OutboxRow) -> Result<Composed, Error> {
         let plain = self
             .keys

@@ -2,3 +2,8 @@
 
 pub(super) mod audit;
 pub(super) mod mail;
+mod settings;
+mod unit;
+
+pub use settings::{RuleSettings, SignInRules, Ways};
+pub(super) use unit::{Rules, Unit};

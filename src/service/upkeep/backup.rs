@@ -72,10 +72,10 @@ impl Service {
         let from = self.store.path().to_owned();
         let staged = blocking(move || StagedDatabase::copy_of_live(&from)).await?;
         let (users, schema) = self.try_open(&staged, taken_at).await?;
-        let key = self.post.keys.check().fingerprint();
+        let key = self.rules.keys.check().fingerprint();
         let (target, bytes) = blocking(move || target.receive(staged)).await?;
         let path = target.path().map(Path::to_owned);
-        let record = self.auditor.by_operator(AuditEvent::BackupMade);
+        let record = self.by_operator(AuditEvent::BackupMade);
         let called = path.as_ref().map_or(STREAM.into(), |path| path.to_string_lossy());
         self.write_audited(record.saying(called), move |tx, _| {
             Ok(tx.put_moment(Setting::LastBackupAt, taken_at)?)
@@ -102,7 +102,7 @@ impl Service {
     /// Opens the copy as a server would: its key fits, its signing keys open. Notes in it when it was taken; says how many accounts it has, and its schema.
     async fn try_open(&self, staged: &StagedDatabase, taken_at: Timestamp) -> Result<(u32, u32), Error> {
         let store =
-            open_staged(staged, Access::Use, &self.post.keys, taken_at).map_err(Error::BackupFailed)?;
+            open_staged(staged, Access::Use, &self.rules.keys, taken_at).map_err(Error::BackupFailed)?;
         store
             .write(move |tx| {
                 tx.put_moment(Setting::LastBackupAt, taken_at)?;
@@ -113,7 +113,7 @@ impl Service {
             .report(|reader| Ok::<_, Error>((reader.list_signing_keys()?, reader.count_users()?)))
             .await?;
         for key in &signing_keys {
-            unseal(&self.post.keys, key)?;
+            unseal(&self.rules.keys, key)?;
         }
         let schema = store.schema().await?;
         store.close();

@@ -16,7 +16,7 @@ impl Service {
     pub async fn sweep(&self) -> Result<usize, Error> {
         let now = self.system.now();
         let (over_before, day_ago) = (now - KEEP_ENDED_SESSIONS, now - Duration::from_hours(24));
-        let audited_before = now - self.settings.audit_keep;
+        let audited_before = now - self.rules.settings.audit_keep;
         let began_before = SessionId::first_at(over_before);
         let mut total = self.forget_signing_keys().await? + self.sweep_crowded_users().await?;
         loop {
@@ -41,7 +41,7 @@ impl Service {
     /// Ends and removes the sessions that an account has too many of. Whatever makes or ends sessions keeps to the bounds itself, but for what ends
     /// the sessions of every account at once.
     async fn sweep_crowded_users(&self) -> Result<usize, Error> {
-        let most = self.settings.sessions.max_sessions;
+        let most = self.rules.settings.sessions.max_sessions;
         let crowded = self
             .store
             .report(move |reader| reader.list_crowded_users(most).map_err(Error::from));

@@ -1,17 +1,19 @@
 //! The audit log: writing it. How many rows strangers can cause is in `budget.rs`, what memory counts in `noted.rs`.
 //!
 //! A row is written in the transaction it speaks of. A refusal that has a row is therefore no `Err` inside that transaction, which would roll the row
-//! back with the rest: see [`Refused`].
+//! back with the rest: see [`Rules`].
 
 mod budget;
 mod noted;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Rules;
 use crate::crypto::Keys;
 use crate::domain::{
-    AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, NameDigest, Operator, Timestamp,
+    AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, NameDigest, Timestamp,
 };
+use crate::service::error::Refused;
 use crate::service::session::Caller;
 use crate::service::{Error, Service};
 use crate::store::{AuditCount, StoreError, Tx};
@@ -25,17 +27,14 @@ const CHUNK: usize = 1_000;
 
 /// Writes the audit log.
 pub(in crate::service) struct Auditor {
-    /// Who runs this process.
-    operator: Operator,
     pub(in crate::service) keys: Arc<Keys>,
     system: System,
     noted: Arc<Mutex<Noted>>,
 }
 
 impl Auditor {
-    pub(in crate::service) fn new(operator: Operator, keys: Arc<Keys>, system: System) -> Self {
+    pub(in crate::service) fn new(keys: Arc<Keys>, system: System) -> Self {
         Self {
-            operator,
             keys,
             system,
             noted: Arc::default(),
@@ -47,18 +46,18 @@ impl Auditor {
         self.keys.name_digest(&AccountName::Email(email.clone()))
     }
 
-    /// `event`, done by the operator.
-    pub(in crate::service) fn by_operator(&self, event: AuditEvent) -> AuditRecord {
-        AuditRecord::by_operator(event, &self.operator)
-    }
-
     /// Writes a row, or counts it in the row that stands for the hour when its budget is used up; counts it in place too if it has a budget. It is the same
     /// number of writes in each case, so that the time tells nothing.
     pub(in crate::service) fn write(&self, tx: &Tx<'_>, record: &AuditRecord) -> Result<(), StoreError> {
         self.write_as_of(tx, record, self.system.now())
     }
 
-    fn write_as_of(&self, tx: &Tx<'_>, record: &AuditRecord, now: Timestamp) -> Result<(), StoreError> {
+    pub(in crate::service) fn write_as_of(
+        &self,
+        tx: &Tx<'_>,
+        record: &AuditRecord,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let Some(class) = Class::of(record) else {
             return tx.insert_audit(record, now);
         };
@@ -129,87 +128,15 @@ fn is_answered_as_done(record: &AuditRecord) -> bool {
         && record.outcome.reason() == Some(AuditReason::UnknownAccount)
 }
 
-/// Why a transaction was not carried out: a refusal, whose changes are undone and whose row is written, or a fault, after which nothing is.
-#[derive(Debug)]
-pub(in crate::service) struct Refused {
-    error: Error,
-    reason: Option<AuditReason>,
-}
-
-impl Refused {
-    /// The same where there is no account: whatever code is typed for it, that is what is wrong with it.
-    pub(in crate::service) fn without_account(self) -> Self {
-        match self.error {
-            Error::CodeInvalid => Error::CodeInvalid.because(AuditReason::UnknownAccount),
-            _ => self,
-        }
-    }
-}
-
-impl Error {
-    /// This refusal, for a reason that the caller is not told.
-    pub(in crate::service) fn because(self, reason: AuditReason) -> Refused {
-        Refused {
-            error: self,
-            reason: Some(reason),
-        }
-    }
-
-    /// The reason, where the refusal has only one.
-    fn only_reason(&self) -> Option<AuditReason> {
-        Some(match self {
-            Self::UserSuspended => AuditReason::Suspended,
-            Self::RegistrationDisabled => AuditReason::RegistrationDisabled,
-            Self::InviteCodeRequired => AuditReason::InviteMissing,
-            Self::LoginExists => AuditReason::UsernameTaken,
-            Self::EmailExists => AuditReason::EmailTaken,
-            Self::SessionNotFound => AuditReason::NoSuchSession,
-            Self::CodeRateLimited { .. } => AuditReason::TooManyMails,
-            Self::CodeLocked { .. } => AuditReason::CodesLocked,
-            Self::EmailAlreadyVerified => AuditReason::AlreadyVerified,
-            Self::ReauthenticationRequired => AuditReason::SignInTooOld,
-            _ => return None,
-        })
-    }
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Self {
-            reason: error.only_reason(),
-            error,
-        }
-    }
-}
-
-impl Refused {
-    /// The reason; `None` for what has no row.
-    pub(in crate::service) const fn reason(&self) -> Option<AuditReason> {
-        self.reason
-    }
-}
-
-/// For where nothing is written, so that the reason has no place.
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
-        refused.error
-    }
-}
-
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        Error::from(error).into()
-    }
-}
-
 /// A change with its row. Its refusal is no error inside the transaction, or its row would be rolled back too.
 fn audited<T>(
-    auditor: Arc<Auditor>,
+    rules: Arc<Rules>,
     mut record: AuditRecord,
     change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused>,
 ) -> impl FnOnce(&Tx<'_>) -> Result<Result<T, Error>, Error> {
     move |tx| {
         // Before the change, so that what it ends does not end before the row that says why.
+        let auditor = &rules.auditor;
         let at = auditor.system.now();
         match tx.attempt(|tx| change(tx, &mut record))? {
             Ok(done) => {
@@ -230,7 +157,7 @@ impl Service {
         change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused> + Send + 'static,
     ) -> Result<T, Error> {
         self.store
-            .write(audited(Arc::clone(&self.auditor), record, change))
+            .write(audited(Arc::clone(&self.rules), record, change))
             .await?
     }
 
@@ -240,7 +167,7 @@ impl Service {
         record: AuditRecord,
         change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused> + Send + 'static,
     ) -> Result<T, Error> {
-        self.write_and_mail(audited(Arc::clone(&self.auditor), record, change))
+        self.write_and_mail(audited(Arc::clone(&self.rules), record, change))
             .await?
     }
 
@@ -264,13 +191,13 @@ impl Service {
     /// The same for whoever is signed in, so that it is told of their account.
     pub fn note_caller_throttled(&self, caller: &Caller, reason: AuditReason) {
         let record = caller.record(AuditEvent::Throttled).refused(reason);
-        self.auditor.note(&record, &caller.client);
+        self.rules.auditor.note(&record, &caller.client);
     }
 
     /// Counts a refusal that is about no account.
     pub(in crate::service) fn note_refused(&self, event: AuditEvent, reason: AuditReason, client: &Client) {
         let record = AuditRecord::by_client(event, client).refused(reason);
-        self.auditor.note(&record, client);
+        self.rules.auditor.note(&record, client);
     }
 
     /// Writes what was counted in memory: one row for each event, address, account and minute, and what is counted in place.
@@ -278,7 +205,7 @@ impl Service {
     /// # Errors
     /// [`Error::Unavailable`]; what was not written is written the next time.
     pub async fn flush_audit(&self) -> Result<(), Error> {
-        let (tallies, kinds) = self.auditor.noted().take(self.system.now());
+        let (tallies, kinds) = self.rules.auditor.noted().take(self.system.now());
         let mut rest = kinds.as_slice();
         let mut unwritten = tallies;
         while !(rest.is_empty() && unwritten.is_empty()) {
@@ -294,7 +221,7 @@ impl Service {
                 Ok::<_, Error>(())
             });
             if let Err(error) = written.await {
-                self.auditor.noted().put_back(unwritten, rest);
+                self.rules.auditor.noted().put_back(unwritten, rest);
                 return Err(error);
             }
             (rest, unwritten) = (later, Vec::new());

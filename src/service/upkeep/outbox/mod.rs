@@ -37,7 +37,7 @@ impl Service {
         let mut worker = Worker::new(Arc::clone(&self));
         loop {
             if not_swept.pause().is_zero() {
-                match self.post.transport.sweep_files(self.system.now()) {
+                match self.transport.sweep_files(self.system.now()) {
                     Ok(_) => not_swept.ended(),
                     Err(error) => _ = not_swept.failed(&error),
                 }
@@ -46,7 +46,7 @@ impl Service {
             let (pause, is_woken) = match worker.work_off().await {
                 Ok(()) => {
                     not_worked_off.ended();
-                    (LOOK_EVERY.min(self.post.transport.slow_after()), true)
+                    (LOOK_EVERY.min(self.transport.slow_after()), true)
                 }
                 Err(error) => (not_worked_off.failed(&error), false),
             };
@@ -54,7 +54,7 @@ impl Service {
             tokio::select! {
                 () = &mut stopped => break,
                 Some(done) = worker.on_their_way.join_next_with_id(), if is_woken => worker.take_back(done),
-                () = self.post.queued.notified(), if is_woken => {}
+                () = self.rules.mail_queued.notified(), if is_woken => {}
                 () = sleep(pause) => {}
             }
             worker.take_back_all();
@@ -64,7 +64,7 @@ impl Service {
 
     async fn deliver(&self, row: &OutboxRow, progress: &Progress) -> Outcome {
         let composed = self
-            .post
+            .rules
             .open(row)
             .map_err(|error| Failure::of_the_mail(&error))?;
         // A newer program may have queued it.
@@ -77,7 +77,7 @@ impl Service {
             created_at: row.created_at,
             expires_at: row.expires_at,
         };
-        self.post.transport.send(&parcel, progress).await?;
+        self.transport.send(&parcel, progress).await?;
         tracing::debug!(mail = %row.id, kind = row.kind, "mail was sent");
         Ok(())
     }
@@ -100,7 +100,7 @@ impl Service {
         });
         let dropped = dropped.await?;
         // There may be more.
-        self.post.queued.notify_one();
+        self.rules.mail_queued.notify_one();
         Ok(dropped)
     }
 }

@@ -184,7 +184,7 @@ impl Worker {
     }
 
     fn slow_after(&self) -> Duration {
-        self.service.post.transport.slow_after()
+        self.service.transport.slow_after()
     }
 
     /// Notes of each mail that the mail server has in whole, and is slow to answer to, that it may arrive: whatever ends the server now, the next start does not

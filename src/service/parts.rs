@@ -1,0 +1,206 @@
+//! The service: what its use cases work with, and the one way to change something.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+
+use super::error::{Error, Refused, SOON};
+use super::links::Links;
+use super::password_failures::PasswordFailures;
+use super::rules::audit::Auditor;
+use super::rules::{RuleSettings, Rules, Unit};
+use super::signing_key::CurrentKeyring;
+use super::spray_brake::SprayBrake;
+use crate::captcha::Captcha;
+use crate::crypto::{Keyring, Keys, PasswordHasher};
+use crate::domain::{
+    Actor, AuditEvent, AuditRecord, KeyFingerprint, Locale, Operator, PasswordPolicy, ServiceName, Timestamp,
+};
+use crate::mail::{Composer, Letterhead, Medium, Transport};
+use crate::store::{Store, Tx};
+use crate::system::System;
+
+/// What the use cases work with.
+pub struct Parts {
+    pub store: Store,
+    pub keys: Keys,
+    /// The keys that sign access tokens.
+    pub keyring: Keyring,
+    pub hasher: PasswordHasher,
+    pub captcha: Captcha,
+    /// Off where this process sends no mail.
+    pub transport: Transport,
+    /// How queued mail leaves, also if another process sends it.
+    pub medium: Medium,
+    pub letterhead: Letterhead,
+    pub links: Links,
+    /// The actor of the commands of this process.
+    pub operator: Operator,
+}
+
+/// The use cases over one database.
+pub struct Service {
+    pub(super) store: Store,
+    pub(super) keyring: CurrentKeyring,
+    pub(super) hasher: PasswordHasher,
+    pub(super) captcha: Captcha,
+    pub(super) transport: Transport,
+    pub(super) operator: Operator,
+    pub(super) rules: Arc<Rules>,
+    pub(super) failures: PasswordFailures,
+    pub(super) brake: SprayBrake,
+    /// When the log last warned that codes of many accounts are being guessed.
+    pub(super) spraying_warned_at: Mutex<Option<Timestamp>>,
+    pub(super) system: System,
+}
+
+impl Service {
+    pub fn new(parts: Parts, settings: RuleSettings, system: System) -> Self {
+        let keys = Arc::new(parts.keys);
+        let (failure_limits, spray_threshold) = (settings.sign_in.failure_limits, settings.spray_threshold);
+        let rules = Rules {
+            refresh_tokens: keys.refresh_tokens(),
+            auditor: Arc::new(Auditor::new(Arc::clone(&keys), system.clone())),
+            keys: Arc::clone(&keys),
+            settings,
+            composer: Composer::new(parts.letterhead),
+            links: parts.links,
+            medium: parts.medium,
+            system: system.clone(),
+            mail_queued: Notify::new(),
+        };
+        Self {
+            failures: PasswordFailures {
+                keys,
+                limits: failure_limits,
+                system: system.clone(),
+            },
+            brake: SprayBrake {
+                threshold: spray_threshold,
+            },
+            spraying_warned_at: Mutex::default(),
+            store: parts.store,
+            keyring: CurrentKeyring::new(parts.keyring),
+            hasher: parts.hasher,
+            captcha: parts.captcha,
+            transport: parts.transport,
+            operator: parts.operator,
+            rules: Arc::new(rules),
+            system,
+        }
+    }
+
+    /// Carries out a change in one transaction and wakes the mail worker after the commit if mail was queued.
+    ///
+    /// `Err` rolls everything back; a refusal that must leave a trace is `Ok` inside and becomes an error after this returns. The closure is `Fn`, so
+    /// that an engine with conflicts can run it again: it changes nothing outside of the transaction.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        actor: Actor,
+        change: impl Fn(&Unit<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let rules = Arc::clone(&self.rules);
+        let write = self.store.write(move |tx| {
+            let unit = Unit::new(tx, &actor, &rules);
+            let outcome = change(&unit)?;
+            Ok::<_, Error>((outcome, unit.has_queued_mail()))
+        });
+        let (outcome, has_queued_mail) = write.await?;
+        if has_queued_mail {
+            self.rules.mail_queued.notify_one();
+        }
+        Ok(outcome)
+    }
+
+    /// Carries out a change by the actor of `record` and writes `record` in the same transaction: as `change` left it, or as the row of the refusal. A
+    /// refusal undoes what `change` did and keeps its row.
+    pub(super) async fn change_audited<T: Send + 'static>(
+        &self,
+        record: AuditRecord,
+        change: impl Fn(&Unit<'_>, &mut AuditRecord) -> Result<T, Refused> + Send + 'static,
+    ) -> Result<T, Error> {
+        let outcome = self.change(record.actor.clone(), move |unit| {
+            unit.audited(record.clone(), |record| change(unit, record))
+        });
+        outcome.await?
+    }
+
+    /// The actor of the commands of this process.
+    pub(super) fn operator(&self) -> Actor {
+        Actor::Operator(self.operator.clone())
+    }
+
+    /// `event`, caused by the operator of this process.
+    pub(super) fn by_operator(&self, event: AuditEvent) -> AuditRecord {
+        AuditRecord::by(event, self.operator())
+    }
+
+    /// Changes rows as [`Store::write`] does, and wakes the mail worker when they are committed.
+    pub(super) async fn write_and_mail<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Tx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let outcome = self.store.write(change).await;
+        self.rules.mail_queued.notify_one();
+        outcome
+    }
+
+    /// How much hashing was done so far, for tests: [`PasswordHasher::blocks_filled`].
+    #[doc(hidden)]
+    pub fn blocks_filled(&self) -> u64 {
+        self.hasher.blocks_filled()
+    }
+
+    /// What is asked of new passwords.
+    pub fn password_policy(&self) -> PasswordPolicy {
+        self.rules.settings.password_policy
+    }
+
+    /// How queued mail leaves.
+    pub fn mail_medium(&self) -> Medium {
+        self.rules.medium
+    }
+
+    /// What mails and pages call the service.
+    pub fn name(&self) -> &ServiceName {
+        self.rules.composer.name()
+    }
+
+    /// Whether links to set a password lead to a page, as far as the configuration tells.
+    pub fn has_reset_page(&self) -> bool {
+        self.rules.links.has_page(&self.rules.links.reset)
+    }
+
+    /// The language of an account that has chosen none.
+    pub fn default_locale(&self) -> Locale {
+        self.rules.composer.default_locale()
+    }
+
+    pub fn system(&self) -> &System {
+        &self.system
+    }
+
+    /// The key file that this service works with.
+    pub fn key_fingerprint(&self) -> KeyFingerprint {
+        self.rules.keys.check().fingerprint()
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whether requests can be served, as far as is known without asking the database: the last write was committed.
+    pub fn ready(&self) -> Result<(), Error> {
+        self.store.trouble().map_or(Ok(()), |reason| {
+            Err(Error::Unavailable {
+                reason,
+                retry_after: SOON,
+            })
+        })
+    }
+
+    /// Answers what was accepted, moves the write-ahead log into the database file and closes it.
+    pub fn close(self) {
+        self.store.close();
+    }
+}

@@ -1,0 +1,38 @@
+//! What the operator decided about the rules.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::domain::{CodeLength, FailureLimits, PasswordPolicy, RegistrationMode, SessionRules};
+
+/// What the operator decided about the rules.
+pub struct RuleSettings {
+    /// The registration mode that the configuration pins; `None` leaves it to the database.
+    pub pinned_mode: Option<RegistrationMode>,
+    pub password_policy: PasswordPolicy,
+    pub sessions: SessionRules,
+    /// How many digits one-time codes have; `None` turns codes off.
+    pub code_length: Option<CodeLength>,
+    /// After how many wrong codes in an hour over all accounts codes are mailed more slowly; `None` if never.
+    pub spray_threshold: Option<NonZeroU32>,
+    /// How long rows of the audit log are kept.
+    pub audit_keep: Duration,
+    pub sign_in: SignInRules,
+}
+
+/// How wrong passwords delay a sign-in, and what helps instead of a password.
+#[derive(Clone, Copy, Debug)]
+pub struct SignInRules {
+    /// `None` turns the delays off, and the counting with them.
+    pub failure_limits: Option<FailureLimits>,
+    pub ways: Ways,
+}
+
+/// What helps the owner of an account who cannot sign in by a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ways {
+    /// Signing in by a mailed code.
+    pub codes: bool,
+    /// Setting a new password through a mailed link.
+    pub resets: bool,
+}
