@@ -86,7 +86,7 @@ fn access_token(criterion: &mut Criterion) {
         method: session.method,
         is_email_verified: false,
     };
-    for algorithm in SignatureAlgorithm::ALL {
+    for algorithm in [SignatureAlgorithm::Es256, SignatureAlgorithm::EdDsa] {
         signed_with(criterion, algorithm, &claims, &system);
     }
 }
@@ -112,7 +112,7 @@ fn signed_with(
     );
     let issue = || keyring.issue(claims, system).expect("the key signs");
     let now = system.now();
-    let mut group = criterion.benchmark_group(format!("access_token/{}", algorithm.as_str()));
+    let mut group = criterion.benchmark_group(format!("access_token/{}", algorithm.into_str()));
     group.bench_function("issue", |bencher| bencher.iter(issue));
     // A new token each time; remembering it is part of the cost.
     group.bench_function("verify_first", |bencher| {

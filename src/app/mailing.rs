@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Config};
-use crate::domain::{Language, ServiceName};
+use crate::domain::ServiceName;
 use crate::mail::{Letterhead, Medium, WayToReset};
 use crate::service::Links;
 
@@ -29,8 +29,8 @@ impl Mailing {
     pub(super) fn of(config: &Config) -> Self {
         Self {
             name: config.service_name().as_str().to_owned(),
-            locale: config.mail.locale.as_str().to_owned(),
-            transport: config.mail_transport().as_str().to_owned(),
+            locale: config.mail.locale.into_str().to_owned(),
+            transport: config.mail_transport().into_str().to_owned(),
             pages: config.server.pages,
             verify: config.links.verify.clone(),
             reset: config.links.reset.clone(),
@@ -67,10 +67,10 @@ impl Mailing {
 
     /// By which way mail leaves.
     pub(super) fn medium(&self) -> Medium {
-        match config::MailTransport::from_name(&self.transport) {
-            Some(config::MailTransport::Smtp) => Medium::Smtp,
-            Some(config::MailTransport::File) => Medium::File,
-            Some(config::MailTransport::Off) | None => Medium::Off,
+        match self.transport.parse() {
+            Ok(config::MailTransport::Smtp) => Medium::Smtp,
+            Ok(config::MailTransport::File) => Medium::File,
+            Ok(config::MailTransport::Off) | Err(_) => Medium::Off,
         }
     }
 
@@ -93,7 +93,7 @@ impl Mailing {
         };
         Letterhead {
             name: self.name(config),
-            language: Language::from_name(&self.locale).unwrap_or_default(),
+            language: self.locale.parse().unwrap_or_default(),
             reset: if is_built_in(&self.reset, RESET_PAGE) {
                 WayToReset::Page(RESET_PAGE.replace("{app_url}", &links.app_url))
             } else if links.has_page(&self.reset) {

@@ -12,7 +12,7 @@ use super::paging::Limit;
 use super::times::Times;
 use super::user::parse_user;
 use crate::config::parse_duration;
-use crate::domain::{Actor, AuditEntry, AuditEvents, AuditOutcome, AuditReason};
+use crate::domain::{Actor, AuditEntry, AuditEvents, AuditOutcome};
 use crate::fault::Fault;
 use crate::service::{AuditPage, AuditPart, AuditQuery, Error, Service, UserRef};
 
@@ -177,9 +177,9 @@ fn to_json(entry: &AuditEntry) -> Value {
         "id": entry.id,
         "at": entry.at.to_string(),
         "last_at": entry.last_at.map(|at| at.to_string()),
-        "event": record.event.as_str(),
+        "event": record.event.into_str(),
         "result": result(record.outcome),
-        "reason": record.outcome.reason().map(AuditReason::as_str),
+        "reason": record.outcome.reason().map(<&str>::from),
         "times": entry.times,
         "user_id": record.subject.as_ref().map(|subject| subject.user_id.to_string()),
         "username": record.subject.as_ref().map(|subject| &subject.username),
@@ -220,9 +220,9 @@ fn to_row(entry: &AuditEntry, times: Times) -> Vec<String> {
     let detail = [repeated, record.detail.clone()].into_iter().flatten();
     vec![
         times.show(entry.at),
-        record.event.as_str().to_owned(),
+        record.event.into_str().to_owned(),
         match record.outcome.reason() {
-            Some(reason) => format!("refused: {}", reason.as_str()),
+            Some(reason) => format!("refused: {}", reason.into_str()),
             None => result(record.outcome).to_owned(),
         },
         record

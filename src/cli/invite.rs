@@ -248,7 +248,7 @@ fn to_json(InviteWithCode { invite, code, link }: &InviteWithCode, now: Timestam
         "link": link,
         "uses": invite.uses,
         "max_uses": invite.max_uses.get(),
-        "status": invite.status(now).as_str(),
+        "status": invite.status(now).into_str(),
         "note": invite.note.as_ref().map(Note::as_str),
         "created_at": invite.created_at.to_string(),
         "expires_at": invite.expires_at.as_ref().map(ToString::to_string),
@@ -259,7 +259,7 @@ fn to_json(InviteWithCode { invite, code, link }: &InviteWithCode, now: Timestam
 fn to_row(InviteWithCode { invite, code, .. }: &InviteWithCode, now: Timestamp, times: Times) -> Vec<String> {
     vec![
         code.reveal(),
-        invite.status(now).as_str().to_owned(),
+        invite.status(now).into_str().to_owned(),
         format!("{}/{}", invite.uses, invite.max_uses.get()),
         invite
             .expires_at
@@ -275,7 +275,7 @@ fn to_row(InviteWithCode { invite, code, .. }: &InviteWithCode, now: Timestamp, 
 fn to_facts(InviteWithCode { invite, code, link }: &InviteWithCode, now: Timestamp, times: Times) -> String {
     let mut lines = vec![("code", code.reveal())];
     lines.extend(link.clone().map(|link| ("link", link)));
-    lines.push(("status", invite.status(now).as_str().to_owned()));
+    lines.push(("status", invite.status(now).into_str().to_owned()));
     lines.push(("uses", format!("{} of {}", invite.uses, invite.max_uses.get())));
     lines.extend(
         invite

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
+use strum::VariantArray;
 
 use super::ask::Consent;
 use super::context::{Context, run_to_end};
@@ -63,10 +64,11 @@ pub(super) struct Choice {
 }
 
 fn algorithms() -> impl TypedValueParser<Value = SignatureAlgorithm> {
-    PossibleValuesParser::new(SignatureAlgorithm::ALL.map(SignatureAlgorithm::as_str)).try_map(|name| {
-        let is_meant = |algorithm: &SignatureAlgorithm| algorithm.as_str().eq_ignore_ascii_case(&name);
-        SignatureAlgorithm::ALL
-            .into_iter()
+    PossibleValuesParser::new(SignatureAlgorithm::VARIANTS.iter().map(<&str>::from)).try_map(|name| {
+        let is_meant = |algorithm: &SignatureAlgorithm| algorithm.into_str().eq_ignore_ascii_case(&name);
+        SignatureAlgorithm::VARIANTS
+            .iter()
+            .copied()
             .find(is_meant)
             .ok_or("unknown algorithm")
     })
@@ -82,8 +84,8 @@ impl Choice {
         ) {
             context.output.warning(&format!(
                 "tokens.algorithm is \"{}\", so the next start of the server goes back to that; set it to \"{}\"",
-                configured.as_str(),
-                wanted.as_str(),
+                configured.into_str(),
+                wanted.into_str(),
             ));
         }
         self.algorithm.or(configured)
@@ -125,12 +127,12 @@ type Fact = (&'static str, String);
 
 /// How the algorithm changed, in JSON; `null` if it did not.
 pub(super) fn change_to_json(change: Option<AlgorithmChange>) -> Value {
-    json!(change.map(|change| json!({ "from": change.from.as_str(), "to": change.to.as_str() })))
+    json!(change.map(|change| json!({ "from": change.from.into_str(), "to": change.to.into_str() })))
 }
 
 /// The same as a line.
 pub(super) fn describe_change(change: AlgorithmChange) -> Fact {
-    let (from, to) = (change.from.as_str(), change.to.as_str());
+    let (from, to) = (change.from.into_str(), change.to.into_str());
     ("algorithm", format!("changed from {from} to {to}"))
 }
 
@@ -139,8 +141,8 @@ pub(super) fn warn_of_change(output: Output, change: Option<AlgorithmChange>) {
     if let Some(AlgorithmChange { from, to }) = change {
         output.note(&format!(
             "Services that accept only {} refuse the tokens of the new key. Let them accept {}.",
-            from.as_str(),
-            to.as_str(),
+            from.into_str(),
+            to.into_str(),
         ));
     }
 }

@@ -57,7 +57,7 @@ fn test(context: &Context, to: &Email) -> Result<(), Refusal> {
         .helo_name()
         .filter(|_| transport == MailTransport::Smtp);
     let helo = helo.as_ref().map(HeloName::as_str);
-    let document = json!({ "to": to.as_str(), "transport": transport.as_str(), "helo_name": helo });
+    let document = json!({ "to": to.as_str(), "transport": transport.into_str(), "helo_name": helo });
     context.output.result(&document, || match transport {
         MailTransport::File => {
             let directory = context.config.outbox_path();

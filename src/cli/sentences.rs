@@ -294,6 +294,8 @@ pub(super) const fn why_ended(end: SessionEnd) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     #[test]
@@ -305,9 +307,9 @@ mod tests {
                 resets: true,
             },
         };
-        let causes = AuditReason::ALL.iter().map(|reason| cause(*reason, &rules));
+        let causes = AuditReason::VARIANTS.iter().map(|reason| cause(*reason, &rules));
         let causes: Vec<Cow<str>> = causes.collect();
-        let deeds = AuditEvent::ALL
+        let deeds = AuditEvent::VARIANTS
             .iter()
             .flat_map(|event| [done(*event), tried(*event)]);
         for text in causes.iter().map(AsRef::as_ref).chain(deeds) {

@@ -124,9 +124,9 @@ pub(super) fn shown_network(network: IpAddr) -> String {
 /// When and why a session ended, by its time or before it.
 fn end(session: &Session, now: Timestamp) -> Option<(Timestamp, &'static str)> {
     match session.ended {
-        Some((moment, reason)) => Some((moment, reason.as_str())),
+        Some((moment, reason)) => Some((moment, reason.into_str())),
         None if session.is_alive(now) => None,
-        None => Some((session.expires_at, SessionEnd::Expired.as_str())),
+        None => Some((session.expires_at, SessionEnd::Expired.into_str())),
     }
 }
 

@@ -174,7 +174,8 @@ pub(super) fn parse_locale(text: &str) -> Result<Locale, String> {
 }
 
 fn parse_status(text: &str) -> Result<UserStatus, String> {
-    UserStatus::from_name(text).ok_or_else(|| "it must be active or suspended".to_owned())
+    text.parse()
+        .map_err(|_| "it must be active or suspended".to_owned())
 }
 
 /// `user …`
@@ -339,7 +340,7 @@ pub(super) fn to_json(UserSummary { user, sessions }: &UserSummary) -> Value {
         "email": user.email.as_str(),
         "email_verified": user.email_verified_at.is_some(),
         "has_password": user.has_password,
-        "status": user.status.as_str(),
+        "status": user.status.into_str(),
         "locale": user.locale.as_str(),
         "created_at": user.created_at.to_string(),
         "last_sign_in_at": user.last_sign_in_at.as_ref().map(ToString::to_string),
@@ -351,7 +352,7 @@ fn to_row(UserSummary { user, sessions }: &UserSummary, times: Times) -> Vec<Str
     vec![
         user.username.to_string(),
         user.email.to_string(),
-        user.status.as_str().to_owned(),
+        user.status.into_str().to_owned(),
         sessions.to_string(),
         times.show(user.created_at),
         user.id.to_string(),
@@ -372,7 +373,7 @@ pub(super) fn to_facts(UserSummary { user, sessions }: &UserSummary, times: Time
             "password",
             if user.has_password { "set" } else { "none" }.to_owned(),
         ),
-        ("status", user.status.as_str().to_owned()),
+        ("status", user.status.into_str().to_owned()),
         ("locale", user.locale.as_str().to_owned()),
         ("created", times.show_both(user.created_at)),
         (

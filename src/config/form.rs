@@ -6,12 +6,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use strum::VariantArray;
 use url::{Position, Url};
 
 use super::address::{has_exact_host, is_loopback};
-use crate::domain::{
-    Language, Listen, Rate, SameSite, ServiceName, SignatureAlgorithm, TrustedProxies, parse_app_origin,
-};
+use crate::domain::{Language, Listen, Rate, ServiceName, TrustedProxies, parse_app_origin};
 
 /// The units of a duration, largest first, in seconds.
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
@@ -80,10 +79,9 @@ pub(super) fn name_form() -> String {
 
 /// The accepted form of a language, in words.
 pub(super) fn language_form() -> String {
-    let names = Language::ALL.map(|language| format!("\"{}\"", language.as_str()));
     format!(
-        "one of {}, also as a device says it, such as zh_CN.UTF-8",
-        names.join(", ")
+        "{}, also as a device says it, such as zh_CN.UTF-8",
+        one_of::<Language>()
     )
 }
 
@@ -271,100 +269,41 @@ pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
 }
 
 /// The accepted form of a value that is one of a list, in words.
-fn one_of(names: &[String]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-    format!("one of {}", quoted.join(", "))
+pub(super) fn one_of<T: Copy + VariantArray + Into<&'static str>>() -> String {
+    let quoted = T::VARIANTS.iter().map(|value| format!("\"{}\"", (*value).into()));
+    format!("one of {}", quoted.collect::<Vec<_>>().join(", "))
 }
 
-impl SameSite {
-    /// The accepted form, in words.
-    pub(super) fn form() -> String {
-        one_of(&Self::ALL.map(Self::config_name))
-    }
-
-    /// The value of that name.
-    pub(super) fn from_config_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|value| value.config_name() == name)
-    }
-
-    /// The name in the configuration.
-    pub(super) fn config_name(self) -> String {
-        self.as_str().to_ascii_lowercase()
-    }
+/// Where mail goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum MailTransport {
+    Smtp,
+    /// Into files, to try things out.
+    File,
+    Off,
 }
 
-impl SignatureAlgorithm {
-    /// The accepted form, in words.
-    pub(super) fn form() -> String {
-        one_of(&Self::ALL.map(|algorithm| algorithm.as_str().to_owned()))
-    }
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum LogFormat {
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
-/// A closed list of names for the values of a key.
-macro_rules! names {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant),+
-        }
-
-        impl $name {
-            /// The accepted form, in words.
-            pub(super) fn form() -> String {
-                format!("one of {}", [$(concat!("\"", $text, "\"")),+].join(", "))
-            }
-
-            /// The value of that name.
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name {
-                    $($text => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-
-            /// The name in the configuration.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text),+
-                }
-            }
-        }
-    };
-}
-
-names! {
-    /// Where mail goes.
-    MailTransport {
-        /// To an SMTP server.
-        Smtp = "smtp",
-        /// Into files, to try things out.
-        File = "file",
-        /// Nowhere.
-        Off = "off",
-    }
-}
-names! {
-    /// How log lines look.
-    LogFormat {
-        /// For people.
-        Text = "text",
-        /// One JSON object a line.
-        Json = "json",
-    }
-}
-names! {
-    /// From which severity on events are logged.
-    Level {
-        /// Faults only.
-        Error = "error",
-        /// And what the operator should look at.
-        Warn = "warn",
-        /// And what happens seldom: start, stop, changes.
-        Info = "info",
-        /// And what happens at each request.
-        Debug = "debug",
-        /// Everything.
-        Trace = "trace",
-    }
+/// From which severity on events are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Level {
+    /// Faults only.
+    Error,
+    /// And what the operator should look at.
+    Warn,
+    /// And rare events: start, stop, changes.
+    Info,
+    /// And each request.
+    Debug,
+    Trace,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::address::{
@@ -12,7 +13,7 @@ use super::address::{
 use super::error::ConfigError;
 use super::form::{
     Level, LogFormat, MailTransport, Origin, ProxyItem, duration_form, is_link, language_form, name_form,
-    parse_duration, parse_rate, rate_form,
+    one_of, parse_duration, parse_rate, rate_form,
 };
 use super::settings::Settings;
 use super::{
@@ -20,8 +21,8 @@ use super::{
     Turnstile,
 };
 use crate::domain::{
-    FailureLimits, HeloName, Language, LimitClass, Listen, PasswordPolicy, Rates, RegistrationMode, SameSite,
-    ServiceName, SignatureAlgorithm, SmtpSecurity, TrustedProxies,
+    FailureLimits, HeloName, Language, LimitClass, Listen, PasswordPolicy, Rates, SameSite, ServiceName,
+    SignatureAlgorithm, SmtpSecurity, TrustedProxies,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -89,11 +90,7 @@ fn server(s: &mut Settings) -> Result<Server, ConfigError> {
             .list("server.allowed_origins", Origin::LIST_FORM, Origin::parse_listed)?
             .unwrap_or_default(),
         cookie_same_site: s
-            .text(
-                "server.cookie_same_site",
-                &SameSite::form(),
-                SameSite::from_config_name,
-            )?
+            .text("server.cookie_same_site", &one_of::<SameSite>(), named)?
             .unwrap_or(SameSite::Strict),
         trusted_proxies: proxies.map(TrustedProxies::new),
         max_connections: s
@@ -113,9 +110,7 @@ fn server(s: &mut Settings) -> Result<Server, ConfigError> {
 fn registration(s: &mut Settings) -> Result<Registration, ConfigError> {
     let form = "one of \"open\", \"invite_only\", \"disabled\"";
     Ok(Registration {
-        mode: s.optional_text("registration.mode", form, |text| {
-            text.parse::<RegistrationMode>().ok()
-        })?,
+        mode: s.optional_text("registration.mode", form, named)?,
         identity_check: s.boolean("registration.identity_check")?.unwrap_or(true),
     })
 }
@@ -138,11 +133,7 @@ fn tokens(s: &mut Settings) -> Result<Tokens, ConfigError> {
     let session = MINUTE..=DAY * 366;
     let is_audience = |text: &str| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
     Ok(Tokens {
-        algorithm: s.text(
-            "tokens.algorithm",
-            &SignatureAlgorithm::form(),
-            SignatureAlgorithm::from_name,
-        )?,
+        algorithm: s.text("tokens.algorithm", &one_of::<SignatureAlgorithm>(), named)?,
         audience: s
             .text("tokens.audience", "1 to 255 characters", |text| {
                 is_audience(text).then(|| text.to_owned())
@@ -186,6 +177,10 @@ fn password(s: &mut Settings) -> Result<Password, ConfigError> {
     })
 }
 
+fn named<T: FromStr>(name: &str) -> Option<T> {
+    name.parse().ok()
+}
+
 fn any_text(s: &mut Settings, key: &'static str) -> Result<String, ConfigError> {
     Ok(s.text(key, "a text", |text| Some(text.to_owned()))?
         .unwrap_or_default())
@@ -193,15 +188,11 @@ fn any_text(s: &mut Settings, key: &'static str) -> Result<String, ConfigError> 
 
 fn mail(s: &mut Settings) -> Result<Mail, ConfigError> {
     Ok(Mail {
-        transport: s.optional_text("mail.transport", &MailTransport::form(), MailTransport::from_name)?,
+        transport: s.optional_text("mail.transport", &one_of::<MailTransport>(), named)?,
         smtp_url: s
             .optional_text("mail.smtp_url", SMTP_URL_FORM, parse_smtp_url)?
             .unwrap_or_default(),
-        smtp_security: s.optional_text(
-            "mail.smtp_security",
-            "one of \"starttls\", \"tls\", \"none\"",
-            SmtpSecurity::from_name,
-        )?,
+        smtp_security: s.optional_text("mail.smtp_security", &one_of::<SmtpSecurity>(), named)?,
         helo_name: s.optional_text("mail.helo_name", HeloName::FORM, HeloName::parse)?,
         smtp_user: any_text(s, "mail.smtp_user")?,
         smtp_password: s.secret("mail.smtp_password", "mail.smtp_password_file")?,
@@ -297,10 +288,10 @@ fn metrics(s: &mut Settings) -> Result<Metrics, ConfigError> {
 fn log(s: &mut Settings) -> Result<Log, ConfigError> {
     Ok(Log {
         format: s
-            .text("log.format", &LogFormat::form(), LogFormat::from_name)?
+            .text("log.format", &one_of::<LogFormat>(), named)?
             .unwrap_or(LogFormat::Text),
         level: s
-            .text("log.level", &Level::form(), Level::from_name)?
+            .text("log.level", &one_of::<Level>(), named)?
             .unwrap_or(Level::Info),
     })
 }

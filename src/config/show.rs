@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
-use secrecy::SecretString;
-use serde_json::{Map, Value, json};
-
 use super::form::{Origin, format_duration, format_rate};
 use super::read::{PER_ACCOUNT, PER_ADDRESS};
 use super::{Config, RateLimit};
-use crate::domain::{HeloName, LimitClass, SignatureAlgorithm, SmtpSecurity, TrustedProxies};
+use crate::domain::{HeloName, LimitClass, TrustedProxies};
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
 
 /// What stands for a secret that is set.
 const MASK: &str = "********";
@@ -43,7 +42,7 @@ impl Config {
             ("server.allowed_origins", json!(origins)),
             (
                 "server.cookie_same_site",
-                json!(server.cookie_same_site.config_name()),
+                json!(server.cookie_same_site.into_str()),
             ),
             (
                 "server.trusted_proxies",
@@ -71,10 +70,7 @@ impl Config {
                 "registration.identity_check",
                 json!(self.registration.identity_check),
             ),
-            (
-                "tokens.algorithm",
-                json!(tokens.algorithm.map(SignatureAlgorithm::as_str)),
-            ),
+            ("tokens.algorithm", json!(tokens.algorithm.map(<&str>::from))),
             ("tokens.audience", json!(tokens.audience)),
             ("tokens.access_ttl", json!(format_duration(tokens.access_ttl))),
             (
@@ -102,12 +98,9 @@ impl Config {
     fn entries_of_services(&self) -> Vec<(&'static str, Value)> {
         let (mail, turnstile) = (&self.mail, &self.turnstile);
         vec![
-            ("mail.transport", json!(self.mail_transport().as_str())),
+            ("mail.transport", json!(self.mail_transport().into_str())),
             ("mail.smtp_url", json!(mail.smtp_url)),
-            (
-                "mail.smtp_security",
-                json!(mail.smtp_security.map(SmtpSecurity::as_str)),
-            ),
+            ("mail.smtp_security", json!(mail.smtp_security.map(<&str>::from))),
             (
                 "mail.helo_name",
                 json!(self.helo_name().as_ref().map(HeloName::as_str)),
@@ -115,7 +108,7 @@ impl Config {
             ("mail.smtp_user", json!(mail.smtp_user)),
             ("mail.smtp_password", json!(mask(mail.smtp_password.as_ref()))),
             ("mail.from", json!(mail.from)),
-            ("mail.locale", json!(mail.locale.as_str())),
+            ("mail.locale", json!(mail.locale.into_str())),
             (
                 "mail.ca_file",
                 json!(mail.ca_file.as_ref().map(|path| path.to_string_lossy())),
@@ -157,8 +150,8 @@ impl Config {
                 "metrics.listen",
                 json!(self.metrics.listen.as_ref().map(ToString::to_string)),
             ),
-            ("log.format", json!(self.log.format.as_str())),
-            ("log.level", json!(self.log.level.as_str())),
+            ("log.format", json!(self.log.format.into_str())),
+            ("log.level", json!(self.log.level.into_str())),
         ]
     }
 

@@ -111,7 +111,7 @@ impl Config {
         if set == SmtpSecurity::Tls {
             return Ok(());
         }
-        let name = set.as_str();
+        let name = set.into_str();
         Err(self.refusal(
             &["mail.smtp_security"],
             &format!(

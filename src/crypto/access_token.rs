@@ -151,7 +151,7 @@ impl Keyring {
             iat: now.as_seconds(),
             exp: (now + self.settings.ttl).as_seconds(),
             auth_time: claims.authenticated_at.as_seconds(),
-            amr: vec![claims.method.as_str().to_owned()],
+            amr: vec![claims.method.into_str().to_owned()],
             email_verified: claims.is_email_verified,
         };
         let header = Header {
@@ -226,7 +226,7 @@ impl Keyring {
             user_id: wire.sub.parse().ok()?,
             session_id: wire.sid.parse().ok()?,
             authenticated_at: Timestamp::from_millis(wire.auth_time.checked_mul(1000)?),
-            method: wire.amr.first().and_then(|name| SignInMethod::from_name(name))?,
+            method: wire.amr.first()?.parse().ok()?,
             is_email_verified: wire.email_verified,
         };
         Some(Verified {

@@ -146,7 +146,8 @@ impl Note {
 }
 
 /// Whether an invite admits anybody, and if not, why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum InviteStatus {
     /// It admits somebody.
     Active,
@@ -156,18 +157,6 @@ pub enum InviteStatus {
     Expired,
     /// The operator took it back.
     Revoked,
-}
-
-impl InviteStatus {
-    /// The name on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::UsedUp => "used_up",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-        }
-    }
 }
 
 /// An invite without its code.

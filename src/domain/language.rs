@@ -15,41 +15,28 @@ const NO_LANGUAGE: [&str; 4] = ["und", "mis", "mul", "zxx"];
 const SCRIPTS: [(&str, &str); 3] = [("latin", "latn"), ("cyrillic", "cyrl"), ("devanagari", "deva")];
 
 /// A language for which every mail exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
+)]
+#[strum(ascii_case_insensitive, const_into_str)]
 pub enum Language {
     /// English.
     #[default]
+    #[strum(serialize = "en")]
     English,
     /// Chinese, in simplified characters.
+    #[strum(serialize = "zh")]
     Chinese,
 }
 
 impl Language {
-    /// Every language.
-    pub const ALL: [Self; 2] = [Self::English, Self::Chinese];
-
-    /// The name in the configuration: the primary subtag of BCP 47.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::Chinese => "zh",
-        }
-    }
-
-    /// The language of that name. Tags have no case: RFC 5646 §2.1.1.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|language| name.eq_ignore_ascii_case(language.as_str()))
-    }
-
     /// The nearest to what [`Locale::from_hint`] reads, whatever script or region follows; `None` if none is near.
     pub fn nearest(hint: &str) -> Option<Self> {
         let locale = Locale::from_hint(hint).ok().flatten()?;
         match locale.0.split('-').next().unwrap_or_default() {
             "eng" => Some(Self::English),
             other if CHINESE.contains(&other) => Some(Self::Chinese),
-            other => Self::from_name(other),
+            other => other.parse().ok(),
         }
     }
 
@@ -125,7 +112,7 @@ impl Locale {
 
 impl From<Language> for Locale {
     fn from(language: Language) -> Self {
-        Self(language.as_str().to_owned())
+        Self(language.into_str().to_owned())
     }
 }
 

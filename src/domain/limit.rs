@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::AuditReason;
 
 /// Whose limit was reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Limit {
     /// That of the client's address, whoever it is about.
     Address,
@@ -14,20 +15,6 @@ pub enum Limit {
     Account,
     /// That of the session whose access token, or refresh cookie to be refreshed, came with the request.
     Session,
-}
-
-impl Limit {
-    /// Every value, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::Address, Self::Account, Self::Session];
-
-    /// Its stable name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Address => "address",
-            Self::Account => "account",
-            Self::Session => "session",
-        }
-    }
 }
 
 impl From<Limit> for AuditReason {

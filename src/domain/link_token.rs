@@ -10,7 +10,8 @@ use super::FieldError;
 use super::typed::{Dashes, secret_of};
 
 /// What a link is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum LinkPurpose {
     /// To prove that one receives mail at an address.
     VerifyEmail,
@@ -21,22 +22,6 @@ pub enum LinkPurpose {
 }
 
 impl LinkPurpose {
-    /// The name in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::VerifyEmail => "verify_email",
-            Self::ResetPassword => "reset_password",
-            Self::SetPassword => "set_password",
-        }
-    }
-
-    /// The purpose of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::VerifyEmail, Self::ResetPassword, Self::SetPassword]
-            .into_iter()
-            .find(|purpose| purpose.as_str() == name)
-    }
-
     /// How long a link can be used.
     pub const fn ttl(self) -> Duration {
         match self {

@@ -64,7 +64,10 @@ fn first_bits(address: IpAddr, bits: u32) -> IpAddr {
 }
 
 /// The `SameSite` attribute of the refresh cookie (RFC 6265bis §5.5.7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum SameSite {
     /// The cookie comes only with requests that this site itself caused.
     #[default]
@@ -76,11 +79,8 @@ pub enum SameSite {
 }
 
 impl SameSite {
-    /// Every value.
-    pub const ALL: [Self; 3] = [Self::Strict, Self::Lax, Self::None];
-
-    /// The word in the cookie; the configuration writes it in lower case.
-    pub const fn as_str(self) -> &'static str {
+    /// The value of the cookie's attribute.
+    pub const fn attribute(self) -> &'static str {
         match self {
             Self::Strict => "Strict",
             Self::Lax => "Lax",

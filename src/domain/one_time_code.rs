@@ -135,7 +135,8 @@ impl MailPace {
 }
 
 /// What is asked to be mailed; each has a budget of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum MailPurpose {
     /// A one-time code.
     SignIn,
@@ -145,18 +146,6 @@ pub enum MailPurpose {
     Reset,
     /// Word of a change that its maker did not ask to be mailed.
     Notice,
-}
-
-impl MailPurpose {
-    /// The name in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SignIn => "sign_in",
-            Self::Verify => "verify",
-            Self::Reset => "reset",
-            Self::Notice => "notice",
-        }
-    }
 }
 
 /// When mail of one purpose was asked for last for one mailbox, newest first.

@@ -6,33 +6,20 @@ use std::time::Duration;
 use super::{Client, RefreshRules, Rotation, SessionId, Timestamp, UserId};
 
 /// How somebody proved who they are when a session began; the `amr` of its access tokens (RFC 8176 §2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(const_into_str)]
 pub enum SignInMethod {
     /// By password.
+    #[strum(serialize = "pwd")]
     Password,
     /// By a code that was mailed.
+    #[strum(serialize = "otp")]
     OneTimeCode,
 }
 
-impl SignInMethod {
-    /// The name in the database and in access tokens.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Password => "pwd",
-            Self::OneTimeCode => "otp",
-        }
-    }
-
-    /// The method of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Password, Self::OneTimeCode]
-            .into_iter()
-            .find(|method| method.as_str() == name)
-    }
-}
-
 /// Why a session ended before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum SessionEnd {
     /// Its owner signed out.
     SignedOut,
@@ -41,6 +28,7 @@ pub enum SessionEnd {
     /// A new sign-in from the same browser took its place.
     Replaced,
     /// The account had too many; it was the least recently refreshed.
+    #[strum(serialize = "too_many_sessions")]
     TooMany,
     /// Nobody refreshed it in time, or it reached its absolute age, and the account has too many such sessions to keep them as they are.
     Expired,
@@ -62,50 +50,6 @@ pub enum SessionEnd {
     Restored,
     /// The key file was replaced, which authenticated its refresh tokens.
     KeyReplaced,
-}
-
-impl SessionEnd {
-    const ALL: [Self; 14] = [
-        Self::SignedOut,
-        Self::EndedByOwner,
-        Self::Replaced,
-        Self::TooMany,
-        Self::Expired,
-        Self::RefreshReused,
-        Self::RefreshAhead,
-        Self::Revoked,
-        Self::Suspended,
-        Self::PasswordChanged,
-        Self::EmailChanged,
-        Self::TakenBack,
-        Self::Restored,
-        Self::KeyReplaced,
-    ];
-
-    /// The name in the database and on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SignedOut => "signed_out",
-            Self::EndedByOwner => "ended_by_owner",
-            Self::Replaced => "replaced",
-            Self::TooMany => "too_many_sessions",
-            Self::Expired => "expired",
-            Self::RefreshReused => "refresh_reused",
-            Self::RefreshAhead => "refresh_ahead",
-            Self::Revoked => "revoked",
-            Self::Suspended => "suspended",
-            Self::PasswordChanged => "password_changed",
-            Self::EmailChanged => "email_changed",
-            Self::TakenBack => "taken_back",
-            Self::Restored => "restored",
-            Self::KeyReplaced => "key_replaced",
-        }
-    }
-
-    /// The reason of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|end| end.as_str() == name)
-    }
 }
 
 /// How long sessions live, how they move on, and how many there may be.

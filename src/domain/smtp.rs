@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// When a conversation with the mail server is encrypted. There is no "if it can be": a third party would say that it cannot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum SmtpSecurity {
     /// After STARTTLS, without which nothing is sent.
     StartTls,
@@ -11,25 +12,6 @@ pub enum SmtpSecurity {
     Tls,
     /// Never.
     None,
-}
-
-impl SmtpSecurity {
-    /// Every one.
-    pub const ALL: [Self; 3] = [Self::StartTls, Self::Tls, Self::None];
-
-    /// The name in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::StartTls => "starttls",
-            Self::Tls => "tls",
-            Self::None => "none",
-        }
-    }
-
-    /// The one of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|security| security.as_str() == name)
-    }
 }
 
 /// By what name this host greets a mail server: the argument of EHLO (RFC 5321 §4.1.1.1).

@@ -209,30 +209,13 @@ impl Timezone {
 }
 
 /// Whether an account may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum UserStatus {
     /// It may.
     Active,
     /// The operator has suspended it: every sign-in and every token is refused.
     Suspended,
-}
-
-impl UserStatus {
-    /// Every status.
-    pub const ALL: [Self; 2] = [Self::Active, Self::Suspended];
-
-    /// The name in the database and on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-        }
-    }
-
-    /// The status of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == name)
-    }
 }
 
 /// An account as everybody who may see it sees it: without its password hash.

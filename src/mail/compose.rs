@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 use crate::domain::{
     CODE_TTL, Email, Language, Letter, LinkOccasion, LinkPurpose, Locale, MailKind, ServiceName,
@@ -60,7 +61,7 @@ const fn sources(language: Language, kind: MailKind) -> Sources {
 pub struct Letterhead {
     /// What it is called.
     pub name: ServiceName,
-    /// The language of those whose own is none of [`Language::ALL`].
+    /// The language of those whose own is none of [`Language`].
     pub language: Language,
     /// How the owner of an account gets another password.
     pub reset: WayToReset,
@@ -93,9 +94,9 @@ impl Composer {
         // A name that the context lacks is a fault in a template, not an empty place in a mail.
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.add_template(LAYOUT.0, LAYOUT.1).expect(REASON);
-        for language in Language::ALL {
+        for language in Language::VARIANTS {
             for kind in MailKind::ALL {
-                for (name, source) in sources(language, kind) {
+                for (name, source) in sources(*language, kind) {
                     templates.add_template(name, source).expect(REASON);
                 }
             }

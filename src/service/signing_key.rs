@@ -45,8 +45,8 @@ impl fmt::Display for AlgorithmChange {
         write!(
             f,
             "algorithm changed from {} to {}",
-            self.from.as_str(),
-            self.to.as_str()
+            self.from.into_str(),
+            self.to.into_str()
         )
     }
 }
@@ -136,7 +136,7 @@ pub async fn load_keyring(
     let stored = list(store).await?;
     let present = stored.first().map(algorithm_of).transpose()?;
     let algorithm = wanted.or(present).unwrap_or_default();
-    let signs = |key: &StoredSigningKey| key.retired_at.is_none() && key.algorithm == algorithm.as_str();
+    let signs = |key: &StoredSigningKey| key.retired_at.is_none() && key.algorithm == algorithm.into_str();
     let added = if stored.iter().any(signs) {
         None
     } else {
@@ -155,7 +155,7 @@ pub async fn load_keyring(
     if let Some(AlgorithmChange { from, to }) =
         present.and_then(|from| AlgorithmChange::between(from, algorithm))
     {
-        let (from, to) = (from.as_str(), to.as_str());
+        let (from, to) = (from.into_str(), to.into_str());
         tracing::warn!(
             "access tokens are signed with {to} from now on and with {from} before: tokens.algorithm has changed"
         );
@@ -324,7 +324,7 @@ fn new_key(
     let (key, pkcs8) = SigningKey::generate(algorithm, system).map_err(Error::internal)?;
     Ok(StoredSigningKey {
         kid: key.kid().to_owned(),
-        algorithm: algorithm.as_str().to_owned(),
+        algorithm: algorithm.into_str().to_owned(),
         sealed_private: keys.seal(SealedFor::SigningKey(key.kid()), &pkcs8, system),
         created_at: now,
         active_at: now,
@@ -359,6 +359,6 @@ pub(super) fn unseal(keys: &Keys, stored: &StoredSigningKey) -> Result<SigningKe
 }
 
 fn algorithm_of(stored: &StoredSigningKey) -> Result<SignatureAlgorithm, Error> {
-    SignatureAlgorithm::from_name(&stored.algorithm)
-        .ok_or_else(|| Error::internal("a stored signing key has an unknown algorithm"))
+    let algorithm = stored.algorithm.parse();
+    algorithm.map_err(|_| Error::internal("a stored signing key has an unknown algorithm"))
 }

@@ -1,6 +1,7 @@
 //! The audit log.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, named_params, params};
@@ -115,10 +116,10 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     };
     let (user_id, username): (Option<[u8; 16]>, Option<String>) = (row.get("user_id")?, row.get("username")?);
     let record = AuditRecord {
-        event: word(row.get("event")?, AuditEvent::from_name)?,
+        event: word(row.get("event")?)?,
         outcome: match row.get::<_, Option<String>>("refused_because")? {
             None => AuditOutcome::Done,
-            Some(reason) => AuditOutcome::Refused(word(reason, AuditReason::from_name)?),
+            Some(reason) => AuditOutcome::Refused(word(reason)?),
         },
         actor,
         subject: user_id.map(|id| AuditSubject {
@@ -140,8 +141,9 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     })
 }
 
-pub(super) fn word<T>(name: String, from_name: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
-    from_name(&name).ok_or_else(|| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
+pub(super) fn word<T: FromStr>(name: String) -> rusqlite::Result<T> {
+    name.parse()
+        .map_err(|_| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
 }
 
 /// The rows that a filter asks for.
@@ -231,8 +233,8 @@ impl Tx<'_> {
             )?
             .execute(params![
                 at.as_millis(),
-                record.event.as_str(),
-                record.outcome.reason().map(AuditReason::as_str),
+                record.event.into_str(),
+                record.outcome.reason().map(<&str>::from),
                 subject.map(|subject| *subject.user_id.as_bytes()),
                 subject.map(|subject| subject.username.as_str()),
                 record.name.map(|name| name.0),
@@ -261,8 +263,8 @@ impl Tx<'_> {
             )?
             .execute(params![
                 count.at.as_millis(),
-                tally.event.as_str(),
-                tally.reason.map(AuditReason::as_str),
+                tally.event.into_str(),
+                tally.reason.map(<&str>::from),
                 tally.address.map(|address| address.to_string()),
                 subject.map(|subject| *subject.user_id.as_bytes()),
                 subject.map(|subject| subject.username.as_str()),
@@ -283,7 +285,7 @@ impl Tx<'_> {
         let counted = statement.execute(params![
             record.session_id.as_ref().map(SessionId::as_bytes),
             since.as_millis(),
-            record.outcome.reason().map(AuditReason::as_str),
+            record.outcome.reason().map(<&str>::from),
         ])?;
         Ok(counted > 0)
     }

@@ -65,11 +65,11 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<CountedEntry> {
     let username: Option<String> = row.get("username")?;
     let reason: String = row.get("refused_because")?;
     let record = AuditRecord {
-        event: word(row.get("event")?, AuditEvent::from_name)?,
+        event: word(row.get("event")?)?,
         outcome: if reason.is_empty() {
             AuditOutcome::Done
         } else {
-            AuditOutcome::Refused(word(reason, AuditReason::from_name)?)
+            AuditOutcome::Refused(word(reason)?)
         },
         actor: Actor::Client(Client {
             address: row
@@ -196,8 +196,8 @@ impl Tx<'_> {
                 is_account,
                 subject,
                 kind.subject.as_ref().map(|subject| subject.username.as_str()),
-                kind.event.as_str(),
-                kind.reason.map_or("", AuditReason::as_str),
+                kind.event.into_str(),
+                kind.reason.map_or("", <&str>::from),
                 i64::try_from(count.times).unwrap_or(i64::MAX),
                 count.first_at.as_millis(),
                 count.last_at.as_millis(),

@@ -45,8 +45,9 @@ impl Reader<'_> {
             let purpose: String = row.get("purpose")?;
             Ok(LinkRow {
                 digest,
-                purpose: LinkPurpose::from_name(&purpose)
-                    .ok_or_else(|| rusqlite::Error::InvalidColumnType(0, purpose, Type::Text))?,
+                purpose: purpose
+                    .parse()
+                    .map_err(|_| rusqlite::Error::InvalidColumnType(0, purpose, Type::Text))?,
                 user_id: row.get::<_, Option<[u8; 16]>>("user_id")?.map(UserId::from_bytes),
                 email_key: row.get("email_key")?,
                 created_at: Timestamp::from_millis(row.get("created_at")?),
@@ -71,7 +72,7 @@ impl Tx<'_> {
             .prepare_cached("DELETE FROM link_tokens WHERE user_id IS ?1 AND purpose = ?2")?
             .execute(params![
                 link.user_id.as_ref().map(UserId::as_bytes),
-                link.purpose.as_str()
+                link.purpose.into_str()
             ])?;
         self.connection
             .prepare_cached(
@@ -80,7 +81,7 @@ impl Tx<'_> {
             )?
             .execute(params![
                 link.digest.0,
-                link.purpose.as_str(),
+                link.purpose.into_str(),
                 link.user_id.as_ref().map(UserId::as_bytes),
                 link.email_key,
                 link.created_at.as_millis(),

@@ -106,7 +106,7 @@ impl Reader<'_> {
             .connection
             .prepare_cached("SELECT sends FROM mail_budgets WHERE address_digest = ?1 AND purpose = ?2")?;
         let sends: Option<Vec<u8>> = statement
-            .query_row(params![address.0, purpose.as_str()], |row| row.get(0))
+            .query_row(params![address.0, purpose.into_str()], |row| row.get(0))
             .optional()?;
         Ok(MailBudget::new(super::decode_moments(&sends.unwrap_or_default())))
     }
@@ -235,7 +235,7 @@ impl Tx<'_> {
             )?
             .execute(params![
                 spent.mailbox.0,
-                spent.purpose.as_str(),
+                spent.purpose.into_str(),
                 super::encode_moments(spent.budget.newest_first()),
                 now.as_millis(),
                 is_account(spent.kind),

@@ -1,14 +1,15 @@
 //! Sessions.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Reader, StoreError, Tx, user};
 use crate::domain::{
-    Client, Generation, Rotation, Sender, Session, SessionEnd, SessionId, SessionNonce, SignInMethod,
-    Timestamp, User, UserId,
+    Client, Generation, Rotation, Sender, Session, SessionEnd, SessionId, SessionNonce, Timestamp, User,
+    UserId,
 };
 
 /// How many ended sessions of an account are kept: far more than an operator reads, few enough that no sign-in writes many rows.
@@ -46,15 +47,12 @@ pub(super) fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
             },
             replaced: decode_replaced(row.get_ref("rotations")?.as_blob()?),
         },
-        method: named(row, "method", SignInMethod::from_name)?,
+        method: named(row, "method")?,
         created_at: Timestamp::from_millis(row.get("session_created_at")?),
         last_used_at: Timestamp::from_millis(row.get("last_used_at")?),
         expires_at: Timestamp::from_millis(row.get("expires_at")?),
         ended: match row.get::<_, Option<i64>>("ended_at")? {
-            Some(ended_at) => Some((
-                Timestamp::from_millis(ended_at),
-                named(row, "ended_because", SessionEnd::from_name)?,
-            )),
+            Some(ended_at) => Some((Timestamp::from_millis(ended_at), named(row, "ended_because")?)),
             None => None,
         },
         client: Client {
@@ -93,9 +91,10 @@ fn encode_replaced(replaced: &[(Generation, Timestamp)]) -> Vec<u8> {
     bytes
 }
 
-fn named<T>(row: &Row<'_>, column: &str, from_name: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+fn named<T: FromStr>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
     let name: String = row.get(column)?;
-    from_name(&name).ok_or_else(|| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
+    name.parse()
+        .map_err(|_| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
 }
 
 fn count_alive(ended: impl Iterator<Item = rusqlite::Result<bool>>) -> rusqlite::Result<u64> {
@@ -199,7 +198,7 @@ impl Tx<'_> {
                 session.rotation.moved_by.user_agent,
                 encode_replaced(&session.rotation.replaced),
                 session.nonce.0,
-                session.method.as_str(),
+                session.method.into_str(),
                 session.created_at.as_millis(),
                 session.last_used_at.as_millis(),
                 session.expires_at.as_millis(),
@@ -254,9 +253,10 @@ impl Tx<'_> {
         let mut statement = self.connection.prepare_cached(
             "UPDATE sessions SET ended_at = ?2, ended_because = ?3 WHERE id = ?1 AND ended_at IS NULL RETURNING user_id",
         )?;
-        let ended = statement.query_row(params![id.as_bytes(), now.as_millis(), because.as_str()], |row| {
-            row.get("user_id")
-        });
+        let ended = statement.query_row(
+            params![id.as_bytes(), now.as_millis(), because.into_str()],
+            |row| row.get("user_id"),
+        );
         let Some(user_id) = ended.optional()?.map(UserId::from_bytes) else {
             return Ok(false);
         };
@@ -278,7 +278,7 @@ impl Tx<'_> {
         )?;
         let keep = keep.as_ref().map(SessionId::as_bytes);
         let ended = statement.query_map(
-            params![user_id.as_bytes(), keep, now.as_millis(), because.as_str()],
+            params![user_id.as_bytes(), keep, now.as_millis(), because.into_str()],
             |row| row.get("was_alive"),
         )?;
         let alive = count_alive(ended)?;
@@ -303,8 +303,8 @@ impl Tx<'_> {
             user_id.as_bytes(),
             keep,
             now.as_millis(),
-            SessionEnd::TooMany.as_str(),
-            SessionEnd::Expired.as_str(),
+            SessionEnd::TooMany.into_str(),
+            SessionEnd::Expired.into_str(),
             CLEARED_AT_ONCE
         ])?;
         Ok(ended + self.delete_ended_surplus(user_id)?)
@@ -340,9 +340,10 @@ impl Tx<'_> {
             "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE id > ?1 AND id <= ?2 AND ended_at IS NULL
              RETURNING expires_at > ?3 AS was_alive",
         )?;
-        let ended = statement.query_map(params![after, last, now.as_millis(), because.as_str()], |row| {
-            row.get("was_alive")
-        })?;
+        let ended = statement
+            .query_map(params![after, last, now.as_millis(), because.into_str()], |row| {
+                row.get("was_alive")
+            })?;
         Ok(Some((SessionId::from_bytes(last), count_alive(ended)?)))
     }
 

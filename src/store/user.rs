@@ -96,7 +96,8 @@ pub(super) fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
 
 fn status_of(row: &Row<'_>) -> rusqlite::Result<UserStatus> {
     let name: String = row.get("status")?;
-    UserStatus::from_name(&name).ok_or_else(|| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
+    name.parse()
+        .map_err(|_| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
 }
 
 /// The columns that [`user_of`] reads, for other files of the store.
@@ -194,7 +195,7 @@ impl Reader<'_> {
         const WANTED: &str = "FROM users WHERE id > ?1
              AND (?2 IS NULL OR instr(username_key, ?2) > 0 OR instr(email_key, ?2) > 0) AND (?3 IS NULL OR status = ?3)";
         let search = filter.search.as_deref().map(str::to_ascii_lowercase);
-        let status = filter.status.map(UserStatus::as_str);
+        let status = filter.status.map(<&str>::from);
         let after = |id: Option<&UserId>| id.map_or(Vec::new(), |id| id.as_bytes().to_vec());
         let sql = format!(
             "SELECT {COLUMNS}, (SELECT count(*) FROM sessions
@@ -353,7 +354,7 @@ impl Tx<'_> {
         let mut statement = self
             .connection
             .prepare_cached("UPDATE users SET status = ?2 WHERE id = ?1")?;
-        statement.execute(params![id.as_bytes(), status.as_str()])?;
+        statement.execute(params![id.as_bytes(), status.into_str()])?;
         self.void_links_and_codes(id)
     }
 

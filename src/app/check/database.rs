@@ -86,10 +86,7 @@ fn check_signing(inspection: &Inspection, wanted: Option<SignatureAlgorithm>, no
             "the key file is the database's; access tokens are signed with a key since {since}, with {algorithm}"
         )
     };
-    if let Some(other) = wanted
-        .map(SignatureAlgorithm::as_str)
-        .filter(|name| name != algorithm)
-    {
+    if let Some(other) = wanted.map(<&str>::from).filter(|name| name != algorithm) {
         return Finding::unwise(
             "keys",
             format!("{seen}; tokens.algorithm is {other}"),

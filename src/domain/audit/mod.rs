@@ -6,6 +6,8 @@ mod words;
 
 pub use words::{AuditEvent, AuditReason};
 
+use strum::VariantArray;
+
 use super::{Client, SessionId, Timestamp, User, UserId, is_unprintable};
 
 /// How much of the name of whoever called `sudo` is kept: longer than any login name that Linux allows (32).
@@ -18,8 +20,8 @@ pub struct AuditEvents(String);
 impl AuditEvents {
     /// Reads the name of an event, or the part of one before the dot.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_known = AuditEvent::ALL.iter().any(|event| {
-            let name = event.as_str();
+        let is_known = AuditEvent::VARIANTS.iter().any(|event| {
+            let name = event.into_str();
             name == text || name.split_once('.').is_some_and(|(kind, _)| kind == text)
         });
         is_known.then(|| Self(text.to_owned()))
@@ -33,7 +35,7 @@ impl AuditEvents {
     /// Everything that [`AuditEvents::parse`] reads, in the order in which events are documented.
     pub fn names() -> Vec<&'static str> {
         let mut names: Vec<&str> = Vec::new();
-        for name in AuditEvent::ALL.iter().map(|event| event.as_str()) {
+        for name in AuditEvent::VARIANTS.iter().map(|event| event.into_str()) {
             let kind = name.split_once('.').map(|(kind, _)| kind);
             for name in kind.into_iter().chain([name]) {
                 if !names.contains(&name) {

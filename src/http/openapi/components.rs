@@ -2,6 +2,7 @@
 
 use poem::http::StatusCode;
 use serde_json::{Map, Value, json};
+use strum::VariantArray;
 
 use super::EXAMPLE_TRACE_ID;
 use crate::domain::{FieldError, FieldErrors, Limit, LimitClass, Rates};
@@ -64,7 +65,7 @@ fn error() -> Value {
                     "limit": {
                         "type": "string",
                         "description": "With a 429: whose limit was reached, that of an address, an account or a session.",
-                        "enum": Limit::ALL.map(Limit::as_str),
+                        "enum": Limit::VARIANTS.iter().map(<&str>::from).collect::<Vec<_>>(),
                     },
                 },
             },

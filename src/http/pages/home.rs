@@ -3,6 +3,7 @@
 use minijinja::{Environment, context};
 use poem::http::header::{ACCEPT, ACCEPT_LANGUAGE};
 use poem::http::{HeaderMap, Method};
+use strum::VariantArray;
 
 use crate::domain::Language;
 use crate::http::pipeline::exchange::Shared;
@@ -45,7 +46,12 @@ impl Home {
                 .render(context)
                 .expect("it names only what the context has")
         };
-        Self(Language::ALL.map(|language| (language, page(language))).into())
+        Self(
+            Language::VARIANTS
+                .iter()
+                .map(|language| (*language, page(*language)))
+                .collect(),
+        )
     }
 
     /// The page in the language that the client likes best.

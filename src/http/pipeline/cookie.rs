@@ -83,7 +83,7 @@ impl CookieWriter {
 
     /// `Expires` says the same as `Max-Age` to clients that know only the older of the two.
     fn write(&self, value: &str, max_age: Duration, expires_at: Timestamp) -> String {
-        let same_site = self.same_site.as_str();
+        let same_site = self.same_site.attribute();
         let secure = if self.is_secure { "; Secure" } else { "" };
         let max_age = max_age.as_secs();
         let since_epoch = expires_at.since(Timestamp::from_millis(0));

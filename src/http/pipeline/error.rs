@@ -290,7 +290,7 @@ impl Code {
             .map(|(name, error)| (name.to_owned(), describe(error)))
             .collect();
         let details = match limit {
-            Some(limit) => Some(json!({ "limit": limit.as_str() })),
+            Some(limit) => Some(json!({ "limit": limit.into_str() })),
             None => (!fields.is_empty()).then(|| json!({ "fields": fields })),
         };
         Envelope {

@@ -82,11 +82,11 @@ fn mail_is_encrypted_as_the_url_says_or_the_key() {
         let config = load(&format!(
             "[mail]\nsmtp_url = \"{url}\"\nsmtp_security = \"{security}\""
         ));
-        let found = (config.smtp_security().as_str(), config.smtp_default_port());
+        let found = (config.smtp_security().into_str(), config.smtp_default_port());
         assert_eq!(found, expected, "{url} {security}");
     }
     let with_own = load("[mail]\nsmtp_url = \"smtp://localhost\"\nca_file = \"ca.pem\"");
-    assert_eq!(with_own.smtp_security().as_str(), "starttls");
+    assert_eq!(with_own.smtp_security().into_str(), "starttls");
     assert_snapshot!(refusal("[mail]\nsmtp_url = \"smtps://a.example\"\nsmtp_security = \"starttls\""), @r#"mail.smtp_security = "starttls" contradicts mail.smtp_url, whose scheme smtps:// means TLS from the first byte (<dir>/arkloop.toml, line 3); write smtp:// for "starttls", or leave out mail.smtp_security"#);
     assert_snapshot!(refusal("[mail]\nsmtp_security = \"none\"\nsmtp_url = \"smtps://a.example\""), @r#"mail.smtp_security = "none" contradicts mail.smtp_url, whose scheme smtps:// means TLS from the first byte (<dir>/arkloop.toml, line 2); write smtp:// for "none", or leave out mail.smtp_security"#);
     assert_snapshot!(refusal("mail.smtp_security = \"opportunistic\""), @r#"the value of mail.smtp_security is not acceptable (<dir>/arkloop.toml, line 1); it must be one of "starttls", "tls", "none""#);

@@ -10,6 +10,7 @@ use arkloop::domain::{
 use arkloop::service::{AuditQuery, UserRef};
 use arkloop::store::{AuditKind, KindCount, StoreError};
 use serde_json::json;
+use strum::VariantArray;
 
 use crate::support::{EVERYTHING, PASSWORD, SECRET_KEY, TestApp};
 
@@ -201,8 +202,8 @@ async fn bytes_each(
 #[tokio::test]
 async fn rows_and_counts_take_no_more_of_the_disk_than_the_sum_says() {
     let app = TestApp::start().await;
-    let event = longest(AuditEvent::ALL, AuditEvent::as_str);
-    let reason = longest(AuditReason::ALL, AuditReason::as_str);
+    let event = longest(AuditEvent::VARIANTS, |event| event.into_str());
+    let reason = longest(AuditReason::VARIANTS, |reason| reason.into_str());
     let client = Client::new(
         Some(
             "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"

@@ -37,9 +37,9 @@ impl TestApp {
 
 fn shown(entry: &AuditEntry) -> String {
     let record = &entry.record;
-    let mut words = vec![record.event.as_str().to_owned()];
+    let mut words = vec![record.event.into_str().to_owned()];
     if let AuditOutcome::Refused(reason) = record.outcome {
-        words.push(format!("refused: {}", reason.as_str()));
+        words.push(format!("refused: {}", reason.into_str()));
     }
     if let Some(subject) = &record.subject {
         words.push(format!("@{}", subject.username));

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use arkloop::config::{Config, Sources};
 use arkloop::domain::AuditEvent;
+use strum::VariantArray;
 
 use super::guides;
 use crate::support::documented;
@@ -46,7 +47,9 @@ pub fn keys() -> BTreeSet<String> {
 /// Dotted names that are no keys although their first part is a section's: codes of refusals, and events of the audit log.
 fn other_names() -> BTreeSet<String> {
     let codes = documented().into_iter().map(|(_, _, code)| code);
-    let events = AuditEvent::ALL.iter().map(|event| event.as_str().to_owned());
+    let events = AuditEvent::VARIANTS
+        .iter()
+        .map(|event| event.into_str().to_owned());
     codes.chain(events).collect()
 }
 

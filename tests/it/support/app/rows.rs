@@ -53,7 +53,7 @@ impl TestApp {
         self.session_of(cookie)
             .await
             .ended
-            .map(|(_, because)| because.as_str().to_owned())
+            .map(|(_, because)| because.into_str().to_owned())
     }
 
     /// Every account and every session, to see whether anything changed.
