@@ -66,7 +66,7 @@ pub enum Captcha {
 
 impl Captcha {
     /// No captcha.
-    pub fn off() -> Self {
+    pub const fn off() -> Self {
         Self::Off
     }
 
@@ -166,45 +166,37 @@ impl Turnstile {
         })
     }
 
-    /// Asks, a second time if the first one did not arrive or the server has a fault, and judges the answer.
+    /// Asks, a second time if the first request did not arrive or the server has a fault, and judges the answer.
     fn ask(&self, question: &Question) -> Result<(), CaptchaRefusal> {
         let started_at = Instant::now();
-        let answer = match self.post(question, TOTAL_TIMEOUT) {
-            Err(failure) if failure.is_passing => {
-                let left = TOTAL_TIMEOUT.saturating_sub(started_at.elapsed());
-                if left.is_zero() {
-                    Err(failure)
-                } else {
-                    self.post(question, left)
-                }
-            }
-            first => first,
+        let mut answer = self.post(question, TOTAL_TIMEOUT);
+        let may_pass = match &answer {
+            Ok(answer) => answer.status / 100 == 5,
+            Err(failure) => failure.is_passing(),
         };
-        let answer = answer.map_err(|failure| CaptchaRefusal::Unavailable(failure.reason))?;
-        self.judge(&answer)
+        let left = TOTAL_TIMEOUT.saturating_sub(started_at.elapsed());
+        if may_pass && !left.is_zero() {
+            answer = self.post(question, left);
+        }
+        let unavailable = |reason| Err(CaptchaRefusal::Unavailable(reason));
+        match answer {
+            // Refusals come with 200 and with 400.
+            Ok(answer) if matches!(answer.status / 100, 2 | 4) => self.judge(&answer),
+            Ok(answer) => unavailable(format!("siteverify answered {}", answer.status)),
+            Err(failure) => unavailable(failure.to_string()),
+        }
     }
 
     fn post(&self, question: &Question, timeout: Duration) -> Result<Answer, Failure> {
-        let mut form = vec![
-            ("secret", self.settings.secret_key.expose_secret()),
-            ("response", &question.token),
-            ("idempotency_key", &question.idempotency_key),
-        ];
-        form.extend(
-            question
-                .client_address
-                .as_deref()
-                .map(|address| ("remoteip", address)),
-        );
-        let answer = self.siteverify.post_form(&self.verify_url, form, timeout)?;
-        // Refusals come with 200 and with 400.
-        if answer.is_success() || answer.status / 100 == 4 {
-            return Ok(answer);
-        }
-        Err(Failure {
-            reason: format!("siteverify answered {}", answer.status),
-            is_passing: answer.status / 100 == 5,
-        })
+        let secret = ("secret", self.settings.secret_key.expose_secret());
+        let token = ("response", question.token.as_str());
+        let key = ("idempotency_key", question.idempotency_key.as_str());
+        let address = question
+            .client_address
+            .as_deref()
+            .map(|address| ("remoteip", address));
+        let form = [secret, token, key].into_iter().chain(address);
+        self.siteverify.post_form(&self.verify_url, form, timeout)
     }
 
     fn judge(&self, answer: &Answer) -> Result<(), CaptchaRefusal> {

@@ -1,4 +1,4 @@
-//! What this process makes of the cores and the memory that it has: how many hash threads, readers and connections.
+//! How many hash threads, readers and connections the cores and the memory of this process allow.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -8,38 +8,38 @@ use super::memory::Memory;
 use crate::config::Config;
 use crate::crypto::HashRoom;
 
-/// All hashes together take at most this part of the memory; the rest is for connections, SQLite and the kernel's buffers.
+/// All hashes together take at most a fourth of the memory; the rest is for connections, SQLite and the kernel's buffers.
 const HASH_PART: u64 = 4;
-/// And at most this much, in KiB: with a cost of 64 MiB it still allows eight threads.
+/// They also take at most this much, in KiB: enough for eight threads at a cost of 64 MiB.
 const MOST_HASH_KIB: u64 = 512 * 1024;
-/// All connections together take at most this part of the memory.
+/// All connections together take at most a fourth of the memory.
 const CONNECTION_PART: u64 = 4;
-/// What a connection takes at most, in KiB: the largest head, the largest body, the answer, and what the server keeps about it.
+/// The most that a connection takes, in KiB: the largest head, the largest body, the answer, and the server's own state.
 const CONNECTION_KIB: u64 = 64;
-/// More readers than this make no answer faster, and each keeps a cache.
+/// More readers make no answer faster, and each keeps a cache.
 const MOST_READERS: usize = 16;
-/// The writer of the database, what looks after its connections, and a few for questions that block.
+/// Threads of the database, and a few for blocking calls.
 const THREADS_BESIDE: usize = 16;
 
-/// What there is, and what it is used for.
+/// The memory, and how it is shared out.
 #[derive(Clone, Debug)]
 pub struct Capacity {
     memory: Memory,
     /// The memory of one hash, in KiB.
     hash_kib: u64,
     threads: NonZeroUsize,
-    /// Whether `password.hash_threads` says so.
+    /// Whether `password.hash_threads` is set.
     is_set: bool,
-    /// The most connections.
+    /// The most HTTP connections.
     pub(super) connections: usize,
-    /// Connections of the database that answer small questions.
+    /// Reading connections to the database.
     pub(super) readers: usize,
 }
 
 impl Capacity {
     /// Of this process under `config`.
     pub fn of(config: &Config) -> Self {
-        // It knows of affinity and of the quotas of control groups.
+        // It respects CPU affinity and the quotas of control groups.
         let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self::new(config, cores, Memory::of_this_process())
     }
@@ -60,22 +60,22 @@ impl Capacity {
         }
     }
 
-    /// The threads that answer requests.
+    /// How many threads answer requests.
     pub const fn workers(&self) -> usize {
         self.readers
     }
 
-    /// How many threads a server needs in all, with a few for questions that block.
+    /// How many threads a server needs in all.
     pub fn threads(&self) -> usize {
         self.workers() + self.threads.get() + THREADS_BESIDE
     }
 
-    /// What a server records, so that `check` judges by the memory that the server has and not by its own.
+    /// A record of it, so that `check` judges the memory of the server and not its own.
     pub(super) fn to_record(&self) -> String {
         format!("{} {}", self.readers, self.memory.to_record())
     }
 
-    /// Of the server that recorded it, under `config`.
+    /// Reads [`Capacity::to_record`], under `config`.
     pub(super) fn of_record(config: &Config, record: &str) -> Option<Self> {
         let (cores, memory) = record.split_once(' ')?;
         Some(Self::new(
@@ -85,7 +85,6 @@ impl Capacity {
         ))
     }
 
-    /// What the hash threads get.
     pub(super) fn hash_room(&self) -> HashRoom {
         HashRoom {
             threads: self.threads,
@@ -97,34 +96,29 @@ impl Capacity {
         self.hash_kib.saturating_mul(self.threads.get() as u64)
     }
 
-    /// Why the memory may not do, and how to mend it; `None` if it does.
+    /// Why the memory may be too small, and how to mend it; `None` if it is enough.
     pub fn problem(&self) -> Option<(String, &'static str)> {
-        let hashes = self.hashes_kib();
-        let most = if self.is_set {
-            self.memory.kib / 2
-        } else {
-            hash_share(&self.memory)
-        };
-        if hashes <= most {
-            return None;
-        }
-        let (mib, memory) = (in_mib(hashes), &self.memory);
-        Some(if self.is_set {
-            (
-                format!(
-                    "password.hash_threads = {} lets password hashes take {mib}, more than half of {memory}: sign-ins may end the server",
-                    self.threads
-                ),
+        let (hashes, memory, threads) = (self.hashes_kib(), &self.memory, self.threads);
+        let mib = in_mib(hashes);
+        if self.is_set && hashes > memory.kib / 2 {
+            let problem = format!(
+                "password.hash_threads = {threads} lets password hashes take {mib}, more than half of {memory}: sign-ins may end the server"
+            );
+            return Some((
+                problem,
                 "lower password.hash_threads, or give the server more memory",
-            )
-        } else {
-            (
-                format!(
-                    "a single password hash takes {mib}, more than its share of {memory}: sign-ins may end the server"
-                ),
+            ));
+        }
+        if !self.is_set && hashes > hash_share(memory) {
+            let problem = format!(
+                "a single password hash takes {mib}, more than its share of {memory}: sign-ins may end the server"
+            );
+            return Some((
+                problem,
                 "give the server more memory, or lower password.argon2_memory_kib",
-            )
-        })
+            ));
+        }
+        None
     }
 }
 

@@ -5,57 +5,45 @@ use std::path::{Path, PathBuf};
 
 use crate::captcha::CaptchaSettingsError;
 use crate::config::Config;
-use crate::crypto::{HashError, KeyCheck, KeyFileError, Keys};
+use crate::crypto::{HashError, KeyCheck, KeyFileError, Keys, read_key_file};
 use crate::domain::KeyFingerprint;
 use crate::files::{chown_argument, quoted, run_as, runner, shown_user};
 use crate::mail::TransportError;
 use crate::{service, store};
 
-/// Why the parts could not be joined. Nothing was changed then, except that a new data directory or key file may have been made.
+/// Why the parts could not be joined. Nothing was changed, except that a new data directory or key file may have been made.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The database.
     #[error(transparent)]
     Store(#[from] store::OpenError),
-    /// The key file.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
-    /// The key file is of another database.
+    /// The key file belongs to another database.
     #[error("the key file {} is {found}, but {} needs {}", key_file.display(), database.display(), named(*needed))]
     OtherKeyFile {
-        /// The key file.
         key_file: PathBuf,
-        /// Which one it is.
         found: KeyFingerprint,
         /// The database, or the backup of one.
         database: PathBuf,
-        /// The key file it was made with; `None` if that cannot be read.
+        /// The key of the database; `None` if its record cannot be read.
         needed: Option<KeyFingerprint>,
     },
-    /// There is a key file without its database, so that none is made in its place.
+    /// There is a key file without its database. No new database is made in place of a lost one.
     #[error("the key file {} is there, but its database {} is missing or empty", key_file.display(), database.display())]
-    DatabaseLost {
-        /// The database.
-        database: PathBuf,
-        /// The key file.
-        key_file: PathBuf,
-    },
-    /// There is a key file, so that none is made in its place.
+    DatabaseLost { database: PathBuf, key_file: PathBuf },
+    /// There is a key file, which is never overwritten.
     #[error("the key file {} is not lost", .0.display())]
     KeyNotLost(PathBuf),
     /// A backup cannot take the place of the database.
     #[error(transparent)]
     NotRestored(store::OpenError),
-    /// The password parameters.
     #[error(transparent)]
     Hash(#[from] HashError),
-    /// How mail is sent.
     #[error(transparent)]
     Mail(#[from] TransportError),
-    /// How captchas are checked.
     #[error(transparent)]
     Captcha(#[from] CaptchaSettingsError),
-    /// A first question to the database.
+    /// The first reads and writes of an open database.
     #[error(transparent)]
     Service(#[from] service::Error),
 }
@@ -65,7 +53,22 @@ fn named(key: Option<KeyFingerprint>) -> String {
 }
 
 impl OpenError {
-    /// Why the store was not opened with `keys`.
+    /// No database was found. Beside a key file it is more likely lost than not made yet.
+    pub(super) fn no_database(config: &Config) -> Self {
+        match read_key_file(&config.key_path()) {
+            Err(KeyFileError::Missing(_)) => store::OpenError::Missing(config.database_path()).into(),
+            Ok(_) | Err(_) => Self::database_lost(config),
+        }
+    }
+
+    pub(super) fn database_lost(config: &Config) -> Self {
+        Self::DatabaseLost {
+            database: config.database_path(),
+            key_file: config.key_path(),
+        }
+    }
+
+    /// The store was not opened with `keys`.
     pub(super) fn of_store(error: store::OpenError, config: &Config, keys: Option<&Keys>) -> Self {
         match (error, keys) {
             (store::OpenError::OtherKey { path, recorded }, Some(keys)) => {
@@ -75,7 +78,7 @@ impl OpenError {
         }
     }
 
-    /// The refusal of a database whose key file, by its `recorded` check value, is another one than `keys`.
+    /// The database has the `recorded` check value, which is not that of `keys`.
     pub(super) fn other_key(config: &Config, keys: &Keys, database: &Path, recorded: Option<&str>) -> Self {
         Self::OtherKeyFile {
             key_file: config.key_path(),
@@ -85,7 +88,7 @@ impl OpenError {
         }
     }
 
-    /// How to mend it, as a sentence for the operator; `None` where the message says all there is to say.
+    /// How the operator mends it; `None` where the message already says so.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Store(error) => return store_hint(error),
@@ -151,7 +154,7 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
     })
 }
 
-/// The same refusals as a backup gets them: nothing that is done to the data directory would mend it.
+/// As [`store_hint`], for a backup: changing the data directory would not mend it.
 fn restore_hint(error: &store::OpenError) -> Option<String> {
     use store::OpenError as Refused;
     Some(match error {
@@ -231,7 +234,7 @@ impl From<store::StoreError> for OpenError {
     }
 }
 
-/// How the database at `path` is used, which belongs to `owner`: by that user, unless root has made it in the directory of another one.
+/// How to use the database at `path` of `owner`: as that user, unless root made it in another user's directory.
 fn owner_hint(path: &Path, owner: u32) -> String {
     let directory = path.parent().unwrap_or(path);
     match directory.metadata() {
@@ -247,13 +250,13 @@ fn owner_hint(path: &Path, owner: u32) -> String {
     }
 }
 
-/// Whose group the file is, or the directory that it would be in.
+/// The group of a file, or of the directory if the file is missing.
 fn group_of(path: &Path) -> u32 {
     let found = path.symlink_metadata().or_else(|_| path.join("..").metadata());
     found.map_or(0, |found| found.gid())
 }
 
-/// A directory that is empty may be given to the running user without harm to anything in it.
+/// An empty directory can be given to the running user without harm.
 fn not_writable_hint(path: &Path) -> String {
     const ANOTHER: &str = "name another data directory with --data-dir DIR";
     let is_empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());

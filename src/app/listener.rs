@@ -1,41 +1,26 @@
-//! Where the running server listens, as it recorded it, and questions to it there.
+//! The address on which the running server listens, as it recorded it, and requests to it there.
 //!
-//! The record is in the lock file of the server and not in the database, so that it can be read while the database
-//! cannot, and by whoever may read the file.
+//! The record is in the lock file of the server and not in the database, so that it can be read while the database cannot, and by every user who may read
+//! the file.
 
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Capacity, OpenError};
+use super::capacity::Capacity;
+use super::error::OpenError;
 use crate::config::Config;
 use crate::domain::Listen;
 use crate::store::Store;
+use crate::web::{Address, Answer, Client};
 
-/// How long a question to the server may take in all: it answers in milliseconds, or it does not work.
-pub const PATIENCE: Duration = Duration::from_secs(3);
-/// What is asked for has a few hundred bytes.
-const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+/// For a whole request to the running server, which answers in milliseconds if it works.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 const UNIX: &[u8] = b"unix:";
 
-/// What the server answered.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// Names in lower case, and values.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: String,
-}
-
-/// Records where this server listens, and what it has to work with.
+/// Records where this server listens, and its capacity.
 pub fn record_server(config: &Config, listen: &Listen, capacity: &Capacity) -> Result<(), OpenError> {
     let mut note = match listen {
         Listen::Tcp(address) => address.to_string().into_bytes(),
@@ -46,13 +31,13 @@ pub fn record_server(config: &Config, listen: &Listen, capacity: &Capacity) -> R
     Ok(Store::note_server(&config.data_dir, &note)?)
 }
 
-/// Where the server of this data directory listened last; it may have ended since. `None` if none recorded it.
+/// Where the server of this data directory listened last; it may have ended since. `None` if none has recorded it.
 pub fn listener(config: &Config) -> Result<Option<Listen>, OpenError> {
     let note = Store::noted_server(&config.data_dir)?;
     Ok(note.and_then(|note| parse(note.split(|byte| *byte == b'\n').next()?)))
 }
 
-/// What that server had to work with, under `config`; `None` if none recorded it.
+/// The capacity of that server under `config`; `None` if none has recorded it.
 pub(super) fn recorded_capacity(config: &Config) -> Option<Capacity> {
     let note = Store::noted_server(&config.data_dir).ok()??;
     let line = note.split(|byte| *byte == b'\n').nth(1)?;
@@ -66,111 +51,36 @@ fn parse(note: &[u8]) -> Option<Listen> {
     }
 }
 
-/// Asks the server that listens at `listen` for `path`, with further headers, within [`PATIENCE`]. It blocks.
+/// Sends a GET request for `path` to the server that listens at `listen`, within [`ANSWER_TIMEOUT`]. It blocks.
 pub fn ask(listen: &Listen, path: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut request =
-        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: arkloop\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        request.extend([name, ": ", value, "\r\n"]);
-    }
-    request.push_str("\r\n");
-    let answer = match listen {
-        Listen::Unix(path) => {
-            let stream = connect_unix(path, deadline)?;
-            converse(&stream, &request, || {
-                let left = Some(time_left(deadline)?);
-                stream.set_write_timeout(left)?;
-                stream.set_read_timeout(left)
-            })?
-        }
-        Listen::Tcp(address) => {
-            let stream = connect(*address, deadline)?;
-            converse(&stream, &request, || {
-                let left = Some(time_left(deadline)?);
-                stream.set_write_timeout(left)?;
-                stream.set_read_timeout(left)
-            })?
-        }
+    let (socket, hosts) = match listen {
+        // The connector needs no host.
+        Listen::Unix(socket) => (
+            Some(socket.as_path()),
+            vec![SocketAddr::from(([127, 0, 0, 1], 80))],
+        ),
+        Listen::Tcp(address) => (None, reachable(*address)),
     };
-    read_answer(&answer).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "it does not speak HTTP"))
+    let client = Client::local(socket, ANSWER_TIMEOUT);
+    let mut answer = Err(io::ErrorKind::AddrNotAvailable.into());
+    for host in hosts {
+        let address = Address::parse(&format!("http://{host}{path}")).ok_or(io::ErrorKind::InvalidInput)?;
+        match client.get(&address, headers) {
+            Err(failure) if failure.is_passing() => answer = Err(failure.into_io()),
+            answered => return answered.map_err(|failure| failure.into_io()),
+        }
+    }
+    answer
 }
 
-/// A server that accepts nothing any more lets whoever connects wait for ever, and std bounds that for TCP only. A thread that waits then ends with the
-/// command.
-fn connect_unix(path: &Path, deadline: Instant) -> io::Result<UnixStream> {
-    let (path, left) = (path.to_owned(), time_left(deadline)?);
-    let (sender, connected) = mpsc::channel();
-    thread::Builder::new().spawn(move || sender.send(UnixStream::connect(path)))?;
-    connected
-        .recv_timeout(left)
-        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
-}
-
-/// A server on every address is asked on the loopback address, also where there is only the other kind of address.
-fn connect(address: SocketAddr, deadline: Instant) -> io::Result<TcpStream> {
-    let v4 = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let candidates = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => vec![SocketAddr::new(v4, address.port())],
-        IpAddr::V6(ip) if ip.is_unspecified() => vec![
-            SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
-            SocketAddr::new(v4, address.port()),
-        ],
+/// Where to reach a server: on loopback if it listens on every address. On `[::]` that is IPv4 too, where IPv6 is off.
+fn reachable(address: SocketAddr) -> Vec<SocketAddr> {
+    let at = |ip: IpAddr| SocketAddr::new(ip, address.port());
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => vec![at(Ipv4Addr::LOCALHOST.into())],
+        IpAddr::V6(ip) if ip.is_unspecified() => {
+            vec![at(Ipv6Addr::LOCALHOST.into()), at(Ipv4Addr::LOCALHOST.into())]
+        }
         _ => vec![address],
-    };
-    let mut failed = io::Error::from(ErrorKind::AddrNotAvailable);
-    for candidate in candidates {
-        match TcpStream::connect_timeout(&candidate, time_left(deadline)?) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failed = error,
-        }
     }
-    Err(failed)
-}
-
-fn time_left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(ErrorKind::TimedOut.into());
-    }
-    Ok(left)
-}
-
-/// Sends the request and reads to the end of the connection; `keep_time` sets the time-outs before each step.
-fn converse<S: Read + Write>(
-    mut stream: S,
-    request: &str,
-    keep_time: impl Fn() -> io::Result<()>,
-) -> io::Result<Vec<u8>> {
-    keep_time()?;
-    stream.write_all(request.as_bytes())?;
-    let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
-    while (answer.len() as u64) < MAX_ANSWER_BYTES {
-        keep_time()?;
-        match stream.read(&mut piece) {
-            Ok(0) => break,
-            Ok(length) => answer.extend_from_slice(&piece[..length]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // What the system says of a time-out is "try again".
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(answer)
-}
-
-fn read_answer(answer: &[u8]) -> Option<Answer> {
-    let answer = String::from_utf8_lossy(answer);
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let mut lines = head.lines();
-    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    let header = |line: &str| {
-        let (name, value) = line.split_once(':')?;
-        Some((name.to_lowercase(), value.trim().to_owned()))
-    };
-    Some(Answer {
-        status,
-        headers: lines.filter_map(header).collect(),
-        body: body.to_owned(),
-    })
 }

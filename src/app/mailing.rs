@@ -1,4 +1,4 @@
-//! How mails read and leave: decided by the configuration of the server, which records it, so that a command mails, links and reports as the server does.
+//! How mails read and leave. The server records its configuration of it, so that commands write the same mails and links.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +7,12 @@ use crate::domain::ServiceName;
 use crate::mail::{Letterhead, Medium, WayToReset};
 use crate::service::Links;
 
-/// What the built-in page for it is in `links.verify`; what follows is `#` or `?`.
+/// How `links.verify` begins if it leads to the built-in page; `#` or `?` follows.
 const VERIFY_PAGE: &str = "{app_url}/verify";
-/// What the built-in page for it is in `links.reset`.
+/// The same of `links.reset`.
 const RESET_PAGE: &str = "{app_url}/reset";
 
-/// What commands must know of the server's mails; the fields are the configuration's.
+/// What commands must know about the server's mails; the fields are those of the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mailing {
     name: String,
@@ -25,7 +25,6 @@ pub(super) struct Mailing {
 }
 
 impl Mailing {
-    /// What `config` says.
     pub(super) fn of(config: &Config) -> Self {
         Self {
             name: config.service_name().as_str().to_owned(),
@@ -36,16 +35,6 @@ impl Mailing {
             reset: config.links.reset.clone(),
             invite: config.links.invite.clone(),
         }
-    }
-
-    /// Reads what [`Mailing::to_text`] wrote; `None` if another version wrote it.
-    pub(super) fn from_text(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
-    }
-
-    /// As it is recorded.
-    pub(super) fn to_text(&self) -> String {
-        serde_json::to_string(self).expect("it is made of texts")
     }
 
     /// The keys that can differ, with the values here.
@@ -60,12 +49,11 @@ impl Mailing {
         ]
     }
 
-    /// The name of the service; that of `config` if the recorded one is none.
+    /// The recorded name of the service; that of `config` if the record is not valid.
     pub(super) fn name(&self, config: &Config) -> ServiceName {
         ServiceName::parse(&self.name).unwrap_or_else(|| config.service_name())
     }
 
-    /// By which way mail leaves.
     pub(super) fn medium(&self) -> Medium {
         match self.transport.parse() {
             Ok(config::MailTransport::Smtp) => Medium::Smtp,
@@ -74,7 +62,7 @@ impl Mailing {
         }
     }
 
-    /// Where links point. Without an app of its own the links lead to the built-in pages, which the server itself serves.
+    /// Without an app URL, links lead to the built-in pages of the server itself.
     pub(super) fn links(&self, public_url: &str, app_url: Option<&str>) -> Links {
         Links {
             verify: self.verify.clone(),
@@ -85,7 +73,6 @@ impl Mailing {
         }
     }
 
-    /// What mails say of the service, whose links are `links`.
     pub(super) fn letterhead(&self, config: &Config, links: &Links, has_app: bool) -> Letterhead {
         let is_built_in = |link: &str, page: &str| {
             let rest = link.strip_prefix(page);

@@ -1,15 +1,14 @@
-//! How much memory this process may use: the least of the machine's and of every control group that it is in.
+//! How much memory this process may use: the lowest limit of the machine and of every control group around the process.
 
 use std::fmt;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// A bound of memory.
+/// A limit of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Memory {
-    /// How much, in KiB.
     pub(super) kib: u64,
-    /// Where that stands; `None` for the RAM of the machine.
+    /// The file that sets the limit; `None` for the RAM of the machine.
     file: Option<PathBuf>,
 }
 
@@ -29,12 +28,12 @@ impl Memory {
         Self { kib, file: None }
     }
 
-    /// A text that [`Memory::from_record`] reads.
     pub(super) fn to_record(&self) -> String {
         let file = self.file.as_ref().map(|file| file.display().to_string());
         format!("{} {}", self.kib, file.unwrap_or_default())
     }
 
+    /// Reads [`Memory::to_record`].
     pub(super) fn from_record(record: &str) -> Option<Self> {
         let (kib, file) = record.split_once(' ')?;
         Some(Self {
@@ -43,7 +42,6 @@ impl Memory {
         })
     }
 
-    /// The least bound of this process.
     pub(super) fn of_this_process() -> Self {
         let system = rustix::system::sysinfo();
         let bytes = u128::from(system.totalram) * u128::from(system.mem_unit);
@@ -55,10 +53,10 @@ impl Memory {
     }
 }
 
-/// The least of `ram` and what the files below `root` say.
+/// The lowest of `ram` and the limits in the files below `root`.
 fn least(root: &Path, ram: Memory) -> Memory {
     let groups = limits_of_groups(root).into_iter();
-    // Containers of LXC have a `meminfo` of their own, and the hardened unit of systemd has none.
+    // LXC containers have their own `meminfo`; the hardened systemd unit has none.
     let shown = meminfo(root).map(|kib| Memory { kib, file: None });
     groups
         .chain(shown)
@@ -71,7 +69,7 @@ fn meminfo(root: &Path) -> Option<u64> {
     total.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// The limits of the control groups of this process and of all around them, of both versions (cgroups(7)).
+/// The limits of the process's control groups and of all groups around them, in both versions (cgroups(7)).
 fn limits_of_groups(root: &Path) -> Vec<Memory> {
     let read = |name| fs::read_to_string(root.join(name)).unwrap_or_default();
     let (mounts, own) = (read("proc/self/mountinfo"), read("proc/self/cgroup"));
@@ -83,7 +81,7 @@ fn limits_of_groups(root: &Path) -> Vec<Memory> {
         let Some(path) = own.lines().find_map(|line| version.path_in(line)) else {
             continue;
         };
-        // In a container the path may count from a root that is not mounted; then what is mounted is its own group.
+        // In a container the path may count from a root that is not mounted; the mounted group is then the container's own.
         let below = Path::new(path)
             .strip_prefix(&group_root)
             .unwrap_or(Path::new(path));
@@ -106,7 +104,7 @@ fn limits_of_groups(root: &Path) -> Vec<Memory> {
     limits
 }
 
-/// Which of the two kinds of control groups.
+/// The version of a hierarchy of control groups.
 #[derive(Clone, Copy)]
 enum Version {
     One,
@@ -116,14 +114,14 @@ enum Version {
 impl Version {
     const fn files(self) -> &'static [&'static str] {
         match self {
-            // The second knows of groups around the container that are not mounted in it.
+            // `memory.stat` also reports limits of groups outside the container.
             Self::One => &["memory.limit_in_bytes", "memory.stat"],
             // Above `high` the kernel does not kill; it makes the process crawl.
             Self::Two => &["memory.max", "memory.high"],
         }
     }
 
-    /// The path of the process's own group, if this line of `/proc/self/cgroup` has it.
+    /// The path of the process's own group in this line of `/proc/self/cgroup`.
     fn path_in(self, line: &str) -> Option<&str> {
         let mut parts = line.splitn(3, ':');
         let (id, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -135,7 +133,7 @@ impl Version {
     }
 }
 
-/// The limit in a file, in bytes; `max` is none.
+/// The limit in a file, in bytes; `None` for `max`.
 fn limit_in(text: &str) -> Option<u64> {
     let named = text
         .lines()
@@ -143,8 +141,8 @@ fn limit_in(text: &str) -> Option<u64> {
     named.unwrap_or(text).trim().parse().ok()
 }
 
-/// The root, the mount point and the kind of a hierarchy with the memory controller, if this line of
-/// `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`) is of one.
+/// Root, mount point and version of a hierarchy with the memory controller, if this line of `/proc/self/mountinfo`
+/// (`proc_pid_mountinfo(5)`) describes one.
 fn hierarchy(line: &str) -> Option<(PathBuf, PathBuf, Version)> {
     let (before, after) = line.split_once(" - ")?;
     let mut before = before.split(' ').skip(3).map(unescape);
@@ -158,7 +156,7 @@ fn hierarchy(line: &str) -> Option<(PathBuf, PathBuf, Version)> {
     Some((group_root.into(), mount_point.into(), version))
 }
 
-/// White space and backslashes are written as three octal digits there.
+/// `mountinfo` writes white space and backslashes as three octal digits.
 fn unescape(field: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()

@@ -1,9 +1,9 @@
-//! Restoring a backup: the only way to put another database in the place of one.
+//! Restoring a backup: the only way to replace a database.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::OpenError;
+use super::error::OpenError;
 use crate::config::Config;
 use crate::crypto::read_key_file;
 use crate::domain::{KeyFingerprint, Operator, Timestamp};
@@ -11,58 +11,57 @@ use crate::service::{Ended, end_what_was_live, open_staged};
 use crate::store::{self, Access, Replacement, Setting, Store};
 use crate::system::System;
 
-/// What came back.
+/// What a restore did.
 #[derive(Clone, Debug)]
 pub struct Restored {
-    /// The database file.
     pub database: PathBuf,
-    /// Where the database is kept that was there before; `None` if there was none.
+    /// The path of the database that was replaced; `None` if there was none.
     pub kept: Option<PathBuf>,
-    /// When the backup was taken; `None` for a copy that was made otherwise.
+    /// When the backup was taken; `None` for a copy that `arkloop backup` did not make.
     pub taken_at: Option<Timestamp>,
     /// The schema version of the backup.
     pub schema_before: u32,
-    /// The schema version it was brought to.
+    /// The schema version it was migrated to.
     pub schema: u32,
-    /// How many accounts there are.
+    /// The number of accounts.
     pub users: u32,
-    /// What was live in it and is not any more.
+    /// What was live in the backup and has been ended.
     pub ended: Ended,
-    /// The key file that it belongs to.
     pub key: KeyFingerprint,
 }
 
 /// Whether there is a database that a restore of `file` would replace, and keep.
 ///
 /// # Errors
-/// As [`restore`] if this user may not restore, a server runs on it or `file` is missing, so that the operator is not asked about what cannot be done.
+/// As [`restore`] if this user may not restore, a server runs on it or `file` is missing, before the operator is asked anything.
 pub fn is_replaceable(config: &Config, file: &Path) -> Result<bool, OpenError> {
-    let is_there = is_there(config)?;
-    if Store::is_served(&config.data_dir).map_err(OpenError::NotRestored)? {
-        return Err(OpenError::NotRestored(store::OpenError::AlreadyServed(
-            config.database_path(),
-        )));
+    let refused = OpenError::NotRestored;
+    let is_there = is_there(config).map_err(refused)?;
+    if Store::is_served(&config.data_dir).map_err(refused)? {
+        let database = config.database_path();
+        return Err(refused(store::OpenError::AlreadyServed(database)));
     }
-    let found = file.metadata().map_err(|source| store::OpenError::Io {
-        path: file.to_owned(),
-        source,
-    });
-    found.map_err(OpenError::NotRestored)?;
-    Ok(is_there)
+    match file.metadata() {
+        Ok(_) => Ok(is_there),
+        Err(source) => {
+            let path = file.to_owned();
+            Err(refused(store::OpenError::Io { path, source }))
+        }
+    }
 }
 
-/// Whether there is a database. Whose it is, or who may make one, comes before everything else.
-fn is_there(config: &Config) -> Result<bool, OpenError> {
-    let is_there = Store::exists(&config.data_dir).map_err(OpenError::NotRestored)?;
+/// Whether there is a database. Its owner, or the right to make one, is checked before everything else.
+fn is_there(config: &Config) -> Result<bool, store::OpenError> {
+    let is_there = Store::exists(&config.data_dir)?;
     if !is_there {
-        Store::may_create(&config.data_dir).map_err(OpenError::NotRestored)?;
+        Store::may_create(&config.data_dir)?;
     }
     Ok(is_there)
 }
 
-/// Puts the backup `file` in the place of the database that `config` names.
+/// Replaces the database that `config` names by the backup `file`.
 ///
-/// The key is looked at first, and everything is done to a copy; until that takes its place with one rename, nothing has changed.
+/// The key is checked first, and everything is done to a copy. Nothing changes before that copy is renamed to the database.
 pub async fn restore(
     config: &Config,
     system: &System,
@@ -70,7 +69,7 @@ pub async fn restore(
     file: &Path,
 ) -> Result<Restored, OpenError> {
     let refused = OpenError::NotRestored;
-    is_there(config)?;
+    is_there(config).map_err(refused)?;
     let keys = Arc::new(read_key_file(&config.key_path())?);
     let replacement = Replacement::begin(&config.data_dir, file).map_err(refused)?;
     let recorded = replacement.key_check().map_err(refused)?;

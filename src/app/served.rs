@@ -1,19 +1,19 @@
-//! What the running server was configured with, as far as commands must agree with it.
+//! The configuration of the running server, as far as commands must agree with it: a server records it, and commands use the record.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::OpenError;
 use super::mailing::Mailing;
-use super::{OpenError, Role};
+use super::role::Role;
 use crate::config::{Config, MailTransport};
 use crate::domain::{FailureLimits, Rate, RegistrationMode};
-use crate::service::Ways;
+use crate::service::{SignInRules, Ways};
 use crate::store::{self, Setting, Store};
 use crate::system::System;
 
-/// What it was configured with.
 #[derive(Clone)]
 pub(super) struct Served {
     pub(super) public_url: String,
@@ -23,71 +23,51 @@ pub(super) struct Served {
     pub(super) mailing: Mailing,
 }
 
-/// What commands tell of the server's rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The server's rules that commands report; the fields are those of the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rules {
-    pub(super) failure_limits: Option<FailureLimits>,
-    pub(super) ways: Ways,
-}
-
-impl Rules {
-    fn of(config: &Config) -> Self {
-        let has_mail = config.mail_transport() != MailTransport::Off;
-        let limits = &config.rate_limit;
-        Self {
-            failure_limits: limits.enabled.then_some(limits.wrong_passwords),
-            ways: Ways {
-                codes: has_mail && config.otp.enabled,
-                resets: has_mail,
-            },
-        }
-    }
-
-    /// As it is recorded.
-    fn to_text(self) -> String {
-        let rate = |rate: Rate| (rate.requests(), rate.per().as_secs());
-        let record = RulesRecord {
-            codes: self.ways.codes,
-            resets: self.ways.resets,
-            failure_limits: self
-                .failure_limits
-                .map(|limits| [rate(limits.from_one_network), rate(limits.of_account)]),
-        };
-        serde_json::to_string(&record).expect("it is made of numbers")
-    }
-
-    /// Reads what [`Rules::to_text`] wrote; `None` if another version wrote it.
-    fn from_text(text: &str) -> Option<Self> {
-        let record: RulesRecord = serde_json::from_str(text).ok()?;
-        let rate =
-            |(requests, seconds): (NonZeroU32, u64)| Rate::new(requests.get(), Duration::from_secs(seconds));
-        let failure_limits = match record.failure_limits {
-            None => None,
-            Some([from_one_network, of_account]) => Some(FailureLimits {
-                from_one_network: rate(from_one_network)?,
-                of_account: rate(of_account)?,
-            }),
-        };
-        Some(Self {
-            failure_limits,
-            ways: Ways {
-                codes: record.codes,
-                resets: record.resets,
-            },
-        })
-    }
-}
-
-/// [`Rules`] in the database.
-#[derive(Serialize, Deserialize)]
-struct RulesRecord {
     codes: bool,
     resets: bool,
     /// Failures and seconds: from one network, and of the account over all networks; `None` without limits.
     failure_limits: Option<[(NonZeroU32, u64); 2]>,
 }
 
-/// A server records what it was configured with; a command goes by that record, so that its links and refusals are those of the server.
+impl Rules {
+    fn of(config: &Config) -> Self {
+        let has_mail = config.mail_transport() != MailTransport::Off;
+        let limits = &config.rate_limit;
+        let rate = |rate: Rate| (rate.requests(), rate.per().as_secs());
+        let failures = limits.enabled.then_some(limits.wrong_passwords);
+        Self {
+            codes: has_mail && config.otp.enabled,
+            resets: has_mail,
+            failure_limits: failures.map(|limits| [rate(limits.from_one_network), rate(limits.of_account)]),
+        }
+    }
+
+    pub(super) fn sign_in(self) -> SignInRules {
+        SignInRules {
+            failure_limits: self.failure_limits(),
+            ways: Ways {
+                codes: self.codes,
+                resets: self.resets,
+            },
+        }
+    }
+
+    fn failure_limits(self) -> Option<FailureLimits> {
+        let rate =
+            |(requests, seconds): (NonZeroU32, u64)| Rate::new(requests.get(), Duration::from_secs(seconds));
+        let [from_one_network, of_account] = self.failure_limits?;
+        Some(FailureLimits {
+            from_one_network: rate(from_one_network)?,
+            of_account: rate(of_account)?,
+        })
+    }
+}
+
+/// What to go by, and warnings about a configuration that differs from the server's. A server records its own configuration; a command uses that record, so
+/// that its links and refusals are those of the server.
 pub(super) async fn agree(
     config: &Config,
     store: &Store,
@@ -101,51 +81,66 @@ pub(super) async fn agree(
         rules: Rules::of(config),
         mailing: Mailing::of(config),
     };
-    if role == Role::Server {
-        let (served, now) = (own.clone(), system.now());
-        store
-            .write(move |tx| {
-                let mode = served.pinned_mode.map(<&str>::from);
-                tx.put_setting(Setting::ServedPublicUrl, Some(&served.public_url), now)?;
-                tx.put_setting(Setting::ServedAppUrl, served.app_url.as_deref(), now)?;
-                tx.put_setting(Setting::ServedPinnedMode, mode, now)?;
-                tx.put_setting(Setting::ServedMailing, Some(&served.mailing.to_text()), now)?;
-                tx.put_setting(Setting::ServedRules, Some(&served.rules.to_text()), now)
-            })
-            .await?;
-        return Ok((own, Vec::new()));
-    }
-    let (own_rules, own_mailing) = (own.rules, own.mailing.clone());
-    let recorded = store.read(move |reader| {
-        Ok::<_, store::StoreError>(match reader.find_setting(Setting::ServedPublicUrl)? {
-            None => None,
-            Some(public_url) => Some(Served {
-                public_url,
-                app_url: reader.find_setting(Setting::ServedAppUrl)?,
-                pinned_mode: reader
-                    .find_setting(Setting::ServedPinnedMode)?
-                    .and_then(|name| name.parse().ok()),
-                rules: reader
-                    .find_setting(Setting::ServedRules)?
-                    .and_then(|text| Rules::from_text(&text))
-                    .unwrap_or(own_rules),
-                mailing: reader
-                    .find_setting(Setting::ServedMailing)?
-                    .and_then(|text| Mailing::from_text(&text))
-                    .unwrap_or(own_mailing),
-            }),
-        })
-    });
-    match recorded.await? {
-        Some(recorded) if matches!(role, Role::Command | Role::Check) => {
-            let notices = differences(config, &recorded);
-            Ok((recorded, notices))
+    match role {
+        Role::Init | Role::InitForKey => Ok((own, Vec::new())),
+        Role::Server => {
+            record(store, own.clone(), system).await?;
+            Ok((own, Vec::new()))
         }
-        _ => Ok((own, Vec::new())),
+        Role::Command | Role::Check => Ok(match find_record(store, own.clone()).await? {
+            Some(recorded) => {
+                let differences = differences(config, &recorded);
+                (recorded, differences)
+            }
+            None => (own, Vec::new()),
+        }),
     }
 }
 
-/// What this configuration sets otherwise than the server's did. What it does not set is not its opinion.
+async fn record(store: &Store, served: Served, system: &System) -> Result<(), store::StoreError> {
+    let now = system.now();
+    store
+        .write(move |tx| {
+            let mode = served.pinned_mode.map(<&str>::from);
+            tx.put_setting(Setting::ServedPublicUrl, Some(&served.public_url), now)?;
+            tx.put_setting(Setting::ServedAppUrl, served.app_url.as_deref(), now)?;
+            tx.put_setting(Setting::ServedPinnedMode, mode, now)?;
+            tx.put_setting(Setting::ServedMailing, Some(&json(&served.mailing)), now)?;
+            tx.put_setting(Setting::ServedRules, Some(&json(&served.rules)), now)
+        })
+        .await
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("it is made of texts and numbers")
+}
+
+/// The record; `None` if no server has run. Rules and mailing that another version recorded in another form are taken from `own`.
+async fn find_record(store: &Store, own: Served) -> Result<Option<Served>, store::StoreError> {
+    store
+        .read(move |reader| {
+            let Some(public_url) = reader.find_setting(Setting::ServedPublicUrl)? else {
+                return Ok(None);
+            };
+            let mode = reader.find_setting(Setting::ServedPinnedMode)?;
+            let rules = reader.find_setting(Setting::ServedRules)?;
+            let mailing = reader.find_setting(Setting::ServedMailing)?;
+            Ok(Some(Served {
+                public_url,
+                app_url: reader.find_setting(Setting::ServedAppUrl)?,
+                pinned_mode: mode.and_then(|name| name.parse().ok()),
+                rules: rules
+                    .and_then(|text| serde_json::from_str(&text).ok())
+                    .unwrap_or(own.rules),
+                mailing: mailing
+                    .and_then(|text| serde_json::from_str(&text).ok())
+                    .unwrap_or(own.mailing),
+            }))
+        })
+        .await
+}
+
+/// The settings of `config` that differ from the record; what it leaves at the default does not count.
 fn differences(config: &Config, recorded: &Served) -> Vec<String> {
     let shown =
         |value: Option<&str>| value.map_or_else(|| "not set".to_owned(), |value| format!("\"{value}\""));
@@ -166,7 +161,7 @@ fn differences(config: &Config, recorded: &Served) -> Vec<String> {
     .chain(mailing)
     .filter(|(_, own, recorded)| own.is_some() && own != recorded)
     .map(|(key, own, recorded)| {
-        // `mail test` sends from the command itself.
+        // `mail test` sends from the command.
         let except = if key == "mail.transport" { ", except by mail test" } else { "" };
         format!(
             "{key} is {} here, but the server last ran with {}; the server's is used{except} (--config names its configuration)",
@@ -183,22 +178,24 @@ mod tests {
 
     #[test]
     fn rules_are_read_as_they_were_recorded() {
-        let ways = |codes, resets| Ways { codes, resets };
-        for rules in [
-            Rules {
-                failure_limits: None,
-                ways: ways(false, false),
-            },
-            Rules {
-                failure_limits: Some(FailureLimits::default()),
-                ways: ways(true, true),
-            },
-            Rules {
-                failure_limits: Some(FailureLimits::default()),
-                ways: ways(false, true),
-            },
+        let limits = "[[10,900],[100,3600]]";
+        for (text, has_limits) in [
+            (
+                r#"{"codes":false,"resets":false,"failure_limits":null}"#.to_owned(),
+                false,
+            ),
+            (
+                format!(r#"{{"codes":true,"resets":true,"failure_limits":{limits}}}"#),
+                true,
+            ),
+            (
+                format!(r#"{{"codes":false,"resets":true,"failure_limits":{limits}}}"#),
+                true,
+            ),
         ] {
-            assert_eq!(Rules::from_text(&rules.to_text()), Some(rules));
+            let rules: Rules = serde_json::from_str(&text).expect("it was recorded so");
+            assert_eq!(json(&rules), text);
+            assert_eq!(rules.failure_limits().is_some(), has_limits, "{text}");
         }
     }
 }

@@ -67,7 +67,7 @@ fn summary(faults: usize, warnings: usize) -> String {
 fn to_json(finding: &Finding) -> Value {
     json!({
         "subject": finding.subject,
-        "state": finding.state.as_str(),
+        "state": finding.state.into_str(),
         "seen": finding.seen,
         "mend": finding.mend,
     })
@@ -80,7 +80,7 @@ fn to_lines(findings: &[Finding]) -> Vec<MarkedLine> {
         .max()
         .unwrap_or_default();
     let line = |finding: &Finding| {
-        let (state, subject) = (finding.state.as_str(), finding.subject);
+        let (state, subject) = (finding.state.into_str(), finding.subject);
         let mend = finding.mend.as_ref();
         let mend = mend.map(|mend| format!("; {mend}")).unwrap_or_default();
         MarkedLine {

@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context) -> Result<(), Refusal> {
 
 fn no_answer(place: &str, error: &io::Error) -> Refusal {
     let reason = match error.kind() {
-        ErrorKind::TimedOut => format!("no answer within {} seconds", app::PATIENCE.as_secs()),
+        ErrorKind::TimedOut => format!("no answer within {} seconds", app::ANSWER_TIMEOUT.as_secs()),
         _ => error.to_string(),
     };
     let hint = match error.kind() {

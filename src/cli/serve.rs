@@ -141,7 +141,7 @@ fn listen(config: &Config, app: &App, capacity: &Capacity) -> Result<http::Serve
     let server = http::Server::bind(
         &config.server.listen,
         Arc::clone(&app.service),
-        App::http_settings(config),
+        app::http_settings(config),
     )
     .map_err(|cause| {
         why_not_listening(

@@ -16,6 +16,7 @@ mod transport;
 
 pub use openapi::document;
 pub use pipeline::body::MAX_BYTES as MAX_BODY_BYTES;
+pub use pipeline::echo_probe::{EchoProbe, X_ARKLOOP_CHECK};
 pub use pipeline::metrics::Figures;
 #[doc(hidden)]
 pub use pipeline::probe::Probe;

@@ -23,7 +23,7 @@ pub use compose::{Composed, Composer, Letterhead, WayToReset};
 pub use error::{SendError, Stage, TransportError, Verdict};
 pub use file::FileTransport;
 pub use message::Parcel;
-pub use patience::{Patience, Progress};
+pub use patience::{Progress, SmtpTimeouts};
 pub use reply::{EnhancedCode, MAX_WORDS, Reply};
 pub use smtp::SmtpTransport;
 pub use smtp_server::SmtpSettings;

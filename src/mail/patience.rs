@@ -9,7 +9,7 @@ use super::error::Stage;
 
 /// How long a mail server may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct SmtpTimeouts {
     /// For TCP to one address of the server.
     pub connection: Duration,
     /// For its greeting and its answer to EHLO.
@@ -26,7 +26,7 @@ pub struct Patience {
     pub slow: Duration,
 }
 
-impl Patience {
+impl SmtpTimeouts {
     /// Of the running server: RFC 5321 §4.5.3.2. Mail servers look for spam and viruses before they answer to a mail; who gives up before that sends it
     /// again and again. A TCP connection is no matter of that section: a host that lets it wait is down.
     pub const SERVER: Self = Self {

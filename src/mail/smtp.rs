@@ -12,7 +12,7 @@ use super::conversation::{Conversation, Failure, encrypt};
 use super::error::{SendError, Stage, TransportError};
 use super::hint::Circumstances;
 use super::message::{Parcel, build};
-use super::patience::{Patience, Progress};
+use super::patience::{Progress, SmtpTimeouts};
 use super::reply::{Reply, Unsaid};
 use super::smtp_server::{Encryption, SmtpServer, SmtpSettings};
 use crate::domain::HeloName;
@@ -31,7 +31,7 @@ const MAX_IDLE_TIME: Duration = Duration::from_mins(1);
 /// Sends mails through one server.
 pub struct SmtpTransport {
     server: SmtpServer,
-    patience: Patience,
+    patience: SmtpTimeouts,
     /// What the server's words may not repeat of the sign-in.
     unsaid: Unsaid,
     idle: Mutex<Vec<Idle>>,
@@ -69,7 +69,7 @@ impl SmtpTransport {
         Ok(Self {
             server: SmtpServer::new(settings)?,
             unsaid,
-            patience: settings.patience,
+            patience: settings.timeouts,
             idle: Mutex::new(Vec::new()),
         })
     }

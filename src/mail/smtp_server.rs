@@ -10,7 +10,7 @@ use url::{Host, Url};
 
 use super::error::TransportError;
 use super::message::parse_from;
-use super::patience::Patience;
+use super::patience::SmtpTimeouts;
 use crate::domain::{HeloName, SmtpSecurity};
 use crate::files::open_trusted;
 use crate::tls::{ClientConfig, trusting_only, trusting_well_known};
@@ -35,7 +35,7 @@ pub struct SmtpSettings {
     /// Certificates in PEM form that are trusted instead of the well-known authorities.
     pub ca_file: Option<PathBuf>,
     /// How long the mail server may take.
-    pub patience: Patience,
+    pub timeouts: SmtpTimeouts,
 }
 
 /// When a connection is encrypted, and who is trusted then.

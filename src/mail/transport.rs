@@ -7,7 +7,7 @@ use std::{fmt, io};
 use super::error::{SendError, TransportError};
 use super::file::FileTransport;
 use super::message::Parcel;
-use super::patience::{Patience, Progress};
+use super::patience::{Progress, SmtpTimeouts};
 use super::smtp::SmtpTransport;
 use super::smtp_server::SmtpSettings;
 use crate::domain::{HeloName, Timestamp};
@@ -69,7 +69,7 @@ impl Transport {
     pub const fn slow_after(&self) -> Duration {
         match self {
             Self::Smtp(smtp) => smtp.slow_after(),
-            Self::File(_) | Self::Off => Patience::SERVER.slow,
+            Self::File(_) | Self::Off => SmtpTimeouts::SERVER.slow,
         }
     }
 

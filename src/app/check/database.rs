@@ -1,25 +1,27 @@
-//! The database, what it says of the clock, the keys and the mail.
+//! The database, and what it says about the clock, the keys, the mail and the backups.
 
 use std::time::Duration;
 
-use super::{App, Finding};
+use super::super::open::App;
+use super::finding::Finding;
 use crate::domain::{MailPace, SignatureAlgorithm, Timestamp, in_words};
 use crate::service::{AmbiguousUsername, Inspection, TakenFor};
 
-/// How far the clock may be behind what is stored: two machines that share a backup differ by less.
+/// How far the clock may be behind the newest stored time: two machines that share a backup differ by less.
 const CLOCK_SLACK: Duration = Duration::from_mins(2);
-/// When arkloop was first published: a clock before that was never set.
+/// When arkloop was first published. A clock before that was never set.
 const FIRST_RELEASE: Timestamp = Timestamp::from_millis(1_764_547_200_000);
-/// More than a week of accounts is more than anybody wants to make again.
+/// Losing more than a week of accounts is too much.
 const BACKUP_AGE: Duration = Duration::from_hours(24 * 7);
-/// A signing key that is older should be replaced: whoever may have copied it once has had it long enough.
+/// An older signing key should be replaced, so that a copy that leaked once becomes useless.
 const SIGNING_KEY_AGE: Duration = Duration::from_hours(24 * 365);
-/// For how long it is said that a mail was lost.
+/// For how long a lost mail is reported.
 const MAIL_LOST_OF_LATE: Duration = Duration::from_hours(24);
-/// How many usernames are named one by one: strangers may register any number of them.
+/// How many usernames are named: strangers may register any number of them.
 const NAMED_USERNAMES: usize = 10;
+const RESTORE: &str = "stop the server and restore a backup: arkloop restore FILE";
 
-/// What the database says, and whether its keys sign with the algorithm that is `wanted`.
+/// Inspects the database. `wanted` is the configured algorithm of access tokens.
 pub(super) async fn check(app: &App, wanted: Option<SignatureAlgorithm>) -> Vec<Finding> {
     let now = app.service.system().now();
     match app.service.inspect().await {
@@ -38,7 +40,7 @@ pub(super) async fn check(app: &App, wanted: Option<SignatureAlgorithm>) -> Vec<
         Err(error) => vec![Finding::bad(
             "database",
             format!("it cannot be read: {error}"),
-            "stop the server and restore a backup: arkloop restore FILE",
+            RESTORE,
         )],
     }
 }
@@ -46,28 +48,22 @@ pub(super) async fn check(app: &App, wanted: Option<SignatureAlgorithm>) -> Vec<
 fn check_integrity(inspection: &Inspection) -> Finding {
     match inspection.faults.as_slice() {
         [] => Finding::good("database", "whole, and of the schema that this version knows"),
-        faults => Finding::bad(
-            "database",
-            faults.join("; "),
-            "stop the server and restore a backup: arkloop restore FILE",
-        ),
+        faults => Finding::bad("database", faults.join("; "), RESTORE),
     }
 }
 
 fn check_clock(inspection: &Inspection, now: Timestamp) -> Finding {
     const MEND: &str = "set the clock and keep it set: timedatectl set-ntp true";
-    let latest = inspection.latest_at.unwrap_or(FIRST_RELEASE);
     if now < FIRST_RELEASE {
         return Finding::bad("clock", format!("it says {now}, before arkloop was made"), MEND);
     }
-    if now + CLOCK_SLACK < latest {
-        return Finding::bad(
-            "clock",
-            format!("it says {now}, and the database knows of {latest}"),
-            MEND,
-        );
+    match inspection.latest_at {
+        Some(latest) if now + CLOCK_SLACK < latest => {
+            let seen = format!("it says {now}, and the database knows of {latest}");
+            Finding::bad("clock", seen, MEND)
+        }
+        _ => Finding::good("clock", now.to_string()),
     }
-    Finding::good("clock", now.to_string())
 }
 
 fn check_signing(inspection: &Inspection, wanted: Option<SignatureAlgorithm>, now: Timestamp) -> Finding {
@@ -77,15 +73,12 @@ fn check_signing(inspection: &Inspection, wanted: Option<SignatureAlgorithm>, no
             "the key file is the database's; the first start makes a signing key",
         );
     };
-    let seen = if *since > now {
-        format!(
-            "the key file is the database's; a new key signs access tokens from {since} on, with {algorithm}"
-        )
+    let signing = if *since > now {
+        format!("a new key signs access tokens from {since} on")
     } else {
-        format!(
-            "the key file is the database's; access tokens are signed with a key since {since}, with {algorithm}"
-        )
+        format!("access tokens are signed with a key since {since}")
     };
+    let seen = format!("the key file is the database's; {signing}, with {algorithm}");
     if let Some(other) = wanted.map(<&str>::from).filter(|name| name != algorithm) {
         return Finding::unwise(
             "keys",
@@ -94,10 +87,8 @@ fn check_signing(inspection: &Inspection, wanted: Option<SignatureAlgorithm>, no
         );
     }
     if now.since(*since) > SIGNING_KEY_AGE {
-        let mend = format!(
-            "replace a key that is older than {}: arkloop key rotate",
-            in_words(SIGNING_KEY_AGE)
-        );
+        let age = in_words(SIGNING_KEY_AGE);
+        let mend = format!("replace a key that is older than {age}: arkloop key rotate");
         return Finding::unwise("keys", seen, mend);
     }
     Finding::good("keys", seen)
@@ -111,7 +102,7 @@ fn check_backup(inspection: &Inspection, now: Timestamp) -> Finding {
         (None, Some(_)) => "there is none".to_owned(),
         (None, None) => "there is none, and no account either".to_owned(),
     };
-    // Without a backup everything since the first account can be lost.
+    // Without a backup everything since the first account would be lost.
     let unsaved_since = inspection.last_backup_at.or(inspection.first_user_at);
     if unsaved_since.is_some_and(|since| now.since(since) > BACKUP_AGE) {
         return Finding::bad("backup", seen, MEND);
@@ -121,50 +112,39 @@ fn check_backup(inspection: &Inspection, now: Timestamp) -> Finding {
 
 fn check_codes(inspection: &Inspection) -> Finding {
     let failed = inspection.failed_codes;
-    match failed.exceeded {
-        None => Finding::good(
-            "codes",
-            format!(
-                "wrong in the last hour at accounts: {}, at unknown addresses: {}",
-                failed.of_accounts, failed.of_nobody
-            ),
+    let Some(threshold) = failed.exceeded else {
+        let (known, unknown) = (failed.of_accounts, failed.of_nobody);
+        let seen = format!("wrong in the last hour at accounts: {known}, at unknown addresses: {unknown}");
+        return Finding::good("codes", seen);
+    };
+    Finding::unwise(
+        "codes",
+        format!(
+            "more than {threshold} were wrong within an hour over all accounts, so that {} in an hour are mailed for each mailbox until it is quiet",
+            MailPace::Braked.per_hour()
         ),
-        Some(threshold) => Finding::unwise(
-            "codes",
-            format!(
-                "more than {threshold} were wrong within an hour over all accounts, so that {} in an hour are mailed for each mailbox until it is quiet",
-                MailPace::Braked.per_hour()
-            ),
-            "see who guesses with `arkloop audit --event sign_in.code --since 1h`, and keep those networks out; raise otp.spray_threshold only if these are people",
-        ),
-    }
+        "see who guesses with `arkloop audit --event sign_in.code --since 1h`, and keep those networks out; raise otp.spray_threshold only if these are people",
+    )
 }
 
 fn check_outbox(inspection: &Inspection, now: Timestamp) -> Finding {
     const SUBJECT: &str = "outbox";
     const MEND: &str = "see which with `arkloop mail queue`; when the cause is mended, have them tried again: arkloop mail retry";
-    // Strangers mistype their addresses; nothing is to be mended for that.
+    // An address that a stranger mistyped is not for the operator to mend.
     let (refused, troubles): (Vec<_>, Vec<_>) = inspection
         .mail_troubles
         .iter()
         .partition(|trouble| trouble.is_refused);
     if let Some(most) = troubles.first() {
         let mails: usize = troubles.iter().map(|trouble| trouble.mails).sum();
-        let others = mails - most.mails;
-        let more = if others > 0 {
-            format!(" ({} of them; {others} for other reasons)", most.mails)
-        } else {
-            String::new()
+        let more = match mails - most.mails {
+            0 => String::new(),
+            others => format!(" ({} of them; {others} for other reasons)", most.mails),
         };
-        let seen = format!(
-            "mails that were tried and still wait: {mails}; the last try: {}{more}",
-            most.error
-        );
-        let mend = most
-            .hint
-            .as_ref()
-            .map_or_else(|| MEND.to_owned(), |hint| format!("{hint}; {MEND}"));
-        return Finding::bad(SUBJECT, seen, mend);
+        let last = &most.error;
+        let seen = format!("mails that were tried and still wait: {mails}; the last try: {last}{more}");
+        let hint = most.hint.as_ref().map(|hint| format!("{hint}; "));
+        return Finding::bad(SUBJECT, seen, hint.unwrap_or_default() + MEND);
     }
     match inspection.last_mail_lost_at {
         Some(at) if now.since(at) < MAIL_LOST_OF_LATE => Finding::unwise(
@@ -172,19 +152,18 @@ fn check_outbox(inspection: &Inspection, now: Timestamp) -> Finding {
             format!("a mail expired at {at} before the mail server took it, and nothing waits now"),
             "see why in the log; people who wait for a mail have to ask for another one",
         ),
-        _ => match refused.iter().map(|trouble| trouble.mails).sum() {
-            0_usize => Finding::good(SUBJECT, "no mail waits that was tried"),
-            mails => Finding::good(
-                SUBJECT,
-                format!(
-                    "mails to addresses that take none, as the mail server says: {mails}; see: arkloop mail queue"
-                ),
-            ),
-        },
+        _ if refused.is_empty() => Finding::good(SUBJECT, "no mail waits that was tried"),
+        _ => {
+            let mails: usize = refused.iter().map(|trouble| trouble.mails).sum();
+            let seen = format!(
+                "mails to addresses that take none, as the mail server says: {mails}; see: arkloop mail queue"
+            );
+            Finding::good(SUBJECT, seen)
+        }
     }
 }
 
-/// Usernames that an operator may take for an id or an IP address. Commands never do; versions before 0.2 did.
+/// Usernames that look like an id or an IP address. Commands of versions before 0.2 confused them.
 fn check_usernames(inspection: &Inspection) -> impl Iterator<Item = Finding> {
     let names = &inspection.ambiguous_usernames;
     let more = names.len().saturating_sub(NAMED_USERNAMES);

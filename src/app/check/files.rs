@@ -1,4 +1,4 @@
-//! The files: whose they are, who may use them, and whether there is room for more. Nothing is changed, and nothing written.
+//! The files: their owners and modes, and the free space beside the database. It changes and writes nothing.
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -6,54 +6,21 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Finding;
-use super::mending::Mending;
+use super::super::data_dir::{Owner, open_to_others};
+use super::finding::Finding;
+use super::permissions::{Mend, Permissions};
 use crate::config::Config;
-use crate::files::{Directory, Flaw, chown_argument, quoted, run_as, runner, shown_user};
+use crate::files::{Directory, chown_argument, quoted, run_as, runner, shown_user};
 use crate::store::LOCKS;
 
-/// Less room than that and the next hour may fill it.
+/// With less than this the next hour may fill the disk.
 const LEAST_FREE_BYTES: u64 = 256 * 1024 * 1024;
-/// What the names of the files begin with that hold the database, copies of it, keys, and keys that were replaced.
+/// The names of the database, its copies, the key and its predecessors begin with these.
 const PRIVATE: [&str; 2] = ["arkloop.db", "arkloop.key"];
 const OUTBOX: &str = "outbox";
 
-/// The user whose files these must be, and their group.
-#[derive(Clone, Copy)]
-pub(super) struct RightUser {
-    pub(super) user: u32,
-    pub(super) group: u32,
-    /// Whether nobody else can have brought it about that it is this one.
-    pub(super) is_certain: bool,
-}
-
-impl RightUser {
-    /// The owner of the data directory. A volume of root's may hold the database of another user, who counts then; but where everybody can make files,
-    /// a stranger may have made it.
-    fn of(config: &Config, directory: &Metadata) -> Self {
-        let is_open = directory.mode() & 0o002 != 0;
-        let of = |found: &Metadata| Self {
-            user: found.uid(),
-            group: found.gid(),
-            is_certain: !is_open || found.uid() == runner(),
-        };
-        if directory.uid() != 0 {
-            return of(directory);
-        }
-        let database = config.database_path().symlink_metadata();
-        database.map_or_else(
-            |_| Self {
-                user: runner(),
-                group: rustix::process::getegid().as_raw(),
-                is_certain: true,
-            },
-            |found| of(&found),
-        )
-    }
-}
-
-/// Owners and modes of the data directory and of what the program keeps in it, whether the running user can write to all of it, and the free room beside
-/// the database.
+/// Checks owners and modes of the data directory and of the program's files in it, whether the running user can write to all of it, and the free space
+/// beside the database.
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let directory = &config.data_dir;
     let Ok(found) = directory.metadata() else {
@@ -63,14 +30,14 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
             "name another with --data-dir DIR, or make one with `arkloop init`",
         )];
     };
-    let mut mending = Mending::of(RightUser::of(config, &found));
-    let warning = check_directory(directory, &found, &mut mending);
-    check_entries(config, &mut mending);
+    let mut permissions = Permissions::of(Owner::of(config, &found));
+    let warning = check_directory(directory, &found, &mut permissions);
+    check_entries(config, &mut permissions);
     let key = config.key_path();
     if let Ok(found) = key.metadata() {
-        mending.look_at_key(&key, &found);
+        permissions.look_at_key(&key, &found);
     }
-    let mut findings: Vec<Finding> = mending.finding().into_iter().chain(warning).collect();
+    let mut findings: Vec<Finding> = permissions.finding().into_iter().chain(warning).collect();
     if findings.is_empty() {
         findings.push(Finding::good(
             "files",
@@ -81,82 +48,64 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Why nothing else is looked at: the files are another user's, and even reading a database as another user leaves files of that user beside it; `None`
-/// if the running user is the right one.
+/// Why `check` stops here: the files are another user's, and even reading a database as another user leaves files of that user beside it. `None` if the
+/// owner runs this.
 pub(super) fn of_another_user(config: &Config) -> Option<Finding> {
-    let right = RightUser::of(config, &config.data_dir.metadata().ok()?);
-    (right.user != runner()).then(|| {
+    let owner = Owner::of(config, &config.data_dir.metadata().ok()?);
+    (!owner.is_runner()).then(|| {
         Finding::bad(
             "database",
             format!(
                 "not opened: the files belong to {}, but this is run by {}, so that only their owners and modes were looked at",
-                shown_user(right.user),
+                shown_user(owner.user),
                 shown_user(runner())
             ),
-            run_as(right.user, right.group),
+            run_as(owner.user, owner.group),
         )
     })
 }
 
-/// The sentence about a data directory in which others than root and the running user can make or rename files; `None`
-/// if they cannot.
-pub(in crate::app) fn open_to_others(directory: &Path) -> Option<String> {
-    match Directory::open(directory).and_then(|opened| opened.flaw()) {
-        Ok(Some(Flaw::Writable(mode))) => Some(format!(
-            "{} can be written by others (mode {mode:04o}), who can replace the database there",
-            directory.display()
-        )),
-        _ => None,
-    }
-}
-
-/// Looks at the data directory itself; the warning about a volume that is open to others.
-fn check_directory(directory: &Path, found: &Metadata, mending: &mut Mending) -> Option<Finding> {
-    let right = mending.right();
-    let is_volume = found.uid() == 0 && right.user != 0;
+/// Judges the data directory itself; returns a warning about a volume that is open to other users.
+fn check_directory(directory: &Path, found: &Metadata, permissions: &mut Permissions) -> Option<Finding> {
+    let owner = permissions.owner;
+    let is_volume = found.uid() == 0 && owner.user != 0;
     if is_volume && found.mode() & 0o022 == 0 {
-        mending.give(
-            directory,
-            format!(
-                "{} belongs to root, so that {} cannot write to it",
-                directory.display(),
-                shown_user(right.user)
-            ),
-        );
-        mending.close_directory(directory);
+        let user = shown_user(owner.user);
+        permissions.note(format!(
+            "{} belongs to root, so that {user} cannot write to it",
+            directory.display()
+        ));
+        permissions.mend(Mend::Give, directory);
+        permissions.mend(Mend::CloseDirectory, directory);
     } else if is_volume {
         let mut mend =
             "name a directory in it that does not exist yet, which arkloop makes for itself".to_owned();
-        if right.is_certain {
-            let owner = chown_argument(right.user, right.group);
-            let path = quoted(directory);
+        if owner.is_certain {
+            let (owner, path) = (chown_argument(owner.user, owner.group), quoted(directory));
             mend = format!("as root, run: chown {owner} {path} && chmod 700 {path}; or {mend}");
         }
         return open_to_others(directory).map(|seen| Finding::unwise("files", seen, mend));
     } else {
-        mending.look_at(directory, found);
+        permissions.look_at(directory, found);
         if let (Some(seen), 0) = (open_to_others(directory), found.mode() & 0o077) {
-            mending.note(seen);
+            permissions.note(seen);
         }
     }
     let writable = Directory::open(directory).and_then(|opened| opened.may_write());
-    if let (Err(error), true) = (writable, right.user == runner()) {
-        mending.note(format!("{} cannot be written: {error}", directory.display()));
+    if let (Err(error), true) = (writable, owner.is_runner()) {
+        permissions.note(format!("{} cannot be written: {error}", directory.display()));
     }
     None
 }
 
-/// Looks at what the program keeps in the data directory.
-fn check_entries(config: &Config, mending: &mut Mending) {
-    let entries = match fs::read_dir(&config.data_dir) {
+/// Judges the program's files in the data directory.
+fn check_entries(config: &Config, permissions: &mut Permissions) {
+    let directory = &config.data_dir;
+    let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
-        // Another user is told to run this as the right one.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied && mending.right().user != runner() => {
-            return;
-        }
-        Err(error) => {
-            return mending.note(format!("{} cannot be listed: {error}", config.data_dir.display()));
-        }
+        // Another user is told to run this as the owner.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && !permissions.owner.is_runner() => return,
+        Err(error) => return permissions.note(format!("{} cannot be listed: {error}", directory.display())),
     };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort_unstable();
@@ -164,21 +113,20 @@ fn check_entries(config: &Config, mending: &mut Mending) {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         let is_kept = LOCKS.contains(&name) || PRIVATE.iter().any(|prefix| name.starts_with(prefix));
         // A link is refused when it is used, and its target is not the program's.
-        let found = path.symlink_metadata().ok().filter(|found| !found.is_symlink());
-        match found {
-            Some(found) if found.is_dir() && name == OUTBOX => {
-                mending.look_at(&path, &found);
-                mending.look_into(&path);
+        match path.symlink_metadata() {
+            Ok(found) if found.is_dir() && name == OUTBOX => {
+                permissions.look_at(&path, &found);
+                permissions.look_into(&path);
             }
-            Some(found) if found.is_file() && is_kept && path != config.key_path() => {
-                mending.look_at(&path, &found);
+            Ok(found) if found.is_file() && is_kept && path != config.key_path() => {
+                permissions.look_at(&path, &found);
             }
             _ => {}
         }
     }
 }
 
-/// Whether the database could still grow, and a copy of it be made beside it.
+/// Whether the database can still grow, and a copy of it be made beside it.
 fn check_room(directory: &Path, database: &Path) -> Finding {
     let free = match rustix::fs::statvfs(directory) {
         Ok(volume) => volume.f_bavail.saturating_mul(volume.f_frsize),

@@ -1,85 +1,26 @@
-//! What an operator should mend: each part of an installation looked at, with what was found and how to mend it.
+//! `check`: each part of an installation, what was found and how to mend it.
 //!
-//! Nothing is changed. What needs the database is asked through the service; where it cannot be opened, that is the
-//! finding, and the rest is looked at all the same.
+//! It changes nothing. A database that cannot be opened is a finding, and the other parts are checked all the same.
 
 mod database;
 mod files;
-mod mending;
+mod finding;
 mod outside;
+mod permissions;
 
-pub(super) use files::open_to_others;
+pub use finding::{Finding, State};
 
+use super::capacity::Capacity;
+use super::error::OpenError;
 use super::listener::recorded_capacity;
-use super::{App, Capacity, OpenError, Role};
+use super::open::App;
+use super::role::Role;
 use crate::config::Config;
 use crate::crypto::KeyFileError;
 use crate::domain::Operator;
 use crate::system::System;
 
-/// How something was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    /// As it should be.
-    Good,
-    /// It works, and something else would be wiser.
-    Unwise,
-    /// It must be mended.
-    Bad,
-}
-
-impl State {
-    /// The word in front of a line and in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "ok",
-            Self::Unwise => "warning",
-            Self::Bad => "mend",
-        }
-    }
-}
-
-/// What was found out about one thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at: one word.
-    pub subject: &'static str,
-    /// How it is.
-    pub state: State,
-    /// What was seen.
-    pub seen: String,
-    /// What to do about it; `None` if nothing.
-    pub mend: Option<String>,
-}
-
-impl Finding {
-    fn good(subject: &'static str, seen: impl Into<String>) -> Self {
-        Self {
-            subject,
-            state: State::Good,
-            seen: seen.into(),
-            mend: None,
-        }
-    }
-
-    fn unwise(subject: &'static str, seen: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            state: State::Unwise,
-            mend: Some(mend.into()),
-            ..Self::good(subject, seen)
-        }
-    }
-
-    fn bad(subject: &'static str, seen: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            state: State::Bad,
-            ..Self::unwise(subject, seen, mend)
-        }
-    }
-}
-
-/// Looks at everything that `config` names; `operator` is who asks, and `begin` is told what is looked at. What must be mended stands
-/// last, in the order in which a fault causes others.
+/// Checks everything that `config` names, and tells `begin` what comes next. What must be mended stands last, a cause before its effects.
 pub async fn check(
     config: &Config,
     system: System,
@@ -91,57 +32,68 @@ pub async fn check(
     findings.extend(files::check(config));
     if let Some(finding) = files::of_another_user(config) {
         findings.push(finding);
-        findings.sort_by_key(|finding| finding.state);
-        return findings;
-    }
-    findings.push(memory(config));
-    begin("the database");
-    match App::open(config, system, Role::Check, operator).await {
-        Ok(app) => {
-            findings.extend(app.notices().iter().map(|notice| {
-                Finding::unwise(
-                    "configuration",
-                    notice.clone(),
-                    "name the server's own with --config FILE",
-                )
-            }));
-            findings.extend(database::check(&app, config.tokens.algorithm).await);
-            findings.extend(check_services(config, begin).await);
-            begin("the server");
-            findings.extend(outside::check_server(config, &app).await);
-        }
-        Err(error) => {
-            // The key file is among the files, whose one command mends it too.
-            let is_told = matches!(
-                error,
-                OpenError::KeyFile(KeyFileError::Io { .. } | KeyFileError::TooOpen { .. })
-            ) && findings
-                .iter()
-                .any(|finding| finding.subject == "files" && finding.state == State::Bad);
-            let mend = if is_told {
-                "mend the files first".to_owned()
-            } else {
-                error
-                    .hint()
-                    .unwrap_or_else(|| "see the log of the server".to_owned())
-            };
-            findings.push(Finding::bad("database", error.to_string(), mend));
-            findings.extend(check_services(config, begin).await);
-        }
+    } else {
+        findings.push(memory(config));
+        findings.extend(database_and_beyond(config, system, operator, begin, &findings).await);
     }
     findings.sort_by_key(|finding| finding.state);
     findings
 }
 
-/// What is asked over the network, whatever the database says.
-async fn check_services(config: &Config, begin: &dyn Fn(&'static str)) -> [Finding; 2] {
+async fn database_and_beyond(
+    config: &Config,
+    system: System,
+    operator: Operator,
+    begin: &dyn Fn(&'static str),
+    before: &[Finding],
+) -> Vec<Finding> {
+    begin("the database");
+    let opened = App::open(config, system, Role::Check, operator).await;
+    let mut findings = match &opened {
+        Ok(app) => {
+            let mend = "name the server's own with --config FILE";
+            let notices = app.notices().iter();
+            let mut findings: Vec<_> = notices
+                .map(|notice| Finding::unwise("configuration", notice, mend))
+                .collect();
+            findings.extend(database::check(app, config.tokens.algorithm).await);
+            findings
+        }
+        Err(error) => vec![not_opened(error, before)],
+    };
     begin("the mail server");
-    let mail = outside::check_mail(config).await;
+    findings.push(outside::check_mail(config).await);
     begin("Turnstile");
-    [mail, outside::check_turnstile(config).await]
+    findings.push(outside::check_turnstile(config).await);
+    if let Ok(app) = opened {
+        begin("the server");
+        findings.extend(outside::check_server(config, &app).await);
+    }
+    findings
 }
 
-/// Whether the memory of the server does; before its first start, that of this process.
+fn not_opened(error: &OpenError, before: &[Finding]) -> Finding {
+    // The command that mends the files mends the key file too.
+    let is_of_key_file = matches!(
+        error,
+        OpenError::KeyFile(KeyFileError::Io { .. } | KeyFileError::TooOpen { .. })
+    );
+    let are_files_bad = || {
+        before
+            .iter()
+            .any(|found| found.subject == "files" && found.state == State::Bad)
+    };
+    let mend = if is_of_key_file && are_files_bad() {
+        "mend the files first".to_owned()
+    } else {
+        error
+            .hint()
+            .unwrap_or_else(|| "see the log of the server".to_owned())
+    };
+    Finding::bad("database", error.to_string(), mend)
+}
+
+/// Whether the memory of the server is enough; before its first start, that of this process.
 fn memory(config: &Config) -> Finding {
     let capacity = recorded_capacity(config).unwrap_or_else(|| Capacity::of(config));
     match capacity.problem() {
@@ -150,22 +102,19 @@ fn memory(config: &Config) -> Finding {
     }
 }
 
-/// What the configuration itself says of its own wisdom; that it can be read at all is known by now.
+/// The warnings about a configuration that was accepted.
 fn configuration(config: &Config) -> Vec<Finding> {
     let warnings = config.warnings();
     if warnings.is_empty() {
-        let place = config.file.as_ref().map_or_else(
-            || "defaults and environment".to_owned(),
-            |file| file.display().to_string(),
-        );
-        return vec![Finding::good("configuration", place)];
+        let source = match &config.file {
+            Some(file) => file.display().to_string(),
+            None => "defaults and environment".to_owned(),
+        };
+        return vec![Finding::good("configuration", source)];
     }
-    let unwise = |warning: &String| {
-        Finding::unwise(
-            "configuration",
-            warning.clone(),
-            "see `arkloop config show` and arkloop.toml.example",
-        )
-    };
-    warnings.iter().map(unwise).collect()
+    let mend = "see `arkloop config show` and arkloop.toml.example";
+    let findings = warnings.into_iter();
+    findings
+        .map(|warning| Finding::unwise("configuration", warning, mend))
+        .collect()
 }

@@ -1,68 +1,60 @@
 //! What lies outside of this process: the mail server, Turnstile, and the proxy in front of the running server.
 
+use super::super::listener::{ask, listener};
+use super::super::open::App;
+use super::super::parts::{captcha, transport};
+use super::finding::Finding;
 use crate::captcha::CaptchaRefusal;
 use crate::config::{Config, MailTransport};
 use crate::domain::SmtpSecurity;
-use crate::mail::Patience;
+use crate::http::{EchoProbe, X_ARKLOOP_CHECK};
+use crate::mail::SmtpTimeouts;
 use crate::system::System;
 use crate::web::{Address, Client};
 
-use super::super::listener::{ask as ask_recorded, listener};
-use super::super::{App, captcha, transport};
-use super::Finding;
-
-/// An address that belongs to nobody (RFC 5737), to see whether the server can be made to believe it.
+/// A documentation address (RFC 5737), to see whether the server can be made to believe it.
 const FORGED: &str = "203.0.113.77";
-/// The header by which the server knows a request of this check.
-const X_ARKLOOP_CHECK: &str = "x-arkloop-check";
-/// No token that Turnstile gave out.
+/// Not a token of Turnstile's.
 const NO_TOKEN: &str = "arkloop-check";
 
-/// Whether mail can leave: connects to the mail server and signs in, without sending anything.
+/// Whether mail can leave: connects to the mail server and signs in, and sends nothing.
 pub(super) async fn check_mail(config: &Config) -> Finding {
     let mend = "check [mail] in the configuration, and try: arkloop mail test ADDRESS";
     let sender = config.sender(&config.service_name());
-    let sent = match transport(config, &sender, Patience::COMMAND) {
-        Ok(transport) => transport.check().await.map_err(|error| {
-            let mend = error.hint().unwrap_or(mend).to_owned();
-            Finding::bad("mail", error.to_string(), mend)
-        }),
+    let transport = match transport(config, &sender, SmtpTimeouts::COMMAND) {
+        Ok(transport) => transport,
         Err(error) => return Finding::bad("mail", error.to_string(), mend),
     };
-    match (config.mail_transport(), sent) {
-        (MailTransport::Off, _) => Finding::unwise(
+    if transport.is_off() {
+        return Finding::unwise(
             "mail",
             "it is off: nobody can verify an address, sign in with a code or reset a password",
             "set mail.transport",
-        ),
-        (_, Err(finding)) => finding,
-        (MailTransport::File, Ok(_)) => {
-            let place = config.outbox_path();
-            Finding::good(
-                "mail",
-                format!("not sent but written into {}, to try things out", place.display()),
-            )
-        }
-        (MailTransport::Smtp, Ok(helo)) => {
-            let security = match config.smtp_security() {
-                SmtpSecurity::StartTls => "with STARTTLS",
-                SmtpSecurity::Tls => "with TLS",
-                SmtpSecurity::None => "without TLS",
-            };
-            let helo = helo.map(|name| format!(", greeted as {}", name.as_str()));
-            Finding::good(
-                "mail",
-                format!(
-                    "{} takes it {security}{}",
-                    config.mail.smtp_url,
-                    helo.unwrap_or_default()
-                ),
-            )
-        }
+        );
     }
+    let helo = match transport.check().await {
+        Ok(helo) => helo,
+        Err(error) => return Finding::bad("mail", error.to_string(), error.hint().unwrap_or(mend)),
+    };
+    if config.mail_transport() == MailTransport::File {
+        let outbox = config.outbox_path();
+        let seen = format!(
+            "not sent but written into {}, to try things out",
+            outbox.display()
+        );
+        return Finding::good("mail", seen);
+    }
+    let security = match config.smtp_security() {
+        SmtpSecurity::StartTls => "with STARTTLS",
+        SmtpSecurity::Tls => "with TLS",
+        SmtpSecurity::None => "without TLS",
+    };
+    let greeted = helo.map(|name| format!(", greeted as {}", name.as_str()));
+    let (url, greeted) = (&config.mail.smtp_url, greeted.unwrap_or_default());
+    Finding::good("mail", format!("{url} takes it {security}{greeted}"))
 }
 
-/// Whether Turnstile can be asked and knows the secret key: it has to refuse a token that is none.
+/// Whether Turnstile answers and knows the secret key: it must refuse a made-up token.
 pub(super) async fn check_turnstile(config: &Config) -> Finding {
     let mend = "compare turnstile.site_key and secret_key with the Cloudflare dashboard; the server must reach turnstile.verify_url";
     let asked = match captcha(config) {
@@ -88,65 +80,46 @@ pub(super) async fn check_turnstile(config: &Config) -> Finding {
     }
 }
 
-/// How the running server saw a request.
-struct Seen {
-    /// Who was connected to it: an address, or `unix`.
-    peer: String,
-    /// Whom it took for the client.
-    client: String,
-    /// How many hops `X-Forwarded-For` named.
-    hops: usize,
-}
-
-impl Seen {
-    fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
-        Some(Self {
-            peer: header("x-arkloop-peer")?.to_owned(),
-            client: header("x-arkloop-client")?.to_owned(),
-            hops: header("x-arkloop-hops")?.parse().ok()?,
-        })
-    }
-}
-
-/// Asks the running server where it recorded that it listens, and through its public URL how it sees a plain request and one with
-/// forged forwarding headers. Each request has a word by which the server knows whose it is.
+/// Asks the running server on its recorded address, and through its public URL with a plain request and one with forged forwarding headers. Each request
+/// carries a word that proves knowledge of the key file, so that the server tells how it sees the request.
 pub(super) async fn check_server(config: &Config, app: &App) -> Vec<Finding> {
-    let word = app.service.new_check_word();
-    let asked = {
-        let config = config.clone();
-        tokio::task::spawn_blocking(move || ask_listener(&config, &word)).await
-    };
-    match asked {
-        Ok(Ok(serving)) => {
-            let mut findings = vec![serving];
-            findings.extend(check_proxy(app).await);
-            findings
+    let words = [(); 3].map(|()| app.service.new_check_word());
+    let (config, url) = (config.clone(), app.public_url.clone());
+    let asked = tokio::task::spawn_blocking(move || {
+        let [first, second, third] = &words;
+        let mut findings = Vec::new();
+        let proxy = ask_recorded(&config, first).and_then(|serving| {
+            findings.push(serving);
+            ask_through_proxy(&url, second, third)
+        });
+        match proxy {
+            Ok((plain, forged)) => {
+                let answers = format!("{url} leads to this server");
+                findings.extend([Finding::good("public_url", answers), judge(&url, &plain, &forged)]);
+            }
+            Err(finding) => findings.push(finding),
         }
-        Ok(Err(finding)) => vec![finding],
-        Err(error) => vec![Finding::bad("server", error.to_string(), "try it again")],
-    }
+        findings
+    });
+    asked
+        .await
+        .unwrap_or_else(|error| vec![Finding::bad("server", error.to_string(), "try it again")])
 }
 
 /// Whether the server runs and can serve.
 ///
 /// # Errors
 /// The finding that it does not run.
-fn ask_listener(config: &Config, word: &str) -> Result<Finding, Finding> {
+fn ask_recorded(config: &Config, word: &str) -> Result<Finding, Finding> {
     const START: &str = "start it: systemctl start arkloop, or arkloop serve";
     let recorded = listener(config).map_err(|error| Finding::bad("server", error.to_string(), START))?;
     let recorded = recorded.ok_or_else(|| Finding::bad("server", "none has run here yet", START))?;
-    let answer = ask_recorded(&recorded, "/readyz", &[(X_ARKLOOP_CHECK, word)]);
+    let answer = ask(&recorded, "/readyz", &[(X_ARKLOOP_CHECK, word)]);
     let answer = answer.map_err(|error| {
         let seen = format!("it does not answer at {recorded}, where it listened last: {error}");
         Finding::bad("server", seen, START)
     })?;
-    let header = |name: &str| {
-        let mut headers = answer.headers.iter();
-        headers
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.as_str())
-    };
-    if Seen::read(header).is_none() {
+    if EchoProbe::read(|name| answer.header(name)).is_none() {
         let seen = format!("something else answers at {recorded}, where it listened last");
         return Err(Finding::bad("server", seen, START));
     }
@@ -158,23 +131,8 @@ fn ask_listener(config: &Config, word: &str) -> Result<Finding, Finding> {
     })
 }
 
-async fn check_proxy(app: &App) -> Vec<Finding> {
-    let url = app.public_url.clone();
-    let words = [app.service.new_check_word(), app.service.new_check_word()];
-    let asked = {
-        let url = url.clone();
-        tokio::task::spawn_blocking(move || ask(&url, words)).await
-    };
-    let (plain, forged) = match asked {
-        Ok(Ok(seen)) => seen,
-        Ok(Err(finding)) => return vec![finding],
-        Err(error) => return vec![Finding::bad("public_url", error.to_string(), "try it again")],
-    };
-    let answers = Finding::good("public_url", format!("{url} leads to this server"));
-    vec![answers, judge(&url, &plain, &forged)]
-}
-
-fn ask(url: &str, words: [String; 2]) -> Result<(Seen, Seen), Finding> {
+/// How the server sees a plain request and one with forged headers.
+fn ask_through_proxy(url: &str, first: &str, second: &str) -> Result<(EchoProbe, EchoProbe), Finding> {
     let unreachable = |reason: String| {
         Finding::bad(
             "public_url",
@@ -185,31 +143,25 @@ fn ask(url: &str, words: [String; 2]) -> Result<(Seen, Seen), Finding> {
     let address = Address::parse(&format!("{url}/healthz"));
     let address = address.ok_or_else(|| unreachable("it is no http or https address".to_owned()))?;
     let client = Client::new("the server", 1).or_trusting_system();
-    let [first, second] = words;
     let ask = |headers: &[(&str, &str)]| {
-        let answer = client
-            .get(&address, headers)
-            .map_err(|failure| unreachable(failure.reason))?;
-        Seen::read(|name| answer.header(name)).ok_or_else(|| {
-            unreachable(format!(
-                "something else answered there, with status {}",
-                answer.status
-            ))
-        })
+        let answer = client.get(&address, headers);
+        let answer = answer.map_err(|failure| unreachable(failure.to_string()))?;
+        let status = answer.status;
+        EchoProbe::read(|name| answer.header(name))
+            .ok_or_else(|| unreachable(format!("something else answered there, with status {status}")))
     };
     let forwarded = format!("for={FORGED}");
-    Ok((
-        ask(&[(X_ARKLOOP_CHECK, &first)])?,
-        ask(&[
-            (X_ARKLOOP_CHECK, &second),
-            ("x-forwarded-for", FORGED),
-            ("forwarded", &forwarded),
-            ("x-real-ip", FORGED),
-        ])?,
-    ))
+    let plain = ask(&[(X_ARKLOOP_CHECK, first)])?;
+    let forged = ask(&[
+        (X_ARKLOOP_CHECK, second),
+        ("x-forwarded-for", FORGED),
+        ("forwarded", &forwarded),
+        ("x-real-ip", FORGED),
+    ])?;
+    Ok((plain, forged))
 }
 
-fn judge(url: &str, plain: &Seen, forged: &Seen) -> Finding {
+fn judge(url: &str, plain: &EchoProbe, forged: &EchoProbe) -> Finding {
     const SUBJECT: &str = "trusted_proxies";
     if forged.client == FORGED {
         return Finding::bad(

@@ -20,12 +20,12 @@ use super::client_address::{Peer, client};
 use super::code::Code;
 use super::cookie::Presented;
 use super::cors::{self, Access};
+use super::echo_probe::EchoProbe;
 use super::error::Refusal;
 use super::exchange::{Exchange, Shared};
 use super::kept::Asked;
 use super::limit::Standing;
 use super::metrics::Figures;
-use super::mirror::Mirrored;
 use super::path;
 use crate::domain::{Client, LimitClass, TraceId};
 use crate::http::pages::home;
@@ -111,8 +111,8 @@ impl Site {
         let trace_text = trace_id.to_string();
         let trusted = &self.shared.settings.trusted_proxies;
         let notices = &self.shared.forwarding_notices;
-        let mirrored = Mirrored::new(request.headers(), peer, &self.shared);
-        if mirrored.is_none() {
+        let echo = EchoProbe::new(request.headers(), peer, &self.shared);
+        if echo.is_none() {
             notices.look(peer, request.headers(), trusted);
         }
         let client = client(peer, request.headers(), trusted, trace_id);
@@ -146,8 +146,8 @@ impl Site {
             standing.apply(response.headers_mut());
         }
         self.finish(response.headers_mut(), &trace_text, &access);
-        if let Some(mirrored) = mirrored {
-            mirrored.write(response.headers_mut());
+        if let Some(echo) = echo {
+            echo.write(response.headers_mut());
         }
         note_request(&trace_text, &method, operation, &response, started_at);
         Ok(response)

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::{CODE, FROM, compose, parcel, sign_in_code};
 use crate::domain::SmtpSecurity;
 use crate::mail::reply::{Reply, Unsaid};
-use crate::mail::{Patience, Progress, SendError, SmtpSettings, Stage, Transport, Verdict};
+use crate::mail::{Progress, SendError, SmtpSettings, SmtpTimeouts, Stage, Transport, Verdict};
 
 /// What a server answers otherwise than a willing one: to commands that begin so, this; `None` is "fine", but later than
 /// anybody waits.
@@ -79,7 +79,7 @@ impl Server {
             password: Some("hunter2".into()),
             from: FROM.to_owned(),
             ca_file: None,
-            patience: Patience::SERVER,
+            timeouts: SmtpTimeouts::SERVER,
         }
     }
 
@@ -298,12 +298,12 @@ async fn give_up(command: &'static str, stage: Stage) {
     let server = Server::start(Exception(command, None)).await;
     let limit = Duration::from_secs(1);
     let settings = SmtpSettings {
-        patience: Patience {
+        timeouts: SmtpTimeouts {
             greeting: limit,
             command: limit,
             data: limit,
             end: limit,
-            ..Patience::SERVER
+            ..SmtpTimeouts::SERVER
         },
         ..server.settings()
     };

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use super::FROM;
 use crate::domain::SmtpSecurity;
 use crate::mail::smtp_server::SmtpServer;
-use crate::mail::{Patience, SmtpSettings, Transport, TransportError};
+use crate::mail::{SmtpSettings, SmtpTimeouts, Transport, TransportError};
 
 fn settings(url: &str) -> SmtpSettings {
     SmtpSettings {
@@ -19,7 +19,7 @@ fn settings(url: &str) -> SmtpSettings {
         password: None,
         from: FROM.to_owned(),
         ca_file: None,
-        patience: Patience::SERVER,
+        timeouts: SmtpTimeouts::SERVER,
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use arkloop::app::PATIENCE;
+use arkloop::app::ANSWER_TIMEOUT;
 use arkloop::domain::{
     AccountName, CODE_TTL, Email, FailureLimits, LinkPurpose, MAX_CODE_ATTEMPTS, MAX_PASSWORD_BYTES,
     MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MailBudget, MailPace, PasswordPolicy, Username, in_words,
@@ -93,7 +93,7 @@ fn known() -> Vec<String> {
         ),
         format!("at most {MAX_USER_AGENT_BYTES} characters; `null`"),
         format!("{} KiB", MAX_BODY_BYTES / 1024),
-        format!("has {} seconds to answer", PATIENCE.as_secs()),
+        format!("has {} seconds to answer", ANSWER_TIMEOUT.as_secs()),
     ];
     let no_limits = [
         ("twice or three times", "how often a flag may be given"),

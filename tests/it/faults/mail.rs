@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arkloop::mail::Patience;
+use arkloop::mail::SmtpTimeouts;
 use arkloop::service::MailStatus;
 use tokio::task::JoinSet;
 
@@ -165,9 +165,9 @@ async fn a_mail_that_was_refused_for_good_is_dropped_when_it_expires() {
 async fn nobody_waits_for_a_server_that_hangs() {
     let smtp = SmtpServer::start();
     smtp.always(Stage::Greeting, Fault::Silence);
-    let patience = Patience {
+    let patience = SmtpTimeouts {
         greeting: Duration::from_secs(2),
-        ..Patience::SERVER
+        ..SmtpTimeouts::SERVER
     };
     let app = TestApp::builder().open().smtp(&smtp).patience(patience);
     let app = app.start().await;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use arkloop::mail::Patience;
+use arkloop::mail::SmtpTimeouts;
 use arkloop::service::{MailStatus, WaitingMail};
 use serde_json::Value;
 
@@ -23,9 +23,9 @@ const ALICE: &str = "alice@example.org";
 
 /// A server that soon finds the mail server slow, and waits as long as any for it.
 async fn start(smtp: &SmtpServer) -> TestApp {
-    let patience = Patience {
+    let patience = SmtpTimeouts {
         slow: SLOW,
-        ..Patience::SERVER
+        ..SmtpTimeouts::SERVER
     };
     let app = TestApp::builder().open().smtp(smtp).patience(patience);
     app.start().await

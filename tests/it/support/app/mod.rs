@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arkloop::app::{App, Role};
+use arkloop::app::{self, App, Role};
 use arkloop::domain::{Listen, Operator, RegistrationMode, Timestamp};
 use arkloop::http::{self, Deadlines, Server};
-use arkloop::mail::Patience;
+use arkloop::mail::SmtpTimeouts;
 use arkloop::service::Service;
 use arkloop::store::{self, Setting, StoreError};
 use arkloop::system::{Clock, Entropy, MovableClock, System};
@@ -32,7 +32,7 @@ pub const PASSWORD: &str = "a quiet harbour";
 pub struct Builder {
     workspace: Workspace,
     deadlines: Deadlines,
-    patience: Patience,
+    patience: SmtpTimeouts,
     machine_clock: bool,
     outbox: Outbox,
     limits: Limits,
@@ -100,7 +100,7 @@ impl Builder {
     }
 
     /// Waits otherwise for the mail server.
-    pub fn patience(mut self, patience: Patience) -> Self {
+    pub fn patience(mut self, patience: SmtpTimeouts) -> Self {
         self.patience = patience;
         self
     }
@@ -129,7 +129,7 @@ struct SetUp {
     workspace: Arc<Workspace>,
     clock: Arc<MovableClock>,
     deadlines: Deadlines,
-    patience: Patience,
+    patience: SmtpTimeouts,
     machine_clock: bool,
     outbox: Outbox,
     limits: Limits,
@@ -164,7 +164,7 @@ impl Running {
         let app = App::open_with_probe(&config, system, Role::Server, operator, set_up.patience, probe);
         let app = app.await.expect("the parts join");
         let http_probe = Arc::new(http::Probe::default());
-        let settings = App::http_settings(&config);
+        let settings = app::http_settings(&config);
         let settings = http::Settings {
             rates: settings.rates.filter(|_| set_up.limits == Limits::Hold),
             deadlines: set_up.deadlines,
@@ -223,7 +223,7 @@ impl TestApp {
         Builder {
             workspace: Workspace::new(),
             deadlines: Deadlines::default(),
-            patience: Patience::SERVER,
+            patience: SmtpTimeouts::SERVER,
             machine_clock: false,
             outbox: Outbox::Rests,
             limits: Limits::Lifted,

@@ -1,0 +1,57 @@
+//! The data directory: which user its files belong to, and whether other users can write there.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use crate::config::Config;
+use crate::files::{Directory, Flaw, runner};
+
+/// The user and group that the files of the data directory must belong to.
+#[derive(Clone, Copy)]
+pub(super) struct Owner {
+    pub(super) user: u32,
+    pub(super) group: u32,
+    /// False where another user may have made the file that this is read from.
+    pub(super) is_certain: bool,
+}
+
+impl Owner {
+    /// The owner of the data directory. In a directory of root's (a volume) it is the owner of the database; without a database, the running user. Where
+    /// every user can make files, another user may have made the database.
+    pub(super) fn of(config: &Config, directory: &Metadata) -> Self {
+        let is_open = directory.mode() & 0o002 != 0;
+        let of = |found: &Metadata| Self {
+            user: found.uid(),
+            group: found.gid(),
+            is_certain: !is_open || found.uid() == runner(),
+        };
+        if directory.uid() != 0 {
+            return of(directory);
+        }
+        let database = config.database_path().symlink_metadata();
+        database.map_or_else(
+            |_| Self {
+                user: runner(),
+                group: rustix::process::getegid().as_raw(),
+                is_certain: true,
+            },
+            |found| of(&found),
+        )
+    }
+
+    pub(super) fn is_runner(self) -> bool {
+        self.user == runner()
+    }
+}
+
+/// A warning about a data directory in which users other than root and the running one can make or rename files; `None` if they cannot.
+pub(super) fn open_to_others(directory: &Path) -> Option<String> {
+    match Directory::open(directory).and_then(|opened| opened.flaw()) {
+        Ok(Some(Flaw::Writable(mode))) => Some(format!(
+            "{} can be written by others (mode {mode:04o}), who can replace the database there",
+            directory.display()
+        )),
+        _ => None,
+    }
+}

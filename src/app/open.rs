@@ -1,0 +1,161 @@
+//! Opens the parts in a role and joins them.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::capacity::Capacity;
+use super::data_dir::open_to_others;
+use super::error::OpenError;
+use super::first_start::{Origin, open_keys};
+use super::parts::{captcha, service_settings, start_hasher, transport};
+use super::role::Role;
+use super::served::agree;
+use crate::config::Config;
+use crate::crypto::{AccessTokenSettings, Keyring};
+use crate::domain::Operator;
+use crate::fault::Fault;
+use crate::mail::SmtpTimeouts;
+use crate::service::{self, Parts, Service, load_keyring};
+use crate::store::{Access, OpenOptions, Probe, Store};
+use crate::system::System;
+
+/// How often a server removes expired rows.
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
+
+/// How often a server writes down what it has counted for the audit log: a crash loses at most this much.
+pub const FLUSH_EVERY: Duration = Duration::from_secs(10);
+
+/// The joined parts.
+pub struct App {
+    pub service: Arc<Service>,
+    pub origin: Origin,
+    notices: Vec<String>,
+    /// Of the server that ran last, or of this configuration if none did.
+    pub(super) public_url: String,
+}
+
+impl App {
+    /// Joins the parts for `role`, in which `operator` runs this process.
+    pub async fn open(
+        config: &Config,
+        system: System,
+        role: Role,
+        operator: Operator,
+    ) -> Result<Self, OpenError> {
+        let timeouts = match role {
+            Role::Server => SmtpTimeouts::SERVER,
+            _ => SmtpTimeouts::COMMAND,
+        };
+        Self::open_with_probe(config, system, role, operator, timeouts, None).await
+    }
+
+    /// As [`App::open`], with other SMTP timeouts and with faults that a test plants in the writer.
+    #[doc(hidden)]
+    pub async fn open_with_probe(
+        config: &Config,
+        system: System,
+        role: Role,
+        operator: Operator,
+        timeouts: SmtpTimeouts,
+        probe: Option<Arc<Probe>>,
+    ) -> Result<Self, OpenError> {
+        let (keys, origin) = open_keys(config, &system, role)?;
+        let capacity = Capacity::of(config);
+        let (access, readers) = match role {
+            Role::Server => (Access::Serve, capacity.readers),
+            Role::Init | Role::InitForKey => (Access::Init, 1),
+            Role::Command => (Access::Use, 1),
+            Role::Check => (Access::Look, 1),
+        };
+        let store = Store::open(&OpenOptions {
+            directory: config.data_dir.clone(),
+            access,
+            readers: u32::try_from(readers)
+                .ok()
+                .and_then(NonZeroU32::new)
+                .unwrap_or(NonZeroU32::MIN),
+            now: system.now(),
+            key_check: Some(keys.check().to_text()),
+            probe,
+        });
+        let store = store.map_err(|error| OpenError::of_store(error, config, Some(&keys)))?;
+        let (served, mut notices) = agree(config, &store, &system, role).await?;
+        if matches!(role, Role::Server | Role::Init | Role::InitForKey) {
+            notices.extend(open_to_others(&config.data_dir));
+        }
+        let token_settings = AccessTokenSettings {
+            issuer: served.public_url.clone(),
+            audience: config.tokens.audience.clone(),
+            ttl: config.tokens.access_ttl,
+        };
+        // Only a server signs. Other roles leave the signing keys alone.
+        let keyring = match role {
+            Role::Server => {
+                load_keyring(&store, &keys, config.tokens.algorithm, token_settings, &system).await?
+            }
+            _ => Keyring::new(Vec::new(), token_settings),
+        };
+        let mailing = &served.mailing;
+        let links = mailing.links(&served.public_url, served.app_url.as_deref());
+        let parts = Parts {
+            store,
+            keys,
+            keyring,
+            hasher: start_hasher(config, &capacity, role, &system)?,
+            captcha: captcha(config)?,
+            transport: transport(config, &config.sender(&mailing.name(config)), timeouts)?,
+            medium: mailing.medium(),
+            letterhead: mailing.letterhead(config, &links, served.app_url.is_some()),
+            links,
+            operator,
+        };
+        let settings = service_settings(config, &served);
+        Ok(Self {
+            service: Arc::new(Service::new(parts, settings, system)),
+            origin,
+            notices,
+            public_url: served.public_url,
+        })
+    }
+
+    /// Warnings for the operator about how the parts fit together.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Writes down counted refusals, removes expired rows and watches the database; never returns.
+    pub async fn housekeep(service: Arc<Service>) {
+        let not_swept = Fault::new("old rows are not cleared away");
+        let not_flushed = Fault::new("what was refused is missing from the audit log");
+        let sweep = repeat(SWEEP_EVERY, not_swept, || service.sweep());
+        let flush = repeat(FLUSH_EVERY, not_flushed, || service.flush_audit());
+        let watch = Arc::clone(&service).watch_database();
+        tokio::join!(sweep, flush, watch);
+    }
+
+    /// Finishes the accepted writes, moves the write-ahead log into the database file and closes it.
+    pub fn close(self) {
+        // A connection that outlived the drain still holds the service. The process then ends without the checkpoint, which costs the next start a moment.
+        if let Some(service) = Arc::into_inner(self.service) {
+            service.close();
+        }
+    }
+}
+
+/// Repeats `work`, sooner after it failed; never returns.
+async fn repeat<T, F>(every: Duration, fault: Fault, work: impl Fn() -> F)
+where
+    F: Future<Output = Result<T, service::Error>>,
+{
+    loop {
+        let pause = match work().await {
+            Ok(_) => {
+                fault.ended();
+                every
+            }
+            Err(error) => fault.failed(&error),
+        };
+        tokio::time::sleep(pause).await;
+    }
+}

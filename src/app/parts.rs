@@ -1,0 +1,109 @@
+//! Each part as the configuration wants it.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use super::capacity::Capacity;
+use super::error::OpenError;
+use super::role::Role;
+use super::served::Served;
+use crate::captcha::{Captcha, CaptchaSettings};
+use crate::config::{Config, MailTransport};
+use crate::crypto::{Argon2Cost, HashError, HashRoom, PasswordHasher, Priority};
+use crate::domain::{CodeLength, PasswordPolicy, RefreshRules, SessionRules};
+use crate::http;
+use crate::mail::{SmtpSettings, SmtpTimeouts, Transport};
+use crate::service;
+use crate::system::System;
+
+/// The settings of the HTTP side.
+pub fn http_settings(config: &Config) -> http::Settings {
+    let server = &config.server;
+    http::Settings {
+        public_origin: config.public_url(),
+        app_origin: config.app_url(),
+        allowed_origins: server.allowed_origins.iter().map(ToString::to_string).collect(),
+        is_secure: config.public_origin().is_https(),
+        same_site: server.cookie_same_site,
+        trusted_proxies: server.trusted_proxies.clone().unwrap_or_default(),
+        max_connections: Capacity::of(config).connections,
+        max_connections_per_address: server.max_connections_per_address,
+        rates: config.rate_limit.enabled.then(|| config.rate_limit.rates.clone()),
+        docs: server.docs,
+        pages: server.pages,
+        identity_check: config.registration.identity_check,
+        ..http::Settings::default()
+    }
+}
+
+pub(super) fn service_settings(config: &Config, served: &Served) -> service::RuleSettings {
+    service::RuleSettings {
+        pinned_mode: served.pinned_mode,
+        password_policy: PasswordPolicy {
+            min_length: config.password.min_length,
+        },
+        sessions: SessionRules {
+            idle: config.tokens.refresh_idle_ttl,
+            absolute: config.tokens.refresh_absolute_ttl,
+            refresh: RefreshRules {
+                grace: config.tokens.refresh_grace,
+                lost_answer: config.tokens.lost_answer,
+            },
+            max_sessions: config.tokens.max_sessions,
+        },
+        audit_keep: config.audit.keep,
+        code_length: config.otp.enabled.then(|| CodeLength::clamped(config.otp.digits)),
+        spray_threshold: NonZeroU32::new(config.otp.spray_threshold),
+        sign_in: served.rules.sign_in(),
+    }
+}
+
+pub(super) fn start_hasher(
+    config: &Config,
+    capacity: &Capacity,
+    role: Role,
+    system: &System,
+) -> Result<PasswordHasher, HashError> {
+    let cost = Argon2Cost {
+        memory_kib: config.password.argon2_memory_kib,
+        iterations: config.password.argon2_iterations,
+        parallelism: config.password.argon2_parallelism,
+    };
+    let room = capacity.hash_room();
+    // A command hashes one password.
+    let (threads, priority) = match role {
+        Role::Server => (room.threads, Priority::Low),
+        _ => (NonZeroUsize::MIN, Priority::Normal),
+    };
+    PasswordHasher::start(cost, HashRoom { threads, ..room }, priority, system.clone())
+}
+
+pub(super) fn transport(config: &Config, from: &str, timeouts: SmtpTimeouts) -> Result<Transport, OpenError> {
+    Ok(match config.mail_transport() {
+        MailTransport::Off => Transport::Off,
+        MailTransport::File => Transport::file(config.outbox_path(), from)?,
+        MailTransport::Smtp => Transport::smtp(&SmtpSettings {
+            url: config.mail.smtp_url.clone(),
+            default_port: config.smtp_default_port(),
+            security: config.smtp_security(),
+            helo_name: config.helo_name(),
+            user: config.mail.smtp_user.clone(),
+            password: config.mail.smtp_password.clone(),
+            from: from.to_owned(),
+            ca_file: config.mail.ca_file.clone(),
+            timeouts,
+        })?,
+    })
+}
+
+pub(super) fn captcha(config: &Config) -> Result<Captcha, OpenError> {
+    let Some(secret_key) = config.turnstile.secret_key.clone() else {
+        return Ok(Captcha::Off);
+    };
+    Ok(Captcha::turnstile(CaptchaSettings {
+        site_key: config.turnstile.site_key.clone(),
+        secret_key,
+        allowed_hosts: config.turnstile.allowed_hosts.clone(),
+        verify_url: config.turnstile.verify_url.clone(),
+        protect_check: config.turnstile.protect_check,
+    })?)
+}

@@ -1,0 +1,95 @@
+//! The echo probe: how the server sees a request, told only to `arkloop check`, so that an operator finds out that a proxy is trusted too much or too little.
+//!
+//! `check` proves with a word made from the key file that it runs on this machine. Its requests cause no warning.
+
+use std::sync::{Mutex, PoisonError};
+
+use poem::http::header::{HeaderMap, HeaderValue};
+
+use super::client_address::{Peer, client_address};
+use super::exchange::Shared;
+use crate::domain::Timestamp;
+use crate::service::Service;
+
+/// The word, in the request.
+pub const X_ARKLOOP_CHECK: &str = "x-arkloop-check";
+const X_ARKLOOP_PEER: &str = "x-arkloop-peer";
+const X_ARKLOOP_CLIENT: &str = "x-arkloop-client";
+const X_ARKLOOP_HOPS: &str = "x-arkloop-hops";
+
+/// The words that were used. Each is good once, so that one that was overheard cannot be used again.
+#[derive(Default)]
+pub(super) struct CheckWords(Mutex<Vec<(String, Timestamp)>>);
+
+impl CheckWords {
+    /// Whether `word` is good, which it is not a second time. Only good words are remembered, until they expire, so that strangers cannot fill the memory.
+    fn take(&self, word: &str, service: &Service) -> bool {
+        let Some(good_until) = service.check_word_end(word) else {
+            return false;
+        };
+        let now = service.system().now();
+        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        used.retain(|(_, end)| *end >= now);
+        let is_new = used.iter().all(|(other, _)| other != word);
+        if is_new {
+            used.push((word.to_owned(), good_until));
+        }
+        is_new
+    }
+}
+
+/// How the server sees a request.
+pub struct EchoProbe {
+    /// The connected peer: an address, or `unix`.
+    pub peer: String,
+    /// The client as the server sees it: an address, or `nobody`.
+    pub client: String,
+    /// How many hops `X-Forwarded-For` names.
+    pub hops: usize,
+}
+
+impl EchoProbe {
+    /// `None` if the word of the request is missing or not good.
+    pub(super) fn new(headers: &HeaderMap, peer: Peer, shared: &Shared) -> Option<Self> {
+        let word = headers.get(X_ARKLOOP_CHECK)?.to_str().ok()?;
+        if !shared.check_words.take(word, &shared.service) {
+            return None;
+        }
+        let client = client_address(peer, headers, &shared.settings.trusted_proxies);
+        let hops = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .map(|line| line.as_bytes().split(|byte| *byte == b',').count())
+            .sum();
+        Some(Self {
+            peer: match peer {
+                Peer::Address(address) => address.to_string(),
+                Peer::Unix => "unix".to_owned(),
+            },
+            client: client.map_or_else(|| "nobody".to_owned(), |address| address.to_string()),
+            hops,
+        })
+    }
+
+    /// Puts it into the headers of an answer.
+    pub(super) fn write(&self, headers: &mut HeaderMap) {
+        for (name, text) in [
+            (X_ARKLOOP_PEER, self.peer.as_str()),
+            (X_ARKLOOP_CLIENT, &self.client),
+            (X_ARKLOOP_HOPS, &self.hops.to_string()),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
+    /// Reads it from the headers of an answer; `None` if another server answered.
+    pub fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
+        Some(Self {
+            peer: header(X_ARKLOOP_PEER)?.to_owned(),
+            client: header(X_ARKLOOP_CLIENT)?.to_owned(),
+            hops: header(X_ARKLOOP_HOPS)?.parse().ok()?,
+        })
+    }
+}
