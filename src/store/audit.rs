@@ -1,15 +1,14 @@
 //! The audit log.
 
 use std::net::IpAddr;
-use std::str::FromStr;
 
-use rusqlite::types::Type;
-use rusqlite::{OptionalExtension, Row, named_params, params};
+use rusqlite::{Row, named_params, params};
 
+use super::columns::Address;
 use super::{CountPlace, Reader, StoreError, Tx};
 use crate::domain::{
     Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject, Client,
-    NameDigest, Operator, Page, SessionId, Timestamp, TraceId, UserId,
+    NameDigest, Operator, Page, Timestamp, TraceId, UserId,
 };
 
 /// Happenings of one kind that share a row.
@@ -70,10 +69,10 @@ impl AuditFilter {
     }
 
     /// The addresses as they are stored.
-    pub(super) fn address_texts(&self) -> [Option<String>; 2] {
+    pub(super) fn addresses(&self) -> [Address; 2] {
         match self.addresses {
-            Some(addresses) => addresses.map(|address| Some(address.to_string())),
-            None => [None, None],
+            Some(addresses) => addresses.map(|address| Address(Some(address))),
+            None => [Address(None), Address(None)],
         }
     }
 }
@@ -98,52 +97,47 @@ pub(super) const AUDITED_ACCOUNTS: &str = "
             ),";
 
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
-    let actor = match row.get::<_, Option<String>>("operator_command")? {
+    let actor = match row.get("operator_command")? {
         Some(command) => Actor::Operator(Operator {
             uid: row.get("operator_uid")?,
             sudo_user: row.get("operator_sudo_user")?,
             command,
         }),
         None => Actor::Client(Client {
-            address: row
-                .get::<_, Option<String>>("address")?
-                .and_then(|text| text.parse().ok()),
+            address: row.get::<_, Address>("address")?.0,
             user_agent: row.get("user_agent")?,
-            trace_id: row
-                .get::<_, Option<[u8; 16]>>("trace_id")?
-                .map(TraceId::from_bytes),
+            trace_id: row.get("trace_id")?,
         }),
     };
-    let (user_id, username): (Option<[u8; 16]>, Option<String>) = (row.get("user_id")?, row.get("username")?);
     let record = AuditRecord {
-        event: word(row.get("event")?)?,
-        outcome: match row.get::<_, Option<String>>("refused_because")? {
-            None => AuditOutcome::Done,
-            Some(reason) => AuditOutcome::Refused(word(reason)?),
-        },
+        event: row.get("event")?,
+        outcome: outcome_of(row.get("refused_because")?),
         actor,
-        subject: user_id.map(|id| AuditSubject {
-            user_id: UserId::from_bytes(id),
-            username: username.unwrap_or_default(),
-        }),
-        name: row.get::<_, Option<[u8; 32]>>("name_digest")?.map(NameDigest),
-        session_id: row
-            .get::<_, Option<[u8; 16]>>("session_id")?
-            .map(SessionId::from_bytes),
+        subject: subject_of(row.get("user_id")?, row)?,
+        name: row.get("name_digest")?,
+        session_id: row.get("session_id")?,
         detail: row.get("detail")?,
     };
     Ok(AuditEntry {
         id: Some(row.get("id")?),
-        at: Timestamp::from_millis(row.get("at")?),
+        at: row.get("at")?,
         last_at: None,
         record,
-        times: row.get::<_, i64>("times")?.unsigned_abs(),
+        times: row.get("times")?,
     })
 }
 
-pub(super) fn word<T: FromStr>(name: String) -> rusqlite::Result<T> {
-    name.parse()
-        .map_err(|_| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
+pub(super) fn outcome_of(reason: Option<AuditReason>) -> AuditOutcome {
+    reason.map_or(AuditOutcome::Done, AuditOutcome::Refused)
+}
+
+/// The account with this id, and the username that it had.
+pub(super) fn subject_of(user_id: Option<UserId>, row: &Row<'_>) -> rusqlite::Result<Option<AuditSubject>> {
+    let username: Option<String> = row.get("username")?;
+    Ok(user_id.map(|user_id| AuditSubject {
+        user_id,
+        username: username.unwrap_or_default(),
+    }))
 }
 
 /// The rows that a filter asks for.
@@ -173,47 +167,43 @@ impl Reader<'_> {
                     trace_id, operator_uid, operator_sudo_user, operator_command, times
              FROM part ORDER BY id"
         );
-        let [address, network] = filter.address_texts();
+        let [address, network] = filter.addresses();
         let values = named_params! {
-            ":user_id": filter.user_id.as_ref().map(UserId::as_bytes),
+            ":user_id": filter.user_id,
             ":username_key": filter.username_key,
-            ":name": filter.name.map(|name| name.0),
+            ":name": filter.name,
             ":address": address,
             ":network": network,
             ":event": filter.events.as_ref().map(AuditEvents::as_str),
-            ":since": filter.since.map(Timestamp::as_millis),
+            ":since": filter.since,
             ":after": filter.after,
             ":before": filter.before,
             ":limit": limit,
         };
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(values, entry_of)?;
-        let rows: Vec<AuditEntry> = rows.collect::<Result<_, _>>()?;
+        let rows = self.query(&sql, values, entry_of)?;
         if rows.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
             return Ok(Page { rows, more: 0 });
         }
         let sql = format!("{AUDITED_ACCOUNTS} {FOUND} SELECT count(*) FROM found");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let found: u32 = statement.query_row(&values[..values.len() - 1], |row| row.get(0))?;
+        let found: u32 = self.query_one(&sql, &values[..values.len() - 1], |row| row.get(0))?;
         let more = found.saturating_sub(limit);
         Ok(Page { rows, more })
     }
 
     /// When the row with this id was written, or the last before it; `None` if these were cleared away.
     pub fn find_audit_moment(&self, id: i64) -> Result<Option<Timestamp>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT at FROM audit_events WHERE id <= ?1 ORDER BY id DESC LIMIT 1")?;
-        let at: Option<i64> = statement.query_row([id], |row| row.get("at")).optional()?;
-        Ok(at.map(Timestamp::from_millis))
+        self.query_opt(
+            "SELECT at FROM audit_events WHERE id <= ?1 ORDER BY id DESC LIMIT 1",
+            [id],
+            |row| row.get("at"),
+        )
     }
 
     /// The id of the last row; 0 if there is none.
     pub fn find_last_audit_id(&self) -> Result<i64, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT coalesce(max(id), 0) AS last FROM audit_events")?;
-        Ok(statement.query_row([], |row| row.get("last"))?)
+        self.query_one("SELECT coalesce(max(id), 0) FROM audit_events", [], |row| {
+            row.get(0)
+        })
     }
 }
 
@@ -225,68 +215,60 @@ impl Tx<'_> {
             Actor::Operator(operator) => (None, Some(operator)),
         };
         let subject = record.subject.as_ref();
-        self.connection
-            .prepare_cached(
-                "INSERT INTO audit_events (at, event, refused_because, user_id, username, name_digest, session_id, detail,
-                                           address, user_agent, trace_id, operator_uid, operator_sudo_user, operator_command)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-            )?
-            .execute(params![
-                at.as_millis(),
-                record.event.into_str(),
-                record.outcome.reason().map(<&str>::from),
-                subject.map(|subject| *subject.user_id.as_bytes()),
-                subject.map(|subject| subject.username.as_str()),
-                record.name.map(|name| name.0),
-                record.session_id.as_ref().map(SessionId::as_bytes),
+        self.execute(
+            "INSERT INTO audit_events (at, event, refused_because, user_id, username, name_digest, session_id, detail,
+                                       address, user_agent, trace_id, operator_uid, operator_sudo_user, operator_command)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            params![
+                at,
+                record.event,
+                record.outcome.reason(),
+                subject.map(|subject| subject.user_id),
+                subject.map(|subject| &subject.username),
+                record.name,
+                record.session_id,
                 record.detail,
-                client.and_then(|client| client.address).map(|address| address.to_string()),
-                client.and_then(|client| client.user_agent.as_deref()),
-                client.and_then(|client| client.trace_id).map(|trace_id| *trace_id.as_bytes()),
+                Address(client.and_then(|client| client.address)),
+                client.and_then(|client| client.user_agent.as_ref()),
+                client.and_then(|client| client.trace_id),
                 operator.map(|operator| operator.uid),
-                operator.and_then(|operator| operator.sudo_user.as_deref()),
-                operator.map(|operator| operator.command.as_str()),
-            ])?;
-        Ok(())
+                operator.and_then(|operator| operator.sudo_user.as_ref()),
+                operator.map(|operator| &operator.command),
+            ],
+        )
     }
 
-    /// Adds happenings to the one row of their kind. If it is not there it is added, with the moment and the trace id of the first.
+    /// Adds happenings to the one row of their kind. If it is not there it is added, with the time and the trace id of the first.
     pub fn count_audit(&self, tally: &AuditTally, count: &AuditCount) -> Result<(), StoreError> {
         let subject = tally.subject.as_ref();
-        self.connection
-            .prepare_cached(
-                "INSERT INTO audit_events (at, event, refused_because, address, user_id, username, name_digest, trace_id, times, window_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 ON CONFLICT (window_at, event, ifnull(refused_because, ''), ifnull(address, ''), ifnull(user_id, x''), ifnull(name_digest, x''))
-                 WHERE window_at IS NOT NULL
-                 DO UPDATE SET times = times + excluded.times",
-            )?
-            .execute(params![
-                count.at.as_millis(),
-                tally.event.into_str(),
-                tally.reason.map(<&str>::from),
-                tally.address.map(|address| address.to_string()),
-                subject.map(|subject| *subject.user_id.as_bytes()),
-                subject.map(|subject| subject.username.as_str()),
-                tally.name.map(|name| name.0),
-                count.trace_id.map(|trace_id| *trace_id.as_bytes()),
+        self.execute(
+            "INSERT INTO audit_events (at, event, refused_because, address, user_id, username, name_digest, trace_id, times, window_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (window_at, event, ifnull(refused_because, ''), ifnull(address, ''), ifnull(user_id, x''), ifnull(name_digest, x''))
+             WHERE window_at IS NOT NULL
+             DO UPDATE SET times = times + excluded.times",
+            params![
+                count.at,
+                tally.event,
+                tally.reason,
+                Address(tally.address),
+                subject.map(|subject| subject.user_id),
+                subject.map(|subject| &subject.username),
+                tally.name,
+                count.trace_id,
                 i64::try_from(count.times).unwrap_or(i64::MAX),
-                tally.window_at.as_millis(),
-            ])?;
-        Ok(())
+                tally.window_at,
+            ],
+        )
     }
 
-    /// Adds one to the row of this event, outcome and session that was written since `since`, if there is one; says whether there is.
+    /// Adds one to the row of this event, outcome and session that was written since `since`; says whether there is one.
     pub fn count_repeated(&self, record: &AuditRecord, since: Timestamp) -> Result<bool, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let counted = self.execute_counted(
             "UPDATE audit_events SET times = times + 1
              WHERE event = 'refresh.repeated' AND session_id = ?1 AND at >= ?2 AND refused_because IS ?3",
+            params![record.session_id, since, record.outcome.reason()],
         )?;
-        let counted = statement.execute(params![
-            record.session_id.as_ref().map(SessionId::as_bytes),
-            since.as_millis(),
-            record.outcome.reason().map(<&str>::from),
-        ])?;
         Ok(counted > 0)
     }
 
@@ -294,9 +276,9 @@ impl Tx<'_> {
     ///
     /// Ids follow the time, so that no index of times is needed. (Where a clock was set back a few rows stay a little longer.)
     pub fn delete_old_audit(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        self.execute_counted(
             "DELETE FROM audit_events WHERE at < ?1 AND id IN (SELECT id FROM audit_events ORDER BY id LIMIT ?2)",
-        )?;
-        Ok(statement.execute(params![before.as_millis(), limit])?)
+            params![before, limit],
+        )
     }
 }

@@ -4,13 +4,19 @@ use std::net::IpAddr;
 
 use rusqlite::{Row, named_params, params};
 
-use super::audit::{AUDITED_ACCOUNTS, word};
+use super::audit::{AUDITED_ACCOUNTS, outcome_of, subject_of};
+use super::bounded::BoundedTable;
+use super::columns::Address;
 use super::{AuditFilter, Reader, StoreError, Tx};
 use crate::domain::{
-    Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject, Client,
-    NameDigest, Timestamp, UserId,
+    Actor, AuditEntry, AuditEvent, AuditEvents, AuditReason, AuditRecord, AuditSubject, Client, NameDigest,
+    Timestamp, UserId,
 };
 
+const TABLE: BoundedTable = BoundedTable {
+    name: "audit_counts",
+    changed_at: "last_at",
+};
 /// The most rows for names without an account. More names than an operator looks at; with their index some 3 MB.
 pub const MAX_NAME_COUNTS: u32 = 10_000;
 /// Numbers never get so far, so that all rows of accounts are kept.
@@ -62,26 +68,16 @@ pub struct CountPlace {
 
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<CountedEntry> {
     let subject: Vec<u8> = row.get("subject")?;
-    let username: Option<String> = row.get("username")?;
-    let reason: String = row.get("refused_because")?;
+    let user_id = subject.as_slice().try_into().ok().map(UserId::from_bytes);
     let record = AuditRecord {
-        event: word(row.get("event")?)?,
-        outcome: if reason.is_empty() {
-            AuditOutcome::Done
-        } else {
-            AuditOutcome::Refused(word(reason)?)
-        },
+        event: row.get("event")?,
+        outcome: outcome_of(row.get("reason")?),
         actor: Actor::Client(Client {
-            address: row
-                .get::<_, Option<String>>("last_network")?
-                .and_then(|text| text.parse().ok()),
+            address: row.get::<_, Address>("last_network")?.0,
             user_agent: None,
             trace_id: None,
         }),
-        subject: subject.as_slice().try_into().ok().map(|id| AuditSubject {
-            user_id: UserId::from_bytes(id),
-            username: username.unwrap_or_default(),
-        }),
+        subject: subject_of(user_id, row)?,
         name: subject.as_slice().try_into().ok().map(NameDigest),
         session_id: None,
         detail: None,
@@ -89,10 +85,10 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<CountedEntry> {
     Ok(CountedEntry {
         entry: AuditEntry {
             id: None,
-            at: Timestamp::from_millis(row.get("first_at")?),
-            last_at: Some(Timestamp::from_millis(row.get("last_at")?)),
+            at: row.get("first_at")?,
+            last_at: Some(row.get("last_at")?),
             record,
-            times: row.get::<_, i64>("times")?.unsigned_abs(),
+            times: row.get("times")?,
         },
         is_listed: row.get("is_listed")?,
     })
@@ -119,44 +115,41 @@ impl Reader<'_> {
                        OR subject = :name OR subject IN (SELECT user_id FROM wanted))
                 ORDER BY last_at DESC, number DESC LIMIT :limit
             )
-            SELECT subject, username, event, refused_because, times, first_at, last_at, last_network, unlisted IS NULL AS is_listed
+            SELECT subject, username, event, nullif(refused_because, '') AS reason, times, first_at, last_at, last_network, unlisted IS NULL AS is_listed
             FROM found ORDER BY last_at, number";
-        let [address, network] = filter.address_texts();
+        let [address, network] = filter.addresses();
         let after = filter.counts_after;
-        let mut statement = self
-            .connection
-            .prepare_cached(&[AUDITED_ACCOUNTS, SQL].concat())?;
-        let rows = statement.query_map(
+        self.query(
+            &[AUDITED_ACCOUNTS, SQL].concat(),
             named_params! {
-                ":user_id": filter.user_id.as_ref().map(UserId::as_bytes),
+                ":user_id": filter.user_id,
                 ":username_key": filter.username_key,
-                ":name": filter.name.map(|name| name.0),
+                ":name": filter.name,
                 ":address": address,
                 ":network": network,
                 ":event": filter.events.as_ref().map(AuditEvents::as_str),
-                ":since": filter.since.map(Timestamp::as_millis),
+                ":since": filter.since,
                 ":names": after.map(|place| place.names),
                 ":accounts": after.map(|place| place.accounts),
                 ":limit": limit,
             },
             entry_of,
-        )?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        )
     }
 
     /// The place behind every count.
     pub fn find_count_place(&self) -> Result<CountPlace, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        self.query_one(
             "SELECT coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 0), 0) AS names,
                     coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 1), 0) AS accounts",
-        )?;
-        let place = |row: &Row<'_>| {
-            Ok(CountPlace {
-                names: row.get("names")?,
-                accounts: row.get("accounts")?,
-            })
-        };
-        Ok(statement.query_row([], place)?)
+            [],
+            |row| {
+                Ok(CountPlace {
+                    names: row.get("names")?,
+                    accounts: row.get("accounts")?,
+                })
+            },
+        )
     }
 }
 
@@ -175,57 +168,40 @@ impl CountPlace {
 impl Tx<'_> {
     /// Adds to the count of a kind.
     pub fn count_audit_kind(&self, kind: &AuditKind, count: &KindCount) -> Result<(), StoreError> {
-        let (is_account, limit, subject): (_, _, &[u8]) = match (&kind.subject, &kind.name) {
+        let (is_account, most, subject): (_, _, &[u8]) = match (&kind.subject, &kind.name) {
             (Some(account), _) => (true, NO_LIMIT, account.user_id.as_bytes()),
             (None, Some(name)) => (false, i64::from(MAX_NAME_COUNTS), &name.0),
             (None, None) => (false, i64::from(MAX_NAME_COUNTS), &[]),
         };
         // The greatest number stands in a subquery of its own: only there does SQLite take it from the index instead of looking at all.
-        self.connection
-            .prepare_cached(
-                "INSERT INTO audit_counts (is_account, number, subject, username, event, refused_because, times, first_at, last_at,
-                                           last_network, unlisted)
-                 SELECT ?1, next, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10, NULL, next)
-                 FROM (SELECT 1 + coalesce((SELECT max(number) FROM audit_counts WHERE is_account = ?1), 0) AS next) WHERE true
-                 ON CONFLICT (subject, event, refused_because) DO UPDATE SET
-                     number = excluded.number, username = excluded.username, times = times + excluded.times,
-                     last_at = excluded.last_at, last_network = excluded.last_network,
-                     unlisted = coalesce(excluded.unlisted, unlisted)",
-            )?
-            .execute(params![
+        self.execute_counted(
+            "INSERT INTO audit_counts (is_account, number, subject, username, event, refused_because, times, first_at, last_at,
+                                       last_network, unlisted)
+             SELECT ?1, next, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10, NULL, next)
+             FROM (SELECT 1 + coalesce((SELECT max(number) FROM audit_counts WHERE is_account = ?1), 0) AS next) WHERE true
+             ON CONFLICT (subject, event, refused_because) DO UPDATE SET
+                 number = excluded.number, username = excluded.username, times = times + excluded.times,
+                 last_at = excluded.last_at, last_network = excluded.last_network,
+                 unlisted = coalesce(excluded.unlisted, unlisted)",
+            params![
                 is_account,
                 subject,
                 kind.subject.as_ref().map(|subject| subject.username.as_str()),
-                kind.event.into_str(),
+                kind.event,
                 kind.reason.map_or("", <&str>::from),
                 i64::try_from(count.times).unwrap_or(i64::MAX),
-                count.first_at.as_millis(),
-                count.last_at.as_millis(),
-                count.network.map(|network| network.to_string()),
+                count.first_at,
+                count.last_at,
+                Address(count.network),
                 count.is_listed,
-            ])?;
-        // The same statement for accounts, of which none goes, so that the work is the same. Numbers leave gaps where a row got a later one, so that
-        // fewer may stay than could.
-        self.connection
-            .prepare_cached(
-                "DELETE FROM audit_counts
-                 WHERE is_account = ?1 AND number <= (SELECT max(number) FROM audit_counts WHERE is_account = ?1) - ?2",
-            )?
-            .execute(params![is_account, limit])?;
-        Ok(())
+            ],
+        )?;
+        // The same statement for accounts, of which no row goes, so that both take the same time.
+        TABLE.trim(self, is_account, most)
     }
 
-    /// Removes counts whose last change was before `before`, among the `limit` oldest of each sort; says how many.
+    /// Removes counts whose last change was before `before`, among the `limit` oldest of each kind; says how many.
     pub fn delete_old_audit_counts(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "DELETE FROM audit_counts
-             WHERE is_account = ?1 AND last_at < ?2
-               AND number IN (SELECT number FROM audit_counts WHERE is_account = ?1 ORDER BY number LIMIT ?3)",
-        )?;
-        let mut removed = 0;
-        for is_account in [false, true] {
-            removed += statement.execute(params![is_account, before.as_millis(), limit])?;
-        }
-        Ok(removed)
+        TABLE.delete_old(self, before, limit)
     }
 }

@@ -1,14 +1,11 @@
-//! How much there is.
-
-use rusqlite::params;
+//! Counts for the metrics.
 
 use super::{Reader, StoreError};
 use crate::domain::Timestamp;
 
 /// How much is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Figures {
-    /// Accounts.
+pub struct StoredCounts {
     pub users: u64,
     /// Sessions that have not ended.
     pub live_sessions: u64,
@@ -23,30 +20,25 @@ pub struct Figures {
 }
 
 impl Reader<'_> {
-    /// Counts; reads whole tables, so it is a question for [`Store::report`](super::Store::report).
-    pub fn figures(&self, now: Timestamp) -> Result<Figures, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+    /// Counts. It reads whole tables, so ask it through [`Store::report`](super::Store::report).
+    pub fn count_stored(&self, now: Timestamp) -> Result<StoredCounts, StoreError> {
+        self.query_one(
             "SELECT (SELECT count(*) FROM users) AS users,
                     (SELECT count(*) FROM sessions WHERE ended_at IS NULL AND expires_at > ?1) AS live_sessions,
                     (SELECT count(*) FROM outbox) AS waiting_mails,
                     (SELECT count(*) FROM outbox WHERE attempts > 0) AS failing_mails,
                     (SELECT min(created_at) FROM outbox) AS oldest_mail_at",
-        )?;
-        let database_bytes = self.connection.path().map_or(0, |path| {
-            let size = |path: &str| std::fs::metadata(path).map_or(0, |found| found.len());
-            size(path) + size(&format!("{path}-wal"))
-        });
-        Ok(statement.query_row(params![now.as_millis()], |row| {
-            Ok(Figures {
-                users: row.get::<_, i64>("users")?.unsigned_abs(),
-                live_sessions: row.get::<_, i64>("live_sessions")?.unsigned_abs(),
-                waiting_mails: row.get::<_, i64>("waiting_mails")?.unsigned_abs(),
-                failing_mails: row.get::<_, i64>("failing_mails")?.unsigned_abs(),
-                oldest_mail_at: row
-                    .get::<_, Option<i64>>("oldest_mail_at")?
-                    .map(Timestamp::from_millis),
-                database_bytes,
-            })
-        })?)
+            [now],
+            |row| {
+                Ok(StoredCounts {
+                    users: row.get("users")?,
+                    live_sessions: row.get("live_sessions")?,
+                    waiting_mails: row.get("waiting_mails")?,
+                    failing_mails: row.get("failing_mails")?,
+                    oldest_mail_at: row.get("oldest_mail_at")?,
+                    database_bytes: self.database_bytes(),
+                })
+            },
+        )
     }
 }

@@ -5,30 +5,31 @@
 
 mod audit;
 mod audit_count;
+mod bounded;
+mod columns;
 mod error;
 mod failed_codes;
 mod inspection;
 mod invite;
 mod link_token;
+mod mail_budget;
 mod metrics;
 mod one_time_code;
 mod outbox;
 mod password_failures;
 mod session;
-mod session_list;
 mod settings;
 mod signing_key;
 mod sqlite;
 mod user;
 
-use crate::domain::Timestamp;
-
 pub use audit::{AuditCount, AuditFilter, AuditPlace, AuditTally};
 pub use audit_count::{AuditKind, CountPlace, CountedEntry, KindCount, MAX_NAME_COUNTS};
 pub use error::{OpenError, StoreError};
 pub use link_token::LinkRow;
-pub use metrics::Figures;
-pub use one_time_code::{CodeRow, CodeState, CountedCode, SpentBudget};
+pub use mail_budget::SpentBudget;
+pub use metrics::StoredCounts;
+pub use one_time_code::{CodeRow, CodeState, CountedCode};
 pub use outbox::{ExpiredMail, MailTrouble, OutboxRow, Tries};
 pub use session::SessionWithUser;
 pub use settings::Setting;
@@ -37,20 +38,3 @@ pub use sqlite::{
     Access, Creation, LOCKS, OpenOptions, Probe, Reader, Replacement, StagedDatabase, Store, Tx, remove_older,
 };
 pub use user::{Credentials, NewUserRow, Taken, UserFilter};
-
-/// Moments in one column: 8 bytes each, big-endian.
-fn decode_moments(bytes: &[u8]) -> Vec<Timestamp> {
-    bytes
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .map(|chunk| Timestamp::from_millis(i64::from_be_bytes(*chunk)))
-        .collect()
-}
-
-fn encode_moments(moments: &[Timestamp]) -> Vec<u8> {
-    moments
-        .iter()
-        .flat_map(|moment| moment.as_millis().to_be_bytes())
-        .collect()
-}

@@ -82,15 +82,15 @@ const RESUMED: &str =
 
 fn mail_of(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     Ok(OutboxRow {
-        id: MailId::from_bytes(row.get("id")?),
+        id: row.get("id")?,
         kind: row.get("kind")?,
-        user_id: row.get::<_, Option<[u8; 16]>>("user_id")?.map(UserId::from_bytes),
-        sealed_mail: Sealed(row.get("sealed_mail")?),
+        user_id: row.get("user_id")?,
+        sealed_mail: row.get("sealed_mail")?,
         message_id: row.get("message_id")?,
-        created_at: Timestamp::from_millis(row.get("created_at")?),
-        expires_at: Timestamp::from_millis(row.get("expires_at")?),
-        next_attempt_at: Timestamp::from_millis(row.get("next_attempt_at")?),
-        domain: row.get::<_, Option<i64>>("domain_digest")?.map(DomainDigest),
+        created_at: row.get("created_at")?,
+        expires_at: row.get("expires_at")?,
+        next_attempt_at: row.get("next_attempt_at")?,
+        domain: row.get("domain_digest")?,
         is_urgent: row.get("is_urgent")?,
         tries: tries_of(row)?,
     })
@@ -107,15 +107,16 @@ fn tries_of(row: &Row<'_>) -> rusqlite::Result<Tries> {
 }
 
 impl Reader<'_> {
-    /// Whether a mail is of no use any more.
+    /// Whether a mail has expired.
     pub fn has_expired_mail(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox WHERE expires_at <= ?1)")?;
-        Ok(statement.query_row([now.as_millis()], |row| row.get(0))?)
+        self.query_one(
+            "SELECT EXISTS (SELECT 1 FROM outbox WHERE expires_at <= ?1)",
+            [now],
+            |row| row.get(0),
+        )
     }
 
-    /// Goes through the mails that are due and still of use, urgent ones first and then the longest waiting, and gives those that `pick` takes.
+    /// Goes through the mails that are due and have not expired, urgent ones first and then the longest waiting, and gives those that `pick` takes.
     /// `pick` gets the id, the domain and whether it is urgent, and breaks when it wants no more of its kind.
     pub fn pick_due_mail(
         &self,
@@ -128,11 +129,10 @@ impl Reader<'_> {
                 "SELECT id, domain_digest FROM outbox WHERE is_urgent = ?1 AND next_attempt_at <= ?2 AND expires_at > ?2
                  ORDER BY next_attempt_at",
             )?;
-            let mut due = statement.query(params![is_urgent, now.as_millis()])?;
+            let mut due = statement.query(params![is_urgent, now])?;
             while let Some(row) = due.next()? {
-                let id = MailId::from_bytes(row.get("id")?);
-                let domain = row.get::<_, Option<i64>>("domain_digest")?.map(DomainDigest);
-                match pick(id, domain, is_urgent) {
+                let id = row.get("id")?;
+                match pick(id, row.get("domain_digest")?, is_urgent) {
                     ControlFlow::Continue(true) => picked.push(id),
                     ControlFlow::Continue(false) => {}
                     ControlFlow::Break(()) => break,
@@ -140,104 +140,102 @@ impl Reader<'_> {
             }
         }
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut mail = |id: &MailId| statement.query_row([id.as_bytes()], mail_of);
-        Ok(picked.iter().map(&mut mail).collect::<Result<_, _>>()?)
+        picked
+            .into_iter()
+            .map(|id| self.query_one(&sql, [id], mail_of))
+            .collect()
     }
 
     /// Whether there is a mail for [`Tx::resume_mail`].
     pub fn has_mail_to_resume(&self, now: Timestamp) -> Result<bool, StoreError> {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE {RESUMED})");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        Ok(statement.query_row([now.as_millis()], |row| row.get(0))?)
+        self.query_one(&sql, [now], |row| row.get(0))
     }
 
-    /// Every mail that waits and is still of use, the oldest first.
+    /// Every mail that waits and has not expired, the oldest first.
     pub fn list_outbox(&self, now: Timestamp) -> Result<Vec<OutboxRow>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE expires_at > ?1 ORDER BY id");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mails = statement.query_map([now.as_millis()], mail_of)?;
-        Ok(mails.collect::<Result<_, _>>()?)
+        self.query(&sql, [now], mail_of)
     }
 
-    /// Why mails that were tried still wait, what concerns the most of them first.
+    /// Why mails that were tried still wait; the cause that concerns the most of them comes first.
     pub fn list_mail_troubles(&self, now: Timestamp) -> Result<Vec<MailTrouble>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        self.query(
             "SELECT coalesce(last_error, '') AS error, last_hint, is_refused, count(*) AS mails FROM outbox WHERE attempts > 0 AND expires_at > ?1
              GROUP BY error, last_hint, is_refused ORDER BY mails DESC, error",
-        )?;
-        let troubles = statement.query_map([now.as_millis()], |row| {
-            Ok(MailTrouble {
-                error: row.get("error")?,
-                hint: row.get("last_hint")?,
-                is_refused: row.get("is_refused")?,
-                mails: usize::try_from(row.get::<_, i64>("mails")?).unwrap_or_default(),
-            })
-        })?;
-        Ok(troubles.collect::<Result<_, _>>()?)
+            [now],
+            |row| {
+                Ok(MailTrouble {
+                    error: row.get("error")?,
+                    hint: row.get("last_hint")?,
+                    is_refused: row.get("is_refused")?,
+                    mails: row.get("mails")?,
+                })
+            },
+        )
     }
 }
 
 impl Tx<'_> {
-    /// Puts a mail, sealed anew, in the place of the one that is stored.
+    /// Replaces the sealed content of a mail.
     pub fn reseal_mail(&self, id: MailId, sealed_mail: &Sealed) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached("UPDATE outbox SET sealed_mail = ?2 WHERE id = ?1")?
-            .execute(params![id.as_bytes(), sealed_mail.0])?;
-        Ok(())
+        self.execute(
+            "UPDATE outbox SET sealed_mail = ?2 WHERE id = ?1",
+            params![id, sealed_mail],
+        )
     }
 
-    /// Removes every mail that waits.
     pub fn delete_all_mail(&self) -> Result<usize, StoreError> {
-        Ok(self.connection.execute("DELETE FROM outbox", [])?)
+        self.execute_counted("DELETE FROM outbox", [])
     }
 
-    /// Queues a mail.
     pub fn insert_mail(&self, mail: &OutboxRow) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO outbox
-                     (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, user_id, domain_digest, is_urgent)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            )?
-            .execute(params![
-                mail.id.as_bytes(),
+        self.execute(
+            "INSERT INTO outbox
+                 (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, user_id, domain_digest, is_urgent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                mail.id,
                 mail.kind,
-                mail.sealed_mail.0,
+                mail.sealed_mail,
                 mail.message_id,
-                mail.created_at.as_millis(),
-                mail.expires_at.as_millis(),
-                mail.next_attempt_at.as_millis(),
-                mail.user_id.as_ref().map(UserId::as_bytes),
-                mail.domain.map(|DomainDigest(digest)| digest),
+                mail.created_at,
+                mail.expires_at,
+                mail.next_attempt_at,
+                mail.user_id,
+                mail.domain,
                 mail.is_urgent,
-            ])?;
-        Ok(())
+            ],
+        )
     }
 
-    /// Removes up to `limit` mails that are of no use any more.
+    /// Removes up to `limit` expired mails.
     pub fn delete_expired_mail(&self, now: Timestamp, limit: u32) -> Result<Vec<ExpiredMail>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        self.query(
             "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at <= ?1 LIMIT ?2)
              RETURNING kind, expires_at <= created_at AS is_decoy, attempts, unanswered, is_refused, last_error, last_hint",
-        )?;
-        let expired = statement.query_map(params![now.as_millis(), limit], |row| {
-            Ok(ExpiredMail {
-                kind: row.get("kind")?,
-                is_decoy: row.get("is_decoy")?,
-                tries: tries_of(row)?,
-            })
-        })?;
-        Ok(expired.collect::<Result<_, _>>()?)
+            params![now, limit],
+            |row| {
+                Ok(ExpiredMail {
+                    kind: row.get("kind")?,
+                    is_decoy: row.get("is_decoy")?,
+                    tries: tries_of(row)?,
+                })
+            },
+        )
     }
 
     /// Removes a mail that was sent; says whether it was there.
     pub fn delete_mail(&self, id: MailId) -> Result<bool, StoreError> {
-        Ok(self
-            .connection
-            .prepare_cached("DELETE FROM outbox WHERE id = ?1")?
-            .execute([id.as_bytes()])?
-            == 1)
+        Ok(self.execute_counted("DELETE FROM outbox WHERE id = ?1", [id])? == 1)
+    }
+
+    /// Removes the mails of one kind that wait for an account.
+    pub fn delete_mail_of(&self, user_id: UserId, kind: &str) -> Result<(), StoreError> {
+        self.execute(
+            "DELETE FROM outbox WHERE user_id = ?1 AND kind = ?2",
+            params![user_id, kind],
+        )
     }
 
     /// Notes what came of the tries of a mail, and when it is tried next.
@@ -247,35 +245,34 @@ impl Tx<'_> {
         next_attempt_at: Timestamp,
         tries: &Tries,
     ) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached(
-                "UPDATE outbox SET next_attempt_at = ?2, attempts = ?3, unanswered = ?4, is_refused = ?5, last_error = ?6, last_hint = ?7
-                 WHERE id = ?1",
-            )?
-            .execute(params![
-                id.as_bytes(),
-                next_attempt_at.as_millis(),
+        self.execute(
+            "UPDATE outbox SET next_attempt_at = ?2, attempts = ?3, unanswered = ?4, is_refused = ?5, last_error = ?6, last_hint = ?7
+             WHERE id = ?1",
+            params![
+                id,
+                next_attempt_at,
                 tries.attempts,
                 tries.unanswered,
                 tries.is_refused,
                 tries.last_error,
                 tries.last_hint,
-            ])?;
-        Ok(())
+            ],
+        )
     }
 
     /// Makes every mail that waits due at `now`, whatever came of its tries; says how many there are.
     pub fn retry_mail(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("UPDATE outbox SET next_attempt_at = ?1, is_refused = 0 WHERE expires_at > ?1")?;
-        Ok(statement.execute([now.as_millis()])?)
+        self.execute_counted(
+            "UPDATE outbox SET next_attempt_at = ?1, is_refused = 0 WHERE expires_at > ?1",
+            [now],
+        )
     }
 
     /// Makes every mail due at `now` that would be tried again anyway and cannot have arrived; says how many there are.
     pub fn resume_mail(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let sql = format!("UPDATE outbox SET next_attempt_at = ?1 WHERE {RESUMED}");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        Ok(statement.execute([now.as_millis()])?)
+        self.execute_counted(
+            &format!("UPDATE outbox SET next_attempt_at = ?1 WHERE {RESUMED}"),
+            [now],
+        )
     }
 }

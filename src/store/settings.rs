@@ -1,12 +1,13 @@
-//! Settings: what there is one of.
+//! Settings: values of which there is one.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::{Reader, StoreError, Tx};
 use crate::domain::Timestamp;
 
-/// The name of a setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The name of a setting. Times are in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Setting {
     /// The check value of the key file, in base64url.
     KeyCheck,
@@ -18,66 +19,43 @@ pub enum Setting {
     ServedAppUrl,
     /// The registration mode that its configuration pinned, if it did.
     ServedPinnedMode,
-    /// Which limits and ways to sign in it had.
+    /// Its limits and ways to sign in.
     ServedRules,
-    /// How its mails read and leave, as JSON.
+    /// How it composed and sent mail, as JSON.
     ServedMailing,
-    /// The version of this program that brought the schema to where it is.
+    /// The version of this program that brought the schema to its version.
     SchemaMadeBy,
-    /// When the last verified backup was taken, in milliseconds since 1970.
+    /// When the last verified backup was taken.
     LastBackupAt,
-    /// When the operator last had all mail tried again, in milliseconds since 1970.
+    /// When the operator last had all mail tried again.
     MailRetriedAt,
-    /// When a mail last expired before the mail server took it, in milliseconds since 1970.
+    /// When a mail last expired before the mail server took it.
     LastMailLostAt,
-    /// In a backup only: when it was taken, in milliseconds since 1970.
+    /// In a backup only: when it was taken.
     BackupTakenAt,
-    /// When the server last tried whether it can write, in milliseconds since 1970.
+    /// When the server last tried whether it can write.
     WriteTriedAt,
-}
-
-impl Setting {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::KeyCheck => "key_check",
-            Self::RegistrationMode => "registration_mode",
-            Self::ServedPublicUrl => "served_public_url",
-            Self::ServedAppUrl => "served_app_url",
-            Self::ServedPinnedMode => "served_pinned_mode",
-            Self::ServedRules => "served_rules",
-            Self::ServedMailing => "served_mailing",
-            Self::SchemaMadeBy => "schema_made_by",
-            Self::LastBackupAt => "last_backup_at",
-            Self::MailRetriedAt => "mail_retried_at",
-            Self::LastMailLostAt => "last_mail_lost_at",
-            Self::BackupTakenAt => "backup_taken_at",
-            Self::WriteTriedAt => "write_tried_at",
-        }
-    }
 }
 
 impl Reader<'_> {
     /// The value of a setting; `None` if it was never set.
     pub fn find_setting(&self, setting: Setting) -> Result<Option<String>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT value FROM settings WHERE name = ?1")?;
-        Ok(statement
-            .query_row([setting.name()], |row| row.get(0))
-            .optional()?)
+        let name: &str = setting.into();
+        self.query_opt("SELECT value FROM settings WHERE name = ?1", [name], |row| {
+            row.get(0)
+        })
     }
 
-    /// A setting that is a moment; `None` if it was never set.
+    /// A setting that is a time; `None` if it was never set.
     pub fn find_moment(&self, setting: Setting) -> Result<Option<Timestamp>, StoreError> {
         let text = self.find_setting(setting)?;
-        Ok(text
-            .and_then(|text| text.parse().ok())
-            .map(Timestamp::from_millis))
+        let millis = text.and_then(|text| text.parse().ok());
+        Ok(millis.map(Timestamp::from_millis))
     }
 }
 
 impl Tx<'_> {
-    /// Sets a setting to a moment.
+    /// Sets a setting to a time.
     pub fn put_moment(&self, setting: Setting, moment: Timestamp) -> Result<(), StoreError> {
         self.put_setting(setting, Some(&moment.as_millis().to_string()), moment)
     }
@@ -89,18 +67,15 @@ impl Tx<'_> {
         value: Option<&str>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let Some(value) = value else {
-            self.connection
-                .prepare_cached("DELETE FROM settings WHERE name = ?1")?
-                .execute([setting.name()])?;
-            return Ok(());
-        };
-        self.connection
-            .prepare_cached(
+        let name: &str = setting.into();
+        match value {
+            None => self.execute_counted("DELETE FROM settings WHERE name = ?1", [name])?,
+            Some(value) => self.execute_counted(
                 "INSERT INTO settings (name, value, updated_at) VALUES (?1, ?2, ?3)
                  ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-            )?
-            .execute(params![setting.name(), value, now.as_millis()])?;
+                params![name, value, now],
+            )?,
+        };
         Ok(())
     }
 }

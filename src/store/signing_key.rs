@@ -14,92 +14,77 @@ pub struct StoredSigningKey {
     pub algorithm: String,
     /// Its private half.
     pub sealed_private: Sealed,
-    /// When it was made.
     pub created_at: Timestamp,
     /// From when on it signs.
     pub active_at: Timestamp,
-    /// Since when it signs no more.
+    /// From when on it signs no more.
     pub retired_at: Option<Timestamp>,
 }
 
 impl Reader<'_> {
     /// Every key, the one that became active last first.
     pub fn list_signing_keys(&self) -> Result<Vec<StoredSigningKey>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        self.query(
             "SELECT kid, algorithm, sealed_private, created_at, active_at, retired_at
              FROM signing_keys ORDER BY active_at DESC, kid",
-        )?;
-        let keys = statement.query_map([], |row| {
-            Ok(StoredSigningKey {
-                kid: row.get("kid")?,
-                algorithm: row.get("algorithm")?,
-                sealed_private: Sealed(row.get("sealed_private")?),
-                created_at: Timestamp::from_millis(row.get("created_at")?),
-                active_at: Timestamp::from_millis(row.get("active_at")?),
-                retired_at: row
-                    .get::<_, Option<i64>>("retired_at")?
-                    .map(Timestamp::from_millis),
-            })
-        })?;
-        Ok(keys.collect::<Result<_, _>>()?)
+            [],
+            |row| {
+                Ok(StoredSigningKey {
+                    kid: row.get("kid")?,
+                    algorithm: row.get("algorithm")?,
+                    sealed_private: row.get("sealed_private")?,
+                    created_at: row.get("created_at")?,
+                    active_at: row.get("active_at")?,
+                    retired_at: row.get("retired_at")?,
+                })
+            },
+        )
     }
 }
 
 impl Tx<'_> {
-    /// Removes every key.
     pub fn delete_all_signing_keys(&self) -> Result<usize, StoreError> {
-        Ok(self.connection.execute("DELETE FROM signing_keys", [])?)
+        self.execute_counted("DELETE FROM signing_keys", [])
     }
 
-    /// Adds a key.
     pub fn insert_signing_key(&self, key: &StoredSigningKey) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO signing_keys (kid, algorithm, sealed_private, created_at, active_at, retired_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
+        self.execute(
+            "INSERT INTO signing_keys (kid, algorithm, sealed_private, created_at, active_at, retired_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
                 key.kid,
                 key.algorithm,
-                key.sealed_private.0,
-                key.created_at.as_millis(),
-                key.active_at.as_millis(),
-                key.retired_at.map(Timestamp::as_millis),
-            ])?;
-        Ok(())
+                key.sealed_private,
+                key.created_at,
+                key.active_at,
+                key.retired_at
+            ],
+        )
     }
 
     /// Lets every key but `kid` sign no more from `moment` on.
     pub fn retire_other_signing_keys(&self, kid: &str, moment: Timestamp) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached(
-                "UPDATE signing_keys SET retired_at = ?2 WHERE kid <> ?1 AND (retired_at IS NULL OR retired_at > ?2)",
-            )?
-            .execute(params![kid, moment.as_millis()])?;
-        Ok(())
+        self.execute(
+            "UPDATE signing_keys SET retired_at = ?2 WHERE kid <> ?1 AND (retired_at IS NULL OR retired_at > ?2)",
+            params![kid, moment],
+        )
     }
 
     /// Removes every key but `kid`; says how many.
     pub fn delete_other_signing_keys(&self, kid: &str) -> Result<usize, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("DELETE FROM signing_keys WHERE kid <> ?1")?;
-        Ok(statement.execute([kid])?)
+        self.execute_counted("DELETE FROM signing_keys WHERE kid <> ?1", [kid])
     }
 
-    /// Puts the private half of a key, sealed anew, in the place of the one that is stored.
+    /// Replaces the sealed private half of a key.
     pub fn reseal_signing_key(&self, kid: &str, sealed_private: &Sealed) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached("UPDATE signing_keys SET sealed_private = ?2 WHERE kid = ?1")?
-            .execute(params![kid, sealed_private.0])?;
-        Ok(())
+        self.execute(
+            "UPDATE signing_keys SET sealed_private = ?2 WHERE kid = ?1",
+            params![kid, sealed_private],
+        )
     }
 
     /// Removes the keys that stopped signing before `before`, whose last tokens have expired by then.
     pub fn delete_signing_keys_retired_before(&self, before: Timestamp) -> Result<usize, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("DELETE FROM signing_keys WHERE retired_at < ?1")?;
-        Ok(statement.execute([before.as_millis()])?)
+        self.execute_counted("DELETE FROM signing_keys WHERE retired_at < ?1", [before])
     }
 }

@@ -1,7 +1,6 @@
 //! Accounts.
 
-use rusqlite::types::Type;
-use rusqlite::{ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 
 use super::{Reader, StoreError, Tx};
 use crate::domain::{
@@ -9,7 +8,7 @@ use crate::domain::{
     User, UserId, UserStatus, Username,
 };
 
-const COLUMNS: &str = "users.id AS user_id, username, email, email_verified_at, password_hash IS NOT NULL AS has_password, \
+pub(super) const COLUMNS: &str = "users.id AS user_id, username, email, email_verified_at, password_hash IS NOT NULL AS has_password, \
                        status, locale, timezone, users.created_at AS user_created_at, last_sign_in_at";
 
 /// An account to add.
@@ -75,34 +74,17 @@ impl From<&Credentials> for AuditSubject {
 /// Reads the [`COLUMNS`].
 pub(super) fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
-        id: UserId::from_bytes(row.get("user_id")?),
-        username: Username::from_stored(row.get("username")?),
-        email: Email::from_stored(row.get("email")?),
-        email_verified_at: row
-            .get::<_, Option<i64>>("email_verified_at")?
-            .map(Timestamp::from_millis),
+        id: row.get("user_id")?,
+        username: row.get("username")?,
+        email: row.get("email")?,
+        email_verified_at: row.get("email_verified_at")?,
         has_password: row.get("has_password")?,
-        status: status_of(row)?,
-        locale: Locale::from_stored(row.get("locale")?),
-        timezone: row
-            .get::<_, Option<String>>("timezone")?
-            .map(Timezone::from_stored),
-        created_at: Timestamp::from_millis(row.get("user_created_at")?),
-        last_sign_in_at: row
-            .get::<_, Option<i64>>("last_sign_in_at")?
-            .map(Timestamp::from_millis),
+        status: row.get("status")?,
+        locale: row.get("locale")?,
+        timezone: row.get("timezone")?,
+        created_at: row.get("user_created_at")?,
+        last_sign_in_at: row.get("last_sign_in_at")?,
     })
-}
-
-fn status_of(row: &Row<'_>) -> rusqlite::Result<UserStatus> {
-    let name: String = row.get("status")?;
-    name.parse()
-        .map_err(|_| rusqlite::Error::InvalidColumnType(0, name, Type::Text))
-}
-
-/// The columns that [`user_of`] reads, for other files of the store.
-pub(super) const fn columns() -> &'static str {
-    COLUMNS
 }
 
 /// The column and the key that find a name; `None` for a name that nobody can have.
@@ -115,225 +97,175 @@ fn lookup(name: &AccountName) -> Option<(&'static str, String)> {
 }
 
 impl Reader<'_> {
-    /// How many accounts there are.
     pub fn count_users(&self) -> Result<u32, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT count(*) FROM users")?;
-        Ok(statement.query_row([], |row| row.get(0))?)
+        self.query_one("SELECT count(*) FROM users", [], |row| row.get(0))
     }
 
     /// The account with this name.
     pub fn find_user_id(&self, name: &AccountName) -> Result<Option<UserId>, StoreError> {
-        Ok(self
-            .find_credentials(name)?
-            .map(|credentials| credentials.user_id))
+        let credentials = self.find_credentials(name)?;
+        Ok(credentials.map(|credentials| credentials.user_id))
     }
 
-    /// What a sign-in under this name needs to know.
+    /// What a sign-in under this name needs.
     pub fn find_credentials(&self, name: &AccountName) -> Result<Option<Credentials>, StoreError> {
         let Some((column, key)) = lookup(name) else {
             return Ok(None);
         };
         let sql = format!("SELECT id, username, password_hash, status FROM users WHERE {column} = ?1");
-        let credentials = self.connection.prepare_cached(&sql)?.query_row([key], |row| {
+        self.query_opt(&sql, [key], |row| {
             Ok(Credentials {
-                user_id: UserId::from_bytes(row.get("id")?),
-                username: Username::from_stored(row.get("username")?),
-                password_hash: row
-                    .get::<_, Option<String>>("password_hash")?
-                    .map(PasswordHash::new),
-                status: status_of(row)?,
+                user_id: row.get("id")?,
+                username: row.get("username")?,
+                password_hash: row.get("password_hash")?,
+                status: row.get("status")?,
             })
-        });
-        Ok(credentials.optional()?)
+        })
     }
 
     /// At which costs passwords are stored, as in their PHC strings, and how many accounts have each; in a fixed order.
     pub fn list_password_costs(&self) -> Result<Vec<(String, u32)>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT cost, accounts FROM password_costs ORDER BY cost")?;
-        let costs = statement.query_map([], |row| Ok((row.get("cost")?, row.get("accounts")?)))?;
-        Ok(costs.collect::<Result<_, _>>()?)
+        self.query(
+            "SELECT cost, accounts FROM password_costs ORDER BY cost",
+            [],
+            |row| Ok((row.get("cost")?, row.get("accounts")?)),
+        )
     }
 
     /// The account with this address.
     pub fn find_user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM users WHERE email_key = ?1");
-        Ok(self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row([email.key()], user_of)
-            .optional()?)
+        self.query_opt(&sql, [email.key()], user_of)
     }
 
     /// The account with this id.
     pub fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM users WHERE id = ?1");
-        Ok(self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row([id.as_bytes()], user_of)
-            .optional()?)
+        self.query_opt(&sql, [id], user_of)
     }
 
     /// How many sessions of an account are alive.
     pub fn count_live_sessions(&self, id: UserId, now: Timestamp) -> Result<u32, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        self.query_one(
             "SELECT count(*) FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2",
-        )?;
-        Ok(statement.query_row(params![id.as_bytes(), now.as_millis()], |row| row.get(0))?)
+            params![id, now],
+            |row| row.get(0),
+        )
     }
 
-    /// Accounts in the order of their making, each with the number of its living sessions.
+    /// Accounts in the order in which they were made, each with the number of its living sessions.
     pub fn list_users(
         &self,
         filter: &UserFilter,
         paging: Paging<UserId>,
         now: Timestamp,
     ) -> Result<Page<(User, u32)>, StoreError> {
-        // Every id is greater than the empty one.
-        const WANTED: &str = "FROM users WHERE id > ?1
-             AND (?2 IS NULL OR instr(username_key, ?2) > 0 OR instr(email_key, ?2) > 0) AND (?3 IS NULL OR status = ?3)";
         let search = filter.search.as_deref().map(str::to_ascii_lowercase);
-        let status = filter.status.map(<&str>::from);
-        let after = |id: Option<&UserId>| id.map_or(Vec::new(), |id| id.as_bytes().to_vec());
-        let sql = format!(
-            "SELECT {COLUMNS}, (SELECT count(*) FROM sessions
-                                WHERE user_id = users.id AND ended_at IS NULL AND expires_at > ?4) AS live_sessions
-             {WANTED} ORDER BY id LIMIT ?5"
+        // Every id is greater than the empty one.
+        let after = paging.after.as_ref().map_or(&[][..], |id| id.as_bytes());
+        let columns = format!(
+            "{COLUMNS}, (SELECT count(*) FROM sessions
+                         WHERE user_id = users.id AND ended_at IS NULL AND expires_at > ?4) AS live_sessions"
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let values = params![
-            after(paging.after.as_ref()),
-            search,
-            status,
-            now.as_millis(),
-            paging.limit
-        ];
-        let users = statement.query_map(values, |row| Ok((user_of(row)?, row.get("live_sessions")?)))?;
-        let rows: Vec<(User, u32)> = users.collect::<Result<_, _>>()?;
-        let last = rows.last().map(|(user, _)| &user.id).or(paging.after.as_ref());
-        let mut statement = self
-            .connection
-            .prepare_cached(&format!("SELECT count(*) {WANTED}"))?;
-        let more = statement.query_row(params![after(last), search, status], |row| row.get(0))?;
-        Ok(Page { rows, more })
+        self.query_page(
+            &columns,
+            "FROM users WHERE id > ?1
+             AND (?2 IS NULL OR instr(username_key, ?2) > 0 OR instr(email_key, ?2) > 0) AND (?3 IS NULL OR status = ?3)",
+            "ORDER BY id LIMIT ?5",
+            params![after, search, filter.status, now, paging.limit],
+            |row| Ok((user_of(row)?, row.get("live_sessions")?)),
+        )
     }
 }
 
 impl Tx<'_> {
-    /// Adds an account. The unique indexes decide whether its names are free.
+    /// Adds an account. The unique indexes decide whether its names are free; the username is named first if both are taken.
     pub fn insert_user(&self, user: &NewUserRow) -> Result<Result<(), Taken>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        // A conflict is no error, so that the transaction can go on in any engine.
+        let inserted = self.execute_counted(
             "INSERT INTO users (id, username, username_key, email, email_key, email_verified_at, password_hash, status, locale,
                                 invite_id, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'active', ?8, ?9, ?10)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'active', ?8, ?9, ?10)
+             ON CONFLICT DO NOTHING",
+            params![
+                user.id,
+                user.username,
+                user.username.key(),
+                user.email,
+                user.email.key(),
+                user.email_verified_at,
+                user.password_hash,
+                user.locale,
+                user.invite_id,
+                user.created_at,
+            ],
         )?;
-        let inserted = statement.execute(params![
-            user.id.as_bytes(),
-            user.username.as_str(),
-            user.username.key(),
-            user.email.as_str(),
-            user.email.key(),
-            user.email_verified_at.map(Timestamp::as_millis),
-            user.password_hash.as_ref().map(PasswordHash::as_str),
-            user.locale.as_str(),
-            user.invite_id.as_ref().map(InviteId::as_bytes),
-            user.created_at.as_millis(),
-        ]);
-        self.taken(inserted, &user.username)
-    }
-
-    /// Says what is taken when a unique index refused a row; the username is named first if both are.
-    fn taken(
-        &self,
-        changed: rusqlite::Result<usize>,
-        username: &Username,
-    ) -> Result<Result<(), Taken>, StoreError> {
-        match changed {
-            Ok(_) => Ok(Ok(())),
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                match self.find_user_id(&AccountName::Username(username.clone()))? {
-                    Some(_) => Ok(Err(Taken::Username)),
-                    None => Ok(Err(Taken::Email)),
-                }
-            }
-            Err(error) => Err(error.into()),
+        if inserted == 1 {
+            return Ok(Ok(()));
         }
+        let name = AccountName::Username(user.username.clone());
+        let is_username_taken = self.find_user_id(&name)?.is_some();
+        Ok(Err(if is_username_taken {
+            Taken::Username
+        } else {
+            Taken::Email
+        }))
     }
 
     /// Renames an account.
     pub fn set_username(&self, id: UserId, username: &Username) -> Result<Result<(), Taken>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("UPDATE users SET username = ?2, username_key = ?3 WHERE id = ?1")?;
-        match statement.execute(params![id.as_bytes(), username.as_str(), username.key()]) {
-            Ok(_) => Ok(Ok(())),
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                Ok(Err(Taken::Username))
-            }
-            Err(error) => Err(error.into()),
-        }
+        let is_free = self.update_unique(
+            "UPDATE users SET username = ?2, username_key = ?3 WHERE id = ?1",
+            params![id, username, username.key()],
+        )?;
+        Ok(if is_free { Ok(()) } else { Err(Taken::Username) })
     }
 
     /// Gives an account another address, which is unverified until it is proved. Every link and code that was mailed before is void, also where only the
     /// spelling changes, and for good: the old address may come back.
     pub fn set_email(&self, id: UserId, email: &Email) -> Result<Result<(), Taken>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let is_free = self.update_unique(
             "UPDATE users SET email = ?2, email_key = ?3, email_verified_at = NULL WHERE id = ?1",
+            params![id, email, email.key()],
         )?;
-        match statement.execute(params![id.as_bytes(), email.as_str(), email.key()]) {
-            Ok(_) => Ok(Ok(self.void_links_and_codes(id)?)),
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                Ok(Err(Taken::Email))
-            }
-            Err(error) => Err(error.into()),
+        if !is_free {
+            return Ok(Err(Taken::Email));
         }
+        Ok(Ok(self.void_links_and_codes(id)?))
     }
 
     /// Notes that the address of an account is proved; keeps the first time.
     pub fn set_email_verified(&self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached(
-                "UPDATE users SET email_verified_at = coalesce(email_verified_at, ?2) WHERE id = ?1",
-            )?
-            .execute(params![id.as_bytes(), now.as_millis()])?;
-        Ok(())
+        self.execute(
+            "UPDATE users SET email_verified_at = coalesce(email_verified_at, ?2) WHERE id = ?1",
+            params![id, now],
+        )
     }
 
     /// Sets the language of an account's mails.
     pub fn set_locale(&self, id: UserId, locale: &Locale) -> Result<(), StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("UPDATE users SET locale = ?2 WHERE id = ?1")?;
-        statement.execute(params![id.as_bytes(), locale.as_str()])?;
-        Ok(())
+        self.execute("UPDATE users SET locale = ?2 WHERE id = ?1", params![id, locale])
     }
 
     /// Sets the time zone of an account; `None` clears it.
     pub fn set_timezone(&self, id: UserId, timezone: Option<&Timezone>) -> Result<(), StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("UPDATE users SET timezone = ?2 WHERE id = ?1")?;
-        statement.execute(params![id.as_bytes(), timezone.map(Timezone::as_str)])?;
-        Ok(())
+        self.execute(
+            "UPDATE users SET timezone = ?2 WHERE id = ?1",
+            params![id, timezone],
+        )
     }
 
     /// Sets the password of an account.
     pub fn set_password_hash(&self, id: UserId, hash: &PasswordHash) -> Result<(), StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("UPDATE users SET password_hash = ?2 WHERE id = ?1")?;
-        statement.execute(params![id.as_bytes(), hash.as_str()])?;
-        Ok(())
+        self.execute(
+            "UPDATE users SET password_hash = ?2 WHERE id = ?1",
+            params![id, hash],
+        )
     }
 
     /// Takes the password of an account away.
     pub fn clear_password_hash(&self, id: UserId) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached("UPDATE users SET password_hash = NULL WHERE id = ?1")?
-            .execute([id.as_bytes()])?;
-        Ok(())
+        self.execute("UPDATE users SET password_hash = NULL WHERE id = ?1", [id])
     }
 
     /// Replaces a hash by one of the same password at another cost, unless the password was changed meanwhile.
@@ -343,36 +275,28 @@ impl Tx<'_> {
         old: &PasswordHash,
         new: &PasswordHash,
     ) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached("UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2")?
-            .execute(params![id.as_bytes(), old.as_str(), new.as_str()])?;
-        Ok(())
+        self.execute(
+            "UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2",
+            params![id, old, new],
+        )
     }
 
-    /// Suspends or reactivates an account. Either voids every link and code: those of before the suspension, and those that were asked for during it.
+    /// Suspends or reactivates an account. Either voids every link and code: those from before the suspension, and those that were asked for during it.
     pub fn set_user_status(&self, id: UserId, status: UserStatus) -> Result<(), StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("UPDATE users SET status = ?2 WHERE id = ?1")?;
-        statement.execute(params![id.as_bytes(), status.into_str()])?;
+        self.execute("UPDATE users SET status = ?2 WHERE id = ?1", params![id, status])?;
         self.void_links_and_codes(id)
     }
 
     /// Notes a sign-in.
     pub fn set_last_sign_in(&self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("UPDATE users SET last_sign_in_at = ?2 WHERE id = ?1")?;
-        statement.execute(params![id.as_bytes(), now.as_millis()])?;
-        Ok(())
+        self.execute(
+            "UPDATE users SET last_sign_in_at = ?2 WHERE id = ?1",
+            params![id, now],
+        )
     }
 
     /// Removes an account with its sessions; says whether there was one.
     pub fn delete_user(&self, id: UserId) -> Result<bool, StoreError> {
-        Ok(self
-            .connection
-            .prepare_cached("DELETE FROM users WHERE id = ?1")?
-            .execute([id.as_bytes()])?
-            == 1)
+        Ok(self.execute_counted("DELETE FROM users WHERE id = ?1", [id])? == 1)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::MailKind;
 use crate::service::spray_brake::FailedCodes;
 use crate::service::{Error, Service};
-use crate::store::Figures;
+use crate::store::StoredCounts;
 
 impl Service {
     /// Begins the counters of mails at zero, so that a rate shows the first one.
@@ -33,7 +33,7 @@ impl Service {
     /// Counts what is stored, and reports it through the `metrics` facade.
     pub async fn report_figures(&self) -> Result<(), Error> {
         let now = self.system.now();
-        let Figures {
+        let StoredCounts {
             users,
             live_sessions,
             waiting_mails,
@@ -42,7 +42,7 @@ impl Service {
             database_bytes,
         } = self
             .store
-            .report(move |reader| reader.figures(now).map_err(Error::from))
+            .report(move |reader| reader.count_stored(now).map_err(Error::from))
             .await?;
         let brake = self.brake;
         let failed_codes = self

@@ -3,6 +3,7 @@
 mod connection;
 mod creation;
 mod health;
+mod integrity;
 mod lock;
 mod look;
 mod migrations;

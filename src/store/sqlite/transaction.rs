@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, ToSql};
 
+use crate::domain::Page;
 use crate::store::StoreError;
 
 /// A connection on which questions are asked.
@@ -16,6 +17,68 @@ pub struct Tx<'c> {
     reader: Reader<'c>,
     /// What gives back to memory what was taken from it, in case the change is undone.
     returns: RefCell<Vec<Box<dyn FnOnce()>>>,
+}
+
+impl Reader<'_> {
+    /// The one row that a statement gives.
+    pub(in crate::store) fn query_one<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, read)?)
+    }
+
+    /// The row that a statement gives, if it gives one.
+    pub(in crate::store) fn query_opt<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row(values, read).optional()?)
+    }
+
+    /// Every row that a statement gives.
+    pub(in crate::store) fn query<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(values, read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// A part of a list: the rows that `wanted` finds (`FROM … WHERE …`), as many as `order` gives (`ORDER BY … LIMIT …`), and how many follow them. The
+    /// first of the values are those of `wanted`.
+    pub(in crate::store) fn query_page<T>(
+        &self,
+        columns: &str,
+        wanted: &str,
+        order: &str,
+        values: &[&dyn ToSql],
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Page<T>, StoreError> {
+        let rows = self.query(&format!("SELECT {columns} {wanted} {order}"), values, read)?;
+        let mut count = self
+            .connection
+            .prepare_cached(&format!("SELECT count(*) {wanted}"))?;
+        let values = &values[..count.parameter_count()];
+        let found: usize = count.query_row(values, |row| row.get(0))?;
+        let more = u32::try_from(found.saturating_sub(rows.len())).unwrap_or(u32::MAX);
+        Ok(Page { rows, more })
+    }
+
+    /// The size of the database file and its write-ahead log, in bytes.
+    pub(in crate::store) fn database_bytes(&self) -> u64 {
+        let path = self.connection.path().unwrap_or_default();
+        let size = |path: &str| std::fs::metadata(path).map_or(0, |found| found.len());
+        size(path) + size(&format!("{path}-wal"))
+    }
 }
 
 impl<'c> std::ops::Deref for Tx<'c> {
@@ -31,6 +94,30 @@ impl<'c> Tx<'c> {
         Self {
             reader: Reader { connection },
             returns: RefCell::default(),
+        }
+    }
+
+    /// Carries out a statement that gives no rows.
+    pub(in crate::store) fn execute(&self, sql: &str, values: impl Params) -> Result<(), StoreError> {
+        self.execute_counted(sql, values)?;
+        Ok(())
+    }
+
+    /// Carries out a statement that gives no rows; says how many it changed.
+    pub(in crate::store) fn execute_counted(
+        &self,
+        sql: &str,
+        values: impl Params,
+    ) -> Result<usize, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.execute(values)?)
+    }
+
+    /// Carries out an UPDATE of columns that are unique; says whether the unique indexes admitted it.
+    pub(in crate::store) fn update_unique(&self, sql: &str, values: impl Params) -> Result<bool, StoreError> {
+        match self.connection.prepare_cached(sql)?.execute(values) {
+            Ok(_) => Ok(true),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -66,9 +153,8 @@ impl<'c> Tx<'c> {
         &self,
         change: impl FnOnce(&Self) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
-        let execute = |sql| self.connection.prepare_cached(sql)?.execute([]);
         let taken = self.returns_so_far();
-        execute("SAVEPOINT attempt")?;
+        self.execute("SAVEPOINT attempt", [])?;
         let outcome = change(self);
         // Without a transaction there is nothing to go back to; the writer notices it too, after this piece.
         if self.connection.is_autocommit() {
@@ -77,10 +163,10 @@ impl<'c> Tx<'c> {
             ));
         }
         if outcome.is_err() {
-            execute("ROLLBACK TO attempt")?;
+            self.execute("ROLLBACK TO attempt", [])?;
             self.give_back(taken);
         }
-        execute("RELEASE attempt")?;
+        self.execute("RELEASE attempt", [])?;
         Ok(outcome)
     }
 

@@ -1,0 +1,35 @@
+//! Whether the database file is whole.
+
+use super::Reader;
+use crate::store::StoreError;
+
+impl Reader<'_> {
+    /// What is wrong with the file or, if nothing is, with references between its rows; at most ten faults. It reads the whole file, so ask it through
+    /// [`Store::report`](super::Store::report).
+    pub fn list_faults(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare("PRAGMA integrity_check(10)")?;
+        let found = statement.query_map([], |row| row.get::<_, String>(0))?;
+        let mut faults = Vec::new();
+        for fault in found {
+            match fault {
+                Ok(fault) => faults.push(fault),
+                // After it reports a broken page, SQLite may fail over it.
+                Err(_) if !faults.is_empty() => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        faults.retain(|fault| fault != "ok");
+        if !faults.is_empty() {
+            // Reading the rows of a broken file fails, and would hide these faults.
+            return Ok(faults);
+        }
+        let mut statement = self.connection.prepare("PRAGMA foreign_key_check")?;
+        let orphans = statement.query_map([], |row| {
+            let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+            Ok(format!(
+                "a row of {table} belongs to one of {parent} that is gone"
+            ))
+        })?;
+        Ok(orphans.take(10).collect::<Result<_, _>>()?)
+    }
+}
