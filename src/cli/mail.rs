@@ -8,8 +8,8 @@ use super::error::{Refusal, one_line};
 use super::times::Times;
 use super::user::parse_email;
 use crate::config::MailTransport;
-use crate::domain::{Email, HeloName};
-use crate::service::{Medium, WaitingMail};
+use crate::domain::{Email, HeloName, QueuedMail};
+use crate::service::Medium;
 
 /// See whether mail is sent, and what waits to be
 ///
@@ -128,31 +128,31 @@ fn retry(context: &Context) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn to_json(mail: &WaitingMail) -> Value {
+fn to_json((to, mail): &(String, QueuedMail)) -> Value {
     json!({
         "id": mail.id.to_string(),
         "kind": mail.kind,
-        "to": mail.to,
+        "to": to,
         "created_at": mail.created_at.to_string(),
         "expires_at": mail.expires_at.to_string(),
-        "status": mail.status.as_str(),
-        "next_attempt_at": mail.next_attempt_at.map(|at| at.to_string()),
-        "attempts": mail.attempts,
-        "last_error": mail.last_error,
-        "hint": mail.hint,
+        "status": mail.status().into_str(),
+        "next_attempt_at": mail.next_attempt().map(|at| at.to_string()),
+        "attempts": mail.tries.attempts,
+        "last_error": mail.tries.last_error,
+        "hint": mail.tries.last_hint,
     })
 }
 
-fn to_row(mail: &WaitingMail, times: Times) -> Vec<String> {
+fn to_row((to, mail): &(String, QueuedMail), times: Times) -> Vec<String> {
     vec![
         mail.kind.clone(),
-        mail.to.clone(),
+        to.clone(),
         times.show(mail.created_at),
         times.show(mail.expires_at),
-        mail.status.as_str().to_owned(),
-        mail.next_attempt_at
+        mail.status().into_str().to_owned(),
+        mail.next_attempt()
             .map_or_else(|| "never".to_owned(), |at| times.show(at)),
-        mail.attempts.to_string(),
-        mail.last_error.as_deref().map(one_line).unwrap_or_default(),
+        mail.tries.attempts.to_string(),
+        mail.tries.last_error.as_deref().map(one_line).unwrap_or_default(),
     ]
 }

@@ -1,60 +1,58 @@
-//! Mails: which there are and what each needs to be written. How they read is the templates' matter, not this file's.
+//! Mails: what each kind says, and a mail in the outbox. The templates in `src/mail` say how they read.
 
 use std::fmt;
+use std::time::Duration;
 
-/// One mail to one person, before it has a language.
-#[derive(Clone, PartialEq, Eq)]
+use super::{CODE_TTL, DomainDigest, LinkPurpose, MailId, Sealed, Timestamp, UserId};
+
+/// What a mail says, before it has a language and a recipient.
+#[derive(Clone, PartialEq, Eq, strum::EnumDiscriminants)]
+#[strum_discriminants(
+    name(MailKind),
+    derive(strum::IntoStaticStr, strum::EnumString, strum::VariantArray, strum::Display),
+    strum(serialize_all = "snake_case", const_into_str),
+    doc = "The name in the database, in logs, on the command line and of the templates' directory."
+)]
 pub enum Letter {
     /// Asks the owner of an address to confirm that an account belongs to them.
     VerifyEmail {
-        /// The account that claims the address.
         username: String,
         /// The page that asks for a click; works for [`LinkPurpose::ttl`](super::LinkPurpose::ttl), as every link.
         link: String,
     },
-    /// Carries a code to sign in with.
+    /// Carries a code to sign in with; the digits work for [`CODE_TTL`](super::CODE_TTL).
     SignInCode {
-        /// The digits; they work for [`CODE_TTL`](super::CODE_TTL).
         code: String,
     },
-    /// Carries a link to choose a new password, which was asked for.
+    /// Carries a link to choose a new password, at the owner's request.
     ResetPassword {
-        /// The account.
         username: String,
-        /// The page that takes the new password.
         link: String,
     },
-    /// Carries a link to choose a password, which the operator made.
+    /// Carries a link to choose a password, at the operator's request.
     SetPassword {
-        /// The account.
         username: String,
-        /// The page that takes the password.
         link: String,
-        /// Why the operator made it.
         occasion: LinkOccasion,
     },
-    /// Tells that the password is another now.
     PasswordChanged {
-        /// The account.
         username: String,
     },
-    /// Tells the owner of an address that an account which somebody else registered with it is theirs now.
+    /// Tells the owner of an address that they now own an account which someone else registered with it.
     AccountTakenBack {
-        /// The account.
         username: String,
-        /// The page that takes a password. `None` if they have just chosen one.
+        /// The page that takes a password; `None` if the owner has just chosen one.
         link: Option<String>,
     },
     /// Tells the owner of an address that the account which claimed it is gone, as they asked.
     AccountRemoved {
-        /// The account.
         username: String,
     },
     /// Carries a code to register with.
     Invite {
         /// The code as a person types it.
         code: String,
-        /// The page to register on; `None` while there is none.
+        /// The page to register on, if there is one.
         link: Option<String>,
     },
     /// Shows the operator that mails arrive.
@@ -64,118 +62,133 @@ pub enum Letter {
 /// Why an operator makes a link to set a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkOccasion {
-    /// The account was just made.
     NewAccount,
-    /// Its owner needs another link.
+    /// The account's owner needs another link.
     NewLink,
 }
 
 impl Letter {
-    /// Which mail it is.
-    pub const fn kind(&self) -> MailKind {
-        match self {
-            Self::VerifyEmail { .. } => MailKind::VerifyEmail,
-            Self::SignInCode { .. } => MailKind::SignInCode,
-            Self::ResetPassword { .. } => MailKind::ResetPassword,
-            Self::SetPassword { .. } => MailKind::SetPassword,
-            Self::PasswordChanged { .. } => MailKind::PasswordChanged,
-            Self::AccountTakenBack { .. } => MailKind::AccountTakenBack,
-            Self::AccountRemoved { .. } => MailKind::AccountRemoved,
-            Self::Invite { .. } => MailKind::Invite,
-            Self::Test => MailKind::Test,
-        }
+    pub fn kind(&self) -> MailKind {
+        self.into()
     }
 
-    /// Whether it carries a link or a code of the account that it is about, so that it is of no use once these are void.
-    pub const fn opens_account(&self) -> bool {
+    /// How long its link or code works; `None` if it carries none, or the lifetime is not fixed.
+    pub const fn lifetime(&self) -> Option<Duration> {
         match self {
-            Self::VerifyEmail { .. }
-            | Self::SignInCode { .. }
-            | Self::ResetPassword { .. }
-            | Self::SetPassword { .. }
-            | Self::AccountTakenBack { link: Some(_), .. } => true,
+            Self::VerifyEmail { .. } => Some(LinkPurpose::VerifyEmail.ttl()),
+            Self::SignInCode { .. } => Some(CODE_TTL),
+            Self::ResetPassword { .. } => Some(LinkPurpose::ResetPassword.ttl()),
+            Self::SetPassword { .. } | Self::AccountTakenBack { link: Some(_), .. } => {
+                Some(LinkPurpose::SetPassword.ttl())
+            }
             Self::AccountTakenBack { link: None, .. }
             | Self::PasswordChanged { .. }
             | Self::AccountRemoved { .. }
             | Self::Invite { .. }
-            | Self::Test => false,
+            | Self::Test => None,
         }
+    }
+
+    /// Whether it carries a link or a code of the account that it is about. It is dropped when these become void.
+    pub const fn opens_account(&self) -> bool {
+        self.lifetime().is_some()
     }
 }
 
-/// The kind alone: whoever has the code or the link can use it.
+/// The kind alone: anyone who has the code or the link can use it.
 impl fmt::Debug for Letter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Letter({})", self.kind())
     }
 }
 
-/// Which mail it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MailKind {
-    /// See [`Letter::VerifyEmail`].
-    VerifyEmail,
-    /// See [`Letter::SignInCode`].
-    SignInCode,
-    /// See [`Letter::ResetPassword`].
-    ResetPassword,
-    /// See [`Letter::SetPassword`].
-    SetPassword,
-    /// See [`Letter::PasswordChanged`].
-    PasswordChanged,
-    /// See [`Letter::AccountTakenBack`].
-    AccountTakenBack,
-    /// See [`Letter::AccountRemoved`].
-    AccountRemoved,
-    /// See [`Letter::Invite`].
-    Invite,
-    /// See [`Letter::Test`].
-    Test,
-}
-
 impl MailKind {
-    /// Every kind.
-    pub const ALL: [Self; 9] = [
-        Self::VerifyEmail,
-        Self::SignInCode,
-        Self::ResetPassword,
-        Self::SetPassword,
-        Self::PasswordChanged,
-        Self::AccountTakenBack,
-        Self::AccountRemoved,
-        Self::Invite,
-        Self::Test,
-    ];
-
-    /// The name in the database, in logs, on the command line and of the templates' directory.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::VerifyEmail => "verify_email",
-            Self::SignInCode => "sign_in_code",
-            Self::ResetPassword => "reset_password",
-            Self::SetPassword => "set_password",
-            Self::PasswordChanged => "password_changed",
-            Self::AccountTakenBack => "account_taken_back",
-            Self::AccountRemoved => "account_removed",
-            Self::Invite => "invite",
-            Self::Test => "test",
-        }
-    }
-
-    /// Whether somebody waits for it who cannot go on without it, for minutes only: it goes before other mail.
+    /// Whether a person waits for it who cannot go on without it, for minutes only: it goes before other mail.
     pub const fn is_urgent(self) -> bool {
         matches!(self, Self::SignInCode)
     }
-
-    /// The kind of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
 }
 
-impl fmt::Display for MailKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+/// A mail in the outbox.
+#[derive(Clone, Debug)]
+pub struct QueuedMail {
+    pub id: MailId,
+    /// The name of its [`MailKind`]; a newer program may have queued a kind that this one does not know.
+    pub kind: String,
+    /// The account whose link or code it carries, so that both are dropped together; `None` for notices, and for mail that is about no account.
+    pub user_id: Option<UserId>,
+    /// Recipient, subject and bodies.
+    pub sealed: Sealed,
+    /// The value of `Message-ID` with its angle brackets; the same on every try.
+    pub message_id: String,
+    /// When it was queued, which is the value of `Date`.
+    pub created_at: Timestamp,
+    /// When what it says stops working.
+    pub expires_at: Timestamp,
+    /// When it is tried next; not before it expires if it is not to be tried again.
+    pub next_attempt_at: Timestamp,
+    /// Of the recipient's domain; `None` for mail from before 0.2.
+    pub domain: Option<DomainDigest>,
+    /// Whether it goes before other mail.
+    pub is_urgent: bool,
+    pub tries: Tries,
+}
+
+/// What came of the tries of a mail so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tries {
+    pub attempts: u32,
+    /// After how many of them the mail may have arrived.
+    pub unanswered: u32,
+    /// Whether the recipient was refused for good.
+    pub is_refused: bool,
+    /// Why the last one failed.
+    pub last_error: Option<String>,
+    /// What the operator can do about that.
+    pub last_hint: Option<String>,
+}
+
+/// What the operator is told of a mail in the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum MailStatus {
+    /// It was not tried yet, or is tried again.
+    Waiting,
+    /// The mail server refused its recipient for good.
+    Refused,
+    /// The mail server has it and did not say whether it took it: it may have arrived.
+    Unanswered,
+}
+
+impl QueuedMail {
+    /// Whether it is never to be sent: a mail to an address without an account costs the same work.
+    pub fn is_decoy(&self) -> bool {
+        self.expires_at <= self.created_at
+    }
+
+    /// The same, never to be sent: the account that it was written for changed before it was queued.
+    #[must_use]
+    pub fn into_decoy(self) -> Self {
+        Self {
+            user_id: None,
+            expires_at: self.created_at,
+            ..self
+        }
+    }
+
+    pub const fn status(&self) -> MailStatus {
+        if self.tries.is_refused {
+            MailStatus::Refused
+        } else if self.tries.unanswered > 0 {
+            MailStatus::Unanswered
+        } else {
+            MailStatus::Waiting
+        }
+    }
+
+    /// When it is tried next; `None` if it expires first.
+    pub fn next_attempt(&self) -> Option<Timestamp> {
+        (self.next_attempt_at < self.expires_at).then_some(self.next_attempt_at)
     }
 }
 
@@ -190,13 +203,5 @@ mod tests {
             link: Some("secret".to_owned()),
         };
         assert_eq!(format!("{letter:?}"), "Letter(invite)");
-    }
-
-    #[test]
-    fn every_kind_is_found_by_its_name() {
-        for kind in MailKind::ALL {
-            assert_eq!(MailKind::from_name(kind.as_str()), Some(kind));
-        }
-        assert_eq!(MailKind::from_name("newsletter"), None);
     }
 }

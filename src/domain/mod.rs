@@ -48,7 +48,7 @@ pub use key::KeyFingerprint;
 pub use language::{Language, Locale};
 pub use limit::{Limit, LimitClass, Rate, Rates};
 pub use link_token::{LinkDigest, LinkPurpose, LinkToken};
-pub use mail::{Letter, LinkOccasion, MailKind};
+pub use mail::{Letter, LinkOccasion, MailKind, MailStatus, QueuedMail, Tries};
 pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
 pub use one_time_code::{
     AddressDigest, CODE_LOCK, CODE_TTL, CodeLength, CodeMac, DomainDigest, FailedCode, MAX_CODE_ATTEMPTS,

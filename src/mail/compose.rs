@@ -1,4 +1,4 @@
-//! From a letter to words: subject, text and HTML in one language.
+//! Writes a letter as a message: subject, text and HTML in one language.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,9 +7,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
-use crate::domain::{
-    CODE_TTL, Email, Language, Letter, LinkOccasion, LinkPurpose, Locale, MailKind, ServiceName,
-};
+use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, MailKind, ServiceName};
 
 /// The templates of one mail in one language.
 type Sources = [(&'static str, &'static str); 3];
@@ -95,8 +93,8 @@ impl Composer {
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.add_template(LAYOUT.0, LAYOUT.1).expect(REASON);
         for language in Language::VARIANTS {
-            for kind in MailKind::ALL {
-                for (name, source) in sources(*language, kind) {
+            for kind in MailKind::VARIANTS {
+                for (name, source) in sources(*language, *kind) {
                     templates.add_template(name, source).expect(REASON);
                 }
             }
@@ -118,7 +116,7 @@ impl Composer {
     }
 
     /// Writes `letter` to the owner of `to` in the mail language nearest to `locale`.
-    pub fn compose(&self, letter: &Letter, to: &Email, locale: &Locale) -> Composed {
+    pub fn compose(&self, letter: &Letter, to: &Email, locale: &Locale) -> Message {
         let language = Language::nearest(locale.as_str()).unwrap_or(self.letterhead.language);
         let context = self.context(letter, language);
         let [subject, text, html] = sources(language, letter.kind()).map(|(name, _)| {
@@ -128,7 +126,7 @@ impl Composer {
                 .expect("a test renders every mail in every language")
         });
         let name = &self.letterhead.name;
-        Composed {
+        Message {
             to: to.as_str().to_owned(),
             subject: match language {
                 Language::English => format!("{name}: {subject}"),
@@ -163,7 +161,7 @@ impl Composer {
             username => username.map(|username| unlinkable(username)),
             code => code.map(String::as_str),
             link => link.map(String::as_str),
-            lifetime => lifetime(letter).map(|lifetime| in_words(lifetime, language)),
+            lifetime => letter.lifetime().map(|lifetime| in_words(lifetime, language)),
             is_new_account => matches!(letter, Letter::SetPassword { occasion: LinkOccasion::NewAccount, .. }),
             reset_page,
             can_reset => self.letterhead.reset != WayToReset::Operator,
@@ -175,23 +173,6 @@ impl Composer {
 impl fmt::Debug for Composer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Composer(…)")
-    }
-}
-
-/// How long what a letter carries can be used; `None` if that is not fixed.
-fn lifetime(letter: &Letter) -> Option<Duration> {
-    match letter {
-        Letter::VerifyEmail { .. } => Some(LinkPurpose::VerifyEmail.ttl()),
-        Letter::SignInCode { .. } => Some(CODE_TTL),
-        Letter::ResetPassword { .. } => Some(LinkPurpose::ResetPassword.ttl()),
-        Letter::SetPassword { .. } | Letter::AccountTakenBack { link: Some(_), .. } => {
-            Some(LinkPurpose::SetPassword.ttl())
-        }
-        Letter::AccountTakenBack { link: None, .. }
-        | Letter::PasswordChanged { .. }
-        | Letter::AccountRemoved { .. }
-        | Letter::Invite { .. }
-        | Letter::Test => None,
     }
 }
 
@@ -230,21 +211,19 @@ fn unlinkable(username: &str) -> String {
     shown.replace('.', " . ")
 }
 
-/// A letter in words. It holds what the reader alone may know, so it is stored sealed and never printed.
+/// A letter as its recipient reads it. It holds secrets of the recipient, so it is stored sealed and never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Composed {
-    /// The address.
+pub struct Message {
+    /// The recipient's address.
     pub to: String,
     /// One line.
     pub subject: String,
-    /// The body for programs that show text.
     pub text: String,
-    /// The body for programs that show HTML.
     pub html: String,
 }
 
-impl fmt::Debug for Composed {
+impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Composed(…)")
+        f.write_str("Message(…)")
     }
 }

@@ -118,6 +118,9 @@ pub enum SendError {
     /// No transport is configured.
     #[error("mail is off")]
     Off,
+    /// A fault of this program with the one mail.
+    #[error("{0}")]
+    Program(String),
     /// A part of the mail cannot stand in a message, so that no attempt will succeed.
     #[error("the {part} has a form that no mail can have")]
     Malformed {
@@ -176,7 +179,7 @@ impl SendError {
                 Some(*stage)
             }
             Self::Unanswered { .. } => Some(Stage::End),
-            Self::Off | Self::Malformed { .. } | Self::File { .. } => None,
+            Self::Off | Self::Program(_) | Self::Malformed { .. } | Self::File { .. } => None,
         }
     }
 
@@ -194,7 +197,7 @@ impl SendError {
             Self::Refused { hint, .. } | Self::Timeout { hint, .. } | Self::Connection { hint, .. } => {
                 hint.as_deref()
             }
-            Self::Off | Self::Malformed { .. } | Self::Unanswered { .. } | Self::File { .. } => None,
+            _ => None,
         }
     }
 
@@ -202,6 +205,7 @@ impl SendError {
     /// operator's to mend, and the mail goes out then.
     pub fn verdict(&self) -> Verdict {
         match self {
+            Self::Program(_) => Verdict::Single,
             Self::Malformed { .. } => Verdict::Final,
             Self::Unanswered { .. } => Verdict::Unanswered,
             Self::Refused { stage, reply, .. } if reply.refuses_recipient(*stage) => Verdict::Final,

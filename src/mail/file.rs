@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use lettre::message::Mailbox;
 
+use super::compose::Message;
 use super::error::{SendError, TransportError};
-use super::message::{Parcel, build, parse_from};
-use crate::domain::{MailKind, Timestamp};
+use super::message::{build, parse_from};
+use crate::domain::{MailKind, QueuedMail, Timestamp};
 use crate::files::Directory;
 
 /// What a finished file ends with.
@@ -30,15 +31,15 @@ impl FileTransport {
         })
     }
 
-    pub(super) async fn send(&self, parcel: &Parcel<'_>) -> Result<(), SendError> {
-        let bytes = build(parcel, &self.from)?.formatted();
-        let name = file_name(parcel);
+    pub(super) async fn send(&self, mail: &QueuedMail, message: &Message) -> Result<(), SendError> {
+        let bytes = build(mail, message, &self.from)?.formatted();
+        let name = file_name(mail);
         let path = self.directory.join(&name);
         self.off_the_executor(move |directory| {
             write(&Directory::create(directory)?, OsStr::new(&name), &bytes)
         })
         .await?;
-        tracing::info!(file = %path.display(), kind = %parcel.kind, "a mail was written to a file");
+        tracing::info!(file = %path.display(), kind = mail.kind, "a mail was written to a file");
         Ok(())
     }
 
@@ -99,21 +100,10 @@ fn write(directory: &Directory, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
     file.replace(name)
 }
 
-fn file_name(parcel: &Parcel<'_>) -> String {
-    let id: String = parcel
-        .message_id
-        .trim_matches(['<', '>'])
-        .split('@')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
-    format!(
-        "{}-{}-{id}{MAIL_SUFFIX}",
-        parcel.expires_at.as_seconds(),
-        parcel.kind
-    )
+fn file_name(mail: &QueuedMail) -> String {
+    let expires_at = mail.expires_at.as_seconds();
+    let id = mail.id.to_string().replace('-', "_");
+    format!("{expires_at}-{}-{id}{MAIL_SUFFIX}", mail.kind)
 }
 
 /// When the mail in a file of that name expires; `None` if it is no file of ours.
@@ -123,6 +113,6 @@ fn expires_at_seconds(name: &str) -> Option<i64> {
         .or_else(|| name.strip_suffix(PART_SUFFIX))?;
     let (expires_at, rest) = stem.split_once('-')?;
     let (kind, _) = rest.split_once('-')?;
-    MailKind::from_name(kind)?;
+    kind.parse::<MailKind>().ok()?;
     expires_at.parse().ok()
 }

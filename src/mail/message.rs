@@ -1,41 +1,20 @@
-//! From words to a message of RFC 5322.
+//! Formats a message as RFC 5322 has it.
 
-use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
+use lettre::Address;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, MultiPartKind, SinglePart};
-use lettre::{Address, Message};
 
-use super::compose::Composed;
+use super::compose::Message;
 use super::error::{SendError, TransportError};
-use crate::domain::{MailKind, Timestamp, is_unprintable};
+use crate::domain::{QueuedMail, is_unprintable};
 
 /// Between the parts of a message. `=_` occurs in no quoted-printable or base64 text (RFC 2045 §6.7), and no template begins a line with it.
 /// Always the same, so that a mail that is sent again is the same mail.
 const BOUNDARY: &str = "=_arkloop_alternative";
 /// The last moment that `Date` can say: 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799;
-
-/// A letter in words together with what the outbox knows of it.
-pub struct Parcel<'a> {
-    /// The words.
-    pub composed: &'a Composed,
-    /// Which mail it is.
-    pub kind: MailKind,
-    /// The value of `Message-ID` with its angle brackets; the same at every attempt.
-    pub message_id: &'a str,
-    /// When the mail came about: the value of `Date`.
-    pub created_at: Timestamp,
-    /// When what is in it stops working.
-    pub expires_at: Timestamp,
-}
-
-impl fmt::Debug for Parcel<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Parcel({} {})", self.kind, self.message_id)
-    }
-}
 
 /// Reads the sender of all mails.
 pub(super) fn parse_from(text: &str) -> Result<Mailbox, TransportError> {
@@ -47,37 +26,40 @@ pub(super) fn parse_from(text: &str) -> Result<Mailbox, TransportError> {
     Ok(mailbox)
 }
 
-/// Makes the message. Nothing in it depends on when or how often that happens.
-pub(super) fn build(parcel: &Parcel<'_>, from: &Mailbox) -> Result<Message, SendError> {
+/// Formats what `mail` holds sealed, and `message` open. Every try gives the same text.
+pub(super) fn build(
+    mail: &QueuedMail,
+    message: &Message,
+    from: &Mailbox,
+) -> Result<lettre::Message, SendError> {
     let malformed = |part| SendError::Malformed { part };
-    let composed = parcel.composed;
-    let to: Address = composed
+    let to: Address = message
         .to
         .parse()
         .ok()
-        .filter(|_| is_plain(&composed.to))
+        .filter(|_| is_plain(&message.to))
         .ok_or(malformed("recipient's address"))?;
-    let message_id = parcel.message_id;
+    let message_id = &mail.message_id;
     if !(message_id.starts_with('<') && message_id.ends_with('>') && is_plain(message_id)) {
         return Err(malformed("message id"));
     }
-    if composed.subject.contains(is_unprintable) {
+    if message.subject.contains(is_unprintable) {
         return Err(malformed("subject"));
     }
-    let seconds = u64::try_from(parcel.created_at.as_seconds()).unwrap_or_default();
-    Message::builder()
+    let seconds = u64::try_from(mail.created_at.as_seconds()).unwrap_or_default();
+    lettre::Message::builder()
         .from(from.clone())
         .to(Mailbox::new(None, to))
-        .subject(composed.subject.as_str())
+        .subject(message.subject.as_str())
         .date(UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND)))
-        .message_id(Some(message_id.to_owned()))
+        .message_id(Some(message_id.clone()))
         .header(AutoSubmitted)
         .multipart(
             MultiPart::builder()
                 .kind(MultiPartKind::Alternative)
                 .boundary(BOUNDARY)
-                .singlepart(SinglePart::plain(composed.text.clone()))
-                .singlepart(SinglePart::html(composed.html.clone())),
+                .singlepart(SinglePart::plain(message.text.clone()))
+                .singlepart(SinglePart::html(message.html.clone())),
         )
         .map_err(|_| malformed("envelope"))
 }

@@ -1,7 +1,7 @@
 //! Mail: how a letter reads, and how it leaves the house.
 //!
-//! - [`Composer`] turns a [`Letter`](crate::domain::Letter) into words in the reader's language; the words are files in `templates/`.
-//! - [`Transport`] makes a message of RFC 5322 from them and hands it to a mail server or writes it into a directory.
+//! - [`Composer`] writes a [`Letter`](crate::domain::Letter) as a [`Message`] in the reader's language; the texts are files in `templates/`.
+//! - [`Transport`] formats it by RFC 5322 and hands it to a mail server or writes it into a directory.
 //!
 //! What is not here: the outbox, its queue and its retries. A [`Transport`] tries once and says what happened.
 
@@ -19,10 +19,9 @@ mod smtp_server;
 mod tests;
 mod transport;
 
-pub use compose::{Composed, Composer, Letterhead, WayToReset};
+pub use compose::{Composer, Letterhead, Message, WayToReset};
 pub use error::{SendError, Stage, TransportError, Verdict};
 pub use file::FileTransport;
-pub use message::Parcel;
 pub use patience::{Progress, SmtpTimeouts};
 pub use reply::{EnhancedCode, MAX_WORDS, Reply};
 pub use smtp::SmtpTransport;

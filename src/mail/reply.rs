@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::compose::Message;
 use super::error::Stage;
-use super::message::Parcel;
 use crate::domain::is_unprintable;
 
 /// How many bytes of a server's words are kept.
@@ -163,13 +163,13 @@ impl Unsaid {
     }
 
     /// The same, and what is in a mail.
-    pub(super) fn with_mail(&self, parcel: &Parcel<'_>) -> Self {
+    pub(super) fn with_mail(&self, message: &Message) -> Self {
         let mut unsaid = Self {
             patterns: self.patterns.clone(),
         };
-        unsaid.add_address(&parcel.composed.to);
+        unsaid.add_address(&message.to);
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        for part in parcel.composed.text.split(|c| !is_part(c)) {
+        for part in message.text.split(|c| !is_part(c)) {
             let has_digit = part.bytes().any(|byte| byte.is_ascii_digit());
             if part.len() >= SHORTEST_TOKEN || (part.len() >= SHORTEST_CODE && has_digit) {
                 unsaid.add(part, SECRET);
@@ -235,14 +235,12 @@ fn folded(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::tests::{compose, parcel, sign_in_code};
+    use crate::mail::tests::{compose, sign_in_code};
 
     fn words(to: &str, line: &str) -> String {
-        let letter = sign_in_code();
-        let mut composed = compose(&letter, "en");
-        composed.to = to.to_owned();
-        let unsaid =
-            Unsaid::of_credentials("arkloop", &"hunter2".into()).with_mail(&parcel(&composed, &letter));
+        let mut message = compose(&sign_in_code(), "en");
+        message.to = to.to_owned();
+        let unsaid = Unsaid::of_credentials("arkloop", &"hunter2".into()).with_mail(&message);
         Reply::new(550, [line], &unsaid).words
     }
 

@@ -8,14 +8,15 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use super::compose::Message;
 use super::conversation::{Conversation, Failure, encrypt};
 use super::error::{SendError, Stage, TransportError};
 use super::hint::Circumstances;
-use super::message::{Parcel, build};
+use super::message::build;
 use super::patience::{Progress, SmtpTimeouts};
 use super::reply::{Reply, Unsaid};
 use super::smtp_server::{Encryption, SmtpServer, SmtpSettings};
-use crate::domain::HeloName;
+use crate::domain::{HeloName, QueuedMail};
 
 /// For the answer to QUIT, on which nothing depends.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -78,14 +79,19 @@ impl SmtpTransport {
         self.patience.slow
     }
 
-    pub(super) async fn send(&self, parcel: &Parcel<'_>, progress: &Progress) -> Result<(), SendError> {
-        let message = build(parcel, &self.server.from)?;
+    pub(super) async fn send(
+        &self,
+        mail: &QueuedMail,
+        message: &Message,
+        progress: &Progress,
+    ) -> Result<(), SendError> {
+        let formatted = build(mail, message, &self.server.from)?;
         let mut session = match self.reuse().await {
             Some(session) => session,
             None => self.open(progress).await?,
         };
-        let unsaid = self.unsaid.with_mail(parcel);
-        let handed_over = self.hand_over(&mut session, &message, &unsaid, progress).await;
+        let unsaid = self.unsaid.with_mail(message);
+        let handed_over = self.hand_over(&mut session, &formatted, &unsaid, progress).await;
         match &handed_over {
             Ok(()) => self.keep(session).await,
             Err(SendError::Refused { .. }) => quit(session).await,

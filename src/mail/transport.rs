@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{fmt, io};
 
+use super::compose::Message;
 use super::error::{SendError, TransportError};
 use super::file::FileTransport;
-use super::message::Parcel;
 use super::patience::{Progress, SmtpTimeouts};
 use super::smtp::SmtpTransport;
 use super::smtp_server::SmtpSettings;
-use crate::domain::{HeloName, Timestamp};
+use crate::domain::{HeloName, QueuedMail, Timestamp};
 
 /// By which way mail leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,13 +54,18 @@ impl Transport {
         matches!(self, Self::Off)
     }
 
-    /// Tries once to send a mail. `Ok` means that the other side has taken it over.
+    /// Tries once to send `mail`, which says `message`. `Ok` means that the other side has taken it over.
     ///
     /// Dropping the future closes the connection; whether the mail arrived is then unknown, unless `progress` says that its end was not sent.
-    pub async fn send(&self, parcel: &Parcel<'_>, progress: &Progress) -> Result<(), SendError> {
+    pub async fn send(
+        &self,
+        mail: &QueuedMail,
+        message: &Message,
+        progress: &Progress,
+    ) -> Result<(), SendError> {
         match self {
-            Self::Smtp(smtp) => smtp.send(parcel, progress).await,
-            Self::File(file) => file.send(parcel).await,
+            Self::Smtp(smtp) => smtp.send(mail, message, progress).await,
+            Self::File(file) => file.send(mail, message).await,
             Self::Off => Err(SendError::Off),
         }
     }

@@ -144,5 +144,5 @@ pub(super) fn queue_verification(
         username: user.username.as_str().to_owned(),
         link,
     };
-    post.queue_for(tx, &letter, user, now, LinkPurpose::VerifyEmail.ttl())
+    post.queue(tx, &letter, user, now)
 }

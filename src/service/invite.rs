@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::{Error, Service};
 use crate::crypto::SealedFor;
 use crate::domain::{
-    AuditEvent, Email, Invite, InviteCode, InviteId, InviteUses, Letter, Locale, Note, Page, Paging, Sealed,
+    AuditEvent, Email, Invite, InviteCode, InviteId, InviteUses, Letter, Locale, Note, Page, Paging,
+    QueuedMail, Sealed,
 };
-use crate::store::OutboxRow;
 
 /// How long the mail with an invite is worth sending.
 const MAIL_TTL: Duration = Duration::from_hours(7 * 24);
@@ -124,7 +124,7 @@ impl Service {
         made: &InviteWithCode,
         to: &Email,
         locale: Option<&Locale>,
-    ) -> Result<OutboxRow, Error> {
+    ) -> Result<QueuedMail, Error> {
         self.rules.refuse_without_mail()?;
         let letter = Letter::Invite {
             code: made.code.reveal(),
@@ -136,7 +136,7 @@ impl Service {
             .expires_at
             .map_or(MAIL_TTL, |end| end.since(now).min(MAIL_TTL));
         let locale = locale.cloned().unwrap_or_else(|| self.default_locale());
-        Ok(self.rules.row(&letter, to, &locale, now, ttl))
+        Ok(self.rules.mail(&letter, to, &locale, now, ttl))
     }
 
     /// Invites, the newest first: those that admit somebody now, or all.

@@ -32,8 +32,7 @@ pub use error::Error;
 pub use invite::{InviteDraft, InviteRef, InviteWithCode, WhichInvites};
 pub use links::Links;
 pub use operator::{
-    AmbiguousUsername, AuditPage, AuditPart, AuditQuery, Explained, Explanation, Inspection, MailStatus,
-    TakenFor, Wait, WaitingMail,
+    AmbiguousUsername, AuditPage, AuditPart, AuditQuery, Explained, Explanation, Inspection, TakenFor, Wait,
 };
 pub use parts::{Parts, Service};
 pub use password::RECENT_SIGN_IN;

@@ -10,7 +10,6 @@ use super::gate::Entrant;
 use super::presented::PresentedTokens;
 use super::rules::Rules;
 use super::rules::audit::Auditor;
-use super::rules::mail::withdrawn;
 use super::sign_in::SignedIn;
 use super::spray_brake::SprayBrake;
 use super::{Error, Service};
@@ -57,7 +56,7 @@ impl Service {
             code: code.reveal().to_owned(),
         };
         let mail = match &found {
-            Some(user) => self.rules.row_to(&letter, user, now, CODE_TTL),
+            Some(user) => self.rules.mail_to(&letter, user, now),
             None => self.rules.decoy(&letter, &email, now),
         };
         let mac = match &found {
@@ -76,7 +75,7 @@ impl Service {
             let user_id = find_unchanged(tx, &email, found.as_ref())?;
             tx.replace_code(&CodeRow { user_id, ..row }, MAX_NOBODY_ROWS)?;
             let is_sent = user_id.is_some();
-            Ok(tx.insert_mail(&if is_sent { mail } else { withdrawn(mail) })?)
+            Ok(tx.insert_mail(&if is_sent { mail } else { mail.into_decoy() })?)
         })
         .await
     }
@@ -294,7 +293,7 @@ fn prove_address(
             username: user.username.as_str().to_owned(),
             link: Some(link),
         };
-        post.queue_for(tx, &letter, &user, now, LinkPurpose::SetPassword.ttl())?;
+        post.queue(tx, &letter, &user, now)?;
         let record = AuditRecord::by_client(AuditEvent::AccountTakenBack, client).about(&user);
         auditor.write(tx, &record)?;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::Refused;
 use super::one_time_code::{AskedMail, Asker, find_unchanged, is_mail_left, kind_of};
 use super::presented::PresentedTokens;
-use super::rules::mail::{link_row, withdrawn};
+use super::rules::mail::link_row;
 use super::session::Caller;
 use super::sign_in::RefreshCookie;
 use super::{Error, Service};
@@ -145,13 +145,12 @@ impl Service {
         let now = self.system.now();
         let token = LinkToken::from_random(self.system.random());
         let link = self.rules.links.of_token(LinkPurpose::ResetPassword, &token);
-        let ttl = LinkPurpose::ResetPassword.ttl();
         let letter = |username: &str| Letter::ResetPassword {
             username: username.to_owned(),
             link: link.clone(),
         };
         let mail = match &found {
-            Some(user) => self.rules.row_to(&letter(user.username.as_str()), user, now, ttl),
+            Some(user) => self.rules.mail_to(&letter(user.username.as_str()), user, now),
             None => self.rules.decoy(&letter("somebody"), &email, now),
         };
         self.write_audited_and_mail(record, move |tx, _| {
@@ -165,7 +164,7 @@ impl Service {
                 now,
             ))?;
             let is_sent = user_id.is_some();
-            Ok(tx.insert_mail(&if is_sent { mail } else { withdrawn(mail) })?)
+            Ok(tx.insert_mail(&if is_sent { mail } else { mail.into_decoy() })?)
         })
         .await
     }

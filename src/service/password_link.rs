@@ -50,7 +50,7 @@ impl Service {
             if user.status == UserStatus::Suspended {
                 return Err(Error::UserSuspended.into());
             }
-            tx.delete_mail_of(user.id, MailKind::SetPassword.as_str())?;
+            tx.delete_mail_of(user.id, MailKind::SetPassword.into_str())?;
             let link = new_password_link(tx, &post, &user, LinkOccasion::NewLink, link_mail)?;
             Ok((UserSummary::of(tx, user.id, post.system.now())?, link))
         })
@@ -75,7 +75,7 @@ pub(super) fn new_password_link(
             link: url.clone(),
             occasion,
         };
-        post.queue_for(tx, &letter, user, now, purpose.ttl())?;
+        post.queue(tx, &letter, user, now)?;
     }
     Ok(PasswordLink {
         url,

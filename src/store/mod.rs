@@ -30,7 +30,7 @@ pub use link_token::LinkRow;
 pub use mail_budget::SpentBudget;
 pub use metrics::StoredCounts;
 pub use one_time_code::{CodeRow, CodeState, CountedCode};
-pub use outbox::{ExpiredMail, MailTrouble, OutboxRow, Tries};
+pub use outbox::MailTrouble;
 pub use session::SessionWithUser;
 pub use settings::Setting;
 pub use signing_key::StoredSigningKey;

@@ -5,60 +5,7 @@ use std::ops::ControlFlow;
 use rusqlite::{Row, params};
 
 use super::{Reader, StoreError, Tx};
-use crate::domain::{DomainDigest, MailId, Sealed, Timestamp, UserId};
-
-/// A mail in the outbox.
-#[derive(Clone, Debug)]
-pub struct OutboxRow {
-    /// Its id.
-    pub id: MailId,
-    /// The name of its kind.
-    pub kind: String,
-    /// Whose link or code it carries, so that it is dropped with them; `None` for a notice, and for mail that is about no account.
-    pub user_id: Option<UserId>,
-    /// Recipient, subject and bodies.
-    pub sealed_mail: Sealed,
-    /// The same on every try.
-    pub message_id: String,
-    /// When it was queued.
-    pub created_at: Timestamp,
-    /// When it becomes useless.
-    pub expires_at: Timestamp,
-    /// When it is tried next.
-    pub next_attempt_at: Timestamp,
-    /// Of the recipient's domain; `None` for mail from before 0.2.
-    pub domain: Option<DomainDigest>,
-    /// Whether it goes before other mail.
-    pub is_urgent: bool,
-    /// What came of the tries so far.
-    pub tries: Tries,
-}
-
-/// What came of the tries of a mail.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tries {
-    /// How many there were.
-    pub attempts: u32,
-    /// After how many of them the mail may have arrived.
-    pub unanswered: u32,
-    /// Whether the recipient was refused for good.
-    pub is_refused: bool,
-    /// Why the last one failed.
-    pub last_error: Option<String>,
-    /// What the operator can do about that.
-    pub last_hint: Option<String>,
-}
-
-/// A mail that was of no use any more and was removed.
-#[derive(Clone, Debug)]
-pub struct ExpiredMail {
-    /// The name of its kind.
-    pub kind: String,
-    /// Whether it was never to be sent: for an address without an account.
-    pub is_decoy: bool,
-    /// What came of its tries.
-    pub tries: Tries,
-}
+use crate::domain::{DomainDigest, MailId, QueuedMail, Sealed, Timestamp, Tries, UserId};
 
 /// Why mails are not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,29 +27,25 @@ const COLUMNS: &str = "id, kind, user_id, sealed_mail, message_id, created_at, e
 const RESUMED: &str =
     "is_urgent IN (0, 1) AND next_attempt_at > ?1 AND expires_at > ?1 AND is_refused = 0 AND unanswered = 0";
 
-fn mail_of(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
-    Ok(OutboxRow {
+fn mail_of(row: &Row<'_>) -> rusqlite::Result<QueuedMail> {
+    Ok(QueuedMail {
         id: row.get("id")?,
         kind: row.get("kind")?,
         user_id: row.get("user_id")?,
-        sealed_mail: row.get("sealed_mail")?,
+        sealed: row.get("sealed_mail")?,
         message_id: row.get("message_id")?,
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,
         next_attempt_at: row.get("next_attempt_at")?,
         domain: row.get("domain_digest")?,
         is_urgent: row.get("is_urgent")?,
-        tries: tries_of(row)?,
-    })
-}
-
-fn tries_of(row: &Row<'_>) -> rusqlite::Result<Tries> {
-    Ok(Tries {
-        attempts: row.get("attempts")?,
-        unanswered: row.get("unanswered")?,
-        is_refused: row.get("is_refused")?,
-        last_error: row.get("last_error")?,
-        last_hint: row.get("last_hint")?,
+        tries: Tries {
+            attempts: row.get("attempts")?,
+            unanswered: row.get("unanswered")?,
+            is_refused: row.get("is_refused")?,
+            last_error: row.get("last_error")?,
+            last_hint: row.get("last_hint")?,
+        },
     })
 }
 
@@ -122,7 +65,7 @@ impl Reader<'_> {
         &self,
         now: Timestamp,
         mut pick: impl FnMut(MailId, Option<DomainDigest>, bool) -> ControlFlow<(), bool>,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
+    ) -> Result<Vec<QueuedMail>, StoreError> {
         let mut picked = Vec::new();
         for is_urgent in [true, false] {
             let mut statement = self.connection.prepare_cached(
@@ -153,7 +96,7 @@ impl Reader<'_> {
     }
 
     /// Every mail that waits and has not expired, the oldest first.
-    pub fn list_outbox(&self, now: Timestamp) -> Result<Vec<OutboxRow>, StoreError> {
+    pub fn list_outbox(&self, now: Timestamp) -> Result<Vec<QueuedMail>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE expires_at > ?1 ORDER BY id");
         self.query(&sql, [now], mail_of)
     }
@@ -178,10 +121,10 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     /// Replaces the sealed content of a mail.
-    pub fn reseal_mail(&self, id: MailId, sealed_mail: &Sealed) -> Result<(), StoreError> {
+    pub fn reseal_mail(&self, id: MailId, sealed: &Sealed) -> Result<(), StoreError> {
         self.execute(
             "UPDATE outbox SET sealed_mail = ?2 WHERE id = ?1",
-            params![id, sealed_mail],
+            params![id, sealed],
         )
     }
 
@@ -189,7 +132,7 @@ impl Tx<'_> {
         self.execute_counted("DELETE FROM outbox", [])
     }
 
-    pub fn insert_mail(&self, mail: &OutboxRow) -> Result<(), StoreError> {
+    pub fn insert_mail(&self, mail: &QueuedMail) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO outbox
                  (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, user_id, domain_digest, is_urgent)
@@ -197,7 +140,7 @@ impl Tx<'_> {
             params![
                 mail.id,
                 mail.kind,
-                mail.sealed_mail,
+                mail.sealed,
                 mail.message_id,
                 mail.created_at,
                 mail.expires_at,
@@ -209,20 +152,12 @@ impl Tx<'_> {
         )
     }
 
-    /// Removes up to `limit` expired mails.
-    pub fn delete_expired_mail(&self, now: Timestamp, limit: u32) -> Result<Vec<ExpiredMail>, StoreError> {
-        self.query(
-            "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at <= ?1 LIMIT ?2)
-             RETURNING kind, expires_at <= created_at AS is_decoy, attempts, unanswered, is_refused, last_error, last_hint",
-            params![now, limit],
-            |row| {
-                Ok(ExpiredMail {
-                    kind: row.get("kind")?,
-                    is_decoy: row.get("is_decoy")?,
-                    tries: tries_of(row)?,
-                })
-            },
-        )
+    /// Removes up to `limit` expired mails and gives them.
+    pub fn delete_expired_mail(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedMail>, StoreError> {
+        let sql = format!(
+            "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at <= ?1 LIMIT ?2) RETURNING {COLUMNS}"
+        );
+        self.query(&sql, params![now, limit], mail_of)
     }
 
     /// Removes a mail that was sent; says whether it was there.
@@ -239,18 +174,14 @@ impl Tx<'_> {
     }
 
     /// Notes what came of the tries of a mail, and when it is tried next.
-    pub fn postpone_mail(
-        &self,
-        id: MailId,
-        next_attempt_at: Timestamp,
-        tries: &Tries,
-    ) -> Result<(), StoreError> {
+    pub fn postpone_mail(&self, mail: &QueuedMail) -> Result<(), StoreError> {
+        let tries = &mail.tries;
         self.execute(
             "UPDATE outbox SET next_attempt_at = ?2, attempts = ?3, unanswered = ?4, is_refused = ?5, last_error = ?6, last_hint = ?7
              WHERE id = ?1",
             params![
-                id,
-                next_attempt_at,
+                mail.id,
+                mail.next_attempt_at,
                 tries.attempts,
                 tries.unanswered,
                 tries.is_refused,

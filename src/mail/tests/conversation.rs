@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{CODE, FROM, compose, parcel, sign_in_code};
+use super::{CODE, FROM, compose, queued, sign_in_code};
 use crate::domain::SmtpSecurity;
 use crate::mail::reply::{Reply, Unsaid};
 use crate::mail::{Progress, SendError, SmtpSettings, SmtpTimeouts, Stage, Transport, Verdict};
@@ -128,7 +128,7 @@ async fn send(transport: &Transport) -> Result<(), SendError> {
     let letter = sign_in_code();
     let composed = compose(&letter, "en");
     transport
-        .send(&parcel(&composed, &letter), &Progress::new())
+        .send(&queued(&letter), &composed, &Progress::new())
         .await
 }
 

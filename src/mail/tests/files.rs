@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{CODE, EXPIRES_AT, FROM, compose, parcel, sign_in_code};
+use super::{CODE, EXPIRES_AT, FROM, compose, queued, sign_in_code};
 use crate::mail::{Progress, Transport, Verdict};
 
 fn names(directory: &Path) -> Vec<String> {
@@ -37,7 +37,7 @@ async fn a_mail_becomes_one_file_that_only_its_owner_reads() {
     let composed = compose(&letter, "en");
     for _attempt in 0..2 {
         transport
-            .send(&parcel(&composed, &letter), &Progress::new())
+            .send(&queued(&letter), &composed, &Progress::new())
             .await
             .expect("there is room");
     }
@@ -55,7 +55,7 @@ async fn files_go_when_what_is_in_them_has_expired() {
     let letter = sign_in_code();
     let composed = compose(&letter, "en");
     transport
-        .send(&parcel(&composed, &letter), &Progress::new())
+        .send(&queued(&letter), &composed, &Progress::new())
         .await
         .expect("there is room");
     let foreign = ["notes.eml", "1-notes.eml", "1-newsletter-a.eml", "1-invite-a.txt"];

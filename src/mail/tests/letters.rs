@@ -1,5 +1,7 @@
 //! The words.
 
+use strum::VariantArray;
+
 use super::{
     CODE, INVITE, LINK, RESET_PAGE, SERVICE, compose, compose_under, letterhead, letters, set_password,
 };
@@ -16,8 +18,8 @@ fn resolve(html: &str) -> String {
 #[test]
 fn every_kind_of_mail_is_among_the_tried_letters() {
     let tried: Vec<MailKind> = letters("alice").iter().map(Letter::kind).collect();
-    for kind in MailKind::ALL {
-        assert!(tried.contains(&kind), "{kind}");
+    for kind in MailKind::VARIANTS {
+        assert!(tried.contains(kind), "{kind}");
     }
 }
 
@@ -318,5 +320,5 @@ fn a_link_that_the_operator_makes_is_told_from_a_new_account() {
 #[test]
 fn words_are_not_printed() {
     let mail = compose(&super::sign_in_code(), "en");
-    assert_eq!(format!("{mail:?}"), "Composed(…)");
+    assert_eq!(format!("{mail:?}"), "Message(…)");
 }

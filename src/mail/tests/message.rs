@@ -1,23 +1,23 @@
 //! The message, read by a parser that did not write it.
 
-use mail_parser::{Message, MessageParser};
+use mail_parser::MessageParser;
 
-use super::{CODE, CREATED_AT, FROM, MESSAGE_ID, compose, letters, parcel, sign_in_code};
-use crate::domain::Letter;
+use super::{CODE, CREATED_AT, FROM, MESSAGE_ID, compose, letters, queued, sign_in_code};
+use crate::domain::{Letter, QueuedMail};
 use crate::mail::message::{build, parse_from};
-use crate::mail::{Composed, Parcel, SendError, Verdict};
+use crate::mail::{Message, SendError, Verdict};
 
-fn bytes(parcel: &Parcel<'_>, from: &str) -> Result<Vec<u8>, SendError> {
+fn bytes(mail: &QueuedMail, message: &Message, from: &str) -> Result<Vec<u8>, SendError> {
     let from = parse_from(from).expect("the sender is valid");
-    build(parcel, &from).map(|message| message.formatted())
+    build(mail, message, &from).map(|message| message.formatted())
 }
 
 fn message_of(letter: &Letter, tag: &str) -> Vec<u8> {
     let composed = compose(letter, tag);
-    bytes(&parcel(&composed, letter), FROM).expect("the letter is well formed")
+    bytes(&queued(letter), &composed, FROM).expect("the letter is well formed")
 }
 
-fn parse(bytes: &[u8]) -> Message<'_> {
+fn parse(bytes: &[u8]) -> mail_parser::Message<'_> {
     MessageParser::default()
         .parse(bytes)
         .expect("the parser reads the message")
@@ -92,27 +92,27 @@ fn no_header_can_be_smuggled_in() {
         "ä@b.org",
         "",
     ] {
-        let composed = Composed {
+        let composed = Message {
             to: to.to_owned(),
             ..good.clone()
         };
-        let refused = bytes(&parcel(&composed, &letter), FROM).expect_err(to);
+        let refused = bytes(&queued(&letter), &composed, FROM).expect_err(to);
         assert_eq!(refused.verdict(), Verdict::Final, "{to:?}");
         assert!(!refused.to_string().contains('@'), "{refused}");
     }
     for subject in ["Hello\r\nBcc: c@d.org", "Hello\nBcc: c@d.org", "\0"] {
-        let composed = Composed {
+        let composed = Message {
             subject: subject.to_owned(),
             ..good.clone()
         };
-        assert!(bytes(&parcel(&composed, &letter), FROM).is_err(), "{subject:?}");
+        assert!(bytes(&queued(&letter), &composed, FROM).is_err(), "{subject:?}");
     }
     for message_id in ["<a@b>\r\nBcc: c@d.org", "<a@b>\r\nX: <", "a@b", "<a b@c>", ""] {
-        let parcel = Parcel {
-            message_id,
-            ..parcel(&good, &letter)
+        let mail = QueuedMail {
+            message_id: message_id.to_owned(),
+            ..queued(&letter)
         };
-        assert!(bytes(&parcel, FROM).is_err(), "{message_id:?}");
+        assert!(bytes(&mail, &good, FROM).is_err(), "{message_id:?}");
     }
 }
 
@@ -121,7 +121,8 @@ fn a_sender_may_have_a_name_in_any_script_but_no_line_break() {
     let letter = sign_in_code();
     let composed = compose(&letter, "en");
     let bytes = bytes(
-        &parcel(&composed, &letter),
+        &queued(&letter),
+        &composed,
         "\"方舟, 登录\" <no-reply@example.org>",
     );
     let bytes = bytes.expect("the sender is valid");
@@ -150,11 +151,11 @@ fn every_address_that_an_account_can_have_can_be_mailed() {
         &longest,
     ] {
         let to = crate::domain::Email::parse(to).expect("the address is valid");
-        let composed = Composed {
+        let composed = Message {
             to: to.as_str().to_owned(),
             ..compose(&letter, "en")
         };
-        let bytes = bytes(&parcel(&composed, &letter), FROM).unwrap_or_else(|error| panic!("{to}: {error}"));
+        let bytes = bytes(&queued(&letter), &composed, FROM).unwrap_or_else(|error| panic!("{to}: {error}"));
         let message = parse(&bytes);
         let address = message.to().and_then(|to| to.first()?.address.clone());
         assert_eq!(address.as_deref(), Some(to.as_str()));
@@ -162,8 +163,7 @@ fn every_address_that_an_account_can_have_can_be_mailed() {
 }
 
 #[test]
-fn a_parcel_is_not_printed() {
-    let letter = sign_in_code();
-    let composed = compose(&letter, "en");
-    assert!(!format!("{:?}", parcel(&composed, &letter)).contains(CODE));
+fn a_message_is_not_printed() {
+    let message = compose(&sign_in_code(), "en");
+    assert!(!format!("{message:?}").contains(CODE));
 }

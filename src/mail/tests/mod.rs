@@ -6,8 +6,10 @@ mod letters;
 mod message;
 mod settings;
 
-use super::{Composed, Composer, Letterhead, Parcel, WayToReset};
-use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, ServiceName, Timestamp};
+use super::{Composer, Letterhead, Message, WayToReset};
+use crate::domain::{
+    Email, Language, Letter, LinkOccasion, Locale, MailId, QueuedMail, Sealed, ServiceName, Timestamp, Tries,
+};
 
 const CODE: &str = "047193";
 const INVITE: &str = "ABCD-EFGH-JKMN-PQRS";
@@ -88,21 +90,29 @@ fn locale(tag: &str) -> Locale {
     Locale::from_stored(tag.to_owned())
 }
 
-pub(super) fn compose(letter: &Letter, tag: &str) -> Composed {
+pub(super) fn compose(letter: &Letter, tag: &str) -> Message {
     compose_under(letterhead(), letter, tag)
 }
 
-fn compose_under(letterhead: Letterhead, letter: &Letter, tag: &str) -> Composed {
+fn compose_under(letterhead: Letterhead, letter: &Letter, tag: &str) -> Message {
     let to = Email::parse("alice@example.org").expect("the address is valid");
     Composer::new(letterhead).compose(letter, &to, &locale(tag))
 }
 
-pub(super) fn parcel<'a>(composed: &'a Composed, letter: &Letter) -> Parcel<'a> {
-    Parcel {
-        composed,
-        kind: letter.kind(),
-        message_id: MESSAGE_ID,
+/// A mail in the outbox that says `letter`.
+fn queued(letter: &Letter) -> QueuedMail {
+    let id: MailId = MESSAGE_ID[1..37].parse().expect("it is an id");
+    QueuedMail {
+        id,
+        kind: letter.kind().to_string(),
+        user_id: None,
+        sealed: Sealed(Vec::new()),
+        message_id: MESSAGE_ID.to_owned(),
         created_at: CREATED_AT,
         expires_at: EXPIRES_AT,
+        next_attempt_at: CREATED_AT,
+        domain: None,
+        is_urgent: false,
+        tries: Tries::default(),
     }
 }

@@ -8,4 +8,3 @@ mod mail;
 pub use audit::{AuditPage, AuditPart, AuditQuery};
 pub use explanation::{Explained, Explanation, Wait};
 pub use inspection::{AmbiguousUsername, Inspection, TakenFor};
-pub use mail::{MailStatus, WaitingMail};

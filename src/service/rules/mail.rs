@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::Rules;
 use crate::crypto::{SealedFor, link_digest};
-use crate::domain::{Email, Letter, LinkPurpose, LinkToken, Locale, Timestamp, User, UserId};
-use crate::mail::{Composed, Medium};
+use crate::domain::{
+    Email, Letter, LinkPurpose, LinkToken, Locale, QueuedMail, Timestamp, Tries, User, UserId,
+};
+use crate::mail::{Medium, Message};
 use crate::service::error::Error;
-use crate::store::{LinkRow, OutboxRow, Tries, Tx};
+use crate::store::{LinkRow, Tx};
 
 /// How long a mail that only tells something is worth sending.
 const NOTICE_TTL: Duration = Duration::from_hours(72);
@@ -21,43 +23,37 @@ impl Rules {
     /// Refuses where no mail can be sent at all: alike for every account.
     pub(in crate::service) fn refuse_without_mail(&self) -> Result<(), Error> {
         if self.is_off() {
-            Err(Error::MailUnavailable)
-        } else {
-            Ok(())
+            return Err(Error::MailUnavailable);
         }
+        Ok(())
     }
 
-    /// Composes and seals a letter to a user as a row of the outbox.
-    pub(in crate::service) fn row_to(
-        &self,
-        letter: &Letter,
-        user: &User,
-        now: Timestamp,
-        ttl: Duration,
-    ) -> OutboxRow {
-        OutboxRow {
+    /// Composes and seals a letter to a user.
+    pub(in crate::service) fn mail_to(&self, letter: &Letter, user: &User, now: Timestamp) -> QueuedMail {
+        let ttl = letter.lifetime().unwrap_or(NOTICE_TTL);
+        QueuedMail {
             user_id: letter.opens_account().then_some(user.id),
-            ..self.row(letter, &user.email, &user.locale, now, ttl)
+            ..self.mail(letter, &user.email, &user.locale, now, ttl)
         }
     }
 
-    /// Composes and seals a letter to an address as a row of the outbox.
-    pub(in crate::service) fn row(
+    /// Composes and seals a letter to an address.
+    pub(in crate::service) fn mail(
         &self,
         letter: &Letter,
         to: &Email,
         locale: &Locale,
         now: Timestamp,
         ttl: Duration,
-    ) -> OutboxRow {
+    ) -> QueuedMail {
         let id = self.system.new_mail_id();
-        let composed = self.composer.compose(letter, to, locale);
-        let plain = serde_json::to_vec(&composed).expect("a composed mail is made of texts");
-        OutboxRow {
+        let message = self.composer.compose(letter, to, locale);
+        let plain = serde_json::to_vec(&message).expect("a message is made of texts");
+        QueuedMail {
             id,
-            kind: letter.kind().as_str().to_owned(),
+            kind: letter.kind().to_string(),
             user_id: None,
-            sealed_mail: self
+            sealed: self
                 .keys
                 .seal(SealedFor::Mail(id.as_bytes()), &plain, &self.system),
             message_id: format!("<{id}@{}>", self.links.host()),
@@ -70,26 +66,21 @@ impl Rules {
         }
     }
 
-    /// A row of the same size and cost that will never be sent: for an address that has no account.
-    pub(in crate::service) fn decoy(&self, letter: &Letter, to: &Email, now: Timestamp) -> OutboxRow {
-        self.row(letter, to, &self.composer.default_locale(), now, Duration::ZERO)
+    /// A mail of the same size and cost that is never sent: for an address that has no account.
+    pub(in crate::service) fn decoy(&self, letter: &Letter, to: &Email, now: Timestamp) -> QueuedMail {
+        self.mail(letter, to, &self.composer.default_locale(), now, Duration::ZERO)
     }
 
-    /// Composes a letter that is sent at once.
-    pub(in crate::service) fn compose(&self, letter: &Letter, to: &Email, locale: &Locale) -> Composed {
-        self.composer.compose(letter, to, locale)
-    }
-
-    /// Opens what [`Rules::row`] sealed.
-    pub(in crate::service) fn open(&self, row: &OutboxRow) -> Result<Composed, Error> {
+    /// Opens what [`Rules::mail`] sealed.
+    pub(in crate::service) fn open(&self, mail: &QueuedMail) -> Result<Message, Error> {
         let plain = self
             .keys
-            .open(SealedFor::Mail(row.id.as_bytes()), &row.sealed_mail)
+            .open(SealedFor::Mail(mail.id.as_bytes()), &mail.sealed)
             .map_err(Error::internal)?;
         serde_json::from_slice(&plain).map_err(Error::internal)
     }
 
-    /// Queues a letter to a user inside the transaction that causes it. Without a transport nothing is queued.
+    /// Queues a letter to a user, until its link or code stops working. Where mail is off, nothing is queued.
     pub(in crate::service) fn queue(
         &self,
         tx: &Tx<'_>,
@@ -97,22 +88,10 @@ impl Rules {
         user: &User,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.queue_for(tx, letter, user, now, NOTICE_TTL)
-    }
-
-    /// The same for a letter that is of use only for so long.
-    pub(in crate::service) fn queue_for(
-        &self,
-        tx: &Tx<'_>,
-        letter: &Letter,
-        user: &User,
-        now: Timestamp,
-        ttl: Duration,
-    ) -> Result<(), Error> {
         if self.is_off() {
             return Ok(());
         }
-        Ok(tx.insert_mail(&self.row_to(letter, user, now, ttl))?)
+        Ok(tx.insert_mail(&self.mail_to(letter, user, now))?)
     }
 
     /// Makes a link for a user, in the place of the earlier one of that purpose, and gives its address.
@@ -126,15 +105,6 @@ impl Rules {
         let token = LinkToken::from_random(self.system.random());
         tx.replace_link(&link_row(&token, purpose, Some(user.id), &user.email, now))?;
         Ok(self.links.of_token(purpose, &token))
-    }
-}
-
-/// A mail that was written for an account which changed before it was queued: as a decoy, it is never sent.
-pub(in crate::service) fn withdrawn(mail: OutboxRow) -> OutboxRow {
-    OutboxRow {
-        user_id: None,
-        expires_at: mail.created_at,
-        ..mail
     }
 }
 

@@ -7,12 +7,12 @@ use tokio::sync::Notify;
 
 use super::RuleSettings;
 use crate::crypto::{Keys, RefreshTokens};
-use crate::domain::{Actor, AuditEvent, AuditRecord, Timestamp};
+use crate::domain::{Actor, AuditEvent, AuditRecord, QueuedMail, Timestamp};
 use crate::mail::{Composer, Medium};
 use crate::service::error::{Error, Refused};
 use crate::service::links::Links;
 use crate::service::rules::audit::Auditor;
-use crate::store::{OutboxRow, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 use crate::system::System;
 
 /// What rules need beside the rows. It is shared by all changes of a process.
@@ -94,7 +94,7 @@ impl<'tx> Unit<'tx> {
     }
 
     /// Puts a mail into the queue; the worker is woken after the commit.
-    pub(in crate::service) fn insert_mail(&self, mail: &OutboxRow) -> Result<(), StoreError> {
+    pub(in crate::service) fn insert_mail(&self, mail: &QueuedMail) -> Result<(), StoreError> {
         self.has_queued_mail.set(true);
         self.tx.insert_mail(mail)
     }

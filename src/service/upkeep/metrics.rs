@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::VariantArray;
+
 use crate::domain::MailKind;
 use crate::service::spray_brake::FailedCodes;
 use crate::service::{Error, Service};
@@ -10,9 +12,9 @@ use crate::store::StoredCounts;
 impl Service {
     /// Begins the counters of mails at zero, so that a rate shows the first one.
     pub fn start_counters(&self) {
-        for kind in MailKind::ALL {
+        for kind in MailKind::VARIANTS {
             for outcome in ["sent", "expired", "unanswered", "dropped"] {
-                let labels = [("kind", kind.as_str()), ("outcome", outcome)];
+                let labels = [("kind", kind.into_str()), ("outcome", outcome)];
                 metrics::counter!("arkloop_mails_total", &labels).increment(0);
             }
         }

@@ -46,7 +46,7 @@ pub async fn seal_anew(
         }
         for mail in tx.list_outbox(EVER)? {
             let purpose = SealedFor::Mail(mail.id.as_bytes());
-            let opened = old.open(purpose, &mail.sealed_mail).map_err(Error::internal)?;
+            let opened = old.open(purpose, &mail.sealed).map_err(Error::internal)?;
             tx.reseal_mail(mail.id, &new.seal(purpose, &opened, &system))?;
         }
         tx.delete_all_codes()?;

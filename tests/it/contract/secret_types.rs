@@ -16,8 +16,7 @@ use syn::visit::{self, Visit};
 use super::layering::sources_of_src;
 
 /// The types that are a secret, or hold one in a form that could be printed.
-const SECRETS: [&str; 22] = [
-    "Composed",
+const SECRETS: [&str; 21] = [
     "CreatedUser",
     "Given",
     "InviteCode",
@@ -27,9 +26,9 @@ const SECRETS: [&str; 22] = [
     "Letter",
     "LinkToken",
     "Member",
+    "Message",
     "Object",
     "OneTimeCode",
-    "Parcel",
     "Password",
     "PasswordGuess",
     "PasswordHash",
@@ -64,7 +63,7 @@ const PRINTED: [&str; 8] = ["Bytes", "Cow", "OsString", "String", "Value", "Vec"
 /// What is called like a secret and is none: what another server answered.
 const HARMLESS: [(&str, &str); 1] = [("Answer", "body")];
 /// What is written down for a reason: a mail, to be sealed.
-const WRITTEN: [(&str, &str); 1] = [("Composed", "Serialize")];
+const WRITTEN: [(&str, &str); 1] = [("Message", "Serialize")];
 /// Traits that exist to write a value down.
 const WRITERS: [&str; 3] = ["Display", "LowerHex", "Serialize"];
 

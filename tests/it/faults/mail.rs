@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arkloop::domain::MailStatus;
 use arkloop::mail::SmtpTimeouts;
-use arkloop::service::MailStatus;
 use tokio::task::JoinSet;
 
 use crate::support::smtp::{Fault, SmtpServer, Stage};
@@ -133,11 +133,12 @@ async fn a_mail_that_was_refused_for_good_is_tried_again_only_when_the_operator_
         }
         let waiting = app.service().list_waiting_mail().await.expect("they are listed");
         assert_eq!(waiting.len(), 3, "{waiting:?}");
-        for mail in waiting {
-            let said = mail.last_error.unwrap_or_default();
+        for (_, mail) in waiting {
+            let (status, next_attempt) = (mail.status(), mail.next_attempt());
+            let said = mail.tries.last_error.unwrap_or_default();
             assert!(said.contains(answer[4..].trim_start_matches("5.1.1 ")), "{said}");
-            assert_eq!((mail.attempts, mail.next_attempt_at), (1, None), "{said}");
-            assert_eq!(mail.status, MailStatus::Refused, "{said}");
+            assert_eq!((mail.tries.attempts, next_attempt), (1, None), "{said}");
+            assert_eq!(status, MailStatus::Refused, "{said}");
         }
         assert_eq!(app.service().retry_mail().await.expect("they are due"), 3);
         for _ in 0..3 {

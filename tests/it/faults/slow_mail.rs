@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use arkloop::domain::{MailStatus, QueuedMail};
 use arkloop::mail::SmtpTimeouts;
-use arkloop::service::{MailStatus, WaitingMail};
 use serde_json::Value;
 
 use super::mail::workspace;
@@ -32,14 +32,14 @@ async fn start(smtp: &SmtpServer) -> TestApp {
 }
 
 /// The mail to `address` that waits, once it is `status`.
-async fn wait_until(app: &TestApp, address: &str, status: MailStatus) -> WaitingMail {
+async fn wait_until(app: &TestApp, address: &str, status: MailStatus) -> QueuedMail {
     let wait = async {
         loop {
             let waiting = app.service().list_waiting_mail().await.expect("it is listed");
             let found = waiting
                 .into_iter()
-                .find(|mail| mail.to == address && mail.status == status);
-            if let Some(mail) = found {
+                .find(|(to, mail)| to == address && mail.status() == status);
+            if let Some((_, mail)) = found {
                 return mail;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -80,7 +80,7 @@ async fn a_server_that_is_slow_to_take_a_mail_gets_it_once() {
     app.register("alice").await;
     // Whatever ends the server now, the next one does not send it again at once.
     let mail = wait_until(&app, ALICE, MailStatus::Unanswered).await;
-    assert_eq!(mail.next_attempt_at, Some(mail.created_at + REPEATS[0]));
+    assert_eq!(mail.next_attempt(), Some(mail.created_at + REPEATS[0]));
     app.wait_for_empty_outbox().await;
     assert_eq!(copies(&smtp, ALICE).len(), 1);
     assert_eq!(smtp.times_reached(Stage::End), 1);
@@ -94,7 +94,7 @@ async fn a_mail_that_may_have_arrived_is_repeated_twice_hours_apart_under_one_id
     app.register("alice").await;
     for (number, pause) in REPEATS.into_iter().enumerate() {
         let mail = wait_until(&app, ALICE, MailStatus::Unanswered).await;
-        assert_eq!(mail.next_attempt_at, Some(app.service().system().now() + pause));
+        assert_eq!(mail.next_attempt(), Some(app.service().system().now() + pause));
         app.advance(pause.saturating_sub(Duration::from_secs(1)));
         app.restart().await;
         // Mail that is due is sent, so the worker has looked.
@@ -108,7 +108,7 @@ async fn a_mail_that_may_have_arrived_is_repeated_twice_hours_apart_under_one_id
         until("what came of it is noted", || app.count(&noted) > 0).await;
     }
     let mail = wait_until(&app, ALICE, MailStatus::Unanswered).await;
-    assert_eq!((mail.attempts, mail.next_attempt_at), (3, None));
+    assert_eq!((mail.tries.attempts, mail.next_attempt()), (3, None));
     let mut ids = copies(&smtp, ALICE);
     ids.dedup();
     assert_eq!(ids.len(), 1, "each copy is the same mail");
@@ -123,7 +123,7 @@ async fn a_code_that_may_have_arrived_is_not_repeated() {
     smtp.once(Stage::Taken, Fault::Close);
     assert_eq!(app.send_code(ALICE).await.status, 204);
     let mail = wait_until(&app, ALICE, MailStatus::Unanswered).await;
-    assert_eq!((mail.kind.as_str(), mail.next_attempt_at), ("sign_in_code", None));
+    assert_eq!((mail.kind.as_str(), mail.next_attempt()), ("sign_in_code", None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,92 +1,162 @@
-//! What is on its way, and what came of it.
+//! Sends mails that are due and notes what came of them.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::outcome::{Begun, Failure, Note};
-use super::places::{Pace, Places, Urgency};
-use super::told::Told;
-use crate::domain::Timestamp;
+use super::in_flight::{InFlight, SlowLimits, UnderWay};
+use super::report::{Report, is_lost};
+use super::retry;
+use crate::domain::{MailId, MailKind, QueuedMail, Timestamp};
 use crate::fault::Fault;
-use crate::mail::{Progress, Stage, Verdict};
+use crate::mail::{Progress, SendError, Stage};
 use crate::service::{Error, Service};
-use crate::store::{ExpiredMail, Setting};
+use crate::store::Setting;
 
-/// How long the mails that are on their way may take when the server stops. Servers take a mail within a second or two, or within minutes; and whoever
-/// stops the server kills it after ten seconds (Docker).
+/// How often the worker looks at the outbox when nothing wakes it: for mail that commands have queued, for what is due again and for what has become slow.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How much expired mail one write drops.
+const DROPPED_AT_ONCE: u32 = 200;
+/// How long the deliveries under way may take when the server stops. A mail server takes a mail within a second or two, or within minutes; and a
+/// container is killed ten seconds after it was told to stop (Docker).
 const LAST_WAIT: Duration = Duration::from_secs(5);
-
-/// How often it is seen whether those that are left are slow.
+/// How often the worker then looks whether the remaining ones are slow.
 const LAST_LOOKS_EVERY: Duration = Duration::from_millis(50);
 
-pub(super) type Outcome = Result<(), Failure>;
-
-/// A mail on its way.
-struct Delivery {
-    begun: Begun,
-    progress: Arc<Progress>,
-    /// The stage at which it was found to be slow last.
-    slow_at: Option<Stage>,
-    cut_off: AbortHandle,
-}
-
-impl Delivery {
-    fn pace(&self, slow_after: Duration) -> Pace {
-        let (_, waited) = self.progress.at();
-        if waited < slow_after {
-            Pace::Quick
-        } else {
-            Pace::Slow
+impl Service {
+    /// Sends what is due until `stopped`. A database has one worker: the server's.
+    ///
+    /// Several mails are under way at once, so that a mail server which hangs in one conversation holds up none of the others. After `stopped` no
+    /// delivery begins, and those under way have a few seconds. A mail that the mail server has in whole by then, without an answer, may arrive, and is
+    /// noted as such. Any other is tried again by the next start.
+    pub async fn deliver_mail(self: Arc<Self>, stopped: impl Future<Output = ()>) {
+        let not_worked_off = Fault::new("the outbox cannot be worked off");
+        let not_swept = Fault::new("expired mail files cannot be removed");
+        let mut stopped = pin!(stopped);
+        let mut worker = Worker::new(Arc::clone(&self));
+        loop {
+            if not_swept.pause().is_zero() {
+                match self.transport.sweep_files(self.system.now()) {
+                    Ok(_) => not_swept.ended(),
+                    Err(error) => _ = not_swept.failed(&error),
+                }
+            }
+            // Nothing wakes it after a failure: what it is woken for needs the database too.
+            let (pause, is_woken) = match worker.work_off().await {
+                Ok(()) => {
+                    not_worked_off.ended();
+                    (LOOK_EVERY.min(self.transport.slow_after()), true)
+                }
+                Err(error) => (not_worked_off.failed(&error), false),
+            };
+            tokio::select! {
+                () = &mut stopped => break,
+                Some(done) = worker.tasks.join_next_with_id(), if is_woken => worker.take_back(done),
+                () = self.rules.mail_queued.notified(), if is_woken => {}
+                () = sleep(pause) => {}
+            }
+            while let Some(done) = worker.tasks.try_join_next_with_id() {
+                worker.take_back(done);
+            }
         }
+        worker.finish().await;
+    }
+
+    async fn deliver(&self, mail: &QueuedMail, progress: &Progress) -> Result<(), SendError> {
+        let message = self
+            .rules
+            .open(mail)
+            .map_err(|error| SendError::Program(error.to_string()))?;
+        // A newer program may have queued it.
+        if mail.kind.parse::<MailKind>().is_err() {
+            return Err(SendError::Program("its kind is unknown".to_owned()));
+        }
+        self.transport.send(mail, &message, progress).await?;
+        tracing::debug!(mail = %mail.id, kind = mail.kind, "mail was sent");
+        Ok(())
+    }
+
+    /// Drops mail that has expired, decoys among it. It does not wait for a delivery to end: strangers cause decoys as fast as they can ask, and the mail
+    /// server may hang meanwhile.
+    async fn drop_expired_mail(&self, now: Timestamp) -> Result<Vec<QueuedMail>, Error> {
+        let has_expired = self
+            .store
+            .read(move |reader| reader.has_expired_mail(now).map_err(Error::from));
+        if !has_expired.await? {
+            return Ok(Vec::new());
+        }
+        let dropped = self.store.write(move |tx| {
+            let dropped = tx.delete_expired_mail(now, DROPPED_AT_ONCE)?;
+            if dropped.iter().any(is_lost) {
+                tx.put_moment(Setting::LastMailLostAt, now)?;
+            }
+            Ok::<_, Error>(dropped)
+        });
+        let dropped = dropped.await?;
+        // There may be more.
+        self.rules.mail_queued.notify_one();
+        Ok(dropped)
     }
 }
 
-/// What the worker has in hand.
-pub(super) struct Worker {
-    service: Arc<Service>,
-    pub(super) on_their_way: JoinSet<Outcome>,
-    deliveries: HashMap<task::Id, Delivery>,
-    /// Of mails that were tried, and that the database does not know to be. While there are any, nothing else is begun: so no more mails than there are places
-    /// are ever sent that the database does not know to be sent, and none of them twice by one process.
-    notes: Vec<Note>,
-    /// Whether what failed before the server started is due again.
-    is_resumed: bool,
-    /// When the operator last had everything tried again, as far as the worker knows.
-    retried_at: Option<Timestamp>,
-    not_sent: Fault,
-    /// Of single mails.
-    not_taken: Told,
-    /// Of mails that expired.
-    lost: Told,
+type Sent = Result<(), SendError>;
+
+/// A mail under way.
+struct Delivery {
+    mail: Arc<QueuedMail>,
+    progress: Arc<Progress>,
+    /// The stage at which it was last found to be slow.
+    slow_at: Option<Stage>,
+    task: AbortHandle,
 }
 
-/// Whether a mail was to be sent, and was not.
-pub(super) fn is_lost(mail: &ExpiredMail) -> bool {
-    !mail.is_decoy && mail.tries.unanswered == 0
+impl Delivery {
+    fn is_slow(&self, slow_after: Duration) -> bool {
+        self.progress.at().1 >= slow_after
+    }
+}
+
+/// What a try changes in the outbox.
+#[derive(Clone)]
+enum Note {
+    Sent(MailId),
+    Failed(QueuedMail),
+}
+
+struct Worker {
+    service: Arc<Service>,
+    tasks: JoinSet<Sent>,
+    deliveries: HashMap<task::Id, Delivery>,
+    /// What the database does not know yet. While there is anything, no delivery begins: the mails that the database does not know to be sent are never
+    /// more than those under way, and one process sends none of them twice.
+    notes: Vec<Note>,
+    /// Whether mail that failed before the server started is due again.
+    is_resumed: bool,
+    /// The last `mail retry` that the worker knows of.
+    retried_at: Option<Timestamp>,
+    report: Report,
 }
 
 impl Worker {
-    pub(super) fn new(service: Arc<Service>) -> Self {
+    fn new(service: Arc<Service>) -> Self {
         Self {
             service,
-            on_their_way: JoinSet::new(),
+            tasks: JoinSet::new(),
             deliveries: HashMap::new(),
             notes: Vec::new(),
             is_resumed: false,
             retried_at: None,
-            not_sent: Fault::new("mail cannot be sent"),
-            not_taken: Told::default(),
-            lost: Told::default(),
+            report: Report::new(),
         }
     }
 
-    /// Notes what came of the mails that were tried, and sets those that are due on their way, as far as there is room.
-    pub(super) async fn work_off(&mut self) -> Result<(), Error> {
+    /// Notes what came of the tries so far, and begins as many deliveries of due mails as there is room for.
+    async fn work_off(&mut self) -> Result<(), Error> {
         self.look_at_slow();
         self.write_notes().await?;
         let now = self.service.system.now();
@@ -94,20 +164,20 @@ impl Worker {
         if self.may_begin().await? {
             self.begin(now).await?;
         }
-        for delivery in self
-            .deliveries
-            .values()
-            .filter(|delivery| delivery.begun.expires_at <= now)
-        {
-            delivery.cut_off.abort();
-        }
+        self.deliveries.retain(|_, delivery| {
+            let is_expired = delivery.mail.expires_at <= now;
+            if is_expired {
+                delivery.task.abort();
+            }
+            !is_expired
+        });
         for expired in self.service.drop_expired_mail(now).await? {
-            self.tell_expired(&expired);
+            self.report.expired(&expired);
         }
         Ok(())
     }
 
-    /// Has what failed before the server started tried again at once: the operator has most likely mended something.
+    /// Tries what failed before the server started at once: the operator has most likely mended something.
     async fn resume(&mut self, now: Timestamp) -> Result<(), Error> {
         if self.is_resumed {
             return Ok(());
@@ -123,175 +193,131 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether the mail server is not refusing everything. The operator who has mended that does not wait for the end of the pause.
+    /// Whether the mail server is not refusing everything. An operator who has mended that does not wait for the end of the pause.
     async fn may_begin(&mut self) -> Result<bool, Error> {
-        if self.not_sent.pause().is_zero() {
+        if self.report.not_sent.pause().is_zero() {
             return Ok(true);
         }
         let retried_at = self
             .service
             .store
             .read(|reader| reader.find_moment(Setting::MailRetriedAt).map_err(Error::from));
-        let is_retried = retried_at.await?;
-        let is_asked = is_retried > std::mem::replace(&mut self.retried_at, is_retried);
-        Ok(is_asked)
+        let retried_at = retried_at.await?;
+        Ok(retried_at > std::mem::replace(&mut self.retried_at, retried_at))
     }
 
-    /// Sets mails that are due on their way while there are places.
     async fn begin(&mut self, now: Timestamp) -> Result<(), Error> {
-        let mut places = Places::default();
-        for delivery in self.deliveries.values() {
-            places.take(delivery.begun.domain, delivery.pace(self.slow_after()));
-        }
-        if places.is_full_for(Urgency::Code) {
+        let slow_after = self.service.transport.slow_after();
+        let under_way = |delivery: &Delivery| UnderWay {
+            domain: delivery.mail.domain,
+            is_slow: delivery.is_slow(slow_after),
+        };
+        let mut in_flight = InFlight(self.deliveries.values().map(under_way).collect());
+        if in_flight.is_full(SlowLimits::of(true)) {
             return Ok(());
         }
-        // Those on their way are still due as far as the database knows.
-        let begun: Vec<_> = self
+        // Those under way are still due as far as the database knows.
+        let begun: Vec<MailId> = self
             .deliveries
             .values()
-            .map(|delivery| delivery.begun.id)
+            .map(|delivery| delivery.mail.id)
             .collect();
         let due = self.service.store.read(move |reader| {
             let picked = reader.pick_due_mail(now, |id, domain, is_urgent| {
-                let urgency = Urgency::of(is_urgent);
-                if places.is_full_for(urgency) {
+                let limits = SlowLimits::of(is_urgent);
+                if in_flight.is_full(limits) {
                     return ControlFlow::Break(());
                 }
-                let is_picked = !begun.contains(&id) && places.has_room_for(domain, urgency);
+                let is_picked = !begun.contains(&id) && in_flight.has_room_for(domain, limits);
                 if is_picked {
-                    places.take(domain, Pace::Quick);
+                    in_flight.0.push(UnderWay {
+                        domain,
+                        is_slow: false,
+                    });
                 }
                 ControlFlow::Continue(is_picked)
             });
             picked.map_err(Error::from)
         });
-        for row in due.await? {
-            let (begun, progress) = (Begun::of(&row), Arc::new(Progress::new()));
-            let (service, own_progress) = (Arc::clone(&self.service), Arc::clone(&progress));
-            let cut_off = self
-                .on_their_way
-                .spawn(async move { service.deliver(&row, &own_progress).await });
+        for mail in due.await? {
+            let (mail, progress) = (Arc::new(mail), Arc::new(Progress::new()));
+            let (service, own_mail, own_progress) = (
+                Arc::clone(&self.service),
+                Arc::clone(&mail),
+                Arc::clone(&progress),
+            );
+            let delivering = async move { service.deliver(&own_mail, &own_progress).await };
             let delivery = Delivery {
-                begun,
+                mail,
                 progress,
                 slow_at: None,
-                cut_off: cut_off.clone(),
+                task: self.tasks.spawn(delivering),
             };
-            self.deliveries.insert(cut_off.id(), delivery);
+            self.deliveries.insert(delivery.task.id(), delivery);
         }
         Ok(())
     }
 
-    fn slow_after(&self) -> Duration {
-        self.service.transport.slow_after()
-    }
-
-    /// Notes of each mail that the mail server has in whole, and is slow to answer to, that it may arrive: whatever ends the server now, the next start does not
-    /// send it again at once. A server that is slow before that is likely to be so with each mail.
+    /// Notes of each mail that the mail server has in whole, and is slow to answer to, that it may arrive: whatever ends the server now, the next start does
+    /// not send it again at once. A server that is slow earlier is likely to be so with each mail.
     fn look_at_slow(&mut self) {
-        let slow_after = self.slow_after();
+        let slow_after = self.service.transport.slow_after();
         let mut unanswered = Vec::new();
-        for (task, delivery) in &mut self.deliveries {
+        for delivery in self.deliveries.values_mut() {
             let (stage, waited) = delivery.progress.at();
             if waited < slow_after || delivery.slow_at == Some(stage) {
                 continue;
             }
             delivery.slow_at = Some(stage);
             if stage == Stage::End {
-                unanswered.push(*task);
+                unanswered.push(Arc::clone(&delivery.mail));
             } else if stage.is_general() {
                 let seconds = slow_after.as_secs();
-                self.not_sent.failed(&format!(
+                self.report.not_sent.failed(&format!(
                     "the mail server has not answered for {seconds} s while {stage}"
                 ));
             }
         }
-        for task in unanswered {
-            self.note_unanswered(task);
+        self.note_unanswered(&unanswered);
+    }
+
+    fn note_unanswered(&mut self, mails: &[Arc<QueuedMail>]) {
+        let failure = SendError::Unanswered {
+            cause: "it has not answered yet".to_owned(),
+        };
+        for mail in mails {
+            self.note_failure(mail, &failure);
         }
     }
 
-    fn note_unanswered(&mut self, task: task::Id) {
-        if let Some(delivery) = self.deliveries.get(&task) {
-            let begun = delivery.begun.clone();
-            let note = self.after(&begun, Failure::unanswered());
-            self.notes.push(note);
-        }
-    }
-
-    fn after(&self, begun: &Begun, failure: Failure) -> Note {
+    fn note_failure(&mut self, mail: &QueuedMail, failure: &SendError) {
         let [chance] = self.service.system.random::<1>();
-        begun.after(failure, self.service.system.now(), chance)
+        let after = retry::after(mail, failure, self.service.system.now(), chance);
+        self.notes.push(Note::Failed(after));
     }
 
-    pub(super) fn take_back_all(&mut self) {
-        while let Some(done) = self.on_their_way.try_join_next_with_id() {
-            self.take_back(done);
-        }
-    }
-
-    /// Takes back a mail whose try is over.
-    pub(super) fn take_back(&mut self, done: Result<(task::Id, Outcome), JoinError>) {
-        let (task, outcome) = match done {
-            Ok(done) => done,
-            // It has expired.
-            Err(ended) if ended.is_cancelled() => {
-                self.deliveries.remove(&ended.id());
-                return;
-            }
-            Err(panicked) => (panicked.id(), Err(Failure::panicked())),
+    /// Takes back a delivery that has ended. One that was aborted because its mail expired is not known any more.
+    fn take_back(&mut self, done: Result<(task::Id, Sent), JoinError>) {
+        let (task, sent) = done.unwrap_or_else(|ended| {
+            let panicked = "a fault in the program: it panicked".to_owned();
+            (ended.id(), Err(SendError::Program(panicked)))
+        });
+        let Some(Delivery { mail, .. }) = self.deliveries.remove(&task) else {
+            return;
         };
-        if let Some(delivery) = self.deliveries.remove(&task) {
-            let note = self.judge(&delivery.begun, outcome);
-            self.notes.push(note);
+        match sent {
+            Ok(()) => {
+                self.report.sent(&mail);
+                self.notes.push(Note::Sent(mail.id));
+            }
+            Err(failure) => {
+                self.report.failed(&mail, &failure);
+                self.note_failure(&mail, &failure);
+            }
         }
     }
 
-    /// Tells what came of a try, and says what is to be noted.
-    fn judge(&mut self, begun: &Begun, outcome: Outcome) -> Note {
-        let (id, kind, attempts) = (begun.id, begun.kind.as_str(), begun.attempts());
-        let Err(failure) = outcome else {
-            count(kind, "sent");
-            self.not_sent.ended();
-            return Note::Sent(id);
-        };
-        let reason = failure.told();
-        tracing::debug!(mail = %id, kind, attempts, "mail was not sent: {reason}");
-        match failure.verdict {
-            Verdict::General => _ = self.not_sent.failed(&reason),
-            Verdict::Final => {
-                tracing::warn!(mail = %id, kind, attempts, "mail was refused for good, and is not tried again but by `mail retry`: {reason}");
-            }
-            Verdict::Unanswered => {
-                tracing::warn!(mail = %id, kind, attempts, "mail may have arrived, and is repeated after hours or never: {reason}");
-            }
-            Verdict::Single => {
-                if self.not_taken.is_news(&reason, Instant::now()) {
-                    tracing::warn!(mail = %id, kind, "mail was not sent, and is tried again: {reason}");
-                }
-            }
-        }
-        self.after(begun, failure)
-    }
-
-    fn tell_expired(&mut self, mail: &ExpiredMail) {
-        let outcome = match mail {
-            _ if is_lost(mail) => "expired",
-            ExpiredMail { is_decoy: true, .. } => "dropped",
-            _ => "unanswered",
-        };
-        count(&mail.kind, outcome);
-        let reason = mail.tries.last_error.as_deref().unwrap_or("it was never tried");
-        if is_lost(mail) && self.lost.is_news(reason, Instant::now()) {
-            tracing::warn!(
-                kind = mail.kind,
-                "mail expired before the mail server took it: {reason}"
-            );
-        }
-    }
-
-    /// Writes down what is to be noted; keeps it if that fails.
+    /// Writes the notes; keeps them if that fails.
     async fn write_notes(&mut self) -> Result<(), Error> {
         if self.notes.is_empty() {
             return Ok(());
@@ -301,7 +327,7 @@ impl Worker {
             for note in &notes {
                 match note {
                     Note::Sent(id) => _ = tx.delete_mail(*id)?,
-                    Note::Failed { id, at, tries } => tx.postpone_mail(*id, *at, tries)?,
+                    Note::Failed(mail) => tx.postpone_mail(mail)?,
                 }
             }
             Ok::<_, Error>(())
@@ -311,36 +337,33 @@ impl Worker {
         Ok(())
     }
 
-    /// Waits until only those are on their way that the mail server is slow with.
+    /// Waits until only slow deliveries are under way.
     async fn take_back_quick_ones(&mut self) {
-        let slow_after = self.slow_after();
-        let is_quick = |delivery: &Delivery| delivery.pace(slow_after) == Pace::Quick;
-        while self.deliveries.values().any(is_quick) {
+        let slow_after = self.service.transport.slow_after();
+        while self
+            .deliveries
+            .values()
+            .any(|delivery| !delivery.is_slow(slow_after))
+        {
             tokio::select! {
-                Some(done) = self.on_their_way.join_next_with_id() => self.take_back(done),
+                Some(done) = self.tasks.join_next_with_id() => self.take_back(done),
                 () = sleep(LAST_LOOKS_EVERY) => {}
             }
         }
     }
 
-    /// Waits a little for what is on its way, and notes what came of it.
-    pub(super) async fn finish(&mut self) {
+    /// Waits a little for the deliveries under way, and notes what came of them.
+    async fn finish(&mut self) {
         let _ = timeout(LAST_WAIT, self.take_back_quick_ones()).await;
-        let has_ended = |delivery: &Delivery| {
+        let is_unanswered = |delivery: &&Delivery| {
             delivery.progress.at().0 == Stage::End && delivery.slow_at != Some(Stage::End)
         };
-        let deliveries = self.deliveries.iter();
-        let unanswered = deliveries.filter(|(_, delivery)| has_ended(delivery));
-        for task in unanswered.map(|(task, _)| *task).collect::<Vec<_>>() {
-            self.note_unanswered(task);
-        }
-        self.on_their_way.shutdown().await;
+        let unanswered = self.deliveries.values().filter(is_unanswered);
+        let unanswered: Vec<_> = unanswered.map(|delivery| Arc::clone(&delivery.mail)).collect();
+        self.note_unanswered(&unanswered);
+        self.tasks.shutdown().await;
         if let Err(error) = self.write_notes().await {
             tracing::warn!("mails that were sent last may be sent again by the next start: {error}");
         }
     }
-}
-
-fn count(kind: &str, outcome: &'static str) {
-    metrics::counter!("arkloop_mails_total", "kind" => kind.to_owned(), "outcome" => outcome).increment(1);
 }
