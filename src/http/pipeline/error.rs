@@ -71,8 +71,8 @@ impl Refusal {
         }
     }
 
-    /// All connections that one client may have are at work.
-    pub(super) fn crowded() -> Self {
+    /// All connections that one client may have are busy.
+    pub(crate) fn too_many_connections() -> Self {
         Self::later(Code::Unavailable, Duration::from_secs(RETRY_AFTER_SECONDS))
     }
 

@@ -1,5 +1,6 @@
 //! The one layer around every operation: trace id, body, order of the checks, headers of the answer, log line.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
@@ -10,11 +11,11 @@ use poem::http::header::{
 };
 use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Request, Response};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::bearer;
-use super::body::{self, ReadError};
+use super::body;
 use super::catch::catch_panic;
 use super::client_address::{Peer, client};
 use super::code::Code;
@@ -30,7 +31,6 @@ use super::path;
 use crate::domain::{Client, LimitClass, TraceId};
 use crate::http::pages::home;
 use crate::http::routes::{Operation, Resource, Routes};
-use crate::http::transport::slots::{Crowded, Slot};
 use crate::limits::Subject;
 use crate::service::{Caller, RefreshCookies};
 
@@ -41,18 +41,16 @@ const NO_CONTENT_POLICY: HeaderValue = HeaderValue::from_static("default-src 'no
 /// One year, which is what the preload lists ask for; without subdomains, which are not ours to decide about.
 const ONE_YEAR_OF_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Why a request gets no answer of this layer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Cut {
-    /// The body did not arrive in time: the connection is closed without an answer.
-    #[error("the body did not arrive in time")]
-    Slow,
-    /// The connection broke off, or the chunks were no chunks: a bare 400 for whoever still listens.
-    #[error("the body was malformed")]
-    Malformed,
-    /// The connection made way for another before the request was whole.
-    #[error("the connection made way for another")]
-    SentAway,
+/// A request that has arrived.
+pub(crate) struct Arrival {
+    pub(crate) request: Request,
+    /// The whole body, or why there is none.
+    pub(crate) body: Result<Bytes, Refusal>,
+    pub(crate) peer: Peer,
+    /// The address that sent it; `None` for a process behind the unix socket.
+    pub(crate) address: Option<IpAddr>,
+    /// When its head was read.
+    pub(crate) started_at: Instant,
 }
 
 /// Everything that is served.
@@ -91,36 +89,30 @@ impl Site {
     }
 
     /// Answers one request.
-    pub(crate) async fn respond(&self, request: Request, peer: Peer, slot: &Slot) -> Result<Response, Cut> {
+    pub(crate) async fn respond(&self, arrival: Arrival) -> Response {
         let trace_id = self.shared.service.system().new_trace_id();
-        // Of the highest level, so that a fault is found by its trace id however little is logged.
+        // At the highest level, so that a fault has its trace id at every log level.
         let span = tracing::error_span!("request", %trace_id);
-        self.respond_under(trace_id, request, peer, slot)
-            .instrument(span)
-            .await
+        self.respond_under(trace_id, arrival).instrument(span).await
     }
 
-    async fn respond_under(
-        &self,
-        trace_id: TraceId,
-        mut request: Request,
-        peer: Peer,
-        slot: &Slot,
-    ) -> Result<Response, Cut> {
-        let started_at = Instant::now();
+    async fn respond_under(&self, trace_id: TraceId, arrival: Arrival) -> Response {
+        let Arrival {
+            request,
+            body,
+            peer,
+            address,
+            started_at,
+        } = arrival;
         let trace_text = trace_id.to_string();
-        let trusted = &self.shared.settings.trusted_proxies;
-        let notices = &self.shared.forwarding_notices;
         let echo = EchoProbe::new(request.headers(), peer, &self.shared);
         if echo.is_none() {
-            notices.look(peer, request.headers(), trusted);
+            let trusted = &self.shared.settings.trusted_proxies;
+            self.shared
+                .forwarding_notices
+                .look(peer, request.headers(), trusted);
         }
-        let client = client(peer, request.headers(), trusted, trace_id);
-        let body = match slot.count_for(Subject::of_address(client.address)).await {
-            Ok(()) => self.read_body(&mut request).await?,
-            Err(Crowded) => Err(Refusal::crowded()),
-        };
-        slot.begin()?;
+        let client = client(address, request.headers(), trace_id);
         let method = request.method().clone();
         let uri = request.uri().clone();
         let path = path::normalised(uri.path());
@@ -150,20 +142,7 @@ impl Site {
             echo.write(response.headers_mut());
         }
         note_request(&trace_text, &method, operation, &response, started_at);
-        Ok(response)
-    }
-
-    async fn read_body(&self, request: &mut Request) -> Result<Result<Bytes, Refusal>, Cut> {
-        let body = request.take_body();
-        if body.is_empty() {
-            return Ok(Ok(Bytes::new()));
-        }
-        match timeout(self.shared.settings.deadlines.body, body::read(body)).await {
-            Ok(Ok(bytes)) => Ok(Ok(bytes)),
-            Ok(Err(ReadError::TooLarge)) => Ok(Err(Refusal::new(Code::RequestTooLarge))),
-            Ok(Err(ReadError::Broken)) => Err(Cut::Malformed),
-            Err(_) => Err(Cut::Slow),
-        }
+        response
     }
 
     /// The checks that come before every handler, in the order of the contract: size, path and method, shape,

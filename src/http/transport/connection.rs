@@ -1,8 +1,7 @@
-//! One connection: HTTP/1 by hyper, under deadlines that hyper does not have.
+//! One connection: HTTP/1 by hyper, with deadlines that hyper does not have.
 //!
-//! hyper's own `header_read_timeout` also runs while a connection is idle, so it can only be as short as a client may
-//! idle. [`Guarded`] holds the shorter one for headers, and one for clients that do not take their answer. The body has
-//! its deadline where it is read.
+//! hyper's own `header_read_timeout` also runs while a connection is idle, so it cannot be shorter than a client may idle. [`Guarded`] holds the shorter
+//! deadline for headers, and the deadline for clients that do not take their answer. [`receive_and_respond`] holds the deadline for the body.
 
 use std::future::Future as _;
 use std::io;
@@ -24,29 +23,36 @@ use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::connection_limit::{Admission, ShareExhausted};
 use super::framing::{self, Framing};
-use super::slots::Slot;
 use crate::http::Deadlines;
-use crate::http::pipeline::client_address::Peer;
-use crate::http::pipeline::respond::{Cut, Site};
+use crate::http::pipeline::body::{self, ReadError};
+use crate::http::pipeline::client_address::{Peer, client_address};
+use crate::http::pipeline::code::Code;
+use crate::http::pipeline::error::Refusal;
+use crate::http::pipeline::respond::{Arrival, Site};
+use crate::limits::Subject;
 
-/// The most bytes of a header, and of what is read ahead: four times what the largest cookies and tokens take.
+/// The most bytes of a header, and of the read buffer: four times what the largest cookies and tokens take.
 const MAX_BUFFER_BYTES: usize = 32 * 1024;
 
-/// What connections are told of the server: `true` once it stops. That the sender is gone means: end at once.
+/// Tells connections when the server stops: `true` once it does. Once the sender is gone, connections close at once.
 pub(super) type Stop = watch::Receiver<bool>;
 
 type Response = hyper::Response<BoxBody<Bytes, io::Error>>;
 
-/// Serves a connection until one side ends it, or it makes way for another.
-pub(crate) async fn serve<S>(stream: S, peer: Peer, slot: Slot, site: Arc<Site>, mut stop: Stop)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+/// Serves a connection until one side ends it or it is evicted.
+pub(super) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Peer,
+    admission: Admission,
+    site: Arc<Site>,
+    mut stop: Stop,
+) {
     let deadlines = site.settings().deadlines;
-    let progress = Arc::new(Progress::new(slot));
+    let progress = Arc::new(Progress::new(admission));
     let guarded = TokioIo::new(Guarded::new(stream, Arc::clone(&progress), deadlines));
     let service = {
         let progress = Arc::clone(&progress);
@@ -62,14 +68,14 @@ where
 
     let mut ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
-        () = progress.slot.sent_away() => return tracing::debug!("a connection made way for another"),
+        () = progress.admission.evicted() => return tracing::debug!("a connection was evicted"),
         _ = stop.wait_for(|is_stopping| *is_stopping) => None,
     };
     if ended.is_none() {
         connection.as_mut().graceful_shutdown();
         ended = tokio::select! {
             ended = connection => Some(ended),
-            // Nothing more is sent on the channel: this returns when the drain is over.
+            // Nothing more is sent on the channel, so this returns when the drain is over.
             _ = stop.changed() => None,
         };
     }
@@ -83,28 +89,59 @@ async fn answer(
     peer: Peer,
     site: Arc<Site>,
     progress: Arc<Progress>,
-) -> Result<Response, Cut> {
+) -> io::Result<Response> {
     progress.enter(Progress::REQUEST);
-    if !framing::is_clear(&request) {
+    if !framing::is_unambiguous(&request) {
         return Ok(bad_request());
     }
     let request = (request, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP).into();
-    let answered = site.respond(request, peer, &progress.slot).await;
+    let answered = receive_and_respond(request, peer, &site, &progress.admission).await;
     progress.enter(Progress::IDLE);
-    match answered {
-        Err(Cut::Malformed) => Ok(bad_request()),
-        answered => answered.map(|response| {
-            let mut response: Response = response.into();
-            if progress.slot.is_in_lobby() {
-                close_after(&mut response);
-            }
-            response
-        }),
+    let mut response = answered?;
+    if progress.admission.is_in_lobby() {
+        close_after(&mut response);
     }
+    Ok(response)
 }
 
-/// As hyper answers what it cannot read: no body, and the end of the connection, since nobody can know where on it the
-/// next request begins.
+/// Waits for a place and for the body, and has the request answered.
+///
+/// # Errors
+/// The connection is to be closed without an answer.
+async fn receive_and_respond(
+    mut request: poem::Request,
+    peer: Peer,
+    site: &Site,
+    admission: &Admission,
+) -> io::Result<Response> {
+    let started_at = Instant::now();
+    let settings = site.settings();
+    let address = client_address(peer, request.headers(), &settings.trusted_proxies);
+    let body = match admission.count_for(Subject::of_address(address)).await {
+        Ok(()) => match timeout(settings.deadlines.body, body::read(request.take_body())).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(ReadError::TooLarge)) => Err(Refusal::new(Code::RequestTooLarge)),
+            Ok(Err(ReadError::Malformed)) => return Ok(bad_request()),
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        },
+        Err(ShareExhausted) => Err(Refusal::too_many_connections()),
+    };
+    if !admission.begin_request() {
+        return Err(io::Error::other(
+            "the connection was evicted before the request was whole",
+        ));
+    }
+    let arrival = Arrival {
+        request,
+        body,
+        peer,
+        address,
+        started_at,
+    };
+    Ok(site.respond(arrival).await.into())
+}
+
+/// The answer that hyper gives to bytes that it cannot read: no body, and the connection ends, since it is not known where the next request begins.
 fn bad_request() -> Response {
     let mut response = hyper::Response::new(Empty::new().map_err(|never| match never {}).boxed());
     *response.status_mut() = StatusCode::BAD_REQUEST;
@@ -118,10 +155,10 @@ fn close_after(response: &mut Response) {
         .insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
-/// How far a connection is with a request, told by the side that answers to the side that reads.
+/// The stage of a connection's present request. The side that answers tells it to the side that reads.
 struct Progress {
     stage: AtomicU8,
-    slot: Slot,
+    admission: Admission,
 }
 
 impl Progress {
@@ -132,19 +169,19 @@ impl Progress {
     /// From the end of the header until the answer is made.
     const REQUEST: u8 = 2;
 
-    const fn new(slot: Slot) -> Self {
+    const fn new(admission: Admission) -> Self {
         Self {
             stage: AtomicU8::new(Self::HEADER),
-            slot,
+            admission,
         }
     }
 
-    // One task drives both sides, so the order of these accesses is that of the program.
+    // One task drives both sides, so these accesses happen in program order.
     fn enter(&self, stage: u8) {
         self.stage.store(stage, Ordering::Relaxed);
         match stage {
-            Self::HEADER => self.slot.rest(),
-            Self::IDLE => self.slot.end(),
+            Self::HEADER => self.admission.rest(),
+            Self::IDLE => self.admission.end_request(),
             _ => {}
         }
     }
@@ -154,7 +191,7 @@ impl Progress {
     }
 }
 
-/// A stream that fails once its client is too slow, and spoils what may be read in two ways.
+/// A stream that fails once its client is too slow, and that spoils ambiguous framing.
 struct Guarded<S> {
     stream: S,
     progress: Arc<Progress>,
@@ -203,8 +240,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Guarded<S> {
-    /// Runs the response timer from the first write that the client did not take at once until everything is flushed:
-    /// taking a byte now and then does not help.
+    /// Runs the response timer from the first write that the client did not take at once until everything is flushed. Taking a byte now and then does not
+    /// extend it.
     fn bound<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             return written;
@@ -240,7 +277,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes when its own buffer is empty: the client has taken the answer.
+        // hyper flushes when its own buffer is empty, so the client has taken the answer.
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if flushed.is_ready() {
             self.response.stop();
@@ -254,7 +291,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 }
 
-/// A deadline that costs a timer of the runtime only once somebody is seen to be slow.
+/// A deadline that takes a timer of the runtime only once a client is slow.
 struct Timer {
     length: Duration,
     started_at: Option<Instant>,

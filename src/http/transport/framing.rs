@@ -1,36 +1,34 @@
-//! Where requests begin and end on a connection, held stricter than hyper holds it.
+//! Where requests begin and end on a connection. The rules are stricter than hyper's.
 //!
-//! Two servers in a row that disagree on this can be made to smuggle: the first takes for a body what the second takes
-//! for the next request. So what may be read in two ways is refused, also where a recipient may guess (RFC 9112 §11.2).
-//! hyper guesses in three places, and of these its request no longer tells: a line that ends in a bare LF (§2.2),
-//! `Transfer-Encoding` beside `Content-Length` (§6.1), and a `Content-Length` that is repeated (§6.3). [`Framing`] sees
-//! them as they come in. [`is_clear`] judges what can be seen in the finished head.
+//! Two servers in a row that disagree on this allow request smuggling: the first takes for a body what the second takes for the next request. So everything
+//! ambiguous is refused, also where a recipient may guess (RFC 9112 §11.2). hyper guesses in three cases that its finished request no longer shows: a line
+//! that ends in a bare LF (§2.2), `Transfer-Encoding` beside `Content-Length` (§6.1), and a repeated `Content-Length` (§6.3). [`Framing`] sees them in the
+//! bytes as they arrive. [`is_unambiguous`] judges the finished head.
 
 use hyper::header::{HOST, TRANSFER_ENCODING};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Version};
 
-/// How much of a line is looked at: more than the longest one that decides something needs. A longer one is refused, if
-/// it might decide all the same.
+/// How many bytes of a line are looked at: more than any line needs that says how a body is framed. A longer line of that kind is refused.
 const LOOKED_AT: usize = 64;
 
-/// Follows the bytes of a connection, and spoils the end of a line that may be read in two ways.
+/// Follows the bytes of a connection, and spoils the end of an ambiguous line.
 ///
-/// hyper then refuses that line itself: with 400, after the answers to the requests before it, and as the last thing on
-/// the connection. Nothing else is ever changed, and hyper alone decides what is served.
+/// hyper then refuses that line itself: with 400, after the answers to the requests before it, and as the last answer on the connection. No other byte is
+/// changed, and hyper alone decides what is served.
 #[derive(Debug, Default)]
 pub(super) struct Framing {
-    place: Place,
-    /// The beginning of the line that is being read.
+    position: Position,
+    /// The beginning of the present line.
     line: Vec<u8>,
-    /// The last byte of it, which may not be in its beginning.
+    /// The last byte of the present line, also beyond the beginning that is kept.
     last: u8,
     length: Option<Length>,
 }
 
-/// Where in a request the next byte is.
+/// The part of a request that the next byte belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum Position {
     #[default]
     RequestLine,
     Headers,
@@ -48,21 +46,13 @@ enum Length {
     Chunked,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// It is clear, or hyper refuses it anyway.
-    Passes,
-    /// It may be read in two ways.
-    IsSpoilt,
-}
-
 impl Framing {
-    /// Goes on with the bytes that were read next.
+    /// Follows the bytes that were read next.
     pub(super) fn follow(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
-            let length = match self.place {
-                Place::Content(left) | Place::Chunk(left) => self.skip(left, bytes.len()),
-                Place::RequestLine | Place::Headers | Place::ChunkSize | Place::Trailers => {
+            let length = match self.position {
+                Position::Content(left) | Position::Chunk(left) => self.skip(left, bytes.len()),
+                Position::RequestLine | Position::Headers | Position::ChunkSize | Position::Trailers => {
                     self.take_line(bytes)
                 }
             };
@@ -73,16 +63,16 @@ impl Framing {
     fn skip(&mut self, left: u64, there: usize) -> usize {
         let length = usize::try_from(left).map_or(there, |left| left.min(there));
         let left = left - length as u64;
-        self.place = match self.place {
-            Place::Content(_) if left == 0 => Place::RequestLine,
-            Place::Content(_) => Place::Content(left),
-            _ if left == 0 => Place::ChunkSize,
-            _ => Place::Chunk(left),
+        self.position = match self.position {
+            Position::Content(_) if left == 0 => Position::RequestLine,
+            Position::Content(_) => Position::Content(left),
+            _ if left == 0 => Position::ChunkSize,
+            _ => Position::Chunk(left),
         };
         length
     }
 
-    /// Takes what there is of the line, and judges it if it is whole.
+    /// Takes the bytes of the present line, and judges the line if it is whole. Returns how many bytes it took.
     fn take_line(&mut self, bytes: &mut [u8]) -> usize {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let part = &bytes[..end.unwrap_or(bytes.len())];
@@ -90,14 +80,13 @@ impl Framing {
         self.line.extend_from_slice(&part[..room.min(part.len())]);
         self.last = part.last().copied().unwrap_or(self.last);
         let Some(end) = end else { return bytes.len() };
-        let verdict = match self.last {
-            b'\r' => self.judge(),
-            // Here hyper refuses a bare LF itself, and would take any other byte for a chunk extension.
-            _ if self.place == Place::ChunkSize => Verdict::Passes,
-            _ => Verdict::IsSpoilt,
+        let is_ambiguous = match self.last {
+            b'\r' => self.end_line(),
+            // hyper refuses a bare LF in a chunk size itself, and would take any other byte for a chunk extension.
+            _ => self.position != Position::ChunkSize,
         };
-        if verdict == Verdict::IsSpoilt {
-            // No line of a head may have this byte, and no line at all between its CR and its LF.
+        if is_ambiguous {
+            // A head may not contain this byte, and no line may have it between its CR and its LF.
             bytes[end] = 0;
         }
         self.line.clear();
@@ -105,62 +94,59 @@ impl Framing {
         end + 1
     }
 
-    /// Judges a line that ends as it should, and goes on to what comes behind it.
-    fn judge(&mut self) -> Verdict {
+    /// Moves on to the part of the request after the present line. `true` if the line is ambiguous.
+    fn end_line(&mut self) -> bool {
         let is_empty = self.line == b"\r";
-        match self.place {
+        match self.position {
             // hyper skips empty lines here (RFC 9112 §2.2).
-            Place::RequestLine if !is_empty => self.place = Place::Headers,
-            Place::Headers if is_empty => {
-                self.place = match self.length.take() {
-                    None | Some(Length::Bytes(0)) => Place::RequestLine,
-                    Some(Length::Bytes(length)) => Place::Content(length),
-                    Some(Length::Chunked) => Place::ChunkSize,
+            Position::RequestLine if !is_empty => self.position = Position::Headers,
+            Position::Headers if is_empty => {
+                self.position = match self.length.take() {
+                    None | Some(Length::Bytes(0)) => Position::RequestLine,
+                    Some(Length::Bytes(length)) => Position::Content(length),
+                    Some(Length::Chunked) => Position::ChunkSize,
                 };
             }
-            Place::Headers => return self.judge_header(),
-            Place::ChunkSize => return self.judge_chunk_size(),
-            Place::Trailers if is_empty => self.place = Place::RequestLine,
+            Position::Headers => return self.end_header(),
+            Position::ChunkSize => return self.end_chunk_size(),
+            Position::Trailers if is_empty => self.position = Position::RequestLine,
             _ => {}
         }
-        Verdict::Passes
+        false
     }
 
-    fn judge_header(&mut self) -> Verdict {
+    fn end_header(&mut self) -> bool {
         let Some(colon) = self.line.iter().position(|byte| *byte == b':') else {
-            return Verdict::Passes;
+            return false;
         };
         let (name, value) = self.line.split_at(colon);
         let length = if name.eq_ignore_ascii_case(b"transfer-encoding") {
             Length::Chunked
         } else if name.eq_ignore_ascii_case(b"content-length") {
             if self.line.len() == LOOKED_AT {
-                return Verdict::IsSpoilt;
+                return true;
             }
-            // What is no number, hyper refuses.
+            // hyper refuses what is not a number.
             Length::Bytes(read_number(value[1..].trim_ascii(), 10).unwrap_or(0))
         } else {
-            return Verdict::Passes;
+            return false;
         };
-        match self.length.replace(length) {
-            None => Verdict::Passes,
-            Some(_) => Verdict::IsSpoilt,
-        }
+        self.length.replace(length).is_some()
     }
 
-    fn judge_chunk_size(&mut self) -> Verdict {
+    fn end_chunk_size(&mut self) -> bool {
         let is_digit = |byte: &u8| byte.is_ascii_hexdigit();
         let digits = self.line.iter().take_while(|byte| is_digit(byte)).count();
         if digits == LOOKED_AT {
-            return Verdict::IsSpoilt;
+            return true;
         }
-        // What is no number, or too large a one, hyper refuses.
+        // hyper refuses what is not a number, and a number that is too large.
         let size = read_number(&self.line[..digits], 16).unwrap_or(0);
-        self.place = match size {
-            0 => Place::Trailers,
-            size => Place::Chunk(size.saturating_add(2)),
+        self.position = match size {
+            0 => Position::Trailers,
+            size => Position::Chunk(size.saturating_add(2)),
         };
-        Verdict::Passes
+        false
     }
 }
 
@@ -168,12 +154,12 @@ fn read_number(digits: &[u8], radix: u32) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
 }
 
-/// Whether a head says in one way only whom it asks and how its body is framed; otherwise it is 400.
+/// Whether a head can be read in one way only, as to the host that it asks and the framing of its body. Otherwise the answer is 400.
 ///
 /// - One `Host` (RFC 9112 §3.2), which HTTP/1.0 may leave out.
 /// - A target in origin form, or in absolute form with the same host as in `Host`; `*` for OPTIONS.
 /// - No transfer coding but one `chunked`: any other would have to be undone before the body can be read (§6.1).
-pub(super) fn is_clear<B>(request: &Request<B>) -> bool {
+pub(super) fn is_unambiguous<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => match Authority::try_from(host.as_bytes()) {

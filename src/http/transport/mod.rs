@@ -1,7 +1,8 @@
-//! From the socket to a request: listening, connections, framing, the limit of connections.
+//! From the socket to a whole request: listening, connections, framing, the connection limit, the stop.
 
 mod connection;
+mod connection_limit;
 mod framing;
+mod listener;
 pub(super) mod server;
-pub(super) mod slots;
 mod socket_file;

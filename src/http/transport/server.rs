@@ -1,7 +1,7 @@
 //! The server loop: listens, accepts, and stops in order.
 //!
-//! poem's own server gives hyper no timer, has no limit of connections, does not pause when accepting fails and waits
-//! for ever when it stops; this loop does what it leaves out.
+//! poem's own server gives hyper no timer, has no connection limit, does not pause when accepting fails, and may wait for ever when it stops. This loop does
+//! what it leaves out.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,27 +10,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::connection::{self, Stop};
-use super::slots::{self, Slot, Slots};
-use super::socket_file::{self, SocketFile};
+use super::connection_limit::{ConnectionLimit, client_of};
+use super::listener::Listener;
 use crate::domain::Listen;
 use crate::fault::Fault;
 use crate::http::Settings;
-use crate::http::pipeline::client_address::Peer;
 use crate::http::pipeline::exchange::Shared;
 use crate::http::pipeline::metrics::Figures;
 use crate::http::pipeline::respond::Site;
 use crate::service::Service;
 
-/// How many connections the system holds until they are accepted.
-const BACKLOG: u32 = 1024;
-/// The first and the longest pause after accepting failed, most often for want of descriptors. Clients wait meanwhile.
+/// The first and the longest pause after accepting failed, usually because there are no descriptors left. Clients wait meanwhile.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-/// How often the memory of clients that have gone is given back.
+/// How often memory about clients that have gone is freed.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// A server that listens, and serves once it is [run](Server::run).
@@ -45,85 +41,85 @@ impl Server {
         Self::listen(listen, Site::new(Arc::new(Shared::new(service, settings))))
     }
 
-    /// Listens for whoever watches the server: `/metrics`, and `/readyz` with the cause. Must be called within a Tokio
-    /// runtime.
+    /// Listens for monitoring: `/metrics`, and `/readyz` with the cause. Must be called within a Tokio runtime.
     pub fn bind_metrics(listen: &Listen, service: Arc<Service>, figures: Figures) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(service, Settings::default()));
         Self::listen(listen, Site::of_metrics(shared, figures))
     }
 
     fn listen(listen: &Listen, site: Site) -> io::Result<Self> {
-        let site = Arc::new(site);
-        let listener = match listen {
-            Listen::Tcp(address) => Listener::Tcp(listen_on_address(*address)?),
-            Listen::Unix(path) => {
-                let (listener, file) = socket_file::listen(path)?;
-                Listener::Unix {
-                    listener,
-                    _file: Box::new(file),
-                }
-            }
-        };
-        Ok(Self { listener, site })
+        Ok(Self {
+            listener: Listener::new(listen)?,
+            site: Arc::new(site),
+        })
     }
 
     /// The address and the port that it listens on; `None` for a unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        match &self.listener {
-            Listener::Tcp(listener) => listener.local_addr().ok(),
-            Listener::Unix { .. } => None,
-        }
+        self.listener.local_addr()
     }
 
-    /// Serves until `stop`, then answers what is in flight for at most [`Deadlines::drain`](crate::http::Deadlines::drain),
-    /// and closes what is left. Dropping the future closes everything at once.
+    /// Serves until `stop`, then finishes the requests in flight for at most [`Deadlines::drain`](crate::http::Deadlines::drain), and closes what is left.
+    /// Dropping the future closes everything at once.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self { listener, site } = self;
         let settings = site.settings();
         let drain = settings.deadlines.drain;
-        let slots = Slots::new(settings.max_connections, settings.max_connections_per_address);
-        let (stopping, told) = watch::channel(false);
+        let limit = ConnectionLimit::new(settings.max_connections, settings.max_connections_per_address);
+        let (stopping, stop_signal) = watch::channel(false);
         tokio::select! {
             biased;
             () = stop => {}
-            never = accept_all(&listener, &slots, &site, &told) => match never {},
+            never = accept_all(&listener, &limit, &site, &stop_signal) => match never {},
             never = sweep(&site) => match never {},
         }
         drop(listener);
         let _ = stopping.send(true);
-        if timeout(drain, slots.all_free()).await.is_err() {
+        if timeout(drain, limit.all_gone()).await.is_err() {
             tracing::warn!(
-                connections = slots.taken(),
+                connections = limit.len(),
                 "closing connections that did not finish"
             );
         }
     }
 }
 
-/// Accepts connections and has each served, without end.
-async fn accept_all(listener: &Listener, slots: &Arc<Slots>, site: &Arc<Site>, told: &Stop) -> Infallible {
+/// Accepts connections and serves each in a task of its own, without end.
+async fn accept_all(
+    listener: &Listener,
+    limit: &Arc<ConnectionLimit>,
+    site: &Arc<Site>,
+    stop: &Stop,
+) -> Infallible {
     let fault = Fault::with_pauses("connections cannot be accepted", PAUSES.0, PAUSES.1);
     loop {
         match listener.accept().await {
-            Ok(stream) => {
+            Ok((stream, peer)) => {
                 fault.ended();
-                let client = slots::client_of(stream.peer(), &site.settings().trusted_proxies);
-                // The others are closed without an answer: to answer each one would cost what the limit spares.
-                if let Ok(slot) = slots.admit(client).await {
-                    stream.spawn(slot, Arc::clone(site), told.clone());
-                }
+                let client = client_of(peer, &site.settings().trusted_proxies);
+                // Connections over the limit are closed without an answer, which would cost what the limit saves.
+                let Ok(admission) = limit.admit(client).await else {
+                    continue;
+                };
+                let (site, stop) = (Arc::clone(site), stop.clone());
+                tokio::spawn(async move {
+                    let open = metrics::gauge!("arkloop_connections");
+                    open.increment(1);
+                    connection::serve(stream, peer, admission, site, stop).await;
+                    open.decrement(1);
+                });
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 let pause = fault.failed(&error);
-                slots.make_room();
+                limit.make_room();
                 sleep(pause).await;
             }
         }
     }
 }
 
-/// Gives back the memory of clients that have gone, without end.
+/// Frees memory about clients that have gone, without end.
 async fn sweep(site: &Site) -> Infallible {
     loop {
         sleep(SWEEP_EVERY).await;
@@ -131,75 +127,11 @@ async fn sweep(site: &Site) -> Infallible {
     }
 }
 
-/// Whether accepting failed because of one client, and the next one may be fine.
-pub(super) fn is_of_one_connection(error: &io::Error) -> bool {
+/// Whether accepting failed because of one client, so that the next one may succeed.
+fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
     )
-}
-
-fn listen_on_address(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    // A restart must not wait for connections of the process before it to time out.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-enum Listener {
-    Tcp(TcpListener),
-    Unix {
-        listener: UnixListener,
-        _file: Box<SocketFile>,
-    },
-}
-
-impl Listener {
-    async fn accept(&self) -> io::Result<Stream> {
-        match self {
-            Self::Tcp(listener) => listener
-                .accept()
-                .await
-                .map(|(stream, peer)| Stream::Tcp(stream, peer)),
-            Self::Unix { listener, .. } => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
-        }
-    }
-}
-
-enum Stream {
-    Tcp(TcpStream, SocketAddr),
-    Unix(UnixStream),
-}
-
-impl Stream {
-    fn peer(&self) -> Peer {
-        match self {
-            Self::Tcp(_, peer) => Peer::Address(peer.ip().to_canonical()),
-            Self::Unix(_) => Peer::Unix,
-        }
-    }
-
-    /// Serves the connection in a task of its own, which gives `slot` back at its end.
-    fn spawn(self, slot: Slot, site: Arc<Site>, stop: Stop) {
-        let peer = self.peer();
-        tokio::spawn(async move {
-            let open = metrics::gauge!("arkloop_connections");
-            open.increment(1);
-            match self {
-                Self::Tcp(stream, _) => {
-                    // An answer is one write; waiting for more (RFC 896) would only delay it.
-                    let _ = stream.set_nodelay(true);
-                    connection::serve(stream, peer, slot, site, stop).await;
-                }
-                Self::Unix(stream) => connection::serve(stream, peer, slot, site, stop).await,
-            }
-            open.decrement(1);
-        });
-    }
 }

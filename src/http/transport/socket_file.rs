@@ -1,4 +1,4 @@
-//! The file of a unix socket: made where it is configured, and removed at the end if it is still the same one.
+//! The file of a unix socket: created at the configured path, and removed at the end if it is still the same file.
 
 use std::ffi::OsString;
 use std::fs::Permissions;
@@ -10,30 +10,31 @@ use std::path::Path;
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat};
 use tokio::net::UnixListener;
 
-use super::server::is_of_one_connection;
 use crate::files::{Directory, Flaw, runner};
 
-/// Whoever runs the server, and the group that its proxy belongs to, may connect to the socket.
+/// The user that runs the server, and the group of its proxy, may connect to the socket.
 const SOCKET_MODE: u32 = 0o660;
 
-/// The file of a socket that this process listens on; it goes when this is dropped.
+/// The file of a socket that this process listens on. Dropping it removes the file.
 pub(super) struct SocketFile {
     directory: Directory,
     name: OsString,
     made: Stat,
 }
 
-/// Listens on a socket at `path`, in the place of one that a server of the same user left when it was killed.
+/// Listens on a socket at `path`. Replaces a socket that a killed server of the same user left there.
 pub(crate) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let (directory, name) = Directory::of(path)?;
     if let Some(found) = directory.find(&name)? {
         judge(&directory, &name, &found)?;
-        if std::os::unix::net::UnixStream::connect(path).is_err_and(|error| is_of_one_connection(&error)) {
+        if std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        {
             directory.remove(&name)?;
         }
     }
     let listener = UnixListener::bind(path)?;
-    // The entry itself: a link that took its place meanwhile would lead the mode elsewhere.
+    // Opens the entry itself: if a link took its place meanwhile, the mode would be set elsewhere.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let entry = openat(&directory, &name, flags, Mode::empty())?;
     let made = fstat(&entry)?;
@@ -48,7 +49,7 @@ pub(crate) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     Ok((listener, file))
 }
 
-/// Refuses what is no socket of the running user.
+/// Refuses a file that is not a socket of the running user.
 fn judge(directory: &Directory, name: &OsString, found: &Stat) -> io::Result<()> {
     if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
         return Err(directory.untrusted(name, Flaw::Not("socket")));

@@ -32,8 +32,8 @@ const MAX_DEPTH: u8 = 32;
 pub(crate) enum ReadError {
     /// It has more than 16 KiB.
     TooLarge,
-    /// The connection broke off, or the chunks were no chunks.
-    Broken,
+    /// The connection broke off, or the chunks were malformed.
+    Malformed,
 }
 
 /// Reads a whole body of at most 16 KiB. The caller bounds the time.
@@ -45,7 +45,7 @@ pub(crate) async fn read(body: poem::Body) -> Result<Bytes, ReadError> {
     let mut bytes = Vec::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| ReadError::Broken)?;
+        let frame = frame.map_err(|_| ReadError::Malformed)?;
         let Some(data) = frame.data_ref() else { continue };
         length += data.len();
         if length > MAX_DROPPED_BYTES {

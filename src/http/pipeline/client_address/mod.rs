@@ -99,9 +99,8 @@ impl<'a> FromRequest<'a> for Visitor {
     }
 }
 
-/// Who sent a request.
-pub(crate) fn client(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies, trace_id: TraceId) -> Client {
-    let address = client_address(peer, headers, trusted);
+/// The client at `address`, with what its headers say of it.
+pub(crate) fn client(address: Option<IpAddr>, headers: &HeaderMap, trace_id: TraceId) -> Client {
     let user_agent = headers
         .get(USER_AGENT)
         .map(|value| String::from_utf8_lossy(value.as_bytes()));

@@ -1,0 +1,245 @@
+//! How many connections are open at once, in all and for one client, and which one is evicted for a new one.
+//!
+//! A connection is *busy* while a request of it is carried out, and *at rest* otherwise: between two requests, and while its client still sends one. A new
+//! connection that finds every place taken evicts the one that has been at rest the longest, so a client that opens connections and sends nothing cannot keep
+//! others out. A busy connection is never evicted. One new connection evicts at most one other.
+//!
+//! A connection counts for the client at its other end. A connection of a listed proxy carries requests of many clients, one after the other: it counts for
+//! the client of its present request, from the end of the head until the answer is made, and for none between two requests.
+
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use crate::domain::TrustedProxies;
+use crate::http::pipeline::client_address::Peer;
+use crate::limits::Subject;
+pub(super) use table::ShareExhausted;
+use table::{State, Table};
+
+/// How long to wait for a free place before looking again for a connection at rest.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// An evicted connection is gone long before. If another new connection took its place, one more is evicted.
+const LEAVES_WITHIN: Duration = Duration::from_secs(1);
+/// How often the log may say that places run out, which goes on while a flood lasts.
+const WARN_AT_MOST_EVERY: Duration = Duration::from_mins(1);
+/// How many connections of proxies may wait without a place for their first head, which a proxy sends at once. Only the head says which client the
+/// connection counts for, and so which other connection to evict.
+const LOBBY: usize = 64;
+
+pub(super) struct ConnectionLimit {
+    most: usize,
+    most_for_client: usize,
+    places: Arc<Semaphore>,
+    lobby: Arc<Semaphore>,
+    table: Mutex<Table>,
+    warned_at: Mutex<Option<Instant>>,
+}
+
+impl ConnectionLimit {
+    /// `most` in all, at least one; `most_for_client` for one IPv4 address or IPv6 network of 64 bits.
+    pub(super) fn new(most: usize, most_for_client: usize) -> Arc<Self> {
+        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+        Arc::new(Self {
+            most,
+            most_for_client,
+            places: Arc::new(Semaphore::new(most)),
+            lobby: Arc::new(Semaphore::new(LOBBY)),
+            table: Mutex::default(),
+            warned_at: Mutex::default(),
+        })
+    }
+
+    /// Admits a connection of `client`, or of a proxy if that is `None`. Waits while all places are taken and no connection is at rest.
+    ///
+    /// # Errors
+    /// [`ShareExhausted`]: the connection is to be closed.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        client: Option<Subject>,
+    ) -> Result<Admission, ShareExhausted> {
+        if client.is_none()
+            && self.places.available_permits() == 0
+            && let Ok(permit) = Arc::clone(&self.lobby).try_acquire_owned()
+        {
+            return Ok(self.enter(State::InLobby, None, permit));
+        }
+        let has_evicted = match client {
+            Some(client) => self.make_room_for(client, None)?,
+            None => false,
+        };
+        let permit = self.wait_for_place(has_evicted).await;
+        Ok(self.enter(State::AtRest(Instant::now()), client, permit))
+    }
+
+    /// Evicts the connection that has been at rest the longest. `false` if there is none.
+    pub(super) fn make_room(&self) -> bool {
+        self.warn("there are as many connections as there may be");
+        self.table().evict(None)
+    }
+
+    /// How many connections there are.
+    pub(super) fn len(&self) -> usize {
+        self.table().len()
+    }
+
+    /// Waits until there are none.
+    pub(super) async fn all_gone(&self) {
+        for (places, number) in [(&self.places, self.most), (&self.lobby, LOBBY)] {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            let _ = places.acquire_many(number).await;
+        }
+    }
+
+    /// Makes room within the share of `client`, and counts connection `number`, if there is one yet, for it. `true` if another connection was evicted.
+    fn make_room_for(&self, client: Subject, number: Option<u64>) -> Result<bool, ShareExhausted> {
+        let made_room = {
+            let mut table = self.table();
+            let made_room = table.make_room_for(client, self.most_for_client);
+            if let (Ok(_), Some(number)) = (&made_room, number) {
+                table.count(number, Some(client));
+            }
+            made_room
+        };
+        if made_room != Ok(false) {
+            self.warn("a client holds as many connections as one may");
+        }
+        made_room
+    }
+
+    /// Evicts one connection and takes a place, unless a connection `has_evicted` already.
+    async fn wait_for_place(&self, has_evicted: bool) -> OwnedSemaphorePermit {
+        let mut evicted_at = has_evicted.then(Instant::now);
+        loop {
+            if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+                return permit;
+            }
+            let is_due = evicted_at.is_none_or(|evicted_at| evicted_at.elapsed() > LEAVES_WITHIN);
+            if is_due && self.make_room() {
+                evicted_at = Some(Instant::now());
+            }
+            let freed = Arc::clone(&self.places).acquire_owned();
+            if let Ok(permit) = timeout(LOOK_AGAIN_AFTER, freed).await {
+                return permit.expect("nothing closes the semaphore");
+            }
+        }
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        state: State,
+        client: Option<Subject>,
+        permit: OwnedSemaphorePermit,
+    ) -> Admission {
+        let (number, eviction) = self.table().enter(state, client);
+        Admission {
+            limit: Arc::clone(self),
+            number,
+            is_of_proxy: client.is_none(),
+            eviction,
+            permit: Mutex::new(permit),
+        }
+    }
+
+    fn warn(&self, reason: &'static str) {
+        let mut warned_at = lock(&self.warned_at);
+        if warned_at.is_none_or(|warned_at| warned_at.elapsed() >= WARN_AT_MOST_EVERY) {
+            *warned_at = Some(Instant::now());
+            tracing::warn!(
+                connections = self.len(),
+                "{reason}: those that are at rest make way for new ones"
+            );
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        lock(&self.table)
+    }
+}
+
+/// The client that a connection counts for whatever it is used for. `None` for a connection of a listed proxy.
+pub(super) fn client_of(peer: Peer, trusted: &TrustedProxies) -> Option<Subject> {
+    (!peer.is_proxy(trusted)).then(|| Subject::of_address(peer.address()))
+}
+
+/// An admitted connection. Dropping it frees its place.
+pub(super) struct Admission {
+    limit: Arc<ConnectionLimit>,
+    number: u64,
+    is_of_proxy: bool,
+    eviction: Arc<Notify>,
+    /// For a place, or for the lobby until there is one.
+    permit: Mutex<OwnedSemaphorePermit>,
+}
+
+impl Admission {
+    /// The head of a request of `client` was read: a connection of a proxy counts for that client now. Waits for a place if the connection has none yet.
+    ///
+    /// # Errors
+    /// [`ShareExhausted`]: the request is to be refused.
+    pub(super) async fn count_for(&self, client: Subject) -> Result<(), ShareExhausted> {
+        if !self.is_of_proxy {
+            return Ok(());
+        }
+        let has_evicted = self.limit.make_room_for(client, Some(self.number))?;
+        if self.is_in_lobby() {
+            let place = self.limit.wait_for_place(has_evicted).await;
+            *lock(&self.permit) = place;
+            self.limit.table().leave_lobby(self.number);
+        } else {
+            self.rest();
+        }
+        Ok(())
+    }
+
+    /// Whether the connection still has no place: its first request was refused, and it may not wait for another.
+    pub(super) fn is_in_lobby(&self) -> bool {
+        self.limit.table().state(self.number) == State::InLobby
+    }
+
+    /// The whole request is there: the connection is busy. `false` if it was evicted before; then the request must not be carried out, since its client
+    /// will not see the answer.
+    #[must_use]
+    pub(super) fn begin_request(&self) -> bool {
+        self.limit.table().go_on_to(self.number, State::Busy)
+    }
+
+    /// A request begins to arrive: the connection is at rest from now on.
+    pub(super) fn rest(&self) {
+        let state = State::AtRest(Instant::now());
+        self.limit.table().go_on_to(self.number, state);
+    }
+
+    /// The request is answered: the connection is at rest, and that of a proxy counts for no client.
+    pub(super) fn end_request(&self) {
+        if self.is_of_proxy {
+            let state = State::KeptByProxy(Instant::now());
+            let mut table = self.limit.table();
+            table.count(self.number, None);
+            table.go_on_to(self.number, state);
+        } else {
+            self.rest();
+        }
+    }
+
+    /// Waits until the connection is evicted.
+    pub(super) async fn evicted(&self) {
+        self.eviction.notified().await;
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.limit.table().remove(self.number);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
