@@ -85,15 +85,7 @@ async fn a_missing_token_is_refused_like_this() {
     let app = TestApp::start().await;
     assert_snapshot!(app.get("/v1/me").send().await.shown_with_headers(), @r#"
     401
-    cache-control: no-store
-    content-length: [length]
-    content-security-policy: default-src 'none'; frame-ancestors 'none'
-    content-type: application/json; charset=utf-8
-    referrer-policy: no-referrer
-    vary: Origin
     www-authenticate: Bearer
-    x-content-type-options: nosniff
-    x-trace-id: [trace id]
 
     {
       "code": "auth.missing_token",
@@ -109,15 +101,7 @@ async fn what_is_no_bearer_token_is_refused_like_this() {
     let me = app.get("/v1/me").header("authorization", "Basic YTpi");
     assert_snapshot!(me.send().await.shown_with_headers(), @r#"
     401
-    cache-control: no-store
-    content-length: [length]
-    content-security-policy: default-src 'none'; frame-ancestors 'none'
-    content-type: application/json; charset=utf-8
-    referrer-policy: no-referrer
-    vary: Origin
     www-authenticate: Bearer
-    x-content-type-options: nosniff
-    x-trace-id: [trace id]
 
     {
       "code": "auth.invalid_authorization",
@@ -132,15 +116,7 @@ async fn a_token_that_is_not_valid_is_refused_like_this() {
     let app = TestApp::start().await;
     assert_snapshot!(app.me("nonsense").await.shown_with_headers(), @r#"
     401
-    cache-control: no-store
-    content-length: [length]
-    content-security-policy: default-src 'none'; frame-ancestors 'none'
-    content-type: application/json; charset=utf-8
-    referrer-policy: no-referrer
-    vary: Origin
     www-authenticate: Bearer error="invalid_token"
-    x-content-type-options: nosniff
-    x-trace-id: [trace id]
 
     {
       "code": "auth.invalid_token",
@@ -157,15 +133,7 @@ async fn an_expired_token_is_refused_like_this() {
     app.advance(Duration::from_mins(15));
     assert_snapshot!(app.me(&alice.access_token()).await.shown_with_headers(), @r#"
     401
-    cache-control: no-store
-    content-length: [length]
-    content-security-policy: default-src 'none'; frame-ancestors 'none'
-    content-type: application/json; charset=utf-8
-    referrer-policy: no-referrer
-    vary: Origin
     www-authenticate: Bearer error="invalid_token"
-    x-content-type-options: nosniff
-    x-trace-id: [trace id]
 
     {
       "code": "auth.token_expired",
@@ -183,14 +151,6 @@ async fn a_suspended_user_is_refused_like_this() {
     suspended.expect("she is there");
     assert_snapshot!(app.me(&alice.access_token()).await.shown_with_headers(), @r#"
     403
-    cache-control: no-store
-    content-length: [length]
-    content-security-policy: default-src 'none'; frame-ancestors 'none'
-    content-type: application/json; charset=utf-8
-    referrer-policy: no-referrer
-    vary: Origin
-    x-content-type-options: nosniff
-    x-trace-id: [trace id]
 
     {
       "code": "auth.user_suspended",

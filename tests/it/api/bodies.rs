@@ -31,14 +31,6 @@ async fn only_one_whole_json_object_is_read() {
     let app = TestApp::start().await;
     assert_snapshot!(send(&app, "[]").await.shown_with_headers(), @r#"
     400
-    cache-control: no-store
-    content-length: [length]
-    content-security-policy: default-src 'none'; frame-ancestors 'none'
-    content-type: application/json; charset=utf-8
-    referrer-policy: no-referrer
-    vary: Origin
-    x-content-type-options: nosniff
-    x-trace-id: [trace id]
 
     {
       "code": "request.malformed",
@@ -118,14 +110,6 @@ async fn every_operation_with_a_body_asks_for_json() {
     let request = login(&app).text("application/x-www-form-urlencoded", "login=alice");
     assert_snapshot!(request.send().await.shown_with_headers(), @r#"
     415
-    cache-control: no-store
-    content-length: [length]
-    content-security-policy: default-src 'none'; frame-ancestors 'none'
-    content-type: application/json; charset=utf-8
-    referrer-policy: no-referrer
-    vary: Origin
-    x-content-type-options: nosniff
-    x-trace-id: [trace id]
 
     {
       "code": "request.unsupported_media_type",

@@ -154,14 +154,6 @@ async fn every_operation_survives_a_panic() {
         if operation.id == "login" {
             assert_snapshot!(answer.shown_with_headers(), @r#"
             500
-            cache-control: no-store
-            content-length: [length]
-            content-security-policy: default-src 'none'; frame-ancestors 'none'
-            content-type: application/json; charset=utf-8
-            referrer-policy: no-referrer
-            vary: Origin
-            x-content-type-options: nosniff
-            x-trace-id: [trace id]
 
             {
               "code": "internal.error",

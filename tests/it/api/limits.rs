@@ -65,17 +65,9 @@ async fn a_hundred_wrong_passwords_from_one_address_are_sixty() {
     assert_eq!(let_through(99, |_| guess(&app)).await, 59);
     assert_snapshot!(guess(&app).send().await.shown_with_headers(), @r#"
     429
-    cache-control: no-store
-    content-length: [length]
-    content-security-policy: default-src 'none'; frame-ancestors 'none'
-    content-type: application/json; charset=utf-8
     ratelimit-policy: "login";q=60;w=60
     ratelimit: "login";r=0;t=1
-    referrer-policy: no-referrer
     retry-after: 1
-    vary: Origin
-    x-content-type-options: nosniff
-    x-trace-id: [trace id]
 
     {
       "code": "rate_limit.exceeded",

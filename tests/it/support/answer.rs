@@ -79,21 +79,41 @@ impl Answer {
         text
     }
 
-    /// Status, every header but `date`, and body.
+    /// Status, headers and body. Of the headers that every answer has, only what differs is shown: `api::headers` holds the rest.
     pub fn shown_with_headers(&self) -> String {
-        let mut headers: Vec<String> = self
-            .headers
-            .iter()
-            .filter(|(name, _)| name != "date")
+        let shown = self.headers.iter().filter(|(name, _)| name != "date");
+        let mut lines: Vec<String> = shown
             .map(|(name, value)| format!("{name}: {}", redacted_header(name, value)))
+            .filter(|line| !USUAL_HEADERS.contains(&line.as_str()))
             .collect();
-        headers.sort();
+        let missing = ALWAYS_SENT.iter().filter(|name| self.header(name).is_none());
+        lines.extend(missing.map(|name| format!("{name} is missing")));
+        lines.sort();
         let shown = self.shown();
         let (status, body) = shown.split_once('\n').unwrap_or((&shown, ""));
-        let text = format!("{status}\n{}\n\n{body}", headers.join("\n"));
-        text.trim_end().to_owned()
+        let head = [&[status.to_owned()], &*lines].concat().join("\n");
+        format!("{head}\n\n{body}").trim_end().to_owned()
     }
 }
+
+/// The headers of an ordinary answer.
+const USUAL_HEADERS: [&str; 8] = [
+    "cache-control: no-store",
+    "content-length: [length]",
+    "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+    "content-type: application/json; charset=utf-8",
+    "referrer-policy: no-referrer",
+    "vary: Origin",
+    "x-content-type-options: nosniff",
+    "x-trace-id: [trace id]",
+];
+/// The headers that no answer may lack.
+const ALWAYS_SENT: [&str; 4] = [
+    "content-security-policy",
+    "referrer-policy",
+    "x-content-type-options",
+    "x-trace-id",
+];
 
 fn redacted_header(name: &str, value: &str) -> String {
     match name {
