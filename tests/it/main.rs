@@ -10,4 +10,3 @@ mod cli;
 mod contract;
 mod faults;
 mod support;
-mod zz_observed;

@@ -1,6 +1,6 @@
 //! How SQLite finds the rows of each statement.
 //!
-//! The texts come from servers that ran, so that none stands here a second time. What all tests together run is asked at the end of the whole run.
+//! The texts come from servers that ran, so that none stands here a second time. `whole_run.rs` asks it of the statements of all tests.
 
 use arkloop::domain::Paging;
 use arkloop::service::{UserFilter, UserRef, WhichInvites};

@@ -15,7 +15,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Answer;
-use super::record::Live;
 use super::redact::redact;
 use super::secrets::{Haystack, Vault};
 use super::shown::show;
@@ -31,7 +30,6 @@ pub struct Workspace {
     vault: Arc<Vault>,
     /// The files that the test wrote.
     written: Mutex<BTreeSet<PathBuf>>,
-    _live: Live,
 }
 
 impl Workspace {
@@ -54,7 +52,6 @@ impl Workspace {
             user: None,
             vault: Arc::default(),
             written: Mutex::default(),
-            _live: Live::new(),
         }
     }
 

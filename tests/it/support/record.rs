@@ -1,37 +1,57 @@
-//! The record of every (operation, status, code) that any test observed, and what the document lists.
+//! What the tests of a whole run have seen, and what the document lists.
+//!
+//! Each test adds to the file that `ARKLOOP_RECORD` names, if the variable is set. `tests/it/whole_run.rs` reads the file when the run is over.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
-use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::shown::Shown;
 
 /// An operation, a status, and the code of a refusal (`-` for a success).
 pub type Observation = (String, u16, String);
 
-static OBSERVED: Mutex<BTreeSet<Observation>> = Mutex::new(BTreeSet::new());
-/// How many tests have a server at this moment.
-static LIVE: AtomicUsize = AtomicUsize::new(0);
+/// One line of the record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Seen {
+    /// An answer over HTTP.
+    Answer(Observation),
+    /// The end of a command.
+    Command(Shown),
+    /// A statement that a server sent to its database.
+    Statement(String),
+    /// A secret where none may be.
+    Secret(String),
+}
+
+/// What this process has recorded, and where it records.
+static RECORD: Mutex<(BTreeSet<Seen>, Option<File>)> = Mutex::new((BTreeSet::new(), None));
+
+/// Adds to the record, once each.
+pub fn record(seen: Seen) {
+    let Some(path) = std::env::var_os("ARKLOOP_RECORD") else {
+        return;
+    };
+    let mut record = RECORD.lock().unwrap_or_else(PoisonError::into_inner);
+    let (known, file) = &mut *record;
+    if known.contains(&seen) {
+        return;
+    }
+    let file = file.get_or_insert_with(|| {
+        let file = File::options().create(true).append(true).open(path);
+        file.expect("the file of the record is writable")
+    });
+    let line = serde_json::to_string(&seen).expect("an observation is JSON") + "\n";
+    file.write_all(line.as_bytes()).expect("the record is written");
+    known.insert(seen);
+}
 
 static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(&arkloop::http::document()).expect("the document is JSON"));
-
-/// Counted while a test has a server.
-pub struct Live;
-
-impl Live {
-    pub fn new() -> Self {
-        LIVE.fetch_add(1, Ordering::SeqCst);
-        Self
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        LIVE.fetch_sub(1, Ordering::SeqCst);
-    }
-}
 
 /// The operation that the document has for a method and a path.
 pub fn operation_of(method: &str, path: &str) -> Option<String> {
@@ -117,27 +137,5 @@ pub fn observe(method: &str, path: &str, status: u16, code: &str) {
         DOCUMENTED.contains(&observation),
         "the document does not list {observation:?}"
     );
-    OBSERVED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(observation);
-}
-
-/// Everything that was observed so far.
-pub fn observed() -> BTreeSet<Observation> {
-    OBSERVED.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// Returns when no other test has had a server for a while. Tests start in the order of their names, so whoever calls this from the last one sees
-/// the whole run.
-pub fn wait_for_other_tests() {
-    let mut quiet = 0;
-    while quiet < 20 {
-        std::thread::sleep(Duration::from_millis(100));
-        quiet = if LIVE.load(Ordering::SeqCst) == 0 {
-            quiet + 1
-        } else {
-            0
-        };
-    }
+    record(Seen::Answer(observation));
 }

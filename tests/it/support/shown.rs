@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{Seen, record};
 
 /// How a command was asked to answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Form {
     /// For people.
     Text,
@@ -15,8 +19,6 @@ pub enum Form {
 
 /// A command, its form, and the exit code that a test has seen.
 pub type Shown = (String, Form, i32);
-
-static SHOWN: Mutex<BTreeSet<Shown>> = Mutex::new(BTreeSet::new());
 
 /// Every command with one inside it or none, by its words. The helps list what is below them.
 static COMMANDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
@@ -88,12 +90,6 @@ pub fn show(arguments: &[&str], code: i32) {
         Form::Text
     };
     if let Some(command) = command_of(arguments) {
-        let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.insert((command.to_owned(), form, code));
+        record(Seen::Command((command.to_owned(), form, code)));
     }
-}
-
-/// Everything that was shown so far.
-pub fn shown() -> BTreeSet<Shown> {
-    SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -1,12 +1,13 @@
-//! The text of every statement that any server of this run sent to its database, and how SQLite carries each out.
+//! The statements that servers sent to their databases, and how SQLite carries each out.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arkloop::store::Probe;
 use rusqlite::Connection;
 
 use super::Workspace;
+use super::record::{Seen, record};
 
 /// Statements that may read a whole table or index: a part of the text, and why. Everything else finds its rows by an index.
 const MAY_SCAN: &[(&str, &str)] = &[
@@ -61,21 +62,15 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ),
 ];
 
-static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
 /// Remembers the statements of a server when it is gone.
 pub struct Watched(pub Arc<Probe>);
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.append(&mut self.0.statements());
+        for statement in self.0.statements() {
+            record(Seen::Statement(statement));
+        }
     }
-}
-
-/// Every statement of servers that are gone.
-pub fn statements() -> BTreeSet<String> {
-    SEEN.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Those of `statements` that read a whole table or index and may not, with their plans.

@@ -112,10 +112,6 @@ impl Secrets {
         });
     }
 
-    pub fn len(&self) -> usize {
-        self.secrets.len() + self.short_codes.len()
-    }
-
     /// Whether this word is one of the codes that are too short to be searched for in bytes.
     pub(super) fn is_short_code(&self, word: &str) -> bool {
         self.short_codes.contains(word)

@@ -61,12 +61,6 @@ impl Haystack {
         self
     }
 
-    /// How many bytes are searched.
-    pub fn len(&self) -> usize {
-        let places = self.files.iter().chain(&self.said);
-        places.map(|(_, bytes)| bytes.len()).sum()
-    }
-
     /// How many bytes the file has whose name ends so.
     pub fn len_of_file(&self, end: &str) -> usize {
         let found = self.files.iter().find(|(place, _)| place.ends_with(end));

@@ -4,8 +4,7 @@
 //! through the commands, their environment and their standard input, and through the mail server of the test: passwords, codes, tokens, cookies, keys of
 //! other services, mails. It also gathers what is said: the log of this process at its most talkative, the log of the executable at the level at which the
 //! test runs it, what commands write about themselves, and the body of each refusal. When the test ends, each secret is searched for in what was said, in
-//! every file of the directory (database, write-ahead log, copies) and in a copy of the database as a backup makes it. What is found fails the test, and
-//! the last test of the run asks again.
+//! every file of the directory (database, write-ahead log, copies) and in a copy of the database as a backup makes it. What is found fails the test.
 //!
 //! **In which forms:** raw, hexadecimal, base64 and URL-encoded, tokens also as the bytes behind them; see [`forms`].
 //!
@@ -20,4 +19,4 @@ mod vault;
 
 pub use forms::Secrets;
 pub use haystack::Haystack;
-pub use vault::{Vault, summary};
+pub use vault::Vault;
