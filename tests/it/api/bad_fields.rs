@@ -54,7 +54,7 @@ fn with_body() -> Vec<Operation> {
         .into_iter()
         .filter(|operation| operation.takes_body)
         .collect();
-    assert!(found.len() >= 12 && found.iter().all(|operation| !operation.fields.is_empty()));
+    assert!(!found.is_empty() && found.iter().all(|operation| !operation.fields.is_empty()));
     found
 }
 

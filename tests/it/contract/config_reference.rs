@@ -141,33 +141,3 @@ fn the_page_is_the_example() {
         "{PAGE} is not what the example says; run: {UPDATE}"
     );
 }
-
-#[test]
-fn a_key_is_found_with_what_is_said_about_it() {
-    let text = "# About\n# it.\n\n# First.\n# Still first.\na = 1\n#b = \"x\"\n\n[s]\n# Third.\nc = []\n";
-    let found = keys(text);
-    let shown: Vec<String> = found
-        .iter()
-        .map(|key| {
-            let Key {
-                value,
-                has_default,
-                description,
-                ..
-            } = key;
-            format!(
-                "{} {} {value} {has_default} {description:?}",
-                key.path(),
-                key.variable()
-            )
-        })
-        .collect();
-    assert_eq!(
-        shown,
-        [
-            "a ARKLOOP_A 1 true \"First. Still first.\"",
-            "b ARKLOOP_B \"x\" false \"\"",
-            "s.c ARKLOOP_S__C [] true \"Third.\"",
-        ]
-    );
-}

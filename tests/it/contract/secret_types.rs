@@ -209,12 +209,6 @@ impl<'ast> Visit<'ast> for Catalogue {
     }
 }
 
-fn catalogue_of(text: &str) -> Catalogue {
-    let mut catalogue = Catalogue::default();
-    catalogue.read("", text);
-    catalogue
-}
-
 #[test]
 fn no_type_of_the_sources_prints_a_secret() {
     let mut catalogue = Catalogue::default();
@@ -231,49 +225,6 @@ fn no_type_of_the_sources_prints_a_secret() {
         assert!(is_there, "there is no type {name}");
     }
     assert_eq!(catalogue.mistakes(), Vec::<String>::new());
-}
-
-#[test]
-fn what_would_print_a_secret_is_found() {
-    for (text, mistake) in [
-        (
-            "#[derive(Debug)] struct Mail { html_body: String }",
-            "Mail derives Debug over html_body",
-        ),
-        (
-            "#[derive(Clone, Debug)] struct Login { password: Option<String> }",
-            "Login derives Debug over password",
-        ),
-        (
-            "#[derive(Debug)] enum Answer { Yes { token: Vec<u8> }, No }",
-            "Answer derives Debug over token",
-        ),
-        (
-            "#[derive(Debug)] struct LinkToken([u8; 32]);",
-            "LinkToken derives Debug over linktoken",
-        ),
-        (
-            "struct A { key: SecretString } impl fmt::Display for A {}",
-            "A holds a secret and is Display",
-        ),
-        (
-            "#[derive(Serialize)] struct B { who: PasswordHash }",
-            "B holds a secret and is Serialize",
-        ),
-        (
-            "impl Display for OneTimeCode {}",
-            "OneTimeCode holds a secret and is Display",
-        ),
-    ] {
-        assert_eq!(catalogue_of(text).mistakes(), [mistake], "{text}");
-    }
-    for text in [
-        "#[derive(Debug)] struct Login { password: SecretString, is_secret: bool, link_digest: LinkDigest }",
-        "struct Mail { html_body: String }",
-        "#[cfg(test)] mod tests { #[derive(Debug)] struct Login { password: String } }",
-    ] {
-        assert_eq!(catalogue_of(text).mistakes(), Vec::<String>::new(), "{text}");
-    }
 }
 
 /// `{:?}` and `{:#?}` of a value.

@@ -259,7 +259,6 @@ async fn no_secret_is_in_database_or_log() {
     let arkloop = Talkative::start(workspace);
     let mut secrets = Secrets::default();
     live(&arkloop, &smtp, &siteverify, &mut secrets).await;
-    assert!(secrets.len() > 60, "{}", secrets.len());
 
     let data = arkloop.workspace.path().join("data");
     // Commands move the write-ahead log into the database.

@@ -157,25 +157,3 @@ fn the_table_of_commands_has_every_command() {
         .collect();
     assert_eq!(named, leaves());
 }
-
-#[test]
-fn a_command_that_does_not_exist_is_found() {
-    let mut flags = BTreeMap::new();
-    for call in [
-        "user shred ann",
-        "invite create --forever",
-        "backup --weekly DIR",
-        "user",
-    ] {
-        let is_group_alone = call == "user";
-        assert_eq!(fault(call, &mut flags).is_none(), is_group_alone, "{call}");
-    }
-    for call in [
-        " --config /etc/arkloop/arkloop.toml mail test me@example.org",
-        "invite create [--uses N] [--expires-in 7d \\| --never-expires]",
-        "user …",
-        "check # nightly --zzz",
-    ] {
-        assert_eq!(fault(call, &mut flags), None, "{call}");
-    }
-}

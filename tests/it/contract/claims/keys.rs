@@ -134,21 +134,3 @@ fn every_key_that_a_guide_names_exists() {
     assert!(faults.is_empty(), "{faults:#?}");
     assert!(count > 100, "{count} keys");
 }
-
-#[test]
-fn a_key_that_does_not_exist_is_found() {
-    let (keys, others) = (keys(), other_names());
-    let sections = BTreeSet::from(["mail", "password"]);
-    for (span, is_fault) in [
-        ("mail.smtp_host", true),
-        ("mail.smtp_url", false),
-        ("mail.unavailable", false),
-        ("password.argon2_*", false),
-        ("password.scrypt_*", true),
-        ("mail.transport = \"off\"", false),
-    ] {
-        let name = dotted(span, &sections).expect("it looks like a key");
-        assert_eq!(!is_known(name, &keys, &others), is_fault, "{span}");
-    }
-    assert_eq!(dotted("mail.example.org", &sections), None);
-}

@@ -89,14 +89,3 @@ impl Guide {
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
-
-#[test]
-fn spans_and_code_are_told_apart() {
-    let guide = Guide {
-        name: String::new(),
-        text: "See `a\nb`.\n```sh\nrun \\\n  it\n```\n```toml\nx = 1\n```\nAnd `c`.\n".to_owned(),
-    };
-    assert_eq!(guide.spans(), ["a b", "c"]);
-    assert_eq!(guide.code(&["sh"]), ["run    it"]);
-    assert_eq!(guide.code(&["toml"]), ["x = 1"]);
-}

@@ -10,7 +10,7 @@ use std::time::Duration;
 use arkloop::config::parse_duration;
 
 use super::facts::Value::{self, Computed, Constant, Elsewhere, Key, Per};
-use super::facts::{ACCOUNT, CODES, FACTS, LINKS};
+use super::facts::{ACCOUNT, FACTS, LINKS};
 use super::keys::defaults;
 use super::{Guide, guides};
 
@@ -283,17 +283,4 @@ fn the_pages_in_chinese_say_the_lifetimes_of_links() {
         said.iter().all(|hours| known.iter().any(|known| known == hours)),
         "{said:?}"
     );
-}
-
-#[test]
-fn a_number_that_is_another_in_the_program_is_found() {
-    assert_eq!(constant(CODES, "CODE_TTL"), Number::Time(Duration::from_mins(10)));
-    assert!(readings("for {}", Key("tokens.access_ttl")).contains(&"for 15 minutes".to_owned()));
-    assert!(!readings("for {}", Key("tokens.access_ttl")).contains(&"for 20 minutes".to_owned()));
-    let text = "It lives 20 minutes (ten tries), or a hundred wrong ones.";
-    let found: Vec<&str> = numbers(text)
-        .iter()
-        .map(|(start, end)| &text[*start..*end])
-        .collect();
-    assert_eq!(found, ["20 minutes", "(ten tries", "hundred wrong"]);
 }
