@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use insta::assert_snapshot;
 use rusqlite::Connection;
 
-use crate::support::command::Served;
+use crate::support::Served;
 use crate::support::smtp::SmtpServer;
 use crate::support::{Behaviour, SECRET_KEY, Siteverify, Workspace};
 

@@ -8,10 +8,6 @@ use serde_json::json;
 
 use crate::support::{Workspace, old_database};
 
-fn key_file(workspace: &Workspace) -> PathBuf {
-    workspace.path().join("data/arkloop.key")
-}
-
 /// A workspace with an account that was signed in, an invite that admits one, and a mail that waits.
 fn in_use() -> (Workspace, String, String) {
     let workspace = Workspace::with_database();
@@ -40,7 +36,7 @@ fn registration(login: &str, invite: &str) -> serde_json::Value {
 #[test]
 fn a_new_key_file_ends_sessions_and_keeps_the_rest() {
     let (workspace, token, invite) = in_use();
-    let old = fs::read(key_file(&workspace)).expect("there is a key");
+    let old = fs::read(workspace.key_file()).expect("there is a key");
     let signing = workspace.json(&["key", "list"])["signing_keys"].clone();
     let invites = workspace.json(&["invite", "list"]);
     let mails = workspace.json(&["mail", "queue"]);
@@ -54,7 +50,7 @@ fn a_new_key_file_ends_sessions_and_keeps_the_rest() {
     stderr:
     Keep a copy of the new key file apart from the database. Backups from before need the old one; make a new backup.
     ");
-    assert_ne!(fs::read(key_file(&workspace)).expect("there is a key"), old);
+    assert_ne!(fs::read(workspace.key_file()).expect("there is a key"), old);
     assert_eq!(workspace.json(&["key", "list"])["signing_keys"], signing);
     assert_eq!(workspace.json(&["invite", "list"]), invites);
     assert_eq!(workspace.json(&["mail", "queue"]), mails);
@@ -78,7 +74,7 @@ fn a_new_key_file_ends_sessions_and_keeps_the_rest() {
 #[test]
 fn a_new_key_file_is_told_as_json_and_the_old_one_is_kept() {
     let (workspace, ..) = in_use();
-    let old = fs::read(key_file(&workspace)).expect("there is a key");
+    let old = fs::read(workspace.key_file()).expect("there is a key");
     assert_snapshot!(workspace.run(&["--json", "key", "rekey"]), @r#"
     exit: 0
     stdout:
@@ -114,7 +110,7 @@ fn the_key_file_is_not_replaced_beside_a_server() {
     stderr:
     {"error":"another arkloop serves <dir>/data/arkloop.db","hint":"stop that one first, or name another data directory with --data-dir DIR"}
     "#);
-    fs::remove_file(key_file(&workspace)).expect("there is a key");
+    fs::remove_file(workspace.key_file()).expect("there is a key");
     assert_snapshot!(workspace.run_in_both_forms(&["key", "reset", "--yes"]), @r#"
     exit: 1
     stderr:
@@ -138,7 +134,7 @@ fn the_key_file_is_not_replaced_beside_a_command() {
     stderr:
     {"error":"another arkloop command holds <dir>/data","hint":"wait until it has finished, and try again"}
     "#);
-    fs::remove_file(key_file(&workspace)).expect("there is a key");
+    fs::remove_file(workspace.key_file()).expect("there is a key");
     assert_snapshot!(workspace.run_in_both_forms(&["key", "reset", "--yes"]), @r#"
     exit: 1
     stderr:
@@ -147,13 +143,13 @@ fn the_key_file_is_not_replaced_beside_a_command() {
     stderr:
     {"error":"another arkloop command holds <dir>/data","hint":"wait until it has finished, and try again"}
     "#);
-    assert!(!key_file(&workspace).exists());
+    assert!(!workspace.key_file().exists());
 }
 
 #[test]
 fn a_key_that_does_not_fit_is_not_replaced() {
     let [workspace, other] = [Workspace::with_database(), Workspace::with_database()];
-    fs::copy(key_file(&other), key_file(&workspace)).expect("there is a key");
+    fs::copy(other.key_file(), workspace.key_file()).expect("there is a key");
     assert_snapshot!(workspace.run(&["key", "rekey"]), @"
     exit: 1
     stderr:
@@ -170,7 +166,7 @@ fn a_key_that_does_not_fit_is_not_replaced() {
 fn without_the_lost_key_accounts_go_on() {
     let (workspace, token, invite) = in_use();
     workspace.json(&["backup", "before.db"]);
-    fs::remove_file(key_file(&workspace)).expect("there is a key");
+    fs::remove_file(workspace.key_file()).expect("there is a key");
     assert_snapshot!(workspace.run(&["user", "list"]), @"
     exit: 1
     stderr:
@@ -219,7 +215,7 @@ fn without_the_lost_key_accounts_go_on() {
 #[test]
 fn a_reset_says_what_ended_as_json() {
     let (workspace, ..) = in_use();
-    fs::remove_file(key_file(&workspace)).expect("there is a key");
+    fs::remove_file(workspace.key_file()).expect("there is a key");
     assert_snapshot!(workspace.run(&["--json", "key", "reset", "--yes"]), @r#"
     exit: 0
     stdout:
@@ -256,22 +252,22 @@ fn a_key_that_is_there_is_never_reset() {
     stderr:
     error: the key file <dir>/data/arkloop.key is not lost; if it fits, arkloop key rekey replaces it; if it is of another database, move it away and run this again
     ");
-    fs::copy(key_file(&other), key_file(&workspace)).expect("there is a key");
+    fs::copy(other.key_file(), workspace.key_file()).expect("there is a key");
     assert_snapshot!(workspace.run(&["--json", "key", "reset", "--yes"]), @r#"
     exit: 1
     stderr:
     {"error":"the key file <dir>/data/arkloop.key is not lost","hint":"if it fits, arkloop key rekey replaces it; if it is of another database, move it away and run this again"}
     "#);
     assert_eq!(
-        fs::read(key_file(&workspace)).ok(),
-        fs::read(key_file(&other)).ok()
+        fs::read(workspace.key_file()).ok(),
+        fs::read(other.key_file()).ok()
     );
 }
 
 #[test]
 fn a_reset_that_nobody_agreed_to_is_refused() {
     let workspace = Workspace::with_database();
-    fs::remove_file(key_file(&workspace)).expect("there is a key");
+    fs::remove_file(workspace.key_file()).expect("there is a key");
     assert_snapshot!(workspace.run(&["key", "reset"]), @"
     exit: 1
     stderr:
@@ -282,7 +278,7 @@ fn a_reset_that_nobody_agreed_to_is_refused() {
     stderr:
     {"error":"nobody can be asked whether to end all sessions, invites and links of <dir>/data/arkloop.db","hint":"add --yes if you are sure"}
     "#);
-    assert!(!key_file(&workspace).exists());
+    assert!(!workspace.key_file().exists());
     let unasked = Workspace::new().run(&["key", "reset"]);
     assert!(
         unasked.contains("error: there is no database at"),

@@ -25,19 +25,6 @@ fn without_mail() -> Workspace {
     workspace
 }
 
-/// The one mail that waits, once the running server has tried it so often.
-fn wait_for_attempts(workspace: &Workspace, attempts: u64) -> Value {
-    loop {
-        let queue = workspace.json(&["mail", "queue"]);
-        let [mail] = queue.as_array().expect("it is an array").as_slice() else {
-            panic!("one mail waits: {queue}");
-        };
-        if mail["attempts"].as_u64() >= Some(attempts) {
-            return mail.clone();
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_mail_is_taken_by_the_mail_server() {
     let server = SmtpServer::start();
@@ -248,7 +235,7 @@ async fn a_mail_waits_until_the_mail_server_is_back() {
     let workspace = sending_to(&server);
     let _arkloop = workspace.serve();
     let invite = workspace.json(&["invite", "create", "--email", "ann@example.org"]);
-    let mail = wait_for_attempts(&workspace, 1);
+    let mail = &workspace.wait_for_attempts(1)[0];
     assert_snapshot!(mail["last_error"].as_str().unwrap_or_default(), @"the conversation with the mail server failed while connecting: Connection refused (os error 111)");
     assert!(
         mail["next_attempt_at"].as_str() > mail["created_at"].as_str(),
@@ -277,7 +264,7 @@ async fn a_mail_that_was_refused_for_good_waits_for_the_operator() {
     let workspace = sending_to(&server);
     let _arkloop = workspace.serve();
     workspace.json(&["invite", "create", "--email", "ann@example.org"]);
-    let mail = wait_for_attempts(&workspace, 1);
+    let mail = &workspace.wait_for_attempts(1)[0];
     assert_eq!(mail["next_attempt_at"], Value::Null);
     assert_snapshot!(workspace.run(&["mail", "queue"]), @r#"
     exit: 0
@@ -299,10 +286,10 @@ async fn a_mail_that_was_cut_off_arrives_once_and_keeps_its_id() {
     let workspace = sending_to(&server);
     let _arkloop = workspace.serve();
     workspace.json(&["invite", "create", "--email", "ann@example.org"]);
-    wait_for_attempts(&workspace, 1);
+    workspace.wait_for_attempts(1);
     workspace.json(&["mail", "retry"]);
     let without_a_word = server.mail_to("ann@example.org").await;
-    wait_for_attempts(&workspace, 2);
+    workspace.wait_for_attempts(2);
     workspace.json(&["mail", "retry"]);
     let with_a_word = server.mail_to("ann@example.org").await;
     assert_eq!(without_a_word.content, with_a_word.content);

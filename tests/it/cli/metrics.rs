@@ -65,7 +65,7 @@ fn wait_for(workspace: &Workspace, name: &str, value: f64) {
     }
 }
 
-fn live(server: &crate::support::command::Served) {
+fn live(server: &crate::support::Served) {
     let alice = json!({ "login": "alice", "email": "alice@example.org", "password": "a quiet harbour" });
     assert_eq!(
         server.request("POST", "/v1/auth/register", None, Some(&alice)).0,

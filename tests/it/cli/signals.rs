@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::Workspace;
-use crate::support::command::{Served, send_signal};
+use crate::support::{Served, send_signal};
 
 /// A session of its own, and no signal ignored, also where the tests run under `nohup`.
 const WITHOUT_A_TERMINAL: &str = "exec env --default-signal setsid \"$0\" \"$@\"";

@@ -24,13 +24,6 @@ async fn start() -> TestApp {
     builder.start().await
 }
 
-/// Tries to sign in from `address`.
-async fn login(app: &TestApp, address: &str, login: &str, password: &str) -> Answer {
-    let request = app.post("/v1/auth/login").header("x-forwarded-for", address);
-    let body = json!({"login": login, "password": password});
-    request.json(&body).send().await
-}
-
 /// `200`, `401`, or `429` with whose limit it was and how long to wait.
 fn brief(answer: &Answer) -> String {
     match answer.status {
@@ -51,7 +44,7 @@ fn brief(answer: &Answer) -> String {
 /// Guesses wrong `times` times, which is told each time.
 async fn guess(app: &TestApp, times: u32, address: &str, name: &str) {
     for number in 0..times {
-        let answer = login(app, address, name, WRONG).await;
+        let answer = app.login_from(address, name, WRONG).await;
         assert_eq!(brief(&answer), "401", "{name} {number}");
     }
 }
@@ -75,7 +68,7 @@ async fn a_hundred_wrong_passwords_from_one_address_wait_longer_and_longer() {
     for (name, in_the_end) in [("alice", "200"), ("nobody", "401"), ("no such name", "401")] {
         for (number, delay) in delays.iter().enumerate() {
             assert_eq!(
-                brief(&login(&app, GUESSER, name, WRONG).await),
+                brief(&app.login_from(GUESSER, name, WRONG).await),
                 "401",
                 "{name} {number}"
             );
@@ -85,16 +78,19 @@ async fn a_hundred_wrong_passwords_from_one_address_wait_longer_and_longer() {
             // The right password is not tried either; and being refused prolongs nothing.
             let waits = format!("429 account {delay}");
             assert_eq!(
-                brief(&login(&app, GUESSER, name, PASSWORD).await),
+                brief(&app.login_from(GUESSER, name, PASSWORD).await),
                 waits,
                 "{number}"
             );
             app.advance(Duration::from_millis(delay * 1000 - 1));
-            assert_eq!(brief(&login(&app, GUESSER, name, WRONG).await), "429 account 1");
+            assert_eq!(
+                brief(&app.login_from(GUESSER, name, WRONG).await),
+                "429 account 1"
+            );
             app.advance(Duration::from_millis(1));
         }
         assert_eq!(
-            brief(&login(&app, GUESSER, name, PASSWORD).await),
+            brief(&app.login_from(GUESSER, name, PASSWORD).await),
             in_the_end,
             "{name}"
         );
@@ -110,10 +106,10 @@ async fn a_hundred_wrong_passwords_from_many_addresses_pause_the_account_for_str
         let mut answers = Vec::new();
         for number in 0..500 {
             let address = format!("10.1.{}.{}", number / 250, number % 250);
-            answers.push(brief(&login(&app, &address, name, WRONG).await));
+            answers.push(brief(&app.login_from(&address, name, WRONG).await));
         }
         assert_eq!(tally(answers), ["401 × 100", "429 account 900 × 400"], "{name}");
-        let from_home = login(&app, HOME, name, PASSWORD).await;
+        let from_home = app.login_from(HOME, name, PASSWORD).await;
         assert_eq!(brief(&from_home), "429 account 900");
         cookie = app.refresh(&cookie).await.cookie();
         app.advance(Duration::from_mins(15));
@@ -122,7 +118,7 @@ async fn a_hundred_wrong_passwords_from_many_addresses_pause_the_account_for_str
             guess(&app, 1, &format!("10.2.0.{number}"), name).await;
         }
         assert_eq!(
-            brief(&login(&app, HOME, name, PASSWORD).await),
+            brief(&app.login_from(HOME, name, PASSWORD).await),
             in_the_end,
             "{name}"
         );
@@ -135,7 +131,7 @@ async fn while_one_address_keeps_guessing_the_owner_signs_in_and_stays_signed_in
     let mut cookie = app.register("alice").await.cookie();
     let mut compared = 0;
     for second in 0..600 {
-        match brief(&login(&app, GUESSER, "alice", WRONG).await).as_str() {
+        match brief(&app.login_from(GUESSER, "alice", WRONG).await).as_str() {
             "401" => compared += 1,
             refused => assert!(refused.starts_with("429 account "), "{refused}"),
         }
@@ -148,14 +144,14 @@ async fn while_one_address_keeps_guessing_the_owner_signs_in_and_stays_signed_in
     }
     // Five at once, six within 63 seconds, then one a minute.
     assert_eq!(compared, 5 + 6 + 8);
-    assert_eq!(brief(&login(&app, HOME, "alice", PASSWORD).await), "200");
+    assert_eq!(brief(&app.login_from(HOME, "alice", PASSWORD).await), "200");
     // That forgets the failures: the guesser has five again before it waits, and no more.
     guess(&app, 5, GUESSER, "alice").await;
     assert_eq!(
-        brief(&login(&app, GUESSER, "alice", WRONG).await),
+        brief(&app.login_from(GUESSER, "alice", WRONG).await),
         "429 account 1"
     );
-    assert_eq!(brief(&login(&app, HOME, "alice", PASSWORD).await), "200");
+    assert_eq!(brief(&app.login_from(HOME, "alice", PASSWORD).await), "200");
 }
 
 #[tokio::test]
@@ -182,11 +178,11 @@ async fn the_count_survives_a_restart_and_does_not_depend_on_spelling() {
             app.restart().await;
         }
         for spelling in spellings {
-            let answer = login(&app, GUESSER, spelling, PASSWORD).await;
+            let answer = app.login_from(GUESSER, spelling, PASSWORD).await;
             assert_eq!(brief(&answer), "429 account 1", "{spelling}");
         }
         assert_eq!(
-            brief(&login(&app, HOME, spellings[1], PASSWORD).await),
+            brief(&app.login_from(HOME, spellings[1], PASSWORD).await),
             in_the_end
         );
     }
@@ -213,7 +209,7 @@ async fn the_addresses_of_one_network_count_as_one() {
         ("198.51.100.8", "nobody", "401"),
     ] {
         assert_eq!(
-            brief(&login(&app, address, name, WRONG).await),
+            brief(&app.login_from(address, name, WRONG).await),
             expected,
             "{address}"
         );
@@ -230,11 +226,11 @@ async fn a_guess_that_has_to_wait_is_not_compared() {
     let spoilt = database.execute("UPDATE users SET password_hash = 'none'", []);
     assert_eq!(spoilt.expect("it is written"), 1);
     assert_eq!(
-        brief(&login(&app, GUESSER, "alice", PASSWORD).await),
+        brief(&app.login_from(GUESSER, "alice", PASSWORD).await),
         "429 account 1"
     );
     app.advance(Duration::from_secs(1));
-    let compared = login(&app, GUESSER, "alice", PASSWORD).await;
+    let compared = app.login_from(GUESSER, "alice", PASSWORD).await;
     assert_eq!(compared.brief(), "500 internal.error");
 }
 
@@ -299,7 +295,7 @@ async fn a_day_without_failures_forgets_them() {
     assert_eq!(app.count("SELECT count(*) FROM password_failures"), 4);
     guess(&app, 1, GUESSER, "alice").await;
     assert_eq!(
-        brief(&login(&app, GUESSER, "alice", WRONG).await),
+        brief(&app.login_from(GUESSER, "alice", WRONG).await),
         "429 account 2"
     );
     app.advance(Duration::from_secs(2));
@@ -324,14 +320,14 @@ async fn the_operator_may_set_the_limits() {
     for (wait, then) in [(1, "429 account 2"), (2, "429 account 3")] {
         app.advance(Duration::from_secs(wait));
         guess(&app, 1, GUESSER, "alice").await;
-        assert_eq!(brief(&login(&app, GUESSER, "alice", PASSWORD).await), then);
+        assert_eq!(brief(&app.login_from(GUESSER, "alice", PASSWORD).await), then);
     }
     // Of one address one is counted, so that it takes four.
     for number in 1..=3 {
         guess(&app, 1, &format!("198.51.100.1{number}"), "alice").await;
     }
     assert_eq!(
-        brief(&login(&app, HOME, "alice", PASSWORD).await),
+        brief(&app.login_from(HOME, "alice", PASSWORD).await),
         "429 account 3600"
     );
 }

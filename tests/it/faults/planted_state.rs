@@ -216,7 +216,7 @@ fn a_socket_takes_the_place_of_one_s_own_dead_socket_only() {
     // What has taken its place meanwhile is not its own to remove.
     fs::remove_file(&path).expect("it is there");
     file(&path, PRECIOUS, 0o600);
-    crate::support::command::send_signal(child.id(), "TERM");
+    crate::support::send_signal(child.id(), "TERM");
     assert!(child.wait().expect("it ends").success());
     assert_eq!(fs::read_to_string(&path).ok().as_deref(), Some(PRECIOUS));
 }

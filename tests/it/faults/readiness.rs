@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::disk::{REFUSE_ONLY, limit_files};
-use crate::support::command::Served;
+use crate::support::Served;
 use crate::support::{TestApp, Workspace, registration};
 
 /// What the metrics listener says of the readiness: head and body.

@@ -71,10 +71,6 @@ fn database(workspace: &Workspace) -> PathBuf {
     workspace.path().join("data/arkloop.db")
 }
 
-fn key_file(workspace: &Workspace) -> PathBuf {
-    workspace.path().join("data/arkloop.key")
-}
-
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
 }
@@ -236,7 +232,7 @@ fn a_database_that_cannot_be_written_is_refused() {
 #[test]
 fn a_key_file_that_cannot_be_trusted_is_refused() {
     let mut workspace = Workspace::with_database();
-    set_mode(&key_file(&workspace), 0o640);
+    set_mode(&workspace.key_file(), 0o640);
     assert_snapshot!(refusals(&workspace), @"
     exit: 1
     stderr:
@@ -244,9 +240,9 @@ fn a_key_file_that_cannot_be_trusted_is_refused() {
     same
     same
     ");
-    set_mode(&key_file(&workspace), 0o600);
-    let key = fs::read(key_file(&workspace)).expect("there is one");
-    fs::write(key_file(&workspace), &key[..31]).expect("it is ours");
+    set_mode(&workspace.key_file(), 0o600);
+    let key = fs::read(workspace.key_file()).expect("there is one");
+    fs::write(workspace.key_file(), &key[..31]).expect("it is ours");
     assert_snapshot!(refusals(&workspace), @"
     exit: 1
     stderr:
@@ -254,9 +250,9 @@ fn a_key_file_that_cannot_be_trusted_is_refused() {
     same
     same
     ");
-    fs::write(key_file(&workspace), key).expect("it is ours");
+    fs::write(workspace.key_file(), key).expect("it is ours");
     without_rights(&mut workspace);
-    set_mode(&key_file(&workspace), 0o000);
+    set_mode(&workspace.key_file(), 0o000);
     assert_snapshot!(refusals(&workspace), @"
     exit: 1
     stderr:
@@ -264,11 +260,11 @@ fn a_key_file_that_cannot_be_trusted_is_refused() {
     same
     same
     ");
-    fs::remove_file(key_file(&workspace)).expect("it is ours");
-    fs::create_dir(key_file(&workspace)).expect("the name is free");
-    set_mode(&key_file(&workspace), 0o700);
+    fs::remove_file(workspace.key_file()).expect("it is ours");
+    fs::create_dir(workspace.key_file()).expect("the name is free");
+    set_mode(&workspace.key_file(), 0o700);
     if is_root() {
-        chown(key_file(&workspace), Some(NOBODY), Some(NOBODY)).expect("root may");
+        chown(workspace.key_file(), Some(NOBODY), Some(NOBODY)).expect("root may");
     }
     assert_snapshot!(refusals(&workspace), @"
     exit: 1

@@ -15,21 +15,6 @@ fn invite(workspace: &Workspace, address: &str) {
     workspace.json(&["invite", "create", "--email", address]);
 }
 
-/// What waits, once the running server has tried each so often.
-fn wait_for_attempts(workspace: &Workspace, attempts: u64) -> Vec<Value> {
-    loop {
-        let queue = workspace.json(&["mail", "queue"]);
-        let queue = queue.as_array().expect("it is an array").clone();
-        if queue
-            .iter()
-            .all(|mail| mail["attempts"].as_u64() >= Some(attempts))
-        {
-            return queue;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 fn row_id(workspace: &Workspace) -> String {
     let database = rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
     let id = database.query_row("SELECT message_id FROM outbox", [], |row| row.get(0));
@@ -63,10 +48,10 @@ async fn what_the_operator_mends_goes_out_under_its_id_after_a_retry_or_a_restar
         invite(&workspace, "ann@example.org");
         // So often that the next try by itself is far away.
         for attempts in 1..=4 {
-            wait_for_attempts(&workspace, attempts);
+            workspace.wait_for_attempts(attempts);
             workspace.json(&["mail", "retry"]);
         }
-        wait_for_attempts(&workspace, 5);
+        workspace.wait_for_attempts(5);
         let id = row_id(&workspace);
         smtp.heal();
         let _server = match way {
@@ -97,7 +82,7 @@ async fn what_the_mail_server_says_is_kept_and_shown_without_the_recipient() {
     let workspace = workspace(&smtp);
     let server = workspace.serve();
     invite(&workspace, "ann@example.org");
-    let [mail] = <[Value; 1]>::try_from(wait_for_attempts(&workspace, 1)).expect("one mail waits");
+    let [mail] = <[Value; 1]>::try_from(workspace.wait_for_attempts(1)).expect("one mail waits");
     let said = mail["last_error"].as_str().expect("it is a text");
     assert!(said.contains("550 5.7.1"), "{said}");
     assert!(said.contains("relaying denied"), "{said}");
@@ -139,7 +124,7 @@ async fn what_every_mail_is_refused_for_is_logged_once() {
             invite(&workspace, &format!("ann@{number}.example"));
         }
         workspace.json(&["mail", "retry"]);
-        wait_for_attempts(&workspace, 1);
+        workspace.wait_for_attempts(1);
         let log = server.stop();
         assert_eq!(log.matches("go away").count(), 1, "{log}");
     }
@@ -152,7 +137,7 @@ async fn a_mail_that_expires_before_it_is_taken_is_told_in_the_log_and_by_check(
     let workspace = workspace(&smtp);
     let server = workspace.serve();
     invite(&workspace, "ann@example.org");
-    wait_for_attempts(&workspace, 1);
+    workspace.wait_for_attempts(1);
     let database = rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
     let expired = database.execute("UPDATE outbox SET expires_at = created_at + 1", []);
     assert_eq!(expired.expect("it is changed"), 1);

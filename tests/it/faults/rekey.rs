@@ -1,17 +1,12 @@
 //! Replacing the key file is cut off at every point, and the database opens afterwards.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::support::Workspace;
 
 const KILLS: u32 = 10;
 const INVITES: usize = 20;
-
-fn key_file(workspace: &Workspace) -> PathBuf {
-    workspace.path().join("data/arkloop.key")
-}
 
 /// A workspace whose invites have to be sealed anew.
 fn in_use() -> Workspace {
@@ -23,22 +18,22 @@ fn in_use() -> Workspace {
 #[test]
 fn a_replacement_that_was_cut_off_before_the_key_changed_hands_is_finished_by_the_next_command() {
     let workspace = in_use();
-    let old = fs::read(key_file(&workspace)).expect("there is a key");
+    let old = fs::read(workspace.key_file()).expect("there is a key");
     let kept = workspace.json(&["key", "rekey"])["kept"].clone();
-    let new = fs::read(key_file(&workspace)).expect("there is a key");
+    let new = fs::read(workspace.key_file()).expect("there is a key");
     // As it is after the commit: the new key is still beside the old one.
     let kept = kept.as_str().expect("the old one is kept");
     fs::rename(
-        key_file(&workspace),
+        workspace.key_file(),
         workspace.path().join("data/arkloop.key.next"),
     )
     .expect("it is moved");
-    fs::rename(kept, key_file(&workspace)).expect("it is moved");
+    fs::rename(kept, workspace.key_file()).expect("it is moved");
     assert_eq!(
         workspace.json(&["invite", "list"]).as_array().map(Vec::len),
         Some(INVITES)
     );
-    assert_eq!(fs::read(key_file(&workspace)).expect("there is a key"), new);
+    assert_eq!(fs::read(workspace.key_file()).expect("there is a key"), new);
     assert!(!workspace.path().join("data/arkloop.key.next").exists());
     let next = workspace.json(&["key", "rekey"]);
     assert!(next["kept"].is_string() && old != new);
@@ -47,13 +42,13 @@ fn a_replacement_that_was_cut_off_before_the_key_changed_hands_is_finished_by_th
 #[test]
 fn a_replacement_that_was_cut_off_before_the_database_changed_is_forgotten() {
     let [workspace, other] = [in_use(), Workspace::with_database()];
-    let old = fs::read(key_file(&workspace)).expect("there is a key");
-    fs::copy(key_file(&other), workspace.path().join("data/arkloop.key.next")).expect("it is copied");
+    let old = fs::read(workspace.key_file()).expect("there is a key");
+    fs::copy(other.key_file(), workspace.path().join("data/arkloop.key.next")).expect("it is copied");
     assert_eq!(
         workspace.json(&["invite", "list"]).as_array().map(Vec::len),
         Some(INVITES)
     );
-    assert_eq!(fs::read(key_file(&workspace)).expect("there is a key"), old);
+    assert_eq!(fs::read(workspace.key_file()).expect("there is a key"), old);
     workspace.json(&["key", "rekey"]);
     assert_eq!(
         workspace.json(&["invite", "list"]).as_array().map(Vec::len),
@@ -64,10 +59,10 @@ fn a_replacement_that_was_cut_off_before_the_database_changed_is_forgotten() {
 #[test]
 fn a_reset_that_was_cut_off_is_finished_by_the_next_command() {
     let workspace = in_use();
-    fs::remove_file(key_file(&workspace)).expect("there is a key");
+    fs::remove_file(workspace.key_file()).expect("there is a key");
     workspace.json(&["key", "reset", "--yes"]);
     fs::rename(
-        key_file(&workspace),
+        workspace.key_file(),
         workspace.path().join("data/arkloop.key.next"),
     )
     .expect("it is moved");
@@ -78,7 +73,7 @@ fn a_reset_that_was_cut_off_is_finished_by_the_next_command() {
             .map(Vec::len),
         Some(INVITES)
     );
-    assert!(key_file(&workspace).exists());
+    assert!(workspace.key_file().exists());
 }
 
 #[test]

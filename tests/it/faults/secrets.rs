@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::support::command::Served;
+use crate::support::Served;
 use crate::support::secrets::{Haystack, Secrets};
 use crate::support::smtp::{Fault, SmtpServer, Stage};
 use crate::support::{Answer, Behaviour, Request, SECRET_KEY, Siteverify, Workspace};

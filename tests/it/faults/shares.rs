@@ -23,12 +23,6 @@ async fn start() -> TestApp {
     builder.start().await
 }
 
-async fn login(app: &TestApp, address: &str, login: &str, password: &str) -> Answer {
-    let request = app.post("/v1/auth/login").header("x-forwarded-for", address);
-    let body = json!({"login": login, "password": password});
-    request.json(&body).send().await
-}
-
 /// Registers `login` from `address`.
 async fn register_from(app: &TestApp, address: &str, login: &str) -> Answer {
     let request = app.post("/v1/auth/register").header("x-forwarded-for", address);
@@ -46,7 +40,7 @@ fn brief(answer: &Answer) -> String {
 }
 
 async fn try_from(app: &TestApp, address: &str, name: &str, password: &str) -> String {
-    brief(&login(app, address, name, password).await)
+    brief(&app.login_from(address, name, password).await)
 }
 
 /// Has a hundred strangers guess once each, after which `name` takes no password from strangers.
@@ -71,7 +65,7 @@ async fn a_thousand_wrong_passwords_from_one_address_pause_nobody_else() {
         let mut compared = 0;
         while compared < 1000 {
             let spelling = ["198.51.100.7", "::ffff:198.51.100.7"][compared % 2];
-            match login(&app, spelling, name, WRONG).await.status {
+            match app.login_from(spelling, name, WRONG).await.status {
                 401 => compared += 1,
                 429 => app.advance(Duration::from_mins(1)),
                 other => panic!("{other}"),
@@ -125,7 +119,7 @@ async fn nine_networks_pause_nothing_and_ten_do_again_and_again() {
                 ];
                 let mut compared = 0;
                 while compared < 20 {
-                    let told = login(&app, &address[network % 2], name, WRONG).await;
+                    let told = app.login_from(&address[network % 2], name, WRONG).await;
                     match (told.status, network == 9 && compared == 10) {
                         (401, false) => compared += 1,
                         (429, true) => break,
@@ -163,7 +157,7 @@ async fn the_owner_signs_in_from_where_a_session_was_during_a_pause() {
     ] {
         let app = start().await;
         let alice = register_from(&app, home, "alice").await;
-        let other = login(&app, "198.51.100.200", "alice", PASSWORD).await;
+        let other = app.login_from("198.51.100.200", "alice", PASSWORD).await;
         assert_eq!(other.status, 200);
         // An ended session counts as well as a living one.
         app.post("/v1/auth/logout")

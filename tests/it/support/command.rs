@@ -2,22 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread;
+use std::time::Duration;
 
 use arkloop::config::{Config, Sources};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::Answer;
-use super::redact::redact;
+use super::Served;
 use super::secrets::{Haystack, Vault};
-use super::shown::show;
 use super::smtp::{Mailbox, SmtpServer};
 
 /// A working directory, and the environment of the commands that are run in it. Dropped, it is searched for secrets.
@@ -68,6 +67,11 @@ impl Workspace {
             .path()
             .canonicalize()
             .expect("the directory exists")
+    }
+
+    /// The path of the key file.
+    pub fn key_file(&self) -> PathBuf {
+        self.path().join("data/arkloop.key")
     }
 
     /// Writes a file of that name.
@@ -212,6 +216,21 @@ impl Workspace {
         serde_json::from_slice(&output.stdout).expect("standard output is one JSON document")
     }
 
+    /// The mails that wait, once the running server has tried each of them so often.
+    pub fn wait_for_attempts(&self, attempts: u64) -> Vec<Value> {
+        loop {
+            let queue = self.json(&["mail", "queue"]);
+            let queue = queue.as_array().expect("it is an array").clone();
+            if queue
+                .iter()
+                .all(|mail| mail["attempts"].as_u64() >= Some(attempts))
+            {
+                return queue;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Makes an account with the password `a decent password`; its id.
     pub fn create_user(&self, login: &str) -> String {
         let email = format!("{login}@example.org");
@@ -272,134 +291,4 @@ impl Drop for Workspace {
         self.vault.gather_written_mails(&outbox);
         self.vault.search(&self.files());
     }
-}
-
-/// A server that runs; dropped, it is killed.
-pub struct Served {
-    child: Child,
-    /// Gives the whole log when the server has ended.
-    log: Option<JoinHandle<String>>,
-    address: String,
-    path: PathBuf,
-    vault: Arc<Vault>,
-}
-
-impl Served {
-    /// Where it listens.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Sends a request; status and body.
-    pub fn request(
-        &self,
-        method: &str,
-        path: &str,
-        bearer: Option<&str>,
-        body: Option<&Value>,
-    ) -> (u16, Value) {
-        let body = body.map(ToString::to_string).unwrap_or_default();
-        let bearer = bearer.map(|token| ("authorization".to_owned(), format!("Bearer {token}")));
-        self.vault.gather_request(bearer.as_slice(), body.as_bytes());
-        let authorization = bearer.map_or(String::new(), |(name, value)| format!("{name}: {value}\r\n"));
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\nuser-agent: a test\r\n{authorization}\r\n",
-            self.address,
-            body.len()
-        );
-        let mut stream = TcpStream::connect(&self.address).expect("the server listens");
-        stream
-            .write_all([head, body].concat().as_bytes())
-            .expect("the server reads");
-        let mut response = String::new();
-        stream
-            .read_to_string(&mut response)
-            .expect("the server answers in text");
-        let (head, body) = response.split_once("\r\n\r\n").expect("a response has a head");
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .expect("a response has a status");
-        let headers = head.lines().filter_map(|line| line.split_once(": "));
-        self.vault.gather_answer(&Answer {
-            status,
-            headers: headers
-                .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
-                .collect(),
-            body: body.to_owned(),
-            bytes: Vec::new(),
-        });
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
-    }
-
-    /// Signs in with the password of [`Workspace::create_user`]; the access token.
-    pub fn sign_in(&self, login: &str) -> String {
-        let body = serde_json::json!({ "login": login, "password": "a decent password" });
-        let (status, body) = self.request("POST", "/v1/auth/login", None, Some(&body));
-        assert_eq!(status, 200, "{body}");
-        body["access_token"]
-            .as_str()
-            .expect("a token is a text")
-            .to_owned()
-    }
-
-    /// Sends a signal such as `TERM`.
-    pub fn signal(&self, name: &str) {
-        send_signal(self.id(), name);
-    }
-
-    /// Ends it as a loss of power would.
-    pub fn kill(mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
-    }
-
-    /// Stops it in order; the whole log as it was written.
-    pub fn stop(mut self) -> String {
-        self.signal("TERM");
-        let status = self.child.wait().expect("the server ends");
-        show(&["serve"], status.code().unwrap_or(-1));
-        self.take_log().expect("the log is text")
-    }
-
-    /// The whole log of a server that has ended, once.
-    fn take_log(&mut self) -> Option<String> {
-        let log = self.log.take()?.join().ok()?;
-        self.vault.hear("the log of the executable", &log);
-        Some(log)
-    }
-
-    /// Waits for the end; the exit status and the whole log with what differs from run to run replaced.
-    pub fn wait(mut self) -> (ExitStatus, String) {
-        let status = self.child.wait().expect("the server ends");
-        show(&["serve"], status.code().unwrap_or(-1));
-        let log = self.take_log().unwrap_or_default();
-        (
-            status,
-            redact(&log.replace(&self.address, "<address>"), &self.path),
-        )
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        self.take_log();
-    }
-}
-
-/// Sends a signal such as `TERM` to a process.
-pub fn send_signal(id: u32, name: &str) {
-    let sent = Command::new("kill")
-        .args([&format!("-{name}"), &id.to_string()])
-        .status();
-    assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
 }

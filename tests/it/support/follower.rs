@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Workspace;
-use super::command::send_signal;
 use super::secrets::Vault;
+use super::served::send_signal;
 
 /// Such a command; dropped, it is killed.
 pub struct Follower {

@@ -45,6 +45,15 @@ impl TestApp {
             .await
     }
 
+    /// Tries to sign in from `address`, through a proxy.
+    pub async fn login_from(&self, address: &str, login: &str, password: &str) -> Answer {
+        self.post("/v1/auth/login")
+            .header("x-forwarded-for", address)
+            .json(&json!({"login": login, "password": password}))
+            .send()
+            .await
+    }
+
     /// Refreshes with a cookie.
     pub async fn refresh(&self, cookie: &str) -> Answer {
         self.post("/v1/auth/refresh").cookie(cookie).send().await
