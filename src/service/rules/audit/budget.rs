@@ -1,29 +1,28 @@
 //! How many rows of the audit log strangers can cause, and whose share they are.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::domain::{Actor, AuditEvent, AuditOutcome, AuditRecord, Timestamp, UserId, site_of};
 
-const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 
-/// Whose rows share a budget. What the operator does has none, nor has what costs a password hash, a mail, a link or a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Rows that share a budget. Rows about the operator have none, nor have rows that cost a password hash, a mail, a link or a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
 pub(super) enum Class {
-    /// Rows about no account, which anybody can cause with any name.
+    /// About no account: anyone can cause these with any name.
     NoAccount,
-    /// Refusals at an account, which whoever knows its name can cause.
+    /// Refusals at an account: anyone who knows its name can cause these.
     AtAccount,
     /// What an owner does and what costs nothing, such as a change of the profile.
     ByOwner,
     /// Rows that count what memory refused, one for each address, account and minute.
     Tally,
-    /// The same for refreshes without a token that this server made: a page that nobody is signed in to asks so each time it is opened.
+    /// The same for refreshes without a token that this server made: a page without a session asks so each time it is opened.
     StrangeRefresh,
-    /// Refreshes of sessions that had ended, which a program that was forgotten somewhere goes on trying.
+    /// Refreshes of sessions that had ended, which a forgotten program goes on trying.
     EndedSession,
 }
 
@@ -35,15 +34,6 @@ struct Most {
 }
 
 impl Class {
-    pub(super) const ALL: [Self; 6] = [
-        Self::NoAccount,
-        Self::AtAccount,
-        Self::ByOwner,
-        Self::Tally,
-        Self::StrangeRefresh,
-        Self::EndedSession,
-    ];
-
     /// The class of a row; `None` if it needs no budget.
     pub(super) fn of(record: &AuditRecord) -> Option<Self> {
         match (&record.actor, &record.subject, record.outcome) {
@@ -70,8 +60,8 @@ impl Class {
         }
     }
 
-    /// The wall: how many rows of their own all accounts and networks have together.
-    const fn wall(self) -> Most {
+    /// How many rows all accounts and networks have together.
+    const fn total(self) -> Most {
         match self {
             Self::NoAccount | Self::AtAccount => Most {
                 in_minute: 60,
@@ -93,17 +83,17 @@ impl Class {
         }
     }
 
-    /// The share of one account, and that of one network: in an hour a tenth of the wall. More than the people of one office mistype.
+    /// The share of one account, and that of one network: in an hour a tenth of all. More than the people of one office mistype.
     const fn share(self) -> Most {
-        let wall = self.wall();
+        let total = self.total();
         Most {
-            in_minute: wall.in_minute / 3,
-            in_hour: wall.in_hour / 10,
+            in_minute: total.in_minute / 3,
+            in_hour: total.in_hour / 10,
         }
     }
 }
 
-/// Whether something that was done costs who does it a password hash, a mail, a link or a session each time.
+/// Whether an event costs its actor a password hash, a mail, a link or a session each time.
 const fn costs(event: AuditEvent) -> bool {
     matches!(
         event,
@@ -123,153 +113,128 @@ const fn costs(event: AuditEvent) -> bool {
     )
 }
 
-/// How many rows one budget gave in the present hour.
-#[derive(Clone, Copy, Debug, Default)]
-struct Budget {
-    minute: i64,
+/// Who a row is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    Everyone,
+    Account(UserId),
+    /// What one client may have as a whole (`site_of`): with a share for each /64, a home connection would have as many as it likes.
+    Network(Option<IpAddr>),
+}
+
+impl Holder {
+    const fn most(self, class: Class) -> Most {
+        match self {
+            Self::Everyone => class.total(),
+            Self::Account(_) | Self::Network(_) => class.share(),
+        }
+    }
+}
+
+/// How many rows one holder got in the present hour.
+#[derive(Clone, Copy, Debug)]
+struct Spent {
+    minute: Timestamp,
     in_minute: u32,
     in_hour: u32,
 }
 
-impl Budget {
-    fn has(self, minute: i64, most: Most) -> bool {
-        let in_minute = if self.minute == minute { self.in_minute } else { 0 };
-        in_minute < most.in_minute && self.in_hour < most.in_hour
-    }
-
-    fn take(&mut self, minute: i64) {
-        if self.minute != minute {
-            (self.minute, self.in_minute) = (minute, 0);
-        }
-        self.in_minute += 1;
-        self.in_hour += 1;
-    }
-
-    /// Gives back a row of `minute`.
-    fn give_back(&mut self, minute: i64) {
-        if self.minute == minute {
-            self.in_minute = self.in_minute.saturating_sub(1);
-        }
-        self.in_hour = self.in_hour.saturating_sub(1);
+impl Spent {
+    fn is_below(self, most: Most, minute: Timestamp) -> bool {
+        (self.minute != minute || self.in_minute < most.in_minute) && self.in_hour < most.in_hour
     }
 }
 
-/// A row that was taken, and whose shares it was taken from.
+/// A row that a budget gave.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Taken {
+pub(super) struct Granted {
     class: Class,
-    account: Option<UserId>,
-    site: Option<IpAddr>,
+    /// The third is the account; `None` where a row has none.
+    holders: [Option<Holder>; 3],
     at: Timestamp,
 }
 
-/// How many rows were given in the present hour: to each account, to each network, and in all. A row comes out of all three.
+/// How many rows were given in the present hour: in all, to each account and to each network. A row comes out of all three.
 ///
-/// A network is what one client may have as a whole (`site_of`): with shares for each /64, a home connection would have as many as it likes. It is in
-/// memory: after a restart a stranger has the budget of one hour more.
-///
-/// An account or network is remembered only with a row that it got. So there are never more of them than rows in an hour, 2 100, and none has to be
-/// forgotten for another.
+/// Kept in memory: after a restart a stranger has the budget of one hour more. A holder is remembered only with a row that it got, so there are never more
+/// accounts or networks than rows in an hour, 2 100, and none has to be forgotten for another.
 #[derive(Debug, Default)]
 pub(super) struct Budgets {
-    hour: i64,
-    walls: [Budget; Class::ALL.len()],
-    accounts: HashMap<(Class, UserId), Budget>,
-    sites: HashMap<(Class, Option<IpAddr>), Budget>,
+    hour: Option<Timestamp>,
+    spent: HashMap<(Class, Holder), Spent>,
 }
 
 impl Budgets {
-    /// Takes a row of a class for a record; `None` if a share that it would come out of is used up, or the wall is reached.
-    pub(super) fn take(&mut self, class: Class, record: &AuditRecord, now: Timestamp) -> Option<Taken> {
-        let hour = start_of_hour(now).as_millis();
+    /// Takes a row of a class for a record; `None` if a share is used up or all rows are given.
+    pub(super) fn take(&mut self, class: Class, record: &AuditRecord, now: Timestamp) -> Option<Granted> {
+        let (hour, minute) = (Some(now.start_of(HOUR)), now.start_of(MINUTE));
         if self.hour != hour {
-            *self = Self {
-                hour,
-                ..Self::default()
-            };
+            self.hour = hour;
+            self.spent.clear();
         }
         let account = record.subject.as_ref().map(|subject| subject.user_id);
-        let site = match &record.actor {
+        let network = match &record.actor {
             Actor::Client(client) => client.address.map(site_of),
             Actor::Operator(_) => None,
         };
-        let minute = start_of_minute(now).as_millis();
-        let is_left = self.walls[class as usize].has(minute, class.wall())
-            && account.is_none_or(|account| has_share(&self.accounts, class, account, minute))
-            && has_share(&self.sites, class, site, minute);
-        if !is_left {
+        let holders = [
+            Some(Holder::Everyone),
+            Some(Holder::Network(network)),
+            account.map(Holder::Account),
+        ];
+        let is_left = |holder: Holder| {
+            let spent = self.spent.get(&(class, holder));
+            spent.is_none_or(|spent| spent.is_below(holder.most(class), minute))
+        };
+        if !holders.into_iter().flatten().all(is_left) {
             return None;
         }
-        self.walls[class as usize].take(minute);
-        if let Some(account) = account {
-            self.accounts.entry((class, account)).or_default().take(minute);
+        for holder in holders.into_iter().flatten() {
+            let spent = self.spent.entry((class, holder));
+            let spent = spent.or_insert(Spent {
+                minute,
+                in_minute: 0,
+                in_hour: 0,
+            });
+            if spent.minute != minute {
+                (spent.minute, spent.in_minute) = (minute, 0);
+            }
+            spent.in_minute += 1;
+            spent.in_hour += 1;
         }
-        self.sites.entry((class, site)).or_default().take(minute);
-        Some(Taken {
+        Some(Granted {
             class,
-            account,
-            site,
+            holders,
             at: now,
         })
     }
 
     /// Gives a row back that was never written.
-    pub(super) fn give_back(&mut self, taken: Taken) {
-        if self.hour != start_of_hour(taken.at).as_millis() {
+    pub(super) fn give_back(&mut self, granted: Granted) {
+        if self.hour != Some(granted.at.start_of(HOUR)) {
             return;
         }
-        let minute = start_of_minute(taken.at).as_millis();
-        self.walls[taken.class as usize].give_back(minute);
-        if let Some(account) = taken.account {
-            give_share_back(&mut self.accounts, taken.class, account, minute);
-        }
-        give_share_back(&mut self.sites, taken.class, taken.site, minute);
-    }
-}
-
-fn has_share<K: Eq + Hash>(
-    shares: &HashMap<(Class, K), Budget>,
-    class: Class,
-    whose: K,
-    minute: i64,
-) -> bool {
-    let share = shares.get(&(class, whose)).copied().unwrap_or_default();
-    share.has(minute, class.share())
-}
-
-fn give_share_back<K: Eq + Hash>(
-    shares: &mut HashMap<(Class, K), Budget>,
-    class: Class,
-    whose: K,
-    minute: i64,
-) {
-    let key = (class, whose);
-    if let Some(share) = shares.get_mut(&key) {
-        share.give_back(minute);
-        if share.in_hour == 0 {
-            shares.remove(&key);
+        for holder in granted.holders.into_iter().flatten() {
+            let key = (granted.class, holder);
+            let Some(spent) = self.spent.get_mut(&key) else {
+                continue;
+            };
+            if spent.minute == granted.at.start_of(MINUTE) {
+                spent.in_minute = spent.in_minute.saturating_sub(1);
+            }
+            spent.in_hour = spent.in_hour.saturating_sub(1);
+            if spent.in_hour == 0 {
+                self.spent.remove(&key);
+            }
         }
     }
-}
-
-/// When the present minute began.
-pub(super) fn start_of_minute(now: Timestamp) -> Timestamp {
-    start_of(now, MINUTE)
-}
-
-/// When the present hour began.
-pub(super) fn start_of_hour(now: Timestamp) -> Timestamp {
-    start_of(now, HOUR)
-}
-
-fn start_of(now: Timestamp, span: Duration) -> Timestamp {
-    let span = i64::try_from(span.as_millis()).expect("a span is short");
-    Timestamp::from_millis(now.as_millis().div_euclid(span) * span)
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::Ipv6Addr;
+
+    use strum::VariantArray;
 
     use super::*;
     use crate::domain::{AuditReason, AuditSubject, Client, TraceId};
@@ -325,7 +290,7 @@ mod tests {
             let taken = budgets.take(Class::AtAccount, &guess(number, 0), NOW);
             budgets.give_back(taken.expect("everything is left"));
         }
-        assert!(budgets.accounts.is_empty() && budgets.sites.is_empty());
+        assert!(budgets.spent.is_empty());
         assert_eq!(given(&mut budgets, (0..100).map(|_| guess(1, 0)), NOW), 20);
         let old = budgets
             .take(Class::AtAccount, &guess(2, 1 << 16), NOW)
@@ -345,8 +310,8 @@ mod tests {
             })
             .sum();
         assert_eq!(in_an_hour, 600);
-        assert_eq!((budgets.accounts.len(), budgets.sites.len()), (600, 600));
-        let all: u32 = Class::ALL.iter().map(|class| class.wall().in_hour).sum();
+        assert_eq!(budgets.spent.len(), 1 + 600 + 600);
+        let all: u32 = Class::VARIANTS.iter().map(|class| class.total().in_hour).sum();
         assert_eq!(all, 2100, "as the documentation of the type says");
     }
 
@@ -359,11 +324,10 @@ mod tests {
         // What a test of `tests/it/faults/audit.rs` measures, with all their indexes.
         const ROW_BYTES: u64 = 500;
         const COUNT_BYTES: u64 = 300;
-        let walls: u64 = Class::ALL
+        let totals = Class::VARIANTS
             .iter()
-            .map(|class| u64::from(class.wall().in_hour))
-            .sum();
-        let rows = walls * HOURS;
+            .map(|class| u64::from(class.total().in_hour));
+        let rows = totals.sum::<u64>() * HOURS;
         let shared = KINDS * HOURS;
         assert_eq!((rows, shared), (4_536_000, 276_480));
         let names = u64::from(MAX_NAME_COUNTS) * COUNT_BYTES;

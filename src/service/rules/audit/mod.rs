@@ -19,7 +19,7 @@ use crate::service::{Error, Service};
 use crate::store::{AuditCount, StoreError, Tx};
 use crate::system::System;
 
-use budget::{Class, start_of_hour};
+use budget::{Class, HOUR};
 use noted::{Noted, kind_of, one, shared_tally};
 
 /// How many counts one write takes, so that no request waits long behind it.
@@ -87,7 +87,7 @@ impl Auditor {
         record: &AuditRecord,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if tx.count_repeated(record, start_of_hour(now))? {
+        if tx.count_repeated(record, now.start_of(HOUR))? {
             return tx.count_audit_kind(&kind_of(record), &one(record, now, true));
         }
         self.write_as_of(tx, record, now)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::budget::{Budgets, Class, start_of_hour, start_of_minute};
+use super::budget::{Budgets, Class, HOUR, MINUTE};
 use crate::domain::{Actor, AuditRecord, Client, Timestamp, network_of};
 use crate::store::{AuditCount, AuditKind, AuditTally, KindCount};
 
@@ -35,7 +35,7 @@ impl Noted {
             address: client.address.map(network_of),
             subject: record.subject.clone(),
             name: record.name,
-            window_at: start_of_minute(now),
+            window_at: now.start_of(MINUTE),
         };
         let mut trace_id = client.trace_id;
         let class = Class::of_tally(tally.event);
@@ -57,7 +57,7 @@ impl Noted {
 
     /// Takes what was counted since the last time.
     pub(super) fn take(&mut self, now: Timestamp) -> (Tallies, Kinds) {
-        let this_minute = start_of_minute(now);
+        let this_minute = now.start_of(MINUTE);
         let taken = self.tallies.iter().filter(|(_, count)| count.times > 0);
         let taken = taken.map(|(tally, count)| (tally.clone(), *count)).collect();
         self.tallies.retain(|tally, count| {
@@ -105,7 +105,7 @@ pub(super) fn shared_tally(record: &AuditRecord, now: Timestamp) -> AuditTally {
         address: None,
         subject: None,
         name: None,
-        window_at: start_of_hour(now),
+        window_at: now.start_of(HOUR),
     }
 }
 
