@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::Refusal;
 use super::output::{self, facts};
 use super::progress::Progress;
-use crate::service::{Backup, Place};
+use crate::service::{Backup, BackupDestination};
 
 /// Copy the database into a file while the server runs, and check the copy
 ///
@@ -37,20 +37,20 @@ fn parse_keep(text: &str) -> Result<NonZeroUsize, String> {
 /// `backup`
 pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal> {
     let is_stream = arguments.path.as_os_str() == "-";
-    let place = match arguments.keep {
+    let destination = match arguments.keep {
         Some(_) if is_stream => {
             return Err(Refusal::new(
                 "--keep names files by date, and standard output is no file",
                 "name a directory, or leave --keep out",
             ));
         }
-        Some(keep) => Place::Dated(arguments.path, keep),
-        None if is_stream => Place::Stream(Box::new(output::stream()?)),
-        None => Place::File(arguments.path),
+        Some(keep) => BackupDestination::Dated(arguments.path, keep),
+        None if is_stream => BackupDestination::Stream(Box::new(output::stream()?)),
+        None => BackupDestination::File(arguments.path),
     };
     let progress = Progress::start(context.output, "copying and checking");
     progress.turn_to("the database");
-    let backup = context.with_service(async |service| Ok(service.back_up(place).await?));
+    let backup = context.with_service(async |service| Ok(service.back_up(destination).await?));
     drop(progress);
     let backup = backup?;
     let key_file = context.config.key_path();

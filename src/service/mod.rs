@@ -45,6 +45,7 @@ pub use sign_in::{RefreshCookie, SignedIn};
 pub use signing_key::{AlgorithmChange, Rotation, SigningKeyStage, SigningKeyState, load_keyring};
 pub use spray_brake::FailedCodes;
 pub use upkeep::{
-    Backup, Ended, KEEP_ENDED_SESSIONS, Place, end_what_was_live, go_on_without_key, open_staged, seal_anew,
+    Backup, BackupDestination, Ended, KEEP_ENDED_SESSIONS, end_what_was_live, go_on_without_key, open_staged,
+    seal_anew,
 };
 pub use user::{Change, CreatedUser, NewUser, ProfileChange, UserRef, UserSummary};

@@ -1,4 +1,4 @@
-//! Backups: a copy of the database that was opened and checked before it gets its name, or is written out.
+//! Backups: a copy of the database, opened and checked before it gets its name or is written out.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -20,23 +20,21 @@ const DATED_NAME: (&str, &str) = ("arkloop-", ".db");
 const STREAM: &str = "standard output";
 
 /// Where a backup goes.
-pub enum Place {
-    /// Into this file, which must not be there.
+pub enum BackupDestination {
+    /// A file that does not exist yet.
     File(PathBuf),
-    /// Into a file in this directory that is named by the moment; of those, only so many of the newest stay.
+    /// A file named by date in this directory, where so many of the newest stay.
     Dated(PathBuf, NonZeroUsize),
-    /// To whatever reads this.
     Stream(Box<dyn Write + Send>),
 }
 
 /// A backup that was made.
 #[derive(Clone, Debug)]
 pub struct Backup {
-    /// The file; `None` if it was written out.
+    /// `None` if it was written out.
     pub path: Option<PathBuf>,
-    /// When it was taken: it has everything that was committed before.
+    /// It has everything that was committed before.
     pub taken_at: Timestamp,
-    /// Its size.
     pub bytes: u64,
     /// How many accounts are in it.
     pub users: u32,
@@ -44,20 +42,23 @@ pub struct Backup {
     pub schema: u32,
     /// The key file that it needs, and that is not in it.
     pub key: KeyFingerprint,
-    /// The older ones that made way.
+    /// The older backups that were removed.
     pub removed: Vec<PathBuf>,
 }
 
-/// A place that was found to be usable.
+/// A destination that was found to be usable.
 enum Target {
-    /// From here on the open directory is meant, whatever its path leads to meanwhile.
-    Named {
-        directory: Directory,
-        name: OsString,
-        path: PathBuf,
-        keep: Option<NonZeroUsize>,
-    },
+    File(NewFile),
     Stream(Box<dyn Write + Send>),
+}
+
+struct NewFile {
+    /// Opened once, so that its path may lead elsewhere later.
+    directory: Directory,
+    name: OsString,
+    path: PathBuf,
+    /// How many backups named by date stay; `None` for all.
+    keep: Option<NonZeroUsize>,
 }
 
 impl Service {
@@ -65,20 +66,23 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NoPlaceForBackup`], [`Error::BackupFailed`].
-    pub async fn back_up(&self, place: Place) -> Result<Backup, Error> {
+    pub async fn back_up(&self, destination: BackupDestination) -> Result<Backup, Error> {
         let taken_at = self.system.now();
-        // Looked at again when the backup gets its name; here it spares the work.
-        let target = Target::find(place, taken_at)?;
+        // The name is checked again when the backup gets it; here it spares the work.
+        let mut target = Target::find(destination, taken_at)?;
         let from = self.store.path().to_owned();
         let staged = blocking(move || StagedDatabase::copy_of_live(&from)).await?;
         let (users, schema) = self.try_open(&staged, taken_at).await?;
-        let key = self.rules.keys.check().fingerprint();
-        let (target, bytes) = blocking(move || target.receive(staged)).await?;
+        let (target, bytes) = blocking(move || {
+            let bytes = target.receive(staged)?;
+            Ok((target, bytes))
+        })
+        .await?;
         let path = target.path().map(Path::to_owned);
         let record = self.by_operator(AuditEvent::BackupMade);
         let called = path.as_ref().map_or(STREAM.into(), |path| path.to_string_lossy());
-        self.write_audited(record.saying(called), move |tx, _| {
-            Ok(tx.put_moment(Setting::LastBackupAt, taken_at)?)
+        self.change_audited(record.saying(called), move |unit, _| {
+            Ok(unit.tx.put_moment(Setting::LastBackupAt, taken_at)?)
         })
         .await?;
         Ok(Backup {
@@ -87,19 +91,20 @@ impl Service {
             bytes,
             users,
             schema,
-            key,
+            key: self.key_fingerprint(),
             removed: target.remove_older().map_err(Error::BackupFailed)?,
         })
     }
 
-    /// When the last backup was made; `None` if never. The copy before a change of the schema does not count: it is on the same disk.
+    /// When the last backup was made; `None` if never. The copy before a migration does not count: it is on the same disk.
     pub async fn last_backup_at(&self) -> Result<Option<Timestamp>, Error> {
         self.store
             .read(|reader| Ok(reader.find_moment(Setting::LastBackupAt)?))
             .await
     }
 
-    /// Opens the copy as a server would: its key fits, its signing keys open. Notes in it when it was taken; says how many accounts it has, and its schema.
+    /// Opens the copy as a server would: its key fits, its signing keys open. Notes in the copy when it was taken; gives its number of accounts and its
+    /// schema version.
     async fn try_open(&self, staged: &StagedDatabase, taken_at: Timestamp) -> Result<(u32, u32), Error> {
         let store =
             open_staged(staged, Access::Use, &self.rules.keys, taken_at).map_err(Error::BackupFailed)?;
@@ -122,79 +127,56 @@ impl Service {
 }
 
 impl Target {
-    fn find(place: Place, taken_at: Timestamp) -> Result<Self, Error> {
-        match place {
-            Place::Stream(stream) => Ok(Self::Stream(stream)),
-            Place::File(file) => Self::find_named(absolute(&file)?, None),
-            Place::Dated(directory, keep) => {
+    fn find(destination: BackupDestination, taken_at: Timestamp) -> Result<Self, Error> {
+        let (path, keep) = match destination {
+            BackupDestination::Stream(stream) => return Ok(Self::Stream(stream)),
+            BackupDestination::File(file) => (file, None),
+            BackupDestination::Dated(directory, keep) => {
                 let (before, after) = DATED_NAME;
                 let name = format!("{before}{}{after}", taken_at.to_file_stamp());
-                Self::find_named(absolute(&directory)?.join(name), Some(keep))
+                (directory.join(name), Some(keep))
             }
-        }
-    }
-
-    fn find_named(path: PathBuf, keep: Option<NonZeroUsize>) -> Result<Self, Error> {
-        let parent = path.parent().unwrap_or(&path).to_owned();
-        let (directory, name) = Directory::of(&path).map_err(|cause| no_directory(&parent, cause))?;
-        if let Some(found) = directory
-            .find(&name)
-            .map_err(|cause| no_directory(&parent, cause))?
-        {
+        };
+        let path = std::path::absolute(&path).map_err(|cause| unusable(&path, cause))?;
+        let parent = path.parent().unwrap_or(&path);
+        let refused = |cause| no_directory(parent, cause);
+        let (directory, name) = Directory::of(&path).map_err(refused)?;
+        if let Some(found) = directory.find(&name).map_err(refused)? {
             return Err(taken(&path, FileType::from_raw_mode(found.st_mode)));
         }
-        directory
-            .refuse_to_write()
-            .map_err(|cause| no_directory(&parent, cause))?;
-        Ok(Self::Named {
+        directory.refuse_to_write().map_err(refused)?;
+        Ok(Self::File(NewFile {
             directory,
             name,
             path,
             keep,
-        })
+        }))
     }
 
-    /// Takes the finished copy; says how many bytes it has.
-    fn receive(self, staged: StagedDatabase) -> Result<(Self, u64), OpenError> {
+    /// Takes the finished copy; gives its size in bytes.
+    fn receive(&mut self, staged: StagedDatabase) -> Result<u64, OpenError> {
         match self {
-            Self::Named {
-                directory,
-                name,
-                path,
-                keep,
-            } => {
-                let bytes = staged.publish(&directory, &name)?;
-                let target = Self::Named {
-                    directory,
-                    name,
-                    path,
-                    keep,
-                };
-                Ok((target, bytes))
-            }
-            Self::Stream(mut stream) => {
-                let bytes = staged.write_to(&mut stream, Path::new(STREAM))?;
-                Ok((Self::Stream(stream), bytes))
-            }
+            Self::File(file) => staged.publish(&file.directory, &file.name),
+            Self::Stream(stream) => staged.write_to(stream, Path::new(STREAM)),
         }
     }
 
     fn path(&self) -> Option<&Path> {
         match self {
-            Self::Named { path, .. } => Some(path),
+            Self::File(file) => Some(&file.path),
             Self::Stream(_) => None,
         }
     }
 
-    /// Removes what makes way for it; says which.
+    /// Removes the backups named by date that are too many, and gives their paths.
     fn remove_older(&self) -> Result<Vec<PathBuf>, OpenError> {
         match self {
-            Self::Named {
+            Self::File(NewFile {
                 directory,
                 name,
                 keep: Some(keep),
                 ..
-            } => store::remove_older(directory, DATED_NAME, keep.get(), name),
+            }) => store::remove_older(directory, DATED_NAME, keep.get(), name),
             _ => Ok(Vec::new()),
         }
     }
@@ -202,7 +184,7 @@ impl Target {
 
 /// Why no backup can be made in `directory`.
 fn no_directory(directory: &Path, cause: io::Error) -> Error {
-    // Where none may be made, it is not said how to make one.
+    // Do not say how to make a directory where none may be made.
     let above = directory
         .ancestors()
         .skip(1)
@@ -244,7 +226,7 @@ fn exists(path: &Path) -> Error {
     }
 }
 
-/// Why no backup gets a name that is taken.
+/// Why a backup cannot have a name that exists.
 fn taken(path: &Path, kind: FileType) -> Error {
     let shown = path.display();
     let (problem, hint) = match kind {
@@ -285,7 +267,7 @@ pub fn open_staged(
     })
 }
 
-/// Runs what waits for the disk off the executor.
+/// Runs work that waits for the disk off the executor.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
 ) -> Result<T, Error> {
@@ -297,11 +279,7 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    std::path::absolute(path).map_err(|cause| unusable(path, cause))
-}
-
-fn unusable(path: &Path, source: std::io::Error) -> Error {
+fn unusable(path: &Path, source: io::Error) -> Error {
     let path = path.to_owned();
     Error::BackupFailed(OpenError::Io { path, source })
 }

@@ -7,7 +7,7 @@ mod rekey;
 mod restore;
 mod sweep;
 
-pub use backup::{Backup, Place, open_staged};
+pub use backup::{Backup, BackupDestination, open_staged};
 pub use rekey::{go_on_without_key, seal_anew};
 pub use restore::{Ended, end_what_was_live};
 pub use sweep::KEEP_ENDED_SESSIONS;

@@ -1,23 +1,24 @@
-//! What becomes of a database when its key file is replaced.
+//! Replaces the key file that a database belongs to.
 
 use std::sync::Arc;
 
+use super::restore::{Ended, delete_what_proves};
 use crate::crypto::{Keys, SealedFor};
 use crate::domain::{
     AuditEvent, AuditRecord, InviteCode, Operator, SessionEnd, SignatureAlgorithm, Timestamp,
 };
+use crate::service::Error;
 use crate::service::signing_key::replace_all;
-use crate::service::{Ended, Error};
 use crate::store::{Setting, Store, Tx};
 use crate::system::System;
 
-/// A moment before every other: of what has an end, nothing has ended by then.
-const EVER: Timestamp = Timestamp::from_millis(i64::MIN);
+/// Earlier than any expiry, so that nothing counts as expired.
+const BEFORE_ANY_EXPIRY: Timestamp = Timestamp::from_millis(i64::MIN);
 
-/// Seals everything anew that `old` has sealed, in one transaction: afterwards the database belongs to `new`.
+/// Seals everything again that `old` has sealed, in one transaction. The database then belongs to `new`.
 ///
 /// What was derived from the old key and cannot be derived again ends: sessions, whose refresh tokens it authenticated, one-time codes with their
-/// counts, and counts of wrong passwords. Invites, links, queued mail and signing keys go on.
+/// counts, and counts of wrong passwords. Invites, links, queued mail and signing keys stay usable.
 pub async fn seal_anew(
     store: &Store,
     old: Arc<Keys>,
@@ -44,7 +45,7 @@ pub async fn seal_anew(
             let opened = old.open(purpose, &key.sealed_private).map_err(Error::internal)?;
             tx.reseal_signing_key(&key.kid, &new.seal(purpose, &opened, &system))?;
         }
-        for mail in tx.list_outbox(EVER)? {
+        for mail in tx.list_outbox(BEFORE_ANY_EXPIRY)? {
             let purpose = SealedFor::Mail(mail.id.as_bytes());
             let opened = old.open(purpose, &mail.sealed).map_err(Error::internal)?;
             tx.reseal_mail(mail.id, &new.seal(purpose, &opened, &system))?;
@@ -62,11 +63,11 @@ pub async fn seal_anew(
     sealed.await
 }
 
-/// Lets the database go on with `new` although nobody has the key file any more that it belonged to, in one transaction.
+/// Lets the database go on with `new` after its key file was lost, in one transaction.
 ///
 /// Everything that only the lost key could open or prove ends: sessions, codes, invites, links, queued mail and signing keys. A new signing key
-/// takes their place, of the algorithm that is `wanted` or else of the same one. Accounts stay, with their passwords. An invite gets a code that is told
-/// to no one, so that the list of invites can still be read.
+/// takes their place, of the algorithm that is `wanted` or else of the same one. Accounts stay, with their passwords. An invite gets a new code that
+/// is never shown, so that the list of invites can still be read.
 pub async fn go_on_without_key(
     store: &Store,
     new: Arc<Keys>,
@@ -86,10 +87,7 @@ pub async fn go_on_without_key(
             let sealed = new.seal(SealedFor::Invite(invite.id.as_bytes()), code.as_bytes(), &system);
             tx.replace_invite_code(invite.id, new.invite_digest(&code), &sealed)?;
         }
-        tx.delete_all_codes()?;
-        tx.delete_all_failures()?;
-        tx.delete_all_links()?;
-        tx.delete_all_mail()?;
+        delete_what_proves(tx)?;
         let sessions = end_sessions(tx, now)?;
         tx.put_setting(Setting::KeyCheck, Some(&new.check().to_text()), now)?;
         Ok::<_, Error>(Ended {
@@ -101,7 +99,7 @@ pub async fn go_on_without_key(
     gone_on.await
 }
 
-/// Nobody else has the database open, so that nobody waits behind a write that ends all at once.
+/// All in one write: no other process has the database open, so that none waits behind it.
 fn end_sessions(tx: &Tx<'_>, now: Timestamp) -> Result<u64, Error> {
     let ended = tx.end_some_sessions(None, u32::MAX, SessionEnd::KeyReplaced, now)?;
     Ok(ended.map_or(0, |(_, ended)| ended))
