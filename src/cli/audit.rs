@@ -1,22 +1,24 @@
 //! `audit`: who did what when, and why it was refused.
 
+use std::collections::BTreeMap;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::arguments::Limit;
 use super::context::{Context, no_runtime};
 use super::error::{Refusal, one_line};
 use super::output::{Output, Readers, print_line};
-use super::paging::Limit;
+use super::report::{Report, Row};
 use super::times::Times;
-use super::user::parse_user;
 use crate::config::parse_duration;
 use crate::domain::{Actor, AuditEntry, AuditEvents, AuditOutcome};
 use crate::fault::Fault;
 use crate::service::{AuditPage, AuditPart, AuditQuery, Error, Service, UserRef};
 
-/// How often a follower looks for new rows: soon enough for a person who watches.
+/// How often --follow looks for new rows: soon enough for a person who watches.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Show who did what when, and why it was refused
@@ -34,7 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 )]
 pub(super) struct Arguments {
     /// Only about this account: a username, an e-mail address or an id, also one that it had
-    #[arg(long, value_name = "USER", value_parser = parse_user)]
+    #[arg(long, value_name = "USER")]
     user: Option<UserRef>,
     /// Only one event, or all of a kind.
     #[arg(
@@ -57,20 +59,17 @@ pub(super) struct Arguments {
     before: Option<i64>,
     /// Go on as rows come, each as one line of JSON, until SIGINT, SIGTERM or a closed pipe
     #[arg(long)]
-    follow: bool,
+    pub(super) follow: bool,
 }
 
 fn parse_events(text: &str) -> Result<AuditEvents, String> {
     AuditEvents::parse(text).ok_or_else(|| {
-        let names = AuditEvents::names();
-        let kind = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-        let mut kinds: Vec<String> = names.iter().map(|name| kind(name)).collect();
-        kinds.sort();
-        kinds.dedup();
-        let lines = kinds.iter().map(|of| {
-            let names = names.iter().filter(|name| kind(name) == *of).copied();
-            format!("\n  {}", names.collect::<Vec<_>>().join(", "))
-        });
+        let mut by_kind: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for name in AuditEvents::names() {
+            let kind = name.split('.').next().unwrap_or_default();
+            by_kind.entry(kind).or_default().push(name);
+        }
+        let lines = by_kind.values().map(|names| format!("\n  {}", names.join(", ")));
         format!("it must be one of these:{}", lines.collect::<String>())
     })
 }
@@ -93,45 +92,44 @@ impl Arguments {
             },
             limit: match (self.follow, self.after) {
                 (false, _) => self.limit.rows(output),
-                // Whoever follows from a row on misses none.
+                // Following from a row on leaves none out.
                 (true, Some(_)) => u32::MAX,
                 (true, None) => self.limit.first_rows(),
             },
         }
     }
 
-    /// The flag that shows more rows, and from which one on.
-    fn rest(&self, page: &AuditPage) -> (&'static str, String) {
+    /// The flag that shows more rows, and the row where they begin.
+    fn rest(&self, page: &AuditPage) -> (&'static str, Option<String>) {
         let rows = &page.entries[..page.rows];
         let (flag, last) = match self.after {
             Some(_) => ("--after", rows.last()),
             None => ("--before", rows.first()),
         };
-        (flag, last.and_then(|row| row.id).unwrap_or_default().to_string())
+        (flag, last.and_then(|row| row.id).map(|id| id.to_string()))
     }
 }
 
 /// `audit`
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusal> {
-    if arguments.follow {
-        return context.with_service(async |service| follow(service, arguments.query(context.output)).await);
-    }
+pub(super) fn list(arguments: &Arguments, context: &Context) -> Result<Report, Refusal> {
     let query = arguments.query(context.output);
-    let page = context.with_service(async |service| Ok(service.list_audit(query).await?))?;
-    let (entries, times) = (&page.entries, context.times());
-    let documents = entries.iter().map(to_json).collect();
-    let rows = entries.iter().map(|entry| to_row(entry, times)).collect();
+    let page = context.with_service(async |service| service.list_audit(query).await)?;
     let header = ["TIME", "EVENT", "RESULT", "USER", "BY", "DETAIL", "TRACE ID"];
-    context
-        .output
-        .list(documents, &header, rows, "Nothing of this is in the audit log.")?;
-    let (flag, place) = arguments.rest(&page);
-    context.output.more(page.more, flag, &place);
-    Ok(())
+    let times = context.times();
+    let rows = page.entries.iter().map(|entry| to_row(entry, times));
+    let (flag, id) = arguments.rest(&page);
+    Ok(Report::list(&header, rows, "Nothing of this is in the audit log.").more(page.more, flag, id))
 }
 
-/// Prints rows as they come. It looks again and again: what writes them is another process.
-async fn follow(service: &Service, mut query: AuditQuery) -> Result<(), Refusal> {
+/// `audit --follow`
+pub(super) fn follow(arguments: &Arguments, context: &Context) -> Result<ExitCode, Refusal> {
+    let query = arguments.query(context.output);
+    context.with_service(async |service| print_as_they_come(service, query).await)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Polls the log, because other processes write it too.
+async fn print_as_they_come(service: &Service, mut query: AuditQuery) -> Result<(), Refusal> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|cause| no_runtime(&cause))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|cause| no_runtime(&cause))?;
     let fault = Fault::new("the audit log cannot be read");
@@ -145,7 +143,7 @@ async fn follow(service: &Service, mut query: AuditQuery) -> Result<(), Refusal>
                         return Ok(());
                     }
                 }
-                // What comes from now on is shown, however much it is.
+                // The limit is only for the rows that were there at the start.
                 query.limit = u32::MAX;
                 LOOK_EVERY
             }
@@ -175,15 +173,15 @@ fn to_json(entry: &AuditEntry) -> Value {
     });
     json!({
         "id": entry.id,
-        "at": entry.at.to_string(),
-        "last_at": entry.last_at.map(|at| at.to_string()),
+        "at": entry.at,
+        "last_at": entry.last_at,
         "event": record.event.into_str(),
         "result": result(record.outcome),
         "reason": record.outcome.reason().map(<&str>::from),
         "times": entry.times,
-        "user_id": record.subject.as_ref().map(|subject| subject.user_id.to_string()),
+        "user_id": record.subject.as_ref().map(|subject| subject.user_id),
         "username": record.subject.as_ref().map(|subject| &subject.username),
-        "session_id": record.session_id.map(|id| id.to_string()),
+        "session_id": record.session_id,
         "detail": record.detail,
         "ip": client.and_then(|client| client.address).map(|address| address.to_string()),
         "user_agent": client.and_then(|client| client.user_agent.as_deref()),
@@ -199,7 +197,7 @@ const fn result(outcome: AuditOutcome) -> &'static str {
     }
 }
 
-fn to_row(entry: &AuditEntry, times: Times) -> Vec<String> {
+fn to_row(entry: &AuditEntry, times: Times) -> Row {
     let record = &entry.record;
     let (by, trace_id) = match &record.actor {
         Actor::Client(client) => (
@@ -207,18 +205,16 @@ fn to_row(entry: &AuditEntry, times: Times) -> Vec<String> {
             client.trace_id.map(|id| id.to_string()),
         ),
         Actor::Operator(operator) => {
-            let name = operator.sudo_user.as_deref();
-            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+            let name = operator.sudo_user.as_ref().map(|name| format!(" ({name})"));
+            let name = name.unwrap_or_default();
             (Some(format!("operator {}{name}", operator.uid)), None)
         }
     };
-    let until = entry
-        .last_at
-        .map(|at| format!(" until {}", times.show(at)))
-        .unwrap_or_default();
+    let until = entry.last_at.map(|at| format!(" until {}", times.show(at)));
+    let until = until.unwrap_or_default();
     let repeated = (entry.times > 1).then(|| format!("{} times{until}", entry.times));
-    let detail = [repeated, record.detail.clone()].into_iter().flatten();
-    vec![
+    let detail: Vec<String> = [repeated, record.detail.clone()].into_iter().flatten().collect();
+    let cells = vec![
         times.show(entry.at),
         record.event.into_str().to_owned(),
         match record.outcome.reason() {
@@ -228,10 +224,11 @@ fn to_row(entry: &AuditEntry, times: Times) -> Vec<String> {
         record
             .subject
             .as_ref()
-            .map(|subject| subject.username.clone())
-            .unwrap_or_default(),
+            .map_or("", |subject| &subject.username)
+            .to_owned(),
         by.unwrap_or_default(),
-        one_line(&detail.collect::<Vec<_>>().join(", ")),
+        one_line(&detail.join(", ")),
         trace_id.unwrap_or_default(),
-    ]
+    ];
+    (to_json(entry), cells)
 }

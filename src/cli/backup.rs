@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::Refusal;
-use super::output::{self, facts};
-use super::progress::Progress;
+use super::output;
+use super::progress::with_progress;
+use super::report::{Report, Stream, facts};
 use crate::service::{Backup, BackupDestination};
 
 /// Copy the database into a file while the server runs, and check the copy
@@ -35,7 +36,7 @@ fn parse_keep(text: &str) -> Result<NonZeroUsize, String> {
 }
 
 /// `backup`
-pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal> {
+pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Refusal> {
     let is_stream = arguments.path.as_os_str() == "-";
     let destination = match arguments.keep {
         Some(_) if is_stream => {
@@ -48,44 +49,35 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal
         None if is_stream => BackupDestination::Stream(Box::new(output::stream()?)),
         None => BackupDestination::File(arguments.path),
     };
-    let progress = Progress::start(context.output, "copying and checking");
-    progress.turn_to("the database");
-    let backup = context.with_service(async |service| Ok(service.back_up(destination).await?));
-    drop(progress);
-    let backup = backup?;
-    let key_file = context.config.key_path();
+    let backup = with_progress(context.output, "copying and checking", |turn_to| {
+        turn_to("the database");
+        context.with_service(async |service| service.back_up(destination).await)
+    })?;
+    let report = to_report(&backup, &context.config.key_path().to_string_lossy());
+    Ok(Report {
+        stream: if is_stream { Stream::Error } else { Stream::Output },
+        ..report
+    })
+}
+
+fn to_report(backup: &Backup, key_file: &str) -> Report {
     let removed: Vec<_> = backup.removed.iter().map(|path| path.to_string_lossy()).collect();
+    let path = backup.path.as_ref().map(|path| path.to_string_lossy());
     let document = json!({
-        "file": backup.path.as_ref().map(|path| path.to_string_lossy()),
-        "taken_at": backup.taken_at.to_string(),
+        "file": path,
+        "taken_at": backup.taken_at,
         "bytes": backup.bytes,
         "users": backup.users,
         "schema": backup.schema,
         "key": backup.key.to_string(),
-        "key_file": key_file.to_string_lossy(),
+        "key_file": key_file,
         "contains_key": false,
         "removed": removed,
     });
-    if is_stream {
-        context.output.beside(&document, || to_text(&backup));
-    } else {
-        context.output.result(&document, || to_text(&backup))?;
-    }
-    context.output.note(&format!(
-        "The key file {} is not in the backup. Keep a copy of it elsewhere: without it the backup cannot be restored.",
-        key_file.display()
-    ));
-    Ok(())
-}
-
-fn to_text(backup: &Backup) -> String {
     let mut lines = vec![
         (
             "backup",
-            backup.path.as_ref().map_or_else(
-                || "written to standard output".to_owned(),
-                |path| path.display().to_string(),
-            ),
+            path.unwrap_or("written to standard output".into()).into_owned(),
         ),
         ("taken at", backup.taken_at.to_string()),
         ("size", format!("{} KiB", backup.bytes.div_ceil(1024))),
@@ -93,11 +85,8 @@ fn to_text(backup: &Backup) -> String {
         ("schema", backup.schema.to_string()),
         ("needs key", format!("{} (not in it)", backup.key)),
     ];
-    lines.extend(
-        backup
-            .removed
-            .iter()
-            .map(|path| ("removed", path.display().to_string())),
-    );
-    facts(&lines)
+    lines.extend(removed.into_iter().map(|path| ("removed", path.into_owned())));
+    Report::new(document, facts(&lines)).note(format!(
+        "The key file {key_file} is not in the backup. Keep a copy of it elsewhere: without it the backup cannot be restored."
+    ))
 }

@@ -1,11 +1,13 @@
 //! `check`: what of this installation should be mended.
 
+use std::process::ExitCode;
+
 use serde_json::{Value, json};
 
-use super::context::{Context, no_runtime};
+use super::context::{Context, run_to_end};
 use super::error::{Refusal, one_line};
-use super::output::{Mark, MarkedLine};
-use super::progress::Progress;
+use super::output::{Colour, MarkedLine};
+use super::progress::with_progress;
 use crate::app::{self, Finding, State};
 use crate::system::System;
 
@@ -22,32 +24,28 @@ use crate::system::System;
 pub(super) struct Arguments {}
 
 /// `check`
-pub(super) fn run(context: &Context) -> Result<(), Refusal> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|cause| no_runtime(&cause))?;
-    let progress = Progress::start(context.output, "looking at");
-    let mut findings = runtime.block_on(app::check(
-        &context.config,
-        System::machine(),
-        context.operator.clone(),
-        &|what| progress.turn_to(what),
-    ));
-    drop(progress);
+pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
+    let (output, operator) = (context.output, context.operator.clone());
+    let mut findings = with_progress(output, "looking at", |turn_to| {
+        let findings = app::check(&context.config, System::machine(), operator, turn_to);
+        run_to_end(async { Ok::<_, Refusal>(findings.await) })
+    })?;
     let count = |state| findings.iter().filter(|finding| finding.state == state).count();
     let (faults, warnings) = (count(State::Bad), count(State::Unwise));
-    if context.output.is_quiet() {
+    let mut summary = Some(summary(faults, warnings));
+    if output.is_quiet {
         findings.retain(|finding| finding.state == State::Bad);
+        summary = None;
     }
-    let document: Vec<Value> = findings.iter().map(to_json).collect();
     let mut lines = to_lines(&findings);
-    if !context.output.is_quiet() {
-        lines.push(MarkedLine::plain(summary(faults, warnings)));
-    }
-    context.output.marked(&Value::Array(document), &lines)?;
+    lines.extend(summary.map(|text| MarkedLine {
+        colour: None,
+        head: String::new(),
+        text,
+    }));
+    output.marked(&findings.iter().map(to_json).collect(), &lines)?;
     match faults {
-        0 => Ok(()),
+        0 => Ok(ExitCode::SUCCESS),
         1 => Err(Refusal::new("one thing must be mended", "its line says how")),
         faults => Err(Refusal::new(
             format!("{faults} things must be mended"),
@@ -74,23 +72,19 @@ fn to_json(finding: &Finding) -> Value {
 }
 
 fn to_lines(findings: &[Finding]) -> Vec<MarkedLine> {
-    let width = findings
-        .iter()
-        .map(|finding| finding.subject.len())
-        .max()
-        .unwrap_or_default();
+    let subjects = findings.iter().map(|finding| finding.subject.len());
+    let width = subjects.max().unwrap_or_default();
     let line = |finding: &Finding| {
         let (state, subject) = (finding.state.into_str(), finding.subject);
-        let mend = finding.mend.as_ref();
-        let mend = mend.map(|mend| format!("; {mend}")).unwrap_or_default();
+        let mend = finding.mend.as_ref().map(|mend| format!("; {mend}"));
         MarkedLine {
-            mark: match finding.state {
-                State::Good => Mark::Good,
-                State::Unwise => Mark::Unwise,
-                State::Bad => Mark::Bad,
-            },
+            colour: Some(match finding.state {
+                State::Good => Colour::Green,
+                State::Unwise => Colour::Yellow,
+                State::Bad => Colour::Red,
+            }),
             head: format!("{state:7}  {subject:width$}  "),
-            text: one_line(&format!("{}{mend}", finding.seen)),
+            text: one_line(&format!("{}{}", finding.seen, mend.unwrap_or_default())),
         }
     };
     findings.iter().map(line).collect()

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::context::Context;
-use super::error::Refusal;
+use super::report::Report;
 
 /// See the configuration.
 #[derive(Debug, Subcommand)]
@@ -19,11 +19,9 @@ pub(super) enum Command {
 }
 
 /// `config show`
-pub(super) fn show(context: &Context) -> Result<(), Refusal> {
+pub(super) fn show(context: &Context) -> Report {
     for warning in context.config.warnings() {
         context.output.warning(&warning);
     }
-    context
-        .output
-        .result(&context.config.to_json(), || context.config.to_toml())
+    Report::new(context.config.to_json(), context.config.to_toml())
 }

@@ -1,31 +1,45 @@
-//! What every command works with.
+//! What every command works with: the configuration, the service, and where to print.
 
-use crate::app::{self, App, Role};
-use crate::config::Config;
-use crate::domain::Operator;
-use crate::service::Service;
-use crate::system::System;
+use std::collections::BTreeMap;
+use std::env;
+use std::path::PathBuf;
 
 use super::error::Refusal;
 use super::output::Output;
 use super::times::Times;
+use crate::app::{self, App, Role};
+use crate::config::{Config, Sources, is_variable};
+use crate::domain::Operator;
+use crate::files::quoted;
+use crate::service::Service;
+use crate::system::System;
 
-/// The configuration, and where to print.
 pub(super) struct Context {
     /// The configuration, flags included.
     pub(super) config: Config,
-    /// Where to print.
     pub(super) output: Output,
     /// Who runs this command.
     pub(super) operator: Operator,
-    /// This program as it was called: how a command begins that can be pasted.
+    /// How a command begins that the operator can paste into a shell: this program as it was called.
     pub(super) called: String,
-    /// The flags that lead to this database, each after a space, to repeat in proposed commands.
+    /// The flags that lead to this database, to repeat in a proposed command: ` --data-dir /srv/auth`.
     pub(super) location_flags: String,
 }
 
 impl Context {
-    /// How times read in what is printed now.
+    pub(super) fn load(sources: &Sources, command_name: &str, output: Output) -> Result<Self, Refusal> {
+        let sudo_user = env::var_os("SUDO_USER").map(|name| name.to_string_lossy().into_owned());
+        let uid = rustix::process::getuid().as_raw();
+        Ok(Self {
+            config: Config::load(sources)?,
+            output,
+            operator: Operator::new(uid, sudo_user.as_deref(), command_name),
+            called: called(),
+            location_flags: location_flags(sources),
+        })
+    }
+
+    /// How times read in a text that is printed now.
     pub(super) fn times(&self) -> Times {
         self.output.times(System::machine().now())
     }
@@ -37,42 +51,103 @@ impl Context {
     }
 
     /// Opens the database as a command and carries out `work` on it.
-    pub(super) fn with_service<T>(
+    pub(super) fn with_service<T, E: Into<Refusal>>(
         &self,
-        work: impl AsyncFnOnce(&Service) -> Result<T, Refusal>,
+        work: impl AsyncFnOnce(&Service) -> Result<T, E>,
     ) -> Result<T, Refusal> {
         self.open(Role::Command, async |app| work(&app.service).await)
     }
 
-    /// Opens the database in `role` and carries out `work` on it, on this thread: a command has one thing to do.
-    pub(super) fn open<T>(
+    /// Opens the database in `role` and carries out `work` on it.
+    pub(super) fn open<T, E: Into<Refusal>>(
         &self,
         role: Role,
-        work: impl AsyncFnOnce(&App) -> Result<T, Refusal>,
+        work: impl AsyncFnOnce(&App) -> Result<T, E>,
     ) -> Result<T, Refusal> {
         run_to_end(async {
             let app = App::open(&self.config, System::machine(), role, self.operator.clone()).await?;
             for notice in app.notices() {
                 self.output.warning(notice);
             }
-            work(&app).await
+            work(&app).await.map_err(Into::<Refusal>::into)
         })
     }
 }
 
 /// Carries out `work` on this thread.
-pub(super) fn run_to_end<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+pub(super) fn run_to_end<T, E: Into<Refusal>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Refusal> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|cause| no_runtime(&cause))?;
-    runtime.block_on(work)
+    runtime.block_on(work).map_err(Into::into)
 }
 
-/// The system refuses what a runtime needs.
+/// The refusal of a system that gives no threads or descriptors.
 pub(super) fn no_runtime(cause: &std::io::Error) -> Refusal {
     Refusal::new(
         format!("cannot start: {cause}"),
         "the system refuses threads or descriptors: see `ulimit -a`",
     )
+}
+
+/// What the configuration is read from beside the flags.
+pub(super) fn surroundings() -> Result<Sources, Refusal> {
+    let env = environment()?;
+    let cwd = env::current_dir().map_err(|cause| {
+        Refusal::new(
+            format!("cannot tell the working directory: {cause}"),
+            "change into another",
+        )
+    })?;
+    Ok(Sources {
+        env,
+        cwd,
+        ..Sources::default()
+    })
+}
+
+/// The variables that may be ours. One of ours that is not UTF-8 is refused: it is a path or a secret, and any conversion would change it.
+fn environment() -> Result<BTreeMap<String, String>, Refusal> {
+    let named = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let mut variables = BTreeMap::new();
+    for (name, value) in named.filter(|(name, _)| name.starts_with("ARKLOOP_")) {
+        match value.into_string() {
+            Ok(value) => drop(variables.insert(name, value)),
+            Err(_) if !is_variable(&name) => {}
+            Err(_) => {
+                return Err(Refusal::new(
+                    format!("the environment variable {name} is not UTF-8"),
+                    "give its value as UTF-8; a file or directory with another name can be reached through a link with such a name",
+                ));
+            }
+        }
+    }
+    Ok(variables)
+}
+
+/// This program as it was called, for a shell: `./arkloop`.
+fn called() -> String {
+    let called = env::args_os().next().map(PathBuf::from);
+    let called = called.filter(|called| !called.as_os_str().is_empty());
+    quoted(&called.unwrap_or_else(|| "arkloop".into()))
+}
+
+/// Paths that variables name are given as flags too: the shell in which the command is pasted may not have the variables.
+fn location_flags(sources: &Sources) -> String {
+    let variable = |name: &str| {
+        let value = sources.env.get(name).filter(|value| !value.is_empty());
+        value.map(PathBuf::from)
+    };
+    let flags = [
+        ("--config", &sources.config_flag, "ARKLOOP_CONFIG"),
+        ("--data-dir", &sources.data_dir_flag, "ARKLOOP_DATA_DIR"),
+    ];
+    let flags = flags.into_iter().filter_map(|(flag, path, name)| {
+        let path = path.clone().or_else(|| variable(name))?;
+        Some(format!(" {flag} {}", quoted(&path)))
+    });
+    flags.collect()
 }

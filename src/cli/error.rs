@@ -13,7 +13,6 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal for `problem`, mended as `hint` says.
     pub(super) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             problem: problem.into(),
@@ -26,27 +25,22 @@ impl Refusal {
         Error::Invalid(FieldErrors::one(field, error)).into()
     }
 
-    /// What was refused.
     pub(super) fn problem(&self) -> &str {
         &self.problem
     }
 
-    /// How to mend it.
     pub(super) fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// Both in one line for people.
+    /// Both in one printable line.
     pub(super) fn to_line(&self) -> String {
-        let line = match &self.hint {
-            Some(hint) => format!("error: {}; {hint}", self.problem),
-            None => format!("error: {}", self.problem),
-        };
-        one_line(&line)
+        let hint = self.hint.as_ref().map(|hint| format!("; {hint}"));
+        one_line(&format!("error: {}{}", self.problem, hint.unwrap_or_default()))
     }
 }
 
-/// The text in one printable line: what a mail server says may have line ends and control sequences in it.
+/// The text in one printable line: what a mail server says may have line ends and control characters in it.
 pub(super) fn one_line(text: &str) -> String {
     printable(&text.replace(['\n', '\r', '\t'], " "), &[]).into_owned()
 }
@@ -127,25 +121,8 @@ fn hint(error: &Error) -> Option<&str> {
         ),
         Error::Internal(_) => Some("run it again with -vv to see more"),
         Error::Invalid(_) => Some("choose another and run the command again"),
-        // What only a client over HTTP can run into.
-        Error::TokenExpired
-        | Error::InvalidToken
-        | Error::RefreshTokenMissing
-        | Error::InvalidCredentials
-        | Error::RegistrationDisabled
-        | Error::InviteCodeRequired
-        | Error::InviteCodeInvalid
-        | Error::CaptchaInvalid
-        | Error::CaptchaUnavailable(_)
-        | Error::CodeInvalid
-        | Error::CodeRateLimited { .. }
-        | Error::CodeLocked { .. }
-        | Error::RateLimited { .. }
-        | Error::EmailTokenInvalid
-        | Error::ResetTokenInvalid
-        | Error::EmailAlreadyVerified
-        | Error::ReauthenticationRequired
-        | Error::FeatureOff => None,
+        // Only a client over HTTP gets the others.
+        _ => None,
     }
 }
 
@@ -157,11 +134,10 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 fn describe_fields(fields: &FieldErrors) -> String {
-    let sentences: Vec<String> = fields
+    let described = fields
         .iter()
-        .map(|(field, error)| format!("{field} {}", describe(error)))
-        .collect();
-    sentences.join("; ")
+        .map(|(field, error)| format!("{field} {}", describe(error)));
+    described.collect::<Vec<_>>().join("; ")
 }
 
 /// What is wrong with a field, as the rest of a sentence that begins with its name.

@@ -1,4 +1,4 @@
-//! `explain`: what happened to somebody, in words that need no manual.
+//! `explain`: what happened to an account or from an address, in plain words.
 
 use std::net::{AddrParseError, IpAddr};
 
@@ -6,14 +6,12 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::{Refusal, one_line};
-use super::layout;
-use super::output::columns;
-use super::sentences::{cause, done, helps, instead_of_a_password, pausing, tried, why_ended};
-use super::session::shown_network;
-use super::times::Times;
+use super::messages::{cause, done, helps, instead_of_a_password, pausing, refused, why_ended};
+use super::report::{Report, facts};
+use super::session::last_network;
 use crate::domain::{
     ACQUAINTED_FOR, Actor, AuditEntry, AuditOutcome, Session, SessionEnd, Timestamp, UserStatus, in_words,
-    printable, trimmed,
+    trimmed,
 };
 use crate::service::{Explained, Explanation, SignInRules, Wait};
 
@@ -41,7 +39,7 @@ fn parse_ip(text: &str) -> Result<IpAddr, AddrParseError> {
     trimmed(text).parse()
 }
 
-/// One thing that happened, in words.
+/// Something that happened, in plain words.
 struct Line {
     at: Timestamp,
     text: String,
@@ -49,58 +47,41 @@ struct Line {
 }
 
 /// `explain …`
-pub(super) fn run(arguments: Arguments, context: &Context) -> Result<(), Refusal> {
-    let (explanation, now) = context.with_service(async |service| {
-        let subject = match arguments.ip {
-            Some(address) => Explained::Address(address),
-            None => {
-                service
-                    .read_subject(&arguments.subject.unwrap_or_default())
-                    .await?
-            }
+pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Refusal> {
+    let explanation = context.with_service(async |service| {
+        let subject = match (arguments.ip, arguments.subject) {
+            (Some(address), _) => Explained::Address(address),
+            (None, subject) => service.read_subject(&subject.unwrap_or_default()).await?,
         };
-        let explanation = service.explain(subject).await?;
-        Ok((explanation, service.system().now()))
+        service.explain(subject).await
     })?;
-    let mut lines: Vec<Line> = explanation
+    let times = context.times();
+    let entries = explanation
         .entries
         .iter()
-        .map(|entry| of_entry(entry, &explanation))
-        .collect();
-    lines.extend(
-        explanation
-            .sessions
-            .iter()
-            .filter_map(|session| of_session(session, now)),
-    );
+        .map(|entry| of_entry(entry, &explanation));
+    let ends = explanation
+        .sessions
+        .iter()
+        .filter_map(|session| of_session(session, times.now));
+    let mut lines: Vec<Line> = entries.chain(ends).collect();
     lines.sort_by_key(|line| line.at);
-    let state = state(&explanation, now);
+    let state = state(&explanation, times.now);
     let timeline: Vec<Value> = lines
         .iter()
-        .map(|line| json!({ "at": line.at.to_string(), "text": line.text, "trace_id": line.trace_id }))
+        .map(|line| json!({ "at": line.at, "text": line.text, "trace_id": line.trace_id }))
         .collect();
     let document = json!({ "timeline": timeline, "now": state });
-    context
-        .output
-        .result(&document, || to_text(&lines, &state, context.output.times(now)))
-}
-
-fn to_text(lines: &[Line], state: &[String], times: Times) -> String {
-    let lines = lines.iter().map(|line| {
-        let trace_id = line.trace_id.as_ref();
-        let trace_id = trace_id.map(|id| format!(" [{id}]")).unwrap_or_default();
-        (times.show(line.at), format!("{}{trace_id}", line.text))
+    let events = lines.into_iter().map(|line| {
+        let trace_id = line.trace_id.map(|id| format!(" [{id}]"));
+        (times.show(line.at), line.text + &trace_id.unwrap_or_default())
     });
-    let state = state.iter().map(|text| ("now".to_owned(), text.clone()));
-    let lines: Vec<(String, String)> = lines.chain(state).collect();
-    let longest = lines.iter().map(|(at, _)| at.len()).max().unwrap_or_default();
-    let lines = lines
-        .iter()
-        .map(|(at, text)| layout::beside(&format!("{at:longest$}  "), &printable(text, &[]), columns()));
-    lines.collect::<Vec<_>>().join("\n")
+    let state = state.into_iter().map(|text| ("now".to_owned(), text));
+    let text = facts(&events.chain(state).collect::<Vec<_>>());
+    Ok(Report::new(document, text))
 }
 
-/// A row of the audit log as a sentence, or a count, which stands at its last time; where everybody at an address is told of, it says whom it was about.
+/// A row of the audit log as a sentence; a count stands at its last time. For an address the sentence names the account.
 fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
     let record = &entry.record;
     let what = match record.outcome {
@@ -109,9 +90,9 @@ fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
             let ended = explanation.session_of(entry).and_then(|session| session.ended);
             let why = match ended {
                 Some((at, end)) => format!("the session had been ended at {at}: {}", why_ended(end)),
-                None => cause(reason, &explanation.rules).into_owned(),
+                None => cause(reason, &explanation.rules),
             };
-            format!("{}: {why}", tried(record.event))
+            format!("{}: {why}", refused(record.event))
         }
     };
     let from = entry.last_at.map_or("from", |_| "the last from");
@@ -150,22 +131,22 @@ fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
     }
 }
 
-/// How a session ended; `None` if it lives, or if a row of the audit log tells it.
+/// How a session ended; `None` if it is alive, or if a row of the audit log tells it.
 fn of_session(session: &Session, now: Timestamp) -> Option<Line> {
-    let (at, because) = match session.ended {
+    let (at, end) = match session.ended {
         Some((_, SessionEnd::SignedOut | SessionEnd::RefreshReused | SessionEnd::RefreshAhead)) => {
             return None;
         }
-        Some((at, end)) => (at, why_ended(end)),
-        None if session.expires_at <= now => (session.expires_at, why_ended(SessionEnd::Expired)),
-        None => return None,
+        Some(ended) => ended,
+        None if session.is_alive(now) => return None,
+        None => (session.expires_at, SessionEnd::Expired),
     };
-    let network = session.rotation.moved_by.network();
-    let from = network.map(|network| format!(", last used from {}", shown_network(network)));
+    let from = last_network(session).map(|network| format!(", last used from {network}"));
     let text = format!(
-        "The session begun at {}{} ended: {because}. Its tokens are refused since then.",
+        "The session begun at {}{} ended: {}. Its tokens are refused since then.",
         session.created_at,
-        from.unwrap_or_default()
+        from.unwrap_or_default(),
+        why_ended(end)
     );
     Some(Line {
         at,
@@ -174,53 +155,50 @@ fn of_session(session: &Session, now: Timestamp) -> Option<Line> {
     })
 }
 
-/// What holds now and may be why somebody is refused.
+/// What is true now and may be the reason for a refusal.
 fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
     let rules = &explanation.rules;
     let waits = explanation.waits.iter().map(|wait| waiting(wait, rules));
     let Some(user) = &explanation.user else {
-        let nobody = match explanation.subject {
+        let nothing = match explanation.subject {
             Explained::Account(_) => Some("No account has this name.".to_owned()),
             Explained::Address(address) => explanation
                 .entries
                 .is_empty()
                 .then(|| format!("The audit log has nothing that came from {address}.")),
         };
-        return nobody.into_iter().chain(waits).collect();
+        return nothing.into_iter().chain(waits).collect();
     };
-    let living = explanation
+    let mut state = Vec::new();
+    if user.status == UserStatus::Suspended {
+        state.push("The account is suspended; lift it with: arkloop user reactivate.".to_owned());
+    }
+    if !user.has_password {
+        let way = instead_of_a_password(rules.ways);
+        state.push(format!("The account has no password; {way}."));
+    }
+    if user.email_verified_at.is_none() {
+        state.push("The address was never verified.".to_owned());
+    }
+    if rules.ways.codes {
+        state.extend(explanation.codes_locked_until.map(|until| {
+            format!("Codes are not compared until {until}, because too many were wrong; a sign-in by password or a reset ends that.")
+        }));
+        state.extend(explanation.codes_mailed_from.map(|from| {
+            format!("The next code can be mailed at {from}, because others were mailed before.")
+        }));
+    }
+    state.extend(waits);
+    let alive = explanation
         .sessions
         .iter()
-        .filter(|session| session.is_alive(now))
-        .count();
-    let suspended = (user.status == UserStatus::Suspended)
-        .then(|| "The account is suspended; lift it with: arkloop user reactivate.".to_owned());
-    let password = (!user.has_password).then(|| {
-        format!(
-            "The account has no password; {}.",
-            instead_of_a_password(rules.ways)
-        )
-    });
-    let unverified = user
-        .email_verified_at
-        .is_none()
-        .then(|| "The address was never verified.".to_owned());
-    let codes_locked_until = explanation.codes_locked_until.filter(|_| rules.ways.codes);
-    let locked = codes_locked_until.map(|until| {
-        format!("Codes are not compared until {until}, because too many were wrong; a sign-in by password or a reset ends that.")
-    });
-    let mailed = explanation
-        .codes_mailed_from
-        .filter(|_| rules.ways.codes)
-        .map(|from| format!("The next code can be mailed at {from}, because others were mailed before."));
-    let sessions = Some(match living {
+        .filter(|session| session.is_alive(now));
+    state.push(match alive.count() {
         0 => "The account is signed in nowhere.".to_owned(),
         1 => "The account is signed in once.".to_owned(),
         number => format!("The account is signed in {number} times."),
     });
-    let states = [suspended, password, unverified, locked, mailed];
-    let states = states.into_iter().flatten().chain(waits);
-    states.chain(sessions).collect()
+    state
 }
 
 /// Until when wrong passwords make further ones wait.

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::Refusal;
+use super::report::Report;
 use crate::app;
 use crate::domain::Listen;
 
@@ -18,7 +19,7 @@ use crate::domain::Listen;
 pub(super) struct Arguments {}
 
 /// `healthcheck`
-pub(super) fn run(context: &Context) -> Result<(), Refusal> {
+pub(super) fn run(context: &Context) -> Result<Report, Refusal> {
     let config = &context.config;
     let Some(listener) = app::listener(config)? else {
         return Err(Refusal::new(
@@ -44,9 +45,7 @@ pub(super) fn run(context: &Context) -> Result<(), Refusal> {
         ));
     }
     let document = json!({ "status": "ok", "listener": place });
-    context
-        .output
-        .result(&document, || format!("the server at {place} is ready"))
+    Ok(Report::new(document, format!("the server at {place} is ready")))
 }
 
 fn no_answer(place: &str, error: &io::Error) -> Refusal {

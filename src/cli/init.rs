@@ -5,7 +5,7 @@ use serde_json::json;
 use super::ask::Consent;
 use super::context::Context;
 use super::error::Refusal;
-use super::output::facts;
+use super::report::{Report, facts};
 use crate::app::{self, Origin, Role};
 
 /// Create the data directory with its database and key, and nothing else
@@ -25,11 +25,11 @@ pub(super) struct Arguments {
 }
 
 /// `init`
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusal> {
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Report, Refusal> {
     let config = &context.config;
-    let (database, key_file) = (config.database_path(), config.key_path());
+    let database = config.database_path().display().to_string();
+    let key_file = config.key_path().display().to_string();
     let role = if app::lacks_database(config)? && arguments.consent.is_possible() {
-        let (database, key_file) = (database.display(), key_file.display());
         arguments.consent.to_with(
             &format!(
                 "make a new, empty database {database} for the key file {key_file}, which is there already"
@@ -40,27 +40,18 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusa
     } else {
         Role::Init
     };
-    let origin = context.open(role, async |app| Ok(app.origin))?;
+    let origin = context.open(role, async |app| Ok::<_, Refusal>(app.origin))?;
     let document = json!({
         "data_dir": config.data_dir.to_string_lossy(),
-        "database": database.to_string_lossy(),
-        "key_file": key_file.to_string_lossy(),
+        "database": database,
+        "key_file": key_file,
         "created": origin == Origin::Made,
     });
-    context.output.result(&document, || {
-        facts(&[
-            ("database", database.display().to_string()),
-            ("key file", key_file.display().to_string()),
-        ])
-    })?;
-    if origin == Origin::Found {
-        context
-            .output
-            .note("The database was there already, and nothing was made.");
-        return Ok(());
-    }
-    context.output.note(
-        "Keep a copy of the key file apart from the database: without it, sessions and invites are lost.",
-    );
-    Ok(())
+    let report = Report::new(document, facts(&[("database", database), ("key file", key_file)]));
+    Ok(report.note(match origin {
+        Origin::Found => "The database was there already, and nothing was made.",
+        Origin::Made => {
+            "Keep a copy of the key file apart from the database: without it, sessions and invites are lost."
+        }
+    }))
 }

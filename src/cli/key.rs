@@ -8,10 +8,10 @@ use strum::VariantArray;
 use super::ask::Consent;
 use super::context::{Context, run_to_end};
 use super::error::Refusal;
-use super::output::{Output, facts};
+use super::report::{Fact, Report, facts};
 use crate::app::{self, NewKey};
 use crate::domain::SignatureAlgorithm;
-use crate::service::{AlgorithmChange, Rotation, SigningKeyStage, SigningKeyState};
+use crate::service::{AlgorithmChange, Error, Rotation, SigningKeyStage, SigningKeyState};
 use crate::system::System;
 
 /// See and replace keys
@@ -64,13 +64,11 @@ pub(super) struct Choice {
 }
 
 fn algorithms() -> impl TypedValueParser<Value = SignatureAlgorithm> {
-    PossibleValuesParser::new(SignatureAlgorithm::VARIANTS.iter().map(<&str>::from)).try_map(|name| {
-        let is_meant = |algorithm: &SignatureAlgorithm| algorithm.into_str().eq_ignore_ascii_case(&name);
-        SignatureAlgorithm::VARIANTS
-            .iter()
-            .copied()
-            .find(is_meant)
-            .ok_or("unknown algorithm")
+    let names = SignatureAlgorithm::VARIANTS.iter().map(<&str>::from);
+    PossibleValuesParser::new(names).map(|name| {
+        let is_named = |algorithm: &&SignatureAlgorithm| algorithm.into_str().eq_ignore_ascii_case(&name);
+        let algorithm = SignatureAlgorithm::VARIANTS.iter().find(is_named);
+        *algorithm.expect("clap lets only these names through")
     })
 }
 
@@ -78,10 +76,9 @@ impl Choice {
     /// What is asked for by the flag or else by the configuration; `None` keeps what the keys have.
     fn wanted(&self, context: &Context) -> Option<SignatureAlgorithm> {
         let configured = context.config.tokens.algorithm;
-        if let (Some(wanted), Some(configured)) = (
-            self.algorithm,
-            configured.filter(|other| Some(*other) != self.algorithm),
-        ) {
+        if let (Some(wanted), Some(configured)) = (self.algorithm, configured)
+            && wanted != configured
+        {
             context.output.warning(&format!(
                 "tokens.algorithm is \"{}\", so the next start of the server goes back to that; set it to \"{}\"",
                 configured.into_str(),
@@ -93,12 +90,20 @@ impl Choice {
 }
 
 /// `key …`
-pub(super) fn run(command: &Command, context: &Context) -> Result<(), Refusal> {
+pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusal> {
     let (config, operator) = (&context.config, &context.operator);
     let system = System::machine();
-    let (rotation, wanted) = match command {
-        Command::List => return list(context),
-        Command::Rekey => return tell_new_key(context, app::rekey(config, &system, operator)),
+    match command {
+        Command::List => list(context),
+        Command::Rotate { now, choice } => {
+            let rotation = if *now {
+                Rotation::AtOnce
+            } else {
+                Rotation::Announced
+            };
+            rotate(context, rotation, choice.wanted(context))
+        }
+        Command::Rekey => replace(app::rekey(config, &system, operator)),
         Command::Reset { choice, consent } => {
             app::find_lost_key(config)?;
             let database = config.database_path();
@@ -107,55 +112,58 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<(), Refusal> {
                 database.display()
             ))?;
             let wanted = choice.wanted(context);
-            return tell_new_key(context, app::reset_key(config, wanted, &system, operator));
+            replace(app::reset_key(config, wanted, &system, operator))
         }
-        Command::Rotate { now: false, choice } => (Rotation::Announced, choice.wanted(context)),
-        Command::Rotate { now: true, choice } => (Rotation::AtOnce, choice.wanted(context)),
-    };
-    let change =
-        context.with_service(async |service| Ok(service.rotate_signing_key(rotation, wanted).await?))?;
-    let (mut document, mut lines) = look(context)?;
-    document["algorithm_changed"] = change_to_json(change);
-    lines.extend(change.map(describe_change));
-    context.output.result(&document, || facts(&lines))?;
-    warn_of_change(context.output, change);
-    Ok(())
+    }
 }
-
-/// A name and its value.
-type Fact = (&'static str, String);
 
 /// How the algorithm changed, in JSON; `null` if it did not.
 pub(super) fn change_to_json(change: Option<AlgorithmChange>) -> Value {
     json!(change.map(|change| json!({ "from": change.from.into_str(), "to": change.to.into_str() })))
 }
 
-/// The same as a line.
-pub(super) fn describe_change(change: AlgorithmChange) -> Fact {
-    let (from, to) = (change.from.into_str(), change.to.into_str());
-    ("algorithm", format!("changed from {from} to {to}"))
+/// How the algorithm changed, as the value of a fact; empty if it did not.
+pub(super) fn algorithm_change(change: Option<AlgorithmChange>) -> String {
+    change.map_or(String::new(), |AlgorithmChange { from, to }| {
+        format!("changed from {} to {}", from.into_str(), to.into_str())
+    })
 }
 
-/// Says what a change of the algorithm means to other services.
-pub(super) fn warn_of_change(output: Output, change: Option<AlgorithmChange>) {
-    if let Some(AlgorithmChange { from, to }) = change {
-        output.note(&format!(
-            "Services that accept only {} refuse the tokens of the new key. Let them accept {}.",
-            from.into_str(),
-            to.into_str(),
-        ));
-    }
+/// Adds what a change of the algorithm means to other services.
+pub(super) fn with_algorithm_note(report: Report, change: Option<AlgorithmChange>) -> Report {
+    let Some(AlgorithmChange { from, to }) = change else {
+        return report;
+    };
+    report.note(format!(
+        "Services that accept only {} refuse the tokens of the new key. Let them accept {}.",
+        from.into_str(),
+        to.into_str(),
+    ))
 }
 
-fn list(context: &Context) -> Result<(), Refusal> {
+fn list(context: &Context) -> Result<Report, Refusal> {
     let (document, lines) = look(context)?;
-    context.output.result(&document, || facts(&lines))
+    Ok(Report::new(document, facts(&lines)))
 }
 
-/// The keys, in JSON and as lines.
+fn rotate(
+    context: &Context,
+    rotation: Rotation,
+    wanted: Option<SignatureAlgorithm>,
+) -> Result<Report, Refusal> {
+    let change = context.with_service(async |service| service.rotate_signing_key(rotation, wanted).await)?;
+    let (mut document, mut lines) = look(context)?;
+    document["algorithm_changed"] = change_to_json(change);
+    lines.push(("algorithm", algorithm_change(change)));
+    Ok(with_algorithm_note(Report::new(document, facts(&lines)), change))
+}
+
+/// The keys, in JSON and as facts.
 fn look(context: &Context) -> Result<(Value, Vec<Fact>), Refusal> {
-    let (key, keys) = context
-        .with_service(async |service| Ok((service.key_fingerprint(), service.list_signing_keys().await?)))?;
+    let (key, keys) = context.with_service(async |service| {
+        let keys = service.list_signing_keys().await?;
+        Ok::<_, Error>((service.key_fingerprint(), keys))
+    })?;
     let key_file = context.config.key_path();
     let document = json!({
         "key_file": key_file.to_string_lossy(),
@@ -191,45 +199,44 @@ fn to_json(key: &SigningKeyState) -> Value {
         "kid": key.kid,
         "algorithm": key.algorithm,
         "status": name(key.stage),
-        "created_at": key.created_at.to_string(),
-        "active_at": key.active_at.to_string(),
-        "retired_at": key.retired_at.map(|moment| moment.to_string()),
-        "published_until": key.published_until.map(|moment| moment.to_string()),
+        "created_at": key.created_at,
+        "active_at": key.active_at,
+        "retired_at": key.retired_at,
+        "published_until": key.published_until,
     })
 }
 
-fn tell_new_key(
-    context: &Context,
-    replaced: impl Future<Output = Result<NewKey, app::OpenError>>,
-) -> Result<(), Refusal> {
-    let new = run_to_end(async { Ok(replaced.await?) })?;
+/// Carries out a replacement of the key file.
+fn replace(work: impl Future<Output = Result<NewKey, app::OpenError>>) -> Result<Report, Refusal> {
+    let NewKey {
+        key,
+        key_file,
+        kept,
+        ended,
+    } = run_to_end(work)?;
+    let kept = kept.map(|path| path.to_string_lossy().into_owned());
     let document = json!({
-        "key_file": new.key_file.to_string_lossy(),
-        "key": new.key.to_string(),
-        "kept": new.kept.as_ref().map(|path| path.to_string_lossy()),
-        "sessions_ended": new.ended.sessions,
-        "invites_revoked": new.ended.invites,
-        "algorithm_changed": change_to_json(new.ended.algorithm),
+        "key_file": key_file.to_string_lossy(),
+        "key": key.to_string(),
+        "kept": kept,
+        "sessions_ended": ended.sessions,
+        "invites_revoked": ended.invites,
+        "algorithm_changed": change_to_json(ended.algorithm),
     });
-    context.output.result(&document, || {
-        let mut lines = vec![
-            ("key file", format!("{} ({})", new.key, new.key_file.display())),
-            ("sessions ended", new.ended.sessions.to_string()),
-            ("invites revoked", new.ended.invites.to_string()),
-        ];
-        lines.extend(new.ended.algorithm.map(describe_change));
-        if let Some(kept) = &new.kept {
-            lines.push(("before it", format!("kept as {}", kept.display())));
-        }
-        facts(&lines)
-    })?;
-    let backups = match new.kept {
+    let backups = match kept {
         Some(_) => "Backups from before need the old one",
         None => "Backups from before need the lost one and cannot be restored without it",
     };
-    warn_of_change(context.output, new.ended.algorithm);
-    context.output.note(&format!(
+    let kept = kept.map(|kept| format!("kept as {kept}"));
+    let text = facts(&[
+        ("key file", format!("{key} ({})", key_file.display())),
+        ("sessions ended", ended.sessions.to_string()),
+        ("invites revoked", ended.invites.to_string()),
+        ("algorithm", algorithm_change(ended.algorithm)),
+        ("before it", kept.unwrap_or_default()),
+    ]);
+    let report = with_algorithm_note(Report::new(document, text), ended.algorithm);
+    Ok(report.note(format!(
         "Keep a copy of the new key file apart from the database. {backups}; make a new backup."
-    ));
-    Ok(())
+    )))
 }

@@ -1,6 +1,6 @@
 //! How text fits a terminal: lines end between words, and records stand in columns or in blocks.
 //!
-//! `columns` is the width of the terminal. `None` is a pipe or a file: a record is one line then, however long.
+//! `columns` is the width of the terminal; with `None`, for a pipe or a file, each record is one line.
 
 use comfy_table::{Table, presets};
 use textwrap::core::{Word, display_width};
@@ -8,14 +8,14 @@ use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 use crate::domain::printable;
 
-/// Narrower terminals get a block for each record: ids, times and addresses do not fit beside each other there.
+/// Narrower terminals get a block for each record, because ids, times and addresses do not fit beside each other there.
 const LEAST_TABLE_COLUMNS: usize = 90;
-/// Text of several lines that is narrower than that is hard to read.
+/// Narrower text of several lines is hard to read.
 const LEAST_TEXT_COLUMNS: usize = 24;
-/// How far a value is indented that does not fit beside its name.
+/// Before a value that does not fit beside its name.
 const INDENT: &str = "  ";
 
-/// Ends every line that is longer than the terminal between two words; the rest of it is indented as the line is.
+/// Breaks lines that are longer than the terminal between two words; the rest keeps the indentation of its line.
 pub(super) fn wrap(text: &str, columns: Option<usize>) -> String {
     let Some(columns) = columns else {
         return text.to_owned();
@@ -31,7 +31,7 @@ pub(super) fn wrap(text: &str, columns: Option<usize>) -> String {
     wrapped.collect::<Vec<_>>().join("\n")
 }
 
-/// Puts `text` behind `head`, and what does not fit into the same line below its beginning.
+/// Puts `text` behind `head`, with the continuation lines below the beginning of the text.
 pub(super) fn beside(head: &str, text: &str, columns: Option<usize>) -> String {
     let Some(columns) = columns else {
         return format!("{head}{text}").trim_end().to_owned();
@@ -74,7 +74,7 @@ fn separate(line: &str) -> impl Iterator<Item = Word<'_>> {
     })
 }
 
-/// Records under their `header`: aligned columns where these fit, else a block of names and values for each.
+/// Records under their `header`: aligned columns where these fit, otherwise a block of names and values for each.
 pub(super) fn records(header: &[&str], rows: Vec<Vec<String>>, columns: Option<usize>) -> String {
     let Some(columns) = columns else {
         return table(header, &rows);
@@ -100,21 +100,17 @@ fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     table.trim_fmt()
 }
 
-/// One record, a line for each value; what is empty is left out.
+/// One record, a line for each value.
 fn block(header: &[&str], row: &[String], columns: usize) -> String {
-    let names: Vec<String> = header
-        .iter()
-        .map(|name| format!("{}:", name.to_lowercase()))
-        .collect();
-    let lines = names.iter().zip(row).filter(|(_, value)| !value.is_empty());
-    let lines: Vec<_> = lines
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+    let names = header.iter().map(|name| format!("{}:", name.to_lowercase()));
+    let lines: Vec<(String, &String)> = names.zip(row).collect();
     aligned(&lines, Some(columns))
 }
 
-/// Names and values, a line each, the values aligned.
-pub(super) fn aligned(lines: &[(&str, &str)], columns: Option<usize>) -> String {
+/// Names and values, a line each, the values aligned; empty values are left out.
+pub(super) fn aligned(lines: &[(impl AsRef<str>, impl AsRef<str>)], columns: Option<usize>) -> String {
+    let lines = lines.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    let lines: Vec<(&str, &str)> = lines.filter(|(_, value)| !value.is_empty()).collect();
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let lines = lines
         .iter()

@@ -1,12 +1,13 @@
 //! `mail`: whether mail leaves, and what still waits.
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::arguments::field;
 use super::context::Context;
 use super::error::{Refusal, one_line};
+use super::report::{Report, Row};
 use super::times::Times;
-use super::user::parse_email;
 use crate::config::MailTransport;
 use crate::domain::{Email, HeloName, QueuedMail};
 use crate::service::Medium;
@@ -27,7 +28,7 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  arkloop --config /etc/arkloop/arkloop.toml mail test me@example.org")]
     Test {
         /// To whom
-        #[arg(value_name = "ADDRESS", value_parser = parse_email)]
+        #[arg(value_name = "ADDRESS", value_parser = field(Email::parse))]
         to: Email,
     },
     /// List what waits to be sent or was refused, the oldest first; never what a mail says
@@ -41,7 +42,7 @@ pub(super) enum Command {
 }
 
 /// `mail …`
-pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
+pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal> {
     match command {
         Command::Test { to } => test(context, &to),
         Command::Queue => queue(context),
@@ -49,31 +50,25 @@ pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
     }
 }
 
-fn test(context: &Context, to: &Email) -> Result<(), Refusal> {
-    context.with_service(async |service| Ok(service.send_test_mail(to).await?))?;
-    let transport = context.config.mail_transport();
-    let helo = context
-        .config
-        .helo_name()
-        .filter(|_| transport == MailTransport::Smtp);
+fn test(context: &Context, to: &Email) -> Result<Report, Refusal> {
+    context.with_service(async |service| service.send_test_mail(to).await)?;
+    let config = &context.config;
+    let transport = config.mail_transport();
+    let helo = config.helo_name().filter(|_| transport == MailTransport::Smtp);
     let helo = helo.as_ref().map(HeloName::as_str);
+    let text = if transport == MailTransport::File {
+        let directory = config.outbox_path();
+        format!("a test mail to {to} was written into {}", directory.display())
+    } else {
+        let greeted = helo.map(|name| format!(", and was greeted as {name}"));
+        let greeted = greeted.unwrap_or_default();
+        format!("the mail server has taken a test mail to {to}{greeted}")
+    };
     let document = json!({ "to": to.as_str(), "transport": transport.into_str(), "helo_name": helo });
-    context.output.result(&document, || match transport {
-        MailTransport::File => {
-            let directory = context.config.outbox_path();
-            format!("a test mail to {to} was written into {}", directory.display())
-        }
-        MailTransport::Smtp | MailTransport::Off => {
-            let greeted = helo.map(|name| format!(", and was greeted as {name}"));
-            format!(
-                "the mail server has taken a test mail to {to}{}",
-                greeted.unwrap_or_default()
-            )
-        }
-    })
+    Ok(Report::new(document, text))
 }
 
-/// What becomes of a mail with `what` that a command has queued.
+/// Says how a mail with `what` leaves that a command has queued.
 pub(super) fn queued(context: &Context, what: &str, to: &Email, medium: Medium) -> String {
     let flags = &context.location_flags;
     let fate = match medium {
@@ -90,11 +85,9 @@ pub(super) fn queued(context: &Context, what: &str, to: &Email, medium: Medium) 
     format!("A mail with {what} to {to} is queued: {fate}")
 }
 
-fn queue(context: &Context) -> Result<(), Refusal> {
-    let mails = context.with_service(async |service| Ok(service.list_waiting_mail().await?))?;
-    let documents = mails.iter().map(to_json).collect();
+fn queue(context: &Context) -> Result<Report, Refusal> {
+    let mails = context.with_service(async |service| service.list_waiting_mail().await)?;
     let times = context.times();
-    let rows = mails.iter().map(|mail| to_row(mail, times)).collect();
     let header = [
         "KIND",
         "TO",
@@ -105,54 +98,52 @@ fn queue(context: &Context) -> Result<(), Refusal> {
         "TRIES",
         "LAST ERROR",
     ];
-    context.output.list(documents, &header, rows, "No mail waits.")
+    let rows = mails.iter().map(|mail| to_row(mail, times));
+    Ok(Report::list(&header, rows, "No mail waits."))
 }
 
-fn retry(context: &Context) -> Result<(), Refusal> {
-    let retried = context.with_service(async |service| Ok(service.retry_mail().await?))?;
-    context
-        .output
-        .result(&json!({ "retried": retried }), || match retried {
-            0 => "no mail waits".to_owned(),
-            1 => "1 mail is due now".to_owned(),
-            number => format!("{number} mails are due now"),
-        })?;
-    if retried > 0 {
-        let who = if context.server_runs() {
-            "The running server tries now."
-        } else {
-            "No server runs; the next one tries when it starts."
-        };
-        context.output.note(&format!("{who} See: arkloop mail queue"));
+fn retry(context: &Context) -> Result<Report, Refusal> {
+    let retried = context.with_service(async |service| service.retry_mail().await)?;
+    let text = match retried {
+        0 => "no mail waits".to_owned(),
+        1 => "1 mail is due now".to_owned(),
+        number => format!("{number} mails are due now"),
+    };
+    let report = Report::new(json!({ "retried": retried }), text);
+    if retried == 0 {
+        return Ok(report);
     }
-    Ok(())
+    let when = if context.server_runs() {
+        "The running server tries now."
+    } else {
+        "No server runs; the next one tries when it starts."
+    };
+    Ok(report.note(format!("{when} See: arkloop mail queue")))
 }
 
-fn to_json((to, mail): &(String, QueuedMail)) -> Value {
-    json!({
-        "id": mail.id.to_string(),
+fn to_row((to, mail): &(String, QueuedMail), times: Times) -> Row {
+    let (status, next_attempt_at) = (mail.status().into_str(), mail.next_attempt());
+    let document = json!({
+        "id": mail.id,
         "kind": mail.kind,
         "to": to,
-        "created_at": mail.created_at.to_string(),
-        "expires_at": mail.expires_at.to_string(),
-        "status": mail.status().into_str(),
-        "next_attempt_at": mail.next_attempt().map(|at| at.to_string()),
+        "created_at": mail.created_at,
+        "expires_at": mail.expires_at,
+        "status": status,
+        "next_attempt_at": next_attempt_at,
         "attempts": mail.tries.attempts,
         "last_error": mail.tries.last_error,
         "hint": mail.tries.last_hint,
-    })
-}
-
-fn to_row((to, mail): &(String, QueuedMail), times: Times) -> Vec<String> {
-    vec![
+    });
+    let cells = vec![
         mail.kind.clone(),
         to.clone(),
         times.show(mail.created_at),
         times.show(mail.expires_at),
-        mail.status().into_str().to_owned(),
-        mail.next_attempt()
-            .map_or_else(|| "never".to_owned(), |at| times.show(at)),
+        status.to_owned(),
+        times.show(next_attempt_at),
         mail.tries.attempts.to_string(),
         mail.tries.last_error.as_deref().map(one_line).unwrap_or_default(),
-    ]
+    ];
+    (document, cells)
 }

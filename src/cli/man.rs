@@ -2,15 +2,16 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
+use std::iter;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgGroup, Command, CommandFactory as _, Id};
+use clap::{Arg, ArgAction, ArgGroup, Command, CommandFactory as _};
 use clap_mangen::Man;
 use serde_json::json;
 
 use super::error::Refusal;
-use super::output::Output;
+use super::report::Report;
 use crate::files::{Directory, Untrusted, run_as};
 
 /// Write the manual pages into a directory: one for each command
@@ -25,110 +26,92 @@ pub(super) struct Arguments {
 }
 
 /// `man DIR`
-pub(super) fn run(arguments: &Arguments, output: Output) -> Result<(), Refusal> {
+pub(super) fn run(arguments: &Arguments) -> Result<Report, Refusal> {
     let mut root = super::Arguments::command().disable_help_subcommand(true);
     root.build();
-    let mut pages = Vec::new();
-    collect(root, &mut pages);
-    let files: Vec<String> = pages.iter().map(|page| page.man.get_filename()).collect();
+    let pages: Vec<(String, String)> = with_subcommands(root).into_iter().map(page).collect();
     let refuse = |name: &str, cause: io::Error| {
         let path = arguments.directory.join(name);
         let owner = Untrusted::within(&cause).and_then(Untrusted::directory_owner);
         let group = || arguments.directory.metadata().map_or(0, |found| found.gid());
         let or = owner.map(|owner| format!(", or {}", run_as(owner, group())));
+        let or = or.unwrap_or_default();
         Refusal::new(
             format!("cannot write {}: {cause}", path.display()),
-            format!(
-                "name a directory that exists and that you may write to{}",
-                or.unwrap_or_default()
-            ),
+            format!("name a directory that exists and that you may write to{or}"),
         )
     };
     let directory = Directory::open(&arguments.directory).and_then(|directory| {
         directory.refuse_to_write()?;
         Ok(directory)
     });
-    let directory = directory.map_err(|cause| refuse(&files[0], cause))?;
-    for (page, name) in pages.iter().zip(&files) {
-        write(page, &directory, name).map_err(|cause| refuse(name, cause))?;
+    let directory = directory.map_err(|cause| refuse(&pages[0].0, cause))?;
+    for (name, text) in &pages {
+        write(&directory, name, text).map_err(|cause| refuse(name, cause))?;
     }
-    output.result(&json!(files), || files.join("\n"))
+    let names: Vec<String> = pages.into_iter().map(|(name, _)| name).collect();
+    Ok(Report::new(json!(names), names.join("\n")))
 }
 
-/// A page, and the synopsis that belongs into it.
-struct Page {
-    man: Man,
-    synopsis: String,
-}
-
-/// The page of a command, and those of everything below it, whose names say the way there: `arkloop-invite-create`.
-fn collect(command: Command, pages: &mut Vec<Page>) {
-    let children: Vec<Command> = command.get_subcommands().cloned().collect();
-    let version = format!("arkloop {}", env!("CARGO_PKG_VERSION"));
-    pages.push(Page {
-        synopsis: synopsis(&command),
-        man: Man::new(command).manual("arkloop manual").source(version),
-    });
-    for child in children {
-        collect(child, pages);
-    }
-}
-
-fn write(page: &Page, directory: &Directory, name: &str) -> io::Result<()> {
-    let mut text = Vec::new();
-    page.man.render(&mut text)?;
-    let text = String::from_utf8_lossy(&text);
+fn write(directory: &Directory, name: &str, text: &str) -> io::Result<()> {
     let mut file = directory.new_file()?;
-    file.write_all(with_synopsis(&text, &page.synopsis).as_bytes())?;
+    file.write_all(text.as_bytes())?;
     file.let_all_read()?;
     file.replace(OsStr::new(name))
 }
 
-/// The page with another synopsis: the generator sorts options by their numbers, those of all commands among the own ones, and leaves their values out.
-fn with_synopsis(page: &str, synopsis: &str) -> String {
+/// The command, then every command below it.
+fn with_subcommands(command: Command) -> Vec<Command> {
+    let below = command.get_subcommands().cloned().flat_map(with_subcommands);
+    let below: Vec<Command> = below.collect();
+    iter::once(command).chain(below).collect()
+}
+
+/// The file name of the page of a command, and its text.
+///
+/// The synopsis is not the generator's, which sorts options by their numbers, puts those of all commands among them and leaves their values out.
+fn page(command: Command) -> (String, String) {
     const BEGIN: &str = ".SH SYNOPSIS\n";
     const END: &str = "\n.SH DESCRIPTION\n";
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
+    let synopsis = synopsis(&command);
+    let version = format!("arkloop {}", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command).manual("arkloop manual").source(version);
+    let mut text = Vec::new();
+    man.render(&mut text).expect("memory takes everything");
+    let text = String::from_utf8_lossy(&text);
+    let parts = text.split_once(BEGIN).and_then(|(before, rest)| {
         let (_, after) = rest.split_once(END)?;
         Some((before, after))
     });
     let (before, after) = parts.expect("the generator writes both sections");
-    format!("{before}{BEGIN}{synopsis}{END}{after}").replace("\n.SH EXTRA\n", "\n.SH EXAMPLES\n")
+    let text = format!("{before}{BEGIN}{synopsis}{END}{after}");
+    (
+        man.get_filename(),
+        text.replace("\n.SH EXTRA\n", "\n.SH EXAMPLES\n"),
+    )
 }
 
-/// How a command is called: its own options in the order of its help with their values, what it is about, and the flags that every command has.
+/// How a command is called: its own options in the order of its help with their values, its positional arguments, and the flags that every command has.
 fn synopsis(command: &Command) -> String {
-    let mut parts = vec![bold(command.get_bin_name().unwrap_or_else(|| command.get_name()))];
-    let is_root = command
-        .get_bin_name()
-        .is_none_or(|name| name == command.get_name());
-    let (own, positionals): (Vec<&Arg>, Vec<&Arg>) = command
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let is_root = name == command.get_name();
+    let (global, mut own): (Vec<&Arg>, Vec<&Arg>) = command
         .get_arguments()
-        .filter(|arg| !arg.is_global_set() && !is_told_elsewhere(arg))
-        .partition(|arg| !arg.is_positional());
-    let grouped: Vec<&Id> = command
-        .get_groups()
-        .filter(|group| group.is_required_set())
-        .flat_map(ArgGroup::get_args)
-        .collect();
-    let alone = |arg: &&&Arg| !grouped.contains(&arg.get_id());
-    parts.extend(own.iter().filter(alone).map(|arg| bracketed(arg)));
-    let alternatives: Vec<String> = own
-        .iter()
-        .chain(&positionals)
-        .filter(|arg| grouped.contains(&arg.get_id()))
-        .map(|arg| bare(arg))
-        .collect();
-    if !alternatives.is_empty() {
-        parts.push(format!("<{}>", alternatives.join("|")));
+        .filter(|arg| !is_told_elsewhere(arg))
+        .partition(|arg| arg.is_global_set());
+    own.sort_by_key(|arg| arg.is_positional());
+    let mut parts = vec![bold(name)];
+    // A required group has all arguments of its command.
+    if command.get_groups().any(ArgGroup::is_required_set) {
+        parts.push(format!("<{}>", alternatives(own)));
+    } else {
+        parts.extend(own.into_iter().map(bracketed));
     }
-    parts.extend(positionals.iter().filter(alone).map(|arg| bracketed(arg)));
     if is_root {
-        let flags = command.get_arguments().filter(|arg| arg.is_global_set());
-        let (logging, flags): (Vec<&Arg>, Vec<&Arg>) = flags.partition(|arg| arg.get_short().is_some());
-        parts.extend(flags.into_iter().map(bracketed));
-        let logging: Vec<String> = logging.into_iter().map(bare).collect();
-        parts.push(format!("[{}]", logging.join("|")));
+        let (logging, others): (Vec<&Arg>, Vec<&Arg>) =
+            global.into_iter().partition(|arg| arg.get_short().is_some());
+        parts.extend(others.into_iter().map(bracketed));
+        parts.push(format!("[{}]", alternatives(logging)));
     }
     if command.has_subcommands() {
         parts.push(format!("<{}>", italic("command")));
@@ -139,9 +122,13 @@ fn synopsis(command: &Command) -> String {
     parts.join(" ")
 }
 
-/// Help and version are said by every page below its synopsis.
+/// Help and version stand on every page below its synopsis.
 fn is_told_elsewhere(arg: &Arg) -> bool {
     arg.is_hide_set() || matches!(arg.get_id().as_str(), "help" | "version")
+}
+
+fn alternatives(args: Vec<&Arg>) -> String {
+    args.into_iter().map(bare).collect::<Vec<_>>().join("|")
 }
 
 fn bracketed(arg: &Arg) -> String {
@@ -152,30 +139,20 @@ fn bracketed(arg: &Arg) -> String {
     }
 }
 
-/// An option with its value, or the name of what is given without one.
+/// An option with its value, or the name of a positional argument.
 fn bare(arg: &Arg) -> String {
-    let takes_value = arg.get_action().takes_values();
-    let value = takes_value.then(|| {
-        let names = arg.get_value_names().unwrap_or_default();
-        italic(
-            &names
-                .iter()
-                .map(|name| name.as_str())
-                .collect::<Vec<_>>()
-                .join(" "),
-        )
-    });
-    let flag = match (arg.get_short(), arg.get_long()) {
-        (Some(short), _) => Some(bold(&format!("-{short}"))),
-        (None, long) => long.map(|long| bold(&format!("--{long}"))),
-    };
+    let short = arg.get_short().map(|short| format!("-{short}"));
+    let flag = short.or_else(|| arg.get_long().map(|long| format!("--{long}")));
+    let names = arg.get_value_names().unwrap_or_default();
+    let value = names.first().filter(|_| arg.get_action().takes_values());
     let repeats = if matches!(arg.get_action(), ArgAction::Count) {
         "..."
     } else {
         ""
     };
-    let words: Vec<String> = flag.into_iter().chain(value).collect();
-    words.join(" ") + repeats
+    let parts = [flag.map(|flag| bold(&flag)), value.map(|name| italic(name))];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(" ") + repeats
 }
 
 fn bold(text: &str) -> String {

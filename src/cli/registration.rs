@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::Refusal;
+use super::report::Report;
 use crate::domain::RegistrationMode;
 use crate::service::ModeSource;
 
@@ -21,28 +22,21 @@ pub(super) enum Command {
     )]
     Set {
         /// Who may create an account from now on.
-        #[arg(value_parser = parse_mode, help = "open: anybody; invite_only: whoever has an invite; disabled: nobody")]
+        #[arg(help = "open: anybody; invite_only: whoever has an invite; disabled: nobody")]
         mode: RegistrationMode,
     },
 }
 
-fn parse_mode(text: &str) -> Result<RegistrationMode, String> {
-    text.parse()
-        .map_err(|error: crate::domain::UnknownMode| error.to_string())
-}
-
 /// `registration …`
-pub(super) fn run(command: &Command, context: &Context) -> Result<(), Refusal> {
+pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusal> {
     let (mode, source) = context.with_service(async |service| {
         if let Command::Set { mode } = command {
             service.set_registration_mode(*mode).await?;
         }
-        Ok(service.registration_mode().await?)
+        service.registration_mode().await
     })?;
     let document = json!({ "mode": mode.into_str(), "source": source.as_str() });
-    context
-        .output
-        .result(&document, || format!("{mode} ({})", describe(source)))
+    Ok(Report::new(document, format!("{mode} ({})", describe(source))))
 }
 
 const fn describe(source: ModeSource) -> &'static str {

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ask::Consent;
 use super::context::{Context, run_to_end};
 use super::error::Refusal;
-use super::key::{change_to_json, describe_change, warn_of_change};
-use super::output::facts;
-use super::progress::Progress;
+use super::key::{algorithm_change, change_to_json, with_algorithm_note};
+use super::progress::with_progress;
+use super::report::{Report, facts};
 use crate::app::{self, Restored};
 use crate::system::System;
 
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 }
 
 /// `restore`
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusal> {
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Report, Refusal> {
     let (config, file) = (&context.config, &arguments.file);
     let database = config.database_path();
     let (action, consequence) = if app::is_replaceable(config, file)? {
@@ -47,15 +47,21 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusa
     arguments.consent.to_with(&action, consequence)?;
     let system = System::machine();
     let operator = &context.operator;
-    let progress = Progress::start(context.output, "copying and checking");
-    progress.turn_to("the backup");
-    let restored = run_to_end(async { Ok(app::restore(config, &system, operator, file).await?) });
-    drop(progress);
-    let restored = restored?;
-    let document = json!({
+    let restored = with_progress(context.output, "copying and checking", |turn_to| {
+        turn_to("the backup");
+        run_to_end(app::restore(config, &system, operator, file))
+    })?;
+    let report = Report::new(to_json(&restored), facts_of(&restored));
+    Ok(with_algorithm_note(report, restored.ended.algorithm).note(
+        "Everybody signs in again. Passwords, suspensions and deletions since the backup are undone: see arkloop user list.",
+    ))
+}
+
+fn to_json(restored: &Restored) -> Value {
+    json!({
         "database": restored.database.to_string_lossy(),
         "kept": restored.kept.as_ref().map(|path| path.to_string_lossy()),
-        "taken_at": restored.taken_at.map(|moment| moment.to_string()),
+        "taken_at": restored.taken_at,
         "schema_before": restored.schema_before,
         "schema": restored.schema,
         "users": restored.users,
@@ -63,37 +69,30 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Refusa
         "invites_revoked": restored.ended.invites,
         "key": restored.key.to_string(),
         "algorithm_changed": change_to_json(restored.ended.algorithm),
-    });
-    context.output.result(&document, || to_text(&restored))?;
-    warn_of_change(context.output, restored.ended.algorithm);
-    context.output.note(
-        "Everybody signs in again. Passwords, suspensions and deletions since the backup are undone: see arkloop user list.",
-    );
-    Ok(())
+    })
 }
 
-fn to_text(restored: &Restored) -> String {
-    let taken_at = restored.taken_at.map_or_else(
-        || "unknown (no backup that arkloop made)".to_owned(),
-        |moment| moment.to_string(),
-    );
+fn facts_of(restored: &Restored) -> String {
+    let taken_at = restored.taken_at.map(|at| at.to_string());
     let schema = if restored.schema_before == restored.schema {
         restored.schema.to_string()
     } else {
         format!("{}, brought up from {}", restored.schema, restored.schema_before)
     };
-    let mut lines = vec![
+    let kept = restored.kept.as_ref();
+    let kept = kept.map(|kept| format!("kept as {}", kept.display()));
+    facts(&[
         ("database", restored.database.display().to_string()),
-        ("as of", taken_at),
+        (
+            "as of",
+            taken_at.unwrap_or_else(|| "unknown (no backup that arkloop made)".to_owned()),
+        ),
         ("users", restored.users.to_string()),
         ("sessions ended", restored.ended.sessions.to_string()),
         ("invites revoked", restored.ended.invites.to_string()),
         ("schema", schema),
         ("key", restored.key.to_string()),
-    ];
-    lines.extend(restored.ended.algorithm.map(describe_change));
-    if let Some(kept) = &restored.kept {
-        lines.push(("before it", format!("kept as {}", kept.display())));
-    }
-    facts(&lines)
+        ("algorithm", algorithm_change(restored.ended.algorithm)),
+        ("before it", kept.unwrap_or_default()),
+    ])
 }

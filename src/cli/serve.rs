@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 
 use super::context::{Context, no_runtime};
 use super::error::Refusal;
-use super::room::{refuse_too_few_threads, why_not_listening};
 use super::signals::{Name, Signals};
+use super::startup::{refuse_too_few_threads, why_not_listening};
 use crate::app::{self, App, Capacity, Origin, Role};
 use crate::config::{Config, MailTransport};
 use crate::domain::{Listen, RegistrationMode};
@@ -21,11 +21,11 @@ use crate::service::Service;
 use crate::system::System;
 use crate::telemetry::Metrics;
 
-/// How many files may be open beside those of the connections: the database and its locks for each worker, mails on
-/// their way, questions to Turnstile, the log.
+/// How many files may be open beside those of the connections: the database and its locks for each worker, connections
+/// to the mail server and to Turnstile, the log.
 const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;
 
-/// The most threads for questions that block: long reports, captchas, files. More only take memory while they wait.
+/// The most threads for work that blocks: long reports, captchas, files. More threads only take memory while they wait.
 const BLOCKING_THREADS: usize = 128;
 
 /// Run the server until SIGTERM, SIGINT or SIGQUIT
@@ -58,7 +58,7 @@ pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
         .build()
         .map_err(|cause| no_runtime(&cause))?;
     let ended = runtime.block_on(serve(context, &capacity));
-    // What a second signal has cut off is not waited for.
+    // Tasks that a second signal has cut off are not awaited.
     runtime.shutdown_background();
     ended
 }
@@ -69,7 +69,7 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
         tracing::warn!("{warning}");
     }
     raise_descriptor_limit(config.server.max_connections);
-    // Before anything else, so that a stop during the start is not lost.
+    // Before anything else, so that a signal during the start is not lost.
     let mut signals = Signals::new().map_err(|cause| no_runtime(&cause))?;
     let app = App::open(config, System::machine(), Role::Server, context.operator.clone()).await?;
     for notice in app.notices() {
@@ -87,26 +87,26 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     }
     tell_mail(config);
     tell_registration(context, &app).await?;
-    let census = tokio::spawn(tell_accounts(Arc::clone(&app.service), app.origin));
+    let account_counter = tokio::spawn(tell_accounts(Arc::clone(&app.service), app.origin));
     let housekeeper = tokio::spawn(App::housekeep(Arc::clone(&app.service)));
     let (stop_mail, mail_stopped) = oneshot::channel::<()>();
-    let postman = tokio::spawn(Arc::clone(&app.service).deliver_mail(async {
+    let mail_worker = tokio::spawn(Arc::clone(&app.service).deliver_mail(async {
         let _ = mail_stopped.await;
     }));
     tell_systemd(NotifyState::Ready);
-    let ended = run_until_stopped(server, &mut signals, stop_mail).await;
-    if matches!(ended, Ended::AtOnce(_)) {
+    let ended_by = run_until_stopped(server, &mut signals, stop_mail).await;
+    if ended_by.is_some() {
         // A mail that is cut off on its way stays in the outbox, and the next start sends it.
-        postman.abort();
+        mail_worker.abort();
     }
     // It was told to stop together with the server, and takes no longer.
-    let _ = postman.await;
-    for task in [housekeeper, census].into_iter().chain(watched) {
+    let _ = mail_worker.await;
+    for task in [housekeeper, account_counter].into_iter().chain(watched) {
         task.abort();
-        // An aborted task lets go of the service only when it has ended.
+        // An aborted task drops the service only when it has ended.
         let _ = task.await;
     }
-    if let Ended::AtOnce(signal) = ended {
+    if let Some(signal) = ended_by {
         return Ok(ExitCode::from(signal.exit_code()));
     }
     if let Err(error) = app.service.flush_audit().await {
@@ -117,16 +117,15 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lets the process open as many files as its connections may need. The usual soft limit of 1024 is low only for the
-/// sake of programs that use `select`; whoever does not may raise it up to the hard one (systemd, "File Descriptor
-/// Limits").
+/// Raises the limit of open files to what the connections may need. The usual soft limit of 1024 protects only programs
+/// that use `select`; others may raise it up to the hard limit (systemd, "File Descriptor Limits").
 fn raise_descriptor_limit(max_connections: usize) {
     let needed = max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX);
     if limit.current.is_some_and(|current| current < needed) {
         let current = Some(needed.min(most));
-        // If it fails after all, accepting fails later, and is survived.
+        // If this fails, accepting fails later, and the server survives that.
         let _ = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
     }
     if most < needed {
@@ -166,7 +165,7 @@ fn listen(config: &Config, app: &App, capacity: &Capacity) -> Result<http::Serve
     Ok(server)
 }
 
-/// Measures, and serves the figures, if the configuration says where.
+/// Measures, and serves the metrics, if the configuration says where.
 fn watch(config: &Config, app: &App) -> Result<Option<JoinHandle<()>>, Refusal> {
     let Some(place) = &config.metrics.listen else {
         return Ok(None);
@@ -178,11 +177,9 @@ fn watch(config: &Config, app: &App) -> Result<Option<JoinHandle<()>>, Refusal> 
         )
     })?;
     app.service.start_counters();
-    let figures = {
-        let metrics = metrics.clone();
-        Arc::new(move || metrics.render())
-    };
-    let server = http::Server::bind_metrics(place, Arc::clone(&app.service), figures)
+    let rendered = metrics.clone();
+    let render = Arc::new(move || rendered.render());
+    let server = http::Server::bind_metrics(place, Arc::clone(&app.service), render)
         .map_err(|cause| why_not_listening("serve metrics", place, &cause, "metrics.listen"))?;
     let shown = server.local_addr().map_or_else(
         || place.to_string(),
@@ -191,50 +188,42 @@ fn watch(config: &Config, app: &App) -> Result<Option<JoinHandle<()>>, Refusal> 
     tracing::info!("metrics are served on {shown}");
     Ok(Some(tokio::spawn(async move {
         tokio::select! {
-            // It is there until the server itself has ended, so that the end can be watched too.
+            // It runs until the server itself has ended, so that the end can be watched too.
             () = server.run(std::future::pending()) => {}
             () = metrics.keep_tidy() => {}
         }
     })))
 }
 
-/// How the server came to its end.
-enum Ended {
-    /// What had begun was finished, or its time was over.
-    InOrder,
-    /// The operator did not want to wait.
-    AtOnce(Name),
-}
-
-/// Runs the server until its end; the mail worker is told to stop together with it.
+/// Runs the server until its end, and gives the signal that ended it at once, if one did. The mail worker is told to stop together with it.
 async fn run_until_stopped(
     server: http::Server,
     signals: &mut Signals,
     stop_mail: oneshot::Sender<()>,
-) -> Ended {
+) -> Option<Name> {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut running = pin!(server.run(async {
         let _ = stopped.await;
     }));
     tokio::select! {
-        () = &mut running => return Ended::InOrder,
+        () = &mut running => return None,
         signal = signals.next_stop() => tracing::info!("{} received: finishing what has begun", signal.as_str()),
     }
     tell_systemd(NotifyState::Stopping);
     let _ = stop.send(());
     drop(stop_mail);
     tokio::select! {
-        () = &mut running => Ended::InOrder,
+        () = &mut running => None,
         signal = signals.next_stop() => {
             tracing::warn!("{} received again: ending at once", signal.as_str());
-            Ended::AtOnce(signal)
+            Some(signal)
         }
     }
 }
 
-/// Tells what the server is at to the service manager that started it with `Type=notify`; to nobody if there is none.
+/// Tells the service manager, if one started the server with `Type=notify`, how far the server is.
 ///
-/// Without the first message `systemctl start` would return before the server listens, and a proxy's first requests fail.
+/// Without the first message `systemctl start` would return before the server listens, and a proxy's first requests would fail.
 fn tell_systemd(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "the service manager cannot be told");
@@ -253,7 +242,7 @@ fn tell_origin(config: &Config, origin: Origin) {
     }
 }
 
-/// So that an operator notices a database that is not the expected one. Counting reads a whole table, so that the server listens first.
+/// Logs how many accounts there are, so that an operator notices an unexpected database. It reads a whole table, so it runs after the server listens.
 async fn tell_accounts(service: Arc<Service>, origin: Origin) {
     if origin == Origin::Made {
         return;

@@ -1,17 +1,15 @@
 //! `session`: who is signed in, and how to end it.
 
-use std::net::IpAddr;
-
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::arguments::{Limit, Who, id};
 use super::context::Context;
 use super::error::Refusal;
-use super::paging::Limit;
+use super::report::{Report, Row};
 use super::times::Times;
-use super::user::parse_user;
-use crate::domain::{Paging, Sender, Session, SessionEnd, SessionId, Timestamp, trimmed};
-use crate::service::UserRef;
+use crate::domain::{Paging, Sender, Session, SessionEnd, SessionId};
+use crate::service::{Error, UserRef};
 
 /// See and end sessions
 #[derive(Debug, Subcommand)]
@@ -20,13 +18,12 @@ pub(super) enum Command {
     /// List the sessions of a user, ended ones too, the one that began last first
     #[command(after_help = "Example:\n  arkloop session list ann@example.org")]
     List {
-        /// A username, an e-mail address or an id
-        #[arg(value_parser = parse_user)]
-        user: UserRef,
+        #[command(flatten)]
+        who: Who,
         #[command(flatten)]
         limit: Limit,
         /// Begin behind the session with this id, the last of the part before
-        #[arg(long, value_name = "ID", value_parser = parse_id)]
+        #[arg(long, value_name = "ID", value_parser = id::<SessionId>("session list"))]
         after: Option<SessionId>,
     },
     /// End one session, all of a user, or all
@@ -41,44 +38,29 @@ pub(super) enum Command {
 #[group(required = true, multiple = false)]
 pub(super) struct RevokeArguments {
     /// The id of one session
-    #[arg(value_parser = parse_id)]
+    #[arg(value_parser = id::<SessionId>("session list"))]
     id: Option<SessionId>,
     /// Every session of this user: a username, an e-mail address or an id
-    #[arg(long, value_parser = parse_user)]
+    #[arg(long)]
     user: Option<UserRef>,
     /// Every session of everybody
     #[arg(long)]
     all: bool,
 }
 
-fn parse_id(text: &str) -> Result<SessionId, String> {
-    trimmed(text)
-        .parse()
-        .map_err(|_| "it must be an id as `arkloop session list` prints it".to_owned())
-}
-
 /// `session …`
-pub(super) fn run(command: Command, context: &Context) -> Result<(), Refusal> {
+pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal> {
     match command {
-        Command::List { user, limit, after } => {
+        Command::List { who, limit, after } => {
             let limit = limit.rows(context.output);
-            list(context, user, Paging { after, limit })
+            list(context, who.user, Paging { after, limit })
         }
         Command::Revoke(arguments) => revoke(context, arguments),
     }
 }
 
-fn list(context: &Context, user: UserRef, paging: Paging<SessionId>) -> Result<(), Refusal> {
-    let (page, now) = context.with_service(async |service| {
-        let page = service.list_sessions_by_begin(user, paging).await?;
-        Ok((page, service.system().now()))
-    })?;
-    let (sessions, times) = (&page.rows, context.output.times(now));
-    let documents = sessions.iter().map(|session| to_json(session, now)).collect();
-    let rows = sessions
-        .iter()
-        .map(|session| to_row(session, now, times))
-        .collect();
+fn list(context: &Context, user: UserRef, paging: Paging<SessionId>) -> Result<Report, Refusal> {
+    let page = context.with_service(async |service| service.list_sessions_by_begin(user, paging).await)?;
     let nothing = match paging.after {
         Some(_) => "No session follows.",
         None => "This user has no sessions.",
@@ -92,80 +74,61 @@ fn list(context: &Context, user: UserRef, paging: Paging<SessionId>) -> Result<(
         "USER AGENT",
         "LAST NETWORK",
     ];
-    context.output.list(documents, &header, rows, nothing)?;
-    let last = sessions.last().map(|last| last.id.to_string());
-    context
-        .output
-        .more(page.more, "--after", &last.unwrap_or_default());
-    Ok(())
+    let times = context.times();
+    let to_row = |session: &Session| to_row(session, times);
+    let id = |session: &Session| session.id.to_string();
+    Ok(Report::page(&page, &header, nothing, to_row, id))
 }
 
-fn revoke(context: &Context, arguments: RevokeArguments) -> Result<(), Refusal> {
+fn revoke(context: &Context, arguments: RevokeArguments) -> Result<Report, Refusal> {
     let revoked = context.with_service(async |service| {
-        Ok(match (arguments.id, arguments.user) {
+        Ok::<_, Error>(match (arguments.id, arguments.user) {
             (Some(id), _) => service.revoke_session(id).await.map(|()| 1)?,
             (None, Some(user)) => service.revoke_sessions_of(user).await?,
             (None, None) => service.revoke_all_sessions().await?,
         })
     })?;
-    context
-        .output
-        .result(&json!({ "revoked": revoked }), || match revoked {
-            1 => "1 session ended".to_owned(),
-            number => format!("{number} sessions ended"),
-        })
+    let text = match revoked {
+        1 => "1 session ended".to_owned(),
+        number => format!("{number} sessions ended"),
+    };
+    Ok(Report::new(json!({ "revoked": revoked }), text))
 }
 
-/// The network that a session was last refreshed from, as `192.0.2.0/24`.
-pub(super) fn shown_network(network: IpAddr) -> String {
-    format!("{network}/{}", Sender::prefix_of(network))
+/// The network of the last refresh: `192.0.2.0/24`.
+pub(super) fn last_network(session: &Session) -> Option<String> {
+    let network = session.rotation.moved_by.network()?;
+    Some(format!("{network}/{}", Sender::prefix_of(network)))
 }
 
-/// When and why a session ended, by its time or before it.
-fn end(session: &Session, now: Timestamp) -> Option<(Timestamp, &'static str)> {
-    match session.ended {
-        Some((moment, reason)) => Some((moment, reason.into_str())),
-        None if session.is_alive(now) => None,
-        None => Some((session.expires_at, SessionEnd::Expired.into_str())),
-    }
-}
-
-fn to_json(session: &Session, now: Timestamp) -> Value {
-    let end = end(session, now);
-    json!({
-        "id": session.id.to_string(),
+fn to_row(session: &Session, times: Times) -> Row {
+    // A session whose time has run out counts as ended before that is recorded.
+    let expired = (!session.is_alive(times.now)).then_some((session.expires_at, SessionEnd::Expired));
+    let end = session.ended.or(expired);
+    let ended = end.map(|(at, reason)| format!("{} ({})", times.show(at), reason.into_str()));
+    let address = session.client.address.map(|address| address.to_string());
+    let network = last_network(session);
+    let document = json!({
+        "id": session.id,
         "current": false,
-        "created_at": session.created_at.to_string(),
-        "last_used_at": session.last_used_at.to_string(),
-        "ip": session.client.address.map(|address| address.to_string()),
+        "created_at": session.created_at,
+        "last_used_at": session.last_used_at,
+        "ip": address,
         "user_agent": session.client.user_agent,
-        "user_id": session.user_id.to_string(),
-        "ended_at": end.map(|(moment, _)| moment.to_string()),
-        "ended_because": end.map(|(_, reason)| reason),
-        "last_network": session.rotation.moved_by.network().map(shown_network),
+        "user_id": session.user_id,
+        "ended_at": end.map(|(at, _)| at),
+        "ended_because": end.map(|(_, reason)| reason.into_str()),
+        "last_network": network,
         "last_user_agent": session.rotation.moved_by.user_agent,
-    })
-}
-
-fn to_row(session: &Session, now: Timestamp, times: Times) -> Vec<String> {
-    vec![
+    });
+    let cells = vec![
         session.id.to_string(),
         times.show(session.created_at),
         times.show(session.last_used_at),
-        end(session, now)
-            .map(|(moment, reason)| format!("{} ({reason})", times.show(moment)))
-            .unwrap_or_default(),
-        session
-            .client
-            .address
-            .map(|address| address.to_string())
-            .unwrap_or_default(),
+        ended.unwrap_or_default(),
+        address.unwrap_or_default(),
         session.client.user_agent.clone().unwrap_or_default(),
-        session
-            .rotation
-            .moved_by
-            .network()
-            .map(shown_network)
-            .unwrap_or_default(),
-    ]
+        network.unwrap_or_default(),
+    ];
+    (document, cells)
 }

@@ -8,30 +8,34 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// How times are shown.
+/// How times are shown in what is printed at `now`.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Times {
-    /// RFC 3339 in UTC.
-    Exact,
-    /// By their distance from this moment.
-    From(Timestamp),
+pub(super) struct Times {
+    pub(super) now: Timestamp,
+    /// By their distance from `now` instead of in RFC 3339.
+    pub(super) are_relative: bool,
 }
 
 impl Times {
-    /// A moment: `2026-11-22T10:00:00Z`, or `3 min ago` and `in 6 days`.
-    pub(super) fn show(self, at: Timestamp) -> String {
-        match self {
-            Self::Exact => at.to_string(),
-            Self::From(now) if at > now => format!("in {}", span(at.since(now))),
-            Self::From(now) => format!("{} ago", span(now.since(at))),
+    /// `2026-11-22T10:00:00Z`, or `3 min ago` and `in 6 days`; `never` for `None`.
+    pub(super) fn show(self, at: impl Into<Option<Timestamp>>) -> String {
+        let Some(at) = at.into() else {
+            return "never".to_owned();
+        };
+        if !self.are_relative {
+            at.to_string()
+        } else if at > self.now {
+            format!("in {}", span(at.since(self.now)))
+        } else {
+            format!("{} ago", span(self.now.since(at)))
         }
     }
 
-    /// A moment whose exact time the reader may need as well.
-    pub(super) fn show_both(self, at: Timestamp) -> String {
-        match self {
-            Self::Exact => at.to_string(),
-            Self::From(_) => format!("{at} ({})", self.show(at)),
+    /// The same, with the exact time before the distance.
+    pub(super) fn show_both(self, at: impl Into<Option<Timestamp>>) -> String {
+        match at.into() {
+            Some(at) if self.are_relative => format!("{at} ({})", self.show(at)),
+            at => self.show(at),
         }
     }
 }
@@ -58,7 +62,15 @@ mod tests {
     #[test]
     fn a_moment_is_told_by_its_distance() {
         let now = Timestamp::from_millis(1_767_225_600_000);
-        let (times, seconds) = (Times::From(now), Duration::from_secs);
+        let relative = Times {
+            now,
+            are_relative: true,
+        };
+        let exact = Times {
+            are_relative: false,
+            ..relative
+        };
+        let seconds = Duration::from_secs;
         for (ago, shown) in [
             (0, "0 s ago"),
             (89, "89 s ago"),
@@ -67,11 +79,12 @@ mod tests {
             (DAY, "24 h ago"),
             (2 * DAY, "2 days ago"),
         ] {
-            assert_eq!(times.show(now - seconds(ago)), shown);
+            assert_eq!(relative.show(now - seconds(ago)), shown);
         }
-        assert_eq!(times.show(now + seconds(7 * DAY - 1)), "in 7 days");
-        assert_eq!(times.show_both(now), "2026-01-01T00:00:00Z (0 s ago)");
-        assert_eq!(Times::Exact.show(now), "2026-01-01T00:00:00Z");
-        assert_eq!(Times::Exact.show_both(now), "2026-01-01T00:00:00Z");
+        assert_eq!(relative.show(now + seconds(7 * DAY - 1)), "in 7 days");
+        assert_eq!(relative.show(None), "never");
+        assert_eq!(relative.show_both(now), "2026-01-01T00:00:00Z (0 s ago)");
+        assert_eq!(exact.show(now), "2026-01-01T00:00:00Z");
+        assert_eq!(exact.show_both(now), "2026-01-01T00:00:00Z");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
+use serde::{Serialize, Serializer};
 
 /// A moment in UTC with a resolution of one millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,6 +104,13 @@ impl fmt::Display for Timestamp {
             .ok()
             .and_then(|moment| moment.format(&Rfc3339).ok());
         f.write_str(text.as_deref().unwrap_or("out of range"))
+    }
+}
+
+/// As it is displayed.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -28,6 +28,12 @@ enum Target {
     Nobody,
 }
 
+impl From<&str> for UserRef {
+    fn from(text: &str) -> Self {
+        Self::parse(text)
+    }
+}
+
 impl UserRef {
     /// Reads a reference; what can be no account's id or name refers to nobody.
     pub fn parse(text: &str) -> Self {

@@ -1,8 +1,8 @@
-//! What the system must give before a server can run, told by what it lacks: threads, and a place to listen.
+//! What the system must give before a server can run: threads, and an address to listen at.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::thread;
 
 use super::error::Refusal;
@@ -11,27 +11,24 @@ use crate::domain::Listen;
 
 /// The longest path of a unix socket: `sun_path` (unix(7)) without the zero at its end.
 const LONGEST_SOCKET_PATH: usize = 107;
-/// For threads that do nothing.
+/// The stack of a thread that does nothing.
 const SMALL_STACK: usize = 64 * 1024;
 
-/// Refuses to start where the process may not have the threads that it needs: libraries would panic over it later.
+/// Refuses to start where the system gives fewer threads than the server needs: libraries would panic later.
 pub(super) fn refuse_too_few_threads(capacity: &Capacity) -> Result<(), Refusal> {
     let needed = capacity.threads();
-    let gate = Arc::new(Mutex::new(()));
-    // They are there all at once, until the gate opens.
-    let closed = gate.lock();
-    let mut started = Vec::new();
-    let failed = (0..needed).find_map(|_| {
-        let gate = Arc::clone(&gate);
-        let thread = thread::Builder::new().stack_size(SMALL_STACK);
-        let wait = move || drop(gate.lock());
-        thread.spawn(wait).map(|thread| started.push(thread)).err()
+    // The threads exist at the same time, until the lock is released.
+    let lock = Mutex::new(());
+    let (got, failed) = thread::scope(|scope| {
+        let _locked = lock.lock();
+        let mut got = 0;
+        let failed = (0..needed).find_map(|_| {
+            let thread = thread::Builder::new().stack_size(SMALL_STACK);
+            let started = thread.spawn_scoped(scope, || drop(lock.lock()));
+            started.map(|_| got += 1).err()
+        });
+        (got, failed)
     });
-    drop(closed);
-    let got = started.len();
-    for thread in started {
-        let _ = thread.join();
-    }
     match failed {
         None => Ok(()),
         Some(cause) => Err(Refusal::new(
@@ -41,7 +38,7 @@ pub(super) fn refuse_too_few_threads(capacity: &Capacity) -> Result<(), Refusal>
     }
 }
 
-/// Why the server cannot listen at `place`, which `key` names.
+/// The refusal where the server cannot listen at `place`, which `key` of the configuration names.
 pub(super) fn why_not_listening(to: &str, place: &Listen, cause: &io::Error, key: &str) -> Refusal {
     let mend = match (cause.kind(), place) {
         (_, Listen::Unix(path)) if path.as_os_str().as_bytes().len() > LONGEST_SOCKET_PATH => {

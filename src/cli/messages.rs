@@ -1,6 +1,4 @@
-//! The words of the audit log as sentences for people who know no programming.
-
-use std::borrow::Cow;
+//! Messages for people who know no programming: what the events and reasons of the audit log mean.
 
 use crate::domain::{
     ACQUAINTED_FOR, AuditEvent, AuditReason, CODE_LOCK, CODE_TTL, FailureLimits, MAX_CODE_ATTEMPTS,
@@ -8,7 +6,7 @@ use crate::domain::{
 };
 use crate::service::{KEEP_ENDED_SESSIONS, RECENT_SIGN_IN, SignInRules, Ways};
 
-/// What was done, as a sentence without its end.
+/// What was done, as a sentence without a full stop.
 pub(super) const fn done(event: AuditEvent) -> &'static str {
     match event {
         AuditEvent::Register => "Registered and signed in",
@@ -64,8 +62,8 @@ pub(super) const fn done(event: AuditEvent) -> &'static str {
     }
 }
 
-/// The same as something that was refused; the reason follows after a colon.
-pub(super) const fn tried(event: AuditEvent) -> &'static str {
+/// What was refused, as a sentence whose reason follows after a colon.
+pub(super) const fn refused(event: AuditEvent) -> &'static str {
     match event {
         AuditEvent::Register => "A registration was refused",
         AuditEvent::SignInByPassword => "A sign-in by password was refused",
@@ -87,30 +85,15 @@ pub(super) const fn tried(event: AuditEvent) -> &'static str {
         AuditEvent::ProfileChanged => "A change of the profile was refused",
         AuditEvent::Throttled => "Requests were refused",
         AuditEvent::CaptchaRefused => "A captcha was not solved",
-        AuditEvent::InviteCreated => "Making invites was refused",
-        AuditEvent::InviteRevoked => "Taking an invite back was refused",
-        AuditEvent::RegistrationSet => "Setting who may register was refused",
-        AuditEvent::UserCreated => "Making an account was refused",
-        AuditEvent::UserLinkCreated => "Making a link to set a password was refused",
-        AuditEvent::UserPasswordSet => "Setting a password was refused",
-        AuditEvent::UserEmailSet => "Setting an address was refused",
-        AuditEvent::UserEmailVerified => "Vouching for an address was refused",
-        AuditEvent::UserSuspended => "A suspension was refused",
-        AuditEvent::UserReactivated => "Lifting a suspension was refused",
-        AuditEvent::UserDeleted => "Deleting an account was refused",
-        AuditEvent::SessionRevoked => "Ending sessions was refused",
-        AuditEvent::BackupMade => "A backup was refused",
-        AuditEvent::BackupRestored => "Restoring a backup was refused",
-        AuditEvent::SigningKeyRotated => "Replacing the signing key was refused",
-        AuditEvent::KeyFileReplaced | AuditEvent::KeyFileReset => "Replacing the key file was refused",
-        AuditEvent::MailRetried => "Trying mail again was refused",
+        // The log has no refusals of commands.
+        _ => "A command was refused",
     }
 }
 
-/// Why something was refused by these rules, as the end of a sentence.
+/// Why something was refused under `rules`, as the end of a sentence.
 #[expect(clippy::too_many_lines, reason = "it is a table: a sentence for each reason")]
-pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> Cow<'static, str> {
-    Cow::Borrowed(match reason {
+pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> String {
+    let text = match reason {
         AuditReason::UnknownAccount => "no account has the name or address that was typed",
         AuditReason::WrongPassword => "the password was wrong",
         AuditReason::PasswordJustChanged => "the password was changed at that very moment",
@@ -163,75 +146,72 @@ pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> Cow<'static, st
             "the captcha could not be checked, because its service did not answer as it should"
         }
         AuditReason::NoPassword => {
-            return Cow::Owned(format!(
+            return format!(
                 "the account has no password; {}",
                 instead_of_a_password(rules.ways)
-            ));
+            );
         }
         AuditReason::SignInTooOld => {
-            return Cow::Owned(format!(
+            return format!(
                 "an account without a password sets one only within {} of signing in",
                 in_words(RECENT_SIGN_IN)
-            ));
+            );
         }
-        AuditReason::ExpiredCode => {
-            return Cow::Owned(format!("the code was older than {}", in_words(CODE_TTL)));
-        }
+        AuditReason::ExpiredCode => return format!("the code was older than {}", in_words(CODE_TTL)),
         AuditReason::AttemptsUsedUp => {
-            return Cow::Owned(format!(
+            return format!(
                 "{MAX_CODE_ATTEMPTS} wrong codes had been tried, so this code is void even if it was right; a new one helps"
-            ));
+            );
         }
         AuditReason::CodesLocked => {
-            return Cow::Owned(format!(
+            return format!(
                 "{MAX_CODE_FAILURES} wrong codes in a row were tried, so that none counts for {} or until another sign-in",
                 in_words(CODE_LOCK)
-            ));
+            );
         }
         AuditReason::TooManyMails => {
-            return Cow::Owned(format!(
+            return format!(
                 "mail was asked for too often: allowed are {} in an hour, {} in a day, and {} between two",
                 MailPace::Usual.per_hour(),
                 MailBudget::PER_DAY,
                 in_words(MailBudget::PAUSE)
-            ));
+            );
         }
         AuditReason::CodesBraked => {
-            return Cow::Owned(format!(
+            return format!(
                 "codes of many accounts were being guessed, so that only {} in an hour were mailed for each mailbox; a reset helps at once",
                 MailPace::Braked.per_hour()
-            ));
+            );
         }
         AuditReason::UnknownSession => {
-            return Cow::Owned(format!(
+            return format!(
                 "this server knows no session of the sign-in cookie: the account was deleted, the session ended more than {} ago, an older \
-             backup was restored, or the cookie was made up",
+                 backup was restored, or the cookie was made up",
                 in_words(KEEP_ENDED_SESSIONS)
-            ));
+            );
         }
-        AuditReason::AccountLimit => return Cow::Owned(match rules.failure_limits {
-            Some(limits) => format!(
-                "too many wrong passwords had come from the same address: after {} in a row the next try has to wait, {} at most",
-                limits.from_one_network.requests(),
-                in_words(limits.from_one_network.per())
-            ),
+        AuditReason::AccountLimit => match rules.failure_limits {
+            Some(limits) => {
+                return format!(
+                    "too many wrong passwords had come from the same address: after {} in a row the next try has to wait, {} at most",
+                    limits.from_one_network.requests(),
+                    in_words(limits.from_one_network.per())
+                );
+            }
             None => {
                 "too many wrong passwords had come from the same address, so that the next try had to wait"
-                    .to_owned()
             }
-        }),
-        AuditReason::AccountPause => return Cow::Owned(pause(rules)),
-    })
+        },
+        AuditReason::AccountPause => return pause(rules),
+    };
+    text.to_owned()
 }
 
 /// Why an account took no password from strangers.
 fn pause(rules: &SignInRules) -> String {
-    let after = rules.failure_limits.map_or("too many".to_owned(), |limits| {
-        limits.of_account.requests().to_string()
-    });
-    let time = rules
-        .failure_limits
-        .map_or("some time".to_owned(), |limits| in_words(limits.of_account.per()));
+    let limit = rules.failure_limits.map(|limits| limits.of_account);
+    let after = limit.map_or("too many".to_owned(), |limit| limit.requests().to_string());
+    let time = limit.map_or("some time".to_owned(), |limit| in_words(limit.per()));
     format!(
         "{after} wrong passwords in a row had been tried on the account, so that it took none for {time}, except from where it was signed in \
          during the last {}; {} at once",
@@ -240,7 +220,7 @@ fn pause(rules: &SignInRules) -> String {
     )
 }
 
-/// What helps the owner of an account that takes no password, without its end: `a mailed code helps`.
+/// What helps the owner of an account that takes no password for a while: `a mailed code helps`.
 pub(super) const fn helps(ways: Ways) -> &'static str {
     match ways {
         Ways { codes: true, .. } => "a mailed code helps",
@@ -259,7 +239,7 @@ pub(super) const fn instead_of_a_password(ways: Ways) -> &'static str {
     }
 }
 
-/// After how many wrong passwords an account takes none for a while.
+/// How many wrong passwords it takes until an account takes none for a while.
 pub(super) fn pausing(limits: Option<FailureLimits>) -> String {
     limits.map_or("wrong passwords".to_owned(), |limits| {
         format!("{} wrong passwords in a row", limits.of_account.requests())
@@ -308,11 +288,11 @@ mod tests {
             },
         };
         let causes = AuditReason::VARIANTS.iter().map(|reason| cause(*reason, &rules));
-        let causes: Vec<Cow<str>> = causes.collect();
+        let causes: Vec<String> = causes.collect();
         let deeds = AuditEvent::VARIANTS
             .iter()
-            .flat_map(|event| [done(*event), tried(*event)]);
-        for text in causes.iter().map(AsRef::as_ref).chain(deeds) {
+            .flat_map(|event| [done(*event), refused(*event)]);
+        for text in causes.iter().map(String::as_str).chain(deeds) {
             assert!(
                 text.len() > 8 && !text.contains('_') && !text.ends_with('.'),
                 "{text}"

@@ -1,0 +1,62 @@
+//! Arguments of several commands, and how values are read.
+
+use std::str::FromStr;
+
+use super::error::describe;
+use super::output::Output;
+use crate::domain::{FieldError, trimmed};
+use crate::service::UserRef;
+
+/// The most rows on a terminal by default: more than a person reads at once.
+const ROWS_ON_A_TERMINAL: u32 = 100;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Who {
+    /// A username, an e-mail address or an id
+    pub(super) user: UserRef,
+}
+
+/// How much of a list is shown.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(super) struct Limit {
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        help = format!("The most rows [default: {ROWS_ON_A_TERMINAL} on a terminal, all in a pipe and with --json]")
+    )]
+    limit: Option<u32>,
+}
+
+impl Limit {
+    /// The most rows of a list that `output` prints.
+    pub(super) fn rows(self, output: Output) -> u32 {
+        self.limit.unwrap_or(if output.is_for_a_terminal() {
+            ROWS_ON_A_TERMINAL
+        } else {
+            u32::MAX
+        })
+    }
+
+    /// The most rows that are printed at once when a list is followed.
+    pub(super) fn first_rows(self) -> u32 {
+        self.limit.unwrap_or(ROWS_ON_A_TERMINAL)
+    }
+}
+
+/// Reads values by `parse`.
+pub(super) fn field<T: 'static>(
+    parse: fn(&str) -> Result<T, FieldError>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+    move |text| parse(text).map_err(|error| format!("it {}", describe(error)))
+}
+
+/// Reads ids that `command` prints.
+pub(super) fn id<T: FromStr + 'static>(
+    command: &'static str,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+    move |text| {
+        let id = trimmed(text).parse();
+        id.map_err(|_| format!("it must be an id as `arkloop {command}` prints it"))
+    }
+}
