@@ -10,15 +10,15 @@ mod api;
 mod openapi;
 mod pages;
 mod pipeline;
-mod routes;
 mod settings;
 mod transport;
+mod wiring;
 
-pub use openapi::document;
 pub use pipeline::body::MAX_BYTES as MAX_BODY_BYTES;
 pub use pipeline::echo_probe::{EchoProbe, X_ARKLOOP_CHECK};
-pub use pipeline::metrics::Figures;
+pub use pipeline::exchange::Figures;
 #[doc(hidden)]
 pub use pipeline::probe::Probe;
 pub use settings::{Deadlines, Settings};
 pub use transport::server::Server;
+pub use wiring::document;

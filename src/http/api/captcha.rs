@@ -1,16 +1,14 @@
 //! What a client must know to show a captcha.
 
-use std::sync::Arc;
+use std::future::ready;
 
+use poem::{IntoResponse as _, Response};
+use poem_openapi::Object;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
-use poem_openapi::{Object, OpenApi};
 
-use crate::http::openapi::Tag;
-use crate::http::pipeline::exchange::Shared;
-
-/// The operations of this noun.
-pub(crate) struct CaptchaApi(pub(crate) Arc<Shared>);
+use crate::http::pipeline::exchange::Exchange;
+use crate::http::pipeline::operation::{Operation, Success, Tag};
 
 /// Whether and which captcha a client must show.
 #[derive(Object)]
@@ -31,22 +29,21 @@ impl Example for CaptchaConfig {
     }
 }
 
-#[OpenApi(tag = "Tag::Registration")]
-impl CaptchaApi {
-    /// Tell how to show the captcha
-    ///
-    /// While it is on, registering, signing in with a password and asking for mail need a `cf_turnstile_token`, and `check` may.
-    #[oai(
-        path = "/v1/auth/captcha-config",
-        method = "get",
-        operation_id = "captcha_config"
-    )]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn captcha_config(&self) -> Json<CaptchaConfig> {
-        let site_key = self.0.service.captcha_site_key().to_owned();
-        Json(CaptchaConfig {
-            enabled: !site_key.is_empty(),
-            site_key,
-        })
-    }
+pub(super) const CAPTCHA_CONFIG: Operation = Operation {
+    id: "captcha_config",
+    path: "/v1/auth/captcha-config",
+    tag: Some(Tag::Registration),
+    summary: "Tell how to show the captcha",
+    description: "While it is on, registering, signing in with a password and asking for mail need a `cf_turnstile_token`, and `check` may.",
+    success: Success::json::<CaptchaConfig>(""),
+    ..Operation::open(|exchange| Box::pin(ready(Ok(captcha_config(&exchange)))))
+};
+
+fn captcha_config(exchange: &Exchange) -> Response {
+    let site_key = exchange.shared.service.captcha_site_key().to_owned();
+    let config = CaptchaConfig {
+        enabled: !site_key.is_empty(),
+        site_key,
+    };
+    Json(config).into_response()
 }

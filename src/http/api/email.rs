@@ -1,38 +1,20 @@
 //! Proving an address through a mailed link.
 
-use std::sync::Arc;
-
+use poem::http::{Method, StatusCode};
+use poem::{IntoResponse as _, Response};
+use poem_openapi::Object;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Object, OpenApi};
 
+use super::done::Done;
 use super::fields::TOKEN;
-use super::sign_in::Done;
-use crate::domain::LinkToken;
-use crate::http::openapi::Tag;
-use crate::http::pipeline::bearer::Authenticated;
-use crate::http::pipeline::client_address::Visitor;
-use crate::http::pipeline::exchange::Shared;
-use crate::http::pipeline::form::{Body, Field, Form};
-use crate::service::{Error, PendingVerification};
-
-/// The operations of this noun.
-pub(crate) struct EmailApi(pub(crate) Arc<Shared>);
-
-/// The token of a verification link.
-struct VerificationToken;
-
-impl Body for VerificationToken {
-    const NAME: &'static str = "VerificationTokenRequest";
-    const FIELDS: &'static [&'static Field] = &[&TOKEN];
-}
-
-impl VerificationToken {
-    fn read(mut form: Form<Self>) -> Result<Option<LinkToken>, Error> {
-        let token = form.required(&TOKEN, LinkToken::parse);
-        form.finish(token)
-    }
-}
+use crate::domain::{LimitClass, LinkToken};
+use crate::http::pipeline::code::Code;
+use crate::http::pipeline::error::Refusal;
+use crate::http::pipeline::exchange::Exchange;
+use crate::http::pipeline::operation::{Operation, Success, Tag};
+use crate::http::pipeline::request_body::{Fields, RequestBody};
+use crate::service::{Caller, Error};
 
 /// What a verification link is about.
 #[derive(Object)]
@@ -53,95 +35,104 @@ impl Example for VerificationPreview {
     }
 }
 
-impl From<PendingVerification> for VerificationPreview {
-    fn from(pending: PendingVerification) -> Self {
-        Self {
-            username: pending.username.as_str().to_owned(),
-            email_verified: pending.is_verified,
-        }
-    }
+/// The response to every request for a mail.
+pub(super) const MAIL_QUEUED: Success =
+    Success::no_content("It is on its way, if there is anybody to send it to.");
+
+const VERIFICATION_TOKEN: RequestBody = RequestBody {
+    name: "VerificationTokenRequest",
+    fields: &[&TOKEN],
+};
+
+fn verification_token(mut fields: Fields) -> Result<Option<LinkToken>, Error> {
+    let token = fields.required(&TOKEN, LinkToken::parse);
+    fields.finish(token)
 }
 
-/// Mail that was asked for.
-#[derive(ApiResponse)]
-pub(super) enum MailResponse {
-    /// It is on its way, if there is anybody to send it to.
-    #[oai(status = 204)]
-    Queued,
+pub(super) const SEND_VERIFICATION: Operation = Operation {
+    id: "send_verification",
+    method: &Method::POST,
+    path: "/v1/auth/email/verify/send",
+    limit: Some(LimitClass::SendVerification),
+    refusals: &[
+        Code::EmailAlreadyVerified,
+        Code::OtpRateLimited,
+        Code::MailUnavailable,
+    ],
+    tag: Some(Tag::Email),
+    summary: "Mail a link to verify the own address",
+    description: "At most one a minute, 5 an hour and 10 a day; only the newest link works, for 24 hours.",
+    success: MAIL_QUEUED,
+    ..Operation::with_token(|exchange, caller| Box::pin(send_verification(exchange, caller)))
+};
+
+async fn send_verification(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
+    exchange.shared.service.send_verification(&caller).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-#[OpenApi(tag = "Tag::Email")]
-impl EmailApi {
-    /// Mail a link to verify the own address
-    ///
-    /// At most one a minute, 5 an hour and 10 a day; only the newest link works, for 24 hours.
-    #[oai(
-        path = "/v1/auth/email/verify/send",
-        method = "post",
-        operation_id = "send_verification"
-    )]
-    async fn send_verification(&self, caller: Authenticated) -> poem::Result<MailResponse> {
-        self.0.service.send_verification(&caller.0).await?;
-        Ok(MailResponse::Queued)
-    }
+pub(super) const PREVIEW_VERIFICATION: Operation = Operation {
+    id: "preview_verification",
+    method: &Method::POST,
+    path: "/v1/auth/email/verify/preview",
+    body: Some(&VERIFICATION_TOKEN),
+    limit: Some(LimitClass::ConfirmVerification),
+    refusals: &[Code::EmailTokenInvalid],
+    tag: Some(Tag::Email),
+    summary: "Tell what a verification link is about",
+    description: "For the page that asks whether to confirm. It uses nothing up.",
+    success: Success::json::<VerificationPreview>(""),
+    ..Operation::open(|exchange| Box::pin(preview_verification(exchange)))
+};
 
-    /// Tell what a verification link is about
-    ///
-    /// For the page that asks whether to confirm. It uses nothing up.
-    #[oai(
-        path = "/v1/auth/email/verify/preview",
-        method = "post",
-        operation_id = "preview_verification"
-    )]
-    async fn preview_verification(
-        &self,
-        form: Form<VerificationToken>,
-    ) -> poem::Result<Json<VerificationPreview>> {
-        let pending = self
-            .0
-            .service
-            .find_verification(VerificationToken::read(form)?)
-            .await?;
-        Ok(Json(pending.into()))
-    }
+async fn preview_verification(exchange: Exchange) -> Result<Response, Refusal> {
+    let token = verification_token(exchange.fields)?;
+    let pending = exchange.shared.service.find_verification(token).await?;
+    let preview = VerificationPreview {
+        username: pending.username.as_str().to_owned(),
+        email_verified: pending.is_verified,
+    };
+    Ok(Json(preview).into_response())
+}
 
-    /// Verify an address
-    ///
-    /// Doing it again with the same token is fine while the address is verified.
-    #[oai(
-        path = "/v1/auth/email/verify/confirm",
-        method = "post",
-        operation_id = "confirm_verification"
-    )]
-    async fn confirm_verification(
-        &self,
-        form: Form<VerificationToken>,
-        visitor: Visitor,
-    ) -> poem::Result<Json<Done>> {
-        self.0
-            .service
-            .confirm_email(VerificationToken::read(form)?, &visitor.0)
-            .await?;
-        Ok(Json(Done { ok: true }))
-    }
+pub(super) const CONFIRM_VERIFICATION: Operation = Operation {
+    id: "confirm_verification",
+    method: &Method::POST,
+    path: "/v1/auth/email/verify/confirm",
+    body: Some(&VERIFICATION_TOKEN),
+    limit: Some(LimitClass::ConfirmVerification),
+    refusals: &[Code::EmailTokenInvalid],
+    tag: Some(Tag::Email),
+    summary: "Verify an address",
+    description: "Doing it again with the same token is fine while the address is verified.",
+    success: Success::json::<Done>(""),
+    ..Operation::open(|exchange| Box::pin(confirm_verification(exchange)))
+};
 
-    /// Say "this was not me"
-    ///
-    /// Deletes the account that claims the address, unless the address was verified meanwhile.
-    #[oai(
-        path = "/v1/auth/email/verify/reject",
-        method = "post",
-        operation_id = "reject_verification"
-    )]
-    async fn reject_verification(
-        &self,
-        form: Form<VerificationToken>,
-        visitor: Visitor,
-    ) -> poem::Result<Json<Done>> {
-        self.0
-            .service
-            .reject_email(VerificationToken::read(form)?, &visitor.0)
-            .await?;
-        Ok(Json(Done { ok: true }))
-    }
+async fn confirm_verification(exchange: Exchange) -> Result<Response, Refusal> {
+    let token = verification_token(exchange.fields)?;
+    let service = &exchange.shared.service;
+    service.confirm_email(token, &exchange.client).await?;
+    Ok(Json(Done { ok: true }).into_response())
+}
+
+pub(super) const REJECT_VERIFICATION: Operation = Operation {
+    id: "reject_verification",
+    method: &Method::POST,
+    path: "/v1/auth/email/verify/reject",
+    body: Some(&VERIFICATION_TOKEN),
+    limit: Some(LimitClass::ConfirmVerification),
+    refusals: &[Code::EmailTokenInvalid],
+    tag: Some(Tag::Email),
+    summary: "Say \"this was not me\"",
+    description: "Deletes the account that claims the address, unless the address was verified meanwhile.",
+    success: Success::json::<Done>(""),
+    ..Operation::open(|exchange| Box::pin(reject_verification(exchange)))
+};
+
+async fn reject_verification(exchange: Exchange) -> Result<Response, Refusal> {
+    let token = verification_token(exchange.fields)?;
+    let service = &exchange.shared.service;
+    service.reject_email(token, &exchange.client).await?;
+    Ok(Json(Done { ok: true }).into_response())
 }

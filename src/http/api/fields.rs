@@ -1,25 +1,14 @@
 //! The fields that request bodies are made of, as the document describes them.
 //!
-//! The patterns say what is accepted as exactly as a regular expression can; the words in [`crate::domain`] decide.
-//! A pattern accepts whatever the word accepts, and as little else as it can say without the tables of Unicode.
+//! The types in [`crate::domain`] decide what is accepted. A pattern accepts every text that its type accepts, and as few others as it can exclude without
+//! the tables of Unicode.
 
 use crate::domain::{Locale, MAX_PASSWORD_BYTES, Timezone};
-use crate::http::pipeline::form::Field;
+use crate::http::pipeline::request_body::Field;
 
-/// Anything but white space alone. `\s` also has U+001C to U+001F in Python, which the server does not trim. White space is not listed:
-/// generators write U+2028 into JavaScript as it is, however it is escaped here, and it ends the line.
+/// Anything but white space alone. In Python, `\s` also matches U+001C to U+001F, which the server does not trim. The pattern does not list white space:
+/// generators would write U+2028 into JavaScript without escaping it, where it ends the line.
 const NOT_BLANK: &str = r"\S|[\x1c-\x1f]";
-
-const TEXT: Field = Field {
-    name: "",
-    description: "",
-    example: "",
-    min_length: None,
-    max_length: None,
-    pattern: None,
-    is_required: true,
-    is_deprecated: false,
-};
 
 /// A username or an address, to name an account.
 pub(crate) const LOGIN: Field = Field {
@@ -29,20 +18,19 @@ pub(crate) const LOGIN: Field = Field {
     example: "alice",
     min_length: Some(1),
     pattern: Some(NOT_BLANK),
-    ..TEXT
+    ..Field::TEXT
 };
 
-/// A new username.
 pub(super) const NEW_LOGIN: Field = Field {
     name: "login",
     description: "The username: 2 to 32 letters A to Z, digits, `.`, `_` and `-`, beginning and ending with a letter or a \
                   digit. Unique without regard to case; white space and invisible format characters around it are dropped.",
     example: "alice",
     pattern: Some("^[^!-~]*[A-Za-z0-9][A-Za-z0-9._-]{0,30}[A-Za-z0-9][^!-~]*$"),
-    ..TEXT
+    ..Field::TEXT
 };
 
-/// Another username for an account that has one.
+/// The new username of an account.
 pub(super) const USERNAME: Field = Field {
     description: "The new username, as at registration.",
     pattern: Some("^([^!-~]*[A-Za-z0-9][A-Za-z0-9._-]{0,30}[A-Za-z0-9][^!-~]*)?$"),
@@ -50,7 +38,6 @@ pub(super) const USERNAME: Field = Field {
     ..NEW_LOGIN.named("username")
 };
 
-/// The address of a new account.
 pub(super) const EMAIL: Field = Field {
     name: "email",
     description: "One plain e-mail address of at most 254 characters, unique without regard to case; white space and \
@@ -60,33 +47,31 @@ pub(super) const EMAIL: Field = Field {
     pattern: Some(
         "^[^!-~]*[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[^!-,/:-@\\[-`{-~]+$",
     ),
-    ..TEXT
+    ..Field::TEXT
 };
 
-/// The password of a new account.
 pub(super) const NEW_PASSWORD: Field = Field {
     name: "password",
     description: "8 to 128 characters after Unicode normalisation (NFC); the operator may ask for more than 8. No control \
                   characters; every other kind of space is read as a plain one (RFC 8265 §4.2). Not one of the common \
                   passwords, and not the account's own username or address. Nothing is trimmed.",
     example: "correct horse battery staple",
-    // Normalisation makes some texts longer and others shorter, so that a schema cannot count what the server counts.
+    // Normalisation makes some texts longer and others shorter, so a schema cannot count as the server does.
     min_length: Some(1),
     max_length: Some(MAX_PASSWORD_BYTES),
-    ..TEXT
+    ..Field::TEXT
 };
 
-/// A password to prove who one is.
+/// The password that a caller signs in with.
 pub(crate) const PASSWORD: Field = Field {
     name: "password",
     description: "The password, at most 1024 bytes. Accents and spaces count the same however they were typed.",
     example: "correct horse battery staple",
     min_length: Some(1),
     max_length: Some(MAX_PASSWORD_BYTES),
-    ..TEXT
+    ..Field::TEXT
 };
 
-/// An invite.
 pub(super) const INVITE_CODE: Field = Field {
     name: "invite_code",
     description: "The invite code, such as `ABCD-EFGH-JKMN-PQRS`, as it was typed or pasted: case, full-width forms, dashes, white \
@@ -94,7 +79,7 @@ pub(super) const INVITE_CODE: Field = Field {
                   invite.",
     example: "ABCD-EFGH-JKMN-PQRS",
     is_required: false,
-    ..TEXT
+    ..Field::TEXT
 };
 
 /// The language of an account's mails.
@@ -106,7 +91,7 @@ pub(super) const LOCALE: Field = Field {
     example: "en",
     max_length: Some(Locale::MAX_HINT_CHARS),
     is_required: false,
-    ..TEXT
+    ..Field::TEXT
 };
 
 /// The time zone of an account's owner.
@@ -118,16 +103,16 @@ pub(super) const TIMEZONE: Field = Field {
     max_length: Some(Timezone::MAX_CHARS),
     pattern: Some("^([A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*)?$"),
     is_required: false,
-    ..TEXT
+    ..Field::TEXT
 };
 
-/// What the captcha widget gave. Its length is not documented: a body with one that is too long may be too long itself.
+/// The token that the captcha widget gave. Its length is not documented, since a token that is too long may make the whole body too long.
 pub(crate) const CAPTCHA_TOKEN: Field = Field {
     name: "cf_turnstile_token",
     description: "The token of the Turnstile widget, where the captcha is on.",
     example: "",
     is_required: false,
-    ..TEXT
+    ..Field::TEXT
 };
 
 /// The secret of a link.
@@ -137,23 +122,22 @@ pub(super) const TOKEN: Field = Field {
                   are dropped, full-width forms and dashes of other kinds are read as ASCII.",
     example: "Zm9yIGV4YW1wbGUgMzIgcmFuZG9tIGJ5dGVzIHJlYWw",
     pattern: Some(NOT_BLANK),
-    ..TEXT
+    ..Field::TEXT
 };
 
-/// The address that mail is asked for, or a code was mailed to.
+/// The address that a mail is requested for, or that a code was mailed to.
 pub(super) const MAIL_ADDRESS: Field = Field {
     description: "The address of the account.",
     ..EMAIL
 };
 
-/// A one-time code.
 pub(super) const OTP: Field = Field {
     name: "otp",
     description: "The code from the mail, as it was typed or pasted: full-width digits, dashes, white space, invisible format \
                   characters and a full stop at the end do not matter. At most 64 other characters.",
     example: "123 456",
     pattern: Some(NOT_BLANK),
-    ..TEXT
+    ..Field::TEXT
 };
 
 /// The other name of [`OTP`].
@@ -165,7 +149,7 @@ pub(super) const CODE: Field = Field {
     ..OTP.named("code")
 };
 
-/// A password in the place of another.
+/// The password that replaces the present one.
 pub(super) const REPLACING_PASSWORD: Field = Field {
     description: "The new password; see `password` of registration.",
     ..NEW_PASSWORD.named("new_password")

@@ -1,17 +1,15 @@
 //! Whether the server lives, and whether it can serve.
 
-use std::sync::Arc;
+use std::future::ready;
 
+use poem::{IntoResponse as _, Response};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
-use poem_openapi::{Enum, Object, OpenApi};
+use poem_openapi::{Enum, Object};
 
-use crate::http::openapi::Tag;
 use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::Shared;
-
-/// The operations of this noun.
-pub(crate) struct HealthApi(pub(crate) Arc<Shared>);
+use crate::http::pipeline::exchange::Exchange;
+use crate::http::pipeline::operation::{Operation, Success, Tag};
 
 /// All is well.
 #[derive(Object)]
@@ -37,28 +35,38 @@ impl Example for Health {
     }
 }
 
-#[OpenApi(tag = "Tag::Server")]
-impl HealthApi {
-    /// Tell whether the process lives
-    ///
-    /// It asks nothing of the database: a process that cannot serve for a while need not be restarted.
-    #[oai(path = "/healthz", method = "get", operation_id = "healthz")]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn healthz(&self) -> Json<Health> {
-        Json(Health::example())
-    }
+pub(super) const HEALTHZ: Operation = Operation {
+    id: "healthz",
+    path: "/healthz",
+    limit: None,
+    tag: Some(Tag::Server),
+    summary: "Tell whether the process lives",
+    description: "It asks nothing of the database: a process that cannot serve for a while need not be restarted.",
+    success: Success::json::<Health>(""),
+    ..Operation::open(|_| Box::pin(ready(Ok(healthz()))))
+};
 
-    /// Tell whether requests can be served
-    ///
-    /// 503 while the database cannot be written: the disk is full, or the database file was replaced. It is known from the last write. The server
-    /// tries a small one itself while writes fail, and when it is asked and nothing was written lately. The metrics listener tells the cause.
-    #[oai(path = "/readyz", method = "get", operation_id = "readyz")]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn readyz(&self) -> poem::Result<Json<Health>> {
-        // Whatever keeps it from serving, a balancer must only know that it cannot serve now. The log was told when the write was lost, and is not told
-        // again: anybody may ask, as often as they like.
-        let ready = self.0.service.ready();
-        ready.map_err(|error| Refusal::from(error).into_unavailable().without_cause())?;
-        Ok(Json(Health::example()))
-    }
+fn healthz() -> Response {
+    Json(Health::example()).into_response()
+}
+
+pub(super) const READYZ: Operation = Operation {
+    id: "readyz",
+    path: "/readyz",
+    limit: None,
+    tag: Some(Tag::Server),
+    summary: "Tell whether requests can be served",
+    description: "503 while the database cannot be written: the disk is full, or the database file was replaced. It is known from the last write. \
+                  The server tries a small one itself while writes fail, and when it is asked and nothing was written lately. The metrics listener \
+                  tells the cause.",
+    success: Success::json::<Health>(""),
+    ..Operation::open(|exchange| Box::pin(ready(readyz(&exchange))))
+};
+
+/// Tells a load balancer only that the server cannot serve, whatever the cause. The cause is not logged here: the log has it from the lost write, and any
+/// client may ask at any rate.
+fn readyz(exchange: &Exchange) -> Result<Response, Refusal> {
+    let ready = exchange.shared.service.ready();
+    ready.map_err(|error| Refusal::from(error).into_unavailable().without_cause())?;
+    Ok(healthz())
 }

@@ -1,20 +1,17 @@
 //! The public keys that access tokens are verified with.
 
-use std::sync::Arc;
-
-use poem_openapi::payload::Json;
+use poem::Response;
+use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use poem_openapi::Object;
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use crate::http::openapi::Tag;
-use crate::http::pipeline::exchange::Shared;
-use crate::http::pipeline::kept::Kept;
+use crate::http::pipeline::content::Content;
+use crate::http::pipeline::error::Refusal;
+use crate::http::pipeline::exchange::Exchange;
+use crate::http::pipeline::operation::{Operation, Success, Tag};
 
 /// Five minutes: a new key is published ten minutes before it signs.
 const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
-
-/// The operations of this noun.
-pub(crate) struct KeysApi(pub(crate) Arc<Shared>);
 
 /// A set of public keys (RFC 7517 §5).
 #[derive(Object)]
@@ -60,28 +57,28 @@ impl Example for JwkSet {
     }
 }
 
-#[derive(ApiResponse)]
-enum JwksResponse {
-    /// The keys.
-    #[oai(status = 200, actual_type = "Json<JwkSet>")]
-    Ok(
-        Kept,
-        /// Five minutes.
-        #[oai(header = "Cache-Control")]
-        String,
-    ),
-}
+pub(super) const JWKS: Operation = Operation {
+    id: "jwks",
+    path: "/.well-known/jwks.json",
+    limit: None,
+    is_public: true,
+    tag: Some(Tag::Keys),
+    summary: "Show the public keys",
+    description: "For services that verify access tokens themselves: take the key that has the `kid` of the token, accept only that key's `alg`, and check \
+                  `iss`, `aud` and `exp`. Fetch the keys again when a `kid` is not among them, and refuse the token if it still is not. There may be \
+                  several keys, also of different algorithms.",
+    success: Success {
+        headers: &[("Cache-Control", "Five minutes.")],
+        is_kept: true,
+        ..Success::json::<JwkSet>("The keys.")
+    },
+    ..Operation::open(|exchange| Box::pin(jwks(exchange)))
+};
 
-#[OpenApi(tag = "Tag::Keys")]
-impl KeysApi {
-    /// Show the public keys
-    ///
-    /// For services that verify access tokens themselves: take the key that has the `kid` of the token, accept only that
-    /// key's `alg`, and check `iss`, `aud` and `exp`. Fetch the keys again when a `kid` is not among them, and refuse the
-    /// token if it still is not. There may be several keys, also of different algorithms.
-    #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "jwks")]
-    async fn jwks(&self) -> JwksResponse {
-        let jwks = self.0.service.jwks().await;
-        JwksResponse::Ok(Kept::new(jwks), CACHE_FIVE_MINUTES.to_owned())
-    }
+async fn jwks(exchange: Exchange) -> Result<Response, Refusal> {
+    let jwks = exchange.shared.service.jwks().await;
+    let content = Content::kept(jwks)
+        .with(CONTENT_TYPE, "application/json; charset=utf-8")
+        .with(CACHE_CONTROL, CACHE_FIVE_MINUTES);
+    Ok(content.answer(&exchange.headers))
 }

@@ -1,13 +1,46 @@
-//! The operations of the API, one file per noun.
+//! The operations of the API, one file per noun. Each is described by a value beside its handler; a handler takes its parts, calls one method of
+//! [`crate::service`] and converts.
 
-pub(super) mod captcha;
-pub(super) mod email;
-pub(super) mod fields;
-pub(super) mod health;
-pub(super) mod keys;
-pub(super) mod one_time_code;
-pub(super) mod password;
-pub(super) mod registration;
-pub(super) mod session;
-pub(super) mod sign_in;
-pub(super) mod user;
+mod captcha;
+mod done;
+mod email;
+mod examples;
+mod fields;
+mod health;
+mod keys;
+mod one_time_code;
+mod password;
+mod registration;
+mod session;
+mod sign_in;
+mod user;
+
+use super::pipeline::operation::Operation;
+
+/// Every operation of the API, in the order of the document.
+pub(super) static OPERATIONS: [&Operation; 24] = [
+    &captcha::CAPTCHA_CONFIG,
+    &registration::REGISTRATION_MODE,
+    &registration::REGISTER,
+    &sign_in::CHECK,
+    &sign_in::LOGIN,
+    &sign_in::REFRESH,
+    &sign_in::LOGOUT,
+    &one_time_code::SEND_CODE,
+    &one_time_code::SIGN_IN_BY_CODE,
+    &email::SEND_VERIFICATION,
+    &email::PREVIEW_VERIFICATION,
+    &email::CONFIRM_VERIFICATION,
+    &email::REJECT_VERIFICATION,
+    &user::GET_ME,
+    &user::UPDATE_ME,
+    &password::CHANGE_PASSWORD,
+    &password::SEND_RESET,
+    &password::CONFIRM_RESET,
+    &session::LIST_SESSIONS,
+    &session::DELETE_SESSION,
+    &session::DELETE_OTHER_SESSIONS,
+    &keys::JWKS,
+    &health::HEALTHZ,
+    &health::READYZ,
+];

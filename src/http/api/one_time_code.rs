@@ -1,92 +1,87 @@
 //! Signing in with a mailed code.
 
-use std::sync::Arc;
+use poem::http::{Method, StatusCode};
+use poem::{IntoResponse as _, Response};
 
-use poem_openapi::OpenApi;
-
-use super::email::MailResponse;
+use super::email::MAIL_QUEUED;
 use super::fields::{CAPTCHA_TOKEN, CODE, MAIL_ADDRESS, OTP};
-use super::sign_in::SignInResponse;
-use crate::domain::{Email, OneTimeCode};
-use crate::http::openapi::Tag;
-use crate::http::pipeline::client_address::Visitor;
-use crate::http::pipeline::cookie::Presented;
-use crate::http::pipeline::exchange::Shared;
-use crate::http::pipeline::form::{Body, Field, Form};
-use crate::service::Error;
+use super::sign_in::{SIGNED_IN, signed_in};
+use crate::domain::{Email, LimitClass, OneTimeCode};
+use crate::http::pipeline::code::Code;
+use crate::http::pipeline::error::Refusal;
+use crate::http::pipeline::exchange::Exchange;
+use crate::http::pipeline::operation::{Operation, Tag};
+use crate::http::pipeline::request_body::RequestBody;
 
-/// The operations of this noun.
-pub(crate) struct OneTimeCodeApi(pub(crate) Arc<Shared>);
+pub(super) const SEND_CODE: Operation = Operation {
+    id: "send_code",
+    method: &Method::POST,
+    path: "/v1/auth/email/otp/send",
+    body: Some(&RequestBody {
+        name: "SendCodeRequest",
+        fields: &[&MAIL_ADDRESS, &CAPTCHA_TOKEN],
+    }),
+    limit: Some(LimitClass::SendCode),
+    refusals: &[
+        Code::NotFound,
+        Code::CaptchaInvalid,
+        Code::CaptchaUnavailable,
+        Code::OtpRateLimited,
+        Code::OtpLocked,
+        Code::MailUnavailable,
+    ],
+    tag: Some(Tag::SignIn),
+    summary: "Mail a code to sign in with",
+    description: "The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day for a mailbox (the address \
+                  without its `+tag`); only the newest code works, for 10 minutes.",
+    success: MAIL_QUEUED,
+    ..Operation::open(|exchange| Box::pin(send_code(exchange)))
+};
 
-/// To whom a code is mailed.
-struct SendCode;
-
-impl Body for SendCode {
-    const NAME: &'static str = "SendCodeRequest";
-    const FIELDS: &'static [&'static Field] = &[&MAIL_ADDRESS, &CAPTCHA_TOKEN];
+async fn send_code(exchange: Exchange) -> Result<Response, Refusal> {
+    let mut fields = exchange.fields;
+    let captcha_token = fields.text(&CAPTCHA_TOKEN).map(str::to_owned);
+    let email = fields.required(&MAIL_ADDRESS, Email::parse);
+    let email = fields.finish(email)?;
+    let service = &exchange.shared.service;
+    service
+        .send_code(email, captcha_token.as_deref(), &exchange.client)
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-impl SendCode {
-    fn read(mut form: Form<Self>) -> Result<(Email, Option<String>), Error> {
-        let captcha_token = form.text(&CAPTCHA_TOKEN).map(str::to_owned);
-        let email = form.required(&MAIL_ADDRESS, Email::parse);
-        Ok((form.finish(email)?, captcha_token))
-    }
-}
+pub(super) const SIGN_IN_BY_CODE: Operation = Operation {
+    id: "sign_in_by_code",
+    method: &Method::POST,
+    path: "/v1/auth/email/otp/verify",
+    body: Some(&RequestBody {
+        name: "VerifyCodeRequest",
+        fields: &[&MAIL_ADDRESS, &OTP, &CODE],
+    }),
+    limit: Some(LimitClass::VerifyCode),
+    refusals: &[
+        Code::NotFound,
+        Code::OtpInvalid,
+        Code::OtpLocked,
+        Code::UserSuspended,
+    ],
+    tag: Some(Tag::SignIn),
+    summary: "Sign in with a mailed code",
+    description: "A code is compared 5 times at most. It proves the address: if that was never verified, it becomes so, and a password that somebody set without \
+                  owning the address is dropped with all other sessions.",
+    success: SIGNED_IN,
+    ..Operation::open(|exchange| Box::pin(sign_in_by_code(exchange)))
+};
 
-/// A code, and the address it was mailed to.
-struct VerifyCode;
-
-impl Body for VerifyCode {
-    const NAME: &'static str = "VerifyCodeRequest";
-    const FIELDS: &'static [&'static Field] = &[&MAIL_ADDRESS, &OTP, &CODE];
-}
-
-impl VerifyCode {
-    fn read(mut form: Form<Self>) -> Result<(Email, OneTimeCode), Error> {
-        let email = form.required(&MAIL_ADDRESS, Email::parse);
-        let code = form.required_as_either(&OTP, &CODE, OneTimeCode::parse);
-        form.finish(email.zip(code))
-    }
-}
-
-#[OpenApi(tag = "Tag::SignIn")]
-impl OneTimeCodeApi {
-    /// Mail a code to sign in with
-    ///
-    /// The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day for a mailbox (the address
-    /// without its `+tag`); only the newest code works, for 10 minutes.
-    #[oai(path = "/v1/auth/email/otp/send", method = "post", operation_id = "send_code")]
-    async fn send_code(&self, form: Form<SendCode>, visitor: Visitor) -> poem::Result<MailResponse> {
-        let (email, captcha_token) = SendCode::read(form)?;
-        self.0
-            .service
-            .send_code(email, captcha_token.as_deref(), &visitor.0)
-            .await?;
-        Ok(MailResponse::Queued)
-    }
-
-    /// Sign in with a mailed code
-    ///
-    /// A code is compared 5 times at most. It proves the address: if that was never verified, it becomes so, and a password that somebody set without
-    /// owning the address is dropped with all other sessions.
-    #[oai(
-        path = "/v1/auth/email/otp/verify",
-        method = "post",
-        operation_id = "sign_in_by_code"
-    )]
-    async fn sign_in_by_code(
-        &self,
-        form: Form<VerifyCode>,
-        visitor: Visitor,
-        cookies: Presented,
-    ) -> poem::Result<SignInResponse> {
-        let (email, code) = VerifyCode::read(form)?;
-        let signed_in = self
-            .0
-            .service
-            .sign_in_by_code(email, code, visitor.0, &cookies.0)
-            .await?;
-        Ok(SignInResponse::new(&signed_in, &self.0))
-    }
+async fn sign_in_by_code(exchange: Exchange) -> Result<Response, Refusal> {
+    let cookies = exchange.presented_cookies();
+    let mut fields = exchange.fields;
+    let email = fields.required(&MAIL_ADDRESS, Email::parse);
+    let code = fields.required_as_either(&OTP, &CODE, OneTimeCode::parse);
+    let (email, code) = fields.finish(email.zip(code))?;
+    let service = &exchange.shared.service;
+    let answer = service
+        .sign_in_by_code(email, code, exchange.client, &cookies)
+        .await?;
+    Ok(signed_in(&exchange.shared, &answer))
 }

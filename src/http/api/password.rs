@@ -1,157 +1,132 @@
-//! Changing a password, and setting one anew.
+//! Changing a password, and setting one through a link.
 
-use std::sync::Arc;
+use poem::http::header::SET_COOKIE;
+use poem::http::{Method, StatusCode};
+use poem::{IntoResponse as _, Response};
 
-use poem_openapi::{ApiResponse, OpenApi};
-
-use super::email::MailResponse;
+use super::email::MAIL_QUEUED;
 use super::fields::{CAPTCHA_TOKEN, CURRENT_PASSWORD, MAIL_ADDRESS, REPLACING_PASSWORD, TOKEN};
-use crate::domain::{Email, FieldErrors, LinkToken, Password, PasswordGuess, PasswordPolicy, User};
-use crate::http::openapi::Tag;
-use crate::http::pipeline::bearer::Authenticated;
-use crate::http::pipeline::client_address::Visitor;
-use crate::http::pipeline::cookie::Presented;
-use crate::http::pipeline::exchange::Shared;
-use crate::http::pipeline::form::{Body, Field, Form};
-use crate::service::Error;
+use crate::domain::{Email, FieldErrors, LimitClass, LinkToken, Password, PasswordGuess, User};
+use crate::http::pipeline::code::Code;
+use crate::http::pipeline::error::Refusal;
+use crate::http::pipeline::exchange::Exchange;
+use crate::http::pipeline::operation::{Operation, Success, Tag};
+use crate::http::pipeline::request_body::RequestBody;
+use crate::service::{Caller, Error};
 
-/// The operations of this noun.
-pub(crate) struct PasswordApi(pub(crate) Arc<Shared>);
+pub(super) const CHANGE_PASSWORD: Operation = Operation {
+    id: "change_password",
+    method: &Method::POST,
+    path: "/v1/auth/password/change",
+    body: Some(&RequestBody {
+        name: "ChangePasswordRequest",
+        fields: &[&CURRENT_PASSWORD, &REPLACING_PASSWORD],
+    }),
+    refusals: &[Code::ReauthenticationRequired],
+    tag: Some(Tag::Account),
+    summary: "Change the own password",
+    description: "Ends every other session, and makes every refresh token of the present one worthless: the new one is in the cookie of the answer. Only if \
+                  no refresh cookie of this account came along, but one of a living session of another account, none is set. An account without a \
+                  password sets one within 10 minutes of signing in. A wrong current password counts like one of signing in.",
+    success: Success {
+        optional_headers: &[(
+            "Set-Cookie",
+            "The new refresh token, in the cookie `arkloop_refresh_token`.",
+        )],
+        ..Success::no_content("The password is changed.")
+    },
+    ..Operation::with_token(|exchange, caller| Box::pin(change_password(exchange, caller)))
+};
 
-/// The present password and the next one.
-struct ChangePassword;
-
-impl Body for ChangePassword {
-    const NAME: &'static str = "ChangePasswordRequest";
-    const FIELDS: &'static [&'static Field] = &[&CURRENT_PASSWORD, &REPLACING_PASSWORD];
+async fn change_password(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
+    let cookies = exchange.presented_cookies();
+    let service = &exchange.shared.service;
+    let policy = service.password_policy();
+    let mut fields = exchange.fields;
+    let current = fields.optional(&CURRENT_PASSWORD, PasswordGuess::parse);
+    let new = fields.required(&REPLACING_PASSWORD, |text| {
+        Password::parse(text, policy, &names(&caller.user))
+    });
+    let new = fields.finish(new)?;
+    let cookie = service.change_password(&caller, current, new, &cookies).await?;
+    let response = StatusCode::NO_CONTENT;
+    Ok(match cookie.map(|cookie| exchange.shared.cookies.set(&cookie)) {
+        Some(cookie) => response.with_header(SET_COOKIE, cookie).into_response(),
+        None => response.into_response(),
+    })
 }
 
-impl ChangePassword {
-    fn read(
-        mut form: Form<Self>,
-        policy: PasswordPolicy,
-        user: &User,
-    ) -> Result<(Option<PasswordGuess>, Password), Error> {
-        let current = form.optional(&CURRENT_PASSWORD, PasswordGuess::parse);
-        let names = [user.username.as_str(), user.email.as_str()];
-        let new = form.required(&REPLACING_PASSWORD, |text| Password::parse(text, policy, &names));
-        form.finish(new.map(|new| (current, new)))
-    }
+pub(super) const SEND_RESET: Operation = Operation {
+    id: "send_reset",
+    method: &Method::POST,
+    path: "/v1/auth/password/reset/send",
+    body: Some(&RequestBody {
+        name: "SendResetRequest",
+        fields: &[&MAIL_ADDRESS, &CAPTCHA_TOKEN],
+    }),
+    limit: Some(LimitClass::SendReset),
+    refusals: &[
+        Code::CaptchaInvalid,
+        Code::CaptchaUnavailable,
+        Code::OtpRateLimited,
+        Code::MailUnavailable,
+    ],
+    tag: Some(Tag::Account),
+    summary: "Mail a link to set a password anew",
+    description: "The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day for a mailbox (the address \
+                  without its `+tag`); only the newest link works, for an hour.",
+    success: MAIL_QUEUED,
+    ..Operation::open(|exchange| Box::pin(send_reset(exchange)))
+};
+
+async fn send_reset(exchange: Exchange) -> Result<Response, Refusal> {
+    let mut fields = exchange.fields;
+    let captcha_token = fields.text(&CAPTCHA_TOKEN).map(str::to_owned);
+    let email = fields.required(&MAIL_ADDRESS, Email::parse);
+    let email = fields.finish(email)?;
+    let service = &exchange.shared.service;
+    service
+        .send_reset(email, captcha_token.as_deref(), &exchange.client)
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Whose password is to be set anew.
-struct SendReset;
+pub(super) const CONFIRM_RESET: Operation = Operation {
+    id: "confirm_reset",
+    method: &Method::POST,
+    path: "/v1/auth/password/reset/confirm",
+    body: Some(&RequestBody {
+        name: "ConfirmResetRequest",
+        fields: &[&TOKEN, &REPLACING_PASSWORD],
+    }),
+    limit: Some(LimitClass::ConfirmReset),
+    refusals: &[Code::ResetTokenInvalid],
+    tag: Some(Tag::Account),
+    summary: "Set a password through a link",
+    description: "Ends every session of the account. A link that was mailed proves the address too.",
+    success: Success::no_content("The password is set."),
+    ..Operation::open(|exchange| Box::pin(confirm_reset(exchange)))
+};
 
-impl Body for SendReset {
-    const NAME: &'static str = "SendResetRequest";
-    const FIELDS: &'static [&'static Field] = &[&MAIL_ADDRESS, &CAPTCHA_TOKEN];
+async fn confirm_reset(exchange: Exchange) -> Result<Response, Refusal> {
+    let service = &exchange.shared.service;
+    let policy = service.password_policy();
+    let mut fields = exchange.fields;
+    let token = fields.required(&TOKEN, LinkToken::parse);
+    // The names of the account are compared once the link has told which account it is.
+    let new = fields.required(&REPLACING_PASSWORD, |text| {
+        Password::parse(text, policy, &[]).map(|_| text.to_owned())
+    });
+    let (token, new) = fields.finish(token.zip(new))?;
+    let parse = |user: &User| {
+        let parsed = Password::parse(&new, policy, &names(user));
+        parsed.map_err(|error| Error::Invalid(FieldErrors::one(REPLACING_PASSWORD.name, error)))
+    };
+    service.confirm_reset(token, &exchange.client, parse).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-impl SendReset {
-    fn read(mut form: Form<Self>) -> Result<(Email, Option<String>), Error> {
-        let captcha_token = form.text(&CAPTCHA_TOKEN).map(str::to_owned);
-        let email = form.required(&MAIL_ADDRESS, Email::parse);
-        Ok((form.finish(email)?, captcha_token))
-    }
-}
-
-/// The token of a link, and the password to set.
-struct ConfirmReset;
-
-impl Body for ConfirmReset {
-    const NAME: &'static str = "ConfirmResetRequest";
-    const FIELDS: &'static [&'static Field] = &[&TOKEN, &REPLACING_PASSWORD];
-}
-
-impl ConfirmReset {
-    /// What is wrong whoever's link it is; the names of its account are compared once it is known.
-    fn read(mut form: Form<Self>, policy: PasswordPolicy) -> Result<(Option<LinkToken>, String), Error> {
-        let token = form.required(&TOKEN, LinkToken::parse);
-        let new = form.required(&REPLACING_PASSWORD, |text| {
-            Password::parse(text, policy, &[]).map(|_| text.to_owned())
-        });
-        form.finish(token.zip(new))
-    }
-}
-
-#[derive(ApiResponse)]
-enum ChangeResponse {
-    /// The password is changed.
-    #[oai(status = 204)]
-    Changed(
-        /// The new refresh token, in the cookie `arkloop_refresh_token`.
-        #[oai(header = "Set-Cookie")]
-        Option<String>,
-    ),
-}
-
-#[derive(ApiResponse)]
-enum SetResponse {
-    /// The password is set.
-    #[oai(status = 204)]
-    Set,
-}
-
-#[OpenApi(tag = "Tag::Account")]
-impl PasswordApi {
-    /// Change the own password
-    ///
-    /// Ends every other session, and makes every refresh token of the present one worthless: the new one is in the cookie of the answer. Only if no
-    /// refresh cookie of this account came along, but one of a living session of another account, none is set. An account without a password sets one
-    /// within 10 minutes of signing in. A wrong current password counts like one of signing in.
-    #[oai(
-        path = "/v1/auth/password/change",
-        method = "post",
-        operation_id = "change_password"
-    )]
-    async fn change_password(
-        &self,
-        caller: Authenticated,
-        form: Form<ChangePassword>,
-        cookies: Presented,
-    ) -> poem::Result<ChangeResponse> {
-        let service = &self.0.service;
-        let (current, new) = ChangePassword::read(form, service.password_policy(), &caller.0.user)?;
-        let changed = service.change_password(&caller.0, current, new, &cookies.0);
-        let cookie = changed.await?.map(|cookie| self.0.cookies.set(&cookie));
-        Ok(ChangeResponse::Changed(cookie))
-    }
-
-    /// Mail a link to set a password anew
-    ///
-    /// The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day for a mailbox (the address
-    /// without its `+tag`); only the newest link works, for an hour.
-    #[oai(
-        path = "/v1/auth/password/reset/send",
-        method = "post",
-        operation_id = "send_reset"
-    )]
-    async fn send_reset(&self, form: Form<SendReset>, visitor: Visitor) -> poem::Result<MailResponse> {
-        let (email, captcha_token) = SendReset::read(form)?;
-        self.0
-            .service
-            .send_reset(email, captcha_token.as_deref(), &visitor.0)
-            .await?;
-        Ok(MailResponse::Queued)
-    }
-
-    /// Set a password through a link
-    ///
-    /// Ends every session of the account. A link that was mailed proves the address too.
-    #[oai(
-        path = "/v1/auth/password/reset/confirm",
-        method = "post",
-        operation_id = "confirm_reset"
-    )]
-    async fn confirm_reset(&self, form: Form<ConfirmReset>, visitor: Visitor) -> poem::Result<SetResponse> {
-        let policy = self.0.service.password_policy();
-        let (token, new) = ConfirmReset::read(form, policy)?;
-        let parse = |user: &User| {
-            let names = [user.username.as_str(), user.email.as_str()];
-            let parsed = Password::parse(&new, policy, &names);
-            parsed.map_err(|error| Error::Invalid(FieldErrors::one(REPLACING_PASSWORD.name, error)))
-        };
-        self.0.service.confirm_reset(token, &visitor.0, parse).await?;
-        Ok(SetResponse::Set)
-    }
+/// The names that a password must not be.
+fn names(user: &User) -> [&str; 2] {
+    [user.username.as_str(), user.email.as_str()]
 }

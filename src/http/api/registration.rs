@@ -1,24 +1,25 @@
 //! Making an account.
 
-use std::sync::Arc;
-
+use poem::http::header::SET_COOKIE;
+use poem::http::{Method, StatusCode};
+use poem::{IntoResponse as _, Response};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use poem_openapi::{Enum, Object};
 use secrecy::ExposeSecret as _;
 
+use super::examples::{EXAMPLE_TOKEN, EXAMPLE_UUID};
 use super::fields::{CAPTCHA_TOKEN, EMAIL, INVITE_CODE, LOCALE, NEW_LOGIN, NEW_PASSWORD};
-use super::sign_in::TokenType;
-use crate::domain::{Email, Locale, Password, PasswordPolicy, RegistrationMode, Username, trimmed};
-use crate::http::openapi::{EXAMPLE_TOKEN, EXAMPLE_UUID, Tag};
-use crate::http::pipeline::client_address::Visitor;
-use crate::http::pipeline::cookie::Presented;
-use crate::http::pipeline::exchange::Shared;
-use crate::http::pipeline::form::{Body, Field, Form};
+use super::sign_in::{SETS_REFRESH_TOKEN, TokenType};
+use crate::domain::{
+    Email, LimitClass, Locale, Password, PasswordPolicy, RegistrationMode, Username, trimmed,
+};
+use crate::http::pipeline::code::Code;
+use crate::http::pipeline::error::Refusal;
+use crate::http::pipeline::exchange::Exchange;
+use crate::http::pipeline::operation::{Operation, Success, Tag};
+use crate::http::pipeline::request_body::{Fields, RequestBody};
 use crate::service::{Error, PresentedInvite, Registered, Registration};
-
-/// The operations of this noun.
-pub(crate) struct RegistrationApi(pub(crate) Arc<Shared>);
 
 /// Who may register now.
 #[derive(Object)]
@@ -58,54 +59,6 @@ impl Example for CurrentRegistrationMode {
     }
 }
 
-/// What a new account is made of.
-struct Register;
-
-impl Body for Register {
-    const NAME: &'static str = "RegisterRequest";
-    const FIELDS: &'static [&'static Field] = &[
-        &NEW_LOGIN,
-        &NEW_PASSWORD,
-        &EMAIL,
-        &INVITE_CODE,
-        &LOCALE,
-        &CAPTCHA_TOKEN,
-    ];
-}
-
-impl Register {
-    fn read(mut form: Form<Self>, policy: PasswordPolicy) -> Result<Registration, Error> {
-        let username = form.required(&NEW_LOGIN, Username::parse);
-        let email = form.required(&EMAIL, Email::parse);
-        // As they are kept, and as they were typed: a name that is refused is no password either.
-        let typed =
-            [&NEW_LOGIN, &EMAIL].map(|field| trimmed(form.text(field).unwrap_or_default()).to_owned());
-        let kept = [
-            username.as_ref().map(Username::as_str),
-            email.as_ref().map(Email::as_str),
-        ];
-        let identities: Vec<&str> = typed
-            .iter()
-            .map(String::as_str)
-            .filter(|name| !name.is_empty())
-            .chain(kept.into_iter().flatten())
-            .collect();
-        let password = form.required(&NEW_PASSWORD, |text| Password::parse(text, policy, &identities));
-        let invite = PresentedInvite::parse(form.text(&INVITE_CODE));
-        let locale = form.optional(&LOCALE, Locale::from_hint).flatten();
-        let captcha_token = form.text(&CAPTCHA_TOKEN).map(str::to_owned);
-        let words = username.zip(email).zip(password);
-        form.finish(words.map(|((username, email), password)| Registration {
-            username,
-            email,
-            password,
-            invite,
-            locale,
-            captcha_token,
-        }))
-    }
-}
-
 /// A new account, signed in.
 #[derive(Object)]
 #[oai(rename = "Registered", example = true)]
@@ -133,63 +86,104 @@ impl Example for RegisteredBody {
     }
 }
 
-#[derive(ApiResponse)]
-enum RegisterResponse {
-    /// The account was made and is signed in.
-    #[oai(status = 201)]
-    Created(
-        Json<RegisteredBody>,
-        /// The refresh token, in the cookie `arkloop_refresh_token`.
-        #[oai(header = "Set-Cookie")]
-        String,
-    ),
-}
-
-impl RegisterResponse {
-    fn new(registered: &Registered, shared: &Shared) -> Self {
-        let body = RegisteredBody {
+impl From<&Registered> for RegisteredBody {
+    fn from(registered: &Registered) -> Self {
+        Self {
             user_id: registered.signed_in.user_id.to_string(),
             access_token: registered.signed_in.access_token.expose_secret().to_owned(),
             token_type: TokenType::Bearer,
             warning: registered.warning.clone(),
-        };
-        Self::Created(Json(body), shared.cookies.set(&registered.signed_in.refresh))
+        }
     }
 }
 
-#[OpenApi(tag = "Tag::Registration")]
-impl RegistrationApi {
-    /// Tell who may register
-    ///
-    /// The answer is what holds now; the operator may change it at any time.
-    #[oai(
-        path = "/v1/auth/registration-mode",
-        method = "get",
-        operation_id = "registration_mode"
-    )]
-    async fn registration_mode(&self) -> poem::Result<Json<CurrentRegistrationMode>> {
-        let (mode, _) = self.0.service.registration_mode().await?;
-        Ok(Json(CurrentRegistrationMode { mode: mode.into() }))
-    }
+pub(super) const REGISTRATION_MODE: Operation = Operation {
+    id: "registration_mode",
+    path: "/v1/auth/registration-mode",
+    tag: Some(Tag::Registration),
+    summary: "Tell who may register",
+    description: "The answer is what holds now; the operator may change it at any time.",
+    success: Success::json::<CurrentRegistrationMode>(""),
+    ..Operation::open(|exchange| Box::pin(registration_mode(exchange)))
+};
 
-    /// Make an account
-    ///
-    /// While registration is by invite, `invite_code` is needed and one use of it is spent; a refused registration never
-    /// spends one. While it is open, a usable code is spent, and an unusable one only makes a `warning`. A live refresh
-    /// cookie that comes with the request loses its session, since its cookie is replaced.
-    #[oai(path = "/v1/auth/register", method = "post", operation_id = "register")]
-    async fn register(
-        &self,
-        form: Form<Register>,
-        visitor: Visitor,
-        cookies: Presented,
-    ) -> poem::Result<RegisterResponse> {
-        let registration = Register::read(form, self.0.service.password_policy())?;
-        let registered = self
-            .0
-            .service
-            .register(registration, visitor.0, &cookies.0)
-            .await?;
-        Ok(RegisterResponse::new(&registered, &self.0))
-    }
+async fn registration_mode(exchange: Exchange) -> Result<Response, Refusal> {
+    let (mode, _) = exchange.shared.service.registration_mode().await?;
+    Ok(Json(CurrentRegistrationMode { mode: mode.into() }).into_response())
+}
+
+pub(super) const REGISTER: Operation = Operation {
+    id: "register",
+    method: &Method::POST,
+    path: "/v1/auth/register",
+    body: Some(&RequestBody {
+        name: "RegisterRequest",
+        fields: &[
+            &NEW_LOGIN,
+            &NEW_PASSWORD,
+            &EMAIL,
+            &INVITE_CODE,
+            &LOCALE,
+            &CAPTCHA_TOKEN,
+        ],
+    }),
+    limit: Some(LimitClass::Register),
+    refusals: &[
+        Code::RegistrationDisabled,
+        Code::InviteCodeRequired,
+        Code::InviteCodeInvalid,
+        Code::LoginExists,
+        Code::EmailExists,
+        Code::CaptchaInvalid,
+        Code::CaptchaUnavailable,
+    ],
+    tag: Some(Tag::Registration),
+    summary: "Make an account",
+    description: "While registration is by invite, `invite_code` is needed and one use of it is spent; a refused registration never spends one. While it is \
+                  open, a usable code is spent, and an unusable one only makes a `warning`. A live refresh cookie that comes with the request loses its \
+                  session, since its cookie is replaced.",
+    success: Success {
+        status: StatusCode::CREATED,
+        headers: &[SETS_REFRESH_TOKEN],
+        ..Success::json::<RegisteredBody>("The account was made and is signed in.")
+    },
+    ..Operation::open(|exchange| Box::pin(register(exchange)))
+};
+
+async fn register(exchange: Exchange) -> Result<Response, Refusal> {
+    let cookies = exchange.presented_cookies();
+    let service = &exchange.shared.service;
+    let registration = read(exchange.fields, service.password_policy())?;
+    let registered = service.register(registration, exchange.client, &cookies).await?;
+    let cookie = exchange.shared.cookies.set(&registered.signed_in.refresh);
+    Ok(Json(RegisteredBody::from(&registered))
+        .with_status(StatusCode::CREATED)
+        .with_header(SET_COOKIE, cookie)
+        .into_response())
+}
+
+fn read(mut fields: Fields, policy: PasswordPolicy) -> Result<Registration, Error> {
+    let username = fields.required(&NEW_LOGIN, Username::parse);
+    let email = fields.required(&EMAIL, Email::parse);
+    // Both as they were typed and as they are kept: a name that is refused makes no password either.
+    let typed = [&NEW_LOGIN, &EMAIL].map(|field| trimmed(fields.text(field).unwrap_or_default()).to_owned());
+    let kept = [
+        username.as_ref().map(Username::as_str),
+        email.as_ref().map(Email::as_str),
+    ];
+    let typed = typed.iter().map(String::as_str).filter(|name| !name.is_empty());
+    let identities: Vec<&str> = typed.chain(kept.into_iter().flatten()).collect();
+    let password = fields.required(&NEW_PASSWORD, |text| Password::parse(text, policy, &identities));
+    let invite = PresentedInvite::parse(fields.text(&INVITE_CODE));
+    let locale = fields.optional(&LOCALE, Locale::from_hint).flatten();
+    let captcha_token = fields.text(&CAPTCHA_TOKEN).map(str::to_owned);
+    let required = username.zip(email).zip(password);
+    fields.finish(required.map(|((username, email), password)| Registration {
+        username,
+        email,
+        password,
+        invite,
+        locale,
+        captcha_token,
+    }))
 }

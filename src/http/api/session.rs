@@ -1,22 +1,19 @@
 //! The caller's sessions: where the account is signed in.
 
-use std::sync::Arc;
-
-use poem::{Request, RequestBody};
+use poem::http::{Method, StatusCode};
+use poem::{IntoResponse as _, Response};
+use poem_openapi::Object;
 use poem_openapi::payload::Json;
-use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef};
 use poem_openapi::types::Example;
-use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi};
+use serde_json::json;
 
+use super::examples::{EXAMPLE_TIME, EXAMPLE_UUID};
 use crate::domain::{Session, SessionId};
-use crate::http::openapi::{EXAMPLE_TIME, EXAMPLE_UUID, Tag};
-use crate::http::pipeline::bearer::Authenticated;
 use crate::http::pipeline::code::Code;
 use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::{Exchange, Shared};
-
-/// The operations of this noun.
-pub(crate) struct SessionApi(pub(crate) Arc<Shared>);
+use crate::http::pipeline::exchange::Exchange;
+use crate::http::pipeline::operation::{Operation, Success, Tag};
+use crate::service::Caller;
 
 /// The sessions of an account that are alive.
 // Not `Sessions`: Python generators name a variable after the schema, which then collides with the member.
@@ -76,89 +73,69 @@ impl Example for SessionList {
     }
 }
 
-#[derive(ApiResponse)]
-enum EndResponse {
-    /// Ended; their access tokens are refused from now on.
-    #[oai(status = 204)]
-    Ended,
+const ENDED: Success = Success::no_content("Ended; their access tokens are refused from now on.");
+
+pub(super) const LIST_SESSIONS: Operation = Operation {
+    id: "list_sessions",
+    path: "/v1/auth/sessions",
+    tag: Some(Tag::Sessions),
+    summary: "List where the account is signed in",
+    description: "Only sessions that are alive, the one used last first.",
+    success: Success {
+        links: Some(|| {
+            json!({ "DeleteSession": {
+                "description": "Ends a session of the list.",
+                "operationId": DELETE_SESSION.id,
+                "parameters": { "id": "$response.body#/sessions/0/id" },
+            } })
+        }),
+        ..Success::json::<SessionList>("")
+    },
+    ..Operation::with_token(|exchange, caller| Box::pin(list_sessions(exchange, caller)))
+};
+
+async fn list_sessions(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
+    let sessions = exchange.shared.service.list_own_sessions(&caller).await?;
+    let sessions = sessions
+        .iter()
+        .map(|session| SessionBody::new(session, caller.session_id))
+        .collect();
+    Ok(Json(SessionList { sessions }).into_response())
 }
 
-/// The id of a session in the path. One that cannot be an id names no session.
-struct SessionPath(SessionId);
+pub(super) const DELETE_SESSION: Operation = Operation {
+    id: "delete_session",
+    method: &Method::DELETE,
+    path: "/v1/auth/sessions/{id}",
+    refusals: &[Code::SessionNotFound],
+    tag: Some(Tag::Sessions),
+    summary: "End one session",
+    description: "It may be the session of this request.",
+    parameter: Some("The id of a session of the caller."),
+    success: ENDED,
+    ..Operation::with_token(|exchange, caller| Box::pin(delete_session(exchange, caller)))
+};
 
-impl<'a> ApiExtractor<'a> for SessionPath {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
-    const PARAM_IS_REQUIRED: bool = true;
-
-    type ParamType = String;
-    type ParamRawType = String;
-
-    fn param_in() -> Option<MetaParamIn> {
-        Some(MetaParamIn::Path)
-    }
-
-    fn param_schema_ref() -> Option<MetaSchemaRef> {
-        Some(MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format(
-            "string", "uuid",
-        ))))
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<String>,
-    ) -> poem::Result<Self> {
-        let parameter = Exchange::of(request)?.path_parameter.as_deref();
-        let id = parameter.and_then(|text| text.parse().ok());
-        id.map(Self)
-            .ok_or_else(|| Refusal::new(Code::SessionNotFound).into())
-    }
+async fn delete_session(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
+    // A text that cannot be an id names no session.
+    let id = exchange.path_parameter().parse();
+    let id = id.map_err(|_| Refusal::new(Code::SessionNotFound))?;
+    exchange.shared.service.end_own_session(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-#[OpenApi(tag = "Tag::Sessions")]
-impl SessionApi {
-    /// List where the account is signed in
-    ///
-    /// Only sessions that are alive, the one used last first.
-    #[oai(path = "/v1/auth/sessions", method = "get", operation_id = "list_sessions")]
-    async fn list_sessions(&self, caller: Authenticated) -> poem::Result<Json<SessionList>> {
-        let sessions = self.0.service.list_own_sessions(&caller.0).await?;
-        let current = caller.0.session_id;
-        let sessions = sessions
-            .iter()
-            .map(|session| SessionBody::new(session, current))
-            .collect();
-        Ok(Json(SessionList { sessions }))
-    }
+pub(super) const DELETE_OTHER_SESSIONS: Operation = Operation {
+    id: "delete_other_sessions",
+    method: &Method::DELETE,
+    path: "/v1/auth/sessions",
+    tag: Some(Tag::Sessions),
+    summary: "End all other sessions",
+    description: "The session of this request stays.",
+    success: ENDED,
+    ..Operation::with_token(|exchange, caller| Box::pin(delete_other_sessions(exchange, caller)))
+};
 
-    /// End one session
-    ///
-    /// It may be the session of this request.
-    #[oai(
-        path = "/v1/auth/sessions/:id",
-        method = "delete",
-        operation_id = "delete_session"
-    )]
-    async fn delete_session(
-        &self,
-        caller: Authenticated,
-        /// The id of a session of the caller.
-        id: SessionPath,
-    ) -> poem::Result<EndResponse> {
-        self.0.service.end_own_session(&caller.0, id.0).await?;
-        Ok(EndResponse::Ended)
-    }
-
-    /// End all other sessions
-    ///
-    /// The session of this request stays.
-    #[oai(
-        path = "/v1/auth/sessions",
-        method = "delete",
-        operation_id = "delete_other_sessions"
-    )]
-    async fn delete_other_sessions(&self, caller: Authenticated) -> poem::Result<EndResponse> {
-        self.0.service.end_other_sessions(&caller.0).await?;
-        Ok(EndResponse::Ended)
-    }
+async fn delete_other_sessions(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
+    exchange.shared.service.end_other_sessions(&caller).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

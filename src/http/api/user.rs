@@ -1,23 +1,23 @@
 //! The caller's own account.
 
-use std::sync::Arc;
+use std::future::ready;
 
+use poem::http::Method;
+use poem::{IntoResponse as _, Response};
+use poem_openapi::Object;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
-use poem_openapi::{Object, OpenApi};
 
+use super::examples::{EXAMPLE_TIME, EXAMPLE_UUID};
 use super::fields::{LOCALE, TIMEZONE, USERNAME};
 use crate::domain::{AuditReason, LimitClass, Locale, Timezone, User, Username};
-use crate::http::openapi::{EXAMPLE_TIME, EXAMPLE_UUID, Tag};
-use crate::http::pipeline::bearer::Authenticated;
+use crate::http::pipeline::code::Code;
 use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::Shared;
-use crate::http::pipeline::form::{Body, Field, Form};
+use crate::http::pipeline::exchange::{Exchange, Shared};
+use crate::http::pipeline::operation::{Operation, Success, Tag};
+use crate::http::pipeline::request_body::{Fields, RequestBody};
 use crate::limits::Subject;
 use crate::service::{Caller, Error, ProfileChange};
-
-/// The operations of this noun.
-pub(crate) struct UserApi(pub(crate) Arc<Shared>);
 
 /// An account as its owner sees it.
 #[derive(Object)]
@@ -75,67 +75,71 @@ impl Example for UserBody {
     }
 }
 
-/// What to change of the account.
-struct UpdateMe;
+pub(super) const GET_ME: Operation = Operation {
+    id: "get_me",
+    path: "/v1/me",
+    tag: Some(Tag::Account),
+    summary: "Show the own account",
+    description: "The account as it is now, whatever the access token said when it was issued.",
+    success: Success::json::<UserBody>(""),
+    ..Operation::with_token(|_, caller| Box::pin(ready(Ok(get_me(&caller)))))
+};
 
-impl Body for UpdateMe {
-    const NAME: &'static str = "UpdateMeRequest";
-    const FIELDS: &'static [&'static Field] = &[&USERNAME, &LOCALE, &TIMEZONE];
+fn get_me(caller: &Caller) -> Response {
+    Json(UserBody::from(&caller.user)).into_response()
 }
 
-impl UpdateMe {
-    /// `default` is the language in the place of a hint that names none.
-    fn read(mut form: Form<Self>, default: Locale) -> Result<ProfileChange, Error> {
-        let username = form.optional(&USERNAME, Username::parse);
-        let locale = form
-            .optional(&LOCALE, Locale::from_hint)
-            .map(|named| named.unwrap_or(default));
-        let timezone = form.change(&TIMEZONE, Timezone::parse);
-        form.finish(Some(ProfileChange {
-            username,
-            locale,
-            timezone,
-        }))
-    }
+pub(super) const UPDATE_ME: Operation = Operation {
+    id: "update_me",
+    method: &Method::PATCH,
+    path: "/v1/me",
+    body: Some(&RequestBody {
+        name: "UpdateMeRequest",
+        fields: &[&USERNAME, &LOCALE, &TIMEZONE],
+    }),
+    refusals: &[Code::LoginExists],
+    tag: Some(Tag::Account),
+    summary: "Change the own account",
+    description: "Fields that are absent stay as they are, and `{}` changes nothing. `null` or an empty text clears `timezone`; the other fields, which every \
+                  account has, stay as they are then too. Changes of the username have a limit of their own for each account, and those that are refused \
+                  because the name is taken count too. The present username, repeated exactly, is no change.",
+    success: Success::json::<UserBody>(""),
+    ..Operation::with_token(|exchange, caller| Box::pin(update_me(exchange, caller)))
+};
+
+async fn update_me(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
+    let shared = &exchange.shared;
+    let change = read(exchange.fields, shared.service.default_locale())?;
+    admit_rename(shared, &caller, change.username.as_ref())?;
+    let user = shared.service.update_profile(&caller, change).await?;
+    Ok(Json(UserBody::from(&user)).into_response())
 }
 
-impl Shared {
-    /// Counts a change of the username before anything compares the new name, since the answer says whether it is taken. The present name is no change.
-    fn admit_rename(&self, caller: &Caller, username: Option<&Username>) -> Result<(), Refusal> {
-        let is_renamed = username.is_some_and(|new| *new != caller.user.username);
-        if let (Some(throttle), true) = (&self.throttle, is_renamed) {
-            let account = Subject::Account(caller.user.id);
-            let (_, outcome) = throttle.count(LimitClass::Rename, account);
-            outcome.inspect_err(|_| {
-                self.service
-                    .note_caller_throttled(caller, AuditReason::RenameLimit);
-            })?;
-        }
-        Ok(())
-    }
+/// `default` is the language for a hint that names none.
+fn read(mut fields: Fields, default: Locale) -> Result<ProfileChange, Error> {
+    let username = fields.optional(&USERNAME, Username::parse);
+    let locale = fields
+        .optional(&LOCALE, Locale::from_hint)
+        .map(|named| named.unwrap_or(default));
+    let timezone = fields.change(&TIMEZONE, Timezone::parse);
+    fields.finish(Some(ProfileChange {
+        username,
+        locale,
+        timezone,
+    }))
 }
 
-#[OpenApi(tag = "Tag::Account")]
-impl UserApi {
-    /// Show the own account
-    ///
-    /// The account as it is now, whatever the access token said when it was issued.
-    #[oai(path = "/v1/me", method = "get", operation_id = "get_me")]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn get_me(&self, caller: Authenticated) -> Json<UserBody> {
-        Json(UserBody::from(&caller.0.user))
+/// Counts a change of the username before anything compares the new name, since the answer tells whether the name is taken. The present name is no change.
+fn admit_rename(shared: &Shared, caller: &Caller, username: Option<&Username>) -> Result<(), Refusal> {
+    let is_renamed = username.is_some_and(|new| *new != caller.user.username);
+    if let (Some(throttle), true) = (&shared.throttle, is_renamed) {
+        let account = Subject::Account(caller.user.id);
+        let (_, outcome) = throttle.count(LimitClass::Rename, account);
+        outcome.inspect_err(|_| {
+            shared
+                .service
+                .note_caller_throttled(caller, AuditReason::RenameLimit);
+        })?;
     }
-
-    /// Change the own account
-    ///
-    /// Fields that are absent stay as they are, and `{}` changes nothing. `null` or an empty text clears `timezone`; the other fields, which every account
-    /// has, stay as they are then too. Changes of the username have a limit of their own for each account,
-    /// and those that are refused because the name is taken count too. The present username, repeated exactly, is no change.
-    #[oai(path = "/v1/me", method = "patch", operation_id = "update_me")]
-    async fn update_me(&self, caller: Authenticated, form: Form<UpdateMe>) -> poem::Result<Json<UserBody>> {
-        let change = UpdateMe::read(form, self.0.service.default_locale())?;
-        self.0.admit_rename(&caller.0, change.username.as_ref())?;
-        let user = self.0.service.update_profile(&caller.0, change).await?;
-        Ok(Json(UserBody::from(&user)))
-    }
+    Ok(())
 }

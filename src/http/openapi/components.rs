@@ -1,13 +1,21 @@
 //! The parts of the document that no handler describes: the shape of refusals, and headers.
 
+use std::collections::BTreeMap;
+
 use poem::http::StatusCode;
+use poem_openapi::registry::Registry;
 use serde_json::{Map, Value, json};
 use strum::VariantArray;
 
-use super::EXAMPLE_TRACE_ID;
+use super::schemas;
 use crate::domain::{FieldError, FieldErrors, Limit, LimitClass, Rates};
 use crate::http::pipeline::code::{Code, FIELD_CODES};
 use crate::http::pipeline::limit;
+use crate::http::pipeline::request_body::RequestBody;
+
+/// The name of the security scheme.
+pub(super) const SCHEME: &str = "bearer";
+const EXAMPLE_TRACE_ID: &str = "4f1c2ab09d3e4b7f8a6c5d0e1f2a3b4c";
 
 /// The statuses of refusals that come before a request is counted.
 const UNCOUNTED: [StatusCode; 3] = [
@@ -16,28 +24,92 @@ const UNCOUNTED: [StatusCode; 3] = [
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
 ];
 
-/// Adds the schemas of refusals.
-pub(super) fn add_schemas(schemas: &mut Map<String, Value>) {
+/// The parts that operations refer to.
+#[derive(Default)]
+pub(super) struct Components {
+    /// The schemas of response bodies.
+    pub(super) registry: Registry,
+    requests: BTreeMap<&'static str, Value>,
+    responses: BTreeMap<String, Value>,
+}
+
+impl Components {
+    /// Adds the schema of a request body, and refers to it.
+    pub(super) fn request(&mut self, body: &RequestBody) -> Value {
+        self.requests.insert(body.name, schemas::request(body));
+        reference("schemas", body.name)
+    }
+
+    /// Adds a response, and refers to it.
+    pub(super) fn response(&mut self, name: &str, response: Value) -> Value {
+        self.responses.insert(name.to_owned(), response);
+        reference("responses", name)
+    }
+
+    pub(super) fn into_value(self) -> Value {
+        let mut all = refusal_schemas();
+        for (name, schema) in self.registry.schemas {
+            let schema = schemas::response(&name, schema);
+            all.insert(name, schema);
+        }
+        for (name, schema) in self.requests {
+            all.insert(name.to_owned(), schema);
+        }
+        all.sort_keys();
+        json!({
+            "schemas": all,
+            "securitySchemes": { SCHEME: {
+                "type": "http",
+                "description": "The access token that register, login and refresh answer.",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+            } },
+            "responses": self.responses,
+            "examples": examples(),
+            "headers": headers(),
+        })
+    }
+}
+
+/// Refers to one of the components.
+pub(super) fn reference(kind: &str, name: &str) -> Value {
+    json!({ "$ref": format!("#/components/{kind}/{name}") })
+}
+
+/// Refers to common headers.
+pub(super) fn headers_named(names: &[&str]) -> Map<String, Value> {
+    let references = names
+        .iter()
+        .map(|name| ((*name).to_owned(), reference("headers", name)));
+    references.collect()
+}
+
+fn refusal_schemas() -> Map<String, Value> {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-    schemas.insert("ApiError".to_owned(), error());
-    schemas.insert(
-        "ErrorCode".to_owned(),
-        json!({
-            "type": "string",
-            "description": "Why a request was refused. A client branches on it. A code keeps its meaning; a later release may add codes, which a client treats by their status.",
-            "enum": codes,
-        }),
-    );
-    schemas.insert("FieldError".to_owned(), field_error());
-    schemas.insert(
-        "FieldErrorCode".to_owned(),
-        json!({
-            "type": "string",
-            "description": "What is wrong with a field. A client branches on it. A later release may add codes, which a client treats as `invalid`.",
-            "enum": FIELD_CODES,
-        }),
-    );
-    schemas.sort_keys();
+    let schemas = [
+        ("ApiError", error()),
+        (
+            "ErrorCode",
+            json!({
+                "type": "string",
+                "description": "Why a request was refused. A client branches on it. A code keeps its meaning; a later release may add codes, which a client treats by their status.",
+                "enum": codes,
+            }),
+        ),
+        ("FieldError", field_error()),
+        (
+            "FieldErrorCode",
+            json!({
+                "type": "string",
+                "description": "What is wrong with a field. A client branches on it. A later release may add codes, which a client treats as `invalid`.",
+                "enum": FIELD_CODES,
+            }),
+        ),
+    ];
+    schemas
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .into_iter()
+        .collect()
 }
 
 fn error() -> Value {
@@ -142,21 +214,12 @@ pub(crate) fn headers() -> Value {
 
 /// The response to a client that has the content already.
 pub(super) fn not_modified() -> Value {
-    let headers = ["X-Trace-Id", "Cache-Control", "ETag"];
-    let headers: Map<String, Value> = headers
-        .iter()
-        .map(|name| ((*name).to_owned(), header(name)))
-        .collect();
+    let headers = headers_named(&["X-Trace-Id", "Cache-Control", "ETag"]);
     json!({ "description": "`If-None-Match` names the content as it is now.", "headers": headers })
 }
 
-/// A reference to one of [`headers`].
-pub(crate) fn header(name: &str) -> Value {
-    json!({ "$ref": format!("#/components/headers/{name}") })
-}
-
-/// One example a code, which the responses refer to.
-pub(super) fn examples() -> Map<String, Value> {
+/// One example for each code.
+fn examples() -> Map<String, Value> {
     let example = |code: &Code| {
         let fields = match code {
             Code::ValidationError => FieldErrors::one("email", FieldError::Missing),
@@ -174,48 +237,31 @@ pub(super) fn examples() -> Map<String, Value> {
     listed.map(example).collect()
 }
 
-/// The response for all of `codes`, which share one status, and the name by which operations refer to it.
-pub(crate) fn refusal(codes: &[Code]) -> (String, Value) {
-    let names: Vec<&str> = codes.iter().map(|code| code.name()).collect();
+/// The response for all of `codes`, which share one status.
+pub(super) fn refusal(codes: &[Code]) -> Value {
     let lines: Vec<String> = codes
         .iter()
         .map(|code| format!("`{}`: {}", code.as_str(), code.message()))
         .collect();
-    let status = codes[0].status();
-    let is_counted = !UNCOUNTED.contains(&status);
-    let headers: Map<String, Value> = [
-        ("X-Trace-Id", true),
-        ("Cache-Control", true),
-        ("WWW-Authenticate", status == StatusCode::UNAUTHORIZED),
-        ("Accept-Encoding", status == StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        (
-            "Retry-After",
-            matches!(
-                status,
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-            ),
-        ),
-        ("RateLimit-Policy", is_counted),
-        ("RateLimit", is_counted),
-    ]
-    .into_iter()
-    .filter(|(_, is_sent)| *is_sent)
-    .map(|(name, _)| (name.to_owned(), header(name)))
-    .collect();
-    let examples: Map<String, Value> = codes
-        .iter()
-        .map(|code| {
-            let reference = json!({ "$ref": format!("#/components/examples/{}", code.as_str()) });
-            (code.as_str().to_owned(), reference)
-        })
-        .collect();
-    let response = json!({
-        "description": lines.join("\n\n"),
-        "headers": headers,
-        "content": { "application/json": {
-            "schema": { "$ref": "#/components/schemas/ApiError" },
-            "examples": examples,
-        } },
+    let mut headers = vec!["X-Trace-Id", "Cache-Control"];
+    headers.extend(match codes[0].status() {
+        StatusCode::UNAUTHORIZED => Some("WWW-Authenticate"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Some("Accept-Encoding"),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some("Retry-After"),
+        _ => None,
     });
-    (names.join("Or"), response)
+    if !UNCOUNTED.contains(&codes[0].status()) {
+        headers.extend(["RateLimit-Policy", "RateLimit"]);
+    }
+    let examples = codes
+        .iter()
+        .map(|code| (code.as_str().to_owned(), reference("examples", code.as_str())));
+    json!({
+        "description": lines.join("\n\n"),
+        "headers": headers_named(&headers),
+        "content": { "application/json": {
+            "schema": reference("schemas", "ApiError"),
+            "examples": examples.collect::<Map<_, _>>(),
+        } },
+    })
 }

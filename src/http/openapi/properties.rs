@@ -13,6 +13,10 @@ use crate::domain::{
     Username,
 };
 
+fn document() -> Value {
+    serde_json::from_str(&crate::http::document()).expect("it is JSON")
+}
+
 /// One member of a request body.
 struct Member {
     place: String,
@@ -24,7 +28,7 @@ struct Member {
 }
 
 static MEMBERS: LazyLock<Vec<Member>> = LazyLock::new(|| {
-    let document = super::made();
+    let document = document();
     let schemas = document["components"]["schemas"]
         .as_object()
         .into_iter()
@@ -186,7 +190,7 @@ fn around() -> impl Strategy<Value = String> {
 
 #[test]
 fn every_member_takes_its_example() {
-    let document = super::made();
+    let document = document();
     for member in MEMBERS.iter() {
         let (schema, name) = member.place.split_once('.').expect("it is a place");
         let example = &document["components"]["schemas"][schema]["properties"][name]["example"];
@@ -201,7 +205,7 @@ fn every_member_takes_its_example() {
 
 #[test]
 fn no_pattern_writes_a_line_separator() {
-    let document = super::made().to_string();
+    let document = document().to_string();
     for written in ['\u{2028}', '\u{2029}'] {
         let escaped = format!("u{:04x}", u32::from(written));
         assert!(

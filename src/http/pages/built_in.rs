@@ -1,72 +1,55 @@
-//! The page at `/`, and the pages behind the links that are mailed or handed out: making an account, confirming an address, setting a password.
+//! The pages behind the links that are mailed or handed out: making an account, confirming an address, setting a password.
 //!
-//! They are static files that use the public API like any client. What differs from server to server is decided once, at
-//! the start: the policy, by whether there is a captcha, the least length of a password, and the name of the service. Browsers
-//! do not store the pages, and ask each time whether a file of theirs changed, so that a page never meets the scripts of another
-//! version.
+//! They are static files that use the public API like any client. What differs from server to server is decided once, at the start: the policy, by whether
+//! there is a captcha, the least length of a password, and the name of the service. Browsers do not store the pages.
+
+use std::collections::HashMap;
 
 use minijinja::HtmlEscape;
-use poem::Request;
-use poem_openapi::payload::Html;
-use poem_openapi::{ApiResponse, OpenApi};
 use rust_embed::RustEmbed;
 
-use super::docs::FileName;
-use super::home::{self, Home};
+use super::embedded::{self, REVALIDATE, add_files, html, page};
+use crate::http::Settings;
+use crate::http::pipeline::content::Content;
 use crate::http::pipeline::exchange::Shared;
-use crate::http::pipeline::kept::{FileResponse, Files, Kept};
+use crate::http::pipeline::operation::Operation;
 
 /// Where Turnstile's script and frame come from (Cloudflare, Turnstile, "Content Security Policy").
 const CAPTCHA_ORIGIN: &str = "https://challenges.cloudflare.com";
-/// Keep it, and ask each time whether it changed.
-const REVALIDATE: &str = "no-cache";
-/// What the pages say of the least length of a password, in the place of what this server asks for.
+/// Stands in the pages for the least length of a password.
 const LEAST_LENGTH: &str = r#"minlength="8""#;
-/// What the pages say in the place of the name of the service.
+/// Stands in the pages for the name of the service.
 const SERVICE_NAME: &str = "{service}";
+const SWITCH: fn(&Settings) -> bool = |settings| settings.pages;
 
 /// The pages, their scripts, their styles and their icon.
 #[derive(RustEmbed)]
 #[folder = "src/http/pages/static"]
 struct Static;
 
-/// The pages. The document does not list them: they are for people.
-pub(crate) struct PagesApi {
-    /// Of the pages that may show a captcha.
-    policy: String,
-    register: Kept,
-    verify: Kept,
-    reset: Kept,
-    files: Files,
-    home: Home,
-}
+pub(super) const REGISTER: Operation = page("/register", Some(SWITCH));
+pub(super) const VERIFY: Operation = page("/verify", Some(SWITCH));
+pub(super) const RESET: Operation = page("/reset", Some(SWITCH));
+pub(super) const FILES: Operation = page("/pages/{file}", Some(SWITCH));
 
-impl PagesApi {
-    /// The pages as they are for `shared`.
-    pub(crate) fn new(shared: &Shared) -> Self {
-        let service = &shared.service;
-        let least_length = format!(r#"minlength="{}""#, service.password_policy().min_length);
-        let service_name = HtmlEscape(service.name().as_str()).to_string();
-        let files = Files::of::<Static>();
-        let page = |name: &str| {
-            let text = files.page(name).replace(LEAST_LENGTH, &least_length);
-            Kept::new(text.replace(SERVICE_NAME, &service_name))
-        };
-        Self {
-            policy: content_security_policy(!service.captcha_site_key().is_empty()),
-            register: page("register.html"),
-            verify: page("verify.html"),
-            reset: page("reset.html"),
-            files,
-            home: Home::new(shared),
-        }
+/// Adds the pages as they are for `shared`, and their files.
+pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
+    let service = &shared.service;
+    let least_length = format!(r#"minlength="{}""#, service.password_policy().min_length);
+    let service_name = HtmlEscape(service.name().as_str()).to_string();
+    let policy = content_security_policy(!service.captcha_site_key().is_empty());
+    // It asks for no captcha, and it holds a token that is worth something.
+    let verify_policy = content_security_policy(false);
+    for (operation, name, policy) in [
+        (&REGISTER, "register.html", &policy),
+        (&VERIFY, "verify.html", &verify_policy),
+        (&RESET, "reset.html", &policy),
+    ] {
+        let text = embedded::text::<Static>(name).replace(LEAST_LENGTH, &least_length);
+        let page = Content::kept(text.replace(SERVICE_NAME, &service_name));
+        contents.insert(operation.path.to_owned(), html(page, policy));
     }
-}
-
-impl PageResponse {
-    fn new(page: &Kept, policy: &str) -> Self {
-        Self::Ok(page.clone(), policy.to_owned(), "same-origin".to_owned())
-    }
+    add_files::<Static>(contents, "/pages/", REVALIDATE);
 }
 
 /// The policy of a page: scripts, styles, pictures and requests of this server only, nothing inline; with a captcha,
@@ -86,67 +69,6 @@ fn content_security_policy(captcha_on: bool) -> String {
     )
 }
 
-#[derive(ApiResponse)]
-enum PageResponse {
-    #[oai(status = 200, actual_type = "Html<String>")]
-    Ok(
-        Kept,
-        #[oai(header = "Content-Security-Policy")] String,
-        #[oai(header = "Cross-Origin-Opener-Policy")] String,
-    ),
-}
-
-#[derive(ApiResponse)]
-enum HomeResponse {
-    #[oai(status = 200)]
-    Ok(
-        Html<String>,
-        #[oai(header = "Content-Security-Policy")] String,
-        #[oai(header = "Cross-Origin-Opener-Policy")] String,
-        #[oai(header = "Vary")] String,
-    ),
-}
-
-#[OpenApi]
-impl PagesApi {
-    /// Not there for whoever asks for no HTML: see [`home::is_hidden`].
-    #[oai(path = "/", method = "get", hidden = true)]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn home_page(&self, request: &Request) -> HomeResponse {
-        HomeResponse::Ok(
-            Html(self.home.page(request.headers()).to_owned()),
-            home::POLICY.to_owned(),
-            "same-origin".to_owned(),
-            home::VARY.to_owned(),
-        )
-    }
-
-    #[oai(path = "/register", method = "get", hidden = true)]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn register_page(&self) -> PageResponse {
-        PageResponse::new(&self.register, &self.policy)
-    }
-
-    #[oai(path = "/verify", method = "get", hidden = true)]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn verify_page(&self) -> PageResponse {
-        // Nothing on it asks for a captcha, and it holds a token that is worth something.
-        PageResponse::new(&self.verify, &content_security_policy(false))
-    }
-
-    #[oai(path = "/reset", method = "get", hidden = true)]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn reset_page(&self) -> PageResponse {
-        PageResponse::new(&self.reset, &self.policy)
-    }
-
-    #[oai(path = "/pages/:file", method = "get", hidden = true)]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn pages_file(&self, name: FileName) -> poem::Result<FileResponse> {
-        Ok(self.files.answer(&name.0, REVALIDATE)?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
@@ -155,7 +77,7 @@ mod tests {
     use super::*;
 
     fn text(name: &str) -> String {
-        Files::of::<Static>().page(name).into_owned()
+        embedded::text::<Static>(name)
     }
 
     fn names(extension: &str) -> Vec<String> {

@@ -1,76 +1,70 @@
-//! The page at `/`, which tells a browser what this server is. Every other client finds nothing there.
+//! The page at `/`, which tells a browser what this server is. Other clients find nothing there.
+
+use std::collections::HashMap;
+use std::future::ready;
 
 use minijinja::{Environment, context};
-use poem::http::header::{ACCEPT, ACCEPT_LANGUAGE};
-use poem::http::{HeaderMap, Method};
-use strum::VariantArray;
+use poem::Response;
+use poem::http::HeaderMap;
+use poem::http::header::{ACCEPT_LANGUAGE, VARY};
 
+use strum::VariantArray as _;
+
+use super::embedded::html;
 use crate::domain::Language;
-use crate::http::pipeline::exchange::Shared;
+use crate::http::pipeline::code::Code;
+use crate::http::pipeline::content::Content;
+use crate::http::pipeline::error::Refusal;
+use crate::http::pipeline::exchange::{Exchange, Shared};
+use crate::http::pipeline::operation::Operation;
 use crate::http::pipeline::weights::weighted;
 
-/// Where it is.
-const PATH: &str = "/";
-/// It runs nothing and sends nothing.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
-                                 form-action 'none'; frame-ancestors 'none'";
-/// On what the answer depends.
-pub(crate) const VARY: &str = "Accept, Accept-Language";
+/// The page runs nothing and sends nothing.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
 
-/// Whether `path` is not there for whoever sent a request with these headers: it is the page's, and no browser asks for it.
-pub(crate) fn is_hidden(path: &str, method: &Method, headers: &HeaderMap) -> bool {
-    let is_read = matches!(*method, Method::GET | Method::HEAD);
-    path == PATH && !(is_read && wants_html(headers))
+pub(super) const HOME: Operation = Operation {
+    path: "/",
+    limit: None,
+    is_for_browsers: true,
+    ..Operation::open(|exchange| Box::pin(ready(home(&exchange))))
+};
+
+fn home(exchange: &Exchange) -> Result<Response, Refusal> {
+    let language = preferred(&exchange.headers);
+    let page = exchange.shared.contents.get(&name(language));
+    let page = page.ok_or_else(|| Refusal::new(Code::NotFound))?;
+    Ok(page.answer(&exchange.headers))
 }
 
-/// The page in each language.
-pub(super) struct Home(Vec<(Language, String)>);
+/// Names the page in a language among the contents. It is no path, so that no request finds it by its path.
+fn name(language: Language) -> String {
+    format!("home.{}", language.tag())
+}
 
-impl Home {
-    /// The pages as they are for `shared`.
-    pub(crate) fn new(shared: &Shared) -> Self {
-        let mut templates = Environment::new();
-        templates
-            .add_template("home.html", include_str!("home.html"))
-            .expect("the template is compiled in, and every test that starts a server parses it");
-        let template = templates.get_template("home.html").expect("it was added above");
-        let page = |language: Language| {
-            let context = context! {
-                language => language.tag(),
-                service => shared.service.name().as_str(),
-                app => shared.settings.app_origin.as_deref(),
-                has_pages => shared.settings.pages,
-                has_docs => shared.settings.docs,
-            };
-            template
-                .render(context)
-                .expect("it names only what the context has")
+/// Adds the page as it is for `shared`, in each language.
+pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
+    let mut templates = Environment::new();
+    templates
+        .add_template("home.html", include_str!("home.html"))
+        .expect("the template is compiled in, and every test that starts a server parses it");
+    let template = templates.get_template("home.html").expect("it was added above");
+    for &language in Language::VARIANTS {
+        let context = context! {
+            language => language.tag(),
+            service => shared.service.name().as_str(),
+            app => shared.settings.app_origin.as_deref(),
+            has_pages => shared.settings.pages,
+            has_docs => shared.settings.docs,
         };
-        Self(
-            Language::VARIANTS
-                .iter()
-                .map(|language| (*language, page(*language)))
-                .collect(),
-        )
-    }
-
-    /// The page in the language that the client likes best.
-    pub(crate) fn page(&self, headers: &HeaderMap) -> &str {
-        let wanted = preferred(headers);
-        let found = self.0.iter().find(|(language, _)| *language == wanted);
-        found.map_or("", |(_, page)| page)
+        let text = template.render(context);
+        let text = text.expect("the template names only what the context has");
+        let page = html(Content::new(text), POLICY).with(VARY, "Accept, Accept-Language");
+        contents.insert(name(language), page);
     }
 }
 
-/// Whether a client names HTML among what it takes, as browsers do and programs do not.
-fn wants_html(headers: &HeaderMap) -> bool {
-    let accepted = weighted(headers, ACCEPT);
-    accepted
-        .iter()
-        .any(|(kind, weight)| kind == "text/html" && *weight > 0.0)
-}
-
-/// The language that a client likes best; English for those who like neither.
+/// The language that a client prefers. English for clients that accept none of ours.
 fn preferred(headers: &HeaderMap) -> Language {
     let mut wanted = weighted(headers, ACCEPT_LANGUAGE);
     wanted.retain(|(_, weight)| *weight > 0.0);
@@ -90,25 +84,6 @@ mod tests {
     fn headers(name: HeaderName, value: &str) -> HeaderMap {
         let value = HeaderValue::from_str(value).expect("it is a value");
         HeaderMap::from_iter([(name, value)])
-    }
-
-    #[test]
-    fn only_who_names_html_gets_the_page() {
-        for (accept, is_browser) in [
-            (
-                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-                true,
-            ),
-            ("Text/HTML; q=0.5", true),
-            ("*/*", false),
-            ("text/*", false),
-            ("application/json, text/plain, */*", false),
-            ("text/html;q=0, */*", false),
-            ("", false),
-        ] {
-            assert_eq!(wants_html(&headers(ACCEPT, accept)), is_browser, "{accept}");
-        }
-        assert!(!wants_html(&HeaderMap::new()));
     }
 
     #[test]

@@ -1,6 +1,37 @@
 //! What people see: the built-in pages, the reference, and the client for pages of other apps.
 
-pub(super) mod browser_client;
-pub(super) mod built_in;
-pub(super) mod docs;
-pub(super) mod home;
+mod browser_client;
+mod built_in;
+mod docs;
+mod embedded;
+mod home;
+
+use std::collections::HashMap;
+
+use super::pipeline::content::Content;
+use super::pipeline::exchange::Shared;
+use super::pipeline::operation::Operation;
+
+/// Every page and every file. The document lists only those of the reference: the others are for people.
+pub(super) static OPERATIONS: [&Operation; 10] = [
+    &docs::OPENAPI_DOCUMENT,
+    &docs::DOCS,
+    &docs::FILES,
+    &home::HOME,
+    &built_in::REGISTER,
+    &built_in::VERIFY,
+    &built_in::RESET,
+    &built_in::FILES,
+    &browser_client::SCRIPT,
+    &browser_client::TYPES,
+];
+
+/// What they answer with on the server that `shared` belongs to.
+pub(super) fn contents(shared: &Shared, document: String) -> HashMap<String, Content> {
+    let mut contents = HashMap::new();
+    docs::add(&mut contents, document);
+    home::add(&mut contents, shared);
+    built_in::add(&mut contents, shared);
+    browser_client::add(&mut contents);
+    contents
+}

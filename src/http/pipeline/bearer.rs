@@ -2,58 +2,14 @@
 
 use poem::http::HeaderMap;
 use poem::http::header::AUTHORIZATION;
-use poem::{Request, RequestBody};
-use poem_openapi::registry::{MetaSecurityScheme, Registry};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::code::Code;
 use super::error::Refusal;
-use super::exchange::Exchange;
 use crate::domain::Client;
 use crate::service::{Caller, Error, Service};
 
-/// The name of the scheme in the document.
-pub(crate) const SCHEME: &str = "bearer";
 /// To a request whose token is not good.
 const CHALLENGE_INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
-
-/// Whoever the access token of the request belongs to; [`authenticate`] has found out before the handler runs.
-pub(crate) struct Authenticated(pub(crate) Caller);
-
-impl<'a> ApiExtractor<'a> for Authenticated {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        registry.create_security_scheme(
-            SCHEME,
-            MetaSecurityScheme {
-                ty: "http",
-                description: Some("The access token that register, login and refresh answer."),
-                name: None,
-                key_in: None,
-                scheme: Some("bearer"),
-                bearer_format: Some("JWT"),
-                flows: None,
-                openid_connect_url: None,
-            },
-        );
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
-        Ok(Self(Exchange::of(request)?.take_caller()?))
-    }
-}
 
 /// Finds out whose the access token of a request is.
 pub(super) async fn authenticate(

@@ -4,55 +4,35 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use poem::http::HeaderMap;
 use poem::http::header::COOKIE;
-use poem::{FromRequest, Request, RequestBody};
 use secrecy::ExposeSecret;
 
-use super::exchange::Exchange;
 use crate::domain::{SameSite, Timestamp};
 use crate::http::Settings;
-use crate::service::{RefreshCookie, RefreshCookies};
+use crate::service::RefreshCookie;
 
 /// Its name, fixed by the published API (a `__Host-` prefix would forbid its path).
 pub(crate) const NAME: &str = "arkloop_refresh_token";
 
-/// The values of every cookie of that name, in the order they came; a browser may hold several, of other paths.
-pub(crate) struct Presented(pub(crate) Vec<String>);
-
-impl Presented {
-    pub(crate) fn read(headers: &HeaderMap) -> Self {
-        let mut values = Vec::new();
-        for line in headers.get_all(COOKIE) {
-            // Pages may set cookies with any bytes for this host; theirs must not cost ours.
-            let line = String::from_utf8_lossy(line.as_bytes());
-            let pairs = line.split(';').filter_map(|pair| pair.split_once('='));
-            let ours = pairs.filter(|(name, _)| name.trim() == NAME);
-            values.extend(ours.map(|(_, value)| unquoted(value.trim()).to_owned()));
-        }
-        Self(values)
+/// The values of every cookie of that name, in the order they came. A browser may hold several, of other paths.
+///
+/// The document has no security scheme for the cookie: generated clients would write a token into it, but only the server does, and only a cookie jar sends
+/// it back.
+pub(crate) fn presented(headers: &HeaderMap) -> Vec<String> {
+    let mut values = Vec::new();
+    for line in headers.get_all(COOKIE) {
+        // Pages may set cookies with any bytes for this host; theirs must not cost ours.
+        let line = String::from_utf8_lossy(line.as_bytes());
+        let pairs = line.split(';').filter_map(|pair| pair.split_once('='));
+        let ours = pairs.filter(|(name, _)| name.trim() == NAME);
+        values.extend(ours.map(|(_, value)| unquoted(value.trim()).to_owned()));
     }
+    values
 }
 
 /// Takes off the one pair of quotes that a value may have (RFC 6265 §4.1.1).
 fn unquoted(value: &str) -> &str {
     let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     inner.unwrap_or(value)
-}
-
-/// Where the cookie is only looked at on the way, and the document need not name it.
-impl<'a> FromRequest<'a> for Presented {
-    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
-        Ok(Self::read(request.headers()))
-    }
-}
-
-/// Where the cookie is what authenticates the request. The document has no security scheme for it: generated clients would write a token
-/// into it, but only the server does, and only a cookie jar sends it back.
-pub(crate) struct RefreshToken(pub(crate) RefreshCookies);
-
-impl<'a> FromRequest<'a> for RefreshToken {
-    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
-        Ok(Self(Exchange::of(request)?.take_cookies()?))
-    }
 }
 
 /// Writes the `Set-Cookie` headers of this server; all of them have the same attributes.
@@ -131,7 +111,7 @@ mod properties {
             let line = [before.as_slice(), &[ours], &after].concat().join("; ");
             let headers = headers(&[line]);
             prop_assume!(!headers.is_empty());
-            prop_assert_eq!(Presented::read(&headers).0, [value]);
+            prop_assert_eq!(presented(&headers), [value]);
         }
 
         #[test]
@@ -140,7 +120,7 @@ mod properties {
         ) {
             let lines = lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok());
             let headers = lines.map(|line| (COOKIE, line)).collect();
-            prop_assert!(Presented::read(&headers).0.is_empty());
+            prop_assert!(presented(&headers).is_empty());
         }
 
         #[test]
@@ -151,7 +131,7 @@ mod properties {
             let cookie = RefreshCookie { value: SecretString::from(value.clone()), max_age, expires_at };
             let written = CookieWriter::new(&settings).set(&cookie);
             let pair = written.split(';').next().unwrap_or_default().to_owned();
-            prop_assert_eq!(Presented::read(&headers(&[pair])).0, [value]);
+            prop_assert_eq!(presented(&headers(&[pair])), [value]);
             prop_assert_eq!(written.contains("; Secure"), is_secure);
             prop_assert!(HeaderValue::from_str(&written).is_ok());
         }

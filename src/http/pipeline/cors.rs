@@ -9,7 +9,7 @@ use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{IntoResponse as _, Request, Response};
 
 use super::origin::Origins;
-use crate::http::routes::{Resource, list};
+use super::routes::{Resource, list};
 
 /// How many bytes of the names of headers are echoed to a page that asks for them: far more than the libraries of an app add.
 const MAX_ECHOED_BYTES: usize = 4096;

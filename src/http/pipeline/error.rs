@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use poem::error::ResponseError;
 use poem::http::header::{
     ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -130,18 +129,6 @@ impl Refusal {
         }
     }
 
-    /// What a handler or an extractor returned.
-    pub(super) fn from_poem(error: poem::Error) -> Self {
-        let error = match error.downcast::<Self>() {
-            Ok(refusal) => return refusal,
-            Err(error) => error,
-        };
-        match error.downcast::<service::Error>() {
-            Ok(refused) => refused.into(),
-            Err(error) => Self::internal(error.to_string()),
-        }
-    }
-
     /// Its code.
     pub(crate) const fn code(&self) -> Code {
         self.code
@@ -172,19 +159,6 @@ impl Refusal {
             headers.insert(name, value);
         }
         response
-    }
-}
-
-impl ResponseError for Refusal {
-    fn status(&self) -> StatusCode {
-        self.code.status()
-    }
-}
-
-/// So that handlers hand on what the service refuses with `?`; `Refusal::from_poem` takes it back out.
-impl ResponseError for service::Error {
-    fn status(&self) -> StatusCode {
-        StatusCode::INTERNAL_SERVER_ERROR
     }
 }
 

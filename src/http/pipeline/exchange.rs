@@ -1,20 +1,25 @@
-//! What handlers and extractors may know of the request that they serve, and of the server that serves it.
+//! What handlers know about the request that they serve, and about the server that serves it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use poem::Request;
+use poem::http::HeaderMap;
 
-use super::body::Object;
 use super::client_address::ForwardingNotices;
-use super::cookie::CookieWriter;
+use super::content::Content;
+use super::cookie::{self, CookieWriter};
 use super::echo_probe::CheckWords;
-use super::error::Refusal;
 use super::limit::Throttle;
 use super::origin::Origins;
 use super::origin_notices::OriginNotices;
+use super::request_body::Fields;
 use crate::domain::Client;
+use crate::fault::Fault;
 use crate::http::Settings;
-use crate::service::{Caller, RefreshCookies, Service};
+use crate::service::Service;
+
+/// Gives the metrics in Prometheus' text format.
+pub type Figures = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -34,6 +39,11 @@ pub(crate) struct Shared {
     pub(crate) origin_notices: OriginNotices,
     /// Which proxies the operator may have forgotten to list.
     pub(super) forwarding_notices: ForwardingNotices,
+    /// What the pages answer with, by path.
+    pub(crate) contents: HashMap<String, Content>,
+    /// What the metrics listener answers with.
+    pub(crate) figures: Option<Figures>,
+    pub(super) uncounted: Fault,
 }
 
 impl Shared {
@@ -51,64 +61,34 @@ impl Shared {
             check_words: CheckWords::default(),
             origin_notices: OriginNotices::default(),
             forwarding_notices: ForwardingNotices::default(),
+            contents: HashMap::new(),
+            figures: None,
+            uncounted: Fault::new("what is stored cannot be counted"),
             settings,
         }
     }
 }
 
-/// One request, beyond its header.
+/// One request, after the checks that come before its handler.
 pub(crate) struct Exchange {
+    pub(crate) shared: Arc<Shared>,
     /// Who sent it.
     pub(crate) client: Client,
-    /// What stands in the path where its template has a parameter.
-    pub(crate) path_parameter: Option<String>,
-    /// Whose access token came with the request, if the operation asks for one and nobody has taken them yet.
-    caller: Mutex<Option<Caller>>,
-    /// The refresh cookies, if the operation goes by them and nobody has taken them yet.
-    cookies: Mutex<Option<RefreshCookies>>,
-    /// The body, if the operation takes one and nobody has taken it yet.
-    body: Mutex<Option<Object>>,
+    pub(crate) headers: HeaderMap,
+    /// As routing compares it.
+    pub(crate) path: String,
+    /// Empty unless the operation takes a body.
+    pub(crate) fields: Fields,
 }
 
 impl Exchange {
-    /// Puts the parts together.
-    pub(crate) fn new(
-        client: Client,
-        path_parameter: Option<String>,
-        caller: Option<Caller>,
-        cookies: Option<RefreshCookies>,
-        body: Option<Object>,
-    ) -> Self {
-        Self {
-            client,
-            path_parameter,
-            caller: Mutex::new(caller),
-            cookies: Mutex::new(cookies),
-            body: Mutex::new(body),
-        }
+    /// The last segment of the path.
+    pub(crate) fn path_parameter(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The exchange that `request` belongs to.
-    pub(crate) fn of(request: &Request) -> Result<&Self, Refusal> {
-        let exchange = request.data::<Arc<Self>>().map(Arc::as_ref);
-        exchange.ok_or_else(|| Refusal::internal("the request came without its exchange"))
-    }
-
-    /// Takes the caller; there is one if the operation is documented to ask for an access token.
-    pub(super) fn take_caller(&self) -> Result<Caller, Refusal> {
-        let caller = self.caller.lock().unwrap_or_else(PoisonError::into_inner).take();
-        caller.ok_or_else(|| Refusal::internal("the caller was taken twice, or not asked for"))
-    }
-
-    /// Takes the refresh cookies; they are there if the operation is counted by them.
-    pub(super) fn take_cookies(&self) -> Result<RefreshCookies, Refusal> {
-        let cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner).take();
-        cookies.ok_or_else(|| Refusal::internal("the cookies were taken twice, or not looked at"))
-    }
-
-    /// Takes the body; there is one if the operation is documented to take one.
-    pub(super) fn take_body(&self) -> Result<Object, Refusal> {
-        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner).take();
-        body.ok_or_else(|| Refusal::internal("the body was taken twice, or not read"))
+    /// The values of every refresh cookie that came with it.
+    pub(crate) fn presented_cookies(&self) -> Vec<String> {
+        cookie::presented(&self.headers)
     }
 }

@@ -1,4 +1,4 @@
-//! Which limit an operation falls under, and what its answers tell of it. [`crate::limits`] counts.
+//! Holds the limits of operations, and what answers tell about them. [`crate::limits`] counts.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use poem::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::{Refusal, whole_seconds};
 use crate::domain::{LimitClass, Rate, Rates};
-use crate::http::routes::UNDOCUMENTED;
 use crate::limits::{Limits, Subject};
 use crate::service::Error;
 use crate::system::System;
@@ -14,27 +13,6 @@ use crate::system::System;
 /// The two fields of draft-ietf-httpapi-ratelimit-headers-11: how much there is (§3), and how much is left (§4).
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-
-/// The class of an operation. `None` is never limited: what is the same for everybody and costs next to nothing. A health check that is refused would take
-/// a working server out of service, keys that are refused the services that verify tokens, and people behind one address share the pages.
-pub(crate) fn class_of(operation_id: &str) -> Option<LimitClass> {
-    Some(match operation_id {
-        "healthz" | "readyz" | "jwks" | "openapi_document" | "docs" | UNDOCUMENTED => return None,
-        "login" => LimitClass::Login,
-        "register" => LimitClass::Register,
-        "check" => LimitClass::Check,
-        "send_code" => LimitClass::SendCode,
-        "send_verification" => LimitClass::SendVerification,
-        "send_reset" => LimitClass::SendReset,
-        "sign_in_by_code" => LimitClass::VerifyCode,
-        "preview_verification" | "confirm_verification" | "reject_verification" => {
-            LimitClass::ConfirmVerification
-        }
-        "confirm_reset" => LimitClass::ConfirmReset,
-        "refresh" => LimitClass::Refresh,
-        _ => LimitClass::Other,
-    })
-}
 
 /// Lets requests through as often as they may come.
 pub(crate) struct Throttle {
@@ -112,28 +90,4 @@ pub(crate) fn state(class: LimitClass, left: u32, wait: Duration) -> String {
 
 fn header(text: String) -> HeaderValue {
     HeaderValue::try_from(text).expect("names of classes and numbers are ASCII")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use serde_json::Value;
-
-    use super::*;
-
-    #[test]
-    fn every_class_has_an_operation_that_exists() {
-        let document: Value = serde_json::from_str(&crate::http::document()).expect("it is JSON");
-        let paths = document["paths"].as_object().into_iter().flatten();
-        let operations = paths.filter_map(|(_, path)| path.as_object()).flatten();
-        let ids = operations.filter_map(|(_, operation)| operation["operationId"].as_str());
-        let found: BTreeSet<Option<&str>> = ids.map(|id| class_of(id).map(LimitClass::name)).collect();
-        // Which requests change a username only their handler knows.
-        let classes = LimitClass::ALL
-            .iter()
-            .filter(|class| **class != LimitClass::Rename);
-        let classes = classes.map(|class| Some(class.name()));
-        assert_eq!(found, classes.chain([None]).collect());
-    }
 }

@@ -3,68 +3,76 @@
 //! It has an address of its own, since behind a proxy every request comes from this machine and none could be told from
 //! a stranger's.
 
-use std::sync::Arc;
+use std::future::ready;
 
-use poem::endpoint::{BoxEndpoint, EndpointExt as _, make};
-use poem::http::{Method, StatusCode};
+use poem::http::StatusCode;
 use poem::{IntoResponse as _, Response};
 use serde_json::json;
 
-use super::exchange::Shared;
-use crate::fault::Fault;
-use crate::http::openapi::start_counters;
-use crate::http::routes::{Operation, Resource};
-use crate::service::Service;
+use super::error::Refusal;
+use super::exchange::Exchange;
+use super::operation::Operation;
 
-/// Gives the figures in Prometheus' text format.
-pub type Figures = Arc<dyn Fn() -> String + Send + Sync>;
-
-/// The media type of that format (version 0.0.4).
+/// The media type of Prometheus' text format (version 0.0.4).
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Everything that the listener serves, by path.
-pub(crate) fn resources(shared: &Arc<Shared>, figures: Figures) -> Vec<(String, Resource)> {
-    start_counters();
-    let service = Arc::clone(&shared.service);
-    let fault = Arc::new(Fault::new("what is stored cannot be counted"));
-    let metrics = make(move |_| {
-        let (service, figures, fault) = (Arc::clone(&service), Arc::clone(&figures), Arc::clone(&fault));
-        async move { Ok::<_, poem::Error>(scrape(&service, &figures, &fault).await) }
-    });
-    let service = Arc::clone(&shared.service);
-    let readyz = make(move |_| {
-        let service = Arc::clone(&service);
-        async move { Ok::<_, poem::Error>(readiness(&service)) }
-    });
-    vec![
-        resource("/metrics", "metrics", metrics.map_to_response().boxed()),
-        resource("/readyz", "readyz_details", readyz.map_to_response().boxed()),
-    ]
+/// Everything that the listener serves.
+pub(crate) static OPERATIONS: [&Operation; 2] = [
+    &Operation {
+        id: "metrics",
+        path: "/metrics",
+        limit: None,
+        ..Operation::open(|exchange| Box::pin(scrape(exchange)))
+    },
+    &Operation {
+        id: "readyz_details",
+        path: "/readyz",
+        limit: None,
+        ..Operation::open(|exchange| Box::pin(ready(Ok(readiness(&exchange)))))
+    },
+];
+
+/// Begins the counters of requests at zero, so that a rate shows the first one: of each operation every status and every limit that it can be refused by.
+pub(crate) fn start_counters(operations: impl Iterator<Item = &'static Operation>) {
+    for operation in operations.filter(|operation| operation.tag.is_some()) {
+        let success = &operation.success;
+        let kept = success.is_kept.then_some(StatusCode::NOT_MODIFIED);
+        let codes = operation.codes();
+        let refused = codes.iter().map(|code| code.status());
+        for status in [success.status].into_iter().chain(kept).chain(refused) {
+            let label = ("status", status.as_str().to_owned());
+            start_counter("arkloop_http_requests_total", operation, label);
+        }
+        for code in codes {
+            if code.status() == StatusCode::TOO_MANY_REQUESTS {
+                let label = ("code", code.as_str().to_owned());
+                start_counter("arkloop_limits_hit_total", operation, label);
+            }
+        }
+    }
 }
 
-fn resource(path: &str, id: &'static str, endpoint: BoxEndpoint<'static>) -> (String, Resource) {
-    let operation = Operation {
-        id,
-        takes_body: false,
-        needs_bearer: false,
-        limit_class: None,
-        endpoint,
-    };
-    (path.to_owned(), Resource::new(Method::GET, operation))
+fn start_counter(counter: &'static str, operation: &Operation, label: (&'static str, String)) {
+    let labels = [("operation", operation.id.to_owned()), label];
+    metrics::counter!(counter, &labels).increment(0);
 }
 
 /// The figures, those of what is stored counted now; without these if the database does not answer.
-async fn scrape(service: &Service, figures: &Figures, fault: &Fault) -> Response {
-    service.report_readiness();
-    match service.report_figures().await {
-        Ok(()) => fault.ended(),
-        Err(error) => _ = fault.failed(&error),
+async fn scrape(exchange: Exchange) -> Result<Response, Refusal> {
+    let shared = &exchange.shared;
+    shared.service.report_readiness();
+    match shared.service.report_figures().await {
+        Ok(()) => shared.uncounted.ended(),
+        Err(error) => _ = shared.uncounted.failed(&error),
     }
-    figures().with_content_type(TEXT_FORMAT).into_response()
+    let text = shared.figures.as_ref().map(|figures| figures());
+    let text = text.unwrap_or_default();
+    Ok(text.with_content_type(TEXT_FORMAT).into_response())
 }
 
 /// 200 or 503, with the cause that the public `/readyz` keeps to itself.
-fn readiness(service: &Service) -> Response {
+fn readiness(exchange: &Exchange) -> Response {
+    let service = &exchange.shared.service;
     let (status, word, cause) = match service.ready() {
         Ok(()) => (StatusCode::OK, "ok", None),
         Err(error) => (

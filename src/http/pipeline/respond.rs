@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
-use poem::Endpoint as _;
 use poem::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
@@ -19,18 +18,17 @@ use super::body;
 use super::catch::catch_panic;
 use super::client_address::{Peer, client};
 use super::code::Code;
-use super::cookie::Presented;
+use super::cookie;
 use super::cors::{self, Access};
 use super::echo_probe::EchoProbe;
 use super::error::Refusal;
 use super::exchange::{Exchange, Shared};
-use super::kept::Asked;
 use super::limit::Standing;
-use super::metrics::Figures;
+use super::operation::{Handler, Operation};
 use super::path;
+use super::request_body::Fields;
+use super::routes::{Resource, Routes};
 use crate::domain::{Client, LimitClass, TraceId};
-use crate::http::pages::home;
-use crate::http::routes::{Operation, Resource, Routes};
 use crate::limits::Subject;
 use crate::service::{Caller, RefreshCookies};
 
@@ -60,19 +58,11 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// The operations over `shared`.
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    /// Serves those `operations` that the settings leave on.
+    pub(crate) fn new(shared: Shared, operations: impl Iterator<Item = &'static Operation>) -> Self {
         Self {
-            routes: Routes::new(&shared),
-            shared,
-        }
-    }
-
-    /// What the listener for whoever watches the server serves.
-    pub(crate) fn of_metrics(shared: Arc<Shared>, figures: Figures) -> Self {
-        Self {
-            routes: Routes::of_metrics(&shared, figures),
-            shared,
+            routes: Routes::new(operations, &shared.settings),
+            shared: Arc::new(shared),
         }
     }
 
@@ -116,12 +106,11 @@ impl Site {
         let method = request.method().clone();
         let uri = request.uri().clone();
         let path = path::normalised(uri.path());
-        let is_hidden = home::is_hidden(&path, &method, request.headers());
-        let found = self.routes.find(&path).filter(|_| !is_hidden);
+        let found = self.routes.find(&path, &method, request.headers());
         let operation = found
-            .and_then(|(resource, _)| resource.operation(&method))
+            .and_then(|resource| resource.operation(&method))
             .map_or("-", |known| known.id);
-        let is_public = found.is_some_and(|(resource, _)| resource.is_public);
+        let is_public = found.is_some_and(Resource::is_public);
         let access = Access::new(request.headers(), is_public, &self.shared.origins);
         let mut standing = None;
         let carried_out = self.carry_out(request, body, found, client, &access, &mut standing);
@@ -151,48 +140,40 @@ impl Site {
         &self,
         mut request: Request,
         body: Result<Bytes, Refusal>,
-        found: Option<(&Resource, Option<&str>)>,
+        found: Option<&Resource>,
         client: Client,
         access: &Access,
         standing: &mut Option<Standing>,
     ) -> Result<Response, Refusal> {
         if cors::is_preflight(&request) {
-            return Ok(self.preflight(
-                request.headers(),
-                found.map(|(resource, _)| resource),
-                &client,
-                access,
-            ));
+            return Ok(self.preflight(request.headers(), found, &client, access));
         }
         let body = body?;
         if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
             return Ok(cors::options(self.routes.allow()));
         }
-        let (resource, path_parameter) = found.ok_or_else(|| Refusal::new(Code::NotFound))?;
+        let resource = found.ok_or_else(|| Refusal::new(Code::NotFound))?;
         if *request.method() == Method::OPTIONS {
             return Ok(cors::options(resource.allow()));
         }
         let operation = resource.operation(request.method());
         let operation = operation.ok_or_else(|| Refusal::method_not_allowed(resource.allow()))?;
-        let object = operation
-            .takes_body
-            .then(|| body::parse(request.headers(), &body))
-            .transpose()?;
+        let fields = match operation.body {
+            Some(known) => Fields::new(known, body::parse(request.headers(), &body)?),
+            None => Fields::default(),
+        };
         if !self.shared.origins.may_act(request.method(), request.headers()) {
             self.note_foreign(&client, request.method(), request.headers());
             return Err(Refusal::new(Code::OriginForbidden));
         }
-        let headers = request.headers();
-        let (caller, cookies) = if operation.limit_class == Some(LimitClass::Refresh) {
-            let cookies = self.admit_refresh(headers, &client, standing).await?;
-            (None, Some(cookies))
-        } else {
-            (self.admit(operation, headers, &client, standing).await?, None)
+        let exchange = Exchange {
+            shared: Arc::clone(&self.shared),
+            client,
+            path: path::normalised(request.uri().path()).into_owned(),
+            headers: std::mem::take(request.headers_mut()),
+            fields,
         };
-        let path_parameter = path_parameter.map(str::to_owned);
-        let exchange = Exchange::new(client, path_parameter, caller, cookies, object);
-        request.set_data(Arc::new(exchange));
-        self.call(operation, request).await
+        self.call(operation, exchange, standing).await
     }
 
     /// Answers a preflight, whatever else is wrong with it: the page of a refused one is told of a broken network, and the refusal is better sent to the
@@ -218,39 +199,61 @@ impl Site {
         notices.look(client.address, method, headers, listed);
     }
 
-    /// Counts a request, and finds out who sent it if the operation asks for that.
-    ///
-    /// Only a good token makes it count for its session, and only where one is needed: neither tokens that somebody made
-    /// up nor an account of his own let anybody try passwords more often.
-    async fn admit(
+    /// Counts a request, finds out who sent it if the operation asks for that, and carries it out.
+    async fn call(
         &self,
         operation: &Operation,
-        headers: &HeaderMap,
-        client: &Client,
+        exchange: Exchange,
         standing: &mut Option<Standing>,
-    ) -> Result<Option<Caller>, Refusal> {
-        let service = &self.shared.service;
-        let caller = if operation.needs_bearer {
-            Some(bearer::authenticate(headers, service, client.clone()).await)
-        } else {
-            None
-        };
-        if let (Some(throttle), Some(class)) = (&self.shared.throttle, operation.limit_class) {
-            let subject = match &caller {
-                Some(Ok(caller)) => Subject::Session(caller.session_id),
-                _ => Subject::of_address(client.address),
-            };
-            let (counted, outcome) = throttle.count(class, subject);
-            *standing = Some(counted);
-            if outcome.is_err() {
-                match &caller {
-                    Some(Ok(caller)) => service.note_caller_throttled(caller, subject.limit().into()),
-                    _ => service.note_throttled(client, subject.limit().into()),
-                }
+    ) -> Result<Response, Refusal> {
+        let (headers, client) = (&exchange.headers, &exchange.client);
+        let answer = match operation.handler {
+            Handler::Open(handler) => {
+                self.count(operation, client, None, standing)?;
+                handler(exchange)
             }
-            outcome?;
+            Handler::Token(handler) => {
+                let caller = bearer::authenticate(headers, &self.shared.service, client.clone()).await;
+                self.count(operation, client, caller.as_ref().ok(), standing)?;
+                handler(exchange, caller?)
+            }
+            Handler::Cookies(handler) => {
+                let cookies = self.admit_refresh(headers, client, standing).await?;
+                handler(exchange, cookies)
+            }
+        };
+        if let Some(probe) = &self.shared.settings.probe {
+            probe.touch(operation.id);
         }
-        caller.transpose()
+        answer.await
+    }
+
+    /// Counts a request for its session if an access token was needed and is good, and for its address otherwise. So neither a forged token nor a session of
+    /// one's own permits more guesses at passwords.
+    fn count(
+        &self,
+        operation: &Operation,
+        client: &Client,
+        caller: Option<&Caller>,
+        standing: &mut Option<Standing>,
+    ) -> Result<(), Refusal> {
+        let (Some(throttle), Some(class)) = (&self.shared.throttle, operation.limit) else {
+            return Ok(());
+        };
+        let subject = match caller {
+            Some(caller) => Subject::Session(caller.session_id),
+            None => Subject::of_address(client.address),
+        };
+        let (counted, outcome) = throttle.count(class, subject);
+        *standing = Some(counted);
+        if outcome.is_err() {
+            let service = &self.shared.service;
+            match caller {
+                Some(caller) => service.note_caller_throttled(caller, subject.limit().into()),
+                None => service.note_throttled(client, subject.limit().into()),
+            }
+        }
+        outcome
     }
 
     /// Counts a refresh: for the session that it may continue or end, and for the address if there is none. So nobody spends the refreshes of others
@@ -265,7 +268,7 @@ impl Site {
     ) -> Result<RefreshCookies, Refusal> {
         let service = &self.shared.service;
         let cookies = service
-            .look_at_cookies(&Presented::read(headers).0, client)
+            .look_at_cookies(&cookie::presented(headers), client)
             .await?;
         let Some(throttle) = &self.shared.throttle else {
             return Ok(cookies);
@@ -290,17 +293,6 @@ impl Site {
             service.note_throttled(client, subject.limit().into());
         }
         outcome.map(|()| cookies)
-    }
-
-    async fn call(&self, operation: &Operation, request: Request) -> Result<Response, Refusal> {
-        if let Some(probe) = &self.shared.settings.probe {
-            probe.touch(operation.id);
-        }
-        let asked = Asked::of(request.headers());
-        let response = operation.endpoint.call(request).await;
-        response
-            .map(|response| asked.answer(response))
-            .map_err(Refusal::from_poem)
     }
 
     /// Adds the headers that every response has, where the operation has not set its own.

@@ -18,11 +18,7 @@ use super::connection_limit::{ConnectionLimit, client_of};
 use super::listener::Listener;
 use crate::domain::Listen;
 use crate::fault::Fault;
-use crate::http::Settings;
-use crate::http::pipeline::exchange::Shared;
-use crate::http::pipeline::metrics::Figures;
 use crate::http::pipeline::respond::Site;
-use crate::service::Service;
 
 /// The first and the longest pause after accepting failed, usually because there are no descriptors left. Clients wait meanwhile.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
@@ -37,17 +33,7 @@ pub struct Server {
 
 impl Server {
     /// Listens. Must be called within a Tokio runtime.
-    pub fn bind(listen: &Listen, service: Arc<Service>, settings: Settings) -> io::Result<Self> {
-        Self::listen(listen, Site::new(Arc::new(Shared::new(service, settings))))
-    }
-
-    /// Listens for monitoring: `/metrics`, and `/readyz` with the cause. Must be called within a Tokio runtime.
-    pub fn bind_metrics(listen: &Listen, service: Arc<Service>, figures: Figures) -> io::Result<Self> {
-        let shared = Arc::new(Shared::new(service, Settings::default()));
-        Self::listen(listen, Site::of_metrics(shared, figures))
-    }
-
-    fn listen(listen: &Listen, site: Site) -> io::Result<Self> {
+    pub(crate) fn listen(listen: &Listen, site: Site) -> io::Result<Self> {
         Ok(Self {
             listener: Listener::new(listen)?,
             site: Arc::new(site),

@@ -16,8 +16,10 @@ use syn::visit::{self, Visit};
 use super::layering::sources_of_src;
 
 /// The types that are a secret, or hold one in a form that could be printed.
-const SECRETS: [&str; 21] = [
+const SECRETS: [&str; 22] = [
     "CreatedUser",
+    "Exchange",
+    "Fields",
     "Given",
     "InviteCode",
     "InviteWithCode",
@@ -32,7 +34,6 @@ const SECRETS: [&str; 21] = [
     "Password",
     "PasswordGuess",
     "PasswordHash",
-    "Presented",
     "PresentedRefreshToken",
     "RefreshTokens",
     "SessionNonce",

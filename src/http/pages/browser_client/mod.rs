@@ -1,44 +1,33 @@
 //! `arkloop.js`: the client for web pages that this server offers to apps and uses in its own pages, and its types.
 
-use poem_openapi::OpenApi;
+use std::collections::HashMap;
 
-use crate::http::pipeline::kept::{FileResponse, Kept};
+use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
-const SCRIPT: &str = include_str!("arkloop.js");
-const TYPES: &str = include_str!("arkloop.d.ts");
-/// A copy may be kept, and is asked about each time: a page never meets the client of another version of the server.
-const ASK_EACH_TIME: &str = "no-cache";
+use super::embedded::{REVALIDATE, page};
+use crate::http::pipeline::content::Content;
+use crate::http::pipeline::operation::Operation;
 
-/// The files of the client. The document does not list them: they are for the authors of pages.
-pub(crate) struct BrowserClientApi {
-    script: Kept,
-    types: Kept,
-}
+pub(super) const SCRIPT: Operation = page("/arkloop.js", None);
+pub(super) const TYPES: Operation = page("/arkloop.d.ts", None);
 
-impl BrowserClientApi {
-    pub(crate) fn new() -> Self {
-        Self {
-            script: Kept::new(SCRIPT),
-            types: Kept::new(TYPES),
-        }
-    }
-}
-
-fn file(content: &Kept, content_type: &str) -> FileResponse {
-    FileResponse::Ok(content.clone(), content_type.to_owned(), ASK_EACH_TIME.to_owned())
-}
-
-#[OpenApi]
-impl BrowserClientApi {
-    #[oai(path = "/arkloop.js", method = "get", hidden = true)]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn script(&self) -> FileResponse {
-        file(&self.script, "text/javascript; charset=utf-8")
-    }
-
-    #[oai(path = "/arkloop.d.ts", method = "get", hidden = true)]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes only async handlers")]
-    async fn types(&self) -> FileResponse {
-        file(&self.types, "application/typescript; charset=utf-8")
+/// Adds both files.
+pub(super) fn add(contents: &mut HashMap<String, Content>) {
+    for (operation, text, content_type) in [
+        (
+            &SCRIPT,
+            include_str!("arkloop.js"),
+            "text/javascript; charset=utf-8",
+        ),
+        (
+            &TYPES,
+            include_str!("arkloop.d.ts"),
+            "application/typescript; charset=utf-8",
+        ),
+    ] {
+        let content = Content::kept(text)
+            .with(CONTENT_TYPE, content_type)
+            .with(CACHE_CONTROL, REVALIDATE);
+        contents.insert(operation.path.to_owned(), content);
     }
 }

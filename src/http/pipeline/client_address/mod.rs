@@ -12,9 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use poem::http::HeaderMap;
 use poem::http::header::USER_AGENT;
-use poem::{FromRequest, Request, RequestBody};
 
-use super::exchange::Exchange;
 use crate::domain::{Client, TraceId, TrustedProxies};
 
 /// The headers by which proxies say whom they speak for.
@@ -87,15 +85,6 @@ impl ForwardingNotices {
             "{header} came from {peer}, which server.trusted_proxies does not list: it is not believed, and everybody behind \
              {peer} counts as one client; if that is your proxy, add \"{peer}\" to server.trusted_proxies"
         );
-    }
-}
-
-/// The [`Client`] of a request, for handlers.
-pub(crate) struct Visitor(pub(crate) Client);
-
-impl<'a> FromRequest<'a> for Visitor {
-    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
-        Ok(Self(Exchange::of(request)?.client.clone()))
     }
 }
 

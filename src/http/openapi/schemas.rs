@@ -1,0 +1,99 @@
+//! The schemas of bodies.
+
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use serde_json::{Value, json};
+
+use crate::http::pipeline::request_body::{Field, RequestBody};
+
+/// The schema of a request body, which refuses unknown members.
+pub(super) fn request(body: &RequestBody) -> Value {
+    let fields = body.fields.iter();
+    let properties = fields.clone().map(|field| (field.name, inline(schema(field))));
+    let required = fields.filter(|field| field.is_required);
+    let mut schema = json!(MetaSchema {
+        required: required.map(|field| field.name).collect(),
+        properties: properties.collect(),
+        ..MetaSchema::new("object")
+    });
+    schema["additionalProperties"] = json!(false);
+    schema
+}
+
+fn schema(field: &Field) -> MetaSchema {
+    MetaSchema {
+        description: Some(field.description),
+        example: Some(field.example.into()),
+        min_length: field.min_length,
+        max_length: field.max_length,
+        pattern: field.pattern.map(str::to_owned),
+        nullable: !field.is_required,
+        deprecated: field.is_deprecated,
+        ..MetaSchema::new("string")
+    }
+}
+
+fn inline(schema: MetaSchema) -> MetaSchemaRef {
+    MetaSchemaRef::Inline(Box::new(schema))
+}
+
+/// The schema of a response body, with what poem-openapi leaves out: the derive calls a nullable member optional that is always there, and knows no formats.
+pub(super) fn response(name: &str, mut schema: MetaSchema) -> Value {
+    // It repeats the name.
+    schema.title = None;
+    for (member, property) in &mut schema.properties {
+        let MetaSchemaRef::Inline(property) = property else {
+            continue;
+        };
+        // A description beside a reference is repeated as a schema of its own.
+        property
+            .all_of
+            .retain(|part| matches!(part, MetaSchemaRef::Reference(_)));
+        property.enum_items.extend(only_value(name, member));
+        if property.nullable {
+            schema.required.push(member);
+        }
+    }
+    let order = |member: &&str| schema.properties.iter().position(|(name, _)| name == member);
+    schema.required.sort_by_key(order);
+    let mut schema = json!(schema);
+    describe_on_one_line(&mut schema);
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (member, property) in properties.into_iter().flatten() {
+        describe_on_one_line(property);
+        if let Some(format) = format(member) {
+            property["format"] = json!(format);
+        }
+    }
+    schema
+}
+
+/// The value that a member always has.
+fn only_value(schema: &str, member: &str) -> Option<Value> {
+    match (schema, member) {
+        ("Done", "ok") => Some(json!(true)),
+        ("Jwk", "use") => Some(json!("sig")),
+        _ => None,
+    }
+}
+
+/// Ids and times have one format each in the whole API.
+fn format(member: &str) -> Option<&'static str> {
+    if member == "id" || member.ends_with("_id") {
+        Some("uuid")
+    } else {
+        member.ends_with("_at").then_some("date-time")
+    }
+}
+
+/// The derive takes descriptions from doc comments.
+fn describe_on_one_line(schema: &mut Value) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = on_one_line(description);
+    }
+}
+
+/// Joins the lines of each paragraph.
+pub(super) fn on_one_line(text: &str) -> String {
+    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
+    paragraphs.collect::<Vec<_>>().join("\n\n")
+}

@@ -1,0 +1,78 @@
+//! How pages and files of the executable are served: each is content that is made at the start, by its path.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::future::ready;
+
+use hyper::body::Bytes;
+use poem::Response;
+use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
+use rust_embed::RustEmbed;
+
+use crate::http::Settings;
+use crate::http::pipeline::code::Code;
+use crate::http::pipeline::content::Content;
+use crate::http::pipeline::error::Refusal;
+use crate::http::pipeline::exchange::Exchange;
+use crate::http::pipeline::operation::Operation;
+
+/// A client keeps the file, and asks each time whether it changed: a page never meets a script of another version of the server.
+pub(super) const REVALIDATE: &str = "no-cache";
+
+/// GET of content, or of every content under a path that ends in a parameter.
+pub(super) const fn page(path: &'static str, switch: Option<fn(&Settings) -> bool>) -> Operation {
+    Operation {
+        path,
+        limit: None,
+        switch,
+        ..Operation::open(|exchange| Box::pin(ready(content(&exchange))))
+    }
+}
+
+fn content(exchange: &Exchange) -> Result<Response, Refusal> {
+    let content = exchange.shared.contents.get(&exchange.path);
+    let content = content.ok_or_else(|| Refusal::new(Code::NotFound))?;
+    Ok(content.answer(&exchange.headers))
+}
+
+/// Adds the headers of a page.
+pub(super) fn html(content: Content, policy: &str) -> Content {
+    let opener_policy = HeaderName::from_static("cross-origin-opener-policy");
+    content
+        .with(CONTENT_TYPE, "text/html; charset=utf-8")
+        .with(CONTENT_SECURITY_POLICY, policy)
+        .with(opener_policy, "same-origin")
+}
+
+/// Adds the files of `E` that pages load; `folder` is their path up to the name.
+pub(super) fn add_files<E: RustEmbed>(
+    contents: &mut HashMap<String, Content>,
+    folder: &str,
+    cache_control: &str,
+) {
+    for name in E::iter() {
+        let content_type = match name.rsplit('.').next() {
+            Some("js") => "text/javascript; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            Some("svg") => "image/svg+xml",
+            Some("png") => "image/png",
+            _ => continue,
+        };
+        let content = Content::kept(file::<E>(&name))
+            .with(CONTENT_TYPE, content_type)
+            .with(CACHE_CONTROL, cache_control);
+        contents.insert(format!("{folder}{name}"), content);
+    }
+}
+
+/// The text of a file.
+pub(super) fn text<E: RustEmbed>(name: &str) -> String {
+    String::from_utf8_lossy(&file::<E>(name)).into_owned()
+}
+
+fn file<E: RustEmbed>(name: &str) -> Bytes {
+    match E::get(name).expect("the file is compiled in").data {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    }
+}

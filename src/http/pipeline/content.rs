@@ -1,0 +1,136 @@
+//! Content that is the same for every client, and that clients may keep: it has a validator, so that a client that has it gets a 304 (RFC 9110 §13.1.2). Large
+//! content is compressed once, when the first client accepts that. No content holds a secret, so its compressed length tells nothing.
+
+use std::hash::{DefaultHasher, Hasher as _};
+use std::io::Write as _;
+use std::sync::OnceLock;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::body::Bytes;
+use poem::Response;
+use poem::http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, VARY,
+};
+use poem::http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::weights::weighted;
+
+/// Less than this fits into one packet with its headers, and gains nothing by compression.
+const LEAST_COMPRESSED: usize = 1_000;
+
+/// A body and its headers.
+pub(crate) struct Content {
+    plain: Bytes,
+    headers: HeaderMap,
+    /// `None` if compression gains nothing.
+    gzip: OnceLock<Option<Bytes>>,
+}
+
+impl Content {
+    /// Content that clients do not keep.
+    pub(crate) fn new(plain: impl Into<Bytes>) -> Self {
+        Self {
+            plain: plain.into(),
+            headers: HeaderMap::new(),
+            gzip: OnceLock::new(),
+        }
+    }
+
+    /// Content with a validator, a digest of it. The validator is weak, because it stands for the compressed form as well.
+    pub(crate) fn kept(plain: impl Into<Bytes>) -> Self {
+        let content = Self::new(plain);
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&content.plain);
+        let tag = format!("W/\"{:016x}\"", hasher.finish());
+        content.with(ETAG, &tag).with(VARY, "Accept-Encoding")
+    }
+
+    /// Adds a header.
+    pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
+        let value = HeaderValue::from_str(value).expect("every header of content is visible ASCII");
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Answers a request with these headers with as little as its client needs.
+    pub(crate) fn answer(&self, asked: &HeaderMap) -> Response {
+        let mut response = Response::default();
+        *response.headers_mut() = self.headers.clone();
+        let tag = self.headers.get(ETAG);
+        if tag.is_some_and(|tag| knows(asked, tag)) {
+            response.set_status(StatusCode::NOT_MODIFIED);
+            response.headers_mut().remove(CONTENT_TYPE);
+        } else if let Some(gzip) = self.gzip_for(asked) {
+            response.set_body(gzip);
+            let encoding = HeaderValue::from_static("gzip");
+            response.headers_mut().insert(CONTENT_ENCODING, encoding);
+        } else {
+            response.set_body(self.plain.clone());
+        }
+        response
+    }
+
+    fn gzip_for(&self, asked: &HeaderMap) -> Option<Bytes> {
+        if !self.headers.contains_key(ETAG) || self.plain.len() < LEAST_COMPRESSED || !takes_gzip(asked) {
+            return None;
+        }
+        let compress = || {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(&self.plain).ok()?;
+            let compressed = encoder.finish().ok()?;
+            (compressed.len() < self.plain.len()).then(|| compressed.into())
+        };
+        self.gzip.get_or_init(compress).clone()
+    }
+}
+
+/// Whether a client has the content that `tag` names. Compares weakly (RFC 9110 §8.8.3.2): a proxy may have made the validator weak or strong.
+fn knows(asked: &HeaderMap, tag: &HeaderValue) -> bool {
+    let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_owned();
+    let lines = asked.get_all(IF_NONE_MATCH).into_iter();
+    let listed = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let mut listed = listed.map(<[u8]>::trim_ascii);
+    listed.any(|known| known == b"*" || opaque(known) == opaque(tag.as_bytes()))
+}
+
+/// Whether a client takes gzip, and does not rather have content as it is (RFC 9110 §12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accepted = weighted(headers, ACCEPT_ENCODING);
+    let weight = |names: &[&str]| {
+        let found = accepted.iter().find(|(name, _)| names.contains(&name.as_str()));
+        found.map(|(_, weight)| *weight)
+    };
+    let gzip = weight(&["gzip", "x-gzip"]).or_else(|| weight(&["*"]));
+    gzip.is_some_and(|gzip| gzip > 0.0 && gzip >= weight(&["identity"]).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_for_those_who_prefer_it() {
+        for (accepted, expected) in [
+            ("gzip", true),
+            ("gzip, deflate, br, zstd", true),
+            ("br;q=1.0, GZIP;q=0.8, *;q=0.1", true),
+            ("x-gzip", true),
+            ("*", true),
+            ("gzip;q=0.5, identity;q=0.5", true),
+            ("", false),
+            ("identity", false),
+            ("br, deflate", false),
+            ("gzip;q=0", false),
+            ("gzip;q=0, *", false),
+            ("*;q=0", false),
+            ("gzip;q=0.1, identity", false),
+            ("gzip;q=x", false),
+        ] {
+            let value = HeaderValue::from_static(accepted);
+            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, value)]);
+            assert_eq!(takes_gzip(&headers), expected, "{accepted}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+}

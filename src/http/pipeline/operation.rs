@@ -1,0 +1,219 @@
+//! What the server knows about an operation before a request comes. Each operation is one such value, which stands beside its handler; the route table, the
+//! limits, CORS, the counters and the document derive from it.
+//!
+//! poem-openapi describes the bodies of answers here, and not the operations: what its `#[OpenApi]` says about one has no room for limits, refusals and
+//! switches, so that each operation would need a second description. A handler takes what the checks before it have found as arguments, since an extractor
+//! would have to find it again.
+
+use std::pin::Pin;
+
+use poem::Response;
+use poem::http::{Method, StatusCode};
+use poem_openapi::Tags;
+use poem_openapi::registry::{MetaSchemaRef, Registry};
+use poem_openapi::types::Type;
+use serde_json::Value;
+
+use super::code::Code;
+use super::error::Refusal;
+use super::exchange::Exchange;
+use super::request_body::RequestBody;
+use crate::domain::LimitClass;
+use crate::http::Settings;
+use crate::service::{Caller, RefreshCookies};
+
+/// The id of operations that the document does not list, such as pages and their files.
+pub(crate) const UNDOCUMENTED: &str = "undocumented";
+
+/// One method of one path.
+pub(crate) struct Operation {
+    /// The `operationId`, by which logs and counters name it too.
+    pub(crate) id: &'static str,
+    pub(crate) method: &'static Method,
+    /// A last segment in braces is a parameter.
+    pub(crate) path: &'static str,
+    pub(crate) handler: Handler,
+    pub(crate) body: Option<&'static RequestBody>,
+    /// `None` is never limited. Only content that is the same for every client and costs next to nothing has no limit: a refused health check would take a
+    /// working server out of service, refused keys would stop the services that verify tokens, and clients behind one address share the pages.
+    pub(crate) limit: Option<LimitClass>,
+    /// Beyond those that follow from the other members: see [`Operation::codes`].
+    pub(crate) refusals: &'static [Code],
+    /// Whether the settings leave the operation on. `None` is always on.
+    pub(crate) switch: Option<fn(&Settings) -> bool>,
+    /// Whether pages of every origin may read the answers.
+    pub(crate) is_public: bool,
+    /// Whether the path exists only for requests that accept HTML.
+    pub(crate) is_for_browsers: bool,
+    /// The group of the document that lists it. `None` is in none: the document does not list it.
+    pub(crate) tag: Option<Tag>,
+    pub(crate) summary: &'static str,
+    pub(crate) description: &'static str,
+    /// Describes the parameter of the path, which is a UUID.
+    pub(crate) parameter: Option<&'static str>,
+    pub(crate) success: Success,
+}
+
+/// How an operation is carried out, by the credential that it asks for.
+pub(crate) enum Handler {
+    /// It asks for no credential.
+    Open(fn(Exchange) -> Answer),
+    /// It asks for an access token.
+    Token(fn(Exchange, Caller) -> Answer),
+    /// It asks for refresh cookies, and is limited for each of their sessions.
+    Cookies(fn(Exchange, RefreshCookies) -> Answer),
+}
+
+/// What a handler gives.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
+
+/// The groups of operations.
+#[derive(Clone, Copy, Tags)]
+pub(crate) enum Tag {
+    /// Making an account.
+    Registration,
+    /// Signing in, staying signed in, signing out.
+    #[oai(rename = "Sign-in")]
+    SignIn,
+    /// Proving an address.
+    #[oai(rename = "E-mail")]
+    Email,
+    /// The own account.
+    Account,
+    /// Where the account is signed in.
+    Sessions,
+    /// Public keys for services that verify access tokens.
+    Keys,
+    /// The server itself.
+    Server,
+}
+
+/// The response to a request that was carried out.
+pub(crate) struct Success {
+    pub(crate) status: StatusCode,
+    pub(crate) description: &'static str,
+    /// The media type and the schema of the body.
+    pub(crate) content: Option<(&'static str, Schema)>,
+    /// The headers beyond those of every response, with their descriptions.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
+    /// Those that some of the responses lack.
+    pub(crate) optional_headers: &'static [(&'static str, &'static str)],
+    /// Whether it has a validator, so that a client that has the content gets a 304.
+    pub(crate) is_kept: bool,
+    /// The operations that a client may go on to.
+    pub(crate) links: Option<fn() -> Value>,
+}
+
+/// Registers a schema, and refers to it.
+pub(crate) type Schema = fn(&mut Registry) -> MetaSchemaRef;
+
+impl Success {
+    /// 200 with a body in JSON.
+    pub(crate) const fn json<T: Type>(description: &'static str) -> Self {
+        let schema: Schema = |registry| {
+            T::register(registry);
+            T::schema_ref()
+        };
+        Self::with_schema("application/json", schema, description)
+    }
+
+    /// 200 with a body of another kind.
+    pub(crate) const fn with_schema(
+        media_type: &'static str,
+        schema: Schema,
+        description: &'static str,
+    ) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content: Some((media_type, schema)),
+            ..Self::no_content(description)
+        }
+    }
+
+    /// 204.
+    pub(crate) const fn no_content(description: &'static str) -> Self {
+        Self {
+            status: StatusCode::NO_CONTENT,
+            description,
+            content: None,
+            headers: &[],
+            optional_headers: &[],
+            is_kept: false,
+            links: None,
+        }
+    }
+}
+
+impl Operation {
+    /// A GET that is not documented and has the common limit.
+    const fn new(handler: Handler) -> Self {
+        Self {
+            id: UNDOCUMENTED,
+            method: &Method::GET,
+            path: "",
+            handler,
+            body: None,
+            limit: Some(LimitClass::Other),
+            refusals: &[],
+            switch: None,
+            is_public: false,
+            is_for_browsers: false,
+            tag: None,
+            summary: "",
+            description: "",
+            parameter: None,
+            success: Success::no_content(""),
+        }
+    }
+
+    pub(crate) const fn open(handler: fn(Exchange) -> Answer) -> Self {
+        Self::new(Handler::Open(handler))
+    }
+
+    pub(crate) const fn with_token(handler: fn(Exchange, Caller) -> Answer) -> Self {
+        Self::new(Handler::Token(handler))
+    }
+
+    pub(crate) const fn with_cookies(handler: fn(Exchange, RefreshCookies) -> Answer) -> Self {
+        Self::new(Handler::Cookies(handler))
+    }
+
+    /// Whether it asks for an access token.
+    pub(crate) const fn needs_token(&self) -> bool {
+        matches!(self.handler, Handler::Token(_))
+    }
+
+    /// Every code that it can be refused with, in the order of [`Code::ALL`]. A test of the whole suite sees each of them, and no other.
+    pub(crate) fn codes(&self) -> Vec<Code> {
+        // A client that has its whole share of connections at work gets a 503 everywhere.
+        let mut codes = vec![Code::RequestTooLarge, Code::InternalError, Code::Unavailable];
+        codes.extend(self.refusals);
+        if *self.method != Method::GET {
+            codes.push(Code::OriginForbidden);
+        }
+        if self.body.is_some() {
+            codes.extend([
+                Code::RequestMalformed,
+                Code::UnsupportedMediaType,
+                Code::ValidationError,
+            ]);
+        }
+        if self.needs_token() {
+            codes.extend([
+                Code::MissingToken,
+                Code::InvalidAuthorization,
+                Code::TokenExpired,
+                Code::InvalidToken,
+                Code::UserSuspended,
+            ]);
+        }
+        if self.limit.is_some() {
+            codes.push(Code::RateLimited);
+        }
+        if self.switch.is_some() {
+            codes.push(Code::NotFound);
+        }
+        let in_order = Code::ALL.iter().copied();
+        in_order.filter(|code| codes.contains(code)).collect()
+    }
+}

@@ -1,0 +1,310 @@
+//! The fields of a request body: one table of them both reads the body and documents it.
+
+use std::collections::BTreeMap;
+
+use super::body::{Member, Object};
+use crate::domain::{FieldError, FieldErrors};
+use crate::service::{Change, Error};
+
+/// How many unknown fields are named. No client mistypes more, and the answer stays smaller than the request.
+const MAX_UNKNOWN_NAMED: usize = 16;
+/// How long the name of an unknown field may be to be repeated.
+const MAX_UNKNOWN_CHARS: usize = 32;
+/// Stands for the name of an unknown field that is not repeated.
+const UNNAMED: &str = "(unknown)";
+
+/// What an operation takes: a JSON object.
+pub(crate) struct RequestBody {
+    /// The name of its schema.
+    pub(crate) name: &'static str,
+    pub(crate) fields: &'static [&'static Field],
+}
+
+/// A field of a body. All fields are texts. The lengths and the pattern are for the document; the domain's types decide what is refused.
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) example: &'static str,
+    /// In characters.
+    pub(crate) min_length: Option<usize>,
+    /// In characters.
+    pub(crate) max_length: Option<usize>,
+    /// A regular expression (ECMA-262).
+    pub(crate) pattern: Option<&'static str>,
+    /// Whether the body must have it. An optional field that is `null` or empty is absent.
+    pub(crate) is_required: bool,
+    /// Whether only old clients send it.
+    pub(crate) is_deprecated: bool,
+}
+
+impl Field {
+    /// A required text without limits.
+    pub(crate) const TEXT: Self = Self {
+        name: "",
+        description: "",
+        example: "",
+        min_length: None,
+        max_length: None,
+        pattern: None,
+        is_required: true,
+        is_deprecated: false,
+    };
+
+    /// The same field under another name.
+    pub(crate) const fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+}
+
+/// The fields of one request, and everything that is wrong with them so far.
+#[derive(Default)]
+pub(crate) struct Fields {
+    /// `None` was sent as `null` or empty.
+    texts: BTreeMap<&'static str, Option<String>>,
+    errors: FieldErrors,
+}
+
+impl Fields {
+    /// Tells the fields of `object` apart. Unknown and duplicate fields and those that are no text are wrong.
+    pub(crate) fn new(body: &RequestBody, object: Object) -> Self {
+        let mut fields = Self::default();
+        let mut unknown = 0;
+        for (name, member) in object.0 {
+            let Some(field) = body.fields.iter().find(|field| field.name == name) else {
+                unknown += 1;
+                if unknown <= MAX_UNKNOWN_NAMED {
+                    fields.errors.add(repeatable(&name), FieldError::Unknown);
+                }
+                continue;
+            };
+            if fields.texts.contains_key(field.name) {
+                fields.errors.add(field.name, FieldError::Duplicate);
+                continue;
+            }
+            let text = match member {
+                Member::Text(text) => Some(text).filter(|text| !text.is_empty()),
+                Member::Null => None,
+                Member::Other => {
+                    let error = FieldError::WrongType { expected: "string" };
+                    fields.errors.add(field.name, error);
+                    None
+                }
+            };
+            fields.texts.insert(field.name, text);
+        }
+        fields
+    }
+
+    /// The text of `field`. `None` if it is absent, `null`, empty or no text.
+    pub(crate) fn text(&self, field: &Field) -> Option<&str> {
+        self.texts.get(field.name)?.as_deref()
+    }
+
+    /// Parses a field that must be there. `None` once something is wrong with it.
+    pub(crate) fn required<T>(
+        &mut self,
+        field: &Field,
+        parse: impl FnOnce(&str) -> Result<T, FieldError>,
+    ) -> Option<T> {
+        let parsed = self.text(field).map_or(Err(FieldError::Missing), parse);
+        self.errors.take(field.name, parsed)
+    }
+
+    /// Parses a field that has two names, of which exactly one must be there. The document asks for `field`; old clients send `other`.
+    pub(crate) fn required_as_either<T>(
+        &mut self,
+        field: &Field,
+        other: &Field,
+        parse: impl FnOnce(&str) -> Result<T, FieldError>,
+    ) -> Option<T> {
+        match (self.text(field).is_some(), self.text(other).is_some()) {
+            (true, true) => {
+                self.errors.add(other.name, FieldError::Duplicate);
+                None
+            }
+            (false, true) => self.required(other, parse),
+            (_, false) => self.required(field, parse),
+        }
+    }
+
+    /// Parses a field that may be absent. `None` also once something is wrong with it.
+    pub(crate) fn optional<T>(
+        &mut self,
+        field: &Field,
+        parse: impl FnOnce(&str) -> Result<T, FieldError>,
+    ) -> Option<T> {
+        let parsed = self.text(field).map(parse)?;
+        self.errors.take(field.name, parsed)
+    }
+
+    /// Parses a change of something that an account may lack: `null` and an empty text clear it. `Keep` also once something is wrong with the field.
+    pub(crate) fn change<T>(
+        &mut self,
+        field: &Field,
+        parse: impl FnOnce(&str) -> Result<T, FieldError>,
+    ) -> Change<T> {
+        if self.texts.get(field.name) == Some(&None) {
+            return Change::Clear;
+        }
+        self.optional(field, parse).map_or(Change::Keep, Change::Set)
+    }
+
+    /// Gives what was parsed if all required fields are there and nothing is wrong with any field.
+    pub(crate) fn finish<T>(self, parsed: Option<T>) -> Result<T, Error> {
+        parsed
+            .filter(|_| self.errors.is_empty())
+            .ok_or(Error::Invalid(self.errors))
+    }
+}
+
+/// The name of an unknown field if it looks like one. People paste anything, also a password where a name belongs.
+fn repeatable(name: &str) -> &str {
+    let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.len() <= MAX_UNKNOWN_CHARS
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if is_name { name } else { UNNAMED }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGIN: Field = Field::TEXT.named("login");
+    const PASSWORD: Field = Field::TEXT.named("password");
+    const CAPTCHA_TOKEN: Field = Field::TEXT.named("cf_turnstile_token");
+    pub(super) const SAMPLE: RequestBody = RequestBody {
+        name: "SampleRequest",
+        fields: &[&LOGIN, &PASSWORD, &CAPTCHA_TOKEN],
+    };
+
+    fn fields(members: Vec<(&str, Member)>) -> Fields {
+        let members = members.into_iter();
+        let members = members.map(|(name, member)| (name.to_owned(), member));
+        Fields::new(&SAMPLE, Object(members.collect()))
+    }
+
+    fn text(text: &str) -> Member {
+        Member::Text(text.to_owned())
+    }
+
+    fn read(mut fields: Fields) -> Result<(String, String), Vec<(String, FieldError)>> {
+        let login = fields.required(&LOGIN, |text| Ok(text.to_owned()));
+        let password = fields.required(&PASSWORD, |text| Ok(text.to_owned()));
+        fields.finish(login.zip(password)).map_err(|error| match error {
+            Error::Invalid(errors) => errors
+                .iter()
+                .map(|(name, error)| (name.to_owned(), error))
+                .collect(),
+            other => panic!("{other}"),
+        })
+    }
+
+    fn named(errors: &[(&str, FieldError)]) -> Vec<(String, FieldError)> {
+        errors
+            .iter()
+            .map(|(name, error)| ((*name).to_owned(), *error))
+            .collect()
+    }
+
+    #[test]
+    fn every_bad_field_is_named_at_once() {
+        let members = vec![
+            ("login", text("alice")),
+            ("login", text("bob")),
+            ("password", Member::Other),
+            ("extra", Member::Null),
+        ];
+        let expected = [
+            ("extra", FieldError::Unknown),
+            ("login", FieldError::Duplicate),
+            ("password", FieldError::WrongType { expected: "string" }),
+        ];
+        assert_eq!(read(fields(members)), Err(named(&expected)));
+    }
+
+    #[test]
+    fn null_and_empty_are_absent() {
+        let absent = vec![
+            ("login", Member::Null),
+            ("password", text("")),
+            ("cf_turnstile_token", Member::Null),
+        ];
+        let expected = [("login", FieldError::Missing), ("password", FieldError::Missing)];
+        assert_eq!(read(fields(absent)), Err(named(&expected)));
+        let given = vec![
+            ("login", text("alice")),
+            ("password", text("x")),
+            ("cf_turnstile_token", text("")),
+        ];
+        assert_eq!(read(fields(given)), Ok(("alice".to_owned(), "x".to_owned())));
+    }
+
+    #[test]
+    fn a_name_that_may_be_a_secret_is_not_repeated() {
+        for name in ["hunter2", "Pass word", "", "пароль", "_x", &"a".repeat(33)] {
+            assert_eq!(repeatable(name), UNNAMED, "{name}");
+        }
+        assert_eq!(repeatable("invite_cod"), "invite_cod");
+    }
+
+    #[test]
+    fn not_more_unknown_fields_are_named_than_anybody_mistypes() {
+        let names: Vec<String> = ('a'..='z').map(String::from).collect();
+        let members = names.iter().map(|name| (name.as_str(), Member::Null)).collect();
+        assert_eq!(fields(members).errors.iter().count(), MAX_UNKNOWN_NAMED);
+    }
+}
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::tests::SAMPLE;
+    use super::*;
+    use crate::domain::properties::wild_text;
+
+    fn member() -> impl Strategy<Value = (String, u8)> {
+        let name = prop_oneof![
+            Just("login".to_owned()),
+            Just("password".to_owned()),
+            "[a-z_]{1,34}",
+            wild_text()
+        ];
+        (name, 0..4_u8)
+    }
+
+    proptest! {
+        #[test]
+        fn every_member_is_read_or_named_and_no_odd_name_is_repeated(members in prop::collection::vec(member(), 0..6)) {
+            let object = members.iter().map(|(name, kind)| {
+                let member = match kind {
+                    0 => Member::Null,
+                    1 => Member::Other,
+                    2 => Member::Text(String::new()),
+                    _ => Member::Text("a text".to_owned()),
+                };
+                (name.clone(), member)
+            });
+            let fields = Fields::new(&SAMPLE, Object(object.collect()));
+            let errors: Vec<(&str, FieldError)> = fields.errors.iter().collect();
+            for (name, _) in &errors {
+                prop_assert!(*name == UNNAMED || name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            }
+            for field in SAMPLE.fields {
+                let sent = members.iter().filter(|(name, _)| name == field.name);
+                let kinds: Vec<u8> = sent.map(|(_, kind)| *kind).collect();
+                let error = errors.iter().find(|(name, _)| *name == field.name).map(|(_, error)| *error);
+                let expected = match kinds[..] {
+                    [] | [0 | 2 | 3] => None,
+                    [1, ..] => Some(FieldError::WrongType { expected: "string" }),
+                    _ => Some(FieldError::Duplicate),
+                };
+                prop_assert_eq!(error, expected, "{}", field.name);
+                prop_assert_eq!(fields.text(field).is_some(), kinds.first() == Some(&3));
+            }
+            let is_known = |name: &str| SAMPLE.fields.iter().any(|field| field.name == name);
+            let is_strange = members.iter().any(|(name, _)| !is_known(name));
+            prop_assert_eq!(errors.iter().any(|(_, error)| *error == FieldError::Unknown), is_strange);
+        }
+    }
+}

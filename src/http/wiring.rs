@@ -1,0 +1,65 @@
+//! Joins the rooms: what each listener serves, and what the document describes.
+
+use std::io;
+use std::sync::Arc;
+
+use super::pipeline::exchange::{Figures, Shared};
+use super::pipeline::metrics;
+use super::pipeline::operation::Operation;
+use super::pipeline::respond::Site;
+use super::{Server, Settings, api, openapi, pages};
+use crate::domain::Listen;
+use crate::service::Service;
+
+/// Every operation of the public listener, in the order of the document.
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    api::OPERATIONS.iter().chain(&pages::OPERATIONS).copied()
+}
+
+/// The `OpenAPI` 3.0.3 document of this server, as JSON for people to read, with a newline at its end.
+///
+/// It needs no server and depends on no configuration: it lists what a server may serve.
+pub fn document() -> String {
+    let document = openapi::document(operations());
+    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+}
+
+impl Server {
+    /// Listens. Must be called within a Tokio runtime.
+    pub fn bind(listen: &Listen, service: Arc<Service>, settings: Settings) -> io::Result<Self> {
+        let mut shared = Shared::new(service, settings);
+        // Without white space: people read `/docs`.
+        let document = openapi::document(operations()).to_string();
+        shared.contents = pages::contents(&shared, document);
+        Self::listen(listen, Site::new(shared, operations()))
+    }
+
+    /// Listens for monitoring: `/metrics`, and `/readyz` with the cause. Must be called within a Tokio runtime.
+    pub fn bind_metrics(listen: &Listen, service: Arc<Service>, figures: Figures) -> io::Result<Self> {
+        metrics::start_counters(operations());
+        let mut shared = Shared::new(service, Settings::default());
+        shared.figures = Some(figures);
+        Self::listen(listen, Site::new(shared, metrics::OPERATIONS.iter().copied()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::LimitClass;
+
+    #[test]
+    fn every_class_of_limits_has_an_operation() {
+        let found: BTreeSet<Option<&str>> = operations()
+            .map(|operation| operation.limit.map(LimitClass::name))
+            .collect();
+        // Only its handler knows which requests change a username.
+        let classes = LimitClass::ALL
+            .iter()
+            .filter(|class| **class != LimitClass::Rename);
+        let classes = classes.map(|class| Some(class.name()));
+        assert_eq!(found, classes.chain([None]).collect());
+    }
+}
