@@ -19,6 +19,13 @@ pub struct Client {
 }
 
 impl Client {
+    /// A process on the same machine.
+    pub const LOCAL: Self = Self {
+        address: None,
+        user_agent: None,
+        trace_id: None,
+    };
+
     /// The client of a request, at `address`, that called itself `user_agent`, which is cut and cleaned.
     pub fn new(address: Option<IpAddr>, user_agent: Option<&str>, trace_id: TraceId) -> Self {
         let user_agent = user_agent

@@ -249,13 +249,6 @@ impl From<Error> for Refused {
     }
 }
 
-impl Refused {
-    /// The reason; `None` for what has no row.
-    pub(in crate::service) const fn reason(&self) -> Option<AuditReason> {
-        self.reason
-    }
-}
-
 /// For where nothing is written, so that the reason has no place.
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {

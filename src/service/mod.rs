@@ -2,50 +2,45 @@
 //!
 //! One file a noun, as everywhere. Nothing here knows HTTP, SQL or a terminal.
 
+mod asked_mail;
 mod captcha;
 mod email;
 mod error;
-mod gate;
-mod invite;
-mod links;
+mod guess;
 mod one_time_code;
 mod operator;
 mod parts;
 mod password;
-mod password_failures;
-mod password_link;
-mod presented;
+mod refresh;
 mod registration;
 mod rules;
 mod session;
 mod sign_in;
 mod signing_key;
-mod spray_brake;
+mod tokens;
 mod upkeep;
 mod user;
-mod watch;
 
 pub use crate::mail::Medium;
 pub use crate::store::UserFilter;
 pub use email::PendingVerification;
 pub use error::Error;
-pub use invite::{InviteDraft, InviteRef, InviteWithCode, WhichInvites};
-pub use links::Links;
 pub use operator::{
-    AmbiguousUsername, AuditPage, AuditPart, AuditQuery, Explained, Explanation, Inspection, TakenFor, Wait,
+    AmbiguousUsername, AuditPage, AuditPart, AuditQuery, CreatedUser, Explained, Explanation, Inspection,
+    InviteDraft, InviteRef, InviteWithCode, NewUser, TakenFor, UserSummary, Wait, WhichInvites,
 };
 pub use parts::{Parts, Service};
 pub use password::RECENT_SIGN_IN;
-pub use password_link::{LinkMail, PasswordLink};
-pub use presented::RefreshCookies;
-pub use registration::{ModeSource, PresentedInvite, Registered, Registration};
-pub use rules::{RuleSettings, SignInRules, Ways};
-pub use session::Caller;
-pub use sign_in::{RefreshCookie, SignedIn};
+pub use refresh::RefreshCookies;
+pub use registration::{Registered, Registration};
+pub use rules::{
+    Caller, FailedCodes, LinkMail, Links, ModeSource, PasswordLink, PresentedInvite, RuleSettings,
+    SignInRules, UserRef, Ways,
+};
 pub use signing_key::{AlgorithmChange, Rotation, SigningKeyStage, SigningKeyState, load_keyring};
-pub use spray_brake::FailedCodes;
+pub use tokens::{RefreshCookie, SignedIn};
 pub use upkeep::{
     Backup, BackupDestination, Ended, KEEP_ENDED_SESSIONS, end_what_was_live, go_on_without_key, open_staged,
     seal_anew,
 };
-pub use user::{Change, CreatedUser, NewUser, ProfileChange, UserRef, UserSummary};
+pub use user::{Change, ProfileChange};

@@ -5,19 +5,16 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 use super::error::{Error, Refused, SOON};
-use super::links::Links;
-use super::password_failures::PasswordFailures;
 use super::rules::audit::Auditor;
-use super::rules::{RuleSettings, Rules, Unit};
+use super::rules::{Links, RuleSettings, Rules, Unit};
 use super::signing_key::CurrentKeyring;
-use super::spray_brake::SprayBrake;
 use crate::captcha::Captcha;
 use crate::crypto::{Keyring, Keys, PasswordHasher};
 use crate::domain::{
     Actor, AuditEvent, AuditRecord, KeyFingerprint, Locale, Operator, PasswordPolicy, ServiceName, Timestamp,
 };
 use crate::mail::{Composer, Letterhead, Medium, Transport};
-use crate::store::{Store, Tx};
+use crate::store::Store;
 use crate::system::System;
 
 /// What the use cases work with.
@@ -47,8 +44,6 @@ pub struct Service {
     pub(super) transport: Transport,
     pub(super) operator: Operator,
     pub(super) rules: Arc<Rules>,
-    pub(super) failures: PasswordFailures,
-    pub(super) brake: SprayBrake,
     /// When the log last warned that codes of many accounts are being guessed.
     pub(super) spraying_warned_at: Mutex<Option<Timestamp>>,
     pub(super) system: System,
@@ -57,11 +52,10 @@ pub struct Service {
 impl Service {
     pub fn new(parts: Parts, settings: RuleSettings, system: System) -> Self {
         let keys = Arc::new(parts.keys);
-        let (failure_limits, spray_threshold) = (settings.sign_in.failure_limits, settings.spray_threshold);
         let rules = Rules {
             refresh_tokens: keys.refresh_tokens(),
             auditor: Arc::new(Auditor::new(Arc::clone(&keys), system.clone())),
-            keys: Arc::clone(&keys),
+            keys,
             settings,
             composer: Composer::new(parts.letterhead),
             links: parts.links,
@@ -70,14 +64,6 @@ impl Service {
             mail_queued: Notify::new(),
         };
         Self {
-            failures: PasswordFailures {
-                keys,
-                limits: failure_limits,
-                system: system.clone(),
-            },
-            brake: SprayBrake {
-                threshold: spray_threshold,
-            },
             spraying_warned_at: Mutex::default(),
             store: parts.store,
             keyring: CurrentKeyring::new(parts.keyring),
@@ -135,14 +121,14 @@ impl Service {
         AuditRecord::by(event, self.operator())
     }
 
-    /// Changes rows as [`Store::write`] does, and wakes the mail worker when they are committed.
-    pub(super) async fn write_and_mail<T: Send + 'static>(
-        &self,
-        change: impl FnOnce(&Tx<'_>) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let outcome = self.store.write(change).await;
-        self.rules.mail_queued.notify_one();
-        outcome
+    /// Writes the row of a refusal that changes nothing else, and gives the refusal.
+    pub(super) async fn refuse<T>(&self, record: AuditRecord, refused: Refused) -> Result<T, Error> {
+        if let Some(reason) = refused.reason {
+            let record = record.refused(reason);
+            let write = self.change(record.actor.clone(), move |unit| Ok(unit.audit(&record)?));
+            write.await?;
+        }
+        Err(refused.error)
     }
 
     /// How much hashing was done so far, for tests: [`PasswordHasher::blocks_filled`].

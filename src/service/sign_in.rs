@@ -1,48 +1,22 @@
-//! Signing in, refreshing, signing out: every path on which tokens are given or taken.
+//! Signing in by password, and signing out.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use secrecy::SecretString;
-
-use super::error::Refused;
-use super::gate::{Entrant, OpenSession, Refreshed};
-use super::presented::{PresentedTokens, RefreshCookies};
-use super::session::Caller;
+use super::rules::{Caller, parse_cookies};
+use super::tokens::SignedIn;
 use super::{Error, Service};
-use crate::crypto::{AccessClaims, Compared, Verification};
+use crate::crypto::{Compared, Verification};
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, FailureKey, Guessed, PasswordGuess,
-    PasswordHash, SessionEnd, SignInMethod, Timestamp, UserId,
+    SessionEnd, SignInMethod,
 };
 use crate::store::Credentials;
-
-/// A refresh token as a cookie.
-#[derive(Debug)]
-pub struct RefreshCookie {
-    /// Its value.
-    pub value: SecretString,
-    /// The time to the end of the session, in whole seconds.
-    pub max_age: Duration,
-    /// When the session ends.
-    pub expires_at: Timestamp,
-}
-
-/// What somebody gets who has signed in or refreshed.
-#[derive(Debug)]
-pub struct SignedIn {
-    /// Who it is.
-    pub user_id: UserId,
-    /// A fresh access token.
-    pub access_token: SecretString,
-    /// The refresh token.
-    pub refresh: RefreshCookie,
-}
 
 impl Service {
     /// Signs in by password.
     ///
-    /// Unknown account, account without a password and wrong password cost the same work, are counted alike and get the same answer; suspension shows
-    /// only after the right password.
+    /// An unknown account, an account without a password and a wrong password cost the same work, are counted alike and get the same answer; suspension
+    /// shows only after the right password.
     ///
     /// # Errors
     /// [`Error::RateLimited`] while wrong passwords make the next guess wait, the refusals of the captcha, [`Error::InvalidCredentials`],
@@ -53,59 +27,67 @@ impl Service {
         password: PasswordGuess,
         captcha_token: Option<&str>,
         client: Client,
-        presented: &[String],
+        cookies: &[String],
     ) -> Result<SignedIn, Error> {
-        let Guess {
-            credentials,
-            compared,
-            key,
-            record,
-        } = self.find_guessed(name, &client).await?;
+        let (credentials, key, costs, record) = self.find_guessed(name, &client).await?;
         self.check_captcha(captcha_token, &client).await?;
+        let stored = credentials.as_ref().and_then(|known| known.password_hash.clone());
+        // By the digest of the account or name, so that all names of an account without a password cost the same.
+        let instead = self.hasher.shares(&costs).cost_of(key.guessed.0);
+        let compared = stored
+            .clone()
+            .map_or(Compared::WithNothing(instead), Compared::With);
         let verified = self.hasher.verify(password, compared).await?;
-        let proof = match prove(credentials, verified) {
-            Ok(proof) => proof,
-            Err(refused) => return self.refuse_guess(record, refused, key).await,
+        let (user_id, stored) = match (credentials, stored, &verified) {
+            (Some(known), Some(stored), Verification::Right | Verification::RightButOutdated(_)) => {
+                (known.user_id, stored)
+            }
+            (credentials, stored, _) => {
+                let reason = match (credentials, stored) {
+                    (None, _) => AuditReason::UnknownAccount,
+                    (Some(_), None) => AuditReason::NoPassword,
+                    (Some(_), Some(_)) => AuditReason::WrongPassword,
+                };
+                let refused = Error::InvalidCredentials.because(reason);
+                return self.refuse_guess(record, refused, key).await;
+            }
         };
-        let (gate, presented) = (self.gate(), PresentedTokens::parse(presented));
-        let open = self.write_audited(record, move |tx, record| {
-            gate.failures.refuse_waiting(tx, key)?;
-            // The account may have changed while the password was hashed.
+        let cookies = parse_cookies(cookies);
+        let open = self.change_audited(record, move |unit, record| {
+            unit.rules.refuse_waiting(unit.tx, key, unit.now)?;
             let changed = || Error::InvalidCredentials.because(AuditReason::PasswordJustChanged);
-            let user = tx.find_user(proof.user_id)?.ok_or_else(changed)?;
-            let current = tx.find_credentials(&AccountName::Username(user.username.clone()))?;
-            let is_current = current
-                .and_then(|current| current.password_hash)
-                .is_some_and(|hash| hash.as_str() == proof.stored.as_str());
-            if !is_current {
+            let user = unit.tx.find_user(user_id)?.ok_or_else(changed)?;
+            if !unit.has_password_hash(&user, Some(&stored))? {
                 return Err(changed());
             }
-            if let Some(renewed) = &proof.renewed {
-                tx.renew_password_hash(user.id, &proof.stored, renewed)?;
+            if let Verification::RightButOutdated(renewed) = &verified {
+                unit.tx.renew_password_hash(user.id, &stored, renewed)?;
             }
-            let entrant = Entrant {
-                user: &user,
-                method: SignInMethod::Password,
-                client,
-                presented: &presented,
-            };
-            Ok(gate.admit(tx, &entrant, record)?)
+            record.subject = Some((&user).into());
+            let open = unit.begin_session(&user, SignInMethod::Password, &cookies)?;
+            record.session_id = Some(open.session.id);
+            Ok(open)
         });
-        self.sign_in(&open.await?).await
+        self.mint_tokens(&open.await?).await
     }
 
-    /// What a guess at the password of `name` is about.
-    async fn find_guessed(&self, name: AccountName, client: &Client) -> Result<Guess, Error> {
-        let (failures, visitor) = (self.failures.clone(), client.clone());
-        let digest = self.rules.auditor.keys.name_digest(&name);
+    /// What is stored under the name that a password is guessed for, what the guess is counted under, how many accounts have which hash cost, and the
+    /// record of the sign-in.
+    async fn find_guessed(
+        &self,
+        name: AccountName,
+        client: &Client,
+    ) -> Result<(Option<Credentials>, FailureKey, Vec<(String, u32)>, AuditRecord), Error> {
+        let (rules, address, now) = (Arc::clone(&self.rules), client.address, self.system.now());
+        let digest = rules.keys.name_digest(&name);
         let found = self.store.read(move |reader| {
             let (credentials, name) = (reader.find_credentials(&name)?, name.key());
             let guessed = match &credentials {
                 Some(credentials) => Guessed::Account(credentials.user_id),
                 None => Guessed::Nobody(&name),
             };
-            let key = failures.key(guessed, &visitor);
-            let may_guess = failures.refuse_waiting(reader, key);
+            let key = rules.keys.failure_key(guessed, address);
+            let may_guess = rules.refuse_waiting(reader, key, now);
             let costs = reader.list_password_costs()?;
             Ok::<_, Error>((credentials, key, may_guess, costs))
         });
@@ -116,152 +98,20 @@ impl Service {
             None => record.under(digest),
         };
         may_guess.map_err(|refused| self.note_waiting(&record, client, refused))?;
-        // By the digest of the account or name, so that all names of an account without a password cost the same.
-        let instead = self.hasher.shares(&costs).cost_of(key.guessed.0);
-        let stored = credentials.as_ref().and_then(|known| known.password_hash.clone());
-        Ok(Guess {
-            compared: stored.map_or(Compared::WithNothing(instead), Compared::With),
-            credentials,
-            key,
-            record,
-        })
-    }
-
-    /// Exchanges a refresh token for the next one and a fresh access token.
-    ///
-    /// Of the cookies the first that can be served counts; those of living sessions of two accounts are refused without any consequence. A token that was never authentic changes
-    /// nothing. See [`Rotation::judge`](crate::domain::Rotation::judge) for what an old one means; a reused one ends the session, which is committed
-    /// before the refusal.
-    ///
-    /// # Errors
-    /// [`Error::RefreshTokenMissing`], [`Error::InvalidToken`], [`Error::UserSuspended`], [`Error::Unavailable`].
-    pub async fn refresh(&self, cookies: RefreshCookies, client: Client) -> Result<SignedIn, Error> {
-        let refuse = |reason| self.note_refused(AuditEvent::RefreshRefused, reason, &client);
-        if cookies.is_missing {
-            refuse(AuditReason::RefreshTokenMissing);
-            return Err(Error::RefreshTokenMissing);
-        }
-        let tokens = match cookies.authentic(self, &client).await? {
-            Ok(tokens) => tokens,
-            Err(reason) => {
-                refuse(reason);
-                return Err(Error::InvalidToken);
-            }
-        };
-        let (gate, visitor) = (self.gate(), client.clone());
-        let refreshed = self.store.write(move |tx| gate.refresh(tx, &tokens, &visitor));
-        match refreshed.await? {
-            Refreshed::Continued(open) => self.sign_in(&open).await,
-            Refreshed::Refused => Err(Error::InvalidToken),
-            Refreshed::Suspended => Err(Error::UserSuspended),
-            // A change of credentials came between the two questions.
-            Refreshed::Forged => {
-                refuse(AuditReason::ForgedToken);
-                Err(Error::InvalidToken)
-            }
-        }
+        Ok((credentials, key, costs, record))
     }
 
     /// Ends the session of the caller, and those of the cookies sent along that are the caller's own too.
-    pub async fn logout(&self, caller: &Caller, presented: &[String]) -> Result<(), Error> {
-        let (present, gate) = (caller.clone(), self.gate());
-        let presented = PresentedTokens::parse(presented);
+    pub async fn logout(&self, caller: &Caller, cookies: &[String]) -> Result<(), Error> {
+        let (caller, cookies) = (caller.clone(), parse_cookies(cookies));
         let record = caller.record(AuditEvent::SignOut).of_session(caller.session_id);
-        self.write_audited(record, move |tx, _| {
-            let now = gate.system.now();
-            present.find_alive(tx, now)?;
-            gate.end_presented(tx, &presented, &present.client, present.user.id)?;
-            tx.end_session(present.session_id, SessionEnd::SignedOut, now)?;
+        self.change_audited(record, move |unit, _| {
+            unit.find_alive(&caller)?;
+            unit.sign_out_presented(&cookies, caller.user.id)?;
+            unit.tx
+                .end_session(caller.session_id, SessionEnd::SignedOut, unit.now)?;
             Ok(())
         })
         .await
     }
-
-    /// Whether there is an account with this name.
-    ///
-    /// # Errors
-    /// The refusals of the captcha, where the operator asks for one here too.
-    pub async fn account_exists(
-        &self,
-        name: AccountName,
-        captcha_token: Option<&str>,
-        client: &Client,
-    ) -> Result<bool, Error> {
-        if self.captcha_protects_check() {
-            self.check_captcha(captcha_token, client).await?;
-        }
-        self.store
-            .read(move |reader| Ok(reader.find_user_id(&name)?.is_some()))
-            .await
-    }
-
-    /// Mints the tokens of a session.
-    pub(super) async fn sign_in(&self, open: &OpenSession) -> Result<SignedIn, Error> {
-        let session = &open.session;
-        let refresh = self.refresh_cookie(open);
-        let claims = AccessClaims {
-            user_id: session.user_id,
-            session_id: session.id,
-            authenticated_at: session.created_at,
-            method: session.method,
-            is_email_verified: open.is_email_verified,
-        };
-        Ok(SignedIn {
-            user_id: session.user_id,
-            access_token: self
-                .keyring()
-                .await?
-                .issue(&claims, &self.system)
-                .map_err(Error::internal)?,
-            refresh,
-        })
-    }
-
-    /// The refresh cookie of a session.
-    pub(super) fn refresh_cookie(&self, open: &OpenSession) -> RefreshCookie {
-        let left = open.session.expires_at.since(open.at);
-        RefreshCookie {
-            value: self.rules.refresh_tokens.current(&open.session),
-            max_age: Duration::from_secs(left.as_secs()),
-            expires_at: open.session.expires_at,
-        }
-    }
-}
-
-/// A guess at a password, before it is compared.
-struct Guess {
-    /// What is stored under the name; `None` if no account has it.
-    credentials: Option<Credentials>,
-    compared: Compared,
-    /// What it is counted under if it is wrong.
-    key: FailureKey,
-    record: AuditRecord,
-}
-
-/// A right password, and what must still be so when it is acted upon.
-struct Proof {
-    user_id: UserId,
-    /// The hash that it was right for.
-    stored: PasswordHash,
-    /// The hash that takes its place, if its cost is outdated.
-    renewed: Option<PasswordHash>,
-}
-
-/// Says whether a password was right, or why not.
-fn prove(credentials: Option<Credentials>, verified: Verification) -> Result<Proof, Refused> {
-    let refused = |reason| Error::InvalidCredentials.because(reason);
-    let credentials = credentials.ok_or_else(|| refused(AuditReason::UnknownAccount))?;
-    let stored = credentials
-        .password_hash
-        .ok_or_else(|| refused(AuditReason::NoPassword))?;
-    let renewed = match verified {
-        Verification::Wrong => return Err(refused(AuditReason::WrongPassword)),
-        Verification::Right => None,
-        Verification::RightButOutdated(renewed) => Some(renewed),
-    };
-    Ok(Proof {
-        user_id: credentials.user_id,
-        stored,
-        renewed,
-    })
 }

@@ -251,8 +251,8 @@ impl Service {
             |change| format!("to {}, {change}", key.kid),
         );
         let record = self.by_operator(AuditEvent::SigningKeyRotated).saying(detail);
-        self.write_audited(record, move |tx, _| {
-            let waiting = tx.list_signing_keys()?.into_iter();
+        self.change_audited(record, move |unit, _| {
+            let waiting = unit.tx.list_signing_keys()?.into_iter();
             let mut waiting = waiting.filter(|key| key.retired_at.is_none() && key.active_at > now);
             if let (Rotation::Announced, Some(waits)) = (rotation, waiting.next()) {
                 return Err(Error::RotationWaits {
@@ -261,10 +261,10 @@ impl Service {
                 }
                 .into());
             }
-            tx.insert_signing_key(&key)?;
+            unit.tx.insert_signing_key(&key)?;
             match rotation {
-                Rotation::Announced => tx.retire_other_signing_keys(&key.kid, active_at)?,
-                Rotation::AtOnce => _ = tx.delete_other_signing_keys(&key.kid)?,
+                Rotation::Announced => unit.tx.retire_other_signing_keys(&key.kid, active_at)?,
+                Rotation::AtOnce => _ = unit.tx.delete_other_signing_keys(&key.kid)?,
             }
             Ok(change)
         })

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::{Reader, StoreError, Tx};
-use crate::domain::{AuditReason, LinkDigest, LinkPurpose, Timestamp, UserId};
+use crate::domain::{LinkDigest, LinkPurpose, Timestamp, UserId};
 
 /// A link as it is stored.
 #[derive(Clone, Debug)]
@@ -18,16 +18,6 @@ pub struct LinkRow {
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub used_at: Option<Timestamp>,
-}
-
-impl LinkRow {
-    /// Why it can not be used, given that it can not.
-    pub fn why_unusable(&self) -> AuditReason {
-        match self.used_at {
-            Some(_) => AuditReason::UsedLink,
-            None => AuditReason::ExpiredLink,
-        }
-    }
 }
 
 impl Reader<'_> {

@@ -131,7 +131,7 @@ impl Service {
     /// # Errors
     /// [`Error::UserNotFound`] for a name that no account can have; [`Error::NotInList`] for the id of a row that was never written.
     pub async fn list_audit(&self, query: AuditQuery) -> Result<AuditPage, Error> {
-        let auditor = Arc::clone(&self.rules.auditor);
+        let rules = Arc::clone(&self.rules);
         let since = query.since.map(|since| self.system.now() - since);
         self.store
             .report(move |reader| {
@@ -154,7 +154,7 @@ impl Service {
                     before,
                     counts_after,
                     ..match &query.user {
-                        Some(user) => user.audit_filter(reader, &auditor)?,
+                        Some(user) => user.audit_filter(reader, &rules.keys)?,
                         None => AuditFilter::default(),
                     }
                 };

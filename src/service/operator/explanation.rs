@@ -7,7 +7,7 @@ use super::audit::{addresses_of, list};
 use crate::domain::{
     Actor, AuditEntry, AuditReason, Guessed, MailPurpose, Session, Timestamp, User, trimmed,
 };
-use crate::service::password_failures::PasswordFailures;
+use crate::service::rules::Rules;
 use crate::service::{Error, Service, SignInRules, UserRef};
 use crate::store::{AuditFilter, Reader};
 
@@ -96,7 +96,6 @@ impl Service {
     /// [`Error::UserNotFound`] for a name that no account can have.
     pub async fn explain(&self, subject: Explained) -> Result<Explanation, Error> {
         let (rules, now) = (Arc::clone(&self.rules), self.system.now());
-        let (failures, brake) = (self.failures.clone(), self.brake);
         let sign_in_rules = self.rules.settings.sign_in;
         self.store
             .report(move |reader| {
@@ -105,7 +104,7 @@ impl Service {
                     Explained::Address(_) => None,
                 };
                 let filter = match &subject {
-                    Explained::Account(user) => user.audit_filter(reader, &rules.auditor)?,
+                    Explained::Account(user) => user.audit_filter(reader, &rules.keys)?,
                     Explained::Address(address) => AuditFilter {
                         addresses: Some(addresses_of(*address)),
                         ..AuditFilter::default()
@@ -119,13 +118,13 @@ impl Service {
                     let mailbox = rules.keys.mailbox_digest(&user.email);
                     let budget = reader.find_mail_budget(mailbox, MailPurpose::SignIn)?;
                     codes_mailed_from = budget
-                        .spend(MailPurpose::SignIn, brake.pace(reader, now)?, now)
+                        .spend(MailPurpose::SignIn, rules.code_pace(reader, now)?, now)
                         .err()
                         .map(|wait| now + wait);
                 }
                 Ok(Explanation {
                     over: sessions_over(reader, &entries)?,
-                    waits: waits(reader, &failures, &subject, user.as_ref(), &entries)?,
+                    waits: waits(reader, &rules, now, &subject, user.as_ref(), &entries)?,
                     entries,
                     sessions: match &user {
                         Some(user) => reader.list_sessions(user.id)?,
@@ -161,19 +160,19 @@ fn sessions_over(reader: &Reader<'_>, entries: &[AuditEntry]) -> Result<Vec<Sess
 /// name.
 fn waits(
     reader: &Reader<'_>,
-    failures: &PasswordFailures,
+    rules: &Rules,
+    now: Timestamp,
     subject: &Explained,
     user: Option<&User>,
     entries: &[AuditEntry],
 ) -> Result<Vec<Wait>, Error> {
-    let Some(limits) = failures.limits else {
+    let Some(limits) = rules.settings.sign_in.failure_limits else {
         return Ok(Vec::new());
     };
     let name = match subject {
         Explained::Account(user) => user.name_key().unwrap_or_default(),
         Explained::Address(_) => String::new(),
     };
-    let now = failures.system.now();
     let mut waits = Vec::new();
     for entry in entries {
         let Actor::Client(client) = &entry.record.actor else {
@@ -185,7 +184,7 @@ fn waits(
             (Explained::Address(_), _, Some(of)) => (Guessed::Account(of.user_id), Some(of.username.clone())),
             (Explained::Address(_), _, None) => continue,
         };
-        let key = failures.key(guessed, client);
+        let key = rules.keys.failure_key(guessed, client.address);
         let runs = reader.find_failures(key)?;
         let pause = runs.pause(limits, now);
         let from_here = runs.delay(limits, now).max(runs.pause_of_site(key, limits, now));

@@ -1,11 +1,12 @@
 //! What `arkloop check` asks of the database, and the word with which it asks the running server.
 
+use std::sync::Arc;
+
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::domain::{Timestamp, UserId, Username};
-use crate::service::spray_brake::FailedCodes;
-use crate::service::{Error, Service};
+use crate::service::{Error, FailedCodes, Service};
 use crate::store::{MailTrouble, Reader, Setting, StoreError};
 
 /// How long a word is good: for the requests of one check.
@@ -75,7 +76,7 @@ fn ambiguous(reader: &Reader<'_>, candidates: Vec<Username>) -> Result<Vec<Ambig
 impl Service {
     /// Looks at everything in the database; takes a second for some hundred megabytes.
     pub async fn inspect(&self) -> Result<Inspection, Error> {
-        let (brake, now) = (self.brake, self.system.now());
+        let (rules, now) = (Arc::clone(&self.rules), self.system.now());
         self.store
             .report(move |reader| {
                 let signing = reader.list_signing_keys()?.into_iter();
@@ -91,7 +92,7 @@ impl Service {
                     mail_troubles: reader.list_mail_troubles(now)?,
                     last_mail_lost_at: reader.find_moment(Setting::LastMailLostAt)?,
                     ambiguous_usernames: ambiguous(reader, reader.list_digit_usernames()?)?,
-                    failed_codes: FailedCodes::of(reader, brake, now)?,
+                    failed_codes: rules.failed_codes(reader, now)?,
                 })
             })
             .await

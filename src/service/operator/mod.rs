@@ -3,8 +3,14 @@
 mod audit;
 mod explanation;
 mod inspection;
+mod invite;
 mod mail;
+mod registration;
+mod session;
+mod user;
 
 pub use audit::{AuditPage, AuditPart, AuditQuery};
 pub use explanation::{Explained, Explanation, Wait};
 pub use inspection::{AmbiguousUsername, Inspection, TakenFor};
+pub use invite::{InviteDraft, InviteRef, InviteWithCode, WhichInvites};
+pub use user::{CreatedUser, NewUser, UserSummary};

@@ -2,26 +2,24 @@
 
 use std::time::Duration;
 
-use super::Rules;
-use crate::crypto::{SealedFor, link_digest};
-use crate::domain::{
-    Email, Letter, LinkPurpose, LinkToken, Locale, QueuedMail, Timestamp, Tries, User, UserId,
-};
+use super::{Rules, Unit};
+use crate::crypto::SealedFor;
+use crate::domain::{Email, Letter, Locale, QueuedMail, Timestamp, Tries, User};
 use crate::mail::{Medium, Message};
 use crate::service::error::Error;
-use crate::store::{LinkRow, Tx};
+use crate::store::StoreError;
 
 /// How long a mail that only tells something is worth sending.
 const NOTICE_TTL: Duration = Duration::from_hours(72);
 
 impl Rules {
     /// Whether no mail is sent at all.
-    pub(in crate::service) fn is_off(&self) -> bool {
+    pub(crate) fn is_off(&self) -> bool {
         self.medium == Medium::Off
     }
 
     /// Refuses where no mail can be sent at all: alike for every account.
-    pub(in crate::service) fn refuse_without_mail(&self) -> Result<(), Error> {
+    pub(crate) fn refuse_without_mail(&self) -> Result<(), Error> {
         if self.is_off() {
             return Err(Error::MailUnavailable);
         }
@@ -29,7 +27,7 @@ impl Rules {
     }
 
     /// Composes and seals a letter to a user.
-    pub(in crate::service) fn mail_to(&self, letter: &Letter, user: &User, now: Timestamp) -> QueuedMail {
+    pub(crate) fn mail_to(&self, letter: &Letter, user: &User, now: Timestamp) -> QueuedMail {
         let ttl = letter.lifetime().unwrap_or(NOTICE_TTL);
         QueuedMail {
             user_id: letter.opens_account().then_some(user.id),
@@ -38,7 +36,7 @@ impl Rules {
     }
 
     /// Composes and seals a letter to an address.
-    pub(in crate::service) fn mail(
+    pub(crate) fn mail(
         &self,
         letter: &Letter,
         to: &Email,
@@ -67,62 +65,26 @@ impl Rules {
     }
 
     /// A mail of the same size and cost that is never sent: for an address that has no account.
-    pub(in crate::service) fn decoy(&self, letter: &Letter, to: &Email, now: Timestamp) -> QueuedMail {
+    pub(crate) fn decoy(&self, letter: &Letter, to: &Email, now: Timestamp) -> QueuedMail {
         self.mail(letter, to, &self.composer.default_locale(), now, Duration::ZERO)
     }
 
     /// Opens what [`Rules::mail`] sealed.
-    pub(in crate::service) fn open(&self, mail: &QueuedMail) -> Result<Message, Error> {
+    pub(crate) fn open(&self, mail: &QueuedMail) -> Result<Message, Error> {
         let plain = self
             .keys
             .open(SealedFor::Mail(mail.id.as_bytes()), &mail.sealed)
             .map_err(Error::internal)?;
         serde_json::from_slice(&plain).map_err(Error::internal)
     }
-
-    /// Queues a letter to a user, until its link or code stops working. Where mail is off, nothing is queued.
-    pub(in crate::service) fn queue(
-        &self,
-        tx: &Tx<'_>,
-        letter: &Letter,
-        user: &User,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        if self.is_off() {
-            return Ok(());
-        }
-        Ok(tx.insert_mail(&self.mail_to(letter, user, now))?)
-    }
-
-    /// Makes a link for a user, in the place of the earlier one of that purpose, and gives its address.
-    pub(in crate::service) fn new_link(
-        &self,
-        tx: &Tx<'_>,
-        purpose: LinkPurpose,
-        user: &User,
-        now: Timestamp,
-    ) -> Result<String, Error> {
-        let token = LinkToken::from_random(self.system.random());
-        tx.replace_link(&link_row(&token, purpose, Some(user.id), &user.email, now))?;
-        Ok(self.links.of_token(purpose, &token))
-    }
 }
 
-/// The row of a link that was made for a user, or for an address without one.
-pub(in crate::service) fn link_row(
-    token: &LinkToken,
-    purpose: LinkPurpose,
-    user_id: Option<UserId>,
-    email: &Email,
-    now: Timestamp,
-) -> LinkRow {
-    LinkRow {
-        digest: link_digest(token),
-        purpose,
-        user_id,
-        email_key: email.key(),
-        created_at: now,
-        expires_at: now + purpose.ttl(),
-        used_at: None,
+impl Unit<'_> {
+    /// Queues a letter to a user, until its link or code stops working. Where mail is off, nothing is queued.
+    pub(crate) fn queue_mail(&self, letter: &Letter, user: &User) -> Result<(), StoreError> {
+        if self.rules.is_off() {
+            return Ok(());
+        }
+        self.insert_mail(&self.rules.mail_to(letter, user, self.now))
     }
 }

@@ -1,9 +1,30 @@
 //! What use cases share inside one change, one noun a file. Nothing here knows a use case.
 
+mod account;
 pub(super) mod audit;
+mod code;
+mod guesses;
+mod invite;
+mod link;
+mod links;
 pub(super) mod mail;
+mod mail_budget;
+mod refresh_cookies;
+mod session;
 mod settings;
 mod unit;
+mod user_ref;
 
+pub use guesses::FailedCodes;
+pub use invite::{ModeSource, PresentedInvite};
+pub use link::{LinkMail, PasswordLink};
+pub use links::Links;
+pub use session::Caller;
 pub use settings::{RuleSettings, SignInRules, Ways};
+pub use user_ref::UserRef;
+
+pub(super) use link::{find_link, link_row, why_unusable};
+pub(super) use mail_budget::kind_of;
+pub(super) use refresh_cookies::{PresentedSession, parse_cookies, two_accounts};
+pub(super) use session::{OpenSession, Refreshed};
 pub(super) use unit::{Rules, Unit};

@@ -5,42 +5,41 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::RuleSettings;
+use super::{Links, RuleSettings};
 use crate::crypto::{Keys, RefreshTokens};
-use crate::domain::{Actor, AuditEvent, AuditRecord, QueuedMail, Timestamp};
+use crate::domain::{Actor, AuditEvent, AuditRecord, Client, QueuedMail, Timestamp};
 use crate::mail::{Composer, Medium};
 use crate::service::error::{Error, Refused};
-use crate::service::links::Links;
 use crate::service::rules::audit::Auditor;
 use crate::store::{StoreError, Tx};
 use crate::system::System;
 
 /// What rules need beside the rows. It is shared by all changes of a process.
-pub(in crate::service) struct Rules {
-    pub(in crate::service) keys: Arc<Keys>,
-    pub(in crate::service) refresh_tokens: RefreshTokens,
-    pub(in crate::service) settings: RuleSettings,
-    pub(in crate::service) composer: Composer,
-    pub(in crate::service) links: Links,
-    pub(in crate::service) medium: Medium,
-    pub(in crate::service) auditor: Arc<Auditor>,
-    pub(in crate::service) system: System,
+pub(crate) struct Rules {
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) refresh_tokens: RefreshTokens,
+    pub(crate) settings: RuleSettings,
+    pub(crate) composer: Composer,
+    pub(crate) links: Links,
+    pub(crate) medium: Medium,
+    pub(crate) auditor: Arc<Auditor>,
+    pub(crate) system: System,
     /// Wakes the mail worker. Notified after the commit: before it the worker would find nothing and sleep again.
-    pub(in crate::service) mail_queued: Notify,
+    pub(crate) mail_queued: Notify,
 }
 
 /// One change: everything that happens in one transaction.
-pub(in crate::service) struct Unit<'tx> {
-    pub(in crate::service) tx: &'tx Tx<'tx>,
+pub(crate) struct Unit<'tx> {
+    pub(crate) tx: &'tx Tx<'tx>,
     /// The time of the change. The clock is read once, so that what ends by the change does not end before the audit row that says why.
-    pub(in crate::service) now: Timestamp,
-    pub(in crate::service) actor: &'tx Actor,
-    pub(in crate::service) rules: &'tx Rules,
+    pub(crate) now: Timestamp,
+    pub(crate) actor: &'tx Actor,
+    pub(crate) rules: &'tx Rules,
     has_queued_mail: Cell<bool>,
 }
 
 impl<'tx> Unit<'tx> {
-    pub(in crate::service) fn new(tx: &'tx Tx<'tx>, actor: &'tx Actor, rules: &'tx Rules) -> Self {
+    pub(crate) fn new(tx: &'tx Tx<'tx>, actor: &'tx Actor, rules: &'tx Rules) -> Self {
         Self {
             tx,
             now: rules.system.now(),
@@ -50,24 +49,37 @@ impl<'tx> Unit<'tx> {
         }
     }
 
+    /// Where the change was asked for. The operator has no address, as a process on the same machine has none.
+    pub(crate) fn client(&self) -> &Client {
+        match self.actor {
+            Actor::Client(client) => client,
+            Actor::Operator(_) => &Client::LOCAL,
+        }
+    }
+
     /// Whether the mail worker is to be woken after the commit.
-    pub(in crate::service) fn has_queued_mail(&self) -> bool {
+    pub(crate) fn has_queued_mail(&self) -> bool {
         self.has_queued_mail.get()
     }
 
     /// `event`, caused by the actor of this change.
-    pub(in crate::service) fn record(&self, event: AuditEvent) -> AuditRecord {
+    pub(crate) fn record(&self, event: AuditEvent) -> AuditRecord {
         AuditRecord::by(event, self.actor.clone())
     }
 
     /// Writes a row of the audit log.
-    pub(in crate::service) fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
-        self.rules.auditor.write_as_of(self.tx, record, self.now)
+    pub(crate) fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        self.rules.auditor.write(self.tx, record, self.now)
+    }
+
+    /// Counts a refresh token that came again from elsewhere: one row for each session, outcome and hour.
+    pub(crate) fn audit_repeated(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        self.rules.auditor.write_repeated(self.tx, record, self.now)
     }
 
     /// Carries out `change` and writes `record` as `change` left it, or the row of the refusal. A refusal undoes what `change` did and keeps its row;
     /// it is therefore no `Err` of the whole change, which would roll the row back too.
-    pub(in crate::service) fn audited<T>(
+    pub(crate) fn audited<T>(
         &self,
         mut record: AuditRecord,
         change: impl FnOnce(&mut AuditRecord) -> Result<T, Refused>,
@@ -82,11 +94,7 @@ impl<'tx> Unit<'tx> {
     }
 
     /// Writes the row of a refusal and gives the refusal. A fault has no row and is an error here too.
-    pub(in crate::service) fn audit_refusal(
-        &self,
-        record: AuditRecord,
-        refused: Refused,
-    ) -> Result<Error, Error> {
+    pub(crate) fn audit_refusal(&self, record: AuditRecord, refused: Refused) -> Result<Error, Error> {
         let Refused { error, reason } = refused;
         let Some(reason) = reason else { return Err(error) };
         self.audit(&record.refused(reason))?;
@@ -94,7 +102,7 @@ impl<'tx> Unit<'tx> {
     }
 
     /// Puts a mail into the queue; the worker is woken after the commit.
-    pub(in crate::service) fn insert_mail(&self, mail: &QueuedMail) -> Result<(), StoreError> {
+    pub(crate) fn insert_mail(&self, mail: &QueuedMail) -> Result<(), StoreError> {
         self.has_queued_mail.set(true);
         self.tx.insert_mail(mail)
     }

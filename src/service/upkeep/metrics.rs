@@ -1,11 +1,11 @@
 //! Figures about what is stored, for whoever watches the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use strum::VariantArray;
 
 use crate::domain::MailKind;
-use crate::service::spray_brake::FailedCodes;
 use crate::service::{Error, Service};
 use crate::store::StoredCounts;
 
@@ -46,10 +46,10 @@ impl Service {
             .store
             .report(move |reader| reader.count_stored(now).map_err(Error::from))
             .await?;
-        let brake = self.brake;
+        let rules = Arc::clone(&self.rules);
         let failed_codes = self
             .store
-            .report(move |reader| FailedCodes::of(reader, brake, now).map_err(Error::from))
+            .report(move |reader| rules.failed_codes(reader, now).map_err(Error::from))
             .await?;
         for (address, count) in [
             ("known", failed_codes.of_accounts),

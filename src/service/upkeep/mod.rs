@@ -6,6 +6,7 @@ mod outbox;
 mod rekey;
 mod restore;
 mod sweep;
+mod watch;
 
 pub use backup::{Backup, BackupDestination, open_staged};
 pub use rekey::{go_on_without_key, seal_anew};

@@ -1,20 +1,18 @@
 //! The audit log: writing it. How many rows strangers can cause is in `budget.rs`, what memory counts in `noted.rs`.
 //!
 //! A row is written in the transaction it speaks of. A refusal that has a row is therefore no `Err` inside that transaction, which would roll the row
-//! back with the rest: see [`Rules`].
+//! back with the rest: see [`super::Unit::audited`].
 
 mod budget;
 mod noted;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Rules;
+use super::Caller;
 use crate::crypto::Keys;
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, NameDigest, Timestamp,
 };
-use crate::service::error::Refused;
-use crate::service::session::Caller;
 use crate::service::{Error, Service};
 use crate::store::{AuditCount, StoreError, Tx};
 use crate::system::System;
@@ -48,11 +46,7 @@ impl Auditor {
 
     /// Writes a row, or counts it in the row that stands for the hour when its budget is used up; counts it in place too if it has a budget. It is the same
     /// number of writes in each case, so that the time tells nothing.
-    pub(in crate::service) fn write(&self, tx: &Tx<'_>, record: &AuditRecord) -> Result<(), StoreError> {
-        self.write_as_of(tx, record, self.system.now())
-    }
-
-    pub(in crate::service) fn write_as_of(
+    pub(in crate::service) fn write(
         &self,
         tx: &Tx<'_>,
         record: &AuditRecord,
@@ -90,20 +84,7 @@ impl Auditor {
         if tx.count_repeated(record, now.start_of(HOUR))? {
             return tx.count_audit_kind(&kind_of(record), &one(record, now, true));
         }
-        self.write_as_of(tx, record, now)
-    }
-
-    /// Writes the row of a refusal, and gives the refusal; a fault has no row and is an error here too.
-    pub(in crate::service) fn write_refusal(
-        &self,
-        tx: &Tx<'_>,
-        record: AuditRecord,
-        refused: Refused,
-    ) -> Result<Error, Error> {
-        let Refused { error, reason } = refused;
-        let Some(reason) = reason else { return Err(error) };
-        self.write(tx, &record.refused(reason))?;
-        Ok(error)
+        self.write(tx, record, now)
     }
 
     /// Counts a refusal by a client that is not worth a write of its own; takes no lock for longer than that.
@@ -128,61 +109,7 @@ fn is_answered_as_done(record: &AuditRecord) -> bool {
         && record.outcome.reason() == Some(AuditReason::UnknownAccount)
 }
 
-/// A change with its row. Its refusal is no error inside the transaction, or its row would be rolled back too.
-fn audited<T>(
-    rules: Arc<Rules>,
-    mut record: AuditRecord,
-    change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused>,
-) -> impl FnOnce(&Tx<'_>) -> Result<Result<T, Error>, Error> {
-    move |tx| {
-        // Before the change, so that what it ends does not end before the row that says why.
-        let auditor = &rules.auditor;
-        let at = auditor.system.now();
-        match tx.attempt(|tx| change(tx, &mut record))? {
-            Ok(done) => {
-                auditor.write_as_of(tx, &record, at)?;
-                Ok(Ok(done))
-            }
-            Err(refused) => Ok(Err(auditor.write_refusal(tx, record, refused)?)),
-        }
-    }
-}
-
 impl Service {
-    /// Changes rows as [`crate::store::Store::write`] does, and writes `record` in the same transaction: what it became through `change`, or the
-    /// refusal. A refusal undoes what `change` did, and its row stays.
-    pub(in crate::service) async fn write_audited<T: Send + 'static>(
-        &self,
-        record: AuditRecord,
-        change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused> + Send + 'static,
-    ) -> Result<T, Error> {
-        self.store
-            .write(audited(Arc::clone(&self.rules), record, change))
-            .await?
-    }
-
-    /// The same for a change that queues a mail.
-    pub(in crate::service) async fn write_audited_and_mail<T: Send + 'static>(
-        &self,
-        record: AuditRecord,
-        change: impl FnOnce(&Tx<'_>, &mut AuditRecord) -> Result<T, Refused> + Send + 'static,
-    ) -> Result<T, Error> {
-        self.write_and_mail(audited(Arc::clone(&self.rules), record, change))
-            .await?
-    }
-
-    /// Writes the row of a refusal that changes nothing else, and gives the refusal.
-    pub(in crate::service) async fn refuse<T: Send + 'static>(
-        &self,
-        record: AuditRecord,
-        refused: Refused,
-    ) -> Result<T, Error> {
-        if refused.reason.is_none() {
-            return Err(refused.error);
-        }
-        self.write_audited(record, move |_, _| Err(refused)).await
-    }
-
     /// Counts a request that was refused because there were too many; `reason` is one of the limits. Cheap, and never waits.
     pub fn note_throttled(&self, client: &Client, reason: AuditReason) {
         self.note_refused(AuditEvent::Throttled, reason, client);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Service;
+use crate::service::Service;
 use crate::store::Setting;
 
 /// How often a server looks whether its database is still there, and how often it tries to write while it cannot.

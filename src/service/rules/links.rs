@@ -19,7 +19,7 @@ pub struct Links {
 
 impl Links {
     /// The link of a token.
-    pub(super) fn of_token(&self, purpose: LinkPurpose, token: &LinkToken) -> String {
+    pub(crate) fn of_token(&self, purpose: LinkPurpose, token: &LinkToken) -> String {
         let template = match purpose {
             LinkPurpose::VerifyEmail => &self.verify,
             LinkPurpose::ResetPassword | LinkPurpose::SetPassword => &self.reset,
@@ -30,7 +30,7 @@ impl Links {
     }
 
     /// The link of an invite; `None` while there is no page to point to.
-    pub(super) fn of_invite(&self, code: &InviteCode) -> Option<String> {
+    pub(crate) fn of_invite(&self, code: &InviteCode) -> Option<String> {
         let link = self
             .invite
             .replace("{app_url}", &self.app_url)
@@ -44,7 +44,7 @@ impl Links {
     }
 
     /// The host name in the ids of mails.
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         let rest = self
             .app_url
             .split_once("://")

@@ -3,12 +3,12 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use super::{Error, Service};
 use crate::crypto::SealedFor;
 use crate::domain::{
     AuditEvent, Email, Invite, InviteCode, InviteId, InviteUses, Letter, Locale, Note, Page, Paging,
     QueuedMail, Sealed,
 };
+use crate::service::{Error, Service};
 
 /// How long the mail with an invite is worth sending.
 const MAIL_TTL: Duration = Duration::from_hours(7 * 24);
@@ -186,11 +186,11 @@ impl Service {
     /// # Errors
     /// [`Error::InviteNotFound`].
     pub async fn revoke_invite(&self, code: &InviteCode) -> Result<InviteWithCode, Error> {
-        let (digest, system) = (self.rules.keys.invite_digest(code), self.system.clone());
+        let digest = self.rules.keys.invite_digest(code);
         let record = self.by_operator(AuditEvent::InviteRevoked);
-        let revoked = self.write_audited(record, move |tx, record| {
-            tx.revoke_invite(digest, system.now())?;
-            let found = tx.find_invite(digest)?.ok_or(Error::InviteNotFound)?;
+        let revoked = self.change_audited(record, move |unit, record| {
+            unit.tx.revoke_invite(digest, unit.now)?;
+            let found = unit.tx.find_invite(digest)?.ok_or(Error::InviteNotFound)?;
             record.detail = Some(describe(found.0.max_uses, found.0.note.as_ref()));
             Ok(found)
         });

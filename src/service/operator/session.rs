@@ -1,0 +1,102 @@
+//! Sessions of any account: listing and revoking them.
+
+use crate::domain::{AuditEvent, Page, Paging, Session, SessionEnd, SessionId};
+use crate::service::{Error, Service, UserRef};
+
+/// How many sessions one write ends when all are ended, so that no request waits for the whole.
+const CHUNK: u32 = 500;
+
+impl Service {
+    /// A user's sessions, living and ended, the last used one first.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`].
+    pub async fn list_sessions(&self, user: UserRef) -> Result<Vec<Session>, Error> {
+        self.store
+            .report(move |reader| Ok(reader.list_sessions(user.find(reader)?.id)?))
+            .await
+    }
+
+    /// A part of a user's sessions, living and ended, the one begun last first.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`]; [`Error::NotInList`] if the session behind which to begin is none of this user's.
+    pub async fn list_sessions_by_begin(
+        &self,
+        user: UserRef,
+        paging: Paging<SessionId>,
+    ) -> Result<Page<Session>, Error> {
+        let page = self.store.report(move |reader| {
+            let user = user.find(reader)?;
+            let after = match paging.after {
+                Some(id) => {
+                    let session = reader.find_session(id)?;
+                    let session = session.filter(|session| session.user_id == user.id);
+                    let session = session.ok_or_else(|| Error::NotInList(id.to_string()))?;
+                    Some((session.created_at, id))
+                }
+                None => None,
+            };
+            let limit = paging.limit;
+            Ok(reader.list_sessions_by_begin(user.id, Paging { after, limit })?)
+        });
+        page.await
+    }
+
+    /// Ends a session, also one whose term is over.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`] if it does not exist or was ended before.
+    pub async fn revoke_session(&self, id: SessionId) -> Result<(), Error> {
+        let record = self.by_operator(AuditEvent::SessionRevoked).of_session(id);
+        self.change_audited(record, move |unit, record| {
+            let found = unit.tx.find_session_with_user(id)?;
+            if !unit.tx.end_session(id, SessionEnd::Revoked, unit.now)? {
+                return Err(Error::SessionNotFound.into());
+            }
+            record.subject = found.map(|found| (&found.user).into());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends every session of a user; says how many were alive.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`].
+    pub async fn revoke_sessions_of(&self, user: UserRef) -> Result<u64, Error> {
+        let record = self.by_operator(AuditEvent::SessionRevoked);
+        self.change_audited(record, move |unit, record| {
+            let user = user.find(unit.tx)?;
+            let ended = unit
+                .tx
+                .end_sessions_of(user.id, None, SessionEnd::Revoked, unit.now)?;
+            record.subject = Some((&user).into());
+            record.detail = Some(format!("{ended} of this account"));
+            Ok(ended)
+        })
+        .await
+    }
+
+    /// Ends every session of every account, some at a time; says how many were alive.
+    pub async fn revoke_all_sessions(&self) -> Result<u64, Error> {
+        let (mut after, mut total) = (None, 0);
+        loop {
+            let some = self.change(self.operator(), move |unit| {
+                let ended = unit
+                    .tx
+                    .end_some_sessions(after, CHUNK, SessionEnd::Revoked, unit.now)?;
+                // One row for the command, with the first of its transactions.
+                if after.is_none() && ended.is_some() {
+                    let record = unit.record(AuditEvent::SessionRevoked);
+                    unit.audit(&record.saying("all of everybody"))?;
+                }
+                Ok(ended)
+            });
+            match some.await? {
+                Some((last, ended)) => (after, total) = (Some(last), total + ended),
+                None => return Ok(total),
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Accounts: what the operator does with them.
+
+use crate::domain::{
+    AuditEvent, Email, LinkOccasion, Locale, MailKind, Page, Paging, Password, SessionEnd, Timestamp, User,
+    UserId, UserStatus, Username,
+};
+use crate::service::rules::Unit;
+use crate::service::{Error, LinkMail, PasswordLink, Service, UserRef};
+use crate::store::{NewUserRow, Reader, UserFilter};
+
+/// An account that the operator makes.
+#[derive(Debug)]
+pub struct NewUser {
+    /// Its username.
+    pub username: Username,
+    /// Its address.
+    pub email: Email,
+    /// Whether the operator vouches for the address.
+    pub is_verified: bool,
+    /// Its password; without one its owner sets it through a link.
+    pub password: Option<Password>,
+    /// The language of its mails; `None` for the default one.
+    pub locale: Option<Locale>,
+    /// Whether its owner gets the link by mail too.
+    pub link_mail: LinkMail,
+}
+
+/// An account that the operator made. No `Debug`: it may hold a link.
+#[derive(Clone)]
+pub struct CreatedUser {
+    /// The account.
+    pub summary: UserSummary,
+    /// Where its owner sets a password, if it has none.
+    pub link: Option<PasswordLink>,
+}
+
+/// An account and how many of its sessions are alive.
+#[derive(Clone, Debug)]
+pub struct UserSummary {
+    /// The account.
+    pub user: User,
+    /// How many of its sessions are alive.
+    pub sessions: u32,
+}
+
+impl UserSummary {
+    pub(super) fn of(reader: &Reader<'_>, id: UserId, now: Timestamp) -> Result<Self, Error> {
+        let user = reader
+            .find_user(id)?
+            .ok_or_else(|| Error::internal("a user is gone within one transaction"))?;
+        Ok(Self {
+            user,
+            sessions: reader.count_live_sessions(id, now)?,
+        })
+    }
+}
+
+impl Service {
+    /// Makes an account whatever the registration mode. Without a password it gives a link with which the owner sets one, and mails it if mail is sent at
+    /// all.
+    ///
+    /// # Errors
+    /// [`Error::LoginExists`], [`Error::EmailExists`].
+    pub async fn create_user(&self, new: NewUser) -> Result<CreatedUser, Error> {
+        let password_hash = match new.password {
+            Some(password) => Some(self.hasher.hash(password).await?),
+            None => None,
+        };
+        let locale = new.locale.unwrap_or_else(|| self.default_locale());
+        let record = self.by_operator(AuditEvent::UserCreated);
+        let record = record.under(self.rules.auditor.digest_of(&new.email));
+        self.change_audited(record, move |unit, record| {
+            let user = unit.open_account(&NewUserRow {
+                id: unit.rules.system.new_user_id(),
+                username: new.username.clone(),
+                email: new.email.clone(),
+                email_verified_at: new.is_verified.then_some(unit.now),
+                password_hash: password_hash.clone(),
+                locale: locale.clone(),
+                invite_id: None,
+                created_at: unit.now,
+            })?;
+            record.subject = Some((&user).into());
+            let link = if user.has_password {
+                None
+            } else {
+                Some(unit.new_password_link(&user, LinkOccasion::NewAccount, new.link_mail)?)
+            };
+            Ok(CreatedUser {
+                summary: UserSummary { user, sessions: 0 },
+                link,
+            })
+        })
+        .await
+    }
+
+    /// Makes another link with which the owner of an account sets a password. The one before stops working, and a mail in which it waits is dropped. The
+    /// present password and sessions stay until the link is used.
+    ///
+    /// # Errors
+    /// [`Error::UserSuspended`]: no link works for such an account.
+    pub async fn create_password_link(
+        &self,
+        user: UserRef,
+        link_mail: LinkMail,
+    ) -> Result<(UserSummary, PasswordLink), Error> {
+        let record = self.by_operator(AuditEvent::UserLinkCreated);
+        self.change_audited(record, move |unit, record| {
+            let user = user.find(unit.tx)?;
+            record.subject = Some((&user).into());
+            record.name = unit.rules.auditor.digest_of(&user.email);
+            if user.status == UserStatus::Suspended {
+                return Err(Error::UserSuspended.into());
+            }
+            unit.tx
+                .delete_mail_of(user.id, MailKind::SetPassword.into_str())?;
+            let link = unit.new_password_link(&user, LinkOccasion::NewLink, link_mail)?;
+            Ok((UserSummary::of(unit.tx, user.id, unit.now)?, link))
+        })
+        .await
+    }
+
+    /// Accounts in the order of their making.
+    ///
+    /// # Errors
+    /// [`Error::NotInList`] if no account has the id behind which to begin.
+    pub async fn list_users(
+        &self,
+        filter: UserFilter,
+        paging: Paging<UserId>,
+    ) -> Result<Page<UserSummary>, Error> {
+        let now = self.system.now();
+        let page = self.store.report(move |reader| {
+            if let Some(id) = paging.after
+                && reader.find_user(id)?.is_none()
+            {
+                return Err(Error::NotInList(id.to_string()));
+            }
+            Ok(reader.list_users(&filter, paging, now)?)
+        });
+        page.await?
+            .try_map(|(user, sessions)| Ok(UserSummary { user, sessions }))
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], as in every method that takes a [`UserRef`].
+    pub async fn find_user(&self, user: UserRef) -> Result<UserSummary, Error> {
+        let now = self.system.now();
+        self.store
+            .report(move |reader| UserSummary::of(reader, user.find(reader)?.id, now))
+            .await
+    }
+
+    /// Sets a password and ends every session of the account.
+    pub async fn set_password(&self, user: UserRef, password: Password) -> Result<UserSummary, Error> {
+        let hash = self.hasher.hash(password).await?;
+        self.change_user(AuditEvent::UserPasswordSet, user, move |unit, user| {
+            unit.replace_password(user, &hash, None)?;
+            Ok(unit.mail_password_changed(user)?)
+        })
+        .await
+    }
+
+    /// Gives the account another address, unverified, and ends every session: they may be those of the holder of the old address.
+    ///
+    /// # Errors
+    /// [`Error::EmailExists`].
+    pub async fn set_email(&self, user: UserRef, email: Email) -> Result<UserSummary, Error> {
+        self.change_user(AuditEvent::UserEmailSet, user, move |unit, user| {
+            unit.tx.set_email(user.id, &email)??;
+            unit.tx
+                .end_sessions_of(user.id, None, SessionEnd::EmailChanged, unit.now)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes that the operator vouches for the address.
+    pub async fn verify_email(&self, user: UserRef) -> Result<UserSummary, Error> {
+        self.change_user(AuditEvent::UserEmailVerified, user, |unit, user| {
+            Ok(unit.tx.set_email_verified(user.id, unit.now)?)
+        })
+        .await
+    }
+
+    /// Suspends the account and ends every session of it.
+    pub async fn suspend(&self, user: UserRef) -> Result<UserSummary, Error> {
+        self.change_user(AuditEvent::UserSuspended, user, |unit, user| {
+            unit.tx.set_user_status(user.id, UserStatus::Suspended)?;
+            unit.tx
+                .end_sessions_of(user.id, None, SessionEnd::Suspended, unit.now)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets the account be used again, and its passwords and codes be compared; its ended sessions stay ended.
+    pub async fn reactivate(&self, user: UserRef) -> Result<UserSummary, Error> {
+        self.change_user(AuditEvent::UserReactivated, user, |unit, user| {
+            unit.tx.set_user_status(user.id, UserStatus::Active)?;
+            unit.forgive_guesses(user)
+        })
+        .await
+    }
+
+    /// Removes the account with its sessions; gives it as it was.
+    pub async fn delete_user(&self, user: UserRef) -> Result<User, Error> {
+        let record = self.by_operator(AuditEvent::UserDeleted);
+        self.change_audited(record, move |unit, record| {
+            let user = user.find(unit.tx)?;
+            record.subject = Some((&user).into());
+            record.name = unit.rules.auditor.digest_of(&user.email);
+            unit.tx.delete_user(user.id)?;
+            Ok(user)
+        })
+        .await
+    }
+
+    /// Changes an account; the audit row says under which address the account can be found afterwards.
+    async fn change_user(
+        &self,
+        event: AuditEvent,
+        user: UserRef,
+        change: impl Fn(&Unit<'_>, &User) -> Result<(), Error> + Send + 'static,
+    ) -> Result<UserSummary, Error> {
+        self.change_audited(self.by_operator(event), move |unit, record| {
+            let user = user.find(unit.tx)?;
+            record.subject = Some((&user).into());
+            change(unit, &user)?;
+            let summary = UserSummary::of(unit.tx, user.id, unit.now)?;
+            record.name = unit.rules.auditor.digest_of(&summary.user.email);
+            Ok(summary)
+        })
+        .await
+    }
+}

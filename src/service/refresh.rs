@@ -1,0 +1,160 @@
+//! Exchanging a refresh token for the next one.
+
+use super::rules::{PresentedSession, Refreshed, parse_cookies, two_accounts};
+use super::tokens::SignedIn;
+use super::{Error, Service};
+use crate::crypto::PresentedRefreshToken;
+use crate::domain::{Actor, AuditEvent, AuditReason, AuditRecord, Client, SessionId};
+
+/// The refresh cookies of a request, after a first look that decides for which session it is counted.
+pub struct RefreshCookies {
+    is_missing: bool,
+    /// The authentic tokens of sessions whose ids have the mark of this server.
+    marked: Vec<PresentedRefreshToken>,
+    /// Why there is no such token.
+    reason: AuditReason,
+    /// The sessions that the request may count for.
+    countable: Vec<SessionId>,
+    /// The tokens of other sessions, which are not looked for yet.
+    unmarked: Vec<PresentedRefreshToken>,
+}
+
+impl RefreshCookies {
+    /// The sessions that the request may count for, each once; if there is none, it counts for its address.
+    pub fn sessions(&self) -> &[SessionId] {
+        &self.countable
+    }
+}
+
+impl Service {
+    /// Looks which of the refresh cookies are authentic, before the request is counted. A stranger knows no session id with the mark of this server and
+    /// so causes no query.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn look_at_cookies(
+        &self,
+        cookies: &[String],
+        client: &Client,
+    ) -> Result<RefreshCookies, Error> {
+        let tokens = parse_cookies(cookies).into_iter();
+        let (marked, unmarked): (Vec<_>, Vec<_>) =
+            tokens.partition(|token| self.rules.refresh_tokens.is_marked(token.session_id()));
+        let (presented, reason) = match self.find_presented(marked, client).await? {
+            Ok(presented) => (presented, AuditReason::ForgedToken),
+            Err(reason) => (Vec::new(), reason),
+        };
+        Ok(RefreshCookies {
+            is_missing: cookies.is_empty(),
+            countable: countable(&presented, unmarked.is_empty()),
+            marked: tokens_of(&presented),
+            reason,
+            unmarked,
+        })
+    }
+
+    /// Exchanges a refresh token for the next one and a fresh access token.
+    ///
+    /// The first cookie that can be served counts; cookies of living sessions of two accounts are refused without any consequence. A token that was never
+    /// authentic changes nothing. See [`Rotation::judge`](crate::domain::Rotation::judge) for what an old token means; a reused one ends its session,
+    /// which is committed before the refusal.
+    ///
+    /// # Errors
+    /// [`Error::RefreshTokenMissing`], [`Error::InvalidToken`], [`Error::UserSuspended`], [`Error::Unavailable`].
+    pub async fn refresh(&self, cookies: RefreshCookies, client: Client) -> Result<SignedIn, Error> {
+        let refuse = |reason| self.note_refused(AuditEvent::RefreshRefused, reason, &client);
+        if cookies.is_missing {
+            refuse(AuditReason::RefreshTokenMissing);
+            return Err(Error::RefreshTokenMissing);
+        }
+        let tokens = match self.find_authentic(cookies, &client).await? {
+            Ok(tokens) => tokens,
+            Err(reason) => {
+                refuse(reason);
+                return Err(Error::InvalidToken);
+            }
+        };
+        let refreshed = self.change(Actor::Client(client.clone()), move |unit| unit.refresh(&tokens));
+        match refreshed.await? {
+            Refreshed::Continued(open) => self.mint_tokens(&open).await,
+            Refreshed::Refused(error) => Err(error),
+            // The password was changed between the two questions.
+            Refreshed::Forged => {
+                refuse(AuditReason::ForgedToken);
+                Err(Error::InvalidToken)
+            }
+        }
+    }
+
+    /// Every authentic token; if there is none, why.
+    async fn find_authentic(
+        &self,
+        cookies: RefreshCookies,
+        client: &Client,
+    ) -> Result<Result<Vec<PresentedRefreshToken>, AuditReason>, Error> {
+        let (mut tokens, mut reason) = (cookies.marked, cookies.reason);
+        if !cookies.unmarked.is_empty() {
+            match self.find_presented(cookies.unmarked, client).await? {
+                Ok(others) => tokens.extend(tokens_of(&others)),
+                Err(because) => reason = because,
+            }
+        }
+        Ok(if tokens.is_empty() {
+            Err(reason)
+        } else {
+            Ok(tokens)
+        })
+    }
+
+    /// Asked before the transaction, so that made-up cookies cause no write and make none longer. It decides nothing but what is counted.
+    async fn find_presented(
+        &self,
+        tokens: Vec<PresentedRefreshToken>,
+        client: &Client,
+    ) -> Result<Result<Vec<PresentedSession>, AuditReason>, Error> {
+        if tokens.is_empty() {
+            return Ok(Err(AuditReason::ForgedToken));
+        }
+        let (rules, client, now) = (self.rules.clone(), client.clone(), self.system.now());
+        self.store
+            .read(move |reader| Ok(rules.find_presented(reader, &tokens, &client, now)?))
+            .await
+    }
+
+    /// Counts a refresh that was refused because its session had refreshed too often.
+    pub async fn note_refresh_throttled(&self, id: SessionId, client: &Client) -> Result<(), Error> {
+        let found = self
+            .store
+            .read(move |reader| reader.find_session_with_user(id).map_err(Error::from));
+        let record = AuditRecord::by_client(AuditEvent::Throttled, client).refused(AuditReason::SessionLimit);
+        let record = match found.await? {
+            Some(found) => record.about(&found.user),
+            None => record,
+        };
+        self.rules.auditor.note(&record, client);
+        Ok(())
+    }
+}
+
+fn tokens_of(presented: &[PresentedSession]) -> Vec<PresentedRefreshToken> {
+    presented.iter().map(|presented| presented.token).collect()
+}
+
+/// The sessions that a refresh may count for: those that can be served now. A stolen token that is never served must not use up the refreshes of its
+/// session, so it counts for the address. A token that ends its session counts for the session: an address whose limit is used up must not delay that.
+/// `is_whole` says that these are all tokens of the request.
+fn countable(presented: &[PresentedSession], is_whole: bool) -> Vec<SessionId> {
+    if two_accounts(presented).is_some() {
+        return Vec::new();
+    }
+    let ids = |counts: fn(&PresentedSession) -> bool| -> Vec<SessionId> {
+        let counted = presented.iter().filter(|presented| counts(presented));
+        counted.map(|presented| presented.found.session.id).collect()
+    };
+    let servable = ids(PresentedSession::is_servable);
+    if servable.is_empty() && is_whole {
+        ids(PresentedSession::is_fatal)
+    } else {
+        servable
+    }
+}

@@ -1,0 +1,79 @@
+//! Accounts: opening one, replacing its password, proving its mailbox.
+
+use super::Unit;
+use crate::domain::{AccountName, AuditEvent, Letter, PasswordHash, SessionEnd, SessionId, User};
+use crate::service::error::Error;
+use crate::store::{NewUserRow, StoreError};
+
+impl Unit<'_> {
+    /// Opens an account and reads it back as later changes find it. The UNIQUE indexes decide whether its names are free.
+    ///
+    /// # Errors
+    /// [`Error::LoginExists`], [`Error::EmailExists`].
+    pub(crate) fn open_account(&self, account: &NewUserRow) -> Result<User, Error> {
+        self.tx.insert_user(account)??;
+        self.tx
+            .find_user(account.id)?
+            .ok_or_else(|| Error::internal("a user that was just added is not there"))
+    }
+
+    /// Whether `hash` is still the password hash of the account. It may have changed while a password was hashed.
+    pub(crate) fn has_password_hash(
+        &self,
+        user: &User,
+        hash: Option<&PasswordHash>,
+    ) -> Result<bool, StoreError> {
+        let name = AccountName::Username(user.username.clone());
+        let current = self.tx.find_credentials(&name)?;
+        let current = current.and_then(|current| current.password_hash);
+        Ok(current.as_ref().map(PasswordHash::as_str) == hash.map(PasswordHash::as_str))
+    }
+
+    /// Replaces the password of an account, with all that a new password entails: every session but `kept` ends, links that set a password and the code
+    /// stop working, the mails with them are dropped, and wrong guesses are forgotten.
+    pub(crate) fn replace_password(
+        &self,
+        user: &User,
+        hash: &PasswordHash,
+        kept: Option<SessionId>,
+    ) -> Result<(), Error> {
+        self.tx.set_password_hash(user.id, hash)?;
+        self.tx
+            .end_sessions_of(user.id, kept, SessionEnd::PasswordChanged, self.now)?;
+        self.tx.delete_password_links(user.id)?;
+        self.tx.delete_code_of(user.id)?;
+        self.forgive_guesses(user)
+    }
+
+    /// Tells the account's owner that the password is another one now.
+    pub(crate) fn mail_password_changed(&self, user: &User) -> Result<(), StoreError> {
+        let username = user.username.as_str().to_owned();
+        self.queue_mail(&Letter::PasswordChanged { username }, user)
+    }
+
+    /// Notes that the caller receives mail at the address of the account, and says whether that took the account from another person.
+    ///
+    /// A password that was set before the first proof may be that of a person who registered a foreign address: it is dropped, and every session ends.
+    /// A link that the operator handed over stops working too: its holder may not be the owner of the mailbox.
+    pub(crate) fn prove_mailbox(&self, user: &User) -> Result<bool, Error> {
+        if user.email_verified_at.is_some() {
+            return Ok(false);
+        }
+        self.tx.set_email_verified(user.id, self.now)?;
+        self.tx.delete_password_links(user.id)?;
+        if !user.has_password {
+            return Ok(false);
+        }
+        self.tx.clear_password_hash(user.id)?;
+        self.tx
+            .end_sessions_of(user.id, None, SessionEnd::TakenBack, self.now)?;
+        self.audit(&self.record(AuditEvent::AccountTakenBack).about(user))?;
+        Ok(true)
+    }
+
+    /// Tells the owner of the mailbox that the account is theirs now; `link` sets a password, if none is set.
+    pub(crate) fn mail_taken_back(&self, user: &User, link: Option<String>) -> Result<(), StoreError> {
+        let username = user.username.as_str().to_owned();
+        self.queue_mail(&Letter::AccountTakenBack { username, link }, user)
+    }
+}

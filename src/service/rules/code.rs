@@ -1,0 +1,64 @@
+//! One-time codes: comparing one.
+
+use super::Unit;
+use super::mail_budget::{kind_of, refuse_locked};
+use crate::crypto::is_same_code;
+use crate::domain::{AddressDigest, AuditReason, CODE_LOCK, Email, OneTimeCode, User, UserStatus};
+use crate::service::error::{Error, Refused};
+use crate::store::{CountedCode, StoreError};
+
+impl Unit<'_> {
+    /// Compares a code that was mailed to `email`, uses it up if it is right, and gives the account. The comparison is counted before it is made, by one
+    /// conditional UPDATE that also decides whether the code may be compared at all.
+    ///
+    /// A refusal leaves its counts behind, so the caller must not roll them back.
+    ///
+    /// # Errors
+    /// [`Error::CodeInvalid`], [`Error::CodeLocked`], [`Error::UserSuspended`] after a right code.
+    pub(crate) fn compare_code(&self, email: &Email, code: &OneTimeCode) -> Result<User, Refused> {
+        let address = self.rules.keys.address_digest(email);
+        refuse_locked(self.tx, address, self.now)?;
+        let Some(counted) = self.tx.count_code_attempt(address, self.now)? else {
+            return Err(Error::CodeInvalid.because(self.why_not_compared(address)?));
+        };
+        let mac = self.rules.keys.code_mac(address, counted.created_at, code);
+        let is_right = is_same_code(counted.mac, mac);
+        // Without an account a made-up id is looked for: that takes as long.
+        let id = counted.user_id.unwrap_or_else(|| self.rules.system.new_user_id());
+        let user = self.tx.find_user(id)?;
+        let user = user.filter(|user| user.email.key() == email.key());
+        let kind = kind_of(user.as_ref());
+        let Some(user) = user.filter(|_| is_right) else {
+            self.tx.count_code_failure(address, self.now + CODE_LOCK)?;
+            self.count_wrong_code(kind)?;
+            return Err(Error::CodeInvalid.because(self.why_wrong(address, code, &counted)));
+        };
+        self.tx.use_code(address, self.now)?;
+        if user.status == UserStatus::Suspended {
+            return Err(Error::UserSuspended.into());
+        }
+        Ok(user)
+    }
+
+    /// Why a code is wrong. The code that was mailed before the last one is the owner's mistake and no stranger's guess.
+    fn why_wrong(&self, address: AddressDigest, code: &OneTimeCode, counted: &CountedCode) -> AuditReason {
+        let is_older = counted.older.is_some_and(|(mac, created_at)| {
+            is_same_code(mac, self.rules.keys.code_mac(address, created_at, code))
+        });
+        if is_older {
+            AuditReason::OlderCode
+        } else {
+            AuditReason::WrongCode
+        }
+    }
+
+    /// Why the code of an address may not be compared.
+    fn why_not_compared(&self, address: AddressDigest) -> Result<AuditReason, StoreError> {
+        Ok(match self.tx.find_code_state(address)? {
+            None => AuditReason::NoCode,
+            Some(state) if state.is_used => AuditReason::UsedCode,
+            Some(state) if state.expires_at <= self.now => AuditReason::ExpiredCode,
+            Some(_) => AuditReason::AttemptsUsedUp,
+        })
+    }
+}

@@ -1,0 +1,134 @@
+//! Wrong passwords and wrong codes: they are counted and make the next guess wait.
+//!
+//! A guess that has to wait is not compared. That is asked before the password is hashed, and again in the transaction that follows: only there, one
+//! after the other, is it decided how many of many simultaneous guesses learn whether they were right. A right password that comes too late among them
+//! has to wait too. A guess counts only once it is known to be wrong, so that programs of one owner can sign in at the same time.
+
+use std::num::NonZeroU32;
+
+use super::{Rules, Unit};
+use crate::domain::{
+    Acquaintance, AuditReason, FailedCode, FailureKey, FailureKind, Guessed, Limit, MAX_FAILURE_ROWS,
+    MailPace, Timestamp, User, site_of,
+};
+use crate::service::error::{Error, Refused};
+use crate::store::{Reader, StoreError};
+
+impl Rules {
+    /// Refuses a guess that has to wait.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] for the account.
+    pub(crate) fn refuse_waiting(
+        &self,
+        reader: &Reader<'_>,
+        key: FailureKey,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let Some(limits) = self.settings.sign_in.failure_limits else {
+            return Ok(());
+        };
+        let runs = reader.find_failures(key)?;
+        let delay = runs.delay(limits, now);
+        let (of_account, of_site) = (runs.pause(limits, now), runs.pause_of_site(key, limits, now));
+        let pause = match of_account.max(of_site) {
+            // The sessions of a name without an account are looked for too, and none are found.
+            Some(_) => match acquaintance(reader, key, now)? {
+                Acquaintance::None => of_account.max(of_site),
+                Acquaintance::Site => of_site,
+                Acquaintance::Network => None,
+            },
+            None => None,
+        };
+        let reason = match pause {
+            Some(_) => AuditReason::AccountPause,
+            None => AuditReason::AccountLimit,
+        };
+        delay.max(pause).map_or(Ok(()), |retry_after| {
+            let refusal = Error::RateLimited {
+                limit: Limit::Account,
+                retry_after,
+            };
+            Err(refusal.because(reason))
+        })
+    }
+
+    /// How fast codes are mailed now, to every address alike: more slowly while codes of many accounts are being guessed. Wrong codes at addresses
+    /// without an account do not count, so that made-up addresses slow nothing down.
+    pub(crate) fn code_pace(&self, reader: &Reader<'_>, now: Timestamp) -> Result<MailPace, StoreError> {
+        Ok(match self.settings.spray_threshold {
+            Some(threshold) if reader.has_more_failed_codes(threshold, now)? => MailPace::Braked,
+            _ => MailPace::Usual,
+        })
+    }
+
+    /// The wrong codes of the last hour.
+    pub(crate) fn failed_codes(
+        &self,
+        reader: &Reader<'_>,
+        now: Timestamp,
+    ) -> Result<FailedCodes, StoreError> {
+        let is_braked = self.code_pace(reader, now)? == MailPace::Braked;
+        Ok(FailedCodes {
+            of_accounts: reader.count_failed_codes(FailureKind::OfAccount, now)?,
+            of_nobody: reader.count_failed_codes(FailureKind::OfNobody, now)?,
+            exceeded: self.settings.spray_threshold.filter(|_| is_braked),
+        })
+    }
+}
+
+impl Unit<'_> {
+    /// Counts a wrong password, unless the guess had to wait: then nothing is counted, and no delay grows. Reading and writing the count is atomic
+    /// because the one writer runs one change after the other.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] for the account.
+    pub(crate) fn count_wrong_password(&self, key: FailureKey) -> Result<(), Refused> {
+        self.rules.refuse_waiting(self.tx, key, self.now)?;
+        if let Some(limits) = self.rules.settings.sign_in.failure_limits {
+            let runs = self.tx.find_failures(key)?;
+            let runs = runs.with_failure(key, limits, self.now);
+            self.tx.put_failures(key, runs, MAX_FAILURE_ROWS)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a code that was compared and wrong, over all accounts.
+    pub(crate) fn count_wrong_code(&self, kind: FailureKind) -> Result<(), StoreError> {
+        let Some(threshold) = self.rules.settings.spray_threshold else {
+            return Ok(());
+        };
+        let failed = FailedCode {
+            kind,
+            network: self.client().address.map(site_of),
+            at: self.now,
+        };
+        self.tx.count_failed_code(&failed, threshold.get() + 1)
+    }
+
+    /// Forgets the wrong passwords and codes of an account: its owner signed in, or the operator vouches for it.
+    pub(crate) fn forgive_guesses(&self, user: &User) -> Result<(), Error> {
+        let key = self.rules.keys.failure_key(Guessed::Account(user.id), None);
+        self.tx.delete_failures(key.guessed)?;
+        self.tx
+            .forgive_code_failures(self.rules.keys.address_digest(&user.email))?;
+        Ok(())
+    }
+}
+
+/// How well the account that is guessed at knows where the guess comes from.
+fn acquaintance(reader: &Reader<'_>, key: FailureKey, now: Timestamp) -> Result<Acquaintance, StoreError> {
+    let since = Acquaintance::forgotten_before(now);
+    let addresses = reader.list_session_addresses(key.holder, since)?;
+    Ok(Acquaintance::of(key.address, &addresses))
+}
+
+/// Wrong codes of the last hour, as far as they are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedCodes {
+    pub of_accounts: u32,
+    /// At addresses without an account.
+    pub of_nobody: u32,
+    /// The threshold that those at accounts exceed, so that codes are mailed more slowly; `None` if they do not.
+    pub exceeded: Option<NonZeroU32>,
+}

@@ -1,0 +1,144 @@
+//! Invites: who may register by mode and invite, spending one, and why one is refused.
+
+use std::fmt;
+
+use super::{Rules, Unit};
+use crate::domain::{
+    AuditReason, FieldError, InviteCode, InviteId, InviteStatus, RegistrationMode, Timestamp,
+};
+use crate::service::error::{Error, Refused};
+use crate::store::{Reader, Setting, StoreError};
+
+/// What came in place of an invite code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PresentedInvite {
+    Absent,
+    /// A text that is no code.
+    Unreadable,
+    /// A code, which may be unknown.
+    Code(InviteCode),
+}
+
+impl PresentedInvite {
+    /// Reads what a person typed.
+    pub fn parse(text: Option<&str>) -> Self {
+        match text.map(InviteCode::parse) {
+            None | Some(Err(FieldError::Missing)) => Self::Absent,
+            Some(Err(_)) => Self::Unreadable,
+            Some(Ok(code)) => Self::Code(code),
+        }
+    }
+}
+
+/// Where the registration mode comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModeSource {
+    Default,
+    /// The operator set it by command.
+    Database,
+    /// The configuration pins it.
+    Config,
+}
+
+impl ModeSource {
+    /// The name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Database => "database",
+            Self::Config => "config",
+        }
+    }
+}
+
+impl fmt::Display for ModeSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Rules {
+    /// The registration mode in force. It is read each time, so that a change acts at once.
+    pub(crate) fn registration_mode(
+        &self,
+        reader: &Reader<'_>,
+    ) -> Result<(RegistrationMode, ModeSource), StoreError> {
+        if let Some(pinned) = self.settings.pinned_mode {
+            return Ok((pinned, ModeSource::Config));
+        }
+        let stored = reader.find_setting(Setting::RegistrationMode)?;
+        match stored.map(|name| name.parse()) {
+            None => Ok((RegistrationMode::default(), ModeSource::Default)),
+            Some(Ok(mode)) => Ok((mode, ModeSource::Database)),
+            Some(Err(unknown)) => Err(StoreError::Failed(format!(
+                "the stored registration mode is none: {unknown}"
+            ))),
+        }
+    }
+
+    /// Refuses early, before anything costs much, what [`Unit::spend_invite`] would refuse; spends nothing.
+    pub(crate) fn check_invite(
+        &self,
+        reader: &Reader<'_>,
+        invite: &PresentedInvite,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        if !self.is_invite_required(reader)? {
+            return Ok(());
+        }
+        self.why_refused(reader, invite, now)?.map_or(Ok(()), Err)
+    }
+
+    fn is_invite_required(&self, reader: &Reader<'_>) -> Result<bool, Refused> {
+        match self.registration_mode(reader)?.0 {
+            RegistrationMode::Disabled => Err(Error::RegistrationDisabled.into()),
+            RegistrationMode::InviteOnly => Ok(true),
+            RegistrationMode::Open => Ok(false),
+        }
+    }
+
+    /// Why an invite admits no account; `None` if it does.
+    fn why_refused(
+        &self,
+        reader: &Reader<'_>,
+        invite: &PresentedInvite,
+        now: Timestamp,
+    ) -> Result<Option<Refused>, StoreError> {
+        let found = match invite {
+            PresentedInvite::Absent => return Ok(Some(Error::InviteCodeRequired.into())),
+            PresentedInvite::Unreadable => None,
+            PresentedInvite::Code(code) => reader.find_invite(self.keys.invite_digest(code))?,
+        };
+        let reason = match found.map(|(invite, _)| invite.status(now)) {
+            Some(InviteStatus::Active) => return Ok(None),
+            Some(InviteStatus::Expired) => AuditReason::ExpiredInvite,
+            Some(InviteStatus::Revoked) => AuditReason::RevokedInvite,
+            Some(InviteStatus::UsedUp) => AuditReason::UsedUpInvite,
+            None => AuditReason::UnknownInvite,
+        };
+        Ok(Some(Error::InviteCodeInvalid.because(reason)))
+    }
+}
+
+impl Unit<'_> {
+    /// Decides by mode and invite whether an account may be opened, and takes one use of the invite; `None` if it is opened without one. One
+    /// conditional UPDATE takes the use, so that an invite never admits more accounts than it may.
+    ///
+    /// # Errors
+    /// [`Error::RegistrationDisabled`], [`Error::InviteCodeRequired`], [`Error::InviteCodeInvalid`].
+    pub(crate) fn spend_invite(&self, invite: &PresentedInvite) -> Result<Option<InviteId>, Refused> {
+        let is_required = self.rules.is_invite_required(self.tx)?;
+        let spent = match invite {
+            PresentedInvite::Code(code) => {
+                let digest = self.rules.keys.invite_digest(code);
+                self.tx.consume_invite(digest, self.now)?
+            }
+            PresentedInvite::Absent | PresentedInvite::Unreadable => None,
+        };
+        if spent.is_some() || !is_required {
+            return Ok(spent);
+        }
+        let refused = self.rules.why_refused(self.tx, invite, self.now)?;
+        Err(refused.unwrap_or_else(|| Error::InviteCodeInvalid.because(AuditReason::UsedUpInvite)))
+    }
+}

@@ -1,0 +1,127 @@
+//! Links that are mailed or handed over: making, finding and using one.
+
+use super::Unit;
+use crate::crypto::link_digest;
+use crate::domain::{
+    AuditReason, Email, Letter, LinkDigest, LinkOccasion, LinkPurpose, LinkToken, Timestamp, User, UserId,
+};
+use crate::service::error::{Error, Refused};
+use crate::store::{LinkRow, Reader, StoreError};
+
+/// Whether a link that the operator is shown is also mailed to the account's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkMail {
+    /// It is, if mail is sent at all.
+    Wanted,
+    /// The operator hands it over.
+    Unwanted,
+}
+
+/// A link with which the owner of an account sets a password. It proves no address. No `Debug`: it is a secret that is shown once.
+#[derive(Clone)]
+pub struct PasswordLink {
+    pub url: String,
+    pub expires_at: Timestamp,
+    /// The address that a mail with the link is queued for; `None` if there is no such mail.
+    pub mailed_to: Option<Email>,
+}
+
+/// The link with this digest, used or not, and its account, which must still have the address.
+pub(crate) fn find_link(
+    reader: &Reader<'_>,
+    digest: Option<LinkDigest>,
+) -> Result<Option<(LinkRow, User)>, StoreError> {
+    let Some(link) = digest
+        .map(|digest| reader.find_link(digest))
+        .transpose()?
+        .flatten()
+    else {
+        return Ok(None);
+    };
+    let user = link.user_id.map(|id| reader.find_user(id)).transpose()?.flatten();
+    let user = user.filter(|user| user.email.key() == link.email_key);
+    Ok(user.map(|user| (link, user)))
+}
+
+/// Why a link does not work at `now`; `None` if it does. Where two requests use one link at the same time, [`Unit::use_link`] decides.
+pub(crate) fn why_unusable(link: &LinkRow, now: Timestamp) -> Option<AuditReason> {
+    if link.used_at.is_some() {
+        Some(AuditReason::UsedLink)
+    } else {
+        (link.expires_at <= now).then_some(AuditReason::ExpiredLink)
+    }
+}
+
+/// The row of a link that is made at `now`; `user_id` is `None` for an address without an account.
+pub(crate) fn link_row(
+    token: &LinkToken,
+    purpose: LinkPurpose,
+    user_id: Option<UserId>,
+    email: &Email,
+    now: Timestamp,
+) -> LinkRow {
+    LinkRow {
+        digest: link_digest(token),
+        purpose,
+        user_id,
+        email_key: email.key(),
+        created_at: now,
+        expires_at: now + purpose.ttl(),
+        used_at: None,
+    }
+}
+
+impl Unit<'_> {
+    /// Uses a link. One conditional UPDATE decides, so that a link is used once.
+    ///
+    /// # Errors
+    /// `refusal` if the link was used or has expired.
+    pub(crate) fn use_link(&self, link: &LinkRow, refusal: Error) -> Result<(), Refused> {
+        if self.tx.use_link(link.digest, self.now)? {
+            return Ok(());
+        }
+        Err(refusal.because(why_unusable(link, self.now).unwrap_or(AuditReason::UsedLink)))
+    }
+
+    /// Makes a link for a user in place of the earlier one of that purpose, and gives its URL.
+    pub(crate) fn new_link(&self, purpose: LinkPurpose, user: &User) -> Result<String, StoreError> {
+        let token = LinkToken::from_random(self.rules.system.random());
+        let row = link_row(&token, purpose, Some(user.id), &user.email, self.now);
+        self.tx.replace_link(&row)?;
+        Ok(self.rules.links.of_token(purpose, &token))
+    }
+
+    /// Queues the mail with a new link to verify the address.
+    pub(crate) fn mail_verification(&self, user: &User) -> Result<(), StoreError> {
+        let letter = Letter::VerifyEmail {
+            username: user.username.as_str().to_owned(),
+            link: self.new_link(LinkPurpose::VerifyEmail, user)?,
+        };
+        self.queue_mail(&letter, user)
+    }
+
+    /// Makes a link to set a password in place of the earlier one, and queues a mail with it if there is to be one.
+    pub(crate) fn new_password_link(
+        &self,
+        user: &User,
+        occasion: LinkOccasion,
+        link_mail: LinkMail,
+    ) -> Result<PasswordLink, StoreError> {
+        let purpose = LinkPurpose::SetPassword;
+        let url = self.new_link(purpose, user)?;
+        let is_mailed = link_mail == LinkMail::Wanted && !self.rules.is_off();
+        if is_mailed {
+            let letter = Letter::SetPassword {
+                username: user.username.as_str().to_owned(),
+                link: url.clone(),
+                occasion,
+            };
+            self.queue_mail(&letter, user)?;
+        }
+        Ok(PasswordLink {
+            url,
+            expires_at: self.now + purpose.ttl(),
+            mailed_to: is_mailed.then(|| user.email.clone()),
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! How much mail one mailbox is sent.
+
+use super::{Rules, Unit};
+use crate::domain::{
+    AddressDigest, AuditReason, Email, FailureKind, MAX_NOBODY_ROWS, MailBudget, MailPace, MailPurpose,
+    Timestamp, User,
+};
+use crate::service::error::{Error, Refused};
+use crate::store::{Reader, SpentBudget};
+
+/// Whether an account has the address.
+pub(crate) fn kind_of(user: Option<&User>) -> FailureKind {
+    match user {
+        Some(_) => FailureKind::OfAccount,
+        None => FailureKind::OfNobody,
+    }
+}
+
+impl Rules {
+    /// The budget of a mailbox after one more mail.
+    ///
+    /// # Errors
+    /// [`Error::CodeRateLimited`]; for a code [`Error::CodeLocked`] too.
+    pub(crate) fn budget_after(
+        &self,
+        reader: &Reader<'_>,
+        email: &Email,
+        purpose: MailPurpose,
+        now: Timestamp,
+    ) -> Result<MailBudget, Refused> {
+        let pace = if purpose == MailPurpose::SignIn {
+            refuse_locked(reader, self.keys.address_digest(email), now)?;
+            self.code_pace(reader, now)?
+        } else {
+            MailPace::Usual
+        };
+        let budget = reader.find_mail_budget(self.keys.mailbox_digest(email), purpose)?;
+        budget.spend(purpose, pace, now).map_err(|retry_after| {
+            let reason = match budget.spend(purpose, MailPace::Usual, now) {
+                Ok(_) => AuditReason::CodesBraked,
+                Err(_) => AuditReason::TooManyMails,
+            };
+            Error::CodeRateLimited { retry_after }.because(reason)
+        })
+    }
+}
+
+impl Unit<'_> {
+    /// Takes one mail out of the budget of its mailbox. Reading and writing the budget is atomic because the one writer runs one change after the other.
+    ///
+    /// # Errors
+    /// Those of [`Rules::budget_after`].
+    pub(crate) fn spend_mail_budget(
+        &self,
+        email: &Email,
+        purpose: MailPurpose,
+        kind: FailureKind,
+    ) -> Result<(), Refused> {
+        let spent = SpentBudget {
+            mailbox: self.rules.keys.mailbox_digest(email),
+            purpose,
+            kind,
+            budget: self.rules.budget_after(self.tx, email, purpose, self.now)?,
+        };
+        Ok(self.tx.put_mail_budget(&spent, self.now, MAX_NOBODY_ROWS)?)
+    }
+
+    /// Takes a mail to an account out of its budget and says whether it is to be sent: not if the budget is used up.
+    pub(crate) fn is_mail_left(&self, user: &User, purpose: MailPurpose) -> Result<bool, Error> {
+        let spent = self.spend_mail_budget(&user.email, purpose, FailureKind::OfAccount);
+        match spent.map_err(Error::from) {
+            Ok(()) => Ok(true),
+            Err(Error::CodeRateLimited { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Refuses while the codes of an address are not compared.
+///
+/// # Errors
+/// [`Error::CodeLocked`].
+pub(super) fn refuse_locked(
+    reader: &Reader<'_>,
+    address: AddressDigest,
+    now: Timestamp,
+) -> Result<(), Error> {
+    match reader.find_code_lock(address, now)? {
+        Some(until) => Err(Error::CodeLocked {
+            retry_after: until.since(now),
+        }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,259 @@
+//! Sessions: the one way in which each begins, continues and ends, whatever path leads to it.
+
+use super::Unit;
+use super::refresh_cookies::{PresentedSession, two_accounts};
+use crate::crypto::PresentedRefreshToken;
+use crate::domain::{
+    AuditEvent, AuditReason, AuditRecord, Client, Generation, RefreshVerdict, Rotation, Sender, Session,
+    SessionEnd, SessionId, SessionNonce, SignInMethod, Timestamp, User, UserId, UserStatus,
+};
+use crate::service::error::Error;
+use crate::store::SessionWithUser;
+
+/// The sender of a valid access token.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub user: User,
+    pub session_id: SessionId,
+    pub client: Client,
+}
+
+impl Caller {
+    /// `event`, caused by the caller and about their own account.
+    pub(crate) fn record(&self, event: AuditEvent) -> AuditRecord {
+        AuditRecord::by_client(event, &self.client).about(&self.user)
+    }
+}
+
+/// A session that was begun or continued, with what its tokens say.
+pub(crate) struct OpenSession {
+    pub(crate) session: Session,
+    pub(crate) is_email_verified: bool,
+    /// The time of the change that opened it.
+    pub(crate) at: Timestamp,
+}
+
+/// What came of a refresh inside its transaction. A refusal is no `Err` there, so that its consequences are committed.
+pub(crate) enum Refreshed {
+    Continued(Box<OpenSession>),
+    Refused(Error),
+    /// No token is authentic any more.
+    Forged,
+}
+
+impl Unit<'_> {
+    /// The caller's session and account as they are now: they may have ended since the token was checked.
+    ///
+    /// # Errors
+    /// [`Error::UserSuspended`], [`Error::InvalidToken`].
+    pub(crate) fn find_alive(&self, caller: &Caller) -> Result<SessionWithUser, Error> {
+        match self.tx.find_session_with_user(caller.session_id)? {
+            Some(found) if found.user.status == UserStatus::Suspended => Err(Error::UserSuspended),
+            Some(found) if found.session.is_alive(self.now) && found.user.id == caller.user.id => Ok(found),
+            _ => Err(Error::InvalidToken),
+        }
+    }
+
+    /// Begins a session for a user who proved who they are. Ends the session whose cookie is replaced and the surplus ones, and forgets wrong guesses.
+    ///
+    /// # Errors
+    /// [`Error::UserSuspended`].
+    pub(crate) fn begin_session(
+        &self,
+        user: &User,
+        method: SignInMethod,
+        cookies: &[PresentedRefreshToken],
+    ) -> Result<OpenSession, Error> {
+        if user.status == UserStatus::Suspended {
+            return Err(Error::UserSuspended);
+        }
+        let presented = self.find_presented(cookies)?;
+        if two_accounts(&presented).is_none() {
+            self.end_presented(&presented, SessionEnd::Replaced)?;
+        }
+        let (now, rules) = (self.now, self.rules.settings.sessions);
+        self.tx
+            .end_surplus_sessions(user.id, rules.max_sessions - 1, now)?;
+        let session = Session {
+            id: self.rules.refresh_tokens.mark(self.rules.system.new_session_id()),
+            user_id: user.id,
+            nonce: SessionNonce(self.rules.system.random()),
+            rotation: Rotation::first(now, Sender::from(self.client())),
+            method,
+            created_at: now,
+            last_used_at: now,
+            expires_at: rules.end(now, now),
+            ended: None,
+            client: self.client().clone(),
+        };
+        self.tx.insert_session(&session)?;
+        self.tx.set_last_sign_in(user.id, now)?;
+        self.forgive_guesses(user)?;
+        Ok(self.open(session, user))
+    }
+
+    /// Ends the sessions of `user_id` whose cookies came along and could be served.
+    pub(crate) fn sign_out_presented(
+        &self,
+        cookies: &[PresentedRefreshToken],
+        user_id: UserId,
+    ) -> Result<(), Error> {
+        let mut presented = self.find_presented(cookies)?;
+        presented.retain(|presented| presented.user_id() == user_id);
+        self.end_presented(&presented, SessionEnd::SignedOut)
+    }
+
+    /// Makes every refresh token worthless that a session was given so far. Gives the session if its new cookie is to be set. It is not set if none of
+    /// the cookies that came along is of the account and one is of a living session of another account, whose cookie would be lost.
+    pub(crate) fn renew_tokens(
+        &self,
+        found: SessionWithUser,
+        cookies: &[PresentedRefreshToken],
+    ) -> Result<Option<OpenSession>, Error> {
+        let SessionWithUser { session, user } = found;
+        let presented = self.find_presented(cookies)?;
+        let is_own = presented.iter().any(|presented| presented.user_id() == user.id);
+        let is_of_another = !is_own && presented.iter().any(|presented| presented.is_alive);
+        let nonce = SessionNonce(self.rules.system.random());
+        if !self.tx.renew_session_nonce(session.id, nonce)? {
+            return Err(Error::InvalidToken);
+        }
+        let open = self.open(Session { nonce, ..session }, &user);
+        Ok((!is_of_another).then_some(open))
+    }
+
+    /// Continues the first session whose token can be served. If there is none, each authentic token has its consequence.
+    pub(crate) fn refresh(&self, cookies: &[PresentedRefreshToken]) -> Result<Refreshed, Error> {
+        let mut presented = self.find_presented(cookies)?;
+        if let Some(both) = two_accounts(&presented) {
+            for presented in both {
+                self.audit_refresh(&presented.found, AuditReason::TwoAccounts)?;
+            }
+            return Ok(Refreshed::Refused(Error::InvalidToken));
+        }
+        if let Some(place) = presented.iter().position(PresentedSession::is_servable) {
+            return self.continue_session(presented.swap_remove(place));
+        }
+        for presented in &presented {
+            self.punish(presented)?;
+        }
+        Ok(match presented.first() {
+            None => Refreshed::Forged,
+            Some(first) if first.is_suspended() => Refreshed::Refused(Error::UserSuspended),
+            Some(_) => Refreshed::Refused(Error::InvalidToken),
+        })
+    }
+
+    /// Moves a session on as its token asks for. The conditional UPDATE of `move_session` decides between two refreshes with one token.
+    fn continue_session(&self, presented: PresentedSession) -> Result<Refreshed, Error> {
+        let (verdict, token) = (presented.verdict, presented.token.generation());
+        let SessionWithUser { session, user } = presented.found;
+        if verdict == RefreshVerdict::RepeatNearby {
+            self.audit_repeated(&self.repeated(&user, &session))?;
+        }
+        let sender = Sender::from(self.client());
+        let Some(rotation) = session.rotation.after(verdict, token, &sender, self.now) else {
+            return Ok(Refreshed::Continued(Box::new(self.open(session, &user))));
+        };
+        let is_used = rotation.generation > session.rotation.generation;
+        let last_used_at = if is_used { self.now } else { session.last_used_at };
+        let rules = self.rules.settings.sessions;
+        let next = Session {
+            rotation,
+            last_used_at,
+            expires_at: rules.end(session.created_at, last_used_at),
+            ..session.clone()
+        };
+        Ok(if self.tx.move_session(&session, &next)? {
+            Refreshed::Continued(Box::new(self.open(next, &user)))
+        } else {
+            Refreshed::Refused(Error::InvalidToken)
+        })
+    }
+
+    /// Does what follows from an authentic token that cannot be served: a reused one ends its session.
+    fn punish(&self, presented: &PresentedSession) -> Result<(), Error> {
+        let SessionWithUser { session, user } = &presented.found;
+        if presented.is_suspended() {
+            return self.audit_refresh(&presented.found, AuditReason::Suspended);
+        }
+        if !presented.is_alive {
+            return self.audit_refresh(&presented.found, self.why_over(session));
+        }
+        let (event, end, detail) = match presented.verdict {
+            RefreshVerdict::Reused => {
+                tracing::warn!(session = %session.id, user = %user.id, "a replaced refresh token was used again");
+                let fate = fate_of_successor(&session.rotation, presented.token.generation());
+                (AuditEvent::RefreshReused, SessionEnd::RefreshReused, Some(fate))
+            }
+            RefreshVerdict::Ahead => {
+                tracing::warn!(session = %session.id, user = %user.id, "a refresh token is newer than its session");
+                (AuditEvent::RefreshAhead, SessionEnd::RefreshAhead, None)
+            }
+            _ => {
+                let record = self.repeated(user, session);
+                return Ok(self.audit_repeated(&record.refused(AuditReason::FromElsewhere))?);
+            }
+        };
+        self.tx.end_session(session.id, end, self.now)?;
+        let mut record = self.record(event).about(user).of_session(session.id);
+        record.detail = detail.map(str::to_owned);
+        Ok(self.audit(&record)?)
+    }
+
+    /// The sessions of the authentic cookies, and what each cookie means now.
+    fn find_presented(&self, cookies: &[PresentedRefreshToken]) -> Result<Vec<PresentedSession>, Error> {
+        let found = self
+            .rules
+            .find_presented(self.tx, cookies, self.client(), self.now)?;
+        Ok(found.unwrap_or_default())
+    }
+
+    fn end_presented(&self, presented: &[PresentedSession], because: SessionEnd) -> Result<(), Error> {
+        for presented in presented.iter().filter(|presented| presented.is_endable()) {
+            self.tx
+                .end_session(presented.found.session.id, because, self.now)?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, session: Session, user: &User) -> OpenSession {
+        OpenSession {
+            session,
+            is_email_verified: user.email_verified_at.is_some(),
+            at: self.now,
+        }
+    }
+
+    /// Writes that an authentic refresh token was refused, and why; no session ends by it.
+    fn audit_refresh(&self, found: &SessionWithUser, reason: AuditReason) -> Result<(), Error> {
+        let record = self.record(AuditEvent::RefreshRefused).about(&found.user);
+        let record = record.of_session(found.session.id).refused(reason);
+        Ok(self.audit(&record)?)
+    }
+
+    /// That a refresh token came again within the grace, from another network or by another user agent than the refresh that replaced it.
+    fn repeated(&self, user: &User, session: &Session) -> AuditRecord {
+        let record = self.record(AuditEvent::RefreshRepeated);
+        record.about(user).of_session(session.id)
+    }
+
+    /// Why a session is over.
+    fn why_over(&self, session: &Session) -> AuditReason {
+        let rules = self.rules.settings.sessions;
+        match session.ended {
+            Some((_, end)) if end != SessionEnd::Expired => AuditReason::SessionEnded,
+            _ if session.expires_at < session.created_at + rules.absolute => AuditReason::SessionUnused,
+            _ => AuditReason::SessionTooOld,
+        }
+    }
+}
+
+/// Whether the token after a reused one was ever seen. If it was not, the answer with it may merely have been lost.
+fn fate_of_successor(rotation: &Rotation, token: Generation) -> &'static str {
+    if rotation.presented > Some(token) {
+        "its successor was used"
+    } else {
+        "its successor was never used"
+    }
+}
