@@ -51,8 +51,8 @@ pub use link_token::{LinkDigest, LinkPurpose, LinkToken};
 pub use mail::{Letter, LinkOccasion, MailKind, MailStatus, QueuedMail, Tries};
 pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
 pub use one_time_code::{
-    AddressDigest, CODE_LOCK, CODE_TTL, CodeLength, CodeMac, DomainDigest, FailedCode, MAX_CODE_ATTEMPTS,
-    MAX_CODE_FAILURES, MAX_NOBODY_ROWS, MailBudget, MailPace, MailPurpose, OneTimeCode,
+    AddressDigest, CODE_LOCK, CODE_TTL, CodeFailures, CodeLength, CodeMac, DomainDigest, FailedCode,
+    MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MAX_NOBODY_ROWS, MailBudget, MailPace, MailPurpose, OneTimeCode,
 };
 pub use origin::{is_host_name, parse_app_origin};
 pub use page::{Page, Paging};

@@ -80,6 +80,36 @@ impl fmt::Debug for OneTimeCode {
     }
 }
 
+/// Wrong codes in a row, over all codes of an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CodeFailures {
+    pub in_a_row: u32,
+    /// The end of the last lock, also when it is over.
+    pub locked_until: Option<Timestamp>,
+}
+
+impl CodeFailures {
+    /// Until when no code of the address is compared; `None` if codes are compared. A later end than a lock can have comes from a clock that was set wrong
+    /// when the lock began, and locks nothing.
+    pub fn lock(self, now: Timestamp) -> Option<Timestamp> {
+        self.locked_until
+            .filter(|until| now < *until && *until <= now + CODE_LOCK)
+    }
+
+    /// The failures after one more: the last of [`MAX_CODE_FAILURES`] locks the address, and the count begins anew.
+    #[must_use]
+    pub fn with_failure(self, now: Timestamp) -> Self {
+        let in_a_row = self.in_a_row + 1;
+        if in_a_row < MAX_CODE_FAILURES {
+            return Self { in_a_row, ..self };
+        }
+        Self {
+            in_a_row: 0,
+            locked_until: Some(now + CODE_LOCK),
+        }
+    }
+}
+
 /// The keyed digest of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressDigest(pub [u8; 32]);

@@ -50,7 +50,7 @@ impl Service {
         let record = match &user {
             Some(user) => record.about(user),
             None => record
-                .under(self.rules.auditor.digest_of(&asked.email))
+                .under(self.rules.email_digest(&asked.email))
                 .refused(AuditReason::UnknownAccount),
         };
         if let Err(refused) = budget {

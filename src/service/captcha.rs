@@ -1,4 +1,4 @@
-//! Captchas: what clients need to know of them, and checking one.
+//! Captchas: what clients need to know about them, and checking one.
 
 use super::{Error, Service};
 use crate::captcha::CaptchaRefusal;
@@ -18,13 +18,13 @@ impl Service {
     /// Refuses unless the captcha was solved, or there is none.
     ///
     /// # Errors
-    /// [`Error::CaptchaInvalid`]; [`Error::CaptchaUnavailable`] when nobody can tell, which never lets anybody through.
+    /// [`Error::CaptchaInvalid`]; [`Error::CaptchaUnavailable`] if that cannot be found out, which lets no request through.
     pub async fn check_captcha(&self, token: Option<&str>, client: &Client) -> Result<(), Error> {
         let checked = self.captcha.verify(token, client.address, &self.system).await;
         checked.map_err(|refusal| self.captcha_refused(refusal, client))
     }
 
-    /// Refuses a token that cannot be good, before anything is looked up and before the captcha is asked.
+    /// Refuses a token that cannot be good, before any query and before the captcha service is asked.
     ///
     /// # Errors
     /// [`Error::CaptchaInvalid`] if it is missing or too long.
@@ -34,19 +34,13 @@ impl Service {
     }
 
     fn captcha_refused(&self, refusal: CaptchaRefusal, client: &Client) -> Error {
-        match refusal {
-            CaptchaRefusal::Invalid => {
-                self.note_refused(AuditEvent::CaptchaRefused, AuditReason::CaptchaInvalid, client);
-                Error::CaptchaInvalid
-            }
+        let (reason, error) = match refusal {
+            CaptchaRefusal::Invalid => (AuditReason::CaptchaInvalid, Error::CaptchaInvalid),
             CaptchaRefusal::Unavailable(reason) => {
-                self.note_refused(
-                    AuditEvent::CaptchaRefused,
-                    AuditReason::CaptchaUnavailable,
-                    client,
-                );
-                Error::CaptchaUnavailable(reason)
+                (AuditReason::CaptchaUnavailable, Error::CaptchaUnavailable(reason))
             }
-        }
+        };
+        self.note_refused(AuditEvent::CaptchaRefused, reason, client);
+        error
     }
 }

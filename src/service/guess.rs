@@ -35,7 +35,7 @@ impl Service {
                 event: AuditEvent::Throttled,
                 ..record.clone()
             };
-            self.rules.auditor.note(&record.refused(reason), client);
+            self.rules.note(&record.refused(reason), client);
         }
         refused.error
     }

@@ -74,7 +74,7 @@ impl Service {
             let record = unit.record(AuditEvent::SignInByCode);
             let mut record = match unit.tx.find_user_by_email(&email)? {
                 Some(user) => record.about(&user),
-                None => record.under(unit.rules.auditor.digest_of(&email)),
+                None => record.under(unit.rules.email_digest(&email)),
             };
             // A refusal has left its counts behind: it is no error inside the transaction.
             let mut user = match unit.compare_code(&email, &code) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 use super::error::{Error, Refused, SOON};
-use super::rules::audit::Auditor;
+use super::rules::audit::SharedNoted;
 use super::rules::{Links, RuleSettings, Rules, Unit};
 use super::signing_key::CurrentKeyring;
 use crate::captcha::Captcha;
@@ -51,11 +51,10 @@ pub struct Service {
 
 impl Service {
     pub fn new(parts: Parts, settings: RuleSettings, system: System) -> Self {
-        let keys = Arc::new(parts.keys);
         let rules = Rules {
-            refresh_tokens: keys.refresh_tokens(),
-            auditor: Arc::new(Auditor::new(Arc::clone(&keys), system.clone())),
-            keys,
+            refresh_tokens: parts.keys.refresh_tokens(),
+            noted: SharedNoted::default(),
+            keys: parts.keys,
             settings,
             composer: Composer::new(parts.letterhead),
             links: parts.links,

@@ -131,7 +131,7 @@ impl Service {
             Some(found) => record.about(&found.user),
             None => record,
         };
-        self.rules.auditor.note(&record, client);
+        self.rules.note(&record, client);
         Ok(())
     }
 }

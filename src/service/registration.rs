@@ -67,7 +67,7 @@ impl Service {
         } = registration;
         self.check_captcha(captcha_token.as_deref(), &client).await?;
         let record = AuditRecord::by_client(AuditEvent::Register, &client);
-        let record = record.under(self.rules.auditor.digest_of(&email));
+        let record = record.under(self.rules.email_digest(&email));
         let (rules, presented, now) = (Arc::clone(&self.rules), invite.clone(), self.system.now());
         let checked = self
             .store

@@ -3,9 +3,7 @@
 use rusqlite::params;
 
 use super::{Reader, StoreError, Tx};
-use crate::domain::{
-    AddressDigest, CODE_LOCK, CodeMac, MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, Timestamp, UserId,
-};
+use crate::domain::{AddressDigest, CodeFailures, CodeMac, MAX_CODE_ATTEMPTS, Timestamp, UserId};
 
 /// A code that was made.
 #[derive(Clone, Copy, Debug)]
@@ -53,18 +51,19 @@ impl Reader<'_> {
         )
     }
 
-    /// Until when codes of an address are not compared; `None` if they are.
-    pub fn find_code_lock(
-        &self,
-        address: AddressDigest,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        // A later end comes from a clock that was set wrong when the lock began.
-        self.query_opt(
-            "SELECT locked_until FROM one_time_codes WHERE address_digest = ?1 AND locked_until > ?2 AND locked_until <= ?3",
-            params![address, now, now + CODE_LOCK],
-            |row| row.get(0),
-        )
+    /// How often codes of an address were wrong.
+    pub fn find_code_failures(&self, address: AddressDigest) -> Result<CodeFailures, StoreError> {
+        let found = self.query_opt(
+            "SELECT failures, locked_until FROM one_time_codes WHERE address_digest = ?1",
+            [address],
+            |row| {
+                Ok(CodeFailures {
+                    in_a_row: row.get("failures")?,
+                    locked_until: row.get("locked_until")?,
+                })
+            },
+        )?;
+        Ok(found.unwrap_or_default())
     }
 }
 
@@ -121,18 +120,15 @@ impl Tx<'_> {
         )
     }
 
-    /// Notes that a comparison failed; after too many in a row the address is locked until `locked_until`.
-    pub fn count_code_failure(
+    /// Notes how often codes of an address were wrong.
+    pub fn put_code_failures(
         &self,
         address: AddressDigest,
-        locked_until: Timestamp,
+        failures: CodeFailures,
     ) -> Result<(), StoreError> {
         self.execute(
-            "UPDATE one_time_codes
-             SET failures = CASE WHEN failures + 1 >= ?3 THEN 0 ELSE failures + 1 END,
-                 locked_until = CASE WHEN failures + 1 >= ?3 THEN ?2 ELSE locked_until END
-             WHERE address_digest = ?1",
-            params![address, locked_until, MAX_CODE_FAILURES],
+            "UPDATE one_time_codes SET failures = ?2, locked_until = ?3 WHERE address_digest = ?1",
+            params![address, failures.in_a_row, failures.locked_until],
         )
     }
 

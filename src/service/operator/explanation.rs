@@ -114,7 +114,7 @@ impl Service {
                 let (mut codes_locked_until, mut codes_mailed_from) = (None, None);
                 if let Some(user) = &user {
                     let address = rules.keys.address_digest(&user.email);
-                    codes_locked_until = reader.find_code_lock(address, now)?;
+                    codes_locked_until = reader.find_code_failures(address)?.lock(now);
                     let mailbox = rules.keys.mailbox_digest(&user.email);
                     let budget = reader.find_mail_budget(mailbox, MailPurpose::SignIn)?;
                     codes_mailed_from = budget

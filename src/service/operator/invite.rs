@@ -16,42 +16,36 @@ const MAIL_TTL: Duration = Duration::from_hours(7 * 24);
 /// An invite that the operator asks for.
 #[derive(Clone, Debug)]
 pub struct InviteDraft {
-    /// How many accounts it may admit.
     pub max_uses: InviteUses,
     /// After how long it stops; `None` if never.
     pub expires_in: Option<Duration>,
-    /// What the operator writes beside it.
     pub note: Option<Note>,
-    /// To whom it is mailed; `None` to nobody.
+    /// `None` if it is not mailed.
     pub mail_to: Option<Email>,
-    /// In which language; `None` for the default one.
+    /// The language of the mail; `None` for the default one.
     pub locale: Option<Locale>,
 }
 
 /// Which invite is meant.
 #[derive(Clone, Debug)]
 pub enum InviteRef {
-    /// The one with this code.
     Code(InviteCode),
-    /// The one with this id, which is no secret.
+    /// Not secret.
     Id(InviteId),
 }
 
 /// Which invites to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhichInvites {
-    /// All that were ever made.
     All,
-    /// Those that still admit somebody.
+    /// Those that still admit an account.
     Active,
 }
 
 /// An invite with its code, which only the operator sees. No `Debug`: its link holds the code.
 #[derive(Clone)]
 pub struct InviteWithCode {
-    /// The invite.
     pub invite: Invite,
-    /// Its code.
     pub code: InviteCode,
     /// A page where it can be used; `None` while there is none.
     pub link: Option<String>,
@@ -118,7 +112,7 @@ impl Service {
         self.with_link(invite, InviteCode::from_random(self.system.random()))
     }
 
-    /// The mail that brings an invite; of use for as long as the invite, or a week.
+    /// The mail that brings an invite; it expires with the invite, and after a week at the latest.
     fn invite_mail(
         &self,
         made: &InviteWithCode,
@@ -139,10 +133,10 @@ impl Service {
         Ok(self.rules.mail(&letter, to, &locale, now, ttl))
     }
 
-    /// Invites, the newest first: those that admit somebody now, or all.
+    /// Invites, the newest first: those that admit an account now, or all.
     ///
     /// # Errors
-    /// [`Error::InviteNotFound`] and [`Error::NotInList`] if none has the code or the id behind which to begin.
+    /// [`Error::InviteNotFound`] and [`Error::NotInList`] if no invite has the code or the id after which to begin.
     pub async fn list_invites(
         &self,
         which: WhichInvites,
@@ -181,7 +175,7 @@ impl Service {
         self.opened(invite, &sealed)
     }
 
-    /// Takes the invite with this code back; whoever it admitted stays.
+    /// Takes the invite with this code back; the accounts that it admitted stay.
     ///
     /// # Errors
     /// [`Error::InviteNotFound`].

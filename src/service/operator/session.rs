@@ -17,10 +17,10 @@ impl Service {
             .await
     }
 
-    /// A part of a user's sessions, living and ended, the one begun last first.
+    /// A part of a user's sessions, living and ended, the one that began last first.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`]; [`Error::NotInList`] if the session behind which to begin is none of this user's.
+    /// [`Error::UserNotFound`]; [`Error::NotInList`] if the session after which to begin is not this user's.
     pub async fn list_sessions_by_begin(
         &self,
         user: UserRef,

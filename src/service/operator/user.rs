@@ -11,13 +11,11 @@ use crate::store::{NewUserRow, Reader, UserFilter};
 /// An account that the operator makes.
 #[derive(Debug)]
 pub struct NewUser {
-    /// Its username.
     pub username: Username,
-    /// Its address.
     pub email: Email,
     /// Whether the operator vouches for the address.
     pub is_verified: bool,
-    /// Its password; without one its owner sets it through a link.
+    /// `None` if its owner sets it through a link.
     pub password: Option<Password>,
     /// The language of its mails; `None` for the default one.
     pub locale: Option<Locale>,
@@ -28,18 +26,15 @@ pub struct NewUser {
 /// An account that the operator made. No `Debug`: it may hold a link.
 #[derive(Clone)]
 pub struct CreatedUser {
-    /// The account.
     pub summary: UserSummary,
-    /// Where its owner sets a password, if it has none.
+    /// Where its owner sets a password; `None` if it has one.
     pub link: Option<PasswordLink>,
 }
 
 /// An account and how many of its sessions are alive.
 #[derive(Clone, Debug)]
 pub struct UserSummary {
-    /// The account.
     pub user: User,
-    /// How many of its sessions are alive.
     pub sessions: u32,
 }
 
@@ -68,7 +63,7 @@ impl Service {
         };
         let locale = new.locale.unwrap_or_else(|| self.default_locale());
         let record = self.by_operator(AuditEvent::UserCreated);
-        let record = record.under(self.rules.auditor.digest_of(&new.email));
+        let record = record.under(self.rules.email_digest(&new.email));
         self.change_audited(record, move |unit, record| {
             let user = unit.open_account(&NewUserRow {
                 id: unit.rules.system.new_user_id(),
@@ -108,7 +103,7 @@ impl Service {
         self.change_audited(record, move |unit, record| {
             let user = user.find(unit.tx)?;
             record.subject = Some((&user).into());
-            record.name = unit.rules.auditor.digest_of(&user.email);
+            record.name = unit.rules.email_digest(&user.email);
             if user.status == UserStatus::Suspended {
                 return Err(Error::UserSuspended.into());
             }
@@ -120,10 +115,10 @@ impl Service {
         .await
     }
 
-    /// Accounts in the order of their making.
+    /// Accounts, the oldest first.
     ///
     /// # Errors
-    /// [`Error::NotInList`] if no account has the id behind which to begin.
+    /// [`Error::NotInList`] if no account has the id after which to begin.
     pub async fn list_users(
         &self,
         filter: UserFilter,
@@ -211,7 +206,7 @@ impl Service {
         self.change_audited(record, move |unit, record| {
             let user = user.find(unit.tx)?;
             record.subject = Some((&user).into());
-            record.name = unit.rules.auditor.digest_of(&user.email);
+            record.name = unit.rules.email_digest(&user.email);
             unit.tx.delete_user(user.id)?;
             Ok(user)
         })
@@ -230,7 +225,7 @@ impl Service {
             record.subject = Some((&user).into());
             change(unit, &user)?;
             let summary = UserSummary::of(unit.tx, user.id, unit.now)?;
-            record.name = unit.rules.auditor.digest_of(&summary.user.email);
+            record.name = unit.rules.email_digest(&summary.user.email);
             Ok(summary)
         })
         .await

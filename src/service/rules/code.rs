@@ -3,7 +3,7 @@
 use super::Unit;
 use super::mail_budget::{kind_of, refuse_locked};
 use crate::crypto::is_same_code;
-use crate::domain::{AddressDigest, AuditReason, CODE_LOCK, Email, OneTimeCode, User, UserStatus};
+use crate::domain::{AddressDigest, AuditReason, Email, OneTimeCode, User, UserStatus};
 use crate::service::error::{Error, Refused};
 use crate::store::{CountedCode, StoreError};
 
@@ -11,7 +11,7 @@ impl Unit<'_> {
     /// Compares a code that was mailed to `email`, uses it up if it is right, and gives the account. The comparison is counted before it is made, by one
     /// conditional UPDATE that also decides whether the code may be compared at all.
     ///
-    /// A refusal leaves its counts behind, so the caller must not roll them back.
+    /// The failures are read and written on the row that this UPDATE holds. A refusal leaves its counts behind, so the caller must not roll them back.
     ///
     /// # Errors
     /// [`Error::CodeInvalid`], [`Error::CodeLocked`], [`Error::UserSuspended`] after a right code.
@@ -29,7 +29,9 @@ impl Unit<'_> {
         let user = user.filter(|user| user.email.key() == email.key());
         let kind = kind_of(user.as_ref());
         let Some(user) = user.filter(|_| is_right) else {
-            self.tx.count_code_failure(address, self.now + CODE_LOCK)?;
+            let failures = self.tx.find_code_failures(address)?;
+            self.tx
+                .put_code_failures(address, failures.with_failure(self.now))?;
             self.count_wrong_code(kind)?;
             return Err(Error::CodeInvalid.because(self.why_wrong(address, code, &counted)));
         };

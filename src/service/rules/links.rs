@@ -11,7 +11,7 @@ pub struct Links {
     pub reset: String,
     /// `links.invite`, with `{code}`.
     pub invite: String,
-    /// What stands for `{app_url}`: `server.app_url`, or `server.public_url` where the built-in pages are.
+    /// The value of `{app_url}`: `server.app_url`, or `server.public_url` where the built-in pages are served.
     pub app_url: String,
     /// Whether there are pages at `app_url`: `server.app_url` is set, or the built-in pages are served.
     pub has_pages: bool,
@@ -43,7 +43,7 @@ impl Links {
         self.has_pages || !template.starts_with("{app_url}")
     }
 
-    /// The host name in the ids of mails.
+    /// The host name in the message ids of mails.
     pub(crate) fn host(&self) -> &str {
         let rest = self
             .app_url

@@ -85,7 +85,7 @@ pub(super) fn refuse_locked(
     address: AddressDigest,
     now: Timestamp,
 ) -> Result<(), Error> {
-    match reader.find_code_lock(address, now)? {
+    match reader.find_code_failures(address)?.lock(now) {
         Some(until) => Err(Error::CodeLocked {
             retry_after: until.since(now),
         }),

@@ -1,28 +1,27 @@
 //! The unit of work: one transaction with its time and its actor, and what rules need beside the rows.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::audit::SharedNoted;
 use super::{Links, RuleSettings};
 use crate::crypto::{Keys, RefreshTokens};
-use crate::domain::{Actor, AuditEvent, AuditRecord, Client, QueuedMail, Timestamp};
+use crate::domain::{Actor, Client, QueuedMail, Timestamp};
 use crate::mail::{Composer, Medium};
-use crate::service::error::{Error, Refused};
-use crate::service::rules::audit::Auditor;
 use crate::store::{StoreError, Tx};
 use crate::system::System;
 
 /// What rules need beside the rows. It is shared by all changes of a process.
 pub(crate) struct Rules {
-    pub(crate) keys: Arc<Keys>,
+    pub(crate) keys: Keys,
     pub(crate) refresh_tokens: RefreshTokens,
     pub(crate) settings: RuleSettings,
     pub(crate) composer: Composer,
     pub(crate) links: Links,
     pub(crate) medium: Medium,
-    pub(crate) auditor: Arc<Auditor>,
+    /// What is counted in memory and not yet in the audit log.
+    pub(crate) noted: SharedNoted,
     pub(crate) system: System,
     /// Wakes the mail worker. Notified after the commit: before it the worker would find nothing and sleep again.
     pub(crate) mail_queued: Notify,
@@ -60,45 +59,6 @@ impl<'tx> Unit<'tx> {
     /// Whether the mail worker is to be woken after the commit.
     pub(crate) fn has_queued_mail(&self) -> bool {
         self.has_queued_mail.get()
-    }
-
-    /// `event`, caused by the actor of this change.
-    pub(crate) fn record(&self, event: AuditEvent) -> AuditRecord {
-        AuditRecord::by(event, self.actor.clone())
-    }
-
-    /// Writes a row of the audit log.
-    pub(crate) fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
-        self.rules.auditor.write(self.tx, record, self.now)
-    }
-
-    /// Counts a refresh token that came again from elsewhere: one row for each session, outcome and hour.
-    pub(crate) fn audit_repeated(&self, record: &AuditRecord) -> Result<(), StoreError> {
-        self.rules.auditor.write_repeated(self.tx, record, self.now)
-    }
-
-    /// Carries out `change` and writes `record` as `change` left it, or the row of the refusal. A refusal undoes what `change` did and keeps its row;
-    /// it is therefore no `Err` of the whole change, which would roll the row back too.
-    pub(crate) fn audited<T>(
-        &self,
-        mut record: AuditRecord,
-        change: impl FnOnce(&mut AuditRecord) -> Result<T, Refused>,
-    ) -> Result<Result<T, Error>, Error> {
-        match self.tx.attempt(|_| change(&mut record))? {
-            Ok(done) => {
-                self.audit(&record)?;
-                Ok(Ok(done))
-            }
-            Err(refused) => Ok(Err(self.audit_refusal(record, refused)?)),
-        }
-    }
-
-    /// Writes the row of a refusal and gives the refusal. A fault has no row and is an error here too.
-    pub(crate) fn audit_refusal(&self, record: AuditRecord, refused: Refused) -> Result<Error, Error> {
-        let Refused { error, reason } = refused;
-        let Some(reason) = reason else { return Err(error) };
-        self.audit(&record.refused(reason))?;
-        Ok(error)
     }
 
     /// Puts a mail into the queue; the worker is woken after the commit.

@@ -1,64 +1,63 @@
 //! The audit log: writing it. How many rows strangers can cause is in `budget.rs`, what memory counts in `noted.rs`.
 //!
-//! A row is written in the transaction it speaks of. A refusal that has a row is therefore no `Err` inside that transaction, which would roll the row
-//! back with the rest: see [`super::Unit::audited`].
+//! A row is written in the transaction it speaks of. A refusal that has a row is therefore no `Err` of that transaction, which would roll the row back
+//! with the rest: see [`Unit::audited`].
 
 mod budget;
 mod noted;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Caller;
-use crate::crypto::Keys;
-use crate::domain::{
-    AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, NameDigest, Timestamp,
-};
-use crate::service::{Error, Service};
-use crate::store::{AuditCount, StoreError, Tx};
-use crate::system::System;
+use super::{Rules, Unit};
+use crate::domain::{AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, NameDigest};
+use crate::service::error::{Error, Refused};
+use crate::store::{AuditCount, StoreError};
 
 use budget::{Class, HOUR};
-use noted::{Noted, kind_of, one, shared_tally};
+use noted::{kind_of, one, shared_tally};
 
-/// How many counts one write takes, so that no request waits long behind it.
-const CHUNK: usize = 1_000;
+pub(crate) use noted::Noted;
 
-/// Writes the audit log.
-pub(in crate::service) struct Auditor {
-    pub(in crate::service) keys: Arc<Keys>,
-    system: System,
-    noted: Arc<Mutex<Noted>>,
+/// What is counted in memory, shared with what a change does when it is undone.
+#[derive(Clone, Default)]
+pub(crate) struct SharedNoted(Arc<Mutex<Noted>>);
+
+impl SharedNoted {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Auditor {
-    pub(in crate::service) fn new(keys: Arc<Keys>, system: System) -> Self {
-        Self {
-            keys,
-            system,
-            noted: Arc::default(),
-        }
-    }
-
-    /// The form in which an address is kept.
-    pub(in crate::service) fn digest_of(&self, email: &Email) -> Option<NameDigest> {
+impl Rules {
+    /// The form in which the log keeps an address.
+    pub(crate) fn email_digest(&self, email: &Email) -> Option<NameDigest> {
         self.keys.name_digest(&AccountName::Email(email.clone()))
     }
 
-    /// Writes a row, or counts it in the row that stands for the hour when its budget is used up; counts it in place too if it has a budget. It is the same
-    /// number of writes in each case, so that the time tells nothing.
-    pub(in crate::service) fn write(
-        &self,
-        tx: &Tx<'_>,
-        record: &AuditRecord,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    /// Counts in memory a refusal by a client that is not worth a write of its own.
+    pub(crate) fn note(&self, record: &AuditRecord, client: &Client) {
+        let now = self.system.now();
+        self.noted.lock().note(record, client, now);
+    }
+}
+
+impl Unit<'_> {
+    /// `event`, caused by the actor of this change.
+    pub(crate) fn record(&self, event: AuditEvent) -> AuditRecord {
+        AuditRecord::by(event, self.actor.clone())
+    }
+
+    /// Writes a row, or counts it in the row that stands for the hour when its budget is used up; counts it in place too if it has a budget. The number of
+    /// writes is the same in each case, so that the time tells nothing.
+    pub(crate) fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        let (tx, now) = (self.tx, self.now);
         let Some(class) = Class::of(record) else {
             return tx.insert_audit(record, now);
         };
-        let taken = self.noted().budgets.take(class, record, now);
+        let taken = self.rules.noted.lock().budgets.take(class, record, now);
         if let Some(taken) = taken {
-            let noted = Arc::clone(&self.noted);
-            tx.if_undone(move || lock(&noted).budgets.give_back(taken));
+            let noted = self.rules.noted.clone();
+            tx.if_undone(move || noted.lock().budgets.give_back(taken));
             tx.insert_audit(record, now)?;
         } else {
             let count = AuditCount {
@@ -75,31 +74,37 @@ impl Auditor {
     }
 
     /// Counts a refresh token that came again from elsewhere: one row for each session, outcome and hour.
-    pub(in crate::service) fn write_repeated(
-        &self,
-        tx: &Tx<'_>,
-        record: &AuditRecord,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        if tx.count_repeated(record, now.start_of(HOUR))? {
-            return tx.count_audit_kind(&kind_of(record), &one(record, now, true));
+    pub(crate) fn audit_repeated(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        if self.tx.count_repeated(record, self.now.start_of(HOUR))? {
+            let count = one(record, self.now, true);
+            return self.tx.count_audit_kind(&kind_of(record), &count);
         }
-        self.write(tx, record, now)
+        self.audit(record)
     }
 
-    /// Counts a refusal by a client that is not worth a write of its own; takes no lock for longer than that.
-    pub(in crate::service) fn note(&self, record: &AuditRecord, client: &Client) {
-        let now = self.system.now();
-        self.noted().note(record, client, now);
+    /// Writes the row of a refusal and gives the refusal. A fault has no row and is an error here too.
+    pub(crate) fn audit_refusal(&self, record: AuditRecord, refused: Refused) -> Result<Error, Error> {
+        let Refused { error, reason } = refused;
+        let Some(reason) = reason else { return Err(error) };
+        self.audit(&record.refused(reason))?;
+        Ok(error)
     }
 
-    fn noted(&self) -> MutexGuard<'_, Noted> {
-        lock(&self.noted)
+    /// Carries out `change` and writes `record` as `change` left it, or the row of the refusal. A refusal undoes what `change` did and keeps its row; it is
+    /// therefore no `Err` of the whole change, which would roll the row back too.
+    pub(crate) fn audited<T>(
+        &self,
+        mut record: AuditRecord,
+        change: impl FnOnce(&mut AuditRecord) -> Result<T, Refused>,
+    ) -> Result<Result<T, Error>, Error> {
+        match self.tx.attempt(|_| change(&mut record))? {
+            Ok(done) => {
+                self.audit(&record)?;
+                Ok(Ok(done))
+            }
+            Err(refused) => Ok(Err(self.audit_refusal(record, refused)?)),
+        }
     }
-}
-
-fn lock(noted: &Mutex<Noted>) -> MutexGuard<'_, Noted> {
-    noted.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether mail was asked for under an address without an account. It is answered like mail to one that has one, and costs the same writes: that one is not
@@ -107,52 +112,4 @@ fn lock(noted: &Mutex<Noted>) -> MutexGuard<'_, Noted> {
 fn is_answered_as_done(record: &AuditRecord) -> bool {
     matches!(record.event, AuditEvent::CodeSent | AuditEvent::ResetSent)
         && record.outcome.reason() == Some(AuditReason::UnknownAccount)
-}
-
-impl Service {
-    /// Counts a request that was refused because there were too many; `reason` is one of the limits. Cheap, and never waits.
-    pub fn note_throttled(&self, client: &Client, reason: AuditReason) {
-        self.note_refused(AuditEvent::Throttled, reason, client);
-    }
-
-    /// The same for whoever is signed in, so that it is told of their account.
-    pub fn note_caller_throttled(&self, caller: &Caller, reason: AuditReason) {
-        let record = caller.record(AuditEvent::Throttled).refused(reason);
-        self.rules.auditor.note(&record, &caller.client);
-    }
-
-    /// Counts a refusal that is about no account.
-    pub(in crate::service) fn note_refused(&self, event: AuditEvent, reason: AuditReason, client: &Client) {
-        let record = AuditRecord::by_client(event, client).refused(reason);
-        self.rules.auditor.note(&record, client);
-    }
-
-    /// Writes what was counted in memory: one row for each event, address, account and minute, and what is counted in place.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; what was not written is written the next time.
-    pub async fn flush_audit(&self) -> Result<(), Error> {
-        let (tallies, kinds) = self.rules.auditor.noted().take(self.system.now());
-        let mut rest = kinds.as_slice();
-        let mut unwritten = tallies;
-        while !(rest.is_empty() && unwritten.is_empty()) {
-            let (chunk, later) = rest.split_at(rest.len().min(CHUNK));
-            let (tallies, kinds) = (unwritten.clone(), chunk.to_vec());
-            let written = self.store.write(move |tx| {
-                for (tally, count) in &tallies {
-                    tx.count_audit(tally, count)?;
-                }
-                for (kind, count) in &kinds {
-                    tx.count_audit_kind(kind, count)?;
-                }
-                Ok::<_, Error>(())
-            });
-            if let Err(error) = written.await {
-                self.rules.auditor.noted().put_back(unwritten, rest);
-                return Err(error);
-            }
-            (rest, unwritten) = (later, Vec::new());
-        }
-        Ok(())
-    }
 }

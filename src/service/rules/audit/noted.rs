@@ -12,13 +12,13 @@ use crate::store::{AuditCount, AuditKind, AuditTally, KindCount};
 const MOST: usize = 10_000;
 
 /// Tallies that are to be written.
-pub(super) type Tallies = Vec<(AuditTally, AuditCount)>;
+pub(crate) type Tallies = Vec<(AuditTally, AuditCount)>;
 /// Counts in place that are to be written.
-pub(super) type Kinds = Vec<(AuditKind, KindCount)>;
+pub(crate) type Kinds = Vec<(AuditKind, KindCount)>;
 
 /// What is counted in memory and not yet in the database.
 #[derive(Debug, Default)]
-pub(super) struct Noted {
+pub(crate) struct Noted {
     pub(super) budgets: Budgets,
     /// How often since they were last written. A tally of the present minute stays when it was written, so that it takes no second row of the budget.
     tallies: HashMap<AuditTally, AuditCount>,
@@ -28,7 +28,7 @@ pub(super) struct Noted {
 
 impl Noted {
     /// Counts a refusal by a client.
-    pub(super) fn note(&mut self, record: &AuditRecord, client: &Client, now: Timestamp) {
+    pub(crate) fn note(&mut self, record: &AuditRecord, client: &Client, now: Timestamp) {
         let mut tally = AuditTally {
             event: record.event,
             reason: record.outcome.reason(),
@@ -56,7 +56,7 @@ impl Noted {
     }
 
     /// Takes what was counted since the last time.
-    pub(super) fn take(&mut self, now: Timestamp) -> (Tallies, Kinds) {
+    pub(crate) fn take(&mut self, now: Timestamp) -> (Tallies, Kinds) {
         let this_minute = now.start_of(MINUTE);
         let taken = self.tallies.iter().filter(|(_, count)| count.times > 0);
         let taken = taken.map(|(tally, count)| (tally.clone(), *count)).collect();
@@ -68,7 +68,7 @@ impl Noted {
     }
 
     /// Counts again what was taken and could not be written.
-    pub(super) fn put_back(&mut self, tallies: Tallies, kinds: &[(AuditKind, KindCount)]) {
+    pub(crate) fn put_back(&mut self, tallies: Tallies, kinds: &[(AuditKind, KindCount)]) {
         for (tally, count) in tallies {
             let is_known = self.tallies.contains_key(&tally);
             if is_known || self.tallies.len() < MOST {

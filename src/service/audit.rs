@@ -1,0 +1,56 @@
+//! Refusals that are counted in memory, and writing the counts.
+
+use super::rules::Caller;
+use super::{Error, Service};
+use crate::domain::{AuditEvent, AuditReason, AuditRecord, Client};
+
+/// How many counts one write takes, so that no request waits long behind it.
+const CHUNK: usize = 1_000;
+
+impl Service {
+    /// Counts a request that was refused because there were too many; `reason` is one of the limits. Cheap, and never waits.
+    pub fn note_throttled(&self, client: &Client, reason: AuditReason) {
+        self.note_refused(AuditEvent::Throttled, reason, client);
+    }
+
+    /// The same for a request of a signed-in caller, so that the log names their account.
+    pub fn note_caller_throttled(&self, caller: &Caller, reason: AuditReason) {
+        let record = caller.record(AuditEvent::Throttled).refused(reason);
+        self.rules.note(&record, &caller.client);
+    }
+
+    /// Counts a refusal that is about no account.
+    pub(super) fn note_refused(&self, event: AuditEvent, reason: AuditReason, client: &Client) {
+        let record = AuditRecord::by_client(event, client).refused(reason);
+        self.rules.note(&record, client);
+    }
+
+    /// Writes what was counted in memory: one row for each event, address, account and minute, and what is counted in place.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; what was not written is written the next time.
+    pub async fn flush_audit(&self) -> Result<(), Error> {
+        let (tallies, kinds) = self.rules.noted.lock().take(self.system.now());
+        let mut rest = kinds.as_slice();
+        let mut unwritten = tallies;
+        while !(rest.is_empty() && unwritten.is_empty()) {
+            let (chunk, later) = rest.split_at(rest.len().min(CHUNK));
+            let (tallies, kinds) = (unwritten.clone(), chunk.to_vec());
+            let written = self.store.write(move |tx| {
+                for (tally, count) in &tallies {
+                    tx.count_audit(tally, count)?;
+                }
+                for (kind, count) in &kinds {
+                    tx.count_audit_kind(kind, count)?;
+                }
+                Ok::<_, Error>(())
+            });
+            if let Err(error) = written.await {
+                self.rules.noted.lock().put_back(unwritten, rest);
+                return Err(error);
+            }
+            (rest, unwritten) = (later, Vec::new());
+        }
+        Ok(())
+    }
+}
