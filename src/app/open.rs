@@ -104,7 +104,7 @@ impl App {
             keyring,
             hasher: start_hasher(config, &capacity, role, &system)?,
             captcha: captcha(config)?,
-            transport: transport(config, &config.sender(&mailing.name(config)), timeouts)?,
+            transport: transport(config, &mailing.name(config), timeouts)?,
             medium: mailing.medium(),
             letterhead: mailing.letterhead(config, &links, served.app_url.is_some()),
             links,

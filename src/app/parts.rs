@@ -9,9 +9,9 @@ use super::served::Served;
 use crate::captcha::{Captcha, CaptchaSettings};
 use crate::config::{Config, MailTransport};
 use crate::crypto::{Argon2Cost, HashError, HashRoom, PasswordHasher, Priority};
-use crate::domain::{CodeLength, PasswordPolicy, RefreshRules, SessionRules};
+use crate::domain::{CodeLength, PasswordPolicy, RefreshRules, ServiceName, SessionRules};
 use crate::http;
-use crate::mail::{SmtpSettings, SmtpTimeouts, Transport};
+use crate::mail::{Credentials, Sender, SmtpSettings, SmtpTimeouts, Transport};
 use crate::service;
 use crate::system::System;
 
@@ -77,22 +77,35 @@ pub(super) fn start_hasher(
     PasswordHasher::start(cost, HashRoom { threads, ..room }, priority, system.clone())
 }
 
-pub(super) fn transport(config: &Config, from: &str, timeouts: SmtpTimeouts) -> Result<Transport, OpenError> {
-    Ok(match config.mail_transport() {
-        MailTransport::Off => Transport::Off,
-        MailTransport::File => Transport::file(config.outbox_path(), from)?,
-        MailTransport::Smtp => Transport::smtp(&SmtpSettings {
-            url: config.mail.smtp_url.clone(),
-            default_port: config.smtp_default_port(),
-            security: config.smtp_security(),
-            helo_name: config.helo_name(),
+pub(super) fn transport(
+    config: &Config,
+    name: &ServiceName,
+    timeouts: SmtpTimeouts,
+) -> Result<Transport, OpenError> {
+    let medium = config.mail_transport();
+    if medium == MailTransport::Off {
+        return Ok(Transport::Off);
+    }
+    let from = Sender::parse(&config.sender(name))?;
+    if medium == MailTransport::File {
+        return Ok(Transport::file(config.outbox_path(), from));
+    }
+    let url = config.smtp_url();
+    let url = url.expect("the configuration requires a URL for this transport");
+    let password = config.mail.smtp_password.clone();
+    Ok(Transport::smtp(SmtpSettings {
+        port: url.port.unwrap_or(config.smtp_default_port()),
+        host: url.host_name(),
+        security: config.smtp_security(),
+        helo_name: config.helo_name(),
+        credentials: password.map(|password| Credentials {
             user: config.mail.smtp_user.clone(),
-            password: config.mail.smtp_password.clone(),
-            from: from.to_owned(),
-            ca_file: config.mail.ca_file.clone(),
-            timeouts,
-        })?,
-    })
+            password,
+        }),
+        from,
+        ca_file: config.mail.ca_file.clone(),
+        timeouts,
+    })?)
 }
 
 pub(super) fn captcha(config: &Config) -> Result<Captcha, OpenError> {

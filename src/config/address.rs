@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use crate::domain::{Email, is_host_name, is_unprintable, trimmed};
+use crate::domain::{Email, SmtpUrl, is_host_name, is_unprintable, trimmed};
 
 /// Whether the host of an http(s) address is this machine itself: `localhost` or a loopback address.
 pub(super) fn is_loopback(url: &Url) -> bool {
@@ -58,15 +58,7 @@ pub(super) const SMTP_URL_FORM: &str = "\"smtp://host:587\" (STARTTLS) or \"smtp
 
 /// Checks the address of a mail server; without a port it is the scheme's own.
 pub(super) fn parse_smtp_url(text: &str) -> Option<String> {
-    let url = Url::parse(text).ok()?;
-    let is_bare = has_no_user(&url)
-        && matches!(url.path(), "" | "/")
-        && url.query().is_none()
-        && url.fragment().is_none();
-    // It drops control characters, white space around an address and a user without a name; the text is what is used.
-    let is_one_word = !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '@');
-    let is_smtp = matches!(url.scheme(), "smtp" | "smtps") && is_bare && has_exact_host(&url) && is_one_word;
-    is_smtp.then(|| text.to_owned())
+    SmtpUrl::parse(text).map(|_| text.to_owned())
 }
 
 /// The accepted form of [`parse_sender`], in words.

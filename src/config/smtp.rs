@@ -1,10 +1,10 @@
 //! What the keys about the mail server mean together.
 
-use url::{Host, Url};
+use url::Url;
 
 use super::error::ConfigError;
 use super::{Config, MailTransport};
-use crate::domain::{HeloName, SmtpSecurity};
+use crate::domain::{HeloName, SmtpSecurity, SmtpUrl};
 
 /// Message submission, with STARTTLS: RFC 6409 §3.1.
 const SUBMISSION_PORT: u16 = 587;
@@ -17,12 +17,10 @@ impl Config {
     /// When mail is encrypted on its way to the mail server, set or default: as the scheme of its URL says. `smtp://` to this machine itself is plain, because
     /// nothing is in between and servers there seldom have a certificate, unless there is a `ca_file`.
     pub fn smtp_security(&self) -> SmtpSecurity {
-        let default = if self.mail.smtp_url.starts_with("smtps:") {
-            SmtpSecurity::Tls
-        } else if self.smtp_is_here() && self.mail.ca_file.is_none() {
-            SmtpSecurity::None
-        } else {
-            SmtpSecurity::StartTls
+        let default = match self.smtp_url() {
+            Some(url) if url.is_tls => SmtpSecurity::Tls,
+            Some(url) if url.is_loopback() && self.mail.ca_file.is_none() => SmtpSecurity::None,
+            _ => SmtpSecurity::StartTls,
         };
         self.mail.smtp_security.unwrap_or(default)
     }
@@ -46,34 +44,23 @@ impl Config {
         self.mail.helo_name.clone().or_else(default)
     }
 
-    /// What the mail server is called in sentences.
-    fn smtp_host(&self) -> Option<Host<String>> {
-        let url = Url::parse(&self.mail.smtp_url).ok()?;
-        // The crate parses hosts of schemes that browsers do not know less strictly.
-        Host::parse(url.host_str()?).ok()
-    }
-
-    /// Whether the mail server is this machine itself.
-    fn smtp_is_here(&self) -> bool {
-        match self.smtp_host() {
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-            None => false,
-        }
+    /// The address of the mail server; `None` if it is not set.
+    pub fn smtp_url(&self) -> Option<SmtpUrl> {
+        SmtpUrl::parse(&self.mail.smtp_url)
     }
 
     /// What is accepted of the mail server and still worth the operator's attention.
     pub(super) fn warnings_of_smtp(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let (mail, security) = (&self.mail, self.smtp_security());
-        let Some(host) = self
-            .smtp_host()
+        let Some(url) = self
+            .smtp_url()
             .filter(|_| self.mail_transport() == MailTransport::Smtp)
         else {
             return warnings;
         };
-        if security == SmtpSecurity::None && !self.smtp_is_here() {
+        let (host, port) = (&url.host, url.port);
+        if security == SmtpSecurity::None && !url.is_loopback() {
             let also = if mail.smtp_password.is_some() {
                 ", and so can mail.smtp_password"
             } else {
@@ -87,7 +74,6 @@ impl Config {
         if security == SmtpSecurity::None && mail.ca_file.is_some() {
             warnings.push("mail.ca_file has no effect while mail.smtp_security is \"none\"".to_owned());
         }
-        let port = Url::parse(&mail.smtp_url).ok().and_then(|url| url.port());
         if port == Some(SUBMISSIONS_PORT) && security != SmtpSecurity::Tls {
             warnings.push(format!(
                 "mail.smtp_url has port {SUBMISSIONS_PORT}, where mail servers expect TLS from the first byte: write smtps:// or set \
@@ -105,7 +91,8 @@ impl Config {
 
     /// Refuses a scheme and a security that contradict each other.
     pub(super) fn check_smtp_security(&self) -> Result<(), ConfigError> {
-        let (true, Some(set)) = (self.mail.smtp_url.starts_with("smtps:"), self.mail.smtp_security) else {
+        let is_tls = self.smtp_url().is_some_and(|url| url.is_tls);
+        let (true, Some(set)) = (is_tls, self.mail.smtp_security) else {
             return Ok(());
         };
         if set == SmtpSecurity::Tls {

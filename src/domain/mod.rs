@@ -70,7 +70,7 @@ pub use service_name::ServiceName;
 pub use session::{Session, SessionEnd, SessionNonce, SessionRules, SignInMethod};
 pub use shown::{is_unprintable, printable, printable_json};
 pub use signature::SignatureAlgorithm;
-pub use smtp::{HeloName, SmtpSecurity};
+pub use smtp::{HeloName, SmtpSecurity, SmtpUrl};
 pub use time::{Timestamp, in_words};
 pub use trace::TraceId;
 pub use typed::trimmed;

@@ -2,6 +2,61 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use url::{Host, Url};
+
+use super::origin::is_host_name;
+
+/// The address of a mail server: `smtp://host[:port]`, or `smtps://host[:port]` for TLS from the first byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmtpUrl {
+    pub host: Host,
+    pub port: Option<u16>,
+    pub is_tls: bool,
+}
+
+impl SmtpUrl {
+    /// Reads a URL without user, password, path and star.
+    pub fn parse(text: &str) -> Option<Self> {
+        // The URL parser drops control characters, surrounding white space and a user without a name.
+        if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '@') {
+            return None;
+        }
+        let url = Url::parse(text).ok()?;
+        let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+        // The URL parser checks the hosts of schemes that browsers do not know less strictly.
+        let host = Host::parse(url.host_str()?).ok()?;
+        let is_exact = !matches!(&host, Host::Domain(name) if !is_host_name(name));
+        let is_tls = match url.scheme() {
+            "smtp" => false,
+            "smtps" => true,
+            _ => return None,
+        };
+        (is_bare && is_exact).then_some(Self {
+            host,
+            port: url.port(),
+            is_tls,
+        })
+    }
+
+    /// A name, or an address without brackets.
+    pub fn host_name(&self) -> String {
+        match &self.host {
+            Host::Domain(name) => name.clone(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        }
+    }
+
+    /// Whether the mail server is this machine itself.
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.to_canonical().is_loopback(),
+        }
+    }
+}
+
 /// When a conversation with the mail server is encrypted. There is no "if it can be": a third party would say that it cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
 #[strum(serialize_all = "lowercase", const_into_str)]

@@ -1,36 +1,26 @@
-//! Mails as files in a directory, for trying things out without a mail server.
+//! Mails as files in a directory, for trials without a mail server.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use lettre::message::Mailbox;
-
 use super::compose::Message;
-use super::error::{SendError, TransportError};
-use super::message::{build, parse_from};
+use super::error::SendError;
+use super::message::{Sender, build};
 use crate::domain::{MailKind, QueuedMail, Timestamp};
 use crate::files::Directory;
 
-/// What a finished file ends with.
 const MAIL_SUFFIX: &str = ".eml";
-/// What a file of release 0.1 ended with while it was written.
+/// Of files that release 0.1 was writing.
 const PART_SUFFIX: &str = ".part";
 
 /// Writes mails into a directory as `<expiry>-<kind>-<id>.eml`, the expiry in seconds since 1970.
 pub struct FileTransport {
-    directory: PathBuf,
-    from: Mailbox,
+    pub(super) directory: PathBuf,
+    pub(super) from: Sender,
 }
 
 impl FileTransport {
-    pub(super) fn new(directory: PathBuf, from: &str) -> Result<Self, TransportError> {
-        Ok(Self {
-            directory,
-            from: parse_from(from)?,
-        })
-    }
-
     pub(super) async fn send(&self, mail: &QueuedMail, message: &Message) -> Result<(), SendError> {
         let bytes = build(mail, message, &self.from)?.formatted();
         let name = file_name(mail);
@@ -43,7 +33,7 @@ impl FileTransport {
         Ok(())
     }
 
-    /// Whether the directory could be used; one that is missing is made with the first mail.
+    /// Whether the directory can be used; a missing one is made with the first mail.
     pub(super) async fn check(&self) -> Result<(), SendError> {
         let look = |directory: &Path| match Directory::open(directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -52,7 +42,7 @@ impl FileTransport {
         self.off_the_executor(look).await
     }
 
-    /// Removes what had expired at `now`, and what was half written; what is not of this transport and of the running user stays.
+    /// Removes mails that had expired at `now`, and half-written ones. Files of others and of other users stay.
     pub(super) fn sweep(&self, now: Timestamp) -> io::Result<usize> {
         let directory = match Directory::open(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
@@ -69,7 +59,7 @@ impl FileTransport {
             }
             match directory.remove(&name) {
                 Ok(()) => removed += 1,
-                // Whoever tries things out may remove it first.
+                // The operator may remove it first.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -77,7 +67,7 @@ impl FileTransport {
         Ok(removed)
     }
 
-    /// Runs `work` on the directory where it may block.
+    /// Runs `work` on the directory on a thread that may block.
     async fn off_the_executor(
         &self,
         work: impl FnOnce(&Path) -> io::Result<()> + Send + 'static,
@@ -93,7 +83,7 @@ impl FileTransport {
     }
 }
 
-/// Under a private name first, so that nobody reads half a mail. A second attempt replaces the first: it is the same mail.
+/// Writes under a private name first, so that no half mail is read. A second attempt replaces the first: it is the same mail.
 fn write(directory: &Directory, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
     let mut file = directory.new_file()?;
     file.write_all(bytes)?;
@@ -106,7 +96,7 @@ fn file_name(mail: &QueuedMail) -> String {
     format!("{expires_at}-{}-{id}{MAIL_SUFFIX}", mail.kind)
 }
 
-/// When the mail in a file of that name expires; `None` if it is no file of ours.
+/// When the mail in a file of that name expires; `None` if the file is not a mail.
 fn expires_at_seconds(name: &str) -> Option<i64> {
     let stem = name
         .strip_suffix(MAIL_SUFFIX)

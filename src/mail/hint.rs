@@ -1,45 +1,21 @@
 //! What an operator can do about the classic mix-ups with mail servers: ports, TLS, sign-in, names and senders.
 
-use super::conversation::Failure;
-use super::error::Stage;
+use super::error::Failure;
+use super::reply::Reply;
+use super::settings::SmtpSettings;
+use super::stage::Stage;
 use crate::domain::SmtpSecurity;
 use crate::tls::{Distrust, TlsFailureKind};
 
 /// The port of TLS from the first byte.
 const SUBMISSIONS: u16 = 465;
 
-/// How a server was spoken to.
-pub(super) struct Circumstances<'a> {
-    pub(super) host: &'a str,
-    pub(super) port: u16,
-    pub(super) security: SmtpSecurity,
-    /// Whether there are a user and a password.
-    pub(super) signs_in: bool,
-    /// Whether only certain certificates are trusted.
-    pub(super) has_ca_file: bool,
-    /// The argument of EHLO.
-    pub(super) helo: &'a str,
-    /// The address of the sender.
-    pub(super) sender: &'a str,
-}
-
-impl Circumstances<'_> {
-    /// About a server that says nothing.
-    pub(super) fn hint_of_silence(&self, stage: Stage) -> Option<String> {
-        match stage {
-            Stage::Connect if self.port == 25 => {
-                Some("many networks block port 25: use the server's port 587 or 465".to_owned())
-            }
-            Stage::Greeting | Stage::Hello if self.security != SmtpSecurity::Tls => Some(self.expects_tls()),
-            Stage::Tls if self.security == SmtpSecurity::Tls => Some(self.expects_no_tls()),
-            _ => None,
-        }
-    }
-
-    /// About a failure at `stage`.
-    pub(super) fn hint(&self, stage: Stage, failure: &Failure) -> Option<String> {
+impl SmtpSettings {
+    /// What the operator can do about a failure at `stage`; `helo` is the argument of EHLO.
+    pub(super) fn hint(&self, stage: Stage, failure: &Failure, helo: &str) -> Option<String> {
+        let begins_with_tls = self.security == SmtpSecurity::Tls;
         match failure {
-            Failure::Answer { code, lines } => self.hint_of_answer(stage, *code, &lines.join(" ")),
+            Failure::Refused(reply) => self.hint_of_reply(stage, reply, helo),
             Failure::Tls(failure) => self.hint_of_tls(failure.kind),
             Failure::NoStartTls => Some(format!(
                 "use its port {SUBMISSIONS} with TLS from the first byte (smtps://{}:{SUBMISSIONS}); only for a relay on a private network: \
@@ -55,18 +31,20 @@ impl Circumstances<'_> {
             Failure::NoSignIn { .. } => Some(
                 "if the server takes mail from this host without a sign-in, leave out mail.smtp_user and mail.smtp_password".to_owned(),
             ),
-            Failure::Broken(_) if stage == Stage::Greeting && self.security != SmtpSecurity::Tls => {
-                Some(self.expects_tls())
+            Failure::Silent(_) if stage == Stage::Connect && self.port == 25 => {
+                Some("many networks block port 25: use the server's port 587 or 465".to_owned())
             }
-            Failure::Broken(_) if stage == Stage::Tls && self.security == SmtpSecurity::Tls => {
-                Some(self.expects_no_tls())
-            }
-            Failure::Broken(_) => None,
+            Failure::Silent(_) if stage == Stage::Hello && !begins_with_tls => Some(self.expects_tls()),
+            Failure::Silent(_) | Failure::Broken(_) => match stage {
+                Stage::Greeting if !begins_with_tls => Some(self.expects_tls()),
+                Stage::Tls if begins_with_tls => Some(self.expects_no_tls()),
+                _ => None,
+            },
         }
     }
 
-    fn hint_of_answer(&self, stage: Stage, code: u16, words: &str) -> Option<String> {
-        let words = words.to_ascii_lowercase();
+    fn hint_of_reply(&self, stage: Stage, reply: &Reply, helo: &str) -> Option<String> {
+        let (code, words) = (reply.code, reply.words.to_ascii_lowercase());
         let says = |any: &[&str]| any.iter().any(|part| words.contains(part));
         let wants_tls = code == 538 || (says(&["starttls", "tls"]) && matches!(code, 523 | 530 | 550 | 554));
         if wants_tls && self.security == SmtpSecurity::None {
@@ -75,8 +53,7 @@ impl Circumstances<'_> {
         // Postfix refuses EHLO and the sender only at RCPT.
         if stage == Stage::Hello || says(&["helo", "ehlo"]) {
             return Some(format!(
-                "set mail.helo_name to the full name of this host in the DNS; it greets as {}",
-                self.helo
+                "set mail.helo_name to the full name of this host in the DNS; it greets as {helo}"
             ));
         }
         if stage == Stage::SignIn {
@@ -87,7 +64,10 @@ impl Circumstances<'_> {
             });
         }
         if code == 530 || says(&["authentication required", "not authenticated", "relay"]) {
-            return Some(self.wants_sign_in());
+            return Some(match self.credentials {
+                Some(_) => "allow mail.smtp_user, or the address of this host, to send through the mail server".to_owned(),
+                None => "set mail.smtp_user and mail.smtp_password, or let the mail server take mail from the address of this host".to_owned(),
+            });
         }
         if stage == Stage::Recipient && matches!(code, 550 | 553) && !says(&["sender"]) {
             return Some(
@@ -98,7 +78,7 @@ impl Circumstances<'_> {
         (stage == Stage::Sender || says(&["sender address", "send as", "from address"])).then(|| {
             format!(
                 "set mail.from to an address from which the server lets this host or mail.smtp_user send; it is {}",
-                self.sender
+                self.from.address()
             )
         })
     }
@@ -106,7 +86,7 @@ impl Circumstances<'_> {
     fn hint_of_tls(&self, kind: TlsFailureKind) -> Option<String> {
         Some(match kind {
             TlsFailureKind::NotTls if self.security == SmtpSecurity::Tls => self.expects_no_tls(),
-            TlsFailureKind::Certificate(Distrust::Issuer) if self.has_ca_file => {
+            TlsFailureKind::Certificate(Distrust::Issuer) if self.ca_file.is_some() => {
                 "the certificate is neither in mail.ca_file nor issued by one in it; if it was renewed, replace it there".to_owned()
             }
             TlsFailureKind::Certificate(Distrust::Issuer) => {
@@ -131,27 +111,18 @@ impl Circumstances<'_> {
     }
 
     fn expects_no_tls(&self) -> String {
+        let (host, port) = (self.url_host(), self.port);
         format!(
-            "if the server begins without TLS on port {}, as on port 587: mail.smtp_url = \"smtp://{}:{}\" and mail.smtp_security = \"starttls\"",
-            self.port,
-            self.url_host(),
-            self.port
+            "if the server begins without TLS on port {port}, as on port 587: mail.smtp_url = \"smtp://{host}:{port}\" and mail.smtp_security = \"starttls\""
         )
     }
 
-    fn wants_sign_in(&self) -> String {
-        if self.signs_in {
-            "allow mail.smtp_user, or the address of this host, to send through the mail server".to_owned()
-        } else {
-            "set mail.smtp_user and mail.smtp_password, or let the mail server take mail from the address of this host".to_owned()
-        }
-    }
-
+    /// The host as a URL has it: an IPv6 address in brackets.
     fn url_host(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]", self.host)
         } else {
-            self.host.to_owned()
+            self.host.clone()
         }
     }
 }

@@ -16,21 +16,31 @@ const BOUNDARY: &str = "=_arkloop_alternative";
 /// The last moment that `Date` can say: 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Reads the sender of all mails.
-pub(super) fn parse_from(text: &str) -> Result<Mailbox, TransportError> {
-    let mailbox: Mailbox = text.parse().map_err(|_| TransportError::From)?;
-    let name = mailbox.name.as_deref().unwrap_or_default();
-    if name.contains(is_unprintable) || !is_plain(mailbox.email.as_ref()) {
-        return Err(TransportError::From);
+/// The sender of all mails.
+#[derive(Clone, Debug)]
+pub struct Sender(Mailbox);
+
+impl Sender {
+    /// Reads a mailbox such as `Example <no-reply@example.org>`.
+    pub fn parse(text: &str) -> Result<Self, TransportError> {
+        let mailbox: Mailbox = text.parse().map_err(|_| TransportError::From)?;
+        let name = mailbox.name.as_deref().unwrap_or_default();
+        if name.contains(is_unprintable) || !is_plain(mailbox.email.as_ref()) {
+            return Err(TransportError::From);
+        }
+        Ok(Self(mailbox))
     }
-    Ok(mailbox)
+
+    pub(super) fn address(&self) -> &str {
+        self.0.email.as_ref()
+    }
 }
 
 /// Formats what `mail` holds sealed, and `message` open. Every try gives the same text.
 pub(super) fn build(
     mail: &QueuedMail,
     message: &Message,
-    from: &Mailbox,
+    from: &Sender,
 ) -> Result<lettre::Message, SendError> {
     let malformed = |part| SendError::Malformed { part };
     let to: Address = message
@@ -48,7 +58,7 @@ pub(super) fn build(
     }
     let seconds = u64::try_from(mail.created_at.as_seconds()).unwrap_or_default();
     lettre::Message::builder()
-        .from(from.clone())
+        .from(from.0.clone())
         .to(Mailbox::new(None, to))
         .subject(message.subject.as_str())
         .date(UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND)))

@@ -1,4 +1,4 @@
-//! Mail: how a letter reads, and how it leaves the house.
+//! Mail: how a letter reads, and how it is sent.
 //!
 //! - [`Composer`] writes a [`Letter`](crate::domain::Letter) as a [`Message`] in the reader's language; the texts are files in `templates/`.
 //! - [`Transport`] formats it by RFC 5322 and hands it to a mail server or writes it into a directory.
@@ -11,19 +11,17 @@ mod error;
 mod file;
 mod hint;
 mod message;
-mod patience;
 mod reply;
+mod settings;
 mod smtp;
-mod smtp_server;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod transport;
 
 pub use compose::{Composer, Letterhead, Message, WayToReset};
-pub use error::{SendError, Stage, TransportError, Verdict};
-pub use file::FileTransport;
-pub use patience::{Progress, SmtpTimeouts};
-pub use reply::{EnhancedCode, MAX_WORDS, Reply};
-pub use smtp::SmtpTransport;
-pub use smtp_server::SmtpSettings;
+pub use error::{SendError, TransportError, Verdict};
+pub use message::Sender;
+pub use settings::{Credentials, SmtpSettings};
+pub use stage::{Progress, SmtpTimeouts, Stage};
 pub use transport::{Medium, Transport};

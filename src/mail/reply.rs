@@ -1,89 +1,66 @@
-//! What a mail server answers, in the form that may be kept and shown.
+//! The replies of a mail server, in the form that may be kept and shown.
 //!
-//! The words come from a stranger and go to logs, the queue and a terminal. They lose what acts on a terminal, and what they repeat of the mail: the
+//! A reply is a stranger's text and goes to logs, the queue and a terminal. It loses what acts on a terminal, and what it repeats of the mail: the
 //! recipient, codes and links (filters quote the links that they object to), and the password (servers quote commands that they do not know).
-
-use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::compose::Message;
-use super::error::Stage;
+use super::stage::Stage;
 use crate::domain::is_unprintable;
 
 /// How many bytes of a server's words are kept.
-pub const MAX_WORDS: usize = 300;
-/// What stands for the recipient's address.
+pub(super) const MAX_WORDS: usize = 300;
+/// Replaces the recipient's address.
 const RECIPIENT: &str = "<recipient>";
-/// What stands for a code, a link or a password.
+/// Replaces a code, a link or a password.
 const SECRET: &str = "<secret>";
-/// What mail systems write between the two parts of an address: the plain form, as in URLs, as in bounce addresses, as in xtext (RFC 3461 §4), and parted, also
-/// by the end of a line.
+/// What mail systems write between the two parts of an address: plain, as in URLs, as in bounce addresses, as in xtext (RFC 3461 §4), and apart, also over
+/// the end of a line.
 const SEPARATORS: [&str; 9] = ["@", "\"@", "%40", "=", "+40", " @", "@ ", " @ ", " at "];
-/// A part of a mail may be a secret from this length on if it has a digit, as codes do; shorter ones are words.
+/// From this length on, a part of a mail that has a digit may be a code.
 const SHORTEST_CODE: usize = 6;
-/// From this length on also without a digit, as tokens and invite codes.
+/// From this length on, any part of a mail may be a token or an invite code.
 const SHORTEST_TOKEN: usize = 16;
 
 /// An enhanced status code: class, subject and detail (RFC 3463 §2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EnhancedCode(pub [u16; 3]);
+type EnhancedCode = [u16; 3];
 
-impl EnhancedCode {
-    /// Reads the code that a line begins with; its class must be that of the reply (RFC 2034 §4).
-    fn parse(line: &str, code: u16) -> Option<Self> {
-        let first = line.split_whitespace().next()?;
-        let is_number =
-            |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-        let numbers: Vec<u16> = first
-            .split('.')
-            .take_while(is_number)
-            .filter_map(|part| part.parse().ok())
-            .collect();
-        let numbers = <[u16; 3]>::try_from(numbers).ok()?;
-        (numbers[0] == code / 100 && first.split('.').count() == 3).then_some(Self(numbers))
-    }
+/// Codes that only the recipient can cause: no such mailbox, no such domain, no address, moved (RFC 3463 §3.2), a domain that takes no mail (RFC 7505 §4.1),
+/// and a mailbox that was closed (RFC 3463 §3.3). A full mailbox (5.2.2) will be emptied.
+const OF_THE_RECIPIENT: [EnhancedCode; 6] =
+    [[5, 1, 1], [5, 1, 2], [5, 1, 3], [5, 1, 6], [5, 1, 10], [5, 2, 1]];
+
+/// Reads the code that a line begins with; its class must be that of the reply (RFC 2034 §4).
+fn enhanced_code(line: &str, code: u16) -> Option<EnhancedCode> {
+    let numbers = line.split_whitespace().next()?.split('.').map(|part| {
+        let is_number = (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        is_number.then(|| part.parse().ok()).flatten()
+    });
+    let numbers: Vec<u16> = numbers.collect::<Option<_>>()?;
+    let numbers = EnhancedCode::try_from(numbers).ok()?;
+    (numbers[0] == code / 100).then_some(numbers)
 }
 
-/// What only a recipient can be the cause of: no such mailbox, no such domain, no address, moved (RFC 3463 §3.2), a domain that takes no mail (RFC 7505 §4.1),
-/// and a mailbox that was closed (RFC 3463 §3.3). A full mailbox (5.2.2) is emptied some day.
-const OF_THE_RECIPIENT: [EnhancedCode; 6] = [
-    EnhancedCode([5, 1, 1]),
-    EnhancedCode([5, 1, 2]),
-    EnhancedCode([5, 1, 3]),
-    EnhancedCode([5, 1, 6]),
-    EnhancedCode([5, 1, 10]),
-    EnhancedCode([5, 2, 1]),
-];
-
-impl fmt::Display for EnhancedCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [class, subject, detail] = self.0;
-        write!(f, "{class}.{subject}.{detail}")
-    }
-}
-
-/// A reply, cleaned.
+/// A reply in one line without unprintable characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The reply code.
-    pub code: u16,
-    /// The enhanced code, if there was one.
-    pub enhanced: Option<EnhancedCode>,
-    /// The words after the codes, in one line of at most [`MAX_WORDS`] bytes.
-    pub words: String,
+    pub(super) code: u16,
+    enhanced: Option<EnhancedCode>,
+    /// What follows the codes. It may be shown after [`Reply::hide`].
+    pub(super) words: String,
 }
 
 impl Reply {
-    /// Cleans a reply of one or more lines, which come without the reply code.
-    pub(super) fn new<'a>(code: u16, lines: impl IntoIterator<Item = &'a str>, unsaid: &Unsaid) -> Self {
+    /// Reads the lines of a reply, which come without the reply code.
+    pub(super) fn new(code: u16, lines: &[impl AsRef<str>]) -> Self {
         let mut enhanced = None;
         let mut words: Vec<String> = Vec::new();
         for line in lines {
-            let line = without_unprintable(line);
-            let found = EnhancedCode::parse(&line, code);
+            let line = without_unprintable(line.as_ref());
+            let found = enhanced_code(&line, code);
             enhanced = enhanced.or(found);
             let text = line.split_whitespace().skip(usize::from(found.is_some()));
             words.extend(text.map(str::to_owned));
@@ -91,22 +68,28 @@ impl Reply {
         Self {
             code,
             enhanced,
-            words: cut(unsaid.replace_in(&words.join(" "))),
+            words: words.join(" "),
         }
     }
 
+    /// Removes what may not be repeated from the words, and cuts them to [`MAX_WORDS`] bytes.
+    pub(super) fn hide(&mut self, unsaid: &Unsaid) {
+        self.words = unsaid.replace_in(&self.words);
+        self.words.truncate(self.words.floor_char_boundary(MAX_WORDS));
+    }
+
     /// The codes, as in `550 5.1.1`.
-    pub fn status(&self) -> String {
+    pub(super) fn status(&self) -> String {
         match self.enhanced {
-            Some(enhanced) => format!("{} {enhanced}", self.code),
+            Some([class, subject, detail]) => format!("{} {class}.{subject}.{detail}", self.code),
             None => self.code.to_string(),
         }
     }
 
-    /// Whether it says that the recipient takes no mail, and never will.
+    /// Whether the recipient takes no mail, and never will.
     ///
-    /// Servers use 550 and 5.7.x for everything that they do not like: unknown senders, host names and networks, relaying, spam. So without an enhanced code
-    /// only a refusal of RCPT counts, and with one only a code that is about the recipient. Any code of another class is for now (RFC 5321 §4.2.1).
+    /// Servers use 550 and 5.7.x for every kind of refusal: unknown senders, host names and networks, relaying, spam. So without an enhanced code only a
+    /// refusal of RCPT counts, and with one only a code about the recipient. Codes of other classes are temporary (RFC 5321 §4.2.1).
     pub(super) fn refuses_recipient(&self, stage: Stage) -> bool {
         match (self.enhanced, stage) {
             (Some(enhanced), Stage::Recipient | Stage::Data | Stage::End) => {
@@ -135,20 +118,15 @@ fn without_unprintable(text: &str) -> String {
         .collect()
 }
 
-fn cut(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_WORDS));
-    text
-}
-
-/// What a server's words may repeat and no text of ours may.
-#[derive(Default)]
+/// What a server's words may repeat and the program may not.
+#[derive(Clone, Default)]
 pub(super) struct Unsaid {
-    /// Folded, with what stands for each.
+    /// Folded, with the replacement of each.
     patterns: Vec<(Vec<char>, &'static str)>,
 }
 
 impl Unsaid {
-    /// A user's password as it is sent, in every mechanism that is used.
+    /// A user's password as each sign-in mechanism sends it.
     pub(super) fn of_credentials(user: &str, password: &SecretString) -> Self {
         let password = password.expose_secret();
         let plain = STANDARD.encode(format!("\0{user}\0{password}"));
@@ -164,9 +142,7 @@ impl Unsaid {
 
     /// The same, and what is in a mail.
     pub(super) fn with_mail(&self, message: &Message) -> Self {
-        let mut unsaid = Self {
-            patterns: self.patterns.clone(),
-        };
+        let mut unsaid = self.clone();
         unsaid.add_address(&message.to);
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         for part in message.text.split(|c| !is_part(c)) {
@@ -210,12 +186,11 @@ impl Unsaid {
         let mut at = 0;
         while at < chars.len() {
             let rest = &folded[at..];
-            let longest = self
+            let matching = self
                 .patterns
                 .iter()
-                .filter(|(pattern, _)| rest.starts_with(pattern))
-                .max_by_key(|(pattern, _)| pattern.len());
-            if let Some((pattern, shown)) = longest {
+                .filter(|(pattern, _)| rest.starts_with(pattern));
+            if let Some((pattern, shown)) = matching.max_by_key(|(pattern, _)| pattern.len()) {
                 replaced.push_str(shown);
                 at += pattern.len();
             } else {
@@ -237,11 +212,17 @@ mod tests {
     use super::*;
     use crate::mail::tests::{compose, sign_in_code};
 
+    fn hidden(lines: &[&str], unsaid: &Unsaid) -> Reply {
+        let mut reply = Reply::new(550, lines);
+        reply.hide(unsaid);
+        reply
+    }
+
     fn words(to: &str, line: &str) -> String {
         let mut message = compose(&sign_in_code(), "en");
         message.to = to.to_owned();
         let unsaid = Unsaid::of_credentials("arkloop", &"hunter2".into()).with_mail(&message);
-        Reply::new(550, [line], &unsaid).words
+        hidden(&[line], &unsaid).words
     }
 
     #[test]
@@ -285,29 +266,22 @@ mod tests {
 
     #[test]
     fn words_are_one_short_line_that_moves_no_cursor() {
-        let reply = Reply::new(
-            550,
-            ["5.7.1 no\u{1b}[31m\ttoday", "5.7.1  and\u{202e} not tomorrow"],
-            &Unsaid::default(),
-        );
+        let short = |lines: &[&str]| hidden(lines, &Unsaid::default());
+        let reply = short(&["5.7.1 no\u{1b}[31m\ttoday", "5.7.1  and\u{202e} not tomorrow"]);
         assert_eq!(reply.status(), "550 5.7.1");
         assert_eq!(reply.quoted(), ": \"no[31m today and not tomorrow\"");
-        let long = Reply::new(550, ["\u{e9}".repeat(500).as_str()], &Unsaid::default());
+        let long = short(&["\u{e9}".repeat(500).as_str()]);
         assert_eq!(long.words.len(), MAX_WORDS);
-        let odd = Reply::new(
-            550,
-            [format!("x{}", "\u{e9}".repeat(500)).as_str()],
-            &Unsaid::default(),
-        );
+        let odd = short(&[format!("x{}", "\u{e9}".repeat(500)).as_str()]);
         assert_eq!(odd.words.len(), MAX_WORDS - 1);
-        let word = Reply::new(550, [""], &Unsaid::default());
+        let word = short(&[""]);
         assert_eq!((word.status(), word.quoted()), ("550".to_owned(), String::new()));
     }
 
     #[test]
     fn an_enhanced_code_has_three_numbers_and_the_class_of_the_reply() {
-        let read = |line| Reply::new(550, [line], &Unsaid::default()).enhanced;
-        assert_eq!(read("5.1.10 no null MX"), Some(EnhancedCode([5, 1, 10])));
+        let read = |line| Reply::new(550, &[line]).enhanced;
+        assert_eq!(read("5.1.10 no null MX"), Some([5, 1, 10]));
         for line in [
             "4.1.1 x",
             "5.1 x",

@@ -1,82 +1,76 @@
-//! Handing mails over to a mail server: its connections, how long it may take, and what is told when it does not take one.
+//! Hands mails over to a mail server: its connections, and what is reported when it does not take a mail.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::compose::Message;
-use super::conversation::{Conversation, Failure, encrypt};
-use super::error::{SendError, Stage, TransportError};
-use super::hint::Circumstances;
+use super::conversation::{Conversation, encrypt};
+use super::error::{Failure, SendError, TransportError};
 use super::message::build;
-use super::patience::{Progress, SmtpTimeouts};
-use super::reply::{Reply, Unsaid};
-use super::smtp_server::{Encryption, SmtpServer, SmtpSettings};
-use crate::domain::{HeloName, QueuedMail};
+use super::reply::Unsaid;
+use super::settings::SmtpSettings;
+use super::stage::{Progress, Stage};
+use crate::domain::{HeloName, QueuedMail, SmtpSecurity};
+use crate::tls::ClientConfig;
 
-/// For the answer to QUIT, on which nothing depends.
+/// For the reply to QUIT, on which nothing depends.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
-/// For the answer to NOOP, by which a kept connection shows that it is still there. It costs no more than another connection to give it up.
+/// For the reply to NOOP, by which a kept connection shows that it still works. Giving it up costs no more than a new connection.
 const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many addresses of the server's name are tried.
 const MAX_ADDRESSES: usize = 4;
 /// How many connections are kept for the next mail.
 const MAX_IDLE: usize = 2;
-/// How long they are used again. Servers close after five minutes (RFC 5321 §4.5.3.2.7), many after less.
+/// How long they are used again. Servers close after five minutes (RFC 5321 §4.5.3.2.7), many earlier.
 const MAX_IDLE_TIME: Duration = Duration::from_mins(1);
 
 /// Sends mails through one server.
 pub struct SmtpTransport {
-    server: SmtpServer,
-    patience: SmtpTimeouts,
+    settings: SmtpSettings,
+    tls: Option<Arc<ClientConfig>>,
     /// What the server's words may not repeat of the sign-in.
     unsaid: Unsaid,
-    idle: Mutex<Vec<Idle>>,
+    idle: Mutex<Vec<Session>>,
 }
 
-/// A connection between two mails.
-struct Idle {
-    session: Session,
-    since: Instant,
-}
-
-/// A conversation that has come as far as the first mail.
+/// A conversation that is ready for a mail.
 struct Session {
     conversation: Conversation,
     /// What EHLO said.
     helo: HeloName,
+    idle_since: Instant,
 }
 
-/// What is needed to tell how far it has come, and of a failure.
-struct Telling<'a> {
-    server: &'a SmtpServer,
-    helo: &'a str,
-    unsaid: &'a Unsaid,
+/// One attempt to send a mail, or to check the server.
+struct Attempt<'a> {
+    transport: &'a SmtpTransport,
+    /// What the server's words may not repeat.
+    unsaid: Unsaid,
     progress: &'a Progress,
+    /// What EHLO said.
+    helo: Option<HeloName>,
 }
 
 impl SmtpTransport {
-    pub(super) fn new(settings: &SmtpSettings) -> Result<Self, TransportError> {
-        let unsaid = settings
-            .password
-            .as_ref()
-            .map_or_else(Unsaid::default, |password| {
-                Unsaid::of_credentials(&settings.user, password)
-            });
+    pub(super) fn new(settings: SmtpSettings) -> Result<Self, TransportError> {
+        let credentials = settings.credentials.as_ref();
         Ok(Self {
-            server: SmtpServer::new(settings)?,
-            unsaid,
-            patience: settings.timeouts,
+            tls: settings.tls()?,
+            unsaid: credentials.map_or_else(Unsaid::default, |credentials| {
+                Unsaid::of_credentials(&credentials.user, &credentials.password)
+            }),
             idle: Mutex::new(Vec::new()),
+            settings,
         })
     }
 
     pub(super) const fn slow_after(&self) -> Duration {
-        self.patience.slow
+        self.settings.timeouts.slow
     }
 
     pub(super) async fn send(
@@ -85,62 +79,69 @@ impl SmtpTransport {
         message: &Message,
         progress: &Progress,
     ) -> Result<(), SendError> {
-        let formatted = build(mail, message, &self.server.from)?;
+        let formatted = build(mail, message, &self.settings.from)?;
+        let mut attempt = self.attempt(self.unsaid.with_mail(message), progress);
         let mut session = match self.reuse().await {
             Some(session) => session,
-            None => self.open(progress).await?,
+            None => attempt.open().await?,
         };
-        let unsaid = self.unsaid.with_mail(message);
-        let handed_over = self.hand_over(&mut session, &formatted, &unsaid, progress).await;
+        let handed_over = attempt.hand_over(&mut session, &formatted).await;
         match &handed_over {
             Ok(()) => self.keep(session).await,
-            Err(SendError::Refused { .. }) => quit(session).await,
+            Err(SendError::Server {
+                failure: Failure::Refused(_),
+                ..
+            }) => quit(session).await,
             // The conversation is out of step; dropping the connection closes it.
             Err(_) => {}
         }
         handed_over
     }
 
-    /// Goes as far as naming the sender, which many servers refuse to accept from strangers. A mail is not begun before DATA. Says how it greeted.
+    /// Goes as far as naming the sender, which many servers refuse to accept from strangers. A mail does not begin before DATA. Returns how it greeted.
     pub(super) async fn check(&self) -> Result<HeloName, SendError> {
         let progress = Progress::new();
-        let mut session = self.open(&progress).await?;
-        let named = self
-            .telling(session.helo.as_str(), &self.unsaid, &progress)
-            .within(
-                self.patience.command,
-                Stage::Sender,
-                session
-                    .conversation
-                    .command(&sender_command(self.server.from.email.as_ref())),
-            )
+        let mut attempt = self.attempt(self.unsaid.clone(), &progress);
+        let mut session = attempt.open().await?;
+        let sender = sender_command(self.settings.from.address());
+        let named = attempt
+            .step(Stage::Sender, session.conversation.command(&sender, 250))
             .await;
         let helo = session.helo.clone();
         quit(session).await;
-        named.map(|()| helo)
+        named.map(|_| helo)
     }
 
-    /// A connection from before that still answers.
+    fn attempt<'a>(&'a self, unsaid: Unsaid, progress: &'a Progress) -> Attempt<'a> {
+        Attempt {
+            transport: self,
+            unsaid,
+            progress,
+            helo: None,
+        }
+    }
+
+    /// A kept connection that still works.
     async fn reuse(&self) -> Option<Session> {
         loop {
             // Taken in a statement of its own, so that the lock is not held while the server is asked.
             let idle = self.idle_sessions().pop();
-            let Idle { mut session, since } = idle?;
-            if since.elapsed() < MAX_IDLE_TIME
-                && let Ok(Ok(())) = timeout(NOOP_TIMEOUT, session.conversation.command("NOOP")).await
+            let mut session = idle?;
+            if session.idle_since.elapsed() < MAX_IDLE_TIME
+                && let Ok(Ok(_)) = timeout(NOOP_TIMEOUT, session.conversation.command("NOOP", 250)).await
             {
                 return Some(session);
             }
         }
     }
 
-    async fn keep(&self, session: Session) {
+    async fn keep(&self, mut session: Session) {
+        session.idle_since = Instant::now();
         let left_over = {
             let mut idle = self.idle_sessions();
-            idle.retain(|kept| kept.since.elapsed() < MAX_IDLE_TIME);
+            idle.retain(|kept| kept.idle_since.elapsed() < MAX_IDLE_TIME);
             if idle.len() < MAX_IDLE {
-                let since = Instant::now();
-                idle.push(Idle { session, since });
+                idle.push(session);
                 None
             } else {
                 Some(session)
@@ -151,24 +152,21 @@ impl SmtpTransport {
         }
     }
 
-    fn idle_sessions(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+    fn idle_sessions(&self) -> MutexGuard<'_, Vec<Session>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+impl Attempt<'_> {
     /// Connects, encrypts and signs in, at the first address of the server that answers.
-    async fn open(&self, progress: &Progress) -> Result<Session, SendError> {
-        let telling = self.telling("", &self.unsaid, progress);
-        let looking_up = async {
-            let name = (self.server.host.as_str(), self.server.port);
-            Ok(tokio::net::lookup_host(name).await?)
-        };
-        let addresses = telling
-            .within(self.patience.connection, Stage::Connect, looking_up)
-            .await?;
+    async fn open(&mut self) -> Result<Session, SendError> {
+        let server = &self.transport.settings;
+        let looking_up = async { Ok(tokio::net::lookup_host((server.host.as_str(), server.port)).await?) };
+        let addresses = self.step(Stage::Connect, looking_up).await?;
         let nowhere = Failure::Broken("the server's name has no address".to_owned());
-        let mut last = telling.failed(Stage::Connect, &nowhere);
+        let mut last = self.error(Stage::Connect, nowhere);
         for address in addresses.take(MAX_ADDRESSES) {
-            match self.open_at(address, progress).await {
+            match self.open_at(address).await {
                 Err(error) if error.stage().is_some_and(Stage::is_opening) => last = error,
                 opened => return opened,
             }
@@ -176,109 +174,89 @@ impl SmtpTransport {
         Err(last)
     }
 
-    async fn open_at(&self, address: SocketAddr, progress: &Progress) -> Result<Session, SendError> {
-        let host = self.server.host.as_str();
-        let (limit, first) = (self.patience.command, self.patience.greeting);
-        let telling = self.telling("", &self.unsaid, progress);
+    async fn open_at(&mut self, address: SocketAddr) -> Result<Session, SendError> {
+        let server = &self.transport.settings;
+        self.helo = None;
         let connecting = async { Ok(TcpStream::connect(address).await?) };
-        let tcp = telling
-            .within(self.patience.connection, Stage::Connect, connecting)
-            .await?;
-        let own_address = tcp.local_addr().map(|own| own.ip());
-        let helo = match (&self.server.helo_name, own_address) {
+        let tcp = self.step(Stage::Connect, connecting).await?;
+        let helo = match (&server.helo_name, tcp.local_addr()) {
             (Some(name), _) => name.clone(),
-            (None, Ok(address)) => HeloName::literal(address),
-            (None, Err(error)) => return Err(telling.failed(Stage::Connect, &error.into())),
+            (None, Ok(own)) => HeloName::literal(own.ip()),
+            (None, Err(error)) => return Err(self.error(Stage::Connect, error.into())),
         };
-        let telling = self.telling(helo.as_str(), &self.unsaid, progress);
-        let mut conversation = match &self.server.encryption {
-            Encryption::None => Conversation::new(Box::new(tcp) as _),
-            Encryption::Implicit(tls) => telling.within(limit, Stage::Tls, encrypt(tcp, tls, host)).await?,
-            Encryption::StartTls(tls) => {
-                let mut plain = Conversation::new(tcp);
-                telling.within(first, Stage::Greeting, plain.greeting()).await?;
-                telling
-                    .within(limit, Stage::StartTls, plain.refuse_early())
-                    .await?;
-                telling
-                    .within(first, Stage::Hello, plain.hello(helo.as_str()))
-                    .await?;
-                telling
-                    .within(limit, Stage::StartTls, plain.agree_on_tls())
-                    .await?;
-                telling
-                    .within(limit, Stage::Tls, encrypt(plain.into_inner(), tls, host))
-                    .await?
+        self.helo = Some(helo.clone());
+        let mut conversation = match &self.transport.tls {
+            Some(tls) if server.security == SmtpSecurity::Tls => {
+                let encrypting = encrypt(Box::new(tcp), tls, &server.host);
+                Conversation::new(self.step(Stage::Tls, encrypting).await?)
             }
+            _ => Conversation::new(Box::new(tcp)),
         };
-        if !matches!(self.server.encryption, Encryption::StartTls(_)) {
-            telling
-                .within(first, Stage::Greeting, conversation.greeting())
-                .await?;
+        self.step(Stage::Greeting, conversation.expect(220)).await?;
+        if let (SmtpSecurity::StartTls, Some(tls)) = (server.security, &self.transport.tls) {
+            self.step(Stage::StartTls, conversation.refuse_early()).await?;
+            self.step(Stage::Hello, conversation.hello(helo.as_str())).await?;
+            let plain = self.step(Stage::StartTls, conversation.start_tls()).await?;
+            let encrypting = encrypt(plain, tls, &server.host);
+            conversation = Conversation::new(self.step(Stage::Tls, encrypting).await?);
         }
         // After STARTTLS again: nothing that was offered before counts (RFC 3207 §4.2).
-        telling
-            .within(first, Stage::Hello, conversation.hello(helo.as_str()))
-            .await?;
-        if let Some(credentials) = &self.server.credentials {
+        self.step(Stage::Hello, conversation.hello(helo.as_str())).await?;
+        if let Some(credentials) = &server.credentials {
             let signing_in = conversation.sign_in(&credentials.user, &credentials.password);
-            telling.within(limit, Stage::SignIn, signing_in).await?;
+            self.step(Stage::SignIn, signing_in).await?;
         }
-        Ok(Session { conversation, helo })
-    }
-
-    /// One mail, up to the server's word that it has taken it over.
-    async fn hand_over(
-        &self,
-        session: &mut Session,
-        message: &lettre::Message,
-        unsaid: &Unsaid,
-        progress: &Progress,
-    ) -> Result<(), SendError> {
-        let (limit, envelope) = (self.patience.command, message.envelope());
-        let Session { conversation, helo } = session;
-        let telling = self.telling(helo.as_str(), unsaid, progress);
-        // The message is ASCII throughout, so no extension is asked for.
-        let sender = sender_command(envelope.from().map_or("", |sender| sender.as_ref()));
-        telling
-            .within(limit, Stage::Sender, conversation.command(&sender))
-            .await?;
-        for address in envelope.to() {
-            let recipient = format!("RCPT TO:<{address}>");
-            telling
-                .within(limit, Stage::Recipient, conversation.command(&recipient))
-                .await?;
-        }
-        telling
-            .within(self.patience.data, Stage::Data, conversation.data())
-            .await?;
-        let bytes = message.formatted();
-        telling
-            .within(
-                self.patience.content,
-                Stage::Content,
-                conversation.content(&bytes),
-            )
-            .await?;
-        let answer = telling
-            .within(self.patience.end, Stage::End, conversation.end())
-            .await;
-        answer.map_err(|error| match error {
-            SendError::Connection { cause, .. } => SendError::Unanswered { cause },
-            SendError::Timeout { .. } => SendError::Unanswered {
-                cause: format!("no answer came within {} s", self.patience.end.as_secs()),
-            },
-            refused => refused,
+        Ok(Session {
+            conversation,
+            helo,
+            idle_since: Instant::now(),
         })
     }
 
-    fn telling<'a>(&'a self, helo: &'a str, unsaid: &'a Unsaid, progress: &'a Progress) -> Telling<'a> {
-        Telling {
-            server: &self.server,
-            helo,
-            unsaid,
-            progress,
+    /// One mail, up to the server's reply that it has taken it over.
+    async fn hand_over(&mut self, session: &mut Session, message: &lettre::Message) -> Result<(), SendError> {
+        let Session {
+            conversation, helo, ..
+        } = session;
+        self.helo = Some(helo.clone());
+        let envelope = message.envelope();
+        // The message is ASCII throughout, so no extension is needed.
+        let sender = sender_command(envelope.from().map_or("", |sender| sender.as_ref()));
+        self.step(Stage::Sender, conversation.command(&sender, 250))
+            .await?;
+        for address in envelope.to() {
+            let recipient = format!("RCPT TO:<{address}>");
+            self.step(Stage::Recipient, conversation.command(&recipient, 250))
+                .await?;
         }
+        self.step(Stage::Data, conversation.command("DATA", 354)).await?;
+        let content = message.formatted();
+        self.step(Stage::Content, conversation.content(&content)).await?;
+        self.step(Stage::End, conversation.command(".", 250)).await?;
+        Ok(())
+    }
+
+    /// Does the work of one stage within the time that it may take.
+    async fn step<T>(
+        &self,
+        stage: Stage,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, SendError> {
+        self.progress.reach(stage);
+        let limit = self.transport.settings.timeouts.of(stage);
+        let done = timeout(limit, work).await;
+        done.unwrap_or(Err(Failure::Silent(limit)))
+            .map_err(|failure| self.error(stage, failure))
+    }
+
+    /// Adds a hint, and then removes from the server's words what they may not repeat.
+    fn error(&self, stage: Stage, mut failure: Failure) -> SendError {
+        let helo = self.helo.as_ref().map_or("", HeloName::as_str);
+        let hint = self.transport.settings.hint(stage, &failure, helo);
+        if let Failure::Refused(reply) = &mut failure {
+            reply.hide(&self.unsaid);
+        }
+        SendError::Server { stage, failure, hint }
     }
 }
 
@@ -286,56 +264,7 @@ fn sender_command(address: &str) -> String {
     format!("MAIL FROM:<{address}>")
 }
 
-impl Telling<'_> {
-    async fn within<T>(
-        &self,
-        limit: Duration,
-        stage: Stage,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, SendError> {
-        self.progress.reach(stage);
-        match timeout(limit, work).await {
-            Ok(result) => result.map_err(|failure| self.failed(stage, &failure)),
-            Err(_) => Err(SendError::Timeout {
-                stage,
-                hint: self.circumstances().hint_of_silence(stage),
-            }),
-        }
-    }
-
-    fn failed(&self, stage: Stage, failure: &Failure) -> SendError {
-        let hint = self.circumstances().hint(stage, failure);
-        let cause = match failure {
-            Failure::Answer { code, lines } => {
-                let lines = lines.iter().map(String::as_str);
-                let reply = Reply::new(*code, lines, self.unsaid);
-                return SendError::Refused { stage, reply, hint };
-            }
-            Failure::Tls(failure) => failure.text.clone(),
-            Failure::NoStartTls => "it offers no STARTTLS".to_owned(),
-            Failure::NoSignIn { .. } => {
-                "it offers no way to sign in that is known here (PLAIN or LOGIN)".to_owned()
-            }
-            Failure::Broken(cause) => cause.clone(),
-        };
-        SendError::Connection { stage, cause, hint }
-    }
-
-    fn circumstances(&self) -> Circumstances<'_> {
-        let server = self.server;
-        Circumstances {
-            host: &server.host,
-            port: server.port,
-            security: server.security,
-            signs_in: server.credentials.is_some(),
-            has_ca_file: server.has_ca_file,
-            helo: self.helo,
-            sender: server.from.email.as_ref(),
-        }
-    }
-}
-
-/// Takes leave, as RFC 5321 §4.1.1.10 wants it.
+/// Takes leave (RFC 5321 §4.1.1.10).
 async fn quit(mut session: Session) {
-    let _ = timeout(QUIT_TIMEOUT, session.conversation.quit()).await;
+    let _ = timeout(QUIT_TIMEOUT, session.conversation.command("QUIT", 221)).await;
 }

@@ -1,4 +1,4 @@
-//! The ways mail can leave.
+//! The ways to send mail.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,46 +7,37 @@ use std::{fmt, io};
 use super::compose::Message;
 use super::error::{SendError, TransportError};
 use super::file::FileTransport;
-use super::patience::{Progress, SmtpTimeouts};
+use super::message::Sender;
+use super::settings::SmtpSettings;
 use super::smtp::SmtpTransport;
-use super::smtp_server::SmtpSettings;
+use super::stage::{Progress, SmtpTimeouts};
 use crate::domain::{HeloName, QueuedMail, Timestamp};
 
-/// By which way mail leaves.
+/// The kind of a [`Transport`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Medium {
-    /// Through a mail server.
     Smtp,
-    /// Into a directory.
     File,
-    /// Not at all.
     Off,
 }
 
-/// A way for mail to leave. Each attempt is one; whoever sends decides about the next.
+/// A way to send mail. Each call is one attempt; the caller decides about the next.
 pub enum Transport {
-    /// Through a mail server.
     Smtp(Box<SmtpTransport>),
-    /// Into a directory, to try things out.
+    /// Into a directory, for trials.
     File(FileTransport),
-    /// Not at all.
     Off,
 }
 
 impl Transport {
-    /// Through the mail server of `settings`. Reads the file of authorities; connects only when there is a mail.
-    pub fn smtp(settings: &SmtpSettings) -> Result<Self, TransportError> {
+    /// Reads the file of authorities; connects only when there is a mail.
+    pub fn smtp(settings: SmtpSettings) -> Result<Self, TransportError> {
         SmtpTransport::new(settings).map(|smtp| Self::Smtp(Box::new(smtp)))
     }
 
     /// Into `directory`, which the first mail creates.
-    pub fn file(directory: PathBuf, from: &str) -> Result<Self, TransportError> {
-        FileTransport::new(directory, from).map(Self::File)
-    }
-
-    /// Not at all.
-    pub const fn off() -> Self {
-        Self::Off
+    pub const fn file(directory: PathBuf, from: Sender) -> Self {
+        Self::File(FileTransport { directory, from })
     }
 
     /// Whether no mail can be sent.
@@ -70,7 +61,7 @@ impl Transport {
         }
     }
 
-    /// From when on a delivery is slow.
+    /// After how long a delivery is slow.
     pub const fn slow_after(&self) -> Duration {
         match self {
             Self::Smtp(smtp) => smtp.slow_after(),
@@ -78,8 +69,8 @@ impl Transport {
         }
     }
 
-    /// Goes as far as is possible without a mail: connects, signs in and names the sender, or looks at the directory. It makes nothing. Says how the mail
-    /// server was greeted.
+    /// Goes as far as possible without a mail: connects, signs in and names the sender, or checks the directory. Makes nothing. Returns how it greeted the
+    /// mail server.
     pub async fn check(&self) -> Result<Option<HeloName>, SendError> {
         match self {
             Self::Smtp(smtp) => smtp.check().await.map(Some),
@@ -88,7 +79,7 @@ impl Transport {
         }
     }
 
-    /// Removes the files of mails that had expired at `now`, and says how many. Other transports leave none.
+    /// Removes the files of mails that had expired at `now`; returns how many. Other transports have none.
     pub fn sweep_files(&self, now: Timestamp) -> io::Result<usize> {
         match self {
             Self::File(file) => file.sweep(now),
@@ -97,7 +88,7 @@ impl Transport {
     }
 }
 
-/// Which one alone: it knows a password.
+/// Without the settings, which hold a password.
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -20,8 +20,7 @@ const NO_TOKEN: &str = "arkloop-check";
 /// Whether mail can leave: connects to the mail server and signs in, and sends nothing.
 pub(super) async fn check_mail(config: &Config) -> Finding {
     let mend = "check [mail] in the configuration, and try: arkloop mail test ADDRESS";
-    let sender = config.sender(&config.service_name());
-    let transport = match transport(config, &sender, SmtpTimeouts::COMMAND) {
+    let transport = match transport(config, &config.service_name(), SmtpTimeouts::COMMAND) {
         Ok(transport) => transport,
         Err(error) => return Finding::bad("mail", error.to_string(), mend),
     };

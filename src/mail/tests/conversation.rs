@@ -10,8 +10,11 @@ use tokio::time::sleep;
 
 use super::{CODE, FROM, compose, queued, sign_in_code};
 use crate::domain::SmtpSecurity;
-use crate::mail::reply::{Reply, Unsaid};
-use crate::mail::{Progress, SendError, SmtpSettings, SmtpTimeouts, Stage, Transport, Verdict};
+use crate::mail::error::Failure;
+use crate::mail::reply::Reply;
+use crate::mail::{
+    Credentials, Progress, SendError, Sender, SmtpSettings, SmtpTimeouts, Stage, Transport, Verdict,
+};
 
 /// What a server answers otherwise than a willing one: to commands that begin so, this; `None` is "fine", but later than
 /// anybody waits.
@@ -42,7 +45,7 @@ impl Exception {
 
 /// A mail server without TLS.
 struct Server {
-    url: String,
+    port: u16,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
@@ -60,24 +63,26 @@ impl Server {
             }
         });
         Self {
-            url: format!("smtp://{address}"),
+            port: address.port(),
             heard,
         }
     }
 
     fn transport(&self) -> Transport {
-        Transport::smtp(&self.settings()).expect("the settings are valid")
+        Transport::smtp(self.settings()).expect("the settings are valid")
     }
 
     fn settings(&self) -> SmtpSettings {
         SmtpSettings {
-            url: self.url.clone(),
-            default_port: 587,
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
             security: SmtpSecurity::None,
             helo_name: None,
-            user: "arkloop".to_owned(),
-            password: Some("hunter2".into()),
-            from: FROM.to_owned(),
+            credentials: Some(Credentials {
+                user: "arkloop".to_owned(),
+                password: "hunter2".into(),
+            }),
+            from: Sender::parse(FROM).expect("the sender is valid"),
             ca_file: None,
             timeouts: SmtpTimeouts::SERVER,
         }
@@ -202,9 +207,9 @@ async fn a_refusal_is_told_in_the_servers_words_without_the_recipient_and_weighe
 fn is_final(stage: Stage, line: &str) -> bool {
     let (code, words) = line.split_at(3);
     let code = code.parse().expect("it is a code");
-    let refused = SendError::Refused {
+    let refused = SendError::Server {
         stage,
-        reply: Reply::new(code, [words.trim_start()], &Unsaid::default()),
+        failure: Failure::Refused(Reply::new(code, &[words.trim_start()])),
         hint: None,
     };
     refused.verdict() == Verdict::Final
@@ -307,12 +312,14 @@ async fn give_up(command: &'static str, stage: Stage) {
         },
         ..server.settings()
     };
-    let transport = Transport::smtp(&settings).expect("the settings are valid");
+    let transport = Transport::smtp(settings).expect("the settings are valid");
     for attempt in 1..=2 {
         let error = send(&transport).await.expect_err("the server is late");
         assert_eq!(error.stage(), Some(stage), "{error}");
-        let is_given_up = matches!(error, SendError::Timeout { .. } | SendError::Unanswered { .. });
-        assert!(is_given_up, "{error}");
+        let SendError::Server { failure, .. } = &error else {
+            panic!("{error}");
+        };
+        assert!(matches!(failure, Failure::Silent(_)), "{error}");
         assert_eq!(server.heard("CONNECT").len(), attempt, "{stage}");
     }
 }
@@ -331,16 +338,23 @@ async fn a_connection_that_was_closed_meanwhile_is_replaced() {
 async fn a_server_that_is_not_there_is_told() {
     let server = Server::start(WILLING).await;
     let port = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    let url = format!("smtp://{}", port.local_addr().expect("it is bound"));
+    let closed = port.local_addr().expect("it is bound").port();
     drop(port);
-    let error = send(&Server { url, ..server }.transport())
-        .await
-        .expect_err("nobody listens");
+    let error = send(
+        &Server {
+            port: closed,
+            ..server
+        }
+        .transport(),
+    )
+    .await
+    .expect_err("nobody listens");
     assert!(
         matches!(
             error,
-            SendError::Connection {
+            SendError::Server {
                 stage: Stage::Connect,
+                failure: Failure::Broken(_),
                 ..
             }
         ),
@@ -351,7 +365,7 @@ async fn a_server_that_is_not_there_is_told() {
 
 #[tokio::test]
 async fn without_a_transport_nothing_is_sent() {
-    let transport = Transport::off();
+    let transport = Transport::Off;
     assert!(transport.is_off());
     assert!(matches!(send(&transport).await, Err(SendError::Off)));
 }

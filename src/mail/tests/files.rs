@@ -6,7 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{CODE, EXPIRES_AT, FROM, compose, queued, sign_in_code};
-use crate::mail::{Progress, Transport, Verdict};
+use crate::mail::{Progress, Sender, Transport, Verdict};
+
+fn from() -> Sender {
+    Sender::parse(FROM).expect("the sender is valid")
+}
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("the directory is there");
@@ -31,7 +35,7 @@ fn mode(path: &Path) -> u32 {
 async fn a_mail_becomes_one_file_that_only_its_owner_reads() {
     let parent = tempfile::tempdir().expect("there is room");
     let outbox = parent.path().join("outbox");
-    let transport = Transport::file(outbox.clone(), FROM).expect("the sender is valid");
+    let transport = Transport::file(outbox.clone(), from());
     assert!(!outbox.exists(), "nothing is made before the first mail");
     let letter = sign_in_code();
     let composed = compose(&letter, "en");
@@ -51,7 +55,7 @@ async fn a_mail_becomes_one_file_that_only_its_owner_reads() {
 #[tokio::test]
 async fn files_go_when_what_is_in_them_has_expired() {
     let outbox = tempfile::tempdir().expect("there is room");
-    let transport = Transport::file(outbox.path().to_owned(), FROM).expect("the sender is valid");
+    let transport = Transport::file(outbox.path().to_owned(), from());
     let letter = sign_in_code();
     let composed = compose(&letter, "en");
     transport
@@ -76,10 +80,10 @@ async fn a_directory_that_cannot_be_made_is_told() {
     let parent = tempfile::tempdir().expect("there is room");
     let file = parent.path().join("file");
     fs::write(&file, "").expect("there is room");
-    let transport = Transport::file(file.join("outbox"), FROM).expect("the sender is valid");
+    let transport = Transport::file(file.join("outbox"), from());
     let error = transport.check().await.expect_err("a file is in the way");
     assert_eq!(error.verdict(), Verdict::General);
-    let missing = Transport::file(parent.path().join("outbox"), FROM).expect("the sender is valid");
+    let missing = Transport::file(parent.path().join("outbox"), from());
     assert_eq!(missing.sweep_files(EXPIRES_AT).expect("nothing is there"), 0);
     missing.check().await.expect("it can be made with the first mail");
     assert!(!parent.path().join("outbox").exists());

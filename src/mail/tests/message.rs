@@ -4,11 +4,11 @@ use mail_parser::MessageParser;
 
 use super::{CODE, CREATED_AT, FROM, MESSAGE_ID, compose, letters, queued, sign_in_code};
 use crate::domain::{Letter, QueuedMail};
-use crate::mail::message::{build, parse_from};
-use crate::mail::{Message, SendError, Verdict};
+use crate::mail::message::build;
+use crate::mail::{Message, SendError, Sender, Verdict};
 
 fn bytes(mail: &QueuedMail, message: &Message, from: &str) -> Result<Vec<u8>, SendError> {
-    let from = parse_from(from).expect("the sender is valid");
+    let from = Sender::parse(from).expect("the sender is valid");
     build(mail, message, &from).map(|message| message.formatted())
 }
 
@@ -135,7 +135,7 @@ fn a_sender_may_have_a_name_in_any_script_but_no_line_break() {
         "\"A\r\nB\" <a@b.org>",
         "ä@b.org",
     ] {
-        assert!(parse_from(from).is_err(), "{from:?}");
+        assert!(Sender::parse(from).is_err(), "{from:?}");
     }
 }
 

@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_mail_that_may_have_arrived_is_repeated_twice_hours_apart_and_a_code_never() {
         let (day, minutes) = (Duration::from_hours(24), Duration::from_mins(10));
-        let unanswered = SendError::Unanswered { cause: String::new() };
+        let unanswered = SendError::unanswered("");
         for (life, repeats, after) in [
             (day, 0, Some(Duration::from_hours(2))),
             (day, 1, Some(Duration::from_hours(8))),

@@ -282,9 +282,7 @@ impl Worker {
     }
 
     fn note_unanswered(&mut self, mails: &[Arc<QueuedMail>]) {
-        let failure = SendError::Unanswered {
-            cause: "it has not answered yet".to_owned(),
-        };
+        let failure = SendError::unanswered("it has not answered yet");
         for mail in mails {
             self.note_failure(mail, &failure);
         }

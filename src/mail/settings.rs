@@ -1,0 +1,57 @@
+//! Which mail server is used, and how.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::error::TransportError;
+use super::message::Sender;
+use super::stage::SmtpTimeouts;
+use crate::domain::{HeloName, SmtpSecurity};
+use crate::files::open_trusted;
+use crate::tls::{ClientConfig, trusting_only, trusting_well_known};
+
+/// A mail server and how to speak to it.
+#[derive(Clone, Debug)]
+pub struct SmtpSettings {
+    /// A name, or an address without brackets.
+    pub host: String,
+    pub port: u16,
+    pub security: SmtpSecurity,
+    /// What EHLO says; `None` for the address of each connection.
+    pub helo_name: Option<HeloName>,
+    pub credentials: Option<Credentials>,
+    /// The sender of all mails.
+    pub from: Sender,
+    /// Certificates in PEM form that are trusted instead of the well-known authorities.
+    pub ca_file: Option<PathBuf>,
+    pub timeouts: SmtpTimeouts,
+}
+
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    pub user: String,
+    pub password: SecretString,
+}
+
+impl SmtpSettings {
+    /// The certificates that are trusted; `None` if no connection is encrypted.
+    pub(super) fn tls(&self) -> Result<Option<Arc<ClientConfig>>, TransportError> {
+        if self.security == SmtpSecurity::None {
+            return Ok(None);
+        }
+        let Some(path) = &self.ca_file else {
+            return Ok(Some(trusting_well_known()));
+        };
+        let path = path.clone();
+        let mut pem = Vec::new();
+        match open_trusted(&path).and_then(|mut file| file.read_to_end(&mut pem)) {
+            Ok(_) => trusting_only(&pem)
+                .map(Some)
+                .map_err(|problem| TransportError::Certificates { path, problem }),
+            Err(source) => Err(TransportError::CaFile { path, source }),
+        }
+    }
+}
