@@ -11,7 +11,7 @@ use super::error::Refusal;
 use super::report::{Fact, Report, facts};
 use crate::app::{self, NewKey};
 use crate::domain::SignatureAlgorithm;
-use crate::service::{AlgorithmChange, Error, Rotation, SigningKeyStage, SigningKeyState};
+use crate::service::{AlgorithmChange, Error, KeyRotation, SigningKeyStage, SigningKeyState};
 use crate::system::System;
 
 /// See and replace keys
@@ -97,9 +97,9 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusa
         Command::List => list(context),
         Command::Rotate { now, choice } => {
             let rotation = if *now {
-                Rotation::AtOnce
+                KeyRotation::AtOnce
             } else {
-                Rotation::Announced
+                KeyRotation::Announced
             };
             rotate(context, rotation, choice.wanted(context))
         }
@@ -148,7 +148,7 @@ fn list(context: &Context) -> Result<Report, Refusal> {
 
 fn rotate(
     context: &Context,
-    rotation: Rotation,
+    rotation: KeyRotation,
     wanted: Option<SignatureAlgorithm>,
 ) -> Result<Report, Refusal> {
     let change = context.with_service(async |service| service.rotate_signing_key(rotation, wanted).await)?;
@@ -171,16 +171,8 @@ fn look(context: &Context) -> Result<(Value, Vec<Fact>), Refusal> {
         "signing_keys": keys.iter().map(to_json).collect::<Vec<_>>(),
     });
     let mut lines = vec![("key file", format!("{key} ({})", key_file.display()))];
-    lines.extend(keys.iter().map(|key| (name(key.stage), describe(key))));
+    lines.extend(keys.iter().map(|key| (key.stage.into_str(), describe(key))));
     Ok((document, lines))
-}
-
-const fn name(stage: SigningKeyStage) -> &'static str {
-    match stage {
-        SigningKeyStage::Next => "next",
-        SigningKeyStage::Signing => "signing",
-        SigningKeyStage::Retired => "retired",
-    }
 }
 
 fn describe(key: &SigningKeyState) -> String {
@@ -191,14 +183,14 @@ fn describe(key: &SigningKeyState) -> String {
         }
         _ => format!("since {}", key.active_at),
     };
-    format!("{} {}, {time}", key.algorithm, key.kid)
+    format!("{} {}, {time}", key.algorithm.into_str(), key.kid)
 }
 
 fn to_json(key: &SigningKeyState) -> Value {
     json!({
         "kid": key.kid,
-        "algorithm": key.algorithm,
-        "status": name(key.stage),
+        "algorithm": key.algorithm.into_str(),
+        "status": key.stage.into_str(),
         "created_at": key.created_at,
         "active_at": key.active_at,
         "retired_at": key.retired_at,

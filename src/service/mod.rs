@@ -11,6 +11,8 @@ mod captcha;
 mod email;
 mod error;
 mod guess;
+mod keyring;
+mod keys;
 mod one_time_code;
 mod operator;
 mod parts;
@@ -20,7 +22,6 @@ mod registration;
 mod rules;
 mod session;
 mod sign_in;
-mod signing_key;
 mod tokens;
 mod upkeep;
 mod user;
@@ -29,19 +30,20 @@ pub use crate::mail::Medium;
 pub use crate::store::UserFilter;
 pub use email::PendingVerification;
 pub use error::Error;
+pub use keyring::load_keyring;
 pub use operator::{
     AmbiguousUsername, AuditPage, AuditPart, AuditQuery, CreatedUser, Explained, Explanation, Inspection,
-    InviteDraft, InviteRef, InviteWithCode, NewUser, TakenFor, UserSummary, Wait, WhichInvites,
+    InviteDraft, InviteRef, InviteWithCode, KeyRotation, NewUser, SigningKeyStage, SigningKeyState, TakenFor,
+    UserSummary, Wait, WhichInvites,
 };
 pub use parts::{Parts, Service};
 pub use password::RECENT_SIGN_IN;
 pub use refresh::RefreshCookies;
 pub use registration::{Registered, Registration};
 pub use rules::{
-    Caller, FailedCodes, LinkMail, Links, ModeSource, PasswordLink, PresentedInvite, RuleSettings,
-    SignInRules, UserRef, Ways,
+    AlgorithmChange, Caller, FailedCodes, LinkMail, Links, ModeSource, PasswordLink, PresentedInvite,
+    RuleSettings, SignInRules, UserRef, Ways,
 };
-pub use signing_key::{AlgorithmChange, Rotation, SigningKeyStage, SigningKeyState, load_keyring};
 pub use tokens::{RefreshCookie, SignedIn};
 pub use upkeep::{
     Backup, BackupDestination, Ended, KEEP_ENDED_SESSIONS, end_what_was_live, go_on_without_key, open_staged,

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 use super::error::{Error, Refused, SOON};
+use super::keyring::CurrentKeyring;
 use super::rules::audit::SharedNoted;
 use super::rules::{Links, RuleSettings, Rules, Unit};
-use super::signing_key::CurrentKeyring;
 use crate::captcha::Captcha;
 use crate::crypto::{Keyring, Keys, PasswordHasher};
 use crate::domain::{

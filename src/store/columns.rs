@@ -7,8 +7,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Null, ToSql, ToSqlOu
 use crate::domain::{
     AddressDigest, AuditEvent, AuditReason, CodeMac, DomainDigest, Email, FailureDigest, FailureKind,
     Generation, InviteDigest, InviteId, InviteUses, LinkDigest, LinkPurpose, Locale, MailBudget, MailId,
-    NameDigest, Note, PasswordHash, Sealed, SessionEnd, SessionId, SessionNonce, SignInMethod, Timestamp,
-    Timezone, TraceId, UserId, UserStatus, Username,
+    NameDigest, Note, PasswordHash, Sealed, SessionEnd, SessionId, SessionNonce, SignInMethod,
+    SignatureAlgorithm, Timestamp, Timezone, TraceId, UserId, UserStatus, Username,
 };
 
 /// `type: column, how it is written, how it is read;`
@@ -83,6 +83,7 @@ names! {
     LinkPurpose;
     SessionEnd;
     SignInMethod;
+    SignatureAlgorithm;
     UserStatus;
 }
 

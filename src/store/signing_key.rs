@@ -3,15 +3,14 @@
 use rusqlite::params;
 
 use super::{Reader, StoreError, Tx};
-use crate::domain::{Sealed, Timestamp};
+use crate::domain::{Sealed, SignatureAlgorithm, Timestamp};
 
 /// A signing key as it is stored.
 #[derive(Clone, Debug)]
 pub struct StoredSigningKey {
     /// Its key id.
     pub kid: String,
-    /// The name of its algorithm.
-    pub algorithm: String,
+    pub algorithm: SignatureAlgorithm,
     /// Its private half.
     pub sealed_private: Sealed,
     pub created_at: Timestamp,

@@ -67,26 +67,29 @@ fn check_clock(inspection: &Inspection, now: Timestamp) -> Finding {
 }
 
 fn check_signing(inspection: &Inspection, wanted: Option<SignatureAlgorithm>, now: Timestamp) -> Finding {
-    let Some((since, algorithm)) = &inspection.newest_key else {
+    let Some((since, algorithm)) = inspection.newest_key else {
         return Finding::good(
             "keys",
             "the key file is the database's; the first start makes a signing key",
         );
     };
-    let signing = if *since > now {
+    let signing = if since > now {
         format!("a new key signs access tokens from {since} on")
     } else {
         format!("access tokens are signed with a key since {since}")
     };
-    let seen = format!("the key file is the database's; {signing}, with {algorithm}");
-    if let Some(other) = wanted.map(<&str>::from).filter(|name| name != algorithm) {
+    let seen = format!(
+        "the key file is the database's; {signing}, with {}",
+        algorithm.into_str()
+    );
+    if let Some(other) = wanted.filter(|wanted| *wanted != algorithm) {
         return Finding::unwise(
             "keys",
-            format!("{seen}; tokens.algorithm is {other}"),
+            format!("{seen}; tokens.algorithm is {}", other.into_str()),
             "change it in order before the next start does it at once: arkloop key rotate",
         );
     }
-    if now.since(*since) > SIGNING_KEY_AGE {
+    if now.since(since) > SIGNING_KEY_AGE {
         let age = in_words(SIGNING_KEY_AGE);
         let mend = format!("replace a key that is older than {age}: arkloop key rotate");
         return Finding::unwise("keys", seen, mend);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use crate::domain::{Timestamp, UserId, Username};
+use crate::domain::{SignatureAlgorithm, Timestamp, UserId, Username};
 use crate::service::{Error, FailedCodes, Service};
 use crate::store::{MailTrouble, Reader, Setting, StoreError};
 
@@ -24,7 +24,7 @@ pub struct Inspection {
     /// When the last backup was made; `None` if never.
     pub last_backup_at: Option<Timestamp>,
     /// Since when the newest key signs access tokens, and the name of its algorithm; `None` before the server has run.
-    pub newest_key: Option<(Timestamp, String)>,
+    pub newest_key: Option<(Timestamp, SignatureAlgorithm)>,
     /// Why mails that were tried still wait, what concerns the most of them first.
     pub mail_troubles: Vec<MailTrouble>,
     /// When a mail last expired before the mail server took it; `None` if never.
@@ -88,7 +88,7 @@ impl Service {
                     newest_key: signing
                         .filter(|key| key.retired_at.is_none())
                         .map(|key| (key.active_at, key.algorithm))
-                        .max(),
+                        .max_by_key(|(active_at, _)| *active_at),
                     mail_troubles: reader.list_mail_troubles(now)?,
                     last_mail_lost_at: reader.find_moment(Setting::LastMailLostAt)?,
                     ambiguous_usernames: ambiguous(reader, reader.list_digit_usernames()?)?,

@@ -7,10 +7,12 @@ mod invite;
 mod mail;
 mod registration;
 mod session;
+mod signing_key;
 mod user;
 
 pub use audit::{AuditPage, AuditPart, AuditQuery};
 pub use explanation::{Explained, Explanation, Wait};
 pub use inspection::{AmbiguousUsername, Inspection, TakenFor};
 pub use invite::{InviteDraft, InviteRef, InviteWithCode, WhichInvites};
+pub use signing_key::{KeyRotation, SigningKeyStage, SigningKeyState};
 pub use user::{CreatedUser, NewUser, UserSummary};

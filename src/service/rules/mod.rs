@@ -12,6 +12,7 @@ mod mail_budget;
 mod refresh_cookies;
 mod session;
 mod settings;
+pub(super) mod signing_key;
 mod unit;
 mod user_ref;
 
@@ -21,6 +22,7 @@ pub use link::{LinkMail, PasswordLink};
 pub use links::Links;
 pub use session::Caller;
 pub use settings::{RuleSettings, SignInRules, Ways};
+pub use signing_key::AlgorithmChange;
 pub use user_ref::UserRef;
 
 pub(super) use link::{find_link, link_row, why_unusable};

@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 use crate::crypto::Keys;
 use crate::domain::{AuditEvent, KeyFingerprint, Timestamp};
 use crate::files::{Directory, Untrusted, quoted};
-use crate::service::signing_key::unseal;
+use crate::service::rules::signing_key::unseal;
 use crate::service::{Error, Service};
 use crate::store::{self, Access, OpenError, OpenOptions, Setting, StagedDatabase, Store};
 

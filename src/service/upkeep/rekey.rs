@@ -8,7 +8,7 @@ use crate::domain::{
     AuditEvent, AuditRecord, InviteCode, Operator, SessionEnd, SignatureAlgorithm, Timestamp,
 };
 use crate::service::Error;
-use crate::service::signing_key::replace_all;
+use crate::service::rules::signing_key::replace_all_keys;
 use crate::store::{Setting, Store, Tx};
 use crate::system::System;
 
@@ -78,7 +78,7 @@ pub async fn go_on_without_key(
     let (now, system) = (system.now(), system.clone());
     let mut record = AuditRecord::by_operator(AuditEvent::KeyFileReset, operator);
     let gone_on = store.write(move |tx| {
-        let algorithm = replace_all(tx, &new, wanted, &system)?;
+        let algorithm = replace_all_keys(tx, &new, wanted, &system)?;
         record.detail = algorithm.map(|change| change.to_string());
         tx.insert_audit(&record, now)?;
         let invites = tx.revoke_all_invites(now)?;

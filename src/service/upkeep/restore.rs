@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::crypto::Keys;
 use crate::domain::{AuditEvent, AuditRecord, Operator, SessionEnd, SignatureAlgorithm};
-use crate::service::signing_key::replace_all;
+use crate::service::rules::signing_key::replace_all_keys;
 use crate::service::{AlgorithmChange, Error};
 use crate::store::{Setting, Store, StoreError, Tx};
 use crate::system::System;
@@ -50,7 +50,7 @@ pub async fn end_what_was_live(
     }
     let mut record = AuditRecord::by_operator(AuditEvent::BackupRestored, operator);
     let ended = store.write(move |tx| {
-        let algorithm = replace_all(tx, &keys, wanted, &system)?;
+        let algorithm = replace_all_keys(tx, &keys, wanted, &system)?;
         record.detail = algorithm.map(|change| change.to_string());
         tx.insert_audit(&record, now)?;
         delete_what_proves(tx)?;

@@ -1,28 +1,31 @@
-//! Clearing away what nobody will ask for again.
+//! Removes rows that are out of date.
 
 use std::time::Duration;
 
 use crate::domain::{FailureRun, SessionId};
+use crate::service::rules::signing_key::published_for;
 use crate::service::{Error, Service};
 
-/// How long a session stays after it is over: an old refresh token is recognised as reuse for so long, and the operator sees why it ended.
+/// How long the row of an ended session stays: so long, an old refresh token is recognised as reuse, and the operator sees why the session ended.
 pub const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);
 /// How many rows one write removes, so that no request waits long behind it.
 const CHUNK: u32 = 200;
 
 impl Service {
-    /// Removes sessions that were over 30 days ago, those of an account that are too many, rows of the audit log that were kept long enough, links, codes, budgets and wrong passwords that say
-    /// nothing any more, and signing keys whose last token has expired; some at a time. Says how many.
+    /// Removes sessions that were over 30 days ago, surplus sessions of an account, audit rows that were kept long enough, old links, codes, budgets and
+    /// counts of wrong passwords, and signing keys whose last token has expired; some at a time. Gives the number of rows.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let now = self.system.now();
         let (over_before, day_ago) = (now - KEEP_ENDED_SESSIONS, now - Duration::from_hours(24));
         let audited_before = now - self.rules.settings.audit_keep;
         let began_before = SessionId::first_at(over_before);
-        let mut total = self.forget_signing_keys().await? + self.sweep_crowded_users().await?;
+        let keys_before = now - published_for(self.keyring.present().settings());
+        let mut total = self.sweep_crowded_users().await?;
         loop {
             let some = self.store.write(move |tx| {
                 Ok::<_, Error>(
-                    tx.delete_old_sessions(began_before, over_before, CHUNK)?
+                    tx.delete_signing_keys_retired_before(keys_before)?
+                        + tx.delete_old_sessions(began_before, over_before, CHUNK)?
                         + tx.delete_old_links(day_ago, CHUNK)?
                         + tx.delete_old_codes(day_ago, now, CHUNK)?
                         + tx.delete_old_failed_codes(day_ago, CHUNK)?
@@ -38,8 +41,8 @@ impl Service {
         }
     }
 
-    /// Ends and removes the sessions that an account has too many of. Whatever makes or ends sessions keeps to the bounds itself, but for what ends
-    /// the sessions of every account at once.
+    /// Ends and removes the surplus sessions of accounts. A use case that begins or ends sessions keeps to the bounds itself, except one that ends the
+    /// sessions of every account at once.
     async fn sweep_crowded_users(&self) -> Result<usize, Error> {
         let most = self.rules.settings.sessions.max_sessions;
         let crowded = self

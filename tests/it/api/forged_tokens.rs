@@ -36,7 +36,7 @@ impl OwnKey {
         let pkcs8 = keys
             .open(SealedFor::SigningKey(&stored.kid), &stored.sealed_private)
             .expect("it is sealed with this key");
-        let (algorithm, private) = match stored.algorithm.as_str() {
+        let (algorithm, private) = match stored.algorithm.into_str() {
             "EdDSA" => (Algorithm::EdDSA, EncodingKey::from_ed_der(&pkcs8)),
             _ => (Algorithm::ES256, EncodingKey::from_ec_der(&pkcs8)),
         };

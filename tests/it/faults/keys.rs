@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arkloop::service::{Error, Rotation};
+use arkloop::service::{Error, KeyRotation};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -33,7 +33,7 @@ fn signer_of(token: &str) -> String {
 }
 
 /// Replaces the signing key as a command does.
-async fn rotate(app: &TestApp, rotation: Rotation) {
+async fn rotate(app: &TestApp, rotation: KeyRotation) {
     let command = app.command().await;
     command
         .service
@@ -52,7 +52,7 @@ async fn a_new_key_is_published_at_once_and_signs_ten_minutes_later() {
     let app = TestApp::open().await;
     app.register("alice").await;
     let old = published(&app).await;
-    rotate(&app, Rotation::Announced).await;
+    rotate(&app, KeyRotation::Announced).await;
     let both = published(&app).await;
     assert_eq!((both.len(), &both[1]), (2, &old[0]));
     app.advance(A_SECOND_BEFORE);
@@ -65,7 +65,7 @@ async fn a_new_key_is_published_at_once_and_signs_ten_minutes_later() {
 async fn a_new_key_signs_in_time_although_nobody_asked_for_the_published_keys() {
     let app = TestApp::open().await;
     let old = signer_of(&app.register("alice").await.access_token());
-    rotate(&app, Rotation::Announced).await;
+    rotate(&app, KeyRotation::Announced).await;
     app.advance(TEN_MINUTES);
     assert_ne!(signer_of(&sign_in(&app).await), old);
 }
@@ -74,7 +74,7 @@ async fn a_new_key_signs_in_time_although_nobody_asked_for_the_published_keys() 
 async fn tokens_from_before_are_good_until_they_expire_and_their_key_leaves_after_that() {
     let app = TestApp::open().await;
     app.register("alice").await;
-    rotate(&app, Rotation::Announced).await;
+    rotate(&app, KeyRotation::Announced).await;
     app.advance(A_SECOND_BEFORE);
     let (last, both) = (sign_in(&app).await, published(&app).await);
     assert_eq!(signer_of(&last), both[1]);
@@ -99,7 +99,7 @@ async fn a_key_that_is_dropped_takes_its_tokens_with_it_at_once() {
     let registered = app.register("alice").await;
     let (token, cookie) = (registered.access_token(), registered.cookie());
     assert_eq!(app.me(&token).await.status, 200);
-    rotate(&app, Rotation::AtOnce).await;
+    rotate(&app, KeyRotation::AtOnce).await;
     assert_eq!(app.me(&token).await.brief(), "401 auth.invalid_token");
     let refreshed = app.refresh(&cookie).await.access_token();
     assert_eq!(app.me(&refreshed).await.status, 200);
@@ -111,7 +111,7 @@ async fn a_key_that_is_dropped_takes_its_tokens_with_it_at_once() {
 async fn a_restart_does_not_make_an_announced_key_sign_early() {
     let mut app = TestApp::open().await;
     app.register("alice").await;
-    rotate(&app, Rotation::Announced).await;
+    rotate(&app, KeyRotation::Announced).await;
     let both = published(&app).await;
     app.restart().await;
     assert_eq!(published(&app).await, both);
@@ -124,18 +124,18 @@ async fn a_restart_does_not_make_an_announced_key_sign_early() {
 async fn a_rotation_is_refused_until_the_key_before_it_signs() {
     let app = TestApp::open().await;
     app.register("alice").await;
-    rotate(&app, Rotation::Announced).await;
+    rotate(&app, KeyRotation::Announced).await;
     app.advance(Duration::from_mins(9));
     let refused = app
         .command()
         .await
         .service
-        .rotate_signing_key(Rotation::Announced, None)
+        .rotate_signing_key(KeyRotation::Announced, None)
         .await;
     assert!(matches!(refused, Err(Error::RotationWaits { .. })), "{refused:?}");
     assert_eq!(published(&app).await.len(), 2);
     app.advance(Duration::from_mins(1));
-    rotate(&app, Rotation::Announced).await;
+    rotate(&app, KeyRotation::Announced).await;
     let signer = signer_of(&sign_in(&app).await);
     let published = published(&app).await;
     assert_eq!((published.len(), published.contains(&signer)), (3, true));

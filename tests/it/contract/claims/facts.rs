@@ -80,7 +80,10 @@ pub const FACTS: &[(&str, Value)] = &[
         "its sign-in was more than {} ago",
         Constant("service/password.rs", "RECENT_SIGN_IN"),
     ),
-    ("signs {} later", Constant("service/signing_key.rs", "ANNOUNCED")),
+    (
+        "signs {} later",
+        Constant("service/operator/signing_key.rs", "ANNOUNCED"),
+    ),
     ("may be cached for {}", Computed(jwks_seconds)),
     // `cooldownDuration` of jose, `cooldown_duration` of PyJWT.
     ("PyJWT do so at most every {} seconds", Elsewhere(30)),

@@ -1,0 +1,149 @@
+//! The keyring of a process: the signing keys as the database had them last.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::error::Error;
+use super::rules::signing_key::{AlgorithmChange, list_keys, new_key, published_for, unseal};
+use crate::crypto::{AccessTokenSettings, Keyring, Keys, PublishedKey};
+use crate::domain::SignatureAlgorithm;
+use crate::fault::Fault;
+use crate::store::{Store, StoredSigningKey};
+use crate::system::System;
+
+/// The keyring of a process. It is reloaded when a command has replaced a signing key.
+pub(super) struct CurrentKeyring {
+    loaded: RwLock<Loaded>,
+    fault: Fault,
+}
+
+#[derive(Clone)]
+struct Loaded {
+    keyring: Arc<Keyring>,
+    /// [`Store::foreign_commits`] before it was read.
+    seen: u64,
+}
+
+impl CurrentKeyring {
+    pub(super) fn new(keyring: Keyring) -> Self {
+        // Earlier than any commit: the first use looks whether a command came in between.
+        Self {
+            loaded: RwLock::new(Loaded {
+                keyring: Arc::new(keyring),
+                seen: 0,
+            }),
+            fault: Fault::new("the signing keys cannot be read, the last known are published"),
+        }
+    }
+
+    /// The keyring as it was read last.
+    pub(super) fn present(&self) -> Arc<Keyring> {
+        self.loaded().keyring
+    }
+
+    /// The keyring to sign with: the one that the last write of this process could see.
+    pub(super) async fn current(&self, store: &Store, keys: &Keys) -> Result<Arc<Keyring>, Error> {
+        let Loaded { keyring, seen } = self.loaded();
+        if seen == store.foreign_commits() {
+            return Ok(keyring);
+        }
+        self.reload(store, keys).await
+    }
+
+    /// The keyring as the database has it now, or had it when it could be read last.
+    pub(super) async fn published(&self, store: &Store, keys: &Keys) -> Arc<Keyring> {
+        match self.reload(store, keys).await {
+            Ok(keyring) => {
+                self.fault.ended();
+                keyring
+            }
+            Err(error) => {
+                self.fault.failed(&error);
+                self.present()
+            }
+        }
+    }
+
+    async fn reload(&self, store: &Store, keys: &Keys) -> Result<Arc<Keyring>, Error> {
+        let seen = store.foreign_commits();
+        let stored = list_keys(store).await?;
+        let mut keyring = self.present();
+        let times = stored
+            .iter()
+            .map(|key| (key.kid.as_str(), key.active_at, key.retired_at));
+        if !keyring.key_times().eq(times) {
+            keyring = Arc::new(unseal_all(keys, &stored, keyring.settings().clone())?);
+            tracing::info!("the signing keys have changed");
+        }
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        if seen >= loaded.seen {
+            *loaded = Loaded {
+                keyring: Arc::clone(&keyring),
+                seen,
+            };
+        }
+        Ok(keyring)
+    }
+
+    fn loaded(&self) -> Loaded {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Unseals the signing keys of the database. If none of them signs, now or later, with the algorithm that is `wanted`, a new one is made and the others
+/// stop signing; they stay published until their last token has expired. If no algorithm is wanted, the keys that are there go on.
+pub async fn load_keyring(
+    store: &Store,
+    keys: &Keys,
+    wanted: Option<SignatureAlgorithm>,
+    settings: AccessTokenSettings,
+    system: &System,
+) -> Result<Keyring, Error> {
+    let now = system.now();
+    let forget_before = now - published_for(&settings);
+    let stored = list_keys(store).await?;
+    let present = stored.first().map(|key| key.algorithm);
+    let algorithm = wanted.or(present).unwrap_or_default();
+    let signs = |key: &StoredSigningKey| key.retired_at.is_none() && key.algorithm == algorithm;
+    let added = if stored.iter().any(signs) {
+        None
+    } else {
+        Some(new_key(keys, algorithm, now, system)?)
+    };
+    store
+        .write(move |tx| {
+            if let Some(key) = added {
+                tx.insert_signing_key(&key)?;
+                tx.retire_other_signing_keys(&key.kid, now)?;
+            }
+            tx.delete_signing_keys_retired_before(forget_before)?;
+            Ok::<_, Error>(())
+        })
+        .await?;
+    if let Some(AlgorithmChange { from, to }) =
+        present.and_then(|from| AlgorithmChange::between(from, algorithm))
+    {
+        let (from, to) = (from.into_str(), to.into_str());
+        tracing::warn!(
+            "access tokens are signed with {to} from now on and with {from} before: tokens.algorithm has changed"
+        );
+    }
+    unseal_all(keys, &list_keys(store).await?, settings)
+}
+
+fn unseal_all(
+    keys: &Keys,
+    stored: &[StoredSigningKey],
+    settings: AccessTokenSettings,
+) -> Result<Keyring, Error> {
+    let published: Result<Vec<PublishedKey>, Error> = stored
+        .iter()
+        .map(|row| {
+            Ok(PublishedKey {
+                key: unseal(keys, row)?,
+                active_at: row.active_at,
+                retired_at: row.retired_at,
+            })
+        })
+        .collect();
+    Ok(Keyring::new(published?, settings))
+}

@@ -1,0 +1,115 @@
+//! Listing and replacing the signing keys.
+
+use std::time::Duration;
+
+use crate::domain::{AuditEvent, SignatureAlgorithm, Timestamp};
+use crate::service::rules::signing_key::{AlgorithmChange, list_keys, new_key, published_for, signer};
+use crate::service::{Error, Service};
+
+/// How long a new key is published before it signs: twice the time for which the JWKS may be cached.
+const ANNOUNCED: Duration = Duration::from_mins(10);
+
+/// How a signing key is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRotation {
+    /// The new key is published now and signs ten minutes later; the old one stays published until its last token has expired.
+    Announced,
+    /// The new key signs now, and every other one is dropped with all its tokens: it may be stolen.
+    AtOnce,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum SigningKeyStage {
+    /// It is published and will sign.
+    Next,
+    Signing,
+    /// It signs no more, and tokens that it signed may still be valid.
+    Retired,
+}
+
+/// A signing key as the operator sees it.
+#[derive(Clone, Debug)]
+pub struct SigningKeyState {
+    pub kid: String,
+    pub algorithm: SignatureAlgorithm,
+    pub stage: SigningKeyStage,
+    pub created_at: Timestamp,
+    /// From when on it signs.
+    pub active_at: Timestamp,
+    /// Since when it signs no more, which may lie ahead.
+    pub retired_at: Option<Timestamp>,
+    /// Until when it is in the JWKS at least; `None` while no other key follows it.
+    pub published_until: Option<Timestamp>,
+}
+
+impl Service {
+    /// The signing keys, the one that became active last first.
+    pub async fn list_signing_keys(&self) -> Result<Vec<SigningKeyState>, Error> {
+        let now = self.system.now();
+        let published_for = published_for(self.keyring.present().settings());
+        let states = list_keys(&self.store)
+            .await?
+            .into_iter()
+            .map(|key| SigningKeyState {
+                stage: match key.retired_at {
+                    Some(retired_at) if retired_at <= now => SigningKeyStage::Retired,
+                    _ if now < key.active_at => SigningKeyStage::Next,
+                    _ => SigningKeyStage::Signing,
+                },
+                kid: key.kid,
+                algorithm: key.algorithm,
+                created_at: key.created_at,
+                active_at: key.active_at,
+                retired_at: key.retired_at,
+                published_until: key.retired_at.map(|retired_at| retired_at + published_for),
+            });
+        Ok(states.collect())
+    }
+
+    /// Replaces the signing key by a new one, of the algorithm that is `wanted` or else of the same one; gives the change of the algorithm. The running
+    /// server publishes the new key with the next request for its JWKS, and signs with it when its time has come.
+    ///
+    /// # Errors
+    /// [`Error::RotationWaits`] while an announced key does not sign yet; one that signs at once is not refused.
+    pub async fn rotate_signing_key(
+        &self,
+        rotation: KeyRotation,
+        wanted: Option<SignatureAlgorithm>,
+    ) -> Result<Option<AlgorithmChange>, Error> {
+        let now = self.system.now();
+        let active_at = match rotation {
+            KeyRotation::Announced => now + ANNOUNCED,
+            KeyRotation::AtOnce => now,
+        };
+        let stored = list_keys(&self.store).await?;
+        let present = signer(&stored, now).ok_or(Error::NoSigningKey)?.algorithm;
+        let algorithm = wanted.unwrap_or(present);
+        let change = AlgorithmChange::between(present, algorithm);
+        let mut key = new_key(&self.rules.keys, algorithm, now, &self.system)?;
+        key.active_at = active_at;
+        let detail = match change {
+            Some(change) => format!("to {}, {change}", key.kid),
+            None => format!("to {}", key.kid),
+        };
+        let record = self.by_operator(AuditEvent::SigningKeyRotated).saying(detail);
+        self.change_audited(record, move |unit, _| {
+            let waiting = unit.tx.list_signing_keys()?.into_iter();
+            let mut waiting = waiting.filter(|key| key.retired_at.is_none() && key.active_at > now);
+            if let (KeyRotation::Announced, Some(waits)) = (rotation, waiting.next()) {
+                return Err(Error::RotationWaits {
+                    kid: waits.kid,
+                    active_at: waits.active_at,
+                }
+                .into());
+            }
+            unit.tx.insert_signing_key(&key)?;
+            match rotation {
+                KeyRotation::Announced => unit.tx.retire_other_signing_keys(&key.kid, active_at)?,
+                KeyRotation::AtOnce => _ = unit.tx.delete_other_signing_keys(&key.kid)?,
+            }
+            Ok(change)
+        })
+        .await
+    }
+}
