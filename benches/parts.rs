@@ -208,7 +208,7 @@ impl Database {
             readers: NonZeroU32::MIN,
             now: system.now(),
             key_check: Some(String::new()),
-            probe: None,
+            test_hooks: None,
         });
         let database = Self {
             store: Arc::new(store.expect("a new database opens")),

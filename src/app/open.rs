@@ -17,7 +17,7 @@ use crate::domain::Operator;
 use crate::fault::Fault;
 use crate::mail::SmtpTimeouts;
 use crate::service::{self, Parts, Service, load_keyring};
-use crate::store::{Access, OpenOptions, Probe, Store};
+use crate::store::{Access, OpenOptions, Store, TestHooks};
 use crate::system::System;
 
 /// How often a server removes expired rows.
@@ -47,18 +47,18 @@ impl App {
             Role::Server => SmtpTimeouts::SERVER,
             _ => SmtpTimeouts::COMMAND,
         };
-        Self::open_with_probe(config, system, role, operator, timeouts, None).await
+        Self::open_with_hooks(config, system, role, operator, timeouts, None).await
     }
 
     /// As [`App::open`], with other SMTP timeouts and with faults that a test plants in the writer.
     #[doc(hidden)]
-    pub async fn open_with_probe(
+    pub async fn open_with_hooks(
         config: &Config,
         system: System,
         role: Role,
         operator: Operator,
         timeouts: SmtpTimeouts,
-        probe: Option<Arc<Probe>>,
+        test_hooks: Option<Arc<TestHooks>>,
     ) -> Result<Self, OpenError> {
         let (keys, origin) = open_keys(config, &system, role)?;
         let capacity = Capacity::of(config);
@@ -77,7 +77,7 @@ impl App {
                 .unwrap_or(NonZeroU32::MIN),
             now: system.now(),
             key_check: Some(keys.check().to_text()),
-            probe,
+            test_hooks,
         });
         let store = store.map_err(|error| OpenError::of_store(error, config, Some(&keys)))?;
         let (served, mut notices) = agree(config, &store, &system, role).await?;

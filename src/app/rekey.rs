@@ -92,7 +92,7 @@ async fn replace(
         readers: NonZeroU32::MIN,
         now: system.now(),
         key_check: old.map(|keys| keys.check().to_text()),
-        probe: None,
+        test_hooks: None,
     })
     .map_err(|error| OpenError::of_store(error, config, old))?;
     let new = Arc::new(create_successor(&key_file, system)?);

@@ -1,10 +1,11 @@
 //! Why the store could not do what it was asked, or could not be opened at all.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::files::shown_user;
+use crate::files::{runner, shown_user};
 
 /// Why a question or a change failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -62,18 +63,11 @@ pub enum OpenError {
     Locked(PathBuf),
     /// It is damaged.
     #[error("{} is damaged: {reason}", path.display())]
-    Corrupt {
-        /// Which file.
-        path: PathBuf,
-        /// What SQLite says.
-        reason: String,
-    },
+    Corrupt { path: PathBuf, reason: String },
     /// A newer version of this program made it.
     #[error("{} has schema {found}, but this version knows only {known}", path.display())]
     Newer {
-        /// Which file.
         path: PathBuf,
-        /// Its schema version.
         found: u32,
         /// The newest that this program knows.
         known: u32,
@@ -83,9 +77,7 @@ pub enum OpenError {
     /// An older version of this program made it, and only `serve` and `init` bring it up to date.
     #[error("{} has schema {found}, but this version needs {known}", path.display())]
     Older {
-        /// Which file.
         path: PathBuf,
-        /// Its schema version.
         found: u32,
         /// The one that this program needs.
         known: u32,
@@ -94,16 +86,10 @@ pub enum OpenError {
     },
     /// A migration that was applied is not the one this program has.
     #[error("{} was made by a different migration {version}", path.display())]
-    EditedHistory {
-        /// Which file.
-        path: PathBuf,
-        /// Which migration.
-        version: u32,
-    },
+    EditedHistory { path: PathBuf, version: u32 },
     /// It belongs to another key file.
     #[error("{} belongs to another key file", path.display())]
     OtherKey {
-        /// Which file.
         path: PathBuf,
         /// The check value of its key file, as it is stored; `None` if it has none.
         recorded: Option<String>,
@@ -111,54 +97,27 @@ pub enum OpenError {
     /// There is a file of that name already.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
-    /// It is a database that somebody works on.
+    /// It is a database that a process works on.
     #[error("{} is a database in use and no backup", .0.display())]
     NoBackup(PathBuf),
     /// The copy that is made before a schema is changed could not be made, so that it was not changed.
     #[error("{} has an older schema and was not brought up to date, because it cannot be copied first", path.display())]
-    NotCopied {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: Box<Self>,
-    },
+    NotCopied { path: PathBuf, source: Box<Self> },
     /// Its files belong to another user.
-    #[error("{} belongs to {}, but this is run by {}", path.display(), shown_user(*owner), shown_user(*runner))]
-    OtherOwner {
-        /// Which file.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// Who runs this.
-        runner: u32,
-    },
+    #[error("{} belongs to {}, but this is run by {}", path.display(), shown_user(*owner), shown_user(runner()))]
+    OtherOwner { path: PathBuf, owner: u32 },
     /// The directory that it is or would be in belongs to a stranger.
-    #[error("the directory {} belongs to {}, but this is run by {}", path.display(), shown_user(*owner), shown_user(*runner))]
-    OtherDirectory {
-        /// Which directory.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// Who runs this.
-        runner: u32,
-    },
+    #[error("the directory {} belongs to {}, but this is run by {}", path.display(), shown_user(*owner), shown_user(runner()))]
+    OtherDirectory { path: PathBuf, owner: u32 },
     /// This process cannot look into the directory, whose owner does not tell whose the database in it is.
-    #[error("the directory {} is closed to {}", path.display(), shown_user(*runner))]
-    Closed {
-        /// Which directory.
-        path: PathBuf,
-        /// Who runs this.
-        runner: u32,
-    },
+    #[error("the directory {} is closed to {}", .0.display(), shown_user(runner()))]
+    Closed(PathBuf),
     /// There is none, and this process cannot make one there.
-    #[error("the directory {} cannot be written by {}", path.display(), shown_user(*runner))]
+    #[error("the directory {} cannot be written by {}", path.display(), shown_user(runner()))]
     NotWritable {
         /// The directory, or the nearest one above it that is there.
         path: PathBuf,
-        /// Who runs this.
-        runner: u32,
-        /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The directory does not exist, and the one that it would be in has a database.
     #[error("{} does not exist, but there is a database in {}", directory.display(), found.display())]
@@ -175,12 +134,7 @@ pub enum OpenError {
     OldSqlite(String),
     /// A file or directory cannot be used.
     #[error("{} cannot be used", path.display())]
-    Io {
-        /// Which one.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// SQLite cannot use it. [`Store::open`](super::Store::open) says which file that is about, with one of the others.
     // Not as a source: rusqlite repeats itself in its own.
     #[error("the database cannot be used: {0}")]
@@ -197,29 +151,32 @@ impl From<rusqlite::Error> for OpenError {
 }
 
 impl OpenError {
-    /// The same, saying that it is about `path`.
+    /// Says that the file or directory at `path` cannot be used.
+    pub fn cannot_use(path: &Path) -> impl Fn(io::Error) -> Self + Copy {
+        move |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The same, saying that it is about the database at `path`.
     pub(super) fn of(self, path: &Path) -> Self {
         use ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
-        let path = path.to_owned();
-        match self {
-            Self::Sqlite(error) => match error.sqlite_error_code() {
-                Some(DatabaseBusy | DatabaseLocked) => Self::Locked(path),
-                Some(NotADatabase) => Self::Foreign(path),
-                Some(DatabaseCorrupt) => Self::Corrupt {
-                    path,
-                    reason: error.to_string(),
-                },
-                // As text: rusqlite repeats itself in its source.
-                _ => Self::Io {
-                    path,
-                    source: std::io::Error::other(error.to_string()),
-                },
-            },
-            Self::Unusable(reason) => Self::Io {
-                path,
-                source: std::io::Error::other(reason),
-            },
-            named => named,
-        }
+        let reason = match self {
+            Self::Sqlite(error) => {
+                let reason = error.to_string();
+                let path = path.to_owned();
+                match error.sqlite_error_code() {
+                    Some(DatabaseBusy | DatabaseLocked) => return Self::Locked(path),
+                    Some(NotADatabase) => return Self::Foreign(path),
+                    Some(DatabaseCorrupt) => return Self::Corrupt { path, reason },
+                    _ => reason,
+                }
+            }
+            Self::Unusable(reason) => reason,
+            named => return named,
+        };
+        // As text: rusqlite repeats itself in its source.
+        Self::cannot_use(path)(io::Error::other(reason))
     }
 }

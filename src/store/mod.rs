@@ -35,6 +35,7 @@ pub use session::SessionWithUser;
 pub use settings::Setting;
 pub use signing_key::StoredSigningKey;
 pub use sqlite::{
-    Access, Creation, LOCKS, OpenOptions, Probe, Reader, Replacement, StagedDatabase, Store, Tx, remove_older,
+    Access, Creation, LOCKS, OpenOptions, Reader, Replacement, StagedDatabase, Store, TestHooks, Tx,
+    remove_older,
 };
 pub use user::{Credentials, NewUserRow, Taken, UserFilter};

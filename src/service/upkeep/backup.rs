@@ -257,13 +257,13 @@ pub fn open_staged(
     keys: &Keys,
     now: Timestamp,
 ) -> Result<Store, OpenError> {
-    staged.open(OpenOptions {
-        directory: PathBuf::new(),
+    Store::open(&OpenOptions {
+        directory: staged.directory(),
         access,
         readers: NonZeroU32::MIN,
         now,
         key_check: Some(keys.check().to_text()),
-        probe: None,
+        test_hooks: None,
     })
 }
 

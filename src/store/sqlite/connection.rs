@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::probe::Probe;
+use super::test_hooks::TestHooks;
 
 /// How long a connection waits for another process's lock. Writers of ours queue on a file lock instead; this is for strangers such as a backup tool.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,6 +21,8 @@ const READER_CACHE: i64 = -512;
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// A file that may not be ours, as it is: no setting changes it.
+    Plain,
     /// Questions only; SQLite itself refuses changes. It still makes its log and index where they are missing, and removes them.
     Reading,
     /// Questions only, and no file is made, changed or removed for them.
@@ -37,12 +39,15 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
             Connection::open_with_flags(address_for_looking(path), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
         }
         // No URI names: a data directory may contain any character.
-        Kind::Reading | Kind::Writing => {
+        Kind::Plain | Kind::Reading | Kind::Writing => {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             Connection::open_with_flags(path, flags)?
         }
     };
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    if kind == Kind::Plain {
+        return Ok(connection);
+    }
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     // A plan depends on the statement and the schema alone. Otherwise SQLite plans a cached statement anew for each value that is bound to it, which was
@@ -88,12 +93,12 @@ fn address_for_looking(path: &Path) -> String {
 pub(super) struct ConnectionManager {
     path: PathBuf,
     kind: Kind,
-    probe: Option<Arc<Probe>>,
+    hooks: Option<Arc<TestHooks>>,
 }
 
 impl ConnectionManager {
-    pub(super) fn new(path: PathBuf, kind: Kind, probe: Option<Arc<Probe>>) -> Self {
-        Self { path, kind, probe }
+    pub(super) fn new(path: PathBuf, kind: Kind, hooks: Option<Arc<TestHooks>>) -> Self {
+        Self { path, kind, hooks }
     }
 }
 
@@ -103,8 +108,8 @@ impl r2d2::ManageConnection for ConnectionManager {
 
     fn connect(&self) -> Result<Connection, rusqlite::Error> {
         let mut connection = open(&self.path, self.kind)?;
-        if let Some(probe) = &self.probe {
-            probe.watch(&mut connection)?;
+        if let Some(hooks) = &self.hooks {
+            hooks.watch(&mut connection)?;
         }
         Ok(connection)
     }

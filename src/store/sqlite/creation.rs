@@ -4,10 +4,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::lock::{FileLock, Mode, Name};
-use super::open::{COMPANIONS, DATABASE, is_served, migrate};
-use super::{StagedDatabase, Store};
+use super::data_directory::{COMPANIONS, DATABASE, refuse_other_directory};
+use super::lock::{FileLock, Lock, Mode, is_served};
+use super::migrations::migrate;
+use super::staging::StagedDatabase;
+use super::store::Store;
 use crate::domain::Timestamp;
+use crate::files::Directory;
 use crate::store::OpenError;
 
 /// The right to make the database of a directory that has none.
@@ -24,8 +27,9 @@ impl Creation {
     /// # Errors
     /// [`OpenError::AlreadyServed`] if a server runs there, whose database was removed.
     pub fn begin(directory: &Path) -> Result<Option<Self>, OpenError> {
-        Store::prepare_directory(directory)?;
-        let in_use = FileLock::open(directory, Name::Use)?;
+        let made = Directory::create(directory).map_err(OpenError::cannot_use(directory))?;
+        refuse_other_directory(directory, &made)?;
+        let in_use = FileLock::open(directory, Lock::Use)?;
         match in_use.take(Mode::Exclusive) {
             Err(OpenError::InUse(_)) if is_served(directory)? => {
                 return Err(OpenError::AlreadyServed(directory.join(DATABASE)));
@@ -41,34 +45,30 @@ impl Creation {
         }))
     }
 
-    /// Makes the database, which belongs to the key file with the check value `key_check` from its first moment on. It is on disk afterwards.
+    /// Makes the database, which belongs to the key file with the check value `key_check` from the start. It is on disk afterwards.
     pub fn make_database(&self, key_check: &str, now: Timestamp) -> Result<(), OpenError> {
-        let place = self.directory.join(DATABASE);
-        let staged = StagedDatabase::empty(&self.directory, &place)?;
+        let path = self.directory.join(DATABASE);
+        let staged = StagedDatabase::empty(&self.directory, &path)?;
         migrate(&staged.database(), Some(key_check), now)?;
         self.clear_companions(now)?;
-        staged.replace(&place)
+        staged.replace(&path)
     }
 
-    /// Moves what SQLite would read into the new database out of its way: what a database that is gone has left behind.
+    /// Clears away the files that a database which is gone has left: SQLite would read them into the new one. A log with content is kept under another
+    /// name.
     fn clear_companions(&self, now: Timestamp) -> Result<(), OpenError> {
         for name in COMPANIONS {
             let path = self.directory.join(name);
             let cleared = match fs::symlink_metadata(&path) {
-                Ok(found) if found.len() > 0 && !name.ends_with("-shm") => fs::rename(
-                    &path,
-                    self.directory
-                        .join(format!("{name}.left.{}", now.to_file_stamp())),
-                ),
+                Ok(found) if found.len() > 0 && !name.ends_with("-shm") => {
+                    let kept = format!("{name}.left.{}", now.to_file_stamp());
+                    fs::rename(&path, self.directory.join(kept))
+                }
                 Ok(_) => fs::remove_file(&path),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 Err(error) => Err(error),
             };
-            match cleared {
-                Err(source) if source.kind() != ErrorKind::NotFound => {
-                    return Err(OpenError::Io { path, source });
-                }
-                _ => {}
-            }
+            cleared.map_err(OpenError::cannot_use(&path))?;
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! File locks between processes: who serves, who uses, who writes.
 //!
 //! - `server.lock`, exclusive for `serve`: there is one server.
-//! - `use.lock`, shared by every process that has the database open; exclusive for whoever changes its schema or replaces its file.
+//! - `use.lock`, shared by every process that has the database open; exclusive for a process that changes its schema or replaces its file.
 //! - `write.lock`, exclusive around every transaction that writes. SQLite alone lets a busy server starve a command: back-to-back transactions gave a
-//!   second process 10 turns in 25 s. The kernel wakes whoever waits for this lock instead.
-//! - `turn.lock`, held only while waiting for `write.lock`: whoever waits holds it, so that a server which has just let go cannot take the lock again
-//!   before the waiter has woken up. Without it a command waited up to 4 s beside a server at full load.
+//!   second process 10 turns in 25 s. The kernel wakes the process that waits for this lock instead.
+//! - `turn.lock`, held only while waiting for `write.lock`: a server which has just let go of that cannot take it again before the process that waits has
+//!   woken up. Without it a command waited up to 4 s beside a server at full load.
 //!
 //! They lie beside the database and never on it: closing any handle of the database file would drop SQLite's own locks on it (POSIX).
 
@@ -27,34 +27,32 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_NOTE_BYTES: u64 = 8 * 1024;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The names of the lock files, in the order of `Name`.
+/// The names of the lock files, in the order of [`Lock`].
 pub const LOCKS: [&str; 4] = ["server.lock", "use.lock", "turn.lock", "write.lock"];
 
-/// Which of the locks.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Name {
+pub(super) enum Lock {
     Server,
     Use,
     Turn,
     Write,
 }
 
-impl Name {
-    const fn file(self) -> &'static str {
-        LOCKS[self as usize]
-    }
-}
-
-/// What the last server noted in its lock file; `None` if there is no such file. Any user may ask who may read it.
+/// What the last server noted in its lock file; `None` if there is no such file. Every user who may read the file may ask.
 pub(super) fn read_note(directory: &Path) -> Result<Option<Vec<u8>>, OpenError> {
-    let path = directory.join(Name::Server.file());
+    let path = directory.join(LOCKS[Lock::Server as usize]);
     let mut note = Vec::new();
     let read = open_file(&path).and_then(|file| file.take(MAX_NOTE_BYTES).read_to_end(&mut note));
     match read {
-        Ok(_) => Ok(Some(note)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(OpenError::Io { path, source }),
+        read => read.map(|_| Some(note)).map_err(OpenError::cannot_use(&path)),
     }
+}
+
+/// Whether a server runs on the database of `directory`. It makes no lock file.
+pub(super) fn is_served(directory: &Path) -> Result<bool, OpenError> {
+    let server = FileLock::find(directory, Lock::Server)?;
+    Ok(server.is_some_and(|server| server.try_take(Mode::Shared).is_ok_and(|taken| !taken)))
 }
 
 /// How a lock is held.
@@ -73,39 +71,36 @@ pub(super) struct FileLock {
 
 impl FileLock {
     /// Opens a lock file without taking it; `None` if there is none, which is not made.
-    pub(super) fn find(directory: &Path, name: Name) -> Result<Option<Self>, OpenError> {
-        match Self::open_with(directory, name, OFlags::RDONLY) {
+    pub(super) fn find(directory: &Path, lock: Lock) -> Result<Option<Self>, OpenError> {
+        match Self::open_with(directory, lock, OFlags::RDONLY) {
             Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
             found => found.map(Some),
         }
     }
 
     /// Opens a lock file, which is made where it is missing, without taking it.
-    pub(super) fn open(directory: &Path, name: Name) -> Result<Self, OpenError> {
-        Self::open_with(directory, name, OFlags::RDWR | OFlags::CREATE)
+    pub(super) fn open(directory: &Path, lock: Lock) -> Result<Self, OpenError> {
+        Self::open_with(directory, lock, OFlags::RDWR | OFlags::CREATE)
     }
 
-    fn open_with(directory: &Path, name: Name, flags: OFlags) -> Result<Self, OpenError> {
-        let name = name.file();
-        let file =
-            Directory::open(directory).and_then(|directory| directory.open_own(OsStr::new(name), flags));
-        let file = file.map_err(|source| OpenError::Io {
-            path: directory.join(name),
-            source,
-        })?;
+    fn open_with(directory: &Path, lock: Lock, flags: OFlags) -> Result<Self, OpenError> {
+        let name = LOCKS[lock as usize];
+        let opened = Directory::open(directory);
+        let file = opened.and_then(|opened| opened.open_own(OsStr::new(name), flags));
+        let file = file.map_err(OpenError::cannot_use(&directory.join(name)))?;
         Ok(Self {
             file,
             directory: directory.to_owned(),
         })
     }
 
-    /// Replaces what stands in the file, which the lock itself does not need.
+    /// Replaces the content of the file, which the lock itself does not need.
     pub(super) fn note(&self, note: &[u8]) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.write_all_at(note, 0)
     }
 
-    /// Takes the lock if nobody holds it otherwise, and says whether it did.
+    /// Takes the lock if no other process holds it, and says whether it did.
     pub(super) fn try_take(&self, mode: Mode) -> Result<bool, OpenError> {
         let taken = match mode {
             Mode::Shared => self.file.try_lock_shared(),
@@ -114,10 +109,7 @@ impl FileLock {
         match taken {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(source)) => Err(OpenError::Io {
-                path: self.directory.clone(),
-                source,
-            }),
+            Err(TryLockError::Error(source)) => Err(OpenError::cannot_use(&self.directory)(source)),
         }
     }
 
@@ -134,7 +126,7 @@ impl FileLock {
 }
 
 impl Drop for FileLock {
-    /// A child that was started a moment ago has a copy of the handle until it becomes its own program: closing alone would leave the lock with it.
+    /// A child process that was just started has a copy of the handle until it executes its program: closing alone would leave the lock with it.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
@@ -151,8 +143,8 @@ impl WriteLock {
     /// Opens the lock files without taking them.
     pub(super) fn open(directory: &Path) -> Result<Self, OpenError> {
         Ok(Self {
-            turn: FileLock::open(directory, Name::Turn)?,
-            write: FileLock::open(directory, Name::Write)?,
+            turn: FileLock::open(directory, Lock::Turn)?,
+            write: FileLock::open(directory, Lock::Write)?,
         })
     }
 

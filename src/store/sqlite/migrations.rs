@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use rust_embed::RustEmbed;
 
+use super::connection::{self, Kind};
+use super::transaction::Tx;
 use crate::domain::Timestamp;
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, Setting, StoreError};
 
 /// `arkl`: what the header of our database files says they are.
 pub(super) const APPLICATION_ID: i32 = 0x6172_6b6c;
@@ -25,9 +27,9 @@ struct Migration {
     sha256: Vec<u8>,
 }
 
-/// Where a database stands in the history of the schema.
+/// How the schema of a database compares with that of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum SchemaState {
     /// It is an empty file.
     Empty,
     /// It has an older schema of this version.
@@ -58,19 +60,19 @@ pub(super) fn newest() -> u32 {
     all().last().map_or(0, |migration| migration.version)
 }
 
-/// Says where the database stands.
+/// Compares the schema of a database with that of this program.
 ///
 /// # Errors
 /// [`OpenError::Foreign`], [`OpenError::Newer`], [`OpenError::EditedHistory`], or what SQLite says of a damaged file.
-pub(super) fn standing(connection: &Connection, path: &Path) -> Result<Standing, OpenError> {
+pub(super) fn state(connection: &Connection, path: &Path) -> Result<SchemaState, OpenError> {
     let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = user_version(connection)?;
     if application_id != APPLICATION_ID {
         let objects: u32 =
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         let is_empty = application_id == 0 && version == 0 && objects == 0;
         return if is_empty {
-            Ok(Standing::Empty)
+            Ok(SchemaState::Empty)
         } else {
             Err(OpenError::Foreign(path.to_owned()))
         };
@@ -91,11 +93,9 @@ pub(super) fn standing(connection: &Connection, path: &Path) -> Result<Standing,
         });
     }
     for migration in all().iter().filter(|migration| migration.version <= version) {
-        let recorded: Option<Vec<u8>> = connection
-            .prepare("SELECT sha256 FROM migrations WHERE version = ?1")?
-            .query_map([migration.version], |row| row.get(0))?
-            .next()
-            .transpose()?;
+        let sql = "SELECT sha256 FROM migrations WHERE version = ?1";
+        let recorded = connection.query_row(sql, [migration.version], |row| row.get::<_, Vec<u8>>(0));
+        let recorded = recorded.optional()?;
         if recorded.as_deref() != Some(migration.sha256.as_slice()) {
             return Err(OpenError::EditedHistory {
                 path: path.to_owned(),
@@ -104,23 +104,26 @@ pub(super) fn standing(connection: &Connection, path: &Path) -> Result<Standing,
         }
     }
     Ok(if version == known {
-        Standing::Current
+        SchemaState::Current
     } else {
-        Standing::Old(version)
+        SchemaState::Old(version)
     })
 }
 
-/// Applies what is missing, and whatever `finish` adds, in one transaction: afterwards there is the old schema or the new one, never one between.
-pub(super) fn apply(
-    connection: &Connection,
-    now: Timestamp,
-    finish: impl FnOnce() -> Result<(), StoreError>,
-) -> Result<(), OpenError> {
+/// The schema version of a database; 0 if it has none.
+pub(super) fn user_version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Brings a database, or an empty file, to the present schema, in one transaction: afterwards there is the old schema or the new one, never one between.
+/// A database that names no key file belongs to the one with `key_check` from then on.
+pub(super) fn migrate(path: &Path, key_check: Option<&str>, now: Timestamp) -> Result<(), OpenError> {
+    let connection = connection::open(path, Kind::Writing)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let applied = apply_in_transaction(connection, now)
+    let migrated = apply_missing(&connection, now)
         .map_err(StoreError::from)
-        .and_then(|()| finish());
-    match applied {
+        .and_then(|()| note_origin(&Tx::new(&connection), key_check, now));
+    match migrated {
         Ok(()) => Ok(connection.execute_batch("COMMIT")?),
         Err(error) => {
             // The cause is worth more than what the rollback may say.
@@ -130,24 +133,27 @@ pub(super) fn apply(
     }
 }
 
-fn apply_in_transaction(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+fn note_origin(tx: &Tx<'_>, key_check: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
+    if tx.find_setting(Setting::KeyCheck)?.is_none() {
+        tx.put_setting(Setting::KeyCheck, key_check, now)?;
+    }
+    // So that an older program can say which one to use instead.
+    tx.put_setting(Setting::SchemaMadeBy, Some(env!("CARGO_PKG_VERSION")), now)
+}
+
+fn apply_missing(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     // Which migrations made this database, and from which text: an edited history is refused.
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS migrations (
             version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 BLOB NOT NULL, applied_at INTEGER NOT NULL
         ) STRICT",
     )?;
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = user_version(connection)?;
     for migration in all().into_iter().filter(|migration| migration.version > version) {
         connection.execute_batch(&migration.sql)?;
         connection.execute(
             "INSERT INTO migrations (version, name, sha256, applied_at) VALUES (?1, ?2, ?3, ?4)",
-            params![
-                migration.version,
-                migration.name,
-                migration.sha256,
-                now.as_millis()
-            ],
+            params![migration.version, migration.name, migration.sha256, now],
         )?;
         connection.pragma_update(None, "user_version", migration.version)?;
     }

@@ -2,25 +2,26 @@
 
 mod connection;
 mod creation;
+mod data_directory;
 mod health;
+mod inspect;
 mod integrity;
 mod lock;
-mod look;
 mod migrations;
 mod open;
-mod owner;
-mod probe;
+mod options;
 mod replacement;
 mod staging;
 mod store;
+mod test_hooks;
 mod transaction;
 mod writer;
 
 pub use creation::Creation;
 pub use lock::LOCKS;
-pub use open::{Access, OpenOptions};
-pub use probe::Probe;
+pub use options::{Access, OpenOptions};
 pub use replacement::Replacement;
 pub use staging::{StagedDatabase, remove_older};
 pub use store::Store;
+pub use test_hooks::TestHooks;
 pub use transaction::{Reader, Tx};

@@ -1,44 +1,45 @@
-//! Replacing a database by a backup, while nobody has it open.
+//! Replacing a database by a backup, while no process has it open.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
-
-use super::lock::{FileLock, Mode, Name};
-use super::open::DATABASE;
-use super::staging::sync;
-use super::{StagedDatabase, Store};
+use super::connection::{self, Kind};
+use super::data_directory::DATABASE;
+use super::inspect::key_check;
+use super::lock::{FileLock, Lock, Mode};
+use super::staging::StagedDatabase;
+use super::store::Store;
 use crate::domain::Timestamp;
+use crate::files::Directory;
 use crate::store::OpenError;
 
 /// The right to replace the database of a directory, and the copy of the backup that is to take its place.
 pub struct Replacement {
-    directory: PathBuf,
+    directory: Directory,
     staged: StagedDatabase,
-    // Nobody serves the database or has it open until this is dropped.
+    // No process serves the database or has it open until this is dropped.
     _locks: [FileLock; 2],
 }
 
 impl Replacement {
-    /// Shuts everybody out of the database in `directory`, copies `backup` beside it, and checks the copy. Nothing is changed.
+    /// Shuts every other process out of the database in `directory`, copies `backup` beside it, and checks the copy. Nothing is changed.
     ///
     /// # Errors
     /// [`OpenError::AlreadyServed`], [`OpenError::InUse`], [`OpenError::OtherOwner`], or why `backup` is none.
     pub fn begin(directory: &Path, backup: &Path) -> Result<Self, OpenError> {
         // Files that root made would stop the server later.
         Store::exists(directory)?;
-        let place = directory.join(DATABASE);
-        refuse_live(backup, &place)?;
-        let server = FileLock::open(directory, Name::Server)?;
+        let path = directory.join(DATABASE);
+        refuse_live(backup, &path)?;
+        let server = FileLock::open(directory, Lock::Server)?;
         if !server.try_take(Mode::Exclusive)? {
-            return Err(OpenError::AlreadyServed(place));
+            return Err(OpenError::AlreadyServed(path));
         }
-        let in_use = FileLock::open(directory, Name::Use)?;
+        let in_use = FileLock::open(directory, Lock::Use)?;
         in_use.take(Mode::Exclusive)?;
         Ok(Self {
-            directory: directory.to_owned(),
+            directory: Directory::open(directory).map_err(OpenError::cannot_use(directory))?,
             staged: StagedDatabase::copy_of_backup(backup, directory)?,
             _locks: [server, in_use],
         })
@@ -51,55 +52,54 @@ impl Replacement {
 
     /// The check value of the key file that the backup belongs to, as it is stored.
     pub fn key_check(&self) -> Result<Option<String>, OpenError> {
-        self.staged.key_check()
+        key_check(&self.staged.database(), Kind::Plain)
     }
 
     /// Puts the copy in the place of the database, and says where that is kept now; `None` if there was none.
     ///
-    /// There is a whole database under its name at every moment: the old one gets a second name first, and the rename replaces it.
+    /// There is a whole database under its name all the time: the old one gets a second name first, and the rename replaces it.
     pub fn put_in_place(self, now: Timestamp) -> Result<Option<PathBuf>, OpenError> {
-        let place = self.directory.join(DATABASE);
-        let aside = self
-            .directory
-            .join(format!("{DATABASE}.before-restore.{}", now.to_file_stamp()));
-        let fail = |source| OpenError::Io {
-            path: place.clone(),
-            source,
-        };
-        let had_one = place.try_exists().map_err(fail)?;
+        let path = self.directory.path().join(DATABASE);
+        let kept = format!("{DATABASE}.before-restore.{}", now.to_file_stamp());
+        let kept = self.directory.path().join(kept);
+        let fail = OpenError::cannot_use(&path);
+        let had_one = path.try_exists().map_err(fail)?;
         if had_one {
-            // What is only in the write-ahead log moves into the file. One that is too damaged for that keeps its log beside it, under the same new name.
-            if let Ok(connection) = Connection::open(&place) {
+            // What is only in the write-ahead log moves into the file. A database that is too damaged for that keeps its log, under the same new name.
+            if let Ok(connection) = connection::open(&path, Kind::Plain) {
                 let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             }
-            fs::hard_link(&place, &aside).map_err(fail)?;
+            fs::hard_link(&path, &kept).map_err(fail)?;
         }
-        let companion = |path: &Path, suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
-        let log = companion(&place, "-wal");
+        let log = with_suffix(&path, "-wal");
         if log.metadata().is_ok_and(|log| log.len() > 0) {
-            fs::hard_link(&log, companion(&aside, "-wal")).map_err(fail)?;
+            fs::hard_link(&log, with_suffix(&kept, "-wal")).map_err(fail)?;
         }
-        sync(&self.directory)?;
+        self.directory.sync().map_err(fail)?;
         // A log that is left would be read into the restored file.
-        for stale in [log, companion(&place, "-shm")] {
+        for stale in [log, with_suffix(&path, "-shm")] {
             match fs::remove_file(&stale) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(fail(error)),
                 _ => {}
             }
         }
-        sync(&self.directory)?;
-        self.staged.replace(&place)?;
-        Ok(had_one.then_some(aside))
+        self.directory.sync().map_err(fail)?;
+        self.staged.replace(&path)?;
+        Ok(had_one.then_some(kept))
     }
 }
 
-/// A database that somebody works on is no backup: what is in its log would be missing.
-fn refuse_live(backup: &Path, place: &Path) -> Result<(), OpenError> {
-    let log = PathBuf::from(format!("{}-wal", backup.display()));
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", path.display()))
+}
+
+/// Refuses a database that a process works on: what is in its log would be missing.
+fn refuse_live(backup: &Path, database: &Path) -> Result<(), OpenError> {
+    let log = with_suffix(backup, "-wal");
     let is_in_use = log.metadata().is_ok_and(|log| log.len() > 0);
     let is_itself = backup
         .canonicalize()
-        .is_ok_and(|backup| place.canonicalize().is_ok_and(|place| backup == place));
+        .is_ok_and(|backup| database.canonicalize().is_ok_and(|database| backup == database));
     if is_in_use || is_itself {
         return Err(OpenError::NoBackup(backup.to_owned()));
     }

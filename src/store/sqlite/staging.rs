@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::ErrorCode;
 use rustix::fs::OFlags;
 
 use super::connection::{self, Kind};
-use super::open::{self, DATABASE};
-use super::{OpenOptions, Store, Tx, migrations};
+use super::data_directory::DATABASE;
+use super::inspect::schema_state;
+use super::migrations::{SchemaState, user_version};
+use super::transaction::Tx;
 use crate::domain::Timestamp;
 use crate::files::{self, Directory, PrivateDirectory};
 use crate::store::OpenError;
@@ -36,20 +38,18 @@ impl StagedDatabase {
     /// `VACUUM INTO` reads one snapshot, so the copy has every write that was committed before and nothing of any other. (The backup API, step by step,
     /// begins again with each write and beside a busy server never ends.) Freed pages, and what was deleted in them, stay behind.
     pub fn copy_of_live(from: &Path) -> Result<Self, OpenError> {
-        let staged = Self::create(&parent_of(from), from)?;
+        let staged = Self::empty(from.parent().unwrap_or(from), from)?;
         let copy = staged.database();
-        staged.create_file()?;
-        let name = copy.to_str().ok_or_else(|| OpenError::Io {
-            path: copy.clone(),
-            source: io::Error::new(ErrorKind::InvalidInput, "its name is not UTF-8"),
+        let name = copy.to_str().ok_or_else(|| {
+            let source = io::Error::new(ErrorKind::InvalidInput, "its name is not UTF-8");
+            OpenError::cannot_use(&copy)(source)
         })?;
         let copied = connection::open(from, Kind::Writing)?.execute("VACUUM INTO ?1", [name]);
         copied.map_err(|error| match error.sqlite_error_code() {
             // It is the copy that has no room.
-            Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure) => OpenError::Io {
-                path: staged.directory.path(),
-                source: io::Error::other(error.to_string()),
-            },
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
+                OpenError::cannot_use(&staged.directory())(io::Error::other(error.to_string()))
+            }
             _ => error.into(),
         })?;
         Ok(staged)
@@ -57,74 +57,57 @@ impl StagedDatabase {
 
     /// Copies the backup `file` into a directory inside `directory`, and checks that it is a whole database of ours, of this schema or an older one.
     pub(super) fn copy_of_backup(file: &Path, directory: &Path) -> Result<Self, OpenError> {
-        let fail = |source| OpenError::Io {
-            path: file.to_owned(),
-            source,
-        };
+        let fail = OpenError::cannot_use(file);
         let mut from = files::open_file(file).map_err(fail)?;
-        let staged = Self::create(directory, file)?;
-        let mut to = staged.create_file()?;
+        let (staged, mut to) = Self::create(directory, file)?;
         io::copy(&mut from, &mut to).map_err(fail)?;
         drop(to);
         staged.check()?;
         Ok(staged)
     }
 
-    /// An empty one, in a directory inside `directory`, that is to become the database `place`.
-    pub(super) fn empty(directory: &Path, place: &Path) -> Result<Self, OpenError> {
-        let staged = Self::create(directory, place)?;
-        staged.create_file()?;
-        Ok(staged)
+    /// An empty one, in a directory inside `directory`, that is to become the database `path`.
+    pub(super) fn empty(directory: &Path, path: &Path) -> Result<Self, OpenError> {
+        Ok(Self::create(directory, path)?.0)
     }
 
-    fn create(directory: &Path, original: &Path) -> Result<Self, OpenError> {
+    /// Makes the directory, and in it the empty file that becomes the database, readable by its owner only.
+    fn create(directory: &Path, original: &Path) -> Result<(Self, File), OpenError> {
         let make = || {
             let directory = Directory::open(directory)?;
             directory.clear_leftovers()?;
             directory.new_directory()
         };
-        Ok(Self {
-            directory: make().map_err(|source| OpenError::Io {
-                path: directory.to_owned(),
-                source,
-            })?,
+        let staged = Self {
+            directory: make().map_err(OpenError::cannot_use(directory))?,
             original: original.to_owned(),
-        })
+        };
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let file = staged.directory.inside().open_own(OsStr::new(DATABASE), flags);
+        let file = file.map_err(OpenError::cannot_use(&staged.database()))?;
+        Ok((staged, file))
     }
 
-    /// Makes the empty file that becomes the database, readable by its owner only.
-    fn create_file(&self) -> Result<File, OpenError> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let created = self.directory.inside().open_own(OsStr::new(DATABASE), flags);
-        created.map_err(|source| OpenError::Io {
-            path: self.database(),
-            source,
-        })
+    /// The directory that it is in, as a data directory.
+    pub fn directory(&self) -> PathBuf {
+        self.directory.path()
     }
 
     pub(super) fn database(&self) -> PathBuf {
-        self.directory.path().join(DATABASE)
-    }
-
-    /// Opens it as any database is opened, with this directory instead of the one in `options`.
-    pub fn open(&self, options: OpenOptions) -> Result<Store, OpenError> {
-        Store::open(&OpenOptions {
-            directory: self.directory.path(),
-            ..options
-        })
+        self.directory().join(DATABASE)
     }
 
     /// Checks that it is ours and whole, in every page, index and reference.
     fn check(&self) -> Result<(), OpenError> {
         let (copy, shown) = (self.database(), &self.original);
-        if open::check(&copy, shown)? == migrations::Standing::Empty {
+        if schema_state(&copy, Kind::Plain, shown)? == SchemaState::Empty {
             return Err(OpenError::Foreign(shown.to_owned()));
         }
         let damaged = |reason: String| OpenError::Corrupt {
             path: shown.clone(),
             reason,
         };
-        let connection = Connection::open(&copy)?;
+        let connection = connection::open(&copy, Kind::Plain)?;
         let faults = Tx::new(&connection).list_faults();
         let faults = faults.map_err(|error| damaged(error.to_string()))?;
         match faults.first() {
@@ -136,12 +119,7 @@ impl StagedDatabase {
 
     /// Its schema version.
     pub fn schema(&self) -> Result<u32, OpenError> {
-        Ok(Connection::open(self.database())?.pragma_query_value(None, "user_version", |row| row.get(0))?)
-    }
-
-    /// The check value of the key file that it belongs to, as it is stored.
-    pub(super) fn key_check(&self) -> Result<Option<String>, OpenError> {
-        open::recorded_key_check(&Connection::open(self.database())?)
+        Ok(user_version(&connection::open(&self.database(), Kind::Plain)?)?)
     }
 
     /// Makes it one file that is on disk, and checks it.
@@ -151,7 +129,8 @@ impl StagedDatabase {
             return Err(OpenError::Unusable(format!("{} is still in use", copy.display())));
         }
         self.check()?;
-        sync(&copy)?;
+        let synced = File::open(&copy).and_then(|file| file.sync_all());
+        synced.map_err(OpenError::cannot_use(&copy))?;
         Ok(copy)
     }
 
@@ -161,14 +140,11 @@ impl StagedDatabase {
     /// [`OpenError::Exists`] if there is an entry of that name.
     pub fn publish(self, directory: &Directory, name: &OsStr) -> Result<u64, OpenError> {
         let bytes = self.finish()?.metadata().map(|found| found.len());
-        let place = || directory.path().join(name);
+        let path = directory.path().join(name);
         let published = bytes.and_then(|bytes| self.hand_over(directory, name).map(|()| bytes));
         published.map_err(|source| match source.kind() {
-            ErrorKind::AlreadyExists => OpenError::Exists(place()),
-            _ => OpenError::Io {
-                path: place(),
-                source,
-            },
+            ErrorKind::AlreadyExists => OpenError::Exists(path),
+            _ => OpenError::Io { path, source },
         })
     }
 
@@ -180,10 +156,7 @@ impl StagedDatabase {
             to.flush()?;
             Ok(bytes)
         });
-        written.map_err(|source| OpenError::Io {
-            path: name.to_owned(),
-            source,
-        })
+        written.map_err(OpenError::cannot_use(name))
     }
 
     /// By a rename, or by a copy if that is another file system or another mount of it.
@@ -199,47 +172,25 @@ impl StagedDatabase {
         copy.publish(name)
     }
 
-    /// Makes it the database at `place`, whatever was there.
-    pub(super) fn replace(self, place: &Path) -> Result<(), OpenError> {
+    /// Makes it the database at `path`, and replaces the one that is there.
+    pub(super) fn replace(self, path: &Path) -> Result<(), OpenError> {
         let copy = self.finish()?;
-        fs::rename(&copy, place).map_err(|source| OpenError::Io {
-            path: place.to_owned(),
-            source,
-        })?;
-        sync(&parent_of(place))
+        let replaced = fs::rename(&copy, path).and_then(|()| Directory::of(path)?.0.sync());
+        replaced.map_err(OpenError::cannot_use(path))
     }
 }
 
 /// Merges the write-ahead log into the file and goes without one, which takes the file for itself alone; the mode that it is in then.
 fn leave_wal(copy: &Path) -> Result<String, rusqlite::Error> {
-    let connection = Connection::open(copy)?;
+    let connection = connection::open(copy, Kind::Plain)?;
     let started_at = Instant::now();
     loop {
         let mode = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0));
-        let is_busy =
-            |error: &rusqlite::Error| error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy);
+        let is_busy = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
         if started_at.elapsed() > CLOSING_TIME || !mode.as_ref().is_err_and(is_busy) {
             return mode;
         }
         thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Waits until a file or the names in a directory are on disk.
-pub(super) fn sync(path: &Path) -> Result<(), OpenError> {
-    File::open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(|source| OpenError::Io {
-            path: path.to_owned(),
-            source,
-        })
-}
-
-/// The directory that `path` is in.
-fn parent_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
     }
 }
 
@@ -251,10 +202,7 @@ pub fn remove_older(
     keep: usize,
     made: &OsStr,
 ) -> Result<Vec<PathBuf>, OpenError> {
-    let fail = |source| OpenError::Io {
-        path: directory.path().to_owned(),
-        source,
-    };
+    let fail = OpenError::cannot_use(directory.path());
     let mut dated = directory.names().map_err(fail)?;
     dated.retain(|name| {
         let name = name.to_str();

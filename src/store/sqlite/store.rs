@@ -10,12 +10,13 @@ use r2d2::Pool;
 use tokio::sync::oneshot;
 
 use super::connection::{self, ConnectionManager, Kind};
-use super::health::{self, Health};
+use super::health::{Health, open_files};
 use super::lock::{FileLock, WriteLock};
-use super::open::{Access, OpenOptions};
+use super::migrations::user_version;
+use super::options::{Access, OpenOptions};
 use super::transaction::{Reader, Tx};
-use super::writer::{self, AtEnd, Piece, WriterHandle};
-use crate::store::{OpenError, Setting, StoreError};
+use super::writer::{self, AtEnd, Write, WriterHandle};
+use crate::store::{OpenError, StoreError};
 
 /// How long a request waits for its write before it is told to come again. A write takes milliseconds; only a stuck disk or a command that was stopped
 /// in the middle of its own write makes it wait.
@@ -23,16 +24,39 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// One database: a pool of readers, two connections for reports, and the writer.
 pub struct Store {
-    pub(super) path: PathBuf,
-    pub(super) readers: Pool<ConnectionManager>,
-    pub(super) reports: Pool<ConnectionManager>,
-    pub(super) writer: WriterHandle,
-    pub(super) health: Arc<Health>,
+    // Ends before the readers are closed.
+    writer: WriterHandle,
+    path: PathBuf,
+    readers: Pool<ConnectionManager>,
+    reports: Pool<ConnectionManager>,
+    health: Arc<Health>,
     // Held for as long as the store is open; see `lock`.
-    pub(super) _locks: Vec<FileLock>,
+    _locks: Vec<FileLock>,
 }
 
 impl Store {
+    /// Connects to a database that was judged and locked.
+    pub(super) fn connect(
+        path: &Path,
+        options: &OpenOptions,
+        locks: Vec<FileLock>,
+    ) -> Result<Self, OpenError> {
+        let (kind, (writer, health)) = match options.access {
+            Access::Look => (Kind::Looking, (WriterHandle::none(), Arc::new(Health::of([])))),
+            _ => (Kind::Reading, start_writer(path, options)?),
+        };
+        let manager = || ConnectionManager::new(path.to_owned(), kind, options.test_hooks.clone());
+        let two = NonZeroU32::MIN.saturating_add(1);
+        Ok(Self {
+            writer,
+            path: path.to_owned(),
+            readers: pool(manager(), options.readers)?,
+            reports: pool(manager(), two.min(options.readers))?,
+            health,
+            _locks: locks,
+        })
+    }
+
     /// The database file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -79,7 +103,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        self.writer.submit(Piece::boxed(change, answer))?;
+        self.writer.submit(Box::new(Write::new(change, answer)))?;
         match tokio::time::timeout(WRITE_PATIENCE, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(StoreError::Unavailable("the writer has ended".to_owned()).into()),
@@ -105,13 +129,7 @@ impl Store {
 
     /// The version of the schema.
     pub async fn schema(&self) -> Result<u32, StoreError> {
-        let ask = |reader: &Reader<'_>| {
-            let version = reader
-                .connection
-                .pragma_query_value(None, "user_version", |row| row.get(0));
-            Ok(version?)
-        };
-        self.read(ask).await
+        self.read(|reader| Ok(user_version(reader.connection)?)).await
     }
 
     /// Rises whenever a write of this process finds that another one has committed since the write before.
@@ -126,7 +144,7 @@ impl Store {
 
     /// Waits until every write that was accepted is answered, and moves the write-ahead log into the database file.
     pub fn close(self) {
-        self.writer.finish();
+        drop(self);
     }
 }
 
@@ -151,10 +169,7 @@ where
         .map_err(|error| StoreError::Panicked(error.to_string()))?
 }
 
-pub(super) fn pool(
-    manager: ConnectionManager,
-    size: NonZeroU32,
-) -> Result<Pool<ConnectionManager>, OpenError> {
+fn pool(manager: ConnectionManager, size: NonZeroU32) -> Result<Pool<ConnectionManager>, OpenError> {
     let builder = Pool::builder()
         .max_size(size.get())
         // Connections of a file on the same machine do not go stale.
@@ -168,53 +183,29 @@ pub(super) fn pool(
         .map_err(|error| OpenError::Unusable(error.to_string()))
 }
 
-/// Joins an open database file with its connections.
-pub(super) fn assemble(
-    path: PathBuf,
-    options: &OpenOptions,
-    locks: Vec<FileLock>,
-    write_lock: WriteLock,
-) -> Result<Store, OpenError> {
-    let readers = options.readers;
-    let at_end = match options.access {
-        Access::Serve | Access::Init | Access::Alone | Access::Restore => AtEnd::Checkpoint,
-        Access::Use | Access::Look => AtEnd::Leave,
-    };
-    let mut connection = connection::open(&path, Kind::Writing)?;
-    if let Some(probe) = &options.probe {
-        probe.watch(&mut connection)?;
+/// Starts the writer, and watches the files of a database that is served.
+fn start_writer(path: &Path, options: &OpenOptions) -> Result<(WriterHandle, Arc<Health>), OpenError> {
+    let mut connection = connection::open(path, Kind::Writing)?;
+    if let Some(hooks) = &options.test_hooks {
+        hooks.watch(&mut connection)?;
     }
     // SQLite opens for reading what it may not write, and every change would fail later.
     if connection.is_readonly("main")? {
-        return Err(OpenError::Io {
-            path,
-            source: ErrorKind::PermissionDenied.into(),
-        });
+        return Err(OpenError::cannot_use(path)(ErrorKind::PermissionDenied.into()));
     }
-    let health = Arc::new(match options.access {
-        Access::Serve => {
-            // From its first question on SQLite has the log open.
-            Tx::new(&connection)
-                .find_setting(Setting::KeyCheck)
-                .map_err(|error| OpenError::Unusable(error.to_string()))?;
-            Health::of(health::open_files(&path))
-        }
-        _ => Health::of([]),
-    });
-    let manager = |kind| ConnectionManager::new(path.clone(), kind, options.probe.clone());
-    let two = NonZeroU32::MIN.saturating_add(1);
-    Ok(Store {
-        readers: pool(manager(Kind::Reading), readers)?,
-        reports: pool(manager(Kind::Reading), two.min(readers))?,
-        writer: writer::start(
-            connection,
-            write_lock,
-            options.probe.clone(),
-            at_end,
-            Arc::clone(&health),
-        )?,
-        health,
-        path,
-        _locks: locks,
-    })
+    let mut health = Health::of([]);
+    if options.access == Access::Serve {
+        // SQLite opens the log with its first question.
+        user_version(&connection)?;
+        health = Health::of(open_files(path));
+    }
+    let health = Arc::new(health);
+    let at_end = match options.access {
+        Access::Use => AtEnd::Leave,
+        _ => AtEnd::Checkpoint,
+    };
+    let lock = WriteLock::open(&options.directory)?;
+    let hooks = options.test_hooks.clone();
+    let writer = writer::start(connection, lock, hooks, at_end, Arc::clone(&health))?;
+    Ok((writer, health))
 }

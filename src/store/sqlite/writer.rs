@@ -17,7 +17,8 @@ use tokio::sync::oneshot;
 
 use super::health::Health;
 use super::lock::WriteLock;
-use super::{Probe, Tx};
+use super::test_hooks::TestHooks;
+use super::transaction::Tx;
 use crate::fault::Fault;
 use crate::store::{OpenError, StoreError};
 
@@ -28,45 +29,32 @@ const QUEUE: usize = 1024;
 /// How long an idle writer keeps the pages that it has read: they help only while writes follow one another, and the kernel keeps the file anyway.
 const PAGES_KEPT: Duration = Duration::from_secs(2);
 
-/// What becomes of a piece's savepoint.
-enum Ran {
-    Keep,
-    Undo,
-}
-
 /// A write that waits for its turn, whatever it returns.
-trait Work: Send {
+pub(super) trait Piece: Send {
     fn is_abandoned(&self) -> bool;
-    fn run(&mut self, tx: &Tx<'_>) -> Ran;
+    /// Runs it; says whether its savepoint is kept.
+    fn run(&mut self, tx: &Tx<'_>) -> bool;
     fn answer(self: Box<Self>, fate: Result<(), StoreError>);
 }
 
-/// A closure, what came of it, and who waits for that.
-pub(super) struct Piece<T, E, F> {
+/// A closure, its outcome, and the caller who waits for that.
+pub(super) struct Write<T, E, F> {
     change: Option<F>,
     outcome: Option<Result<T, E>>,
     answer: oneshot::Sender<Result<T, E>>,
 }
 
-impl<T, E, F> Piece<T, E, F>
-where
-    T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
-    F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
-{
-    pub(super) fn boxed(change: F, answer: oneshot::Sender<Result<T, E>>) -> QueuedPiece {
-        QueuedPiece(Box::new(Self {
+impl<T, E, F> Write<T, E, F> {
+    pub(super) fn new(change: F, answer: oneshot::Sender<Result<T, E>>) -> Self {
+        Self {
             change: Some(change),
             outcome: None,
             answer,
-        }))
+        }
     }
 }
 
-/// A piece whose types are forgotten.
-pub(super) struct QueuedPiece(Box<dyn Work>);
-
-impl<T, E, F> Work for Piece<T, E, F>
+impl<T, E, F> Piece for Write<T, E, F>
 where
     T: Send,
     E: From<StoreError> + Send,
@@ -76,24 +64,22 @@ where
         self.answer.is_closed()
     }
 
-    fn run(&mut self, tx: &Tx<'_>) -> Ran {
+    fn run(&mut self, tx: &Tx<'_>) -> bool {
         let Some(change) = self.change.take() else {
-            return Ran::Undo;
+            return false;
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| change(tx)))
             .unwrap_or_else(|payload| Err(StoreError::Panicked(panic_text(payload.as_ref())).into()));
-        let ran = if outcome.is_ok() { Ran::Keep } else { Ran::Undo };
-        self.outcome = Some(outcome);
-        ran
+        self.outcome.insert(outcome).is_ok()
     }
 
     fn answer(self: Box<Self>, fate: Result<(), StoreError>) {
-        let outcome = match (fate, self.outcome) {
-            (Ok(()), Some(outcome)) => outcome,
-            (Ok(()), None) => Err(StoreError::Unavailable("the write was not begun".to_owned()).into()),
-            (Err(lost), _) => Err(lost.into()),
+        let not_begun = || StoreError::Unavailable("the write was not begun".to_owned());
+        let outcome = match fate {
+            Ok(()) => self.outcome.unwrap_or_else(|| Err(not_begun().into())),
+            Err(lost) => Err(lost.into()),
         };
-        // Whoever asked may be gone by now.
+        // The caller may be gone by now.
         let _ = self.answer.send(outcome);
     }
 }
@@ -110,7 +96,7 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 
 /// The door to the writer thread.
 pub(super) struct WriterHandle {
-    queue: Option<SyncSender<QueuedPiece>>,
+    queue: Option<SyncSender<Box<dyn Piece>>>,
     waiting: Arc<AtomicUsize>,
     foreign_commits: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
@@ -128,7 +114,7 @@ impl WriterHandle {
     }
 
     /// Queues a write, unless too many wait already.
-    pub(super) fn submit(&self, piece: QueuedPiece) -> Result<(), StoreError> {
+    pub(super) fn submit(&self, piece: Box<dyn Piece>) -> Result<(), StoreError> {
         let queue = self
             .queue
             .as_ref()
@@ -153,24 +139,16 @@ impl WriterHandle {
     pub(super) fn foreign_commits(&self) -> u64 {
         self.foreign_commits.load(Ordering::Acquire)
     }
+}
 
+impl Drop for WriterHandle {
     /// Lets the writer finish what is queued, and waits for its end.
-    pub(super) fn finish(mut self) {
-        self.end();
-    }
-
-    fn end(&mut self) {
+    fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
             // Its panic, if it had one, has ended the process already.
             let _ = thread.join();
         }
-    }
-}
-
-impl Drop for WriterHandle {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
@@ -187,12 +165,12 @@ pub(super) enum AtEnd {
 pub(super) fn start(
     mut connection: Connection,
     write_lock: WriteLock,
-    probe: Option<Arc<Probe>>,
+    hooks: Option<Arc<TestHooks>>,
     at_end: AtEnd,
     health: Arc<Health>,
 ) -> Result<WriterHandle, OpenError> {
-    if let Some(probe) = probe.clone() {
-        connection.commit_hook(Some(move || !probe.commit_goes_through()))?;
+    if let Some(hooks) = hooks.clone() {
+        connection.commit_hook(Some(move || !hooks.commit_goes_through()))?;
     }
     let (queue, pieces) = sync_channel(QUEUE);
     let waiting = Arc::new(AtomicUsize::new(0));
@@ -204,7 +182,7 @@ pub(super) fn start(
         foreign_commits: Arc::clone(&foreign_commits),
         data_version: Cell::new(0),
         has_changed: Cell::new(false),
-        probe,
+        hooks,
         at_end,
         health,
         fault: Fault::new("writes are lost"),
@@ -241,29 +219,29 @@ struct Writer {
     data_version: Cell<i64>,
     /// Whether the last transaction has changed a row: only then was its COMMIT written to the disk.
     has_changed: Cell<bool>,
-    probe: Option<Arc<Probe>>,
+    hooks: Option<Arc<TestHooks>>,
     at_end: AtEnd,
     health: Arc<Health>,
     fault: Fault,
 }
 
 impl Writer {
-    fn run(self, pieces: &Receiver<QueuedPiece>) {
+    fn run(self, pieces: &Receiver<Box<dyn Piece>>) {
         while let Some(first) = self.next(pieces) {
-            let mut batch: Vec<QueuedPiece> = std::iter::once(first)
+            let mut batch: Vec<Box<dyn Piece>> = std::iter::once(first)
                 .chain(pieces.try_iter().take(BATCH - 1))
                 .collect();
             let waiting = self.waiting.fetch_sub(batch.len(), Ordering::Relaxed) - batch.len();
             note_batch(batch.len(), waiting);
-            let fate = match self.write_lock.while_held(|| self.commit(&mut batch)) {
-                Ok(fate) => fate,
-                Err(error) => Err(StoreError::Unavailable(format!(
+            let held = self.write_lock.while_held(|| self.commit(&mut batch));
+            let fate = held.unwrap_or_else(|error| {
+                Err(StoreError::Unavailable(format!(
                     "the write lock cannot be taken: {error}"
-                ))),
-            };
+                )))
+            });
             self.note(&fate);
             for piece in batch {
-                piece.0.answer(fate.clone());
+                piece.answer(fate.clone());
             }
         }
         if self.health.is_another_database() {
@@ -280,7 +258,7 @@ impl Writer {
     }
 
     /// Waits for the next piece, and gives the memory of SQLite back while there is none; `None` at the end.
-    fn next(&self, pieces: &Receiver<QueuedPiece>) -> Option<QueuedPiece> {
+    fn next(&self, pieces: &Receiver<Box<dyn Piece>>) -> Option<Box<dyn Piece>> {
         match pieces.recv_timeout(PAGES_KEPT) {
             Ok(piece) => Some(piece),
             Err(RecvTimeoutError::Disconnected) => None,
@@ -311,10 +289,10 @@ impl Writer {
     }
 
     /// Runs a batch in one transaction. `Err` means that nothing of it happened.
-    fn commit(&self, batch: &mut Vec<QueuedPiece>) -> Result<(), StoreError> {
+    fn commit(&self, batch: &mut Vec<Box<dyn Piece>>) -> Result<(), StoreError> {
         // Whoever hung up or was told to come again must not have it done behind their back. Asked here, because the wait for the lock may have been long.
         self.has_changed.set(false);
-        batch.retain(|piece| !piece.0.is_abandoned());
+        batch.retain(|piece| !piece.is_abandoned());
         if batch.is_empty() {
             return Ok(());
         }
@@ -327,10 +305,10 @@ impl Writer {
         committed
     }
 
-    fn try_commit(&self, batch: &mut [QueuedPiece]) -> Result<(), StoreError> {
-        if let Some(probe) = &self.probe {
+    fn try_commit(&self, batch: &mut [Box<dyn Piece>]) -> Result<(), StoreError> {
+        if let Some(hooks) = &self.hooks {
             self.connection
-                .pragma_update(None, "max_page_count", probe.page_limit())?;
+                .pragma_update(None, "max_page_count", hooks.page_limit())?;
         }
         self.execute("BEGIN IMMEDIATE")?;
         self.notice_foreign_commits()?;
@@ -339,7 +317,7 @@ impl Writer {
             let taken = tx.returns_so_far();
             self.execute("SAVEPOINT piece")?;
             let changes = self.connection.total_changes();
-            let ran = piece.0.run(&tx);
+            let is_kept = piece.run(&tx);
             // FULL, IOERR and NOMEM roll back the whole transaction and not the savepoint. SQLite then stands in autocommit mode, where a further
             // piece would be committed alone and the earlier ones are gone.
             if self.connection.is_autocommit() {
@@ -347,13 +325,11 @@ impl Writer {
                     "SQLite rolled the transaction back".to_owned(),
                 ));
             }
-            match ran {
-                Ran::Keep if self.connection.total_changes() > changes => self.has_changed.set(true),
-                Ran::Keep => {}
-                Ran::Undo => {
-                    self.execute("ROLLBACK TO piece")?;
-                    tx.give_back(taken);
-                }
+            if !is_kept {
+                self.execute("ROLLBACK TO piece")?;
+                tx.give_back(taken);
+            } else if self.connection.total_changes() > changes {
+                self.has_changed.set(true);
             }
             self.execute("RELEASE piece")?;
         }

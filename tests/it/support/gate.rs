@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use arkloop::store::Probe;
+use arkloop::store::TestHooks;
 
 #[derive(Default)]
 struct State {
@@ -18,10 +18,10 @@ struct State {
 pub struct Gate(Arc<State>);
 
 impl Gate {
-    pub fn close(probe: &Probe) -> Self {
+    pub fn close(hooks: &TestHooks) -> Self {
         let state = Arc::new(State::default());
         let rule = Arc::clone(&state);
-        probe.on_commit(move || {
+        hooks.on_commit(move || {
             rule.reached.store(true, Ordering::SeqCst);
             let mut open = rule.open.lock().expect("nobody panicked");
             while !*open {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arkloop::store::Probe;
+use arkloop::store::TestHooks;
 use rusqlite::Connection;
 
 use super::Workspace;
@@ -63,7 +63,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
 ];
 
 /// Remembers the statements of a server when it is gone.
-pub struct Watched(pub Arc<Probe>);
+pub struct Watched(pub Arc<TestHooks>);
 
 impl Drop for Watched {
     fn drop(&mut self) {

@@ -143,7 +143,7 @@ struct Running {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
     postman: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-    store_probe: Arc<store::Probe>,
+    store_probe: Arc<store::TestHooks>,
     _watched: Watched,
     http_probe: Arc<http::Probe>,
 }
@@ -158,10 +158,10 @@ impl Running {
             let seed = set_up.clock.now().as_millis().cast_unsigned() ^ set_up.starts << 48;
             System::new(Arc::clone(&set_up.clock) as Arc<dyn Clock>, Entropy::seeded(seed))
         };
-        let store_probe = Arc::new(store::Probe::default());
+        let store_probe = Arc::new(store::TestHooks::default());
         let operator = Operator::new(0, None, "serve");
         let probe = Some(Arc::clone(&store_probe));
-        let app = App::open_with_probe(&config, system, Role::Server, operator, set_up.patience, probe);
+        let app = App::open_with_hooks(&config, system, Role::Server, operator, set_up.patience, probe);
         let app = app.await.expect("the parts join");
         let http_probe = Arc::new(http::Probe::default());
         let settings = app::http_settings(&config);
@@ -243,7 +243,7 @@ impl TestApp {
     }
 
     /// Faults for the writer.
-    pub fn store_probe(&self) -> &Arc<store::Probe> {
+    pub fn store_probe(&self) -> &Arc<store::TestHooks> {
         &self.running().store_probe
     }
 
@@ -347,7 +347,7 @@ impl TestApp {
         let config = self.set_up.workspace.config();
         let probe = Some(Arc::clone(&self.running().store_probe));
         let patience = self.set_up.patience;
-        let app = App::open_with_probe(&config, system, Role::Command, operator, patience, probe).await;
+        let app = App::open_with_hooks(&config, system, Role::Command, operator, patience, probe).await;
         app.expect("the parts join")
     }
 

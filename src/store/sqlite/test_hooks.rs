@@ -1,4 +1,4 @@
-//! What a test may do to the writer, and see of the connections. A program that is not under test has no probe.
+//! What a test may do to the writer, and see of the connections. Outside of tests there are no hooks.
 
 use std::collections::BTreeSet;
 use std::ffi::c_int;
@@ -14,18 +14,18 @@ type CommitRule = Box<dyn FnMut() -> bool + Send>;
 /// How many instructions of SQLite's virtual machine count as one: fine enough to tell an index from a scan.
 const INSTRUCTIONS: c_int = 10;
 
-/// Faults planted in the writer: a COMMIT that waits or fails, a file that may not grow. And a look at the connections:
-/// which statements ran, and how much work they were.
+/// Faults of the writer: a COMMIT that waits or fails, a file that may not grow. Measurements of the connections: which statements ran, and how much
+/// work they were.
 #[doc(hidden)]
 #[derive(Default)]
-pub struct Probe {
+pub struct TestHooks {
     commit_rule: Mutex<Option<CommitRule>>,
     page_limit: AtomicU32,
     statements: Mutex<BTreeSet<String>>,
     instructions: AtomicU64,
 }
 
-impl Probe {
+impl TestHooks {
     /// From now on `rule` is asked inside every COMMIT; `false` makes it fail.
     pub fn on_commit(&self, rule: impl FnMut() -> bool + Send + 'static) {
         *self.commit_rule.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(rule));
@@ -56,18 +56,18 @@ impl Probe {
 
     /// Looks at a connection from now on.
     pub(super) fn watch(self: &Arc<Self>, connection: &mut Connection) -> rusqlite::Result<()> {
-        let probe = Arc::clone(self);
+        let hooks = Arc::clone(self);
         let count = move || {
             let some = u64::try_from(INSTRUCTIONS).unwrap_or_default();
-            probe.instructions.fetch_add(some, Ordering::SeqCst);
+            hooks.instructions.fetch_add(some, Ordering::SeqCst);
             // Whether to interrupt the statement.
             false
         };
         connection.progress_handler(INSTRUCTIONS, Some(count))?;
-        let probe = Arc::clone(self);
+        let hooks = Arc::clone(self);
         let note = move |event: TraceEvent<'_>| {
             if let TraceEvent::Stmt(statement, _) = event {
-                let mut statements = probe.statements.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut statements = hooks.statements.lock().unwrap_or_else(PoisonError::into_inner);
                 statements.insert(statement.sql().into_owned());
             }
         };

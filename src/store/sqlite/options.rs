@@ -1,0 +1,38 @@
+//! How a database is to be opened.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::test_hooks::TestHooks;
+use crate::domain::Timestamp;
+
+/// Who opens the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The server: migrates, and there is only one.
+    Serve,
+    /// `init`: migrates.
+    Init,
+    /// Any other command: does not migrate.
+    Use,
+    /// `check`: makes, changes and removes no file.
+    Look,
+    /// A command that replaces the key file: no other process has the database open meanwhile.
+    Alone,
+    /// `restore`, on its copy of the backup: migrates without copying it once more.
+    Restore,
+}
+
+pub struct OpenOptions {
+    /// The directory of the database, `arkloop.db`.
+    pub directory: PathBuf,
+    pub access: Access,
+    /// How many connections answer small questions: as many as there are workers.
+    pub readers: NonZeroU32,
+    /// For the history of migrations.
+    pub now: Timestamp,
+    /// The check value of the key file, which the database must have. `None` if the key file is lost.
+    pub key_check: Option<String>,
+    pub test_hooks: Option<Arc<TestHooks>>,
+}
