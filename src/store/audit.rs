@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use rusqlite::{Row, named_params, params};
+use rusqlite::{Row, params};
 
+use super::audit_filter::{AUDITED_ACCOUNTS, outcome_of, subject_of};
 use super::columns::Address;
-use super::{CountPlace, Reader, StoreError, Tx};
+use super::{AuditFilter, Reader, StoreError, Tx};
 use crate::domain::{
-    Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject, Client,
-    NameDigest, Operator, Page, Timestamp, TraceId, UserId,
+    Actor, AuditEntry, AuditEvent, AuditReason, AuditRecord, AuditSubject, Client, NameDigest, Operator,
+    Page, Timestamp, TraceId,
 };
 
 /// Happenings of one kind that share a row.
@@ -38,63 +39,6 @@ pub struct AuditCount {
     /// The trace id of the first.
     pub trace_id: Option<TraceId>,
 }
-
-/// Which rows of the log are asked for; `None` asks for all.
-#[derive(Clone, Debug, Default)]
-pub struct AuditFilter {
-    /// Rows about this account.
-    pub user_id: Option<UserId>,
-    /// Rows about whatever account had this username, in lower case, at the time.
-    pub username_key: Option<String>,
-    /// Rows under this name or address, and rows about the accounts that had it.
-    pub name: Option<NameDigest>,
-    /// Rows from one of these addresses.
-    pub addresses: Option<[IpAddr; 2]>,
-    /// Rows of these events.
-    pub events: Option<AuditEvents>,
-    /// Rows of this moment and later ones.
-    pub since: Option<Timestamp>,
-    /// Rows behind the one with this id; the first of them are given then, else the last.
-    pub after: Option<i64>,
-    /// Rows before the one with this id.
-    pub before: Option<i64>,
-    /// Counts that changed behind this place.
-    pub counts_after: Option<CountPlace>,
-}
-
-impl AuditFilter {
-    /// Whether the rows about one account or name are asked for.
-    pub fn is_about_one(&self) -> bool {
-        self.user_id.is_some() || self.username_key.is_some() || self.name.is_some()
-    }
-
-    /// The addresses as they are stored.
-    pub(super) fn addresses(&self) -> [Address; 2] {
-        match self.addresses {
-            Some(addresses) => addresses.map(|address| Address(Some(address))),
-            None => [Address(None), Address(None)],
-        }
-    }
-}
-
-/// How far the log was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AuditPlace {
-    /// The id of the last row; 0 if there was none.
-    pub row: i64,
-    /// The last of the counts.
-    pub counts: CountPlace,
-}
-
-/// The accounts that a filter is about. One that was renamed or deleted is found by a name it had: rows about it say its username, and some the digest of
-/// its address.
-pub(super) const AUDITED_ACCOUNTS: &str = "
-            WITH wanted (user_id) AS (
-                SELECT :user_id WHERE :user_id IS NOT NULL
-                UNION SELECT user_id FROM audit_events
-                      WHERE user_id IS NOT NULL AND (lower(username) = :username_key OR name_digest = :name)
-                UNION SELECT subject FROM audit_counts WHERE is_account = 1 AND lower(username) = :username_key
-            ),";
 
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let actor = match row.get("operator_command")? {
@@ -127,19 +71,6 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     })
 }
 
-pub(super) fn outcome_of(reason: Option<AuditReason>) -> AuditOutcome {
-    reason.map_or(AuditOutcome::Done, AuditOutcome::Refused)
-}
-
-/// The account with this id, and the username that it had.
-pub(super) fn subject_of(user_id: Option<UserId>, row: &Row<'_>) -> rusqlite::Result<Option<AuditSubject>> {
-    let username: Option<String> = row.get("username")?;
-    Ok(user_id.map(|user_id| AuditSubject {
-        user_id,
-        username: username.unwrap_or_default(),
-    }))
-}
-
 /// The rows that a filter asks for.
 const FOUND: &str = "
             found AS (
@@ -167,20 +98,11 @@ impl Reader<'_> {
                     trace_id, operator_uid, operator_sudo_user, operator_command, times
              FROM part ORDER BY id"
         );
-        let [address, network] = filter.addresses();
-        let values = named_params! {
-            ":user_id": filter.user_id,
-            ":username_key": filter.username_key,
-            ":name": filter.name,
-            ":address": address,
-            ":network": network,
-            ":event": filter.events.as_ref().map(AuditEvents::as_str),
-            ":since": filter.since,
-            ":after": filter.after,
-            ":before": filter.before,
-            ":limit": limit,
-        };
-        let rows = self.query(&sql, values, entry_of)?;
+        let mut values = filter.values();
+        values.push((":after", Box::new(filter.after)));
+        values.push((":before", Box::new(filter.before)));
+        values.push((":limit", Box::new(limit)));
+        let rows = self.query(&sql, &values[..], entry_of)?;
         if rows.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
             return Ok(Page { rows, more: 0 });
         }

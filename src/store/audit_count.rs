@@ -2,15 +2,15 @@
 
 use std::net::IpAddr;
 
-use rusqlite::{Row, named_params, params};
+use rusqlite::{Row, params};
 
-use super::audit::{AUDITED_ACCOUNTS, outcome_of, subject_of};
+use super::audit_filter::{AUDITED_ACCOUNTS, CountCursor, outcome_of, subject_of};
 use super::bounded::BoundedTable;
 use super::columns::Address;
 use super::{AuditFilter, Reader, StoreError, Tx};
 use crate::domain::{
-    Actor, AuditEntry, AuditEvent, AuditEvents, AuditReason, AuditRecord, AuditSubject, Client, NameDigest,
-    Timestamp, UserId,
+    Actor, AuditEntry, AuditEvent, AuditReason, AuditRecord, AuditSubject, Client, NameDigest, Timestamp,
+    UserId,
 };
 
 const TABLE: BoundedTable = BoundedTable {
@@ -59,13 +59,6 @@ pub struct CountedEntry {
     pub is_listed: bool,
 }
 
-/// How far the counts were read: the last number of names, and of accounts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CountPlace {
-    names: i64,
-    accounts: i64,
-}
-
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<CountedEntry> {
     let subject: Vec<u8> = row.get("subject")?;
     let user_id = subject.as_slice().try_into().ok().map(UserId::from_bytes);
@@ -95,7 +88,7 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<CountedEntry> {
 }
 
 impl Reader<'_> {
-    /// The last `limit` counts that `filter` asks for, those that changed last at the end. Behind a place only those are given in which something without
+    /// The last `limit` counts that `filter` asks for, those that changed last at the end. Behind a cursor only those are given in which something without
     /// a row of its own was counted since.
     ///
     /// It looks at every row, as [`Reader::list_audit`] does.
@@ -117,51 +110,27 @@ impl Reader<'_> {
             )
             SELECT subject, username, event, nullif(refused_because, '') AS reason, times, first_at, last_at, last_network, unlisted IS NULL AS is_listed
             FROM found ORDER BY last_at, number";
-        let [address, network] = filter.addresses();
         let after = filter.counts_after;
-        self.query(
-            &[AUDITED_ACCOUNTS, SQL].concat(),
-            named_params! {
-                ":user_id": filter.user_id,
-                ":username_key": filter.username_key,
-                ":name": filter.name,
-                ":address": address,
-                ":network": network,
-                ":event": filter.events.as_ref().map(AuditEvents::as_str),
-                ":since": filter.since,
-                ":names": after.map(|place| place.names),
-                ":accounts": after.map(|place| place.accounts),
-                ":limit": limit,
-            },
-            entry_of,
-        )
+        let mut values = filter.values();
+        values.push((":names", Box::new(after.map(|cursor| cursor.names))));
+        values.push((":accounts", Box::new(after.map(|cursor| cursor.accounts))));
+        values.push((":limit", Box::new(limit)));
+        self.query(&[AUDITED_ACCOUNTS, SQL].concat(), &values[..], entry_of)
     }
 
-    /// The place behind every count.
-    pub fn find_count_place(&self) -> Result<CountPlace, StoreError> {
+    /// The cursor behind every count.
+    pub fn find_count_cursor(&self) -> Result<CountCursor, StoreError> {
         self.query_one(
             "SELECT coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 0), 0) AS names,
                     coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 1), 0) AS accounts",
             [],
             |row| {
-                Ok(CountPlace {
+                Ok(CountCursor {
                     names: row.get("names")?,
                     accounts: row.get("accounts")?,
                 })
             },
         )
-    }
-}
-
-impl CountPlace {
-    /// The place from which to read on, where `end` is the last one. Numbers begin again when all rows were cleared away.
-    #[must_use]
-    pub fn or_start_before(self, end: Self) -> Self {
-        let or_start = |place: i64, end: i64| if place > end { 0 } else { place };
-        Self {
-            names: or_start(self.names, end.names),
-            accounts: or_start(self.accounts, end.accounts),
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod audit;
 mod audit_count;
+mod audit_filter;
 mod bounded;
 mod columns;
 mod error;
@@ -23,8 +24,9 @@ mod signing_key;
 mod sqlite;
 mod user;
 
-pub use audit::{AuditCount, AuditFilter, AuditPlace, AuditTally};
-pub use audit_count::{AuditKind, CountPlace, CountedEntry, KindCount, MAX_NAME_COUNTS};
+pub use audit::{AuditCount, AuditTally};
+pub use audit_count::{AuditKind, CountedEntry, KindCount, MAX_NAME_COUNTS};
+pub use audit_filter::{AuditCursor, AuditFilter};
 pub use error::{OpenError, StoreError};
 pub use link_token::LinkRow;
 pub use mail_budget::SpentBudget;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::domain::{AuditEntry, AuditEvents, Page, network_of};
 use crate::service::{Error, Service, UserRef};
-use crate::store::{AuditFilter, AuditPlace, Reader};
+use crate::store::{AuditCursor, AuditFilter, Reader};
 
 /// Which rows of the log are wanted.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub enum AuditPart {
     /// The last rows before the one with this id.
     Before(i64),
     /// Everything behind the place up to which it was read.
-    Behind(AuditPlace),
+    Behind(AuditCursor),
 }
 
 /// What was found of a part of the log.
@@ -46,7 +46,7 @@ pub struct AuditPage {
     /// How many rows are asked for beside these: later ones of a part that begins behind a row, else earlier ones.
     pub more: u32,
     /// The place behind it.
-    pub end: AuditPlace,
+    pub end: AuditCursor,
 }
 
 /// The forms in which rows have an address: as it is, and its network where rows are shared.
@@ -57,13 +57,13 @@ pub(super) fn addresses_of(address: IpAddr) -> [IpAddr; 2] {
 /// The part of the log that a filter asks for, of at most `limit` rows; of the whole log no more counts either.
 pub(super) fn list(reader: &Reader<'_>, filter: &AuditFilter, limit: u32) -> Result<AuditPage, Error> {
     // Before the rows, so that what comes meanwhile is behind the place and not lost.
-    let end = reader.find_count_place()?;
+    let end = reader.find_count_cursor()?;
     let Page { rows, more } = reader.list_audit(filter, limit)?;
     let last = rows.iter().rev().find_map(|entry| entry.id);
     let mut page = AuditPage {
         rows: rows.len(),
         more,
-        end: AuditPlace {
+        end: AuditCursor {
             row: last.or(filter.after).unwrap_or_default(),
             counts: end,
         },

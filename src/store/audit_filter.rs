@@ -1,0 +1,110 @@
+//! Which part of the audit log is asked for, of its rows and of its counts alike.
+
+use std::net::IpAddr;
+
+use rusqlite::{Row, ToSql};
+
+use super::columns::Address;
+use crate::domain::{AuditEvents, AuditOutcome, AuditReason, AuditSubject, NameDigest, Timestamp, UserId};
+
+/// Which rows of the log are asked for; `None` asks for all.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// Rows about this account.
+    pub user_id: Option<UserId>,
+    /// Rows about the accounts that had this username, in lower case, at the time.
+    pub username_key: Option<String>,
+    /// Rows under this name or address, and rows about the accounts that had it.
+    pub name: Option<NameDigest>,
+    /// Rows from one of these addresses.
+    pub addresses: Option<[IpAddr; 2]>,
+    /// Rows of these events.
+    pub events: Option<AuditEvents>,
+    /// Rows of this time and later ones.
+    pub since: Option<Timestamp>,
+    /// Rows behind the one with this id; the first of them are given then, else the last.
+    pub after: Option<i64>,
+    /// Rows before the one with this id.
+    pub before: Option<i64>,
+    /// Counts that changed behind this cursor.
+    pub counts_after: Option<CountCursor>,
+}
+
+/// The values of a statement, by the names of its parameters.
+pub(super) type NamedValues<'a> = Vec<(&'static str, Box<dyn ToSql + 'a>)>;
+
+impl AuditFilter {
+    /// Whether the rows about one account or name are asked for.
+    pub fn is_about_one(&self) -> bool {
+        self.user_id.is_some() || self.username_key.is_some() || self.name.is_some()
+    }
+
+    /// What rows and counts have in common.
+    pub(super) fn values(&self) -> NamedValues<'_> {
+        vec![
+            (":user_id", Box::new(self.user_id)),
+            (":username_key", Box::new(&self.username_key)),
+            (":name", Box::new(self.name)),
+            (
+                ":address",
+                Box::new(Address(self.addresses.map(|[address, _]| address))),
+            ),
+            (
+                ":network",
+                Box::new(Address(self.addresses.map(|[_, network]| network))),
+            ),
+            (":event", Box::new(self.events.as_ref().map(AuditEvents::as_str))),
+            (":since", Box::new(self.since)),
+        ]
+    }
+}
+
+/// How far the log was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditCursor {
+    /// The id of the last row; 0 if there was none.
+    pub row: i64,
+    pub counts: CountCursor,
+}
+
+/// How far the counts were read: the last number of names, and of accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CountCursor {
+    pub(super) names: i64,
+    pub(super) accounts: i64,
+}
+
+impl CountCursor {
+    /// From where to read on, where `end` is behind the last one. Numbers begin again when all rows were cleared away.
+    #[must_use]
+    pub fn or_start_before(self, end: Self) -> Self {
+        let or_start = |number: i64, end: i64| if number > end { 0 } else { number };
+        Self {
+            names: or_start(self.names, end.names),
+            accounts: or_start(self.accounts, end.accounts),
+        }
+    }
+}
+
+/// The accounts that a filter is about. An account that was renamed or deleted is found by a name it had: rows about it give its username, and some the
+/// digest of its address.
+pub(super) const AUDITED_ACCOUNTS: &str = "
+            WITH wanted (user_id) AS (
+                SELECT :user_id WHERE :user_id IS NOT NULL
+                UNION SELECT user_id FROM audit_events
+                      WHERE user_id IS NOT NULL AND (lower(username) = :username_key OR name_digest = :name)
+                UNION SELECT subject FROM audit_counts WHERE is_account = 1 AND lower(username) = :username_key
+            ),";
+
+pub(super) fn outcome_of(reason: Option<AuditReason>) -> AuditOutcome {
+    reason.map_or(AuditOutcome::Done, AuditOutcome::Refused)
+}
+
+/// The account with this id, and the username that it had.
+pub(super) fn subject_of(user_id: Option<UserId>, row: &Row<'_>) -> rusqlite::Result<Option<AuditSubject>> {
+    let username: Option<String> = row.get("username")?;
+    Ok(user_id.map(|user_id| AuditSubject {
+        user_id,
+        username: username.unwrap_or_default(),
+    }))
+}
