@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 
 use super::audit_filter::{AUDITED_ACCOUNTS, outcome_of, subject_of};
 use super::columns::Address;
-use super::{AuditFilter, Reader, StoreError, Tx};
+use super::{AuditFilter, Reader, Result, Tx};
 use crate::domain::{
     Actor, AuditEntry, AuditEvent, AuditReason, AuditRecord, AuditSubject, Client, NameDigest, Operator,
     Page, Timestamp, TraceId,
@@ -89,7 +89,7 @@ impl Reader<'_> {
     /// these.
     ///
     /// It looks at every row of the log, so it is a question for [`super::Store::report`].
-    pub fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Page<AuditEntry>, StoreError> {
+    pub fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Page<AuditEntry>> {
         let order = if filter.after.is_some() { "ASC" } else { "DESC" };
         let sql = format!(
             "{AUDITED_ACCOUNTS} {FOUND},
@@ -113,16 +113,13 @@ impl Reader<'_> {
     }
 
     /// When the row with this id was written, or the last before it; `None` if these were cleared away.
-    pub fn find_audit_moment(&self, id: i64) -> Result<Option<Timestamp>, StoreError> {
-        self.query_opt(
-            "SELECT at FROM audit_events WHERE id <= ?1 ORDER BY id DESC LIMIT 1",
-            [id],
-            |row| row.get("at"),
-        )
+    pub fn find_audit_moment(&self, id: i64) -> Result<Option<Timestamp>> {
+        let sql = "SELECT at FROM audit_events WHERE id <= ?1 ORDER BY id DESC LIMIT 1";
+        self.query_opt(sql, [id], |row| row.get("at"))
     }
 
     /// The id of the last row; 0 if there is none.
-    pub fn find_last_audit_id(&self) -> Result<i64, StoreError> {
+    pub fn find_last_audit_id(&self) -> Result<i64> {
         self.query_one("SELECT coalesce(max(id), 0) FROM audit_events", [], |row| {
             row.get(0)
         })
@@ -131,76 +128,71 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     /// Adds a row of its own.
-    pub fn insert_audit(&self, record: &AuditRecord, at: Timestamp) -> Result<(), StoreError> {
+    pub fn insert_audit(&self, record: &AuditRecord, at: Timestamp) -> Result<()> {
         let (client, operator) = match &record.actor {
             Actor::Client(client) => (Some(client), None),
             Actor::Operator(operator) => (None, Some(operator)),
         };
         let subject = record.subject.as_ref();
-        self.execute(
-            "INSERT INTO audit_events (at, event, refused_because, user_id, username, name_digest, session_id, detail,
+        let sql = "INSERT INTO audit_events (at, event, refused_because, user_id, username, name_digest, session_id, detail,
                                        address, user_agent, trace_id, operator_uid, operator_sudo_user, operator_command)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-            params![
-                at,
-                record.event,
-                record.outcome.reason(),
-                subject.map(|subject| subject.user_id),
-                subject.map(|subject| &subject.username),
-                record.name,
-                record.session_id,
-                record.detail,
-                Address(client.and_then(|client| client.address)),
-                client.and_then(|client| client.user_agent.as_ref()),
-                client.and_then(|client| client.trace_id),
-                operator.map(|operator| operator.uid),
-                operator.and_then(|operator| operator.sudo_user.as_ref()),
-                operator.map(|operator| &operator.command),
-            ],
-        )
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+        let values = params![
+            at,
+            record.event,
+            record.outcome.reason(),
+            subject.map(|subject| subject.user_id),
+            subject.map(|subject| &subject.username),
+            record.name,
+            record.session_id,
+            record.detail,
+            Address(client.and_then(|client| client.address)),
+            client.and_then(|client| client.user_agent.as_ref()),
+            client.and_then(|client| client.trace_id),
+            operator.map(|operator| operator.uid),
+            operator.and_then(|operator| operator.sudo_user.as_ref()),
+            operator.map(|operator| &operator.command),
+        ];
+        self.execute(sql, values)
     }
 
     /// Adds happenings to the one row of their kind. If it is not there it is added, with the time and the trace id of the first.
-    pub fn count_audit(&self, tally: &AuditTally, count: &AuditCount) -> Result<(), StoreError> {
+    pub fn count_audit(&self, tally: &AuditTally, count: &AuditCount) -> Result<()> {
         let subject = tally.subject.as_ref();
-        self.execute(
-            "INSERT INTO audit_events (at, event, refused_because, address, user_id, username, name_digest, trace_id, times, window_at)
+        let sql = "INSERT INTO audit_events (at, event, refused_because, address, user_id, username, name_digest, trace_id, times, window_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT (window_at, event, ifnull(refused_because, ''), ifnull(address, ''), ifnull(user_id, x''), ifnull(name_digest, x''))
              WHERE window_at IS NOT NULL
-             DO UPDATE SET times = times + excluded.times",
-            params![
-                count.at,
-                tally.event,
-                tally.reason,
-                Address(tally.address),
-                subject.map(|subject| subject.user_id),
-                subject.map(|subject| &subject.username),
-                tally.name,
-                count.trace_id,
-                i64::try_from(count.times).unwrap_or(i64::MAX),
-                tally.window_at,
-            ],
-        )
+             DO UPDATE SET times = times + excluded.times";
+        let values = params![
+            count.at,
+            tally.event,
+            tally.reason,
+            Address(tally.address),
+            subject.map(|subject| subject.user_id),
+            subject.map(|subject| &subject.username),
+            tally.name,
+            count.trace_id,
+            i64::try_from(count.times).unwrap_or(i64::MAX),
+            tally.window_at,
+        ];
+        self.execute(sql, values)
     }
 
     /// Adds one to the row of this event, outcome and session that was written since `since`; says whether there is one.
-    pub fn count_repeated(&self, record: &AuditRecord, since: Timestamp) -> Result<bool, StoreError> {
-        let counted = self.execute_counted(
-            "UPDATE audit_events SET times = times + 1
-             WHERE event = 'refresh.repeated' AND session_id = ?1 AND at >= ?2 AND refused_because IS ?3",
-            params![record.session_id, since, record.outcome.reason()],
-        )?;
+    pub fn count_repeated(&self, record: &AuditRecord, since: Timestamp) -> Result<bool> {
+        let sql = "UPDATE audit_events SET times = times + 1
+             WHERE event = 'refresh.repeated' AND session_id = ?1 AND at >= ?2 AND refused_because IS ?3";
+        let counted =
+            self.execute_counted(sql, params![record.session_id, since, record.outcome.reason()])?;
         Ok(counted > 0)
     }
 
     /// Removes rows from before `before` among the `limit` oldest; says how many.
     ///
     /// Ids follow the time, so that no index of times is needed. (Where a clock was set back a few rows stay a little longer.)
-    pub fn delete_old_audit(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
-        self.execute_counted(
-            "DELETE FROM audit_events WHERE at < ?1 AND id IN (SELECT id FROM audit_events ORDER BY id LIMIT ?2)",
-            params![before, limit],
-        )
+    pub fn delete_old_audit(&self, before: Timestamp, limit: u32) -> Result<usize> {
+        let sql = "DELETE FROM audit_events WHERE at < ?1 AND id IN (SELECT id FROM audit_events ORDER BY id LIMIT ?2)";
+        self.execute_counted(sql, params![before, limit])
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::{Row, params};
 use super::audit_filter::{AUDITED_ACCOUNTS, CountCursor, outcome_of, subject_of};
 use super::bounded::BoundedTable;
 use super::columns::Address;
-use super::{AuditFilter, Reader, StoreError, Tx};
+use super::{AuditFilter, Reader, Result, Tx};
 use crate::domain::{
     Actor, AuditEntry, AuditEvent, AuditReason, AuditRecord, AuditSubject, Client, NameDigest, Timestamp,
     UserId,
@@ -92,11 +92,7 @@ impl Reader<'_> {
     /// a row of its own was counted since.
     ///
     /// It looks at every row, as [`Reader::list_audit`] does.
-    pub fn list_audit_counts(
-        &self,
-        filter: &AuditFilter,
-        limit: u32,
-    ) -> Result<Vec<CountedEntry>, StoreError> {
+    pub fn list_audit_counts(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<CountedEntry>> {
         const SQL: &str = "
             found AS (
                 SELECT * FROM audit_counts
@@ -119,58 +115,54 @@ impl Reader<'_> {
     }
 
     /// The cursor behind every count.
-    pub fn find_count_cursor(&self) -> Result<CountCursor, StoreError> {
-        self.query_one(
-            "SELECT coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 0), 0) AS names,
-                    coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 1), 0) AS accounts",
-            [],
-            |row| {
-                Ok(CountCursor {
-                    names: row.get("names")?,
-                    accounts: row.get("accounts")?,
-                })
-            },
-        )
+    pub fn find_count_cursor(&self) -> Result<CountCursor> {
+        let sql = "SELECT coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 0), 0) AS names,
+                    coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 1), 0) AS accounts";
+        self.query_one(sql, [], |row| {
+            Ok(CountCursor {
+                names: row.get("names")?,
+                accounts: row.get("accounts")?,
+            })
+        })
     }
 }
 
 impl Tx<'_> {
     /// Adds to the count of a kind.
-    pub fn count_audit_kind(&self, kind: &AuditKind, count: &KindCount) -> Result<(), StoreError> {
+    pub fn count_audit_kind(&self, kind: &AuditKind, count: &KindCount) -> Result<()> {
         let (is_account, most, subject): (_, _, &[u8]) = match (&kind.subject, &kind.name) {
             (Some(account), _) => (true, NO_LIMIT, account.user_id.as_bytes()),
             (None, Some(name)) => (false, i64::from(MAX_NAME_COUNTS), &name.0),
             (None, None) => (false, i64::from(MAX_NAME_COUNTS), &[]),
         };
         // The greatest number stands in a subquery of its own: only there does SQLite take it from the index instead of looking at all.
-        self.execute_counted(
-            "INSERT INTO audit_counts (is_account, number, subject, username, event, refused_because, times, first_at, last_at,
+        let sql = "INSERT INTO audit_counts (is_account, number, subject, username, event, refused_because, times, first_at, last_at,
                                        last_network, unlisted)
              SELECT ?1, next, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10, NULL, next)
              FROM (SELECT 1 + coalesce((SELECT max(number) FROM audit_counts WHERE is_account = ?1), 0) AS next) WHERE true
              ON CONFLICT (subject, event, refused_because) DO UPDATE SET
                  number = excluded.number, username = excluded.username, times = times + excluded.times,
                  last_at = excluded.last_at, last_network = excluded.last_network,
-                 unlisted = coalesce(excluded.unlisted, unlisted)",
-            params![
-                is_account,
-                subject,
-                kind.subject.as_ref().map(|subject| subject.username.as_str()),
-                kind.event,
-                kind.reason.map_or("", <&str>::from),
-                i64::try_from(count.times).unwrap_or(i64::MAX),
-                count.first_at,
-                count.last_at,
-                Address(count.network),
-                count.is_listed,
-            ],
-        )?;
+                 unlisted = coalesce(excluded.unlisted, unlisted)";
+        let values = params![
+            is_account,
+            subject,
+            kind.subject.as_ref().map(|subject| subject.username.as_str()),
+            kind.event,
+            kind.reason.map_or("", <&str>::from),
+            i64::try_from(count.times).unwrap_or(i64::MAX),
+            count.first_at,
+            count.last_at,
+            Address(count.network),
+            count.is_listed,
+        ];
+        self.execute_counted(sql, values)?;
         // The same statement for accounts, of which no row goes, so that both take the same time.
         TABLE.trim(self, is_account, most)
     }
 
     /// Removes counts whose last change was before `before`, among the `limit` oldest of each kind; says how many.
-    pub fn delete_old_audit_counts(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    pub fn delete_old_audit_counts(&self, before: Timestamp, limit: u32) -> Result<usize> {
         TABLE.delete_old(self, before, limit)
     }
 }

@@ -4,7 +4,7 @@
 
 use rusqlite::{ToSql, params};
 
-use super::{StoreError, Tx};
+use super::{Result, Tx};
 use crate::domain::Timestamp;
 
 pub(super) struct BoundedTable {
@@ -15,7 +15,7 @@ pub(super) struct BoundedTable {
 
 impl BoundedTable {
     /// Removes all but the `most` newest rows of a kind. Numbers leave gaps where a row was written again, so fewer rows may stay.
-    pub(super) fn trim(&self, tx: &Tx<'_>, is_account: impl ToSql, most: i64) -> Result<(), StoreError> {
+    pub(super) fn trim(&self, tx: &Tx<'_>, is_account: impl ToSql, most: i64) -> Result<()> {
         let table = self.name;
         let sql = format!(
             "DELETE FROM {table}
@@ -25,7 +25,7 @@ impl BoundedTable {
     }
 
     /// Removes the rows from before `before` among the `limit` oldest of each kind; says how many.
-    pub(super) fn delete_old(&self, tx: &Tx<'_>, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    pub(super) fn delete_old(&self, tx: &Tx<'_>, before: Timestamp, limit: u32) -> Result<usize> {
         let Self { name, changed_at } = self;
         let sql = format!(
             "DELETE FROM {name}

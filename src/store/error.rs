@@ -7,6 +7,8 @@ use rusqlite::ErrorCode;
 
 use crate::files::{runner, shown_user};
 
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 /// Why a question or a change failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use rusqlite::params;
 
 use super::bounded::BoundedTable;
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Result, Tx};
 use crate::domain::{FailedCode, FailureKind, Timestamp};
 
 const TABLE: BoundedTable = BoundedTable {
@@ -16,53 +16,47 @@ const TABLE: BoundedTable = BoundedTable {
 impl Reader<'_> {
     /// Whether more than `threshold` wrong codes at accounts were counted in the hour before `now`: whether the one that lies so many behind the newest
     /// is of that hour.
-    pub fn has_more_failed_codes(&self, threshold: NonZeroU32, now: Timestamp) -> Result<bool, StoreError> {
-        let failed_at: Option<Timestamp> = self.query_opt(
-            "SELECT failed_at FROM failed_codes
-             WHERE is_account = 1 AND number = (SELECT max(number) FROM failed_codes WHERE is_account = 1) - ?1",
-            [threshold],
-            |row| row.get(0),
-        )?;
+    pub fn has_more_failed_codes(&self, threshold: NonZeroU32, now: Timestamp) -> Result<bool> {
+        let sql = "SELECT failed_at FROM failed_codes
+             WHERE is_account = 1 AND number = (SELECT max(number) FROM failed_codes WHERE is_account = 1) - ?1";
+        let failed_at: Option<Timestamp> = self.query_opt(sql, [threshold], |row| row.get(0))?;
         let (after, until) = FailedCode::hour_around(now);
         Ok(failed_at.is_some_and(|at| after < at && at <= until))
     }
 
     /// How many wrong codes were counted in the hour before `now`; at most as many as are kept.
-    pub fn count_failed_codes(&self, kind: FailureKind, now: Timestamp) -> Result<u32, StoreError> {
+    pub fn count_failed_codes(&self, kind: FailureKind, now: Timestamp) -> Result<u32> {
         let (after, until) = FailedCode::hour_around(now);
-        self.query_one(
-            "SELECT count(*) FROM failed_codes WHERE is_account = ?1 AND failed_at > ?2 AND failed_at <= ?3",
-            params![kind, after, until],
-            |row| row.get(0),
-        )
+        let sql =
+            "SELECT count(*) FROM failed_codes WHERE is_account = ?1 AND failed_at > ?2 AND failed_at <= ?3";
+        self.query_one(sql, params![kind, after, until], |row| row.get(0))
     }
 }
 
 impl Tx<'_> {
     /// Counts a wrong code, unless its network has added as many as it may in the hour; of its kind the `most` newest are kept.
-    pub fn count_failed_code(&self, failed: &FailedCode, most: u32) -> Result<(), StoreError> {
+    pub fn count_failed_code(&self, failed: &FailedCode, most: u32) -> Result<()> {
         let (after, until) = FailedCode::hour_around(failed.at);
         let network = failed.network.map(|network| network.to_string());
-        self.execute_counted(
-            "INSERT INTO failed_codes (is_account, number, failed_at, network)
+        let sql = "INSERT INTO failed_codes (is_account, number, failed_at, network)
              SELECT ?1, 1 + (SELECT coalesce(max(number), 0) FROM failed_codes WHERE is_account = ?1), ?2, ?3
              WHERE (SELECT count(*) FROM (SELECT 1 FROM failed_codes
                                           WHERE is_account = ?1 AND network = ?3 AND failed_at > ?4 AND failed_at <= ?5
-                                          LIMIT ?6)) < ?6",
-            params![
-                failed.kind,
-                failed.at,
-                network.unwrap_or_default(),
-                after,
-                until,
-                FailedCode::MOST_OF_NETWORK,
-            ],
-        )?;
+                                          LIMIT ?6)) < ?6";
+        let values = params![
+            failed.kind,
+            failed.at,
+            network.unwrap_or_default(),
+            after,
+            until,
+            FailedCode::MOST_OF_NETWORK,
+        ];
+        self.execute_counted(sql, values)?;
         TABLE.trim(self, failed.kind, most.into())
     }
 
     /// Removes up to `limit` wrong codes of each kind from before `before`; says how many.
-    pub fn delete_old_failed_codes(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    pub fn delete_old_failed_codes(&self, before: Timestamp, limit: u32) -> Result<usize> {
         TABLE.delete_old(self, before, limit)
     }
 }

@@ -1,31 +1,25 @@
 //! What `check` asks about the rows.
 
-use super::{Reader, StoreError};
+use super::{Reader, Result};
 use crate::domain::{Timestamp, Username};
 
 impl Reader<'_> {
     /// When an account was last made or a session last used; `None` if there are none.
-    pub fn find_latest_moment(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.query_one(
-            "SELECT max(at) FROM (SELECT max(last_used_at) AS at FROM sessions UNION ALL SELECT max(created_at) FROM users)",
-            [],
-            |row| row.get(0),
-        )
+    pub fn find_latest_moment(&self) -> Result<Option<Timestamp>> {
+        let sql = "SELECT max(at) FROM (SELECT max(last_used_at) AS at FROM sessions UNION ALL SELECT max(created_at) FROM users)";
+        self.query_one(sql, [], |row| row.get(0))
     }
 
     /// When the oldest account was made; `None` if there is none.
-    pub fn find_first_user_moment(&self) -> Result<Option<Timestamp>, StoreError> {
+    pub fn find_first_user_moment(&self) -> Result<Option<Timestamp>> {
         self.query_one("SELECT min(created_at) FROM users", [], |row| row.get(0))
     }
 
     /// Usernames of 32 hexadecimal digits, and those of digits and full stops alone, in the order of the accounts.
-    pub fn list_digit_usernames(&self) -> Result<Vec<Username>, StoreError> {
-        self.query(
-            "SELECT username FROM users
+    pub fn list_digit_usernames(&self) -> Result<Vec<Username>> {
+        let sql = "SELECT username FROM users
              WHERE length(username_key) = 32 AND username_key NOT GLOB '*[^0-9a-f]*' OR username_key NOT GLOB '*[^0-9.]*'
-             ORDER BY id",
-            [],
-            |row| row.get("username"),
-        )
+             ORDER BY id";
+        self.query(sql, [], |row| row.get("username"))
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Result, Tx};
 use crate::domain::{Invite, InviteDigest, InviteId, Page, Paging, Sealed, Timestamp};
 
 const COLUMNS: &str = "id, sealed_code, uses, max_uses, note, created_at, expires_at, revoked_at";
@@ -22,7 +22,7 @@ fn invite_of(row: &Row<'_>) -> rusqlite::Result<(Invite, Sealed)> {
 
 impl Reader<'_> {
     /// The invite with this code, and its sealed code.
-    pub fn find_invite(&self, digest: InviteDigest) -> Result<Option<(Invite, Sealed)>, StoreError> {
+    pub fn find_invite(&self, digest: InviteDigest) -> Result<Option<(Invite, Sealed)>> {
         let sql = format!("SELECT {COLUMNS} FROM invites WHERE code_digest = ?1");
         self.query_opt(&sql, [digest], invite_of)
     }
@@ -32,7 +32,7 @@ impl Reader<'_> {
         &self,
         active_at: Option<Timestamp>,
         paging: Paging<InviteId>,
-    ) -> Result<Page<(Invite, Sealed)>, StoreError> {
+    ) -> Result<Page<(Invite, Sealed)>> {
         self.query_page(
             COLUMNS,
             "FROM invites WHERE id < ?1
@@ -44,16 +44,13 @@ impl Reader<'_> {
     }
 
     /// Whether an invite has this id.
-    pub fn is_invite(&self, id: InviteId) -> Result<bool, StoreError> {
-        self.query_one(
-            "SELECT EXISTS (SELECT 1 FROM invites WHERE id = ?1)",
-            [id],
-            |row| row.get(0),
-        )
+    pub fn is_invite(&self, id: InviteId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM invites WHERE id = ?1)";
+        self.query_one(sql, [id], |row| row.get(0))
     }
 
     /// Every invite with its sealed code.
-    pub fn list_all_invites(&self) -> Result<Vec<(Invite, Sealed)>, StoreError> {
+    pub fn list_all_invites(&self) -> Result<Vec<(Invite, Sealed)>> {
         Ok(self.list_invites(None, Paging::default())?.rows)
     }
 }
@@ -65,71 +62,51 @@ impl Tx<'_> {
         id: InviteId,
         digest: InviteDigest,
         sealed_code: &Sealed,
-    ) -> Result<(), StoreError> {
-        self.execute(
-            "UPDATE invites SET code_digest = ?2, sealed_code = ?3 WHERE id = ?1",
-            params![id, digest, sealed_code],
-        )
+    ) -> Result<()> {
+        let sql = "UPDATE invites SET code_digest = ?2, sealed_code = ?3 WHERE id = ?1";
+        self.execute(sql, params![id, digest, sealed_code])
     }
 
     /// Revokes every invite that is not used up, also an expired one: its expiry may be due to a clock that is set wrong. Says how many could have been
     /// used at `now`.
-    pub fn revoke_all_invites(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let revoked: Vec<bool> = self.query(
-            "UPDATE invites SET revoked_at = ?1 WHERE revoked_at IS NULL AND uses < max_uses
-             RETURNING expires_at IS NULL OR expires_at > ?1 AS was_active",
-            [now],
-            |row| row.get("was_active"),
-        )?;
+    pub fn revoke_all_invites(&self, now: Timestamp) -> Result<usize> {
+        let sql = "UPDATE invites SET revoked_at = ?1 WHERE revoked_at IS NULL AND uses < max_uses
+             RETURNING expires_at IS NULL OR expires_at > ?1 AS was_active";
+        let revoked: Vec<bool> = self.query(sql, [now], |row| row.get("was_active"))?;
         Ok(revoked.into_iter().filter(|was_active| *was_active).count())
     }
 
-    pub fn insert_invite(
-        &self,
-        invite: &Invite,
-        digest: InviteDigest,
-        sealed_code: &Sealed,
-    ) -> Result<(), StoreError> {
-        self.execute(
-            "INSERT INTO invites (id, code_digest, sealed_code, uses, max_uses, note, created_at, expires_at, revoked_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            params![
-                invite.id,
-                digest,
-                sealed_code,
-                invite.uses,
-                invite.max_uses,
-                invite.note,
-                invite.created_at,
-                invite.expires_at,
-                invite.revoked_at,
-            ],
-        )
+    pub fn insert_invite(&self, invite: &Invite, digest: InviteDigest, sealed_code: &Sealed) -> Result<()> {
+        let sql = "INSERT INTO invites (id, code_digest, sealed_code, uses, max_uses, note, created_at, expires_at, revoked_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let values = params![
+            invite.id,
+            digest,
+            sealed_code,
+            invite.uses,
+            invite.max_uses,
+            invite.note,
+            invite.created_at,
+            invite.expires_at,
+            invite.revoked_at,
+        ];
+        self.execute(sql, values)
     }
 
     /// Takes one use of the invite with this code, and gives its id; `None` if it cannot be used at `now`.
     ///
     /// One conditional UPDATE decides, so that an invite never admits more accounts than it may.
-    pub fn consume_invite(
-        &self,
-        digest: InviteDigest,
-        now: Timestamp,
-    ) -> Result<Option<InviteId>, StoreError> {
-        self.query_opt(
-            "UPDATE invites SET uses = uses + 1
+    pub fn consume_invite(&self, digest: InviteDigest, now: Timestamp) -> Result<Option<InviteId>> {
+        let sql = "UPDATE invites SET uses = uses + 1
              WHERE code_digest = ?1 AND revoked_at IS NULL AND uses < max_uses AND (expires_at IS NULL OR expires_at > ?2)
-             RETURNING id",
-            params![digest, now],
-            |row| row.get("id"),
-        )
+             RETURNING id";
+        self.query_opt(sql, params![digest, now], |row| row.get("id"))
     }
 
     /// Revokes the invite, unless it is revoked already; says whether there is such an invite.
-    pub fn revoke_invite(&self, digest: InviteDigest, now: Timestamp) -> Result<bool, StoreError> {
-        let found = self.execute_counted(
-            "UPDATE invites SET revoked_at = coalesce(revoked_at, ?2) WHERE code_digest = ?1",
-            params![digest, now],
-        )?;
+    pub fn revoke_invite(&self, digest: InviteDigest, now: Timestamp) -> Result<bool> {
+        let sql = "UPDATE invites SET revoked_at = coalesce(revoked_at, ?2) WHERE code_digest = ?1";
+        let found = self.execute_counted(sql, params![digest, now])?;
         Ok(found == 1)
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Result, Tx};
 use crate::domain::{AddressDigest, CodeFailures, CodeMac, MAX_CODE_ATTEMPTS, Timestamp, UserId};
 
 /// A code that was made.
@@ -38,38 +38,33 @@ pub struct CodeState {
 
 impl Reader<'_> {
     /// The state of the address's code.
-    pub fn find_code_state(&self, address: AddressDigest) -> Result<Option<CodeState>, StoreError> {
-        self.query_opt(
-            "SELECT used_at IS NOT NULL AS is_used, expires_at FROM one_time_codes WHERE address_digest = ?1",
-            [address],
-            |row| {
-                Ok(CodeState {
-                    is_used: row.get("is_used")?,
-                    expires_at: row.get("expires_at")?,
-                })
-            },
-        )
+    pub fn find_code_state(&self, address: AddressDigest) -> Result<Option<CodeState>> {
+        let sql =
+            "SELECT used_at IS NOT NULL AS is_used, expires_at FROM one_time_codes WHERE address_digest = ?1";
+        self.query_opt(sql, [address], |row| {
+            Ok(CodeState {
+                is_used: row.get("is_used")?,
+                expires_at: row.get("expires_at")?,
+            })
+        })
     }
 
     /// How often codes of an address were wrong.
-    pub fn find_code_failures(&self, address: AddressDigest) -> Result<CodeFailures, StoreError> {
-        let found = self.query_opt(
-            "SELECT failures, locked_until FROM one_time_codes WHERE address_digest = ?1",
-            [address],
-            |row| {
-                Ok(CodeFailures {
-                    in_a_row: row.get("failures")?,
-                    locked_until: row.get("locked_until")?,
-                })
-            },
-        )?;
+    pub fn find_code_failures(&self, address: AddressDigest) -> Result<CodeFailures> {
+        let sql = "SELECT failures, locked_until FROM one_time_codes WHERE address_digest = ?1";
+        let found = self.query_opt(sql, [address], |row| {
+            Ok(CodeFailures {
+                in_a_row: row.get("failures")?,
+                locked_until: row.get("locked_until")?,
+            })
+        })?;
         Ok(found.unwrap_or_default())
     }
 }
 
 impl Tx<'_> {
     /// Removes every code with its counts, those over all accounts too, and every mail budget.
-    pub fn delete_all_codes(&self) -> Result<usize, StoreError> {
+    pub fn delete_all_codes(&self) -> Result<usize> {
         let tables = ["one_time_codes", "failed_codes", "mail_budgets"].into_iter();
         tables
             .map(|table| self.execute_counted(&format!("DELETE FROM {table}"), []))
@@ -78,71 +73,58 @@ impl Tx<'_> {
 
     /// Adds a code in place of the address's earlier one; failures over all codes of the address stay counted. Of the codes for addresses without an
     /// account only the `most` newest stay.
-    pub fn replace_code(&self, code: &CodeRow, most: u32) -> Result<(), StoreError> {
-        self.execute(
-            "INSERT INTO one_time_codes (address_digest, user_id, code_mac, created_at, expires_at, number)
+    pub fn replace_code(&self, code: &CodeRow, most: u32) -> Result<()> {
+        let sql = "INSERT INTO one_time_codes (address_digest, user_id, code_mac, created_at, expires_at, number)
              VALUES (?1, ?2, ?3, ?4, ?5, 1 + (SELECT coalesce(max(number), 0) FROM one_time_codes WHERE user_id IS NULL))
              ON CONFLICT (address_digest) DO UPDATE SET
                  older_code_mac = code_mac, older_created_at = created_at, user_id = excluded.user_id, code_mac = excluded.code_mac, created_at = excluded.created_at,
-                 expires_at = excluded.expires_at, number = excluded.number, attempts = 0, used_at = NULL",
-            params![code.address, code.user_id, code.mac, code.created_at, code.expires_at],
-        )?;
-        self.execute(
-            "DELETE FROM one_time_codes WHERE address_digest IN (
+                 expires_at = excluded.expires_at, number = excluded.number, attempts = 0, used_at = NULL";
+        let values = params![
+            code.address,
+            code.user_id,
+            code.mac,
+            code.created_at,
+            code.expires_at
+        ];
+        self.execute(sql, values)?;
+        let sql = "DELETE FROM one_time_codes WHERE address_digest IN (
                  SELECT address_digest FROM one_time_codes
                  WHERE user_id IS NULL AND number <= (SELECT max(number) FROM one_time_codes WHERE user_id IS NULL) - ?1
-                 ORDER BY number LIMIT ?2)",
-            params![most, AT_ONCE],
-        )
+                 ORDER BY number LIMIT ?2)";
+        self.execute(sql, params![most, AT_ONCE])
     }
 
     /// Counts a comparison of the address's code and gives the code; `None` if there is none that may be compared.
-    pub fn count_code_attempt(
-        &self,
-        address: AddressDigest,
-        now: Timestamp,
-    ) -> Result<Option<CountedCode>, StoreError> {
-        self.query_opt(
-            "UPDATE one_time_codes SET attempts = attempts + 1
+    pub fn count_code_attempt(&self, address: AddressDigest, now: Timestamp) -> Result<Option<CountedCode>> {
+        let sql = "UPDATE one_time_codes SET attempts = attempts + 1
              WHERE address_digest = ?1 AND used_at IS NULL AND expires_at > ?2 AND attempts < ?3
-             RETURNING user_id, code_mac, created_at, older_code_mac, older_created_at",
-            params![address, now, MAX_CODE_ATTEMPTS],
-            |row| {
-                let older: (Option<_>, Option<_>) =
-                    (row.get("older_code_mac")?, row.get("older_created_at")?);
-                Ok(CountedCode {
-                    user_id: row.get("user_id")?,
-                    mac: row.get("code_mac")?,
-                    created_at: row.get("created_at")?,
-                    older: older.0.zip(older.1),
-                })
-            },
-        )
+             RETURNING user_id, code_mac, created_at, older_code_mac, older_created_at";
+        self.query_opt(sql, params![address, now, MAX_CODE_ATTEMPTS], |row| {
+            let older: (Option<_>, Option<_>) = (row.get("older_code_mac")?, row.get("older_created_at")?);
+            Ok(CountedCode {
+                user_id: row.get("user_id")?,
+                mac: row.get("code_mac")?,
+                created_at: row.get("created_at")?,
+                older: older.0.zip(older.1),
+            })
+        })
     }
 
     /// Notes how often codes of an address were wrong.
-    pub fn put_code_failures(
-        &self,
-        address: AddressDigest,
-        failures: CodeFailures,
-    ) -> Result<(), StoreError> {
-        self.execute(
-            "UPDATE one_time_codes SET failures = ?2, locked_until = ?3 WHERE address_digest = ?1",
-            params![address, failures.in_a_row, failures.locked_until],
-        )
+    pub fn put_code_failures(&self, address: AddressDigest, failures: CodeFailures) -> Result<()> {
+        let sql = "UPDATE one_time_codes SET failures = ?2, locked_until = ?3 WHERE address_digest = ?1";
+        self.execute(sql, params![address, failures.in_a_row, failures.locked_until])
     }
 
     /// Uses the address's code; says whether it did. One conditional UPDATE decides, so that a code signs in once.
-    pub fn use_code(&self, address: AddressDigest, now: Timestamp) -> Result<bool, StoreError> {
-        let used = self.execute_counted(
-            "UPDATE one_time_codes SET used_at = ?2 WHERE address_digest = ?1 AND used_at IS NULL",
-            params![address, now],
-        )?;
+    pub fn use_code(&self, address: AddressDigest, now: Timestamp) -> Result<bool> {
+        let sql = "UPDATE one_time_codes SET used_at = ?2 WHERE address_digest = ?1 AND used_at IS NULL";
+        let used = self.execute_counted(sql, params![address, now])?;
         Ok(used == 1)
     }
 
     /// Removes the code of an account, expired or not, with the mail that carries it.
-    pub fn delete_code_of(&self, user_id: UserId) -> Result<(), StoreError> {
+    pub fn delete_code_of(&self, user_id: UserId) -> Result<()> {
         for sql in [
             "DELETE FROM one_time_codes WHERE user_id = ?1",
             "DELETE FROM outbox WHERE user_id = ?1 AND kind = 'sign_in_code'",
@@ -153,32 +135,21 @@ impl Tx<'_> {
     }
 
     /// Forgets the failures of an address and unlocks it.
-    pub fn forgive_code_failures(&self, address: AddressDigest) -> Result<(), StoreError> {
-        self.execute(
-            "UPDATE one_time_codes SET failures = 0, locked_until = NULL WHERE address_digest = ?1",
-            [address],
-        )
+    pub fn forgive_code_failures(&self, address: AddressDigest) -> Result<()> {
+        let sql = "UPDATE one_time_codes SET failures = 0, locked_until = NULL WHERE address_digest = ?1";
+        self.execute(sql, [address])
     }
 
     /// Removes up to `limit` codes that expired before `day_ago` and whose address is not locked at `now`, and as many mail budgets that were not used
     /// since `day_ago`; says how many.
-    pub fn delete_old_codes(
-        &self,
-        day_ago: Timestamp,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<usize, StoreError> {
-        let codes = self.execute_counted(
-            "DELETE FROM one_time_codes WHERE address_digest IN (
+    pub fn delete_old_codes(&self, day_ago: Timestamp, now: Timestamp, limit: u32) -> Result<usize> {
+        let sql = "DELETE FROM one_time_codes WHERE address_digest IN (
                  SELECT address_digest FROM one_time_codes
-                 WHERE expires_at < ?1 AND (locked_until IS NULL OR locked_until < ?2) LIMIT ?3)",
-            params![day_ago, now, limit],
-        )?;
-        let budgets = self.execute_counted(
-            "DELETE FROM mail_budgets WHERE (address_digest, purpose) IN (
-                 SELECT address_digest, purpose FROM mail_budgets WHERE last_sent_at < ?1 LIMIT ?2)",
-            params![day_ago, limit],
-        )?;
+                 WHERE expires_at < ?1 AND (locked_until IS NULL OR locked_until < ?2) LIMIT ?3)";
+        let codes = self.execute_counted(sql, params![day_ago, now, limit])?;
+        let sql = "DELETE FROM mail_budgets WHERE (address_digest, purpose) IN (
+                 SELECT address_digest, purpose FROM mail_budgets WHERE last_sent_at < ?1 LIMIT ?2)";
+        let budgets = self.execute_counted(sql, params![day_ago, limit])?;
         Ok(codes + budgets)
     }
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Row, params};
 
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Result, Tx};
 use crate::domain::{DomainDigest, MailId, QueuedMail, Sealed, Timestamp, Tries, UserId};
 
 /// Why mails are not taken.
@@ -51,12 +51,9 @@ fn mail_of(row: &Row<'_>) -> rusqlite::Result<QueuedMail> {
 
 impl Reader<'_> {
     /// Whether a mail has expired.
-    pub fn has_expired_mail(&self, now: Timestamp) -> Result<bool, StoreError> {
-        self.query_one(
-            "SELECT EXISTS (SELECT 1 FROM outbox WHERE expires_at <= ?1)",
-            [now],
-            |row| row.get(0),
-        )
+    pub fn has_expired_mail(&self, now: Timestamp) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE expires_at <= ?1)";
+        self.query_one(sql, [now], |row| row.get(0))
     }
 
     /// Goes through the mails that are due and have not expired, urgent ones first and then the longest waiting, and gives those that `pick` takes.
@@ -65,7 +62,7 @@ impl Reader<'_> {
         &self,
         now: Timestamp,
         mut pick: impl FnMut(MailId, Option<DomainDigest>, bool) -> ControlFlow<(), bool>,
-    ) -> Result<Vec<QueuedMail>, StoreError> {
+    ) -> Result<Vec<QueuedMail>> {
         let mut picked = Vec::new();
         for is_urgent in [true, false] {
             let mut statement = self.connection.prepare_cached(
@@ -90,70 +87,64 @@ impl Reader<'_> {
     }
 
     /// Whether there is a mail for [`Tx::resume_mail`].
-    pub fn has_mail_to_resume(&self, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn has_mail_to_resume(&self, now: Timestamp) -> Result<bool> {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE {RESUMED})");
         self.query_one(&sql, [now], |row| row.get(0))
     }
 
     /// Every mail that waits and has not expired, the oldest first.
-    pub fn list_outbox(&self, now: Timestamp) -> Result<Vec<QueuedMail>, StoreError> {
+    pub fn list_outbox(&self, now: Timestamp) -> Result<Vec<QueuedMail>> {
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE expires_at > ?1 ORDER BY id");
         self.query(&sql, [now], mail_of)
     }
 
     /// Why mails that were tried still wait; the cause that concerns the most of them comes first.
-    pub fn list_mail_troubles(&self, now: Timestamp) -> Result<Vec<MailTrouble>, StoreError> {
-        self.query(
-            "SELECT coalesce(last_error, '') AS error, last_hint, is_refused, count(*) AS mails FROM outbox WHERE attempts > 0 AND expires_at > ?1
-             GROUP BY error, last_hint, is_refused ORDER BY mails DESC, error",
-            [now],
-            |row| {
-                Ok(MailTrouble {
-                    error: row.get("error")?,
-                    hint: row.get("last_hint")?,
-                    is_refused: row.get("is_refused")?,
-                    mails: row.get("mails")?,
-                })
-            },
-        )
+    pub fn list_mail_troubles(&self, now: Timestamp) -> Result<Vec<MailTrouble>> {
+        let sql = "SELECT coalesce(last_error, '') AS error, last_hint, is_refused, count(*) AS mails FROM outbox WHERE attempts > 0 AND expires_at > ?1
+             GROUP BY error, last_hint, is_refused ORDER BY mails DESC, error";
+        self.query(sql, [now], |row| {
+            Ok(MailTrouble {
+                error: row.get("error")?,
+                hint: row.get("last_hint")?,
+                is_refused: row.get("is_refused")?,
+                mails: row.get("mails")?,
+            })
+        })
     }
 }
 
 impl Tx<'_> {
     /// Replaces the sealed content of a mail.
-    pub fn reseal_mail(&self, id: MailId, sealed: &Sealed) -> Result<(), StoreError> {
-        self.execute(
-            "UPDATE outbox SET sealed_mail = ?2 WHERE id = ?1",
-            params![id, sealed],
-        )
+    pub fn reseal_mail(&self, id: MailId, sealed: &Sealed) -> Result<()> {
+        let sql = "UPDATE outbox SET sealed_mail = ?2 WHERE id = ?1";
+        self.execute(sql, params![id, sealed])
     }
 
-    pub fn delete_all_mail(&self) -> Result<usize, StoreError> {
+    pub fn delete_all_mail(&self) -> Result<usize> {
         self.execute_counted("DELETE FROM outbox", [])
     }
 
-    pub fn insert_mail(&self, mail: &QueuedMail) -> Result<(), StoreError> {
-        self.execute(
-            "INSERT INTO outbox
+    pub fn insert_mail(&self, mail: &QueuedMail) -> Result<()> {
+        let sql = "INSERT INTO outbox
                  (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, user_id, domain_digest, is_urgent)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            params![
-                mail.id,
-                mail.kind,
-                mail.sealed,
-                mail.message_id,
-                mail.created_at,
-                mail.expires_at,
-                mail.next_attempt_at,
-                mail.user_id,
-                mail.domain,
-                mail.is_urgent,
-            ],
-        )
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let values = params![
+            mail.id,
+            mail.kind,
+            mail.sealed,
+            mail.message_id,
+            mail.created_at,
+            mail.expires_at,
+            mail.next_attempt_at,
+            mail.user_id,
+            mail.domain,
+            mail.is_urgent,
+        ];
+        self.execute(sql, values)
     }
 
     /// Removes up to `limit` expired mails and gives them.
-    pub fn delete_expired_mail(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedMail>, StoreError> {
+    pub fn delete_expired_mail(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedMail>> {
         let sql = format!(
             "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at <= ?1 LIMIT ?2) RETURNING {COLUMNS}"
         );
@@ -161,46 +152,41 @@ impl Tx<'_> {
     }
 
     /// Removes a mail that was sent; says whether it was there.
-    pub fn delete_mail(&self, id: MailId) -> Result<bool, StoreError> {
+    pub fn delete_mail(&self, id: MailId) -> Result<bool> {
         Ok(self.execute_counted("DELETE FROM outbox WHERE id = ?1", [id])? == 1)
     }
 
     /// Removes the mails of one kind that wait for an account.
-    pub fn delete_mail_of(&self, user_id: UserId, kind: &str) -> Result<(), StoreError> {
-        self.execute(
-            "DELETE FROM outbox WHERE user_id = ?1 AND kind = ?2",
-            params![user_id, kind],
-        )
+    pub fn delete_mail_of(&self, user_id: UserId, kind: &str) -> Result<()> {
+        let sql = "DELETE FROM outbox WHERE user_id = ?1 AND kind = ?2";
+        self.execute(sql, params![user_id, kind])
     }
 
     /// Notes what came of the tries of a mail, and when it is tried next.
-    pub fn postpone_mail(&self, mail: &QueuedMail) -> Result<(), StoreError> {
+    pub fn postpone_mail(&self, mail: &QueuedMail) -> Result<()> {
         let tries = &mail.tries;
-        self.execute(
-            "UPDATE outbox SET next_attempt_at = ?2, attempts = ?3, unanswered = ?4, is_refused = ?5, last_error = ?6, last_hint = ?7
-             WHERE id = ?1",
-            params![
-                mail.id,
-                mail.next_attempt_at,
-                tries.attempts,
-                tries.unanswered,
-                tries.is_refused,
-                tries.last_error,
-                tries.last_hint,
-            ],
-        )
+        let sql = "UPDATE outbox SET next_attempt_at = ?2, attempts = ?3, unanswered = ?4, is_refused = ?5, last_error = ?6, last_hint = ?7
+             WHERE id = ?1";
+        let values = params![
+            mail.id,
+            mail.next_attempt_at,
+            tries.attempts,
+            tries.unanswered,
+            tries.is_refused,
+            tries.last_error,
+            tries.last_hint,
+        ];
+        self.execute(sql, values)
     }
 
     /// Makes every mail that waits due at `now`, whatever came of its tries; says how many there are.
-    pub fn retry_mail(&self, now: Timestamp) -> Result<usize, StoreError> {
-        self.execute_counted(
-            "UPDATE outbox SET next_attempt_at = ?1, is_refused = 0 WHERE expires_at > ?1",
-            [now],
-        )
+    pub fn retry_mail(&self, now: Timestamp) -> Result<usize> {
+        let sql = "UPDATE outbox SET next_attempt_at = ?1, is_refused = 0 WHERE expires_at > ?1";
+        self.execute_counted(sql, [now])
     }
 
     /// Makes every mail due at `now` that would be tried again anyway and cannot have arrived; says how many there are.
-    pub fn resume_mail(&self, now: Timestamp) -> Result<usize, StoreError> {
+    pub fn resume_mail(&self, now: Timestamp) -> Result<usize> {
         self.execute_counted(
             &format!("UPDATE outbox SET next_attempt_at = ?1 WHERE {RESUMED}"),
             [now],

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rusqlite::params;
 
 use super::bounded::BoundedTable;
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Result, Tx};
 use crate::domain::{FailureDigest, FailureKey, FailureRun, FailureRuns, Timestamp, UserId};
 
 const TABLE: BoundedTable = BoundedTable {
@@ -17,11 +17,12 @@ const EVERYWHERE: &[u8] = &[];
 
 impl Reader<'_> {
     /// The runs that a guess under `key` meets.
-    pub fn find_failures(&self, key: FailureKey) -> Result<FailureRuns, StoreError> {
+    pub fn find_failures(&self, key: FailureKey) -> Result<FailureRuns> {
         let mut runs = FailureRuns::default();
+        let sql = "SELECT network, length, last_failed_at, stretch, added FROM password_failures
+             WHERE guessed = ?1 AND network IN (?2, ?3, ?4)";
         self.query(
-            "SELECT network, length, last_failed_at, stretch, added FROM password_failures
-             WHERE guessed = ?1 AND network IN (?2, ?3, ?4)",
+            sql,
             params![key.guessed, key.network, key.site, EVERYWHERE],
             |row| {
                 let run = Some(FailureRun {
@@ -48,17 +49,10 @@ impl Reader<'_> {
 
     /// The addresses from which sessions of `holder`, living or ended, were begun or last refreshed, if they were used at `since` or later. `None` is
     /// this machine.
-    pub fn list_session_addresses(
-        &self,
-        holder: UserId,
-        since: Timestamp,
-    ) -> Result<Vec<Option<IpAddr>>, StoreError> {
-        let texts: Vec<Option<String>> = self.query(
-            "SELECT address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2
-             UNION SELECT moved_address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2",
-            params![holder, since],
-            |row| row.get("address"),
-        )?;
+    pub fn list_session_addresses(&self, holder: UserId, since: Timestamp) -> Result<Vec<Option<IpAddr>>> {
+        let sql = "SELECT address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2
+             UNION SELECT moved_address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2";
+        let texts: Vec<Option<String>> = self.query(sql, params![holder, since], |row| row.get("address"))?;
         let parse = |text: Option<String>| text.map(|text| text.parse()).transpose().ok();
         Ok(texts.into_iter().filter_map(parse).collect())
     }
@@ -66,7 +60,7 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     /// Writes the runs of a key; of its kind only the `most` rows with the latest failures stay.
-    pub fn put_failures(&self, key: FailureKey, runs: FailureRuns, most: u32) -> Result<(), StoreError> {
+    pub fn put_failures(&self, key: FailureKey, runs: FailureRuns, most: u32) -> Result<()> {
         let from_here = runs.from_here.filter(|_| key.has_wide_site());
         for (network, run) in [
             (&key.network.0[..], from_here),
@@ -74,39 +68,38 @@ impl Tx<'_> {
             (EVERYWHERE, runs.from_everywhere),
         ] {
             let Some(run) = run else { continue };
-            self.execute_counted(
-                "INSERT INTO password_failures (is_account, number, guessed, network, length, last_failed_at, stretch, added)
+            let sql = "INSERT INTO password_failures (is_account, number, guessed, network, length, last_failed_at, stretch, added)
                  VALUES (?1, 1 + (SELECT coalesce(max(number), 0) FROM password_failures WHERE is_account = ?1),
                          ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT (guessed, network) DO UPDATE SET
                      number = excluded.number, length = excluded.length, last_failed_at = excluded.last_failed_at,
-                     stretch = excluded.stretch, added = excluded.added",
-                params![
-                    key.kind,
-                    key.guessed,
-                    network,
-                    run.length,
-                    run.last_failed_at,
-                    run.stretch,
-                    run.added,
-                ],
-            )?;
+                     stretch = excluded.stretch, added = excluded.added";
+            let values = params![
+                key.kind,
+                key.guessed,
+                network,
+                run.length,
+                run.last_failed_at,
+                run.stretch,
+                run.added,
+            ];
+            self.execute_counted(sql, values)?;
         }
         TABLE.trim(self, key.kind, most.into())
     }
 
     /// Forgets every run of an account.
-    pub fn delete_failures(&self, guessed: FailureDigest) -> Result<(), StoreError> {
+    pub fn delete_failures(&self, guessed: FailureDigest) -> Result<()> {
         self.execute("DELETE FROM password_failures WHERE guessed = ?1", [guessed])
     }
 
     /// Forgets every run.
-    pub fn delete_all_failures(&self) -> Result<usize, StoreError> {
+    pub fn delete_all_failures(&self) -> Result<usize> {
         self.execute_counted("DELETE FROM password_failures", [])
     }
 
     /// Removes up to `limit` runs of each kind whose last failure was before `before`; says how many.
-    pub fn delete_old_failures(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    pub fn delete_old_failures(&self, before: Timestamp, limit: u32) -> Result<usize> {
         TABLE.delete_old(self, before, limit)
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 
 use super::columns::Address;
 use super::user::{self, user_of};
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Result, Tx};
 use crate::domain::{
     Client, Generation, Page, Paging, Rotation, Sender, Session, SessionEnd, SessionId, SessionNonce,
     Timestamp, User, UserId,
@@ -84,13 +84,13 @@ fn encode_replaced(replaced: &[(Generation, Timestamp)]) -> Vec<u8> {
 
 impl Reader<'_> {
     /// The session with this id, living or ended.
-    pub fn find_session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+    pub fn find_session(&self, id: SessionId) -> Result<Option<Session>> {
         let sql = format!("SELECT {COLUMNS} FROM sessions WHERE id = ?1");
         self.query_opt(&sql, [id], session_of)
     }
 
     /// The session with this id, living or ended, and its user.
-    pub fn find_session_with_user(&self, id: SessionId) -> Result<Option<SessionWithUser>, StoreError> {
+    pub fn find_session_with_user(&self, id: SessionId) -> Result<Option<SessionWithUser>> {
         let sql = format!(
             "SELECT {COLUMNS}, {} FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1",
             user::COLUMNS
@@ -111,7 +111,7 @@ impl Reader<'_> {
         session_id: SessionId,
         kid: &str,
         now: Timestamp,
-    ) -> Result<Option<(User, bool)>, StoreError> {
+    ) -> Result<Option<(User, bool)>> {
         let sql = format!(
             "SELECT {}, sessions.id IS NOT NULL AS is_alive
              FROM users LEFT JOIN sessions
@@ -125,7 +125,7 @@ impl Reader<'_> {
     }
 
     /// A user's sessions that are alive at `now`, the last used one first.
-    pub fn list_live_sessions(&self, user_id: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+    pub fn list_live_sessions(&self, user_id: UserId, now: Timestamp) -> Result<Vec<Session>> {
         let sql = format!(
             "SELECT {COLUMNS} FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2
              ORDER BY last_used_at DESC, id DESC"
@@ -134,7 +134,7 @@ impl Reader<'_> {
     }
 
     /// A user's sessions, living and ended, the last used one first.
-    pub fn list_sessions(&self, user_id: UserId) -> Result<Vec<Session>, StoreError> {
+    pub fn list_sessions(&self, user_id: UserId) -> Result<Vec<Session>> {
         let sql =
             format!("SELECT {COLUMNS} FROM sessions WHERE user_id = ?1 ORDER BY last_used_at DESC, id DESC");
         self.query(&sql, [user_id], session_of)
@@ -146,7 +146,7 @@ impl Reader<'_> {
         &self,
         user_id: UserId,
         paging: Paging<(Timestamp, SessionId)>,
-    ) -> Result<Page<Session>, StoreError> {
+    ) -> Result<Page<Session>> {
         let (begun_at, id) = paging.after.unzip();
         self.query_page(
             COLUMNS,
@@ -159,91 +159,76 @@ impl Reader<'_> {
 
     /// Accounts with more than `most_unended` sessions that have not ended, or more ended ones than are kept. It reads an
     /// index of all sessions, so ask it through [`Store::report`](super::Store::report).
-    pub fn list_crowded_users(&self, most_unended: u32) -> Result<Vec<UserId>, StoreError> {
-        self.query(
-            "SELECT user_id FROM sessions GROUP BY user_id
-             HAVING count(*) - count(ended_at) > ?1 OR count(ended_at) > ?2",
-            [most_unended, MAX_ENDED],
-            |row| row.get(0),
-        )
+    pub fn list_crowded_users(&self, most_unended: u32) -> Result<Vec<UserId>> {
+        let sql = "SELECT user_id FROM sessions GROUP BY user_id
+             HAVING count(*) - count(ended_at) > ?1 OR count(ended_at) > ?2";
+        self.query(sql, [most_unended, MAX_ENDED], |row| row.get(0))
     }
 }
 
 impl Tx<'_> {
-    pub fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
+    pub fn insert_session(&self, session: &Session) -> Result<()> {
         let rotation = &session.rotation;
-        self.execute(
-            "INSERT INTO sessions (id, user_id, generation, presented, moved_at, moved_address, moved_agent, rotations, nonce,
+        let sql = "INSERT INTO sessions (id, user_id, generation, presented, moved_at, moved_address, moved_agent, rotations, nonce,
                                    method, created_at, last_used_at, expires_at, address, user_agent)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-            params![
-                session.id,
-                session.user_id,
-                rotation.generation,
-                rotation.presented,
-                rotation.moved_at,
-                Address(rotation.moved_by.address),
-                rotation.moved_by.user_agent,
-                encode_replaced(&rotation.replaced),
-                session.nonce,
-                session.method,
-                session.created_at,
-                session.last_used_at,
-                session.expires_at,
-                Address(session.client.address),
-                session.client.user_agent,
-            ],
-        )
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+        let values = params![
+            session.id,
+            session.user_id,
+            rotation.generation,
+            rotation.presented,
+            rotation.moved_at,
+            Address(rotation.moved_by.address),
+            rotation.moved_by.user_agent,
+            encode_replaced(&rotation.replaced),
+            session.nonce,
+            session.method,
+            session.created_at,
+            session.last_used_at,
+            session.expires_at,
+            Address(session.client.address),
+            session.client.user_agent,
+        ];
+        self.execute(sql, values)
     }
 
     /// Puts a living session, read as `from` in this transaction, into the state of `to`; says whether it did.
     ///
     /// One conditional UPDATE decides, so that a session never forks.
-    pub fn move_session(&self, from: &Session, to: &Session) -> Result<bool, StoreError> {
-        let changed = self.execute_counted(
-            "UPDATE sessions
+    pub fn move_session(&self, from: &Session, to: &Session) -> Result<bool> {
+        let sql = "UPDATE sessions
              SET generation = ?5, presented = ?6, moved_at = ?7, moved_address = ?8, moved_agent = ?9, rotations = ?10,
                  last_used_at = ?11, expires_at = ?12
-             WHERE id = ?1 AND generation = ?2 AND presented IS ?3 AND nonce = ?4 AND ended_at IS NULL",
-            params![
-                from.id,
-                from.rotation.generation,
-                from.rotation.presented,
-                from.nonce,
-                to.rotation.generation,
-                to.rotation.presented,
-                to.rotation.moved_at,
-                Address(to.rotation.moved_by.address),
-                to.rotation.moved_by.user_agent,
-                encode_replaced(&to.rotation.replaced),
-                to.last_used_at,
-                to.expires_at,
-            ],
-        )?;
+             WHERE id = ?1 AND generation = ?2 AND presented IS ?3 AND nonce = ?4 AND ended_at IS NULL";
+        let values = params![
+            from.id,
+            from.rotation.generation,
+            from.rotation.presented,
+            from.nonce,
+            to.rotation.generation,
+            to.rotation.presented,
+            to.rotation.moved_at,
+            Address(to.rotation.moved_by.address),
+            to.rotation.moved_by.user_agent,
+            encode_replaced(&to.rotation.replaced),
+            to.last_used_at,
+            to.expires_at,
+        ];
+        let changed = self.execute_counted(sql, values)?;
         Ok(changed == 1)
     }
 
     /// Gives a living session another nonce, so that no refresh token minted before is authentic any more; says whether it did.
-    pub fn renew_session_nonce(&self, id: SessionId, nonce: SessionNonce) -> Result<bool, StoreError> {
-        let renewed = self.execute_counted(
-            "UPDATE sessions SET nonce = ?2, presented = NULL, rotations = x'' WHERE id = ?1 AND ended_at IS NULL",
-            params![id, nonce],
-        )?;
+    pub fn renew_session_nonce(&self, id: SessionId, nonce: SessionNonce) -> Result<bool> {
+        let sql = "UPDATE sessions SET nonce = ?2, presented = NULL, rotations = x'' WHERE id = ?1 AND ended_at IS NULL";
+        let renewed = self.execute_counted(sql, params![id, nonce])?;
         Ok(renewed == 1)
     }
 
     /// Ends a session that has not ended yet, also an expired one: its expiry may be due to a clock that is set wrong. Says whether it did.
-    pub fn end_session(
-        &self,
-        id: SessionId,
-        because: SessionEnd,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let user_id = self.query_opt(
-            "UPDATE sessions SET ended_at = ?2, ended_because = ?3 WHERE id = ?1 AND ended_at IS NULL RETURNING user_id",
-            params![id, now, because],
-            |row| row.get("user_id"),
-        )?;
+    pub fn end_session(&self, id: SessionId, because: SessionEnd, now: Timestamp) -> Result<bool> {
+        let sql = "UPDATE sessions SET ended_at = ?2, ended_because = ?3 WHERE id = ?1 AND ended_at IS NULL RETURNING user_id";
+        let user_id = self.query_opt(sql, params![id, now, because], |row| row.get("user_id"))?;
         let Some(user_id) = user_id else {
             return Ok(false);
         };
@@ -258,49 +243,41 @@ impl Tx<'_> {
         keep: Option<SessionId>,
         because: SessionEnd,
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let ended = self.query(
-            "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE user_id = ?1 AND id IS NOT ?2 AND ended_at IS NULL
-             RETURNING expires_at > ?3 AS was_alive",
-            params![user_id, keep, now, because],
-            |row| row.get::<_, u64>("was_alive"),
-        )?;
+    ) -> Result<u64> {
+        let sql = "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE user_id = ?1 AND id IS NOT ?2 AND ended_at IS NULL
+             RETURNING expires_at > ?3 AS was_alive";
+        let ended = self.query(sql, params![user_id, keep, now, because], |row| {
+            row.get::<_, u64>("was_alive")
+        })?;
         self.delete_ended_surplus(user_id)?;
         Ok(ended.iter().sum())
     }
 
     /// Lets a user have at most `keep` sessions that have not ended: living ones before expired ones, the last refreshed first. The
     /// others end, and expired ones end as of their expiry. Says how many rows it changed, which are only so many at once.
-    pub fn end_surplus_sessions(
-        &self,
-        user_id: UserId,
-        keep: u32,
-        now: Timestamp,
-    ) -> Result<usize, StoreError> {
-        let ended = self.execute_counted(
+    pub fn end_surplus_sessions(&self, user_id: UserId, keep: u32, now: Timestamp) -> Result<usize> {
+        let sql =
             "UPDATE sessions SET ended_at = min(?3, expires_at), ended_because = iif(expires_at > ?3, ?4, ?5)
              WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL
-                          ORDER BY expires_at > ?3 DESC, last_used_at DESC, id DESC LIMIT ?6 OFFSET ?2)",
-            params![
-                user_id,
-                keep,
-                now,
-                SessionEnd::TooMany,
-                SessionEnd::Expired,
-                CLEARED_AT_ONCE
-            ],
-        )?;
+                          ORDER BY expires_at > ?3 DESC, last_used_at DESC, id DESC LIMIT ?6 OFFSET ?2)";
+        let values = params![
+            user_id,
+            keep,
+            now,
+            SessionEnd::TooMany,
+            SessionEnd::Expired,
+            CLEARED_AT_ONCE
+        ];
+        let ended = self.execute_counted(sql, values)?;
         Ok(ended + self.delete_ended_surplus(user_id)?)
     }
 
     /// Removes the ended sessions of a user that ended before the newest [`MAX_ENDED`]; says how many, which are only so many at once.
-    fn delete_ended_surplus(&self, user_id: UserId) -> Result<usize, StoreError> {
-        self.execute_counted(
-            "DELETE FROM sessions
+    fn delete_ended_surplus(&self, user_id: UserId) -> Result<usize> {
+        let sql = "DELETE FROM sessions
              WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NOT NULL
-                          ORDER BY ended_at DESC, id DESC LIMIT ?2 OFFSET ?3)",
-            params![user_id, CLEARED_AT_ONCE, MAX_ENDED],
-        )
+                          ORDER BY ended_at DESC, id DESC LIMIT ?2 OFFSET ?3)";
+        self.execute_counted(sql, params![user_id, CLEARED_AT_ONCE, MAX_ENDED])
     }
 
     /// Ends up to `limit` sessions of all users whose id is above `after`, in the order of ids, also expired ones; gives the last id it
@@ -311,21 +288,17 @@ impl Tx<'_> {
         limit: u32,
         because: SessionEnd,
         now: Timestamp,
-    ) -> Result<Option<(SessionId, u64)>, StoreError> {
+    ) -> Result<Option<(SessionId, u64)>> {
         // The empty blob comes before every id.
         let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
-        let last: Option<SessionId> = self.query_one(
-            "SELECT max(id) AS last FROM (SELECT id FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2)",
-            params![after, limit],
-            |row| row.get("last"),
-        )?;
+        let sql = "SELECT max(id) AS last FROM (SELECT id FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2)";
+        let last: Option<SessionId> = self.query_one(sql, params![after, limit], |row| row.get("last"))?;
         let Some(last) = last else { return Ok(None) };
-        let ended = self.query(
-            "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE id > ?1 AND id <= ?2 AND ended_at IS NULL
-             RETURNING expires_at > ?3 AS was_alive",
-            params![after, last, now, because],
-            |row| row.get::<_, u64>("was_alive"),
-        )?;
+        let sql = "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE id > ?1 AND id <= ?2 AND ended_at IS NULL
+             RETURNING expires_at > ?3 AS was_alive";
+        let ended = self.query(sql, params![after, last, now, because], |row| {
+            row.get::<_, u64>("was_alive")
+        })?;
         Ok(Some((last, ended.iter().sum())))
     }
 
@@ -337,11 +310,9 @@ impl Tx<'_> {
         began_before: SessionId,
         over_before: Timestamp,
         limit: u32,
-    ) -> Result<usize, StoreError> {
-        self.execute_counted(
-            "DELETE FROM sessions WHERE id IN (
-                 SELECT id FROM sessions WHERE id < ?1 AND coalesce(ended_at, expires_at) < ?2 LIMIT ?3)",
-            params![began_before, over_before, limit],
-        )
+    ) -> Result<usize> {
+        let sql = "DELETE FROM sessions WHERE id IN (
+                 SELECT id FROM sessions WHERE id < ?1 AND coalesce(ended_at, expires_at) < ?2 LIMIT ?3)";
+        self.execute_counted(sql, params![began_before, over_before, limit])
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Result, Tx};
 use crate::domain::Timestamp;
 
 /// The name of a setting. Times are in milliseconds since 1970.
@@ -39,7 +39,7 @@ pub enum Setting {
 
 impl Reader<'_> {
     /// The value of a setting; `None` if it was never set.
-    pub fn find_setting(&self, setting: Setting) -> Result<Option<String>, StoreError> {
+    pub fn find_setting(&self, setting: Setting) -> Result<Option<String>> {
         let name: &str = setting.into();
         self.query_opt("SELECT value FROM settings WHERE name = ?1", [name], |row| {
             row.get(0)
@@ -47,7 +47,7 @@ impl Reader<'_> {
     }
 
     /// A setting that is a time; `None` if it was never set.
-    pub fn find_moment(&self, setting: Setting) -> Result<Option<Timestamp>, StoreError> {
+    pub fn find_moment(&self, setting: Setting) -> Result<Option<Timestamp>> {
         let text = self.find_setting(setting)?;
         let millis = text.and_then(|text| text.parse().ok());
         Ok(millis.map(Timestamp::from_millis))
@@ -56,17 +56,12 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     /// Sets a setting to a time.
-    pub fn put_moment(&self, setting: Setting, moment: Timestamp) -> Result<(), StoreError> {
+    pub fn put_moment(&self, setting: Setting, moment: Timestamp) -> Result<()> {
         self.put_setting(setting, Some(&moment.as_millis().to_string()), moment)
     }
 
     /// Sets a setting, or removes it when `value` is `None`.
-    pub fn put_setting(
-        &self,
-        setting: Setting,
-        value: Option<&str>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn put_setting(&self, setting: Setting, value: Option<&str>, now: Timestamp) -> Result<()> {
         let name: &str = setting.into();
         match value {
             None => self.execute_counted("DELETE FROM settings WHERE name = ?1", [name])?,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::{Reader, StoreError, Tx};
+use super::{Reader, Result, Tx};
 use crate::domain::{
     AccountName, AuditSubject, Email, InviteId, Locale, Page, Paging, PasswordHash, Timestamp, Timezone,
     User, UserId, UserStatus, Username,
@@ -97,18 +97,18 @@ fn lookup(name: &AccountName) -> Option<(&'static str, String)> {
 }
 
 impl Reader<'_> {
-    pub fn count_users(&self) -> Result<u32, StoreError> {
+    pub fn count_users(&self) -> Result<u32> {
         self.query_one("SELECT count(*) FROM users", [], |row| row.get(0))
     }
 
     /// The account with this name.
-    pub fn find_user_id(&self, name: &AccountName) -> Result<Option<UserId>, StoreError> {
+    pub fn find_user_id(&self, name: &AccountName) -> Result<Option<UserId>> {
         let credentials = self.find_credentials(name)?;
         Ok(credentials.map(|credentials| credentials.user_id))
     }
 
     /// What a sign-in under this name needs.
-    pub fn find_credentials(&self, name: &AccountName) -> Result<Option<Credentials>, StoreError> {
+    pub fn find_credentials(&self, name: &AccountName) -> Result<Option<Credentials>> {
         let Some((column, key)) = lookup(name) else {
             return Ok(None);
         };
@@ -124,33 +124,27 @@ impl Reader<'_> {
     }
 
     /// At which costs passwords are stored, as in their PHC strings, and how many accounts have each; in a fixed order.
-    pub fn list_password_costs(&self) -> Result<Vec<(String, u32)>, StoreError> {
-        self.query(
-            "SELECT cost, accounts FROM password_costs ORDER BY cost",
-            [],
-            |row| Ok((row.get("cost")?, row.get("accounts")?)),
-        )
+    pub fn list_password_costs(&self) -> Result<Vec<(String, u32)>> {
+        let sql = "SELECT cost, accounts FROM password_costs ORDER BY cost";
+        self.query(sql, [], |row| Ok((row.get("cost")?, row.get("accounts")?)))
     }
 
     /// The account with this address.
-    pub fn find_user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+    pub fn find_user_by_email(&self, email: &Email) -> Result<Option<User>> {
         let sql = format!("SELECT {COLUMNS} FROM users WHERE email_key = ?1");
         self.query_opt(&sql, [email.key()], user_of)
     }
 
     /// The account with this id.
-    pub fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+    pub fn find_user(&self, id: UserId) -> Result<Option<User>> {
         let sql = format!("SELECT {COLUMNS} FROM users WHERE id = ?1");
         self.query_opt(&sql, [id], user_of)
     }
 
     /// How many sessions of an account are alive.
-    pub fn count_live_sessions(&self, id: UserId, now: Timestamp) -> Result<u32, StoreError> {
-        self.query_one(
-            "SELECT count(*) FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2",
-            params![id, now],
-            |row| row.get(0),
-        )
+    pub fn count_live_sessions(&self, id: UserId, now: Timestamp) -> Result<u32> {
+        let sql = "SELECT count(*) FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2";
+        self.query_one(sql, params![id, now], |row| row.get(0))
     }
 
     /// Accounts in the order in which they were made, each with the number of its living sessions.
@@ -159,7 +153,7 @@ impl Reader<'_> {
         filter: &UserFilter,
         paging: Paging<UserId>,
         now: Timestamp,
-    ) -> Result<Page<(User, u32)>, StoreError> {
+    ) -> Result<Page<(User, u32)>> {
         let search = filter.search.as_deref().map(str::to_ascii_lowercase);
         // Every id is greater than the empty one.
         let after = paging.after.as_ref().map_or(&[][..], |id| id.as_bytes());
@@ -180,26 +174,25 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     /// Adds an account. The unique indexes decide whether its names are free; the username is named first if both are taken.
-    pub fn insert_user(&self, user: &NewUserRow) -> Result<Result<(), Taken>, StoreError> {
+    pub fn insert_user(&self, user: &NewUserRow) -> Result<Result<(), Taken>> {
         // A conflict is no error, so that the transaction can go on in any engine.
-        let inserted = self.execute_counted(
-            "INSERT INTO users (id, username, username_key, email, email_key, email_verified_at, password_hash, status, locale,
+        let sql = "INSERT INTO users (id, username, username_key, email, email_key, email_verified_at, password_hash, status, locale,
                                 invite_id, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'active', ?8, ?9, ?10)
-             ON CONFLICT DO NOTHING",
-            params![
-                user.id,
-                user.username,
-                user.username.key(),
-                user.email,
-                user.email.key(),
-                user.email_verified_at,
-                user.password_hash,
-                user.locale,
-                user.invite_id,
-                user.created_at,
-            ],
-        )?;
+             ON CONFLICT DO NOTHING";
+        let values = params![
+            user.id,
+            user.username,
+            user.username.key(),
+            user.email,
+            user.email.key(),
+            user.email_verified_at,
+            user.password_hash,
+            user.locale,
+            user.invite_id,
+            user.created_at,
+        ];
+        let inserted = self.execute_counted(sql, values)?;
         if inserted == 1 {
             return Ok(Ok(()));
         }
@@ -213,21 +206,17 @@ impl Tx<'_> {
     }
 
     /// Renames an account.
-    pub fn set_username(&self, id: UserId, username: &Username) -> Result<Result<(), Taken>, StoreError> {
-        let is_free = self.update_unique(
-            "UPDATE users SET username = ?2, username_key = ?3 WHERE id = ?1",
-            params![id, username, username.key()],
-        )?;
+    pub fn set_username(&self, id: UserId, username: &Username) -> Result<Result<(), Taken>> {
+        let sql = "UPDATE users SET username = ?2, username_key = ?3 WHERE id = ?1";
+        let is_free = self.update_unique(sql, params![id, username, username.key()])?;
         Ok(if is_free { Ok(()) } else { Err(Taken::Username) })
     }
 
     /// Gives an account another address, which is unverified until it is proved. Every link and code that was mailed before is void, also where only the
     /// spelling changes, and for good: the old address may come back.
-    pub fn set_email(&self, id: UserId, email: &Email) -> Result<Result<(), Taken>, StoreError> {
-        let is_free = self.update_unique(
-            "UPDATE users SET email = ?2, email_key = ?3, email_verified_at = NULL WHERE id = ?1",
-            params![id, email, email.key()],
-        )?;
+    pub fn set_email(&self, id: UserId, email: &Email) -> Result<Result<(), Taken>> {
+        let sql = "UPDATE users SET email = ?2, email_key = ?3, email_verified_at = NULL WHERE id = ?1";
+        let is_free = self.update_unique(sql, params![id, email, email.key()])?;
         if !is_free {
             return Ok(Err(Taken::Email));
         }
@@ -235,68 +224,53 @@ impl Tx<'_> {
     }
 
     /// Notes that the address of an account is proved; keeps the first time.
-    pub fn set_email_verified(&self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
-        self.execute(
-            "UPDATE users SET email_verified_at = coalesce(email_verified_at, ?2) WHERE id = ?1",
-            params![id, now],
-        )
+    pub fn set_email_verified(&self, id: UserId, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE users SET email_verified_at = coalesce(email_verified_at, ?2) WHERE id = ?1";
+        self.execute(sql, params![id, now])
     }
 
     /// Sets the language of an account's mails.
-    pub fn set_locale(&self, id: UserId, locale: &Locale) -> Result<(), StoreError> {
+    pub fn set_locale(&self, id: UserId, locale: &Locale) -> Result<()> {
         self.execute("UPDATE users SET locale = ?2 WHERE id = ?1", params![id, locale])
     }
 
     /// Sets the time zone of an account; `None` clears it.
-    pub fn set_timezone(&self, id: UserId, timezone: Option<&Timezone>) -> Result<(), StoreError> {
-        self.execute(
-            "UPDATE users SET timezone = ?2 WHERE id = ?1",
-            params![id, timezone],
-        )
+    pub fn set_timezone(&self, id: UserId, timezone: Option<&Timezone>) -> Result<()> {
+        let sql = "UPDATE users SET timezone = ?2 WHERE id = ?1";
+        self.execute(sql, params![id, timezone])
     }
 
     /// Sets the password of an account.
-    pub fn set_password_hash(&self, id: UserId, hash: &PasswordHash) -> Result<(), StoreError> {
-        self.execute(
-            "UPDATE users SET password_hash = ?2 WHERE id = ?1",
-            params![id, hash],
-        )
+    pub fn set_password_hash(&self, id: UserId, hash: &PasswordHash) -> Result<()> {
+        let sql = "UPDATE users SET password_hash = ?2 WHERE id = ?1";
+        self.execute(sql, params![id, hash])
     }
 
     /// Takes the password of an account away.
-    pub fn clear_password_hash(&self, id: UserId) -> Result<(), StoreError> {
+    pub fn clear_password_hash(&self, id: UserId) -> Result<()> {
         self.execute("UPDATE users SET password_hash = NULL WHERE id = ?1", [id])
     }
 
     /// Replaces a hash by one of the same password at another cost, unless the password was changed meanwhile.
-    pub fn renew_password_hash(
-        &self,
-        id: UserId,
-        old: &PasswordHash,
-        new: &PasswordHash,
-    ) -> Result<(), StoreError> {
-        self.execute(
-            "UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2",
-            params![id, old, new],
-        )
+    pub fn renew_password_hash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<()> {
+        let sql = "UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2";
+        self.execute(sql, params![id, old, new])
     }
 
     /// Suspends or reactivates an account. Either voids every link and code: those from before the suspension, and those that were asked for during it.
-    pub fn set_user_status(&self, id: UserId, status: UserStatus) -> Result<(), StoreError> {
+    pub fn set_user_status(&self, id: UserId, status: UserStatus) -> Result<()> {
         self.execute("UPDATE users SET status = ?2 WHERE id = ?1", params![id, status])?;
         self.void_links_and_codes(id)
     }
 
     /// Notes a sign-in.
-    pub fn set_last_sign_in(&self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
-        self.execute(
-            "UPDATE users SET last_sign_in_at = ?2 WHERE id = ?1",
-            params![id, now],
-        )
+    pub fn set_last_sign_in(&self, id: UserId, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE users SET last_sign_in_at = ?2 WHERE id = ?1";
+        self.execute(sql, params![id, now])
     }
 
     /// Removes an account with its sessions; says whether there was one.
-    pub fn delete_user(&self, id: UserId) -> Result<bool, StoreError> {
+    pub fn delete_user(&self, id: UserId) -> Result<bool> {
         Ok(self.execute_counted("DELETE FROM users WHERE id = ?1", [id])? == 1)
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open, statat};
 use rustix::io::Errno;
 
-use crate::store::StoreError;
+use crate::store::{Result, StoreError};
 
 /// How old the last commit may be when somebody asks, before the server tries a write itself.
 const FRESH: Duration = Duration::from_secs(30);
@@ -119,13 +119,13 @@ impl Health {
     }
 
     /// Looks whether the open files are still the ones under their names, and refuses to write if they are not.
-    pub(super) fn look(&self) -> Result<(), StoreError> {
+    pub(super) fn look(&self) -> Result<()> {
         let found = self.files.iter().position(HeldFile::is_replaced);
         self.judge(found, Instant::now())
     }
 
     /// `found` is which of the files was replaced, if one was.
-    fn judge(&self, found: Option<usize>, now: Instant) -> Result<(), StoreError> {
+    fn judge(&self, found: Option<usize>, now: Instant) -> Result<()> {
         let mut state = self.state();
         match (&mut state.replaced, found) {
             (Some(replaced), _) if replaced.is_final => {}

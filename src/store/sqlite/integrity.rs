@@ -1,12 +1,12 @@
 //! Whether the database file is whole.
 
 use super::Reader;
-use crate::store::StoreError;
+use crate::store::Result;
 
 impl Reader<'_> {
     /// What is wrong with the file or, if nothing is, with references between its rows; at most ten faults. It reads the whole file, so ask it through
     /// [`Store::report`](super::Store::report).
-    pub fn list_faults(&self) -> Result<Vec<String>, StoreError> {
+    pub fn list_faults(&self) -> Result<Vec<String>> {
         let mut statement = self.connection.prepare("PRAGMA integrity_check(10)")?;
         let found = statement.query_map([], |row| row.get::<_, String>(0))?;
         let mut faults = Vec::new();

@@ -10,7 +10,7 @@ use rust_embed::RustEmbed;
 use super::connection::{self, Kind};
 use super::transaction::Tx;
 use crate::domain::Timestamp;
-use crate::store::{OpenError, Setting, StoreError};
+use crate::store::{OpenError, Result, Setting, StoreError};
 
 /// `arkl`: what the header of our database files says they are.
 pub(super) const APPLICATION_ID: i32 = 0x6172_6b6c;
@@ -133,7 +133,7 @@ pub(super) fn migrate(path: &Path, key_check: Option<&str>, now: Timestamp) -> R
     }
 }
 
-fn note_origin(tx: &Tx<'_>, key_check: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
+fn note_origin(tx: &Tx<'_>, key_check: Option<&str>, now: Timestamp) -> Result<()> {
     if tx.find_setting(Setting::KeyCheck)?.is_none() {
         tx.put_setting(Setting::KeyCheck, key_check, now)?;
     }

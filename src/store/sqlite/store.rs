@@ -16,7 +16,7 @@ use super::migrations::user_version;
 use super::options::{Access, OpenOptions};
 use super::transaction::{Reader, Tx};
 use super::writer::{self, AtEnd, Write, WriterHandle};
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, Result, StoreError};
 
 /// How long a request waits for its write before it is told to come again. A write takes milliseconds; only a stuck disk or a command that was stopped
 /// in the middle of its own write makes it wait.
@@ -128,7 +128,7 @@ impl Store {
     }
 
     /// The version of the schema.
-    pub async fn schema(&self) -> Result<u32, StoreError> {
+    pub async fn schema(&self) -> Result<u32> {
         self.read(|reader| Ok(user_version(reader.connection)?)).await
     }
 

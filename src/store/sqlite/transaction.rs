@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, ToSql};
 
 use crate::domain::Page;
-use crate::store::StoreError;
+use crate::store::{Result, StoreError};
 
 /// A connection on which questions are asked.
 pub struct Reader<'c> {
@@ -26,7 +26,7 @@ impl Reader<'_> {
         sql: &str,
         values: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T> {
         Ok(self.connection.prepare_cached(sql)?.query_row(values, read)?)
     }
 
@@ -36,7 +36,7 @@ impl Reader<'_> {
         sql: &str,
         values: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Option<T>, StoreError> {
+    ) -> Result<Option<T>> {
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row(values, read).optional()?)
     }
@@ -47,7 +47,7 @@ impl Reader<'_> {
         sql: &str,
         values: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Vec<T>> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map(values, read)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -62,7 +62,7 @@ impl Reader<'_> {
         order: &str,
         values: &[&dyn ToSql],
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Page<T>, StoreError> {
+    ) -> Result<Page<T>> {
         let rows = self.query(&format!("SELECT {columns} {wanted} {order}"), values, read)?;
         let mut count = self
             .connection
@@ -98,22 +98,18 @@ impl<'c> Tx<'c> {
     }
 
     /// Carries out a statement that gives no rows.
-    pub(in crate::store) fn execute(&self, sql: &str, values: impl Params) -> Result<(), StoreError> {
+    pub(in crate::store) fn execute(&self, sql: &str, values: impl Params) -> Result<()> {
         self.execute_counted(sql, values)?;
         Ok(())
     }
 
     /// Carries out a statement that gives no rows; says how many it changed.
-    pub(in crate::store) fn execute_counted(
-        &self,
-        sql: &str,
-        values: impl Params,
-    ) -> Result<usize, StoreError> {
+    pub(in crate::store) fn execute_counted(&self, sql: &str, values: impl Params) -> Result<usize> {
         Ok(self.connection.prepare_cached(sql)?.execute(values)?)
     }
 
     /// Carries out an UPDATE of columns that are unique; says whether the unique indexes admitted it.
-    pub(in crate::store) fn update_unique(&self, sql: &str, values: impl Params) -> Result<bool, StoreError> {
+    pub(in crate::store) fn update_unique(&self, sql: &str, values: impl Params) -> Result<bool> {
         match self.connection.prepare_cached(sql)?.execute(values) {
             Ok(_) => Ok(true),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(false),
@@ -149,10 +145,7 @@ impl<'c> Tx<'c> {
     ///
     /// # Errors
     /// The outer one when nothing of the whole transaction is left, as on a full disk.
-    pub fn attempt<T, E>(
-        &self,
-        change: impl FnOnce(&Self) -> Result<T, E>,
-    ) -> Result<Result<T, E>, StoreError> {
+    pub fn attempt<T, E>(&self, change: impl FnOnce(&Self) -> Result<T, E>) -> Result<Result<T, E>> {
         let taken = self.returns_so_far();
         self.execute("SAVEPOINT attempt", [])?;
         let outcome = change(self);
@@ -171,7 +164,7 @@ impl<'c> Tx<'c> {
     }
 
     /// The `synchronous` setting of the writing connection: 2 is FULL, which survives a loss of power.
-    pub fn synchronous(&self) -> Result<u32, StoreError> {
+    pub fn synchronous(&self) -> Result<u32> {
         Ok(self
             .connection
             .pragma_query_value(None, "synchronous", |row| row.get(0))?)

@@ -20,7 +20,7 @@ use super::lock::WriteLock;
 use super::test_hooks::TestHooks;
 use super::transaction::Tx;
 use crate::fault::Fault;
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, Result, StoreError};
 
 /// How many writes share a transaction. More would hold the lock of the command line longer and gain nothing (32 reach most of the effect).
 const BATCH: usize = 256;
@@ -34,7 +34,7 @@ pub(super) trait Piece: Send {
     fn is_abandoned(&self) -> bool;
     /// Runs it; says whether its savepoint is kept.
     fn run(&mut self, tx: &Tx<'_>) -> bool;
-    fn answer(self: Box<Self>, fate: Result<(), StoreError>);
+    fn answer(self: Box<Self>, fate: Result<()>);
 }
 
 /// A closure, its outcome, and the caller who waits for that.
@@ -73,7 +73,7 @@ where
         self.outcome.insert(outcome).is_ok()
     }
 
-    fn answer(self: Box<Self>, fate: Result<(), StoreError>) {
+    fn answer(self: Box<Self>, fate: Result<()>) {
         let not_begun = || StoreError::Unavailable("the write was not begun".to_owned());
         let outcome = match fate {
             Ok(()) => self.outcome.unwrap_or_else(|| Err(not_begun().into())),
@@ -114,7 +114,7 @@ impl WriterHandle {
     }
 
     /// Queues a write, unless too many wait already.
-    pub(super) fn submit(&self, piece: Box<dyn Piece>) -> Result<(), StoreError> {
+    pub(super) fn submit(&self, piece: Box<dyn Piece>) -> Result<()> {
         let queue = self
             .queue
             .as_ref()
@@ -272,7 +272,7 @@ impl Writer {
     }
 
     /// Notes what became of a batch. One that changed nothing says nothing about the disk.
-    fn note(&self, fate: &Result<(), StoreError>) {
+    fn note(&self, fate: &Result<()>) {
         match (fate, self.at_end) {
             (Ok(()), _) if !self.has_changed.get() => {}
             (Ok(()), _) => {
@@ -289,7 +289,7 @@ impl Writer {
     }
 
     /// Runs a batch in one transaction. `Err` means that nothing of it happened.
-    fn commit(&self, batch: &mut Vec<Box<dyn Piece>>) -> Result<(), StoreError> {
+    fn commit(&self, batch: &mut Vec<Box<dyn Piece>>) -> Result<()> {
         // Whoever hung up or was told to come again must not have it done behind their back. Asked here, because the wait for the lock may have been long.
         self.has_changed.set(false);
         batch.retain(|piece| !piece.is_abandoned());
@@ -305,7 +305,7 @@ impl Writer {
         committed
     }
 
-    fn try_commit(&self, batch: &mut [Box<dyn Piece>]) -> Result<(), StoreError> {
+    fn try_commit(&self, batch: &mut [Box<dyn Piece>]) -> Result<()> {
         if let Some(hooks) = &self.hooks {
             self.connection
                 .pragma_update(None, "max_page_count", hooks.page_limit())?;
@@ -341,7 +341,7 @@ impl Writer {
     }
 
     /// Asked inside the transaction, where nobody else can commit any more: what its pieces read is what this counter stands for.
-    fn notice_foreign_commits(&self) -> Result<(), StoreError> {
+    fn notice_foreign_commits(&self) -> Result<()> {
         let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
         let found = statement.query_row([], |row| row.get(0))?;
         if self.data_version.replace(found) != found {
@@ -350,7 +350,7 @@ impl Writer {
         Ok(())
     }
 
-    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+    fn execute(&self, sql: &str) -> Result<()> {
         self.connection.prepare_cached(sql)?.execute([])?;
         Ok(())
     }
