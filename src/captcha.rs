@@ -1,6 +1,6 @@
-//! The captcha: whether a visitor's Turnstile token is one that Cloudflare gave out for this site.
+//! The captcha: whether Cloudflare gave out a visitor's Turnstile token for this site.
 //!
-//! Which requests need one, and what a refusal looks like on the wire, is not decided here.
+//! Which requests need a token, and how a refusal looks on the wire, is not decided here.
 //! Source of the protocol: <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>.
 
 use std::net::IpAddr;
@@ -17,103 +17,91 @@ use crate::web::{Address, Answer, Client, Failure, TOTAL_TIMEOUT};
 
 /// The most characters of a token that Cloudflare gives out (its documentation); more is refused without asking.
 const MAX_TOKEN_CHARS: usize = 2048;
-/// The most questions at once. A siteverify that hangs holds as many threads of the runtime's 512, and no more: the next question is refused
-/// instead of waiting, and reads of the database find a thread. At 100 ms a question this is still 320 a second.
+/// The most verifications at once. A siteverify that hangs holds this many of the runtime's 512 threads: the next verification is refused instead of waiting,
+/// and reads of the database find a thread. At 100 ms each this allows 320 a second.
 const MAX_AT_ONCE: usize = 32;
 
-/// What the operator decided about Turnstile.
+/// The settings of Turnstile.
 #[derive(Clone, Debug)]
 pub struct CaptchaSettings {
     /// The public half of the key pair, for the widget.
     pub site_key: String,
-    /// The secret half.
     pub secret_key: SecretString,
-    /// The host names, in lower case, that a token may have been made on; empty for any.
+    /// The host names, in lower case, on which a token may have been made; empty for any.
     pub allowed_hosts: Vec<String>,
-    /// Where tokens are verified: an http or https address.
+    /// The http or https address that verifies tokens.
     pub verify_url: String,
     /// Whether `/v1/auth/check` needs a token too.
     pub protect_check: bool,
 }
 
-/// Why there is no captcha with these settings.
+/// Why the settings cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaptchaSettingsError {
-    /// Nothing can be asked at `verify_url`.
     #[error("turnstile.verify_url is not an http or https address")]
     VerifyUrl,
 }
 
-/// Why a visitor is not let through.
+/// Why a visitor does not pass.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaptchaRefusal {
-    /// The token is missing, too long, refused, used before, or made on another host: the visitor's to mend.
+    /// The token is missing, too long, refused, used before, or made on another host.
     #[error("the captcha token is missing or refused")]
     Invalid,
-    /// It could not be found out whether the token is good. The reason is for the log; it holds neither the secret nor the token.
+    /// The token cannot be verified. The reason is for the log; it holds neither the secret nor the token.
     #[error("the captcha cannot be verified: {0}")]
     Unavailable(String),
 }
 
-/// The captcha, on or off.
+/// The captcha: Turnstile, or off, so that every visitor passes.
 #[derive(Clone)]
-pub enum Captcha {
-    /// Everybody passes.
-    Off,
-    /// Cloudflare Turnstile.
-    Turnstile(Arc<Turnstile>),
-}
+pub struct Captcha(Option<Arc<Turnstile>>);
 
 impl Captcha {
-    /// No captcha.
     pub const fn off() -> Self {
-        Self::Off
+        Self(None)
     }
 
-    /// Turnstile. Nothing is sent before the first token comes.
+    /// Nothing is sent before the first token comes.
     pub fn turnstile(settings: CaptchaSettings) -> Result<Self, CaptchaSettingsError> {
-        Ok(Self::Turnstile(Arc::new(Turnstile::new(settings)?)))
+        Ok(Self(Some(Arc::new(Turnstile::new(settings)?))))
     }
 
     /// Whether visitors need a token.
-    pub fn is_on(&self) -> bool {
-        matches!(self, Self::Turnstile(_))
+    pub const fn is_on(&self) -> bool {
+        self.0.is_some()
     }
 
-    /// The site key for the widget; empty when it is off.
+    /// The site key for the widget; empty when the captcha is off.
     pub fn site_key(&self) -> &str {
-        match self {
-            Self::Off => "",
-            Self::Turnstile(turnstile) => &turnstile.settings.site_key,
-        }
+        self.0
+            .as_ref()
+            .map_or("", |turnstile| &turnstile.settings.site_key)
     }
 
     /// Whether `/v1/auth/check` needs a token.
     pub fn protects_check(&self) -> bool {
-        match self {
-            Self::Off => false,
-            Self::Turnstile(turnstile) => turnstile.settings.protect_check,
-        }
+        self.0
+            .as_ref()
+            .is_some_and(|turnstile| turnstile.settings.protect_check)
     }
 
-    /// Refuses a token that is missing or too long, without a question; when it is off, nothing is looked at.
+    /// Refuses a token that is missing or too long, without asking siteverify.
     pub fn look_at(&self, token: Option<&str>) -> Result<(), CaptchaRefusal> {
-        match self {
-            Self::Off => Ok(()),
-            Self::Turnstile(_) => plausible(token).map(drop),
+        if self.is_on() {
+            plausible(token)?;
         }
+        Ok(())
     }
 
-    /// Verifies a visitor's token, within five seconds. A good token is spent by it; when it is off, nothing is looked at.
+    /// Verifies a visitor's token, within five seconds, and spends a good one.
     pub async fn verify(
         &self,
         token: Option<&str>,
         client_address: Option<IpAddr>,
         system: &System,
     ) -> Result<(), CaptchaRefusal> {
-        let Self::Turnstile(turnstile) = self else {
-            return Ok(());
-        };
+        let Some(turnstile) = &self.0 else { return Ok(()) };
         let token = plausible(token)?;
         let question = Question {
             token: token.to_owned(),
@@ -124,16 +112,13 @@ impl Captcha {
             .try_acquire_owned()
             .map_err(|_| CaptchaRefusal::Unavailable("too many tokens are being verified".to_owned()))?;
         let asked = Arc::clone(turnstile);
-        let answer = tokio::task::spawn_blocking(move || {
+        let verified = tokio::task::spawn_blocking(move || {
             // The permit belongs to the thread: a visitor who hangs up does not free it early.
             let _permit = permit;
             asked.ask(&question)
         });
-        answer.await.unwrap_or_else(|_| {
-            Err(CaptchaRefusal::Unavailable(
-                "the question was not finished".to_owned(),
-            ))
-        })
+        let unfinished = |_| CaptchaRefusal::Unavailable("the question was not finished".to_owned());
+        verified.await.map_err(unfinished)?
     }
 }
 
@@ -144,8 +129,7 @@ fn plausible(token: Option<&str>) -> Result<&str, CaptchaRefusal> {
         .ok_or(CaptchaRefusal::Invalid)
 }
 
-/// Cloudflare Turnstile, and the connections to it.
-pub struct Turnstile {
+struct Turnstile {
     settings: CaptchaSettings,
     verify_url: Address,
     siteverify: Client,
@@ -216,23 +200,17 @@ impl Turnstile {
             return Ok(());
         }
         let host = verdict.hostname.ok_or_else(not_understood)?;
-        let is_allowed = |allowed: &String| allowed.eq_ignore_ascii_case(&host);
-        self.settings
-            .allowed_hosts
-            .iter()
-            .any(is_allowed)
-            .then_some(())
-            .ok_or(CaptchaRefusal::Invalid)
+        let mut allowed = self.settings.allowed_hosts.iter();
+        if allowed.any(|allowed| allowed.eq_ignore_ascii_case(&host)) {
+            return Ok(());
+        }
+        Err(CaptchaRefusal::Invalid)
     }
 
-    /// Whose fault a refusal is: the visitor's, the operator's or Cloudflare's.
+    /// Tells the faults of the visitor, the operator and Cloudflare apart.
     fn refusal(&self, verdict: &Verdict) -> CaptchaRefusal {
-        let says = |codes: &[&str]| {
-            verdict
-                .error_codes
-                .iter()
-                .any(|code| codes.contains(&code.as_str()))
-        };
+        let codes = &verdict.error_codes;
+        let says = |known: &[&str]| codes.iter().any(|code| known.contains(&code.as_str()));
         if says(&OPERATORS_FAULTS) {
             if !self.has_told_of_bad_secret.swap(true, Ordering::Relaxed) {
                 tracing::error!(
@@ -248,23 +226,23 @@ impl Turnstile {
     }
 }
 
-/// Codes of an answer that the operator has to mend.
+/// Codes that the operator has to mend.
 const OPERATORS_FAULTS: [&str; 2] = ["missing-input-secret", "invalid-input-secret"];
-/// Codes of an answer that another token mends.
+/// Codes that another token mends.
 const VISITORS_FAULTS: [&str; 3] = [
     "missing-input-response",
     "invalid-input-response",
     "timeout-or-duplicate",
 ];
 
-/// A token and what is told about it. The key makes a second try of the same question no second use of the token.
+/// A token to verify. With the same idempotency key, a second try is no second use of the token.
 struct Question {
     token: String,
     client_address: Option<String>,
     idempotency_key: String,
 }
 
-/// The fields of an answer that are looked at.
+/// The fields of an answer that are used.
 #[derive(Deserialize)]
 struct Verdict {
     success: bool,
@@ -274,18 +252,14 @@ struct Verdict {
 }
 
 impl Verdict {
-    /// The codes that are words, as all of Cloudflare's are; anything else could be the secret, sent back.
+    /// The codes that are words, as all of Cloudflare's are; any other text could be the secret, sent back.
     fn loggable_codes(&self) -> String {
         let is_word = |code: &&str| {
             (1..=40).contains(&code.len())
                 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
         };
-        let words: Vec<&str> = self
-            .error_codes
-            .iter()
-            .map(String::as_str)
-            .filter(is_word)
-            .collect();
+        let codes = self.error_codes.iter().map(String::as_str);
+        let words: Vec<&str> = codes.filter(is_word).collect();
         if words.is_empty() {
             return "no known reason".to_owned();
         }

@@ -1,21 +1,22 @@
-//! What a loop does when its work fails: it waits longer and longer, and the log is told once.
+//! Work that is repeated and fails: the pauses grow, and the log reports the fault once.
 //!
-//! A loop that tries again at once keeps a processor busy, and one that logs each try fills the disk, which may be what its work fails for.
+//! A loop without pauses keeps a processor busy, and one that logs each failure fills the disk, which may be why its work fails.
 
 use std::fmt::Display;
+use std::iter;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The first pause, and the one that it doubles up to: soon enough for a person who has just made room on the disk.
+/// The first pause, and the longest that it doubles up to: short enough for an operator who has just freed space on the disk.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
-/// How soon after a fault was told the next one is told. One that comes and goes would otherwise be told with each try.
-const TELL_AT_MOST_EVERY: Duration = Duration::from_mins(1);
-/// How many causes of one fault are told. Others may hold what differs from try to try.
+/// How soon after the end of a fault the next one is logged, so that a fault that comes and goes is not logged each time.
+const LOG_AT_MOST_EVERY: Duration = Duration::from_mins(1);
+/// How many causes of one fault are logged: a cause may differ with each failure.
 const MAX_CAUSES: usize = 4;
 
-/// Whether a piece of work that is repeated fails at present.
+/// The present state of repeated work.
 pub struct Fault {
-    /// What does not work, as the beginning of a log line.
+    /// How its log line begins.
     what: &'static str,
     shortest: Duration,
     longest: Duration,
@@ -24,23 +25,22 @@ pub struct Fault {
 
 #[derive(Default)]
 struct State {
-    /// How often it failed since the end of the fault that was told last.
+    /// Since the end of the fault that was logged last.
     failures: u64,
-    /// How often it failed in a row, not counting what failed during a pause.
+    /// Failures in a row, without those during a pause.
     in_a_row: u32,
     paused_until: Option<Instant>,
-    /// The causes that were told of the present fault.
-    told: Vec<String>,
+    /// The logged causes of the present fault.
+    logged: Vec<String>,
     ended_at: Option<Instant>,
 }
 
 impl Fault {
-    /// Of work that is tried again after a second, and at the latest after a minute.
+    /// With pauses from a second to a minute.
     pub const fn new(what: &'static str) -> Self {
         Self::with_pauses(what, PAUSES.0, PAUSES.1)
     }
 
-    /// Of work that is tried again after other pauses.
     pub const fn with_pauses(what: &'static str, shortest: Duration, longest: Duration) -> Self {
         Self {
             what,
@@ -50,18 +50,18 @@ impl Fault {
                 failures: 0,
                 in_a_row: 0,
                 paused_until: None,
-                told: Vec::new(),
+                logged: Vec::new(),
                 ended_at: None,
             }),
         }
     }
 
-    /// Notes that the work failed; how long to wait before it is tried again.
+    /// Notes a failure; returns how long to wait.
     pub fn failed(&self, cause: &impl Display) -> Duration {
         let (mut state, now) = (self.state(), Instant::now());
         state.failures += 1;
-        self.tell(&mut state, &cause.to_string(), now);
-        // Several tries at once are one failure.
+        self.log(&mut state, &cause.to_string(), now);
+        // Several failures at once count as one.
         if state.paused_until.is_none_or(|until| until <= now) {
             let pause = self.shortest.saturating_mul(1_u32 << state.in_a_row.min(16));
             state.in_a_row = state.in_a_row.saturating_add(1);
@@ -70,37 +70,43 @@ impl Fault {
         left_until(state.paused_until, now)
     }
 
-    /// Notes that the work was done.
+    /// Notes a success.
     pub fn ended(&self) {
         let mut state = self.state();
         (state.in_a_row, state.paused_until) = (0, None);
-        if !state.told.is_empty() {
+        if !state.logged.is_empty() {
             tracing::warn!(failures = state.failures, "over: {}", self.what);
-            state.told.clear();
+            state.logged.clear();
             state.failures = 0;
             state.ended_at = Some(Instant::now());
         }
     }
 
-    /// How long the work is not to be tried.
+    /// How long to wait before the next try.
     pub fn pause(&self) -> Duration {
         left_until(self.state().paused_until, Instant::now())
     }
 
-    fn tell(&self, state: &mut State, cause: &str, now: Instant) {
+    fn log(&self, state: &mut State, cause: &str, now: Instant) {
         let is_due = match state.ended_at {
-            Some(ended_at) if state.told.is_empty() => now - ended_at >= TELL_AT_MOST_EVERY,
-            _ => state.told.len() < MAX_CAUSES && !state.told.iter().any(|told| told == cause),
+            Some(ended_at) if state.logged.is_empty() => now - ended_at >= LOG_AT_MOST_EVERY,
+            _ => state.logged.len() < MAX_CAUSES && !state.logged.iter().any(|logged| logged == cause),
         };
         if is_due {
             tracing::warn!("{}: {cause}", self.what);
-            state.told.push(cause.to_owned());
+            state.logged.push(cause.to_owned());
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The text of an error and of its sources, each after a colon.
+pub fn with_sources(error: &dyn std::error::Error) -> String {
+    let chain = iter::successors(Some(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn left_until(until: Option<Instant>, now: Instant) -> Duration {
@@ -134,7 +140,7 @@ mod tests {
     #[test]
     fn a_fault_is_told_once_with_a_few_causes_and_so_is_one_that_comes_and_goes() {
         let fault = Fault::new("it does not work");
-        let told = || fault.state().told.len();
+        let told = || fault.state().logged.len();
         for number in 0..100 {
             fault.failed(&"no");
             fault.failed(&number);
@@ -145,7 +151,7 @@ mod tests {
         fault.ended();
         fault.failed(&"no");
         assert_eq!((told(), fault.state().failures), (0, 2));
-        fault.state().ended_at = Instant::now().checked_sub(TELL_AT_MOST_EVERY);
+        fault.state().ended_at = Instant::now().checked_sub(LOG_AT_MOST_EVERY);
         fault.failed(&"no");
         assert_eq!((told(), fault.state().failures), (1, 3));
     }

@@ -1,6 +1,6 @@
-//! The clock and the source of randomness: the only door to both.
+//! The only access to the clock and to randomness.
 //!
-//! Everything else receives a [`System`], so that tests can move the time and repeat every random byte.
+//! Other code receives a [`System`], so that tests can move the time and repeat every random byte.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,13 +13,10 @@ use uuid::Builder;
 
 use crate::domain::{InviteId, MailId, SessionId, Timestamp, TraceId, UserId};
 
-/// Tells the time.
 pub trait Clock: Send + Sync {
-    /// The present moment.
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MachineClock;
 
@@ -39,18 +36,15 @@ impl Clock for MachineClock {
 pub struct MovableClock(Mutex<Timestamp>);
 
 impl MovableClock {
-    /// A clock that stands at `start`.
     pub const fn new(start: Timestamp) -> Self {
         Self(Mutex::new(start))
     }
 
-    /// Sets it forward.
     pub fn advance(&self, by: Duration) {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *now = *now + by;
     }
 
-    /// Sets it back.
     pub fn turn_back(&self, by: Duration) {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *now = *now - by;
@@ -66,15 +60,13 @@ impl Clock for MovableClock {
 /// Where random bytes come from.
 #[derive(Clone)]
 pub enum Entropy {
-    /// The operating system (`getrandom`). AWS-LC's generator in between would cost every command 20 ms, which it takes to seed itself from the jitter of
-    /// the processor.
+    /// The operating system (`getrandom`). AWS-LC's generator takes 20 ms to seed itself from the jitter of the processor, which every command would pay.
     Machine,
     /// A sequence that repeats from run to run: for tests only.
     Seeded(Arc<Mutex<SeededBytes>>),
 }
 
 impl Entropy {
-    /// The repeatable sequence that begins with `seed`.
     pub fn seeded(seed: u64) -> Self {
         Self::Seeded(Arc::new(Mutex::new(SeededBytes { seed, counter: 0 })))
     }
@@ -99,7 +91,7 @@ impl SeededBytes {
     }
 }
 
-/// The clock and the entropy that a part of the program works with.
+/// A clock and a source of randomness.
 #[derive(Clone)]
 pub struct System {
     clock: Arc<dyn Clock>,
@@ -115,12 +107,10 @@ impl System {
         }
     }
 
-    /// Joins a clock and an entropy.
     pub fn new(clock: Arc<dyn Clock>, entropy: Entropy) -> Self {
         Self { clock, entropy }
     }
 
-    /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -138,32 +128,27 @@ impl System {
         bytes
     }
 
-    /// A new account's id.
     pub fn new_user_id(&self) -> UserId {
         UserId::from_bytes(self.uuid_v7())
     }
 
-    /// A new session's id.
     pub fn new_session_id(&self) -> SessionId {
         SessionId::from_bytes(self.uuid_v7())
     }
 
-    /// A new invite's id.
     pub fn new_invite_id(&self) -> InviteId {
         InviteId::from_bytes(self.uuid_v7())
     }
 
-    /// A new mail's id.
     pub fn new_mail_id(&self) -> MailId {
         MailId::from_bytes(self.uuid_v7())
     }
 
-    /// A new trace id.
     pub fn new_trace_id(&self) -> TraceId {
         TraceId::from_bytes(self.random())
     }
 
-    /// A new key that ties the tries of one question to another server together: a UUID v4 as text, because it says nothing about time.
+    /// A key that marks the tries of one request to another server as the same: a UUID v4 as text, because it reveals no time.
     pub fn new_idempotency_key(&self) -> String {
         Builder::from_random_bytes(self.random()).into_uuid().to_string()
     }

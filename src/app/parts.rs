@@ -110,7 +110,7 @@ pub(super) fn transport(
 
 pub(super) fn captcha(config: &Config) -> Result<Captcha, OpenError> {
     let Some(secret_key) = config.turnstile.secret_key.clone() else {
-        return Ok(Captcha::Off);
+        return Ok(Captcha::off());
     };
     Ok(Captcha::turnstile(CaptchaSettings {
         site_key: config.turnstile.site_key.clone(),

@@ -3,6 +3,7 @@
 use crate::app::OpenError;
 use crate::config::ConfigError;
 use crate::domain::{FieldError, FieldErrors, printable};
+use crate::fault::with_sources;
 use crate::service::Error;
 
 /// Why a command ends with exit code 1.
@@ -56,7 +57,7 @@ impl From<OpenError> for Refusal {
         match error {
             OpenError::Service(error) => error.into(),
             error => Self {
-                problem: with_causes(&error),
+                problem: with_sources(&error),
                 hint: error.hint(),
             },
         }
@@ -67,8 +68,8 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let problem = match &error {
             Error::Invalid(fields) => describe_fields(fields),
-            Error::Internal(cause) => format!("internal error: {}", with_causes(cause.as_ref())),
-            Error::BackupFailed(cause) => format!("the backup cannot be made: {}", with_causes(cause)),
+            Error::Internal(cause) => format!("internal error: {}", with_sources(cause.as_ref())),
+            Error::BackupFailed(cause) => format!("the backup cannot be made: {}", with_sources(cause)),
             Error::Unavailable { reason, .. } => format!("nothing was changed: {reason}"),
             other => other.to_string(),
         };
@@ -124,13 +125,6 @@ fn hint(error: &Error) -> Option<&str> {
         // Only a client over HTTP gets the others.
         _ => None,
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 fn describe_fields(fields: &FieldErrors) -> String {

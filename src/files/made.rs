@@ -1,7 +1,7 @@
-//! What the program makes: files and directories under private names, which get their own name when they are whole.
+//! New files and directories: they have a private name until they are whole.
 //!
-//! A private name is random, so that it cannot be planted. A lock on what has it says that its maker is alive; what a crash left has the form of such a
-//! name, belongs to the running user and is not locked, and goes when the next one is made in the same directory.
+//! A private name is random, so that another user cannot plant it. A lock on the entry says that its maker is alive. A leftover of a crash has a private name,
+//! belongs to the running user and is not locked; it is removed when the next entry is made in the same directory.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
@@ -14,12 +14,14 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{Directory, Flaw, runner};
+use super::directory::Directory;
+use super::untrusted::Flaw;
+use super::users::runner;
 use crate::system::draw_private_name;
 
-/// What the names of unfinished files and directories begin with; the rest is [random](draw_private_name).
+/// Begins a private name; the rest is [random](draw_private_name).
 const PREFIX: &str = ".arkloop-";
-/// What is put into such a directory: a database with what SQLite makes beside it, and its locks.
+/// What a private directory may hold: a database, what SQLite makes beside it, and its locks.
 const INSIDE: [&str; 8] = [
     "arkloop.db",
     "arkloop.db-wal",
@@ -30,10 +32,10 @@ const INSIDE: [&str; 8] = [
     "turn.lock",
     "write.lock",
 ];
-/// How often a name is tried again that another process took for a leftover before it was locked.
+/// How many names are tried: another process may take a new entry for a leftover before it is locked.
 const TRIES: u32 = 8;
 
-/// A file that nobody else knows of; without [`publish`](NewFile::publish) or [`replace`](NewFile::replace) it is removed.
+/// A file under a private name; without [`publish`](NewFile::publish) or [`replace`](NewFile::replace) it is removed.
 #[derive(Debug)]
 pub struct NewFile<'d> {
     directory: &'d Directory,
@@ -55,7 +57,7 @@ impl Directory {
                 file,
                 is_named: false,
             };
-            if is_taken(&new.file)? {
+            if lock_new(&new.file)? {
                 return Ok(new);
             }
         }
@@ -64,20 +66,14 @@ impl Directory {
 
     /// Makes an empty directory that only its owner can use.
     pub fn new_directory(self) -> io::Result<PrivateDirectory> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for _ in 0..TRIES {
             let name = private_name();
             mkdirat(&self, &name, Mode::RWXU)?;
-            let lock = File::from(openat(&self, &name, flags, Mode::empty())?);
-            let inside = Directory {
-                fd: lock.try_clone()?.into(),
-                path: self.path().join(&name),
-                planted: None,
-            };
-            if !is_taken(&lock)? {
+            let (lock, inside) = self.open_inside(&name)?;
+            if !lock_new(&lock)? {
                 continue;
             }
-            // Whoever can rename entries here may have put another directory in its place.
+            // A user who can rename entries here may have put another directory in its place.
             let found = inside.stat()?;
             if !is_private(&found) || !inside.names()?.is_empty() {
                 return Err(self.untrusted(&name, Flaw::Not("directory that this process made")));
@@ -91,19 +87,31 @@ impl Directory {
         Err(Errno::EXIST.into())
     }
 
-    /// Removes what runs that were cut off have left under private names. What is locked, belongs to another user or is anything else than was made
-    /// stays, and so does everything where others can rename entries: they could give the name to what is none.
+    /// Removes leftovers of crashes. Entries that are locked, belong to another user or have other contents stay. Where other users can rename entries, all
+    /// stay: they could give such a name to any file.
     pub fn clear_leftovers(&self) -> io::Result<()> {
         if self.flaw()?.is_some() {
             return Ok(());
         }
         for name in self.names()? {
             if is_private_name(&name) {
-                // What cannot be removed harms nobody but the free room, which is no reason not to go on.
+                // A leftover that cannot be removed only takes space.
                 let _ = self.clear_leftover(&name);
             }
         }
         Ok(())
+    }
+
+    /// The directory `name` in it, and the handle of the same descriptor that locks it.
+    fn open_inside(&self, name: &OsStr) -> io::Result<(File, Self)> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let lock = File::from(openat(self, name, flags, Mode::empty())?);
+        let inside = Self {
+            fd: lock.try_clone()?.into(),
+            path: self.path().join(name),
+            planted: None,
+        };
+        Ok((lock, inside))
     }
 
     fn clear_leftover(&self, name: &OsStr) -> io::Result<()> {
@@ -111,22 +119,14 @@ impl Directory {
         match FileType::from_raw_mode(found.st_mode) {
             FileType::RegularFile => {
                 let file = self.open_own(name, OFlags::RDONLY)?;
-                // A process that is about to lock it finds that it has no name any more, and makes another.
+                // A process that is about to lock it will notice that it lost its name, and make another.
                 if file.try_lock().is_ok() {
                     self.remove(name)?;
                 }
             }
             FileType::Directory => {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let lock = File::from(openat(self, name, flags, Mode::empty())?);
-                let found = fstat(&lock)?;
-                let is_own = is_private(&found);
-                if is_own && lock.try_lock().is_ok() {
-                    let inside = Self {
-                        fd: lock.try_clone()?.into(),
-                        path: self.path().join(name),
-                        planted: None,
-                    };
+                let (lock, inside) = self.open_inside(name)?;
+                if is_private(&inside.stat()?) && lock.try_lock().is_ok() {
                     inside.clear()?;
                     unlinkat(self, name, AtFlags::REMOVEDIR)?;
                 }
@@ -136,7 +136,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes what the program has put into it, if there is nothing else.
+    /// Removes the program's files in it, if there are no others.
     fn clear(&self) -> io::Result<()> {
         let names = self.names()?;
         for name in &names {
@@ -153,12 +153,12 @@ impl Directory {
 }
 
 impl NewFile<'_> {
-    /// Lets everybody read it.
+    /// Lets all users read it.
     pub fn let_all_read(&self) -> io::Result<()> {
         Ok(fchmod(&self.file, Mode::from_raw_mode(0o644))?)
     }
 
-    /// Gives it the name `name`, which must be free, when it is on disk.
+    /// Waits until it is on disk, then gives it the name `name`, which must be free.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`], also if a link has the name.
@@ -169,7 +169,7 @@ impl NewFile<'_> {
         self.directory.sync()
     }
 
-    /// Gives it the name `name`, in the place of a file of the running user or of none.
+    /// Waits until it is on disk, then gives it the name `name`; replaces only a file of the running user.
     pub fn replace(mut self, name: &OsStr) -> io::Result<()> {
         self.directory.find_own(name)?;
         self.file.sync_all()?;
@@ -197,22 +197,21 @@ impl Drop for NewFile<'_> {
     }
 }
 
-/// A directory that nobody else knows of; it goes with what is in it when this is dropped.
+/// A directory under a private name, which is removed with its contents when this is dropped.
 #[derive(Debug)]
 pub struct PrivateDirectory {
     around: Directory,
     name: OsString,
-    /// Its descriptor holds the lock, of which the kernel lets go whatever becomes of the process.
+    /// Its descriptor holds the lock, which the kernel releases even after a crash.
     inside: Directory,
 }
 
 impl PrivateDirectory {
-    /// The directory itself.
     pub fn inside(&self) -> &Directory {
         &self.inside
     }
 
-    /// Its path, for what opens files by path.
+    /// Its path, for code that opens files by path.
     pub fn path(&self) -> PathBuf {
         self.inside.path().to_owned()
     }
@@ -220,7 +219,7 @@ impl PrivateDirectory {
 
 impl Drop for PrivateDirectory {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by whoever makes the next one.
+        // What cannot be removed now is removed when the next one is made.
         let _ = self.inside.clear();
         let _ = unlinkat(&self.around, &self.name, AtFlags::REMOVEDIR);
     }
@@ -228,7 +227,7 @@ impl Drop for PrivateDirectory {
 
 /// Gives the entry `from` of one directory the name `to` in another, which must be free there.
 ///
-/// A file system that knows no such rename, as some network ones do, gets the name reserved by an empty file first.
+/// On file systems without such a rename, as some network ones, an empty file reserves the name first.
 pub fn rename_to_free_name(
     source: &Directory,
     from: &OsStr,
@@ -249,11 +248,11 @@ pub fn rename_to_free_name(
     }
 }
 
-/// Locks what was just made; `false` if another process has taken it for a leftover.
-fn is_taken(made: &File) -> io::Result<bool> {
+/// Locks a new entry; `false` if another process has taken it for a leftover.
+fn lock_new(made: &File) -> io::Result<bool> {
     match made.try_lock() {
         Err(TryLockError::WouldBlock) => return Ok(false),
-        // A file system without locks has no leftovers cleared, and works.
+        // On a file system without locks no leftovers are removed.
         Ok(()) | Err(TryLockError::Error(_)) => {}
     }
     Ok(fstat(made)?.st_nlink > 0)

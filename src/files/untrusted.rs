@@ -1,25 +1,26 @@
-//! Why a file or directory is not trusted, in words that name it and say how to mend it.
+//! Why a file or directory is not trusted, and how to mend it.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{runner, shown_user};
+use super::shell::quoted;
+use super::users::{runner, shown_user};
 
 /// What is wrong with an entry of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// A link stands where only a file or directory itself is taken.
+    /// A link, where links are not followed.
     Link,
-    /// Another kind of entry than this.
+    /// Not an entry of this kind.
     Not(&'static str),
     /// It belongs to the user with this id.
     Owner(u32),
-    /// It is a directory of the user with this id, who may have put anything there.
+    /// A directory of the user with this id, who may have put any file there.
     DirectoryOf(u32),
     /// Users other than its owner can write to it; the permission bits.
     Writable(u32),
-    /// Users other than its owner can use it, and it is a secret; the permission bits.
+    /// A secret that users other than its owner can use; the permission bits.
     Readable(u32),
 }
 
@@ -28,7 +29,7 @@ pub enum Flaw {
 pub struct Untrusted {
     path: PathBuf,
     flaw: Flaw,
-    /// The link on the way whose directory `path` is.
+    /// A link on the way that lies in `path`.
     link: Option<PathBuf>,
 }
 
@@ -48,17 +49,16 @@ impl Untrusted {
         }
     }
 
-    /// The refusal inside an error of this module; `None` for what the system itself says.
+    /// The refusal inside an error of this module; `None` for an error of the system.
     pub fn within(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
-    /// What is not trusted.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whose directory it is, if that is what is wrong with it.
+    /// The owner of a directory that is refused for its owner.
     pub fn directory_owner(&self) -> Option<u32> {
         match self.flaw {
             Flaw::DirectoryOf(owner) => Some(owner),
@@ -66,28 +66,17 @@ impl Untrusted {
         }
     }
 
-    /// The command that mends it, if its owner is to be trusted; `None` if no command does.
+    /// The command that mends it, if the operator trusts its owner; `None` if no command does.
     pub fn mend(&self) -> Option<String> {
         let path = quoted(&self.path);
         match self.flaw {
-            // What lies in a stranger's directory is not trusted for being given away.
+            // Giving the directory away does not make the entries in it trustworthy.
             Flaw::Owner(_) if self.link.is_some() => None,
             Flaw::Owner(_) => Some(format!("chown -h {} {path}", runner())),
             Flaw::Writable(_) => Some(format!("chmod go-w {path}")),
             Flaw::Readable(_) => Some(format!("chmod 600 {path}")),
             Flaw::DirectoryOf(_) | Flaw::Link | Flaw::Not(_) => None,
         }
-    }
-}
-
-/// The path as a POSIX shell reads it: in single quotes where it needs any.
-pub fn quoted(path: &Path) -> String {
-    let path = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !path.is_empty() && path.chars().all(is_plain) {
-        path
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
 

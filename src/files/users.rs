@@ -1,16 +1,16 @@
-//! The users of this machine: who runs this process, and how the user runs it who should.
+//! The users of this machine: who runs this process, and how another user runs it.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::quoted;
+use super::shell::quoted;
 
 /// The variables of the configuration, which `sudo` drops unless it is told not to.
 const VARIABLES: &str = "ARKLOOP_";
 
-/// Who runs this process, as the kernel judges it.
+/// The effective user id of this process.
 pub fn runner() -> u32 {
     rustix::process::geteuid().as_raw()
 }
@@ -30,9 +30,8 @@ pub fn chown_argument(user: u32, group: u32) -> String {
     format!("{}:{}", named("/etc/passwd", user), named("/etc/group", group))
 }
 
-/// How the command of this process is run by `user`, whose group is `group`: the rest of a sentence, with the whole command as it was called.
-///
-/// It is said plainly of root, without a command that would make it easy.
+/// How `user` with the group `group` runs the command of this process: the rest of a sentence, with the whole command as it was called. For root it gives no
+/// command that would make that easy.
 pub fn run_as(user: u32, group: u32) -> String {
     let command = as_called();
     if user == 0 {
@@ -44,7 +43,7 @@ pub fn run_as(user: u32, group: u32) -> String {
     }
     let by_root = match user_name(user) {
         Some(name) => format!("runuser -u {name} -- {command}"),
-        // It takes no number.
+        // `runuser` takes no number.
         None => format!("setpriv --reuid {user} --regid {group} --clear-groups -- {command}"),
     };
     if runner() == 0 {

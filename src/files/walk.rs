@@ -1,38 +1,120 @@
-//! The way along a path, one name at a time.
+//! Opens directories and files by walking along a path, one name at a time.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, mkdirat, openat, readlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat, readlinkat};
 use rustix::io::Errno;
 
-use super::{Directory, OTHERS_WRITE, is_trusted};
+use super::directory::Directory;
+use super::trust::{OTHERS_WRITE, STICKY, bits, flaw_of, is_listed, is_read_only, is_trusted};
+use super::untrusted::{Flaw, Untrusted};
 
 /// How many links a path may lead through, as in the kernel.
 const MAX_LINKS: u32 = 40;
 
 /// Where a path ends.
-pub(super) enum End {
+enum End {
     Directory(Directory),
     /// At an entry that is neither a directory nor a link.
     Entry(Directory, OsString),
 }
 
-/// What becomes of a directory that is not there.
+/// What to do about a missing directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
+enum Missing {
     Refuse,
     Make,
 }
 
-/// Goes along `path`, one name at a time.
-pub(super) fn walk(path: &Path, missing: Missing) -> io::Result<End> {
+impl Directory {
+    /// Opens the directory at `path`.
+    ///
+    /// # Errors
+    /// [`Untrusted`] inside, if a link on the way may be another user's.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        match walk(path, Missing::Refuse)? {
+            End::Directory(directory) => Ok(directory),
+            End::Entry(..) => Err(Errno::NOTDIR.into()),
+        }
+    }
+
+    /// Opens the directory at `path`; makes it, for its owner only, if it is missing.
+    ///
+    /// # Errors
+    /// As [`Directory::open`] and [`Directory::refuse_planted`].
+    pub fn create(path: &Path) -> io::Result<Self> {
+        match walk(path, Missing::Make)? {
+            End::Directory(directory) => directory.refuse_planted().map(|()| directory),
+            End::Entry(..) => Err(Errno::NOTDIR.into()),
+        }
+    }
+
+    /// Opens the directory of `path` for a file that will be made there; returns the name of `path` in it too.
+    ///
+    /// # Errors
+    /// As [`Directory::create`].
+    pub fn of(path: &Path) -> io::Result<(Self, OsString)> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let directory = Self::open(path.parent().unwrap_or(Path::new(".")))?;
+        directory.refuse_planted()?;
+        Ok((directory, name.to_owned()))
+    }
+}
+
+/// Opens a file that controls the program, if only root and the running user can have written it.
+///
+/// Its owner is root or the running user, and other users cannot write to it; its group can if that is the process's own, as after a `git clone` with umask
+/// 002. Root or the running user owns its directory too, and not all users can write there, unless it is sticky. A read-only mount is not judged: an
+/// administrator made it.
+///
+/// # Errors
+/// [`Untrusted`] inside, or what the system says.
+pub fn open_trusted(path: &Path) -> io::Result<File> {
+    let End::Entry(directory, name) = walk(path, Missing::Refuse)? else {
+        return Err(Errno::ISDIR.into());
+    };
+    let file = directory.open_regular(&name, OFlags::RDONLY)?;
+    if is_read_only(&file)? {
+        return Ok(file);
+    }
+    if let Some(flaw) = flaw_of(&fstat(&file)?, || Ok(is_listed(&file)))? {
+        return Err(directory.untrusted(&name, flaw));
+    }
+    let around = directory.stat()?;
+    let is_open = around.st_mode & OTHERS_WRITE != 0 && around.st_mode & STICKY == 0;
+    let flaw = match around.st_uid {
+        owner if !is_trusted(owner) => Flaw::DirectoryOf(owner),
+        _ if is_open => Flaw::Writable(bits(&around)),
+        _ => return Ok(file),
+    };
+    if is_read_only(&directory)? {
+        return Ok(file);
+    }
+    Err(Untrusted::new(directory.path().to_owned(), flaw).into())
+}
+
+/// Reads a text as [`open_trusted`] opens it.
+pub fn read_trusted(path: &Path) -> io::Result<String> {
+    io::read_to_string(open_trusted(path)?)
+}
+
+/// Opens a file that the caller judges, without waiting at a pipe. Follows links as [`Directory::open`] does.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    match walk(path, Missing::Refuse)? {
+        End::Entry(directory, name) => directory.open_regular(&name, OFlags::RDONLY),
+        End::Directory(_) => Err(Errno::ISDIR.into()),
+    }
+}
+
+fn walk(path: &Path, missing: Missing) -> io::Result<End> {
     let mut here = start(path)?;
     let mut ahead = names_in(path);
     let mut links = 0;
-    // Whatever comes after it, also over `..` and links.
+    // It stays set behind the planted directory, also over `..` and links.
     let mut planted = None;
     while let Some(name) = ahead.pop() {
         let (entry, found) = match here.look_at(&name) {
@@ -47,9 +129,9 @@ pub(super) fn walk(path: &Path, missing: Missing) -> io::Result<End> {
         };
         match FileType::from_raw_mode(found.st_mode) {
             FileType::Directory => {
-                let is_among_strangers = name != ".." && here.stat()?.st_mode & OTHERS_WRITE != 0;
+                let is_open = name != ".." && here.stat()?.st_mode & OTHERS_WRITE != 0;
                 let path = here.path.join(&name);
-                if is_among_strangers && !is_trusted(found.st_uid) && planted.is_none() {
+                if is_open && !is_trusted(found.st_uid) && planted.is_none() {
                     planted = Some((path.clone(), found.st_uid));
                 }
                 here = Directory {
@@ -82,7 +164,7 @@ pub(super) fn walk(path: &Path, missing: Missing) -> io::Result<End> {
     Ok(End::Directory(here))
 }
 
-/// The directory that `path` counts from.
+/// The directory where `path` begins.
 fn start(path: &Path) -> io::Result<Directory> {
     let from = if path.is_absolute() { "/" } else { "." };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -104,8 +186,4 @@ fn names_in(path: &Path) -> Vec<OsString> {
         Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
     };
     path.components().filter_map(name).rev().collect()
-}
-
-pub(super) fn parent_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("."))
 }

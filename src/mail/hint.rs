@@ -5,7 +5,7 @@ use super::reply::Reply;
 use super::settings::SmtpSettings;
 use super::stage::Stage;
 use crate::domain::SmtpSecurity;
-use crate::tls::{Distrust, TlsFailureKind};
+use crate::tls::TlsProblem;
 
 /// The port of TLS from the first byte.
 const SUBMISSIONS: u16 = 465;
@@ -16,7 +16,7 @@ impl SmtpSettings {
         let begins_with_tls = self.security == SmtpSecurity::Tls;
         match failure {
             Failure::Refused(reply) => self.hint_of_reply(stage, reply, helo),
-            Failure::Tls(failure) => self.hint_of_tls(failure.kind),
+            Failure::Tls(failure) => self.hint_of_tls(failure.problem),
             Failure::NoStartTls => Some(format!(
                 "use its port {SUBMISSIONS} with TLS from the first byte (smtps://{}:{SUBMISSIONS}); only for a relay on a private network: \
                  mail.smtp_security = \"none\"",
@@ -83,20 +83,20 @@ impl SmtpSettings {
         })
     }
 
-    fn hint_of_tls(&self, kind: TlsFailureKind) -> Option<String> {
-        Some(match kind {
-            TlsFailureKind::NotTls if self.security == SmtpSecurity::Tls => self.expects_no_tls(),
-            TlsFailureKind::Certificate(Distrust::Issuer) if self.ca_file.is_some() => {
+    fn hint_of_tls(&self, problem: TlsProblem) -> Option<String> {
+        Some(match problem {
+            TlsProblem::NotTls if self.security == SmtpSecurity::Tls => self.expects_no_tls(),
+            TlsProblem::Issuer if self.ca_file.is_some() => {
                 "the certificate is neither in mail.ca_file nor issued by one in it; if it was renewed, replace it there".to_owned()
             }
-            TlsFailureKind::Certificate(Distrust::Issuer) => {
+            TlsProblem::Issuer => {
                 "if the server is your own, put its certificate (PEM) into a file, and name that with mail.ca_file".to_owned()
             }
-            TlsFailureKind::Certificate(Distrust::Name) => format!(
+            TlsProblem::Name => format!(
                 "name the server in mail.smtp_url as its certificate does, or give it a certificate for {}",
                 self.host
             ),
-            TlsFailureKind::Certificate(Distrust::Dates) => {
+            TlsProblem::Dates => {
                 "renew the certificate on the mail server, and in mail.ca_file if it is there; compare the clocks of both".to_owned()
             }
             _ => return None,

@@ -80,7 +80,7 @@ const GAUGES: [(&str, &str); 14] = [
     ),
 ];
 
-/// The figures of this process.
+/// The metrics of this process.
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
@@ -89,10 +89,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Starts measuring for the whole process, at the moment `now`.
+    /// Starts measuring in the whole process.
     ///
     /// # Errors
-    /// A text for the log, if something else in this process measures already.
+    /// A text for the log, if this process measures already.
     pub fn start(now: Timestamp) -> Result<Self, String> {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &SECONDS)
@@ -119,13 +119,12 @@ impl Metrics {
         })
     }
 
-    /// Everything that was measured, in Prometheus' text format.
+    /// All metrics, in Prometheus' text format.
     pub fn render(&self) -> String {
         self.handle.render() + &process::render(self.started_at)
     }
 
-    /// Puts what was observed into its buckets now and then, for ever. A scrape does it too, but where nobody scrapes,
-    /// observations would pile up.
+    /// Moves observations into their buckets again and again; never returns. A scrape does it too, but without scrapes, observations pile up.
     pub async fn keep_tidy(&self) {
         loop {
             tokio::time::sleep(TIDY_EVERY).await;

@@ -1,6 +1,6 @@
-//! What the program tells about itself: log lines on standard error, and [`Metrics`].
+//! Log lines on standard error, and [`Metrics`].
 //!
-//! `RUST_LOG` is not consulted: a variable that some other program needs must not make this one write more than its configuration says.
+//! `RUST_LOG` is ignored: a variable for another program must not make this one log more than its configuration says.
 
 mod metrics;
 mod process;
@@ -28,7 +28,7 @@ pub enum Format {
     Json,
 }
 
-/// Writes whole lines with what is unprintable in them written out: values may come from strangers.
+/// Writes whole lines and escapes unprintable characters: values may come from strangers.
 struct PrintableLines<W> {
     format: Format,
     kept: &'static [char],
@@ -51,9 +51,9 @@ impl<W: io::Write> io::Write for PrintableLines<W> {
     }
 }
 
-/// Starts logging for the whole process, and puts panics into the log without their message, which could hold a password or a token.
+/// Starts logging for the whole process. Panics are logged without their message, which could hold a password or a token.
 pub fn start(format: Format, level: Level) {
-    // Other crates tell about their own insides; that is worth reading only when everything is.
+    // Other crates log their internals, which are useful only at the finest level.
     let of_others = if level == Level::TRACE {
         level
     } else {
@@ -62,10 +62,10 @@ pub fn start(format: Format, level: Level) {
     let targets = Targets::new()
         .with_default(LevelFilter::from_level(of_others))
         .with_target(env!("CARGO_PKG_NAME"), LevelFilter::from_level(level));
-    // Colours are control sequences of this program's own. What others put into a value is escaped by the layer before it gets here.
+    // Colours are control sequences of this program. The layer escapes those in values before they get here.
     let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let kept: &[char] = if is_coloured { &['\n', '\x1b'] } else { &['\n'] };
-    // Where nobody reads any more (a terminal that was closed, a pipe), telling so on the same stream would panic.
+    // If the reader is gone (a closed terminal or pipe), reporting that on the same stream would panic.
     let layer = fmt::layer()
         .log_internal_errors(false)
         .with_writer(move || PrintableLines {

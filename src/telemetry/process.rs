@@ -1,9 +1,10 @@
-//! What the system knows of this process, in Prometheus' text format, under the names that Prometheus' client libraries use.
+//! Metrics of this process, under the names of Prometheus' client libraries.
 //!
-//! It is written out here, because the `metrics` facade has only whole numbers in counters.
+//! The text is written here, because counters of the `metrics` facade are whole numbers.
 
 use std::fmt::Write as _;
 use std::fs;
+use std::time::Duration;
 
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Resource, getrlimit};
@@ -11,38 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::domain::Timestamp;
 
-/// Name, kind and meaning.
-const SAMPLES: [(&str, &str, &str); 7] = [
-    (
-        "process_cpu_seconds_total",
-        "counter",
-        "Total user and system CPU time spent in seconds.",
-    ),
-    (
-        "process_resident_memory_bytes",
-        "gauge",
-        "Resident memory size in bytes.",
-    ),
-    (
-        "process_virtual_memory_bytes",
-        "gauge",
-        "Virtual memory size in bytes.",
-    ),
-    ("process_open_fds", "gauge", "Number of open file descriptors."),
-    (
-        "process_max_fds",
-        "gauge",
-        "Maximum number of open file descriptors.",
-    ),
-    ("process_threads", "gauge", "Number of OS threads in the process."),
-    (
-        "process_start_time_seconds",
-        "gauge",
-        "Start time of the process since unix epoch in seconds.",
-    ),
-];
-
-/// What `/proc/self/stat` says (proc(5)): a word behind the name of the program each, which may have spaces in it.
+/// The fields of `/proc/self/stat` (proc(5)) behind the name of the program, which may have spaces in it.
 struct Stat {
     cpu_ticks: f64,
     threads: f64,
@@ -72,22 +42,67 @@ impl Stat {
 
 /// When this process began, in seconds since 1970; `None` if the system does not tell.
 pub(super) fn started_at(now: Timestamp) -> Option<f64> {
-    let since_boot = clock_gettime(ClockId::Boottime);
-    let since_boot = float(since_boot.tv_sec) + float(since_boot.tv_nsec) / 1e9;
-    let age = since_boot - Stat::read()?.started_ticks / ticks();
-    Some(float(now.as_millis()) / 1e3 - age)
+    let boot = Duration::try_from(clock_gettime(ClockId::Boottime)).ok()?;
+    let age = boot.as_secs_f64() - Stat::read()?.started_ticks / whole(clock_ticks_per_second());
+    Some(whole(u64::try_from(now.as_millis()).ok()?) / 1e3 - age)
 }
 
-/// The samples, each with its explanation; those that the system does not tell are left out.
+/// The samples in Prometheus' text format; those that the system does not tell are left out.
 pub(super) fn render(started_at: Option<f64>) -> String {
+    let stat = Stat::read();
+    let stat = stat.as_ref();
+    let open = fs::read_dir("/proc/self/fd").ok();
+    // Listing them takes one more.
+    let open = open.map(|open| whole(open.count().saturating_sub(1) as u64));
+    let most = getrlimit(Resource::Nofile).current.map_or(f64::INFINITY, whole);
     let mut text = String::new();
-    for ((name, kind, meaning), value) in SAMPLES.into_iter().zip(values(started_at)) {
+    for (name, kind, meaning, value) in [
+        (
+            "process_cpu_seconds_total",
+            "counter",
+            "Total user and system CPU time spent in seconds.",
+            stat.map(|stat| stat.cpu_ticks / whole(clock_ticks_per_second())),
+        ),
+        (
+            "process_resident_memory_bytes",
+            "gauge",
+            "Resident memory size in bytes.",
+            stat.map(|stat| stat.resident_pages * whole(page_size() as u64)),
+        ),
+        (
+            "process_virtual_memory_bytes",
+            "gauge",
+            "Virtual memory size in bytes.",
+            stat.map(|stat| stat.virtual_bytes),
+        ),
+        (
+            "process_open_fds",
+            "gauge",
+            "Number of open file descriptors.",
+            open,
+        ),
+        (
+            "process_max_fds",
+            "gauge",
+            "Maximum number of open file descriptors.",
+            Some(most),
+        ),
+        (
+            "process_threads",
+            "gauge",
+            "Number of OS threads in the process.",
+            stat.map(|stat| stat.threads),
+        ),
+        (
+            "process_start_time_seconds",
+            "gauge",
+            "Start time of the process since unix epoch in seconds.",
+            started_at,
+        ),
+    ] {
         let Some(value) = value else { continue };
-        let value = if value.is_finite() {
-            value.to_string()
-        } else {
-            "+Inf".to_owned()
-        };
+        // Rust writes `inf`.
+        let value = value.to_string().replace("inf", "+Inf");
         let _ = write!(
             text,
             "# HELP {name} {meaning}\n# TYPE {name} {kind}\n{name} {value}\n\n"
@@ -96,38 +111,8 @@ pub(super) fn render(started_at: Option<f64>) -> String {
     text
 }
 
-/// In the order of [`SAMPLES`].
-fn values(started_at: Option<f64>) -> [Option<f64>; SAMPLES.len()] {
-    let stat = Stat::read();
-    let stat = stat.as_ref();
-    #[expect(clippy::cast_precision_loss, reason = "a page has a few thousand bytes")]
-    let page = page_size() as f64;
-    let open = fs::read_dir("/proc/self/fd").ok().map(|open| {
-        // Listing them takes one more.
-        float(i64::try_from(open.count().saturating_sub(1)).unwrap_or(i64::MAX))
-    });
-    let most = getrlimit(Resource::Nofile).current;
-    let most = most.map_or(f64::INFINITY, |most| {
-        float(i64::try_from(most).unwrap_or(i64::MAX))
-    });
-    [
-        stat.map(|stat| stat.cpu_ticks / ticks()),
-        stat.map(|stat| stat.resident_pages * page),
-        stat.map(|stat| stat.virtual_bytes),
-        open,
-        Some(most),
-        stat.map(|stat| stat.threads),
-        started_at,
-    ]
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a hundred")]
-fn ticks() -> f64 {
-    clock_ticks_per_second() as f64
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a sample is a float")]
-fn float(number: i64) -> f64 {
+fn whole(number: u64) -> f64 {
     number as f64
 }
 

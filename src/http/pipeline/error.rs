@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::catch::Panicked;
 use super::code::{Code, describe};
 use crate::domain::{FieldErrors, Limit};
+use crate::fault::with_sources;
 use crate::service;
 
 /// How long a client waits before it asks again a server that cannot serve now, where nobody knows better.
@@ -136,9 +137,7 @@ impl Refusal {
 
     /// What caused it, down to the last source, for the log; `None` if the client caused it.
     pub(crate) fn cause(&self) -> Option<String> {
-        let first: &dyn std::error::Error = self.cause.as_deref()?;
-        let causes = std::iter::successors(Some(first), |error| error.source());
-        Some(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+        Some(with_sources(self.cause.as_deref()?))
     }
 
     /// Writes it.

@@ -1,0 +1,60 @@
+//! Which owners and modes are trusted.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::fs::{Stat, StatVfsMountFlags, fgetxattr_query, fstatvfs};
+
+use super::untrusted::Flaw;
+use super::users::runner;
+
+pub(super) const OTHERS_WRITE: u32 = 0o002;
+const GROUP_WRITE: u32 = 0o020;
+/// In a directory with this bit, only the owner of an entry can rename and remove it.
+pub(super) const STICKY: u32 = 0o1000;
+
+/// Whether files of this user are trusted: of root, who can do everything anyway, and of the running user.
+pub fn is_trusted(owner: u32) -> bool {
+    owner == 0 || owner == runner()
+}
+
+/// Why a file of this owner and mode is not secret to `user`; `None` if it is. The one rule for the key file.
+///
+/// Only `user` may use the file. A file of root's may be readable by its group, by which root shows it to one user, and which an access list looks like; but
+/// the group may not write to it, and other users may do nothing (as for the keys of `PostgreSQL`).
+pub fn secret_flaw((owner, mode): (u32, u32), user: u32) -> Option<Flaw> {
+    let forbidden = match owner {
+        owner if owner == user => 0o077,
+        0 => 0o027,
+        owner => return Some(Flaw::Owner(owner)),
+    };
+    (mode & forbidden != 0).then_some(Flaw::Readable(mode))
+}
+
+/// Why users other than root and the running one may write to an entry; `is_listed` is asked only about one that its group can write to.
+pub(super) fn flaw_of(
+    found: &Stat,
+    is_listed: impl FnOnce() -> io::Result<bool>,
+) -> io::Result<Option<Flaw>> {
+    if !is_trusted(found.st_uid) {
+        return Ok(Some(Flaw::Owner(found.st_uid)));
+    }
+    let is_own_group = found.st_gid == rustix::process::getegid().as_raw();
+    let is_group_writable = found.st_mode & GROUP_WRITE != 0;
+    let is_writable =
+        found.st_mode & OTHERS_WRITE != 0 || is_group_writable && (!is_own_group || is_listed()?);
+    Ok(is_writable.then(|| Flaw::Writable(bits(found))))
+}
+
+/// Whether there is an access list, which may name any user; the group's bits are then its mask.
+pub(super) fn is_listed(of: impl AsFd) -> bool {
+    fgetxattr_query(of, "system.posix_acl_access").is_ok()
+}
+
+pub(super) fn bits(found: &Stat) -> u32 {
+    found.st_mode & 0o7777
+}
+
+pub(super) fn is_read_only(of: impl AsFd) -> io::Result<bool> {
+    Ok(fstatvfs(of)?.f_flag.contains(StatVfsMountFlags::RDONLY))
+}

@@ -1,0 +1,196 @@
+//! Which certificates a client of TLS trusts.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme, WantsVerifier,
+};
+
+use super::failure::{TlsProblem, problem_of};
+
+/// The one provider of cryptography. Each use names it, and the process has no default, so that no library can choose another.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows every version of TLS")
+}
+
+/// Trusts the authorities that Mozilla trusts, which are compiled in.
+pub fn trusting_well_known() -> Arc<ClientConfig> {
+    let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    Arc::new(builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The authorities that this machine trusts, in DER form: those of the distribution and of the operator, or those in `SSL_CERT_FILE`. Unreadable ones are
+/// left out.
+pub fn system_authorities() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
+/// Trusts only the certificates in `pem`: as authorities, and each as a server's own.
+pub fn trusting_only(pem: &[u8]) -> Result<Arc<ClientConfig>, UnusableCertificates> {
+    let own = certificates(pem)?;
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in own.iter().enumerate() {
+        roots
+            .add(certificate.clone())
+            .map_err(|_| UnusableCertificates::Broken(index + 1))?;
+    }
+    let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .map_err(|_| UnusableCertificates::None)?;
+    let verifier = Arc::new(OwnOrIssued { own, authorities });
+    let builder = builder().dangerous().with_custom_certificate_verifier(verifier);
+    Ok(Arc::new(builder.with_no_client_auth()))
+}
+
+/// The name that a server's certificate must have; `None` if `host` cannot be in a certificate.
+pub fn server_name(host: &str) -> Option<ServerName<'static>> {
+    ServerName::try_from(host.to_owned()).ok()
+}
+
+/// Why a file of certificates cannot be used; the end of a sentence that begins with the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableCertificates {
+    #[error("is empty")]
+    Empty,
+    #[error(
+        "is not in PEM form; a certificate in DER form is converted by: openssl x509 -inform der -in FILE -out FILE.pem"
+    )]
+    NotPem,
+    #[error("holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")]
+    None,
+    #[error("holds a private key, which only the mail server may have: keep the certificates alone in it")]
+    PrivateKey,
+    #[error("holds a certificate that cannot be read: number {0}")]
+    Broken(usize),
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, UnusableCertificates> {
+    let text = String::from_utf8_lossy(pem);
+    if text.trim().is_empty() {
+        return Err(UnusableCertificates::Empty);
+    }
+    if text.contains("PRIVATE KEY-----") {
+        return Err(UnusableCertificates::PrivateKey);
+    }
+    if !text.contains("-----BEGIN CERTIFICATE-----") {
+        let is_binary = std::str::from_utf8(pem).is_err() || pem.contains(&0);
+        let (binary, other) = (UnusableCertificates::NotPem, UnusableCertificates::None);
+        return Err(if is_binary { binary } else { other });
+    }
+    CertificateDer::pem_slice_iter(pem)
+        .enumerate()
+        .map(|(index, certificate)| certificate.map_err(|_| UnusableCertificates::Broken(index + 1)))
+        .collect()
+}
+
+/// Accepts certificates that a named authority has issued, and the named certificates themselves.
+///
+/// The usual certificate of an operator's own mail server signs itself and calls itself an authority, or has no extensions. Verified as issued by itself it
+/// is refused, although the operator has named it.
+#[derive(Debug)]
+struct OwnOrIssued {
+    own: Vec<CertificateDer<'static>>,
+    authorities: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for OwnOrIssued {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified =
+            self.authorities
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            Err(Error::InvalidCertificate(error)) if self.own.iter().any(|own| own == end_entity) => {
+                accept_own(end_entity, server_name, error)
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.authorities
+            .verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.authorities
+            .verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authorities.supported_verify_schemes()
+    }
+}
+
+/// Accepts a named certificate although `error` is about its issuer or its purpose. The dates are verified first, so they are right then.
+fn accept_own(
+    certificate: &CertificateDer<'_>,
+    server_name: &ServerName<'_>,
+    error: CertificateError,
+) -> Result<ServerCertVerified, Error> {
+    if !matches!(
+        problem_of(&error),
+        TlsProblem::Issuer | TlsProblem::Purpose | TlsProblem::Name
+    ) {
+        return Err(error.into());
+    }
+    match verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name) {
+        // Only where there are no alternative names, as in old certificates (RFC 6125 §6.4.4).
+        Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }))
+            if presented.is_empty() && common_name_is(certificate, server_name) =>
+        {
+            Ok(ServerCertVerified::assertion())
+        }
+        verified => verified.map(|()| ServerCertVerified::assertion()),
+    }
+}
+
+/// Whether the common name in the subject is that of the server.
+fn common_name_is(certificate: &CertificateDer<'_>, server_name: &ServerName<'_>) -> bool {
+    /// The object identifier 2.5.4.3 in DER.
+    const COMMON_NAME: [u8; 5] = [6, 3, 0x55, 4, 3];
+    let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else {
+        return false;
+    };
+    let subject = certificate.subject();
+    let after_identifier = subject
+        .windows(COMMON_NAME.len())
+        .position(|window| window == COMMON_NAME)
+        .map(|at| &subject[at + COMMON_NAME.len()..]);
+    match after_identifier {
+        // A string of any type, shorter than 128 bytes.
+        Some([_, length, rest @ ..]) => rest
+            .get(..usize::from(*length))
+            .is_some_and(|name| name.eq_ignore_ascii_case(server_name.to_str().as_bytes())),
+        _ => false,
+    }
+}
