@@ -13,8 +13,7 @@ use super::error::{Refusal, one_line};
 use super::output::{Output, Readers, print_line};
 use super::report::{Report, Row};
 use super::times::Times;
-use crate::config::parse_duration;
-use crate::domain::{Actor, AuditEntry, AuditEvents, AuditOutcome};
+use crate::domain::{Actor, AuditEntry, AuditEvents, AuditOutcome, parse_duration};
 use crate::fault::Fault;
 use crate::service::{AuditPage, AuditPart, AuditQuery, Error, Service, UserRef};
 

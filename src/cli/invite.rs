@@ -13,8 +13,9 @@ use super::error::Refusal;
 use super::mail::queued;
 use super::report::{Report, Row, facts};
 use super::times::Times;
-use crate::config::parse_duration;
-use crate::domain::{Email, InviteCode, InviteUses, Locale, Note, Paging, Timestamp, trimmed};
+use crate::domain::{
+    Email, InviteCode, InviteUses, Locale, Note, Paging, Timestamp, parse_duration, trimmed,
+};
 use crate::service::{Error, InviteDraft, InviteRef, InviteWithCode, WhichInvites};
 
 /// The longest time that `--expires-in` takes: ten years. For longer there is `--never-expires`.

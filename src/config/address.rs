@@ -1,8 +1,85 @@
-//! Where this server sends something: the accepted forms of addresses.
+//! Origins, links, hosts and the addresses of other servers: how each is read.
 
-use url::{Host, Url};
+use std::fmt;
 
-use crate::domain::{Email, SmtpUrl, is_host_name, is_unprintable, trimmed};
+use url::{Host, Position, Url};
+
+use crate::domain::{
+    Email, ServiceName, SmtpUrl, is_host_name, is_unprintable, parse_app_origin, trimmed,
+};
+
+/// An origin (RFC 6454 §6.1): scheme, host, and the port if it is not the scheme's own, without a slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// What [`Origin::parse`] reads, in words.
+    pub(super) const ACCEPTED: &str =
+        "an http or https origin without path, query, user or star, such as \"https://auth.example.org\"";
+    /// What [`Origin::parse_listed`] reads, in words.
+    pub(super) const ACCEPTED_LISTED: &str = "origins without path, query, user or star, each by itself: of web apps such as \"https://app.example.org\", of native \
+         apps and extensions such as \"capacitor://localhost\", \"app://.\" or \"chrome-extension://\" and the id; \"null\" and \"file://\" name \
+         no app: serve its pages from http, https or a scheme of its own";
+
+    /// Reads an origin; a bare slash at the end is dropped.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (scheme, authority) = text.strip_suffix('/').unwrap_or(text).split_once("://")?;
+        // Browsers and the parser mend what they are given; a configuration says what it means.
+        let is_plain =
+            !authority.contains(['/', '?', '#', '@', '\\']) && !authority.contains(char::is_whitespace);
+        let is_web = ["http", "https"]
+            .iter()
+            .any(|web| scheme.eq_ignore_ascii_case(web));
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| is_plain && is_web && has_exact_host(url))?;
+        Some(Self(url.origin().ascii_serialization()))
+    }
+
+    /// Reads an origin of a web site, or of a native app or an extension.
+    pub(super) fn parse_listed(text: &str) -> Option<Self> {
+        Self::parse(text).or_else(|| parse_app_origin(text.strip_suffix('/').unwrap_or(text)).map(Self))
+    }
+
+    /// `http://localhost` at `port`, or at the port 80 of http.
+    pub(super) fn localhost(port: Option<u16>) -> Self {
+        Self(
+            port.filter(|port| *port != 80)
+                .map_or("http://localhost".into(), |port| {
+                    format!("http://localhost:{port}")
+                }),
+        )
+    }
+
+    /// The origin as it stands in an `Origin` header.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is reached over TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https:")
+    }
+
+    /// Its host as a name for people. Hosts are ASCII; one that is too long for a name is cut.
+    pub(super) fn host_as_name(&self) -> ServiceName {
+        let url = Url::parse(&self.0).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or("localhost");
+        let host: String = host.chars().take(ServiceName::MAX_CHARS).collect();
+        ServiceName::parse(&host).expect("a host is printable, and not empty")
+    }
+
+    /// Whether its host is this machine itself: `localhost` or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        Url::parse(&self.0).as_ref().is_ok_and(is_loopback)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Whether the host of an http(s) address is this machine itself: `localhost` or a loopback address.
 pub(super) fn is_loopback(url: &Url) -> bool {
@@ -28,8 +105,8 @@ fn is_exact(host: &Host) -> bool {
     }
 }
 
-/// The accepted form of [`parse_private_url`], in words.
-pub(super) const PRIVATE_URL_FORM: &str =
+/// What [`parse_private_url`] reads, in words.
+pub(super) const PRIVATE_URL: &str =
     "an https address of one host, without user, fragment or star; http is accepted to this machine only";
 
 /// Reads an address that a secret may be sent to.
@@ -52,8 +129,8 @@ pub(super) fn parse_host(text: &str) -> Option<String> {
     has_labels.then_some(host)
 }
 
-/// The accepted form of [`parse_smtp_url`], in words.
-pub(super) const SMTP_URL_FORM: &str = "\"smtp://host:587\" (STARTTLS) or \"smtps://host:465\" (TLS from the first byte), without path or \
+/// What [`parse_smtp_url`] reads, in words.
+pub(super) const SMTP_URL: &str = "\"smtp://host:587\" (STARTTLS) or \"smtps://host:465\" (TLS from the first byte), without path or \
                                         star; user and password are keys of their own";
 
 /// Checks the address of a mail server; without a port it is the scheme's own.
@@ -61,8 +138,8 @@ pub(super) fn parse_smtp_url(text: &str) -> Option<String> {
     SmtpUrl::parse(text).map(|_| text.to_owned())
 }
 
-/// The accepted form of [`parse_sender`], in words.
-pub(super) const SENDER_FORM: &str = "an address such as \"no-reply@example.org\" or \"Example <no-reply@example.org>\"; a name with punctuation stands in quotes of its own";
+/// What [`parse_sender`] reads, in words.
+pub(super) const SENDER: &str = "an address such as \"no-reply@example.org\" or \"Example <no-reply@example.org>\"; a name with punctuation stands in quotes of its own";
 
 /// Reads a mailbox: `Name <address>` or an address alone (RFC 5322 §3.4, without comments). The address becomes ASCII.
 pub(super) fn parse_sender(text: &str) -> Option<String> {
@@ -87,6 +164,41 @@ fn is_display_name(name: &str) -> bool {
         .unwrap_or(name)
         .chars()
         .any(|c| is_unprintable(c) || specials.contains(c))
+}
+
+/// Whether `template` is an http(s) link of one host with `placeholder` in its path, query or fragment, and with no placeholder but that and `{app_url}`
+/// at its beginning.
+///
+/// A token in the host would be sent to a name server, one in the user or the port would leave the fragment's protection.
+pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
+    const APP_URL: &str = "{app_url}";
+    let rest = template.strip_prefix(APP_URL);
+    // Behind an origin another host could begin.
+    if rest.is_some_and(|rest| !rest.starts_with(['/', '?', '#'])) {
+        return false;
+    }
+    let template = rest.map_or(template.to_owned(), |rest| format!("https://app.example{rest}"));
+    // Readers of mail split a link in other ways than browsers do, so nothing is left to mend.
+    let authority = template.split_once("://").map(|(scheme, rest)| {
+        let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        (is_web, &rest[..end])
+    });
+    let is_plain = authority
+        .is_some_and(|(is_web, authority)| is_web && !authority.is_empty() && !authority.contains('@'))
+        && !template.contains(['\\', '"', '<', '>']);
+    // The text before the path is compared with the placeholder filled in two ways: where it differs, the placeholder is in it.
+    let [one, other] = ["x", "y"].map(|token| {
+        let url = Url::parse(&template.replace(placeholder, token)).ok()?;
+        let is_web = matches!(url.scheme(), "http" | "https") && has_exact_host(&url);
+        is_web.then(|| url[..Position::BeforePath].to_owned())
+    });
+    is_plain
+        && template.contains(placeholder)
+        && one.is_some()
+        && one == other
+        && !template.replace(placeholder, "").contains(['{', '}'])
+        && !template.contains(|c: char| c.is_control() || c.is_whitespace())
 }
 
 #[cfg(test)]

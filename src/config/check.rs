@@ -3,7 +3,8 @@
 use secrecy::ExposeSecret;
 
 use super::error::ConfigError;
-use super::{Config, Listen, MailTransport, Password, SameSite};
+use super::sections::{Config, MailTransport, Password};
+use crate::domain::{Listen, SameSite};
 
 /// The secret keys that Cloudflare publishes for tests (developers.cloudflare.com/turnstile/troubleshooting/testing): always passes, always fails,
 /// always spent.
@@ -32,7 +33,7 @@ impl Config {
                 "tokens.refresh_idle_ttl is longer than tokens.refresh_absolute_ttl: sessions end at the latter".to_owned(),
             );
         }
-        if self.tokens.refresh_grace.is_zero() && self.places.contains_key("tokens.lost_answer") {
+        if self.tokens.refresh_grace.is_zero() && self.locations.contains_key("tokens.lost_answer") {
             warnings.push(
                 "tokens.lost_answer has no effect while tokens.refresh_grace is 0s: a refresh whose answer was lost ends the session"
                     .to_owned(),
@@ -79,7 +80,7 @@ impl Config {
     fn warnings_of_mail(&self) -> impl Iterator<Item = &'static str> {
         let transport = self.mail_transport();
         let is_forgotten = self.mail.transport.is_none() && !self.mail.smtp_url.is_empty();
-        let has_no_sender = transport == MailTransport::Smtp && !self.places.contains_key("mail.from");
+        let has_no_sender = transport == MailTransport::Smtp && !self.locations.contains_key("mail.from");
         let is_undelivered = transport == MailTransport::File && !self.public_origin().is_loopback();
         [
             is_forgotten.then_some(
@@ -119,7 +120,7 @@ impl Config {
 
     /// Refuses what `keys` say, the first of which that was given is named with its place.
     pub(super) fn refusal(&self, keys: &[&str], problem: &str, hint: impl Into<String>) -> ConfigError {
-        let place = keys.iter().find_map(|key| self.places.get(*key));
+        let place = keys.iter().find_map(|key| self.locations.get(*key));
         let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
         ConfigError::new(format!("{problem}{place}"), hint)
     }

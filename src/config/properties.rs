@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::address::{parse_host, parse_private_url, parse_sender, parse_smtp_url};
-use super::form::{Origin, ProxyItem, format_duration, format_rate, is_link, parse_duration, parse_rate};
-use super::settings::Settings;
+use super::address::{Origin, is_link, parse_host, parse_private_url, parse_sender, parse_smtp_url};
+use super::format::Given;
+use super::keys::read_keys;
+use super::reader::Reader;
 use super::sources::{Sources, read_toml};
-use super::{Config, ConfigError, read};
+use super::{Config, ConfigError};
 use crate::domain::properties::{almost, has_no_control, wild_text};
-use crate::domain::{Listen, TrustedProxies};
+use crate::domain::{Listen, Rate, TrustedProxies, format_duration, parse_duration};
 
 /// Values that some key accepts, as TOML.
 const GOOD_VALUES: [&str; 38] = [
@@ -59,7 +60,7 @@ const GOOD_VALUES: [&str; 38] = [
 /// Every key there is, as the defaults show them.
 fn keys() -> Vec<String> {
     let config = load("").expect("nothing is required");
-    let shown = config.entries().into_iter().map(|(key, _)| key.to_owned());
+    let shown = config.entries().into_iter().map(|(key, _)| key);
     shown
         .chain([
             "mail.smtp_password_file".to_owned(),
@@ -71,11 +72,15 @@ fn keys() -> Vec<String> {
 fn load(toml: &str) -> Result<Config, ConfigError> {
     let mut given = BTreeMap::new();
     read_toml(Path::new("/etc/arkloop.toml"), toml, &mut given)?;
-    checked(Settings::new(Some(PathBuf::from("/etc/arkloop.toml")), given))
+    checked(given)
 }
 
-fn checked(settings: Settings) -> Result<Config, ConfigError> {
-    let config = read::config(settings, Path::new("/srv"))?;
+fn checked(given: BTreeMap<String, Given>) -> Result<Config, ConfigError> {
+    let sources = Sources {
+        cwd: PathBuf::from("/srv"),
+        ..Sources::default()
+    };
+    let config = read_keys(Reader::new(given), &sources)?;
     config.check_together()?;
     Ok(config)
 }
@@ -142,7 +147,7 @@ proptest! {
         let mut given = BTreeMap::new();
         let sources = Sources { env, cwd: PathBuf::from("/srv"), ..Sources::default() };
         sources.read_variables(&mut given);
-        if let Err(error) = checked(Settings::new(None, given)) {
+        if let Err(error) = checked(given) {
             prop_assert!(has_no_control(&error.to_string()), "{error}");
         }
     }
@@ -170,10 +175,10 @@ proptest! {
 
     #[test]
     fn a_rate_has_its_bounds_and_is_read_back(text in prop_oneof![wild_text(), almost("[0-9]{1,8}/[0-9]{1,6}[smhd]")]) {
-        let Some(rate) = parse_rate(&text) else { return Ok(()) };
+        let Some(rate) = Rate::parse(&text) else { return Ok(()) };
         prop_assert!((1..=1_000_000).contains(&rate.requests().get()), "{text}");
         prop_assert!((1..=86_400).contains(&rate.per().as_secs()), "{text}");
-        prop_assert_eq!(parse_rate(&format_rate(rate)), Some(rate));
+        prop_assert_eq!(Rate::parse(&rate.to_string()), Some(rate));
     }
 
     #[test]
@@ -260,8 +265,11 @@ proptest! {
         (any::<std::net::IpAddr>(), 0..=128_u8).prop_map(|(address, bits)| format!("{address}/{bits}")),
         Just("unix".to_owned()),
     ], 0..4)) {
-        let proxies = TrustedProxies::new(items.iter().filter_map(|item| ProxyItem::parse(item)).collect());
-        let again = TrustedProxies::new(proxies.items().iter().filter_map(|item| ProxyItem::parse(item)).collect());
-        prop_assert_eq!(again, proxies);
+        let accepted: Vec<&str> =
+            items.iter().map(String::as_str).filter(|item| TrustedProxies::parse(&[*item]).is_some()).collect();
+        let proxies = TrustedProxies::parse(&accepted).expect("each is accepted");
+        let shown = proxies.items();
+        let again = TrustedProxies::parse(&shown.iter().map(String::as_str).collect::<Vec<_>>());
+        prop_assert_eq!(again, Some(proxies));
     }
 }

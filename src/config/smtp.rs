@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::error::ConfigError;
-use super::{Config, MailTransport};
+use super::sections::{Config, MailTransport};
 use crate::domain::{HeloName, SmtpSecurity, SmtpUrl};
 
 /// Message submission, with STARTTLS: RFC 6409 §3.1.

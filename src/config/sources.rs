@@ -6,10 +6,13 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, Place};
-use super::settings::{Given, Settings, Value};
+use super::error::{ConfigError, Location};
+use super::format::{Given, Written, absolute, is_quoted};
 use crate::files::{Untrusted, read_trusted, runner, shown_user};
 
 /// The prefix of every variable that this program reads.
@@ -35,8 +38,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Reads the file, then the environment, then the flags; the later ones beat the earlier.
-    pub(super) fn read(&self) -> Result<Settings, ConfigError> {
+    /// Reads the file, then the environment, then the flags; the later ones beat the earlier. Gives the file that was read, and every key that was given.
+    pub(super) fn read(&self) -> Result<(Option<PathBuf>, BTreeMap<String, Given>), ConfigError> {
         let mut given = BTreeMap::new();
         let file = self.find_file()?;
         if let Some((path, text)) = &file {
@@ -45,7 +48,7 @@ impl Sources {
         self.read_variables(&mut given);
         refuse_quoted_variables(&given)?;
         self.read_flags(&mut given);
-        Ok(Settings::new(file.map(|(path, _)| path), given))
+        Ok((file.map(|(path, _)| path), given))
     }
 
     /// The file to read and its text; `None` if none is named and none lies at the usual places.
@@ -58,10 +61,10 @@ impl Sources {
         let named = self
             .config_flag
             .clone()
-            .map(|path| (path, Place::Flag("--config")))
-            .or_else(|| from_env.map(|path| (path, Place::Variable("ARKLOOP_CONFIG".to_owned()))));
+            .map(|path| (path, Location::Flag("--config")))
+            .or_else(|| from_env.map(|path| (path, Location::Variable("ARKLOOP_CONFIG".to_owned()))));
         if let Some((path, place)) = named {
-            if matches!(place, Place::Variable(_)) && path.to_str().is_some_and(is_quoted) {
+            if matches!(place, Location::Variable(_)) && path.to_str().is_some_and(is_quoted) {
                 return Err(quoted_value(&place));
             }
             let path = absolute(&self.cwd, &path);
@@ -81,21 +84,12 @@ impl Sources {
         Ok(None)
     }
 
-    /// Reads the environment; every key with its place is put into `given`.
     pub(super) fn read_variables(&self, given: &mut BTreeMap<String, Given>) {
         for (name, value) in &self.env {
-            let Some(key) = key_of_variable(name) else {
-                continue;
-            };
-            let place = Place::Variable(name.clone());
-            given.insert(
-                key,
-                Given {
-                    value: Value::Variable(value.clone()),
-                    place,
-                    base: self.cwd.clone(),
-                },
-            );
+            if let Some(key) = key_of_variable(name) {
+                let written = Written::Variable(value.clone());
+                given.insert(key, self.given(written, Location::Variable(name.clone())));
+            }
         }
     }
 
@@ -110,54 +104,47 @@ impl Sources {
         ];
         for (key, flag, value) in flags {
             if let Some(value) = value {
-                let place = Place::Flag(flag);
-                given.insert(
-                    key.to_owned(),
-                    Given {
-                        value: Value::String(value),
-                        place,
-                        base: self.cwd.clone(),
-                    },
-                );
+                let written = Written::Toml(Some(value.into()));
+                given.insert(key.to_owned(), self.given(written, Location::Flag(flag)));
             }
+        }
+    }
+
+    fn given(&self, written: Written, location: Location) -> Given {
+        Given {
+            written,
+            location,
+            base: self.cwd.clone(),
         }
     }
 }
 
 /// `docker run --env-file`, unlike a shell and systemd, keeps quotes as part of the value.
 fn refuse_quoted_variables(given: &BTreeMap<String, Given>) -> Result<(), ConfigError> {
-    let quoted = given.values().find_map(|given| match &given.value {
-        Value::Variable(text) if is_quoted(text) => Some(given.place.clone()),
-        _ => None,
-    });
-    match quoted {
+    let is_quoted_variable =
+        |given: &&Given| matches!(&given.written, Written::Variable(text) if is_quoted(text));
+    match given.values().find(is_quoted_variable) {
         None => Ok(()),
-        Some(place) => Err(quoted_value(&place)),
+        Some(given) => Err(quoted_value(&given.location)),
     }
 }
 
-/// Whether a text begins and ends with the same quote, as one does whose quotes were meant for a shell.
-pub(super) fn is_quoted(text: &str) -> bool {
-    let quoted_by = |quote| text.len() >= 2 && text.starts_with(quote) && text.ends_with(quote);
-    quoted_by('"') || quoted_by('\'')
-}
-
-fn quoted_value(place: &Place) -> ConfigError {
+fn quoted_value(place: &Location) -> ConfigError {
     ConfigError::new(
         format!("a value begins and ends with a quote, which would be part of it ({place})"),
         "leave the quotes out: docker run --env-file and others take them literally; a value that really has them goes into the configuration file",
     )
 }
 
-/// The key that a variable sets; `None` if it is not ours.
-///
-/// Orchestrators invent `ARKLOOP_SERVICE_HOST` and the like, so that only two names without `__` count; one with `__` is meant for us, and whatever
-/// no key matches is refused later.
-/// Whether a variable of this name is read: others with the same beginning come from orchestrators.
+/// Whether a variable of this name is read.
 pub fn is_variable(name: &str) -> bool {
     name == "ARKLOOP_CONFIG" || key_of_variable(name).is_some()
 }
 
+/// The key that a variable sets; `None` if it is not ours.
+///
+/// Orchestrators set variables such as `ARKLOOP_SERVICE_HOST`, so only two names without `__` are keys. One with `__` is
+/// meant for this program, and refused later if no key matches.
 fn key_of_variable(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX)?;
     match rest {
@@ -170,46 +157,43 @@ fn key_of_variable(name: &str) -> Option<String> {
     }
 }
 
-/// Reads a file's text; every key with its place is put into `given`.
+/// Reads the text of the file at `path`.
 pub(super) fn read_toml(
     path: &Path,
     text: &str,
     given: &mut BTreeMap<String, Given>,
 ) -> Result<(), ConfigError> {
-    let line_of = |offset: usize| text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
-    let place = |offset: usize| Place::File {
+    let location = |offset: usize| Location::File {
         path: path.to_owned(),
-        line: line_of(offset),
+        line: text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1,
     };
-    let base = path.parent().unwrap_or(Path::new("/"));
     let table = DeTable::parse(text).map_err(|error| {
-        let place = place(error.span().map_or(0, |span| span.start));
-        ConfigError::new(
-            format!("this is not valid TOML: {} ({place})", error.message()),
-            "see https://toml.io",
-        )
+        let location = location(error.span().map_or(0, |span| span.start));
+        let problem = format!("this is not valid TOML: {} ({location})", error.message());
+        ConfigError::new(problem, "see https://toml.io")
     })?;
-    let mut give = |key: String, offset: usize, value: &DeValue<'_>| {
-        given.insert(
-            key,
-            Given {
-                value: value.into(),
-                place: place(offset),
-                base: base.to_owned(),
-            },
-        );
-    };
-    for (name, value) in table.get_ref() {
-        let DeValue::Table(section) = value.get_ref() else {
-            give(name.get_ref().to_string(), name.span().start, value.get_ref());
-            continue;
+    let mut give = |key: String, name_at: usize, value: Spanned<DeValue<'_>>| {
+        let value = toml::Value::deserialize(value.into_deserializer());
+        let key_given = Given {
+            written: Written::Toml(value.ok()),
+            location: location(name_at),
+            base: path.parent().unwrap_or(Path::new("/")).to_owned(),
         };
-        for (key, value) in section {
-            give(
-                format!("{}.{}", name.get_ref(), key.get_ref()),
-                key.span().start,
-                value.get_ref(),
-            );
+        given.insert(key, key_given);
+    };
+    for (name, value) in table.into_inner() {
+        if !matches!(value.get_ref(), DeValue::Table(_)) {
+            give(name.get_ref().to_string(), name.span().start, value);
+            continue;
+        }
+        if let DeValue::Table(section) = value.into_inner() {
+            for (key, value) in section {
+                give(
+                    format!("{}.{}", name.get_ref(), key.get_ref()),
+                    key.span().start,
+                    value,
+                );
+            }
         }
     }
     Ok(())
@@ -220,7 +204,7 @@ fn may_search(directory: &Path) -> bool {
     fs::metadata(directory.join(".")).is_ok()
 }
 
-fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Place>) -> ConfigError {
+fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Location>) -> ConfigError {
     let named_by = place.map(|place| format!(" ({place})")).unwrap_or_default();
     let reason = match cause.kind() {
         ErrorKind::NotFound if is_pipe(path) => "it is a pipe, and only files are read".to_owned(),
@@ -251,9 +235,4 @@ fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Place>) -> Con
 /// Whether it leads to a pipe without a name, as `/dev/stdin` and `<(…)` of a shell do.
 fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
-}
-
-/// `path`, counted from `base` if it is relative, without `.` in it.
-pub(super) fn absolute(base: &Path, path: &Path) -> PathBuf {
-    base.join(path).components().collect()
 }

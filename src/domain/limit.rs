@@ -1,9 +1,13 @@
 //! Limits on how often something may be asked for: whose they are, what they are of, and how much they allow.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use strum::VariantArray;
+
 use super::AuditReason;
+use super::duration::{format_duration, parse_duration};
 
 /// Whose limit was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
@@ -51,6 +55,16 @@ impl Rate {
         is_window.then_some(Self { requests, per })
     }
 
+    /// Reads a rate such as `30/1m`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (requests, per) = text.split_once('/')?;
+        // `u32::from_str` accepts a sign.
+        if !requests.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        Self::new(requests.parse().ok()?, parse_duration(per)?)
+    }
+
     pub(super) const fn per_minutes(requests: u32, minutes: u64) -> Self {
         match NonZeroU32::new(requests) {
             Some(requests) => Self {
@@ -77,70 +91,77 @@ impl Rate {
     }
 }
 
-macro_rules! classes {
-    ($($(#[$doc:meta])* $variant:ident: $name:literal, $requests:literal per $minutes:literal;)*) => {
-        /// What is counted together: each class has buckets of its own.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum LimitClass {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl LimitClass {
-            /// Every class, in the order of the configuration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// Its name: the key in `[rate_limit]`, and what clients are told.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-
-            /// Its key in the configuration.
-            pub const fn config_key(self) -> &'static str {
-                match self {
-                    $(Self::$variant => concat!("rate_limit.", $name),)*
-                }
-            }
-        }
-
-        /// How much each class allows.
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct Rates([Rate; LimitClass::ALL.len()]);
-
-        impl Default for Rates {
-            fn default() -> Self {
-                Self([$(Rate::per_minutes($requests, $minutes),)*])
-            }
-        }
-    };
+/// As [`Rate::parse`] reads it.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.requests, format_duration(self.per))
+    }
 }
 
-classes! {
-    /// Signing in with a password. Sixty a minute do for a school behind one address.
-    Login: "login", 60 per 1;
-    /// Making an account. Thirty at once do for a class behind one address.
-    Register: "register", 30 per 10;
+/// What is counted together: each class has buckets of its own. Its name is its key in `[rate_limit]`, and what clients are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum LimitClass {
+    /// Signing in with a password.
+    Login,
+    /// Making an account.
+    Register,
     /// Asking whether an account exists.
-    Check: "check", 20 per 1;
+    Check,
     /// Asking for a one-time code, which sends a mail.
-    SendCode: "otp_send", 30 per 10;
+    #[strum(serialize = "otp_send")]
+    SendCode,
     /// Asking for a verification link, which sends a mail.
-    SendVerification: "verify_send", 30 per 10;
+    #[strum(serialize = "verify_send")]
+    SendVerification,
     /// Asking for a link to set a password, which sends a mail.
-    SendReset: "reset_send", 30 per 10;
+    #[strum(serialize = "reset_send")]
+    SendReset,
     /// Signing in with a one-time code.
-    VerifyCode: "otp_verify", 20 per 1;
+    #[strum(serialize = "otp_verify")]
+    VerifyCode,
     /// Everything that a verification link is presented for.
-    ConfirmVerification: "verify_confirm", 20 per 1;
+    #[strum(serialize = "verify_confirm")]
+    ConfirmVerification,
     /// Setting a password through a link.
-    ConfirmReset: "reset_confirm", 20 per 1;
+    #[strum(serialize = "reset_confirm")]
+    ConfirmReset,
     /// Refreshing, by session; by address where no authentic cookie came.
-    Refresh: "refresh", 300 per 1;
-    /// Changing the username, by account: the answer says whether the new name is taken, so the changes that are refused count too.
-    Rename: "rename", 5 per 60;
+    Refresh,
+    /// Changing the username, by account. The answer says whether the new name is taken, so refused changes count too.
+    Rename,
     /// Everything else.
-    Other: "other", 600 per 1;
+    Other,
+}
+
+impl LimitClass {
+    /// Sixty sign-ins a minute are enough for a school behind one address, thirty registrations at once for a class.
+    const fn default_rate(self) -> Rate {
+        match self {
+            Self::Login => Rate::per_minutes(60, 1),
+            Self::Check | Self::VerifyCode | Self::ConfirmVerification | Self::ConfirmReset => {
+                Rate::per_minutes(20, 1)
+            }
+            Self::Register | Self::SendCode | Self::SendVerification | Self::SendReset => {
+                Rate::per_minutes(30, 10)
+            }
+            Self::Refresh => Rate::per_minutes(300, 1),
+            Self::Rename => Rate::per_minutes(5, 60),
+            Self::Other => Rate::per_minutes(600, 1),
+        }
+    }
+}
+
+/// How much each class allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rates([Rate; LimitClass::VARIANTS.len()]);
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self(std::array::from_fn(|index| {
+            LimitClass::VARIANTS[index].default_rate()
+        }))
+    }
 }
 
 impl Rates {
@@ -176,7 +197,7 @@ mod tests {
         let mut rates = Rates::default();
         let rate = Rate::new(7, Duration::from_secs(7)).expect("it is a rate");
         rates.set(LimitClass::Refresh, rate);
-        for class in LimitClass::ALL {
+        for class in LimitClass::VARIANTS {
             let is_set = rates.of(*class) == rate;
             assert_eq!(is_set, *class == LimitClass::Refresh, "{class:?}");
         }

@@ -6,6 +6,7 @@
 mod account_name;
 mod audit;
 mod client;
+mod duration;
 mod field;
 mod id;
 mod invite;
@@ -41,6 +42,7 @@ pub use audit::{
     NameDigest, Operator,
 };
 pub use client::{Client, MAX_USER_AGENT_BYTES};
+pub use duration::{format_duration, in_words, parse_duration};
 pub use field::{FieldError, FieldErrors};
 pub use id::{InviteId, MailId, NotAnId, SessionId, UserId};
 pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};
@@ -71,7 +73,7 @@ pub use session::{Session, SessionEnd, SessionNonce, SessionRules, SignInMethod}
 pub use shown::{is_unprintable, printable, printable_json};
 pub use signature::SignatureAlgorithm;
 pub use smtp::{HeloName, SmtpSecurity, SmtpUrl};
-pub use time::{Timestamp, in_words};
+pub use time::Timestamp;
 pub use trace::TraceId;
 pub use typed::trimmed;
 pub use user::{Email, Timezone, User, UserStatus, Username};

@@ -16,6 +16,15 @@ pub enum Listen {
 }
 
 impl Listen {
+    /// Reads `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/arkloop/arkloop.sock`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix("unix:") {
+            Some("") => None,
+            Some(path) => Some(Self::Unix(path.into())),
+            None => text.parse().ok().map(Self::Tcp),
+        }
+    }
+
     /// Whether only this machine can connect.
     pub fn is_local(&self) -> bool {
         match self {
@@ -41,6 +50,40 @@ pub struct TrustedProxies {
     pub networks: Vec<IpNet>,
     /// Whether whoever connects to the unix socket is one.
     pub unix: bool,
+}
+
+impl TrustedProxies {
+    /// Reads networks, single addresses and `unix`.
+    pub fn parse(items: &[&str]) -> Option<Self> {
+        let mut proxies = Self::default();
+        for item in items {
+            match *item {
+                "unix" => proxies.unix = true,
+                network => proxies.networks.push(parse_network(network)?),
+            }
+        }
+        Some(proxies)
+    }
+
+    /// The items as [`TrustedProxies::parse`] reads them.
+    pub fn items(&self) -> Vec<String> {
+        let networks = self.networks.iter().map(ToString::to_string);
+        networks.chain(self.unix.then(|| "unix".to_owned())).collect()
+    }
+}
+
+/// The network in the form in which peers are compared: an IPv4 address that is mapped into IPv6 (RFC 4291 §2.5.5.2) as IPv4. `None` for a mapped network
+/// with fewer bits than the mapping has, which would match no IPv4 address.
+fn parse_network(text: &str) -> Option<IpNet> {
+    const MAPPING: u8 = 96;
+    let network: IpNet = text.parse().or_else(|_| text.parse().map(IpAddr::into)).ok()?;
+    let network = match network.addr() {
+        IpAddr::V6(address) if let Some(mapped) = address.to_ipv4_mapped() => {
+            IpNet::new(mapped.into(), network.prefix_len().checked_sub(MAPPING)?).ok()?
+        }
+        _ => network,
+    };
+    Some(network.trunc())
 }
 
 /// The network that an address is counted as: its first 64 bits, zeros after them, since whoever has one IPv6 address has all of that network (RFC 6177

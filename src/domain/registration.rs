@@ -2,7 +2,16 @@
 
 /// Who may create an account over HTTP. The names are those on the wire, in the database, on the command line and in the configuration.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::Display,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
+    strum::Display,
 )]
 #[strum(
     serialize_all = "snake_case",

@@ -58,25 +58,6 @@ impl Timestamp {
     }
 }
 
-/// A span in the largest unit that makes it a whole number: `15 minutes`, `1 day`.
-pub fn in_words(span: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [
-        (24 * 60 * 60, "day"),
-        (60 * 60, "hour"),
-        (60, "minute"),
-        (1, "second"),
-    ];
-    let seconds = span.as_secs();
-    let fitting = UNITS
-        .iter()
-        .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
-    let (unit, name) = fitting.unwrap_or(&UNITS[3]);
-    match seconds / unit {
-        1 => format!("1 {name}"),
-        number => format!("{number} {name}s"),
-    }
-}
-
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
@@ -138,22 +119,6 @@ mod tests {
             "2026010xT000000.007Z",
         ];
         assert_eq!(shown.map(Timestamp::is_file_stamp), [true, false, false]);
-    }
-
-    #[test]
-    fn a_span_is_told_in_a_whole_number_of_its_largest_unit() {
-        let words = [86_400, 7200, 5400, 60, 61, 0].map(|seconds| in_words(Duration::from_secs(seconds)));
-        assert_eq!(
-            words,
-            [
-                "1 day",
-                "2 hours",
-                "90 minutes",
-                "1 minute",
-                "61 seconds",
-                "0 seconds"
-            ]
-        );
     }
 
     #[test]

@@ -47,19 +47,21 @@ impl Server {
 mod tests {
     use std::collections::BTreeSet;
 
+    use strum::VariantArray;
+
     use super::*;
     use crate::domain::LimitClass;
 
     #[test]
     fn every_class_of_limits_has_an_operation() {
         let found: BTreeSet<Option<&str>> = operations()
-            .map(|operation| operation.limit.map(LimitClass::name))
+            .map(|operation| operation.limit.map(<&str>::from))
             .collect();
         // Only its handler knows which requests change a username.
-        let classes = LimitClass::ALL
+        let classes = LimitClass::VARIANTS
             .iter()
             .filter(|class| **class != LimitClass::Rename);
-        let classes = classes.map(|class| Some(class.name()));
+        let classes = classes.map(|class| Some(class.into_str()));
         assert_eq!(found, classes.chain([None]).collect());
     }
 }

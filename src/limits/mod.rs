@@ -16,6 +16,7 @@ use std::time::Duration;
 use governor::clock::Clock as _;
 use governor::middleware::StateInformationMiddleware;
 use governor::{Quota, RateLimiter};
+use strum::VariantArray;
 
 use crate::domain::{Limit, LimitClass, Rate, Rates, SessionId, UserId, network_of};
 use crate::system::System;
@@ -64,7 +65,7 @@ type Limiter = RateLimiter<Subject, Buckets, Stopwatch, StateInformationMiddlewa
 /// Every bucket of a server.
 pub struct Limits {
     stopwatch: Stopwatch,
-    /// In the order of [`LimitClass::ALL`].
+    /// In the order of [`LimitClass::VARIANTS`].
     limiters: Vec<Limiter>,
 }
 
@@ -78,7 +79,7 @@ impl Limits {
         let limiter =
             |class: &LimitClass| Limiter::new(quota(rates.of(*class)), Buckets::default(), stopwatch.clone());
         Self {
-            limiters: LimitClass::ALL.iter().map(limiter).collect(),
+            limiters: LimitClass::VARIANTS.iter().map(limiter).collect(),
             stopwatch,
         }
     }

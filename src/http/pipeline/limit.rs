@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue};
+use strum::VariantArray;
 
 use super::error::{Refusal, whole_seconds};
 use crate::domain::{LimitClass, Rate, Rates};
@@ -18,7 +19,7 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) struct Throttle {
     rates: Rates,
     limits: Limits,
-    /// What is told of each class in every answer, in the order of [`LimitClass::ALL`].
+    /// What is told of each class in every answer, in the order of [`LimitClass::VARIANTS`].
     policies: Vec<HeaderValue>,
 }
 
@@ -28,7 +29,7 @@ impl Throttle {
         let told = |class: &LimitClass| header(policy(*class, rates.of(*class)));
         Self {
             limits: Limits::new(&rates, system),
-            policies: LimitClass::ALL.iter().map(told).collect(),
+            policies: LimitClass::VARIANTS.iter().map(told).collect(),
             rates,
         }
     }
@@ -77,14 +78,14 @@ impl Standing {
 
 /// The value of `RateLimit-Policy`.
 pub(crate) fn policy(class: LimitClass, rate: Rate) -> String {
-    let (name, requests, seconds) = (class.name(), rate.requests(), rate.per().as_secs());
+    let (name, requests, seconds) = (class.into_str(), rate.requests(), rate.per().as_secs());
     format!("\"{name}\";q={requests};w={seconds}")
 }
 
 /// The value of `RateLimit`; `wait` is the longest time until more is left.
 pub(crate) fn state(class: LimitClass, left: u32, wait: Duration) -> String {
     // Rounded up like `Retry-After`, which must not end before it does (§6).
-    let (name, seconds) = (class.name(), whole_seconds(wait));
+    let (name, seconds) = (class.into_str(), whole_seconds(wait));
     format!("\"{name}\";r={left};t={seconds}")
 }
 

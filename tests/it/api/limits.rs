@@ -9,6 +9,7 @@ use std::time::Duration;
 use arkloop::domain::LimitClass;
 use insta::assert_snapshot;
 use serde_json::json;
+use strum::VariantArray;
 use tokio::task::JoinSet;
 
 use super::operations::{operations, operations_with};
@@ -249,8 +250,8 @@ async fn the_limit_stands_behind_the_shape_and_before_the_fields() {
 #[tokio::test]
 async fn every_operation_but_what_is_the_same_for_everybody_has_a_limit() {
     let mut builder = TestApp::builder();
-    for class in LimitClass::ALL {
-        builder = builder.limit(class.name(), "1/1m");
+    for class in LimitClass::VARIANTS {
+        builder = builder.limit(class.into_str(), "1/1m");
     }
     let app = builder.start().await;
     let limited = operations_with(429, "rate_limit.exceeded");

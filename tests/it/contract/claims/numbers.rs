@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use arkloop::config::parse_duration;
+use arkloop::domain::parse_duration;
 
 use super::facts::Value::{self, Computed, Constant, Elsewhere, Key, Per};
 use super::facts::{ACCOUNT, FACTS, LINKS};

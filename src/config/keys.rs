@@ -1,0 +1,291 @@
+//! Every key with its name, its format and its default, in the order of the example file.
+
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use strum::VariantArray;
+
+use super::address::{
+    Origin, PRIVATE_URL, SENDER, SMTP_URL, is_link, parse_host, parse_private_url, parse_sender,
+    parse_smtp_url,
+};
+use super::error::ConfigError;
+use super::format::{
+    Format, boolean, duration, list, listen, names, number, one_of, path, proxies, rate, text,
+};
+use super::reader::Reader;
+use super::sections::{
+    Audit, Config, Level, Links, Log, LogFormat, Mail, Metrics, Otp, Password, RateLimit, Registration,
+    Server, Tokens, Turnstile,
+};
+use super::sources::Sources;
+use crate::domain::{
+    CodeLength, FailureLimits, HeloName, Language, LimitClass, Listen, PasswordPolicy, Rates, SameSite,
+    ServiceName,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// This many connections take 3 GiB in the worst case.
+const MOST_CONNECTIONS: usize = 100_000;
+/// The list of an account's sessions is answered whole.
+const MOST_SESSIONS: u32 = 1000;
+/// Where tokens of Turnstile are verified (developers.cloudflare.com/turnstile/get-started/server-side-validation).
+const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
+
+impl Config {
+    /// Reads and checks everything that `sources` name.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: an unreadable file, a bad value, an unknown key, or keys that do not go together.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let (file, given) = sources.read()?;
+        let mut config = read_keys(Reader::new(given), sources)?;
+        config.file = file;
+        config.check_together()?;
+        Ok(config)
+    }
+}
+
+/// Reads every key, and refuses unknown ones.
+pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config, ConfigError> {
+    let r = &mut reader;
+    let mut config = Config {
+        data_dir: r.read("data_dir", &path(), sources.cwd.join("data"))?,
+        key_file: r.read_option("key_file", path().or_empty())?,
+        server: server(r)?,
+        registration: registration(r)?,
+        tokens: tokens(r)?,
+        password: password(r)?,
+        mail: mail(r)?,
+        links: links(r)?,
+        otp: otp(r)?,
+        turnstile: turnstile(r)?,
+        rate_limit: rate_limit(r)?,
+        audit: Audit {
+            keep: r.read("audit.keep", &duration(DAY..=DAY * 3660), DAY * 90)?,
+        },
+        metrics: Metrics {
+            listen: r.read_option("metrics.listen", listen().or_empty())?,
+        },
+        log: Log {
+            format: r.read("log.format", &one_of(), LogFormat::Text)?,
+            level: r.read("log.level", &one_of(), Level::Info)?,
+        },
+        file: None,
+        shown: Vec::new(),
+        locations: Default::default(),
+    };
+    (config.shown, config.locations) = reader.finish()?;
+    Ok(config)
+}
+
+fn server(r: &mut Reader) -> Result<Server, ConfigError> {
+    let name = format!(
+        "one line of at most {} characters in any script, without control and format characters",
+        ServiceName::MAX_CHARS
+    );
+    let origin = || text(Origin::ACCEPTED, Origin::parse).or_empty();
+    let origins = list(Origin::ACCEPTED_LISTED, Origin::parse_listed);
+    let connections = number(1..=MOST_CONNECTIONS);
+    let server = Server {
+        name: r.read_option("server.name", text(name, ServiceName::parse).or_empty())?,
+        listen: r
+            .read_option("server.listen", listen().or_empty())?
+            .unwrap_or_else(|| Listen::Tcp(([127, 0, 0, 1], 8080).into())),
+        public_url: r.read_option("server.public_url", origin())?,
+        app_url: r.read_option("server.app_url", origin())?,
+        allowed_origins: r.read("server.allowed_origins", &origins, Vec::new())?,
+        cookie_same_site: r.read("server.cookie_same_site", &one_of(), SameSite::Strict)?,
+        trusted_proxies: r.read_option("server.trusted_proxies", proxies().or_unset())?,
+        max_connections: r.read("server.max_connections", &connections, 2_000)?,
+        max_connections_per_address: r.read("server.max_connections_per_address", &connections, 200)?,
+        docs: r.read("server.docs", &boolean(), true)?,
+        pages: r.read("server.pages", &boolean(), true)?,
+    };
+    refuse_until_released(r, "server.arkloop_client")?;
+    Ok(server)
+}
+
+/// Refuses a switch that is on while what it switches is not in this release.
+fn refuse_until_released(r: &mut Reader, key: &str) -> Result<(), ConfigError> {
+    let is_on = r.read(key, &boolean(), false)?;
+    match r.location(key) {
+        Some(location) if is_on => Err(ConfigError::new(
+            format!("{key} is not in this release ({location})"),
+            "it would be silently without effect: take it out until a release says that it has come",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn registration(r: &mut Reader) -> Result<Registration, ConfigError> {
+    Ok(Registration {
+        mode: r.read_option("registration.mode", one_of().or_empty())?,
+        identity_check: r.read("registration.identity_check", &boolean(), true)?,
+    })
+}
+
+fn tokens(r: &mut Reader) -> Result<Tokens, ConfigError> {
+    // Longer than a year is a mistake in the unit; shorter than a minute signs people out while they read.
+    let session = duration(MINUTE..=DAY * 366);
+    let audience = text("1 to 255 characters", |text| {
+        let is_audience = (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
+        is_audience.then(|| text.to_owned())
+    });
+    Ok(Tokens {
+        algorithm: r.read_option("tokens.algorithm", one_of().or_unset())?,
+        audience: r.read("tokens.audience", &audience, "arkloop".to_owned())?,
+        access_ttl: r.read("tokens.access_ttl", &duration(SECOND..=MINUTE * 60), MINUTE * 15)?,
+        refresh_idle_ttl: r.read("tokens.refresh_idle_ttl", &session, DAY * 14)?,
+        refresh_absolute_ttl: r.read("tokens.refresh_absolute_ttl", &session, DAY * 30)?,
+        refresh_grace: r.read(
+            "tokens.refresh_grace",
+            &duration(Duration::ZERO..=MINUTE),
+            SECOND * 30,
+        )?,
+        lost_answer: r.read("tokens.lost_answer", &duration(Duration::ZERO..=DAY * 30), DAY)?,
+        max_sessions: r.read("tokens.max_sessions", &number(1..=MOST_SESSIONS), 20)?,
+    })
+}
+
+fn password(r: &mut Reader) -> Result<Password, ConfigError> {
+    const LENGTHS: RangeInclusive<usize> = PasswordPolicy::FLOOR..=PasswordPolicy::CEILING;
+    // The upper ends keep a typing error from asking for the memory of the whole machine; the lower ones are the algorithm's (RFC 9106 §3.1).
+    let password = Password {
+        min_length: r.read("password.min_length", &number(LENGTHS), PasswordPolicy::FLOOR)?,
+        argon2_memory_kib: r.read("password.argon2_memory_kib", &number(8..=1_048_576), 19_456)?,
+        argon2_iterations: r.read("password.argon2_iterations", &number(1..=16), 2)?,
+        argon2_parallelism: r.read("password.argon2_parallelism", &number(1..=16), 1)?,
+        // More threads than any machine has cores only wait for one another.
+        hash_threads: r
+            .read_option("password.hash_threads", number(1..=1024).or_unset())?
+            .and_then(NonZeroUsize::new),
+    };
+    if password.argon2_memory_kib < 8 * password.argon2_parallelism {
+        return Err(ConfigError::new(
+            "password.argon2_memory_kib is too small for password.argon2_parallelism",
+            "it must be at least 8 KiB for each lane",
+        ));
+    }
+    Ok(password)
+}
+
+fn any_text() -> Format<String> {
+    text("a text", |text| Some(text.to_owned()))
+}
+
+fn mail(r: &mut Reader) -> Result<Mail, ConfigError> {
+    let smtp_url = text(SMTP_URL, |text| match text {
+        "" => Some(String::new()),
+        text => parse_smtp_url(text),
+    });
+    let language = format!(
+        "{}, also as a device says it, such as zh_CN.UTF-8",
+        names::<Language>()
+    );
+    let language = text(language, Language::nearest);
+    Ok(Mail {
+        transport: r.read_option("mail.transport", one_of().or_empty())?,
+        smtp_url: r.read("mail.smtp_url", &smtp_url, String::new())?,
+        smtp_security: r.read_option("mail.smtp_security", one_of().or_empty())?,
+        helo_name: r.read_option("mail.helo_name", text(HeloName::FORM, HeloName::parse).or_empty())?,
+        smtp_user: r.read("mail.smtp_user", &any_text(), String::new())?,
+        smtp_password: r.read_secret("mail.smtp_password")?,
+        from: r.read(
+            "mail.from",
+            &text(SENDER, parse_sender),
+            "no-reply@localhost".to_owned(),
+        )?,
+        locale: r.read("mail.locale", &language, Language::default())?,
+        ca_file: r.read_option("mail.ca_file", path().or_empty())?,
+    })
+}
+
+/// The template of a link that has `placeholder` in it.
+fn link(placeholder: &'static str) -> Format<String> {
+    let accepted = format!(
+        "an http(s) link of one host (no star) with {placeholder} in its path, query or fragment; it may begin with {{app_url}}, which stands \
+         for server.app_url"
+    );
+    text(accepted, move |text| {
+        is_link(text, placeholder).then(|| text.to_owned())
+    })
+}
+
+fn links(r: &mut Reader) -> Result<Links, ConfigError> {
+    let (with_token, with_code) = (link("{token}"), link("{code}"));
+    Ok(Links {
+        verify: r.read(
+            "links.verify",
+            &with_token,
+            "{app_url}/verify#token={token}".to_owned(),
+        )?,
+        reset: r.read(
+            "links.reset",
+            &with_token,
+            "{app_url}/reset#token={token}".to_owned(),
+        )?,
+        invite: r.read(
+            "links.invite",
+            &with_code,
+            "{app_url}/register?invite={code}".to_owned(),
+        )?,
+    })
+}
+
+fn otp(r: &mut Reader) -> Result<Otp, ConfigError> {
+    Ok(Otp {
+        enabled: r.read("otp.enabled", &boolean(), true)?,
+        digits: r.read(
+            "otp.digits",
+            &number(CodeLength::MIN..=CodeLength::MAX),
+            CodeLength::MIN,
+        )?,
+        spray_threshold: r.read("otp.spray_threshold", &number(0..=100_000), 1000)?,
+    })
+}
+
+fn turnstile(r: &mut Reader) -> Result<Turnstile, ConfigError> {
+    let hosts = list(
+        "host names such as \"app.example.org\", without scheme, port or star",
+        parse_host,
+    );
+    let url = text(PRIVATE_URL, parse_private_url);
+    Ok(Turnstile {
+        site_key: r.read("turnstile.site_key", &any_text(), String::new())?,
+        secret_key: r.read_secret("turnstile.secret_key")?,
+        allowed_hosts: r.read("turnstile.allowed_hosts", &hosts, Vec::new())?,
+        verify_url: r.read("turnstile.verify_url", &url, SITEVERIFY.to_owned())?,
+        protect_check: r.read("turnstile.protect_check", &boolean(), false)?,
+    })
+}
+
+fn rate_limit(r: &mut Reader) -> Result<RateLimit, ConfigError> {
+    let enabled = r.read("rate_limit.enabled", &boolean(), true)?;
+    let (requests, failures) = (rate("requests"), rate("wrong passwords"));
+    let mut rates = Rates::default();
+    for class in LimitClass::VARIANTS {
+        let key = format!("rate_limit.{}", class.into_str());
+        rates.set(*class, r.read(&key, &requests, rates.of(*class))?);
+    }
+    let FailureLimits {
+        from_one_network,
+        of_account,
+    } = FailureLimits::default();
+    Ok(RateLimit {
+        enabled,
+        rates,
+        wrong_passwords: FailureLimits {
+            from_one_network: r.read(
+                "rate_limit.wrong_passwords_per_address",
+                &failures,
+                from_one_network,
+            )?,
+            of_account: r.read("rate_limit.wrong_passwords_per_account", &failures, of_account)?,
+        },
+    })
+}

@@ -1,0 +1,305 @@
+//! What can be configured, and the questions whose answers depend on several keys.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::address::Origin;
+use super::error::Location;
+use crate::domain::{
+    FailureLimits, HeloName, Language, Listen, Rates, RegistrationMode, SameSite, ServiceName,
+    SignatureAlgorithm, SmtpSecurity, TrustedProxies,
+};
+
+/// Everything that can be configured, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The directory of the database, absolute.
+    pub data_dir: PathBuf,
+    /// The key file, absolute; `None` is `arkloop.key` in the data directory.
+    pub key_file: Option<PathBuf>,
+    pub server: Server,
+    pub registration: Registration,
+    pub tokens: Tokens,
+    pub password: Password,
+    pub mail: Mail,
+    pub links: Links,
+    pub otp: Otp,
+    pub turnstile: Turnstile,
+    pub rate_limit: RateLimit,
+    pub audit: Audit,
+    pub metrics: Metrics,
+    pub log: Log,
+    /// The file that was read, absolute; `None` if there was none.
+    pub file: Option<PathBuf>,
+    /// Every key in the order of the example file, as [`Format::show`](super::format::Format::show) writes its value.
+    pub(super) shown: Vec<(String, Value)>,
+    /// Where each key was given; a key at its default is not in it.
+    pub(super) locations: BTreeMap<String, Location>,
+}
+
+/// How the server is reached.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// What mails and pages call the service; `None` if it was not set. See [`Config::service_name`].
+    pub name: Option<ServiceName>,
+    pub listen: Listen,
+    /// The origin that clients see; `None` is `http://localhost` at the port of `listen`. See [`Config::public_origin`].
+    pub public_url: Option<Origin>,
+    /// Where links point; `None` if it was not set.
+    pub app_url: Option<Origin>,
+    /// The origins of browser apps, native apps and extensions elsewhere.
+    pub allowed_origins: Vec<Origin>,
+    /// The `SameSite` attribute of the refresh cookie.
+    pub cookie_same_site: SameSite,
+    /// Whose `X-Forwarded-For` counts; `None` if it was not set, which differs from an explicit empty list.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// How many connections are open at once.
+    pub max_connections: usize,
+    /// How many of these one client address may have.
+    pub max_connections_per_address: usize,
+    pub docs: bool,
+    /// Whether the built-in account pages are served.
+    pub pages: bool,
+}
+
+/// Who may create an account.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Pins the mode; `None` leaves it to the database.
+    pub mode: Option<RegistrationMode>,
+    /// Whether `/v1/auth/check` tells if an account exists.
+    pub identity_check: bool,
+}
+
+/// Tokens and the sessions behind them.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// How access tokens are signed; `None` keeps the algorithm of the keys that are there.
+    pub algorithm: Option<SignatureAlgorithm>,
+    pub audience: String,
+    /// Their life: 1 s to 60 min.
+    pub access_ttl: Duration,
+    /// A session that is not refreshed for this long ends.
+    pub refresh_idle_ttl: Duration,
+    /// The longest life of a session.
+    pub refresh_absolute_ttl: Duration,
+    /// How long a replaced refresh token is still answered: 0 to 60 s.
+    pub refresh_grace: Duration,
+    /// How long a refresh whose answer was lost may be repeated; zero ends the session instead.
+    pub lost_answer: Duration,
+    pub max_sessions: u32,
+}
+
+/// What new passwords must be, and how they are hashed.
+#[derive(Clone, Debug)]
+pub struct Password {
+    pub min_length: usize,
+    /// Memory of a hash, in KiB.
+    pub argon2_memory_kib: u32,
+    /// Passes over that memory.
+    pub argon2_iterations: u32,
+    pub argon2_parallelism: u32,
+    /// How many hashes are made at once; `None` for as many as cores and memory allow.
+    pub hash_threads: Option<NonZeroUsize>,
+}
+
+/// How mail is sent.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// Where it goes; `None` if it was not set. See [`Config::mail_transport`].
+    pub transport: Option<MailTransport>,
+    /// The SMTP server, `smtp://host[:port]` or `smtps://host[:port]`; empty for none.
+    pub smtp_url: String,
+    /// When the conversation is encrypted; `None` if it was not set. See [`Config::smtp_security`].
+    pub smtp_security: Option<SmtpSecurity>,
+    /// How this host greets that server; `None` if it was not set. See [`Config::helo_name`].
+    pub helo_name: Option<HeloName>,
+    pub smtp_user: String,
+    pub smtp_password: Option<SecretString>,
+    /// The sender: an address, with or without a name. See [`Config::sender`].
+    pub from: String,
+    /// The language of mails to accounts that have not chosen one.
+    pub locale: Language,
+    /// Certificates to trust instead of the well-known authorities.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Templates of the links in mails and on the command line.
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// To confirm an address; has `{token}`, and may have `{app_url}`.
+    pub verify: String,
+    /// To set a password anew; has `{token}`, and may have `{app_url}`.
+    pub reset: String,
+    /// To register; has `{code}`, and may have `{app_url}`.
+    pub invite: String,
+}
+
+/// One-time codes by mail.
+#[derive(Clone, Debug)]
+pub struct Otp {
+    pub enabled: bool,
+    pub digits: u8,
+    /// After how many wrong codes in an hour, over all accounts, codes are mailed more slowly; 0 for never.
+    pub spray_threshold: u32,
+}
+
+/// Cloudflare Turnstile.
+#[derive(Clone, Debug)]
+pub struct Turnstile {
+    /// The public half; empty for none.
+    pub site_key: String,
+    /// The secret half; setting it switches Turnstile on.
+    pub secret_key: Option<SecretString>,
+    /// The host names that a token may have been made on, in lower case; empty for any.
+    pub allowed_hosts: Vec<String>,
+    /// Where tokens are verified: https, or http to this machine.
+    pub verify_url: String,
+    /// Whether `/v1/auth/check` needs one too.
+    pub protect_check: bool,
+}
+
+/// Limits of requests.
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    pub enabled: bool,
+    /// How much each class of requests allows.
+    pub rates: Rates,
+    /// When wrong passwords make the next one wait.
+    pub wrong_passwords: FailureLimits,
+}
+
+/// The audit log.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// How long entries are kept.
+    pub keep: Duration,
+}
+
+/// The metrics listener.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Where it listens; `None` for nowhere.
+    pub listen: Option<Listen>,
+}
+
+/// What the server writes about itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: Level,
+}
+
+/// Where mail goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum MailTransport {
+    Smtp,
+    /// Into files, to try things out.
+    File,
+    Off,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum LogFormat {
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// From which severity on events are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Level {
+    /// Faults only.
+    Error,
+    /// And what the operator should look at.
+    Warn,
+    /// And rare events: start, stop, changes.
+    Info,
+    /// And each request.
+    Debug,
+    Trace,
+}
+
+impl Config {
+    /// Whether `key` was given in the file, a variable or a flag.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.locations.contains_key(key)
+    }
+
+    /// How mail is sent. The default writes files on a trial server, which is plain http on this machine, and else sends nothing.
+    pub fn mail_transport(&self) -> MailTransport {
+        let default = match self.public_origin() {
+            origin if !origin.is_https() && origin.is_loopback() => MailTransport::File,
+            _ => MailTransport::Off,
+        };
+        self.mail.transport.unwrap_or(default)
+    }
+
+    /// Where [`MailTransport::File`] writes mails.
+    pub fn outbox_path(&self) -> PathBuf {
+        self.data_dir.join("outbox")
+    }
+
+    /// The origin that clients see. The default is `http://localhost` at the port of `listen`.
+    pub fn public_origin(&self) -> Origin {
+        self.server
+            .public_url
+            .clone()
+            .unwrap_or_else(|| match &self.server.listen {
+                Listen::Tcp(address) => Origin::localhost(Some(address.port())),
+                Listen::Unix(_) => Origin::localhost(None),
+            })
+    }
+
+    /// [`Config::public_origin`] as text: the issuer of tokens and the base of links.
+    pub fn public_url(&self) -> String {
+        self.public_origin().to_string()
+    }
+
+    /// `server.app_url`, only if it was set.
+    pub fn app_url(&self) -> Option<String> {
+        self.server.app_url.as_ref().map(ToString::to_string)
+    }
+
+    /// What mails and pages call the service. The default is the host that clients see.
+    pub fn service_name(&self) -> ServiceName {
+        self.server
+            .name
+            .clone()
+            .unwrap_or_else(|| self.public_origin().host_as_name())
+    }
+
+    /// The sender of mails as a mailbox; its name is `name` if `mail.from` has none.
+    pub fn sender(&self, name: &ServiceName) -> String {
+        let from = self.mail.from.as_str();
+        match from.split_once('<') {
+            Some((own_name, _)) if !own_name.is_empty() => from.to_owned(),
+            _ => {
+                // Any name may stand in quotes (RFC 5322 §3.2.4).
+                let name = name.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+                format!("\"{name}\" <{}>", from.trim_matches(['<', '>']))
+            }
+        }
+    }
+
+    /// The database file.
+    pub fn database_path(&self) -> PathBuf {
+        self.data_dir.join("arkloop.db")
+    }
+
+    /// The key file, set or default.
+    pub fn key_path(&self) -> PathBuf {
+        self.key_file
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("arkloop.key"))
+    }
+}
