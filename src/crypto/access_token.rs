@@ -1,10 +1,9 @@
 //! Access tokens: JWTs (RFC 7519, profile of RFC 9068 as far as it applies) signed by a key whose public half is in the JWKS.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
@@ -12,6 +11,7 @@ use jsonwebtoken::{Header, Validation, decode, decode_header, encode};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::keys::sha256;
 use super::signing_key::{SigningKey, SigningKeyError, jwt_algorithm};
 use crate::domain::{SessionId, SignInMethod, Timestamp, UserId};
 use crate::system::System;
@@ -176,15 +176,16 @@ impl Keyring {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AccessTokenError::Invalid);
         }
-        let digest: [u8; 32] = digest(&SHA256, token.as_bytes())
-            .as_ref()
-            .try_into()
-            .map_err(|_| AccessTokenError::Invalid)?;
-        if let Some(verified) = self.remembered(&digest) {
-            return self.in_time(verified, now);
-        }
-        let verified = self.verify_signature(token).ok_or(AccessTokenError::Invalid)?;
-        self.remember(digest, &verified, now);
+        let digest = sha256(token.as_bytes());
+        let remembered = self.remembered().get(&digest).cloned();
+        let verified = match remembered {
+            Some(verified) => verified,
+            None => {
+                let verified = self.verify_signature(token).ok_or(AccessTokenError::Invalid)?;
+                self.remember(digest, &verified, now);
+                verified
+            }
+        };
         self.in_time(verified, now)
     }
 
@@ -197,12 +198,8 @@ impl Keyring {
         }
     }
 
-    fn remembered(&self, digest: &[u8; 32]) -> Option<Verified> {
-        self.remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(digest)
-            .cloned()
+    fn remembered(&self) -> MutexGuard<'_, HashMap<[u8; 32], Verified>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn verify_signature(&self, token: &str) -> Option<Verified> {
@@ -237,7 +234,7 @@ impl Keyring {
     }
 
     fn remember(&self, digest: [u8; 32], verified: &Verified, now: Timestamp) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.remembered();
         if remembered.len() >= REMEMBERED_TOKENS {
             remembered.retain(|_, verified| verified.expires_at > now.as_seconds());
         }
@@ -355,10 +352,7 @@ mod tests {
     fn the_memory_of_verified_tokens_is_bounded() {
         let keyring = keyring(SignatureAlgorithm::EdDsa, "arkloop", 1);
         for i in 0..=REMEMBERED_TOKENS as u64 {
-            let digest: [u8; 32] = digest(&SHA256, &i.to_be_bytes())
-                .as_ref()
-                .try_into()
-                .expect("it has 32 bytes");
+            let digest = sha256(&i.to_be_bytes());
             let verified = Verified {
                 claims: claims(),
                 expires_at: NOW.as_seconds() + 10,

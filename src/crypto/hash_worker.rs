@@ -1,34 +1,44 @@
-//! One argon2id hash (RFC 9106) after another, in memory that is kept.
+//! A thread that makes one argon2id hash (RFC 9106) after another, in memory that it keeps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::hash_queue::Budget;
-use super::password::HashError;
-use super::password_cost::Argon2Cost;
+use super::hash_budget::Budget;
+use super::password_cost::{Argon2Cost, HASH_BYTES};
 use crate::domain::PasswordHash;
 
 /// Bytes of salt: RFC 9106 §3.1 recommends 16.
 const SALT_BYTES: usize = 16;
-/// Bytes of hash: as many as the argon2 crate and the reference give by default.
-const HASH_BYTES: usize = 32;
-/// The largest cost that a stored hash may demand: a row that somebody wrote into the database must not take all memory or hours.
-const MAX_STORED_COST: Argon2Cost = Argon2Cost {
-    memory_kib: 1024 * 1024,
-    iterations: 32,
-    parallelism: 16,
-};
+/// How long an idle thread keeps the memory of its last hash. Taking it anew costs up to a third of a hash, which matters
+/// only while hashes follow one another.
+const KEPT: Duration = Duration::from_secs(2);
 
 /// The least that is asked of the allocator for a hash, in blocks. Allocators give what is so large back to the system when
 /// it is freed (glibc what is larger than 32 MiB, `DEFAULT_MMAP_THRESHOLD_MAX`), and may keep what is smaller. Only the
 /// blocks that are used become memory.
 const LEAST_BLOCKS: usize = 33 * 1024;
 
-/// One thread's memory, which is kept while hashes follow one another: taking it anew each time costs up to a third of a hash.
+/// Why no hash was made or compared.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    #[error("too many passwords wait to be hashed")]
+    QueueFull,
+    /// Argon2 has no such cost, or the stored hash cannot be read or is too costly.
+    #[error("a password cannot be hashed: {0}")]
+    Unusable(String),
+    #[error("the system gives no thread to hash passwords on")]
+    NoThread(#[source] std::io::Error),
+}
+
+pub(super) type Job = Box<dyn FnOnce(&mut Worker) + Send>;
+
+/// One thread's memory.
 pub(super) struct Worker {
     memory: Vec<Block>,
     /// The cost of new hashes: what a stored one needs beyond that is not kept.
@@ -48,13 +58,24 @@ impl Worker {
         }
     }
 
-    /// Whether it has kept the memory of a hash.
-    pub(super) const fn holds_memory(&self) -> bool {
-        self.memory.capacity() > 0
+    /// Carries out one job after another until no more can come, and gives its memory back when none comes for a while.
+    pub(super) fn work(mut self, jobs: &Receiver<Job>) {
+        loop {
+            let job = if self.memory.capacity() > 0 {
+                jobs.recv_timeout(KEPT)
+            } else {
+                jobs.recv().map_err(RecvTimeoutError::from)
+            };
+            match job {
+                Ok(job) => job(&mut self),
+                Err(RecvTimeoutError::Timeout) => self.give_back(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
     }
 
     /// Gives its memory back to the system.
-    pub(super) fn give_back(&mut self) {
+    fn give_back(&mut self) {
         self.memory = Vec::new();
     }
 
@@ -65,7 +86,7 @@ impl Worker {
         salt: &[u8; SALT_BYTES],
         cost: Argon2Cost,
     ) -> Result<PasswordHash, HashError> {
-        let params = params(cost)?;
+        let params = cost.params().map_err(unusable)?;
         let mut output = [0; HASH_BYTES];
         self.fill(params.clone(), password, salt, &mut output)?;
         let phc = phc::PasswordHash {
@@ -100,7 +121,7 @@ impl Worker {
                 "a stored hash is no argon2id hash".to_owned(),
             ));
         };
-        if !is_bearable(cost) || stored.version != Some(Version::V0x13.into()) {
+        if !cost.is_bearable() || stored.version != Some(Version::V0x13.into()) {
             return Err(HashError::Unusable(
                 "a stored hash demands another version or too high a cost".to_owned(),
             ));
@@ -143,23 +164,6 @@ impl Worker {
     }
 }
 
-/// Whether a stored hash may demand `cost`.
-pub(super) const fn is_bearable(cost: Argon2Cost) -> bool {
-    cost.memory_kib <= MAX_STORED_COST.memory_kib
-        && cost.iterations <= MAX_STORED_COST.iterations
-        && cost.parallelism <= MAX_STORED_COST.parallelism
-}
-
-pub(super) fn params(cost: Argon2Cost) -> Result<Params, HashError> {
-    Params::new(
-        cost.memory_kib,
-        cost.iterations,
-        cost.parallelism,
-        Some(HASH_BYTES),
-    )
-    .map_err(unusable)
-}
-
-fn unusable(error: impl std::fmt::Display) -> HashError {
+pub(super) fn unusable(error: impl std::fmt::Display) -> HashError {
     HashError::Unusable(error.to_string())
 }

@@ -9,7 +9,7 @@ use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::crypto::RefreshTokens;
+use super::refresh_token::RefreshTokens;
 use crate::domain::{
     AccountName, AddressDigest, CodeMac, DomainDigest, Email, FailureDigest, FailureKey, FailureKind,
     Guessed, InviteCode, InviteDigest, KeyFingerprint, LinkDigest, LinkToken, NameDigest, OneTimeCode,
@@ -17,15 +17,12 @@ use crate::domain::{
 };
 use crate::system::System;
 
-/// Why expanding cannot fail.
-const SHORT_ENOUGH: &str = "HKDF-SHA-256 gives up to 8 160 bytes";
-
 /// Bytes that tell whether a database belongs to a key file, and nothing else about the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyCheck([u8; 32]);
 
 impl KeyCheck {
-    /// As the database keeps it. It is no secret: it is derived one way, and whoever reads it has the database already.
+    /// As the database keeps it. It is no secret: it is derived one way.
     pub fn to_text(self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
@@ -35,14 +32,14 @@ impl KeyCheck {
         Some(Self(URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?))
     }
 
-    /// How the key file is named to people.
+    /// The name of the key file for people.
     pub fn fingerprint(self) -> KeyFingerprint {
         let (first, _) = self.0.as_chunks::<8>();
         KeyFingerprint::new(first[0])
     }
 }
 
-/// What a sealed secret is for. It is authenticated with the secret, so that one cannot be moved to another place of the database.
+/// What a sealed secret is for. It is authenticated with the secret, which then opens in no other place of the database.
 #[derive(Clone, Copy, Debug)]
 pub enum SealedFor<'a> {
     /// The code of the invite with this id.
@@ -86,42 +83,28 @@ pub struct Keys {
 impl Keys {
     /// Derives them from the bytes of the key file. The file holds uniform random bytes, so that HKDF's extract step adds nothing (RFC 5869 §3.3).
     pub fn derive(root: &[u8; 32]) -> Self {
+        const SHORT_ENOUGH: &str = "HKDF-SHA-256 gives up to 8 160 bytes";
         let root = Prk::new_less_safe(HKDF_SHA256, root);
+        let mac_key = |label: &[u8]| -> hmac::Key {
+            let expanded = root.expand(&[label], hmac::HMAC_SHA256).map(hmac::Key::from);
+            expanded.expect(SHORT_ENOUGH)
+        };
         let mut check = [0; 32];
-        let filled = root
-            .expand(&[b"arkloop v1 key check"], HKDF_SHA256)
-            .and_then(|okm| okm.fill(&mut check));
-        filled.expect(SHORT_ENOUGH);
+        root.expand(&[b"arkloop v1 key check"], HKDF_SHA256)
+            .and_then(|bytes| bytes.fill(&mut check))
+            .expect(SHORT_ENOUGH);
         let sealing = root
             .expand(&[b"arkloop v1 sealing"], &AES_256_GCM)
-            .expect(SHORT_ENOUGH);
+            .map(UnboundKey::from);
         Self {
             check: KeyCheck(check),
-            refresh: root
-                .expand(&[b"arkloop v1 refresh token"], hmac::HMAC_SHA256)
-                .expect(SHORT_ENOUGH)
-                .into(),
-            invite: root
-                .expand(&[b"arkloop v1 invite digest"], hmac::HMAC_SHA256)
-                .expect(SHORT_ENOUGH)
-                .into(),
-            address: root
-                .expand(&[b"arkloop v1 address digest"], hmac::HMAC_SHA256)
-                .expect(SHORT_ENOUGH)
-                .into(),
-            code: root
-                .expand(&[b"arkloop v1 one-time code"], hmac::HMAC_SHA256)
-                .expect(SHORT_ENOUGH)
-                .into(),
-            name: root
-                .expand(&[b"arkloop v1 name digest"], hmac::HMAC_SHA256)
-                .expect(SHORT_ENOUGH)
-                .into(),
-            failure: root
-                .expand(&[b"arkloop v1 password failure"], hmac::HMAC_SHA256)
-                .expect(SHORT_ENOUGH)
-                .into(),
-            sealing: LessSafeKey::new(UnboundKey::from(sealing)),
+            refresh: mac_key(b"arkloop v1 refresh token"),
+            invite: mac_key(b"arkloop v1 invite digest"),
+            address: mac_key(b"arkloop v1 address digest"),
+            code: mac_key(b"arkloop v1 one-time code"),
+            name: mac_key(b"arkloop v1 name digest"),
+            failure: mac_key(b"arkloop v1 password failure"),
+            sealing: LessSafeKey::new(sealing.expect(SHORT_ENOUGH)),
         }
     }
 
@@ -158,7 +141,7 @@ impl Keys {
         AddressDigest(mac(&self.address, &[email.mailbox_key().as_bytes()]))
     }
 
-    /// The form in which the audit log keeps a username or an address; `None` for what can be no account's name.
+    /// The form in which the audit log keeps a username or an address; `None` for a text that cannot be an account's name.
     pub fn name_digest(&self, name: &AccountName) -> Option<NameDigest> {
         let key = match name {
             AccountName::Email(email) => email.key(),
@@ -180,13 +163,13 @@ impl Keys {
         ))
     }
 
-    /// A word that says when it was made, and that only whoever has the key file can make or read.
+    /// A word that says when it was made; making or reading it takes the key file.
     pub fn new_check_word(&self, system: &System) -> String {
         let now = system.now().as_millis().to_be_bytes();
         URL_SAFE_NO_PAD.encode(self.seal(SealedFor::CheckWord, &now, system).0)
     }
 
-    /// When a word was made; `None` if not with this key file.
+    /// When a word was made; `None` if it was made without this key file.
     pub fn open_check_word(&self, word: &str) -> Option<Timestamp> {
         let sealed = Sealed(URL_SAFE_NO_PAD.decode(word).ok()?);
         let made_at = self.open(SealedFor::CheckWord, &sealed).ok()?;
@@ -195,8 +178,8 @@ impl Keys {
         )))
     }
 
-    /// What wrong passwords for `guessed` from `address` are counted under. An account is counted under its id, whatever it is called; a name that no
-    /// account has under its own key, which tells as little. `None` is whoever has no address.
+    /// What wrong passwords for `guessed` from `address` are counted under: an account under its id, under whichever name it was guessed; a name that
+    /// no account has under its own key, which tells as little. An `address` of `None` is a process on this machine.
     pub fn failure_key(&self, guessed: Guessed<'_>, address: Option<IpAddr>) -> FailureKey {
         let (kind, digest) = match guessed {
             Guessed::Account(id) => (
@@ -286,14 +269,14 @@ fn mac(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
         .expect("HMAC-SHA-256 gives 32 bytes")
 }
 
-/// The form in which a link's secret is stored. It has 256 random bits, so nobody can guess at the digest and it needs no key.
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let digest = digest(&SHA256, bytes);
+    digest.as_ref().try_into().expect("SHA-256 gives 32 bytes")
+}
+
+/// The form in which a link's secret is stored. It has 256 random bits, so its digest cannot be guessed and needs no key.
 pub fn link_digest(token: &LinkToken) -> LinkDigest {
-    LinkDigest(
-        digest(&SHA256, token.as_bytes())
-            .as_ref()
-            .try_into()
-            .expect("SHA-256 gives 32 bytes"),
-    )
+    LinkDigest(sha256(token.as_bytes()))
 }
 
 /// Whether two MACs are equal, in a time that does not tell how much of them is.

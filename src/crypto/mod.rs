@@ -3,7 +3,7 @@
 //! `argon2` and `jsonwebtoken` are named only here.
 
 mod access_token;
-mod hash_queue;
+mod hash_budget;
 mod hash_worker;
 mod key_file;
 mod keys;
@@ -15,11 +15,12 @@ mod refresh_token;
 mod signing_key;
 
 pub use access_token::{AccessClaims, AccessTokenError, AccessTokenSettings, Keyring, PublishedKey};
+pub use hash_worker::HashError;
 pub use key_file::{
     KeyFileError, adopt_successor, create_successor, find_successor, may_replace, read as read_key_file,
 };
 pub use keys::{KeyCheck, Keys, SealError, SealedFor, is_same_code, link_digest};
-pub use password::{Compared, HashError, HashRoom, PasswordHasher, Priority, Verification};
+pub use password::{Compared, HashRoom, PasswordHasher, Priority, Verification};
 pub use password_cost::{Argon2Cost, CostShares};
 pub use refresh_token::{PresentedRefreshToken, RefreshTokens};
 pub use signing_key::{SigningKey, SigningKeyError};

@@ -8,45 +8,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
 
-use super::hash_queue::{Budget, Job, Queue};
-use super::hash_worker::{Worker, params};
+use super::hash_budget::Budget;
+use super::hash_worker::{HashError, Job, Worker, unusable};
 use super::password_cost::{Argon2Cost, CostShares};
 use crate::domain::{Password, PasswordGuess, PasswordHash};
 use crate::system::System;
 
+/// How many passwords may wait. At the default cost two threads work this off in about two seconds, or in four if each
+/// has a former form ([`PasswordHasher::verify`]); a later one is refused.
+const QUEUE: usize = 256;
+
 /// What a guess at a password is compared with.
 #[derive(Clone, Debug)]
 pub enum Compared {
-    /// With this hash.
     With(PasswordHash),
-    /// With none, as one of this cost would be.
+    /// With none, at the price of a hash of this cost.
     WithNothing(Argon2Cost),
-}
-
-/// Why no hash was made or compared.
-#[derive(Debug, thiserror::Error)]
-pub enum HashError {
-    /// Too many wait already.
-    #[error("too many passwords wait to be hashed")]
-    QueueFull,
-    /// The cost is no cost of argon2, or the stored hash is none or too costly.
-    #[error("a password cannot be hashed: {0}")]
-    Unusable(String),
-    /// The system gives no thread to hash on.
-    #[error("the system gives no thread to hash passwords on")]
-    NoThread(#[source] std::io::Error),
 }
 
 /// Whether a password was right.
 #[derive(Debug)]
 pub enum Verification {
-    /// It was not, or there was nothing to compare it with.
+    /// Also if there was nothing to compare it with.
     Wrong,
-    /// It was.
     Right,
-    /// It was, but its hash has another cost than new ones, or was made of another form of the password: here is one of today to store in its place.
+    /// Its hash has another cost than new ones, or was made of another form of the password. This hash is to be stored in its place.
     RightButOutdated(PasswordHash),
 }
 
@@ -55,22 +44,21 @@ pub enum Verification {
 pub enum Priority {
     /// Like every other thread: for a command, which has nothing else to do.
     Normal,
-    /// Only what nobody else wants (`nice 19`): for a server, so that a flood of sign-ins leaves the refreshes of everybody else alone.
+    /// What other threads leave (`nice 19`): for a server, so that a flood of sign-ins does not slow refreshes.
     Low,
 }
 
 /// How many hashes are made at once, and in how much memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashRoom {
-    /// Threads.
     pub threads: NonZeroUsize,
-    /// KiB of all hashes together; stored hashes of a higher cost wait for one another.
+    /// Of all hashes together; stored hashes of a higher cost wait for one another.
     pub memory_kib: u64,
 }
 
 /// Hashes and compares passwords.
 pub struct PasswordHasher {
-    queue: Arc<Queue>,
+    jobs: Sender<Job>,
     cost: Argon2Cost,
     system: System,
     blocks_filled: Arc<AtomicU64>,
@@ -84,28 +72,29 @@ impl PasswordHasher {
         priority: Priority,
         system: System,
     ) -> Result<Self, HashError> {
-        params(cost)?;
-        let hasher = Self {
-            queue: Arc::default(),
-            cost,
-            system,
-            blocks_filled: Arc::default(),
-        };
+        cost.params().map_err(unusable)?;
+        let (jobs, queue) = crossbeam_channel::bounded(QUEUE);
+        let blocks_filled = Arc::default();
         let budget = Arc::new(Budget::new(room.memory_kib));
         for number in 0..room.threads.get() {
-            let queue = Arc::clone(&hasher.queue);
-            let worker = Worker::new(cost, Arc::clone(&hasher.blocks_filled), Arc::clone(&budget));
+            let queue = queue.clone();
+            let worker = Worker::new(cost, Arc::clone(&blocks_filled), Arc::clone(&budget));
             let work = move || {
                 if priority == Priority::Low {
                     // Linux knows niceness by thread. Where it cannot be set, hashing works all the same.
                     let _ = rustix::process::nice(19);
                 }
-                queue.work(worker);
+                worker.work(&queue);
             };
             let started = thread::Builder::new().name(format!("hash-{number}")).spawn(work);
             started.map_err(HashError::NoThread)?;
         }
-        Ok(hasher)
+        Ok(Self {
+            jobs,
+            cost,
+            system,
+            blocks_filled,
+        })
     }
 
     /// The work of all hashes so far: blocks of memory (1 KiB) times passes over them.
@@ -116,7 +105,7 @@ impl PasswordHasher {
         self.blocks_filled.load(Ordering::Relaxed)
     }
 
-    /// Which cost names without a password have where `stored` are the costs of those with one.
+    /// The costs of names without a password; `stored` are the costs of those with one.
     pub fn shares(&self, stored: &[(String, u32)]) -> CostShares {
         CostShares::new(stored, self.cost)
     }
@@ -128,8 +117,8 @@ impl PasswordHasher {
             .await
     }
 
-    /// Compares a password with a stored hash, and then its former form, if it has one. Without a stored hash it does the work of comparing for nothing, so
-    /// that the time of a refusal tells no one whether there is one.
+    /// Compares a password with a stored hash, and then its former form, if it has one. Without a stored hash it does the work of a comparison, so that the
+    /// time of a refusal does not tell whether there is one.
     pub async fn verify(&self, guess: PasswordGuess, compared: Compared) -> Result<Verification, HashError> {
         let (cost, salt) = (self.cost, self.system.random());
         self.run(move |worker| {
@@ -169,13 +158,13 @@ impl PasswordHasher {
     ) -> Result<T, HashError> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |worker| {
-            // Whoever asked may be gone by now.
+            // The caller may be gone by now.
             let _ = answer.send(job(worker));
             metrics::gauge!("arkloop_hash_queue").decrement(1);
         });
         let queued = metrics::gauge!("arkloop_hash_queue");
         queued.increment(1);
-        if self.queue.push(job).is_err() {
+        if self.jobs.try_send(job).is_err() {
             queued.decrement(1);
             return Err(HashError::QueueFull);
         }
@@ -185,17 +174,10 @@ impl PasswordHasher {
     }
 }
 
-impl Drop for PasswordHasher {
-    fn drop(&mut self) {
-        self.queue.close();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::sync_channel;
 
-    use super::super::hash_queue::QUEUE;
     use super::*;
     use crate::domain::PasswordPolicy;
 

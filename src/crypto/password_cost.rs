@@ -1,6 +1,15 @@
-//! What hashes cost, and which cost a guess has where there is no hash to compare it with.
+//! What hashes cost, and the cost of a guess that has no hash to compare with.
 
-use super::hash_worker::{is_bearable, params};
+use argon2::Params;
+
+/// Bytes of hash: the default of the argon2 crate and of the reference.
+pub(super) const HASH_BYTES: usize = 32;
+/// The largest cost that a stored hash may demand: a forged row must not take all memory or hours.
+const MAX_STORED_COST: Argon2Cost = Argon2Cost {
+    memory_kib: 1024 * 1024,
+    iterations: 32,
+    parallelism: 16,
+};
 
 /// What one hash costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +34,24 @@ impl Default for Argon2Cost {
 }
 
 impl Argon2Cost {
-    /// Reads a cost as it stands in a PHC string, such as `m=19456,t=2,p=1`; `None` for one that no password can have here.
+    /// The cost as argon2 takes it, if there can be such a one.
+    pub(super) fn params(self) -> argon2::Result<Params> {
+        Params::new(
+            self.memory_kib,
+            self.iterations,
+            self.parallelism,
+            Some(HASH_BYTES),
+        )
+    }
+
+    /// Whether a stored hash may demand this cost.
+    pub(super) const fn is_bearable(self) -> bool {
+        self.memory_kib <= MAX_STORED_COST.memory_kib
+            && self.iterations <= MAX_STORED_COST.iterations
+            && self.parallelism <= MAX_STORED_COST.parallelism
+    }
+
+    /// Reads a cost as it stands in a PHC string, such as `m=19456,t=2,p=1`; `None` for one that no stored hash may have.
     fn from_phc(text: &str) -> Option<Self> {
         let mut parts = text.split(',');
         let mut part = |name| parts.next()?.strip_prefix(name)?.parse().ok();
@@ -34,13 +60,13 @@ impl Argon2Cost {
             iterations: part("t=")?,
             parallelism: part("p=")?,
         };
-        (parts.next().is_none() && is_bearable(cost) && params(cost).is_ok()).then_some(cost)
+        (parts.next().is_none() && cost.is_bearable() && cost.params().is_ok()).then_some(cost)
     }
 }
 
-/// Which cost the guesses at names without a password have: each name always the same one, and each cost as many names in proportion as it has accounts.
+/// The cost of guesses at names without a password. A name always has the same cost, and each cost has as many names in proportion as it has accounts.
 ///
-/// So the time of an answer tells nothing, also while old accounts still have the cost of an older configuration. A name changes its cost as accounts do:
+/// So the time of an answer tells nothing, even while old accounts have the cost of an older configuration. A name changes its cost as accounts do:
 /// once, when enough of them have signed in.
 #[derive(Debug)]
 pub struct CostShares {
@@ -59,7 +85,7 @@ impl CostShares {
         }
     }
 
-    /// The cost of a name; `digest` is its keyed digest, of which all values are equally likely and no stranger knows any.
+    /// The cost of a name; `digest` is its keyed digest, of which all values are equally likely and no client knows any.
     pub fn cost_of(&self, digest: [u8; 16]) -> Argon2Cost {
         let total: u64 = self.costs.iter().map(|(_, accounts)| u64::from(*accounts)).sum();
         // A point between 0 and `total`, as far along as the digest is among all digests.
