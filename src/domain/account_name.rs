@@ -1,22 +1,20 @@
-//! What is typed to say which account is meant: a username or an address.
+//! The login name: a username or an address.
 
 use std::fmt;
 
 use super::typed::trimmed;
 use super::{Email, FieldError, Username};
 
-/// What somebody typed to say which account they mean.
+/// How a person names an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountName {
-    /// It contains `@` and is an address.
     Email(Email),
-    /// It is a username.
     Username(Username),
-    /// It can be no account's name; to answer otherwise than for a name that nobody has would tell them apart.
+    /// Not a valid name. Refusing it differently from an unknown name would tell the two apart.
     Nobody(UnusableName),
 }
 
-/// What was typed for a name and can be none. `Debug` does not print it: people type passwords there.
+/// A text that is not a valid name. `Debug` does not print it: people type passwords there.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UnusableName(String);
 
@@ -27,7 +25,6 @@ impl fmt::Debug for UnusableName {
 }
 
 impl AccountName {
-    /// The most characters that are looked at.
     pub const MAX_CHARS: usize = Email::MAX_CHARS;
 
     /// Reads 1 to 254 characters; white space and format characters around them are dropped first.
@@ -47,7 +44,7 @@ impl AccountName {
         Ok(name.unwrap_or_else(|_| Self::Nobody(UnusableName(text.to_owned()))))
     }
 
-    /// One form for all spellings of a name: the lower-case one.
+    /// The lower-case form, which is the same for all spellings of a name.
     pub fn key(&self) -> String {
         match self {
             Self::Email(email) => email.key(),

@@ -1,4 +1,4 @@
-//! Who is asking, as far as a server can tell.
+//! The client of a request, as far as a server can tell.
 
 use std::net::IpAddr;
 

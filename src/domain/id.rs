@@ -1,7 +1,7 @@
 //! Ids: UUIDs of version 7 (RFC 9562 §5.7), one type for each noun so that they cannot be confused.
 //!
-//! An id is read in its hyphenated form of 36 characters only. The forms without hyphens, in braces or behind `urn:uuid:` are no ids: 32 hexadecimal digits
-//! are a username that anybody may take.
+//! Only the hyphenated form of 36 characters is an id. The forms without hyphens, in braces or with `urn:uuid:` are refused: 32 hexadecimal digits are a
+//! valid username.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Timestamp, Username};
 
-/// How many characters an id has; a username cannot have as many.
+/// More characters than a username may have.
 const ID_CHARS: usize = 36;
 const _: () = assert!(Username::MAX_CHARS < ID_CHARS, "a username must never be an id");
 
@@ -63,7 +63,7 @@ macro_rules! id {
 }
 
 id! {
-    /// Identifies an account for ever, whatever its names become.
+    /// Identifies an account, whatever its names become.
     UserId
 }
 id! {
@@ -80,12 +80,12 @@ id! {
 }
 
 impl InviteId {
-    /// Greater than every id that is given.
+    /// Greater than every id in use.
     pub const LAST: Self = Self(Uuid::max());
 }
 
 impl UserId {
-    /// The id whose 32 hexadecimal digits a username has, which versions before 0.2 read as that id.
+    /// The id that versions before 0.2 read in a username of 32 hexadecimal digits.
     pub fn of_bare_digits(username: &Username) -> Option<Self> {
         let digits = Some(username.as_str()).filter(|text| text.len() == 32);
         digits.and_then(|text| Uuid::try_parse(text).ok()).map(Self)
@@ -93,7 +93,7 @@ impl UserId {
 }
 
 impl SessionId {
-    /// The smallest id that a session begun at `moment` can have: the first 48 bits of a version 7 UUID are its milliseconds (RFC 9562 §5.7).
+    /// The smallest id of a session that began at `moment`: the first 48 bits of a version 7 UUID are its milliseconds (RFC 9562 §5.7).
     pub fn first_at(moment: Timestamp) -> Self {
         let millis = u64::try_from(moment.as_millis()).unwrap_or_default();
         let mut bytes = [0; 16];

@@ -11,14 +11,13 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// The secret of an invite: 16 characters of Crockford's base32, 80 random bits.
 ///
-/// It has no `Debug` that prints; [`InviteCode::reveal`] is the way to show it to whoever may see it.
+/// `Debug` does not print it; [`InviteCode::reveal`] does.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InviteCode([u8; Self::CHARS]);
 
 impl InviteCode {
-    /// The number of characters without dashes.
+    /// Without dashes.
     pub const CHARS: usize = 16;
-    /// The number of random bytes that make a code.
     pub const RANDOM_BYTES: usize = 10;
 
     /// The code of 80 random bits.
@@ -34,7 +33,7 @@ impl InviteCode {
     /// Reads a code as a person typed or pasted it (see `secret_of`): case does not matter, O is 0, I and L are 1.
     ///
     /// # Errors
-    /// [`FieldError::Missing`] for what is nothing without the typing, such as a dash; [`FieldError::Invalid`].
+    /// [`FieldError::Missing`] also for a text of dashes and spaces only; [`FieldError::Invalid`].
     pub fn parse(text: &str) -> Result<Self, FieldError> {
         let secret = secret_of(text, Dashes::Separate);
         if secret.is_empty() {
@@ -59,12 +58,12 @@ impl InviteCode {
         (length == Self::CHARS).then_some(Self(symbols))
     }
 
-    /// The 16 characters without dashes, in the one spelling that is digested.
+    /// The 16 characters without dashes, as they are digested.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The code as people see it: `ABCD-EFGH-JKMN-PQRS`.
+    /// The code as `ABCD-EFGH-JKMN-PQRS`.
     pub fn reveal(&self) -> String {
         let groups: Vec<&str> = self
             .0
@@ -81,7 +80,7 @@ impl fmt::Debug for InviteCode {
     }
 }
 
-/// The keyed digest of an invite code: the only form in which it is looked up.
+/// The keyed digest by which a code is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InviteDigest(pub [u8; 32]);
 
@@ -90,10 +89,9 @@ pub struct InviteDigest(pub [u8; 32]);
 pub struct InviteUses(u32);
 
 impl InviteUses {
-    /// The most accounts that one invite may admit; whoever needs more opens registration.
+    /// A server that admits more accounts opens registration instead.
     pub const MAX: u32 = 100_000;
 
-    /// Checks a number of accounts.
     pub fn new(uses: u32) -> Result<Self, FieldError> {
         match uses {
             0 => Err(FieldError::Invalid {
@@ -106,18 +104,16 @@ impl InviteUses {
         }
     }
 
-    /// The number.
     pub const fn get(self) -> u32 {
         self.0
     }
 }
 
-/// What the operator wrote to remember whom an invite is for: at most 200 characters, one line.
+/// The operator's note about an invite: one line of at most 200 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note(String);
 
 impl Note {
-    /// The most characters.
     pub const MAX_CHARS: usize = 200;
 
     /// Reads a note; `None` if it is blank.
@@ -139,47 +135,36 @@ impl Note {
         Self(text)
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Whether an invite admits anybody, and if not, why.
+/// Whether an invite admits accounts, and if not, why. The names are those on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum InviteStatus {
-    /// It admits somebody.
     Active,
-    /// It has admitted as many as it may.
     UsedUp,
-    /// Its time is over.
     Expired,
-    /// The operator took it back.
     Revoked,
 }
 
 /// An invite without its code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invite {
-    /// Its id.
     pub id: InviteId,
-    /// How many accounts it has admitted.
+    /// The accounts it has admitted.
     pub uses: u32,
-    /// How many it may admit.
     pub max_uses: InviteUses,
-    /// What the operator wrote beside it.
     pub note: Option<Note>,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it stops; `None` if never.
+    /// `None` if it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// When the operator took it back.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl Invite {
-    /// Whether it admits somebody at `now`.
     pub fn status(&self, now: Timestamp) -> InviteStatus {
         if self.revoked_at.is_some() {
             InviteStatus::Revoked

@@ -1,13 +1,12 @@
-//! How a key file is named.
+//! The name of a key file.
 
 use std::fmt;
 
-/// Eight bytes that tell key files apart, as people compare them: `3f:9a:00:c4:1d:77:be:05`. They say nothing about the key itself.
+/// Eight bytes by which people compare key files: `3f:9a:00:c4:1d:77:be:05`. They reveal nothing of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyFingerprint([u8; 8]);
 
 impl KeyFingerprint {
-    /// Wraps the bytes.
     pub const fn new(bytes: [u8; 8]) -> Self {
         Self(bytes)
     }

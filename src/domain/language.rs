@@ -1,20 +1,20 @@
-//! The languages that mails and pages are written in, and how people say theirs.
+//! The languages of mails and pages, and the language tags of accounts.
 
 use super::FieldError;
 use super::typed::folded;
 
-/// The primary subtags that are Chinese beside `zh`: its other codes in ISO 639, and the members of that macrolanguage. Devices that are set to one of them
-/// mostly say so (`yue-Hant-HK`).
+/// The primary subtags that are Chinese beside `zh`: its other codes in ISO 639, and the members of that macrolanguage, which most devices send
+/// (`yue-Hant-HK`).
 const CHINESE: [&str; 16] = [
     "zho", "chi", "cmn", "yue", "wuu", "hak", "nan", "gan", "hsn", "cdo", "cjy", "cpx", "czh", "czo", "mnp",
     "lzh",
 ];
-/// Primary subtags that say that no language is meant (ISO 639-2: undetermined, uncoded, several, none).
+/// Primary subtags that mean no language (ISO 639-2: undetermined, uncoded, several, none).
 const NO_LANGUAGE: [&str; 4] = ["und", "mis", "mul", "zxx"];
 /// The modifiers of POSIX locales that name a script, and its subtag (ISO 15924).
 const SCRIPTS: [(&str, &str); 3] = [("latin", "latn"), ("cyrillic", "cyrl"), ("devanagari", "deva")];
 
-/// A language for which every mail exists.
+/// A language for which every mail exists. Its name in the configuration is the primary subtag of BCP 47, which has no case (RFC 5646 §2.1.1).
 #[derive(
     Clone,
     Copy,
@@ -29,17 +29,16 @@ const SCRIPTS: [(&str, &str); 3] = [("latin", "latn"), ("cyrillic", "cyrl"), ("d
 )]
 #[strum(ascii_case_insensitive, const_into_str)]
 pub enum Language {
-    /// English.
     #[default]
     #[strum(serialize = "en")]
     English,
-    /// Chinese, in simplified characters.
+    /// In simplified characters.
     #[strum(serialize = "zh")]
     Chinese,
 }
 
 impl Language {
-    /// The nearest to what [`Locale::from_hint`] reads, whatever script or region follows; `None` if none is near.
+    /// The language that fits `hint`, which [`Locale::from_hint`] reads; script and region do not matter.
     pub fn nearest(hint: &str) -> Option<Self> {
         let locale = Locale::from_hint(hint).ok().flatten()?;
         match locale.0.split('-').next().unwrap_or_default() {
@@ -49,7 +48,7 @@ impl Language {
         }
     }
 
-    /// The tag for `lang` in HTML: fonts and screen readers choose by it.
+    /// The value of `lang` in HTML, by which browsers choose fonts and screen readers voices.
     pub const fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -65,13 +64,13 @@ pub struct Locale(String);
 impl Locale {
     /// The most characters of a tag: RFC 5646 §4.4.1 asks for room for at least 35.
     const MAX_CHARS: usize = 35;
-    /// The most characters of a hint: more than a device says with all its extensions.
+    /// More characters than a device sends with all its extensions.
     pub const MAX_HINT_CHARS: usize = 100;
 
-    /// Reads how a device or a person says a language: a BCP 47 tag, a POSIX locale (`zh_CN.UTF-8`, `sr_RS@latin`), or one of Java (`zh_TW_#Hant`).
-    /// Full-width letters, dashes of any kind, and white space in their place are read too.
+    /// Reads a BCP 47 tag, a POSIX locale (`zh_CN.UTF-8`, `sr_RS@latin`) or a Java locale (`zh_TW_#Hant`). Full-width letters, dashes of any kind, and white
+    /// space instead of dashes are accepted.
     ///
-    /// Gives `None` for what names no language, such as `C`, `x-private` and `i-klingon`. A tag that is too long loses subtags at its end (RFC 5646 §4.4.2).
+    /// `None` if the text names no language, as do `C`, `x-private` and `i-klingon`. A tag that is too long loses subtags at its end (RFC 5646 §4.4.2).
     ///
     /// # Errors
     /// [`FieldError::TooLong`] only.
@@ -113,7 +112,6 @@ impl Locale {
         Self(text)
     }
 
-    /// The tag.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -125,7 +123,7 @@ impl From<Language> for Locale {
     }
 }
 
-/// Puts the script behind the language, where BCP 47 has it: Java says it last, POSIX as a modifier.
+/// Moves the script directly behind the language, as in BCP 47. Java puts it last, POSIX into a modifier.
 fn put_script_first(subtags: &mut Vec<&str>, modifier: &str) {
     let extensions = subtags.iter().position(|subtag| subtag.len() == 1);
     let is_script = |subtag: &&str| subtag.len() == 4 && subtag.bytes().all(|b| b.is_ascii_alphabetic());
@@ -138,7 +136,7 @@ fn put_script_first(subtags: &mut Vec<&str>, modifier: &str) {
     }
 }
 
-/// Joins lower-case subtags to a tag in the case that RFC 5646 §2.1.1 recommends: a region has capital letters, a script begins with one.
+/// Joins lower-case subtags to a tag in the case that RFC 5646 §2.1.1 recommends: a region in capitals, a script with one.
 fn in_canonical_case(subtags: &[&str]) -> String {
     let extensions = subtags.iter().position(|subtag| subtag.len() == 1);
     let mut tag = String::new();

@@ -1,4 +1,4 @@
-//! Limits on how often something may be asked for: whose they are, what they are of, and how much they allow.
+//! Rate limits: to whom they apply, which requests they count together, and how many they allow.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,15 +9,15 @@ use strum::VariantArray;
 use super::AuditReason;
 use super::duration::{format_duration, parse_duration};
 
-/// Whose limit was reached.
+/// Whose limit was reached. The names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Limit {
-    /// That of the client's address, whoever it is about.
+    /// Of the client's address, over all accounts.
     Address,
-    /// That of an account, whoever asks.
+    /// Of an account, over all clients.
     Account,
-    /// That of the session whose access token, or refresh cookie to be refreshed, came with the request.
+    /// Of the session of the request's access token or refresh cookie.
     Session,
 }
 
@@ -31,8 +31,7 @@ impl From<Limit> for AuditReason {
     }
 }
 
-/// So many requests at once, and as many again over so much time: a bucket that fills up evenly. (What wrong passwords do with the two numbers is said at
-/// [`super::FailureLimits`].)
+/// A number of requests, and the time in which a bucket of as many fills up evenly. ([`super::FailureLimits`] uses the two numbers differently.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     requests: NonZeroU32,
@@ -75,17 +74,17 @@ impl Rate {
         }
     }
 
-    /// How many requests a full bucket holds.
+    /// The size of a full bucket.
     pub const fn requests(self) -> NonZeroU32 {
         self.requests
     }
 
-    /// In how much time an empty bucket is full again, in whole seconds.
+    /// The time in which an empty bucket fills up, in whole seconds.
     pub const fn per(self) -> Duration {
         self.per
     }
 
-    /// In how much time a bucket holds one request more.
+    /// The time in which a bucket gets one request more.
     pub fn interval(self) -> Duration {
         self.per / self.requests.get()
     }
@@ -165,12 +164,10 @@ impl Default for Rates {
 }
 
 impl Rates {
-    /// What `class` allows.
     pub const fn of(&self, class: LimitClass) -> Rate {
         self.0[class as usize]
     }
 
-    /// Makes `class` allow `rate`.
     pub const fn set(&mut self, class: LimitClass, rate: Rate) {
         self.0[class as usize] = rate;
     }

@@ -1,4 +1,4 @@
-//! Links that are mailed, or shown to the operator once.
+//! The tokens in links that are mailed, or shown to the operator once.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::FieldError;
 use super::typed::{Dashes, secret_of};
 
-/// What a link is for.
+/// What a link is for. The names are those in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum LinkPurpose {
-    /// To prove that one receives mail at an address.
+    /// Proves the address.
     VerifyEmail,
-    /// To set a password; mailed, so using it proves the address.
+    /// Is mailed, so using it proves the address too.
     ResetPassword,
-    /// To set a first password; handed over by the operator, so it proves no address.
+    /// Is handed over by the operator, so it proves no address.
     SetPassword,
 }
 
 impl LinkPurpose {
-    /// How long a link can be used.
+    /// How long a link works.
     pub const fn ttl(self) -> Duration {
         match self {
             Self::VerifyEmail => Duration::from_hours(24),
@@ -37,17 +37,14 @@ impl LinkPurpose {
 pub struct LinkToken([u8; Self::BYTES]);
 
 impl LinkToken {
-    /// How many random bytes there are.
     pub const BYTES: usize = 32;
-    /// How many characters a token has.
     pub const CHARS: usize = 43;
 
-    /// The token of random bytes.
     pub const fn from_random(bytes: [u8; Self::BYTES]) -> Self {
         Self(bytes)
     }
 
-    /// Reads a token as it was pasted (see `secret_of`). `None` is what can be no token, and so is merely wrong.
+    /// Reads a token as it was pasted (see `secret_of`). `None` if the text cannot be a token, which callers treat as a wrong one.
     ///
     /// # Errors
     /// [`FieldError::Missing`] if it is blank.
@@ -80,7 +77,7 @@ impl fmt::Debug for LinkToken {
     }
 }
 
-/// SHA-256 of a link's secret: the only form in which it is stored.
+/// SHA-256 of a token: the only form in which it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkDigest(pub [u8; 32]);
 

@@ -1,7 +1,6 @@
-//! The words of this program: parsed types and pure questions.
+//! Parsed types, and pure questions about them.
 //!
-//! Nothing here does I/O, reads a clock or knows how a word looks on the wire or in SQL. A value of one of these types has been checked once, at the
-//! border, and is trusted from there on.
+//! Nothing here does I/O, reads a clock or knows SQL or JSON. A value of one of these types was checked once, at the border, and is trusted from there on.
 
 mod account_name;
 mod audit;
@@ -15,6 +14,7 @@ mod language;
 mod limit;
 mod link_token;
 mod mail;
+mod mail_budget;
 mod network;
 mod one_time_code;
 mod origin;
@@ -51,10 +51,11 @@ pub use language::{Language, Locale};
 pub use limit::{Limit, LimitClass, Rate, Rates};
 pub use link_token::{LinkDigest, LinkPurpose, LinkToken};
 pub use mail::{Letter, LinkOccasion, MailKind, MailStatus, QueuedMail, Tries};
+pub use mail_budget::{MailBudget, MailPace, MailPurpose};
 pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
 pub use one_time_code::{
     AddressDigest, CODE_LOCK, CODE_TTL, CodeFailures, CodeLength, CodeMac, DomainDigest, FailedCode,
-    MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MAX_NOBODY_ROWS, MailBudget, MailPace, MailPurpose, OneTimeCode,
+    MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MAX_NOBODY_ROWS, OneTimeCode,
 };
 pub use origin::{is_host_name, parse_app_origin};
 pub use page::{Page, Paging};

@@ -1,4 +1,4 @@
-//! How the server is reached, and by whom.
+//! Where the server listens, and the addresses of its peers.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -6,12 +6,11 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-/// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// On an address and a port; port 0 lets the system choose one.
+    /// Port 0 lets the system choose one.
     Tcp(SocketAddr),
-    /// On a unix socket at this path, absolute. A stale socket file is replaced, one that somebody answers on is not.
+    /// An absolute path. A stale socket file is replaced; one that a process listens on is not.
     Unix(PathBuf),
 }
 
@@ -46,9 +45,8 @@ impl fmt::Display for Listen {
 /// The peers whose `X-Forwarded-For` counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    /// The networks that they connect from.
     pub networks: Vec<IpNet>,
-    /// Whether whoever connects to the unix socket is one.
+    /// Whether the peers on the unix socket are trusted.
     pub unix: bool,
 }
 
@@ -86,19 +84,19 @@ fn parse_network(text: &str) -> Option<IpNet> {
     Some(network.trunc())
 }
 
-/// The network that an address is counted as: its first 64 bits, zeros after them, since whoever has one IPv6 address has all of that network (RFC 6177
+/// The network under which an address is counted. Of an IPv6 address the first 64 bits, because a client with one address has all of that network (RFC 6177
 /// §2); an IPv4 address as a whole, also one that is mapped into IPv6 (RFC 4291 §2.5.5.2).
 pub fn network_of(address: IpAddr) -> IpAddr {
     first_bits(address, 64)
 }
 
-/// The network that an address is counted as where many of them together are what is feared: its first 48 bits, since that is the most that one customer
-/// gets (RFC 6177 §2), and an IPv4 address as a whole.
+/// The network under which an address is counted where one attacker may have many networks. Of an IPv6 address the first 48 bits, the most that one
+/// customer gets (RFC 6177 §2); an IPv4 address as a whole.
 pub fn site_of(address: IpAddr) -> IpAddr {
     first_bits(address, 48)
 }
 
-/// The first bits of an IPv6 address, zeros after them; an IPv4 address as it is.
+/// The first bits of an IPv6 address followed by zeros; an IPv4 address as it is.
 fn first_bits(address: IpAddr, bits: u32) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !0 << (128 - bits)).into(),
@@ -112,12 +110,12 @@ fn first_bits(address: IpAddr, bits: u32) -> IpAddr {
 )]
 #[strum(serialize_all = "lowercase", const_into_str)]
 pub enum SameSite {
-    /// The cookie comes only with requests that this site itself caused.
+    /// The cookie comes only with requests that this site causes.
     #[default]
     Strict,
-    /// It also comes when somebody follows a link here.
+    /// It also comes when a user follows a link to this site.
     Lax,
-    /// It comes always; browsers take it only over https.
+    /// It always comes; browsers accept it only over https.
     None,
 }
 

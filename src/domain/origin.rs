@@ -1,8 +1,8 @@
-//! The origins of pages that belong to no web site: those of native apps, whose webviews have schemes of their own, and those of browser extensions.
+//! The origins of native apps, whose webviews have schemes of their own, and of browser extensions.
 
 use std::num::NonZeroU16;
 
-/// Schemes whose pages belong to no single app. Browsers write most of these origins as `null`, and no page has the others.
+/// Schemes that belong to no single app. Browsers write most of these origins as `null`, and no page has the others.
 const OF_NO_APP: [&str; 10] = [
     "about",
     "blob",
@@ -16,10 +16,10 @@ const OF_NO_APP: [&str; 10] = [
     "wss",
 ];
 
-/// Reads such an origin: scheme, host, and a port if there is one, as in `capacitor://localhost`, `app://.` or `chrome-extension://<id>`.
+/// Reads the origin of an app or extension: scheme, host, and a port if there is one, as in `capacitor://localhost`, `app://.` or `chrome-extension://<id>`.
 ///
-/// It is returned in lower case, the only one in which two writings of it are compared: engines differ in how they write the host of such a scheme, and the
-/// ids of Safari's extensions are shown in upper case. `None` for the origins of web sites too.
+/// The result is in lower case, so that two spellings compare equal: engines differ in how they write the host of such a scheme, and Safari shows the ids
+/// of its extensions in upper case. `None` also for the origin of a web site.
 pub fn parse_app_origin(text: &str) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let (scheme, authority) = text.split_once("://")?;
@@ -46,7 +46,7 @@ pub fn parse_app_origin(text: &str) -> Option<String> {
     }
 }
 
-/// Whether a text has only characters that names of hosts have. Parsers of URLs accept more, such as a star, which reads like a pattern, or a comma.
+/// Whether a text has only the characters of host names. URL parsers accept more, such as a comma, or a star, which looks like a pattern.
 pub fn is_host_name(text: &str) -> bool {
     !text.is_empty()
         && text

@@ -1,11 +1,9 @@
-//! Parts of long lists.
+//! Pages of long lists.
 
-/// Which part of a list is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paging<C> {
-    /// The row behind which it begins; `None` for the first of the list.
+    /// The row before the first row of the page; `None` for the beginning of the list.
     pub after: Option<C>,
-    /// The most rows.
     pub limit: u32,
 }
 
@@ -19,17 +17,14 @@ impl<C> Default for Paging<C> {
     }
 }
 
-/// A part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// Its rows, in the order of the list.
     pub rows: Vec<T>,
-    /// How many rows of the list follow them.
+    /// How many rows of the list follow.
     pub more: u32,
 }
 
 impl<T> Page<T> {
-    /// The same part with its rows read in another way.
     pub fn try_map<U, E>(self, read: impl FnMut(T) -> Result<U, E>) -> Result<Page<U>, E> {
         Ok(Page {
             rows: self.rows.into_iter().map(read).collect::<Result<_, _>>()?,

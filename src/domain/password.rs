@@ -1,4 +1,4 @@
-//! Passwords as people type them: what is accepted for a new one, and what is worth comparing.
+//! Passwords: which new ones are accepted, and which are compared.
 
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
@@ -6,26 +6,25 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::field::FieldError;
 
-/// The most bytes of a password that are looked at, as it was typed. A password of 128 characters never needs more; more is only work
-/// for the server.
+/// The most bytes of a password as it was typed. No password of 128 characters needs more, and a longer one would only cost the server work.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
 /// The most characters of a new password (NIST SP 800-63B-4 §3.1.1.2 asks for at least 64).
 pub const MAX_PASSWORD_CHARS: usize = 128;
-/// Sorted bytewise, one a line; where it comes from stands in `COMMON_PASSWORDS.md`.
+/// Sorted bytewise, one a line; `COMMON_PASSWORDS.md` names the source.
 const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
 
-/// What the operator asks of new passwords beyond what always holds.
+/// What the operator asks of new passwords beyond the rules that always hold.
 #[derive(Clone, Copy, Debug)]
 pub struct PasswordPolicy {
-    /// The fewest characters, 8 or more.
+    /// In characters, 8 or more.
     pub min_length: usize,
 }
 
 impl PasswordPolicy {
-    /// The fewest characters that any configuration may ask for (NIST SP 800-63B-4 §3.1.1.2 for passwords that are not the only defence; the
-    /// difference to its 15 is compensated by the list of common passwords and by the limits).
+    /// The lowest `min_length`. NIST SP 800-63B-4 §3.1.1.2 allows it where the password is not the only factor, and else asks for 15; the list of common
+    /// passwords and the limits on guessing make up for the difference.
     pub const FLOOR: usize = 8;
-    /// The most that a configuration may ask for, so that a password can still be chosen.
+    /// The highest `min_length`, so that a password can still be chosen.
     pub const CEILING: usize = 64;
 }
 
@@ -81,18 +80,16 @@ impl Password {
         Ok(Self(password.into()))
     }
 
-    /// The bytes to hash.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
     }
 }
 
-/// A password that a person presents to sign in or to confirm an action. It is compared whatever its length and characters: the rules for new passwords do
-/// not apply.
+/// A password that is given to sign in or to confirm an action. The rules for new passwords do not apply to it.
 #[derive(Clone, Debug)]
 pub struct PasswordGuess {
     prepared: SecretString,
-    /// As versions before 0.2 prepared it, where that differs.
+    /// As versions before 0.2 prepared it, if that differs.
     formerly: Option<SecretString>,
 }
 
@@ -115,12 +112,11 @@ impl PasswordGuess {
         })
     }
 
-    /// The bytes to hash.
     pub fn as_bytes(&self) -> &[u8] {
         self.prepared.expose_secret().as_bytes()
     }
 
-    /// The bytes that a hash of an older version may have been made of, if they are others.
+    /// The bytes that versions before 0.2 hashed, if they differ.
     pub fn as_former_bytes(&self) -> Option<&[u8]> {
         self.formerly
             .as_ref()
@@ -133,12 +129,10 @@ impl PasswordGuess {
 pub struct PasswordHash(SecretString);
 
 impl PasswordHash {
-    /// Wraps a PHC string.
     pub fn new(phc: String) -> Self {
         Self(phc.into())
     }
 
-    /// The PHC string.
     pub fn as_str(&self) -> &str {
         self.0.expose_secret()
     }
@@ -150,7 +144,7 @@ impl std::fmt::Debug for PasswordHash {
     }
 }
 
-/// How a password is hashed: every space of the category Zs as U+0020, and in normalisation form C (RFC 8265 §4.2.2).
+/// The form that is hashed: every space of the category Zs as U+0020, in normalisation form C (RFC 8265 §4.2.2).
 fn prepare(text: &str) -> String {
     let to_plain = |c: char| match c.general_category() {
         GeneralCategory::SpaceSeparator => ' ',
@@ -159,12 +153,12 @@ fn prepare(text: &str) -> String {
     text.chars().map(to_plain).nfc().collect()
 }
 
-/// How versions before 0.2 hashed one: in normalisation form C only.
+/// The form that versions before 0.2 hashed: normalisation form C only.
 fn compose(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// Looks `password` up by halving the text of the list, which costs no memory and no preparation.
+/// Looks `password` up by bisecting the text of the list, which takes no memory and no preparation.
 fn is_common(password: &str) -> bool {
     let mut rest = COMMON_PASSWORDS;
     while !rest.is_empty() {

@@ -1,5 +1,5 @@
-//! Bytes that only the key file opens.
+//! Encrypted secrets.
 
-/// A nonce and an authenticated ciphertext: the only form in which `store` takes a secret that must be shown again.
+/// A nonce and an authenticated ciphertext under a key of the key file: the only form in which `store` accepts a secret that must be shown again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed(pub Vec<u8>);

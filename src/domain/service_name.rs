@@ -1,19 +1,18 @@
-//! What mails and pages call this service.
+//! The name of the service in mails and on pages.
 
 use std::fmt;
 
 use super::is_unprintable;
 
-/// The name by which people know the service: one printable line.
+/// One printable line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceName(String);
 
 impl ServiceName {
-    /// The most characters: it shares a subject, which phones cut after about forty, with what the mail is about.
+    /// The name is part of subjects, which phones cut after about forty characters.
     pub const MAX_CHARS: usize = 64;
 
-    /// Reads a name in any script; spaces around it are dropped. `None` if nothing of it can be seen, if it is too long, or if a character of it acts on
-    /// its surroundings (a line end, a bidirectional mark).
+    /// Reads a name in any script; spaces around it are dropped. `None` if it has no visible character, is too long, or has an unprintable character.
     pub fn parse(text: &str) -> Option<Self> {
         let name = text.trim();
         let is_seen = |c: char| !c.is_whitespace() && !matches!(c, '\u{200c}' | '\u{200d}');
@@ -23,7 +22,6 @@ impl ServiceName {
         is_name.then(|| Self(name.to_owned()))
     }
 
-    /// The name as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,52 +1,48 @@
-//! Sessions: how they live, move on and end.
+//! Sessions: how they begin, and when and why they end.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::{Client, RefreshRules, Rotation, SessionId, Timestamp, UserId};
 
-/// How somebody proved who they are when a session began; the `amr` of its access tokens (RFC 8176 §2).
+/// How a session began. The names are the `amr` of its access tokens (RFC 8176 §2), and those in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
 #[strum(const_into_str)]
 pub enum SignInMethod {
-    /// By password.
     #[strum(serialize = "pwd")]
     Password,
-    /// By a code that was mailed.
     #[strum(serialize = "otp")]
     OneTimeCode,
 }
 
-/// Why a session ended before its time.
+/// Why a session ended before it expired. The names are those in the database and on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum SessionEnd {
-    /// Its owner signed out.
     SignedOut,
     /// Its owner ended it from another session.
     EndedByOwner,
     /// A new sign-in from the same browser took its place.
     Replaced,
-    /// The account had too many; it was the least recently refreshed.
+    /// The account had too many sessions, and this one was the least recently refreshed.
     #[strum(serialize = "too_many_sessions")]
     TooMany,
-    /// Nobody refreshed it in time, or it reached its absolute age, and the account has too many such sessions to keep them as they are.
+    /// It expired. This is recorded only when the account has too many sessions.
     Expired,
-    /// An old refresh token came back after the grace: somebody has a copy (RFC 9700 §4.14.2).
+    /// An old refresh token was used after the grace, so there is a copy of it (RFC 9700 §4.14.2).
     RefreshReused,
-    /// A refresh token of a generation that this database never issued came: an older copy of it was restored.
+    /// A refresh token was used that this database never issued, so an older copy of the database was restored.
     RefreshAhead,
-    /// The operator ended it.
+    /// By the operator.
     Revoked,
     /// The operator suspended the account.
     Suspended,
-    /// The password was set anew.
     PasswordChanged,
-    /// The address was set anew by the operator.
+    /// By the operator.
     EmailChanged,
-    /// The owner of the address proved it, and whoever had registered it without owning it lost the account.
+    /// The owner of the address proved it, and took over the account from the person who had registered it.
     TakenBack,
-    /// A backup was restored, and with it sessions that may have ended since.
+    /// A backup was restored, whose sessions may have ended since it was made.
     Restored,
     /// The key file was replaced, which authenticated its refresh tokens.
     KeyReplaced,
@@ -55,13 +51,12 @@ pub enum SessionEnd {
 /// How long sessions live, how they move on, and how many there may be.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionRules {
-    /// Without a refresh for so long, a session ends.
+    /// A session that is not refreshed for this long ends.
     pub idle: Duration,
-    /// So long after it began, a session ends however often it was refreshed.
+    /// The longest life of a session, however often it is refreshed.
     pub absolute: Duration,
-    /// Which old refresh tokens are answered.
     pub refresh: RefreshRules,
-    /// How many sessions an account may have at once.
+    /// For each account.
     pub max_sessions: u32,
 }
 
@@ -72,7 +67,7 @@ impl SessionRules {
     }
 }
 
-/// 16 random bytes that go into the MAC of a session's refresh tokens, so that the key alone mints none. `Debug` does not print them.
+/// 16 random bytes in the MAC of a session's refresh tokens, so that the key alone does not suffice to mint one. `Debug` does not print them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionNonce(pub [u8; 16]);
 
@@ -82,39 +77,30 @@ impl fmt::Debug for SessionNonce {
     }
 }
 
-/// A session as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Its id.
     pub id: SessionId,
-    /// Whose it is.
     pub user_id: UserId,
-    /// What its refresh tokens are bound to.
     pub nonce: SessionNonce,
-    /// Which refresh token is the current one, and which came before.
     pub rotation: Rotation,
-    /// How it began.
     pub method: SignInMethod,
-    /// When it began.
     pub created_at: Timestamp,
-    /// When it was last refreshed, or began.
+    /// The last refresh; before the first one, when it began.
     pub last_used_at: Timestamp,
-    /// When it ends if it is not refreshed before.
+    /// When it ends without another refresh.
     pub expires_at: Timestamp,
-    /// When and why it ended before its time.
     pub ended: Option<(Timestamp, SessionEnd)>,
-    /// From where it began.
+    /// The client that signed in.
     pub client: Client,
 }
 
 impl Session {
-    /// Whether it is alive at `now`.
     pub fn is_alive(&self, now: Timestamp) -> bool {
         self.ended.is_none() && now < self.expires_at
     }
 
-    /// The same with as much of the last use as its owner is shown, who asks from the session `asking`: the present hour for that session, the day of the
-    /// last refresh for the others, and never a time before it began. Known to the second, it would tell a thief when an old refresh token is answered.
+    /// The session as its owner sees it from the session `asking`. The last use is coarse: the current hour for `asking`, the day of the last refresh for
+    /// other sessions, and never before the session began. The exact time would tell an attacker when an old refresh token is answered.
     #[must_use]
     pub fn as_shown_to(self, asking: SessionId, now: Timestamp) -> Self {
         const HOUR: Duration = Duration::from_hours(1);

@@ -1,6 +1,6 @@
-//! Text as it may be shown: without characters that move the cursor, reorder what stands beside them, or hide.
+//! Text without characters that move the cursor, reorder the text around them, or hide.
 //!
-//! Names, notes, user agents and the answers of mail servers come from strangers, and a terminal obeys what it is shown (CWE-150; Trojan Source,
+//! Names, notes, user agents and the answers of mail servers come from outside, and a terminal obeys control characters (CWE-150; Trojan Source,
 //! CVE-2021-42574).
 
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// Whether a character acts on its surroundings instead of being seen: controls (Cc), formats (Cf) such as the bidirectional ones, and the separators of
+/// Whether a character acts on the text around it instead of being visible: controls (Cc), formats (Cf) such as the bidirectional ones, and the separators of
 /// lines and paragraphs (Zl, Zp). The joiners U+200C and U+200D pass: Persian, Indic scripts and emoji are written with them.
 pub fn is_unprintable(c: char) -> bool {
     if c.is_ascii() {

@@ -1,12 +1,12 @@
 //! The algorithms that sign access tokens.
 
-/// An algorithm that signs access tokens.
+/// The names are those in tokens, keys, the database and the configuration.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
 )]
 #[strum(const_into_str)]
 pub enum SignatureAlgorithm {
-    /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4). The default, because every common library verifies it.
+    /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4). The default, because all common libraries verify it.
     #[default]
     #[strum(serialize = "ES256")]
     Es256,

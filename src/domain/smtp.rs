@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::{Host, Url};
 
 use super::origin::is_host_name;
+use super::user::is_domain_name;
 
 /// The address of a mail server: `smtp://host[:port]`, or `smtps://host[:port]` for TLS from the first byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,19 +97,7 @@ impl HeloName {
     /// A host's full name: at least two labels of letters, digits and hyphens, the last of which is no number.
     fn of_host(text: &str) -> Option<Self> {
         let ascii = idna::domain_to_ascii(text).ok()?;
-        let is_label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        let last = ascii.rsplit('.').next()?;
-        let is_full = ascii.len() <= 253
-            && ascii.contains('.')
-            && ascii.split('.').all(is_label)
-            && !last.bytes().all(|byte| byte.is_ascii_digit());
+        let is_full = ascii.len() <= 253 && ascii.contains('.') && is_domain_name(&ascii);
         is_full.then_some(Self(ascii))
     }
 

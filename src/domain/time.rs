@@ -1,4 +1,4 @@
-//! Moments, counted in milliseconds since the Unix epoch.
+//! Times, counted in milliseconds since the Unix epoch.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -8,34 +8,32 @@ use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
 use serde::{Serialize, Serializer};
 
-/// A moment in UTC with a resolution of one millisecond.
+/// A time in UTC with a resolution of one millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment `millis` milliseconds after 1970-01-01T00:00:00Z.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z.
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since 1970-01-01T00:00:00Z, rounded down: the unit of JWT claims (RFC 7519 §2, `NumericDate`).
+    /// Whole seconds, rounded down: the unit of JWT claims (RFC 7519 §2, `NumericDate`).
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// When the span of this length began that this moment lies in; spans are counted from the Unix epoch. For a minute, an hour, a day.
+    /// Rounds down to a multiple of `span` since the Unix epoch, such as the beginning of the hour or the day.
     #[must_use]
     pub fn start_of(self, span: Duration) -> Self {
         let span = millis(span).max(1);
         Self(self.0.div_euclid(span).saturating_mul(span))
     }
 
-    /// For names of files: `20261122T100000.123Z`, in UTC, so that names sort by time.
+    /// For file names, which then sort by time: `20261122T100000.123Z`, in UTC.
     pub fn to_file_stamp(self) -> String {
         let seconds = self.to_string().replace(['-', ':'], "");
         let seconds = seconds.trim_end_matches('Z');
@@ -52,7 +50,7 @@ impl Timestamp {
                 .all(|(c, form)| c == form || (form == '0' && c.is_ascii_digit()))
     }
 
-    /// The time from `earlier` to this moment; zero if `earlier` is later, which happens when a clock is set back.
+    /// The time since `earlier`; zero if `earlier` is later, as after a clock was set back.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }

@@ -1,18 +1,16 @@
-//! The id under which a refusal is found in the log.
+//! The id by which a request is found in the log.
 
 use std::fmt;
 
-/// 16 random bytes that name one request, shown as 32 lower-case hexadecimal digits; never taken from the request itself.
+/// 16 random bytes that identify a request, shown as 32 lower-case hexadecimal digits. A client cannot choose them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceId([u8; 16]);
 
 impl TraceId {
-    /// Wraps 16 random bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The 16 bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }

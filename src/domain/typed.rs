@@ -1,9 +1,8 @@
-//! Text as people type and paste it: what comes along unseen, and the forms that input methods and word processors give to characters.
+//! Text as people type and paste it: with invisible characters, and with the variants of characters that input methods and word processors insert.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// What a dash in a secret means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dashes {
     /// It only separates groups, as in invite codes and one-time codes.
@@ -19,17 +18,17 @@ pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
     seen.map(|c| if is_dash(c) { '-' } else { c })
 }
 
-/// The secret in a typed or pasted text: what [`folded`] gives, without white space and full stops at the end, and without dashes if `dashes` says so.
+/// The secret in a typed or pasted text: [`folded`], without white space, without full stops at the end, and without dashes that separate groups.
 pub(super) fn secret_of(text: &str, dashes: Dashes) -> String {
     let is_dropped = |c: char| c.is_whitespace() || (c == '-' && dashes == Dashes::Separate);
     let mut secret: String = folded(text).filter(|c| !is_dropped(*c)).collect();
-    // The second is that of Chinese and Japanese.
+    // The second is the full stop of Chinese and Japanese.
     let end = secret.trim_end_matches(['.', '\u{3002}']).len();
     secret.truncate(end);
     secret
 }
 
-/// A name, an address or a tag without the white space and the format characters around it.
+/// A text without the white space and the format characters around it.
 pub fn trimmed(text: &str) -> &str {
     text.trim_matches(is_unseen)
 }
@@ -43,7 +42,7 @@ fn is_format(c: char) -> bool {
     !c.is_ascii() && c.general_category() == GeneralCategory::Format
 }
 
-/// Whether a character is of the category Pd, or the minus sign, which is of another.
+/// Whether a character is of the category Pd, or the minus sign, which is not.
 fn is_dash(c: char) -> bool {
     match c {
         '-' | '\u{2212}' => true,

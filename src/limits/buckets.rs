@@ -1,4 +1,4 @@
-//! Where the state of buckets is kept: in a bounded number of places, whoever asks.
+//! The state of the buckets, in a bounded amount of memory.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -10,19 +10,19 @@ use governor::state::keyed::ShrinkableKeyedStateStore;
 
 use super::Subject;
 
-/// So many locks, that requests hardly ever wait for one another.
+/// As many locks as make requests hardly ever wait for one another.
 const SHARDS: usize = 64;
 /// As many as a table of 1024 slots takes before it grows.
 const SHARD_CAPACITY: usize = 896;
-/// How many make way at once, so that finding them costs each newcomer next to nothing.
+/// How many are dropped at once, so that finding them costs each new subject next to nothing.
 const EVICTED: usize = SHARD_CAPACITY / 8;
 
-/// For each subject the moment at which its bucket is full again.
+/// For each subject, when its bucket is full again.
 ///
-/// When a shard has no room for a newcomer, the buckets that are nearest to full make way; what is lost of them is what
-/// little was taken out. So nobody empties his own bucket and has it forgotten by a flood from elsewhere: it makes way
-/// only after seven eighths of its shard are at least as empty, and which shard it is in, nobody can know. For that a
-/// flood needs tens of thousands of addresses that have all asked as often, and these could have asked themselves.
+/// When a shard has no room for a new subject, the buckets that are nearest to full are dropped, which forgets the few
+/// requests that were taken from them. So a client cannot empty its bucket and then make the server forget it by a flood:
+/// the bucket is dropped only after seven eighths of its shard are at least as empty, and clients do not know the shards.
+/// Such a flood takes tens of thousands of addresses with as many requests each, which could be used directly.
 #[derive(Debug)]
 pub(super) struct Buckets {
     shards: Vec<Mutex<Shard>>,
@@ -45,7 +45,7 @@ impl Buckets {
     }
 }
 
-/// A shard is whole between any two statements, so a panic elsewhere leaves nothing to mend.
+/// A shard is consistent between any two statements, so a poisoned lock can be used.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -103,7 +103,7 @@ impl ShrinkableKeyedStateStore<Subject> for Buckets {
     }
 }
 
-/// Drops [`EVICTED`] buckets, none of which is emptier than one that stays.
+/// Drops [`EVICTED`] buckets, none of them emptier than one that stays.
 fn make_room(shard: &mut Shard) {
     let mut moments: Vec<Nanos> = shard.values().copied().collect();
     let (earlier, last, _) = moments.select_nth_unstable(EVICTED - 1);
@@ -113,7 +113,7 @@ fn make_room(shard: &mut Shard) {
         ties -= usize::from(is_tie);
         full_at < *last || is_tie
     };
-    // Into a new table: what is removed would leave marks in the old one, and make it grow.
+    // Into a new table: removed entries would leave marks in the old one, and make it grow.
     let mut kept = Shard::with_capacity(SHARD_CAPACITY);
     kept.extend(shard.drain().filter(|(_, full_at)| !must_go(*full_at)));
     *shard = kept;

@@ -1,11 +1,11 @@
-//! Counting requests in memory: who has asked how often, and may they ask once more.
+//! Rate limits, counted in memory.
 //!
 //! Each class of requests has a bucket for each subject, which is an address, a session or an account. A bucket holds as many
 //! requests as the rate of its class, and fills up evenly. The arithmetic is `governor`'s (GCRA); the time is that of
 //! [`System`], so that tests move it; how many buckets there are at most, and which make way, is in `buckets`.
 //!
-//! What is counted here is forgotten when the server stops. What must survive that (wrong passwords, attempts at a code,
-//! mails to an address) is counted in the database by the service.
+//! The counts are lost when the server stops. What must survive that (wrong passwords, attempts at a code, mails to an
+//! address) is counted in the database by the service.
 
 mod buckets;
 mod stopwatch;
@@ -23,26 +23,24 @@ use crate::system::System;
 use buckets::Buckets;
 use stopwatch::Stopwatch;
 
-/// Who is counted.
+/// What has buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// A process on this machine that no proxy speaks for; all of them together.
+    /// All processes on this machine that connect without a proxy, together.
     Local,
-    /// Whoever has an address of this network; an IPv4 address is one by itself.
+    /// A network; an IPv4 address is one by itself.
     Network(IpAddr),
-    /// Whoever signed in, wherever the requests come from.
     Session(SessionId),
-    /// An account, whichever of its sessions asks.
     Account(UserId),
 }
 
 impl Subject {
-    /// Whoever has `address`; `None` is a process on this machine.
+    /// The subject of `address`; `None` is a process on this machine.
     pub fn of_address(address: Option<IpAddr>) -> Self {
         address.map_or(Self::Local, |address| Self::Network(network_of(address)))
     }
 
-    /// Whose limit it is that this one may reach.
+    /// Whose limit a refusal names.
     pub const fn limit(self) -> Limit {
         match self {
             Self::Local | Self::Network(_) => Limit::Address,
@@ -52,11 +50,11 @@ impl Subject {
     }
 }
 
-/// There was no request left in the bucket.
+/// The bucket was empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests")]
 pub struct Exceeded {
-    /// When there will be one.
+    /// Until the bucket holds a request again.
     pub retry_after: Duration,
 }
 
@@ -70,10 +68,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The most buckets of each class, whoever asks: about 2 MiB of memory.
+    /// The most buckets of each class: about 2 MiB of memory.
     pub const CAPACITY: usize = Buckets::CAPACITY;
 
-    /// Full buckets of `rates`.
     pub fn new(rates: &Rates, system: System) -> Self {
         let stopwatch = Stopwatch::start(system);
         let limiter =
@@ -84,8 +81,8 @@ impl Limits {
         }
     }
 
-    /// Takes one request out of a bucket, and says how many are left in it. A refusal takes nothing, so that whoever
-    /// keeps asking waits no longer for it.
+    /// Takes one request out of a bucket, and gives the number that is left. A refusal takes nothing, so that repeated
+    /// requests do not lengthen the wait.
     pub fn check(&self, class: LimitClass, subject: Subject) -> Result<u32, Exceeded> {
         let outcome = self.limiters[class as usize].check_key(&subject);
         outcome
@@ -95,8 +92,8 @@ impl Limits {
             })
     }
 
-    /// Drops the buckets that are full again, which are like those that were never there. Without it memory stays
-    /// bounded all the same; it is given back, and old addresses are not kept.
+    /// Drops the buckets that are full again, which are the same as no bucket. Memory is bounded without this; it gives
+    /// memory back and forgets old addresses.
     pub fn sweep(&self) {
         for limiter in &self.limiters {
             limiter.retain_recent();
@@ -104,12 +101,11 @@ impl Limits {
         }
     }
 
-    /// How many buckets are in memory.
+    /// Of all buckets.
     pub fn len(&self) -> usize {
         self.limiters.iter().map(RateLimiter::len).sum()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.limiters.iter().all(RateLimiter::is_empty)
     }

@@ -1,4 +1,4 @@
-//! The time that buckets fill up by.
+//! The time by which buckets fill up.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use governor::nanos::Nanos;
 use crate::domain::{Rate, Timestamp};
 use crate::system::System;
 
-/// Counts how much time has passed. It only runs forward: when the clock of the machine is set back, buckets would
-/// otherwise wait until it has caught up, and everybody with them.
+/// Counts elapsed time. It only runs forward: when the clock of the machine is set back, buckets would otherwise not fill
+/// up until it has caught up.
 #[derive(Clone, Debug)]
 pub(super) struct Stopwatch {
     system: System,
@@ -19,13 +19,12 @@ pub(super) struct Stopwatch {
 
 #[derive(Debug)]
 struct Reading {
-    /// What the clock said last.
+    /// The last reading of the clock.
     clock: Timestamp,
     elapsed: Duration,
 }
 
 impl Stopwatch {
-    /// Counts from now on.
     pub(super) fn start(system: System) -> Self {
         let reading = Reading {
             clock: system.now(),
@@ -43,7 +42,7 @@ impl Clock for Stopwatch {
 
     fn now(&self) -> Nanos {
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        // Asked under the lock: the readings of two threads must not overtake each other.
+        // Read under the lock, so that the readings of two threads do not overtake each other.
         let clock = self.system.now();
         // After the longest window every bucket is full; a clock that jumps centuries ahead must not overflow.
         let passed = clock.since(reading.clock).min(Rate::LONGEST);

@@ -1,6 +1,6 @@
-//! How the refresh token of a session is replaced, and what an old one means. Pure: no clock, no database, no MAC.
+//! How the refresh token of a session is replaced, and what an old token means.
 //!
-//! Only tokens whose MAC was verified are judged here, and only of a session that is alive.
+//! The caller has verified the MAC of the token and that the session is alive.
 
 #[cfg(test)]
 mod tests;
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::{Client, Timestamp};
 
-/// How many rotations of a session are remembered: so many generations back a refresh token is still answered within the grace. Eight covers the tabs
-/// of a browser that wake up together; more would only help a thief.
+/// How many rotations of a session are remembered, and so for how many generations back a refresh token is answered within the grace. Eight covers the
+/// tabs of a browser that wake up together; more would only help an attacker.
 pub const MAX_REMEMBERED_ROTATIONS: usize = 8;
 
 /// How often the refresh token of a session has been replaced.
@@ -19,10 +19,8 @@ pub const MAX_REMEMBERED_ROTATIONS: usize = 8;
 pub struct Generation(pub u32);
 
 impl Generation {
-    /// The generation of a new session.
     pub const FIRST: Self = Self(0);
 
-    /// The generation that follows.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -32,25 +30,24 @@ impl Generation {
 /// Which old refresh tokens are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshRules {
-    /// So long after it was replaced, a refresh token is answered with the current one: 0 to 60 s.
+    /// How long after its replacement a refresh token is answered with the current one: 0 to 60 s.
     pub grace: Duration,
-    /// So long after the last move, the newest token that was ever presented moves the session on once more, because the answer with its successor
-    /// was lost. Zero turns this off, and so does a grace of zero.
+    /// How long after the last rotation the newest token that was ever presented rotates once more, because the answer with its successor was lost. Zero
+    /// turns this off, and so does a grace of zero.
     pub lost_answer: Duration,
 }
 
 /// The address and the user agent of a refresh. Senders are compared by their networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sender {
-    /// The address as a whole; `None` if it is not known.
+    /// `None` if it is not known.
     pub address: Option<IpAddr>,
-    /// What the client called itself; `None` if it did not.
     pub user_agent: Option<String>,
 }
 
 impl Sender {
-    /// The /24 of an IPv4 address (also of one that is mapped into IPv6), the /48 of an IPv6 address: what one site or one provider's pool has. It is
-    /// wider than what limits count, because a client that moves inside of it is no sign of a thief.
+    /// The /24 of an IPv4 address (also of one that is mapped into IPv6), the /48 of an IPv6 address: the network of one site or of one provider's pool. It
+    /// is wider than the networks that limits count, because a client that moves within it is no sign of theft.
     pub fn network_of(address: IpAddr) -> IpAddr {
         match address.to_canonical() {
             IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & !0 << 8).into(),
@@ -107,43 +104,41 @@ impl From<&Client> for Sender {
 /// What a session remembers of its refresh tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
-    /// Which refresh token is the current one.
+    /// Of the current refresh token.
     pub generation: Generation,
-    /// The newest generation that was ever presented; `None` while none was. What lies between it and the current one was sent, but perhaps never
-    /// received.
+    /// The newest generation that was ever presented. The generations between it and the current one were sent, but perhaps never received.
     pub presented: Option<Generation>,
-    /// When the current token was made.
+    /// When the session last rotated.
     pub moved_at: Timestamp,
-    /// Who asked for it.
     pub moved_by: Sender,
-    /// The generations that were presented last and the newest time at which each was replaced, newest first. A generation that was skipped is not
-    /// in it. At most [`MAX_REMEMBERED_ROTATIONS`].
+    /// The last presented generations, each with the newest time at which it was replaced, newest first; at most [`MAX_REMEMBERED_ROTATIONS`]. A generation
+    /// that was never presented is not in it.
     pub replaced: Vec<(Generation, Timestamp)>,
 }
 
 /// What an authentic refresh token of a living session means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshVerdict {
-    /// It is the current one: the session moves on.
+    /// It is the current one: the session rotates.
     Rotate,
-    /// It was replaced a moment ago: the current one is the answer.
+    /// It was replaced within the grace: the answer is the current token.
     Repeat,
-    /// The same, but from another network or by another user agent than the last move: answered and audited.
+    /// As `Repeat`, but from another network or user agent than the last rotation: answered and audited.
     RepeatNearby,
-    /// The same, but from another network and by another user agent than the last move: refused and audited; the session lives.
+    /// As `Repeat`, but from another network and another user agent: refused and audited; the session lives.
     RepeatElsewhere,
-    /// It is the newest one ever presented, so the answer to it was lost: the session moves on once more.
+    /// It is the newest one ever presented, so its answer was lost: the session rotates once more.
     LostAnswer,
-    /// It was sent in an answer that seemed lost and has arrived after all: the current one is the answer.
+    /// It was sent in an answer that seemed lost but arrived: the answer is the current token.
     LateAnswer,
-    /// Somebody has a copy (RFC 9700 §4.14.2): the session ends.
+    /// The token was copied (RFC 9700 §4.14.2): the session ends.
     Reused,
     /// This database never issued it, so an older copy of the database was restored: the session ends.
     Ahead,
 }
 
 impl RefreshVerdict {
-    /// Whether the current token of the session is the answer, after what [`Rotation::after`] says.
+    /// Whether the answer is the session's current token, after [`Rotation::after`].
     pub const fn is_served(self) -> bool {
         matches!(
             self,
@@ -153,7 +148,6 @@ impl RefreshVerdict {
 }
 
 impl Rotation {
-    /// The state of a session that begins.
     pub const fn first(now: Timestamp, moved_by: Sender) -> Self {
         Self {
             generation: Generation::FIRST,
@@ -164,7 +158,7 @@ impl Rotation {
         }
     }
 
-    /// What an authentic refresh token of the generation `token` from `sender` means at `now`.
+    /// Judges a refresh token of the generation `token` from `sender`.
     pub fn judge(
         &self,
         token: Generation,
@@ -214,14 +208,14 @@ impl Rotation {
         }
     }
 
-    /// A move in the future is young: the clock was set back, which is no fault of the client.
+    /// A rotation in the future counts as young: the clock was set back, which is no fault of the client.
     fn is_lost_answer(&self, sender: &Sender, now: Timestamp, rules: &RefreshRules) -> bool {
         !rules.grace.is_zero()
             && now.since(self.moved_at) < rules.lost_answer
             && sender.has_product_of(&self.moved_by)
     }
 
-    /// The state after `verdict` on a token of the generation `token`; `None` if it stays as it is.
+    /// The state after `verdict` on a token of the generation `token`; `None` if it does not change.
     pub fn after(
         &self,
         verdict: RefreshVerdict,

@@ -1,0 +1,144 @@
+//! The entries of the audit log.
+
+use super::event::AuditEvent;
+use super::reason::{AuditOutcome, AuditReason};
+use crate::domain::{Client, SessionId, Timestamp, User, UserId, is_unprintable};
+
+/// Longer than any login name that Linux allows (32).
+const MAX_SUDO_USER_CHARS: usize = 64;
+
+/// The operator: a process on the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Of the process.
+    pub uid: u32,
+    /// Who called `sudo`, as the environment says. A process may set that as it likes.
+    pub sudo_user: Option<String>,
+    /// The command, such as `invite create`; never its arguments.
+    pub command: String,
+}
+
+impl Operator {
+    /// Cuts `sudo_user`, and removes unprintable characters from it.
+    pub fn new(uid: u32, sudo_user: Option<&str>, command: impl Into<String>) -> Self {
+        let sudo_user = sudo_user.map(|name| {
+            name.chars()
+                .filter(|c| !is_unprintable(*c))
+                .take(MAX_SUDO_USER_CHARS)
+                .collect::<String>()
+        });
+        Self {
+            uid,
+            sudo_user: sudo_user.filter(|name| !name.trim().is_empty()),
+            command: command.into(),
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    Client(Client),
+    Operator(Operator),
+}
+
+/// The keyed digest of a name. A name without an account is kept in this form only, because people type passwords there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NameDigest(pub [u8; 32]);
+
+/// An account as the log remembers it, also when it is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AuditSubject {
+    pub user_id: UserId,
+    pub username: String,
+}
+
+impl From<&User> for AuditSubject {
+    fn from(user: &User) -> Self {
+        Self {
+            user_id: user.id,
+            username: user.username.as_str().to_owned(),
+        }
+    }
+}
+
+/// Something that happened, before it has a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRecord {
+    pub event: AuditEvent,
+    pub outcome: AuditOutcome,
+    pub actor: Actor,
+    /// The account it is about.
+    pub subject: Option<AuditSubject>,
+    /// The name or address that was given, where it is not that of `subject`.
+    pub name: Option<NameDigest>,
+    pub session_id: Option<SessionId>,
+    /// A short detail, never a secret.
+    pub detail: Option<String>,
+}
+
+impl AuditRecord {
+    pub fn by_client(event: AuditEvent, client: &Client) -> Self {
+        Self::by(event, Actor::Client(client.clone()))
+    }
+
+    pub fn by_operator(event: AuditEvent, operator: &Operator) -> Self {
+        Self::by(event, Actor::Operator(operator.clone()))
+    }
+
+    /// `event`, done by `actor`.
+    pub fn by(event: AuditEvent, actor: Actor) -> Self {
+        Self {
+            event,
+            outcome: AuditOutcome::Done,
+            actor,
+            subject: None,
+            name: None,
+            session_id: None,
+            detail: None,
+        }
+    }
+
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<AuditSubject>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    #[must_use]
+    pub fn under(mut self, name: Option<NameDigest>) -> Self {
+        self.name = name;
+        self
+    }
+
+    #[must_use]
+    pub fn of_session(mut self, id: SessionId) -> Self {
+        self.session_id = Some(id);
+        self
+    }
+
+    #[must_use]
+    pub fn saying(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    #[must_use]
+    pub fn refused(mut self, reason: AuditReason) -> Self {
+        self.outcome = AuditOutcome::Refused(reason);
+        self
+    }
+}
+
+/// A line of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Later entries have greater numbers. `None` for a counter, which goes on changing.
+    pub id: Option<i64>,
+    /// The first time, if the entry counts several events.
+    pub at: Timestamp,
+    /// The last time; only for a counter.
+    pub last_at: Option<Timestamp>,
+    pub record: AuditRecord,
+    pub times: u64,
+}

@@ -1,0 +1,144 @@
+//! How often mail may be requested for one mailbox.
+
+use std::time::Duration;
+
+use super::Timestamp;
+
+/// How fast mail of one purpose is sent to one mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailPace {
+    Usual,
+    /// While codes of many accounts are guessed at.
+    Braked,
+}
+
+impl MailPace {
+    /// The most mails in an hour.
+    pub const fn per_hour(self) -> usize {
+        match self {
+            Self::Usual => 5,
+            Self::Braked => 2,
+        }
+    }
+}
+
+/// Why mail is sent; each purpose has a budget of its own. The names are those in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum MailPurpose {
+    SignIn,
+    Verify,
+    Reset,
+    /// Tells the owner of a change.
+    Notice,
+}
+
+/// When mail of one purpose was last requested for one mailbox, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailBudget(Vec<Timestamp>);
+
+impl MailBudget {
+    /// Between two mails.
+    pub const PAUSE: Duration = Duration::from_mins(1);
+    /// The most mails in a day.
+    pub const PER_DAY: usize = 10;
+
+    pub fn new(mut newest_first: Vec<Timestamp>) -> Self {
+        newest_first.truncate(Self::PER_DAY);
+        Self(newest_first)
+    }
+
+    pub fn newest_first(&self) -> &[Timestamp] {
+        &self.0
+    }
+
+    /// The budget after one more mail at `now`.
+    ///
+    /// # Errors
+    /// The time until one more is allowed: at most 5 in an hour (2 while [`MailPace::Braked`]) and 10 in a day, and 60 s after the last but for notices.
+    pub fn spend(&self, purpose: MailPurpose, pace: MailPace, now: Timestamp) -> Result<Self, Duration> {
+        let rules = [
+            (pace.per_hour(), Duration::from_hours(1)),
+            (Self::PER_DAY, Duration::from_hours(24)),
+            (1, Self::PAUSE),
+        ];
+        // Two changes may follow one another, and the second may be an attacker's.
+        let rules = match purpose {
+            MailPurpose::Notice => &rules[..2],
+            _ => &rules[..],
+        };
+        let wait = rules
+            .iter()
+            .filter_map(|(most, window)| {
+                // A clock that was set back leaves times in the future, which would count until it has caught up.
+                let mut recent = self.0.iter().filter(|at| at.since(now) <= *window);
+                recent
+                    .nth(*most - 1)
+                    .map(|earlier| window.saturating_sub(now.since(*earlier)))
+            })
+            .max()
+            .unwrap_or_default();
+        if wait > Duration::ZERO {
+            Err(wait)
+        } else {
+            Ok(Self::new(
+                std::iter::once(now).chain(self.0.iter().copied()).collect(),
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_000_000_000);
+
+    fn at(seconds: u64) -> Timestamp {
+        START + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_minute_lies_between_two_mails() {
+        let budget = MailBudget::default().spend(MailPurpose::Reset, MailPace::Usual, at(0));
+        let budget = budget.expect("it is the first");
+        assert_eq!(
+            budget.spend(MailPurpose::Reset, MailPace::Usual, at(59)).err(),
+            Some(Duration::from_secs(1))
+        );
+        assert!(budget.spend(MailPurpose::Reset, MailPace::Usual, at(60)).is_ok());
+    }
+
+    #[test]
+    fn five_in_an_hour_and_ten_in_a_day_are_allowed() {
+        let mut budget = MailBudget::default();
+        let mut sent = Vec::new();
+        for minute in 0..48 * 60 {
+            if let Ok(spent) = budget.spend(MailPurpose::Reset, MailPace::Usual, at(minute * 60)) {
+                budget = spent;
+                sent.push(minute);
+            }
+        }
+        let hour: Vec<u64> = (0..5).collect();
+        assert_eq!(sent[..5], hour);
+        assert_eq!(sent[5..10], [60, 61, 62, 63, 64]);
+        assert_eq!(sent[10], 24 * 60);
+    }
+
+    #[test]
+    fn while_braked_two_in_an_hour_are_allowed_also_of_those_from_before() {
+        let mut budget = MailBudget::default();
+        for second in [0, 60, 120] {
+            budget = budget
+                .spend(MailPurpose::SignIn, MailPace::Usual, at(second))
+                .expect("five an hour are allowed");
+        }
+        let wait = budget.spend(MailPurpose::SignIn, MailPace::Braked, at(180)).err();
+        assert_eq!(wait, Some(Duration::from_mins(58)));
+        assert!(
+            budget
+                .spend(MailPurpose::SignIn, MailPace::Braked, at(3600 + 60))
+                .is_ok()
+        );
+    }
+}
