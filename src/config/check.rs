@@ -1,4 +1,4 @@
-//! What keys mean together: what is refused although each is right alone, and what is accepted and unwise.
+//! What keys mean together: combinations that are refused, and those that are accepted with a warning.
 
 use secrecy::ExposeSecret;
 
@@ -17,92 +17,87 @@ const DUMMY_SECRETS: [&str; 3] = [
 /// Memory in KiB and iterations that OWASP calls equally strong (Password Storage Cheat Sheet, Argon2id); the second is the default here.
 const OWASP_COSTS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
+/// A sentence, and whether it applies.
+type Warning = (bool, String);
+
 impl Config {
     /// What is accepted and still worth the operator's attention; a sentence each.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if !self.password.meets_owasp() {
-            let [_, (memory_kib, iterations), ..] = OWASP_COSTS;
-            warnings.push(format!(
-                "the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet \
-                 ({memory_kib} KiB and {iterations} iterations): a stolen database is cheaper to guess at"
-            ));
-        }
-        if self.tokens.refresh_idle_ttl > self.tokens.refresh_absolute_ttl {
-            warnings.push(
-                "tokens.refresh_idle_ttl is longer than tokens.refresh_absolute_ttl: sessions end at the latter".to_owned(),
-            );
-        }
-        if self.tokens.refresh_grace.is_zero() && self.locations.contains_key("tokens.lost_answer") {
-            warnings.push(
-                "tokens.lost_answer has no effect while tokens.refresh_grace is 0s: a refresh whose answer was lost ends the session"
-                    .to_owned(),
-            );
-        }
-        let public = self.public_origin();
-        if !public.is_https() && !public.is_loopback() {
-            warnings.push(format!(
-                "server.public_url is {public}: without https, passwords and cookies can be read on the way"
-            ));
-        }
-        if !self.rate_limit.enabled {
-            warnings.push(
-                "rate_limit.enabled is false: whoever wants to may guess passwords as fast as this machine hashes them"
-                    .to_owned(),
-            );
-        }
-        if self
-            .metrics
-            .listen
-            .as_ref()
-            .is_some_and(|listen| !listen.is_local())
-        {
-            warnings.push(
-                "metrics.listen is no address of this machine alone: whoever reaches it reads how much the server is used"
-                    .to_owned(),
-            );
-        }
+        let applying = |(applies, sentence): Warning| applies.then_some(sentence);
+        let of_keys = self.warnings_of_keys().into_iter().chain(self.warnings_of_mail());
+        let of_keys = of_keys.filter_map(applying).chain(self.warnings_of_smtp());
+        of_keys.chain(applying(self.warning_of_turnstile())).collect()
+    }
+
+    fn warnings_of_keys(&self) -> [Warning; 7] {
+        let (tokens, public) = (&self.tokens, self.public_origin());
+        let [_, (memory_kib, iterations), ..] = OWASP_COSTS;
         let links = [&self.links.verify, &self.links.reset, &self.links.invite];
-        let has_dead_link = links.iter().any(|link| link.starts_with("{app_url}"));
-        if !self.server.pages && self.server.app_url.is_none() && has_dead_link {
-            warnings.push(
+        let leads_to_app = links.iter().any(|link| link.starts_with("{app_url}"));
+        let metrics = self.metrics.listen.as_ref();
+        [
+            (
+                !self.password.meets_owasp(),
+                format!(
+                    "the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet \
+                     ({memory_kib} KiB and {iterations} iterations): a stolen database is cheaper to guess at"
+                ),
+            ),
+            (
+                tokens.refresh_idle_ttl > tokens.refresh_absolute_ttl,
+                "tokens.refresh_idle_ttl is longer than tokens.refresh_absolute_ttl: sessions end at the latter".into(),
+            ),
+            (
+                tokens.refresh_grace.is_zero() && self.is_set("tokens.lost_answer"),
+                "tokens.lost_answer has no effect while tokens.refresh_grace is 0s: a refresh whose answer was lost ends the session"
+                    .into(),
+            ),
+            (
+                !public.is_https() && !public.is_loopback(),
+                format!("server.public_url is {public}: without https, passwords and cookies can be read on the way"),
+            ),
+            (
+                !self.rate_limit.enabled,
+                "rate_limit.enabled is false: whoever wants to may guess passwords as fast as this machine hashes them".into(),
+            ),
+            (
+                metrics.is_some_and(|listen| !listen.is_local()),
+                "metrics.listen is no address of this machine alone: whoever reaches it reads how much the server is used".into(),
+            ),
+            (
+                !self.server.pages && self.server.app_url.is_none() && leads_to_app,
                 "server.pages is false and server.app_url is not set: links in mails and of invites lead to this server, which has no \
                  page there; set server.app_url or [links]"
-                    .to_owned(),
-            );
-        }
-        warnings.extend(self.warnings_of_mail().map(str::to_owned));
-        warnings.extend(self.warnings_of_smtp());
-        warnings.extend(self.warnings_of_turnstile().map(str::to_owned));
-        warnings
-    }
-
-    fn warnings_of_mail(&self) -> impl Iterator<Item = &'static str> {
-        let transport = self.mail_transport();
-        let is_forgotten = self.mail.transport.is_none() && !self.mail.smtp_url.is_empty();
-        let has_no_sender = transport == MailTransport::Smtp && !self.locations.contains_key("mail.from");
-        let is_undelivered = transport == MailTransport::File && !self.public_origin().is_loopback();
-        [
-            is_forgotten.then_some(
-                "mail.smtp_url is set and mail.transport is not: nothing is sent there until it is \"smtp\"",
-            ),
-            has_no_sender.then_some(
-                "mail.from is not set: mail comes from no-reply@localhost, which most servers refuse",
-            ),
-            is_undelivered.then_some(
-                "mail.transport is \"file\": mail stays in data_dir/outbox, where nobody but the operator reads it",
+                    .into(),
             ),
         ]
-        .into_iter()
-        .flatten()
     }
 
-    fn warnings_of_turnstile(&self) -> impl Iterator<Item = &'static str> {
+    fn warnings_of_mail(&self) -> [Warning; 3] {
+        let transport = self.mail_transport();
+        [
+            (
+                self.mail.transport.is_none() && !self.mail.smtp_url.is_empty(),
+                "mail.smtp_url is set and mail.transport is not: nothing is sent there until it is \"smtp\"".into(),
+            ),
+            (
+                transport == MailTransport::Smtp && !self.is_set("mail.from"),
+                "mail.from is not set: mail comes from no-reply@localhost, which most servers refuse".into(),
+            ),
+            (
+                transport == MailTransport::File && !self.public_origin().is_loopback(),
+                "mail.transport is \"file\": mail stays in data_dir/outbox, where nobody but the operator reads it".into(),
+            ),
+        ]
+    }
+
+    fn warning_of_turnstile(&self) -> Warning {
         let turnstile = &self.turnstile;
         let is_restricted = turnstile.protect_check || !turnstile.allowed_hosts.is_empty();
-        (turnstile.secret_key.is_none() && is_restricted)
-            .then_some("[turnstile] has no secret_key, so that it is off and its other keys have no effect")
-            .into_iter()
+        (
+            turnstile.secret_key.is_none() && is_restricted,
+            "[turnstile] has no secret_key, so that it is off and its other keys have no effect".into(),
+        )
     }
 
     /// Whether Turnstile's secret key is one of those that Cloudflare publishes for tests.
@@ -118,7 +113,7 @@ impl Config {
         self.check_turnstile()
     }
 
-    /// Refuses what `keys` say, the first of which that was given is named with its place.
+    /// A refusal of what `keys` say; it names where the first given one stands.
     pub(super) fn refusal(&self, keys: &[&str], problem: &str, hint: impl Into<String>) -> ConfigError {
         let place = keys.iter().find_map(|key| self.locations.get(*key));
         let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
@@ -168,28 +163,24 @@ impl Config {
     }
 
     fn check_turnstile(&self) -> Result<(), ConfigError> {
-        let secret_keys = ["turnstile.secret_key", "turnstile.secret_key_file"];
-        if self.turnstile.secret_key.is_none() {
-            if self.turnstile.site_key.is_empty() {
-                return Ok(());
+        const SECRET_KEYS: [&str; 2] = ["turnstile.secret_key", "turnstile.secret_key_file"];
+        const BOTH: &str = "set both to switch Turnstile on, or neither";
+        match (&self.turnstile.secret_key, self.turnstile.site_key.is_empty()) {
+            (None, true) => return Ok(()),
+            (None, false) => {
+                let problem = "turnstile.site_key needs turnstile.secret_key";
+                return Err(self.refusal(&["turnstile.site_key"], problem, BOTH));
             }
-            return Err(self.refusal(
-                &["turnstile.site_key"],
-                "turnstile.site_key needs turnstile.secret_key",
-                "set both to switch Turnstile on, or neither",
-            ));
-        }
-        if self.turnstile.site_key.is_empty() {
-            return Err(self.refusal(
-                &secret_keys,
-                "turnstile.secret_key needs turnstile.site_key",
-                "set both to switch Turnstile on, or neither",
-            ));
+            (Some(_), true) => {
+                let problem = "turnstile.secret_key needs turnstile.site_key";
+                return Err(self.refusal(&SECRET_KEYS, problem, BOTH));
+            }
+            (Some(_), false) => {}
         }
         let public = self.public_origin();
         if self.has_dummy_turnstile_key() && public.is_https() && !public.is_loopback() {
             return Err(self.refusal(
-                &secret_keys,
+                &SECRET_KEYS,
                 "turnstile.secret_key is one of Cloudflare's published test keys, which protect nothing, and server.public_url is https",
                 "take the keys of a widget of your own from the Cloudflare dashboard",
             ));
@@ -199,7 +190,7 @@ impl Config {
 }
 
 impl Listen {
-    /// The line that trusts a proxy on this machine.
+    /// The line of the configuration that trusts a proxy on this machine.
     fn proxies_line(&self) -> &'static str {
         match self {
             Self::Unix(_) => "trusted_proxies = [\"unix\"]",
