@@ -24,7 +24,7 @@ impl Origin {
     /// Reads an origin; a bare slash at the end is dropped.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.strip_suffix('/').unwrap_or(text).split_once("://")?;
-        // Browsers and the parser mend what they are given; a configuration says what it means.
+        // The parser repairs malformed URLs, as browsers do; in a configuration they are refused.
         let is_plain =
             !authority.contains(['/', '?', '#', '@', '\\']) && !authority.contains(char::is_whitespace);
         let is_web = ["http", "https"]
@@ -61,7 +61,7 @@ impl Origin {
         self.0.starts_with("https:")
     }
 
-    /// Its host as a name for people. Hosts are ASCII; one that is too long for a name is cut.
+    /// The host as a name for people, cut if it is too long for one. Hosts are ASCII.
     pub(super) fn host_as_name(&self) -> ServiceName {
         let url = Url::parse(&self.0).ok();
         let host = url.as_ref().and_then(Url::host_str).unwrap_or("localhost");
@@ -124,7 +124,7 @@ fn has_no_user(url: &Url) -> bool {
 /// Reads the name or the address of a host; an international name becomes ASCII (UTS 46), and all is in lower case.
 pub(super) fn parse_host(text: &str) -> Option<String> {
     let host = Host::parse(text).ok().filter(is_exact)?.to_string();
-    // A name with an empty label, also one behind a dot at its end, is compared as a text and equals no other.
+    // Hosts are compared as text, so a name with an empty label, or with a dot at its end, would equal no other.
     let has_labels = host.split('.').all(|label| !label.is_empty());
     has_labels.then_some(host)
 }
@@ -166,19 +166,19 @@ fn is_display_name(name: &str) -> bool {
         .any(|c| is_unprintable(c) || specials.contains(c))
 }
 
-/// Whether `template` is an http(s) link of one host with `placeholder` in its path, query or fragment, and with no placeholder but that and `{app_url}`
-/// at its beginning.
+/// Whether `template` is an http(s) link of one host with `placeholder` in its path, query or fragment, and with no other placeholder but `{app_url}` at
+/// its beginning.
 ///
-/// A token in the host would be sent to a name server, one in the user or the port would leave the fragment's protection.
+/// A token in the host would be sent to a name server, and browsers do not protect one in the user or the port as they protect the fragment.
 pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
     const APP_URL: &str = "{app_url}";
     let rest = template.strip_prefix(APP_URL);
-    // Behind an origin another host could begin.
+    // Another text could extend the host of the origin.
     if rest.is_some_and(|rest| !rest.starts_with(['/', '?', '#'])) {
         return false;
     }
     let template = rest.map_or(template.to_owned(), |rest| format!("https://app.example{rest}"));
-    // Readers of mail split a link in other ways than browsers do, so nothing is left to mend.
+    // Mail readers parse malformed links differently than browsers do, so these are refused.
     let authority = template.split_once("://").map(|(scheme, rest)| {
         let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -187,7 +187,7 @@ pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
     let is_plain = authority
         .is_some_and(|(is_web, authority)| is_web && !authority.is_empty() && !authority.contains('@'))
         && !template.contains(['\\', '"', '<', '>']);
-    // The text before the path is compared with the placeholder filled in two ways: where it differs, the placeholder is in it.
+    // If the text before the path changes with the value of the placeholder, the placeholder is in it.
     let [one, other] = ["x", "y"].map(|token| {
         let url = Url::parse(&template.replace(placeholder, token)).ok()?;
         let is_web = matches!(url.scheme(), "http" | "https") && has_exact_host(&url);

@@ -21,7 +21,7 @@ const OWASP_COSTS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_
 type Warning = (bool, String);
 
 impl Config {
-    /// What is accepted and still worth the operator's attention; a sentence each.
+    /// Sentences about accepted values that deserve the operator's attention.
     pub fn warnings(&self) -> Vec<String> {
         let applying = |(applies, sentence): Warning| applies.then_some(sentence);
         let of_keys = self.warnings_of_keys().into_iter().chain(self.warnings_of_mail());
@@ -106,7 +106,7 @@ impl Config {
         secret_key.is_some_and(|key| DUMMY_SECRETS.contains(&key.expose_secret()))
     }
 
-    /// Refuses values that are right alone and wrong together.
+    /// Refuses values that contradict each other.
     pub(super) fn check_together(&self) -> Result<(), ConfigError> {
         self.check_server()?;
         self.check_mail()?;

@@ -1,5 +1,6 @@
 //! Why a configuration was refused, and where its keys were given.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -16,6 +17,9 @@ pub(super) enum Location {
     Variable(String),
     Flag(&'static str),
 }
+
+/// Of the keys that were given.
+pub(super) type Locations = BTreeMap<String, Location>;
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -70,11 +70,13 @@ pub(super) fn is_quoted(text: &str) -> bool {
     quoted_by('"') || quoted_by('\'')
 }
 
+type Read<T> = dyn Fn(&Given) -> Option<T>;
+
 /// What a key accepts, and how its value is shown.
 pub(super) struct Format<T> {
     /// The accepted values, as the end of the sentence "it must be …".
     pub(super) accepted: String,
-    read: Box<dyn Fn(&Given) -> Option<T>>,
+    read: Box<Read<T>>,
     show: Box<dyn Fn(&T) -> Json>,
 }
 

@@ -10,7 +10,7 @@ use super::address::{
     Origin, PRIVATE_URL, SENDER, SMTP_URL, is_link, parse_host, parse_private_url, parse_sender,
     parse_smtp_url,
 };
-use super::error::ConfigError;
+use super::error::{ConfigError, Locations};
 use super::format::{
     Format, boolean, duration, list, listen, names, number, one_of, path, proxies, rate, text,
 };
@@ -55,7 +55,7 @@ pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config,
     let r = &mut reader;
     let mut config = Config {
         data_dir: r.read("data_dir", &path(), sources.cwd.join("data"))?,
-        key_file: r.read_option("key_file", path().or_empty())?,
+        key_file: r.read_option("key_file", &path().or_empty())?,
         server: server(r)?,
         registration: registration(r)?,
         tokens: tokens(r)?,
@@ -69,7 +69,7 @@ pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config,
             keep: r.read("audit.keep", &duration(DAY..=DAY * 3660), DAY * 90)?,
         },
         metrics: Metrics {
-            listen: r.read_option("metrics.listen", listen().or_empty())?,
+            listen: r.read_option("metrics.listen", &listen().or_empty())?,
         },
         log: Log {
             format: r.read("log.format", &one_of(), LogFormat::Text)?,
@@ -77,7 +77,7 @@ pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config,
         },
         file: None,
         shown: Vec::new(),
-        locations: Default::default(),
+        locations: Locations::new(),
     };
     (config.shown, config.locations) = reader.finish()?;
     Ok(config)
@@ -92,15 +92,15 @@ fn server(r: &mut Reader) -> Result<Server, ConfigError> {
     let origins = list(Origin::ACCEPTED_LISTED, Origin::parse_listed);
     let connections = number(1..=MOST_CONNECTIONS);
     let server = Server {
-        name: r.read_option("server.name", text(name, ServiceName::parse).or_empty())?,
+        name: r.read_option("server.name", &text(name, ServiceName::parse).or_empty())?,
         listen: r
-            .read_option("server.listen", listen().or_empty())?
+            .read_option("server.listen", &listen().or_empty())?
             .unwrap_or_else(|| Listen::Tcp(([127, 0, 0, 1], 8080).into())),
-        public_url: r.read_option("server.public_url", origin())?,
-        app_url: r.read_option("server.app_url", origin())?,
+        public_url: r.read_option("server.public_url", &origin())?,
+        app_url: r.read_option("server.app_url", &origin())?,
         allowed_origins: r.read("server.allowed_origins", &origins, Vec::new())?,
         cookie_same_site: r.read("server.cookie_same_site", &one_of(), SameSite::Strict)?,
-        trusted_proxies: r.read_option("server.trusted_proxies", proxies().or_unset())?,
+        trusted_proxies: r.read_option("server.trusted_proxies", &proxies().or_unset())?,
         max_connections: r.read("server.max_connections", &connections, 2_000)?,
         max_connections_per_address: r.read("server.max_connections_per_address", &connections, 200)?,
         docs: r.read("server.docs", &boolean(), true)?,
@@ -124,7 +124,7 @@ fn refuse_until_released(r: &mut Reader, key: &str) -> Result<(), ConfigError> {
 
 fn registration(r: &mut Reader) -> Result<Registration, ConfigError> {
     Ok(Registration {
-        mode: r.read_option("registration.mode", one_of().or_empty())?,
+        mode: r.read_option("registration.mode", &one_of().or_empty())?,
         identity_check: r.read("registration.identity_check", &boolean(), true)?,
     })
 }
@@ -137,7 +137,7 @@ fn tokens(r: &mut Reader) -> Result<Tokens, ConfigError> {
         is_audience.then(|| text.to_owned())
     });
     Ok(Tokens {
-        algorithm: r.read_option("tokens.algorithm", one_of().or_unset())?,
+        algorithm: r.read_option("tokens.algorithm", &one_of().or_unset())?,
         audience: r.read("tokens.audience", &audience, "arkloop".to_owned())?,
         access_ttl: r.read("tokens.access_ttl", &duration(SECOND..=MINUTE * 60), MINUTE * 15)?,
         refresh_idle_ttl: r.read("tokens.refresh_idle_ttl", &session, DAY * 14)?,
@@ -162,7 +162,7 @@ fn password(r: &mut Reader) -> Result<Password, ConfigError> {
         argon2_parallelism: r.read("password.argon2_parallelism", &number(1..=16), 1)?,
         // More threads than any machine has cores only wait for one another.
         hash_threads: r
-            .read_option("password.hash_threads", number(1..=1024).or_unset())?
+            .read_option("password.hash_threads", &number(1..=1024).or_unset())?
             .and_then(NonZeroUsize::new),
     };
     if password.argon2_memory_kib < 8 * password.argon2_parallelism {
@@ -189,10 +189,13 @@ fn mail(r: &mut Reader) -> Result<Mail, ConfigError> {
     );
     let language = text(language, Language::nearest);
     Ok(Mail {
-        transport: r.read_option("mail.transport", one_of().or_empty())?,
+        transport: r.read_option("mail.transport", &one_of().or_empty())?,
         smtp_url: r.read("mail.smtp_url", &smtp_url, String::new())?,
-        smtp_security: r.read_option("mail.smtp_security", one_of().or_empty())?,
-        helo_name: r.read_option("mail.helo_name", text(HeloName::FORM, HeloName::parse).or_empty())?,
+        smtp_security: r.read_option("mail.smtp_security", &one_of().or_empty())?,
+        helo_name: r.read_option(
+            "mail.helo_name",
+            &text(HeloName::FORM, HeloName::parse).or_empty(),
+        )?,
         smtp_user: r.read("mail.smtp_user", &any_text(), String::new())?,
         smtp_password: r.read_secret("mail.smtp_password")?,
         from: r.read(
@@ -201,7 +204,7 @@ fn mail(r: &mut Reader) -> Result<Mail, ConfigError> {
             "no-reply@localhost".to_owned(),
         )?,
         locale: r.read("mail.locale", &language, Language::default())?,
-        ca_file: r.read_option("mail.ca_file", path().or_empty())?,
+        ca_file: r.read_option("mail.ca_file", &path().or_empty())?,
     })
 }
 

@@ -1,4 +1,4 @@
-//! What holds of every configuration, tried with random keys and values; `benches/fuzz` tries millions.
+//! Properties of configurations, tried with random keys and values; `benches/fuzz` tries millions.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

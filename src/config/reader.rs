@@ -6,7 +6,7 @@ use std::path::Path;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value as Json, json};
 
-use super::error::{ConfigError, Location};
+use super::error::{ConfigError, Location, Locations};
 use super::format::{Format, Given, is_quoted, path, text};
 use crate::files::{Untrusted, read_trusted};
 
@@ -49,9 +49,9 @@ impl Reader {
     pub(super) fn read_option<T: 'static>(
         &mut self,
         key: &str,
-        format: Format<Option<T>>,
+        format: &Format<Option<T>>,
     ) -> Result<Option<T>, ConfigError> {
-        self.read(key, &format, None)
+        self.read(key, format, None)
     }
 
     fn find<T: 'static>(&mut self, key: &str, format: &Format<T>) -> Result<Option<T>, ConfigError> {
@@ -113,7 +113,7 @@ impl Reader {
     }
 
     /// Refuses unknown keys, and gives every key with what holds, and where the given ones stand.
-    pub(super) fn finish(self) -> Result<(Vec<(String, Json)>, BTreeMap<String, Location>), ConfigError> {
+    pub(super) fn finish(self) -> Result<(Vec<(String, Json)>, Locations), ConfigError> {
         if let Some((key, given)) = self.given.iter().find(|(key, _)| !self.known.contains(*key)) {
             let problem = format!("unknown key {key} ({})", given.location);
             return Err(ConfigError::new(problem, self.known_beside(key)));

@@ -1,6 +1,5 @@
 //! What can be configured, and the questions whose answers depend on several keys.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::address::Origin;
-use super::error::Location;
+use super::error::Locations;
 use crate::domain::{
     FailureLimits, HeloName, Language, Listen, Rates, RegistrationMode, SameSite, ServiceName,
     SignatureAlgorithm, SmtpSecurity, TrustedProxies,
@@ -39,7 +38,7 @@ pub struct Config {
     /// Every key in the order of the example file, as [`Format::show`](super::format::Format::show) writes its value.
     pub(super) shown: Vec<(String, Value)>,
     /// Where each key was given; a key at its default is not in it.
-    pub(super) locations: BTreeMap<String, Location>,
+    pub(super) locations: Locations,
 }
 
 /// How the server is reached.

@@ -1,4 +1,4 @@
-//! Where a configuration comes from: which file is read, and how the environment lies over it.
+//! The sources of a configuration: the file, the environment over it, and the flags over both.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,7 @@ const SYSTEM_FILE: &str = "/etc/arkloop/arkloop.toml";
 /// The file of the working directory.
 const LOCAL_FILE: &str = "arkloop.toml";
 
-/// Everything that a configuration is read from, so that tests need no process environment. No `Debug`: variables may be secrets.
+/// All inputs of a configuration, so that tests need no process environment. No `Debug`: variables may be secrets.
 #[derive(Clone, Default)]
 pub struct Sources {
     /// `--config`.
@@ -31,7 +31,7 @@ pub struct Sources {
     pub data_dir_flag: Option<PathBuf>,
     /// `--listen` of `serve`.
     pub listen_flag: Option<String>,
-    /// The environment; variables that do not begin with `ARKLOOP_` are not looked at.
+    /// The environment; only variables that begin with `ARKLOOP_` are read.
     pub env: BTreeMap<String, String>,
     /// The working directory, absolute: relative paths in variables and flags count from it.
     pub cwd: PathBuf,
@@ -51,7 +51,7 @@ impl Sources {
         Ok((file.map(|(path, _)| path), given))
     }
 
-    /// The file to read and its text; `None` if none is named and none lies at the usual places.
+    /// The file to read and its text; `None` if none is named and none exists at the usual places.
     fn find_file(&self) -> Result<Option<(PathBuf, String)>, ConfigError> {
         let from_env = self
             .env
@@ -71,12 +71,12 @@ impl Sources {
             let text = read_trusted(&path).map_err(|cause| unreadable(&path, &cause, Some(&place)))?;
             return Ok(Some((path, text)));
         }
-        // `runuser -u arkloop -- arkloop …` is typed in directories of root's: what is in them is then not meant for it.
+        // `runuser -u arkloop -- arkloop …` may run in a directory of root's, whose files are not meant for this program.
         let local = may_search(&self.cwd).then(|| self.cwd.join(LOCAL_FILE));
         for path in local.into_iter().chain([PathBuf::from(SYSTEM_FILE)]) {
             match read_trusted(&path) {
                 Ok(text) => return Ok(Some((path, text))),
-                // A link that leads nowhere is none to pass over.
+                // A dangling link is an error.
                 Err(cause) if cause.kind() == ErrorKind::NotFound && !path.is_symlink() => {}
                 Err(cause) => return Err(unreadable(&path, &cause, None)),
             }
@@ -149,7 +149,7 @@ fn key_of_variable(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX)?;
     match rest {
         "DATA_DIR" | "KEY_FILE" => Some(rest.to_lowercase()),
-        // A spelling in lower case must not become a known key: the name would then have two forms.
+        // Each variable has one spelling, so a name in lower case must not become a known key.
         _ if rest.chars().any(char::is_lowercase) => rest.contains("__").then(|| rest.to_owned()),
         _ => rest
             .split_once("__")
@@ -232,7 +232,7 @@ fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Location>) -> 
     ConfigError::new(problem, hint)
 }
 
-/// Whether it leads to a pipe without a name, as `/dev/stdin` and `<(…)` of a shell do.
+/// Whether the path leads to an anonymous pipe, such as `/dev/stdin` or `<(…)` of a shell.
 fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }

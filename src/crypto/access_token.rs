@@ -16,32 +16,31 @@ use super::signing_key::{SigningKey, SigningKeyError, jwt_algorithm};
 use crate::domain::{SessionId, SignInMethod, Timestamp, UserId};
 use crate::system::System;
 
-/// How many verified tokens are remembered: about 2 MiB. More callers than that pay for their signatures.
+/// How many verified tokens are remembered, in about 2 MiB. Beyond that, signatures are verified again.
 const REMEMBERED_TOKENS: usize = 8192;
-/// No token of ours is longer; a longer one is refused before anything is decoded.
+/// Longer than any token of this server. A longer one is refused before it is decoded.
 const MAX_TOKEN_BYTES: usize = 2048;
 
-/// What is said in every access token.
+/// The claims that all access tokens share.
 #[derive(Clone, Debug)]
 pub struct AccessTokenSettings {
-    /// `iss`: the public URL of this server.
+    /// The public URL of this server.
     pub issuer: String,
-    /// `aud`.
     pub audience: String,
-    /// From `iat` to `exp`.
+    /// The time from `iat` to `exp`.
     pub ttl: Duration,
 }
 
-/// What an access token says about one sign-in.
+/// The claims of one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessClaims {
-    /// `sub`: whose it is.
+    /// `sub`.
     pub user_id: UserId,
-    /// `sid`: of which session.
+    /// `sid`.
     pub session_id: SessionId,
     /// `auth_time`: when the session began.
     pub authenticated_at: Timestamp,
-    /// `amr`: how.
+    /// `amr`.
     pub method: SignInMethod,
     /// `email_verified`, when the token was issued.
     pub is_email_verified: bool,
@@ -61,24 +60,19 @@ struct WireClaims {
     email_verified: bool,
 }
 
-/// Why an access token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessTokenError {
-    /// It is authentic, but past its `exp`.
+    /// Authentic, but past its `exp`.
     #[error("the access token has expired")]
     Expired,
-    /// Anything else.
     #[error("the access token is not valid")]
     Invalid,
 }
 
-/// A signing key with its time.
+/// A signing key in the JWKS, with the time in which it signs.
 pub struct PublishedKey {
-    /// The key.
     pub key: SigningKey,
-    /// From when on it signs.
     pub active_at: Timestamp,
-    /// Since when it signs no more.
     pub retired_at: Option<Timestamp>,
 }
 
@@ -88,7 +82,7 @@ impl PublishedKey {
     }
 }
 
-/// Signs access tokens with the key whose time it is, and verifies those of all its keys.
+/// Signs access tokens with the active key, and verifies those of all its keys.
 pub struct Keyring {
     keys: Vec<PublishedKey>,
     settings: AccessTokenSettings,
@@ -96,18 +90,18 @@ pub struct Keyring {
     remembered: Mutex<HashMap<[u8; 32], Verified>>,
 }
 
-/// A token whose signature was right.
+/// A token with a valid signature.
 #[derive(Clone)]
 struct Verified {
     claims: AccessClaims,
     /// `exp`.
     expires_at: i64,
-    /// Which of the keys signed it.
+    /// The index of the key that signed it.
     key: usize,
 }
 
 impl Keyring {
-    /// Joins signing keys. The order is that in which they are published, and the first one signs if a clock that was set back leaves the time of none.
+    /// Publishes `keys` in this order. The first one signs if a clock that was set back makes none of them active.
     pub fn new(keys: Vec<PublishedKey>, settings: AccessTokenSettings) -> Self {
         let set = JwkSet {
             keys: keys.iter().map(|published| published.key.jwk.clone()).collect(),
@@ -121,12 +115,11 @@ impl Keyring {
         }
     }
 
-    /// What its tokens say.
     pub fn settings(&self) -> &AccessTokenSettings {
         &self.settings
     }
 
-    /// The ids of its keys and their times.
+    /// Of each key: its id, when it became active, and when it was retired.
     pub fn key_times(&self) -> impl Iterator<Item = (&str, Timestamp, Option<Timestamp>)> {
         self.keys
             .iter()
@@ -138,7 +131,7 @@ impl Keyring {
         &self.jwks
     }
 
-    /// Signs a token that says `claims` from `system`'s present moment on.
+    /// Signs a token that is valid from now on.
     pub fn issue(&self, claims: &AccessClaims, system: &System) -> Result<SecretString, SigningKeyError> {
         let now = system.now();
         let key = self.signer(now).ok_or(SigningKeyError(None))?;
@@ -169,22 +162,21 @@ impl Keyring {
         signer.or(self.keys.first()).map(|published| &published.key)
     }
 
-    /// Checks signature, issuer, audience and time of a token; says what it says, and the id of the key that signed it.
+    /// Checks signature, issuer, audience and time of a token. Gives its claims, and the id of the key that signed it.
     ///
-    /// A signature that was right once is right for the life of the token, so it is remembered; the time is asked every time.
+    /// A valid signature is remembered for the life of the token; the time is checked on every call.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<(AccessClaims, &str), AccessTokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AccessTokenError::Invalid);
         }
         let digest = sha256(token.as_bytes());
         let remembered = self.remembered().get(&digest).cloned();
-        let verified = match remembered {
-            Some(verified) => verified,
-            None => {
-                let verified = self.verify_signature(token).ok_or(AccessTokenError::Invalid)?;
-                self.remember(digest, &verified, now);
-                verified
-            }
+        let verified = if let Some(verified) = remembered {
+            verified
+        } else {
+            let verified = self.verify_signature(token).ok_or(AccessTokenError::Invalid)?;
+            self.remember(digest, &verified, now);
+            verified
         };
         self.in_time(verified, now)
     }
@@ -207,7 +199,7 @@ impl Keyring {
         let is_signer = |published: &PublishedKey| header.kid.as_deref() == Some(published.key.kid());
         let index = self.keys.iter().position(is_signer)?;
         let key = &self.keys[index].key;
-        // What a header calls critical must be understood (RFC 7515 §4.1.11), and nothing here understands any extension.
+        // Extensions that the header calls critical must be understood (RFC 7515 §4.1.11), and none is supported.
         if header.typ.as_deref() != Some("JWT") || header.crit.is_some() {
             return None;
         }
@@ -216,7 +208,7 @@ impl Keyring {
         validation.set_issuer(&[&self.settings.issuer]);
         validation.set_audience(&[&self.settings.audience]);
         validation.leeway = 0;
-        // The library reads the machine's clock; ours is asked by the caller.
+        // The library would read the clock of the machine; `in_time` compares with the caller's.
         validation.validate_exp = false;
         let wire = decode::<WireClaims>(token, &key.public, &validation).ok()?.claims;
         let claims = AccessClaims {
@@ -238,7 +230,7 @@ impl Keyring {
         if remembered.len() >= REMEMBERED_TOKENS {
             remembered.retain(|_, verified| verified.expires_at > now.as_seconds());
         }
-        // Still full of living tokens: begin again rather than keep an order among them.
+        // Still full of valid tokens: starting over is simpler than evicting the oldest.
         if remembered.len() >= REMEMBERED_TOKENS {
             remembered.clear();
         }

@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The memory that the hashes of all threads take at once, in KiB. Stored hashes may demand more than new ones, so the
-/// number of threads alone bounds nothing.
+/// number of threads alone does not bound it.
 pub(super) struct Budget {
     most: u64,
     left: Mutex<u64>,
@@ -43,7 +43,7 @@ impl Drop for Spent<'_> {
     }
 }
 
-/// What these locks hold is whole between any two statements.
+/// The guarded values are consistent between any two statements, so a poisoned lock can be used.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

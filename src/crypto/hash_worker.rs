@@ -19,9 +19,8 @@ const SALT_BYTES: usize = 16;
 /// only while hashes follow one another.
 const KEPT: Duration = Duration::from_secs(2);
 
-/// The least that is asked of the allocator for a hash, in blocks. Allocators give what is so large back to the system when
-/// it is freed (glibc what is larger than 32 MiB, `DEFAULT_MMAP_THRESHOLD_MAX`), and may keep what is smaller. Only the
-/// blocks that are used become memory.
+/// The smallest allocation for a hash, in blocks. Allocators return so large an allocation to the system when it is freed
+/// (glibc above 32 MiB, `DEFAULT_MMAP_THRESHOLD_MAX`), and may keep a smaller one. Only blocks that are used take memory.
 const LEAST_BLOCKS: usize = 33 * 1024;
 
 /// Why no hash was made or compared.
@@ -41,14 +40,14 @@ pub(super) type Job = Box<dyn FnOnce(&mut Worker) + Send>;
 /// One thread's memory.
 pub(super) struct Worker {
     memory: Vec<Block>,
-    /// The cost of new hashes: what a stored one needs beyond that is not kept.
+    /// The cost of new hashes. Memory that a stored hash needs beyond that is not kept.
     usual: Argon2Cost,
     blocks_filled: Arc<AtomicU64>,
     budget: Arc<Budget>,
 }
 
 impl Worker {
-    /// A worker without memory yet, which adds its work to `blocks_filled`.
+    /// A worker adds its work to `blocks_filled`, and takes memory with its first job.
     pub(super) const fn new(usual: Argon2Cost, blocks_filled: Arc<AtomicU64>, budget: Arc<Budget>) -> Self {
         Self {
             memory: Vec::new(),
@@ -99,7 +98,7 @@ impl Worker {
         Ok(PasswordHash::new(phc.to_string()))
     }
 
-    /// Whether a password is the stored one, and at which cost that is stored.
+    /// Whether a password is the stored one, and the cost of the stored hash.
     pub(super) fn compare(
         &mut self,
         password: &[u8],
@@ -148,7 +147,7 @@ impl Worker {
         let budget = Arc::clone(&self.budget);
         budget.spend(u64::from(params.m_cost()), || {
             if self.memory.len() < blocks {
-                // Freed first, or both would be there for a moment.
+                // Freed first, so that the old and the new memory do not exist together.
                 self.give_back();
                 self.memory.reserve_exact(blocks.max(LEAST_BLOCKS));
                 self.memory.resize(blocks, Block::new());

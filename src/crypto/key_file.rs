@@ -1,4 +1,4 @@
-//! The key file: 32 random bytes beside the database, without which no token can be minted and nothing sealed can be read.
+//! The key file: 32 random bytes, without which no token can be minted and no sealed value can be opened.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -11,55 +11,27 @@ use crate::files::{self, Directory, Flaw};
 use crate::system::System;
 
 const KEY_BYTES: usize = 32;
-/// Behind the name of the key file: the key that is about to take its place.
+/// The extension of the key that is to replace the key file.
 const SUCCESSOR: &str = "next";
 
 /// Why the key file cannot be used. It is never overwritten.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// There is none.
     #[error("the key file {} does not exist", .0.display())]
     Missing(PathBuf),
-    /// It cannot be read or created.
     #[error("the key file {} cannot be used", path.display())]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// Others than its owner may read or change it.
+    Io { path: PathBuf, source: io::Error },
     #[error("the key file {} can be read by others (mode {mode:04o})", path.display())]
-    TooOpen {
-        /// Which file.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// Its permission bits.
-        mode: u32,
-    },
+    TooOpen { path: PathBuf, owner: u32, mode: u32 },
     /// Neither the running user nor root owns it.
     #[error("the key file {} belongs to {}", path.display(), files::shown_user(*owner))]
-    OtherOwner {
-        /// Which file.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-    },
-    /// Another one cannot take its place.
+    OtherOwner { path: PathBuf, owner: u32 },
     #[error("the key file {} cannot be replaced where it is: {reason}", path.display())]
-    NotReplaceable {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// It is no key file.
+    NotReplaceable { path: PathBuf, reason: String },
     #[error("the key file {} has {bytes} bytes, but a key has 32", path.display())]
     WrongLength {
-        /// Which file.
         path: PathBuf,
-        /// How many bytes it has; one more than a key stands for any larger number.
+        /// The length of a key plus one stands for any larger number.
         bytes: usize,
     },
 }
@@ -95,10 +67,10 @@ pub fn read(path: &Path) -> Result<Keys, KeyFileError> {
     Ok(Keys::derive(&key))
 }
 
-/// Decides whether another key could take the place of the key file at `path`, which may be missing. Nothing is left of what it tries.
+/// Tries whether the key file at `path`, which may be missing, could be replaced, and leaves nothing behind.
 ///
 /// # Errors
-/// [`KeyFileError::NotReplaceable`]: an orchestrator has put it there, by a link, a mount or as root, and would bring the old one back.
+/// [`KeyFileError::NotReplaceable`]: an orchestrator provides the file, by a link, a mount or as root, and would restore the old one.
 pub fn may_replace(path: &Path, now: Timestamp) -> Result<(), KeyFileError> {
     let refuse = |reason: String| KeyFileError::NotReplaceable {
         path: path.to_owned(),
@@ -113,7 +85,7 @@ pub fn may_replace(path: &Path, now: Timestamp) -> Result<(), KeyFileError> {
             ))
         })?;
         if directory.find_own(&name)?.is_some() {
-            // Of a file that is mounted by itself, and on file systems without such names, the old key could not be kept.
+            // The old key is kept under a second name, which a file that is mounted by itself cannot have, and some file systems do not support.
             let second = beside(path, &format!("replaced.{}", now.to_file_stamp()));
             directory.hard_link(&name, name_of(&second))?;
             directory.remove(name_of(&second))?;
@@ -123,14 +95,14 @@ pub fn may_replace(path: &Path, now: Timestamp) -> Result<(), KeyFileError> {
     try_all().map_err(|error: io::Error| refuse(error.to_string()))
 }
 
-/// Draws a new key and writes it beside the key file at `path`, whose place it takes with [`adopt_successor`]. It is on disk afterwards.
+/// Draws a new key and writes it to disk beside the key file at `path`, which it replaces with [`adopt_successor`].
 ///
-/// One that was never adopted is of no database, or this would not be called, and makes way if the running user owns it.
+/// A successor that was never adopted belongs to no database, and is overwritten if the running user owns it.
 pub fn create_successor(path: &Path, system: &System) -> Result<Keys, KeyFileError> {
     let successor = beside(path, SUCCESSOR);
     let replace = || {
         let (directory, name) = Directory::of(&successor)?;
-        // A directory that cannot be listed is no reason not to make a key in it.
+        // A directory that cannot be listed may still be writable.
         let _ = directory.clear_leftovers();
         let mut file = directory.new_file()?;
         file.write_all(&system.random::<KEY_BYTES>())?;
@@ -144,14 +116,14 @@ pub fn create_successor(path: &Path, system: &System) -> Result<Keys, KeyFileErr
     read(&successor)
 }
 
-/// The key beside the key file at `path` that was to take its place; `None` if there is none that can be read.
+/// The successor of the key file at `path`; `None` if there is none that can be read.
 pub fn find_successor(path: &Path) -> Option<Keys> {
     read(&beside(path, SUCCESSOR)).ok()
 }
 
-/// Puts the successor in the place of the key file at `path`, and says where that is kept now; `None` if there was none.
+/// Replaces the key file at `path` by its successor. Gives the new path of the old key; `None` if there was none.
 ///
-/// There is a whole key under the name at every moment. The old one is kept because older backups need it.
+/// At every moment `path` has a complete key. The old key is kept because older backups need it.
 pub fn adopt_successor(path: &Path, now: Timestamp) -> Result<Option<PathBuf>, KeyFileError> {
     let fail = |source| KeyFileError::Io {
         path: path.to_owned(),

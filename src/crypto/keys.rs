@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::system::System;
 
-/// Bytes that tell whether a database belongs to a key file, and nothing else about the key.
+/// Bytes by which a database recognises its key file. They reveal nothing of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyCheck([u8; 32]);
 
@@ -27,7 +27,7 @@ impl KeyCheck {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// Reads what [`KeyCheck::to_text`] gave; `None` for anything else.
+    /// Reads the output of [`KeyCheck::to_text`].
     pub fn from_text(text: &str) -> Option<Self> {
         Some(Self(URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?))
     }
@@ -48,7 +48,7 @@ pub enum SealedFor<'a> {
     SigningKey(&'a str),
     /// The mail with this id.
     Mail(&'a [u8; 16]),
-    /// The moment at which a check asked.
+    /// The time of a request of `check`.
     CheckWord,
 }
 
@@ -63,7 +63,7 @@ impl SealedFor<'_> {
     }
 }
 
-/// The sealed bytes were changed, moved, or sealed under another key.
+/// The value was changed, moved, or sealed under another key.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("a sealed value cannot be opened with this key")]
 pub struct SealError;
@@ -108,12 +108,10 @@ impl Keys {
         }
     }
 
-    /// What the database keeps to recognise this key file.
     pub fn check(&self) -> KeyCheck {
         self.check
     }
 
-    /// Mints and checks refresh tokens.
     pub fn refresh_tokens(&self) -> RefreshTokens {
         RefreshTokens::new(self.refresh.clone())
     }
@@ -128,15 +126,15 @@ impl Keys {
         AddressDigest(mac(&self.address, &[email.key().as_bytes()]))
     }
 
-    /// The form in which mails to one domain are known as such before they are opened.
+    /// The form by which mails to one domain are recognised while they are sealed.
     pub fn domain_digest(&self, email: &Email) -> DomainDigest {
-        // No address begins with the sign, so that this is the digest of none.
+        // No address begins with `@`, so no address has this digest.
         let digest = mac(&self.address, &[b"@", email.domain_key().as_bytes()]);
         let (first, _) = digest.as_chunks::<8>();
         DomainDigest(i64::from_be_bytes(first[0]))
     }
 
-    /// The form in which the mails to a mailbox are counted; that of the address where there is no tag.
+    /// The form in which the mails to a mailbox are counted; the same as that of an address without a tag.
     pub fn mailbox_digest(&self, email: &Email) -> AddressDigest {
         AddressDigest(mac(&self.address, &[email.mailbox_key().as_bytes()]))
     }
@@ -151,7 +149,7 @@ impl Keys {
         Some(NameDigest(mac(&self.name, &[key.as_bytes()])))
     }
 
-    /// The form in which a one-time code is stored: bound to its address and to the moment it was made.
+    /// The form in which a one-time code is stored, bound to its address and its time of creation.
     pub fn code_mac(&self, address: AddressDigest, created_at: Timestamp, code: &OneTimeCode) -> CodeMac {
         CodeMac(mac(
             &self.code,
@@ -201,7 +199,7 @@ impl Keys {
             kind,
             guessed: digest,
             network,
-            // The first network of a site is written like the site.
+            // The first network of a site has the same text as the site.
             site: if is_wide {
                 place(b"site\0", address.map(site_of))
             } else {
@@ -279,7 +277,7 @@ pub fn link_digest(token: &LinkToken) -> LinkDigest {
     LinkDigest(sha256(token.as_bytes()))
 }
 
-/// Whether two MACs are equal, in a time that does not tell how much of them is.
+/// Compares two MACs in constant time.
 pub fn is_same_code(a: CodeMac, b: CodeMac) -> bool {
     constant_time::verify_slices_are_equal(&a.0, &b.0).is_ok()
 }

@@ -1,4 +1,4 @@
-//! What holds of every token and every sealed value, tried with random and with changed ones; `benches/fuzz` tries millions.
+//! Properties of tokens and sealed values, tried with random and with changed ones; `benches/fuzz` tries millions.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -74,14 +74,14 @@ fn session(id: [u8; 16], generation: u32, nonce: [u8; 16]) -> Session {
     }
 }
 
-/// `bytes` with one bit turned over.
+/// `bytes` with one bit flipped.
 fn flipped(mut bytes: Vec<u8>, place: Index) -> Vec<u8> {
     let bit = place.index(bytes.len() * 8);
     bytes[bit / 8] ^= 1 << (bit % 8);
     bytes
 }
 
-/// `text` with another character of base64url at one place.
+/// `text` with one character replaced by another of base64url.
 fn changed(text: &str, place: Index, to: char) -> String {
     let at = place.index(text.len());
     let (before, after) = (&text[..at], &text[at + 1..]);

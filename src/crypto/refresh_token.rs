@@ -1,7 +1,7 @@
 //! Refresh tokens: `base64url(version ‖ session id ‖ generation ‖ MAC)`.
 //!
-//! The MAC is HMAC-SHA-256, under a key that is not in the database, over these fields and a nonce of the session that is only there: a leak of either
-//! alone mints nothing. The token of a session and generation is always the same, which lets fifty tabs receive one and the same cookie.
+//! The MAC is HMAC-SHA-256 over these fields and the nonce of the session. Its key is not in the database and the nonce is only there, so that neither
+//! alone suffices to mint a token. A session and generation always give the same token, so that many tabs can receive the same cookie.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -15,12 +15,12 @@ const VERSION: u8 = 1;
 const ID_END: usize = 17;
 const GENERATION_END: usize = 21;
 const TOKEN_BYTES: usize = 53;
-/// Where the mark of a session id begins: it takes the place of the last 32 of 74 random bits (RFC 9562 §5.7).
+/// Where the mark of a session id begins. It replaces the last 32 of 74 random bits (RFC 9562 §5.7).
 const MARK_AT: usize = 12;
-/// Stands before a session id that is marked. No token has this version, so that no mark is the MAC of a token.
+/// Precedes a session id in the MAC of its mark. No token has this version, so no mark is the MAC of a token.
 const MARKING: u8 = 0;
 
-/// A token that has the right form; whether it is authentic, [`RefreshTokens::is_authentic`] says.
+/// A well-formed token; [`RefreshTokens::is_authentic`] checks its MAC.
 #[derive(Clone, Copy)]
 pub struct PresentedRefreshToken {
     bytes: [u8; TOKEN_BYTES],
@@ -29,7 +29,7 @@ pub struct PresentedRefreshToken {
 }
 
 impl PresentedRefreshToken {
-    /// Reads a cookie's value; `None` unless it is exactly of the form of a token.
+    /// Reads a cookie's value; `None` unless it is a well-formed token.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; TOKEN_BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         if bytes[0] != VERSION {
@@ -42,12 +42,12 @@ impl PresentedRefreshToken {
         })
     }
 
-    /// The session it claims to be of.
+    /// Not authenticated.
     pub fn session_id(&self) -> SessionId {
         self.session_id
     }
 
-    /// The generation it claims to be of.
+    /// Not authenticated.
     pub fn generation(&self) -> Generation {
         self.generation
     }
@@ -62,7 +62,7 @@ impl RefreshTokens {
         Self(key)
     }
 
-    /// A new session id with a keyed mark in it: the ids that this server made are known without asking the database. A mark proves nothing but that.
+    /// Puts a keyed mark into a new session id, by which the server recognises its ids without a query. A mark proves nothing else.
     pub fn mark(&self, id: SessionId) -> SessionId {
         let mut bytes = *id.as_bytes();
         let message = [&[MARKING], &bytes[..MARK_AT]].concat();
@@ -88,7 +88,7 @@ impl RefreshTokens {
         URL_SAFE_NO_PAD.encode(bytes).into()
     }
 
-    /// Whether this server minted `token` for `session`; takes the same time however much of it is right.
+    /// Whether this server minted `token` for `session`, in constant time.
     pub fn is_authentic(&self, token: &PresentedRefreshToken, session: &Session) -> bool {
         let message = message(&token.bytes, session.nonce);
         token.session_id == session.id

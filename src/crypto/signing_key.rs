@@ -8,7 +8,6 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use crate::domain::SignatureAlgorithm;
 use crate::system::System;
 
-/// The algorithm as the library calls it.
 pub(super) const fn jwt_algorithm(algorithm: SignatureAlgorithm) -> Algorithm {
     match algorithm {
         SignatureAlgorithm::EdDsa => Algorithm::EdDSA,
@@ -16,7 +15,6 @@ pub(super) const fn jwt_algorithm(algorithm: SignatureAlgorithm) -> Algorithm {
     }
 }
 
-/// A stored signing key cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("a signing key cannot be used")]
 pub struct SigningKeyError(#[source] pub(super) Option<jsonwebtoken::errors::Error>);
@@ -31,21 +29,21 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Draws a new key pair and gives it with its private half as PKCS#8, which is to be sealed.
+    /// Draws a new key pair. Gives it with its private half as PKCS#8, which the caller seals.
     pub fn generate(
         algorithm: SignatureAlgorithm,
         system: &System,
     ) -> Result<(Self, Vec<u8>), SigningKeyError> {
         let pkcs8 = match algorithm {
             SignatureAlgorithm::EdDsa => ed25519_pkcs8(&system.random()),
-            // A random number is a scalar of P-256 but for one in 2³².
+            // All random numbers but one in 2³² are scalars of P-256.
             SignatureAlgorithm::Es256 => (0..4).find_map(|_| p256_pkcs8(&system.random())),
         };
         let pkcs8 = pkcs8.ok_or(SigningKeyError(None))?;
         Ok((Self::from_pkcs8(algorithm, &pkcs8)?, pkcs8))
     }
 
-    /// Reads a private key that [`SigningKey::generate`] gave.
+    /// Reads a private key from [`SigningKey::generate`].
     pub fn from_pkcs8(algorithm: SignatureAlgorithm, pkcs8: &[u8]) -> Result<Self, SigningKeyError> {
         let fail = |error| SigningKeyError(Some(error));
         let private = match algorithm {
@@ -71,7 +69,6 @@ impl SigningKey {
         &self.kid
     }
 
-    /// What it signs with.
     pub fn algorithm(&self) -> SignatureAlgorithm {
         self.algorithm
     }

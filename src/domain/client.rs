@@ -7,7 +7,7 @@ use super::{TraceId, is_unprintable};
 /// How much of a `User-Agent` is kept: enough to tell devices apart, too little to fill a disk. (Bytes and not characters, which may have four each.)
 pub const MAX_USER_AGENT_BYTES: usize = 200;
 
-/// The address and the user agent of whoever sent a request, and the id of that request.
+/// The address and the user agent of a client, and the id of its request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client {
     /// The address after `trusted_proxies` were taken into account; `None` for a unix socket without a proxy, or the command line.

@@ -1,4 +1,4 @@
-//! How a mail server is spoken to, as far as the configuration decides it.
+//! Encryption of SMTP, and the name in EHLO.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -59,7 +59,7 @@ impl SmtpUrl {
     }
 }
 
-/// When a conversation with the mail server is encrypted. There is no "if it can be": a third party would say that it cannot.
+/// When SMTP is encrypted. There is no opportunistic mode: an attacker on the path could prevent encryption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
 #[strum(serialize_all = "lowercase", const_into_str)]
 pub enum SmtpSecurity {
@@ -71,7 +71,7 @@ pub enum SmtpSecurity {
     None,
 }
 
-/// By what name this host greets a mail server: the argument of EHLO (RFC 5321 §4.1.1.1).
+/// The argument of EHLO (RFC 5321 §4.1.1.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeloName(String);
 
@@ -109,11 +109,11 @@ impl HeloName {
         })
     }
 
-    /// What a host says that was not told its name: its own if that is a full one, else the host of the public URL if that is, else nothing but its address,
-    /// which is known when it is connected.
+    /// The default: `hostname` if it is a full name, else `public_host` if that is a full name or an address of this host. `None` leaves the address of the
+    /// connection.
     pub fn by_default(hostname: &str, public_host: &str) -> Option<Self> {
         let hostname = hostname.strip_suffix('.').unwrap_or(hostname);
-        // What installers call a host that has no name, and what is no name outside of it (RFC 6761 §6.3).
+        // Names that installers give to a host without one, and names that are valid only on the host itself (RFC 6761 §6.3).
         let is_own_only = |name: &str| {
             let name = name.to_ascii_lowercase();
             name.starts_with("localhost.") || name.ends_with(".localhost") || name.ends_with(".localdomain")
@@ -131,7 +131,6 @@ impl HeloName {
         named.or_else(address)
     }
 
-    /// As EHLO takes it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

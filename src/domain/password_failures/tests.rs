@@ -17,14 +17,14 @@ fn key(has_wide_site: bool) -> FailureKey {
     }
 }
 
-/// The runs after so many failures from one IPv4 address.
+/// The runs after a number of failures from one IPv4 address.
 fn after(failures: u32, limits: FailureLimits, now: Timestamp) -> FailureRuns {
     (0..failures).fold(FailureRuns::default(), |runs, _| {
         runs.with_failure(key(false), limits, now)
     })
 }
 
-/// The runs after one failure each from so many addresses.
+/// The runs after one failure each from a number of addresses.
 fn after_many(addresses: u32, limits: FailureLimits, now: Timestamp) -> FailureRuns {
     (0..addresses).fold(FailureRuns::default(), |runs, _| {
         let elsewhere = FailureRuns {
@@ -70,7 +70,7 @@ fn one_site_adds_a_tenth_and_never_pauses_the_account() {
         let runs = (0..1000).fold(FailureRuns::default(), guess);
         assert_eq!(runs.from_everywhere.map(|run| run.length), Some(10));
         assert_eq!(runs.pause(LIMITS(), START), None);
-        // A wide one is paused alone at its hundredth, and what comes in that pause is not counted.
+        // A wide site is paused alone at its hundredth failure; failures during that pause are not counted.
         let alone = seconds(runs.pause_of_site(key(has_wide_site), LIMITS(), START));
         assert_eq!(alone, if has_wide_site { 900 } else { 0 });
     }
@@ -95,7 +95,7 @@ fn a_hundred_of_many_pause_the_account_and_a_hundred_more_pause_it_again() {
     assert_eq!(seconds(runs.pause(LIMITS(), START)), 900);
     let later = START + Duration::from_mins(15);
     assert_eq!(runs.pause(LIMITS(), later), None);
-    // A new stretch: of each site ten are counted again.
+    // A new stretch: ten of each site count again.
     let mut runs = runs;
     for site in 0..10 {
         runs.from_site = Some(FailureRun {

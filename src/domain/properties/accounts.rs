@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{almost, has_no_control, wild_text};
 use crate::domain::{AccountName, Email, FieldError, Locale, Timezone, Username, trimmed};
 
-/// What people type around a name.
+/// Characters that people type around a name.
 const BLANKS: &str = "[ \t\u{a0}\u{3000}\u{200b}\u{feff}\u{202a}\u{ad}]{0,3}";
 
 fn name_like() -> impl Strategy<Value = String> {
@@ -77,7 +77,7 @@ proptest! {
         let address = email.as_str();
         prop_assert!(address.is_ascii() && has_no_control(address) && !address.contains(' '), "{address:?}");
         prop_assert!(address.len() <= 254 && address.matches('@').count() == 1, "{address:?}");
-        // No second recipient, no header and no mark-up can be hidden in one.
+        // An address cannot hide a second recipient, a header or mark-up.
         prop_assert!(!address.contains([',', ';', ':', '<', '>', '"', '(', ')', '[', ']', '\\']), "{address:?}");
         let (local, domain) = address.split_once('@').expect("it has one");
         prop_assert!((1..=64).contains(&local.len()), "{address:?}");
@@ -90,7 +90,7 @@ proptest! {
     fn an_address_is_found_whatever_its_case_and_the_blanks_around_it(
         address in good_address(), capitals in capitals(), before in BLANKS, after in BLANKS,
     ) {
-        // A name that begins like an encoded one, and is none, is no domain.
+        // A label that begins like Punycode but is not is refused.
         let Ok(parsed) = Email::parse(&address) else { return Ok(()) };
         let typed = format!("{before}{}{after}", in_other_case(&address, &capitals));
         prop_assert_eq!(Email::parse(&typed).map(|typed| typed.key()), Ok(parsed.key()));

@@ -1,6 +1,6 @@
-//! What holds of every text that somebody may send, tried with random ones; `benches/fuzz` tries millions.
+//! Properties of the parsers, tried with random texts; `benches/fuzz` tries millions.
 //!
-//! Here are the words of this module, and the texts that the properties of other modules draw as well.
+//! This file generates the texts, also for the properties of other modules.
 
 mod accounts;
 mod secrets;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{Client, Note, Timestamp, TraceId, UserId, Username, is_unprintable};
 
-/// What texts are attacked with: ends of lines, what is invisible or looks like something else, and the letters of other languages than ours.
+/// Pieces of hostile texts: line ends, invisible characters, look-alikes, and letters of other scripts.
 const NASTY: [&str; 47] = [
     "\0",
     "\r\n",
@@ -60,7 +60,7 @@ const NASTY: [&str; 47] = [
     "\\ud800",
 ];
 
-/// Up to `most` pieces of plain characters, nasty ones and whatever else there is.
+/// Up to `most` pieces: plain, hostile or any characters.
 pub(crate) fn wild_text_of(most: usize) -> impl Strategy<Value = String> {
     let plain: Vec<String> = (' '..='~').map(String::from).collect();
     let piece = prop_oneof![
@@ -71,12 +71,12 @@ pub(crate) fn wild_text_of(most: usize) -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..=most).prop_map(|pieces| pieces.concat())
 }
 
-/// A text that nobody would send with good intent.
+/// A hostile text.
 pub(crate) fn wild_text() -> impl Strategy<Value = String> {
     wild_text_of(40)
 }
 
-/// What `texts` gives, or that with one piece put in or in the place of a character: what is almost right finds more than what is all wrong.
+/// A text of `texts`, unchanged or with one piece inserted or one character replaced: almost valid texts find more faults than random ones.
 pub(crate) fn almost(texts: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     let change = prop::option::of((any::<prop::sample::Index>(), wild_text_of(1), 0..=1_usize));
     (texts, change).prop_map(|(text, change)| {
@@ -93,7 +93,7 @@ pub(crate) fn almost(texts: impl Strategy<Value = String>) -> impl Strategy<Valu
     })
 }
 
-/// Whether `text` is one line that a terminal shows and does not obey.
+/// Whether `text` is one line without characters that a terminal obeys.
 pub(crate) fn has_no_control(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }

@@ -14,7 +14,7 @@ fn new_password(text: &str) -> Result<Password, FieldError> {
     Password::parse(text, PasswordPolicy::default(), &["Alice", "Alice@Example.org"])
 }
 
-/// The same code with what people put into and around it; each number says what comes before a character.
+/// The code with characters that people put into and around it; each number chooses what precedes a character.
 fn scattered(code: &str, breaks: &[u8], blanks: [&str; 3]) -> String {
     let pieces = code.chars().zip(breaks.iter().cycle());
     pieces.fold(String::new(), |typed, (c, kind)| {
@@ -32,7 +32,7 @@ proptest! {
         let composed: String = plain.nfc().collect();
         prop_assert!(has_no_control(&text));
         prop_assert!((8..=128).contains(&composed.chars().count()));
-        // However the accents come next time.
+        // In the other normalisation form.
         for typed in [text.clone(), plain.clone(), composed.clone(), text.nfd().collect()] {
             if typed.len() <= MAX_PASSWORD_BYTES {
                 let guess = PasswordGuess::parse(&typed).expect("it is not judged");

@@ -24,7 +24,7 @@ fn home() -> Sender {
     sender("192.0.2.7", Some("Browser/9.1"))
 }
 
-/// 5 was the last one presented, 6 and 7 were lost, 8 is the current one; 4 was replaced 20 s before the last move, 3 a minute before.
+/// 5 was presented last, 6 and 7 were lost, 8 is the current one; 4 was replaced 20 s before the last rotation, 3 a minute before.
 fn state() -> Rotation {
     Rotation {
         generation: Generation(8),
