@@ -52,28 +52,28 @@ impl Config {
 
 /// Reads every key, and refuses unknown ones.
 pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config, ConfigError> {
-    let r = &mut reader;
+    let keys = &mut reader;
     let mut config = Config {
-        data_dir: r.read("data_dir", &path(), sources.cwd.join("data"))?,
-        key_file: r.read_option("key_file", &path().or_empty())?,
-        server: server(r)?,
-        registration: registration(r)?,
-        tokens: tokens(r)?,
-        password: password(r)?,
-        mail: mail(r)?,
-        links: links(r)?,
-        otp: otp(r)?,
-        turnstile: turnstile(r)?,
-        rate_limit: rate_limit(r)?,
+        data_dir: keys.read("data_dir", &path(), sources.cwd.join("data"))?,
+        key_file: keys.read_option("key_file", &path().or_empty())?,
+        server: server(keys)?,
+        registration: registration(keys)?,
+        tokens: tokens(keys)?,
+        password: password(keys)?,
+        mail: mail(keys)?,
+        links: links(keys)?,
+        otp: otp(keys)?,
+        turnstile: turnstile(keys)?,
+        rate_limit: rate_limit(keys)?,
         audit: Audit {
-            keep: r.read("audit.keep", &duration(DAY..=DAY * 3660), DAY * 90)?,
+            keep: keys.read("audit.keep", &duration(DAY..=DAY * 3660), DAY * 90)?,
         },
         metrics: Metrics {
-            listen: r.read_option("metrics.listen", &listen().or_empty())?,
+            listen: keys.read_option("metrics.listen", &listen().or_empty())?,
         },
         log: Log {
-            format: r.read("log.format", &one_of(), LogFormat::Text)?,
-            level: r.read("log.level", &one_of(), Level::Info)?,
+            format: keys.read("log.format", &one_of(), LogFormat::Text)?,
+            level: keys.read("log.level", &one_of(), Level::Info)?,
         },
         file: None,
         shown: Vec::new(),
@@ -83,7 +83,7 @@ pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config,
     Ok(config)
 }
 
-fn server(r: &mut Reader) -> Result<Server, ConfigError> {
+fn server(keys: &mut Reader) -> Result<Server, ConfigError> {
     let name = format!(
         "one line of at most {} characters in any script, without control and format characters",
         ServiceName::MAX_CHARS
@@ -92,28 +92,28 @@ fn server(r: &mut Reader) -> Result<Server, ConfigError> {
     let origins = list(Origin::ACCEPTED_LISTED, Origin::parse_listed);
     let connections = number(1..=MOST_CONNECTIONS);
     let server = Server {
-        name: r.read_option("server.name", &text(name, ServiceName::parse).or_empty())?,
-        listen: r
+        name: keys.read_option("server.name", &text(name, ServiceName::parse).or_empty())?,
+        listen: keys
             .read_option("server.listen", &listen().or_empty())?
             .unwrap_or_else(|| Listen::Tcp(([127, 0, 0, 1], 8080).into())),
-        public_url: r.read_option("server.public_url", &origin())?,
-        app_url: r.read_option("server.app_url", &origin())?,
-        allowed_origins: r.read("server.allowed_origins", &origins, Vec::new())?,
-        cookie_same_site: r.read("server.cookie_same_site", &one_of(), SameSite::Strict)?,
-        trusted_proxies: r.read_option("server.trusted_proxies", &proxies().or_unset())?,
-        max_connections: r.read("server.max_connections", &connections, 2_000)?,
-        max_connections_per_address: r.read("server.max_connections_per_address", &connections, 200)?,
-        docs: r.read("server.docs", &boolean(), true)?,
-        pages: r.read("server.pages", &boolean(), true)?,
+        public_url: keys.read_option("server.public_url", &origin())?,
+        app_url: keys.read_option("server.app_url", &origin())?,
+        allowed_origins: keys.read("server.allowed_origins", &origins, Vec::new())?,
+        cookie_same_site: keys.read("server.cookie_same_site", &one_of(), SameSite::Strict)?,
+        trusted_proxies: keys.read_option("server.trusted_proxies", &proxies().or_unset())?,
+        max_connections: keys.read("server.max_connections", &connections, 2_000)?,
+        max_connections_per_address: keys.read("server.max_connections_per_address", &connections, 200)?,
+        docs: keys.read("server.docs", &boolean(), true)?,
+        pages: keys.read("server.pages", &boolean(), true)?,
     };
-    refuse_until_released(r, "server.arkloop_client")?;
+    refuse_until_released(keys, "server.arkloop_client")?;
     Ok(server)
 }
 
 /// Refuses a switch that is on while what it switches is not in this release.
-fn refuse_until_released(r: &mut Reader, key: &str) -> Result<(), ConfigError> {
-    let is_on = r.read(key, &boolean(), false)?;
-    match r.location(key) {
+fn refuse_until_released(keys: &mut Reader, key: &str) -> Result<(), ConfigError> {
+    let is_on = keys.read(key, &boolean(), false)?;
+    match keys.location(key) {
         Some(location) if is_on => Err(ConfigError::new(
             format!("{key} is not in this release ({location})"),
             "it would be silently without effect: take it out until a release says that it has come",
@@ -122,14 +122,14 @@ fn refuse_until_released(r: &mut Reader, key: &str) -> Result<(), ConfigError> {
     }
 }
 
-fn registration(r: &mut Reader) -> Result<Registration, ConfigError> {
+fn registration(keys: &mut Reader) -> Result<Registration, ConfigError> {
     Ok(Registration {
-        mode: r.read_option("registration.mode", &one_of().or_empty())?,
-        identity_check: r.read("registration.identity_check", &boolean(), true)?,
+        mode: keys.read_option("registration.mode", &one_of().or_empty())?,
+        identity_check: keys.read("registration.identity_check", &boolean(), true)?,
     })
 }
 
-fn tokens(r: &mut Reader) -> Result<Tokens, ConfigError> {
+fn tokens(keys: &mut Reader) -> Result<Tokens, ConfigError> {
     // Longer than a year is a mistake in the unit; shorter than a minute signs people out while they read.
     let session = duration(MINUTE..=DAY * 366);
     let audience = text("1 to 255 characters", |text| {
@@ -137,31 +137,31 @@ fn tokens(r: &mut Reader) -> Result<Tokens, ConfigError> {
         is_audience.then(|| text.to_owned())
     });
     Ok(Tokens {
-        algorithm: r.read_option("tokens.algorithm", &one_of().or_unset())?,
-        audience: r.read("tokens.audience", &audience, "arkloop".to_owned())?,
-        access_ttl: r.read("tokens.access_ttl", &duration(SECOND..=MINUTE * 60), MINUTE * 15)?,
-        refresh_idle_ttl: r.read("tokens.refresh_idle_ttl", &session, DAY * 14)?,
-        refresh_absolute_ttl: r.read("tokens.refresh_absolute_ttl", &session, DAY * 30)?,
-        refresh_grace: r.read(
+        algorithm: keys.read_option("tokens.algorithm", &one_of().or_unset())?,
+        audience: keys.read_text("tokens.audience", &audience, "arkloop")?,
+        access_ttl: keys.read("tokens.access_ttl", &duration(SECOND..=MINUTE * 60), MINUTE * 15)?,
+        refresh_idle_ttl: keys.read("tokens.refresh_idle_ttl", &session, DAY * 14)?,
+        refresh_absolute_ttl: keys.read("tokens.refresh_absolute_ttl", &session, DAY * 30)?,
+        refresh_grace: keys.read(
             "tokens.refresh_grace",
             &duration(Duration::ZERO..=MINUTE),
             SECOND * 30,
         )?,
-        lost_answer: r.read("tokens.lost_answer", &duration(Duration::ZERO..=DAY * 30), DAY)?,
-        max_sessions: r.read("tokens.max_sessions", &number(1..=MOST_SESSIONS), 20)?,
+        lost_answer: keys.read("tokens.lost_answer", &duration(Duration::ZERO..=DAY * 30), DAY)?,
+        max_sessions: keys.read("tokens.max_sessions", &number(1..=MOST_SESSIONS), 20)?,
     })
 }
 
-fn password(r: &mut Reader) -> Result<Password, ConfigError> {
+fn password(keys: &mut Reader) -> Result<Password, ConfigError> {
     const LENGTHS: RangeInclusive<usize> = PasswordPolicy::FLOOR..=PasswordPolicy::CEILING;
     // The upper ends keep a typing error from asking for the memory of the whole machine; the lower ones are the algorithm's (RFC 9106 §3.1).
     let password = Password {
-        min_length: r.read("password.min_length", &number(LENGTHS), PasswordPolicy::FLOOR)?,
-        argon2_memory_kib: r.read("password.argon2_memory_kib", &number(8..=1_048_576), 19_456)?,
-        argon2_iterations: r.read("password.argon2_iterations", &number(1..=16), 2)?,
-        argon2_parallelism: r.read("password.argon2_parallelism", &number(1..=16), 1)?,
+        min_length: keys.read("password.min_length", &number(LENGTHS), PasswordPolicy::FLOOR)?,
+        argon2_memory_kib: keys.read("password.argon2_memory_kib", &number(8..=1_048_576), 19_456)?,
+        argon2_iterations: keys.read("password.argon2_iterations", &number(1..=16), 2)?,
+        argon2_parallelism: keys.read("password.argon2_parallelism", &number(1..=16), 1)?,
         // More threads than any machine has cores only wait for one another.
-        hash_threads: r
+        hash_threads: keys
             .read_option("password.hash_threads", &number(1..=1024).or_unset())?
             .and_then(NonZeroUsize::new),
     };
@@ -178,7 +178,7 @@ fn any_text() -> Format<String> {
     text("a text", |text| Some(text.to_owned()))
 }
 
-fn mail(r: &mut Reader) -> Result<Mail, ConfigError> {
+fn mail(keys: &mut Reader) -> Result<Mail, ConfigError> {
     let smtp_url = text(SMTP_URL, |text| match text {
         "" => Some(String::new()),
         text => parse_smtp_url(text),
@@ -189,22 +189,18 @@ fn mail(r: &mut Reader) -> Result<Mail, ConfigError> {
     );
     let language = text(language, Language::nearest);
     Ok(Mail {
-        transport: r.read_option("mail.transport", &one_of().or_empty())?,
-        smtp_url: r.read("mail.smtp_url", &smtp_url, String::new())?,
-        smtp_security: r.read_option("mail.smtp_security", &one_of().or_empty())?,
-        helo_name: r.read_option(
+        transport: keys.read_option("mail.transport", &one_of().or_empty())?,
+        smtp_url: keys.read_text("mail.smtp_url", &smtp_url, "")?,
+        smtp_security: keys.read_option("mail.smtp_security", &one_of().or_empty())?,
+        helo_name: keys.read_option(
             "mail.helo_name",
             &text(HeloName::FORM, HeloName::parse).or_empty(),
         )?,
-        smtp_user: r.read("mail.smtp_user", &any_text(), String::new())?,
-        smtp_password: r.read_secret("mail.smtp_password")?,
-        from: r.read(
-            "mail.from",
-            &text(SENDER, parse_sender),
-            "no-reply@localhost".to_owned(),
-        )?,
-        locale: r.read("mail.locale", &language, Language::default())?,
-        ca_file: r.read_option("mail.ca_file", &path().or_empty())?,
+        smtp_user: keys.read_text("mail.smtp_user", &any_text(), "")?,
+        smtp_password: keys.read_secret("mail.smtp_password")?,
+        from: keys.read_text("mail.from", &text(SENDER, parse_sender), "no-reply@localhost")?,
+        locale: keys.read("mail.locale", &language, Language::default())?,
+        ca_file: keys.read_option("mail.ca_file", &path().or_empty())?,
     })
 }
 
@@ -219,61 +215,49 @@ fn link(placeholder: &'static str) -> Format<String> {
     })
 }
 
-fn links(r: &mut Reader) -> Result<Links, ConfigError> {
+fn links(keys: &mut Reader) -> Result<Links, ConfigError> {
     let (with_token, with_code) = (link("{token}"), link("{code}"));
     Ok(Links {
-        verify: r.read(
-            "links.verify",
-            &with_token,
-            "{app_url}/verify#token={token}".to_owned(),
-        )?,
-        reset: r.read(
-            "links.reset",
-            &with_token,
-            "{app_url}/reset#token={token}".to_owned(),
-        )?,
-        invite: r.read(
-            "links.invite",
-            &with_code,
-            "{app_url}/register?invite={code}".to_owned(),
-        )?,
+        verify: keys.read_text("links.verify", &with_token, "{app_url}/verify#token={token}")?,
+        reset: keys.read_text("links.reset", &with_token, "{app_url}/reset#token={token}")?,
+        invite: keys.read_text("links.invite", &with_code, "{app_url}/register?invite={code}")?,
     })
 }
 
-fn otp(r: &mut Reader) -> Result<Otp, ConfigError> {
+fn otp(keys: &mut Reader) -> Result<Otp, ConfigError> {
     Ok(Otp {
-        enabled: r.read("otp.enabled", &boolean(), true)?,
-        digits: r.read(
+        enabled: keys.read("otp.enabled", &boolean(), true)?,
+        digits: keys.read(
             "otp.digits",
             &number(CodeLength::MIN..=CodeLength::MAX),
             CodeLength::MIN,
         )?,
-        spray_threshold: r.read("otp.spray_threshold", &number(0..=100_000), 1000)?,
+        spray_threshold: keys.read("otp.spray_threshold", &number(0..=100_000), 1000)?,
     })
 }
 
-fn turnstile(r: &mut Reader) -> Result<Turnstile, ConfigError> {
+fn turnstile(keys: &mut Reader) -> Result<Turnstile, ConfigError> {
     let hosts = list(
         "host names such as \"app.example.org\", without scheme, port or star",
         parse_host,
     );
     let url = text(PRIVATE_URL, parse_private_url);
     Ok(Turnstile {
-        site_key: r.read("turnstile.site_key", &any_text(), String::new())?,
-        secret_key: r.read_secret("turnstile.secret_key")?,
-        allowed_hosts: r.read("turnstile.allowed_hosts", &hosts, Vec::new())?,
-        verify_url: r.read("turnstile.verify_url", &url, SITEVERIFY.to_owned())?,
-        protect_check: r.read("turnstile.protect_check", &boolean(), false)?,
+        site_key: keys.read_text("turnstile.site_key", &any_text(), "")?,
+        secret_key: keys.read_secret("turnstile.secret_key")?,
+        allowed_hosts: keys.read("turnstile.allowed_hosts", &hosts, Vec::new())?,
+        verify_url: keys.read_text("turnstile.verify_url", &url, SITEVERIFY)?,
+        protect_check: keys.read("turnstile.protect_check", &boolean(), false)?,
     })
 }
 
-fn rate_limit(r: &mut Reader) -> Result<RateLimit, ConfigError> {
-    let enabled = r.read("rate_limit.enabled", &boolean(), true)?;
+fn rate_limit(keys: &mut Reader) -> Result<RateLimit, ConfigError> {
+    let enabled = keys.read("rate_limit.enabled", &boolean(), true)?;
     let (requests, failures) = (rate("requests"), rate("wrong passwords"));
     let mut rates = Rates::default();
     for class in LimitClass::VARIANTS {
         let key = format!("rate_limit.{}", class.into_str());
-        rates.set(*class, r.read(&key, &requests, rates.of(*class))?);
+        rates.set(*class, keys.read(&key, &requests, rates.of(*class))?);
     }
     let FailureLimits {
         from_one_network,
@@ -283,12 +267,12 @@ fn rate_limit(r: &mut Reader) -> Result<RateLimit, ConfigError> {
         enabled,
         rates,
         wrong_passwords: FailureLimits {
-            from_one_network: r.read(
+            from_one_network: keys.read(
                 "rate_limit.wrong_passwords_per_address",
                 &failures,
                 from_one_network,
             )?,
-            of_account: r.read("rate_limit.wrong_passwords_per_account", &failures, of_account)?,
+            of_account: keys.read("rate_limit.wrong_passwords_per_account", &failures, of_account)?,
         },
     })
 }

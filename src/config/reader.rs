@@ -54,6 +54,15 @@ impl Reader {
         self.read(key, format, None)
     }
 
+    pub(super) fn read_text(
+        &mut self,
+        key: &str,
+        format: &Format<String>,
+        default: &str,
+    ) -> Result<String, ConfigError> {
+        self.read(key, format, default.to_owned())
+    }
+
     fn find<T: 'static>(&mut self, key: &str, format: &Format<T>) -> Result<Option<T>, ConfigError> {
         self.known.insert(key.to_owned());
         let Some(given) = self.given.get(key) else {

@@ -20,6 +20,7 @@ pub enum Value {
 use Value::{Computed, Constant, Elsewhere, Key, Per};
 
 pub const CODES: &str = "domain/one_time_code.rs";
+const MAILS: &str = "domain/mail_budget.rs";
 pub const LINKS: &str = "domain/link_token.rs";
 pub const ACCOUNT: &str = "rate_limit.wrong_passwords_per_account";
 const ADDRESS: &str = "rate_limit.wrong_passwords_per_address";
@@ -67,10 +68,10 @@ pub const FACTS: &[(&str, Value)] = &[
         "more than {} codes were wrong within an hour",
         Key("otp.spray_threshold"),
     ),
-    ("it is {} codes an hour", Constant(CODES, "Self::Braked")),
+    ("it is {} codes an hour", Constant(MAILS, "Self::Braked")),
     (
         "while codes of many accounts are guessed) and {} a day",
-        Constant(CODES, "PER_DAY"),
+        Constant(MAILS, "PER_DAY"),
     ),
     (
         "may set one within {} of signing in",
