@@ -4,9 +4,7 @@ use std::fmt;
 
 use url::{Host, Position, Url};
 
-use crate::domain::{
-    Email, ServiceName, SmtpUrl, is_host_name, is_unprintable, parse_app_origin, trimmed,
-};
+use crate::domain::{Email, ServiceName, SmtpUrl, is_host_name, is_unprintable, parse_app_origin, trimmed};
 
 /// An origin (RFC 6454 §6.1): scheme, host, and the port if it is not the scheme's own, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]

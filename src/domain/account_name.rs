@@ -1,7 +1,6 @@
 //! The login name: a username or an address.
 
-use std::fmt;
-
+use super::newtype::redacted;
 use super::typed::trimmed;
 use super::{Email, FieldError, Username};
 
@@ -18,11 +17,7 @@ pub enum AccountName {
 #[derive(Clone, PartialEq, Eq)]
 pub struct UnusableName(String);
 
-impl fmt::Debug for UnusableName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UnusableName(…)")
-    }
-}
+redacted!(UnusableName);
 
 impl AccountName {
     pub const MAX_CHARS: usize = Email::MAX_CHARS;

@@ -1,8 +1,7 @@
 //! Invites: their codes and their states.
 
-use std::fmt;
-
 use super::field::FieldError;
+use super::newtype::{checked_text, redacted};
 use super::typed::{Dashes, secret_of};
 use super::{InviteId, Timestamp, is_unprintable};
 
@@ -74,11 +73,7 @@ impl InviteCode {
     }
 }
 
-impl fmt::Debug for InviteCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("InviteCode(…)")
-    }
-}
+redacted!(InviteCode);
 
 /// The keyed digest by which a code is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,16 +124,9 @@ impl Note {
         }
         Ok((!text.is_empty()).then(|| Self(text.to_owned())))
     }
-
-    /// Wraps a note that was parsed before it was stored.
-    pub fn from_stored(text: String) -> Self {
-        Self(text)
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
+
+checked_text!(Note);
 
 /// Whether an invite admits accounts, and if not, why. The names are those on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]

@@ -1,6 +1,7 @@
 //! The languages of mails and pages, and the language tags of accounts.
 
 use super::FieldError;
+use super::newtype::checked_text;
 use super::typed::folded;
 
 /// The primary subtags that are Chinese beside `zh`: its other codes in ISO 639, and the members of that macrolanguage, which most devices send
@@ -106,16 +107,9 @@ impl Locale {
         rest.insert(0, language);
         Ok(Some(Self(in_canonical_case(&rest))))
     }
-
-    /// Wraps a tag that was read before it was stored.
-    pub fn from_stored(text: String) -> Self {
-        Self(text)
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
+
+checked_text!(Locale);
 
 impl From<Language> for Locale {
     fn from(language: Language) -> Self {

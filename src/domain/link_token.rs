@@ -1,12 +1,12 @@
 //! The tokens in links that are mailed, or shown to the operator once.
 
-use std::fmt;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::FieldError;
+use super::newtype::redacted;
 use super::typed::{Dashes, secret_of};
 
 /// What a link is for. The names are those in the database.
@@ -71,11 +71,7 @@ impl LinkToken {
     }
 }
 
-impl fmt::Debug for LinkToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LinkToken(…)")
-    }
-}
+redacted!(LinkToken);
 
 /// SHA-256 of a token: the only form in which it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ mod link_token;
 mod mail;
 mod mail_budget;
 mod network;
+mod newtype;
 mod one_time_code;
 mod origin;
 mod page;

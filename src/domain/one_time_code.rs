@@ -1,11 +1,11 @@
 //! One-time codes, and how often a code may be guessed at.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::newtype::redacted;
 use super::typed::{Dashes, secret_of};
 use super::{FailureKind, FieldError, Timestamp};
 
@@ -70,11 +70,7 @@ impl OneTimeCode {
     }
 }
 
-impl fmt::Debug for OneTimeCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OneTimeCode(…)")
-    }
-}
+redacted!(OneTimeCode);
 
 /// Wrong codes in a row, over all codes of an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

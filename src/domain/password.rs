@@ -5,6 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::field::FieldError;
+use super::newtype::redacted;
 
 /// The most bytes of a password as it was typed. No password of 128 characters needs more, and a longer one would only cost the server work.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
@@ -138,11 +139,7 @@ impl PasswordHash {
     }
 }
 
-impl std::fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PasswordHash(…)")
-    }
-}
+redacted!(PasswordHash);
 
 /// The form that is hashed: every space of the category Zs as U+0020, in normalisation form C (RFC 8265 §4.2.2).
 fn prepare(text: &str) -> String {

@@ -1,8 +1,8 @@
 //! Sessions: how they begin, and when and why they end.
 
-use std::fmt;
 use std::time::Duration;
 
+use super::newtype::redacted;
 use super::{Client, RefreshRules, Rotation, SessionId, Timestamp, UserId};
 
 /// How a session began. The names are the `amr` of its access tokens (RFC 8176 §2), and those in the database.
@@ -71,11 +71,7 @@ impl SessionRules {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionNonce(pub [u8; 16]);
 
-impl fmt::Debug for SessionNonce {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionNonce(…)")
-    }
-}
+redacted!(SessionNonce);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {

@@ -1,8 +1,7 @@
 //! Accounts: usernames, mail addresses, time zones and states.
 
-use std::fmt;
-
 use super::field::FieldError;
+use super::newtype::checked_text;
 use super::typed::trimmed;
 use super::{Locale, Timestamp, UserId};
 
@@ -53,27 +52,13 @@ impl Username {
         Ok(Self(text.to_owned()))
     }
 
-    /// Wraps a username that was parsed before it was stored.
-    pub fn from_stored(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The spelling that its owner chose.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The lower-case form, by which it is unique and found.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 }
 
-impl fmt::Display for Username {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+checked_text!(Username);
 
 /// One plain e-mail address: an ASCII local part without quotes, and a domain in its ASCII form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,16 +94,6 @@ impl Email {
         Ok(Self(address))
     }
 
-    /// Wraps an address that was parsed before it was stored.
-    pub fn from_stored(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The spelling that was registered, to which mail is sent.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The whole address in lower case, by which it is unique and found.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
@@ -143,11 +118,7 @@ impl Email {
     }
 }
 
-impl fmt::Display for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+checked_text!(Email);
 
 /// `dot-atom-text` of RFC 5322 §3.2.3: atoms of visible ASCII, joined by single dots.
 fn is_dot_atom(text: &str) -> bool {
@@ -193,16 +164,9 @@ impl Timezone {
         })?;
         Ok(Self(zone.to_owned()))
     }
-
-    /// Wraps a name that was parsed before it was stored.
-    pub fn from_stored(text: String) -> Self {
-        Self(text)
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
+
+checked_text!(Timezone);
 
 /// The names are those in the database and on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]

@@ -72,7 +72,7 @@ fn the_example_has_every_key_in_order_and_a_value_where_there_is_a_default() {
     };
     let expected: Vec<(String, bool)> = entries
         .iter()
-        .map(|(key, value)| ((*key).to_owned(), !is_derived(key) && *value != Value::Null))
+        .map(|(key, value)| (key.clone(), !is_derived(key) && *value != Value::Null))
         .collect();
     let found: Vec<(String, bool)> = keys(EXAMPLE)
         .into_iter()

@@ -23,7 +23,7 @@ static DEFAULTS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
     let config = Config::load(&sources).expect("the defaults are right");
     let entries = config.entries().into_iter();
     entries
-        .map(|(key, value)| (key.to_owned(), value.to_string().trim_matches('"').to_owned()))
+        .map(|(key, value)| (key, value.to_string().trim_matches('"').to_owned()))
         .collect()
 });
 

@@ -1,0 +1,36 @@
+//! What newtypes have in common.
+
+/// For a secret: a `Debug` that prints the name of the type only.
+macro_rules! redacted {
+    ($secret:ident) => {
+        impl std::fmt::Debug for $secret {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($secret), "(…)"))
+            }
+        }
+    };
+}
+
+/// For a checked text: reading it, and taking it back from the database.
+macro_rules! checked_text {
+    ($text:ident) => {
+        impl $text {
+            /// Wraps a text that was checked before it was stored.
+            pub fn from_stored(text: String) -> Self {
+                Self(text)
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $text {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+pub(super) use {checked_text, redacted};
