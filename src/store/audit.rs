@@ -12,10 +12,9 @@ use crate::domain::{
     Page, Timestamp, TraceId,
 };
 
-/// Happenings of one kind that share a row.
+/// Events of one kind that share a row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditTally {
-    /// What happened.
     pub event: AuditEvent,
     /// Why it was refused; `None` if it was done.
     pub reason: Option<AuditReason>,
@@ -25,14 +24,13 @@ pub struct AuditTally {
     pub subject: Option<AuditSubject>,
     /// Under which name; `None` if under none, or for all together.
     pub name: Option<NameDigest>,
-    /// When the span began that the row stands for.
+    /// When the span of time began that the row counts.
     pub window_at: Timestamp,
 }
 
-/// Happenings that are counted into one row.
+/// Events that are counted into one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditCount {
-    /// How many.
     pub times: u64,
     /// When the first of them was.
     pub at: Timestamp,
@@ -85,10 +83,9 @@ const FOUND: &str = "
             )";
 
 impl Reader<'_> {
-    /// The last `limit` rows that `filter` asks for, or the first behind its place, the oldest first; and how many it asks for beside
-    /// these.
+    /// The last `limit` rows that `filter` asks for, or the first behind its cursor, the oldest first; and how many more there are.
     ///
-    /// It looks at every row of the log, so it is a question for [`super::Store::report`].
+    /// It looks at every row of the log, so ask it through [`super::Store::report`].
     pub fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Page<AuditEntry>> {
         let order = if filter.after.is_some() { "ASC" } else { "DESC" };
         let sql = format!(
@@ -156,7 +153,7 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Adds happenings to the one row of their kind. If it is not there it is added, with the time and the trace id of the first.
+    /// Adds events to the one row of their kind. If there is none, it is added with the time and the trace id of the first event.
     pub fn count_audit(&self, tally: &AuditTally, count: &AuditCount) -> Result<()> {
         let subject = tally.subject.as_ref();
         let sql = "INSERT INTO audit_events (at, event, refused_because, address, user_id, username, name_digest, trace_id, times, window_at)
@@ -190,7 +187,7 @@ impl Tx<'_> {
 
     /// Removes rows from before `before` among the `limit` oldest; says how many.
     ///
-    /// Ids follow the time, so that no index of times is needed. (Where a clock was set back a few rows stay a little longer.)
+    /// Ids follow the time, so that no index of times is needed. (If a clock was set back, a few rows stay a little longer.)
     pub fn delete_old_audit(&self, before: Timestamp, limit: u32) -> Result<usize> {
         let sql = "DELETE FROM audit_events WHERE at < ?1 AND id IN (SELECT id FROM audit_events ORDER BY id LIMIT ?2)";
         self.execute_counted(sql, params![before, limit])

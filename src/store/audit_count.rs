@@ -1,4 +1,4 @@
-//! What happened at an account, counted in place beside the rows of the audit log.
+//! Counts of audit events by account and by name, beside the rows of the audit log.
 
 use std::net::IpAddr;
 
@@ -25,11 +25,9 @@ const NO_LIMIT: i64 = i64::MAX;
 /// What is counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditKind {
-    /// What happened.
     pub event: AuditEvent,
     /// Why it was refused; `None` if it was done.
     pub reason: Option<AuditReason>,
-    /// At which account.
     pub subject: Option<AuditSubject>,
     /// Under which name, if at no account.
     pub name: Option<NameDigest>,
@@ -38,11 +36,8 @@ pub struct AuditKind {
 /// How often something of one kind happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KindCount {
-    /// How often.
     pub times: u64,
-    /// When the first was.
     pub first_at: Timestamp,
-    /// When the last was.
     pub last_at: Timestamp,
     /// The network of the last.
     pub network: Option<IpAddr>,
@@ -53,9 +48,9 @@ pub struct KindCount {
 /// A count as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountedEntry {
-    /// The count, in the form of a line of the log.
+    /// The count, as a line of the log.
     pub entry: AuditEntry,
-    /// Whether everything that it counts had a row in the log.
+    /// Whether every event that it counts has a row in the log.
     pub is_listed: bool,
 }
 
@@ -114,7 +109,7 @@ impl Reader<'_> {
         self.query(&[AUDITED_ACCOUNTS, SQL].concat(), &values[..], entry_of)
     }
 
-    /// The cursor behind every count.
+    /// The cursor behind the last count.
     pub fn find_count_cursor(&self) -> Result<CountCursor> {
         let sql = "SELECT coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 0), 0) AS names,
                     coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 1), 0) AS accounts";
@@ -135,7 +130,7 @@ impl Tx<'_> {
             (None, Some(name)) => (false, i64::from(MAX_NAME_COUNTS), &name.0),
             (None, None) => (false, i64::from(MAX_NAME_COUNTS), &[]),
         };
-        // The greatest number stands in a subquery of its own: only there does SQLite take it from the index instead of looking at all.
+        // The greatest number stands in a subquery of its own: only there does SQLite take it from the index instead of reading every row.
         let sql = "INSERT INTO audit_counts (is_account, number, subject, username, event, refused_because, times, first_at, last_at,
                                        last_network, unlisted)
              SELECT ?1, next, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10, NULL, next)

@@ -7,6 +7,9 @@ use rusqlite::{ToSql, params};
 use super::{Result, Tx};
 use crate::domain::Timestamp;
 
+/// How many surplus rows one write removes: more than it adds, and never so many that others wait.
+pub(super) const SURPLUS_AT_ONCE: u32 = 16;
+
 pub(super) struct BoundedTable {
     pub(super) name: &'static str,
     /// The column with the time of the last change of a row.

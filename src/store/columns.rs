@@ -1,4 +1,4 @@
-//! How types of the domain stand in columns. (They cannot say so themselves: `domain` knows no database.)
+//! How types of the domain are stored in columns. (`domain` itself names no database.)
 
 use std::net::IpAddr;
 

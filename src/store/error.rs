@@ -1,4 +1,4 @@
-//! Why the store could not do what it was asked, or could not be opened at all.
+//! Why a question or a change failed, and why a database was not opened.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -108,10 +108,10 @@ pub enum OpenError {
     /// Its files belong to another user.
     #[error("{} belongs to {}, but this is run by {}", path.display(), shown_user(*owner), shown_user(runner()))]
     OtherOwner { path: PathBuf, owner: u32 },
-    /// The directory that it is or would be in belongs to a stranger.
+    /// The directory that it is or would be in belongs to another user.
     #[error("the directory {} belongs to {}, but this is run by {}", path.display(), shown_user(*owner), shown_user(runner()))]
     OtherDirectory { path: PathBuf, owner: u32 },
-    /// This process cannot look into the directory, whose owner does not tell whose the database in it is.
+    /// This process may not read the directory, and the directory's owner does not tell who owns the database in it.
     #[error("the directory {} is closed to {}", .0.display(), shown_user(runner()))]
     Closed(PathBuf),
     /// There is none, and this process cannot make one there.

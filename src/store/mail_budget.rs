@@ -2,11 +2,9 @@
 
 use rusqlite::params;
 
+use super::bounded::SURPLUS_AT_ONCE;
 use super::{Reader, Result, Tx};
 use crate::domain::{AddressDigest, FailureKind, MailBudget, MailPurpose, Timestamp};
-
-/// How many surplus rows one write removes: more than it adds, and never so many that others wait.
-const AT_ONCE: u32 = 16;
 
 /// A mail budget after a mail was asked for.
 #[derive(Clone, Debug)]
@@ -49,6 +47,6 @@ impl Tx<'_> {
                  SELECT address_digest, purpose FROM mail_budgets
                  WHERE is_account = 0 AND number <= (SELECT max(number) FROM mail_budgets WHERE is_account = 0) - ?1
                  ORDER BY number LIMIT ?2)";
-        self.execute(sql, params![most, AT_ONCE])
+        self.execute(sql, params![most, SURPLUS_AT_ONCE])
     }
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::bounded::SURPLUS_AT_ONCE;
 use super::{Reader, Result, Tx};
 use crate::domain::{AddressDigest, CodeFailures, CodeMac, MAX_CODE_ATTEMPTS, Timestamp, UserId};
 
@@ -15,9 +16,6 @@ pub struct CodeRow {
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
 }
-
-/// How many surplus rows one write removes: more than it adds, and never so many that others wait.
-const AT_ONCE: u32 = 16;
 
 /// A code that may be compared; the comparison is counted already.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +89,7 @@ impl Tx<'_> {
                  SELECT address_digest FROM one_time_codes
                  WHERE user_id IS NULL AND number <= (SELECT max(number) FROM one_time_codes WHERE user_id IS NULL) - ?1
                  ORDER BY number LIMIT ?2)";
-        self.execute(sql, params![most, AT_ONCE])
+        self.execute(sql, params![most, SURPLUS_AT_ONCE])
     }
 
     /// Counts a comparison of the address's code and gives the code; `None` if there is none that may be compared.

@@ -10,20 +10,19 @@ use crate::domain::{DomainDigest, MailId, QueuedMail, Sealed, Timestamp, Tries, 
 /// Why mails are not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailTrouble {
-    /// What the last try of each of them said.
+    /// The error of the last try of each of them.
     pub error: String,
     /// What the operator can do about it.
     pub hint: Option<String>,
-    /// Whether it is that the recipient was refused for good.
+    /// Whether the recipient was refused for good.
     pub is_refused: bool,
-    /// How many mails there are.
     pub mails: usize,
 }
 
 const COLUMNS: &str = "id, kind, user_id, sealed_mail, message_id, created_at, expires_at, next_attempt_at, domain_digest, is_urgent,
      attempts, unanswered, is_refused, last_error, last_hint";
 
-/// What would be tried again after `?1` anyway, and cannot have arrived.
+/// Mails that would be tried again after `?1` anyway, and cannot have arrived.
 const RESUMED: &str =
     "is_urgent IN (0, 1) AND next_attempt_at > ?1 AND expires_at > ?1 AND is_refused = 0 AND unanswered = 0";
 
@@ -162,7 +161,7 @@ impl Tx<'_> {
         self.execute(sql, params![user_id, kind])
     }
 
-    /// Notes what came of the tries of a mail, and when it is tried next.
+    /// Notes the tries of a mail, and when it is tried next.
     pub fn postpone_mail(&self, mail: &QueuedMail) -> Result<()> {
         let tries = &mail.tries;
         let sql = "UPDATE outbox SET next_attempt_at = ?2, attempts = ?3, unanswered = ?4, is_refused = ?5, last_error = ?6, last_hint = ?7
@@ -179,7 +178,7 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Makes every mail that waits due at `now`, whatever came of its tries; says how many there are.
+    /// Makes every mail that waits due at `now`, whatever its tries led to; says how many there are.
     pub fn retry_mail(&self, now: Timestamp) -> Result<usize> {
         let sql = "UPDATE outbox SET next_attempt_at = ?1, is_refused = 0 WHERE expires_at > ?1";
         self.execute_counted(sql, [now])

@@ -12,7 +12,7 @@ use crate::domain::{
 
 /// How many ended sessions of an account are kept: far more than an operator reads, few enough that no sign-in writes many rows.
 const MAX_ENDED: u32 = 100;
-/// How many sessions of an account one write clears away at most. Each sign-in makes one, so that the rest of a large pile goes bit by bit.
+/// How many sessions of an account one write clears away at most. Each sign-in makes one such write, so a large surplus goes step by step.
 const CLEARED_AT_ONCE: u32 = 200;
 
 const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, presented, moved_at, moved_address, \
@@ -20,12 +20,10 @@ const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_us
                        sessions.created_at AS session_created_at, last_used_at, expires_at, ended_at, ended_because, address, \
                        user_agent";
 
-/// A session and whose it is.
+/// A session and its user.
 #[derive(Clone, Debug)]
 pub struct SessionWithUser {
-    /// The session.
     pub session: Session,
-    /// Its user.
     pub user: User,
 }
 
@@ -140,8 +138,8 @@ impl Reader<'_> {
         self.query(&sql, [user_id], session_of)
     }
 
-    /// A part of a user's sessions, living and ended, the one begun last first: an order that does not change while it is read. It begins
-    /// behind a session that was begun at a time and has an id.
+    /// A part of a user's sessions, living and ended, the one begun last first: an order that does not change while it is read. The
+    /// cursor is the time at which a session was begun, and its id.
     pub fn list_sessions_by_begin(
         &self,
         user_id: UserId,
@@ -192,7 +190,7 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Puts a living session, read as `from` in this transaction, into the state of `to`; says whether it did.
+    /// Moves a living session, read as `from` in this transaction, to the state `to`; says whether it did.
     ///
     /// One conditional UPDATE decides, so that a session never forks.
     pub fn move_session(&self, from: &Session, to: &Session) -> Result<bool> {

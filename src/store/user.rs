@@ -87,7 +87,7 @@ pub(super) fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-/// The column and the key that find a name; `None` for a name that nobody can have.
+/// The column and the key that find a name; `None` for a name that no account can have.
 fn lookup(name: &AccountName) -> Option<(&'static str, String)> {
     match name {
         AccountName::Email(email) => Some(("email_key", email.key())),

@@ -10,12 +10,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::test_hooks::TestHooks;
 
-/// How long a connection waits for another process's lock. Writers of ours queue on a file lock instead; this is for strangers such as a backup tool.
+/// How long a connection waits for another process's lock. Writers of ours queue on a file lock instead; this is for other programs, such as a backup tool.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements that a connection keeps: more than there are in this program.
 const STATEMENTS: usize = 128;
 
-/// The pages that a reader keeps, as `cache_size` takes KiB: there are many readers, and the kernel keeps the file anyway.
+/// The page cache of a reader, in KiB with a minus sign, as `cache_size` takes it: there are many readers, and the kernel caches the file anyway.
 const READER_CACHE: i64 = -512;
 
 /// What a connection is for.
@@ -50,18 +50,18 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
     }
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    // A plan depends on the statement and the schema alone. Otherwise SQLite plans a cached statement anew for each value that is bound to it, which was
+    // A plan depends on the statement and the schema alone. Otherwise SQLite plans a cached statement again for each value that is bound to it, which was
     // more than half of the work of a request.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     if kind != Kind::Looking {
         connection.pragma_update(None, "journal_mode", "WAL")?;
     }
-    // What was acknowledged survives a loss of power; group commit makes it cheap.
+    // An acknowledged write survives a loss of power; group commit makes it cheap.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // What is deleted is overwritten: mail that was sent, used links, old sessions.
+    // Deleted rows are overwritten: mail that was sent, used links, old sessions.
     connection.pragma_update(None, "secure_delete", true)?;
     if kind != Kind::Writing {
         connection.pragma_update(None, "query_only", true)?;
@@ -72,8 +72,8 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
 
 /// The name by which SQLite opens the database file without a trace (<https://sqlite.org/uri.html>).
 ///
-/// The index of the log says that somebody has it open, or had and was killed: then log and index are read as they are. Without one the file alone is the
-/// whole database.
+/// If the log has an index, a process has the database open, or was killed while it had: then log and index are read as they are. Without an index the
+/// file alone is the whole database.
 fn address_for_looking(path: &Path) -> String {
     let mut index = path.as_os_str().to_owned();
     index.push("-shm");

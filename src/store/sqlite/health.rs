@@ -1,5 +1,5 @@
-//! Whether the database can be written, as far as is known without asking it: what became of the last write, and whether the open files are still the
-//! ones under their names.
+//! Whether the database can be written, as far as is known without asking SQLite: the outcome of the last write, and whether the open files are still
+//! the ones under their names.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use rustix::io::Errno;
 
 use crate::store::{Result, StoreError};
 
-/// How old the last commit may be when somebody asks, before the server tries a write itself.
+/// How old the last commit may be when a caller asks, before the server tries a write itself.
 const FRESH: Duration = Duration::from_secs(30);
-/// How long another file must be found under a name, or none, before that is final: a file system that is mounted anew is away for a moment.
+/// How long another file must be found under a name, or none, before that is final: a file system that is remounted is away for a short time.
 const CERTAIN: Duration = Duration::from_secs(1);
 
 /// What is known of the database.
@@ -27,7 +27,7 @@ struct State {
     /// Why the last write was lost; `None` if it was committed.
     lost: Option<String>,
     committed_at: Instant,
-    /// Whether somebody has asked since then.
+    /// Whether a caller has asked since then.
     is_asked: bool,
     replaced: Option<Replaced>,
 }
@@ -56,7 +56,7 @@ impl HeldFile {
 
     /// Whether its name leads to another file, or to none. An error of another kind says nothing about that.
     ///
-    /// Both are asked now, and not compared with what was known at the start: some file systems number their files anew.
+    /// Both are asked now, and not compared with an earlier answer: some file systems renumber their files.
     fn is_replaced(&self) -> bool {
         match (
             fstat(&self.descriptor),
@@ -94,7 +94,7 @@ impl Health {
         self.state().lost = Some(cause.to_owned());
     }
 
-    /// Why the database cannot be written; `None` if the last write was committed. Whoever asks may cause a [trial](Self::needs_trial).
+    /// Why the database cannot be written; `None` if the last write was committed. Asking may cause a [trial](Self::needs_trial).
     pub(super) fn trouble(&self) -> Option<String> {
         let mut state = self.state();
         state.is_asked = true;
@@ -105,7 +105,7 @@ impl Health {
         replaced.or_else(|| state.lost.clone())
     }
 
-    /// Whether the server has to try a write itself to know how things are.
+    /// Whether the server has to try a write itself to know whether the database can be written.
     pub(super) fn needs_trial(&self) -> bool {
         self.needs_trial_at(Instant::now())
     }
@@ -159,8 +159,8 @@ impl Health {
             .map_or(Ok(()), |replaced| Err(replaced.refusal()))
     }
 
-    /// Whether what SQLite has open is not the database under its name. Then it must not close it: the last connection removes the log by its name, which
-    /// is that of the other database.
+    /// Whether the file that SQLite has open is no longer the one under its name. Then SQLite must not close it: the last connection removes the log by
+    /// name, and that name now belongs to the other database.
     pub(super) fn is_another_database(&self) -> bool {
         self.state()
             .replaced

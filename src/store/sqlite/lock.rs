@@ -1,4 +1,4 @@
-//! File locks between processes: who serves, who uses, who writes.
+//! File locks between processes: one serves, many use, one writes.
 //!
 //! - `server.lock`, exclusive for `serve`: there is one server.
 //! - `use.lock`, shared by every process that has the database open; exclusive for a process that changes its schema or replaces its file.
@@ -132,7 +132,7 @@ impl Drop for FileLock {
     }
 }
 
-/// The right to write, which processes have in turn.
+/// The right to write, which processes take in turn.
 #[derive(Debug)]
 pub(super) struct WriteLock {
     turn: FileLock,

@@ -12,7 +12,7 @@ use super::transaction::Tx;
 use crate::domain::Timestamp;
 use crate::store::{OpenError, Result, Setting, StoreError};
 
-/// `arkl`: what the header of our database files says they are.
+/// `arkl`, in the header of our database files.
 pub(super) const APPLICATION_ID: i32 = 0x6172_6b6c;
 
 /// The files of `migrations/`, inside the executable.
@@ -115,7 +115,7 @@ pub(super) fn user_version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Brings a database, or an empty file, to the present schema, in one transaction: afterwards there is the old schema or the new one, never one between.
+/// Brings a database, or an empty file, to the present schema, in one transaction: afterwards it has the old schema or the new one, never one in between.
 /// A database that names no key file belongs to the one with `key_check` from then on.
 pub(super) fn migrate(path: &Path, key_check: Option<&str>, now: Timestamp) -> Result<(), OpenError> {
     let connection = connection::open(path, Kind::Writing)?;
@@ -126,7 +126,7 @@ pub(super) fn migrate(path: &Path, key_check: Option<&str>, now: Timestamp) -> R
     match migrated {
         Ok(()) => Ok(connection.execute_batch("COMMIT")?),
         Err(error) => {
-            // The cause is worth more than what the rollback may say.
+            // The cause matters more than an error of the rollback.
             let _ = connection.execute_batch("ROLLBACK");
             Err(OpenError::Unusable(error.to_string()))
         }

@@ -27,7 +27,7 @@ impl Store {
         open_at(&path, options).map_err(|error| error.of(&path))
     }
 
-    /// The check value of the key file that the database in `directory` belongs to, as it is stored, without a trace of the question.
+    /// The check value of the key file that the database in `directory` belongs to, as it is stored. No file is made, changed or removed.
     pub fn look_at_key_check(directory: &Path) -> Result<Option<String>, OpenError> {
         if !Self::exists(directory)? {
             return Ok(None);
@@ -80,9 +80,9 @@ fn open_at(path: &Path, options: &OpenOptions) -> Result<Store, OpenError> {
     Store::connect(path, options, locks)
 }
 
-/// Opens the database without a trace: no file is made, changed or removed, and nothing can be written.
+/// Opens the database for questions only: no file is made, changed or removed.
 fn look(path: &Path, options: &OpenOptions) -> Result<Store, OpenError> {
-    // Without the file no process has opened the database with this program; it is not made for this.
+    // A lock file that is missing is not made for this: no process has opened the database yet.
     let in_use = FileLock::find(&options.directory, Lock::Use)?;
     if let Some(in_use) = &in_use {
         in_use.take(Mode::Shared)?;
@@ -105,7 +105,7 @@ fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Re
         (SchemaState::Old(found), Access::Alone) => return Err(too_old(path, found, false)),
         (SchemaState::Old(_), _) => {}
     }
-    // `flock` changes a shared lock into an exclusive one by letting go first, so everything is looked at again under the exclusive one.
+    // `flock` changes a shared lock into an exclusive one by letting go first, so everything is judged again under the exclusive one.
     match in_use.take(Mode::Exclusive) {
         Err(OpenError::InUse(_)) if options.access == Access::Init && is_served(&options.directory)? => {
             return Err(OpenError::AlreadyServed(path.to_owned()));

@@ -45,7 +45,7 @@ impl Replacement {
         })
     }
 
-    /// The copy, on which everything is done before it takes its place.
+    /// The copy, which is migrated and changed before it takes its place.
     pub fn staged(&self) -> &StagedDatabase {
         &self.staged
     }
@@ -65,7 +65,7 @@ impl Replacement {
         let fail = OpenError::cannot_use(&path);
         let had_one = path.try_exists().map_err(fail)?;
         if had_one {
-            // What is only in the write-ahead log moves into the file. A database that is too damaged for that keeps its log, under the same new name.
+            // The write-ahead log moves into the file. A database that is too damaged for that keeps its log, under the same new name.
             if let Ok(connection) = connection::open(&path, Kind::Plain) {
                 let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             }
@@ -93,7 +93,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
 }
 
-/// Refuses a database that a process works on: what is in its log would be missing.
+/// Refuses a database that a process works on: the copy would lack the writes in its log.
 fn refuse_live(backup: &Path, database: &Path) -> Result<(), OpenError> {
     let log = with_suffix(backup, "-wal");
     let is_in_use = log.metadata().is_ok_and(|log| log.len() > 0);

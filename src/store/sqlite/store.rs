@@ -18,7 +18,7 @@ use super::transaction::{Reader, Tx};
 use super::writer::{self, AtEnd, Write, WriterHandle};
 use crate::store::{OpenError, Result, StoreError};
 
-/// How long a request waits for its write before it is told to come again. A write takes milliseconds; only a stuck disk or a command that was stopped
+/// How long a request waits for its write before it is refused. A write takes milliseconds; only a stuck disk or a command that was stopped
 /// in the middle of its own write makes it wait.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -62,7 +62,7 @@ impl Store {
         &self.path
     }
 
-    /// Asks a small question on the calling thread, which costs less than handing it to another; waits elsewhere if every reader is taken.
+    /// Asks a small question on the calling thread, which costs less than handing it to another thread; waits off the executor if every reader is busy.
     pub async fn read<T, E>(
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
@@ -79,7 +79,7 @@ impl Store {
         }
     }
 
-    /// Asks a question that may take long, off the executor and on connections of its own.
+    /// Asks a question that may take long, off the executor and on connections for reports.
     pub async fn report<T, E>(
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
@@ -115,13 +115,13 @@ impl Store {
         }
     }
 
-    /// Why nothing can be written at present, as far as is known without asking SQLite; `None` if the last write was committed.
+    /// Why the database cannot be written, as far as is known without asking SQLite; `None` if the last write was committed.
     pub fn trouble(&self) -> Option<String> {
         self.health.trouble()
     }
 
-    /// Looks whether the open files are still the ones under their names; whether a small write has to be tried to know if the database can be written.
-    /// That is so while writes fail, and when [`Store::trouble`] was asked for and nothing was committed for half a minute.
+    /// Checks that the open files are still the ones under their names. Says whether a small write has to be tried to know if the database can be written:
+    /// while writes fail, and when [`Store::trouble`] was asked for and nothing was committed for half a minute.
     pub fn look(&self) -> bool {
         let is_replaced = self.health.look().is_err();
         !is_replaced && self.health.needs_trial()
@@ -176,7 +176,7 @@ fn pool(manager: ConnectionManager, size: NonZeroU32) -> Result<Pool<ConnectionM
         .test_on_check_out(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        // How long a request waits for a reader before it is told to come again.
+        // How long a request waits for a reader before it is refused.
         .connection_timeout(Duration::from_secs(2));
     builder
         .build(manager)
@@ -189,7 +189,7 @@ fn start_writer(path: &Path, options: &OpenOptions) -> Result<(WriterHandle, Arc
     if let Some(hooks) = &options.test_hooks {
         hooks.watch(&mut connection)?;
     }
-    // SQLite opens for reading what it may not write, and every change would fail later.
+    // SQLite opens a file that it may not write for reading, and every change would fail later.
     if connection.is_readonly("main")? {
         return Err(OpenError::cannot_use(path)(ErrorKind::PermissionDenied.into()));
     }

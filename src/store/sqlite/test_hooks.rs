@@ -11,7 +11,7 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 /// Decides whether a COMMIT goes through; it may wait, which holds the COMMIT.
 type CommitRule = Box<dyn FnMut() -> bool + Send>;
 
-/// How many instructions of SQLite's virtual machine count as one: fine enough to tell an index from a scan.
+/// After how many instructions of SQLite's virtual machine the handler is called: often enough to tell an index from a scan.
 const INSTRUCTIONS: c_int = 10;
 
 /// Faults of the writer: a COMMIT that waits or fails, a file that may not grow. Measurements of the connections: which statements ran, and how much
@@ -54,7 +54,7 @@ impl TestHooks {
         self.instructions.load(Ordering::SeqCst)
     }
 
-    /// Looks at a connection from now on.
+    /// Records the statements of a connection from now on.
     pub(super) fn watch(self: &Arc<Self>, connection: &mut Connection) -> rusqlite::Result<()> {
         let hooks = Arc::clone(self);
         let count = move || {

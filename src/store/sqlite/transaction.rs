@@ -15,7 +15,7 @@ pub struct Reader<'c> {
 /// A transaction in which rows are changed. It can ask every question too.
 pub struct Tx<'c> {
     reader: Reader<'c>,
-    /// What gives back to memory what was taken from it, in case the change is undone.
+    /// Called if the change is undone.
     returns: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
@@ -117,18 +117,18 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Has `give_back` called if the change that is being carried out is undone: because it fails, or because the transaction is not committed. It is for
-    /// what a change takes from memory, which would not be rolled back with the rest.
+    /// Calls `give_back` if the present change is undone: because it fails, or because the transaction is not committed. SQLite does not roll back what a
+    /// change took from memory.
     pub fn if_undone(&self, give_back: impl FnOnce() + 'static) {
         self.returns.borrow_mut().push(Box::new(give_back));
     }
 
-    /// How much there is to give back so far.
+    /// How many callbacks there are so far.
     pub(super) fn returns_so_far(&self) -> usize {
         self.returns.borrow().len()
     }
 
-    /// Gives back what was taken since there was so much of it.
+    /// Calls those that came after the first `taken`.
     pub(super) fn give_back(&self, taken: usize) {
         let returns = self.returns.borrow_mut().split_off(taken);
         for give_back in returns {
@@ -136,20 +136,20 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Notes that everything was committed.
+    /// Drops the callbacks after a commit.
     pub(super) fn keep(self) {
         self.returns.borrow_mut().clear();
     }
 
-    /// Carries out `change`, and undoes it alone if it fails: what was changed before stays, and more can be changed after it.
+    /// Carries out `change`, and undoes it alone if it fails: earlier changes stay, and later ones are possible.
     ///
     /// # Errors
-    /// The outer one when nothing of the whole transaction is left, as on a full disk.
+    /// The outer one when SQLite has rolled back the whole transaction, as on a full disk.
     pub fn attempt<T, E>(&self, change: impl FnOnce(&Self) -> Result<T, E>) -> Result<Result<T, E>> {
         let taken = self.returns_so_far();
         self.execute("SAVEPOINT attempt", [])?;
         let outcome = change(self);
-        // Without a transaction there is nothing to go back to; the writer notices it too, after this piece.
+        // Without a transaction there is no savepoint to go back to. The writer notices it too, after this piece.
         if self.connection.is_autocommit() {
             return Err(StoreError::Unavailable(
                 "SQLite rolled the transaction back".to_owned(),

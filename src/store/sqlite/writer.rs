@@ -3,7 +3,6 @@
 //! It takes what is queued, runs each piece in a savepoint of its own, commits once and then answers all of them (group commit). On a disk that takes
 //! milliseconds to confirm, that is the difference between hundreds and tens of thousands of durable writes a second.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,9 +23,9 @@ use crate::store::{OpenError, Result, StoreError};
 
 /// How many writes share a transaction. More would hold the lock of the command line longer and gain nothing (32 reach most of the effect).
 const BATCH: usize = 256;
-/// How many writes may wait. At ten thousand a second that is a tenth of a second; who comes later is told to come again.
+/// How many writes may wait. At ten thousand a second that is a tenth of a second; a later write is refused, to be tried again.
 const QUEUE: usize = 1024;
-/// How long an idle writer keeps the pages that it has read: they help only while writes follow one another, and the kernel keeps the file anyway.
+/// How long an idle writer keeps the pages that it has read. They help only while writes follow one another; the kernel caches the file anyway.
 const PAGES_KEPT: Duration = Duration::from_secs(2);
 
 /// A write that waits for its turn, whatever it returns.
@@ -68,8 +67,9 @@ where
         let Some(change) = self.change.take() else {
             return false;
         };
+        // The message of a panic may hold a secret. The panic hook has logged where it happened.
         let outcome = catch_unwind(AssertUnwindSafe(|| change(tx)))
-            .unwrap_or_else(|payload| Err(StoreError::Panicked(panic_text(payload.as_ref())).into()));
+            .unwrap_or_else(|_| Err(StoreError::Panicked("its place is in the log".to_owned()).into()));
         self.outcome.insert(outcome).is_ok()
     }
 
@@ -84,17 +84,7 @@ where
     }
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> String {
-    // The text of a panic may hold anything; what matters is that it happened and, in the log of the hook, where.
-    let kind = if payload.is::<&str>() || payload.is::<String>() {
-        "with a message"
-    } else {
-        "without a message"
-    };
-    format!("{kind}; its place is in the log")
-}
-
-/// The door to the writer thread.
+/// The handle of the writer thread.
 pub(super) struct WriterHandle {
     queue: Option<SyncSender<Box<dyn Piece>>>,
     waiting: Arc<AtomicUsize>,
@@ -103,7 +93,7 @@ pub(super) struct WriterHandle {
 }
 
 impl WriterHandle {
-    /// A door to no writer: every write is refused.
+    /// A handle without a writer: every write is refused.
     pub(super) fn none() -> Self {
         Self {
             queue: None,
@@ -215,7 +205,7 @@ struct Writer {
     write_lock: WriteLock,
     waiting: Arc<AtomicUsize>,
     foreign_commits: Arc<AtomicU64>,
-    /// What SQLite said last when it was asked whether others have committed.
+    /// The last `data_version` of SQLite, which changes when another process has committed.
     data_version: Cell<i64>,
     /// Whether the last transaction has changed a row: only then was its COMMIT written to the disk.
     has_changed: Cell<bool>,
@@ -271,7 +261,7 @@ impl Writer {
         }
     }
 
-    /// Notes what became of a batch. One that changed nothing says nothing about the disk.
+    /// Notes the outcome of a batch. A batch that changed nothing says nothing about the disk.
     fn note(&self, fate: &Result<()>) {
         match (fate, self.at_end) {
             (Ok(()), _) if !self.has_changed.get() => {}
@@ -290,13 +280,13 @@ impl Writer {
 
     /// Runs a batch in one transaction. `Err` means that nothing of it happened.
     fn commit(&self, batch: &mut Vec<Box<dyn Piece>>) -> Result<()> {
-        // Whoever hung up or was told to come again must not have it done behind their back. Asked here, because the wait for the lock may have been long.
+        // A write whose caller has hung up or was refused must not happen. This is asked here because the wait for the lock may have been long.
         self.has_changed.set(false);
         batch.retain(|piece| !piece.is_abandoned());
         if batch.is_empty() {
             return Ok(());
         }
-        // What is written into a file that has no name any more is lost.
+        // A write into a file that was removed or replaced would be lost.
         self.health.look()?;
         let committed = self.try_commit(batch);
         if committed.is_err() && !self.connection.is_autocommit() {
@@ -333,14 +323,14 @@ impl Writer {
             }
             self.execute("RELEASE piece")?;
         }
-        // A COMMIT that fails for whatever reason is a "not now" to every piece: nothing of it happened.
+        // When a COMMIT fails, nothing happened, and every caller may try again.
         self.execute("COMMIT")
             .map_err(|error| StoreError::Unavailable(format!("COMMIT failed: {error}")))?;
         tx.keep();
         Ok(())
     }
 
-    /// Asked inside the transaction, where nobody else can commit any more: what its pieces read is what this counter stands for.
+    /// Counts commits of other processes. Inside the transaction no other process can commit, so the counter describes what the pieces read.
     fn notice_foreign_commits(&self) -> Result<()> {
         let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
         let found = statement.query_row([], |row| row.get(0))?;
