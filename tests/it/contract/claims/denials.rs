@@ -73,11 +73,10 @@ const DENYING: [&str; 19] = [
 ];
 
 /// Sentences that deny, and are right: what they deny is something else.
-const RIGHT: [&str; 6] = [
+const RIGHT: [&str; 5] = [
     "Turnstile makes this dearer and does not replace it",
     "A signing key alone cannot leak",
     "What a restore brings back, and what it does not",
-    "Without a mail server nobody can",
     "(mail does not leave)",
     "the health check of a container, which has no other client",
 ];
