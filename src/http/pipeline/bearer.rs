@@ -1,15 +1,15 @@
 //! The access token of a request (RFC 6750 §2.1; never in the query or in a form).
 
-use poem::http::HeaderMap;
-use poem::http::header::AUTHORIZATION;
+use poem::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use poem::http::{HeaderMap, HeaderValue};
 
 use super::code::Code;
 use super::error::Refusal;
 use crate::domain::Client;
 use crate::service::{Caller, Error, Service};
 
-/// To a request whose token is not good.
-const CHALLENGE_INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+/// The challenge to a bad token (RFC 6750 §3).
+const INVALID_TOKEN: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_token\"");
 
 /// Finds out whose the access token of a request is.
 pub(super) async fn authenticate(
@@ -23,7 +23,7 @@ pub(super) async fn authenticate(
         .await
         .map_err(|error| match error {
             Error::TokenExpired | Error::InvalidToken => {
-                Refusal::from(error).with_challenge(CHALLENGE_INVALID_TOKEN)
+                Refusal::from(error).with_header(WWW_AUTHENTICATE, INVALID_TOKEN)
             }
             _ => error.into(),
         })

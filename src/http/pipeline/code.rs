@@ -7,7 +7,7 @@ use crate::domain::FieldError;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident: $status:ident $code:literal, $message:literal;)*) => {
-        /// What a client branches on: stable, documented, and closed.
+        /// What a client branches on: stable and documented.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Code {
             $($(#[$doc])* $variant,)*
@@ -17,14 +17,14 @@ macro_rules! codes {
             /// Every code, in the order of their statuses.
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// Its status, its name on the wire, and its sentence for a person.
+            /// The status, the name on the wire, and the message.
             const fn row(self) -> (StatusCode, &'static str, &'static str) {
                 match self {
                     $(Self::$variant => (StatusCode::$status, $code, $message),)*
                 }
             }
 
-            /// Its name in the document, where names of components are made of it.
+            /// The name that the document makes names of components from.
             pub(crate) const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => stringify!($variant),)*
@@ -51,11 +51,11 @@ codes! {
     InvalidCredentials: UNAUTHORIZED "auth.invalid_credentials", "The login or the password is wrong.";
     /// The account is suspended.
     UserSuspended: FORBIDDEN "auth.user_suspended", "This account is suspended.";
-    /// Nobody may register.
+    /// Registration is off.
     RegistrationDisabled: FORBIDDEN "auth.registration_disabled", "Registration is disabled.";
-    /// A page of a site that is not listed wanted to act.
+    /// The request comes from a page of an origin that is not listed.
     OriginForbidden: FORBIDDEN "request.origin_forbidden", "Pages of this origin may not do this.";
-    /// An account without a password wants one, and its sign-in is too long ago.
+    /// An account without a password sets one too long after its sign-in.
     ReauthenticationRequired: FORBIDDEN "auth.reauthentication_required", "Sign in again to do this.";
     /// No such path.
     NotFound: NOT_FOUND "http.not_found", "There is nothing here.";
@@ -71,7 +71,7 @@ codes! {
     EmailAlreadyVerified: CONFLICT "email.already_verified", "This e-mail address is verified already.";
     /// More than 16 KiB.
     RequestTooLarge: PAYLOAD_TOO_LARGE "request.too_large", "The body is larger than 16 KiB.";
-    /// A body that does not say it is JSON.
+    /// The body is not declared as JSON.
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE "request.unsupported_media_type", "The body must be sent as application/json in UTF-8, without a Content-Encoding.";
     /// One or more bad fields.
     ValidationError: UNPROCESSABLE_ENTITY "validation.error", "One or more fields are not acceptable; details.fields names them.";
@@ -81,17 +81,17 @@ codes! {
     InviteCodeInvalid: UNPROCESSABLE_ENTITY "auth.invite_code_invalid", "This invite code cannot be used.";
     /// The captcha is on and was not solved.
     CaptchaInvalid: UNPROCESSABLE_ENTITY "auth.captcha_invalid", "The captcha was not solved: try it again.";
-    /// Wrong, used, expired, or guessed at too often; or an unknown address.
+    /// The code is wrong, used, expired or locked, or the address is unknown.
     OtpInvalid: UNPROCESSABLE_ENTITY "auth.otp_invalid", "The code is wrong or has expired.";
     /// A verification link that cannot be used.
     EmailTokenInvalid: UNPROCESSABLE_ENTITY "email.token_invalid", "This link has been used or has expired.";
     /// A link to set a password that cannot be used.
     ResetTokenInvalid: UNPROCESSABLE_ENTITY "auth.reset_token_invalid", "This link has been used or has expired.";
-    /// This was tried too often; `details.limit` says whose limit was reached.
+    /// `details.limit` says which limit was reached.
     RateLimited: TOO_MANY_REQUESTS "rate_limit.exceeded", "Too many requests: try again after Retry-After.";
-    /// Mail was asked for too often for this address.
+    /// Mail was requested too often for this address.
     OtpRateLimited: TOO_MANY_REQUESTS "auth.otp_rate_limited", "Too many mails for this address: try again after Retry-After.";
-    /// Codes were guessed at too often for this address.
+    /// Too many wrong codes were tried for this address.
     OtpLocked: TOO_MANY_REQUESTS "auth.otp_locked", "Too many wrong codes for this address: sign in otherwise, or try again after Retry-After.";
     /// A fault of the server.
     InternalError: INTERNAL_SERVER_ERROR "internal.error", "Something went wrong here; the log has the cause under this trace id.";
@@ -104,23 +104,22 @@ codes! {
 }
 
 impl Code {
-    /// Its status.
     pub(crate) const fn status(self) -> StatusCode {
         self.row().0
     }
 
-    /// Its name on the wire.
+    /// The name on the wire.
     pub(crate) const fn as_str(self) -> &'static str {
         self.row().1
     }
 
-    /// Its sentence for a person.
+    /// The message for people.
     pub(crate) const fn message(self) -> &'static str {
         self.row().2
     }
 }
 
-/// The codes of fields that a request can be refused with, in the order of the documentation.
+/// Every code of a bad field, in the order of the documentation.
 pub(crate) const FIELD_CODES: [&str; 11] = [
     "missing",
     "unknown",
@@ -135,7 +134,7 @@ pub(crate) const FIELD_CODES: [&str; 11] = [
     "incorrect",
 ];
 
-/// What is said about one bad field.
+/// The description of one bad field in a refusal.
 pub(crate) fn describe(error: FieldError) -> Value {
     let (code, message) = match error {
         FieldError::Missing => ("missing", "This field is required.".to_owned()),

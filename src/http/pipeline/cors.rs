@@ -11,33 +11,32 @@ use poem::{IntoResponse as _, Request, Response};
 use super::origin::Origins;
 use super::routes::{Resource, list};
 
-/// How many bytes of the names of headers are echoed to a page that asks for them: far more than the libraries of an app add.
+/// The most bytes of header names that are echoed to a page that asks for them: far more than the libraries of an app add.
 const MAX_ECHOED_BYTES: usize = 4096;
-/// How long the name of a method may be that is echoed: longer than any registered one (RFC 9110 §16.1.1).
+/// The longest name of a method that is echoed: longer than any registered one (RFC 9110 §16.1.1).
 const MAX_METHOD_BYTES: usize = 32;
-/// What pages may read beyond the plainest headers.
+/// The headers that pages may read beyond the safelisted ones.
 const EXPOSED_HEADERS: HeaderValue =
     HeaderValue::from_static("X-Trace-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate");
-/// How many seconds a browser may remember a preflight.
+/// How many seconds a browser may cache a preflight.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 /// What the answer to a preflight depends on beside the origin.
-const ASKED: HeaderValue =
+const VARY_PREFLIGHT: HeaderValue =
     HeaderValue::from_static("Access-Control-Request-Method, Access-Control-Request-Headers");
 
-/// Whose page is asking.
+/// Which pages may read the answer to a request.
 pub(super) enum Access {
-    /// It does not matter: everybody may read this.
+    /// Pages of every origin.
     Public,
-    /// One of a listed origin, with the cookies of its reader.
+    /// A page of this listed origin, also with cookies.
     Listed(HeaderValue),
-    /// None that may read anything.
     None,
 }
 
 impl Access {
-    /// Judges the `Origin` of a request for a resource.
+    /// By the `Origin` of a request.
     pub(crate) fn new(headers: &HeaderMap, is_public: bool, origins: &Origins) -> Self {
         if is_public {
             return Self::Public;
@@ -49,7 +48,7 @@ impl Access {
             .map_or(Self::None, |origin| Self::Listed(origin.clone()))
     }
 
-    /// Adds to a response what a browser needs to hand it to the page.
+    /// Adds the headers that let a browser hand a response to the page.
     pub(super) fn apply(&self, headers: &mut HeaderMap) {
         match self {
             Self::Public => {
@@ -64,19 +63,18 @@ impl Access {
             }
             Self::None => {}
         }
-        // Also where nothing was added: a cache must not hand this answer to a page of another origin.
+        // Also where no header was added: a cache must not hand this answer to a page of another origin.
         headers.append(VARY, HeaderValue::from_static("Origin"));
     }
 
-    /// Whether the page may read nothing.
     pub(crate) const fn is_none(&self) -> bool {
         matches!(self, Self::None)
     }
 
-    /// Answers the question of `asked` whether a page may send a request to a resource; `None` is a path where nothing is.
+    /// Answers the preflight with the headers `asked`; `resource` is `None` for an unknown path.
     ///
-    /// A listed page may send any method to any path and with any header, since a browser hides a refused preflight from the page and reports a network
-    /// error: a header that a library adds for tracing would break every call, and the page would read neither our 404 nor our 405.
+    /// A listed page may send any method and header to any path. A browser reports a refused preflight to the page as a network error: a header that a library
+    /// adds for tracing would break every call, and the page could read neither our 404 nor our 405.
     pub(super) fn preflight(&self, resource: Option<&Resource>, asked: &HeaderMap) -> Response {
         let mut response = StatusCode::NO_CONTENT.into_response();
         let headers = response.headers_mut();
@@ -90,19 +88,19 @@ impl Access {
         headers.extend(methods.map(|methods| (ACCESS_CONTROL_ALLOW_METHODS, methods)));
         headers.extend(echo(asked).map(|names| (ACCESS_CONTROL_ALLOW_HEADERS, names)));
         headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-        headers.insert(VARY, ASKED);
+        headers.insert(VARY, VARY_PREFLIGHT);
         response
     }
 }
 
-/// Answers OPTIONS that is no preflight.
+/// Answers OPTIONS that is not a preflight.
 pub(super) fn options(allow: HeaderValue) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().insert(ALLOW, allow);
     response
 }
 
-/// Whether a request is the question of a browser whether a page may send another; any other OPTIONS asks for the methods of a path.
+/// Whether a request is a preflight. Any other OPTIONS asks for the methods of a path.
 pub(super) fn is_preflight(request: &Request) -> bool {
     let headers = request.headers();
     request.method() == Method::OPTIONS
@@ -118,20 +116,20 @@ pub(super) fn requested_method(asked: &HeaderMap) -> Option<Method> {
         .filter(|_| name.len() <= MAX_METHOD_BYTES)
 }
 
-/// The names of headers that a preflight asks for, in its own spelling, as far as they are names and fit. A star is left out: for some answers it would
-/// stand for all names.
+/// The header names that a preflight asks for, in its spelling, as far as they are valid and fit. A star is left out: in some answers it stands for all
+/// names.
 fn echo(asked: &HeaderMap) -> Option<HeaderValue> {
     let lines = asked.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
     let items = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    let mut echoed = String::new();
-    for item in items {
-        let Ok(item) = std::str::from_utf8(item) else {
-            continue;
-        };
+    let is_echoed = |item: &&str| {
         let name = item.trim_matches([' ', '\t']);
-        if name == "*" || HeaderName::from_bytes(name.as_bytes()).is_err() {
-            continue;
-        }
+        name != "*" && HeaderName::from_bytes(name.as_bytes()).is_ok()
+    };
+    let mut echoed = String::new();
+    for item in items
+        .filter_map(|item| std::str::from_utf8(item).ok())
+        .filter(is_echoed)
+    {
         if echoed.len() + 1 + item.len() > MAX_ECHOED_BYTES {
             break;
         }

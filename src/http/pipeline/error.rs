@@ -1,13 +1,10 @@
-//! Refusals: the only place that writes one.
+//! Refusals: which one stands for which error, and how it is written. No other file writes one.
 
 use std::time::Duration;
 
-use poem::http::header::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use poem::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use poem::http::{StatusCode, header};
 use poem::{IntoResponse as _, Response};
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::catch::Panicked;
@@ -16,14 +13,14 @@ use crate::domain::{FieldErrors, Limit};
 use crate::fault::with_sources;
 use crate::service;
 
-/// How long a client waits before it asks again a server that cannot serve now, where nobody knows better.
+/// How long a client waits before it retries, where no better time is known.
 const RETRY_AFTER_SECONDS: u64 = 1;
-/// When to ask for the captcha to be checked again: such outages last minutes, and people wait for seconds.
+/// When to retry while the captcha cannot be checked: such outages last minutes, but people wait only seconds.
 const CAPTCHA_RETRY_AFTER: Duration = Duration::from_secs(5);
-/// When to ask for mail again where it is off: nothing but the operator ends that.
+/// When to ask for mail again where mail is off, which only the operator changes.
 const MAIL_RETRY_AFTER: Duration = Duration::from_hours(1);
-/// The challenge that every 401 needs (RFC 9110 §15.5.2), without an error code where no bad access token came (RFC 6750 §3.1). No browser asks people for a
-/// password because of it.
+/// The challenge that every 401 needs (RFC 9110 §15.5.2), without an error code where no bad access token came (RFC 6750 §3.1). Browsers show no password
+/// prompt for it.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
 
 /// Why a request was not carried out, ready to be written.
@@ -41,7 +38,6 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal that needs no more than its code.
     pub(crate) fn new(code: Code) -> Self {
         Self {
             code,
@@ -76,16 +72,12 @@ impl Refusal {
         Self::later(Code::Unavailable, Duration::from_secs(RETRY_AFTER_SECONDS))
     }
 
-    /// A refusal that time mends.
+    /// A refusal with a `Retry-After`.
     fn later(code: Code, retry_after: Duration) -> Self {
-        let header = (RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
-        Self {
-            header: Some(header),
-            ..Self::new(code)
-        }
+        let seconds = HeaderValue::from(whole_seconds(retry_after));
+        Self::new(code).with_header(RETRY_AFTER, seconds)
     }
 
-    /// A limit was reached.
     fn limited(code: Code, limit: Limit, retry_after: Duration) -> Self {
         Self {
             limit: Some(limit),
@@ -95,21 +87,18 @@ impl Refusal {
 
     /// The path has only the methods that `allow` lists.
     pub(super) fn method_not_allowed(allow: HeaderValue) -> Self {
+        Self::new(Code::MethodNotAllowed).with_header(ALLOW, allow)
+    }
+
+    /// The same refusal with a header. A refusal has at most one of its own.
+    pub(super) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
         Self {
-            header: Some((ALLOW, allow)),
-            ..Self::new(Code::MethodNotAllowed)
+            header: Some((name, value)),
+            ..self
         }
     }
 
-    /// The body has a content coding; only plain ones are read (RFC 9110 §15.5.16).
-    pub(super) fn encoded() -> Self {
-        Self {
-            header: Some((ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
-            ..Self::new(Code::UnsupportedMediaType)
-        }
-    }
-
-    /// The same fault, or the same refusal, as a server that cannot serve now.
+    /// The same refusal as a 503, with itself as the cause.
     pub(crate) fn into_unavailable(self) -> Self {
         match self.code {
             Code::Unavailable => self,
@@ -117,33 +106,22 @@ impl Refusal {
         }
     }
 
-    /// The same without a cause, of which the log has been told.
+    /// The same refusal without a cause, for causes that are already in the log.
     pub(crate) fn without_cause(self) -> Self {
         Self { cause: None, ..self }
     }
 
-    /// The same with a challenge of its own (RFC 6750 §3).
-    pub(super) fn with_challenge(self, challenge: &'static str) -> Self {
-        Self {
-            header: Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge))),
-            ..self
-        }
-    }
-
-    /// Its code.
     pub(crate) const fn code(&self) -> Code {
         self.code
     }
 
-    /// What caused it, down to the last source, for the log; `None` if the client caused it.
+    /// The chain of causes, for the log; `None` if the client caused it.
     pub(crate) fn cause(&self) -> Option<String> {
         Some(with_sources(self.cause.as_deref()?))
     }
 
-    /// Writes it.
     pub(crate) fn write(self, trace_id: &str) -> Response {
-        let body = self.code.body(trace_id, &self.fields, self.limit);
-        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let body = self.code.body(trace_id, &self.fields, self.limit).to_string();
         let mut response = body.with_status(self.code.status()).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -195,9 +173,8 @@ impl From<service::Error> for Refusal {
                     ..Self::later(Code::CaptchaUnavailable, CAPTCHA_RETRY_AFTER)
                 };
             }
-            // Only a change of the configuration mends it.
             Error::MailUnavailable => return Self::later(Code::MailUnavailable, MAIL_RETRY_AFTER),
-            // Only the command line asks for these.
+            // Only the command line meets these.
             Error::UserNotFound(_)
             | Error::AddressAndUsername(_)
             | Error::InviteNotFound
@@ -234,43 +211,24 @@ impl From<service::Error> for Refusal {
     }
 }
 
-/// A time to wait as clients are told it. Rounded up: whoever comes back after so many whole seconds comes late enough.
+/// A waiting time in whole seconds, rounded up so that a client that waits so long has waited long enough.
 pub(super) fn whole_seconds(wait: Duration) -> u64 {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     seconds.max(RETRY_AFTER_SECONDS)
 }
 
-/// The body of every refusal. The order of its members is part of the contract.
-#[derive(Serialize)]
-pub(crate) struct Envelope<'a> {
-    code: &'static str,
-    message: &'static str,
-    trace_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<Value>,
-}
-
 impl Code {
-    /// The body of a refusal with this code.
-    pub(crate) fn body<'a>(
-        self,
-        trace_id: &'a str,
-        fields: &FieldErrors,
-        limit: Option<Limit>,
-    ) -> Envelope<'a> {
-        let fields: Map<String, Value> = fields
-            .iter()
-            .map(|(name, error)| (name.to_owned(), describe(error)))
-            .collect();
-        let details = match limit {
-            Some(limit) => Some(json!({ "limit": limit.into_str() })),
-            None => (!fields.is_empty()).then(|| json!({ "fields": fields })),
-        };
-        Envelope {
-            code: self.as_str(),
-            message: self.message(),
-            trace_id,
-            details,
+    /// The body of a refusal with this code. The order of its members is part of the contract.
+    pub(crate) fn body(self, trace_id: &str, fields: &FieldErrors, limit: Option<Limit>) -> Value {
+        let mut body = json!({ "code": self.as_str(), "message": self.message(), "trace_id": trace_id });
+        if let Some(limit) = limit {
+            body["details"] = json!({ "limit": limit.into_str() });
+        } else if !fields.is_empty() {
+            let fields = fields
+                .iter()
+                .map(|(name, error)| (name.to_owned(), describe(error)));
+            body["details"] = json!({ "fields": fields.collect::<Map<_, _>>() });
         }
+        body
     }
 }

@@ -9,8 +9,7 @@ use poem::http::{HeaderMap, HeaderValue, Method};
 use crate::domain::parse_app_origin;
 use crate::http::Settings;
 
-/// The origins whose pages may call this server and read its answers: of `public_url`, of `app_url`, and the
-/// `allowed_origins`.
+/// The origins whose pages may call this server and read its answers: those of `public_url` and `app_url`, and the `allowed_origins`.
 pub(crate) struct Origins {
     listed: Vec<String>,
     /// The hosts of `public_url` and `app_url`.
@@ -18,7 +17,6 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    /// Those that `settings` list.
     pub(crate) fn new(settings: &Settings) -> Self {
         let own = std::iter::once(&settings.public_origin).chain(&settings.app_origin);
         let own: Vec<String> = own.map(|origin| origin.to_ascii_lowercase()).collect();
@@ -33,7 +31,7 @@ impl Origins {
         }
     }
 
-    /// Whether `origin`, as a browser writes it, is one of them.
+    /// Whether `origin`, as a browser writes it, is listed.
     pub(super) fn is_listed(&self, origin: &str) -> bool {
         let is_one = |origin: &str| self.listed.iter().any(|listed| listed == origin);
         is_one(origin) || parse_app_origin(origin).is_some_and(|origin| is_one(&origin))
@@ -41,8 +39,8 @@ impl Origins {
 
     /// Whether a request may be carried out.
     ///
-    /// Safe methods always. Otherwise `Sec-Fetch-Site` decides where a browser sends it; where it does not, `Origin`
-    /// must be listed or the request's own host. A request with neither comes from no browser.
+    /// Requests with safe methods always may. For others `Sec-Fetch-Site` decides; if the browser does not send it, `Origin` must be listed or the request's
+    /// own host. A request with neither header does not come from a browser.
     pub(super) fn may_act(&self, method: &Method, headers: &HeaderMap) -> bool {
         if method.is_safe() {
             return true;
@@ -58,7 +56,7 @@ impl Origins {
         }
     }
 
-    /// Whether a page and its request name one and the same host, and no stranger can have that name point here.
+    /// Whether a page and its request name the same host, and that name is out of reach of DNS rebinding.
     fn is_own_host(&self, origin: &str, headers: &HeaderMap) -> bool {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok());
         let (Some(named), Some(host)) = (host_and_port(origin), host) else {
@@ -67,8 +65,8 @@ impl Origins {
         named.eq_ignore_ascii_case(host) && self.is_fixed(&without_port(host).to_ascii_lowercase())
     }
 
-    /// Whether `host` is out of reach of DNS rebinding: the page of any other name may have come from a stranger's
-    /// server, before the stranger pointed the name to this one.
+    /// Whether `host` is out of reach of DNS rebinding. A page of any other name may have come from an attacker's server, before the attacker pointed the name
+    /// to this one.
     fn is_fixed(&self, host: &str) -> bool {
         let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         host == "localhost"
@@ -78,14 +76,14 @@ impl Origins {
     }
 }
 
-/// What stands behind the scheme of an http(s) origin.
+/// The part of an http(s) origin after the scheme.
 fn host_and_port(origin: &str) -> Option<&str> {
     origin
         .strip_prefix("http://")
         .or_else(|| origin.strip_prefix("https://"))
 }
 
-/// The host alone, an IPv6 address in its brackets.
+/// The host alone; an IPv6 address keeps its brackets.
 fn without_port(host: &str) -> &str {
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     match host.rsplit_once(':') {

@@ -1,4 +1,4 @@
-//! What the log says of pages that were refused, so that an operator who forgot one learns which line to add.
+//! Log lines about pages that were refused, so that an operator who forgot to list an origin learns which line to add.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -8,13 +8,13 @@ use poem::http::{HeaderMap, Method};
 
 use crate::domain::{parse_app_origin, site_of};
 
-/// How many origins are logged that clients of one network sent: more than an operator forgets, and one stranger does not use up the notices of all others.
+/// How many origins are logged that clients of one network sent: more than an operator forgets, and one attacker does not use up the notices of all networks.
 const MAX_OF_NETWORK: usize = 16;
-/// How many origins are logged in all: too few for strangers in many networks to fill the log or the memory.
+/// How many origins are logged in all: too few for attackers in many networks to fill the log or the memory.
 const MAX_NOTICES: usize = 64;
-/// The name of a host has at most 253 characters (RFC 1035 §2.3.4), before it a scheme and behind it a port.
+/// The name of a host has at most 253 characters (RFC 1035 §2.3.4); the scheme and the port come on top.
 const MAX_ORIGIN_CHARS: usize = 300;
-/// The methods that are named; any other is a stranger's word.
+/// The methods that the log names. Any other is text that an attacker chooses.
 const STANDARD: [Method; 5] = [
     Method::GET,
     Method::POST,
@@ -23,7 +23,7 @@ const STANDARD: [Method; 5] = [
     Method::DELETE,
 ];
 
-/// Whether it has the form that the configuration takes for a web site.
+/// Whether `text` has the form that the configuration accepts for a web site.
 fn is_web_origin(text: &str) -> bool {
     let is_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
     let host = text
@@ -32,14 +32,14 @@ fn is_web_origin(text: &str) -> bool {
     host.is_some_and(|host| host.contains(char::is_alphanumeric) && host.chars().all(is_host))
 }
 
-/// The origins that were logged, each with the network that sent it; `None` for a unix socket.
+/// The origins that were logged, each with the network that sent it, which is `None` for a unix socket.
 #[derive(Default)]
 pub(crate) struct OriginNotices(Mutex<Vec<(Option<IpAddr>, String)>>);
 
 impl OriginNotices {
-    /// Logs an origin the first time that it is refused; `listed` is what the configuration lists.
+    /// Logs an origin the first time that it is refused. `listed` are the `allowed_origins`.
     ///
-    /// "null", which a page in a sandbox sends, cannot be listed and is not logged, and free text is not either: the log must not repeat a stranger's words.
+    /// "null", which a page in a sandbox sends, cannot be listed and is not logged. Free text is not logged either, since an attacker chooses it.
     pub(crate) fn look(
         &self,
         address: Option<IpAddr>,
@@ -77,7 +77,7 @@ impl OriginNotices {
         } else {
             ""
         };
-        // It belongs to no request: it is about how the server is set up.
+        // Outside of the request's span: it is about the configuration.
         tracing::warn!(
             parent: None,
             "a {method} from a page of {origin} was refused; if that is your app, set in [server]: allowed_origins = [{list}]{or_own}"

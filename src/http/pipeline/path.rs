@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-/// `path` with its percent-encoded unreserved characters decoded, which RFC 3986 §6.2.2.2 calls the same path: `%6d` is `m`.
+/// `path` with its percent-encoded unreserved characters decoded, such as `%6d` to `m`. RFC 3986 §6.2.2.2 calls that the same path.
 ///
-/// All other characters stay encoded, so that `%2F` separates no segments. It decodes once: `%256d` stays as it is.
+/// All other characters stay encoded, so that `%2F` does not separate segments. It decodes once: `%256d` stays as it is.
 pub(super) fn normalised(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);
@@ -25,10 +25,10 @@ pub(super) fn normalised(path: &str) -> Cow<'_, str> {
     Cow::Owned(decoded)
 }
 
-/// The unreserved character (RFC 3986 §2.3) that the two digits at the beginning of `text` stand for.
+/// The unreserved character (RFC 3986 §2.3) that the first two digits of `text` encode.
 fn unreserved(text: &str) -> Option<char> {
     let digits = text.get(..2)?;
-    // A sign before a digit would be taken for a number.
+    // The parser below would also accept a sign before a digit.
     if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }

@@ -1,9 +1,9 @@
-//! Lists in which a client says what it likes better.
+//! Header lists with weights, such as `Accept`.
 
 use poem::http::HeaderMap;
 use poem::http::header::HeaderName;
 
-/// The items of a list with weights (RFC 9110 §12.4.2), and their weights.
+/// The items of such a list, in lower case, and their weights (RFC 9110 §12.4.2).
 pub(crate) fn weighted(headers: &HeaderMap, name: HeaderName) -> Vec<(String, f32)> {
     let values = headers.get_all(name);
     let items = values

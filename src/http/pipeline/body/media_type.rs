@@ -1,9 +1,9 @@
-//! What the headers say of a body: its media type, its charset, its coding.
+//! What the headers say about a body: media type, charset, content coding.
 
 use poem::http::HeaderMap;
 use poem::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
-/// What UTF-8 is called, without case and punctuation: the labels of the WHATWG Encoding Standard §4.2, and the alias that IANA registered.
+/// The names of UTF-8 without case and punctuation: the labels of the WHATWG Encoding Standard §4.2, and the alias that IANA registered.
 const UTF_8_LABELS: [&str; 5] = [
     "utf8",
     "csutf8",
@@ -12,7 +12,7 @@ const UTF_8_LABELS: [&str; 5] = [
     "xunicode20utf8",
 ];
 
-/// Whether the body calls itself `application/json`, and names no other charset than UTF-8. Other parameters say nothing about JSON (RFC 8259 §11).
+/// Whether the media type is `application/json` without a charset other than UTF-8. Other parameters have no meaning for JSON (RFC 8259 §11).
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -24,7 +24,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json") && parts.all(|part| !names_another_charset(part))
 }
 
-/// Whether the body came as it is, without a coding such as gzip (RFC 9110 §8.4).
+/// Whether the body has no content coding such as gzip (RFC 9110 §8.4).
 pub(super) fn is_identity(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().all(|value| {
         let mut codings = value.as_bytes().split(|byte| *byte == b',');
@@ -35,7 +35,7 @@ pub(super) fn is_identity(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The essence and the parameters: what stands between semicolons that are not in quotes.
+/// The essence and the parameters: the parts between semicolons outside of quotes.
 fn parts(value: &str) -> impl Iterator<Item = &str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let is_end = move |c: char| {

@@ -1,8 +1,6 @@
-//! Request bodies: how much of them is read, and the strict reading of the one shape that is accepted, a JSON object
-//! in UTF-8.
+//! Request bodies: how much of them is read, and the strict parsing of the one accepted form, a JSON object in UTF-8.
 //!
-//! poem-openapi's own `Json` is not used: it takes numbers for texts, stops at the first error and repeats the
-//! offending value, which may be a password.
+//! poem-openapi's own `Json` is not used: it accepts numbers as texts, stops at the first error and repeats the offending value, which may be a password.
 
 mod media_type;
 #[cfg(test)]
@@ -13,24 +11,24 @@ use std::fmt;
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as _, Bytes};
-use poem::http::HeaderMap;
+use poem::http::header::ACCEPT_ENCODING;
+use poem::http::{HeaderMap, HeaderValue};
 use serde::Deserializer as _;
-use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::code::Code;
 use super::error::Refusal;
 
-/// The most bytes of a body, of every operation: many times what any of them needs.
+/// The most bytes of a body: many times what any operation needs.
 pub const MAX_BYTES: usize = 16 * 1024;
-/// How much of a larger body is read and dropped, so that its sender gets to read the refusal instead of meeting a
-/// reset connection.
+/// How much of a larger body is read and dropped, so that its sender reads the refusal instead of meeting a reset connection.
 const MAX_DROPPED_BYTES: usize = 1024 * 1024;
-/// How deep values may nest. No operation takes nested values; this keeps hostile ones off the stack.
+/// How many levels of objects and arrays a body may have. No operation takes nested values; the contract names this limit.
 const MAX_DEPTH: u8 = 32;
 
 /// Why a body could not be read.
 pub(crate) enum ReadError {
-    /// It has more than 16 KiB.
     TooLarge,
     /// The connection broke off, or the chunks were malformed.
     Malformed,
@@ -62,17 +60,25 @@ pub(crate) async fn read(body: poem::Body) -> Result<Bytes, ReadError> {
     }
 }
 
-/// The members of a JSON object in the order they came, also those that came twice. It may hold secrets: no `Debug`.
+/// The members of a JSON object in their order, duplicates included. It may hold secrets: no `Debug`.
 pub(crate) struct Object(pub(crate) Vec<(String, Member)>);
 
-/// The value of a member, as far as this server looks into it.
+/// The value of a member, as far as the server distinguishes values.
 pub(crate) enum Member {
-    /// A string.
     Text(String),
-    /// `null`.
     Null,
     /// A number, a boolean, an array or an object.
     Other,
+}
+
+impl From<Value> for Member {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::String(text) => Self::Text(text),
+            Value::Null => Self::Null,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Reads the body of an operation that takes one.
@@ -81,7 +87,9 @@ pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Object, Refusal>
         return Err(Refusal::new(Code::RequestMalformed));
     }
     if !media_type::is_identity(headers) {
-        return Err(Refusal::encoded());
+        // Only plain bodies are read (RFC 9110 §15.5.16).
+        let refusal = Refusal::new(Code::UnsupportedMediaType);
+        return Err(refusal.with_header(ACCEPT_ENCODING, HeaderValue::from_static("identity")));
     }
     if !media_type::is_json(headers) {
         return Err(Refusal::new(Code::UnsupportedMediaType));
@@ -89,10 +97,10 @@ pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Object, Refusal>
     read_object(body).ok_or_else(|| Refusal::new(Code::RequestMalformed))
 }
 
-/// `None` if it is no JSON object, or not in UTF-8, or has lone surrogates, or something behind it, or nests too deep.
+/// `None` if it is no JSON object, is not in UTF-8, has lone surrogates or anything after the object, or nests too deep.
 fn read_object(body: &[u8]) -> Option<Object> {
     let text = std::str::from_utf8(body).ok()?;
-    // Editors and shells of Windows put a byte order mark before a text, and RFC 8259 §8.1 lets readers ignore it.
+    // Windows editors and shells write a byte order mark first; RFC 8259 §8.1 lets parsers ignore it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let object = deserializer.deserialize_map(Members).ok()?;
@@ -100,7 +108,7 @@ fn read_object(body: &[u8]) -> Option<Object> {
     Some(object)
 }
 
-/// Keeps every member; a map would keep only the last of two with one name.
+/// Keeps every member. A map would keep only the last of two with the same name.
 struct Members;
 
 impl<'de> Visitor<'de> for Members {
@@ -113,82 +121,24 @@ impl<'de> Visitor<'de> for Members {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
         let mut members = Vec::with_capacity(8);
         while let Some(name) = map.next_key()? {
-            members.push((name, map.next_value_seed(Depth(1))?));
+            let value: Value = map.next_value()?;
+            if nests_deeper(&value, MAX_DEPTH - 1) {
+                return Err(A::Error::custom("nested too deep"));
+            }
+            members.push((name, value.into()));
         }
         Ok(Object(members))
     }
 }
 
-/// Reads one value at this depth. It is read to its end even if nothing of it is kept: strings with lone surrogates are
-/// refused wherever they stand, which serde's own way of skipping values would not do.
-#[derive(Clone, Copy)]
-struct Depth(u8);
-
-impl Depth {
-    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.0 < MAX_DEPTH {
-            Ok(Self(self.0 + 1))
-        } else {
-            Err(E::custom("nested too deep"))
+/// Whether arrays and objects nest deeper than `levels` in `value`.
+fn nests_deeper(value: &Value, levels: u8) -> bool {
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(|item| nests_deeper(item, levels - 1)),
+        Value::Object(members) => {
+            levels == 0 || members.values().any(|member| nests_deeper(member, levels - 1))
         }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Depth {
-    type Value = Member;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Member, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Depth {
-    type Value = Member;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Member, E> {
-        Ok(Member::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Member, E> {
-        Ok(Member::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Member, E> {
-        Ok(Member::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Member, E> {
-        Ok(Member::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Member, E> {
-        Ok(Member::Other)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Member, E> {
-        Ok(Member::Text(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Member, E> {
-        Ok(Member::Text(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Member, A::Error> {
-        let deeper = self.deeper()?;
-        while items.next_element_seed(deeper)?.is_some() {}
-        Ok(Member::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Member, A::Error> {
-        let deeper = self.deeper()?;
-        while map.next_key::<String>()?.is_some() {
-            map.next_value_seed(deeper)?;
-        }
-        Ok(Member::Other)
+        _ => false,
     }
 }
 
