@@ -16,9 +16,9 @@ use crate::service;
 use crate::system::System;
 
 /// The settings of the HTTP side.
-pub fn http_settings(config: &Config) -> http::Settings {
+pub fn http_settings(config: &Config) -> http::ServerSettings {
     let server = &config.server;
-    http::Settings {
+    http::ServerSettings {
         public_origin: config.public_url(),
         app_origin: config.app_url(),
         allowed_origins: server.allowed_origins.iter().map(ToString::to_string).collect(),
@@ -31,7 +31,7 @@ pub fn http_settings(config: &Config) -> http::Settings {
         docs: server.docs,
         pages: server.pages,
         identity_check: config.registration.identity_check,
-        ..http::Settings::default()
+        ..http::ServerSettings::default()
     }
 }
 

@@ -9,16 +9,17 @@
 mod api;
 mod openapi;
 mod pages;
+mod panic_trigger;
 mod pipeline;
 mod settings;
 mod transport;
 mod wiring;
 
+#[doc(hidden)]
+pub use panic_trigger::PanicTrigger;
 pub use pipeline::body::MAX_BYTES as MAX_BODY_BYTES;
 pub use pipeline::echo_probe::{EchoProbe, X_ARKLOOP_CHECK};
-pub use pipeline::exchange::Figures;
-#[doc(hidden)]
-pub use pipeline::probe::Probe;
-pub use settings::{Deadlines, Settings};
+pub use pipeline::exchange::MetricsText;
+pub use settings::{Deadlines, ServerSettings};
 pub use transport::server::Server;
 pub use wiring::document;

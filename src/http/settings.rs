@@ -1,24 +1,24 @@
-//! What the server is told: where to listen, who it is, whom it trusts and how long it waits.
+//! The settings of the server: its origins, its switches, its limits and its deadlines.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{Rates, SameSite, TrustedProxies};
-use crate::http::pipeline::probe::Probe;
+use crate::http::panic_trigger::PanicTrigger;
 
-/// How long the server waits for a client; whoever is slower loses the connection.
+/// How long the server waits for a client. The connection of a slower one is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// From the first byte of a request, or from the connection if it is the first, to the end of its header.
     pub header: Duration,
     /// From the header to the end of the body.
     pub body: Duration,
-    /// Between two requests of one connection. Longer than proxies keep theirs (Caddy two minutes, nginx one), so that
-    /// it is the proxy that closes: a request that meets a closing connection would be a 502.
+    /// Between two requests of one connection. Longer than proxies keep theirs (Caddy two minutes, nginx one), so that the proxy closes it: a request that
+    /// meets a closing connection becomes a 502.
     pub idle: Duration,
     /// Until the client has taken a whole response.
     pub response: Duration,
-    /// After the stop, for what is in flight.
+    /// After the stop, for requests in flight.
     pub drain: Duration,
 }
 
@@ -34,13 +34,12 @@ impl Default for Deadlines {
     }
 }
 
-/// Everything that the HTTP side is told.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of the configuration of its own"
 )]
-pub struct Settings {
+pub struct ServerSettings {
     /// The origin of `server.public_url`, such as `https://auth.example.org`: no path, no slash at the end.
     pub public_origin: String,
     /// The origin of `server.app_url`, if it has one.
@@ -51,9 +50,9 @@ pub struct Settings {
     pub is_secure: bool,
     /// The `SameSite` attribute of the refresh cookie.
     pub same_site: SameSite,
-    /// Whose `X-Forwarded-For` counts.
+    /// The peers whose `X-Forwarded-For` counts.
     pub trusted_proxies: TrustedProxies,
-    /// How often requests may come from one address or session; `None` is as often as they like.
+    /// How often requests may come from one address or session; `None` is without limits.
     pub rates: Option<Rates>,
     /// Whether `/docs` and `/openapi.json` are served.
     pub docs: bool,
@@ -61,20 +60,17 @@ pub struct Settings {
     pub pages: bool,
     /// Whether `/v1/auth/check` answers.
     pub identity_check: bool,
-    /// How long the server waits for clients.
     pub deadlines: Deadlines,
-    /// How many connections are open at once. A newcomer takes the place of the one that has been at rest the longest;
-    /// if none is, it waits.
+    /// How many connections are open at once. A new one evicts the one that has been at rest the longest; if there is none, it waits.
     pub max_connections: usize,
-    /// How many of these one client address has, or one IPv6 network of 64 bits. A connection of a listed proxy counts
-    /// for the client whose request is on it.
+    /// How many of these one client address has, or one IPv6 network of 64 bits. A connection of a listed proxy counts for the client of its present request.
     pub max_connections_per_address: usize,
     /// Makes handlers panic, so that tests see what follows.
     #[doc(hidden)]
-    pub probe: Option<Arc<Probe>>,
+    pub panic_trigger: Option<Arc<PanicTrigger>>,
 }
 
-impl Default for Settings {
+impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             public_origin: "http://localhost:8080".to_owned(),
@@ -91,9 +87,9 @@ impl Default for Settings {
             // Each open connection costs a descriptor and, while busy, a few tens of KiB: about 60 MiB at most, below
             // the 4 096 descriptors that service managers commonly allow.
             max_connections: 2_000,
-            // A tenth: more than a household or an office opens, and ten addresses are needed to fill every place.
+            // A tenth: more than a household or an office opens, and an attacker needs ten addresses to take every place.
             max_connections_per_address: 200,
-            probe: None,
+            panic_trigger: None,
         }
     }
 }

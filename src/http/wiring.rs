@@ -3,11 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
-use super::pipeline::exchange::{Figures, Shared};
+use super::pipeline::exchange::{MetricsText, Shared};
 use super::pipeline::metrics;
 use super::pipeline::operation::Operation;
 use super::pipeline::respond::Site;
-use super::{Server, Settings, api, openapi, pages};
+use super::{Server, ServerSettings, api, openapi, pages};
 use crate::domain::Listen;
 use crate::service::Service;
 
@@ -26,7 +26,7 @@ pub fn document() -> String {
 
 impl Server {
     /// Listens. Must be called within a Tokio runtime.
-    pub fn bind(listen: &Listen, service: Arc<Service>, settings: Settings) -> io::Result<Self> {
+    pub fn bind(listen: &Listen, service: Arc<Service>, settings: ServerSettings) -> io::Result<Self> {
         let mut shared = Shared::new(service, settings);
         // Without white space: people read `/docs`.
         let document = openapi::document(operations()).to_string();
@@ -35,10 +35,14 @@ impl Server {
     }
 
     /// Listens for monitoring: `/metrics`, and `/readyz` with the cause. Must be called within a Tokio runtime.
-    pub fn bind_metrics(listen: &Listen, service: Arc<Service>, figures: Figures) -> io::Result<Self> {
+    pub fn bind_metrics(
+        listen: &Listen,
+        service: Arc<Service>,
+        metrics_text: MetricsText,
+    ) -> io::Result<Self> {
         metrics::start_counters(operations());
-        let mut shared = Shared::new(service, Settings::default());
-        shared.figures = Some(figures);
+        let mut shared = Shared::new(service, ServerSettings::default());
+        shared.metrics_text = Some(metrics_text);
         Self::listen(listen, Site::new(shared, metrics::OPERATIONS.iter().copied()))
     }
 }

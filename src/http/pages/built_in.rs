@@ -9,7 +9,7 @@ use minijinja::HtmlEscape;
 use rust_embed::RustEmbed;
 
 use super::embedded::{self, REVALIDATE, add_files, html, page};
-use crate::http::Settings;
+use crate::http::ServerSettings;
 use crate::http::pipeline::content::Content;
 use crate::http::pipeline::exchange::Shared;
 use crate::http::pipeline::operation::Operation;
@@ -20,7 +20,7 @@ const CAPTCHA_ORIGIN: &str = "https://challenges.cloudflare.com";
 const LEAST_LENGTH: &str = r#"minlength="8""#;
 /// Stands in the pages for the name of the service.
 const SERVICE_NAME: &str = "{service}";
-const SWITCH: fn(&Settings) -> bool = |settings| settings.pages;
+const SWITCH: fn(&ServerSettings) -> bool = |settings| settings.pages;
 
 /// The pages, their scripts, their styles and their icon.
 #[derive(RustEmbed)]

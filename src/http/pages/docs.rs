@@ -7,7 +7,7 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use rust_embed::RustEmbed;
 
 use super::embedded::{add_files, html, page, text};
-use crate::http::Settings;
+use crate::http::ServerSettings;
 use crate::http::pipeline::content::Content;
 use crate::http::pipeline::operation::{Operation, Success, Tag};
 
@@ -17,7 +17,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
                            frame-ancestors 'none'";
 /// Five minutes: after an update of the server no client shows the old reference for long.
 const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
-const SWITCH: fn(&Settings) -> bool = |settings| settings.docs;
+const SWITCH: fn(&ServerSettings) -> bool = |settings| settings.docs;
 
 /// Swagger UI as its project publishes it, and a page of our own.
 #[derive(RustEmbed)]

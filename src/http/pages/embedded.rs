@@ -9,7 +9,7 @@ use poem::Response;
 use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
 use rust_embed::RustEmbed;
 
-use crate::http::Settings;
+use crate::http::ServerSettings;
 use crate::http::pipeline::code::Code;
 use crate::http::pipeline::content::Content;
 use crate::http::pipeline::error::Refusal;
@@ -20,7 +20,7 @@ use crate::http::pipeline::operation::Operation;
 pub(super) const REVALIDATE: &str = "no-cache";
 
 /// GET of content, or of every content under a path that ends in a parameter.
-pub(super) const fn page(path: &'static str, switch: Option<fn(&Settings) -> bool>) -> Operation {
+pub(super) const fn page(path: &'static str, switch: Option<fn(&ServerSettings) -> bool>) -> Operation {
     Operation {
         path,
         limit: None,

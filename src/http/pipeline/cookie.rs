@@ -7,7 +7,7 @@ use poem::http::header::COOKIE;
 use secrecy::ExposeSecret;
 
 use crate::domain::{SameSite, Timestamp};
-use crate::http::Settings;
+use crate::http::ServerSettings;
 use crate::service::RefreshCookie;
 
 /// Its name, fixed by the published API (a `__Host-` prefix would forbid its path).
@@ -44,7 +44,7 @@ pub(crate) struct CookieWriter {
 
 impl CookieWriter {
     /// The attributes that `settings` ask for.
-    pub(crate) const fn new(settings: &Settings) -> Self {
+    pub(crate) const fn new(settings: &ServerSettings) -> Self {
         Self {
             same_site: settings.same_site,
             is_secure: settings.is_secure,
@@ -125,7 +125,7 @@ mod properties {
 
         #[test]
         fn what_is_set_is_one_cookie_that_is_read_back(value in "[A-Za-z0-9_-]{0,71}", seconds: u32, is_secure: bool, expires: u32) {
-            let settings = Settings { is_secure, ..Settings::default() };
+            let settings = ServerSettings { is_secure, ..ServerSettings::default() };
             let max_age = Duration::from_secs(seconds.into());
             let expires_at = Timestamp::from_millis(i64::from(expires) * 1000);
             let cookie = RefreshCookie { value: SecretString::from(value.clone()), max_age, expires_at };

@@ -2,12 +2,12 @@
 //!
 //! `check` proves with a word made from the key file that it runs on this machine. Its requests cause no warning.
 
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use poem::http::header::{HeaderMap, HeaderValue};
 
-use super::client_address::{Peer, client_address};
-use super::exchange::Shared;
+use super::client_address::Peer;
 use crate::domain::Timestamp;
 use crate::service::Service;
 
@@ -50,22 +50,24 @@ pub struct EchoProbe {
 
 impl EchoProbe {
     /// `None` if the word of the request is missing or not good.
-    pub(super) fn new(headers: &HeaderMap, peer: Peer, shared: &Shared) -> Option<Self> {
+    pub(super) fn new(
+        headers: &HeaderMap,
+        peer: Peer,
+        client: Option<IpAddr>,
+        used: &CheckWords,
+        service: &Service,
+    ) -> Option<Self> {
         let word = headers.get(X_ARKLOOP_CHECK)?.to_str().ok()?;
-        if !shared.check_words.take(word, &shared.service) {
+        if !used.take(word, service) {
             return None;
         }
-        let client = client_address(peer, headers, &shared.settings.trusted_proxies);
         let hops = headers
             .get_all("x-forwarded-for")
             .iter()
             .map(|line| line.as_bytes().split(|byte| *byte == b',').count())
             .sum();
         Some(Self {
-            peer: match peer {
-                Peer::Address(address) => address.to_string(),
-                Peer::Unix => "unix".to_owned(),
-            },
+            peer: peer.to_string(),
             client: client.map_or_else(|| "nobody".to_owned(), |address| address.to_string()),
             hops,
         })

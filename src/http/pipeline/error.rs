@@ -7,7 +7,6 @@ use poem::http::{StatusCode, header};
 use poem::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
 
-use super::catch::Panicked;
 use super::code::{Code, describe};
 use crate::domain::{FieldErrors, Limit};
 use crate::fault::with_sources;
@@ -136,12 +135,6 @@ impl Refusal {
             headers.insert(name, value);
         }
         response
-    }
-}
-
-impl From<Panicked> for Refusal {
-    fn from(panicked: Panicked) -> Self {
-        Self::internal(panicked)
     }
 }
 

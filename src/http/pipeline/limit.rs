@@ -35,7 +35,7 @@ impl Throttle {
     }
 
     /// Counts a request; the standing is for its answer, whichever way it goes.
-    pub(crate) fn count(&self, class: LimitClass, subject: Subject) -> (Standing, Result<(), Refusal>) {
+    pub(crate) fn count(&self, class: LimitClass, subject: Subject) -> (RateLimitState, Result<(), Refusal>) {
         let (left, wait, outcome) = match self.limits.check(class, subject) {
             Ok(left) => (left, self.rates.of(class).interval(), Ok(())),
             Err(exceeded) => {
@@ -45,12 +45,12 @@ impl Throttle {
                 (0, retry_after, Err(refusal))
             }
         };
-        (self.standing(class, left, wait), outcome)
+        (self.rate_limit_state(class, left, wait), outcome)
     }
 
     /// `wait` is the longest time until there is more than what is `left`.
-    fn standing(&self, class: LimitClass, left: u32, wait: Duration) -> Standing {
-        Standing {
+    fn rate_limit_state(&self, class: LimitClass, left: u32, wait: Duration) -> RateLimitState {
+        RateLimitState {
             policy: self.policies[class as usize].clone(),
             state: header(state(class, left, wait)),
         }
@@ -63,12 +63,12 @@ impl Throttle {
 }
 
 /// What a client is told of its limit.
-pub(crate) struct Standing {
+pub(crate) struct RateLimitState {
     policy: HeaderValue,
     state: HeaderValue,
 }
 
-impl Standing {
+impl RateLimitState {
     /// Adds it to an answer.
     pub(super) fn apply(self, headers: &mut HeaderMap) {
         headers.insert(RATE_LIMIT_POLICY, self.policy);

@@ -65,7 +65,7 @@ async fn scrape(exchange: Exchange) -> Result<Response, Refusal> {
         Ok(()) => shared.uncounted.ended(),
         Err(error) => _ = shared.uncounted.failed(&error),
     }
-    let text = shared.figures.as_ref().map(|figures| figures());
+    let text = shared.metrics_text.as_ref().map(|text| text());
     let text = text.unwrap_or_default();
     Ok(text.with_content_type(TEXT_FORMAT).into_response())
 }

@@ -2,7 +2,6 @@
 
 pub(super) mod bearer;
 pub(super) mod body;
-pub(super) mod catch;
 pub(super) mod client_address;
 pub(super) mod code;
 pub(super) mod content;
@@ -11,13 +10,14 @@ pub(super) mod cors;
 pub(super) mod echo_probe;
 pub(super) mod error;
 pub(super) mod exchange;
+mod headers;
 pub(super) mod limit;
 pub(super) mod metrics;
 pub(super) mod operation;
 pub(super) mod origin;
 pub(super) mod origin_notices;
 pub(super) mod path;
-pub(super) mod probe;
+mod report;
 pub(super) mod request_body;
 pub(super) mod respond;
 mod routes;

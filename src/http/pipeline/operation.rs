@@ -19,7 +19,7 @@ use super::error::Refusal;
 use super::exchange::Exchange;
 use super::request_body::RequestBody;
 use crate::domain::LimitClass;
-use crate::http::Settings;
+use crate::http::ServerSettings;
 use crate::service::{Caller, RefreshCookies};
 
 /// The id of operations that the document does not list, such as pages and their files.
@@ -40,7 +40,7 @@ pub(crate) struct Operation {
     /// Beyond those that follow from the other members: see [`Operation::codes`].
     pub(crate) refusals: &'static [Code],
     /// Whether the settings leave the operation on. `None` is always on.
-    pub(crate) switch: Option<fn(&Settings) -> bool>,
+    pub(crate) switch: Option<fn(&ServerSettings) -> bool>,
     /// Whether pages of every origin may read the answers.
     pub(crate) is_public: bool,
     /// Whether the path exists only for requests that accept HTML.

@@ -7,7 +7,7 @@ use poem::http::header::{HOST, ORIGIN};
 use poem::http::{HeaderMap, HeaderValue, Method};
 
 use crate::domain::parse_app_origin;
-use crate::http::Settings;
+use crate::http::ServerSettings;
 
 /// The origins whose pages may call this server and read its answers: those of `public_url` and `app_url`, and the `allowed_origins`.
 pub(crate) struct Origins {
@@ -17,7 +17,7 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &ServerSettings) -> Self {
         let own = std::iter::once(&settings.public_origin).chain(&settings.app_origin);
         let own: Vec<String> = own.map(|origin| origin.to_ascii_lowercase()).collect();
         let own_hosts = own.iter().filter_map(|origin| host_and_port(origin));
@@ -97,11 +97,11 @@ mod tests {
     use super::*;
 
     fn may_act(method: &Method, headers: &[(&'static str, &'static str)]) -> bool {
-        let settings = Settings {
+        let settings = ServerSettings {
             public_origin: "https://auth.example.org".to_owned(),
             app_origin: Some("https://app.example.org".to_owned()),
             allowed_origins: vec!["https://other.example.com:8443".to_owned()],
-            ..Settings::default()
+            ..ServerSettings::default()
         };
         let headers = headers.iter().map(|(name, value)| {
             let name = poem::http::HeaderName::from_static(name);
@@ -262,7 +262,7 @@ mod properties {
                 almost(prop::sample::select(vec!["auth.example.org:80", "localhost:80", "127.0.0.1", "[::1]:80"]).prop_map(str::to_owned)),
             ],
         ) {
-            let settings = Settings { public_origin: OWN.to_owned(), ..Settings::default() };
+            let settings = ServerSettings { public_origin: OWN.to_owned(), ..ServerSettings::default() };
             let (Ok(origin), Ok(named)) = (HeaderValue::from_str(&format!("http://{host}")), HeaderValue::from_str(&host)) else {
                 return Ok(());
             };
@@ -282,7 +282,7 @@ mod properties {
             origin in prop_oneof![wild_text(), almost(Just(OWN.to_owned())), "https?://[a-z.]{1,30}(:[0-9]{1,5})?"],
             site in prop_oneof![Just("cross-site".to_owned()), Just("same-site".to_owned()), wild_text()],
         ) {
-            let settings = Settings { public_origin: OWN.to_owned(), ..Settings::default() };
+            let settings = ServerSettings { public_origin: OWN.to_owned(), ..ServerSettings::default() };
             let origins = Origins::new(&settings);
             let (Ok(from), Ok(fetched)) = (HeaderValue::from_str(&origin), HeaderValue::from_str(&site)) else {
                 return Ok(());

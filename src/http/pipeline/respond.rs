@@ -1,43 +1,41 @@
-//! The one layer around every operation: trace id, body, order of the checks, headers of the answer, log line.
+//! The steps that every request passes, in their order.
+//!
+//! They are no poem middleware: poem's `RealIp` and `Tracing` believe forwarding headers from any peer and log the query string, `Cors` reflects every origin,
+//! and `SizeLimit` answers 411 to a POST without a body. Several of these checks also need what an earlier one found.
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use hyper::body::Bytes;
-use poem::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
-};
-use poem::http::{HeaderMap, Method, StatusCode};
+use poem::http::{HeaderMap, Method};
 use poem::{Request, Response};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::bearer;
 use super::body;
-use super::catch::catch_panic;
-use super::client_address::{Peer, client};
+use super::client_address::{ForwardingNotices, Peer, client};
 use super::code::Code;
 use super::cookie;
 use super::cors::{self, Access};
-use super::echo_probe::EchoProbe;
+use super::echo_probe::{CheckWords, EchoProbe};
 use super::error::Refusal;
 use super::exchange::{Exchange, Shared};
-use super::limit::Standing;
+use super::headers;
+use super::limit::RateLimitState;
 use super::operation::{Handler, Operation};
+use super::origin::Origins;
+use super::origin_notices::OriginNotices;
 use super::path;
+use super::report::{report_refusal, report_request};
 use super::request_body::Fields;
 use super::routes::{Resource, Routes};
-use crate::domain::{Client, LimitClass, TraceId};
+use crate::domain::{Client, TraceId};
+use crate::http::ServerSettings;
 use crate::limits::Subject;
-use crate::service::{Caller, RefreshCookies};
-
-/// Names the trace id in every response.
-const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
-/// The policy of everything that is no page: it may load, run and embed nothing.
-const NO_CONTENT_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-/// One year, which is what the preload lists ask for; without subdomains, which are not ours to decide about.
-const ONE_YEAR_OF_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+use crate::service::Caller;
 
 /// A request that has arrived.
 pub(crate) struct Arrival {
@@ -51,10 +49,14 @@ pub(crate) struct Arrival {
     pub(crate) started_at: Instant,
 }
 
-/// Everything that is served.
+/// Everything that a listener serves.
 pub(crate) struct Site {
     shared: Arc<Shared>,
     routes: Routes,
+    origins: Origins,
+    check_words: CheckWords,
+    origin_notices: OriginNotices,
+    forwarding_notices: ForwardingNotices,
 }
 
 impl Site {
@@ -62,16 +64,19 @@ impl Site {
     pub(crate) fn new(shared: Shared, operations: impl Iterator<Item = &'static Operation>) -> Self {
         Self {
             routes: Routes::new(operations, &shared.settings),
+            origins: Origins::new(&shared.settings),
             shared: Arc::new(shared),
+            check_words: CheckWords::default(),
+            origin_notices: OriginNotices::default(),
+            forwarding_notices: ForwardingNotices::default(),
         }
     }
 
-    /// How long to wait for whom.
-    pub(crate) fn settings(&self) -> &crate::http::Settings {
+    pub(crate) fn settings(&self) -> &ServerSettings {
         &self.shared.settings
     }
 
-    /// Forgets whoever has not come for a while.
+    /// Frees memory about clients that have not come for a while.
     pub(crate) fn sweep(&self) {
         if let Some(throttle) = &self.shared.throttle {
             throttle.sweep();
@@ -94,90 +99,49 @@ impl Site {
             address,
             started_at,
         } = arrival;
-        let trace_text = trace_id.to_string();
-        let echo = EchoProbe::new(request.headers(), peer, &self.shared);
+        let service = &self.shared.service;
+        let echo = EchoProbe::new(request.headers(), peer, address, &self.check_words, service);
         if echo.is_none() {
-            let trusted = &self.shared.settings.trusted_proxies;
-            self.shared
-                .forwarding_notices
-                .look(peer, request.headers(), trusted);
+            let trusted = &self.settings().trusted_proxies;
+            self.forwarding_notices.look(peer, request.headers(), trusted);
         }
         let client = client(address, request.headers(), trace_id);
         let method = request.method().clone();
-        let uri = request.uri().clone();
-        let path = path::normalised(uri.path());
-        let found = self.routes.find(&path, &method, request.headers());
-        let operation = found
-            .and_then(|resource| resource.operation(&method))
-            .map_or("-", |known| known.id);
-        let is_public = found.is_some_and(Resource::is_public);
-        let access = Access::new(request.headers(), is_public, &self.shared.origins);
-        let mut standing = None;
-        let carried_out = self.carry_out(request, body, found, client, &access, &mut standing);
-        let result = match catch_panic(carried_out).await {
-            Ok(result) => result,
-            Err(panicked) => Err(panicked.into()),
+        let path = path::normalised(request.uri().path()).into_owned();
+        let resource = self.routes.find(&path, &method, request.headers());
+        let operation = resource.and_then(|resource| resource.operation(&method));
+        let operation = operation.map_or("-", |operation| operation.id);
+        let is_public = resource.is_some_and(Resource::is_public);
+        let access = Access::new(request.headers(), is_public, &self.origins);
+        let mut rate_limit = None;
+        let result = if cors::is_preflight(&request) {
+            Ok(self.preflight(request.headers(), resource, &client, &access))
+        } else {
+            let carried_out = self.carry_out(request, path, body, resource, client, &mut rate_limit);
+            let caught = AssertUnwindSafe(carried_out).catch_unwind().await;
+            // The message of a panic is dropped, since it may hold a secret.
+            caught.unwrap_or_else(|_| Err(Refusal::internal("a handler panicked")))
         };
+        let trace_text = trace_id.to_string();
         let mut response = result.unwrap_or_else(|refusal| {
-            log_fault(&refusal, operation);
-            count_limit(&refusal, operation);
+            report_refusal(&refusal, operation);
             refusal.write(&trace_text)
         });
-        if let Some(standing) = standing {
-            standing.apply(response.headers_mut());
+        let headers = response.headers_mut();
+        if let Some(rate_limit) = rate_limit {
+            rate_limit.apply(headers);
         }
-        self.finish(response.headers_mut(), &trace_text, &access);
+        headers::add_common(headers, &trace_text, self.settings().is_secure);
+        access.apply(headers);
         if let Some(echo) = echo {
-            echo.write(response.headers_mut());
+            echo.write(headers);
         }
-        note_request(&trace_text, &method, operation, &response, started_at);
+        report_request(&trace_text, &method, operation, &response, started_at);
         response
     }
 
-    /// The checks that come before every handler, in the order of the contract: size, path and method, shape,
-    /// origin, limit, token. Those before the limit cost so little that nothing needs protection from them.
-    async fn carry_out(
-        &self,
-        mut request: Request,
-        body: Result<Bytes, Refusal>,
-        found: Option<&Resource>,
-        client: Client,
-        access: &Access,
-        standing: &mut Option<Standing>,
-    ) -> Result<Response, Refusal> {
-        if cors::is_preflight(&request) {
-            return Ok(self.preflight(request.headers(), found, &client, access));
-        }
-        let body = body?;
-        if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
-            return Ok(cors::options(self.routes.allow()));
-        }
-        let resource = found.ok_or_else(|| Refusal::new(Code::NotFound))?;
-        if *request.method() == Method::OPTIONS {
-            return Ok(cors::options(resource.allow()));
-        }
-        let operation = resource.operation(request.method());
-        let operation = operation.ok_or_else(|| Refusal::method_not_allowed(resource.allow()))?;
-        let fields = match operation.body {
-            Some(known) => Fields::new(known, body::parse(request.headers(), &body)?),
-            None => Fields::default(),
-        };
-        if !self.shared.origins.may_act(request.method(), request.headers()) {
-            self.note_foreign(&client, request.method(), request.headers());
-            return Err(Refusal::new(Code::OriginForbidden));
-        }
-        let exchange = Exchange {
-            shared: Arc::clone(&self.shared),
-            client,
-            path: path::normalised(request.uri().path()).into_owned(),
-            headers: std::mem::take(request.headers_mut()),
-            fields,
-        };
-        self.call(operation, exchange, standing).await
-    }
-
-    /// Answers a preflight, whatever else is wrong with it: the page of a refused one is told of a broken network, and the refusal is better sent to the
-    /// request itself. It costs less than a refusal and counts for no limit.
+    /// Answers a preflight whatever else is wrong with the request: a page cannot read why its preflight was refused, but it can read the refusal of the
+    /// request itself. A preflight costs less than a refusal and counts for no limit.
     fn preflight(
         &self,
         headers: &HeaderMap,
@@ -192,166 +156,128 @@ impl Site {
         access.preflight(resource, headers)
     }
 
-    /// Tells the operator of a page that is not listed.
+    /// Logs a page of an origin that is not listed.
     fn note_foreign(&self, client: &Client, method: &Method, headers: &HeaderMap) {
-        let listed = &self.shared.settings.allowed_origins;
-        let notices = &self.shared.origin_notices;
-        notices.look(client.address, method, headers, listed);
+        let listed = &self.settings().allowed_origins;
+        self.origin_notices.look(client.address, method, headers, listed);
+    }
+
+    /// The checks before every handler, in the order of the contract: size, path and method, shape, origin, limit, token. Those before the limit are so cheap
+    /// that they need none.
+    async fn carry_out(
+        &self,
+        mut request: Request,
+        path: String,
+        body: Result<Bytes, Refusal>,
+        resource: Option<&Resource>,
+        client: Client,
+        rate_limit: &mut Option<RateLimitState>,
+    ) -> Result<Response, Refusal> {
+        let body = body?;
+        let is_options = *request.method() == Method::OPTIONS;
+        if is_options && path == "*" {
+            return Ok(cors::options(self.routes.allow()));
+        }
+        let resource = resource.ok_or_else(|| Refusal::new(Code::NotFound))?;
+        if is_options {
+            return Ok(cors::options(resource.allow()));
+        }
+        let operation = resource.operation(request.method());
+        let operation = operation.ok_or_else(|| Refusal::method_not_allowed(resource.allow()))?;
+        let fields = match operation.body {
+            Some(known) => Fields::new(known, body::parse(request.headers(), &body)?),
+            None => Fields::default(),
+        };
+        if !self.origins.may_act(request.method(), request.headers()) {
+            self.note_foreign(&client, request.method(), request.headers());
+            return Err(Refusal::new(Code::OriginForbidden));
+        }
+        let exchange = Exchange {
+            shared: Arc::clone(&self.shared),
+            client,
+            path,
+            headers: std::mem::take(request.headers_mut()),
+            fields,
+        };
+        self.call(operation, exchange, rate_limit).await
     }
 
     /// Counts a request, finds out who sent it if the operation asks for that, and carries it out.
+    ///
+    /// A request counts for a session only if the operation needs its token or cookie and that is good, and for its address otherwise. So neither a forged
+    /// token nor an account of their own gives attackers more guesses at passwords, and clients behind one address do not use up each other's refreshes.
     async fn call(
         &self,
         operation: &Operation,
         exchange: Exchange,
-        standing: &mut Option<Standing>,
+        rate_limit: &mut Option<RateLimitState>,
     ) -> Result<Response, Refusal> {
         let (headers, client) = (&exchange.headers, &exchange.client);
+        let service = &self.shared.service;
+        let address = Subject::of_address(client.address);
         let answer = match operation.handler {
             Handler::Open(handler) => {
-                self.count(operation, client, None, standing)?;
+                self.count(operation, &[address], client, None, rate_limit)
+                    .await?;
                 handler(exchange)
             }
             Handler::Token(handler) => {
-                let caller = bearer::authenticate(headers, &self.shared.service, client.clone()).await;
-                self.count(operation, client, caller.as_ref().ok(), standing)?;
+                let caller = bearer::authenticate(headers, service, client.clone()).await;
+                let known = caller.as_ref().ok();
+                let subject = known.map_or(address, |caller| Subject::Session(caller.session_id));
+                self.count(operation, &[subject], client, known, rate_limit)
+                    .await?;
                 handler(exchange, caller?)
             }
             Handler::Cookies(handler) => {
-                let cookies = self.admit_refresh(headers, client, standing).await?;
+                let cookies = cookie::presented(headers);
+                let cookies = service.look_at_cookies(&cookies, client).await?;
+                let sessions = cookies.sessions().iter().copied().map(Subject::Session);
+                let mut subjects: Vec<Subject> = sessions.collect();
+                if subjects.is_empty() {
+                    subjects.push(address);
+                }
+                self.count(operation, &subjects, client, None, rate_limit).await?;
                 handler(exchange, cookies)
             }
         };
-        if let Some(probe) = &self.shared.settings.probe {
-            probe.touch(operation.id);
+        if let Some(trigger) = &self.settings().panic_trigger {
+            trigger.touch(operation.id);
         }
         answer.await
     }
 
-    /// Counts a request for its session if an access token was needed and is good, and for its address otherwise. So neither a forged token nor a session of
-    /// one's own permits more guesses at passwords.
-    fn count(
+    /// Counts a request for the first of `subjects` that has a request left: the cookie of a used-up session, which an attacker may have planted, does not
+    /// spoil the others.
+    async fn count(
         &self,
         operation: &Operation,
+        subjects: &[Subject],
         client: &Client,
         caller: Option<&Caller>,
-        standing: &mut Option<Standing>,
+        rate_limit: &mut Option<RateLimitState>,
     ) -> Result<(), Refusal> {
         let (Some(throttle), Some(class)) = (&self.shared.throttle, operation.limit) else {
             return Ok(());
         };
-        let subject = match caller {
-            Some(caller) => Subject::Session(caller.session_id),
-            None => Subject::of_address(client.address),
-        };
-        let (counted, outcome) = throttle.count(class, subject);
-        *standing = Some(counted);
-        if outcome.is_err() {
-            let service = &self.shared.service;
-            match caller {
-                Some(caller) => service.note_caller_throttled(caller, subject.limit().into()),
-                None => service.note_throttled(client, subject.limit().into()),
-            }
-        }
-        outcome
-    }
-
-    /// Counts a refresh: for the session that it may continue or end, and for the address if there is none. So nobody spends the refreshes of others
-    /// behind the same address, nor with a stolen cookie those of its owner.
-    ///
-    /// Of several sessions the first with a refresh left is counted: a cookie that was planted, of a session that is used up, spoils nothing.
-    async fn admit_refresh(
-        &self,
-        headers: &HeaderMap,
-        client: &Client,
-        standing: &mut Option<Standing>,
-    ) -> Result<RefreshCookies, Refusal> {
-        let service = &self.shared.service;
-        let cookies = service
-            .look_at_cookies(&cookie::presented(headers), client)
-            .await?;
-        let Some(throttle) = &self.shared.throttle else {
-            return Ok(cookies);
-        };
         let mut refused = None;
-        for id in cookies.sessions() {
-            let (counted, outcome) = throttle.count(LimitClass::Refresh, Subject::Session(*id));
-            *standing = Some(counted);
+        for subject in subjects {
+            let (state, outcome) = throttle.count(class, *subject);
+            *rate_limit = Some(state);
             match outcome {
-                Ok(()) => return Ok(cookies),
-                Err(refusal) => refused = Some((*id, refusal)),
+                Ok(()) => return Ok(()),
+                Err(refusal) => refused = Some((*subject, refusal)),
             }
         }
-        if let Some((id, refusal)) = refused {
-            service.note_refresh_throttled(id, client).await?;
-            return Err(refusal);
+        let Some((subject, refusal)) = refused else {
+            return Ok(());
+        };
+        let service = &self.shared.service;
+        match (subject, caller) {
+            (_, Some(caller)) => service.note_caller_throttled(caller, subject.limit().into()),
+            (Subject::Session(id), None) => service.note_refresh_throttled(id, client).await?,
+            _ => service.note_throttled(client, subject.limit().into()),
         }
-        let subject = Subject::of_address(client.address);
-        let (counted, outcome) = throttle.count(LimitClass::Refresh, subject);
-        *standing = Some(counted);
-        if outcome.is_err() {
-            service.note_throttled(client, subject.limit().into());
-        }
-        outcome.map(|()| cookies)
+        Err(refusal)
     }
-
-    /// Adds the headers that every response has, where the operation has not set its own.
-    fn finish(&self, headers: &mut HeaderMap, trace_id: &str, access: &Access) {
-        if let Ok(trace_id) = HeaderValue::from_str(trace_id) {
-            headers.insert(X_TRACE_ID, trace_id);
-        }
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        headers
-            .entry(CONTENT_SECURITY_POLICY)
-            .or_insert(NO_CONTENT_POLICY);
-        headers
-            .entry(CACHE_CONTROL)
-            .or_insert(HeaderValue::from_static("no-store"));
-        if self.shared.settings.is_secure {
-            headers.insert(STRICT_TRANSPORT_SECURITY, ONE_YEAR_OF_HTTPS);
-        }
-        access.apply(headers);
-    }
-}
-
-/// Logs the cause of what is the server's fault; its trace id is in the span.
-fn log_fault(refusal: &Refusal, operation: &str) {
-    let cause = refusal.cause();
-    match refusal.code() {
-        Code::InternalError => tracing::error!(operation, cause, "a request failed"),
-        // Without a cause it is the client's own share that is used up.
-        Code::Unavailable if cause.is_some() => {
-            tracing::warn!(operation, cause, "a request could not be served");
-        }
-        _ => {}
-    }
-}
-
-/// Counts a refusal of whoever came too often.
-fn count_limit(refusal: &Refusal, operation: &'static str) {
-    let code = refusal.code();
-    if code.status() == StatusCode::TOO_MANY_REQUESTS {
-        metrics::counter!("arkloop_limits_hit_total", "operation" => operation, "code" => code.as_str())
-            .increment(1);
-    }
-}
-
-/// The one line of every request, and its figures: no path and no query, which may hold anything.
-fn note_request(
-    trace_id: &str,
-    method: &Method,
-    operation: &'static str,
-    response: &Response,
-    started_at: Instant,
-) {
-    let (status, elapsed) = (response.status(), started_at.elapsed());
-    let duration_ms = elapsed.as_secs_f64() * 1_000.0;
-    tracing::debug!(trace_id, %method, operation, status = status.as_u16(), duration_ms, "answered");
-    let labels = [
-        ("operation", operation.to_owned()),
-        ("status", status.as_str().to_owned()),
-    ];
-    metrics::counter!("arkloop_http_requests_total", &labels).increment(1);
-    metrics::histogram!("arkloop_http_request_duration_seconds", "operation" => operation).record(elapsed);
 }

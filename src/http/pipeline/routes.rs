@@ -7,7 +7,7 @@ use poem::http::{HeaderMap, HeaderValue, Method};
 
 use super::operation::Operation;
 use super::weights::weighted;
-use crate::http::Settings;
+use crate::http::ServerSettings;
 
 /// Every path that is served.
 pub(crate) struct Routes {
@@ -22,7 +22,10 @@ pub(crate) struct Resource(Vec<&'static Operation>);
 
 impl Routes {
     /// The table of those `operations` that `settings` leave on.
-    pub(crate) fn new(operations: impl Iterator<Item = &'static Operation>, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        operations: impl Iterator<Item = &'static Operation>,
+        settings: &ServerSettings,
+    ) -> Self {
         let mut routes = Self {
             literal: HashMap::new(),
             templated: HashMap::new(),

@@ -146,7 +146,7 @@ async fn every_operation_survives_a_panic() {
     let expected = operations_with(500, "internal.error");
     assert_eq!(expected.len(), operations().len());
     for operation in expected {
-        app.http_probe().panic_in(Some(&operation.id));
+        app.panic_trigger().panic_in(Some(&operation.id));
         let answer = operation.whole(&app, &alice).send().await;
         assert_eq!(answer.brief(), "500 internal.error", "{operation:?}");
         assert_eq!(answer.header("set-cookie"), None, "{operation:?}");
@@ -163,7 +163,7 @@ async fn every_operation_survives_a_panic() {
             "#);
         }
         // The others are served, and so is this one afterwards.
-        app.http_probe().panic_in(None);
+        app.panic_trigger().panic_in(None);
         assert_eq!(app.me(&alice.access_token()).await.status, 200);
     }
     assert_eq!(app.login("alice", PASSWORD).await.status, 200);

@@ -256,7 +256,7 @@ async fn listed_pages_may_read_every_answer_also_refusals() {
         assert!(answer.status >= 400);
         assert_eq!(cors(&answer), allowed, "{answer:?}");
     }
-    app.http_probe().panic_in(Some("healthz"));
+    app.panic_trigger().panic_in(Some("healthz"));
     let answer = app.get("/healthz").header("origin", APP).send().await;
     assert_eq!((answer.status, cors(&answer)), (500, allowed));
 }

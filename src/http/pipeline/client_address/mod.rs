@@ -1,7 +1,7 @@
-//! Who is asking: the peer of the connection, or whom a trusted proxy names.
+//! The address of a client: that of the connected peer, or the one that a trusted proxy names.
 //!
-//! `Forwarded` and `X-Real-IP` are never read, and `X-Forwarded-For` counts only from a listed proxy: anybody can send
-//! these headers.
+//! `Forwarded` and `X-Real-IP` are never read, and `X-Forwarded-For` counts only from a listed proxy, since any client can send these headers. poem's `RealIp`
+//! believes them from every peer.
 
 #[cfg(test)]
 mod properties;
@@ -15,12 +15,12 @@ use poem::http::header::USER_AGENT;
 
 use crate::domain::{Client, TraceId, TrustedProxies};
 
-/// The headers by which proxies say whom they speak for.
+/// The headers by which proxies name their client.
 const FORWARDING_HEADERS: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
-/// Enough for the proxies that an operator may have forgotten, and too few for strangers to fill the log.
+/// How many peers are logged: enough for the proxies that an operator may have forgotten, and too few for attackers to fill the log.
 const MAX_NOTICES: usize = 8;
 
-/// Whoever is at the other end of the connection.
+/// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
     /// An address; IPv4 as IPv4, also where the socket speaks IPv6.
@@ -57,13 +57,13 @@ impl fmt::Display for Peer {
     }
 }
 
-/// Of whom the log has said that they send forwarding headers and are not listed: most likely a proxy that the operator
-/// forgot, so that all its clients share one limit; or a stranger, who may say what he likes.
+/// The peers that were logged because they send forwarding headers and are not listed. Most are proxies that the operator forgot, so that all their clients
+/// share one limit; some are clients that made the headers up.
 #[derive(Default)]
 pub(super) struct ForwardingNotices(Mutex<Vec<Peer>>);
 
 impl ForwardingNotices {
-    /// Logs it the first time that `peer` sends such a header.
+    /// Logs `peer` the first time that it sends such a header.
     pub(crate) fn look(&self, peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) {
         if peer.is_proxy(trusted) {
             return;
@@ -79,7 +79,7 @@ impl ForwardingNotices {
             return;
         }
         noticed.push(peer);
-        // Of no request: it is about how the server is set up.
+        // Outside of the request's span: it is about the configuration.
         tracing::warn!(
             parent: None,
             "{header} came from {peer}, which server.trusted_proxies does not list: it is not believed, and everybody behind \
@@ -98,16 +98,15 @@ pub(crate) fn client(address: Option<IpAddr>, headers: &HeaderMap, trace_id: Tra
 
 /// The address that sent a request: the right-most hop that is no trusted proxy.
 ///
-/// What stands left of that hop was written by a peer that is not trusted. An unreadable hop ends the list: the last one
-/// before it is the answer, or the proxy that connected. `None` is a process behind the unix socket of which no proxy
-/// says more; all of these together count as one client.
+/// The hops to the left of it were written by a peer that is not trusted. An unreadable hop ends the list: the answer is the last hop before it, or else the
+/// proxy that connected. `None` is a process behind the unix socket that no proxy names; all of these count as one client.
 pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
     let mut nearest = peer.address();
     if !peer.is_proxy(trusted) {
         return nearest;
     }
-    // Several lines are one list (RFC 9110 §5.2). It is split as bytes: a byte that is no text makes its own hop
-    // unreadable and none to the right of it, so that a client cannot hide what the proxy wrote about it.
+    // Several lines are one list (RFC 9110 §5.2). It is split as bytes: a byte that is not text makes only its own hop unreadable, so that a client cannot hide
+    // what the proxy wrote about it.
     let lines = headers.get_all("x-forwarded-for").iter().rev();
     for hop in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
         let Some(address) = read_hop(hop.trim_ascii()) else {
@@ -121,7 +120,7 @@ pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, trusted: &TrustedP
     nearest
 }
 
-/// Whether an address is of a listed proxy.
+/// Whether a listed proxy has this address.
 fn is_trusted(address: IpAddr, trusted: &TrustedProxies) -> bool {
     trusted.networks.iter().any(|network| network.contains(&address))
 }

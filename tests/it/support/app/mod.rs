@@ -145,7 +145,7 @@ struct Running {
     postman: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     store_probe: Arc<store::TestHooks>,
     _watched: Watched,
-    http_probe: Arc<http::Probe>,
+    panic_trigger: Arc<http::PanicTrigger>,
 }
 
 impl Running {
@@ -163,12 +163,12 @@ impl Running {
         let probe = Some(Arc::clone(&store_probe));
         let app = App::open_with_hooks(&config, system, Role::Server, operator, set_up.patience, probe);
         let app = app.await.expect("the parts join");
-        let http_probe = Arc::new(http::Probe::default());
+        let panic_trigger = Arc::new(http::PanicTrigger::default());
         let settings = app::http_settings(&config);
-        let settings = http::Settings {
+        let settings = http::ServerSettings {
             rates: settings.rates.filter(|_| set_up.limits == Limits::Hold),
             deadlines: set_up.deadlines,
-            probe: Some(Arc::clone(&http_probe)),
+            panic_trigger: Some(Arc::clone(&panic_trigger)),
             ..settings
         };
         let listen = Listen::Tcp("127.0.0.1:0".parse().expect("it is an address"));
@@ -197,7 +197,7 @@ impl Running {
             postman,
             _watched: Watched(Arc::clone(&store_probe)),
             store_probe,
-            http_probe,
+            panic_trigger,
         }
     }
 }
@@ -248,8 +248,8 @@ impl TestApp {
     }
 
     /// Faults for handlers.
-    pub fn http_probe(&self) -> &http::Probe {
-        &self.running().http_probe
+    pub fn panic_trigger(&self) -> &http::PanicTrigger {
+        &self.running().panic_trigger
     }
 
     pub fn data_dir(&self) -> std::path::PathBuf {

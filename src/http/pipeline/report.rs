@@ -1,0 +1,44 @@
+//! The log lines and the metrics of requests.
+
+use poem::Response;
+use poem::http::{Method, StatusCode};
+use tokio::time::Instant;
+
+use super::code::Code;
+use super::error::Refusal;
+
+/// Logs the cause of a refusal that is the server's fault, with the trace id of the span, and counts a refusal by a limit.
+pub(super) fn report_refusal(refusal: &Refusal, operation: &'static str) {
+    let (code, cause) = (refusal.code(), refusal.cause());
+    match code {
+        Code::InternalError => tracing::error!(operation, cause, "a request failed"),
+        // Without a cause, the client has used up its share of connections.
+        Code::Unavailable if cause.is_some() => {
+            tracing::warn!(operation, cause, "a request could not be served");
+        }
+        _ if code.status() == StatusCode::TOO_MANY_REQUESTS => {
+            let labels = [("operation", operation), ("code", code.as_str())];
+            metrics::counter!("arkloop_limits_hit_total", &labels).increment(1);
+        }
+        _ => {}
+    }
+}
+
+/// Writes the one log line of a request, and counts it. Without path and query, which may contain anything.
+pub(super) fn report_request(
+    trace_id: &str,
+    method: &Method,
+    operation: &'static str,
+    response: &Response,
+    started_at: Instant,
+) {
+    let (status, elapsed) = (response.status(), started_at.elapsed());
+    let duration_ms = elapsed.as_secs_f64() * 1_000.0;
+    tracing::debug!(trace_id, %method, operation, status = status.as_u16(), duration_ms, "answered");
+    let labels = [
+        ("operation", operation.to_owned()),
+        ("status", status.as_str().to_owned()),
+    ];
+    metrics::counter!("arkloop_http_requests_total", &labels).increment(1);
+    metrics::histogram!("arkloop_http_request_duration_seconds", "operation" => operation).record(elapsed);
+}
