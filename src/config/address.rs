@@ -4,7 +4,9 @@ use std::fmt;
 
 use url::{Host, Position, Url};
 
-use crate::domain::{Email, ServiceName, SmtpUrl, is_host_name, is_unprintable, parse_app_origin, trimmed};
+use crate::domain::{
+    Email, ServiceName, SmtpUrl, is_host_name, is_this_machine, is_unprintable, parse_app_origin, trimmed,
+};
 
 /// An origin (RFC 6454 §6.1): scheme, host, and the port if it is not the scheme's own, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,12 +83,7 @@ impl fmt::Display for Origin {
 
 /// Whether the host of an http(s) address is this machine itself: `localhost` or a loopback address.
 pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        None => false,
-    }
+    url.host().is_some_and(|host| is_this_machine(&host))
 }
 
 /// Whether a URL names one host.

@@ -9,11 +9,10 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use super::{Timestamp, Username};
+use super::Timestamp;
 
 /// More characters than a username may have.
-const ID_CHARS: usize = 36;
-const _: () = assert!(Username::MAX_CHARS < ID_CHARS, "a username must never be an id");
+pub(super) const ID_CHARS: usize = 36;
 
 /// A text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,14 +83,6 @@ impl InviteId {
     pub const LAST: Self = Self(Uuid::max());
 }
 
-impl UserId {
-    /// The id that versions before 0.2 read in a username of 32 hexadecimal digits.
-    pub fn of_bare_digits(username: &Username) -> Option<Self> {
-        let digits = Some(username.as_str()).filter(|text| text.len() == 32);
-        digits.and_then(|text| Uuid::try_parse(text).ok()).map(Self)
-    }
-}
-
 impl SessionId {
     /// The smallest id of a session that began at `moment`: the first 48 bits of a version 7 UUID are its milliseconds (RFC 9562 §5.7).
     pub fn first_at(moment: Timestamp) -> Self {
@@ -105,6 +96,7 @@ impl SessionId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Username;
 
     #[test]
     fn only_the_hyphenated_form_is_an_id() {

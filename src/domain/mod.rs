@@ -58,7 +58,7 @@ pub use one_time_code::{
     AddressDigest, CODE_LOCK, CODE_TTL, CodeFailures, CodeLength, CodeMac, DomainDigest, FailedCode,
     MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MAX_NOBODY_ROWS, OneTimeCode,
 };
-pub use origin::{is_host_name, parse_app_origin};
+pub use origin::{is_host_name, is_this_machine, parse_app_origin};
 pub use page::{Page, Paging};
 pub use password::{
     MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, Password, PasswordGuess, PasswordHash, PasswordPolicy,

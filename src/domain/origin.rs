@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU16;
 
+use url::Host;
+
 /// Schemes that belong to no single app. Browsers write most of these origins as `null`, and no page has the others.
 const OF_NO_APP: [&str; 10] = [
     "about",
@@ -43,6 +45,15 @@ pub fn parse_app_origin(text: &str) -> Option<String> {
         // The parser of numbers accepts a sign.
         Some(port) if port.starts_with('+') => None,
         Some(port) => Some(format!("{scheme}://{host}:{}", port.parse::<NonZeroU16>().ok()?)),
+    }
+}
+
+/// Whether a host is this machine itself: `localhost` or a loopback address.
+pub fn is_this_machine<S: AsRef<str>>(host: &Host<S>) -> bool {
+    match host {
+        Host::Domain(name) => name.as_ref() == "localhost" || name.as_ref().ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.to_canonical().is_loopback(),
     }
 }
 

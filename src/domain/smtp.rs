@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use super::origin::is_host_name;
+use super::origin::{is_host_name, is_this_machine};
 use super::user::is_domain_name;
 
 /// The address of a mail server: `smtp://host[:port]`, or `smtps://host[:port]` for TLS from the first byte.
@@ -51,11 +51,7 @@ impl SmtpUrl {
 
     /// Whether the mail server is this machine itself.
     pub fn is_loopback(&self) -> bool {
-        match &self.host {
-            Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
-            Host::Ipv4(address) => address.is_loopback(),
-            Host::Ipv6(address) => address.to_canonical().is_loopback(),
-        }
+        is_this_machine(&self.host)
     }
 }
 

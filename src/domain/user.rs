@@ -1,6 +1,9 @@
 //! Accounts: usernames, mail addresses, time zones and states.
 
+use uuid::Uuid;
+
 use super::field::FieldError;
+use super::id::ID_CHARS;
 use super::newtype::checked_text;
 use super::typed::trimmed;
 use super::{Locale, Timestamp, UserId};
@@ -59,6 +62,17 @@ impl Username {
 }
 
 checked_text!(Username);
+
+const _: () = assert!(Username::MAX_CHARS < ID_CHARS, "a username must never be an id");
+
+impl UserId {
+    /// The id that versions before 0.2 read in a username of 32 hexadecimal digits.
+    pub fn of_bare_digits(username: &Username) -> Option<Self> {
+        let digits = Some(username.as_str()).filter(|text| text.len() == 32);
+        let id = digits.and_then(|text| Uuid::try_parse(text).ok());
+        id.map(|id| Self::from_bytes(id.into_bytes()))
+    }
+}
 
 /// One plain e-mail address: an ASCII local part without quotes, and a domain in its ASCII form.
 #[derive(Clone, Debug, PartialEq, Eq)]
