@@ -1,19 +1,19 @@
 //! arkloop: an auth server in one executable over one SQLite file.
 //!
-//! Where to look:
+//! A noun has the same file name in every layer: `invite.rs` is in `cli`, `http/api`, `service`, `service/rules`, `domain` and `store`.
 //!
-//! - [`cli`]: what an operator can do, one file a noun; [`http`]: what the server serves, one file a noun.
-//! - [`service`]: the rules, one method a use case; both doors above call the same methods.
-//! - [`domain`]: the words, parsed once at the border.
-//! - [`limits`]: how often an address or a session may ask.
-//! - [`store`]: all SQL; [`crypto`]: passwords, tokens, sealing, the key file.
-//! - [`mail`]: how mails are written and handed over; [`captcha`]: the question to Turnstile; [`web`]: questions over HTTP;
-//!   [`tls`]: who is trusted.
-//! - [`fault`]: what a loop does when its work fails.
-//! - [`files`]: how files and directories are found, judged, made and removed where others may have a hand in.
-//! - [`app`] joins the parts, [`config`] reads what they are told, [`system`] is the only door to clock and randomness.
+//! - [`cli`]: the commands, one file a noun. `output.rs` prints.
+//! - [`http`]: `transport` (connections), `pipeline` (what every request passes), `api` (the operations, one file a noun), `openapi`, `pages`.
+//! - [`app`]: joins the parts at the start, and `check`.
+//! - [`service`]: the use cases, which `cli` and `http` share. `rules`: the parts of one change that use cases share. `operator`: use cases of the command
+//!   line only. `upkeep`: backup, restore, rekey, sweep, the mail worker.
+//! - [`store`]: all SQL, one file a noun. `sqlite`: connections, the writer, locks, migrations.
+//! - [`domain`]: parsed types and pure questions, without I/O and clock.
+//! - [`crypto`]: passwords, tokens, sealing, the key file. [`limits`]: rates of requests. [`mail`]: SMTP. [`captcha`]: Turnstile. [`web`]: an HTTP client.
+//!   [`tls`]: trusted certificates. [`files`]: files in directories that other users may write. [`config`]: the configuration. [`telemetry`]: logs and
+//!   metrics. [`fault`]: loops whose work fails. [`system`]: the only source of time and randomness.
 //!
-//! Imports point one way; `tests/it/contract/layering.rs` reads the sources and holds it:
+//! Imports point one way. `tests/it/contract/layering.rs` holds these rules, and that no files import each other in a ring:
 //!
 //! ```text
 //! main → cli        cli → app config service files domain system telemetry (serve and openapi also http)
@@ -21,7 +21,7 @@
 //! service → store crypto mail captcha files domain system
 //! store, config → files domain  crypto → files domain system        mail → tls files domain
 //! captcha → web domain system   limits → domain system              files → system
-//! system, tls → domain          web → tls     domain, fault → nothing     everything may name fault
+//! system, tls, telemetry → domain     web → tls    domain, fault → nothing     everything may name fault
 //! ```
 
 pub mod app;

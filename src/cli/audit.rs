@@ -13,7 +13,7 @@ use super::error::{Refusal, one_line};
 use super::output::{Output, Readers, print_line};
 use super::report::{Report, Row};
 use super::times::Times;
-use crate::domain::{Actor, AuditEntry, AuditEvents, AuditOutcome, parse_duration};
+use crate::domain::{Actor, AuditEntry, AuditEvents, parse_duration};
 use crate::fault::Fault;
 use crate::service::{AuditPage, AuditPart, AuditQuery, Error, Service, UserRef};
 
@@ -163,19 +163,12 @@ fn to_json(entry: &AuditEntry) -> Value {
         Actor::Client(client) => (Some(client), None),
         Actor::Operator(operator) => (None, Some(operator)),
     };
-    let operator = operator.map(|operator| {
-        json!({
-            "uid": operator.uid,
-            "sudo_user": operator.sudo_user,
-            "command": operator.command,
-        })
-    });
     json!({
         "id": entry.id,
         "at": entry.at,
         "last_at": entry.last_at,
         "event": record.event.into_str(),
-        "result": result(record.outcome),
+        "result": record.outcome.into_str(),
         "reason": record.outcome.reason().map(<&str>::from),
         "times": entry.times,
         "user_id": record.subject.as_ref().map(|subject| subject.user_id),
@@ -187,13 +180,6 @@ fn to_json(entry: &AuditEntry) -> Value {
         "trace_id": client.and_then(|client| client.trace_id).map(|id| id.to_string()),
         "operator": operator,
     })
-}
-
-const fn result(outcome: AuditOutcome) -> &'static str {
-    match outcome {
-        AuditOutcome::Done => "done",
-        AuditOutcome::Refused(_) => "refused",
-    }
 }
 
 fn to_row(entry: &AuditEntry, times: Times) -> Row {
@@ -218,7 +204,7 @@ fn to_row(entry: &AuditEntry, times: Times) -> Row {
         record.event.into_str().to_owned(),
         match record.outcome.reason() {
             Some(reason) => format!("refused: {}", reason.into_str()),
-            None => result(record.outcome).to_owned(),
+            None => record.outcome.into_str().to_owned(),
         },
         record
             .subject

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::context::{Context, run_to_end};
 use super::error::{Refusal, one_line};
-use super::output::{Colour, MarkedLine};
 use super::progress::with_progress;
+use super::report::{Report, facts};
 use crate::app::{self, Finding, State};
 use crate::system::System;
 
@@ -23,6 +23,13 @@ use crate::system::System;
 )]
 pub(super) struct Arguments {}
 
+/// Green, yellow and red.
+const COLOURS: [(&str, u8); 3] = [
+    (State::Good.into_str(), 32),
+    (State::Unwise.into_str(), 33),
+    (State::Bad.into_str(), 31),
+];
+
 /// `check`
 pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
     let (output, operator) = (context.output, context.operator.clone());
@@ -32,18 +39,19 @@ pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
     })?;
     let count = |state| findings.iter().filter(|finding| finding.state == state).count();
     let (faults, warnings) = (count(State::Bad), count(State::Unwise));
-    let mut summary = Some(summary(faults, warnings));
-    if output.is_quiet {
+    let text = if output.is_quiet {
         findings.retain(|finding| finding.state == State::Bad);
-        summary = None;
-    }
-    let mut lines = to_lines(&findings);
-    lines.extend(summary.map(|text| MarkedLine {
-        colour: None,
-        head: String::new(),
+        (faults > 0).then(|| to_text(&findings))
+    } else {
+        let summary = format!("{}, {}", counted(faults, "fault"), counted(warnings, "warning"));
+        Some(format!("{}\n{summary}", to_text(&findings)))
+    };
+    let document = findings.iter().map(to_json).collect();
+    output.report(&Report {
         text,
-    }));
-    output.marked(&findings.iter().map(to_json).collect(), &lines)?;
+        colours: &COLOURS,
+        ..Report::new(document, "")
+    })?;
     match faults {
         0 => Ok(ExitCode::SUCCESS),
         1 => Err(Refusal::new("one thing must be mended", "its line says how")),
@@ -54,12 +62,9 @@ pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
     }
 }
 
-fn summary(faults: usize, warnings: usize) -> String {
-    let count = |number: usize, name: &str| match number {
-        1 => format!("1 {name}"),
-        number => format!("{number} {name}s"),
-    };
-    format!("{}, {}", count(faults, "fault"), count(warnings, "warning"))
+fn counted(number: usize, name: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {name}{plural}")
 }
 
 fn to_json(finding: &Finding) -> Value {
@@ -71,21 +76,14 @@ fn to_json(finding: &Finding) -> Value {
     })
 }
 
-fn to_lines(findings: &[Finding]) -> Vec<MarkedLine> {
-    let subjects = findings.iter().map(|finding| finding.subject.len());
-    let width = subjects.max().unwrap_or_default();
+fn to_text(findings: &[Finding]) -> String {
     let line = |finding: &Finding| {
-        let (state, subject) = (finding.state.into_str(), finding.subject);
         let mend = finding.mend.as_ref().map(|mend| format!("; {mend}"));
-        MarkedLine {
-            colour: Some(match finding.state {
-                State::Good => Colour::Green,
-                State::Unwise => Colour::Yellow,
-                State::Bad => Colour::Red,
-            }),
-            head: format!("{state:7}  {subject:width$}  "),
-            text: one_line(&format!("{}{}", finding.seen, mend.unwrap_or_default())),
-        }
+        let text = one_line(&format!("{}{}", finding.seen, mend.unwrap_or_default()));
+        (
+            format!("{:7}  {}", finding.state.into_str(), finding.subject),
+            text,
+        )
     };
-    findings.iter().map(line).collect()
+    facts(&findings.iter().map(line).collect::<Vec<_>>())
 }

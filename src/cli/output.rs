@@ -26,10 +26,14 @@ impl Output {
     /// Prints the result of a command, then what is said beside it.
     pub(super) fn report(self, report: &Report) -> Result<(), Refusal> {
         match (report.stream, &report.text) {
-            (Stream::Output, _) if self.is_json => print_document(&report.document)?,
+            (Stream::Output, _) if self.is_json => {
+                let document = format!("{:#}\n", report.document);
+                print(&printable_json(&document, &['\n']))?;
+            }
             (Stream::Output, Some(text)) => {
                 let text = printable(text.trim_end_matches('\n'), &['\n']);
-                print(&format!("{}\n", layout::wrap(&text, columns(&io::stdout()))))?;
+                let text = layout::wrap(&text, columns(&io::stdout()));
+                print(&format!("{}\n", coloured(text, report.colours)))?;
             }
             (Stream::Error, _) if self.is_json => write_json_to_stderr(&report.document),
             (Stream::Error, Some(text)) if !self.is_quiet => write_stderr(text),
@@ -47,24 +51,6 @@ impl Output {
             }
         }
         Ok(())
-    }
-
-    /// Prints lines whose first word has a colour on a terminal that has colours.
-    pub(super) fn marked(self, document: &Value, lines: &[MarkedLine]) -> Result<(), Refusal> {
-        if self.is_json {
-            return print_document(document);
-        }
-        let has_colours = has_colours(&io::stdout());
-        let shown = lines.iter().map(|line| {
-            let text = layout::beside(&line.head, &printable(&line.text, &[]), columns(&io::stdout()));
-            match (line.colour, text.split_once(' ')) {
-                (Some(colour), Some((mark, rest))) if has_colours => {
-                    format!("\u{1b}[{}m{mark}\u{1b}[0m {rest}\n", colour as u8)
-                }
-                _ => text + "\n",
-            }
-        });
-        print(&shown.collect::<String>())
     }
 
     /// Whether the progress of long work can be shown, and erased again.
@@ -112,20 +98,19 @@ impl Output {
     }
 }
 
-/// Colours by their numbers in ECMA-48, "Select Graphic Rendition".
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Colour {
-    Red = 31,
-    Green = 32,
-    Yellow = 33,
-}
-
-/// A line of which the continuation lines are indented as far as `head` is wide.
-#[derive(Clone, Debug)]
-pub(super) struct MarkedLine {
-    pub(super) colour: Option<Colour>,
-    pub(super) head: String,
-    pub(super) text: String,
+/// Gives lines that begin with one of the words its colour, on a terminal that has colours.
+fn coloured(text: String, colours: &[(&str, u8)]) -> String {
+    if colours.is_empty() || !has_colours(&io::stdout()) {
+        return text;
+    }
+    let lines = text.lines().map(|line| {
+        let colour = |(word, colour): &(&str, u8)| {
+            let rest = line.strip_prefix(word).filter(|rest| rest.starts_with(' '))?;
+            Some(format!("\u{1b}[{colour}m{word}\u{1b}[0m{rest}"))
+        };
+        colours.iter().find_map(colour).unwrap_or_else(|| line.to_owned())
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Writes over the last line of the terminal on standard error, or erases it.
@@ -165,13 +150,6 @@ pub(super) fn stream() -> Result<File, Refusal> {
 /// Prints `text` to standard output as it is, byte for byte. A closed pipe is no fault: its reader has seen enough.
 pub(super) fn print(text: &str) -> Result<(), Refusal> {
     print_to_readers(text).map(|_| ())
-}
-
-fn print_document(document: &Value) -> Result<(), Refusal> {
-    print(&format!(
-        "{}\n",
-        printable_json(&format!("{document:#}"), &['\n'])
-    ))
 }
 
 /// Prints one document on a line of its own.

@@ -22,6 +22,8 @@ pub(super) struct Report {
     pub(super) notes: Vec<String>,
     pub(super) rest: Option<Rest>,
     pub(super) stream: Stream,
+    /// Words at the beginning of lines, and their colours on a terminal: numbers of ECMA-48, "Select Graphic Rendition".
+    pub(super) colours: &'static [(&'static str, u8)],
 }
 
 /// Where a report goes.
@@ -47,6 +49,7 @@ impl Report {
             notes: Vec::new(),
             rest: None,
             stream: Stream::Output,
+            colours: &[],
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::context::{Context, no_runtime};
 use super::error::Refusal;
-use super::signals::{Name, Signals};
+use super::signals::{Signal, Signals};
 use super::startup::{refuse_too_few_threads, why_not_listening};
 use crate::app::{self, App, Capacity, Origin, Role};
 use crate::config::{Config, MailTransport};
@@ -38,12 +38,8 @@ const BLOCKING_THREADS: usize = 128;
     after_help = "Example: on another port, with the data elsewhere\n  arkloop --data-dir /srv/auth serve --listen 127.0.0.1:9000"
 )]
 pub(super) struct Arguments {
-    /// Where to listen.
-    #[arg(
-        long,
-        value_name = "ADDR",
-        help = "Where to listen: an address with a port, or unix:/path/of/socket; beats server.listen of the configuration"
-    )]
+    /// Where to listen: an address with a port, or unix:/path/of/socket; beats server.listen of the configuration
+    #[arg(long, value_name = "ADDR")]
     pub(super) listen: Option<String>,
 }
 
@@ -200,14 +196,14 @@ async fn run_until_stopped(
     server: http::Server,
     signals: &mut Signals,
     stop_mail: oneshot::Sender<()>,
-) -> Option<Name> {
+) -> Option<Signal> {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut running = pin!(server.run(async {
         let _ = stopped.await;
     }));
     tokio::select! {
         () = &mut running => return None,
-        signal = signals.next_stop() => tracing::info!("{} received: finishing what has begun", signal.as_str()),
+        signal = signals.next_stop() => tracing::info!("{} received: finishing what has begun", signal.name()),
     }
     tell_systemd(NotifyState::Stopping);
     let _ = stop.send(());
@@ -215,7 +211,7 @@ async fn run_until_stopped(
     tokio::select! {
         () = &mut running => None,
         signal = signals.next_stop() => {
-            tracing::warn!("{} received again: ending at once", signal.as_str());
+            tracing::warn!("{} received again: ending at once", signal.name());
             Some(signal)
         }
     }

@@ -1,6 +1,7 @@
 //! Whether something was done, and why not.
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum AuditOutcome {
     Done,
     Refused(AuditReason),

@@ -8,7 +8,7 @@ use crate::domain::{Client, SessionId, Timestamp, User, UserId, is_unprintable};
 const MAX_SUDO_USER_CHARS: usize = 64;
 
 /// The operator: a process on the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Operator {
     /// Of the process.
     pub uid: u32,
