@@ -3,11 +3,10 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::error::Refusal;
 use super::report::{Row, facts};
 use super::times::Times;
-use crate::domain::{FieldError, Locale, Password};
-use crate::service::{Service, UserSummary};
+use crate::domain::{FieldError, FieldErrors, Locale, Password};
+use crate::service::{Error, Service, UserSummary};
 
 /// Reads a language in any form that devices use. A text that names no language is refused as a typing error.
 pub(super) fn parse_locale(text: &str) -> Result<Locale, FieldError> {
@@ -20,9 +19,9 @@ pub(super) fn parse_password(
     service: &Service,
     text: &SecretString,
     identities: &[&str],
-) -> Result<Password, Refusal> {
-    Password::parse(text.expose_secret(), service.password_policy(), identities)
-        .map_err(|error| Refusal::field("the password", error))
+) -> Result<Password, Error> {
+    let password = Password::parse(text.expose_secret(), service.password_policy(), identities);
+    password.map_err(|error| Error::Invalid(FieldErrors::one("the password", error)))
 }
 
 pub(super) fn to_json(UserSummary { user, sessions }: &UserSummary) -> Value {

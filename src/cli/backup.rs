@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::Refusal;
 use super::output;
 use super::progress::with_progress;
-use super::report::{Report, Stream, facts};
+use super::report::{Report, facts};
 use crate::service::{Backup, BackupDestination};
 
 /// Copy the database into a file while the server runs, and check the copy
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Ref
     })?;
     let report = to_report(&backup, &context.config.key_path().to_string_lossy());
     Ok(Report {
-        stream: if is_stream { Stream::Error } else { Stream::Output },
+        is_beside: is_stream,
         ..report
     })
 }

@@ -93,24 +93,9 @@ pub(super) fn no_runtime(cause: &std::io::Error) -> Refusal {
     )
 }
 
-/// What the configuration is read from beside the flags.
+/// What the configuration is read from beside the flags: the working directory, and the variables that may be ours. One of ours that is not UTF-8 is refused:
+/// it is a path or a secret, and any conversion would change it.
 pub(super) fn surroundings() -> Result<Sources, Refusal> {
-    let env = environment()?;
-    let cwd = env::current_dir().map_err(|cause| {
-        Refusal::new(
-            format!("cannot tell the working directory: {cause}"),
-            "change into another",
-        )
-    })?;
-    Ok(Sources {
-        env,
-        cwd,
-        ..Sources::default()
-    })
-}
-
-/// The variables that may be ours. One of ours that is not UTF-8 is refused: it is a path or a secret, and any conversion would change it.
-fn environment() -> Result<BTreeMap<String, String>, Refusal> {
     let named = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     let mut variables = BTreeMap::new();
     for (name, value) in named.filter(|(name, _)| name.starts_with("ARKLOOP_")) {
@@ -125,7 +110,17 @@ fn environment() -> Result<BTreeMap<String, String>, Refusal> {
             }
         }
     }
-    Ok(variables)
+    let cwd = env::current_dir().map_err(|cause| {
+        Refusal::new(
+            format!("cannot tell the working directory: {cause}"),
+            "change into another",
+        )
+    })?;
+    Ok(Sources {
+        env: variables,
+        cwd,
+        ..Sources::default()
+    })
 }
 
 /// This program as it was called, for a shell: `./arkloop`.

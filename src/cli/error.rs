@@ -9,8 +9,8 @@ use crate::service::Error;
 /// Why a command ends with exit code 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    problem: String,
-    hint: Option<String>,
+    pub(super) problem: String,
+    pub(super) hint: Option<String>,
 }
 
 impl Refusal {
@@ -19,19 +19,6 @@ impl Refusal {
             problem: problem.into(),
             hint: Some(hint.into()),
         }
-    }
-
-    /// A refusal of one field.
-    pub(super) fn field(field: &str, error: FieldError) -> Self {
-        Error::Invalid(FieldErrors::one(field, error)).into()
-    }
-
-    pub(super) fn problem(&self) -> &str {
-        &self.problem
-    }
-
-    pub(super) fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
     }
 
     /// Both in one printable line.

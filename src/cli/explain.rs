@@ -2,7 +2,7 @@
 
 use std::net::{AddrParseError, IpAddr};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::context::Context;
 use super::error::{Refusal, one_line};
@@ -40,6 +40,7 @@ fn parse_ip(text: &str) -> Result<IpAddr, AddrParseError> {
 }
 
 /// Something that happened, in plain words.
+#[derive(serde::Serialize)]
 struct Line {
     at: Timestamp,
     text: String,
@@ -67,11 +68,7 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Ref
     let mut lines: Vec<Line> = entries.chain(ends).collect();
     lines.sort_by_key(|line| line.at);
     let state = state(&explanation, times.now);
-    let timeline: Vec<Value> = lines
-        .iter()
-        .map(|line| json!({ "at": line.at, "text": line.text, "trace_id": line.trace_id }))
-        .collect();
-    let document = json!({ "timeline": timeline, "now": state });
+    let document = json!({ "timeline": lines, "now": state });
     let events = lines.into_iter().map(|line| {
         let trace_id = line.trace_id.map(|id| format!(" [{id}]"));
         (times.show(line.at), line.text + &trace_id.unwrap_or_default())
@@ -95,34 +92,28 @@ fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
             format!("{}: {why}", refused(record.event))
         }
     };
-    let from = entry.last_at.map_or("from", |_| "the last from");
+    let is_about_address = matches!(explanation.subject, Explained::Address(_));
     let (by, trace_id) = match &record.actor {
-        Actor::Client(client) => (
-            client.address.map(|address| format!("{from} {address}")),
-            client.trace_id.map(|id| id.to_string()),
-        ),
+        Actor::Client(client) => {
+            let from = entry.last_at.map_or("from", |_| "the last from");
+            let by = client.address.map(|address| format!("{from} {address}"));
+            (by, client.trace_id.map(|id| id.to_string()))
+        }
         Actor::Operator(operator) => {
-            let name = operator.sudo_user.as_ref();
-            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
-            (Some(format!("by the operator{name}")), None)
+            let name = operator.sudo_user.as_ref().map(|name| format!(" ({name})"));
+            (Some(format!("by the operator{}", name.unwrap_or_default())), None)
         }
     };
-    let user = match (&explanation.subject, &record.subject) {
-        (Explained::Address(_), Some(subject)) => Some(format!("as {}", subject.username)),
+    let account = record.subject.as_ref().filter(|_| is_about_address);
+    let account = account.map(|account| format!("as {}", account.username));
+    let times = match entry.last_at {
+        // A count belongs to an account, and the earlier requests may have come from another address.
+        Some(_) if is_about_address => Some("the last of those that are counted for this account".to_owned()),
+        Some(_) if entry.times > 1 => Some(format!("{} times since {}", entry.times, entry.at)),
+        None if entry.times > 1 => Some(format!("{} times", entry.times)),
         _ => None,
     };
-    let since = entry
-        .last_at
-        .map(|_| format!(" since {}", entry.at))
-        .unwrap_or_default();
-    let times = match (&explanation.subject, entry.last_at) {
-        // A count belongs to an account, and the earlier ones may have come from elsewhere.
-        (Explained::Address(_), Some(_)) => {
-            Some("the last of those that are counted for this account".to_owned())
-        }
-        _ => (entry.times > 1).then(|| format!("{} times{since}", entry.times)),
-    };
-    let parts = [record.detail.clone(), by, user, times].into_iter().flatten();
+    let parts = [record.detail.clone(), by, account, times].into_iter().flatten();
     let parts = parts.map(|part| format!("; {part}"));
     Line {
         at: entry.last_at.unwrap_or(entry.at),

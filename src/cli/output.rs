@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::Refusal;
 use super::layout;
-use super::report::{Report, Stream};
+use super::report::Report;
 use super::terminal::{can_rewrite, columns, has_colours};
 use super::times::Times;
 use crate::domain::{Timestamp, printable, printable_json};
@@ -25,25 +25,24 @@ pub(super) struct Output {
 impl Output {
     /// Prints the result of a command, then what is said beside it.
     pub(super) fn report(self, report: &Report) -> Result<(), Refusal> {
-        match (report.stream, &report.text) {
-            (Stream::Output, _) if self.is_json => {
+        match &report.text {
+            _ if self.is_json && report.is_beside => write_json_to_stderr(&report.document),
+            _ if self.is_json => {
                 let document = format!("{:#}\n", report.document);
                 print(&printable_json(&document, &['\n']))?;
             }
-            (Stream::Output, Some(text)) => {
+            Some(text) if report.is_beside => self.note(text),
+            Some(text) => {
                 let text = printable(text.trim_end_matches('\n'), &['\n']);
                 let text = layout::wrap(&text, columns(&io::stdout()));
                 print(&format!("{}\n", coloured(text, report.colours)))?;
             }
-            (Stream::Error, _) if self.is_json => write_json_to_stderr(&report.document),
-            (Stream::Error, Some(text)) if !self.is_quiet => write_stderr(text),
-            _ => {}
+            None => {}
         }
         for note in &report.notes {
             self.note(note);
         }
-        if let Some(rest) = report.rest.as_ref().filter(|_| !self.is_quiet) {
-            let (more, flag, id) = (rest.rows, rest.flag, &rest.id);
+        if let Some((more, flag, id)) = report.rest.as_ref().filter(|_| !self.is_quiet) {
             if self.is_json {
                 write_json_to_stderr(&json!({ "more": more, flag.trim_start_matches('-'): id }));
             } else {
@@ -91,7 +90,7 @@ impl Output {
     /// Says in one line why a command was refused or failed, and what to do.
     pub(super) fn refusal(self, refusal: &Refusal) {
         if self.is_json {
-            write_json_to_stderr(&json!({ "error": refusal.problem(), "hint": refusal.hint() }));
+            write_json_to_stderr(&json!({ "error": refusal.problem, "hint": refusal.hint }));
         } else {
             write_stderr(&refusal.to_line());
         }

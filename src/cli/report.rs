@@ -20,25 +20,12 @@ pub(super) struct Report {
     /// `None`: only the notes are for people.
     pub(super) text: Option<String>,
     pub(super) notes: Vec<String>,
-    pub(super) rest: Option<Rest>,
-    pub(super) stream: Stream,
+    /// How many rows a list leaves out, and the flag that shows them: `--after`, and an id.
+    pub(super) rest: Option<(u32, &'static str, String)>,
+    /// Whether the report goes to standard error, because something else was written to standard output.
+    pub(super) is_beside: bool,
     /// Words at the beginning of lines, and their colours on a terminal: numbers of ECMA-48, "Select Graphic Rendition".
     pub(super) colours: &'static [(&'static str, u8)],
-}
-
-/// Where a report goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stream {
-    Output,
-    /// Standard error, because something else was written to standard output.
-    Error,
-}
-
-/// The rows that a list leaves out, and the flag that shows them: `--after ID`.
-pub(super) struct Rest {
-    pub(super) rows: u32,
-    pub(super) flag: &'static str,
-    pub(super) id: String,
 }
 
 impl Report {
@@ -48,7 +35,7 @@ impl Report {
             text: Some(text.into()),
             notes: Vec::new(),
             rest: None,
-            stream: Stream::Output,
+            is_beside: false,
             colours: &[],
         }
     }
@@ -86,8 +73,7 @@ impl Report {
     /// Adds how many rows are left out, and where they begin.
     #[must_use]
     pub(super) fn more(mut self, rows: u32, flag: &'static str, id: Option<String>) -> Self {
-        let id = id.filter(|_| rows > 0);
-        self.rest = id.map(|id| Rest { rows, flag, id });
+        self.rest = id.filter(|_| rows > 0).map(|id| (rows, flag, id));
         self
     }
 }

@@ -38,8 +38,11 @@ const BLOCKING_THREADS: usize = 128;
     after_help = "Example: on another port, with the data elsewhere\n  arkloop --data-dir /srv/auth serve --listen 127.0.0.1:9000"
 )]
 pub(super) struct Arguments {
-    /// Where to listen: an address with a port, or unix:/path/of/socket; beats server.listen of the configuration
-    #[arg(long, value_name = "ADDR")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        help = "Where to listen: an address with a port, or unix:/path/of/socket; beats server.listen of the configuration"
+    )]
     pub(super) listen: Option<String>,
 }
 

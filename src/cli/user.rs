@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::Refusal;
 use super::password_link;
 use super::report::Report;
-use crate::domain::{Email, Paging, User, UserId, UserStatus, trimmed};
+use crate::domain::{Email, Paging, UserId, UserStatus, trimmed};
 use crate::service::{Service, UserFilter, UserRef, UserSummary};
 
 /// Make, see, change and delete accounts
@@ -178,22 +178,18 @@ fn set_password(context: &Context, user: UserRef, password: &PasswordArguments) 
             let user = service.find_user(user).await?.user;
             let identities = [user.username.as_str(), user.email.as_str()];
             let password = parse_password(service, &password.read()?, &identities)?;
-            let changed = service.set_password(by_id(&user), password).await;
+            // By its id, because its name may change hands meanwhile.
+            let changed = service.set_password(user.id.into(), password).await;
             changed.map_err(Refusal::from)
         },
     )
-}
-
-/// The account that was looked up, also if its name changes hands meanwhile.
-fn by_id(user: &User) -> UserRef {
-    UserRef::from(user.id)
 }
 
 fn delete(context: &Context, user: UserRef, consent: &Consent) -> Result<Report, Refusal> {
     let user = context.with_service(async |service| {
         let user = service.find_user(user).await?.user;
         consent.to(&format!("delete {} <{}>", user.username, user.email))?;
-        service.delete_user(by_id(&user)).await?;
+        service.delete_user(user.id.into()).await?;
         Ok::<_, Refusal>(user)
     })?;
     let document = json!({ "id": user.id, "username": user.username.as_str(), "deleted": true });
