@@ -1,6 +1,6 @@
 //! arkloop: an auth server in one executable over one SQLite file.
 //!
-//! A noun has the same file name in every layer: `invite.rs` is in `cli`, `http/api`, `service`, `service/rules`, `domain` and `store`.
+//! A noun has the same file name in every layer: `session.rs` is in `cli`, `http/api`, `service`, `service/rules`, `domain` and `store`.
 //!
 //! - [`cli`]: the commands, one file a noun. `output.rs` prints.
 //! - [`http`]: `transport` (connections), `pipeline` (what every request passes), `api` (the operations, one file a noun), `openapi`, `pages`.
