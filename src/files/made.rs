@@ -258,7 +258,7 @@ fn lock_new(made: &File) -> io::Result<bool> {
     Ok(fstat(made)?.st_nlink > 0)
 }
 
-/// Whether the running user owns it and nobody else can use it.
+/// Whether only the running user, its owner, can use it.
 fn is_private(found: &Stat) -> bool {
     let others = Mode::RWXG | Mode::RWXO;
     found.st_uid == runner() && !Mode::from_raw_mode(found.st_mode).intersects(others)

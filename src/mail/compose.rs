@@ -1,65 +1,25 @@
 //! Writes a letter as a message: subject, text and HTML in one language.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
+use rust_embed::RustEmbed;
 use serde::{Deserialize, Serialize};
-use strum::VariantArray;
 
-use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, MailKind, ServiceName};
+use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, ServiceName};
 
-/// The templates of one mail in one language.
-type Sources = [(&'static str, &'static str); 3];
+/// `layout.html`, and `subject.txt`, `body.txt` and `body.html` in `<language>/<kind>/`, inside the executable.
+#[derive(RustEmbed)]
+#[folder = "src/mail/templates/"]
+struct Templates;
 
-/// Name and text of the three templates of a mail. The file must exist, or the program does not compile.
-macro_rules! sources {
-    ($directory:literal) => {
-        [
-            sources!($directory, "/subject.txt"),
-            sources!($directory, "/body.txt"),
-            sources!($directory, "/body.html"),
-        ]
-    };
-    ($directory:literal, $file:literal) => {
-        (
-            concat!($directory, $file),
-            include_str!(concat!("templates/", $directory, $file)),
-        )
-    };
-}
-
-const LAYOUT: (&str, &str) = ("layout.html", include_str!("templates/layout.html"));
-
-const fn sources(language: Language, kind: MailKind) -> Sources {
-    match (language, kind) {
-        (Language::English, MailKind::VerifyEmail) => sources!("en/verify_email"),
-        (Language::English, MailKind::SignInCode) => sources!("en/sign_in_code"),
-        (Language::English, MailKind::ResetPassword) => sources!("en/reset_password"),
-        (Language::English, MailKind::SetPassword) => sources!("en/set_password"),
-        (Language::English, MailKind::PasswordChanged) => sources!("en/password_changed"),
-        (Language::English, MailKind::AccountTakenBack) => sources!("en/account_taken_back"),
-        (Language::English, MailKind::AccountRemoved) => sources!("en/account_removed"),
-        (Language::English, MailKind::Invite) => sources!("en/invite"),
-        (Language::English, MailKind::Test) => sources!("en/test"),
-        (Language::Chinese, MailKind::VerifyEmail) => sources!("zh/verify_email"),
-        (Language::Chinese, MailKind::SignInCode) => sources!("zh/sign_in_code"),
-        (Language::Chinese, MailKind::ResetPassword) => sources!("zh/reset_password"),
-        (Language::Chinese, MailKind::SetPassword) => sources!("zh/set_password"),
-        (Language::Chinese, MailKind::PasswordChanged) => sources!("zh/password_changed"),
-        (Language::Chinese, MailKind::AccountTakenBack) => sources!("zh/account_taken_back"),
-        (Language::Chinese, MailKind::AccountRemoved) => sources!("zh/account_removed"),
-        (Language::Chinese, MailKind::Invite) => sources!("zh/invite"),
-        (Language::Chinese, MailKind::Test) => sources!("zh/test"),
-    }
-}
-
-/// What mails say of the service that sends them.
+/// What mails say about the service that sends them.
 #[derive(Clone, Debug)]
 pub struct Letterhead {
-    /// What it is called.
     pub name: ServiceName,
-    /// The language of those whose own is none of [`Language`].
+    /// For recipients whose language has no templates.
     pub language: Language,
     /// How the owner of an account gets another password.
     pub reset: WayToReset,
@@ -72,9 +32,9 @@ pub struct Letterhead {
 pub enum WayToReset {
     /// The built-in page at this address asks for a mail.
     Page(String),
-    /// The app does.
+    /// A page of the app asks for a mail.
     App,
-    /// There is no page for it.
+    /// There is no page: the operator helps.
     Operator,
 }
 
@@ -89,15 +49,15 @@ impl Composer {
     pub fn new(letterhead: Letterhead) -> Self {
         const REASON: &str = "the templates are compiled in, and a test parses them all";
         let mut templates = Environment::new();
-        // A name that the context lacks is a fault in a template, not an empty place in a mail.
+        // A name that the context lacks is a fault in a template and must not leave a gap in a mail.
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        templates.add_template(LAYOUT.0, LAYOUT.1).expect(REASON);
-        for language in Language::VARIANTS {
-            for kind in MailKind::VARIANTS {
-                for (name, source) in sources(*language, *kind) {
-                    templates.add_template(name, source).expect(REASON);
-                }
-            }
+        for name in Templates::iter() {
+            let source = Templates::get(&name).map(|file| file.data);
+            let (Cow::Borrowed(name), Some(Cow::Borrowed(source))) = (name, source) else {
+                unreachable!("{REASON}");
+            };
+            let source = std::str::from_utf8(source).expect(REASON);
+            templates.add_template(name, source).expect(REASON);
         }
         Self {
             templates,
@@ -110,7 +70,7 @@ impl Composer {
         &self.letterhead.name
     }
 
-    /// The language of an account or a mail for which nobody has chosen one.
+    /// The language of an account or a mail without a chosen one.
     pub fn default_locale(&self) -> Locale {
         self.letterhead.language.into()
     }
@@ -119,9 +79,10 @@ impl Composer {
     pub fn compose(&self, letter: &Letter, to: &Email, locale: &Locale) -> Message {
         let language = Language::nearest(locale.as_str()).unwrap_or(self.letterhead.language);
         let context = self.context(letter, language);
-        let [subject, text, html] = sources(language, letter.kind()).map(|(name, _)| {
+        let directory = format!("{language}/{}", letter.kind());
+        let [subject, text, html] = ["subject.txt", "body.txt", "body.html"].map(|file| {
             self.templates
-                .get_template(name)
+                .get_template(&format!("{directory}/{file}"))
                 .and_then(|template| template.render(&context))
                 .expect("a test renders every mail in every language")
         });
@@ -194,8 +155,8 @@ fn in_words(lifetime: Duration, language: Language) -> String {
     }
 }
 
-/// A username as it stands in a mail. A stranger may have chosen it, and mail programs make a link of whatever looks like a host or a telephone number.
-/// So dots stand apart, and many digits are cut short. (Invisible characters between them would be gone after pasting, and some programs drop them.)
+/// A username as a mail shows it. A stranger may have chosen it, and mail programs turn a text like a host or a telephone number into a link. So dots stand
+/// apart, and a long row of digits is cut. (Invisible characters between them would be lost by pasting, and some programs drop them.)
 fn unlinkable(username: &str) -> String {
     /// The shortest telephone number that programs look for has seven.
     const FEWEST_DIGITS: usize = 7;

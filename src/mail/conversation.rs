@@ -172,8 +172,8 @@ impl Conversation {
 
     /// Agrees on STARTTLS (RFC 3207), after which only TLS may follow; returns the connection.
     ///
-    /// What is read in plaintext and used after the upgrade is believed as if it had come encrypted (CVE-2021-38371): so the plaintext part is dropped whole,
-    /// and a server that says more than its turn allows is refused.
+    /// Bytes that were read in plaintext and are used after the upgrade would count as encrypted (CVE-2021-38371). So the plaintext buffer is dropped, and a
+    /// server that says more than its turn allows is refused.
     pub(super) async fn start_tls(mut self) -> Result<AnyStream, Failure> {
         self.refuse_early().await?;
         if !self.offers("STARTTLS") {

@@ -79,7 +79,7 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// `Auto-Submitted: auto-generated` (RFC 3834 §5): nobody's "out of office" answers such a mail.
+/// `Auto-Submitted: auto-generated` (RFC 3834 §5): no "out of office" replies to such a mail.
 #[derive(Clone)]
 struct AutoSubmitted;
 

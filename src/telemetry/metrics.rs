@@ -1,7 +1,7 @@
-//! What is measured, for Prometheus: what each name means, and the text that a scrape gets.
+//! The metrics for Prometheus: their meanings, and the text of a scrape.
 //!
-//! The modules that know a figure report it through the `metrics` facade, which costs next to nothing while nobody has
-//! started measuring.
+//! Other modules report values through the `metrics` facade, which costs next to nothing before
+//! [`Metrics::start`].
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ const SECONDS: [f64; 12] = [
 /// Upper bounds of how many writes share a transaction; the last is the most that do.
 const BATCHES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// How long observations pile up at most: at twenty thousand requests a second about two mebibytes.
+/// How long observations pile up: at twenty thousand requests a second about two mebibytes.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 const LATENCY: &str = "arkloop_http_request_duration_seconds";
 const BATCH: &str = "arkloop_write_batch_size";
 
-/// What each counter counts.
+/// Names and meanings of the counters.
 const COUNTERS: [(&str, &str); 3] = [
     (
         "arkloop_http_requests_total",
@@ -38,7 +38,7 @@ const COUNTERS: [(&str, &str); 3] = [
         "Mails that left the outbox, by kind and outcome: sent, expired, unanswered or dropped.",
     ),
 ];
-/// What each gauge shows.
+/// Names and meanings of the gauges.
 const GAUGES: [(&str, &str); 14] = [
     ("arkloop_build_info", "Always 1; the version is a label."),
     (
