@@ -132,12 +132,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets the failures of an address and unlocks it.
-    pub fn forgive_code_failures(&self, address: AddressDigest) -> Result<()> {
-        let sql = "UPDATE one_time_codes SET failures = 0, locked_until = NULL WHERE address_digest = ?1";
-        self.execute(sql, [address])
-    }
-
     /// Removes up to `limit` codes that expired before `day_ago` and whose address is not locked at `now`, and as many mail budgets that were not used
     /// since `day_ago`; says how many.
     pub fn delete_old_codes(&self, day_ago: Timestamp, now: Timestamp, limit: u32) -> Result<usize> {

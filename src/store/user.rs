@@ -240,15 +240,10 @@ impl Tx<'_> {
         self.execute(sql, params![id, timezone])
     }
 
-    /// Sets the password of an account.
-    pub fn set_password_hash(&self, id: UserId, hash: &PasswordHash) -> Result<()> {
+    /// Sets the password of an account; `None` takes it away.
+    pub fn set_password_hash(&self, id: UserId, hash: Option<&PasswordHash>) -> Result<()> {
         let sql = "UPDATE users SET password_hash = ?2 WHERE id = ?1";
         self.execute(sql, params![id, hash])
-    }
-
-    /// Takes the password of an account away.
-    pub fn clear_password_hash(&self, id: UserId) -> Result<()> {
-        self.execute("UPDATE users SET password_hash = NULL WHERE id = ?1", [id])
     }
 
     /// Replaces a hash by one of the same password at another cost, unless the password was changed meanwhile.

@@ -37,7 +37,7 @@ impl Unit<'_> {
         hash: &PasswordHash,
         kept: Option<SessionId>,
     ) -> Result<(), Error> {
-        self.tx.set_password_hash(user.id, hash)?;
+        self.tx.set_password_hash(user.id, Some(hash))?;
         self.tx
             .end_sessions_of(user.id, kept, SessionEnd::PasswordChanged, self.now)?;
         self.tx.delete_password_links(user.id)?;
@@ -64,7 +64,7 @@ impl Unit<'_> {
         if !user.has_password {
             return Ok(false);
         }
-        self.tx.clear_password_hash(user.id)?;
+        self.tx.set_password_hash(user.id, None)?;
         self.tx
             .end_sessions_of(user.id, None, SessionEnd::TakenBack, self.now)?;
         self.audit(&self.record(AuditEvent::AccountTakenBack).about(user))?;

@@ -8,8 +8,8 @@ use std::num::NonZeroU32;
 
 use super::{Rules, Unit};
 use crate::domain::{
-    Acquaintance, AuditReason, FailedCode, FailureKey, FailureKind, Guessed, Limit, MAX_FAILURE_ROWS,
-    MailPace, Timestamp, User, site_of,
+    Acquaintance, AuditReason, CodeFailures, FailedCode, FailureKey, FailureKind, Guessed, Limit,
+    MAX_FAILURE_ROWS, MailPace, Timestamp, User, site_of,
 };
 use crate::service::error::{Error, Refused};
 use crate::store::{Reader, StoreError};
@@ -110,8 +110,8 @@ impl Unit<'_> {
     pub(crate) fn forgive_guesses(&self, user: &User) -> Result<(), Error> {
         let key = self.rules.keys.failure_key(Guessed::Account(user.id), None);
         self.tx.delete_failures(key.guessed)?;
-        self.tx
-            .forgive_code_failures(self.rules.keys.address_digest(&user.email))?;
+        let address = self.rules.keys.address_digest(&user.email);
+        self.tx.put_code_failures(address, CodeFailures::default())?;
         Ok(())
     }
 }

@@ -75,9 +75,7 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
 /// If the log has an index, a process has the database open, or was killed while it had: then log and index are read as they are. Without an index the
 /// file alone is the whole database.
 fn address_for_looking(path: &Path) -> String {
-    let mut index = path.as_os_str().to_owned();
-    index.push("-shm");
-    let how = if Path::new(&index).exists() {
+    let how = if companion(path, "-shm").exists() {
         "readonly_shm=1"
     } else {
         "immutable=1"
@@ -89,17 +87,18 @@ fn address_for_looking(path: &Path) -> String {
     format!("file:{}?mode=ro&{how}", path.collect::<String>())
 }
 
-/// Makes reading connections for a pool.
-pub(super) struct ConnectionManager {
-    path: PathBuf,
-    kind: Kind,
-    hooks: Option<Arc<TestHooks>>,
+/// The path of a file that SQLite makes beside the database: its log (`-wal`) or the index of that (`-shm`).
+pub(super) fn companion(database: &Path, suffix: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
-impl ConnectionManager {
-    pub(super) fn new(path: PathBuf, kind: Kind, hooks: Option<Arc<TestHooks>>) -> Self {
-        Self { path, kind, hooks }
-    }
+/// Makes reading connections for a pool.
+pub(super) struct ConnectionManager {
+    pub(super) path: PathBuf,
+    pub(super) kind: Kind,
+    pub(super) hooks: Option<Arc<TestHooks>>,
 }
 
 impl r2d2::ManageConnection for ConnectionManager {

@@ -2,7 +2,7 @@
 //! the ones under their names.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -187,15 +187,6 @@ impl Replaced {
     }
 }
 
-/// The paths of the database and of the files that SQLite has open beside it.
-pub(super) fn open_files(database: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-shm"].map(|suffix| {
-        let mut path = database.as_os_str().to_owned();
-        path.push(suffix);
-        path.into()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,7 +195,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("the system has a temporary directory");
         let path = directory.path().join("arkloop.db");
         std::fs::write(&path, "").expect("it is written");
-        let health = Health::of(open_files(&path));
+        let health = Health::of([path]);
         (directory, health)
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::connection::{self, Kind};
+use super::connection::{self, Kind, companion};
 use super::data_directory::DATABASE;
 use super::inspect::key_check;
 use super::lock::{FileLock, Lock, Mode};
@@ -71,13 +71,13 @@ impl Replacement {
             }
             fs::hard_link(&path, &kept).map_err(fail)?;
         }
-        let log = with_suffix(&path, "-wal");
+        let log = companion(&path, "-wal");
         if log.metadata().is_ok_and(|log| log.len() > 0) {
-            fs::hard_link(&log, with_suffix(&kept, "-wal")).map_err(fail)?;
+            fs::hard_link(&log, companion(&kept, "-wal")).map_err(fail)?;
         }
         self.directory.sync().map_err(fail)?;
         // A log that is left would be read into the restored file.
-        for stale in [log, with_suffix(&path, "-shm")] {
+        for stale in [log, companion(&path, "-shm")] {
             match fs::remove_file(&stale) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(fail(error)),
                 _ => {}
@@ -89,13 +89,9 @@ impl Replacement {
     }
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    PathBuf::from(format!("{}{suffix}", path.display()))
-}
-
 /// Refuses a database that a process works on: the copy would lack the writes in its log.
 fn refuse_live(backup: &Path, database: &Path) -> Result<(), OpenError> {
-    let log = with_suffix(backup, "-wal");
+    let log = companion(backup, "-wal");
     let is_in_use = log.metadata().is_ok_and(|log| log.len() > 0);
     let is_itself = backup
         .canonicalize()

@@ -9,8 +9,8 @@ use std::time::Duration;
 use r2d2::Pool;
 use tokio::sync::oneshot;
 
-use super::connection::{self, ConnectionManager, Kind};
-use super::health::{Health, open_files};
+use super::connection::{self, ConnectionManager, Kind, companion};
+use super::health::Health;
 use super::lock::{FileLock, WriteLock};
 use super::migrations::user_version;
 use super::options::{Access, OpenOptions};
@@ -42,10 +42,14 @@ impl Store {
         locks: Vec<FileLock>,
     ) -> Result<Self, OpenError> {
         let (kind, (writer, health)) = match options.access {
-            Access::Look => (Kind::Looking, (WriterHandle::none(), Arc::new(Health::of([])))),
+            Access::Look => (Kind::Looking, (WriterHandle::default(), Arc::new(Health::of([])))),
             _ => (Kind::Reading, start_writer(path, options)?),
         };
-        let manager = || ConnectionManager::new(path.to_owned(), kind, options.test_hooks.clone());
+        let manager = || ConnectionManager {
+            path: path.to_owned(),
+            kind,
+            hooks: options.test_hooks.clone(),
+        };
         let two = NonZeroU32::MIN.saturating_add(1);
         Ok(Self {
             writer,
@@ -197,7 +201,7 @@ fn start_writer(path: &Path, options: &OpenOptions) -> Result<(WriterHandle, Arc
     if options.access == Access::Serve {
         // SQLite opens the log with its first question.
         user_version(&connection)?;
-        health = Health::of(open_files(path));
+        health = Health::of([path.to_owned(), companion(path, "-wal"), companion(path, "-shm")]);
     }
     let health = Arc::new(health);
     let at_end = match options.access {

@@ -84,7 +84,8 @@ where
     }
 }
 
-/// The handle of the writer thread.
+/// The handle of the writer thread. The default one has no writer, and refuses every write.
+#[derive(Default)]
 pub(super) struct WriterHandle {
     queue: Option<SyncSender<Box<dyn Piece>>>,
     waiting: Arc<AtomicUsize>,
@@ -93,16 +94,6 @@ pub(super) struct WriterHandle {
 }
 
 impl WriterHandle {
-    /// A handle without a writer: every write is refused.
-    pub(super) fn none() -> Self {
-        Self {
-            queue: None,
-            waiting: Arc::default(),
-            foreign_commits: Arc::default(),
-            thread: None,
-        }
-    }
-
     /// Queues a write, unless too many wait already.
     pub(super) fn submit(&self, piece: Box<dyn Piece>) -> Result<()> {
         let queue = self
@@ -163,8 +154,7 @@ pub(super) fn start(
         connection.commit_hook(Some(move || !hooks.commit_goes_through()))?;
     }
     let (queue, pieces) = sync_channel(QUEUE);
-    let waiting = Arc::new(AtomicUsize::new(0));
-    let foreign_commits = Arc::new(AtomicU64::new(0));
+    let (waiting, foreign_commits) = (Arc::default(), Arc::default());
     let writer = Writer {
         connection,
         write_lock,
