@@ -11,7 +11,7 @@ use crate::service::{Caller, Error, Service};
 /// The challenge to a bad token (RFC 6750 §3).
 const INVALID_TOKEN: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_token\"");
 
-/// Finds out whose the access token of a request is.
+/// Finds the account and the session of the access token of a request.
 pub(super) async fn authenticate(
     headers: &HeaderMap,
     service: &Service,

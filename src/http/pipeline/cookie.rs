@@ -20,7 +20,7 @@ pub(crate) const NAME: &str = "arkloop_refresh_token";
 pub(crate) fn presented(headers: &HeaderMap) -> Vec<String> {
     let mut values = Vec::new();
     for line in headers.get_all(COOKIE) {
-        // Pages may set cookies with any bytes for this host; theirs must not cost ours.
+        // Pages may set cookies with any bytes for this host; these must not hide the refresh cookie.
         let line = String::from_utf8_lossy(line.as_bytes());
         let pairs = line.split(';').filter_map(|pair| pair.split_once('='));
         let ours = pairs.filter(|(name, _)| name.trim() == NAME);
@@ -35,7 +35,7 @@ fn unquoted(value: &str) -> &str {
     inner.unwrap_or(value)
 }
 
-/// Writes the `Set-Cookie` headers of this server; all of them have the same attributes.
+/// Writes the `Set-Cookie` headers of this server, which all have the same attributes.
 pub(crate) struct CookieWriter {
     same_site: SameSite,
     /// Follows `public_url`, never a header of a request.
@@ -51,12 +51,12 @@ impl CookieWriter {
         }
     }
 
-    /// Hands the browser a refresh token.
+    /// Sets a refresh token.
     pub(crate) fn set(&self, cookie: &RefreshCookie) -> String {
         self.write(cookie.value.expose_secret(), cookie.max_age, cookie.expires_at)
     }
 
-    /// Takes it away again.
+    /// Clears the refresh token.
     pub(crate) fn clear(&self) -> String {
         self.write("", Duration::ZERO, Timestamp::from_millis(0))
     }

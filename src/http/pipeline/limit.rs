@@ -15,7 +15,7 @@ use crate::system::System;
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// Lets requests through as often as they may come.
+/// Counts requests against the configured rates.
 pub(crate) struct Throttle {
     rates: Rates,
     limits: Limits,
@@ -24,7 +24,6 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// Nobody has asked yet.
     pub(crate) fn new(rates: Rates, system: System) -> Self {
         let told = |class: &LimitClass| header(policy(*class, rates.of(*class)));
         Self {
@@ -34,7 +33,7 @@ impl Throttle {
         }
     }
 
-    /// Counts a request; the standing is for its answer, whichever way it goes.
+    /// Counts a request. The state is for its answer, also for a refusal.
     pub(crate) fn count(&self, class: LimitClass, subject: Subject) -> (RateLimitState, Result<(), Refusal>) {
         let (left, wait, outcome) = match self.limits.check(class, subject) {
             Ok(left) => (left, self.rates.of(class).interval(), Ok(())),
@@ -56,13 +55,13 @@ impl Throttle {
         }
     }
 
-    /// Gives back the memory of those who have not come for a while.
+    /// Frees memory about clients that have not come for a while.
     pub(crate) fn sweep(&self) {
         self.limits.sweep();
     }
 }
 
-/// What a client is told of its limit.
+/// What an answer tells a client about its limit.
 pub(crate) struct RateLimitState {
     policy: HeaderValue,
     state: HeaderValue,

@@ -1,7 +1,6 @@
-//! The listener for whoever watches the server: figures for Prometheus, and what keeps the server from serving.
+//! The listener for monitoring: metrics for Prometheus, and the cause while the server cannot serve.
 //!
-//! It has an address of its own, since behind a proxy every request comes from this machine and none could be told from
-//! a stranger's.
+//! It has an address of its own: behind a proxy every request comes from this machine, so requests of monitoring could not be told from those of clients.
 
 use std::future::ready;
 
@@ -57,7 +56,7 @@ fn start_counter(counter: &'static str, operation: &Operation, label: (&'static 
     metrics::counter!(counter, &labels).increment(0);
 }
 
-/// The figures, those of what is stored counted now; without these if the database does not answer.
+/// The metrics. Those about stored data are counted now, and left out if the database does not answer.
 async fn scrape(exchange: Exchange) -> Result<Response, Refusal> {
     let shared = &exchange.shared;
     shared.service.report_readiness();
