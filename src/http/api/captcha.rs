@@ -5,28 +5,16 @@ use std::future::ready;
 use poem::{IntoResponse as _, Response};
 use poem_openapi::Object;
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
 
-use crate::http::pipeline::exchange::Exchange;
-use crate::http::pipeline::operation::{Operation, Success, Tag};
+use crate::http::pipeline::{Exchange, Operation, Success, Tag};
 
 /// Whether and which captcha a client must show.
 #[derive(Object)]
-#[oai(example = true)]
 struct CaptchaConfig {
     /// Whether a Turnstile token is asked for.
     enabled: bool,
     /// The site key of the widget; empty when it is off.
     site_key: String,
-}
-
-impl Example for CaptchaConfig {
-    fn example() -> Self {
-        Self {
-            enabled: false,
-            site_key: String::new(),
-        }
-    }
 }
 
 pub(super) const CAPTCHA_CONFIG: Operation = Operation {
@@ -35,7 +23,7 @@ pub(super) const CAPTCHA_CONFIG: Operation = Operation {
     tag: Some(Tag::Registration),
     summary: "Tell how to show the captcha",
     description: "While it is on, registering, signing in with a password and asking for mail need a `cf_turnstile_token`, and `check` may.",
-    success: Success::json::<CaptchaConfig>(""),
+    success: Success::json::<CaptchaConfig>("", r#"{ "enabled": false, "site_key": "" }"#),
     ..Operation::open(|exchange| Box::pin(ready(Ok(captcha_config(&exchange)))))
 };
 

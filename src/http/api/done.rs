@@ -1,18 +1,14 @@
 //! The body of answers that say only that it was done.
 
 use poem_openapi::Object;
-use poem_openapi::types::Example;
+
+use crate::http::pipeline::Success;
 
 /// It was done.
 #[derive(Object)]
-#[oai(example = true)]
 pub(super) struct Done {
     /// Always `true`.
     pub(super) ok: bool,
 }
 
-impl Example for Done {
-    fn example() -> Self {
-        Self { ok: true }
-    }
-}
+pub(super) const DONE: Success = Success::json::<Done>("", r#"{ "ok": true }"#);

@@ -4,21 +4,15 @@ use poem::http::{Method, StatusCode};
 use poem::{IntoResponse as _, Response};
 use poem_openapi::Object;
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
 
-use super::done::Done;
+use super::done::{DONE, Done};
 use super::fields::TOKEN;
 use crate::domain::{LimitClass, LinkToken};
-use crate::http::pipeline::code::Code;
-use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::Exchange;
-use crate::http::pipeline::operation::{Operation, Success, Tag};
-use crate::http::pipeline::request_body::{Fields, RequestBody};
+use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, RequestBody, Success, Tag};
 use crate::service::{Caller, Error};
 
 /// What a verification link is about.
 #[derive(Object)]
-#[oai(example = true)]
 struct VerificationPreview {
     /// The name of the account that claims the address.
     username: String,
@@ -26,23 +20,11 @@ struct VerificationPreview {
     email_verified: bool,
 }
 
-impl Example for VerificationPreview {
-    fn example() -> Self {
-        Self {
-            username: "alice".to_owned(),
-            email_verified: false,
-        }
-    }
-}
-
 /// The response to every request for a mail.
 pub(super) const MAIL_QUEUED: Success =
     Success::no_content("It is on its way, if there is anybody to send it to.");
 
-const VERIFICATION_TOKEN: RequestBody = RequestBody {
-    name: "VerificationTokenRequest",
-    fields: &[&TOKEN],
-};
+const VERIFICATION_TOKEN: RequestBody = RequestBody::new("VerificationTokenRequest", &[&TOKEN]);
 
 fn verification_token(mut fields: Fields) -> Result<Option<LinkToken>, Error> {
     let token = fields.required(&TOKEN, LinkToken::parse);
@@ -75,13 +57,13 @@ pub(super) const PREVIEW_VERIFICATION: Operation = Operation {
     id: "preview_verification",
     method: &Method::POST,
     path: "/v1/auth/email/verify/preview",
-    body: Some(&VERIFICATION_TOKEN),
+    body: Some(VERIFICATION_TOKEN),
     limit: Some(LimitClass::ConfirmVerification),
     refusals: &[Code::EmailTokenInvalid],
     tag: Some(Tag::Email),
     summary: "Tell what a verification link is about",
     description: "For the page that asks whether to confirm. It uses nothing up.",
-    success: Success::json::<VerificationPreview>(""),
+    success: Success::json::<VerificationPreview>("", r#"{ "username": "alice", "email_verified": false }"#),
     ..Operation::open(|exchange| Box::pin(preview_verification(exchange)))
 };
 
@@ -99,13 +81,13 @@ pub(super) const CONFIRM_VERIFICATION: Operation = Operation {
     id: "confirm_verification",
     method: &Method::POST,
     path: "/v1/auth/email/verify/confirm",
-    body: Some(&VERIFICATION_TOKEN),
+    body: Some(VERIFICATION_TOKEN),
     limit: Some(LimitClass::ConfirmVerification),
     refusals: &[Code::EmailTokenInvalid],
     tag: Some(Tag::Email),
     summary: "Verify an address",
     description: "Doing it again with the same token is fine while the address is verified.",
-    success: Success::json::<Done>(""),
+    success: DONE,
     ..Operation::open(|exchange| Box::pin(confirm_verification(exchange)))
 };
 
@@ -120,13 +102,13 @@ pub(super) const REJECT_VERIFICATION: Operation = Operation {
     id: "reject_verification",
     method: &Method::POST,
     path: "/v1/auth/email/verify/reject",
-    body: Some(&VERIFICATION_TOKEN),
+    body: Some(VERIFICATION_TOKEN),
     limit: Some(LimitClass::ConfirmVerification),
     refusals: &[Code::EmailTokenInvalid],
     tag: Some(Tag::Email),
     summary: "Say \"this was not me\"",
     description: "Deletes the account that claims the address, unless the address was verified meanwhile.",
-    success: Success::json::<Done>(""),
+    success: DONE,
     ..Operation::open(|exchange| Box::pin(reject_verification(exchange)))
 };
 

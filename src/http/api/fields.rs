@@ -4,6 +4,7 @@
 //! the tables of Unicode.
 
 use crate::domain::{Locale, MAX_PASSWORD_BYTES, Timezone};
+use crate::http::pipeline::Code;
 use crate::http::pipeline::request_body::Field;
 
 /// Anything but white space alone. In Python, `\s` also matches U+001C to U+001F, which the server does not trim. The pattern does not list white space:
@@ -112,6 +113,7 @@ pub(crate) const CAPTCHA_TOKEN: Field = Field {
     description: "The token of the Turnstile widget, where the captcha is on.",
     example: "",
     is_required: false,
+    refusals: &[Code::CaptchaInvalid, Code::CaptchaUnavailable],
     ..Field::TEXT
 };
 

@@ -3,19 +3,15 @@
 use poem::Response;
 use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use poem_openapi::Object;
-use poem_openapi::types::Example;
 
 use crate::http::pipeline::content::Content;
-use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::Exchange;
-use crate::http::pipeline::operation::{Operation, Success, Tag};
+use crate::http::pipeline::{Exchange, Operation, Refusal, Success, Tag};
 
 /// Five minutes: a new key is published ten minutes before it signs.
 const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
 
 /// A set of public keys (RFC 7517 §5).
 #[derive(Object)]
-#[oai(example = true)]
 struct JwkSet {
     /// The keys.
     keys: Vec<Jwk>,
@@ -42,21 +38,6 @@ struct Jwk {
     y: Option<String>,
 }
 
-impl Example for JwkSet {
-    fn example() -> Self {
-        let key = Jwk {
-            kty: "EC".to_owned(),
-            usage: "sig".to_owned(),
-            alg: "ES256".to_owned(),
-            kid: "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U".to_owned(),
-            crv: "P-256".to_owned(),
-            x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU".to_owned(),
-            y: Some("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0".to_owned()),
-        };
-        Self { keys: vec![key] }
-    }
-}
-
 pub(super) const JWKS: Operation = Operation {
     id: "jwks",
     path: "/.well-known/jwks.json",
@@ -70,7 +51,18 @@ pub(super) const JWKS: Operation = Operation {
     success: Success {
         headers: &[("Cache-Control", "Five minutes.")],
         is_kept: true,
-        ..Success::json::<JwkSet>("The keys.")
+        ..Success::json::<JwkSet>(
+            "The keys.",
+            r#"{ "keys": [{
+                "kty": "EC",
+                "use": "sig",
+                "alg": "ES256",
+                "kid": "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U",
+                "crv": "P-256",
+                "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
+            }] }"#,
+        )
     },
     ..Operation::open(|exchange| Box::pin(jwks(exchange)))
 };

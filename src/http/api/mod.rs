@@ -4,7 +4,6 @@
 mod captcha;
 mod done;
 mod email;
-mod examples;
 mod fields;
 mod health;
 mod keys;
@@ -15,7 +14,7 @@ mod session;
 mod sign_in;
 mod user;
 
-use super::pipeline::operation::Operation;
+use super::pipeline::Operation;
 
 /// Every operation of the API, in the order of the document.
 pub(super) static OPERATIONS: [&Operation; 24] = [

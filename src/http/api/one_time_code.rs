@@ -7,25 +7,19 @@ use super::email::MAIL_QUEUED;
 use super::fields::{CAPTCHA_TOKEN, CODE, MAIL_ADDRESS, OTP};
 use super::sign_in::{SIGNED_IN, signed_in};
 use crate::domain::{Email, LimitClass, OneTimeCode};
-use crate::http::pipeline::code::Code;
-use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::Exchange;
-use crate::http::pipeline::operation::{Operation, Tag};
-use crate::http::pipeline::request_body::RequestBody;
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal, RequestBody, Tag};
 
 pub(super) const SEND_CODE: Operation = Operation {
     id: "send_code",
     method: &Method::POST,
     path: "/v1/auth/email/otp/send",
-    body: Some(&RequestBody {
-        name: "SendCodeRequest",
-        fields: &[&MAIL_ADDRESS, &CAPTCHA_TOKEN],
-    }),
+    body: Some(RequestBody::new(
+        "SendCodeRequest",
+        &[&MAIL_ADDRESS, &CAPTCHA_TOKEN],
+    )),
     limit: Some(LimitClass::SendCode),
     refusals: &[
         Code::NotFound,
-        Code::CaptchaInvalid,
-        Code::CaptchaUnavailable,
         Code::OtpRateLimited,
         Code::OtpLocked,
         Code::MailUnavailable,
@@ -40,7 +34,7 @@ pub(super) const SEND_CODE: Operation = Operation {
 
 async fn send_code(exchange: Exchange) -> Result<Response, Refusal> {
     let mut fields = exchange.fields;
-    let captcha_token = fields.text(&CAPTCHA_TOKEN).map(str::to_owned);
+    let captcha_token = fields.take(&CAPTCHA_TOKEN);
     let email = fields.required(&MAIL_ADDRESS, Email::parse);
     let email = fields.finish(email)?;
     let service = &exchange.shared.service;
@@ -54,10 +48,10 @@ pub(super) const SIGN_IN_BY_CODE: Operation = Operation {
     id: "sign_in_by_code",
     method: &Method::POST,
     path: "/v1/auth/email/otp/verify",
-    body: Some(&RequestBody {
-        name: "VerifyCodeRequest",
-        fields: &[&MAIL_ADDRESS, &OTP, &CODE],
-    }),
+    body: Some(RequestBody::new(
+        "VerifyCodeRequest",
+        &[&MAIL_ADDRESS, &OTP, &CODE],
+    )),
     limit: Some(LimitClass::VerifyCode),
     refusals: &[
         Code::NotFound,

@@ -7,21 +7,17 @@ use poem::{IntoResponse as _, Response};
 use super::email::MAIL_QUEUED;
 use super::fields::{CAPTCHA_TOKEN, CURRENT_PASSWORD, MAIL_ADDRESS, REPLACING_PASSWORD, TOKEN};
 use crate::domain::{Email, FieldErrors, LimitClass, LinkToken, Password, PasswordGuess, User};
-use crate::http::pipeline::code::Code;
-use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::Exchange;
-use crate::http::pipeline::operation::{Operation, Success, Tag};
-use crate::http::pipeline::request_body::RequestBody;
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal, RequestBody, Success, Tag};
 use crate::service::{Caller, Error};
 
 pub(super) const CHANGE_PASSWORD: Operation = Operation {
     id: "change_password",
     method: &Method::POST,
     path: "/v1/auth/password/change",
-    body: Some(&RequestBody {
-        name: "ChangePasswordRequest",
-        fields: &[&CURRENT_PASSWORD, &REPLACING_PASSWORD],
-    }),
+    body: Some(RequestBody::new(
+        "ChangePasswordRequest",
+        &[&CURRENT_PASSWORD, &REPLACING_PASSWORD],
+    )),
     refusals: &[Code::ReauthenticationRequired],
     tag: Some(Tag::Account),
     summary: "Change the own password",
@@ -60,17 +56,12 @@ pub(super) const SEND_RESET: Operation = Operation {
     id: "send_reset",
     method: &Method::POST,
     path: "/v1/auth/password/reset/send",
-    body: Some(&RequestBody {
-        name: "SendResetRequest",
-        fields: &[&MAIL_ADDRESS, &CAPTCHA_TOKEN],
-    }),
+    body: Some(RequestBody::new(
+        "SendResetRequest",
+        &[&MAIL_ADDRESS, &CAPTCHA_TOKEN],
+    )),
     limit: Some(LimitClass::SendReset),
-    refusals: &[
-        Code::CaptchaInvalid,
-        Code::CaptchaUnavailable,
-        Code::OtpRateLimited,
-        Code::MailUnavailable,
-    ],
+    refusals: &[Code::OtpRateLimited, Code::MailUnavailable],
     tag: Some(Tag::Account),
     summary: "Mail a link to set a password anew",
     description: "The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day for a mailbox (the address \
@@ -81,7 +72,7 @@ pub(super) const SEND_RESET: Operation = Operation {
 
 async fn send_reset(exchange: Exchange) -> Result<Response, Refusal> {
     let mut fields = exchange.fields;
-    let captcha_token = fields.text(&CAPTCHA_TOKEN).map(str::to_owned);
+    let captcha_token = fields.take(&CAPTCHA_TOKEN);
     let email = fields.required(&MAIL_ADDRESS, Email::parse);
     let email = fields.finish(email)?;
     let service = &exchange.shared.service;
@@ -95,10 +86,10 @@ pub(super) const CONFIRM_RESET: Operation = Operation {
     id: "confirm_reset",
     method: &Method::POST,
     path: "/v1/auth/password/reset/confirm",
-    body: Some(&RequestBody {
-        name: "ConfirmResetRequest",
-        fields: &[&TOKEN, &REPLACING_PASSWORD],
-    }),
+    body: Some(RequestBody::new(
+        "ConfirmResetRequest",
+        &[&TOKEN, &REPLACING_PASSWORD],
+    )),
     limit: Some(LimitClass::ConfirmReset),
     refusals: &[Code::ResetTokenInvalid],
     tag: Some(Tag::Account),

@@ -4,26 +4,19 @@ use poem::http::header::SET_COOKIE;
 use poem::http::{Method, StatusCode};
 use poem::{IntoResponse as _, Response};
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use secrecy::ExposeSecret as _;
 
-use super::examples::{EXAMPLE_TOKEN, EXAMPLE_UUID};
 use super::fields::{CAPTCHA_TOKEN, EMAIL, INVITE_CODE, LOCALE, NEW_LOGIN, NEW_PASSWORD};
 use super::sign_in::{SETS_REFRESH_TOKEN, TokenType};
 use crate::domain::{
     Email, LimitClass, Locale, Password, PasswordPolicy, RegistrationMode, Username, trimmed,
 };
-use crate::http::pipeline::code::Code;
-use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::Exchange;
-use crate::http::pipeline::operation::{Operation, Success, Tag};
-use crate::http::pipeline::request_body::{Fields, RequestBody};
+use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, RequestBody, Success, Tag};
 use crate::service::{Error, PresentedInvite, Registered, Registration};
 
 /// Who may register now.
 #[derive(Object)]
-#[oai(example = true)]
 struct CurrentRegistrationMode {
     /// Who may register now.
     mode: ModeName,
@@ -51,17 +44,9 @@ impl From<RegistrationMode> for ModeName {
     }
 }
 
-impl Example for CurrentRegistrationMode {
-    fn example() -> Self {
-        Self {
-            mode: ModeName::InviteOnly,
-        }
-    }
-}
-
 /// A new account, signed in.
 #[derive(Object)]
-#[oai(rename = "Registered", example = true)]
+#[oai(rename = "Registered")]
 struct RegisteredBody {
     /// The id of the account.
     user_id: String,
@@ -73,17 +58,6 @@ struct RegisteredBody {
     /// the mailbox was sent too many; `null` if nothing did.
     #[oai(nullable)]
     warning: Option<String>,
-}
-
-impl Example for RegisteredBody {
-    fn example() -> Self {
-        Self {
-            user_id: EXAMPLE_UUID.to_owned(),
-            access_token: EXAMPLE_TOKEN.to_owned(),
-            token_type: TokenType::Bearer,
-            warning: None,
-        }
-    }
 }
 
 impl From<&Registered> for RegisteredBody {
@@ -103,7 +77,7 @@ pub(super) const REGISTRATION_MODE: Operation = Operation {
     tag: Some(Tag::Registration),
     summary: "Tell who may register",
     description: "The answer is what holds now; the operator may change it at any time.",
-    success: Success::json::<CurrentRegistrationMode>(""),
+    success: Success::json::<CurrentRegistrationMode>("", r#"{ "mode": "invite_only" }"#),
     ..Operation::open(|exchange| Box::pin(registration_mode(exchange)))
 };
 
@@ -116,9 +90,9 @@ pub(super) const REGISTER: Operation = Operation {
     id: "register",
     method: &Method::POST,
     path: "/v1/auth/register",
-    body: Some(&RequestBody {
-        name: "RegisterRequest",
-        fields: &[
+    body: Some(RequestBody::new(
+        "RegisterRequest",
+        &[
             &NEW_LOGIN,
             &NEW_PASSWORD,
             &EMAIL,
@@ -126,7 +100,7 @@ pub(super) const REGISTER: Operation = Operation {
             &LOCALE,
             &CAPTCHA_TOKEN,
         ],
-    }),
+    )),
     limit: Some(LimitClass::Register),
     refusals: &[
         Code::RegistrationDisabled,
@@ -134,8 +108,6 @@ pub(super) const REGISTER: Operation = Operation {
         Code::InviteCodeInvalid,
         Code::LoginExists,
         Code::EmailExists,
-        Code::CaptchaInvalid,
-        Code::CaptchaUnavailable,
     ],
     tag: Some(Tag::Registration),
     summary: "Make an account",
@@ -145,7 +117,15 @@ pub(super) const REGISTER: Operation = Operation {
     success: Success {
         status: StatusCode::CREATED,
         headers: &[SETS_REFRESH_TOKEN],
-        ..Success::json::<RegisteredBody>("The account was made and is signed in.")
+        ..Success::json::<RegisteredBody>(
+            "The account was made and is signed in.",
+            r#"{
+                "user_id": "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17",
+                "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9…",
+                "token_type": "bearer",
+                "warning": null
+            }"#,
+        )
     },
     ..Operation::open(|exchange| Box::pin(register(exchange)))
 };
@@ -176,7 +156,7 @@ fn read(mut fields: Fields, policy: PasswordPolicy) -> Result<Registration, Erro
     let password = fields.required(&NEW_PASSWORD, |text| Password::parse(text, policy, &identities));
     let invite = PresentedInvite::parse(fields.text(&INVITE_CODE));
     let locale = fields.optional(&LOCALE, Locale::from_hint).flatten();
-    let captcha_token = fields.text(&CAPTCHA_TOKEN).map(str::to_owned);
+    let captcha_token = fields.take(&CAPTCHA_TOKEN);
     let required = username.zip(email).zip(password);
     fields.finish(required.map(|((username, email), password)| Registration {
         username,

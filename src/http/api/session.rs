@@ -4,21 +4,15 @@ use poem::http::{Method, StatusCode};
 use poem::{IntoResponse as _, Response};
 use poem_openapi::Object;
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
 use serde_json::json;
 
-use super::examples::{EXAMPLE_TIME, EXAMPLE_UUID};
 use crate::domain::{Session, SessionId};
-use crate::http::pipeline::code::Code;
-use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::Exchange;
-use crate::http::pipeline::operation::{Operation, Success, Tag};
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal, Success, Tag};
 use crate::service::Caller;
 
 /// The sessions of an account that are alive.
 // Not `Sessions`: Python generators name a variable after the schema, which then collides with the member.
 #[derive(Object)]
-#[oai(example = true)]
 struct SessionList {
     /// The sessions, the one used last first.
     sessions: Vec<SessionBody>,
@@ -57,22 +51,6 @@ impl SessionBody {
     }
 }
 
-impl Example for SessionList {
-    fn example() -> Self {
-        let session = SessionBody {
-            id: EXAMPLE_UUID.to_owned(),
-            current: true,
-            created_at: EXAMPLE_TIME.to_owned(),
-            last_used_at: EXAMPLE_TIME.to_owned(),
-            ip: Some("203.0.113.7".to_owned()),
-            user_agent: Some("curl/8.14.1".to_owned()),
-        };
-        Self {
-            sessions: vec![session],
-        }
-    }
-}
-
 const ENDED: Success = Success::no_content("Ended; their access tokens are refused from now on.");
 
 pub(super) const LIST_SESSIONS: Operation = Operation {
@@ -89,7 +67,17 @@ pub(super) const LIST_SESSIONS: Operation = Operation {
                 "parameters": { "id": "$response.body#/sessions/0/id" },
             } })
         }),
-        ..Success::json::<SessionList>("")
+        ..Success::json::<SessionList>(
+            "",
+            r#"{ "sessions": [{
+                "id": "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17",
+                "current": true,
+                "created_at": "2026-11-22T10:00:00Z",
+                "last_used_at": "2026-11-22T10:00:00Z",
+                "ip": "203.0.113.7",
+                "user_agent": "curl/8.14.1"
+            }] }"#,
+        )
     },
     ..Operation::with_token(|exchange, caller| Box::pin(list_sessions(exchange, caller)))
 };

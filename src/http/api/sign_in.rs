@@ -4,19 +4,13 @@ use poem::http::Method;
 use poem::http::header::SET_COOKIE;
 use poem::{IntoResponse as _, Response};
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use secrecy::ExposeSecret as _;
 
-use super::done::Done;
-use super::examples::EXAMPLE_TOKEN;
+use super::done::{DONE, Done};
 use super::fields::{self, CAPTCHA_TOKEN, PASSWORD};
 use crate::domain::{AccountName, LimitClass, PasswordGuess};
-use crate::http::pipeline::code::Code;
-use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::{Exchange, Shared};
-use crate::http::pipeline::operation::{Operation, Success, Tag};
-use crate::http::pipeline::request_body::RequestBody;
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal, RequestBody, Shared, Success, Tag};
 use crate::service::{Caller, RefreshCookies, SignedIn};
 
 /// How an access token is sent: as `Authorization: Bearer <token>`.
@@ -29,7 +23,6 @@ pub(super) enum TokenType {
 
 /// A fresh access token; the refresh token is in the cookie.
 #[derive(Object)]
-#[oai(example = true)]
 struct Tokens {
     /// The access token, a JWT.
     access_token: String,
@@ -37,19 +30,13 @@ struct Tokens {
     token_type: TokenType,
 }
 
-impl Example for Tokens {
-    fn example() -> Self {
-        Self {
-            access_token: EXAMPLE_TOKEN.to_owned(),
-            token_type: TokenType::Bearer,
-        }
-    }
-}
-
 /// The response to every way of signing in to an account that exists.
 pub(super) const SIGNED_IN: Success = Success {
     headers: &[SETS_REFRESH_TOKEN],
-    ..Success::json::<Tokens>("Signed in.")
+    ..Success::json::<Tokens>(
+        "Signed in.",
+        r#"{ "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9…", "token_type": "bearer" }"#,
+    )
 };
 pub(super) const SETS_REFRESH_TOKEN: (&str, &str) = (
     "Set-Cookie",
@@ -69,40 +56,32 @@ pub(super) fn signed_in(shared: &Shared, signed_in: &SignedIn) -> Response {
 
 /// Whether an account exists.
 #[derive(Object)]
-#[oai(example = true)]
 struct Checked {
     /// Whether an account has this username or address.
     exists: bool,
-}
-
-impl Example for Checked {
-    fn example() -> Self {
-        Self { exists: true }
-    }
 }
 
 pub(super) const CHECK: Operation = Operation {
     id: "check",
     method: &Method::POST,
     path: "/v1/auth/check",
-    body: Some(&RequestBody {
-        name: "CheckRequest",
-        fields: &[&fields::LOGIN, &CAPTCHA_TOKEN],
-    }),
+    body: Some(RequestBody::new(
+        "CheckRequest",
+        &[&fields::LOGIN, &CAPTCHA_TOKEN],
+    )),
     limit: Some(LimitClass::Check),
-    refusals: &[Code::CaptchaInvalid, Code::CaptchaUnavailable],
     switch: Some(|settings| settings.identity_check),
     tag: Some(Tag::SignIn),
     summary: "Tell whether an account exists",
     description: "For clients that ask for a name first and then show the form for signing in or for registering. An operator who does not want to tell turns \
                   it off (`registration.identity_check`); then it is 404.",
-    success: Success::json::<Checked>(""),
+    success: Success::json::<Checked>("", r#"{ "exists": true }"#),
     ..Operation::open(|exchange| Box::pin(check(exchange)))
 };
 
 async fn check(exchange: Exchange) -> Result<Response, Refusal> {
     let mut fields = exchange.fields;
-    let captcha_token = fields.text(&CAPTCHA_TOKEN).map(str::to_owned);
+    let captcha_token = fields.take(&CAPTCHA_TOKEN);
     let name = fields.required(&fields::LOGIN, AccountName::parse);
     let name = fields.finish(name)?;
     let service = &exchange.shared.service;
@@ -116,17 +95,12 @@ pub(super) const LOGIN: Operation = Operation {
     id: "login",
     method: &Method::POST,
     path: "/v1/auth/login",
-    body: Some(&RequestBody {
-        name: "LoginRequest",
-        fields: &[&fields::LOGIN, &PASSWORD, &CAPTCHA_TOKEN],
-    }),
+    body: Some(RequestBody::new(
+        "LoginRequest",
+        &[&fields::LOGIN, &PASSWORD, &CAPTCHA_TOKEN],
+    )),
     limit: Some(LimitClass::Login),
-    refusals: &[
-        Code::InvalidCredentials,
-        Code::UserSuspended,
-        Code::CaptchaInvalid,
-        Code::CaptchaUnavailable,
-    ],
+    refusals: &[Code::InvalidCredentials, Code::UserSuspended],
     tag: Some(Tag::SignIn),
     summary: "Sign in with a password",
     description: "Whether the name or the password was wrong is not told. A live refresh cookie that comes with the request loses its session, since its \
@@ -141,7 +115,7 @@ pub(super) const LOGIN: Operation = Operation {
 async fn login(exchange: Exchange) -> Result<Response, Refusal> {
     let cookies = exchange.presented_cookies();
     let mut fields = exchange.fields;
-    let captcha_token = fields.text(&CAPTCHA_TOKEN).map(str::to_owned);
+    let captcha_token = fields.take(&CAPTCHA_TOKEN);
     let name = fields.required(&fields::LOGIN, AccountName::parse);
     let password = fields.required(&PASSWORD, PasswordGuess::parse);
     let (name, password) = fields.finish(name.zip(password))?;
@@ -189,8 +163,9 @@ pub(super) const LOGOUT: Operation = Operation {
     summary: "Sign out",
     description: "Ends the session of the access token, and those of refresh cookies sent with it that are the same user's.",
     success: Success {
+        description: "Signed out.",
         headers: &[("Set-Cookie", "Takes the cookie `arkloop_refresh_token` away.")],
-        ..Success::json::<Done>("Signed out.")
+        ..DONE
     },
     ..Operation::with_token(|exchange, caller| Box::pin(logout(exchange, caller)))
 };

@@ -6,22 +6,16 @@ use poem::http::Method;
 use poem::{IntoResponse as _, Response};
 use poem_openapi::Object;
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
 
-use super::examples::{EXAMPLE_TIME, EXAMPLE_UUID};
 use super::fields::{LOCALE, TIMEZONE, USERNAME};
 use crate::domain::{AuditReason, LimitClass, Locale, Timezone, User, Username};
-use crate::http::pipeline::code::Code;
-use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::{Exchange, Shared};
-use crate::http::pipeline::operation::{Operation, Success, Tag};
-use crate::http::pipeline::request_body::{Fields, RequestBody};
+use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, RequestBody, Shared, Success, Tag};
 use crate::limits::Subject;
 use crate::service::{Caller, Error, ProfileChange};
 
 /// An account as its owner sees it.
 #[derive(Object)]
-#[oai(rename = "User", example = true)]
+#[oai(rename = "User")]
 struct UserBody {
     /// Its id, which stays whatever its names become.
     id: String,
@@ -60,20 +54,19 @@ impl From<&User> for UserBody {
     }
 }
 
-impl Example for UserBody {
-    fn example() -> Self {
-        Self {
-            id: EXAMPLE_UUID.to_owned(),
-            username: "alice".to_owned(),
-            email: "alice@example.org".to_owned(),
-            email_verified: false,
-            has_password: true,
-            locale: "en".to_owned(),
-            timezone: Some("Europe/Berlin".to_owned()),
-            created_at: EXAMPLE_TIME.to_owned(),
-        }
-    }
-}
+const OWN_ACCOUNT: Success = Success::json::<UserBody>(
+    "",
+    r#"{
+        "id": "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17",
+        "username": "alice",
+        "email": "alice@example.org",
+        "email_verified": false,
+        "has_password": true,
+        "locale": "en",
+        "timezone": "Europe/Berlin",
+        "created_at": "2026-11-22T10:00:00Z"
+    }"#,
+);
 
 pub(super) const GET_ME: Operation = Operation {
     id: "get_me",
@@ -81,7 +74,7 @@ pub(super) const GET_ME: Operation = Operation {
     tag: Some(Tag::Account),
     summary: "Show the own account",
     description: "The account as it is now, whatever the access token said when it was issued.",
-    success: Success::json::<UserBody>(""),
+    success: OWN_ACCOUNT,
     ..Operation::with_token(|_, caller| Box::pin(ready(Ok(get_me(&caller)))))
 };
 
@@ -93,17 +86,17 @@ pub(super) const UPDATE_ME: Operation = Operation {
     id: "update_me",
     method: &Method::PATCH,
     path: "/v1/me",
-    body: Some(&RequestBody {
-        name: "UpdateMeRequest",
-        fields: &[&USERNAME, &LOCALE, &TIMEZONE],
-    }),
+    body: Some(RequestBody::new(
+        "UpdateMeRequest",
+        &[&USERNAME, &LOCALE, &TIMEZONE],
+    )),
     refusals: &[Code::LoginExists],
     tag: Some(Tag::Account),
     summary: "Change the own account",
     description: "Fields that are absent stay as they are, and `{}` changes nothing. `null` or an empty text clears `timezone`; the other fields, which every \
                   account has, stay as they are then too. Changes of the username have a limit of their own for each account, and those that are refused \
                   because the name is taken count too. The present username, repeated exactly, is no change.",
-    success: Success::json::<UserBody>(""),
+    success: OWN_ACCOUNT,
     ..Operation::with_token(|exchange, caller| Box::pin(update_me(exchange, caller)))
 };
 

@@ -9,9 +9,9 @@ use strum::VariantArray;
 
 use super::schemas;
 use crate::domain::{FieldError, FieldErrors, Limit, LimitClass, Rates};
+use crate::http::pipeline::RequestBody;
 use crate::http::pipeline::code::{Code, FIELD_CODES};
 use crate::http::pipeline::limit;
-use crate::http::pipeline::request_body::RequestBody;
 
 /// The name of the security scheme.
 pub(super) const SCHEME: &str = "bearer";
@@ -44,6 +44,13 @@ impl Components {
     pub(super) fn response(&mut self, name: &str, response: Value) -> Value {
         self.responses.insert(name.to_owned(), response);
         reference("responses", name)
+    }
+
+    /// Adds an example to the schema of a response body.
+    pub(super) fn add_example(&mut self, name: &str, example: &str) {
+        let schema = self.registry.schemas.get_mut(name);
+        let schema = schema.expect("a schema is registered before it is referred to");
+        schema.example = Some(serde_json::from_str(example).expect("every example is JSON"));
     }
 
     pub(super) fn into_value(self) -> Value {

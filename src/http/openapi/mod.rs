@@ -11,7 +11,7 @@ mod schemas;
 use poem_openapi::Tags as _;
 use serde_json::{Map, Value, json};
 
-use super::pipeline::operation::Operation;
+use super::pipeline::Operation;
 use components::Components;
 use schemas::on_one_line;
 

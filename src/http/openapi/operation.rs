@@ -1,10 +1,11 @@
 //! What the document says about one operation.
 
 use poem_openapi::Tags as _;
+use poem_openapi::registry::MetaSchemaRef;
 use serde_json::{Map, Value, json};
 
 use super::components::{self, Components, SCHEME, reference};
-use crate::http::pipeline::operation::{Operation, Success, Tag};
+use crate::http::pipeline::{Operation, Success, Tag};
 
 /// Describes `operation`, and adds the schemas and responses that it refers to to `components`.
 pub(super) fn describe(operation: &Operation, tag: Tag, components: &mut Components) -> Value {
@@ -23,7 +24,7 @@ pub(super) fn describe(operation: &Operation, tag: Tag, components: &mut Compone
             "required": true,
         }]);
     }
-    if let Some(body) = operation.body {
+    if let Some(body) = &operation.body {
         let schema = components.request(body);
         described["requestBody"] = json!({
             "content": { "application/json": { "schema": schema } },
@@ -64,6 +65,9 @@ fn describe_success(success: &Success, is_limited: bool, components: &mut Compon
     let mut described = json!({ "description": success.description });
     if let Some((media_type, schema)) = success.content {
         let schema = schema(&mut components.registry);
+        if let (MetaSchemaRef::Reference(name), Some(example)) = (&schema, success.example) {
+            components.add_example(name, example);
+        }
         described["content"] = json!({ media_type: { "schema": schema } });
     }
     let mut headers = components::headers_named(&["X-Trace-Id", "Cache-Control"]);

@@ -11,8 +11,7 @@ use rust_embed::RustEmbed;
 use super::embedded::{self, REVALIDATE, add_files, html, page};
 use crate::http::ServerSettings;
 use crate::http::pipeline::content::Content;
-use crate::http::pipeline::exchange::Shared;
-use crate::http::pipeline::operation::Operation;
+use crate::http::pipeline::{Operation, Shared};
 
 /// Where Turnstile's script and frame come from (Cloudflare, Turnstile, "Content Security Policy").
 const CAPTCHA_ORIGIN: &str = "https://challenges.cloudflare.com";

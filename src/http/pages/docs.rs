@@ -9,7 +9,7 @@ use rust_embed::RustEmbed;
 use super::embedded::{add_files, html, page, text};
 use crate::http::ServerSettings;
 use crate::http::pipeline::content::Content;
-use crate::http::pipeline::operation::{Operation, Success, Tag};
+use crate::http::pipeline::{Operation, Success, Tag};
 
 /// The policy of the page: its own scripts and styles, the pictures that the styles hold, requests to this server.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \

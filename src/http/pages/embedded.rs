@@ -10,11 +10,8 @@ use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, H
 use rust_embed::RustEmbed;
 
 use crate::http::ServerSettings;
-use crate::http::pipeline::code::Code;
 use crate::http::pipeline::content::Content;
-use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::Exchange;
-use crate::http::pipeline::operation::Operation;
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal};
 
 /// A client keeps the file, and asks each time whether it changed: a page never meets a script of another version of the server.
 pub(super) const REVALIDATE: &str = "no-cache";

@@ -12,12 +12,9 @@ use strum::VariantArray as _;
 
 use super::embedded::html;
 use crate::domain::Language;
-use crate::http::pipeline::code::Code;
 use crate::http::pipeline::content::Content;
-use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::exchange::{Exchange, Shared};
-use crate::http::pipeline::operation::Operation;
 use crate::http::pipeline::weights::weighted;
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal, Shared};
 
 /// The page runs nothing and sends nothing.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \

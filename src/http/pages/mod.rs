@@ -9,8 +9,7 @@ mod home;
 use std::collections::HashMap;
 
 use super::pipeline::content::Content;
-use super::pipeline::exchange::Shared;
-use super::pipeline::operation::Operation;
+use super::pipeline::{Operation, Shared};
 
 /// Every page and every file. The document lists only those of the reference: the others are for people.
 pub(super) static OPERATIONS: [&Operation; 10] = [

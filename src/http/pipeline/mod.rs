@@ -22,3 +22,9 @@ pub(super) mod request_body;
 pub(super) mod respond;
 mod routes;
 pub(super) mod weights;
+
+pub(super) use code::Code;
+pub(super) use error::Refusal;
+pub(super) use exchange::{Exchange, Shared};
+pub(super) use operation::{Operation, Success, Tag};
+pub(super) use request_body::{Fields, RequestBody};

@@ -33,7 +33,7 @@ pub(crate) struct Operation {
     /// A last segment in braces is a parameter.
     pub(crate) path: &'static str,
     pub(crate) handler: Handler,
-    pub(crate) body: Option<&'static RequestBody>,
+    pub(crate) body: Option<RequestBody>,
     /// `None` is never limited. Only content that is the same for every client and costs next to nothing has no limit: a refused health check would take a
     /// working server out of service, refused keys would stop the services that verify tokens, and clients behind one address share the pages.
     pub(crate) limit: Option<LimitClass>,
@@ -94,6 +94,8 @@ pub(crate) struct Success {
     pub(crate) description: &'static str,
     /// The media type and the schema of the body.
     pub(crate) content: Option<(&'static str, Schema)>,
+    /// A body, as JSON.
+    pub(crate) example: Option<&'static str>,
     /// The headers beyond those of every response, with their descriptions.
     pub(crate) headers: &'static [(&'static str, &'static str)],
     /// Those that some of the responses lack.
@@ -109,12 +111,15 @@ pub(crate) type Schema = fn(&mut Registry) -> MetaSchemaRef;
 
 impl Success {
     /// 200 with a body in JSON.
-    pub(crate) const fn json<T: Type>(description: &'static str) -> Self {
+    pub(crate) const fn json<T: Type>(description: &'static str, example: &'static str) -> Self {
         let schema: Schema = |registry| {
             T::register(registry);
             T::schema_ref()
         };
-        Self::with_schema("application/json", schema, description)
+        Self {
+            example: Some(example),
+            ..Self::with_schema("application/json", schema, description)
+        }
     }
 
     /// 200 with a body of another kind.
@@ -136,6 +141,7 @@ impl Success {
             status: StatusCode::NO_CONTENT,
             description,
             content: None,
+            example: None,
             headers: &[],
             optional_headers: &[],
             is_kept: false,
@@ -191,7 +197,8 @@ impl Operation {
         if *self.method != Method::GET {
             codes.push(Code::OriginForbidden);
         }
-        if self.body.is_some() {
+        if let Some(body) = &self.body {
+            codes.extend(body.fields.iter().flat_map(|field| field.refusals));
             codes.extend([
                 Code::RequestMalformed,
                 Code::UnsupportedMediaType,

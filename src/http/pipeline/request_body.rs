@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::body::{Member, Object};
+use super::code::Code;
 use crate::domain::{FieldError, FieldErrors};
 use crate::service::{Change, Error};
 
@@ -35,6 +36,14 @@ pub(crate) struct Field {
     pub(crate) is_required: bool,
     /// Whether only old clients send it.
     pub(crate) is_deprecated: bool,
+    /// What every operation that takes the field can be refused with because of it.
+    pub(crate) refusals: &'static [Code],
+}
+
+impl RequestBody {
+    pub(crate) const fn new(name: &'static str, fields: &'static [&'static Field]) -> Self {
+        Self { name, fields }
+    }
 }
 
 impl Field {
@@ -48,6 +57,7 @@ impl Field {
         pattern: None,
         is_required: true,
         is_deprecated: false,
+        refusals: &[],
     };
 
     /// The same field under another name.
@@ -98,6 +108,11 @@ impl Fields {
     /// The text of `field`. `None` if it is absent, `null`, empty or no text.
     pub(crate) fn text(&self, field: &Field) -> Option<&str> {
         self.texts.get(field.name)?.as_deref()
+    }
+
+    /// Takes the text of a field that is not parsed.
+    pub(crate) fn take(&mut self, field: &Field) -> Option<String> {
+        self.texts.remove(field.name)?
     }
 
     /// Parses a field that must be there. `None` once something is wrong with it.

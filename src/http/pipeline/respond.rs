@@ -184,7 +184,7 @@ impl Site {
         }
         let operation = resource.operation(request.method());
         let operation = operation.ok_or_else(|| Refusal::method_not_allowed(resource.allow()))?;
-        let fields = match operation.body {
+        let fields = match &operation.body {
             Some(known) => Fields::new(known, body::parse(request.headers(), &body)?),
             None => Fields::default(),
         };

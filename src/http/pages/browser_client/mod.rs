@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 use super::embedded::{REVALIDATE, page};
+use crate::http::pipeline::Operation;
 use crate::http::pipeline::content::Content;
-use crate::http::pipeline::operation::Operation;
 
 pub(super) const SCRIPT: Operation = page("/arkloop.js", None);
 pub(super) const TYPES: Operation = page("/arkloop.d.ts", None);
