@@ -17,7 +17,7 @@ use schemas::on_one_line;
 
 /// Describes `operations`, in their order.
 pub(super) fn document(operations: impl Iterator<Item = &'static Operation>) -> Value {
-    let mut components = Components::default();
+    let mut components = Components::new();
     let mut tags = Vec::new();
     let mut paths = Map::new();
     for operation in operations {
