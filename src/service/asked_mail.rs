@@ -15,27 +15,56 @@ use crate::domain::{
 pub(super) struct AskedMail<'a> {
     pub(super) event: AuditEvent,
     pub(super) purpose: MailPurpose,
-    pub(super) email: Email,
+    pub(super) email: &'a Email,
     pub(super) captcha_token: Option<&'a str>,
     pub(super) client: &'a Client,
 }
 
-/// A request that was let through.
-pub(super) struct AdmittedMail {
-    purpose: MailPurpose,
-    pub(super) email: Email,
-    /// The account that has the address.
-    pub(super) user: Option<User>,
-    record: AuditRecord,
-    pub(super) now: Timestamp,
-}
-
 impl Service {
-    /// Lets a request for mail through, or refuses it alike for every address.
+    /// Lets a request for mail through, writes the letter, and in one transaction spends the budget, stores what the letter carries and queues it.
+    ///
+    /// `write` is given the account, if there is one, and gives the letter and what stores its code or link. That is given the account again, or `None`
+    /// where the code or link must open nothing.
+    pub(super) async fn send_asked_mail<S>(
+        &self,
+        asked: AskedMail<'_>,
+        write: impl FnOnce(Option<&User>, Timestamp) -> (Letter, S) + Send,
+    ) -> Result<(), Error>
+    where
+        S: Fn(&Unit<'_>, Option<UserId>) -> Result<(), Error> + Send + 'static,
+    {
+        let (user, record) = self.admit_mail(&asked).await?;
+        let now = self.system.now();
+        let (letter, store) = write(user.as_ref(), now);
+        let mail = match &user {
+            Some(user) => self.rules.mail_to(&letter, user, now),
+            None => self.rules.decoy(&letter, asked.email, now),
+        };
+        let (email, purpose) = (asked.email.clone(), asked.purpose);
+        self.change_audited(record, move |unit, _| {
+            unit.spend_mail_budget(&email, purpose, kind_of(user.as_ref()))?;
+            // The account may have gone or changed its address meanwhile.
+            let current = unit.find_user_by_email(&email)?;
+            let is_same = |current: &User| {
+                let user = user.as_ref();
+                user.is_some_and(|user| {
+                    user.id == current.id && user.email.as_str() == current.email.as_str()
+                })
+            };
+            let user_id = current.filter(is_same).map(|current| current.id);
+            store(unit, user_id)?;
+            let mail = mail.clone();
+            let is_sent = user_id.is_some();
+            Ok(unit.insert_mail(&if is_sent { mail } else { mail.into_decoy() })?)
+        })
+        .await
+    }
+
+    /// Lets a request for mail through, or refuses it alike for every address. Gives the account of the address, and the record of the request.
     ///
     /// A request that is locked or beyond its budget is refused before the token of the captcha is spent; the transaction that queues the mail looks
     /// again.
-    pub(super) async fn admit_mail(&self, asked: AskedMail<'_>) -> Result<AdmittedMail, Error> {
+    async fn admit_mail(&self, asked: &AskedMail<'_>) -> Result<(Option<User>, AuditRecord), Error> {
         self.rules.refuse_without_mail()?;
         self.look_at_captcha(asked.captcha_token, asked.client)?;
         let (email, purpose, now) = (asked.email.clone(), asked.purpose, self.system.now());
@@ -50,59 +79,13 @@ impl Service {
         let record = match &user {
             Some(user) => record.about(user),
             None => record
-                .under(self.rules.email_digest(&asked.email))
+                .under(self.rules.email_digest(asked.email))
                 .refused(AuditReason::UnknownAccount),
         };
         if let Err(refused) = budget {
             return self.refuse(record, refused).await;
         }
         self.check_captcha(asked.captcha_token, asked.client).await?;
-        Ok(AdmittedMail {
-            purpose,
-            email: asked.email,
-            user,
-            record,
-            now: self.system.now(),
-        })
-    }
-
-    /// Spends the budget, stores what the mail carries and queues the mail, in one transaction. `store` is given the account, or `None` where what the
-    /// mail carries must open nothing.
-    pub(super) async fn queue_asked_mail(
-        &self,
-        admitted: AdmittedMail,
-        letter: &Letter,
-        store: impl Fn(&Unit<'_>, Option<UserId>) -> Result<(), Error> + Send + 'static,
-    ) -> Result<(), Error> {
-        let AdmittedMail {
-            purpose,
-            email,
-            user,
-            record,
-            now,
-        } = admitted;
-        let mail = match &user {
-            Some(user) => self.rules.mail_to(letter, user, now),
-            None => self.rules.decoy(letter, &email, now),
-        };
-        self.change_audited(record, move |unit, _| {
-            unit.spend_mail_budget(&email, purpose, kind_of(user.as_ref()))?;
-            // The account may have gone or changed its address meanwhile.
-            let current = unit.tx.find_user_by_email(&email)?;
-            let is_same = |current: &User| {
-                let user = user.as_ref();
-                user.is_some_and(|user| {
-                    user.id == current.id && user.email.as_str() == current.email.as_str()
-                })
-            };
-            let user_id = current.filter(is_same).map(|current| current.id);
-            store(unit, user_id)?;
-            let mail = match user_id {
-                Some(_) => mail.clone(),
-                None => mail.clone().into_decoy(),
-            };
-            Ok(unit.insert_mail(&mail)?)
-        })
-        .await
+        Ok((user, record))
     }
 }

@@ -67,13 +67,13 @@ impl Service {
         let record = AuditRecord::by_client(AuditEvent::EmailVerified, client);
         let digest = token.as_ref().map(link_digest);
         self.change_audited(record, move |unit, record| {
-            let (link, user) = find(unit.tx, digest)?;
+            let (link, user) = find(unit, digest)?;
             record.subject = Some((&user).into());
             if link.used_at.is_some() && user.email_verified_at.is_some() {
                 return Ok(());
             }
             unit.use_link(&link, Error::EmailTokenInvalid)?;
-            Ok(unit.tx.set_email_verified(user.id, unit.now)?)
+            Ok(unit.set_email_verified(user.id, unit.now)?)
         })
         .await
     }
@@ -86,13 +86,13 @@ impl Service {
         let record = AuditRecord::by_client(AuditEvent::EmailRejected, client);
         let digest = token.as_ref().map(link_digest);
         self.change_audited(record, move |unit, record| {
-            let (link, user) = find(unit.tx, digest)?;
+            let (link, user) = find(unit, digest)?;
             record.subject = Some((&user).into());
             if user.email_verified_at.is_some() {
                 return Err(Error::EmailTokenInvalid.because(AuditReason::AlreadyVerified));
             }
             unit.use_link(&link, Error::EmailTokenInvalid)?;
-            unit.tx.delete_user(user.id)?;
+            unit.delete_user(user.id)?;
             let username = user.username.as_str().to_owned();
             Ok(unit.queue_mail(&Letter::AccountRemoved { username }, &user)?)
         })

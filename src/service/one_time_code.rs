@@ -3,12 +3,12 @@
 use std::sync::{Arc, PoisonError};
 
 use super::asked_mail::AskedMail;
-use super::rules::parse_cookies;
+use super::rules::{Unit, parse_cookies};
 use super::tokens::SignedIn;
 use super::{Error, Service};
 use crate::domain::{
     Actor, AuditEvent, CODE_TTL, Client, CodeMac, Email, FailedCode, Letter, LinkPurpose, MAX_NOBODY_ROWS,
-    MailPace, MailPurpose, OneTimeCode, SignInMethod,
+    MailPace, MailPurpose, OneTimeCode, SignInMethod, UserId,
 };
 use crate::store::CodeRow;
 
@@ -25,38 +25,37 @@ impl Service {
         client: &Client,
     ) -> Result<(), Error> {
         let length = self.rules.settings.code_length.ok_or(Error::FeatureOff)?;
-        let address = self.rules.keys.address_digest(&email);
         let asked = AskedMail {
             event: AuditEvent::CodeSent,
             purpose: MailPurpose::SignIn,
-            email,
+            email: &email,
             captcha_token,
             client,
         };
-        let admitted = self.admit_mail(asked).await?;
-        let now = admitted.now;
-        let code = OneTimeCode::from_random(self.system.random(), length);
-        let mac = match &admitted.user {
-            Some(_) => self.rules.keys.code_mac(address, now, &code),
-            None => CodeMac(self.system.random()),
-        };
-        let letter = Letter::SignInCode {
-            code: code.reveal().to_owned(),
-        };
-        self.queue_asked_mail(admitted, &letter, move |unit, user_id| {
-            let row = CodeRow {
-                address,
-                user_id,
-                mac,
-                created_at: now,
-                expires_at: now + CODE_TTL,
+        let address = self.rules.keys.address_digest(&email);
+        self.send_asked_mail(asked, |user, now| {
+            let code = OneTimeCode::from_random(self.system.random(), length);
+            let mac = match user {
+                Some(_) => self.rules.keys.code_mac(address, now, &code),
+                None => CodeMac(self.system.random()),
             };
-            Ok(unit.tx.replace_code(&row, MAX_NOBODY_ROWS)?)
+            let code = code.reveal().to_owned();
+            let store = move |unit: &Unit<'_>, user_id: Option<UserId>| {
+                let row = CodeRow {
+                    address,
+                    user_id,
+                    mac,
+                    created_at: now,
+                    expires_at: now + CODE_TTL,
+                };
+                Ok(unit.replace_code(&row, MAX_NOBODY_ROWS)?)
+            };
+            (Letter::SignInCode { code }, store)
         })
         .await
     }
 
-    /// Signs in with a code that was mailed to `email`, which proves the mailbox: see [`Unit::prove_mailbox`](super::rules::Unit::prove_mailbox).
+    /// Signs in with a code that was mailed to `email`, which proves the mailbox: see [`Unit::prove_mailbox`].
     ///
     /// # Errors
     /// [`Error::CodeInvalid`] for everything that is wrong with it, [`Error::CodeLocked`], [`Error::UserSuspended`] after a right code,
@@ -72,7 +71,7 @@ impl Service {
         let cookies = parse_cookies(cookies);
         let open = self.change(Actor::Client(client), move |unit| {
             let record = unit.record(AuditEvent::SignInByCode);
-            let mut record = match unit.tx.find_user_by_email(&email)? {
+            let mut record = match unit.find_user_by_email(&email)? {
                 Some(user) => record.about(&user),
                 None => record.under(unit.rules.email_digest(&email)),
             };

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::asked_mail::AskedMail;
 use super::error::Refused;
-use super::rules::{Caller, find_link, link_row, parse_cookies, why_unusable};
+use super::rules::{Caller, Unit, find_link, link_row, parse_cookies, why_unusable};
 use super::tokens::RefreshCookie;
 use super::{Error, Service};
 use crate::crypto::{Compared, Verification, link_digest};
 use crate::domain::{
     AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FailureKey, FieldError, FieldErrors,
     Guessed, Letter, LinkDigest, LinkPurpose, LinkToken, MailPurpose, Password, PasswordGuess, PasswordHash,
-    Timestamp, User, UserStatus,
+    Timestamp, User, UserId, UserStatus,
 };
 use crate::store::{LinkRow, Reader};
 
@@ -48,7 +48,7 @@ impl Service {
         let open = self.change_audited(record, move |unit, _| {
             let found = unit.find_alive(&caller)?;
             if stored.is_some() {
-                unit.rules.refuse_waiting(unit.tx, key, unit.now)?;
+                unit.rules.refuse_waiting(unit, key, unit.now)?;
             }
             let user = found.user.clone();
             if !unit.has_password_hash(&user, stored.as_ref())? {
@@ -117,24 +117,23 @@ impl Service {
         let asked = AskedMail {
             event: AuditEvent::ResetSent,
             purpose: MailPurpose::Reset,
-            email,
+            email: &email,
             captcha_token,
             client,
         };
-        let admitted = self.admit_mail(asked).await?;
-        let (purpose, now, email) = (LinkPurpose::ResetPassword, admitted.now, admitted.email.clone());
-        let token = LinkToken::from_random(self.system.random());
-        let username = admitted
-            .user
-            .as_ref()
-            .map_or("somebody", |user| user.username.as_str());
-        let letter = Letter::ResetPassword {
-            username: username.to_owned(),
-            link: self.rules.links.of_token(purpose, &token),
-        };
-        self.queue_asked_mail(admitted, &letter, move |unit, user_id| {
-            let row = link_row(&token, purpose, user_id, &email, now);
-            Ok(unit.tx.replace_link(&row)?)
+        self.send_asked_mail(asked, |user, now| {
+            let token = LinkToken::from_random(self.system.random());
+            let username = user.map_or("somebody", |user| user.username.as_str());
+            let letter = Letter::ResetPassword {
+                username: username.to_owned(),
+                link: self.rules.links.of_token(LinkPurpose::ResetPassword, &token),
+            };
+            let email = email.clone();
+            let store = move |unit: &Unit<'_>, user_id: Option<UserId>| {
+                let row = link_row(&token, LinkPurpose::ResetPassword, user_id, &email, now);
+                Ok(unit.replace_link(&row)?)
+            };
+            (letter, store)
         })
         .await
     }
@@ -172,7 +171,7 @@ impl Service {
         let hash = self.hasher.hash(parse(&user)?).await?;
         self.change_audited(record, move |unit, _| {
             // A suspension and a change of the address remove the link, so it is looked for again.
-            let (link, user) = find(unit.tx, digest)?;
+            let (link, user) = find(unit, digest)?;
             unit.use_link(&link, Error::ResetTokenInvalid)?;
             let is_taken_back = link.purpose == LinkPurpose::ResetPassword && unit.prove_mailbox(&user)?;
             unit.replace_password(&user, &hash, None)?;

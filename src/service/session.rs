@@ -62,10 +62,9 @@ impl Service {
         self.change_audited(record, move |unit, _| {
             unit.find_alive(&caller)?;
             let is_own = unit
-                .tx
                 .find_session(id)?
                 .is_some_and(|session| session.user_id == caller.user.id);
-            if is_own && unit.tx.end_session(id, SessionEnd::EndedByOwner, unit.now)? {
+            if is_own && unit.end_session(id, SessionEnd::EndedByOwner, unit.now)? {
                 return Ok(());
             }
             Err(Error::SessionNotFound.into())
@@ -80,7 +79,7 @@ impl Service {
         self.change_audited(record, move |unit, record| {
             let user_id = unit.find_alive(&caller)?.user.id;
             let (kept, end) = (Some(caller.session_id), SessionEnd::EndedByOwner);
-            let ended = unit.tx.end_sessions_of(user_id, kept, end, unit.now)?;
+            let ended = unit.end_sessions_of(user_id, kept, end, unit.now)?;
             record.detail = Some(format!("{ended} others"));
             Ok(())
         })

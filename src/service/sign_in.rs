@@ -54,14 +54,14 @@ impl Service {
         };
         let cookies = parse_cookies(cookies);
         let open = self.change_audited(record, move |unit, record| {
-            unit.rules.refuse_waiting(unit.tx, key, unit.now)?;
+            unit.rules.refuse_waiting(unit, key, unit.now)?;
             let changed = || Error::InvalidCredentials.because(AuditReason::PasswordJustChanged);
-            let user = unit.tx.find_user(user_id)?.ok_or_else(changed)?;
+            let user = unit.find_user(user_id)?.ok_or_else(changed)?;
             if !unit.has_password_hash(&user, Some(&stored))? {
                 return Err(changed());
             }
             if let Verification::RightButOutdated(renewed) = &verified {
-                unit.tx.renew_password_hash(user.id, &stored, renewed)?;
+                unit.renew_password_hash(user.id, &stored, renewed)?;
             }
             record.subject = Some((&user).into());
             let open = unit.begin_session(&user, SignInMethod::Password, &cookies)?;
@@ -108,8 +108,7 @@ impl Service {
         self.change_audited(record, move |unit, _| {
             unit.find_alive(&caller)?;
             unit.sign_out_presented(&cookies, caller.user.id)?;
-            unit.tx
-                .end_session(caller.session_id, SessionEnd::SignedOut, unit.now)?;
+            unit.end_session(caller.session_id, SessionEnd::SignedOut, unit.now)?;
             Ok(())
         })
         .await

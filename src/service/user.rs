@@ -61,17 +61,17 @@ impl Service {
         self.change_audited(record, move |unit, _| {
             unit.find_alive(&caller)?;
             if let Some(username) = &change.username {
-                unit.tx.set_username(id, username)?.map_err(Error::from)?;
+                unit.set_username(id, username)?.map_err(Error::from)?;
             }
             if let Some(locale) = &change.locale {
-                unit.tx.set_locale(id, locale)?;
+                unit.set_locale(id, locale)?;
             }
             match &change.timezone {
                 Change::Keep => {}
-                Change::Clear => unit.tx.set_timezone(id, None)?,
-                Change::Set(timezone) => unit.tx.set_timezone(id, Some(timezone))?,
+                Change::Clear => unit.set_timezone(id, None)?,
+                Change::Set(timezone) => unit.set_timezone(id, Some(timezone))?,
             }
-            Ok(unit.tx.find_user(id)?.ok_or(Error::InvalidToken)?)
+            Ok(unit.find_user(id)?.ok_or(Error::InvalidToken)?)
         })
         .await
     }

@@ -90,7 +90,7 @@ impl Service {
             });
         self.change_audited(record, move |unit, _| {
             for (invite, digest, sealed) in &rows {
-                unit.tx.insert_invite(invite, *digest, sealed)?;
+                unit.insert_invite(invite, *digest, sealed)?;
             }
             mails.iter().try_for_each(|mail| Ok(unit.insert_mail(mail)?))
         })
@@ -183,8 +183,8 @@ impl Service {
         let digest = self.rules.keys.invite_digest(code);
         let record = self.by_operator(AuditEvent::InviteRevoked);
         let revoked = self.change_audited(record, move |unit, record| {
-            unit.tx.revoke_invite(digest, unit.now)?;
-            let found = unit.tx.find_invite(digest)?.ok_or(Error::InviteNotFound)?;
+            unit.revoke_invite(digest, unit.now)?;
+            let found = unit.find_invite(digest)?.ok_or(Error::InviteNotFound)?;
             record.detail = Some(describe(found.0.max_uses, found.0.note.as_ref()));
             Ok(found)
         });

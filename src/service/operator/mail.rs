@@ -48,8 +48,8 @@ impl Service {
     pub async fn retry_mail(&self) -> Result<usize, Error> {
         let record = self.by_operator(AuditEvent::MailRetried);
         self.change_audited(record, |unit, record| {
-            let retried = unit.tx.retry_mail(unit.now)?;
-            unit.tx.put_moment(Setting::MailRetriedAt, unit.now)?;
+            let retried = unit.retry_mail(unit.now)?;
+            unit.put_moment(Setting::MailRetriedAt, unit.now)?;
             record.detail = Some(format!("{retried} waiting"));
             Ok(retried)
         })

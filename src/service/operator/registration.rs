@@ -16,9 +16,7 @@ impl Service {
         let name: &str = mode.into();
         let record = self.by_operator(AuditEvent::RegistrationSet).saying(name);
         self.change_audited(record, move |unit, _| {
-            Ok(unit
-                .tx
-                .put_setting(Setting::RegistrationMode, Some(name), unit.now)?)
+            Ok(unit.put_setting(Setting::RegistrationMode, Some(name), unit.now)?)
         })
         .await
     }

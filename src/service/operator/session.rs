@@ -50,8 +50,8 @@ impl Service {
     pub async fn revoke_session(&self, id: SessionId) -> Result<(), Error> {
         let record = self.by_operator(AuditEvent::SessionRevoked).of_session(id);
         self.change_audited(record, move |unit, record| {
-            let found = unit.tx.find_session_with_user(id)?;
-            if !unit.tx.end_session(id, SessionEnd::Revoked, unit.now)? {
+            let found = unit.find_session_with_user(id)?;
+            if !unit.end_session(id, SessionEnd::Revoked, unit.now)? {
                 return Err(Error::SessionNotFound.into());
             }
             record.subject = found.map(|found| (&found.user).into());
@@ -67,10 +67,8 @@ impl Service {
     pub async fn revoke_sessions_of(&self, user: UserRef) -> Result<u64, Error> {
         let record = self.by_operator(AuditEvent::SessionRevoked);
         self.change_audited(record, move |unit, record| {
-            let user = user.find(unit.tx)?;
-            let ended = unit
-                .tx
-                .end_sessions_of(user.id, None, SessionEnd::Revoked, unit.now)?;
+            let user = user.find(unit)?;
+            let ended = unit.end_sessions_of(user.id, None, SessionEnd::Revoked, unit.now)?;
             record.subject = Some((&user).into());
             record.detail = Some(format!("{ended} of this account"));
             Ok(ended)
@@ -83,9 +81,7 @@ impl Service {
         let (mut after, mut total) = (None, 0);
         loop {
             let some = self.change(self.operator(), move |unit| {
-                let ended = unit
-                    .tx
-                    .end_some_sessions(after, CHUNK, SessionEnd::Revoked, unit.now)?;
+                let ended = unit.end_some_sessions(after, CHUNK, SessionEnd::Revoked, unit.now)?;
                 // One row for the command, with the first of its transactions.
                 if after.is_none() && ended.is_some() {
                     let record = unit.record(AuditEvent::SessionRevoked);

@@ -94,7 +94,7 @@ impl Service {
         };
         let record = self.by_operator(AuditEvent::SigningKeyRotated).saying(detail);
         self.change_audited(record, move |unit, _| {
-            let waiting = unit.tx.list_signing_keys()?.into_iter();
+            let waiting = unit.list_signing_keys()?.into_iter();
             let mut waiting = waiting.filter(|key| key.retired_at.is_none() && key.active_at > now);
             if let (KeyRotation::Announced, Some(waits)) = (rotation, waiting.next()) {
                 return Err(Error::RotationWaits {
@@ -103,10 +103,10 @@ impl Service {
                 }
                 .into());
             }
-            unit.tx.insert_signing_key(&key)?;
+            unit.insert_signing_key(&key)?;
             match rotation {
-                KeyRotation::Announced => unit.tx.retire_other_signing_keys(&key.kid, active_at)?,
-                KeyRotation::AtOnce => _ = unit.tx.delete_other_signing_keys(&key.kid)?,
+                KeyRotation::Announced => unit.retire_other_signing_keys(&key.kid, active_at)?,
+                KeyRotation::AtOnce => _ = unit.delete_other_signing_keys(&key.kid)?,
             }
             Ok(change)
         })

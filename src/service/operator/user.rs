@@ -101,16 +101,15 @@ impl Service {
     ) -> Result<(UserSummary, PasswordLink), Error> {
         let record = self.by_operator(AuditEvent::UserLinkCreated);
         self.change_audited(record, move |unit, record| {
-            let user = user.find(unit.tx)?;
+            let user = user.find(unit)?;
             record.subject = Some((&user).into());
             record.name = unit.rules.email_digest(&user.email);
             if user.status == UserStatus::Suspended {
                 return Err(Error::UserSuspended.into());
             }
-            unit.tx
-                .delete_mail_of(user.id, MailKind::SetPassword.into_str())?;
+            unit.delete_mail_of(user.id, MailKind::SetPassword.into_str())?;
             let link = unit.new_password_link(&user, LinkOccasion::NewLink, link_mail)?;
-            Ok((UserSummary::of(unit.tx, user.id, unit.now)?, link))
+            Ok((UserSummary::of(unit, user.id, unit.now)?, link))
         })
         .await
     }
@@ -164,9 +163,8 @@ impl Service {
     /// [`Error::EmailExists`].
     pub async fn set_email(&self, user: UserRef, email: Email) -> Result<UserSummary, Error> {
         self.change_user(AuditEvent::UserEmailSet, user, move |unit, user| {
-            unit.tx.set_email(user.id, &email)??;
-            unit.tx
-                .end_sessions_of(user.id, None, SessionEnd::EmailChanged, unit.now)?;
+            unit.set_email(user.id, &email)??;
+            unit.end_sessions_of(user.id, None, SessionEnd::EmailChanged, unit.now)?;
             Ok(())
         })
         .await
@@ -175,7 +173,7 @@ impl Service {
     /// Notes that the operator vouches for the address.
     pub async fn verify_email(&self, user: UserRef) -> Result<UserSummary, Error> {
         self.change_user(AuditEvent::UserEmailVerified, user, |unit, user| {
-            Ok(unit.tx.set_email_verified(user.id, unit.now)?)
+            Ok(unit.set_email_verified(user.id, unit.now)?)
         })
         .await
     }
@@ -183,9 +181,8 @@ impl Service {
     /// Suspends the account and ends every session of it.
     pub async fn suspend(&self, user: UserRef) -> Result<UserSummary, Error> {
         self.change_user(AuditEvent::UserSuspended, user, |unit, user| {
-            unit.tx.set_user_status(user.id, UserStatus::Suspended)?;
-            unit.tx
-                .end_sessions_of(user.id, None, SessionEnd::Suspended, unit.now)?;
+            unit.set_user_status(user.id, UserStatus::Suspended)?;
+            unit.end_sessions_of(user.id, None, SessionEnd::Suspended, unit.now)?;
             Ok(())
         })
         .await
@@ -194,7 +191,7 @@ impl Service {
     /// Lets the account be used again, and its passwords and codes be compared; its ended sessions stay ended.
     pub async fn reactivate(&self, user: UserRef) -> Result<UserSummary, Error> {
         self.change_user(AuditEvent::UserReactivated, user, |unit, user| {
-            unit.tx.set_user_status(user.id, UserStatus::Active)?;
+            unit.set_user_status(user.id, UserStatus::Active)?;
             unit.forgive_guesses(user)
         })
         .await
@@ -204,10 +201,10 @@ impl Service {
     pub async fn delete_user(&self, user: UserRef) -> Result<User, Error> {
         let record = self.by_operator(AuditEvent::UserDeleted);
         self.change_audited(record, move |unit, record| {
-            let user = user.find(unit.tx)?;
+            let user = user.find(unit)?;
             record.subject = Some((&user).into());
             record.name = unit.rules.email_digest(&user.email);
-            unit.tx.delete_user(user.id)?;
+            unit.delete_user(user.id)?;
             Ok(user)
         })
         .await
@@ -221,10 +218,10 @@ impl Service {
         change: impl Fn(&Unit<'_>, &User) -> Result<(), Error> + Send + 'static,
     ) -> Result<UserSummary, Error> {
         self.change_audited(self.by_operator(event), move |unit, record| {
-            let user = user.find(unit.tx)?;
+            let user = user.find(unit)?;
             record.subject = Some((&user).into());
             change(unit, &user)?;
-            let summary = UserSummary::of(unit.tx, user.id, unit.now)?;
+            let summary = UserSummary::of(unit, user.id, unit.now)?;
             record.name = unit.rules.email_digest(&summary.user.email);
             Ok(summary)
         })

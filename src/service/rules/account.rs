@@ -11,9 +11,8 @@ impl Unit<'_> {
     /// # Errors
     /// [`Error::LoginExists`], [`Error::EmailExists`].
     pub(crate) fn open_account(&self, account: &NewUserRow) -> Result<User, Error> {
-        self.tx.insert_user(account)??;
-        self.tx
-            .find_user(account.id)?
+        self.insert_user(account)??;
+        self.find_user(account.id)?
             .ok_or_else(|| Error::internal("a user that was just added is not there"))
     }
 
@@ -24,7 +23,7 @@ impl Unit<'_> {
         hash: Option<&PasswordHash>,
     ) -> Result<bool, StoreError> {
         let name = AccountName::Username(user.username.clone());
-        let current = self.tx.find_credentials(&name)?;
+        let current = self.find_credentials(&name)?;
         let current = current.and_then(|current| current.password_hash);
         Ok(current.as_ref().map(PasswordHash::as_str) == hash.map(PasswordHash::as_str))
     }
@@ -37,11 +36,10 @@ impl Unit<'_> {
         hash: &PasswordHash,
         kept: Option<SessionId>,
     ) -> Result<(), Error> {
-        self.tx.set_password_hash(user.id, Some(hash))?;
-        self.tx
-            .end_sessions_of(user.id, kept, SessionEnd::PasswordChanged, self.now)?;
-        self.tx.delete_password_links(user.id)?;
-        self.tx.delete_code_of(user.id)?;
+        self.set_password_hash(user.id, Some(hash))?;
+        self.end_sessions_of(user.id, kept, SessionEnd::PasswordChanged, self.now)?;
+        self.delete_password_links(user.id)?;
+        self.delete_code_of(user.id)?;
         self.forgive_guesses(user)
     }
 
@@ -59,14 +57,13 @@ impl Unit<'_> {
         if user.email_verified_at.is_some() {
             return Ok(false);
         }
-        self.tx.set_email_verified(user.id, self.now)?;
-        self.tx.delete_password_links(user.id)?;
+        self.set_email_verified(user.id, self.now)?;
+        self.delete_password_links(user.id)?;
         if !user.has_password {
             return Ok(false);
         }
-        self.tx.set_password_hash(user.id, None)?;
-        self.tx
-            .end_sessions_of(user.id, None, SessionEnd::TakenBack, self.now)?;
+        self.set_password_hash(user.id, None)?;
+        self.end_sessions_of(user.id, None, SessionEnd::TakenBack, self.now)?;
         self.audit(&self.record(AuditEvent::AccountTakenBack).about(user))?;
         Ok(true)
     }

@@ -17,25 +17,24 @@ impl Unit<'_> {
     /// [`Error::CodeInvalid`], [`Error::CodeLocked`], [`Error::UserSuspended`] after a right code.
     pub(crate) fn compare_code(&self, email: &Email, code: &OneTimeCode) -> Result<User, Refused> {
         let address = self.rules.keys.address_digest(email);
-        refuse_locked(self.tx, address, self.now)?;
-        let Some(counted) = self.tx.count_code_attempt(address, self.now)? else {
+        refuse_locked(self, address, self.now)?;
+        let Some(counted) = self.count_code_attempt(address, self.now)? else {
             return Err(Error::CodeInvalid.because(self.why_not_compared(address)?));
         };
         let mac = self.rules.keys.code_mac(address, counted.created_at, code);
         let is_right = is_same_code(counted.mac, mac);
         // Without an account a made-up id is looked for: that takes as long.
         let id = counted.user_id.unwrap_or_else(|| self.rules.system.new_user_id());
-        let user = self.tx.find_user(id)?;
+        let user = self.find_user(id)?;
         let user = user.filter(|user| user.email.key() == email.key());
         let kind = kind_of(user.as_ref());
         let Some(user) = user.filter(|_| is_right) else {
-            let failures = self.tx.find_code_failures(address)?;
-            self.tx
-                .put_code_failures(address, failures.with_failure(self.now))?;
+            let failures = self.find_code_failures(address)?;
+            self.put_code_failures(address, failures.with_failure(self.now))?;
             self.count_wrong_code(kind)?;
             return Err(Error::CodeInvalid.because(self.why_wrong(address, code, &counted)));
         };
-        self.tx.use_code(address, self.now)?;
+        self.use_code(address, self.now)?;
         if user.status == UserStatus::Suspended {
             return Err(Error::UserSuspended.into());
         }
@@ -56,7 +55,7 @@ impl Unit<'_> {
 
     /// Why the code of an address may not be compared.
     fn why_not_compared(&self, address: AddressDigest) -> Result<AuditReason, StoreError> {
-        Ok(match self.tx.find_code_state(address)? {
+        Ok(match self.find_code_state(address)? {
             None => AuditReason::NoCode,
             Some(state) if state.is_used => AuditReason::UsedCode,
             Some(state) if state.expires_at <= self.now => AuditReason::ExpiredCode,

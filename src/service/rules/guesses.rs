@@ -84,11 +84,11 @@ impl Unit<'_> {
     /// # Errors
     /// [`Error::RateLimited`] for the account.
     pub(crate) fn count_wrong_password(&self, key: FailureKey) -> Result<(), Refused> {
-        self.rules.refuse_waiting(self.tx, key, self.now)?;
+        self.rules.refuse_waiting(self, key, self.now)?;
         if let Some(limits) = self.rules.settings.sign_in.failure_limits {
-            let runs = self.tx.find_failures(key)?;
+            let runs = self.find_failures(key)?;
             let runs = runs.with_failure(key, limits, self.now);
-            self.tx.put_failures(key, runs, MAX_FAILURE_ROWS)?;
+            self.put_failures(key, runs, MAX_FAILURE_ROWS)?;
         }
         Ok(())
     }
@@ -103,15 +103,15 @@ impl Unit<'_> {
             network: self.client().address.map(site_of),
             at: self.now,
         };
-        self.tx.count_failed_code(&failed, threshold.get() + 1)
+        self.count_failed_code(&failed, threshold.get() + 1)
     }
 
     /// Forgets the wrong passwords and codes of an account: its owner signed in, or the operator vouches for it.
     pub(crate) fn forgive_guesses(&self, user: &User) -> Result<(), Error> {
         let key = self.rules.keys.failure_key(Guessed::Account(user.id), None);
-        self.tx.delete_failures(key.guessed)?;
+        self.delete_failures(key.guessed)?;
         let address = self.rules.keys.address_digest(&user.email);
-        self.tx.put_code_failures(address, CodeFailures::default())?;
+        self.put_code_failures(address, CodeFailures::default())?;
         Ok(())
     }
 }

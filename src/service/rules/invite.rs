@@ -1,7 +1,5 @@
 //! Invites: who may register by mode and invite, spending one, and why one is refused.
 
-use std::fmt;
-
 use super::{Rules, Unit};
 use crate::domain::{
     AuditReason, FieldError, InviteCode, InviteId, InviteStatus, RegistrationMode, Timestamp,
@@ -30,31 +28,15 @@ impl PresentedInvite {
     }
 }
 
-/// Where the registration mode comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the registration mode comes from. The names are those on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::Display)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum ModeSource {
     Default,
     /// The operator set it by command.
     Database,
     /// The configuration pins it.
     Config,
-}
-
-impl ModeSource {
-    /// The name on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Database => "database",
-            Self::Config => "config",
-        }
-    }
-}
-
-impl fmt::Display for ModeSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
 }
 
 impl Rules {
@@ -127,18 +109,18 @@ impl Unit<'_> {
     /// # Errors
     /// [`Error::RegistrationDisabled`], [`Error::InviteCodeRequired`], [`Error::InviteCodeInvalid`].
     pub(crate) fn spend_invite(&self, invite: &PresentedInvite) -> Result<Option<InviteId>, Refused> {
-        let is_required = self.rules.is_invite_required(self.tx)?;
+        let is_required = self.rules.is_invite_required(self)?;
         let spent = match invite {
             PresentedInvite::Code(code) => {
                 let digest = self.rules.keys.invite_digest(code);
-                self.tx.consume_invite(digest, self.now)?
+                self.consume_invite(digest, self.now)?
             }
             PresentedInvite::Absent | PresentedInvite::Unreadable => None,
         };
         if spent.is_some() || !is_required {
             return Ok(spent);
         }
-        let refused = self.rules.why_refused(self.tx, invite, self.now)?;
+        let refused = self.rules.why_refused(self, invite, self.now)?;
         Err(refused.unwrap_or_else(|| Error::InviteCodeInvalid.because(AuditReason::UsedUpInvite)))
     }
 }

@@ -87,7 +87,7 @@ impl Unit<'_> {
     pub(crate) fn new_link(&self, purpose: LinkPurpose, user: &User) -> Result<String, StoreError> {
         let token = LinkToken::from_random(self.rules.system.random());
         let row = link_row(&token, purpose, Some(user.id), &user.email, self.now);
-        self.tx.replace_link(&row)?;
+        self.replace_link(&row)?;
         Ok(self.rules.links.of_token(purpose, &token))
     }
 

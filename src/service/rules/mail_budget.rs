@@ -60,9 +60,9 @@ impl Unit<'_> {
             mailbox: self.rules.keys.mailbox_digest(email),
             purpose,
             kind,
-            budget: self.rules.budget_after(self.tx, email, purpose, self.now)?,
+            budget: self.rules.budget_after(self, email, purpose, self.now)?,
         };
-        Ok(self.tx.put_mail_budget(&spent, self.now, MAX_NOBODY_ROWS)?)
+        Ok(self.put_mail_budget(&spent, self.now, MAX_NOBODY_ROWS)?)
     }
 
     /// Takes a mail to an account out of its budget and says whether it is to be sent: not if the budget is used up.

@@ -47,7 +47,7 @@ impl Unit<'_> {
     /// # Errors
     /// [`Error::UserSuspended`], [`Error::InvalidToken`].
     pub(crate) fn find_alive(&self, caller: &Caller) -> Result<SessionWithUser, Error> {
-        match self.tx.find_session_with_user(caller.session_id)? {
+        match self.find_session_with_user(caller.session_id)? {
             Some(found) if found.user.status == UserStatus::Suspended => Err(Error::UserSuspended),
             Some(found) if found.session.is_alive(self.now) && found.user.id == caller.user.id => Ok(found),
             _ => Err(Error::InvalidToken),
@@ -72,8 +72,7 @@ impl Unit<'_> {
             self.end_presented(&presented, SessionEnd::Replaced)?;
         }
         let (now, rules) = (self.now, self.rules.settings.sessions);
-        self.tx
-            .end_surplus_sessions(user.id, rules.max_sessions - 1, now)?;
+        self.end_surplus_sessions(user.id, rules.max_sessions - 1, now)?;
         let session = Session {
             id: self.rules.refresh_tokens.mark(self.rules.system.new_session_id()),
             user_id: user.id,
@@ -86,8 +85,8 @@ impl Unit<'_> {
             ended: None,
             client: self.client().clone(),
         };
-        self.tx.insert_session(&session)?;
-        self.tx.set_last_sign_in(user.id, now)?;
+        self.insert_session(&session)?;
+        self.set_last_sign_in(user.id, now)?;
         self.forgive_guesses(user)?;
         Ok(self.open(session, user))
     }
@@ -115,7 +114,7 @@ impl Unit<'_> {
         let is_own = presented.iter().any(|presented| presented.user_id() == user.id);
         let is_of_another = !is_own && presented.iter().any(|presented| presented.is_alive);
         let nonce = SessionNonce(self.rules.system.random());
-        if !self.tx.renew_session_nonce(session.id, nonce)? {
+        if !self.renew_session_nonce(session.id, nonce)? {
             return Err(Error::InvalidToken);
         }
         let open = self.open(Session { nonce, ..session }, &user);
@@ -164,7 +163,7 @@ impl Unit<'_> {
             expires_at: rules.end(session.created_at, last_used_at),
             ..session.clone()
         };
-        Ok(if self.tx.move_session(&session, &next)? {
+        Ok(if self.move_session(&session, &next)? {
             Refreshed::Continued(Box::new(self.open(next, &user)))
         } else {
             Refreshed::Refused(Error::InvalidToken)
@@ -195,7 +194,7 @@ impl Unit<'_> {
                 return Ok(self.audit_repeated(&record.refused(AuditReason::FromElsewhere))?);
             }
         };
-        self.tx.end_session(session.id, end, self.now)?;
+        self.end_session(session.id, end, self.now)?;
         let mut record = self.record(event).about(user).of_session(session.id);
         record.detail = detail.map(str::to_owned);
         Ok(self.audit(&record)?)
@@ -205,14 +204,13 @@ impl Unit<'_> {
     fn find_presented(&self, cookies: &[PresentedRefreshToken]) -> Result<Vec<PresentedSession>, Error> {
         let found = self
             .rules
-            .find_presented(self.tx, cookies, self.client(), self.now)?;
+            .find_presented(self, cookies, self.client(), self.now)?;
         Ok(found.unwrap_or_default())
     }
 
     fn end_presented(&self, presented: &[PresentedSession], because: SessionEnd) -> Result<(), Error> {
         for presented in presented.iter().filter(|presented| presented.is_endable()) {
-            self.tx
-                .end_session(presented.found.session.id, because, self.now)?;
+            self.end_session(presented.found.session.id, because, self.now)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The unit of work: one transaction with its time and its actor, and what rules need beside the rows.
 
 use std::cell::Cell;
+use std::ops::Deref;
 
 use tokio::sync::Notify;
 
@@ -27,9 +28,9 @@ pub(crate) struct Rules {
     pub(crate) mail_queued: Notify,
 }
 
-/// One change: everything that happens in one transaction.
+/// One change: a transaction, whose questions and statements it passes on, and what rules need beside it.
 pub(crate) struct Unit<'tx> {
-    pub(crate) tx: &'tx Tx<'tx>,
+    pub(super) tx: &'tx Tx<'tx>,
     /// The time of the change. The clock is read once, so that what ends by the change does not end before the audit row that says why.
     pub(crate) now: Timestamp,
     pub(crate) actor: &'tx Actor,
@@ -65,5 +66,13 @@ impl<'tx> Unit<'tx> {
     pub(crate) fn insert_mail(&self, mail: &QueuedMail) -> Result<(), StoreError> {
         self.has_queued_mail.set(true);
         self.tx.insert_mail(mail)
+    }
+}
+
+impl<'tx> Deref for Unit<'tx> {
+    type Target = Tx<'tx>;
+
+    fn deref(&self) -> &Tx<'tx> {
+        self.tx
     }
 }

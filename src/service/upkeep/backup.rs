@@ -82,7 +82,7 @@ impl Service {
         let record = self.by_operator(AuditEvent::BackupMade);
         let called = path.as_ref().map_or(STREAM.into(), |path| path.to_string_lossy());
         self.change_audited(record.saying(called), move |unit, _| {
-            Ok(unit.tx.put_moment(Setting::LastBackupAt, taken_at)?)
+            Ok(unit.put_moment(Setting::LastBackupAt, taken_at)?)
         })
         .await?;
         Ok(Backup {

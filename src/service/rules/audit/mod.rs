@@ -50,34 +50,34 @@ impl Unit<'_> {
     /// Writes a row, or counts it in the row that stands for the hour when its budget is used up; counts it in place too if it has a budget. The number of
     /// writes is the same in each case, so that the time tells nothing.
     pub(crate) fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
-        let (tx, now) = (self.tx, self.now);
+        let now = self.now;
         let Some(class) = Class::of(record) else {
-            return tx.insert_audit(record, now);
+            return self.insert_audit(record, now);
         };
         let taken = self.rules.noted.lock().budgets.take(class, record, now);
         if let Some(taken) = taken {
             let noted = self.rules.noted.clone();
-            tx.if_undone(move || noted.lock().budgets.give_back(taken));
-            tx.insert_audit(record, now)?;
+            self.if_undone(move || noted.lock().budgets.give_back(taken));
+            self.insert_audit(record, now)?;
         } else {
             let count = AuditCount {
                 times: 1,
                 at: now,
                 trace_id: None,
             };
-            tx.count_audit(&shared_tally(record, now), &count)?;
+            self.count_audit(&shared_tally(record, now), &count)?;
         }
         if is_answered_as_done(record) {
             return Ok(());
         }
-        tx.count_audit_kind(&kind_of(record), &one(record, now, taken.is_some()))
+        self.count_audit_kind(&kind_of(record), &one(record, now, taken.is_some()))
     }
 
     /// Counts a refresh token that came again from elsewhere: one row for each session, outcome and hour.
     pub(crate) fn audit_repeated(&self, record: &AuditRecord) -> Result<(), StoreError> {
-        if self.tx.count_repeated(record, self.now.start_of(HOUR))? {
+        if self.count_repeated(record, self.now.start_of(HOUR))? {
             let count = one(record, self.now, true);
-            return self.tx.count_audit_kind(&kind_of(record), &count);
+            return self.count_audit_kind(&kind_of(record), &count);
         }
         self.audit(record)
     }
@@ -97,7 +97,7 @@ impl Unit<'_> {
         mut record: AuditRecord,
         change: impl FnOnce(&mut AuditRecord) -> Result<T, Refused>,
     ) -> Result<Result<T, Error>, Error> {
-        match self.tx.attempt(|_| change(&mut record))? {
+        match self.attempt(|_| change(&mut record))? {
             Ok(done) => {
                 self.audit(&record)?;
                 Ok(Ok(done))
