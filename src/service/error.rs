@@ -7,7 +7,7 @@ use crate::domain::{AuditReason, FieldErrors, Limit, RegistrationMode, Timestamp
 use crate::store::{self, StoreError, Taken};
 
 /// When to try again after a busy database or a full hash queue: both clear within a second or two.
-pub(super) const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(2);
 
 /// Why a use case was not carried out. All but [`Error::Unavailable`] and [`Error::Internal`] are refusals, which the caller can mend.
 #[derive(Debug, thiserror::Error)]
@@ -126,60 +126,14 @@ impl Error {
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())
     }
-}
 
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(reason) => Self::Unavailable {
-                reason,
-                retry_after: SOON,
-            },
-            other => Self::internal(other),
+    pub(super) fn unavailable(reason: String) -> Self {
+        Self::Unavailable {
+            reason,
+            retry_after: SOON,
         }
     }
-}
 
-impl From<HashError> for Error {
-    fn from(error: HashError) -> Self {
-        match error {
-            HashError::QueueFull => Self::Unavailable {
-                reason: error.to_string(),
-                retry_after: SOON,
-            },
-            HashError::Unusable(_) | HashError::NoThread(_) => Self::internal(error),
-        }
-    }
-}
-
-impl From<Taken> for Error {
-    fn from(taken: Taken) -> Self {
-        match taken {
-            Taken::Username => Self::LoginExists,
-            Taken::Email => Self::EmailExists,
-        }
-    }
-}
-
-/// Why a change was not carried out: a refusal, whose changes are undone and whose audit row is written, or a fault, which writes nothing.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) error: Error,
-    /// `None` for a fault, and for a refusal without an audit row.
-    pub(super) reason: Option<AuditReason>,
-}
-
-impl Refused {
-    /// The same for an address without an account: that is why every code is wrong there.
-    pub(super) fn without_account(self) -> Self {
-        match self.error {
-            Error::CodeInvalid => Error::CodeInvalid.because(AuditReason::UnknownAccount),
-            _ => self,
-        }
-    }
-}
-
-impl Error {
     /// This refusal, for a reason that only the audit log states.
     pub(super) fn because(self, reason: AuditReason) -> Refused {
         Refused {
@@ -204,6 +158,41 @@ impl Error {
             _ => return None,
         })
     }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(reason) => Self::unavailable(reason),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<HashError> for Error {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::QueueFull => Self::unavailable(error.to_string()),
+            HashError::Unusable(_) | HashError::NoThread(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<Taken> for Error {
+    fn from(taken: Taken) -> Self {
+        match taken {
+            Taken::Username => Self::LoginExists,
+            Taken::Email => Self::EmailExists,
+        }
+    }
+}
+
+/// Why a change was not carried out: a refusal, whose changes are undone and whose audit row is written, or a fault, which writes nothing.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) error: Error,
+    /// `None` for a fault, and for a refusal without an audit row.
+    pub(super) reason: Option<AuditReason>,
 }
 
 impl From<Error> for Refused {

@@ -7,8 +7,8 @@ use super::rules::{Unit, parse_cookies};
 use super::tokens::SignedIn;
 use super::{Error, Service};
 use crate::domain::{
-    Actor, AuditEvent, CODE_TTL, Client, CodeMac, Email, FailedCode, Letter, LinkPurpose, MAX_NOBODY_ROWS,
-    MailPace, MailPurpose, OneTimeCode, SignInMethod, UserId,
+    Actor, AuditEvent, AuditReason, CODE_TTL, Client, CodeMac, Email, FailedCode, Letter, LinkPurpose,
+    MAX_NOBODY_ROWS, MailPace, MailPurpose, OneTimeCode, SignInMethod, UserId,
 };
 use crate::store::CodeRow;
 
@@ -79,9 +79,12 @@ impl Service {
             let mut user = match unit.compare_code(&email, &code) {
                 Ok(user) => user,
                 Err(refused) => {
-                    let refused = match record.subject {
-                        Some(_) => refused,
-                        None => refused.without_account(),
+                    // An address without an account is why every code is wrong there.
+                    let refused = match refused.error {
+                        Error::CodeInvalid if record.subject.is_none() => {
+                            Error::CodeInvalid.because(AuditReason::UnknownAccount)
+                        }
+                        _ => refused,
                     };
                     return Ok(Err(unit.audit_refusal(record, refused)?));
                 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use super::error::{Error, Refused, SOON};
+use super::error::{Error, Refused};
 use super::keyring::CurrentKeyring;
 use super::rules::audit::SharedNoted;
 use super::rules::{Links, RuleSettings, Rules, Unit};
@@ -176,12 +176,8 @@ impl Service {
 
     /// Whether requests can be served, as far as is known without asking the database: the last write was committed.
     pub fn ready(&self) -> Result<(), Error> {
-        self.store.trouble().map_or(Ok(()), |reason| {
-            Err(Error::Unavailable {
-                reason,
-                retry_after: SOON,
-            })
-        })
+        let trouble = self.store.trouble();
+        trouble.map_or(Ok(()), |reason| Err(Error::unavailable(reason)))
     }
 
     /// Answers what was accepted, moves the write-ahead log into the database file and closes it.

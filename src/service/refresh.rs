@@ -8,10 +8,9 @@ use crate::domain::{Actor, AuditEvent, AuditReason, AuditRecord, Client, Session
 
 /// The refresh cookies of a request, after a first look that decides for which session it is counted.
 pub struct RefreshCookies {
-    is_missing: bool,
     /// The authentic tokens of sessions whose ids have the mark of this server.
     marked: Vec<PresentedRefreshToken>,
-    /// Why there is no such token.
+    /// Why there is no such token, or none at all.
     reason: AuditReason,
     /// The sessions that the request may count for.
     countable: Vec<SessionId>,
@@ -42,10 +41,10 @@ impl Service {
             tokens.partition(|token| self.rules.refresh_tokens.is_marked(token.session_id()));
         let (presented, reason) = match self.find_presented(marked, client).await? {
             Ok(presented) => (presented, AuditReason::ForgedToken),
+            Err(_) if cookies.is_empty() => (Vec::new(), AuditReason::RefreshTokenMissing),
             Err(reason) => (Vec::new(), reason),
         };
         Ok(RefreshCookies {
-            is_missing: cookies.is_empty(),
             countable: countable(&presented, unmarked.is_empty()),
             marked: tokens_of(&presented),
             reason,
@@ -63,15 +62,14 @@ impl Service {
     /// [`Error::RefreshTokenMissing`], [`Error::InvalidToken`], [`Error::UserSuspended`], [`Error::Unavailable`].
     pub async fn refresh(&self, cookies: RefreshCookies, client: Client) -> Result<SignedIn, Error> {
         let refuse = |reason| self.note_refused(AuditEvent::RefreshRefused, reason, &client);
-        if cookies.is_missing {
-            refuse(AuditReason::RefreshTokenMissing);
-            return Err(Error::RefreshTokenMissing);
-        }
         let tokens = match self.find_authentic(cookies, &client).await? {
             Ok(tokens) => tokens,
             Err(reason) => {
                 refuse(reason);
-                return Err(Error::InvalidToken);
+                return Err(match reason {
+                    AuditReason::RefreshTokenMissing => Error::RefreshTokenMissing,
+                    _ => Error::InvalidToken,
+                });
             }
         };
         let refreshed = self.change(Actor::Client(client.clone()), move |unit| unit.refresh(&tokens));

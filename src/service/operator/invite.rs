@@ -1,6 +1,7 @@
 //! Invites: making, listing and taking them back.
 
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::crypto::SealedFor;
@@ -69,18 +70,13 @@ impl Service {
                 .collect(),
             None => Ok(Vec::new()),
         }?;
-        let rows: Vec<_> = made
-            .iter()
-            .map(|made| {
-                let context = SealedFor::Invite(made.invite.id.as_bytes());
-                let sealed = self.rules.keys.seal(context, made.code.as_bytes(), &self.system);
-                (
-                    made.invite.clone(),
-                    self.rules.keys.invite_digest(&made.code),
-                    sealed,
-                )
-            })
-            .collect();
+        let rows = made.iter().map(|made| {
+            let context = SealedFor::Invite(made.invite.id.as_bytes());
+            let sealed = self.rules.keys.seal(context, made.code.as_bytes(), &self.system);
+            let digest = self.rules.keys.invite_digest(&made.code);
+            (made.invite.clone(), digest, sealed)
+        });
+        let rows: Vec<_> = rows.collect();
         let what = describe(draft.max_uses, draft.note.as_ref());
         let record = self
             .by_operator(AuditEvent::InviteCreated)
@@ -143,15 +139,17 @@ impl Service {
         paging: Paging<InviteRef>,
     ) -> Result<Page<InviteWithCode>, Error> {
         let active_at = (which == WhichInvites::Active).then(|| self.system.now());
-        let after = paging.after.map(|invite| match invite {
-            InviteRef::Code(code) => Ok(self.rules.keys.invite_digest(&code)),
-            InviteRef::Id(id) => Err(id),
-        });
+        let rules = Arc::clone(&self.rules);
         let page = self.store.report(move |reader| {
-            let after = match after {
-                Some(Ok(digest)) => Some(reader.find_invite(digest)?.ok_or(Error::InviteNotFound)?.0.id),
-                Some(Err(id)) if !reader.is_invite(id)? => return Err(Error::NotInList(id.to_string())),
-                Some(Err(id)) => Some(id),
+            let after = match paging.after {
+                Some(InviteRef::Code(code)) => {
+                    let found = reader.find_invite(rules.keys.invite_digest(&code))?;
+                    Some(found.ok_or(Error::InviteNotFound)?.0.id)
+                }
+                Some(InviteRef::Id(id)) if !reader.is_invite(id)? => {
+                    return Err(Error::NotInList(id.to_string()));
+                }
+                Some(InviteRef::Id(id)) => Some(id),
                 None => None,
             };
             let limit = paging.limit;

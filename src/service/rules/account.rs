@@ -16,7 +16,8 @@ impl Unit<'_> {
             .ok_or_else(|| Error::internal("a user that was just added is not there"))
     }
 
-    /// Whether `hash` is still the password hash of the account. It may have changed while a password was hashed.
+    /// Whether `hash` is still the password hash of the account. It may have changed while a password was hashed; until the end of this change it does not,
+    /// because the one writer runs one change after the other.
     pub(crate) fn has_password_hash(
         &self,
         user: &User,
