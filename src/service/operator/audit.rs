@@ -8,18 +8,15 @@ use crate::domain::{AuditEntry, AuditEvents, Page, network_of};
 use crate::service::{Error, Service, UserRef};
 use crate::store::{AuditCursor, AuditFilter, Reader};
 
-/// Which rows of the log are wanted.
+/// The rows of the log that the operator asks for.
 #[derive(Clone, Debug)]
 pub struct AuditQuery {
-    /// Only those about this account, also if it is gone or has another name now; or under this name, if it is no account's.
+    /// Only rows about this account, also after it was renamed or deleted; or under this name, if no account has it.
     pub user: Option<UserRef>,
-    /// Only these events.
     pub events: Option<AuditEvents>,
-    /// Only the last so long.
+    /// Only rows that are no older than this.
     pub since: Option<Duration>,
-    /// Which part of these.
     pub part: AuditPart,
-    /// The most rows.
     pub limit: u32,
 }
 
@@ -32,20 +29,20 @@ pub enum AuditPart {
     After(i64),
     /// The last rows before the one with this id.
     Before(i64),
-    /// Everything behind the place up to which it was read.
+    /// Everything after a position in the log.
     Behind(AuditCursor),
 }
 
-/// What was found of a part of the log.
+/// A part of the log.
 #[derive(Clone, Debug)]
 pub struct AuditPage {
-    /// Rows, the oldest first; behind them the counts in place that tell what these rows do not, the one that changed last at the end.
+    /// Rows, the oldest first; then the counts in place that tell more than these rows, the one that changed last at the end.
     pub entries: Vec<AuditEntry>,
-    /// How many of these are rows.
+    /// The number of rows among the entries.
     pub rows: usize,
-    /// How many rows are asked for beside these: later ones of a part that begins behind a row, else earlier ones.
+    /// The number of rows that match beside these: later ones if the part begins after a row, else earlier ones.
     pub more: u32,
-    /// The place behind it.
+    /// The position after it.
     pub end: AuditCursor,
 }
 
@@ -54,9 +51,9 @@ pub(super) fn addresses_of(address: IpAddr) -> [IpAddr; 2] {
     [address.to_canonical(), network_of(address)]
 }
 
-/// The part of the log that a filter asks for, of at most `limit` rows; of the whole log no more counts either.
+/// The part of the log that a filter asks for: at most `limit` rows, and of the whole log at most as many counts.
 pub(super) fn list(reader: &Reader<'_>, filter: &AuditFilter, limit: u32) -> Result<AuditPage, Error> {
-    // Before the rows, so that what comes meanwhile is behind the place and not lost.
+    // Read before the rows, so that a count that changes meanwhile is read the next time.
     let end = reader.find_count_cursor()?;
     let Page { rows, more } = reader.list_audit(filter, limit)?;
     let last = rows.iter().rev().find_map(|entry| entry.id);
@@ -78,7 +75,7 @@ pub(super) fn list(reader: &Reader<'_>, filter: &AuditFilter, limit: u32) -> Res
     Ok(page)
 }
 
-/// The counts that belong behind the rows of a page.
+/// The counts that follow the rows of a page.
 fn untold(
     reader: &Reader<'_>,
     filter: &AuditFilter,
@@ -86,14 +83,14 @@ fn untold(
     limit: u32,
 ) -> Result<Vec<AuditEntry>, Error> {
     let is_cut = page.more > 0;
-    // Who asks for the last rows of the whole log does not ask for what was counted long before them.
+    // The last rows of the whole log do not need counts from long before them.
     let oldest = page.entries.first().filter(|_| is_cut && !filter.is_about_one());
     let since = match (filter.after, filter.counts_after) {
-        // Nor does a reader who goes on behind a row.
+        // Nor do the rows after a given one.
         (Some(id), None) => reader.find_audit_moment(id)?,
         _ => oldest.map(|entry| entry.at),
     };
-    // All of one account are few.
+    // An account has few counts.
     let most = if filter.is_about_one() { u32::MAX } else { limit };
     let counts = reader.list_audit_counts(
         &AuditFilter {
@@ -111,7 +108,7 @@ fn untold(
     Ok(untold.map(|count| count.entry).collect())
 }
 
-/// Whether rows tell everything that was counted.
+/// Whether rows show everything that was counted.
 fn is_told(count: &AuditEntry, rows: &[AuditEntry]) -> bool {
     let counted = &count.record;
     let is_same = |row: &&AuditEntry| {

@@ -1,4 +1,4 @@
-//! Gathering everything that may be why somebody is refused.
+//! Gathers everything that may explain a refusal.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,56 +11,54 @@ use crate::service::rules::Rules;
 use crate::service::{Error, Service, SignInRules, UserRef};
 use crate::store::{AuditFilter, Reader};
 
-/// How many rows of the log are told: more than a person reads.
+/// How many rows of the log are gathered: more than a person reads.
 const MAX_ROWS: u32 = 200;
 
-/// Whose story is told.
+/// Whose refusals are explained.
 #[derive(Clone, Debug)]
 pub enum Explained {
-    /// That of an account, or of a name that is none's.
+    /// An account, or a name that no account has.
     Account(UserRef),
-    /// That of everybody at an address.
+    /// Every client at an address.
     Address(IpAddr),
 }
 
-/// What is known.
 #[derive(Debug)]
 pub struct Explanation {
-    /// Whose story it is.
     pub subject: Explained,
-    /// Rows of the audit log, the oldest first, and behind them what is only counted.
+    /// Rows of the audit log, the oldest first, followed by counts in place.
     pub entries: Vec<AuditEntry>,
-    /// The account; `None` for an address, or a name that is none's.
+    /// `None` for an address, or a name that no account has.
     pub user: Option<User>,
-    /// Its sessions, living and ended.
+    /// The sessions of the account, live and ended.
     pub sessions: Vec<Session>,
-    /// Sessions that were over when a row of the log came about.
+    /// Sessions that rows of the log name as over.
     pub over: Vec<Session>,
-    /// Until when its codes are not compared; `None` if they are.
+    /// Until when codes of the account are refused unread; `None` if they are compared.
     pub codes_locked_until: Option<Timestamp>,
-    /// From when on a code can be mailed to it again; `None` if at once.
+    /// When a code can be mailed to the account again; `None` if at once.
     pub codes_mailed_from: Option<Timestamp>,
-    /// What still has to wait after wrong passwords.
+    /// Guesses that still have to wait after wrong passwords.
     pub waits: Vec<Wait>,
-    /// The rules by which all this happened, if they were the same then.
+    /// The rules as they are now.
     pub rules: SignInRules,
 }
 
 /// Guesses at a password that have to wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// At whose; `None` for the name that was asked about.
+    /// The account; `None` for the name that was asked about.
     pub username: Option<String>,
-    /// From where; `None` for a process on the same machine.
+    /// `None` for a process on the same machine.
     pub address: Option<IpAddr>,
-    /// Whether everybody else has to wait too, but for networks from which the account was used lately.
+    /// Whether every other address has to wait too, except networks from which the account was used lately.
     pub is_for_everybody: bool,
     /// Until when.
     pub until: Timestamp,
 }
 
 impl Explanation {
-    /// The session that a row speaks of, if it was over already.
+    /// The session of a row, if it was already over.
     pub fn session_of(&self, entry: &AuditEntry) -> Option<&Session> {
         let id = entry.record.session_id?;
         self.over.iter().find(|session| session.id == id)
@@ -68,10 +66,9 @@ impl Explanation {
 }
 
 impl Service {
-    /// Says whose story `text` means: an IP address, or the username, e-mail address or id of an account.
+    /// Reads `text` as an IP address, or as the username, e-mail address or id of an account.
     ///
-    /// An IPv4 address is a legal username too. One that is both is refused, so that no account can hide its story behind an address, nor the story of an
-    /// address behind a name.
+    /// An IPv4 address is a legal username too. A text that is both is refused, so that neither hides the other.
     ///
     /// # Errors
     /// [`Error::AddressAndUsername`].
@@ -90,7 +87,7 @@ impl Service {
         }
     }
 
-    /// Gathers what happened to an account or from an address.
+    /// Gathers the events at an account or from an address.
     ///
     /// # Errors
     /// [`Error::UserNotFound`] for a name that no account can have.
@@ -141,7 +138,7 @@ impl Service {
     }
 }
 
-/// The sessions of the rows that say no more of a refusal than that its session was over.
+/// The sessions of rows that give no other reason than that the session was over.
 fn sessions_over(reader: &Reader<'_>, entries: &[AuditEntry]) -> Result<Vec<Session>, Error> {
     let mut over: Vec<Session> = Vec::new();
     for entry in entries {
@@ -156,8 +153,8 @@ fn sessions_over(reader: &Reader<'_>, entries: &[AuditEntry]) -> Result<Vec<Sess
     Ok(over)
 }
 
-/// What has to wait after wrong passwords. The counts are kept under keyed digests of account and address, so they are asked for by each pair that the rows
-/// name.
+/// The guesses that have to wait after wrong passwords. Counts are kept under keyed digests of account and address, so each pair that the rows name is
+/// looked up.
 fn waits(
     reader: &Reader<'_>,
     rules: &Rules,

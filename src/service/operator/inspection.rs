@@ -1,4 +1,4 @@
-//! What `arkloop check` asks of the database, and the word with which it asks the running server.
+//! What `arkloop check` asks of the database, and the word that proves it to the running server.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::domain::{SignatureAlgorithm, Timestamp, UserId, Username};
 use crate::service::{Error, FailedCodes, Service};
 use crate::store::{MailTrouble, Reader, Setting, StoreError};
 
-/// How long a word is good: for the requests of one check.
+/// How long a word is valid: for the requests of one check.
 const WORD_TTL: Duration = Duration::from_mins(2);
 
 /// The state of the database.
@@ -17,7 +17,7 @@ const WORD_TTL: Duration = Duration::from_mins(2);
 pub struct Inspection {
     /// What SQLite finds wrong; empty if nothing.
     pub faults: Vec<String>,
-    /// The latest moment that anything in it happened.
+    /// When the latest event in it happened.
     pub latest_at: Option<Timestamp>,
     /// When the oldest account was made; `None` if there is none.
     pub first_user_at: Option<Timestamp>,
@@ -25,7 +25,7 @@ pub struct Inspection {
     pub last_backup_at: Option<Timestamp>,
     /// Since when the newest key signs access tokens, and the name of its algorithm; `None` before the server has run.
     pub newest_key: Option<(Timestamp, SignatureAlgorithm)>,
-    /// Why mails that were tried still wait, what concerns the most of them first.
+    /// Why mails that were tried still wait; the cause that concerns the most of them comes first.
     pub mail_troubles: Vec<MailTrouble>,
     /// When a mail last expired before the mail server took it; `None` if never.
     pub last_mail_lost_at: Option<Timestamp>,
@@ -35,12 +35,10 @@ pub struct Inspection {
     pub failed_codes: FailedCodes,
 }
 
-/// A username that is legal and may be taken for something else.
+/// A valid username that looks like something else.
 #[derive(Clone, Debug)]
 pub struct AmbiguousUsername {
-    /// It.
     pub username: Username,
-    /// What it may be taken for.
     pub taken_for: TakenFor,
 }
 
@@ -68,7 +66,7 @@ fn ambiguous(reader: &Reader<'_>, candidates: Vec<Username>) -> Result<Vec<Ambig
         };
         found.push(AmbiguousUsername { username, taken_for });
     }
-    // What is dangerous stands first, however many harmless names were registered before it.
+    // Dangerous names come first, however many harmless ones were registered before them.
     found.sort_by_key(|name| !matches!(name.taken_for, TakenFor::IdOf(_)));
     Ok(found)
 }
@@ -98,12 +96,12 @@ impl Service {
             .await
     }
 
-    /// A word that only whoever has the key file can make, good for two minutes and once.
+    /// A word that only the holder of the key file can make, valid once and for two minutes.
     pub fn new_check_word(&self) -> String {
         self.rules.keys.new_check_word(&self.system)
     }
 
-    /// Until when `word` is good; `None` if it is not, or was not made with this server's key file.
+    /// Until when `word` is valid; `None` if it is not, or was not made with this server's key file.
     pub fn check_word_end(&self, word: &str) -> Option<Timestamp> {
         let now = self.system.now();
         let made_at = self.rules.keys.open_check_word(word)?;

@@ -1,4 +1,4 @@
-//! Writing mail: composing it, sealing it, and filling in its links.
+//! Mail inside a change: composing, sealing and queueing it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::mail::{Medium, Message};
 use crate::service::error::Error;
 use crate::store::StoreError;
 
-/// How long a mail that only tells something is worth sending.
+/// How long a mail without a link or a code is worth sending.
 const NOTICE_TTL: Duration = Duration::from_hours(72);
 
 impl Rules {
@@ -18,7 +18,7 @@ impl Rules {
         self.medium == Medium::Off
     }
 
-    /// Refuses where no mail can be sent at all: alike for every account.
+    /// Refuses where no mail can be sent at all, alike for every account.
     pub(crate) fn refuse_without_mail(&self) -> Result<(), Error> {
         if self.is_off() {
             return Err(Error::MailUnavailable);

@@ -1,4 +1,4 @@
-//! Figures about what is stored, for whoever watches the server.
+//! Gauges and counters about what is stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::service::{Error, Service};
 use crate::store::StoredCounts;
 
 impl Service {
-    /// Begins the counters of mails at zero, so that a rate shows the first one.
+    /// Registers the counters of mails at zero, so that a rate shows the first mail.
     pub fn start_counters(&self) {
         for kind in MailKind::VARIANTS {
             for outcome in ["sent", "expired", "unanswered", "dropped"] {
@@ -20,7 +20,7 @@ impl Service {
         }
     }
 
-    /// Reports whether requests can be served, as `/readyz` says it.
+    /// Reports whether requests can be served, as `/readyz` does.
     pub fn report_readiness(&self) {
         metrics::gauge!("arkloop_ready").set(f64::from(u8::from(self.ready().is_ok())));
     }

@@ -6,8 +6,6 @@
 mod budget;
 mod noted;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use super::{Rules, Unit};
 use crate::domain::{AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, NameDigest};
 use crate::service::error::{Error, Refused};
@@ -16,17 +14,7 @@ use crate::store::{AuditCount, StoreError};
 use budget::{Class, HOUR};
 use noted::{kind_of, one, shared_tally};
 
-pub(crate) use noted::Noted;
-
-/// What is counted in memory, shared with what a change does when it is undone.
-#[derive(Clone, Default)]
-pub(crate) struct SharedNoted(Arc<Mutex<Noted>>);
-
-impl SharedNoted {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Noted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(crate) use noted::SharedNoted;
 
 impl Rules {
     /// The form in which the log keeps an address.

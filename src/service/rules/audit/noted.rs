@@ -1,14 +1,14 @@
-//! What is counted in memory, until it is written.
+//! Events that are counted in memory until they are written.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::budget::{Budgets, Class, HOUR, MINUTE};
 use crate::domain::{Actor, AuditRecord, Client, Timestamp, network_of};
 use crate::store::{AuditCount, AuditKind, AuditTally, KindCount};
 
-/// The most tallies that wait, and the most accounts, names and kinds that are counted, between two writes. What comes beyond is only in the row that all
-/// share.
+/// The most tallies, and the most accounts, names and kinds, that are counted between two writes. Further events are only in the row that all share.
 const MOST: usize = 10_000;
 
 /// Tallies that are to be written.
@@ -16,13 +16,23 @@ pub(crate) type Tallies = Vec<(AuditTally, AuditCount)>;
 /// Counts in place that are to be written.
 pub(crate) type Kinds = Vec<(AuditKind, KindCount)>;
 
-/// What is counted in memory and not yet in the database.
+/// The counts of a process, shared with the closures that take a count back when a change is undone.
+#[derive(Clone, Default)]
+pub(crate) struct SharedNoted(Arc<Mutex<Noted>>);
+
+impl SharedNoted {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts that are not yet in the database.
 #[derive(Debug, Default)]
 pub(crate) struct Noted {
     pub(super) budgets: Budgets,
-    /// How often since they were last written. A tally of the present minute stays when it was written, so that it takes no second row of the budget.
+    /// The counts since the last write. A tally of the present minute stays after a write, so that it takes no second row of the budget.
     tallies: HashMap<AuditTally, AuditCount>,
-    /// The same for each account, name and kind, since they were last written.
+    /// Counts in place since the last write.
     kinds: HashMap<AuditKind, KindCount>,
 }
 
@@ -55,7 +65,7 @@ impl Noted {
         }
     }
 
-    /// Takes what was counted since the last time.
+    /// Takes the counts since the last time.
     pub(crate) fn take(&mut self, now: Timestamp) -> (Tallies, Kinds) {
         let this_minute = now.start_of(MINUTE);
         let taken = self.tallies.iter().filter(|(_, count)| count.times > 0);
@@ -67,7 +77,7 @@ impl Noted {
         (taken, self.kinds.drain().collect())
     }
 
-    /// Counts again what was taken and could not be written.
+    /// Puts back counts that could not be written.
     pub(crate) fn put_back(&mut self, tallies: Tallies, kinds: &[(AuditKind, KindCount)]) {
         for (tally, count) in tallies {
             let is_known = self.tallies.contains_key(&tally);
@@ -97,7 +107,7 @@ impl Noted {
     }
 }
 
-/// The one row for the hour of everything that has no row of its own.
+/// The row of the hour for events without a row of their own.
 pub(super) fn shared_tally(record: &AuditRecord, now: Timestamp) -> AuditTally {
     AuditTally {
         event: record.event,
@@ -109,7 +119,7 @@ pub(super) fn shared_tally(record: &AuditRecord, now: Timestamp) -> AuditTally {
     }
 }
 
-/// What a record is counted under in place.
+/// The kind that a record is counted under in place.
 pub(super) fn kind_of(record: &AuditRecord) -> AuditKind {
     AuditKind {
         event: record.event,
