@@ -115,19 +115,13 @@ pub(super) const LOGIN: Operation = Operation {
 async fn login(exchange: Exchange) -> Result<Response, Refusal> {
     let cookies = exchange.presented_cookies();
     let mut fields = exchange.fields;
-    let captcha_token = fields.take(&CAPTCHA_TOKEN);
+    let captcha = fields.take(&CAPTCHA_TOKEN);
     let name = fields.required(&fields::LOGIN, AccountName::parse);
     let password = fields.required(&PASSWORD, PasswordGuess::parse);
     let (name, password) = fields.finish(name.zip(password))?;
     let service = &exchange.shared.service;
     let answer = service
-        .login(
-            name,
-            password,
-            captcha_token.as_deref(),
-            exchange.client,
-            &cookies,
-        )
+        .login(name, password, captcha.as_deref(), exchange.client, &cookies)
         .await?;
     Ok(signed_in(&exchange.shared, &answer))
 }
