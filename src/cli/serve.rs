@@ -1,13 +1,15 @@
 //! `serve`: the server, from the first log line to the last.
 
+use std::future::pending;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::context::{Context, no_runtime};
 use super::error::Refusal;
@@ -79,32 +81,29 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     if let Some((problem, mend)) = capacity.problem() {
         tracing::warn!("{problem}; {mend}");
     }
-    let watched = watch(config, &app)?;
+    let mut tasks = JoinSet::new();
+    watch(config, &app, &mut tasks)?;
     let server = listen(config, &app, capacity)?;
     if config.server.docs {
         tracing::info!("the API is described at {}/docs", config.public_url());
     }
     tell_mail(config);
     tell_registration(context, &app).await?;
-    let account_counter = tokio::spawn(tell_accounts(Arc::clone(&app.service), app.origin));
-    let housekeeper = tokio::spawn(App::housekeep(Arc::clone(&app.service)));
-    let (stop_mail, mail_stopped) = oneshot::channel::<()>();
-    let mail_worker = tokio::spawn(Arc::clone(&app.service).deliver_mail(async {
-        let _ = mail_stopped.await;
-    }));
+    tasks.spawn(tell_accounts(Arc::clone(&app.service), app.origin));
+    tasks.spawn(App::housekeep(Arc::clone(&app.service)));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = stopped.map(drop).shared();
+    let mail_worker = tokio::spawn(Arc::clone(&app.service).deliver_mail(stopped.clone()));
     tell_systemd(NotifyState::Ready);
-    let ended_by = run_until_stopped(server, &mut signals, stop_mail).await;
+    let ended_by = run_until_stopped(server.run(stopped), &mut signals, stop).await;
     if ended_by.is_some() {
         // A mail that is cut off on its way stays in the outbox, and the next start sends it.
         mail_worker.abort();
     }
-    // It was told to stop together with the server, and takes no longer.
+    // It stops at the same time as the server and takes no longer.
     let _ = mail_worker.await;
-    for task in [housekeeper, account_counter].into_iter().chain(watched) {
-        task.abort();
-        // An aborted task drops the service only when it has ended.
-        let _ = task.await;
-    }
+    // An aborted task drops the service only when it has ended, and this waits for that.
+    tasks.shutdown().await;
     if let Some(signal) = ended_by {
         return Ok(ExitCode::from(signal.exit_code()));
     }
@@ -165,9 +164,9 @@ fn listen(config: &Config, app: &App, capacity: &Capacity) -> Result<http::Serve
 }
 
 /// Measures, and serves the metrics, if the configuration says where.
-fn watch(config: &Config, app: &App) -> Result<Option<JoinHandle<()>>, Refusal> {
+fn watch(config: &Config, app: &App, tasks: &mut JoinSet<()>) -> Result<(), Refusal> {
     let Some(place) = &config.metrics.listen else {
-        return Ok(None);
+        return Ok(());
     };
     let metrics = Metrics::start(app.service.system().now()).map_err(|cause| {
         Refusal::new(
@@ -185,32 +184,29 @@ fn watch(config: &Config, app: &App) -> Result<Option<JoinHandle<()>>, Refusal> 
         |address| format!("http://{address}/metrics"),
     );
     tracing::info!("metrics are served on {shown}");
-    Ok(Some(tokio::spawn(async move {
+    tasks.spawn(async move {
         tokio::select! {
             // It runs until the server itself has ended, so that the end can be watched too.
-            () = server.run(std::future::pending()) => {}
+            () = server.run(pending()) => {}
             () = metrics.keep_tidy() => {}
         }
-    })))
+    });
+    Ok(())
 }
 
-/// Runs the server until its end, and gives the signal that ended it at once, if one did. The mail worker is told to stop together with it.
+/// Runs the server until its end, and gives the signal that ended it at once, if one did. `stop` tells the server and the mail worker to finish.
 async fn run_until_stopped(
-    server: http::Server,
+    running: impl Future<Output = ()>,
     signals: &mut Signals,
-    stop_mail: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
 ) -> Option<Signal> {
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut running = pin!(server.run(async {
-        let _ = stopped.await;
-    }));
+    let mut running = pin!(running);
     tokio::select! {
         () = &mut running => return None,
         signal = signals.next_stop() => tracing::info!("{} received: finishing what has begun", signal.name()),
     }
     tell_systemd(NotifyState::Stopping);
-    let _ = stop.send(());
-    drop(stop_mail);
+    drop(stop);
     tokio::select! {
         () = &mut running => None,
         signal = signals.next_stop() => {
