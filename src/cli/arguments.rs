@@ -51,12 +51,20 @@ pub(super) fn field<T: 'static>(
     move |text| parse(text).map_err(|error| format!("it {}", describe(error)))
 }
 
+/// Reads values by `parse`, and refuses the others by what is `expected`.
+pub(super) fn expecting<T: 'static>(
+    expected: impl Into<String>,
+    parse: fn(&str) -> Option<T>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+    let expected = expected.into();
+    move |text| parse(text).ok_or_else(|| format!("it must be {expected}"))
+}
+
 /// Reads ids that `command` prints.
 pub(super) fn id<T: FromStr + 'static>(
     command: &'static str,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
-    move |text| {
-        let id = trimmed(text).parse();
-        id.map_err(|_| format!("it must be an id as `arkloop {command}` prints it"))
-    }
+    expecting(format!("an id as `arkloop {command}` prints it"), |text| {
+        trimmed(text).parse().ok()
+    })
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::arguments::Limit;
+use super::arguments::{Limit, expecting};
 use super::context::{Context, no_runtime};
 use super::error::{Refusal, one_line};
-use super::output::{Output, Readers, print_line};
+use super::output::{Output, print_line};
 use super::report::{Report, Row};
 use super::times::Times;
 use crate::domain::{Actor, AuditEntry, AuditEvents, parse_duration};
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     )]
     event: Option<AuditEvents>,
     /// Only the last so long, such as 30m, 1h or 7d
-    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    #[arg(long, value_name = "TIME", value_parser = expecting("a time such as 30m, 1h or 7d", parse_since))]
     since: Option<Duration>,
     #[command(flatten)]
     limit: Limit,
@@ -73,9 +73,8 @@ fn parse_events(text: &str) -> Result<AuditEvents, String> {
     })
 }
 
-fn parse_since(text: &str) -> Result<Duration, String> {
-    let since = parse_duration(text).filter(|since| *since >= Duration::from_secs(1));
-    since.ok_or_else(|| "it must be a time such as 30m, 1h or 7d".to_owned())
+fn parse_since(text: &str) -> Option<Duration> {
+    parse_duration(text).filter(|since| *since >= Duration::from_secs(1))
 }
 
 impl Arguments {
@@ -138,7 +137,7 @@ async fn print_as_they_come(service: &Service, mut query: AuditQuery) -> Result<
                 fault.ended();
                 query.part = AuditPart::Behind(page.end);
                 for entry in page.entries {
-                    if print_line(&to_json(&entry))? == Readers::Gone {
+                    if !print_line(&to_json(&entry))? {
                         return Ok(());
                     }
                 }

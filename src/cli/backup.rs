@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::arguments::expecting;
 use super::context::Context;
 use super::error::Refusal;
 use super::output;
@@ -26,13 +27,8 @@ pub(super) struct Arguments {
     #[arg(value_name = "FILE")]
     path: PathBuf,
     /// Name the file by date, and remove all but the newest N of those
-    #[arg(long, value_name = "N", value_parser = parse_keep)]
+    #[arg(long, value_name = "N", value_parser = expecting::<NonZeroUsize>("a number of files from 1 on", |text| text.parse().ok()))]
     keep: Option<NonZeroUsize>,
-}
-
-fn parse_keep(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse()
-        .map_err(|_| "it must be a number of files from 1 on".to_owned())
 }
 
 /// `backup`

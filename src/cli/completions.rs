@@ -1,6 +1,8 @@
 //! `completions`: what a shell needs to complete the commands.
 
-use clap::CommandFactory as _;
+use std::process::ExitCode;
+
+use clap::Command;
 use clap_complete::{Shell, generate};
 
 use super::error::Refusal;
@@ -17,13 +19,9 @@ pub(super) struct Arguments {
 }
 
 /// `completions SHELL`
-pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
+pub(super) fn run(arguments: &Arguments, mut root: Command) -> Result<ExitCode, Refusal> {
     let mut script = Vec::new();
-    generate(
-        arguments.shell,
-        &mut super::Arguments::command(),
-        env!("CARGO_PKG_NAME"),
-        &mut script,
-    );
-    output::print(&String::from_utf8_lossy(&script))
+    generate(arguments.shell, &mut root, env!("CARGO_PKG_NAME"), &mut script);
+    output::print(&String::from_utf8_lossy(&script))?;
+    Ok(ExitCode::SUCCESS)
 }

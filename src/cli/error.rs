@@ -68,50 +68,49 @@ impl From<Error> for Refusal {
 }
 
 fn hint(error: &Error) -> Option<&str> {
-    match error {
-        Error::LoginExists => Some("choose another, or look who has it: arkloop user list --search NAME"),
-        Error::EmailExists => Some("give another, or look who has it: arkloop user list --search ADDRESS"),
+    let hint = match error {
+        Error::LoginExists => "choose another, or look who has it: arkloop user list --search NAME",
+        Error::EmailExists => "give another, or look who has it: arkloop user list --search ADDRESS",
         Error::UserSuspended => {
-            Some("no link works for it; let it be used again first: arkloop user reactivate USER")
+            "no link works for it; let it be used again first: arkloop user reactivate USER"
         }
-        Error::UserNotFound(_) => Some("give a username, an e-mail address or an id; see: arkloop user list"),
-        Error::AddressAndUsername(_) => Some(
-            "for the IP address say: arkloop explain --ip IP; for the account give its e-mail address or id; see: arkloop user show NAME",
-        ),
-        Error::NotInList(_) => Some(
-            "it may have been removed meanwhile; give the id of another row, or begin again without --after",
-        ),
-        Error::InviteNotFound => Some("see: arkloop invite list --all"),
-        Error::SessionNotFound => Some("it may have ended already; see: arkloop session list USER"),
+        Error::UserNotFound(_) => "give a username, an e-mail address or an id; see: arkloop user list",
+        Error::AddressAndUsername(_) => {
+            "for the IP address say: arkloop explain --ip IP; for the account give its e-mail address or id; see: arkloop user show NAME"
+        }
+        Error::NotInList(_) => {
+            "it may have been removed meanwhile; give the id of another row, or begin again without --after"
+        }
+        Error::InviteNotFound => "see: arkloop invite list --all",
+        Error::SessionNotFound => "it may have ended already; see: arkloop session list USER",
         Error::RegistrationPinned(_) => {
-            Some("take registration.mode out of the configuration (and restart the server) to set it here")
+            "take registration.mode out of the configuration (and restart the server) to set it here"
         }
-        Error::MailUnavailable => Some(
+        Error::MailUnavailable => {
             "set mail.transport to \"smtp\" and mail.smtp_url to your mail server (or mail.transport to \"file\", to try \
-             things out) in the configuration of the server, and name that with --config",
-        ),
-        Error::MailRefused { hint: Some(hint), .. } | Error::NoPlaceForBackup { hint, .. } => Some(hint),
+             things out) in the configuration of the server, and name that with --config"
+        }
+        Error::MailRefused { hint: Some(hint), .. } | Error::NoPlaceForBackup { hint, .. } => hint,
         Error::MailRefused { hint: None, .. } => {
-            Some("check [mail] in the configuration, and whether the mail server runs")
+            "check [mail] in the configuration, and whether the mail server runs"
         }
         Error::RotationWaits { .. } => {
-            Some("wait until then; if a key may be in other hands: arkloop key rotate --now")
+            "wait until then; if a key may be in other hands: arkloop key rotate --now"
         }
-        Error::NoSigningKey => Some("the server makes one when it starts"),
-        Error::DatabaseDamaged(_) => {
-            Some("no backup was made; restore the last one that is good, and keep it")
-        }
+        Error::NoSigningKey => "the server makes one when it starts",
+        Error::DatabaseDamaged(_) => "no backup was made; restore the last one that is good, and keep it",
         Error::BackupFailed(_) => {
-            Some("check that the directory exists, has room and belongs to the user who runs arkloop")
+            "check that the directory exists, has room and belongs to the user who runs arkloop"
         }
-        Error::Unavailable { .. } => Some(
-            "try again in a moment; if it stays so, see whether the disk is full or another program has locked the database",
-        ),
-        Error::Internal(_) => Some("run it again with -vv to see more"),
-        Error::Invalid(_) => Some("choose another and run the command again"),
+        Error::Unavailable { .. } => {
+            "try again in a moment; if it stays so, see whether the disk is full or another program has locked the database"
+        }
+        Error::Internal(_) => "run it again with -vv to see more",
+        Error::Invalid(_) => "choose another and run the command again",
         // Only a client over HTTP gets the others.
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(hint)
 }
 
 fn describe_fields(fields: &FieldErrors) -> String {

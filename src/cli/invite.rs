@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::account::parse_locale;
-use super::arguments::{Limit, field};
+use super::arguments::{Limit, expecting, field};
 use super::context::Context;
 use super::error::Refusal;
 use super::mail::queued;
@@ -20,6 +20,8 @@ use crate::service::{Error, InviteDraft, InviteRef, InviteWithCode, WhichInvites
 
 /// The longest time that `--expires-in` takes: ten years. For longer there is `--never-expires`.
 const MAX_EXPIRES_IN: Duration = Duration::from_hours(24 * 3_660);
+
+const EXPIRES_IN: &str = "a whole number and one of the units s, m, h, d, such as 7d, at most 3660d";
 
 /// The most invites of one command: they are made in one transaction, which the running server waits for.
 const MAX_COUNT: NonZeroU16 = NonZeroU16::new(1_000).expect("it is not zero");
@@ -66,10 +68,10 @@ pub(super) struct Code {
 #[derive(clap::Args)]
 pub(super) struct NewInvite {
     /// How many accounts it admits
-    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_uses)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = expecting(format!("a number from 1 to {}", InviteUses::MAX), parse_uses))]
     uses: InviteUses,
     /// How long it can be used: a whole number and one of the units s, m, h, d
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = parse_expires_in)]
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = expecting(EXPIRES_IN, parse_expires_in))]
     expires_in: Duration,
     /// Let it be usable until it is used up or revoked
     #[arg(long, conflicts_with = "expires_in")]
@@ -78,7 +80,7 @@ pub(super) struct NewInvite {
     #[arg(long, value_name = "TEXT", value_parser = field(Note::parse))]
     note: Option<OptionalNote>,
     /// Make so many alike, all or none: 1 to 1000
-    #[arg(long, value_name = "N", conflicts_with = "email", value_parser = parse_count)]
+    #[arg(long, value_name = "N", conflicts_with = "email", value_parser = expecting(format!("a number from 1 to {MAX_COUNT}"), parse_count))]
     count: Option<NonZeroU16>,
     /// Mail it to this address as well: it is queued, and the server sends it
     #[arg(long, value_name = "ADDRESS", value_parser = field(Email::parse))]
@@ -91,22 +93,16 @@ pub(super) struct NewInvite {
 /// `None` is a blank note. The derive of clap reads a bare `Option<Option<Note>>` as a flag whose value may be missing.
 type OptionalNote = std::option::Option<Note>;
 
-fn parse_uses(text: &str) -> Result<InviteUses, String> {
-    let uses = text.parse().ok().and_then(|uses| InviteUses::new(uses).ok());
-    uses.ok_or_else(|| format!("it must be a number from 1 to {}", InviteUses::MAX))
+fn parse_uses(text: &str) -> Option<InviteUses> {
+    InviteUses::new(text.parse().ok()?).ok()
 }
 
-fn parse_expires_in(text: &str) -> Result<Duration, String> {
-    let duration =
-        parse_duration(text).filter(|duration| (Duration::from_secs(1)..=MAX_EXPIRES_IN).contains(duration));
-    duration.ok_or_else(|| {
-        "it must be a whole number and one of the units s, m, h, d, such as 7d, at most 3660d".to_owned()
-    })
+fn parse_expires_in(text: &str) -> Option<Duration> {
+    parse_duration(text).filter(|duration| (Duration::from_secs(1)..=MAX_EXPIRES_IN).contains(duration))
 }
 
-fn parse_count(text: &str) -> Result<NonZeroU16, String> {
-    let count = text.parse().ok().filter(|count| *count <= MAX_COUNT);
-    count.ok_or_else(|| format!("it must be a number from 1 to {MAX_COUNT}"))
+fn parse_count(text: &str) -> Option<NonZeroU16> {
+    text.parse().ok().filter(|count| *count <= MAX_COUNT)
 }
 
 /// `invite …`

@@ -1,5 +1,7 @@
 //! `key`: the keys that sign access tokens, and the key file that everything rests on.
 
+use std::path::Path;
+
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
@@ -94,7 +96,10 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusa
     let (config, operator) = (&context.config, &context.operator);
     let system = System::machine();
     match command {
-        Command::List => list(context),
+        Command::List => {
+            let (document, lines) = look(context)?;
+            Ok(Report::new(document, facts(&lines)))
+        }
         Command::Rotate { now, choice } => {
             let rotation = if *now {
                 KeyRotation::AtOnce
@@ -117,33 +122,22 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusa
     }
 }
 
-/// How the algorithm changed, in JSON; `null` if it did not.
-pub(super) fn change_to_json(change: Option<AlgorithmChange>) -> Value {
-    json!(change.map(|change| json!({ "from": change.from.into_str(), "to": change.to.into_str() })))
-}
-
-/// How the algorithm changed, as the value of a fact; empty if it did not.
-pub(super) fn algorithm_change(change: Option<AlgorithmChange>) -> String {
-    change.map_or(String::new(), |AlgorithmChange { from, to }| {
-        format!("changed from {} to {}", from.into_str(), to.into_str())
-    })
-}
-
-/// Adds what a change of the algorithm means to other services.
-pub(super) fn with_algorithm_note(report: Report, change: Option<AlgorithmChange>) -> Report {
-    let Some(AlgorithmChange { from, to }) = change else {
-        return report;
-    };
-    report.note(format!(
-        "Services that accept only {} refuse the tokens of the new key. Let them accept {}.",
-        from.into_str(),
-        to.into_str(),
-    ))
-}
-
-fn list(context: &Context) -> Result<Report, Refusal> {
-    let (document, lines) = look(context)?;
-    Ok(Report::new(document, facts(&lines)))
+/// Reports new keys: `document` and `facts`, how the algorithm changed, and under which name the file before it is kept.
+pub(super) fn report_change(
+    mut document: Value,
+    mut lines: Vec<Fact>,
+    change: Option<AlgorithmChange>,
+    kept: Option<&Path>,
+) -> Report {
+    let change = change.map(|change| (change.from.into_str(), change.to.into_str()));
+    document["algorithm_changed"] = json!(change.map(|(from, to)| json!({ "from": from, "to": to })));
+    lines.extend(change.map(|(from, to)| ("algorithm", format!("changed from {from} to {to}"))));
+    lines.extend(kept.map(|kept| ("before it", format!("kept as {}", kept.display()))));
+    let mut report = Report::new(document, facts(&lines));
+    report.notes.extend(change.map(|(from, to)| {
+        format!("Services that accept only {from} refuse the tokens of the new key. Let them accept {to}.")
+    }));
+    report
 }
 
 fn rotate(
@@ -152,10 +146,8 @@ fn rotate(
     wanted: Option<SignatureAlgorithm>,
 ) -> Result<Report, Refusal> {
     let change = context.with_service(async |service| service.rotate_signing_key(rotation, wanted).await)?;
-    let (mut document, mut lines) = look(context)?;
-    document["algorithm_changed"] = change_to_json(change);
-    lines.push(("algorithm", algorithm_change(change)));
-    Ok(with_algorithm_note(Report::new(document, facts(&lines)), change))
+    let (document, lines) = look(context)?;
+    Ok(report_change(document, lines, change, None))
 }
 
 /// The keys, in JSON and as facts.
@@ -206,28 +198,23 @@ fn replace(work: impl Future<Output = Result<NewKey, app::OpenError>>) -> Result
         kept,
         ended,
     } = run_to_end(work)?;
-    let kept = kept.map(|path| path.to_string_lossy().into_owned());
     let document = json!({
         "key_file": key_file.to_string_lossy(),
         "key": key.to_string(),
-        "kept": kept,
+        "kept": kept.as_ref().map(|path| path.to_string_lossy()),
         "sessions_ended": ended.sessions,
         "invites_revoked": ended.invites,
-        "algorithm_changed": change_to_json(ended.algorithm),
     });
     let backups = match kept {
         Some(_) => "Backups from before need the old one",
         None => "Backups from before need the lost one and cannot be restored without it",
     };
-    let kept = kept.map(|kept| format!("kept as {kept}"));
-    let text = facts(&[
+    let lines = vec![
         ("key file", format!("{key} ({})", key_file.display())),
         ("sessions ended", ended.sessions.to_string()),
         ("invites revoked", ended.invites.to_string()),
-        ("algorithm", algorithm_change(ended.algorithm)),
-        ("before it", kept.unwrap_or_default()),
-    ]);
-    let report = with_algorithm_note(Report::new(document, text), ended.algorithm);
+    ];
+    let report = report_change(document, lines, ended.algorithm, kept.as_deref());
     Ok(report.note(format!(
         "Keep a copy of the new key file apart from the database. {backups}; make a new backup."
     )))

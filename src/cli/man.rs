@@ -6,7 +6,7 @@ use std::iter;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgGroup, Command, CommandFactory as _};
+use clap::{Arg, ArgAction, ArgGroup, Command};
 use clap_mangen::Man;
 use serde_json::json;
 
@@ -26,8 +26,8 @@ pub(super) struct Arguments {
 }
 
 /// `man DIR`
-pub(super) fn run(arguments: &Arguments) -> Result<Report, Refusal> {
-    let mut root = super::Arguments::command().disable_help_subcommand(true);
+pub(super) fn run(arguments: &Arguments, root: Command) -> Result<Report, Refusal> {
+    let mut root = root.disable_help_subcommand(true);
     root.build();
     let pages: Vec<(String, String)> = with_subcommands(root).into_iter().map(page).collect();
     let refuse = |name: &str, cause: io::Error| {

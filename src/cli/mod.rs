@@ -47,6 +47,7 @@ use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcom
 use self::context::{Context, surroundings};
 use self::error::Refusal;
 use self::output::Output;
+use crate::app::Role;
 use crate::config::{Config, LogFormat, Sources};
 use crate::telemetry;
 
@@ -91,15 +92,6 @@ struct GlobalArguments {
 
 #[derive(Subcommand)]
 enum Command {
-    #[command(flatten)]
-    Configured(Configured),
-    #[command(flatten)]
-    Standalone(Standalone),
-}
-
-/// The commands that need a configuration.
-#[derive(Subcommand)]
-enum Configured {
     Init(init::Arguments),
     Serve(serve::Arguments),
     #[command(subcommand)]
@@ -122,11 +114,6 @@ enum Configured {
     Config(config::Command),
     Check(check::Arguments),
     Healthcheck(healthcheck::Arguments),
-}
-
-/// The commands that print the same under any configuration, and need none.
-#[derive(Subcommand)]
-enum Standalone {
     Openapi(openapi::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
@@ -159,10 +146,7 @@ pub fn run() -> ExitCode {
         is_json: arguments.global.json,
         is_quiet: arguments.global.quiet,
     };
-    let ended = match arguments.command {
-        Command::Configured(command) => run_configured(command, &arguments.global, &command_name, output),
-        Command::Standalone(command) => run_standalone(command, output).map(|()| ExitCode::SUCCESS),
-    };
+    let ended = run_command(arguments.command, &arguments.global, &command_name, output);
     ended.unwrap_or_else(|refusal| {
         output.refusal(&refusal);
         ExitCode::FAILURE
@@ -209,67 +193,64 @@ fn command_name(matches: &ArgMatches) -> String {
     subcommands.map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
-fn run_standalone(command: Standalone, output: Output) -> Result<(), Refusal> {
-    match command {
-        Standalone::Openapi(_) => openapi::run(),
-        Standalone::Completions(arguments) => completions::run(&arguments),
-        Standalone::Man(arguments) => output.report(&man::run(&arguments)?),
-    }
-}
-
-fn run_configured(
-    command: Configured,
+fn run_command(
+    command: Command,
     global: &GlobalArguments,
     command_name: &str,
     output: Output,
 ) -> Result<ExitCode, Refusal> {
-    let sources = Sources {
-        config_flag: global.config.clone(),
-        data_dir_flag: global.data_dir.clone(),
-        listen_flag: match &command {
-            Configured::Serve(arguments) => arguments.listen.clone(),
-            _ => None,
-        },
-        ..surroundings()?
+    let (role, listen_flag) = match &command {
+        Command::Serve(arguments) => (Role::Server, arguments.listen.clone()),
+        _ => (Role::Command, None),
     };
-    let context = Context::load(&sources, command_name, output)?;
-    start_log(&context.config, global, &command);
+    let context = || {
+        let sources = Sources {
+            config_flag: global.config.clone(),
+            data_dir_flag: global.data_dir.clone(),
+            listen_flag,
+            ..surroundings()?
+        };
+        let context = Context::load(&sources, command_name, output)?;
+        start_log(&context.config, global, role);
+        Ok::<_, Refusal>(context)
+    };
     let report = match command {
-        Configured::Serve(_) => return serve::run(&context),
-        Configured::Check(_) => return check::run(&context),
-        Configured::Audit(arguments) if arguments.follow => return audit::follow(&arguments, &context),
-        Configured::Init(arguments) => init::run(&arguments, &context),
-        Configured::Invite(command) => invite::run(command, &context),
-        Configured::Registration(command) => registration::run(&command, &context),
-        Configured::User(command) => user::run(command, &context),
-        Configured::Session(command) => session::run(command, &context),
-        Configured::Mail(command) => mail::run(command, &context),
-        Configured::Audit(arguments) => audit::list(&arguments, &context),
-        Configured::Key(command) => key::run(&command, &context),
-        Configured::Backup(arguments) => backup::run(arguments, &context),
-        Configured::Restore(arguments) => restore::run(&arguments, &context),
-        Configured::Explain(arguments) => explain::run(arguments, &context),
-        Configured::Config(config::Command::Show) => Ok(config::show(&context)),
-        Configured::Healthcheck(_) => healthcheck::run(&context),
+        Command::Openapi(_) => return openapi::run(),
+        Command::Completions(arguments) => return completions::run(&arguments, Arguments::command()),
+        Command::Man(arguments) => man::run(&arguments, Arguments::command()),
+        Command::Serve(_) => return serve::run(&context()?),
+        Command::Check(_) => return check::run(&context()?),
+        Command::Audit(arguments) if arguments.follow => return audit::follow(&arguments, &context()?),
+        Command::Init(arguments) => init::run(&arguments, &context()?),
+        Command::Invite(command) => invite::run(command, &context()?),
+        Command::Registration(command) => registration::run(&command, &context()?),
+        Command::User(command) => user::run(command, &context()?),
+        Command::Session(command) => session::run(command, &context()?),
+        Command::Mail(command) => mail::run(command, &context()?),
+        Command::Audit(arguments) => audit::list(&arguments, &context()?),
+        Command::Key(command) => key::run(&command, &context()?),
+        Command::Backup(arguments) => backup::run(arguments, &context()?),
+        Command::Restore(arguments) => restore::run(&arguments, &context()?),
+        Command::Explain(arguments) => explain::run(arguments, &context()?),
+        Command::Config(config::Command::Show) => Ok(config::show(&context()?)),
+        Command::Healthcheck(_) => healthcheck::run(&context()?),
     }?;
     output.report(&report)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The server logs from the configured level on, other commands from warnings on; each `-v` is one level more.
-fn start_log(config: &Config, global: &GlobalArguments, command: &Configured) {
+fn start_log(config: &Config, global: &GlobalArguments, role: Role) {
     use tracing::Level;
     const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
     let configured = config.log.level as usize;
-    let base = match command {
-        Configured::Serve(_) => configured,
-        _ => configured.min(1),
-    };
-    let index = if global.quiet {
-        0
+    let base = if role == Role::Server {
+        configured
     } else {
-        base + usize::from(global.verbose)
+        configured.min(1)
     };
+    let wanted = base + usize::from(global.verbose);
+    let index = if global.quiet { 0 } else { wanted };
     let format = match config.log.format {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,

@@ -1,5 +1,7 @@
 //! `openapi`: the document of the API.
 
+use std::process::ExitCode;
+
 use super::error::Refusal;
 use super::output;
 
@@ -9,6 +11,7 @@ use super::output;
 pub(super) struct Arguments {}
 
 /// `openapi`
-pub(super) fn run() -> Result<(), Refusal> {
-    output::print(&crate::http::document())
+pub(super) fn run() -> Result<ExitCode, Refusal> {
+    output::print(&crate::http::document())?;
+    Ok(ExitCode::SUCCESS)
 }

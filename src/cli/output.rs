@@ -43,11 +43,8 @@ impl Output {
             self.note(note);
         }
         if let Some((more, flag, id)) = report.rest.as_ref().filter(|_| !self.is_quiet) {
-            if self.is_json {
-                write_json_to_stderr(&json!({ "more": more, flag.trim_start_matches('-'): id }));
-            } else {
-                write_stderr(&format!("{more} more; go on with {flag} {id}"));
-            }
+            let document = json!({ "more": more, flag.trim_start_matches('-'): id });
+            self.say(&document, &format!("{more} more; go on with {flag} {id}"));
         }
         Ok(())
     }
@@ -77,22 +74,23 @@ impl Output {
     }
 
     pub(super) fn warning(self, text: &str) {
-        if self.is_quiet {
-            return;
-        }
-        if self.is_json {
-            write_json_to_stderr(&json!({ "warning": text }));
-        } else {
-            write_stderr(&format!("warning: {text}"));
+        if !self.is_quiet {
+            self.say(&json!({ "warning": text }), &format!("warning: {text}"));
         }
     }
 
     /// Says in one line why a command was refused or failed, and what to do.
     pub(super) fn refusal(self, refusal: &Refusal) {
+        let document = json!({ "error": refusal.problem, "hint": refusal.hint });
+        self.say(&document, &refusal.to_line());
+    }
+
+    /// Writes to standard error, with `--json` the document.
+    fn say(self, document: &Value, text: &str) {
         if self.is_json {
-            write_json_to_stderr(&json!({ "error": refusal.problem, "hint": refusal.hint }));
+            write_json_to_stderr(document);
         } else {
-            write_stderr(&refusal.to_line());
+            write_stderr(text);
         }
     }
 }
@@ -117,14 +115,6 @@ pub(super) fn overwrite(text: &str) {
     let _ = write!(io::stderr().lock(), "\r{}\u{1b}[K", printable(text, &[]));
 }
 
-/// Whether standard output is still read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Readers {
-    Some,
-    /// The pipe is closed, as in `arkloop user list | head`.
-    Gone,
-}
-
 /// Standard output for bytes that are no text.
 ///
 /// # Errors
@@ -146,25 +136,21 @@ pub(super) fn stream() -> Result<File, Refusal> {
     })
 }
 
-/// Prints `text` to standard output as it is, byte for byte. A closed pipe is no fault: its reader has seen enough.
-pub(super) fn print(text: &str) -> Result<(), Refusal> {
-    print_to_readers(text).map(|_| ())
+/// Prints one document on a line of its own, like [`print`].
+pub(super) fn print_line(document: &Value) -> Result<bool, Refusal> {
+    print(&format!("{}\n", printable_json(&document.to_string(), &[])))
 }
 
-/// Prints one document on a line of its own.
-pub(super) fn print_line(document: &Value) -> Result<Readers, Refusal> {
-    print_to_readers(&format!("{}\n", printable_json(&document.to_string(), &[])))
-}
-
-fn print_to_readers(text: &str) -> Result<Readers, Refusal> {
+/// Prints `text` to standard output byte for byte. `false` if the reader has closed the pipe, as in `arkloop user list | head`, which is no fault.
+pub(super) fn print(text: &str) -> Result<bool, Refusal> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(cause) if cause.kind() == ErrorKind::BrokenPipe => Ok(Readers::Gone),
+        Err(cause) if cause.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(cause) => Err(Refusal::new(
             format!("the result cannot be written: {cause}"),
             "the command itself was carried out",
         )),
-        Ok(()) => Ok(Readers::Some),
+        Ok(()) => Ok(true),
     }
 }
 

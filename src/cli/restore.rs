@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::ask::Consent;
 use super::context::{Context, run_to_end};
 use super::error::Refusal;
-use super::key::{algorithm_change, change_to_json, with_algorithm_note};
+use super::key::report_change;
 use super::progress::with_progress;
-use super::report::{Report, facts};
+use super::report::{Fact, Report};
 use crate::app::{self, Restored};
 use crate::system::System;
 
@@ -51,8 +51,14 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Report, Re
         turn_to("the backup");
         run_to_end(app::restore(config, &system, operator, file))
     })?;
-    let report = Report::new(to_json(&restored), facts_of(&restored));
-    Ok(with_algorithm_note(report, restored.ended.algorithm).note(
+    let (document, lines) = (to_json(&restored), facts_of(&restored));
+    let report = report_change(
+        document,
+        lines,
+        restored.ended.algorithm,
+        restored.kept.as_deref(),
+    );
+    Ok(report.note(
         "Everybody signs in again. Passwords, suspensions and deletions since the backup are undone: see arkloop user list.",
     ))
 }
@@ -68,20 +74,17 @@ fn to_json(restored: &Restored) -> Value {
         "sessions_ended": restored.ended.sessions,
         "invites_revoked": restored.ended.invites,
         "key": restored.key.to_string(),
-        "algorithm_changed": change_to_json(restored.ended.algorithm),
     })
 }
 
-fn facts_of(restored: &Restored) -> String {
+fn facts_of(restored: &Restored) -> Vec<Fact> {
     let taken_at = restored.taken_at.map(|at| at.to_string());
     let schema = if restored.schema_before == restored.schema {
         restored.schema.to_string()
     } else {
         format!("{}, brought up from {}", restored.schema, restored.schema_before)
     };
-    let kept = restored.kept.as_ref();
-    let kept = kept.map(|kept| format!("kept as {}", kept.display()));
-    facts(&[
+    vec![
         ("database", restored.database.display().to_string()),
         (
             "as of",
@@ -92,7 +95,5 @@ fn facts_of(restored: &Restored) -> String {
         ("invites revoked", restored.ended.invites.to_string()),
         ("schema", schema),
         ("key", restored.key.to_string()),
-        ("algorithm", algorithm_change(restored.ended.algorithm)),
-        ("before it", kept.unwrap_or_default()),
-    ])
+    ]
 }

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::account::{facts_of, parse_password, to_json, to_row};
-use super::arguments::{Limit, Who, field, id};
+use super::arguments::{Limit, Who, expecting, field, id};
 use super::ask::{Consent, PasswordArguments};
 use super::context::Context;
 use super::error::Refusal;
@@ -49,7 +49,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
         /// Only the active or only the suspended ones
-        #[arg(long, value_parser = parse_status)]
+        #[arg(long, value_parser = expecting::<UserStatus>("active or suspended", |text| text.parse().ok()))]
         status: Option<UserStatus>,
         #[command(flatten)]
         limit: Limit,
@@ -94,11 +94,6 @@ pub(super) enum Command {
         #[command(flatten)]
         consent: Consent,
     },
-}
-
-fn parse_status(text: &str) -> Result<UserStatus, String> {
-    let status = text.parse();
-    status.map_err(|_| "it must be active or suspended".to_owned())
 }
 
 /// `user …`
