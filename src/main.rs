@@ -9,8 +9,8 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// The option of mimalloc, and its value, by which a large block goes back to the system when it is freed. By default that takes a further call of the
-/// allocator, which an idle server does not make.
+/// With this option and value, mimalloc returns a large block to the system as soon as it is freed. By default it waits for the next call of the allocator,
+/// and an idle server makes none.
 const PURGE_AT_ONCE: (&str, &str) = ("MIMALLOC_ARENA_PURGE_MULT", "0");
 
 fn main() -> ExitCode {
@@ -20,12 +20,12 @@ fn main() -> ExitCode {
     arkloop::cli::run()
 }
 
-/// Starts this program anew with the option, which mimalloc reads from the environment when a process begins. The process stays the same.
+/// Executes this program again with the option in its environment, because mimalloc reads it only when a program starts. The process id stays the same.
 fn purge_at_once() {
     let (option, value) = PURGE_AT_ONCE;
     let mut arguments = env::args_os();
     if let (None, Some(name), Ok(program)) = (env::var_os(option), arguments.next(), env::current_exe()) {
-        // It returns only if it fails. Then memory goes back later, and everything else is the same.
+        // `exec` returns only if it fails. The server then returns memory later, and nothing else changes.
         let _failed = Command::new(program)
             .arg0(name)
             .args(arguments)

@@ -1,4 +1,4 @@
-//! An account as commands read and show it.
+//! Parsing and printing accounts.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::times::Times;
 use crate::domain::{FieldError, FieldErrors, Locale, Password};
 use crate::service::{Error, Service, UserSummary};
 
-/// Reads a language in any form that devices use. A text that names no language is refused as a typing error.
+/// Parses a language tag in any spelling that devices use. Refuses a text that names no language.
 pub(super) fn parse_locale(text: &str) -> Result<Locale, FieldError> {
     Locale::from_hint(text)?.ok_or(FieldError::Invalid {
         form: "a language tag such as en or zh-CN",

@@ -1,4 +1,4 @@
-//! Arguments of several commands, and how values are read.
+//! Arguments that several commands share, and parsers of values.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use super::output::Output;
 use crate::domain::{FieldError, trimmed};
 use crate::service::UserRef;
 
-/// The most rows on a terminal by default: more than a person reads at once.
+/// The default limit on a terminal, more than a person reads at once.
 const ROWS_ON_A_TERMINAL: u32 = 100;
 
 #[derive(clap::Args, Debug)]
@@ -16,7 +16,6 @@ pub(super) struct Who {
     pub(super) user: UserRef,
 }
 
-/// How much of a list is shown.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(super) struct Limit {
     #[arg(
@@ -29,7 +28,7 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// The most rows of a list that `output` prints.
+    /// The maximum number of rows that `output` prints.
     pub(super) fn rows(self, output: Output) -> u32 {
         self.limit.unwrap_or(if output.is_for_a_terminal() {
             ROWS_ON_A_TERMINAL
@@ -38,20 +37,20 @@ impl Limit {
         })
     }
 
-    /// The most rows that are printed at once when a list is followed.
+    /// The maximum number of existing rows that `--follow` prints before it waits for new ones.
     pub(super) fn first_rows(self) -> u32 {
         self.limit.unwrap_or(ROWS_ON_A_TERMINAL)
     }
 }
 
-/// Reads values by `parse`.
+/// A value parser that reports the error of a field.
 pub(super) fn field<T: 'static>(
     parse: fn(&str) -> Result<T, FieldError>,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
     move |text| parse(text).map_err(|error| format!("it {}", describe(error)))
 }
 
-/// Reads values by `parse`, and refuses the others by what is `expected`.
+/// A value parser whose error says what is `expected`.
 pub(super) fn expecting<T: 'static>(
     expected: impl Into<String>,
     parse: fn(&str) -> Option<T>,
@@ -60,7 +59,7 @@ pub(super) fn expecting<T: 'static>(
     move |text| parse(text).ok_or_else(|| format!("it must be {expected}"))
 }
 
-/// Reads ids that `command` prints.
+/// A parser of the ids that `command` prints.
 pub(super) fn id<T: FromStr + 'static>(
     command: &'static str,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {

@@ -1,4 +1,4 @@
-//! What a command asks for: secrets, which are never arguments, and consent to what cannot be undone.
+//! Prompts for passwords, which are never arguments, and for consent before a destructive action.
 
 use std::io::{self, BufRead, IsTerminal, Read};
 
@@ -7,10 +7,9 @@ use secrecy::SecretString;
 use super::error::Refusal;
 use super::output;
 
-/// The most bytes of standard input that are read for one line: far more than a password, far less than a file that was given by mistake.
+/// The maximum number of bytes read for one line of standard input: far more than a password needs, far less than a file that was given by mistake.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
 
-/// Where a new password comes from.
 #[derive(clap::Args, Debug)]
 pub(super) struct PasswordArguments {
     /// Read the password from the first line of standard input instead of asking for it
@@ -69,7 +68,6 @@ fn unreadable(cause: &io::Error) -> Refusal {
     )
 }
 
-/// Whether the operator has agreed on the command line.
 #[derive(clap::Args, Debug)]
 pub(super) struct Consent {
     /// Do not ask
@@ -78,12 +76,12 @@ pub(super) struct Consent {
 }
 
 impl Consent {
-    /// Asks on the terminal whether to do what `action` names and what cannot be undone, unless --yes was given.
+    /// Asks for consent to an `action` that cannot be undone, such as `delete ann`, unless `--yes` was given.
     pub(super) fn to(&self, action: &str) -> Result<(), Refusal> {
         self.to_with(action, "This cannot be undone.")
     }
 
-    /// Asks the same with another sentence about the consequence.
+    /// Like [`Self::to`], with another sentence about the consequence.
     pub(super) fn to_with(&self, action: &str, consequence: &str) -> Result<(), Refusal> {
         if self.yes {
             return Ok(());
@@ -106,7 +104,7 @@ impl Consent {
         }
     }
 
-    /// Whether the operator has agreed, or can be asked.
+    /// Whether the operator has given consent or can be asked for it.
     pub(super) fn is_possible(&self) -> bool {
         self.yes || io::stdin().is_terminal()
     }

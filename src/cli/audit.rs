@@ -1,4 +1,4 @@
-//! `audit`: who did what when, and why it was refused.
+//! `audit`: prints the audit log.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use crate::domain::{Actor, AuditEntry, AuditEvents, parse_duration};
 use crate::fault::Fault;
 use crate::service::{AuditPage, AuditPart, AuditQuery, Error, Service, UserRef};
 
-/// How often --follow looks for new rows: soon enough for a person who watches.
+/// How often `--follow` looks for new rows.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Show who did what when, and why it was refused
@@ -90,14 +90,14 @@ impl Arguments {
             },
             limit: match (self.follow, self.after) {
                 (false, _) => self.limit.rows(output),
-                // Following from a row on leaves none out.
+                // Following after a given row prints every row.
                 (true, Some(_)) => u32::MAX,
                 (true, None) => self.limit.first_rows(),
             },
         }
     }
 
-    /// The flag that shows more rows, and the row where they begin.
+    /// The flag that prints more rows, and the id to give it.
     fn rest(&self, page: &AuditPage) -> (&'static str, Option<String>) {
         let rows = &page.entries[..page.rows];
         let (flag, last) = match self.after {
@@ -108,7 +108,6 @@ impl Arguments {
     }
 }
 
-/// `audit`
 pub(super) fn list(arguments: &Arguments, context: &Context) -> Result<Report, Refusal> {
     let query = arguments.query(context.output);
     let page = context.with_service(async |service| service.list_audit(query).await)?;
@@ -119,14 +118,13 @@ pub(super) fn list(arguments: &Arguments, context: &Context) -> Result<Report, R
     Ok(Report::list(&header, rows, "Nothing of this is in the audit log.").more(page.more, flag, id))
 }
 
-/// `audit --follow`
 pub(super) fn follow(arguments: &Arguments, context: &Context) -> Result<ExitCode, Refusal> {
     let query = arguments.query(context.output);
     context.with_service(async |service| print_as_they_come(service, query).await)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Polls the log, because other processes write it too.
+/// Polls the log, because other processes also write to it.
 async fn print_as_they_come(service: &Service, mut query: AuditQuery) -> Result<(), Refusal> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|cause| no_runtime(&cause))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|cause| no_runtime(&cause))?;
@@ -141,7 +139,7 @@ async fn print_as_they_come(service: &Service, mut query: AuditQuery) -> Result<
                         return Ok(());
                     }
                 }
-                // The limit is only for the rows that were there at the start.
+                // The limit applies only to the rows that existed at the start.
                 query.limit = u32::MAX;
                 LOOK_EVERY
             }

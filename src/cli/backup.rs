@@ -1,4 +1,4 @@
-//! `backup`: a copy of the database that is known to be good.
+//! `backup`: copies the database and checks the copy.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -31,7 +31,6 @@ pub(super) struct Arguments {
     keep: Option<NonZeroUsize>,
 }
 
-/// `backup`
 pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Refusal> {
     let is_stream = arguments.path.as_os_str() == "-";
     let destination = match arguments.keep {

@@ -1,4 +1,4 @@
-//! `check`: what of this installation should be mended.
+//! `check`: finds what is wrong with this installation.
 
 use std::process::ExitCode;
 
@@ -23,14 +23,13 @@ use crate::system::System;
 )]
 pub(super) struct Arguments {}
 
-/// Green, yellow and red.
+/// Colours of ECMA-48: green, yellow and red.
 const COLOURS: [(&str, u8); 3] = [
     (State::Good.into_str(), 32),
     (State::Unwise.into_str(), 33),
     (State::Bad.into_str(), 31),
 ];
 
-/// `check`
 pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
     let (output, operator) = (context.output, context.operator.clone());
     let mut findings = with_progress(output, "looking at", |turn_to| {

@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete the commands.
+//! `completions`: scripts by which a shell completes commands.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,6 @@ pub(super) struct Arguments {
     shell: Shell,
 }
 
-/// `completions SHELL`
 pub(super) fn run(arguments: &Arguments, mut root: Command) -> Result<ExitCode, Refusal> {
     let mut script = Vec::new();
     generate(arguments.shell, &mut root, env!("CARGO_PKG_NAME"), &mut script);

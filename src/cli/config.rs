@@ -1,4 +1,4 @@
-//! `config`: what the configuration says.
+//! `config`: prints the configuration.
 
 use clap::Subcommand;
 
@@ -18,7 +18,6 @@ pub(super) enum Command {
     Show,
 }
 
-/// `config show`
 pub(super) fn show(context: &Context) -> Report {
     for warning in context.config.warnings() {
         context.output.warning(&warning);

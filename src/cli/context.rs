@@ -1,4 +1,4 @@
-//! What every command works with: the configuration, the service, and where to print.
+//! The configuration, the service and the output of a command.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -15,14 +15,13 @@ use crate::service::Service;
 use crate::system::System;
 
 pub(super) struct Context {
-    /// The configuration, flags included.
+    /// The configuration, with the flags applied.
     pub(super) config: Config,
     pub(super) output: Output,
-    /// Who runs this command.
     pub(super) operator: Operator,
-    /// How a command begins that the operator can paste into a shell: this program as it was called.
+    /// This program as it was called, quoted for a shell, to print commands that the operator can paste.
     pub(super) called: String,
-    /// The flags that lead to this database, to repeat in a proposed command: ` --data-dir /srv/auth`.
+    /// The flags that select this database, to print in such a command: ` --data-dir /srv/auth`.
     pub(super) location_flags: String,
 }
 
@@ -39,9 +38,12 @@ impl Context {
         })
     }
 
-    /// How times read in a text that is printed now.
+    /// The format of times in a text that is printed now.
     pub(super) fn times(&self) -> Times {
-        self.output.times(System::machine().now())
+        Times {
+            now: System::machine().now(),
+            are_relative: self.output.is_for_a_terminal(),
+        }
     }
 
     /// Whether a server of this data directory answers.
@@ -50,7 +52,7 @@ impl Context {
         listener.is_some_and(|listener| app::ask(&listener, "/healthz", &[]).is_ok())
     }
 
-    /// Opens the database as a command and carries out `work` on it.
+    /// Opens the database with [`Role::Command`] and runs `work` on it.
     pub(super) fn with_service<T, E: Into<Refusal>>(
         &self,
         work: impl AsyncFnOnce(&Service) -> Result<T, E>,
@@ -58,7 +60,7 @@ impl Context {
         self.open(Role::Command, async |app| work(&app.service).await)
     }
 
-    /// Opens the database in `role` and carries out `work` on it.
+    /// Opens the database with `role`, prints warnings and runs `work` on it.
     pub(super) fn open<T, E: Into<Refusal>>(
         &self,
         role: Role,
@@ -74,7 +76,7 @@ impl Context {
     }
 }
 
-/// Carries out `work` on this thread.
+/// Runs `work` on this thread until it ends.
 pub(super) fn run_to_end<T, E: Into<Refusal>>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Refusal> {
@@ -85,7 +87,7 @@ pub(super) fn run_to_end<T, E: Into<Refusal>>(
     runtime.block_on(work).map_err(Into::into)
 }
 
-/// The refusal of a system that gives no threads or descriptors.
+/// The refusal if the system provides no threads or file descriptors.
 pub(super) fn no_runtime(cause: &std::io::Error) -> Refusal {
     Refusal::new(
         format!("cannot start: {cause}"),
@@ -93,8 +95,8 @@ pub(super) fn no_runtime(cause: &std::io::Error) -> Refusal {
     )
 }
 
-/// What the configuration is read from beside the flags: the working directory, and the variables that may be ours. One of ours that is not UTF-8 is refused:
-/// it is a path or a secret, and any conversion would change it.
+/// The sources of the configuration other than flags: the working directory and the environment. A variable of arkloop that is not UTF-8 is refused, because
+/// it holds a path or a secret, which a conversion would change.
 pub(super) fn surroundings() -> Result<Sources, Refusal> {
     let named = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     let mut variables = BTreeMap::new();
@@ -130,7 +132,7 @@ fn called() -> String {
     quoted(&called.unwrap_or_else(|| "arkloop".into()))
 }
 
-/// Paths that variables name are given as flags too: the shell in which the command is pasted may not have the variables.
+/// The flags include paths from environment variables, because the shell where the command is pasted may lack them.
 fn location_flags(sources: &Sources) -> String {
     let variable = |name: &str| {
         let value = sources.env.get(name).filter(|value| !value.is_empty());

@@ -1,4 +1,4 @@
-//! Refusals as an operator reads them: what was refused, and how to mend it.
+//! Refusals for an operator: the problem and how to fix it.
 
 use crate::app::OpenError;
 use crate::config::ConfigError;
@@ -21,14 +21,14 @@ impl Refusal {
         }
     }
 
-    /// Both in one printable line.
+    /// The problem and the hint in one printable line.
     pub(super) fn to_line(&self) -> String {
         let hint = self.hint.as_ref().map(|hint| format!("; {hint}"));
         one_line(&format!("error: {}{}", self.problem, hint.unwrap_or_default()))
     }
 }
 
-/// The text in one printable line: what a mail server says may have line ends and control characters in it.
+/// Makes a text one printable line. The answer of a mail server may contain line ends and control characters.
 pub(super) fn one_line(text: &str) -> String {
     printable(&text.replace(['\n', '\r', '\t'], " "), &[]).into_owned()
 }
@@ -107,7 +107,7 @@ fn hint(error: &Error) -> Option<&str> {
         }
         Error::Internal(_) => "run it again with -vv to see more",
         Error::Invalid(_) => "choose another and run the command again",
-        // Only a client over HTTP gets the others.
+        // Only HTTP clients get the others.
         _ => return None,
     };
     Some(hint)
@@ -120,7 +120,7 @@ fn describe_fields(fields: &FieldErrors) -> String {
     described.collect::<Vec<_>>().join("; ")
 }
 
-/// What is wrong with a field, as the rest of a sentence that begins with its name.
+/// The error of a field, as the rest of a sentence that begins with its name.
 pub(super) fn describe(error: FieldError) -> String {
     match error {
         FieldError::Missing => "is empty".to_owned(),

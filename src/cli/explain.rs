@@ -1,4 +1,4 @@
-//! `explain`: what happened to an account or from an address, in plain words.
+//! `explain`: the audit log of an account or an address in sentences.
 
 use std::net::{AddrParseError, IpAddr};
 
@@ -39,7 +39,6 @@ fn parse_ip(text: &str) -> Result<IpAddr, AddrParseError> {
     trimmed(text).parse()
 }
 
-/// Something that happened, in plain words.
 #[derive(serde::Serialize)]
 struct Line {
     at: Timestamp,
@@ -47,7 +46,6 @@ struct Line {
     trace_id: Option<String>,
 }
 
-/// `explain …`
 pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Refusal> {
     let explanation = context.with_service(async |service| {
         let subject = match (arguments.ip, arguments.subject) {
@@ -78,7 +76,7 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Ref
     Ok(Report::new(document, text))
 }
 
-/// A row of the audit log as a sentence; a count stands at its last time. For an address the sentence names the account.
+/// The sentence for a row of the audit log. A count has the time of its last request. If the subject is an address, the sentence names the account.
 fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
     let record = &entry.record;
     let what = match record.outcome {
@@ -107,7 +105,7 @@ fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
     let account = record.subject.as_ref().filter(|_| is_about_address);
     let account = account.map(|account| format!("as {}", account.username));
     let times = match entry.last_at {
-        // A count belongs to an account, and the earlier requests may have come from another address.
+        // A count is kept for an account, so its earlier requests may have come from another address.
         Some(_) if is_about_address => Some("the last of those that are counted for this account".to_owned()),
         Some(_) if entry.times > 1 => Some(format!("{} times since {}", entry.times, entry.at)),
         None if entry.times > 1 => Some(format!("{} times", entry.times)),
@@ -122,7 +120,7 @@ fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
     }
 }
 
-/// How a session ended; `None` if it is alive, or if a row of the audit log tells it.
+/// The end of a session; `None` if it is alive or if the audit log has a row for its end.
 fn of_session(session: &Session, now: Timestamp) -> Option<Line> {
     let (at, end) = match session.ended {
         Some((_, SessionEnd::SignedOut | SessionEnd::RefreshReused | SessionEnd::RefreshAhead)) => {
@@ -146,7 +144,7 @@ fn of_session(session: &Session, now: Timestamp) -> Option<Line> {
     })
 }
 
-/// What is true now and may be the reason for a refusal.
+/// The present state of the account and of its limits, which may cause refusals.
 fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
     let rules = &explanation.rules;
     let waits = explanation.waits.iter().map(|wait| waiting(wait, rules));
@@ -192,7 +190,7 @@ fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
     state
 }
 
-/// Until when wrong passwords make further ones wait.
+/// How long further passwords are refused after wrong ones.
 fn waiting(wait: &Wait, rules: &SignInRules) -> String {
     let whose = wait.username.as_ref();
     let whose = whose.map(|name| format!(" of {name}")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `healthcheck`: whether the running server can serve, as an exit code.
+//! `healthcheck`: asks the running server whether it is ready, and returns the answer as an exit code.
 
 use std::io::{self, ErrorKind};
 
@@ -18,7 +18,6 @@ use crate::domain::Listen;
 #[command(after_help = "Example: in a Dockerfile\n  HEALTHCHECK CMD [\"arkloop\", \"healthcheck\"]")]
 pub(super) struct Arguments {}
 
-/// `healthcheck`
 pub(super) fn run(context: &Context) -> Result<Report, Refusal> {
     let config = &context.config;
     let Some(listener) = app::listener(config)? else {

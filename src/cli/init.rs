@@ -1,4 +1,4 @@
-//! `init`: a data directory, a database, a key.
+//! `init`: creates the data directory, the database and the key file.
 
 use serde_json::json;
 
@@ -24,7 +24,6 @@ pub(super) struct Arguments {
     consent: Consent,
 }
 
-/// `init`
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Report, Refusal> {
     let config = &context.config;
     let database = config.database_path().display().to_string();

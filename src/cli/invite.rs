@@ -1,4 +1,4 @@
-//! `invite`: codes that admit people.
+//! `invite`: codes with which people register.
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use crate::domain::{
 };
 use crate::service::{Error, InviteDraft, InviteRef, InviteWithCode, WhichInvites};
 
-/// The longest time that `--expires-in` takes: ten years. For longer there is `--never-expires`.
+/// The maximum of `--expires-in`: ten years. `--never-expires` is for longer times.
 const MAX_EXPIRES_IN: Duration = Duration::from_hours(24 * 3_660);
 
 const EXPIRES_IN: &str = "a whole number and one of the units s, m, h, d, such as 7d, at most 3660d";
 
-/// The most invites of one command: they are made in one transaction, which the running server waits for.
+/// The maximum of `--count`. One transaction makes all the invites, and the writes of the running server wait for it.
 const MAX_COUNT: NonZeroU16 = NonZeroU16::new(1_000).expect("it is not zero");
 
 /// Make, see and take back invites
@@ -105,7 +105,6 @@ fn parse_count(text: &str) -> Option<NonZeroU16> {
     text.parse().ok().filter(|count| *count <= MAX_COUNT)
 }
 
-/// `invite …`
 pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal> {
     match command {
         Command::Create(new) => create(context, new),
@@ -136,12 +135,12 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal
     }
 }
 
-/// Reads a code. A text that is no code is refused as a code of no invite.
+/// Parses a code. A malformed code gets the same refusal as an unknown one.
 fn parse_code(text: &str) -> Result<InviteCode, Error> {
     InviteCode::parse(text).map_err(|_| Error::InviteNotFound)
 }
 
-/// Makes one invite, or with `--count` a list of them, even if it is one.
+/// Makes one invite. With `--count` the document is a list, even of one invite.
 fn create(context: &Context, new: NewInvite) -> Result<Report, Refusal> {
     let draft = InviteDraft {
         max_uses: new.uses,

@@ -1,4 +1,4 @@
-//! `key`: the keys that sign access tokens, and the key file that everything rests on.
+//! `key`: the keys that sign access tokens, and the key file, which seals the secrets in the database.
 
 use std::path::Path;
 
@@ -75,7 +75,7 @@ fn algorithms() -> impl TypedValueParser<Value = SignatureAlgorithm> {
 }
 
 impl Choice {
-    /// What is asked for by the flag or else by the configuration; `None` keeps what the keys have.
+    /// The algorithm from the flag or the configuration; `None` keeps the present one.
     fn wanted(&self, context: &Context) -> Option<SignatureAlgorithm> {
         let configured = context.config.tokens.algorithm;
         if let (Some(wanted), Some(configured)) = (self.algorithm, configured)
@@ -91,7 +91,6 @@ impl Choice {
     }
 }
 
-/// `key …`
 pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusal> {
     let (config, operator) = (&context.config, &context.operator);
     let system = System::machine();
@@ -122,7 +121,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusa
     }
 }
 
-/// Reports new keys: `document` and `facts`, how the algorithm changed, and under which name the file before it is kept.
+/// Adds to `document` and `lines` how the algorithm changed, and to `lines` the path where the replaced file is `kept`.
 pub(super) fn report_change(
     mut document: Value,
     mut lines: Vec<Fact>,
@@ -150,7 +149,7 @@ fn rotate(
     Ok(report_change(document, lines, change, None))
 }
 
-/// The keys, in JSON and as facts.
+/// Reads the keys, and returns them in JSON and as facts.
 fn look(context: &Context) -> Result<(Value, Vec<Fact>), Refusal> {
     let (key, keys) = context.with_service(async |service| {
         let keys = service.list_signing_keys().await?;
@@ -190,7 +189,7 @@ fn to_json(key: &SigningKeyState) -> Value {
     })
 }
 
-/// Carries out a replacement of the key file.
+/// Replaces the key file by `work` and reports the result.
 fn replace(work: impl Future<Output = Result<NewKey, app::OpenError>>) -> Result<Report, Refusal> {
     let NewKey {
         key,

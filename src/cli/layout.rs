@@ -1,6 +1,6 @@
-//! How text fits a terminal: lines end between words, and records stand in columns or in blocks.
+//! Fits text to a terminal: wraps lines between words, and prints records as a table or as blocks.
 //!
-//! `columns` is the width of the terminal; with `None`, for a pipe or a file, each record is one line.
+//! `columns` is the width of the terminal; it is `None` for a pipe or a file, where each record is one line.
 
 use comfy_table::{Table, presets};
 use textwrap::core::{Word, display_width};
@@ -8,14 +8,14 @@ use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 use crate::domain::printable;
 
-/// Narrower terminals get a block for each record, because ids, times and addresses do not fit beside each other there.
+/// Narrower terminals print each record as a block, because a row of ids, times and addresses does not fit.
 const LEAST_TABLE_COLUMNS: usize = 90;
-/// Narrower text of several lines is hard to read.
+/// Wrapped text that is narrower than this is hard to read.
 const LEAST_TEXT_COLUMNS: usize = 24;
-/// Before a value that does not fit beside its name.
+/// The indentation of a value that does not fit beside its name.
 const INDENT: &str = "  ";
 
-/// Breaks lines that are longer than the terminal between two words; the rest keeps the indentation of its line.
+/// Wraps lines that are longer than the terminal. Continuation lines keep the indentation.
 pub(super) fn wrap(text: &str, columns: Option<usize>) -> String {
     let Some(columns) = columns else {
         return text.to_owned();
@@ -31,7 +31,7 @@ pub(super) fn wrap(text: &str, columns: Option<usize>) -> String {
     wrapped.collect::<Vec<_>>().join("\n")
 }
 
-/// Puts `text` behind `head`, with the continuation lines below the beginning of the text.
+/// Puts `text` after `head`, with its continuation lines aligned.
 pub(super) fn beside(head: &str, text: &str, columns: Option<usize>) -> String {
     let Some(columns) = columns else {
         return format!("{head}{text}").trim_end().to_owned();
@@ -57,8 +57,7 @@ fn fill(text: &str, columns: usize, first: &str, rest: &str) -> String {
     textwrap::fill(text, options)
 }
 
-/// The words of a line, each with the spaces behind it. East Asian scripts are written without spaces: a character that is two columns
-/// wide is a word of its own.
+/// The words of a line, each with the spaces after it. East Asian scripts have no spaces, so each character that is two columns wide is a word.
 fn separate(line: &str) -> impl Iterator<Item = Word<'_>> {
     let is_wide = |c: char| display_width(c.encode_utf8(&mut [0; 4])) == 2;
     let mut rest = line;
@@ -74,7 +73,7 @@ fn separate(line: &str) -> impl Iterator<Item = Word<'_>> {
     })
 }
 
-/// Records under their `header`: aligned columns where these fit, otherwise a block of names and values for each.
+/// Prints records as a table under `header` if it fits, otherwise as one block of names and values for each.
 pub(super) fn records(header: &[&str], rows: Vec<Vec<String>>, columns: Option<usize>) -> String {
     let Some(columns) = columns else {
         return table(header, &rows);
@@ -87,7 +86,7 @@ pub(super) fn records(header: &[&str], rows: Vec<Vec<String>>, columns: Option<u
     })
 }
 
-/// Aligned columns without lines: easy to read on a terminal, and to cut when piped.
+/// A table without rules, so that other programs can split its columns.
 fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header).add_rows(
@@ -100,14 +99,14 @@ fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     table.trim_fmt()
 }
 
-/// One record, a line for each value.
+/// One record, with one line for each value.
 fn block(header: &[&str], row: &[String], columns: usize) -> String {
     let names = header.iter().map(|name| format!("{}:", name.to_lowercase()));
     let lines: Vec<(String, &String)> = names.zip(row).collect();
     aligned(&lines, Some(columns))
 }
 
-/// Names and values, a line each, the values aligned; empty values are left out.
+/// One line for each name and value, with the values aligned and without empty ones.
 pub(super) fn aligned(lines: &[(impl AsRef<str>, impl AsRef<str>)], columns: Option<usize>) -> String {
     let lines = lines.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
     let lines: Vec<(&str, &str)> = lines.filter(|(_, value)| !value.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! `mail`: whether mail leaves, and what still waits.
+//! `mail`: a test mail, and the queue.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -41,7 +41,6 @@ pub(super) enum Command {
     Retry,
 }
 
-/// `mail …`
 pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal> {
     match command {
         Command::Test { to } => test(context, &to),
@@ -68,7 +67,7 @@ fn test(context: &Context, to: &Email) -> Result<Report, Refusal> {
     Ok(Report::new(document, text))
 }
 
-/// Says how a mail with `what` leaves that a command has queued.
+/// Says how the mail with `what` is sent that the command has queued.
 pub(super) fn queued(context: &Context, what: &str, to: &Email, medium: Medium) -> String {
     let flags = &context.location_flags;
     let fate = match medium {

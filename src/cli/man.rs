@@ -1,4 +1,4 @@
-//! `man`: the manual, a page a command.
+//! `man`: writes one manual page for each command.
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
@@ -25,7 +25,6 @@ pub(super) struct Arguments {
     directory: PathBuf,
 }
 
-/// `man DIR`
 pub(super) fn run(arguments: &Arguments, root: Command) -> Result<Report, Refusal> {
     let mut root = root.disable_help_subcommand(true);
     root.build();
@@ -41,11 +40,9 @@ pub(super) fn run(arguments: &Arguments, root: Command) -> Result<Report, Refusa
             format!("name a directory that exists and that you may write to{or}"),
         )
     };
-    let directory = Directory::open(&arguments.directory).and_then(|directory| {
-        directory.refuse_to_write()?;
-        Ok(directory)
-    });
-    let directory = directory.map_err(|cause| refuse(&pages[0].0, cause))?;
+    let directory = Directory::open(&arguments.directory)
+        .and_then(|directory| directory.refuse_to_write().map(|()| directory))
+        .map_err(|cause| refuse(&pages[0].0, cause))?;
     for (name, text) in &pages {
         write(&directory, name, text).map_err(|cause| refuse(name, cause))?;
     }
@@ -60,7 +57,7 @@ fn write(directory: &Directory, name: &str, text: &str) -> io::Result<()> {
     file.replace(OsStr::new(name))
 }
 
-/// The command, then every command below it.
+/// The command, followed by all its subcommands.
 fn with_subcommands(command: Command) -> Vec<Command> {
     let below = command.get_subcommands().cloned().flat_map(with_subcommands);
     let below: Vec<Command> = below.collect();
@@ -69,7 +66,7 @@ fn with_subcommands(command: Command) -> Vec<Command> {
 
 /// The file name of the page of a command, and its text.
 ///
-/// The synopsis is not the generator's, which sorts options by their numbers, puts those of all commands among them and leaves their values out.
+/// The synopsis of the generator is replaced, because it changes the order of options, mixes in the flags of every command and omits values.
 fn page(command: Command) -> (String, String) {
     const BEGIN: &str = ".SH SYNOPSIS\n";
     const END: &str = "\n.SH DESCRIPTION\n";
@@ -91,7 +88,7 @@ fn page(command: Command) -> (String, String) {
     )
 }
 
-/// How a command is called: its own options in the order of its help with their values, its positional arguments, and the flags that every command has.
+/// The synopsis: the options with their values in the order of the help, the positional arguments, and the flags of every command.
 fn synopsis(command: &Command) -> String {
     let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
     let is_root = name == command.get_name();
@@ -101,7 +98,7 @@ fn synopsis(command: &Command) -> String {
         .partition(|arg| arg.is_global_set());
     own.sort_by_key(|arg| arg.is_positional());
     let mut parts = vec![bold(name)];
-    // A required group has all arguments of its command.
+    // In this program, a required group contains all arguments of its command.
     if command.get_groups().any(ArgGroup::is_required_set) {
         parts.push(format!("<{}>", alternatives(own)));
     } else {
@@ -122,7 +119,7 @@ fn synopsis(command: &Command) -> String {
     parts.join(" ")
 }
 
-/// Help and version stand on every page below its synopsis.
+/// Every page describes help and version below its synopsis.
 fn is_told_elsewhere(arg: &Arg) -> bool {
     arg.is_hide_set() || matches!(arg.get_id().as_str(), "help" | "version")
 }

@@ -1,4 +1,4 @@
-//! Messages for people who know no programming: what the events and reasons of the audit log mean.
+//! The events and reasons of the audit log in sentences for people who do not program.
 
 use crate::domain::{
     ACQUAINTED_FOR, AuditEvent, AuditReason, CODE_LOCK, CODE_TTL, FailureLimits, MAX_CODE_ATTEMPTS,
@@ -6,7 +6,7 @@ use crate::domain::{
 };
 use crate::service::{KEEP_ENDED_SESSIONS, RECENT_SIGN_IN, SignInRules, Ways};
 
-/// What was done, as a sentence without a full stop.
+/// An event that was done, as a sentence without a full stop.
 pub(super) const fn done(event: AuditEvent) -> &'static str {
     match event {
         AuditEvent::Register => "Registered and signed in",
@@ -62,7 +62,7 @@ pub(super) const fn done(event: AuditEvent) -> &'static str {
     }
 }
 
-/// What was refused, as a sentence whose reason follows after a colon.
+/// An event that was refused, as a sentence that continues with a colon and the cause.
 pub(super) const fn refused(event: AuditEvent) -> &'static str {
     match event {
         AuditEvent::Register => "A registration was refused",
@@ -85,12 +85,12 @@ pub(super) const fn refused(event: AuditEvent) -> &'static str {
         AuditEvent::ProfileChanged => "A change of the profile was refused",
         AuditEvent::Throttled => "Requests were refused",
         AuditEvent::CaptchaRefused => "A captcha was not solved",
-        // The log has no refusals of commands.
+        // Refused commands are not logged.
         _ => "A command was refused",
     }
 }
 
-/// Why something was refused under `rules`, as the end of a sentence.
+/// The reason of a refusal under `rules`, as the end of a sentence.
 #[expect(clippy::too_many_lines, reason = "it is a table: a sentence for each reason")]
 pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> String {
     let text = match reason {
@@ -207,7 +207,7 @@ pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> String {
     text.to_owned()
 }
 
-/// Why an account took no password from strangers.
+/// Explains that an account refuses passwords from places where it was never signed in.
 fn pause(rules: &SignInRules) -> String {
     let limit = rules.failure_limits.map(|limits| limits.of_account);
     let after = limit.map_or("too many".to_owned(), |limit| limit.requests().to_string());
@@ -220,7 +220,7 @@ fn pause(rules: &SignInRules) -> String {
     )
 }
 
-/// What helps the owner of an account that takes no password for a while: `a mailed code helps`.
+/// How the owner gets in while the account refuses passwords: `a mailed code helps`.
 pub(super) const fn helps(ways: Ways) -> &'static str {
     match ways {
         Ways { codes: true, .. } => "a mailed code helps",
@@ -229,7 +229,7 @@ pub(super) const fn helps(ways: Ways) -> &'static str {
     }
 }
 
-/// How the owner of an account without a password gets in.
+/// How the owner gets in if the account has no password.
 pub(super) const fn instead_of_a_password(ways: Ways) -> &'static str {
     match (ways.codes, ways.resets) {
         (true, true) => "its owner signs in by a mailed code or sets one by a reset",
@@ -239,7 +239,7 @@ pub(super) const fn instead_of_a_password(ways: Ways) -> &'static str {
     }
 }
 
-/// How many wrong passwords it takes until an account takes none for a while.
+/// How many wrong passwords make an account refuse further ones for a time.
 pub(super) fn pausing(limits: Option<FailureLimits>) -> String {
     limits.map_or("wrong passwords".to_owned(), |limits| {
         format!("{} wrong passwords in a row", limits.of_account.requests())

@@ -1,7 +1,7 @@
-//! What an operator can do: one file a noun. This file turns arguments into a command, and its end into an exit code.
+//! The command line, one file for each noun. This file parses the arguments, runs the command and returns its exit code.
 //!
-//! Commands call the methods of [`crate::service`] that HTTP calls too, on the same database, also while the server runs. Results go to standard output,
-//! everything else to standard error, and only `output.rs` writes to either.
+//! Commands call the same methods of [`crate::service`] as HTTP, on the same database, also while the server runs. Results go to standard output and
+//! everything else to standard error. Only `output.rs` writes to them.
 
 mod account;
 mod arguments;
@@ -119,12 +119,10 @@ enum Command {
     Man(man::Arguments),
 }
 
-/// Runs the command that the arguments of the process name.
-///
-/// 0: done. 1: refused or failed. 2: wrong usage.
+/// Runs the command that the process arguments name. The exit code is 0 for success, 1 for a refusal or failure, and 2 for a usage error.
 pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    // Wrong usage is told as JSON too, so this is decided before the arguments are parsed.
+    // A usage error is also printed as JSON, so this is known before the arguments are parsed.
     let output = Output {
         is_json: arguments.iter().any(|argument| argument == "--json"),
         is_quiet: false,
@@ -153,7 +151,7 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// Refuses arguments that are not UTF-8, paths too: neither JSON nor the audit log could hold them as they are.
+/// Refuses arguments that are not UTF-8, also paths, because JSON and the audit log cannot hold them unchanged.
 fn refuse_other_text(arguments: &[OsString]) -> Result<(), Refusal> {
     let other = arguments
         .iter()
@@ -167,7 +165,7 @@ fn refuse_other_text(arguments: &[OsString]) -> Result<(), Refusal> {
     })
 }
 
-/// Prints what clap says: help and version are results, the rest is wrong usage.
+/// Prints the output of clap. Help and version are results; everything else is a usage error.
 fn tell_usage(output: Output, error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -187,7 +185,7 @@ fn tell_usage(output: Output, error: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// The command without its arguments: `invite create`.
+/// The names of the command and its subcommand, such as `invite create`.
 fn command_name(matches: &ArgMatches) -> String {
     let subcommands = std::iter::successors(matches.subcommand(), |(_, matches)| matches.subcommand());
     subcommands.map(|(name, _)| name).collect::<Vec<_>>().join(" ")

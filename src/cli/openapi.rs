@@ -1,4 +1,4 @@
-//! `openapi`: the document of the API.
+//! `openapi`: prints the OpenAPI document.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,6 @@ use super::output;
 #[command(after_help = "Example: keep a copy beside a client's sources\n  arkloop openapi > arkloop.json")]
 pub(super) struct Arguments {}
 
-/// `openapi`
 pub(super) fn run() -> Result<ExitCode, Refusal> {
     output::print(&crate::http::document())?;
     Ok(ExitCode::SUCCESS)

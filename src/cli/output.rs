@@ -1,4 +1,4 @@
-//! The only place that writes to standard output and standard error. Unprintable characters are written out here.
+//! The only file that writes to standard output and standard error. It escapes unprintable characters.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -10,20 +10,18 @@ use super::error::Refusal;
 use super::layout;
 use super::report::Report;
 use super::terminal::{can_rewrite, columns, has_colours};
-use super::times::Times;
-use crate::domain::{Timestamp, printable, printable_json};
+use crate::domain::{printable, printable_json};
 
-/// Both streams, and what the flags say about them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
-    /// One JSON document instead of text.
+    /// Prints one JSON document instead of text.
     pub(super) is_json: bool,
-    /// No notes and no warnings.
+    /// Prints no notes and no warnings.
     pub(super) is_quiet: bool,
 }
 
 impl Output {
-    /// Prints the result of a command, then what is said beside it.
+    /// Prints the result of a command, then its notes.
     pub(super) fn report(self, report: &Report) -> Result<(), Refusal> {
         match &report.text {
             _ if self.is_json && report.is_beside => write_json_to_stderr(&report.document),
@@ -49,22 +47,14 @@ impl Output {
         Ok(())
     }
 
-    /// Whether the progress of long work can be shown, and erased again.
+    /// Whether a line of progress can be shown and erased.
     pub(super) fn shows_progress(self) -> bool {
         !self.is_json && !self.is_quiet && can_rewrite(&io::stderr())
     }
 
-    /// Whether the result is a text on a terminal.
+    /// Whether results are printed as text on a terminal.
     pub(super) fn is_for_a_terminal(self) -> bool {
         !self.is_json && io::stdout().is_terminal()
-    }
-
-    /// How times read in a text that is printed at `now`.
-    pub(super) fn times(self, now: Timestamp) -> Times {
-        Times {
-            now,
-            are_relative: self.is_for_a_terminal(),
-        }
     }
 
     fn note(self, text: &str) {
@@ -79,13 +69,13 @@ impl Output {
         }
     }
 
-    /// Says in one line why a command was refused or failed, and what to do.
+    /// Prints in one line why a command was refused or failed, and the hint.
     pub(super) fn refusal(self, refusal: &Refusal) {
         let document = json!({ "error": refusal.problem, "hint": refusal.hint });
         self.say(&document, &refusal.to_line());
     }
 
-    /// Writes to standard error, with `--json` the document.
+    /// Writes to standard error: `document` with `--json`, otherwise `text`.
     fn say(self, document: &Value, text: &str) {
         if self.is_json {
             write_json_to_stderr(document);
@@ -95,7 +85,7 @@ impl Output {
     }
 }
 
-/// Gives lines that begin with one of the words its colour, on a terminal that has colours.
+/// Colours the words of `colours` at the beginning of lines, if the terminal has colours.
 fn coloured(text: String, colours: &[(&str, u8)]) -> String {
     if colours.is_empty() || !has_colours(&io::stdout()) {
         return text;
@@ -110,12 +100,12 @@ fn coloured(text: String, colours: &[(&str, u8)]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Writes over the last line of the terminal on standard error, or erases it.
+/// Overwrites the current line on standard error. An empty text erases it.
 pub(super) fn overwrite(text: &str) {
     let _ = write!(io::stderr().lock(), "\r{}\u{1b}[K", printable(text, &[]));
 }
 
-/// Standard output for bytes that are no text.
+/// Standard output for binary data.
 ///
 /// # Errors
 /// If it is a terminal.
@@ -136,12 +126,12 @@ pub(super) fn stream() -> Result<File, Refusal> {
     })
 }
 
-/// Prints one document on a line of its own, like [`print`].
+/// Prints a document on one line. See [`print`] for the result.
 pub(super) fn print_line(document: &Value) -> Result<bool, Refusal> {
     print(&format!("{}\n", printable_json(&document.to_string(), &[])))
 }
 
-/// Prints `text` to standard output byte for byte. `false` if the reader has closed the pipe, as in `arkloop user list | head`, which is no fault.
+/// Prints `text` to standard output unchanged. Returns `false` if the reader has closed the pipe, as in `arkloop user list | head`; that is no error.
 pub(super) fn print(text: &str) -> Result<bool, Refusal> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -154,21 +144,21 @@ pub(super) fn print(text: &str) -> Result<bool, Refusal> {
     }
 }
 
-/// Prints the message of wrong usage.
+/// Prints a usage error.
 pub(super) fn usage(text: &str) {
     write_stderr(text.trim_end());
 }
 
-/// Asks a question and leaves the cursor behind it and a blank.
+/// Prints a question and a space, and leaves the cursor on the line.
 pub(super) fn question(text: &str) {
-    // With room for the blank and a letter of the answer.
+    // The space and a letter of the answer need two columns.
     let columns = columns(&io::stderr()).map(|columns| columns.saturating_sub(2));
     let text = layout::wrap(&printable(text, &[]), columns);
     let _ = write!(io::stderr().lock(), "{text} ");
 }
 
 fn write_stderr(text: &str) {
-    // Where standard error is closed, there is no other place to say it.
+    // If standard error is closed, there is no other place to write to.
     let text = layout::wrap(&printable(text, &['\n']), columns(&io::stderr()));
     let _ = writeln!(io::stderr().lock(), "{text}");
 }

@@ -71,7 +71,7 @@ pub(super) fn link(context: &Context, user: UserRef, link_mail: LinkMail) -> Res
     })
 }
 
-/// An account with the link to set its password, if there is one.
+/// The document of an account, with the link to set its password if there is one.
 fn document(summary: &UserSummary, link: Option<&PasswordLink>) -> Value {
     let mut document = to_json(summary);
     document["set_password_link"] = json!(link.map(|link| link.url.as_str()));
@@ -79,7 +79,7 @@ fn document(summary: &UserSummary, link: Option<&PasswordLink>) -> Value {
     document
 }
 
-/// Reports a link to set a password: what it is good for, and who gets it.
+/// Reports a link to set a password: how to use it, and whether it is mailed.
 fn of_link(
     context: &Context,
     service: &Service,

@@ -1,4 +1,4 @@
-//! What long work is doing: one line on standard error, on a terminal only, which is erased at the end.
+//! The progress of long work: one line on standard error, only on a terminal, erased at the end.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::output::{Output, overwrite};
 
-/// Shorter work shows nothing.
+/// Work that takes less time shows no progress.
 const FIRST_AFTER: Duration = Duration::from_secs(1);
-/// How often the line is written again.
+/// How often the line is updated.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Does `work` and shows that it goes on: its `verb`, such as `copying`, and the subject that the work names by the function that it gets.
+/// Runs `work` and shows its progress as `verb` and subject, such as `copying the database`. The work sets the subject by the function that it is given.
 pub(super) fn with_progress<T>(
     output: Output,
     verb: &str,
@@ -24,7 +24,7 @@ pub(super) fn with_progress<T>(
             scope.spawn(move || show(verb, &subjects));
         }
         work(&|subject| {
-            // Without a terminal, no thread receives it.
+            // This fails without a terminal, because no thread receives it.
             let _ = sender.send(subject);
         })
     })

@@ -1,4 +1,4 @@
-//! `registration`: who may create an account.
+//! `registration`: the mode that says who may create an account.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -27,7 +27,6 @@ pub(super) enum Command {
     },
 }
 
-/// `registration …`
 pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusal> {
     let (mode, source) = context.with_service(async |service| {
         if let Command::Set { mode } = command {

@@ -1,4 +1,4 @@
-//! What a command found or did: one JSON document, the same as text, and notes beside it. `output.rs` prints it.
+//! The result of a command as a JSON document and as text, with notes for people. `output.rs` prints it.
 
 use std::io;
 
@@ -8,23 +8,21 @@ use super::layout;
 use super::terminal::columns;
 use crate::domain::Page;
 
-/// A row of a list: its JSON document, and its cells in the columns of a table.
+/// A row of a list: its JSON document and its cells in the table.
 pub(super) type Row = (Value, Vec<String>);
 
-/// A name and its value.
 pub(super) type Fact = (&'static str, String);
 
-/// The result of a command.
 pub(super) struct Report {
     pub(super) document: Value,
-    /// `None`: only the notes are for people.
+    /// `None` prints only the notes.
     pub(super) text: Option<String>,
     pub(super) notes: Vec<String>,
-    /// How many rows a list leaves out, and the flag that shows them: `--after`, and an id.
+    /// The number of rows that are not printed, and the flag and id that print them: `--after` and the last id.
     pub(super) rest: Option<(u32, &'static str, String)>,
-    /// Whether the report goes to standard error, because something else was written to standard output.
+    /// Whether the report goes to standard error, because standard output has other data.
     pub(super) is_beside: bool,
-    /// Words at the beginning of lines, and their colours on a terminal: numbers of ECMA-48, "Select Graphic Rendition".
+    /// Colours of words at the beginning of lines on a terminal: numbers of ECMA-48, "Select Graphic Rendition".
     pub(super) colours: &'static [(&'static str, u8)],
 }
 
@@ -40,7 +38,7 @@ impl Report {
         }
     }
 
-    /// A table under `header`, or blocks where the terminal is too narrow. Without rows the text is only the note `nothing`.
+    /// A table under `header`, or blocks if the terminal is too narrow. Without rows it prints only the note `nothing`.
     pub(super) fn list(header: &[&str], rows: impl Iterator<Item = Row>, nothing: &str) -> Self {
         let (documents, cells): (Vec<Value>, Vec<Vec<String>>) = rows.unzip();
         if cells.is_empty() {
@@ -51,7 +49,7 @@ impl Report {
         Self::new(Value::Array(documents), text)
     }
 
-    /// A part of a list; `id` names the last row of it, behind which the rest begins.
+    /// A page of a list. `id` is the id of a row, to print where the next page begins.
     pub(super) fn page<T>(
         page: &Page<T>,
         header: &[&str],
@@ -70,7 +68,7 @@ impl Report {
         self
     }
 
-    /// Adds how many rows are left out, and where they begin.
+    /// Adds how many rows are not printed, and the `flag` and `id` that print them.
     #[must_use]
     pub(super) fn more(mut self, rows: u32, flag: &'static str, id: Option<String>) -> Self {
         self.rest = id.filter(|_| rows > 0).map(|id| (rows, flag, id));
@@ -78,7 +76,7 @@ impl Report {
     }
 }
 
-/// Names and values, a line each, the values aligned; empty values are left out.
+/// One line for each name and value, with the values aligned and without empty ones.
 pub(super) fn facts(facts: &[(impl AsRef<str>, String)]) -> String {
     layout::aligned(facts, columns(&io::stdout()))
 }

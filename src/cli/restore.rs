@@ -1,4 +1,4 @@
-//! `restore`: a backup becomes the database again.
+//! `restore`: replaces the database by a backup.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,6 @@ pub(super) struct Arguments {
     consent: Consent,
 }
 
-/// `restore`
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Report, Refusal> {
     let (config, file) = (&context.config, &arguments.file);
     let database = config.database_path();

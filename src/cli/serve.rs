@@ -1,4 +1,4 @@
-//! `serve`: the server, from the first log line to the last.
+//! `serve`: starts the server and runs it until a signal stops it.
 
 use std::future::pending;
 use std::pin::pin;
@@ -23,11 +23,11 @@ use crate::service::Service;
 use crate::system::System;
 use crate::telemetry::Metrics;
 
-/// How many files may be open beside those of the connections: the database and its locks for each worker, connections
-/// to the mail server and to Turnstile, the log.
+/// File descriptors that are not for client connections: the database and its locks for each worker, connections to the mail server and to Turnstile, and
+/// the log.
 const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;
 
-/// The most threads for work that blocks: long reports, captchas, files. More threads only take memory while they wait.
+/// The maximum number of threads for blocking work: long reports, captchas and files. More threads would only use memory while they wait.
 const BLOCKING_THREADS: usize = 128;
 
 /// Run the server until SIGTERM, SIGINT or SIGQUIT
@@ -48,7 +48,6 @@ pub(super) struct Arguments {
     pub(super) listen: Option<String>,
 }
 
-/// `serve`
 pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
     let capacity = Capacity::of(&context.config);
     refuse_too_few_threads(&capacity)?;
@@ -59,7 +58,7 @@ pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
         .build()
         .map_err(|cause| no_runtime(&cause))?;
     let ended = runtime.block_on(serve(context, &capacity));
-    // Tasks that a second signal has cut off are not awaited.
+    // After a second signal, the remaining tasks are not awaited.
     runtime.shutdown_background();
     ended
 }
@@ -70,7 +69,7 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
         tracing::warn!("{warning}");
     }
     raise_descriptor_limit(config.server.max_connections);
-    // Before anything else, so that a signal during the start is not lost.
+    // This comes before the slow part of the start, so that no signal is lost.
     let mut signals = Signals::new().map_err(|cause| no_runtime(&cause))?;
     let app = App::open(config, System::machine(), Role::Server, context.operator.clone()).await?;
     for notice in app.notices() {
@@ -97,12 +96,12 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     tell_systemd(NotifyState::Ready);
     let ended_by = run_until_stopped(server.run(stopped), &mut signals, stop).await;
     if ended_by.is_some() {
-        // A mail that is cut off on its way stays in the outbox, and the next start sends it.
+        // A mail whose sending is interrupted stays in the outbox, and the next start sends it.
         mail_worker.abort();
     }
     // It stops at the same time as the server and takes no longer.
     let _ = mail_worker.await;
-    // An aborted task drops the service only when it has ended, and this waits for that.
+    // It waits for the aborted tasks, because each holds the service until it ends.
     tasks.shutdown().await;
     if let Some(signal) = ended_by {
         return Ok(ExitCode::from(signal.exit_code()));
@@ -115,15 +114,15 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     Ok(ExitCode::SUCCESS)
 }
 
-/// Raises the limit of open files to what the connections may need. The usual soft limit of 1024 protects only programs
-/// that use `select`; others may raise it up to the hard limit (systemd, "File Descriptor Limits").
+/// Raises the limit of open files for the connections. The usual soft limit of 1024 protects only programs that use `select`; others may raise it up to the
+/// hard limit (systemd, "File Descriptor Limits").
 fn raise_descriptor_limit(max_connections: usize) {
     let needed = max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX);
     if limit.current.is_some_and(|current| current < needed) {
         let current = Some(needed.min(most));
-        // If this fails, accepting fails later, and the server survives that.
+        // If this fails, accepting a connection fails later, and the server survives that.
         let _ = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
     }
     if most < needed {
@@ -148,7 +147,7 @@ fn listen(config: &Config, app: &App, capacity: &Capacity) -> Result<http::Serve
             "--listen or server.listen",
         )
     })?;
-    // Port 0 is known only now.
+    // If the configured port is 0, the real one is known only now.
     let (place, listener) = match server.local_addr() {
         Some(address) => (format!("http://{address}"), Listen::Tcp(address)),
         None => (config.server.listen.to_string(), config.server.listen.clone()),
@@ -163,7 +162,7 @@ fn listen(config: &Config, app: &App, capacity: &Capacity) -> Result<http::Serve
     Ok(server)
 }
 
-/// Measures, and serves the metrics, if the configuration says where.
+/// Starts the metrics and the server for them, if `metrics.listen` is set.
 fn watch(config: &Config, app: &App, tasks: &mut JoinSet<()>) -> Result<(), Refusal> {
     let Some(place) = &config.metrics.listen else {
         return Ok(());
@@ -186,7 +185,7 @@ fn watch(config: &Config, app: &App, tasks: &mut JoinSet<()>) -> Result<(), Refu
     tracing::info!("metrics are served on {shown}");
     tasks.spawn(async move {
         tokio::select! {
-            // It runs until the server itself has ended, so that the end can be watched too.
+            // It runs until the main server has ended, so that metrics also cover the shutdown.
             () = server.run(pending()) => {}
             () = metrics.keep_tidy() => {}
         }
@@ -194,7 +193,7 @@ fn watch(config: &Config, app: &App, tasks: &mut JoinSet<()>) -> Result<(), Refu
     Ok(())
 }
 
-/// Runs the server until its end, and gives the signal that ended it at once, if one did. `stop` tells the server and the mail worker to finish.
+/// Runs the server until it ends. Dropping `stop` tells the server and the mail worker to finish. Returns the second signal if that one ended it at once.
 async fn run_until_stopped(
     running: impl Future<Output = ()>,
     signals: &mut Signals,
@@ -216,9 +215,9 @@ async fn run_until_stopped(
     }
 }
 
-/// Tells the service manager, if one started the server with `Type=notify`, how far the server is.
+/// Reports the state of the server to systemd, if the unit has `Type=notify`.
 ///
-/// Without the first message `systemctl start` would return before the server listens, and a proxy's first requests would fail.
+/// Without it, `systemctl start` would return before the server listens, and the first requests of a proxy would fail.
 fn tell_systemd(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "the service manager cannot be told");
@@ -237,7 +236,7 @@ fn tell_origin(config: &Config, origin: Origin) {
     }
 }
 
-/// Logs how many accounts there are, so that an operator notices an unexpected database. It reads a whole table, so it runs after the server listens.
+/// Logs the number of accounts, so that an operator notices a wrong database. It reads a whole table, so it runs after the server has started to listen.
 async fn tell_accounts(service: Arc<Service>, origin: Origin) {
     if origin == Origin::Made {
         return;

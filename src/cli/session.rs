@@ -1,4 +1,4 @@
-//! `session`: who is signed in, and how to end it.
+//! `session`: lists and ends sessions.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -48,7 +48,6 @@ pub(super) struct RevokeArguments {
     all: bool,
 }
 
-/// `session …`
 pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal> {
     match command {
         Command::List { who, limit, after } => {
@@ -102,7 +101,7 @@ pub(super) fn last_network(session: &Session) -> Option<String> {
 }
 
 fn to_row(session: &Session, times: Times) -> Row {
-    // A session whose time has run out counts as ended before that is recorded.
+    // An expired session counts as ended before the end is recorded.
     let expired = (!session.is_alive(times.now)).then_some((session.expires_at, SessionEnd::Expired));
     let end = session.ended.or(expired);
     let ended = end.map(|(at, reason)| format!("{} ({})", times.show(at), reason.into_str()));

@@ -1,4 +1,4 @@
-//! The signals that `serve` receives, and which of them stop it.
+//! The signals that stop `serve`, and those that it ignores.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,7 +15,7 @@ impl Signal {
         self.0
     }
 
-    /// The exit code of a process that died of it, as shells report it.
+    /// The exit code with which shells report a process that the signal has ended.
     pub(super) const fn exit_code(self) -> u8 {
         128 + self.1
     }
@@ -23,8 +23,8 @@ impl Signal {
 
 const HANGUP: Signal = Signal("SIGHUP", 1);
 const STOPPING: [Signal; 3] = [Signal("SIGINT", 2), Signal("SIGTERM", 15), Signal("SIGQUIT", 3)];
-/// Signals that end a process by default, and that log rotation, timers and resource limits send. They are only logged. A
-/// write beyond a limit then fails, as on a full disk.
+/// Signals from log rotation, timers and resource limits, which end a process by default. The server only logs them. A write beyond a limit then fails as on
+/// a full disk.
 const OTHERS: [Signal; 10] = [
     Signal("SIGUSR1", 10),
     Signal("SIGUSR2", 12),
@@ -38,36 +38,34 @@ const OTHERS: [Signal; 10] = [
     Signal("SIGPWR", 30),
 ];
 
-/// The signals of this process from now on.
 pub(super) struct Signals {
     received: UnboundedReceiver<Signal>,
-    /// Whether a hangup stops the server, if it is the first signal that does.
+    /// Whether a hangup stops the server, as long as no other signal has.
     hangup_stops: bool,
 }
 
 impl Signals {
-    /// Takes the signals over. Must be called within a Tokio runtime.
+    /// Installs the handlers. It must be called within a Tokio runtime.
     pub(super) fn new() -> io::Result<Self> {
         let (sender, received) = unbounded_channel();
         for signal in STOPPING.into_iter().chain(OTHERS) {
             forward(signal, &sender)?;
         }
-        // `nohup` starts a process with the hangup ignored, so that it stays.
+        // `nohup` starts a process with the hangup ignored, so that the process survives it.
         if !is_ignored(HANGUP) {
             forward(HANGUP, &sender)?;
         }
         Ok(Self {
             received,
-            // A terminal that is closed ends the processes that were started on it. Without a terminal, operators send a
-            // hangup to have daemons read their configuration again.
+            // Closing a terminal sends a hangup to end its processes. Without a terminal, operators send it to make daemons reload their configuration.
             hangup_stops: has_terminal(),
         })
     }
 
-    /// Waits for a signal that stops the server. After the first one a hangup does not count: a terminal that is closed may send two.
+    /// Waits for a signal that stops the server. A hangup is ignored after the first one, because closing a terminal may send two.
     pub(super) async fn next_stop(&mut self) -> Signal {
         loop {
-            // The senders live in tasks that do not end.
+            // The channel stays open, because the tasks with its senders do not end.
             let Some(signal) = self.received.recv().await else {
                 std::future::pending().await
             };
@@ -102,7 +100,7 @@ fn is_ignored(signal: Signal) -> bool {
     mask.is_some_and(|mask| mask >> (signal.1 - 1) & 1 == 1)
 }
 
-/// Whether the process has a controlling terminal: this name opens only then (tty(4)).
+/// Whether the process has a controlling terminal; without one, this file cannot be opened (tty(4)).
 fn has_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }

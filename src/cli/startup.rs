@@ -1,4 +1,4 @@
-//! What the system must give before a server can run: threads, and an address to listen at.
+//! Refusals of a start: too few threads, or an address where the server cannot listen.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,15 +9,15 @@ use super::error::Refusal;
 use crate::app::Capacity;
 use crate::domain::Listen;
 
-/// The longest path of a unix socket: `sun_path` (unix(7)) without the zero at its end.
+/// The maximum length of the path of a unix socket: `sun_path` (unix(7)) without the final zero byte.
 const LONGEST_SOCKET_PATH: usize = 107;
-/// The stack of a thread that does nothing.
+/// The stack size of a thread that does nothing.
 const SMALL_STACK: usize = 64 * 1024;
 
-/// Refuses to start where the system gives fewer threads than the server needs: libraries would panic later.
+/// Refuses to start if the system provides fewer threads than the server needs, because libraries would panic later.
 pub(super) fn refuse_too_few_threads(capacity: &Capacity) -> Result<(), Refusal> {
     let needed = capacity.threads();
-    // The threads exist at the same time, until the lock is released.
+    // The lock keeps all threads alive at the same time.
     let lock = Mutex::new(());
     let (got, failed) = thread::scope(|scope| {
         let _locked = lock.lock();
@@ -38,7 +38,7 @@ pub(super) fn refuse_too_few_threads(capacity: &Capacity) -> Result<(), Refusal>
     }
 }
 
-/// The refusal where the server cannot listen at `place`, which `key` of the configuration names.
+/// The refusal if the server cannot listen at `place`, which comes from `key` of the configuration.
 pub(super) fn why_not_listening(to: &str, place: &Listen, cause: &io::Error, key: &str) -> Refusal {
     let mend = match (cause.kind(), place) {
         (_, Listen::Unix(path)) if path.as_os_str().as_bytes().len() > LONGEST_SOCKET_PATH => {

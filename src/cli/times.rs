@@ -1,4 +1,4 @@
-//! How times read: on a terminal by how long ago they were, elsewhere as RFC 3339.
+//! The format of times: relative to now on a terminal, RFC 3339 elsewhere.
 
 use std::time::Duration;
 
@@ -8,11 +8,10 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// How times are shown in what is printed at `now`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     pub(super) now: Timestamp,
-    /// By their distance from `now` instead of in RFC 3339.
+    /// Relative to `now` instead of RFC 3339.
     pub(super) are_relative: bool,
 }
 
@@ -31,7 +30,7 @@ impl Times {
         }
     }
 
-    /// The same, with the exact time before the distance.
+    /// Like [`Self::show`], with the exact time before the relative one.
     pub(super) fn show_both(self, at: impl Into<Option<Timestamp>>) -> String {
         match at.into() {
             Some(at) if self.are_relative => format!("{at} ({})", self.show(at)),
@@ -40,7 +39,7 @@ impl Times {
     }
 }
 
-/// A span, rounded, in the unit that makes the number short.
+/// A rounded duration in the unit that makes the number short.
 fn span(span: Duration) -> String {
     let seconds = span.as_secs() + u64::from(span.subsec_millis() >= 500);
     let in_unit = |unit: u64| (seconds + unit / 2) / unit;
@@ -60,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_told_by_its_distance() {
+    fn a_time_is_shown_relative_to_now() {
         let now = Timestamp::from_millis(1_767_225_600_000);
         let relative = Times {
             now,

@@ -1,4 +1,4 @@
-//! `user`: accounts.
+//! `user`: makes, shows, changes and deletes accounts.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -96,7 +96,6 @@ pub(super) enum Command {
     },
 }
 
-/// `user …`
 pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal> {
     match command {
         Command::Create(account) => password_link::create(context, account),
@@ -136,7 +135,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal
     }
 }
 
-/// Carries out a change. The report is the account with `--json`, otherwise a sentence that ends with `outcome`.
+/// Makes a change. The report is the account in JSON, and a sentence that ends with `outcome` as text.
 fn change<E: Into<Refusal>>(
     context: &Context,
     outcome: &str,
@@ -169,11 +168,11 @@ fn set_password(context: &Context, user: UserRef, password: &PasswordArguments) 
         context,
         "has a new password, and every session has ended",
         async |service| {
-            // The account is looked up first: the password must not be its own name, and a misspelt name is refused before a password is typed.
+            // The account is read first, because its names are no valid password, and so that a misspelt name is refused before a password is typed.
             let user = service.find_user(user).await?.user;
             let identities = [user.username.as_str(), user.email.as_str()];
             let password = parse_password(service, &password.read()?, &identities)?;
-            // By its id, because its name may change hands meanwhile.
+            // This uses the id, because another account may get the name in the meantime.
             let changed = service.set_password(user.id.into(), password).await;
             changed.map_err(Refusal::from)
         },
