@@ -78,7 +78,7 @@ fn password_hash(criterion: &mut Criterion) {
 
 fn access_token(criterion: &mut Criterion) {
     let system = System::machine();
-    let session = session(&system, system.new_user_id());
+    let session = session(&system, system.new_id());
     let claims = AccessClaims {
         user_id: session.user_id,
         session_id: session.id,
@@ -131,7 +131,7 @@ fn signed_with(
 
 fn refresh_token(criterion: &mut Criterion) {
     let system = System::machine();
-    let session = session(&system, system.new_user_id());
+    let session = session(&system, system.new_id());
     let tokens = Keys::derive(&system.random()).refresh_tokens();
     let minted = tokens.current(&session);
     let mut group = criterion.benchmark_group("refresh_token");
@@ -151,7 +151,7 @@ fn limits(criterion: &mut Criterion) {
     let system = System::machine();
     let limits = Limits::new(&Rates::default(), system.clone());
     let mut group = criterion.benchmark_group("limits");
-    let known = Subject::Session(system.new_session_id());
+    let known = Subject::Session(system.new_id());
     group.bench_function("check_known", |bencher| {
         bencher.iter(|| limits.check(LimitClass::Other, black_box(known)));
     });
@@ -271,7 +271,7 @@ fn rotate(tx: &Tx<'_>, id: SessionId, now: Timestamp) -> Result<bool, StoreError
 
 fn user(system: &System) -> NewUserRow {
     NewUserRow {
-        id: system.new_user_id(),
+        id: system.new_id(),
         username: Username::parse("bench").expect("it is a username"),
         email: Email::parse("bench@example.org").expect("it is an address"),
         email_verified_at: None,
@@ -285,7 +285,7 @@ fn user(system: &System) -> NewUserRow {
 fn session(system: &System, user_id: UserId) -> Session {
     let now = system.now();
     Session {
-        id: system.new_session_id(),
+        id: system.new_id(),
         user_id,
         nonce: SessionNonce(system.random()),
         rotation: Rotation::first(now, Sender::default()),

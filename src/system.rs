@@ -2,16 +2,15 @@
 //!
 //! Other code receives a [`System`], so that tests can move the time and repeat every random byte.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
-use uuid::Builder;
+use uuid::{Builder, Uuid};
 
-use crate::domain::{InviteId, MailId, SessionId, Timestamp, TraceId, UserId};
+use crate::domain::{Timestamp, TraceId, redacted};
 
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
@@ -128,20 +127,12 @@ impl System {
         bytes
     }
 
-    pub fn new_user_id(&self) -> UserId {
-        UserId::from_bytes(self.uuid_v7())
-    }
-
-    pub fn new_session_id(&self) -> SessionId {
-        SessionId::from_bytes(self.uuid_v7())
-    }
-
-    pub fn new_invite_id(&self) -> InviteId {
-        InviteId::from_bytes(self.uuid_v7())
-    }
-
-    pub fn new_mail_id(&self) -> MailId {
-        MailId::from_bytes(self.uuid_v7())
+    /// A new id of any kind: a UUID v7.
+    pub fn new_id<I: From<Uuid>>(&self) -> I {
+        let millis = u64::try_from(self.now().as_millis()).unwrap_or_default();
+        Builder::from_unix_timestamp_millis(millis, &self.random())
+            .into_uuid()
+            .into()
     }
 
     pub fn new_trace_id(&self) -> TraceId {
@@ -151,13 +142,6 @@ impl System {
     /// A key that marks the tries of one request to another server as the same: a UUID v4 as text, because it reveals no time.
     pub fn new_idempotency_key(&self) -> String {
         Builder::from_random_bytes(self.random()).into_uuid().to_string()
-    }
-
-    fn uuid_v7(&self) -> [u8; 16] {
-        let millis = u64::try_from(self.now().as_millis()).unwrap_or_default();
-        Builder::from_unix_timestamp_millis(millis, &self.random())
-            .into_uuid()
-            .into_bytes()
     }
 }
 
@@ -185,8 +169,4 @@ fn fill_from_kernel(bytes: &mut [u8]) {
     }
 }
 
-impl fmt::Debug for System {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("System(…)")
-    }
-}
+redacted!(System);

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{self, Config};
-use crate::domain::ServiceName;
-use crate::mail::{Letterhead, Medium, WayToReset};
+use crate::config::Config;
+use crate::domain::{MailTransport, ServiceName};
+use crate::mail::{Letterhead, WayToReset};
 use crate::service::Links;
 
 /// How `links.verify` begins if it leads to the built-in page; `#` or `?` follows.
@@ -54,12 +54,8 @@ impl Mailing {
         ServiceName::parse(&self.name).unwrap_or_else(|| config.service_name())
     }
 
-    pub(super) fn medium(&self) -> Medium {
-        match self.transport.parse() {
-            Ok(config::MailTransport::Smtp) => Medium::Smtp,
-            Ok(config::MailTransport::File) => Medium::File,
-            Ok(config::MailTransport::Off) | Err(_) => Medium::Off,
-        }
+    pub(super) fn mail_transport(&self) -> MailTransport {
+        self.transport.parse().unwrap_or(MailTransport::Off)
     }
 
     /// Without an app URL, links lead to the built-in pages of the server itself.

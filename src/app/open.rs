@@ -105,7 +105,7 @@ impl App {
             hasher: start_hasher(config, &capacity, role, &system)?,
             captcha: captcha(config)?,
             transport: transport(config, &mailing.name(config), timeouts)?,
-            medium: mailing.medium(),
+            mail_transport: mailing.mail_transport(),
             letterhead: mailing.letterhead(config, &links, served.app_url.is_some()),
             links,
             operator,

@@ -150,9 +150,9 @@ fn create(context: &Context, new: NewInvite) -> Result<Report, Refusal> {
         locale: new.locale,
     };
     let count = new.count.unwrap_or(NonZeroU16::MIN);
-    let (made, medium) = context.with_service(async |service| {
+    let (made, mail_transport) = context.with_service(async |service| {
         let made = service.create_invites(&draft, count).await?;
-        Ok::<_, Error>((made, service.mail_medium()))
+        Ok::<_, Error>((made, service.mail_transport()))
     })?;
     let now = context.times().now;
     let (document, between) = match (new.count, made.as_slice()) {
@@ -166,7 +166,7 @@ fn create(context: &Context, new: NewInvite) -> Result<Report, Refusal> {
     let text = lines.collect::<Vec<_>>().join("\n");
     let report = Report::new(document, text).note(validity(&draft, &made));
     Ok(match &draft.mail_to {
-        Some(address) => report.note(queued(context, "it", address, medium)),
+        Some(address) => report.note(queued(context, "it", address, mail_transport)),
         None => report,
     })
 }

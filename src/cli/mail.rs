@@ -8,9 +8,7 @@ use super::context::Context;
 use super::error::{Refusal, one_line};
 use super::report::{Report, Row};
 use super::times::Times;
-use crate::config::MailTransport;
-use crate::domain::{Email, HeloName, QueuedMail};
-use crate::service::Medium;
+use crate::domain::{Email, HeloName, MailTransport, QueuedMail};
 
 /// See whether mail is sent, and what waits to be
 ///
@@ -68,18 +66,18 @@ fn test(context: &Context, to: &Email) -> Result<Report, Refusal> {
 }
 
 /// Says how the mail with `what` is sent that the command has queued.
-pub(super) fn queued(context: &Context, what: &str, to: &Email, medium: Medium) -> String {
+pub(super) fn queued(context: &Context, what: &str, to: &Email, mail_transport: MailTransport) -> String {
     let flags = &context.location_flags;
-    let fate = match medium {
-        Medium::Smtp => format!("the server sends it while it runs; see: arkloop{flags} mail queue"),
-        Medium::File => {
+    let fate = match mail_transport {
+        MailTransport::Smtp => format!("the server sends it while it runs; see: arkloop{flags} mail queue"),
+        MailTransport::File => {
             let directory = context.config.outbox_path();
             let directory = directory.display();
             format!(
                 "the server writes it into {directory} while it runs and sends nothing, because mail.transport is file"
             )
         }
-        Medium::Off => "mail is off, so that it is not sent".to_owned(),
+        MailTransport::Off => "mail is off, so that it is not sent".to_owned(),
     };
     format!("A mail with {what} to {to} is queued: {fate}")
 }

@@ -48,7 +48,7 @@ use self::context::{Context, surroundings};
 use self::error::Refusal;
 use self::output::Output;
 use crate::app::Role;
-use crate::config::{Config, LogFormat, Sources};
+use crate::config::{Config, Sources};
 use crate::telemetry;
 
 /// A self-hosted auth server over one SQLite file, and the commands to operate it.
@@ -249,9 +249,5 @@ fn start_log(config: &Config, global: &GlobalArguments, role: Role) {
     };
     let wanted = base + usize::from(global.verbose);
     let index = if global.quiet { 0 } else { wanted };
-    let format = match config.log.format {
-        LogFormat::Text => telemetry::Format::Text,
-        LogFormat::Json => telemetry::Format::Json,
-    };
-    telemetry::start(format, LEVELS[index.min(LEVELS.len() - 1)]);
+    telemetry::start(config.log.format, LEVELS[index.min(LEVELS.len() - 1)]);
 }

@@ -99,7 +99,7 @@ fn of_link(
         );
     }
     report.note(match (&link.mailed_to, link_mail) {
-        (Some(address), _) => queued(context, "the link", address, service.mail_medium()),
+        (Some(address), _) => queued(context, "the link", address, service.mail_transport()),
         (None, LinkMail::Unwanted) => "The link is not mailed.".to_owned(),
         (None, LinkMail::Wanted) => "The link is not mailed, because mail is off.".to_owned(),
     })

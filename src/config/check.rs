@@ -3,8 +3,8 @@
 use secrecy::ExposeSecret;
 
 use super::error::ConfigError;
-use super::sections::{Config, MailTransport, Password};
-use crate::domain::{Listen, SameSite};
+use super::sections::{Config, Password};
+use crate::domain::{Listen, MailTransport, SameSite};
 
 /// The secret keys that Cloudflare publishes for tests (developers.cloudflare.com/turnstile/troubleshooting/testing): always passes, always fails,
 /// always spent.

@@ -16,13 +16,13 @@ use super::format::{
 };
 use super::reader::Reader;
 use super::sections::{
-    Audit, Config, Level, Links, Log, LogFormat, Mail, Metrics, Otp, Password, RateLimit, Registration,
-    Server, Tokens, Turnstile,
+    Audit, Config, Level, Links, Log, Mail, Metrics, Otp, Password, RateLimit, Registration, Server, Tokens,
+    Turnstile,
 };
 use super::sources::Sources;
 use crate::domain::{
-    CodeLength, FailureLimits, HeloName, Language, LimitClass, Listen, PasswordPolicy, Rates, SameSite,
-    ServiceName,
+    CodeLength, FailureLimits, HeloName, Language, LimitClass, Listen, LogFormat, PasswordPolicy, Rates,
+    SameSite, ServiceName,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

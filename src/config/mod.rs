@@ -20,5 +20,5 @@ mod sources;
 
 pub use address::Origin;
 pub use error::ConfigError;
-pub use sections::{Config, Level, LogFormat, MailTransport};
+pub use sections::{Config, Level};
 pub use sources::{Sources, is_variable};

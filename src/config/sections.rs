@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::address::Origin;
 use super::error::Locations;
 use crate::domain::{
-    FailureLimits, HeloName, Language, Listen, Rates, RegistrationMode, SameSite, ServiceName,
-    SignatureAlgorithm, SmtpSecurity, TrustedProxies,
+    FailureLimits, HeloName, Language, Listen, LogFormat, MailTransport, Rates, RegistrationMode, SameSite,
+    ServiceName, SignatureAlgorithm, SmtpSecurity, TrustedProxies,
 };
 
 /// Everything that can be configured, checked.
@@ -192,25 +192,6 @@ pub struct Metrics {
 pub struct Log {
     pub format: LogFormat,
     pub level: Level,
-}
-
-/// Where mail goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
-#[strum(serialize_all = "snake_case", const_into_str)]
-pub enum MailTransport {
-    Smtp,
-    /// Into files, to try things out.
-    File,
-    Off,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
-#[strum(serialize_all = "snake_case", const_into_str)]
-pub enum LogFormat {
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// From which severity on events are logged.

@@ -3,8 +3,8 @@
 use url::Url;
 
 use super::error::ConfigError;
-use super::sections::{Config, MailTransport};
-use crate::domain::{HeloName, SmtpSecurity, SmtpUrl};
+use super::sections::Config;
+use crate::domain::{HeloName, MailTransport, SmtpSecurity, SmtpUrl};
 
 /// Message submission, with STARTTLS: RFC 6409 §3.1.
 const SUBMISSION_PORT: u16 = 587;

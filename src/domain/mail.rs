@@ -5,6 +5,16 @@ use std::time::Duration;
 
 use super::{CODE_TTL, DomainDigest, LinkPurpose, MailId, Sealed, Timestamp, UserId};
 
+/// Where mail goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum MailTransport {
+    Smtp,
+    /// Into files, to try things out.
+    File,
+    Off,
+}
+
 /// What a mail says, before it has a language and a recipient.
 #[derive(Clone, PartialEq, Eq, strum::EnumDiscriminants)]
 #[strum_discriminants(

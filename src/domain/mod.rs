@@ -13,6 +13,7 @@ mod key;
 mod language;
 mod limit;
 mod link_token;
+mod log_format;
 mod mail;
 mod mail_budget;
 mod network;
@@ -51,9 +52,11 @@ pub use key::KeyFingerprint;
 pub use language::{Language, Locale};
 pub use limit::{Limit, LimitClass, Rate, Rates};
 pub use link_token::{LinkDigest, LinkPurpose, LinkToken};
-pub use mail::{Letter, LinkOccasion, MailKind, MailStatus, QueuedMail, Tries};
+pub use log_format::LogFormat;
+pub use mail::{Letter, LinkOccasion, MailKind, MailStatus, MailTransport, QueuedMail, Tries};
 pub use mail_budget::{MailBudget, MailPace, MailPurpose};
 pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
+pub(crate) use newtype::redacted;
 pub use one_time_code::{
     AddressDigest, CODE_LOCK, CODE_TTL, CodeFailures, CodeLength, CodeMac, DomainDigest, FailedCode,
     MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MAX_NOBODY_ROWS, OneTimeCode,

@@ -1,6 +1,6 @@
-//! What newtypes have in common.
+//! Code that newtypes share.
 
-/// For a secret: a `Debug` that prints the name of the type only.
+/// A `Debug` that prints only the name of the type, for types that hold a secret or nothing worth printing.
 macro_rules! redacted {
     ($secret:ident) => {
         impl std::fmt::Debug for $secret {
@@ -33,4 +33,5 @@ macro_rules! checked_text {
     };
 }
 
-pub(super) use {checked_text, redacted};
+pub(super) use checked_text;
+pub(crate) use redacted;

@@ -209,4 +209,17 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn the_name_of_an_ipv6_host_has_no_brackets() {
+        for (text, name, port) in [
+            ("smtp://[2001:DB8::1]:587", "2001:db8::1", Some(587)),
+            ("smtps://[::1]", "::1", None),
+            ("smtp://192.0.2.1:25", "192.0.2.1", Some(25)),
+            ("smtp://Mail.Example.org", "mail.example.org", None),
+        ] {
+            let url = SmtpUrl::parse(text).expect("it is the address of a mail server");
+            assert_eq!((url.host_name().as_str(), url.port), (name, port), "{text}");
+        }
+    }
 }

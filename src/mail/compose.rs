@@ -1,14 +1,13 @@
 //! Writes a letter as a message: subject, text and HTML in one language.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use rust_embed::RustEmbed;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, ServiceName};
+use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, ServiceName, redacted};
 
 /// `layout.html`, and `subject.txt`, `body.txt` and `body.html` in `<language>/<kind>/`, inside the executable.
 #[derive(RustEmbed)]
@@ -131,11 +130,7 @@ impl Composer {
     }
 }
 
-impl fmt::Debug for Composer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Composer(…)")
-    }
-}
+redacted!(Composer);
 
 /// A lifetime as people say it: in days from two on, else in hours, else in minutes.
 fn in_words(lifetime: Duration, language: Language) -> String {
@@ -183,8 +178,4 @@ pub struct Message {
     pub html: String,
 }
 
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Message(…)")
-    }
-}
+redacted!(Message);

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::Address;
-use lettre::message::header::{Header, HeaderName, HeaderValue};
+use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, MultiPartKind, SinglePart};
 
 use super::compose::Message;
@@ -13,7 +13,9 @@ use crate::domain::{QueuedMail, is_unprintable};
 /// Between the parts of a message. `=_` occurs in no quoted-printable or base64 text (RFC 2045 §6.7), and no template begins a line with it.
 /// Always the same, so that a mail that is sent again is the same mail.
 const BOUNDARY: &str = "=_arkloop_alternative";
-/// The last moment that `Date` can say: 9999-12-31T23:59:59Z.
+/// With the value `auto-generated` it asks for no "out of office" replies (RFC 3834 §5).
+const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
+/// The latest time that `Date` can hold: 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// The sender of all mails.
@@ -63,7 +65,7 @@ pub(super) fn build(
         .subject(message.subject.as_str())
         .date(UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND)))
         .message_id(Some(message_id.clone()))
-        .header(AutoSubmitted)
+        .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))
         .multipart(
             MultiPart::builder()
                 .kind(MultiPartKind::Alternative)
@@ -77,22 +79,4 @@ pub(super) fn build(
 /// Whether `text` is visible ASCII without spaces: it can then neither end a line nor need an extension of SMTP.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// `Auto-Submitted: auto-generated` (RFC 3834 §5): no "out of office" replies to such a mail.
-#[derive(Clone)]
-struct AutoSubmitted;
-
-impl Header for AutoSubmitted {
-    fn name() -> HeaderName {
-        HeaderName::new_from_ascii_str("Auto-Submitted")
-    }
-
-    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self)
-    }
-
-    fn display(&self) -> HeaderValue {
-        HeaderValue::new(Self::name(), "auto-generated".to_owned())
-    }
 }

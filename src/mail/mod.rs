@@ -24,4 +24,4 @@ pub use error::{SendError, TransportError, Verdict};
 pub use message::Sender;
 pub use settings::{Credentials, SmtpSettings};
 pub use stage::{Progress, SmtpTimeouts, Stage};
-pub use transport::{Medium, Transport};
+pub use transport::Transport;

@@ -100,7 +100,7 @@ impl SmtpTransport {
 
     /// Goes as far as naming the sender, which many servers refuse to accept from strangers. A mail does not begin before DATA. Returns how it greeted.
     pub(super) async fn check(&self) -> Result<HeloName, SendError> {
-        let progress = Progress::new();
+        let progress = Progress::default();
         let mut attempt = self.attempt(self.unsaid.clone(), &progress);
         let mut session = attempt.open().await?;
         let sender = sender_command(self.settings.from.address());

@@ -111,11 +111,6 @@ impl SmtpTimeouts {
 pub struct Progress(Mutex<(Stage, Instant)>);
 
 impl Progress {
-    /// Of a delivery that begins now.
-    pub fn new() -> Self {
-        Self(Mutex::new((Stage::Connect, Instant::now())))
-    }
-
     /// The present stage, and for how long it has lasted.
     pub fn at(&self) -> (Stage, Duration) {
         let (stage, since) = *self.state();
@@ -131,8 +126,9 @@ impl Progress {
     }
 }
 
+/// A delivery that begins now.
 impl Default for Progress {
     fn default() -> Self {
-        Self::new()
+        Self(Mutex::new((Stage::Connect, Instant::now())))
     }
 }

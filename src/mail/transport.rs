@@ -13,14 +13,6 @@ use super::smtp::SmtpTransport;
 use super::stage::{Progress, SmtpTimeouts};
 use crate::domain::{HeloName, QueuedMail, Timestamp};
 
-/// The kind of a [`Transport`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Medium {
-    Smtp,
-    File,
-    Off,
-}
-
 /// A way to send mail. Each call is one attempt; the caller decides about the next.
 pub enum Transport {
     Smtp(Box<SmtpTransport>),

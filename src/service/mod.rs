@@ -26,7 +26,6 @@ mod tokens;
 mod upkeep;
 mod user;
 
-pub use crate::mail::Medium;
 pub use crate::store::UserFilter;
 pub use email::PendingVerification;
 pub use error::Error;

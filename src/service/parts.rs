@@ -11,9 +11,10 @@ use super::rules::{Links, RuleSettings, Rules, Unit};
 use crate::captcha::Captcha;
 use crate::crypto::{Keyring, Keys, PasswordHasher};
 use crate::domain::{
-    Actor, AuditEvent, AuditRecord, KeyFingerprint, Locale, Operator, PasswordPolicy, ServiceName, Timestamp,
+    Actor, AuditEvent, AuditRecord, KeyFingerprint, Locale, MailTransport, Operator, PasswordPolicy,
+    ServiceName, Timestamp,
 };
-use crate::mail::{Composer, Letterhead, Medium, Transport};
+use crate::mail::{Composer, Letterhead, Transport};
 use crate::store::Store;
 use crate::system::System;
 
@@ -28,7 +29,7 @@ pub struct Parts {
     /// Off where this process sends no mail.
     pub transport: Transport,
     /// How queued mail leaves, also if another process sends it.
-    pub medium: Medium,
+    pub mail_transport: MailTransport,
     pub letterhead: Letterhead,
     pub links: Links,
     /// The actor of the commands of this process.
@@ -58,7 +59,7 @@ impl Service {
             settings,
             composer: Composer::new(parts.letterhead),
             links: parts.links,
-            medium: parts.medium,
+            mail_transport: parts.mail_transport,
             system: system.clone(),
             mail_queued: Notify::new(),
         };
@@ -142,8 +143,8 @@ impl Service {
     }
 
     /// How queued mail leaves.
-    pub fn mail_medium(&self) -> Medium {
-        self.rules.medium
+    pub fn mail_transport(&self) -> MailTransport {
+        self.rules.mail_transport
     }
 
     /// What mails and pages call the service.

@@ -82,7 +82,7 @@ impl Service {
             let invite_id = unit.spend_invite(&invite)?;
             let is_ignored = invite_id.is_none() && invite != PresentedInvite::Absent;
             let user = unit.open_account(&NewUserRow {
-                id: unit.rules.system.new_user_id(),
+                id: unit.rules.system.new_id(),
                 username: username.clone(),
                 email: email.clone(),
                 email_verified_at: None,

@@ -17,20 +17,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 pub use metrics::Metrics;
 
-use crate::domain::{printable, printable_json};
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// For people; in colour on a terminal.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
+use crate::domain::{LogFormat, printable, printable_json};
 
 /// Writes whole lines and escapes unprintable characters: values may come from strangers.
 struct PrintableLines<W> {
-    format: Format,
+    format: LogFormat,
     kept: &'static [char],
     inner: W,
 }
@@ -39,8 +30,8 @@ impl<W: io::Write> io::Write for PrintableLines<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let shown = match self.format {
-            Format::Text => printable(&text, self.kept),
-            Format::Json => printable_json(&text, &['\n']),
+            LogFormat::Text => printable(&text, self.kept),
+            LogFormat::Json => printable_json(&text, &['\n']),
         };
         self.inner.write_all(shown.as_bytes())?;
         Ok(line.len())
@@ -52,7 +43,7 @@ impl<W: io::Write> io::Write for PrintableLines<W> {
 }
 
 /// Starts logging for the whole process. Panics are logged without their message, which could hold a password or a token.
-pub fn start(format: Format, level: Level) {
+pub fn start(format: LogFormat, level: Level) {
     // Other crates log their internals, which are useful only at the finest level.
     let of_others = if level == Level::TRACE {
         level
@@ -74,8 +65,8 @@ pub fn start(format: Format, level: Level) {
             inner: io::stderr(),
         });
     let layer = match format {
-        Format::Text => layer.with_target(false).with_ansi(is_coloured).boxed(),
-        Format::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Text => layer.with_target(false).with_ansi(is_coloured).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
     };
     // A second start in one process, which only tests do, keeps the first.
     let _ = tracing_subscriber::registry()
@@ -98,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    fn logged(format: Format, kept: &'static [char], line: &str) -> String {
+    fn logged(format: LogFormat, kept: &'static [char], line: &str) -> String {
         let mut inner = Vec::new();
         let mut lines = PrintableLines {
             format,
@@ -115,11 +106,11 @@ mod tests {
     fn a_log_line_has_printable_characters_only() {
         let wild = "a\u{202e}b\u{9b}c\u{1b}[2J\r\n";
         assert_eq!(
-            logged(Format::Text, &['\n'], wild),
+            logged(LogFormat::Text, &['\n'], wild),
             "a\\u{202e}b\\u{9b}c\\u{1b}[2J\\u{d}\n"
         );
         assert_eq!(
-            logged(Format::Json, &['\n'], "{\"a\":\"\u{202e}\u{7f}\"}\n"),
+            logged(LogFormat::Json, &['\n'], "{\"a\":\"\u{202e}\u{7f}\"}\n"),
             "{\"a\":\"\\u202e\\u007f\"}\n"
         );
     }

@@ -11,14 +11,15 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
 
-/// Connects to the socket at this path, whatever the address says.
+/// Connects to the socket at this path and ignores the address of the request.
 #[derive(Debug)]
 pub(super) struct SocketConnector(pub(super) PathBuf);
 
 impl Connector for SocketConnector {
     type Out = SocketTransport;
 
-    /// A server that accepts nothing lets a client wait for ever, and std bounds the wait for TCP only. The waiting thread ends with the command.
+    /// A server that accepts no connection lets the client wait for ever, and std has a timeout for TCP only. So a thread of its own waits, which ends with
+    /// the command.
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<SocketTransport>, Error> {
         let path = self.0.clone();
         let (sender, connected) = mpsc::channel();
@@ -65,13 +66,13 @@ impl Transport for SocketTransport {
         Ok(read > 0)
     }
 
-    /// No connection is used twice.
+    /// Each connection serves one request.
     fn is_open(&mut self) -> bool {
         false
     }
 }
 
-/// The system calls a time-out "try again".
+/// The system reports a timeout of a socket as `WouldBlock`.
 fn failure(error: io::Error, timeout: NextTimeout) -> Error {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => Error::Timeout(timeout.reason),

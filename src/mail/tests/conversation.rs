@@ -133,7 +133,7 @@ async fn send(transport: &Transport) -> Result<(), SendError> {
     let letter = sign_in_code();
     let composed = compose(&letter, "en");
     transport
-        .send(&queued(&letter), &composed, &Progress::new())
+        .send(&queued(&letter), &composed, &Progress::default())
         .await
 }
 

@@ -41,7 +41,7 @@ async fn a_mail_becomes_one_file_that_only_its_owner_reads() {
     let composed = compose(&letter, "en");
     for _attempt in 0..2 {
         transport
-            .send(&queued(&letter), &composed, &Progress::new())
+            .send(&queued(&letter), &composed, &Progress::default())
             .await
             .expect("there is room");
     }
@@ -59,7 +59,7 @@ async fn files_go_when_what_is_in_them_has_expired() {
     let letter = sign_in_code();
     let composed = compose(&letter, "en");
     transport
-        .send(&queued(&letter), &composed, &Progress::new())
+        .send(&queued(&letter), &composed, &Progress::default())
         .await
         .expect("there is room");
     let foreign = ["notes.eml", "1-notes.eml", "1-newsletter-a.eml", "1-invite-a.txt"];

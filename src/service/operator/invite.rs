@@ -97,7 +97,7 @@ impl Service {
     fn new_invite(&self, draft: &InviteDraft) -> InviteWithCode {
         let now = self.system.now();
         let invite = Invite {
-            id: self.system.new_invite_id(),
+            id: self.system.new_id(),
             uses: 0,
             max_uses: draft.max_uses,
             note: draft.note.clone(),

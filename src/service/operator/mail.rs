@@ -23,7 +23,7 @@ impl Service {
         let (now, locale) = (self.system.now(), self.default_locale());
         let mail = self.rules.mail(&Letter::Test, to, &locale, now, TEST_TTL);
         let message = self.rules.open(&mail)?;
-        let sent = self.transport.send(&mail, &message, &Progress::new()).await;
+        let sent = self.transport.send(&mail, &message, &Progress::default()).await;
         sent.map_err(|error| Error::MailRefused {
             reason: error.to_string(),
             hint: error.hint().map(str::to_owned),

@@ -66,7 +66,7 @@ impl Service {
         let record = record.under(self.rules.email_digest(&new.email));
         self.change_audited(record, move |unit, record| {
             let user = unit.open_account(&NewUserRow {
-                id: unit.rules.system.new_user_id(),
+                id: unit.rules.system.new_id(),
                 username: new.username.clone(),
                 email: new.email.clone(),
                 email_verified_at: new.is_verified.then_some(unit.now),

@@ -24,7 +24,7 @@ impl Unit<'_> {
         let mac = self.rules.keys.code_mac(address, counted.created_at, code);
         let is_right = is_same_code(counted.mac, mac);
         // Without an account a made-up id is looked for: that takes as long.
-        let id = counted.user_id.unwrap_or_else(|| self.rules.system.new_user_id());
+        let id = counted.user_id.unwrap_or_else(|| self.rules.system.new_id());
         let user = self.find_user(id)?;
         let user = user.filter(|user| user.email.key() == email.key());
         let kind = kind_of(user.as_ref());

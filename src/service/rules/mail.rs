@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Rules, Unit};
 use crate::crypto::SealedFor;
-use crate::domain::{Email, Letter, Locale, QueuedMail, Timestamp, Tries, User};
-use crate::mail::{Medium, Message};
+use crate::domain::{Email, Letter, Locale, MailId, MailTransport, QueuedMail, Timestamp, Tries, User};
+use crate::mail::Message;
 use crate::service::error::Error;
 use crate::store::StoreError;
 
@@ -15,7 +15,7 @@ const NOTICE_TTL: Duration = Duration::from_hours(72);
 impl Rules {
     /// Whether no mail is sent at all.
     pub(crate) fn is_off(&self) -> bool {
-        self.medium == Medium::Off
+        self.mail_transport == MailTransport::Off
     }
 
     /// Refuses where no mail can be sent at all, alike for every account.
@@ -44,7 +44,7 @@ impl Rules {
         now: Timestamp,
         ttl: Duration,
     ) -> QueuedMail {
-        let id = self.system.new_mail_id();
+        let id: MailId = self.system.new_id();
         let message = self.composer.compose(letter, to, locale);
         let plain = serde_json::to_vec(&message).expect("a message is made of texts");
         QueuedMail {

@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use super::audit::SharedNoted;
 use super::{Links, RuleSettings};
 use crate::crypto::{Keys, RefreshTokens};
-use crate::domain::{Actor, Client, QueuedMail, Timestamp};
-use crate::mail::{Composer, Medium};
+use crate::domain::{Actor, Client, MailTransport, QueuedMail, Timestamp};
+use crate::mail::Composer;
 use crate::store::{StoreError, Tx};
 use crate::system::System;
 
@@ -20,7 +20,7 @@ pub(crate) struct Rules {
     pub(crate) settings: RuleSettings,
     pub(crate) composer: Composer,
     pub(crate) links: Links,
-    pub(crate) medium: Medium,
+    pub(crate) mail_transport: MailTransport,
     /// What is counted in memory and not yet in the audit log.
     pub(crate) noted: SharedNoted,
     pub(crate) system: System,

@@ -1,6 +1,7 @@
 //! The configuration of what this server talks to: mail and Turnstile.
 
-use arkloop::config::{Config, MailTransport};
+use arkloop::config::Config;
+use arkloop::domain::MailTransport;
 use insta::assert_snapshot;
 use secrecy::ExposeSecret;
 

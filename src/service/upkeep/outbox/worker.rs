@@ -240,7 +240,7 @@ impl Worker {
             picked.map_err(Error::from)
         });
         for mail in due.await? {
-            let (mail, progress) = (Arc::new(mail), Arc::new(Progress::new()));
+            let (mail, progress) = (Arc::new(mail), Arc::new(Progress::default()));
             let (service, own_mail, own_progress) = (
                 Arc::clone(&self.service),
                 Arc::clone(&mail),
