@@ -1,6 +1,8 @@
-//! The captcha: whether Cloudflare gave out a visitor's Turnstile token for this site.
+//! The captcha: verifies with Cloudflare that it issued a visitor's Turnstile token for this site.
 //!
-//! Which requests need a token, and how a refusal looks on the wire, is not decided here.
+//! Other modules decide which requests need a token, and how a refusal looks on the wire. No request passes because Turnstile cannot be asked: silence, a
+//! redirect, a fault or a refused secret key are [`CaptchaRefusal::Unavailable`]. A slow siteverify must not stop this server, so the time, the size of the answer
+//! and the number of verifications at once are limited.
 //! Source of the protocol: <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>.
 
 use std::net::IpAddr;
@@ -15,10 +17,10 @@ use tokio::sync::Semaphore;
 use crate::system::System;
 use crate::web::{Address, Answer, Client, Failure, TOTAL_TIMEOUT};
 
-/// The most characters of a token that Cloudflare gives out (its documentation); more is refused without asking.
+/// The longest token that Cloudflare issues, in characters (its documentation). A longer one is refused without asking.
 const MAX_TOKEN_CHARS: usize = 2048;
-/// The most verifications at once. A siteverify that hangs holds this many of the runtime's 512 threads: the next verification is refused instead of waiting,
-/// and reads of the database find a thread. At 100 ms each this allows 320 a second.
+/// The most verifications at once; the next one is refused and does not wait. So a siteverify that hangs holds only this many of the runtime's 512 threads,
+/// and reads of the database still find one. At 100 ms each, this allows 320 verifications a second.
 const MAX_AT_ONCE: usize = 32;
 
 /// The settings of Turnstile.
@@ -27,7 +29,7 @@ pub struct CaptchaSettings {
     /// The public half of the key pair, for the widget.
     pub site_key: String,
     pub secret_key: SecretString,
-    /// The host names, in lower case, on which a token may have been made; empty for any.
+    /// The hosts, in lower case, for which a token may be issued; empty for any host.
     pub allowed_hosts: Vec<String>,
     /// The http or https address that verifies tokens.
     pub verify_url: String,
@@ -45,7 +47,7 @@ pub enum CaptchaSettingsError {
 /// Why a visitor does not pass.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaptchaRefusal {
-    /// The token is missing, too long, refused, used before, or made on another host.
+    /// The token is missing, too long, refused, already used, or issued for another host.
     #[error("the captcha token is missing or refused")]
     Invalid,
     /// The token cannot be verified. The reason is for the log; it holds neither the secret nor the token.
@@ -53,7 +55,7 @@ pub enum CaptchaRefusal {
     Unavailable(String),
 }
 
-/// The captcha: Turnstile, or off, so that every visitor passes.
+/// Turnstile, or no captcha, so that every visitor passes.
 #[derive(Clone)]
 pub struct Captcha(Option<Arc<Turnstile>>);
 
@@ -62,7 +64,7 @@ impl Captcha {
         Self(None)
     }
 
-    /// Nothing is sent before the first token comes.
+    /// Turnstile with these settings. It connects only when there is a token to verify.
     pub fn turnstile(settings: CaptchaSettings) -> Result<Self, CaptchaSettingsError> {
         Ok(Self(Some(Arc::new(Turnstile::new(settings)?))))
     }
@@ -94,7 +96,7 @@ impl Captcha {
         Ok(())
     }
 
-    /// Verifies a visitor's token, within five seconds, and spends a good one.
+    /// Verifies a visitor's token within five seconds. A token that passes cannot be used again.
     pub async fn verify(
         &self,
         token: Option<&str>,
@@ -113,7 +115,7 @@ impl Captcha {
             .map_err(|_| CaptchaRefusal::Unavailable("too many tokens are being verified".to_owned()))?;
         let asked = Arc::clone(turnstile);
         let verified = tokio::task::spawn_blocking(move || {
-            // The permit belongs to the thread: a visitor who hangs up does not free it early.
+            // The thread holds the permit, so that a visitor who hangs up does not free it early.
             let _permit = permit;
             asked.ask(&question)
         });
@@ -122,7 +124,7 @@ impl Captcha {
     }
 }
 
-/// A token that may be good.
+/// The token, if it is neither missing nor too long.
 fn plausible(token: Option<&str>) -> Result<&str, CaptchaRefusal> {
     token
         .filter(|token| !token.is_empty() && token.chars().count() <= MAX_TOKEN_CHARS)
@@ -134,7 +136,7 @@ struct Turnstile {
     verify_url: Address,
     siteverify: Client,
     permits: Arc<Semaphore>,
-    /// Whether the log has said that the secret key is refused.
+    /// Whether the log has reported that the secret key is refused.
     has_told_of_bad_secret: AtomicBool,
 }
 
@@ -150,7 +152,7 @@ impl Turnstile {
         })
     }
 
-    /// Asks, a second time if the first request did not arrive or the server has a fault, and judges the answer.
+    /// Asks siteverify, a second time if the first request did not arrive or the server has a fault, and judges the answer.
     fn ask(&self, question: &Question) -> Result<(), CaptchaRefusal> {
         let started_at = Instant::now();
         let mut answer = self.post(question, TOTAL_TIMEOUT);
@@ -164,7 +166,7 @@ impl Turnstile {
         }
         let unavailable = |reason| Err(CaptchaRefusal::Unavailable(reason));
         match answer {
-            // Refusals come with 200 and with 400.
+            // Siteverify refuses a token with status 200 or 400.
             Ok(answer) if matches!(answer.status / 100, 2 | 4) => self.judge(&answer),
             Ok(answer) => unavailable(format!("siteverify answered {}", answer.status)),
             Err(failure) => unavailable(failure.to_string()),
@@ -207,7 +209,7 @@ impl Turnstile {
         Err(CaptchaRefusal::Invalid)
     }
 
-    /// Tells the faults of the visitor, the operator and Cloudflare apart.
+    /// Decides whether the visitor, the operator or Cloudflare caused the refusal.
     fn refusal(&self, verdict: &Verdict) -> CaptchaRefusal {
         let codes = &verdict.error_codes;
         let says = |known: &[&str]| codes.iter().any(|code| known.contains(&code.as_str()));
@@ -226,16 +228,16 @@ impl Turnstile {
     }
 }
 
-/// Codes that the operator has to mend.
+/// Error codes that the operator has to mend.
 const OPERATORS_FAULTS: [&str; 2] = ["missing-input-secret", "invalid-input-secret"];
-/// Codes that another token mends.
+/// Error codes that another token mends.
 const VISITORS_FAULTS: [&str; 3] = [
     "missing-input-response",
     "invalid-input-response",
     "timeout-or-duplicate",
 ];
 
-/// A token to verify. With the same idempotency key, a second try is no second use of the token.
+/// A token to verify. Both tries have the same idempotency key, so the second try is not a second use of the token.
 struct Question {
     token: String,
     client_address: Option<String>,
@@ -252,7 +254,7 @@ struct Verdict {
 }
 
 impl Verdict {
-    /// The codes that are words, as all of Cloudflare's are; any other text could be the secret, sent back.
+    /// The codes that look like Cloudflare's. Any other text is left out, because it could be the secret.
     fn loggable_codes(&self) -> String {
         let is_word = |code: &&str| {
             (1..=40).contains(&code.len())

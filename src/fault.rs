@@ -1,22 +1,22 @@
-//! Work that is repeated and fails: the pauses grow, and the log reports the fault once.
+//! Repeated work that fails: the pauses between tries grow, and the log reports each fault once.
 //!
-//! A loop without pauses keeps a processor busy, and one that logs each failure fills the disk, which may be why its work fails.
+//! A loop without pauses keeps a processor busy. A loop that logs each failure fills the disk, and a full disk may be the cause of the failure.
 
 use std::fmt::Display;
 use std::iter;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The first pause, and the longest that it doubles up to: short enough for an operator who has just freed space on the disk.
+/// The first pause, which doubles up to the second value. That is short enough for an operator who has just freed space on the disk.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
-/// How soon after the end of a fault the next one is logged, so that a fault that comes and goes is not logged each time.
+/// The shortest time from the end of a fault to the next log line, so that a fault that comes and goes is not logged each time.
 const LOG_AT_MOST_EVERY: Duration = Duration::from_mins(1);
-/// How many causes of one fault are logged: a cause may differ with each failure.
+/// The most causes of one fault that are logged, because each failure may have a different cause.
 const MAX_CAUSES: usize = 4;
 
-/// The present state of repeated work.
+/// The state of repeated work that may fail.
 pub struct Fault {
-    /// How its log line begins.
+    /// The beginning of its log line.
     what: &'static str,
     shortest: Duration,
     longest: Duration,
@@ -25,9 +25,9 @@ pub struct Fault {
 
 #[derive(Default)]
 struct State {
-    /// Since the end of the fault that was logged last.
+    /// The number of failures since the last logged fault ended.
     failures: u64,
-    /// Failures in a row, without those during a pause.
+    /// The number of failures without a success between them; failures during a pause do not count.
     in_a_row: u32,
     paused_until: Option<Instant>,
     /// The logged causes of the present fault.
@@ -36,7 +36,7 @@ struct State {
 }
 
 impl Fault {
-    /// With pauses from a second to a minute.
+    /// A fault with pauses from a second to a minute.
     pub const fn new(what: &'static str) -> Self {
         Self::with_pauses(what, PAUSES.0, PAUSES.1)
     }
@@ -56,7 +56,7 @@ impl Fault {
         }
     }
 
-    /// Notes a failure; returns how long to wait.
+    /// Notes a failure, and returns how long to wait.
     pub fn failed(&self, cause: &impl Display) -> Duration {
         let (mut state, now) = (self.state(), Instant::now());
         state.failures += 1;
@@ -82,7 +82,7 @@ impl Fault {
         }
     }
 
-    /// How long to wait before the next try.
+    /// How long to wait before the next try; zero after a success.
     pub fn pause(&self) -> Duration {
         left_until(self.state().paused_until, Instant::now())
     }
@@ -128,7 +128,7 @@ mod tests {
                 pause + Duration::from_millis(900) > Duration::from_secs(seconds),
                 "{pause:?}"
             );
-            // What fails meanwhile prolongs nothing.
+            // A failure during the pause does not prolong it.
             assert!(fault.failed(&"no") <= pause);
             fault.state().paused_until = None;
         }

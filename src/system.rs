@@ -1,6 +1,6 @@
-//! The only access to the clock and to randomness.
+//! The only module that reads the clock and draws randomness.
 //!
-//! Other code receives a [`System`], so that tests can move the time and repeat every random byte.
+//! Other code receives a [`System`], so tests can move the time and repeat every random byte.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,7 +30,7 @@ impl Clock for MachineClock {
     }
 }
 
-/// A clock that stands still until it is moved: for tests.
+/// A clock for tests, which stands still until it is moved.
 #[derive(Debug)]
 pub struct MovableClock(Mutex<Timestamp>);
 
@@ -59,9 +59,10 @@ impl Clock for MovableClock {
 /// Where random bytes come from.
 #[derive(Clone)]
 pub enum Entropy {
-    /// The operating system (`getrandom`). AWS-LC's generator takes 20 ms to seed itself from the jitter of the processor, which every command would pay.
+    /// The operating system (`getrandom`). The generator of AWS-LC is not used: it seeds itself from the jitter of the processor, which would cost each command
+    /// 20 ms.
     Machine,
-    /// A sequence that repeats from run to run: for tests only.
+    /// A sequence that is the same in each run, for tests only.
     Seeded(Arc<Mutex<SeededBytes>>),
 }
 
@@ -71,7 +72,7 @@ impl Entropy {
     }
 }
 
-/// SHA-256 of a seed and a counter: repeatable, evenly spread, and never for production.
+/// SHA-256 of a seed and a counter: repeatable and evenly spread, but not for production.
 pub struct SeededBytes {
     seed: u64,
     counter: u64,
@@ -98,7 +99,7 @@ pub struct System {
 }
 
 impl System {
-    /// The machine's own.
+    /// The clock and the randomness of the machine.
     pub fn machine() -> Self {
         Self {
             clock: Arc::new(MachineClock),
@@ -139,7 +140,7 @@ impl System {
         TraceId::from_bytes(self.random())
     }
 
-    /// A key that marks the tries of one request to another server as the same: a UUID v4 as text, because it reveals no time.
+    /// A key that marks two tries of one request to another server as the same. It is a UUID v4, which reveals no time.
     pub fn new_idempotency_key(&self) -> String {
         Builder::from_random_bytes(self.random()).into_uuid().to_string()
     }
@@ -147,7 +148,7 @@ impl System {
 
 /// Draws the random part of a private file name: 128 bits in hexadecimal.
 ///
-/// Not a method: no test repeats such a name, and two processes with the same seed must not draw the same one.
+/// It ignores the seed of tests, because two processes with the same seed must not draw the same name.
 pub fn draw_private_name() -> String {
     let mut bytes = [0; 16];
     fill_from_kernel(&mut bytes);

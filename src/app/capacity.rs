@@ -8,20 +8,20 @@ use super::memory::Memory;
 use crate::config::Config;
 use crate::crypto::HashRoom;
 
-/// All hashes together take at most a fourth of the memory; the rest is for connections, SQLite and the kernel's buffers.
+/// All hashes together take at most a quarter of the memory; the rest is for connections, SQLite and the kernel's buffers.
 const HASH_PART: u64 = 4;
-/// They also take at most this much, in KiB: enough for eight threads at a cost of 64 MiB.
+/// All hashes together also take at most this much, in KiB: enough for eight threads at 64 MiB a hash.
 const MOST_HASH_KIB: u64 = 512 * 1024;
-/// All connections together take at most a fourth of the memory.
+/// All connections together take at most a quarter of the memory.
 const CONNECTION_PART: u64 = 4;
-/// The most that a connection takes, in KiB: the largest head, the largest body, the answer, and the server's own state.
+/// The most memory that a connection takes, in KiB: the largest head, the largest body, the answer, and the server's state.
 const CONNECTION_KIB: u64 = 64;
-/// More readers make no answer faster, and each keeps a cache.
+/// Each reader keeps a cache, and more than this make no answer faster.
 const MOST_READERS: usize = 16;
-/// Threads of the database, and a few for blocking calls.
+/// Threads for the database and for blocking calls.
 const THREADS_BESIDE: usize = 16;
 
-/// The memory, and how it is shared out.
+/// The memory of this process, and what it allows.
 #[derive(Clone, Debug)]
 pub struct Capacity {
     memory: Memory,
@@ -37,9 +37,9 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// Of this process under `config`.
+    /// Measures this process and divides its memory as `config` says.
     pub fn of(config: &Config) -> Self {
-        // It respects CPU affinity and the quotas of control groups.
+        // `available_parallelism` respects CPU affinity and the quotas of control groups.
         let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self::new(config, cores, Memory::of_this_process())
     }
@@ -70,12 +70,12 @@ impl Capacity {
         self.workers() + self.threads.get() + THREADS_BESIDE
     }
 
-    /// A record of it, so that `check` judges the memory of the server and not its own.
+    /// Writes a record for `check`, which then judges the memory of the server and not its own.
     pub(super) fn to_record(&self) -> String {
         format!("{} {}", self.readers, self.memory.to_record())
     }
 
-    /// Reads [`Capacity::to_record`], under `config`.
+    /// Reads what [`Capacity::to_record`] wrote.
     pub(super) fn of_record(config: &Config, record: &str) -> Option<Self> {
         let (cores, memory) = record.split_once(' ')?;
         Some(Self::new(
@@ -122,7 +122,7 @@ impl Capacity {
     }
 }
 
-/// As a line of the log and of `check`.
+/// For a line of the log and of `check`.
 impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (threads, hashes) = (self.threads, in_mib(self.hashes_kib()));

@@ -1,4 +1,4 @@
-//! The data directory: which user its files belong to, and whether other users can write there.
+//! The data directory: which user must own its files, and whether other users can write there.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,13 +12,13 @@ use crate::files::{Directory, Flaw, runner};
 pub(super) struct Owner {
     pub(super) user: u32,
     pub(super) group: u32,
-    /// False where another user may have made the file that this is read from.
+    /// False if another user may have made the file whose owner this is.
     pub(super) is_certain: bool,
 }
 
 impl Owner {
-    /// The owner of the data directory. In a directory of root's (a volume) it is the owner of the database; without a database, the running user. Where
-    /// every user can make files, another user may have made the database.
+    /// The owner of the data directory. If that is root, as on a volume, it is the owner of the database; without a database, it is the running user.
+    /// In a directory where all users can make files, another user may have made the database.
     pub(super) fn of(config: &Config, directory: &Metadata) -> Self {
         let is_open = directory.mode() & 0o002 != 0;
         let of = |found: &Metadata| Self {

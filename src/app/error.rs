@@ -1,4 +1,6 @@
-//! Why the parts could not be joined, and how the operator mends it.
+//! Why the parts could not be joined, and what the operator can do about it.
+//!
+//! The hints stand here and not beside the errors, because they name commands and options, which the lower modules do not know.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use crate::files::{chown_argument, quoted, run_as, runner, shown_user};
 use crate::mail::TransportError;
 use crate::{service, store};
 
-/// Why the parts could not be joined. Nothing was changed, except that a new data directory or key file may have been made.
+/// Why the parts could not be joined. Nothing has changed, except that a data directory or a key file may be new.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(transparent)]
@@ -28,10 +30,10 @@ pub enum OpenError {
         /// The key of the database; `None` if its record cannot be read.
         needed: Option<KeyFingerprint>,
     },
-    /// There is a key file without its database. No new database is made in place of a lost one.
+    /// There is a key file without its database. A lost database is not replaced by an empty one.
     #[error("the key file {} is there, but its database {} is missing or empty", key_file.display(), database.display())]
     DatabaseLost { database: PathBuf, key_file: PathBuf },
-    /// There is a key file, which is never overwritten.
+    /// The key file exists, and a key file is never overwritten.
     #[error("the key file {} is not lost", .0.display())]
     KeyNotLost(PathBuf),
     /// A backup cannot take the place of the database.
@@ -43,7 +45,7 @@ pub enum OpenError {
     Mail(#[from] TransportError),
     #[error(transparent)]
     Captcha(#[from] CaptchaSettingsError),
-    /// The first reads and writes of an open database.
+    /// A read or write of the open database failed.
     #[error(transparent)]
     Service(#[from] service::Error),
 }
@@ -53,7 +55,7 @@ fn named(key: Option<KeyFingerprint>) -> String {
 }
 
 impl OpenError {
-    /// No database was found. Beside a key file it is more likely lost than not made yet.
+    /// The error for a missing database. Beside a key file, the database is more likely lost than not made yet.
     pub(super) fn no_database(config: &Config) -> Self {
         match read_key_file(&config.key_path()) {
             Err(KeyFileError::Missing(_)) => store::OpenError::Missing(config.database_path()).into(),
@@ -68,7 +70,7 @@ impl OpenError {
         }
     }
 
-    /// The store was not opened with `keys`.
+    /// The error for a store that could not be opened with `keys`.
     pub(super) fn of_store(error: store::OpenError, config: &Config, keys: Option<&Keys>) -> Self {
         match (error, keys) {
             (store::OpenError::OtherKey { path, recorded }, Some(keys)) => {
@@ -78,7 +80,7 @@ impl OpenError {
         }
     }
 
-    /// The database has the `recorded` check value, which is not that of `keys`.
+    /// The error for a database whose `recorded` check value is not that of `keys`.
     pub(super) fn other_key(config: &Config, keys: &Keys, database: &Path, recorded: Option<&str>) -> Self {
         Self::OtherKeyFile {
             key_file: config.key_path(),
@@ -88,7 +90,7 @@ impl OpenError {
         }
     }
 
-    /// How the operator mends it; `None` where the message already says so.
+    /// What the operator can do; `None` if the message already says it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Store(error) => return store_hint(error),
@@ -154,7 +156,7 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
     })
 }
 
-/// As [`store_hint`], for a backup: changing the data directory would not mend it.
+/// The hint for an error about a backup, where another data directory would not help.
 fn restore_hint(error: &store::OpenError) -> Option<String> {
     use store::OpenError as Refused;
     Some(match error {
@@ -214,7 +216,7 @@ fn is_root_s_alone(path: &Path, cause: &std::io::Error) -> bool {
         && path.metadata().is_ok_and(|found| found.uid() == 0)
 }
 
-/// The steps of docs/keys.md in short.
+/// A short form of the steps in docs/keys.md.
 fn not_replaceable_hint(path: &Path) -> String {
     let is_there = path.exists();
     let path = quoted(path);
@@ -234,7 +236,7 @@ impl From<store::StoreError> for OpenError {
     }
 }
 
-/// How to use the database at `path` of `owner`: as that user, unless root made it in another user's directory.
+/// How to use the database at `path`, which belongs to `owner`: as that user, unless root made it in another user's directory.
 fn owner_hint(path: &Path, owner: u32) -> String {
     let directory = path.parent().unwrap_or(path);
     match directory.metadata() {
@@ -250,13 +252,13 @@ fn owner_hint(path: &Path, owner: u32) -> String {
     }
 }
 
-/// The group of a file, or of the directory if the file is missing.
+/// The group of a file, or of its directory if the file is missing.
 fn group_of(path: &Path) -> u32 {
     let found = path.symlink_metadata().or_else(|_| path.join("..").metadata());
     found.map_or(0, |found| found.gid())
 }
 
-/// An empty directory can be given to the running user without harm.
+/// Suggests to give the directory to the running user only if it is empty.
 fn not_writable_hint(path: &Path) -> String {
     const ANOTHER: &str = "name another data directory with --data-dir DIR";
     let is_empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());

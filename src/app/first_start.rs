@@ -1,8 +1,11 @@
 //! The first start, which makes the key file and the database.
 //!
-//! A process may be killed at any moment of it. The new key is on disk beside its place before the database is, and the database before the key takes its
-//! place. A start that is cut off leaves either a successor that no database knows, which the next start replaces, or a database that belongs to the
-//! successor, which the next start puts in place (see `replacement`).
+//! The process may be killed at any step. So the new key (the successor) is first written beside its place, then the database is made, and then the key takes
+//! its place. A start that is cut off leaves one of two states: a successor without a database, which the next start replaces, or a database that belongs to
+//! the successor, which the next start puts in place (see `replacement`).
+//!
+//! A database that lost its key never gets another one silently, because everything sealed in it would be unreadable. A key without its database never gets
+//! an empty database silently, because the database is more likely lost than not made yet.
 
 use super::error::OpenError;
 use super::replacement::{finish_replacement, keys_in_force};
@@ -12,23 +15,22 @@ use crate::crypto::{KeyFileError, Keys, adopt_successor, create_successor, read_
 use crate::store::{Creation, Store};
 use crate::system::System;
 
-/// Where a database comes from.
+/// Whether this start made the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     Found,
-    /// This start made it.
     Made,
 }
 
-/// Whether there is a key file and no database: the database is lost, or the key was put there for a first start.
+/// Whether there is a key file but no database: the database is lost, or the operator placed the key for a first start.
 pub fn lacks_database(config: &Config) -> Result<bool, OpenError> {
     Ok(!Store::exists(&config.data_dir)? && find_key(config)?.is_some())
 }
 
-/// Reads the key file of the database. Makes both where neither exists. A database without its key never gets another one, and a key without its database
-/// gets a new one only in [`Role::InitForKey`].
+/// Reads the key file of the database, or makes both if neither exists. For a key file that already exists, it makes a database only in
+/// [`Role::InitForKey`].
 pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<(Keys, Origin), OpenError> {
-    // The owner of the database is checked first: only the owner finishes a replacement.
+    // `exists` refuses users who do not own the database, so only the owner finishes a replacement.
     if Store::exists(&config.data_dir)? {
         if role == Role::Check {
             return Ok((keys_in_force(config)?, Origin::Found));

@@ -1,7 +1,7 @@
-//! The address on which the running server listens, as it recorded it, and requests to it there.
+//! The recorded address of the running server, and requests to it.
 //!
-//! The record is in the lock file of the server and not in the database, so that it can be read while the database cannot, and by every user who may read
-//! the file.
+//! The record is in the lock file of the server and not in the database, so that every user who may read that file can find the server, even while the
+//! database cannot be read.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,7 +16,7 @@ use crate::domain::Listen;
 use crate::store::Store;
 use crate::web::{Address, Answer, Client};
 
-/// For a whole request to the running server, which answers in milliseconds if it works.
+/// The limit of a whole request to the running server, which answers in milliseconds if it works.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 const UNIX: &[u8] = b"unix:";
 
@@ -31,13 +31,13 @@ pub fn record_server(config: &Config, listen: &Listen, capacity: &Capacity) -> R
     Ok(Store::note_server(&config.data_dir, &note)?)
 }
 
-/// Where the server of this data directory listened last; it may have ended since. `None` if none has recorded it.
+/// Where the server of this data directory listened last; it may have stopped since. `None` if no server has run.
 pub fn listener(config: &Config) -> Result<Option<Listen>, OpenError> {
     let note = Store::noted_server(&config.data_dir)?;
     Ok(note.and_then(|note| parse(note.split(|byte| *byte == b'\n').next()?)))
 }
 
-/// The capacity of that server under `config`; `None` if none has recorded it.
+/// The capacity of that server under `config`; `None` if no server has run.
 pub(super) fn recorded_capacity(config: &Config) -> Option<Capacity> {
     let note = Store::noted_server(&config.data_dir).ok()??;
     let line = note.split(|byte| *byte == b'\n').nth(1)?;
@@ -54,7 +54,7 @@ fn parse(note: &[u8]) -> Option<Listen> {
 /// Sends a GET request for `path` to the server that listens at `listen`, within [`ANSWER_TIMEOUT`]. It blocks.
 pub fn ask(listen: &Listen, path: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
     let (socket, hosts) = match listen {
-        // The connector needs no host.
+        // The connector of the unix socket ignores the host.
         Listen::Unix(socket) => (
             Some(socket.as_path()),
             vec![SocketAddr::from(([127, 0, 0, 1], 80))],
@@ -73,7 +73,7 @@ pub fn ask(listen: &Listen, path: &str, headers: &[(&str, &str)]) -> io::Result<
     answer
 }
 
-/// Where to reach a server: on loopback if it listens on every address. On `[::]` that is IPv4 too, where IPv6 is off.
+/// The addresses at which a server can be reached: loopback if it listens on every address. `[::]` needs IPv4 too, because IPv6 may be off.
 fn reachable(address: SocketAddr) -> Vec<SocketAddr> {
     let at = |ip: IpAddr| SocketAddr::new(ip, address.port());
     match address.ip() {

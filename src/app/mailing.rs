@@ -1,4 +1,6 @@
-//! How mails read and leave. The server records its configuration of it, so that commands write the same mails and links.
+//! The part of the configuration that decides how mails read and where they go.
+//!
+//! The server records it, so that commands write the same mails and links: a command cannot know with which configuration the server was started.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +9,12 @@ use crate::domain::{MailTransport, ServiceName};
 use crate::mail::{Letterhead, WayToReset};
 use crate::service::Links;
 
-/// How `links.verify` begins if it leads to the built-in page; `#` or `?` follows.
+/// The beginning of a `links.verify` that leads to the built-in page; `#` or `?` follows.
 const VERIFY_PAGE: &str = "{app_url}/verify";
-/// The same of `links.reset`.
+/// The same for `links.reset`.
 const RESET_PAGE: &str = "{app_url}/reset";
 
-/// What commands must know about the server's mails; the fields are those of the record.
+/// What commands must know about the server's mails. The names of the fields are those in the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mailing {
     name: String,
@@ -37,7 +39,7 @@ impl Mailing {
         }
     }
 
-    /// The keys that can differ, with the values here.
+    /// The configuration keys that can differ, and their values.
     pub(super) fn keys(&self) -> [(&'static str, &str); 6] {
         [
             ("server.name", &self.name),
@@ -58,7 +60,7 @@ impl Mailing {
         self.transport.parse().unwrap_or(MailTransport::Off)
     }
 
-    /// Without an app URL, links lead to the built-in pages of the server itself.
+    /// The links of mails. Without an app URL they lead to the built-in pages of the server.
     pub(super) fn links(&self, public_url: &str, app_url: Option<&str>) -> Links {
         Links {
             verify: self.verify.clone(),

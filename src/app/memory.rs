@@ -33,7 +33,7 @@ impl Memory {
         format!("{} {}", self.kib, file.unwrap_or_default())
     }
 
-    /// Reads [`Memory::to_record`].
+    /// Reads what [`Memory::to_record`] wrote.
     pub(super) fn from_record(record: &str) -> Option<Self> {
         let (kib, file) = record.split_once(' ')?;
         Some(Self {
@@ -53,10 +53,10 @@ impl Memory {
     }
 }
 
-/// The lowest of `ram` and the limits in the files below `root`.
+/// The lowest of `ram` and of the limits in the files below `root`.
 fn least(root: &Path, ram: Memory) -> Memory {
     let groups = limits_of_groups(root).into_iter();
-    // LXC containers have their own `meminfo`; the hardened systemd unit has none.
+    // An LXC container has a `meminfo` of its own; the hardened systemd unit hides that file.
     let shown = meminfo(root).map(|kib| Memory { kib, file: None });
     groups
         .chain(shown)
@@ -81,7 +81,7 @@ fn limits_of_groups(root: &Path) -> Vec<Memory> {
         let Some(path) = own.lines().find_map(|line| version.path_in(line)) else {
             continue;
         };
-        // In a container the path may count from a root that is not mounted; the mounted group is then the container's own.
+        // In a container the path may begin at a root that is not mounted; then the mounted group is the container's own.
         let below = Path::new(path)
             .strip_prefix(&group_root)
             .unwrap_or(Path::new(path));
@@ -114,9 +114,9 @@ enum Version {
 impl Version {
     const fn files(self) -> &'static [&'static str] {
         match self {
-            // `memory.stat` also reports limits of groups outside the container.
+            // `memory.stat` also has the limit of the groups outside the container.
             Self::One => &["memory.limit_in_bytes", "memory.stat"],
-            // Above `high` the kernel does not kill; it makes the process crawl.
+            // Above `high` the kernel does not kill the process but slows it down to a crawl.
             Self::Two => &["memory.max", "memory.high"],
         }
     }
@@ -141,8 +141,8 @@ fn limit_in(text: &str) -> Option<u64> {
     named.unwrap_or(text).trim().parse().ok()
 }
 
-/// Root, mount point and version of a hierarchy with the memory controller, if this line of `/proc/self/mountinfo`
-/// (`proc_pid_mountinfo(5)`) describes one.
+/// The root, mount point and version of a hierarchy with the memory controller; `None` if this line of `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`)
+/// does not describe one.
 fn hierarchy(line: &str) -> Option<(PathBuf, PathBuf, Version)> {
     let (before, after) = line.split_once(" - ")?;
     let mut before = before.split(' ').skip(3).map(unescape);
@@ -172,7 +172,7 @@ mod tests {
     const RAM: u64 = 64 * 1024 * 1024;
     const MIB: u64 = 1024 * 1024;
 
-    /// The bound where these files are, and which file says so.
+    /// The limit that these files set, and the file that sets it.
     fn bound(files: &[(&str, &str)]) -> (u64, String) {
         let root = tempfile::tempdir().expect("the system has a temporary directory");
         for (name, text) in files {

@@ -1,4 +1,4 @@
-//! Joins the parts: configuration, key file, database and service. The one place that knows all of them.
+//! Joins the parts: configuration, key file, database and service. No other module knows all of them.
 
 mod capacity;
 mod check;

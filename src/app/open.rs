@@ -1,4 +1,4 @@
-//! Opens the parts in a role and joins them.
+//! Opens the parts for a role and joins them.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::system::System;
 /// How often a server removes expired rows.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
-/// How often a server writes down what it has counted for the audit log: a crash loses at most this much.
+/// How often a server writes the events that it has counted to the audit log; a crash loses those of this time.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 /// The joined parts.
@@ -31,7 +31,7 @@ pub struct App {
     pub service: Arc<Service>,
     pub origin: Origin,
     notices: Vec<String>,
-    /// Of the server that ran last, or of this configuration if none did.
+    /// The URL of the server that ran last, or of this configuration if no server has run.
     pub(super) public_url: String,
 }
 
@@ -50,7 +50,7 @@ impl App {
         Self::open_with_hooks(config, system, role, operator, timeouts, None).await
     }
 
-    /// As [`App::open`], with other SMTP timeouts and with faults that a test plants in the writer.
+    /// As [`App::open`], but tests choose the SMTP timeouts and the faults of the writer.
     #[doc(hidden)]
     pub async fn open_with_hooks(
         config: &Config,
@@ -89,7 +89,7 @@ impl App {
             audience: config.tokens.audience.clone(),
             ttl: config.tokens.access_ttl,
         };
-        // Only a server signs. Other roles leave the signing keys alone.
+        // Only a server signs, so other roles do not load the signing keys.
         let keyring = match role {
             Role::Server => {
                 load_keyring(&store, &keys, config.tokens.algorithm, token_settings, &system).await?
@@ -136,7 +136,7 @@ impl App {
 
     /// Finishes the accepted writes, moves the write-ahead log into the database file and closes it.
     pub fn close(self) {
-        // A connection that outlived the drain still holds the service. The process then ends without the checkpoint, which costs the next start a moment.
+        // A connection that has not ended in time still holds the service. Then there is no checkpoint, and the next start takes slightly longer.
         if let Some(service) = Arc::into_inner(self.service) {
             service.close();
         }

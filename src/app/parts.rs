@@ -1,4 +1,4 @@
-//! Each part as the configuration wants it.
+//! Makes each part as the configuration says.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 

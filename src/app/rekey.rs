@@ -1,4 +1,7 @@
 //! New keys for a database that no other process has open: `key rekey` and `key reset`.
+//!
+//! What is derived from the old key and cannot be derived again ends: sessions and codes. Without the old key, `key reset` also replaces the codes of invites by
+//! ones that are shown to no one; their rows stay, because accounts refer to them.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -13,18 +16,18 @@ use crate::service::{self, Ended, go_on_without_key, seal_anew};
 use crate::store::{Access, OpenOptions, Store};
 use crate::system::System;
 
-/// A key file that was replaced.
+/// What replacing the key file did.
 #[derive(Clone, Debug)]
 pub struct NewKey {
     pub key_file: PathBuf,
     pub key: KeyFingerprint,
-    /// The path of the old one, which older backups need; `None` if it was lost.
+    /// Where the old key file is kept, which older backups need; `None` if it was lost.
     pub kept: Option<PathBuf>,
-    /// What ended with the old one.
+    /// What ended with the old key.
     pub ended: Ended,
 }
 
-/// Replaces the key file by a new one, and seals everything in the database anew.
+/// Makes a new key file in place of the old one, and seals everything in the database again.
 pub async fn rekey(config: &Config, system: &System, operator: &Operator) -> Result<NewKey, OpenError> {
     find_database(config)?;
     finish_replacement(config, system)?;
@@ -38,7 +41,7 @@ pub async fn rekey(config: &Config, system: &System, operator: &Operator) -> Res
 /// Confirms that the key file of a database is lost, before the operator is asked anything.
 ///
 /// # Errors
-/// [`OpenError::KeyNotLost`] if there is a key file, whether or not it fits: none is ever overwritten.
+/// [`OpenError::KeyNotLost`] if there is a key file, even one of another database: a key file is never overwritten.
 pub fn find_lost_key(config: &Config) -> Result<(), OpenError> {
     find_database(config)?;
     match read_key_file(&config.key_path()) {
@@ -48,7 +51,7 @@ pub fn find_lost_key(config: &Config) -> Result<(), OpenError> {
     }
 }
 
-/// Makes a new key file in place of a lost one, and a new signing key: with the algorithm that is `wanted`, or else the same one.
+/// Makes a new key file in place of a lost one, and a new signing key with the `wanted` algorithm, or else with the one used so far.
 ///
 /// # Errors
 /// As [`find_lost_key`].
@@ -67,7 +70,7 @@ pub async fn reset_key(
     .await
 }
 
-/// Looks for the database before anything is said about its key file.
+/// Confirms that there is a database, because an error about its key file would mislead without one.
 fn find_database(config: &Config) -> Result<(), OpenError> {
     if Store::exists(&config.data_dir)? {
         Ok(())
@@ -76,8 +79,8 @@ fn find_database(config: &Config) -> Result<(), OpenError> {
     }
 }
 
-/// Opens the database alone, with `old` keys unless they are lost; makes the successor, lets `seal` change the database, and puts the successor in place
-/// before another process can open the database.
+/// Opens the database alone, with the `old` keys unless they are lost. Then it makes the successor, lets `seal` change the database, and puts the successor
+/// in place before another process can open the database.
 async fn replace(
     config: &Config,
     system: &System,

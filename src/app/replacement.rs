@@ -1,7 +1,7 @@
-//! Replacing the key file: what a replacement that was cut off leaves behind, and how the next command finishes it.
+//! Finishes a replacement of the key file that was cut off.
 //!
-//! The new key (the successor) is on disk beside the old one before the database is sealed anew in one transaction, and takes the old one's name after it.
-//! A crash in between leaves a database that belongs to the successor.
+//! A replacement writes the new key (the successor) beside the old one, seals the database with it in one transaction, and then gives it the name of the old
+//! one. A crash before the last step leaves a database that belongs to the successor; its check value shows that to the next process.
 
 use super::error::OpenError;
 use crate::config::Config;
@@ -9,7 +9,7 @@ use crate::crypto::{Keys, adopt_successor, find_successor, read_key_file};
 use crate::store::Store;
 use crate::system::System;
 
-/// The keys of the database: the successor's after a replacement that was cut off, else the key file's. Changes nothing.
+/// The keys that the database belongs to: those of the successor after a replacement that was cut off, else those of the key file. Changes nothing.
 pub(super) fn keys_in_force(config: &Config) -> Result<Keys, OpenError> {
     let path = config.key_path();
     if let Some(successor) = find_successor(&path) {
@@ -21,14 +21,14 @@ pub(super) fn keys_in_force(config: &Config) -> Result<Keys, OpenError> {
     Ok(read_key_file(&path)?)
 }
 
-/// Gives the successor the name of the key file if a replacement was cut off after the database was sealed anew.
+/// Gives the successor the name of the key file if the database already belongs to it.
 pub(super) fn finish_replacement(config: &Config, system: &System) -> Result<(), OpenError> {
     let path = config.key_path();
     let Some(successor) = find_successor(&path) else {
         return Ok(());
     };
     let recorded = Store::find_key_check(&config.data_dir)?;
-    // Another process may have finished it while this one waited for the lock.
+    // Another process may have finished the replacement while this one waited for the lock.
     if recorded.as_deref() == Some(&successor.check().to_text()) && find_successor(&path).is_some() {
         let what = match adopt_successor(&path, system.now())? {
             Some(_) => "the key file was being replaced",

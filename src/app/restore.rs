@@ -1,4 +1,4 @@
-//! Restoring a backup: the only way to replace a database.
+//! Restores a backup. Nothing else replaces a database.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,25 +15,24 @@ use crate::system::System;
 #[derive(Clone, Debug)]
 pub struct Restored {
     pub database: PathBuf,
-    /// The path of the database that was replaced; `None` if there was none.
+    /// Where the replaced database is kept; `None` if there was none.
     pub kept: Option<PathBuf>,
-    /// When the backup was taken; `None` for a copy that `arkloop backup` did not make.
+    /// When the backup was made; `None` for a copy that `arkloop backup` did not make.
     pub taken_at: Option<Timestamp>,
     /// The schema version of the backup.
     pub schema_before: u32,
     /// The schema version it was migrated to.
     pub schema: u32,
-    /// The number of accounts.
     pub users: u32,
-    /// What was live in the backup and has been ended.
+    /// What was live in the backup and is ended now.
     pub ended: Ended,
     pub key: KeyFingerprint,
 }
 
-/// Whether there is a database that a restore of `file` would replace, and keep.
+/// Whether there is a database that a restore of `file` would replace (and keep under another name).
 ///
 /// # Errors
-/// As [`restore`] if this user may not restore, a server runs on it or `file` is missing, before the operator is asked anything.
+/// As [`restore`], before the operator is asked anything: this user may not restore, a server is running, or `file` is missing.
 pub fn is_replaceable(config: &Config, file: &Path) -> Result<bool, OpenError> {
     let refused = OpenError::NotRestored;
     let is_there = is_there(config).map_err(refused)?;
@@ -50,7 +49,7 @@ pub fn is_replaceable(config: &Config, file: &Path) -> Result<bool, OpenError> {
     }
 }
 
-/// Whether there is a database. Its owner, or the right to make one, is checked before everything else.
+/// Whether there is a database. Fails if another user owns it, or if this user may not make one.
 fn is_there(config: &Config) -> Result<bool, store::OpenError> {
     let is_there = Store::exists(&config.data_dir)?;
     if !is_there {
@@ -61,7 +60,7 @@ fn is_there(config: &Config) -> Result<bool, store::OpenError> {
 
 /// Replaces the database that `config` names by the backup `file`.
 ///
-/// The key is checked first, and everything is done to a copy. Nothing changes before that copy is renamed to the database.
+/// It first checks that the key fits, and then migrates and changes a copy of the backup. The database stays untouched until that copy takes its name.
 pub async fn restore(
     config: &Config,
     system: &System,

@@ -1,4 +1,4 @@
-//! In which role a process opens the database.
+//! The roles in which a process opens the database.
 
 /// What a process does with the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

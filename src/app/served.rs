@@ -1,4 +1,4 @@
-//! The configuration of the running server, as far as commands must agree with it: a server records it, and commands use the record.
+//! The part of the server's configuration that commands must agree with: a server records it, and commands use the record.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -23,12 +23,12 @@ pub(super) struct Served {
     pub(super) mailing: Mailing,
 }
 
-/// The server's rules that commands report; the fields are those of the record.
+/// The server's rules that commands report. The names of the fields are those in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rules {
     codes: bool,
     resets: bool,
-    /// Failures and seconds: from one network, and of the account over all networks; `None` without limits.
+    /// Pairs of failures and seconds: first from one network, then of one account over all networks; `None` without limits.
     failure_limits: Option<[(NonZeroU32, u64); 2]>,
 }
 
@@ -66,7 +66,7 @@ impl Rules {
     }
 }
 
-/// What to go by, and warnings about a configuration that differs from the server's. A server records its own configuration; a command uses that record, so
+/// Returns the configuration to use, and warnings about differences from the server's. A server records its own configuration; a command uses that record, so
 /// that its links and refusals are those of the server.
 pub(super) async fn agree(
     config: &Config,
@@ -115,7 +115,7 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("it is made of texts and numbers")
 }
 
-/// The record; `None` if no server has run. Rules and mailing that another version recorded in another form are taken from `own`.
+/// Reads the record; `None` if no server has run. If another version recorded the rules or the mailing in another form, those of `own` are used.
 async fn find_record(store: &Store, own: Served) -> Result<Option<Served>, store::StoreError> {
     store
         .read(move |reader| {
@@ -140,7 +140,7 @@ async fn find_record(store: &Store, own: Served) -> Result<Option<Served>, store
         .await
 }
 
-/// The settings of `config` that differ from the record; what it leaves at the default does not count.
+/// A warning for each setting of `config` that differs from the record. Settings at their default do not count.
 fn differences(config: &Config, recorded: &Served) -> Vec<String> {
     let shown =
         |value: Option<&str>| value.map_or_else(|| "not set".to_owned(), |value| format!("\"{value}\""));
@@ -161,7 +161,7 @@ fn differences(config: &Config, recorded: &Served) -> Vec<String> {
     .chain(mailing)
     .filter(|(_, own, recorded)| own.is_some() && own != recorded)
     .map(|(key, own, recorded)| {
-        // `mail test` sends from the command.
+        // `mail test` sends with the configuration of the command.
         let except = if key == "mail.transport" { ", except by mail test" } else { "" };
         format!(
             "{key} is {} here, but the server last ran with {}; the server's is used{except} (--config names its configuration)",

@@ -1,4 +1,4 @@
-//! An open directory, and what is done through it.
+//! An open directory, and operations on its entries.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -17,17 +17,17 @@ use super::trust::{STICKY, flaw_of, is_listed, is_read_only, is_trusted};
 use super::untrusted::{Flaw, Untrusted};
 use super::users::runner;
 
-/// An open directory: what is done through it happens there, even if its path leads elsewhere later.
+/// An open directory. Its methods work on that directory even if its path leads elsewhere later.
 #[derive(Debug)]
 pub struct Directory {
     pub(super) fd: OwnedFd,
     pub(super) path: PathBuf,
-    /// The directory on the way here that another user made in a directory that all users can write to, and that user.
+    /// A directory on the path that another user made in a directory that all users can write to, and the id of that user.
     pub(super) planted: Option<(PathBuf, u32)>,
 }
 
 impl Directory {
-    /// Refuses a directory that another user made, or that lies in one, where all users can make entries, as in `/tmp`.
+    /// Refuses this directory if another user made it, or a directory above it, in a place where all users can make entries, such as `/tmp`.
     pub fn refuse_planted(&self) -> io::Result<()> {
         match &self.planted {
             None => Ok(()),
@@ -35,15 +35,15 @@ impl Directory {
         }
     }
 
-    /// Refuses it for files that this process would leave there: if it was [planted](Directory::refuse_planted), if root runs this and another user owns it, or
-    /// if it cannot be written.
+    /// Refuses to leave files in this directory: if it is [planted](Directory::refuse_planted), if root runs this process and another user owns it, or if it
+    /// cannot be written.
     pub fn refuse_to_write(&self) -> io::Result<()> {
         self.refuse_planted()?;
         self.refuse_for_root()?;
         self.may_write()
     }
 
-    /// Refuses root in the directory of another user, who could not use what root makes there.
+    /// Refuses to make entries as root in the directory of another user, who could not use them.
     pub(super) fn refuse_for_root(&self) -> io::Result<()> {
         match self.stat()?.st_uid {
             owner if runner() == 0 && owner != 0 => {
@@ -53,14 +53,14 @@ impl Directory {
         }
     }
 
-    /// Why users other than root and the running one decide what is in it; `None` if they do not.
+    /// Why users other than root and the running user can change its entries; `None` if they cannot.
     pub fn flaw(&self) -> io::Result<Option<Flaw>> {
         flaw_of(&self.stat()?, || Ok(is_listed(self.reopen()?)))
     }
 
-    /// Whether this process may make entries in it.
+    /// Fails if this process may not make entries here.
     pub fn may_write(&self) -> io::Result<()> {
-        // No flags: the seccomp filters of older container engines refuse the call that takes them.
+        // The seccomp filters of older container engines refuse the system call that takes flags.
         let access = Access::WRITE_OK | Access::EXEC_OK;
         Ok(accessat(&self.fd, ".", access, AtFlags::empty())?)
     }
@@ -73,7 +73,7 @@ impl Directory {
         Ok(fstat(&self.fd)?)
     }
 
-    /// The entry `name` itself, also if it is a link; `None` if there is none.
+    /// The metadata of the entry `name`, without following a link; `None` if there is no such entry.
     pub fn find(&self, name: &OsStr) -> io::Result<Option<Stat>> {
         match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(found)),
@@ -82,7 +82,7 @@ impl Directory {
         }
     }
 
-    /// As [`Directory::find`]; refuses all but a regular file of the running user.
+    /// As [`Directory::find`], but refuses everything except a regular file of the running user.
     pub fn find_own(&self, name: &OsStr) -> io::Result<Option<Stat>> {
         let Some(found) = self.find(name)? else {
             return Ok(None);
@@ -94,7 +94,7 @@ impl Directory {
         Ok(Some(found))
     }
 
-    /// Opens the regular file `name` of the running user, or makes it if `flags` say so. It neither follows a link nor waits at a pipe.
+    /// Opens the regular file `name` of the running user, or makes it if `flags` say so. Never follows a link or waits for a pipe.
     pub fn open_own(&self, name: &OsStr, flags: OFlags) -> io::Result<File> {
         let file = self.open_regular(name, flags)?;
         match fstat(&file)?.st_uid {
@@ -119,7 +119,7 @@ impl Directory {
         Ok(unlinkat(&self.fd, name, AtFlags::empty())?)
     }
 
-    /// Gives the entry `from` the name `to`, and replaces an entry of that name.
+    /// Renames the entry `from` to `to`, and replaces an entry of that name.
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(renameat(&self.fd, from, &self.fd, to)?)
     }
@@ -129,18 +129,18 @@ impl Directory {
         Ok(linkat(&self.fd, name, &self.fd, second, AtFlags::empty())?)
     }
 
-    /// Waits until the names in it are on disk.
+    /// Waits until the names of its entries are on disk.
     pub fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(self.reopen()?)?)
     }
 
-    /// The directory, open for reading: on the way along a path, directories are opened without that right.
+    /// Opens the directory again for reading, because the walk along a path opens it without that right.
     fn reopen(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         openat(&self.fd, ".", flags, Mode::empty())
     }
 
-    /// A handle to the entry `name` of any kind, without opening it.
+    /// A handle to the entry `name` of any kind, and its metadata, without opening it for use.
     pub(super) fn look_at(&self, name: &OsStr) -> Result<(OwnedFd, Stat), Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let entry = openat(&self.fd, name, flags, Mode::empty())?;
@@ -150,7 +150,7 @@ impl Directory {
 
     pub(super) fn open_regular(&self, name: &OsStr, flags: OFlags) -> io::Result<File> {
         let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        // Opening a device may have effects, so the kind is checked before and after.
+        // Opening a device may have effects, so the kind is checked before opening, and again after it.
         if let Some(found) = self.find(name)? {
             self.judge_kind(name, &found)?;
         }
@@ -173,7 +173,7 @@ impl Directory {
         }
     }
 
-    /// Refuses the link `name` if another user may have put it here.
+    /// Refuses the link `name` if another user may have made it.
     pub(super) fn judge_link(&self, name: &OsStr, link: &Stat) -> io::Result<()> {
         if is_read_only(&self.fd)? {
             return Ok(());
@@ -194,7 +194,7 @@ impl Directory {
         }
     }
 
-    /// An error that says what is wrong with the entry `name`.
+    /// The error that the entry `name` has this flaw.
     pub fn untrusted(&self, name: &OsStr, flaw: Flaw) -> io::Error {
         Untrusted::new(self.path.join(name), flaw).into()
     }

@@ -1,7 +1,7 @@
-//! New files and directories: they have a private name until they are whole.
+//! New files and directories, which have a private name until they are complete.
 //!
-//! A private name is random, so that another user cannot plant it. A lock on the entry says that its maker is alive. A leftover of a crash has a private name,
-//! belongs to the running user and is not locked; it is removed when the next entry is made in the same directory.
+//! A private name is random, so another user cannot make an entry of that name first. The maker holds a lock on the entry. An entry of the running user with a
+//! private name and without a lock is a leftover of a crash; it is removed when the next entry is made in the same directory.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
@@ -19,9 +19,9 @@ use super::untrusted::Flaw;
 use super::users::runner;
 use crate::system::draw_private_name;
 
-/// Begins a private name; the rest is [random](draw_private_name).
+/// The beginning of a private name; the rest is [random](draw_private_name).
 const PREFIX: &str = ".arkloop-";
-/// What a private directory may hold: a database, what SQLite makes beside it, and its locks.
+/// The files that a private directory may hold: a database, what SQLite makes beside it, and the locks.
 const INSIDE: [&str; 8] = [
     "arkloop.db",
     "arkloop.db-wal",
@@ -32,10 +32,10 @@ const INSIDE: [&str; 8] = [
     "turn.lock",
     "write.lock",
 ];
-/// How many names are tried: another process may take a new entry for a leftover before it is locked.
+/// How many names are tried. Another process may remove a new entry as a leftover before it is locked.
 const TRIES: u32 = 8;
 
-/// A file under a private name; without [`publish`](NewFile::publish) or [`replace`](NewFile::replace) it is removed.
+/// A file under a private name. Dropping it removes the file, unless [`publish`](NewFile::publish) or [`replace`](NewFile::replace) gave it a name.
 #[derive(Debug)]
 pub struct NewFile<'d> {
     directory: &'d Directory,
@@ -73,7 +73,7 @@ impl Directory {
             if !lock_new(&lock)? {
                 continue;
             }
-            // A user who can rename entries here may have put another directory in its place.
+            // A user who can rename entries here may have replaced the directory.
             let found = inside.stat()?;
             if !is_private(&found) || !inside.names()?.is_empty() {
                 return Err(self.untrusted(&name, Flaw::Not("directory that this process made")));
@@ -87,22 +87,22 @@ impl Directory {
         Err(Errno::EXIST.into())
     }
 
-    /// Removes leftovers of crashes. Entries that are locked, belong to another user or have other contents stay. Where other users can rename entries, all
-    /// stay: they could give such a name to any file.
+    /// Removes leftovers of crashes. Entries stay if they are locked, belong to another user or have other contents. All stay if other users can rename entries
+    /// here, because they could give a private name to any file.
     pub fn clear_leftovers(&self) -> io::Result<()> {
         if self.flaw()?.is_some() {
             return Ok(());
         }
         for name in self.names()? {
             if is_private_name(&name) {
-                // A leftover that cannot be removed only takes space.
+                // A leftover that cannot be removed does no harm except that it takes space.
                 let _ = self.clear_leftover(&name);
             }
         }
         Ok(())
     }
 
-    /// The directory `name` in it, and the handle of the same descriptor that locks it.
+    /// Opens the directory `name`, and returns a file to lock it with, which shares its descriptor.
     fn open_inside(&self, name: &OsStr) -> io::Result<(File, Self)> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let lock = File::from(openat(self, name, flags, Mode::empty())?);
@@ -119,7 +119,7 @@ impl Directory {
         match FileType::from_raw_mode(found.st_mode) {
             FileType::RegularFile => {
                 let file = self.open_own(name, OFlags::RDONLY)?;
-                // A process that is about to lock it will notice that it lost its name, and make another.
+                // A process that was about to lock it will notice that its entry is gone, and make another.
                 if file.try_lock().is_ok() {
                     self.remove(name)?;
                 }
@@ -136,7 +136,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes the program's files in it, if there are no others.
+    /// Removes the program's files, unless there are other files.
     fn clear(&self) -> io::Result<()> {
         let names = self.names()?;
         for name in &names {
@@ -153,15 +153,15 @@ impl Directory {
 }
 
 impl NewFile<'_> {
-    /// Lets all users read it.
+    /// Lets all users read the file.
     pub fn let_all_read(&self) -> io::Result<()> {
         Ok(fchmod(&self.file, Mode::from_raw_mode(0o644))?)
     }
 
-    /// Waits until it is on disk, then gives it the name `name`, which must be free.
+    /// Waits until the file is on disk, then renames it to `name`, which must be free.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`], also if a link has the name.
+    /// [`io::ErrorKind::AlreadyExists`] if any entry has the name, even a link.
     pub fn publish(mut self, name: &OsStr) -> io::Result<()> {
         self.file.sync_all()?;
         rename_to_free_name(self.directory, &self.name, self.directory, name)?;
@@ -169,7 +169,7 @@ impl NewFile<'_> {
         self.directory.sync()
     }
 
-    /// Waits until it is on disk, then gives it the name `name`; replaces only a file of the running user.
+    /// Waits until the file is on disk, then renames it to `name`. It replaces only a file of the running user.
     pub fn replace(mut self, name: &OsStr) -> io::Result<()> {
         self.directory.find_own(name)?;
         self.file.sync_all()?;
@@ -197,12 +197,12 @@ impl Drop for NewFile<'_> {
     }
 }
 
-/// A directory under a private name, which is removed with its contents when this is dropped.
+/// A directory under a private name. Dropping it removes the directory and its contents.
 #[derive(Debug)]
 pub struct PrivateDirectory {
     around: Directory,
     name: OsString,
-    /// Its descriptor holds the lock, which the kernel releases even after a crash.
+    /// Its descriptor holds the lock, which the kernel releases after a crash too.
     inside: Directory,
 }
 
@@ -219,15 +219,15 @@ impl PrivateDirectory {
 
 impl Drop for PrivateDirectory {
     fn drop(&mut self) {
-        // What cannot be removed now is removed when the next one is made.
+        // If this fails, the directory is removed when the next one is made.
         let _ = self.inside.clear();
         let _ = unlinkat(&self.around, &self.name, AtFlags::REMOVEDIR);
     }
 }
 
-/// Gives the entry `from` of one directory the name `to` in another, which must be free there.
+/// Moves the entry `from` of one directory to the name `to` in another, which must be free there.
 ///
-/// On file systems without such a rename, as some network ones, an empty file reserves the name first.
+/// Some network file systems do not support such a rename; there an empty file reserves the name first.
 pub fn rename_to_free_name(
     source: &Directory,
     from: &OsStr,
@@ -248,17 +248,17 @@ pub fn rename_to_free_name(
     }
 }
 
-/// Locks a new entry; `false` if another process has taken it for a leftover.
+/// Locks a new entry. `false` if another process has removed it as a leftover, or is about to.
 fn lock_new(made: &File) -> io::Result<bool> {
     match made.try_lock() {
         Err(TryLockError::WouldBlock) => return Ok(false),
-        // On a file system without locks no leftovers are removed.
+        // A file system without locks is no error; leftovers stay there.
         Ok(()) | Err(TryLockError::Error(_)) => {}
     }
     Ok(fstat(made)?.st_nlink > 0)
 }
 
-/// Whether only the running user, its owner, can use it.
+/// Whether the running user owns the entry, and no other user can use it.
 fn is_private(found: &Stat) -> bool {
     let others = Mode::RWXG | Mode::RWXO;
     found.st_uid == runner() && !Mode::from_raw_mode(found.st_mode).intersects(others)

@@ -1,8 +1,8 @@
-//! Files and directories that other users may interfere with: how they are found, judged, made and removed.
+//! Finds, checks, makes and removes files in places where other users may interfere.
 //!
-//! A path is walked one name at a time from an open directory, so that the entry that was judged is the one that is used, and a link is followed only where
-//! another user cannot have put it. Later steps go through the open directory. New entries have a private name first (see `made`). SQLite opens its files by
-//! path, and therefore only in the data directory.
+//! A path is walked one name at a time from an open directory, so that the entry that was checked is the entry that is used. A link is followed only if no other
+//! user can have made it. Later steps use the open directory. New entries first have a private name (see `made`). SQLite opens files by their path, so it is
+//! used only in the data directory and in private directories.
 
 mod directory;
 mod made;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// The path as a POSIX shell reads it, in single quotes where needed.
+/// The path for a POSIX shell, in single quotes if needed.
 pub fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);

@@ -10,18 +10,18 @@ use super::users::runner;
 
 pub(super) const OTHERS_WRITE: u32 = 0o002;
 const GROUP_WRITE: u32 = 0o020;
-/// In a directory with this bit, only the owner of an entry can rename and remove it.
+/// In a directory with this bit, only the owner of an entry can rename or remove it.
 pub(super) const STICKY: u32 = 0o1000;
 
-/// Whether files of this user are trusted: of root, who can do everything anyway, and of the running user.
+/// Whether this user's files are trusted: root, who can do everything anyway, and the running user.
 pub fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == runner()
 }
 
-/// Why a file of this owner and mode is not secret to `user`; `None` if it is. The one rule for the key file.
+/// Why a file of this owner and mode is not a secret of `user`; `None` if it is. This is the rule for the key file, and the same as that of `PostgreSQL`.
 ///
-/// Only `user` may use the file. A file of root's may be readable by its group, by which root shows it to one user, and which an access list looks like; but
-/// the group may not write to it, and other users may do nothing (as for the keys of `PostgreSQL`).
+/// A file of `user` may be used by `user` only. A file of root may also be readable by its group, which is how root shows it to one user; an access list looks
+/// the same. Its group must not write to it, and other users must not use it at all.
 pub fn secret_flaw((owner, mode): (u32, u32), user: u32) -> Option<Flaw> {
     let forbidden = match owner {
         owner if owner == user => 0o077,
@@ -31,7 +31,7 @@ pub fn secret_flaw((owner, mode): (u32, u32), user: u32) -> Option<Flaw> {
     (mode & forbidden != 0).then_some(Flaw::Readable(mode))
 }
 
-/// Why users other than root and the running one may write to an entry; `is_listed` is asked only about one that its group can write to.
+/// Why users other than root and the running user can write to an entry; `None` if they cannot. `is_listed` is called only if its group can write to it.
 pub(super) fn flaw_of(
     found: &Stat,
     is_listed: impl FnOnce() -> io::Result<bool>,
@@ -46,7 +46,7 @@ pub(super) fn flaw_of(
     Ok(is_writable.then(|| Flaw::Writable(bits(found))))
 }
 
-/// Whether there is an access list, which may name any user; the group's bits are then its mask.
+/// Whether the entry has an access list, which may name any user. The group's bits are then the mask of that list.
 pub(super) fn is_listed(of: impl AsFd) -> bool {
     fgetxattr_query(of, "system.posix_acl_access").is_ok()
 }

@@ -10,17 +10,17 @@ use super::users::{runner, shown_user};
 /// What is wrong with an entry of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// A link, where links are not followed.
+    /// A link in a place where links are not followed.
     Link,
     /// Not an entry of this kind.
     Not(&'static str),
-    /// It belongs to the user with this id.
+    /// It belongs to another user; the id.
     Owner(u32),
-    /// A directory of the user with this id, who may have put any file there.
+    /// A directory of another user, who may have made any entry in it; the id.
     DirectoryOf(u32),
     /// Users other than its owner can write to it; the permission bits.
     Writable(u32),
-    /// A secret that users other than its owner can use; the permission bits.
+    /// A secret that users other than its owner can read or change; the permission bits.
     Readable(u32),
 }
 
@@ -29,7 +29,7 @@ pub enum Flaw {
 pub struct Untrusted {
     path: PathBuf,
     flaw: Flaw,
-    /// A link on the way that lies in `path`.
+    /// The link in the directory `path` that was to be followed.
     link: Option<PathBuf>,
 }
 
@@ -49,7 +49,7 @@ impl Untrusted {
         }
     }
 
-    /// The refusal inside an error of this module; `None` for an error of the system.
+    /// The [`Untrusted`] inside an error of this module; `None` for an error of the system.
     pub fn within(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
@@ -58,7 +58,7 @@ impl Untrusted {
         &self.path
     }
 
-    /// The owner of a directory that is refused for its owner.
+    /// The owner of a directory that is refused because of its owner.
     pub fn directory_owner(&self) -> Option<u32> {
         match self.flaw {
             Flaw::DirectoryOf(owner) => Some(owner),
@@ -66,11 +66,11 @@ impl Untrusted {
         }
     }
 
-    /// The command that mends it, if the operator trusts its owner; `None` if no command does.
+    /// A command that mends the flaw, for an operator who trusts the owner; `None` if no command does.
     pub fn mend(&self) -> Option<String> {
         let path = quoted(&self.path);
         match self.flaw {
-            // Giving the directory away does not make the entries in it trustworthy.
+            // A new owner of the directory would not make its entries trustworthy.
             Flaw::Owner(_) if self.link.is_some() => None,
             Flaw::Owner(_) => Some(format!("chown -h {} {path}", runner())),
             Flaw::Writable(_) => Some(format!("chmod go-w {path}")),

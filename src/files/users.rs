@@ -1,4 +1,4 @@
-//! The users of this machine: who runs this process, and how another user runs it.
+//! The users of this machine: their names, which one runs this process, and how another one can run it.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -7,7 +7,7 @@ use rustix::fs::{Access, access};
 
 use super::shell::quoted;
 
-/// The variables of the configuration, which `sudo` drops unless it is told not to.
+/// The prefix of the configuration's variables, which `sudo` drops unless it is told to keep them.
 const VARIABLES: &str = "ARKLOOP_";
 
 /// The effective user id of this process.
@@ -15,7 +15,7 @@ pub fn runner() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The user as a sentence names them: `root`, `arkloop (id 990)`, `the user with id 990`.
+/// The user for a sentence: `root`, `arkloop (id 990)` or `the user with id 990`.
 pub fn shown_user(id: u32) -> String {
     match user_name(id) {
         _ if id == 0 => "root".to_owned(),
@@ -24,14 +24,14 @@ pub fn shown_user(id: u32) -> String {
     }
 }
 
-/// User and group as `chown` takes them: names where the local accounts have them, else numbers.
+/// The user and the group for `chown`: as names if the local accounts have them, else as numbers.
 pub fn chown_argument(user: u32, group: u32) -> String {
     let named = |file, id: u32| name_in(file, id).unwrap_or_else(|| id.to_string());
     format!("{}:{}", named("/etc/passwd", user), named("/etc/group", group))
 }
 
-/// How `user` with the group `group` runs the command of this process: the rest of a sentence, with the whole command as it was called. For root it gives no
-/// command that would make that easy.
+/// How `user` with the group `group` can run the command line of this process: the rest of a sentence. For root there is no command to copy,
+/// because it should not be run as root without thought.
 pub fn run_as(user: u32, group: u32) -> String {
     let command = as_called();
     if user == 0 {
@@ -67,13 +67,13 @@ fn name_in(file: &str, id: u32) -> Option<String> {
     })
 }
 
-/// The command line of this process, as a POSIX shell reads it.
+/// The command line of this process, quoted for a POSIX shell.
 fn as_called() -> String {
     let words: Vec<String> = std::env::args_os().map(|word| quoted(Path::new(&word))).collect();
     words.join(" ")
 }
 
-/// The option that keeps the variables of the configuration, if there are any.
+/// The option of `sudo` that keeps the configuration's variables; empty if none are set.
 fn kept_variables() -> String {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let mut names: Vec<String> = names.filter(|name| name.starts_with(VARIABLES)).collect();

@@ -13,13 +13,13 @@ use super::directory::Directory;
 use super::trust::{OTHERS_WRITE, STICKY, bits, flaw_of, is_listed, is_read_only, is_trusted};
 use super::untrusted::{Flaw, Untrusted};
 
-/// How many links a path may lead through, as in the kernel.
+/// The most links on a path, as in the kernel.
 const MAX_LINKS: u32 = 40;
 
 /// Where a path ends.
 enum End {
     Directory(Directory),
-    /// At an entry that is neither a directory nor a link.
+    /// At an entry that is neither a directory nor a link: its directory and its name.
     Entry(Directory, OsString),
 }
 
@@ -34,7 +34,7 @@ impl Directory {
     /// Opens the directory at `path`.
     ///
     /// # Errors
-    /// [`Untrusted`] inside, if a link on the way may be another user's.
+    /// [`Untrusted`] inside, if another user may have made a link on the path.
     pub fn open(path: &Path) -> io::Result<Self> {
         match walk(path, Missing::Refuse)? {
             End::Directory(directory) => Ok(directory),
@@ -53,7 +53,7 @@ impl Directory {
         }
     }
 
-    /// Opens the directory of `path` for a file that will be made there; returns the name of `path` in it too.
+    /// Opens the parent directory of `path` for a file that will be made there, and returns the last name of `path` too.
     ///
     /// # Errors
     /// As [`Directory::create`].
@@ -67,9 +67,8 @@ impl Directory {
 
 /// Opens a file that controls the program, if only root and the running user can have written it.
 ///
-/// Its owner is root or the running user, and other users cannot write to it; its group can if that is the process's own, as after a `git clone` with umask
-/// 002. Root or the running user owns its directory too, and not all users can write there, unless it is sticky. A read-only mount is not judged: an
-/// administrator made it.
+/// Root or the running user must own the file and its directory. Other users must not be able to write to the file, except for the process's own group (as after
+/// a `git clone` with umask 002). All users may write to the directory only if it is sticky. A read-only mount is not checked, because an administrator made it.
 ///
 /// # Errors
 /// [`Untrusted`] inside, or what the system says.
@@ -97,12 +96,12 @@ pub fn open_trusted(path: &Path) -> io::Result<File> {
     Err(Untrusted::new(directory.path().to_owned(), flaw).into())
 }
 
-/// Reads a text as [`open_trusted`] opens it.
+/// Reads the text of a file that [`open_trusted`] accepts.
 pub fn read_trusted(path: &Path) -> io::Result<String> {
     io::read_to_string(open_trusted(path)?)
 }
 
-/// Opens a file that the caller judges, without waiting at a pipe. Follows links as [`Directory::open`] does.
+/// Opens a file that the caller will check, without waiting for a pipe. Follows links as [`Directory::open`] does.
 pub fn open_file(path: &Path) -> io::Result<File> {
     match walk(path, Missing::Refuse)? {
         End::Entry(directory, name) => directory.open_regular(&name, OFlags::RDONLY),
@@ -114,7 +113,7 @@ fn walk(path: &Path, missing: Missing) -> io::Result<End> {
     let mut here = start(path)?;
     let mut ahead = names_in(path);
     let mut links = 0;
-    // It stays set behind the planted directory, also over `..` and links.
+    // Once set it stays set, even after `..` and links.
     let mut planted = None;
     while let Some(name) = ahead.pop() {
         let (entry, found) = match here.look_at(&name) {
@@ -164,7 +163,7 @@ fn walk(path: &Path, missing: Missing) -> io::Result<End> {
     Ok(End::Directory(here))
 }
 
-/// The directory where `path` begins.
+/// Opens the directory where `path` begins.
 fn start(path: &Path) -> io::Result<Directory> {
     let from = if path.is_absolute() { "/" } else { "." };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -179,7 +178,7 @@ fn start(path: &Path) -> io::Result<Directory> {
     })
 }
 
-/// The names in `path`, the last one first.
+/// The names in `path`, in reverse order.
 fn names_in(path: &Path) -> Vec<OsString> {
     let name = |part| match part {
         Component::Normal(_) | Component::ParentDir => Some(part.as_os_str().to_owned()),

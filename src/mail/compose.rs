@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, ServiceName, redacted};
 
-/// `layout.html`, and `subject.txt`, `body.txt` and `body.html` in `<language>/<kind>/`, inside the executable.
+/// The templates, compiled in: `layout.html`, and `subject.txt`, `body.txt` and `body.html` in `<language>/<kind>/`.
 #[derive(RustEmbed)]
 #[folder = "src/mail/templates/"]
 struct Templates;
 
-/// What mails say about the service that sends them.
+/// What mails say about the service that sends them. A template advises only what the letterhead makes possible.
 #[derive(Clone, Debug)]
 pub struct Letterhead {
     pub name: ServiceName,
-    /// For recipients whose language has no templates.
+    /// The language for recipients who have chosen none, or one without templates.
     pub language: Language,
     /// How the owner of an account gets another password.
     pub reset: WayToReset,
-    /// Whether links to verify an address lead to the built-in page, whose buttons a mail can name.
+    /// Whether links to verify an address lead to the built-in page; a mail can then name its buttons.
     pub has_verify_page: bool,
 }
 
@@ -37,18 +37,18 @@ pub enum WayToReset {
     Operator,
 }
 
-/// Writes letters. The templates are part of the program.
+/// Writes letters with the templates.
 pub struct Composer {
     templates: Environment<'static>,
     letterhead: Letterhead,
 }
 
 impl Composer {
-    /// Reads all templates; make one and keep it.
+    /// Parses all templates, so a caller makes one composer and keeps it.
     pub fn new(letterhead: Letterhead) -> Self {
         const REASON: &str = "the templates are compiled in, and a test parses them all";
         let mut templates = Environment::new();
-        // A name that the context lacks is a fault in a template and must not leave a gap in a mail.
+        // A template that names something unknown is faulty and must not leave a gap in a mail.
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         for name in Templates::iter() {
             let source = Templates::get(&name).map(|file| file.data);
@@ -69,12 +69,12 @@ impl Composer {
         &self.letterhead.name
     }
 
-    /// The language of an account or a mail without a chosen one.
+    /// The language of an account or a mail for which none was chosen.
     pub fn default_locale(&self) -> Locale {
         self.letterhead.language.into()
     }
 
-    /// Writes `letter` to the owner of `to` in the mail language nearest to `locale`.
+    /// Writes `letter` to the owner of `to`, in the language nearest to `locale` that mails have.
     pub fn compose(&self, letter: &Letter, to: &Email, locale: &Locale) -> Message {
         let language = Language::nearest(locale.as_str()).unwrap_or(self.letterhead.language);
         let context = self.context(letter, language);
@@ -97,7 +97,7 @@ impl Composer {
         }
     }
 
-    /// What the templates may name. Each name is there for every letter, so that the layout can ask for it.
+    /// The values that templates can use. Every letter has all names, so that the layout can test for each.
     fn context(&self, letter: &Letter, language: Language) -> Value {
         let (username, code, link) = match letter {
             Letter::VerifyEmail { username, link }
@@ -132,7 +132,7 @@ impl Composer {
 
 redacted!(Composer);
 
-/// A lifetime as people say it: in days from two on, else in hours, else in minutes.
+/// A lifetime in words: in days from two days on, else in hours or minutes.
 fn in_words(lifetime: Duration, language: Language) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
@@ -150,10 +150,10 @@ fn in_words(lifetime: Duration, language: Language) -> String {
     }
 }
 
-/// A username as a mail shows it. A stranger may have chosen it, and mail programs turn a text like a host or a telephone number into a link. So dots stand
-/// apart, and a long row of digits is cut. (Invisible characters between them would be lost by pasting, and some programs drop them.)
+/// A username as a mail shows it. A stranger may have chosen it, and mail programs turn a text that looks like a host or a telephone number into a link. So
+/// spaces surround each dot, and a long row of digits is cut. (Invisible characters would not help: pasting loses them, and some programs drop them.)
 fn unlinkable(username: &str) -> String {
-    /// The shortest telephone number that programs look for has seven.
+    /// The shortest telephone number that mail programs recognise has seven digits.
     const FEWEST_DIGITS: usize = 7;
     const SHOWN_DIGITS: usize = 4;
     let digits = || username.char_indices().filter(|(_, c)| c.is_ascii_digit());
@@ -167,7 +167,7 @@ fn unlinkable(username: &str) -> String {
     shown.replace('.', " . ")
 }
 
-/// A letter as its recipient reads it. It holds secrets of the recipient, so it is stored sealed and never printed.
+/// A letter as its recipient reads it. It holds secrets of the recipient, so it is stored sealed and is never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The recipient's address.

@@ -1,4 +1,7 @@
-//! SMTP as a client: commands, and replies to them. Time-outs are not decided here.
+//! The client's side of SMTP: commands and their replies. The caller sets the timeouts.
+//!
+//! The library that formats messages has an SMTP client too. That client does not say at which stage a server refused, reads replies only as UTF-8, takes no
+//! verifier of certificates, and keeps its read buffer when STARTTLS begins TLS.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -20,10 +23,10 @@ use crate::tls::{ClientConfig, TlsFailure, server_name};
 
 /// The longest line of a reply. RFC 5321 §4.5.3.1.5 allows 512 bytes; some servers send more.
 const MAX_LINE: u64 = 4096;
-/// The most lines of a reply: servers offer a dozen extensions.
+/// The most lines of a reply; servers offer about a dozen extensions.
 const MAX_LINES: usize = 100;
 
-/// What the system says about a connection that the other side has closed, depending on the moment.
+/// The errors of a connection that the other side has closed: which one comes depends on the timing.
 const CLOSED: [ErrorKind; 4] = [
     ErrorKind::UnexpectedEof,
     ErrorKind::ConnectionReset,
@@ -45,7 +48,7 @@ fn closed() -> Failure {
     Failure::Broken("it closed the connection".to_owned())
 }
 
-/// TCP, or TLS over it.
+/// TCP, or TLS over TCP.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
@@ -54,7 +57,7 @@ pub(super) type AnyStream = Box<dyn Stream>;
 
 pub(super) struct Conversation {
     stream: BufReader<AnyStream>,
-    /// The lines of the last reply to EHLO, in upper case: each is an extension.
+    /// The lines of the last reply to EHLO, in upper case; each line offers an extension.
     offers: Vec<String>,
 }
 
@@ -73,16 +76,16 @@ impl Conversation {
         Ok(())
     }
 
-    /// Whether an extension is offered, by the first word of its line.
+    /// Whether the server offers an extension: the first word of its line.
     fn offers(&self, extension: &str) -> bool {
         self.offers
             .iter()
             .any(|line| line.split_whitespace().next() == Some(extension))
     }
 
-    /// Signs in (RFC 4954) with PLAIN or else LOGIN.
+    /// Signs in (RFC 4954) with PLAIN, or with LOGIN if the server does not offer PLAIN.
     pub(super) async fn sign_in(&mut self, user: &str, password: &SecretString) -> Result<(), Failure> {
-        // Some servers write `AUTH=LOGIN` for the sake of old clients.
+        // Some servers write `AUTH=LOGIN` for old clients.
         let offers = |mechanism: &str| {
             self.offers.iter().any(|line| {
                 let mut words = line.split([' ', '=']);
@@ -104,7 +107,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Sends a mail, without the dot that ends it. Its lines end in CRLF; a dot at the beginning of one is doubled (RFC 5321 §4.5.2).
+    /// Sends a mail whose lines end in CRLF, without the final dot. A dot at the beginning of a line is doubled (RFC 5321 §4.5.2).
     pub(super) async fn content(&mut self, message: &[u8]) -> Result<(), Failure> {
         let mut stuffed = Vec::with_capacity(message.len() + 64);
         for line in message.split_inclusive(|byte| *byte == b'\n') {
@@ -130,14 +133,14 @@ impl Conversation {
     /// Waits for a reply with the code `due`.
     pub(super) async fn expect(&mut self, due: u16) -> Result<Vec<String>, Failure> {
         let (code, lines) = self.read_reply().await?;
-        // Any 2xx is as good as 250 (RFC 5321 §4.2.1 knows 251 and 252 to RCPT).
+        // Any 2xx counts as 250: RFC 5321 §4.2.1 has 251 and 252 as replies to RCPT.
         if code == due || (due == 250 && code / 100 == 2) {
             return Ok(lines);
         }
         Err(Failure::Refused(Reply::new(code, &lines)))
     }
 
-    /// Reads a reply of one or more lines, which all have the same code.
+    /// Reads a reply. All its lines have the same code.
     async fn read_reply(&mut self) -> Result<(u16, Vec<String>), Failure> {
         let no_smtp = || Failure::Broken("its answer is no SMTP".to_owned());
         let (mut code, mut lines) = (None, Vec::new());
@@ -170,10 +173,10 @@ impl Conversation {
         }
     }
 
-    /// Agrees on STARTTLS (RFC 3207), after which only TLS may follow; returns the connection.
+    /// Agrees on STARTTLS (RFC 3207) and returns the connection, on which TLS must begin next.
     ///
-    /// Bytes that were read in plaintext and are used after the upgrade would count as encrypted (CVE-2021-38371). So the plaintext buffer is dropped, and a
-    /// server that says more than its turn allows is refused.
+    /// Plaintext that is still in a buffer after the upgrade would count as encrypted (CVE-2021-38371). So the buffer is dropped, and a server that has sent
+    /// more than the reply is refused.
     pub(super) async fn start_tls(mut self) -> Result<AnyStream, Failure> {
         self.refuse_early().await?;
         if !self.offers("STARTTLS") {
@@ -184,7 +187,7 @@ impl Conversation {
         Ok(self.stream.into_inner())
     }
 
-    /// Refuses a server that has spoken before its turn.
+    /// Refuses a server that has sent something before it was asked.
     pub(super) async fn refuse_early(&mut self) -> Result<(), Failure> {
         let has_spoken = poll_fn(|cx| {
             Poll::Ready(match Pin::new(&mut self.stream).poll_fill_buf(cx) {
@@ -203,7 +206,7 @@ impl Conversation {
     }
 }
 
-/// Begins TLS on a connection.
+/// Starts TLS on a connection.
 pub(super) async fn encrypt(
     stream: AnyStream,
     tls: &Arc<ClientConfig>,

@@ -1,4 +1,4 @@
-//! Why mail cannot be sent. No text here holds a recipient, a password or any part of a mail; see [`Reply`] for what a server says of them.
+//! Why mail cannot be sent. No text here holds a recipient, a password or any part of a mail; [`Reply`] removes them from the words of a server.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use super::reply::Reply;
 use super::stage::Stage;
 use crate::tls::{TlsFailure, UnusableCertificates};
 
-/// Why a transport cannot be used as it was configured.
+/// Why a transport cannot be used with its configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     #[error(
@@ -24,16 +24,17 @@ pub enum TransportError {
     },
 }
 
-/// What a failure means for the mail and for others.
+/// What a failure means for this mail and for other mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The next mail would fail as well, until the mail server or its settings are mended.
     General,
-    /// Another mail may go out; this one is tried again.
+    /// Other mails may succeed; this one is tried again.
     Single,
     /// The mail server takes no mail for the recipient, or no attempt can succeed.
     Final,
-    /// The mail server has the whole mail: it may have arrived.
+    /// The mail server has received the whole mail but has not replied, so the mail may arrive. RFC 5321 §4.5.3.2.6 asks for 10 minutes of patience, because
+    /// servers look for spam and viruses before they reply.
     Unanswered,
 }
 
@@ -43,10 +44,10 @@ pub enum SendError {
     /// No transport is configured.
     #[error("mail is off")]
     Off,
-    /// A fault of this program with the one mail.
+    /// This program has a fault with this mail.
     #[error("{0}")]
     Program(String),
-    /// A part of the mail cannot stand in a message, so that no attempt will succeed.
+    /// A part of the mail is not allowed in a message, so that no attempt can succeed.
     #[error("the {part} has a form that no mail can have")]
     Malformed { part: &'static str },
     #[error("a mail cannot be written into {}", directory.display())]
@@ -55,7 +56,7 @@ pub enum SendError {
     Server {
         stage: Stage,
         failure: Failure,
-        /// What the operator can do about it, if the cause is a known one: a clause without a full stop.
+        /// What the operator can do, if the cause is a known one: a clause without a full stop.
         hint: Option<String>,
     },
 }
@@ -72,13 +73,13 @@ pub enum Failure {
     NoStartTls,
     #[error("it offers no way to sign in that is known here (PLAIN or LOGIN)")]
     NoSignIn {
-        /// After STARTTLS it may offer one.
+        /// If so, the server may offer a way to sign in after STARTTLS.
         offers_starttls: bool,
     },
     /// The server gave no reply within this time.
     #[error("no answer came within {} s", .0.as_secs())]
     Silent(Duration),
-    /// The connection failed, or no SMTP came.
+    /// The connection failed, or the server does not speak SMTP.
     #[error("{0}")]
     Broken(String),
 }
@@ -101,7 +102,7 @@ impl Failure {
 }
 
 impl SendError {
-    /// The mail server has the whole mail, and has not said yet whether it takes it.
+    /// The error for a mail that the server has received as a whole without a reply so far.
     pub fn unanswered(cause: &str) -> Self {
         Self::Server {
             stage: Stage::End,
@@ -126,8 +127,8 @@ impl SendError {
         }
     }
 
-    /// What it means for the mail and for others. Only a reply about the recipient is final: the operator can mend a refused sender, host name, password or
-    /// content, and then the mail goes out.
+    /// Decides what the failure means. Only a reply about the recipient is final: servers use 5xx for everything that they dislike (a sender, a host name, a
+    /// network, a content), which the operator can mend, and then the mail goes out.
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Off | Self::File { .. } => Verdict::General,

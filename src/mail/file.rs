@@ -11,10 +11,10 @@ use crate::domain::{MailKind, QueuedMail, Timestamp};
 use crate::files::Directory;
 
 const MAIL_SUFFIX: &str = ".eml";
-/// Of files that release 0.1 was writing.
+/// The suffix of half-written mails of release 0.1.
 const PART_SUFFIX: &str = ".part";
 
-/// Writes mails into a directory as `<expiry>-<kind>-<id>.eml`, the expiry in seconds since 1970.
+/// Writes mails into a directory as `<expiry>-<kind>-<id>.eml`, with the expiry in seconds since 1970.
 pub struct FileTransport {
     pub(super) directory: PathBuf,
     pub(super) from: Sender,
@@ -33,7 +33,7 @@ impl FileTransport {
         Ok(())
     }
 
-    /// Whether the directory can be used; a missing one is made with the first mail.
+    /// Checks that the directory can be used. A missing directory is no error: the first mail makes it.
     pub(super) async fn check(&self) -> Result<(), SendError> {
         let look = |directory: &Path| match Directory::open(directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -42,7 +42,7 @@ impl FileTransport {
         self.off_the_executor(look).await
     }
 
-    /// Removes mails that had expired at `now`, and half-written ones. Files of others and of other users stay.
+    /// Removes mails that have expired at `now`, and half-written mails; returns how many mails. Other files stay, and so do files of other users.
     pub(super) fn sweep(&self, now: Timestamp) -> io::Result<usize> {
         let directory = match Directory::open(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
@@ -59,7 +59,7 @@ impl FileTransport {
             }
             match directory.remove(&name) {
                 Ok(()) => removed += 1,
-                // The operator may remove it first.
+                // The operator may have removed it first.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -67,7 +67,7 @@ impl FileTransport {
         Ok(removed)
     }
 
-    /// Runs `work` on the directory on a thread that may block.
+    /// Runs `work` on a thread that may block.
     async fn off_the_executor(
         &self,
         work: impl FnOnce(&Path) -> io::Result<()> + Send + 'static,
@@ -83,7 +83,7 @@ impl FileTransport {
     }
 }
 
-/// Writes under a private name first, so that no half mail is read. A second attempt replaces the first: it is the same mail.
+/// Writes the file under a private name first, so that no program reads half a mail. A second attempt replaces the file with the same mail.
 fn write(directory: &Directory, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
     let mut file = directory.new_file()?;
     file.write_all(bytes)?;

@@ -1,4 +1,4 @@
-//! What an operator can do about the classic mix-ups with mail servers: ports, TLS, sign-in, names and senders.
+//! What an operator can do about common mistakes with mail servers: ports, TLS, sign-in, names and senders.
 
 use super::error::Failure;
 use super::reply::Reply;
@@ -7,7 +7,7 @@ use super::stage::Stage;
 use crate::domain::SmtpSecurity;
 use crate::tls::TlsProblem;
 
-/// The port of TLS from the first byte.
+/// The port on which TLS begins with the first byte (RFC 8314 §7.3).
 const SUBMISSIONS: u16 = 465;
 
 impl SmtpSettings {
@@ -50,7 +50,7 @@ impl SmtpSettings {
         if wants_tls && self.security == SmtpSecurity::None {
             return Some(wants_starttls());
         }
-        // Postfix refuses EHLO and the sender only at RCPT.
+        // Postfix reports a bad EHLO or sender only in its reply to RCPT.
         if stage == Stage::Hello || says(&["helo", "ehlo"]) {
             return Some(format!(
                 "set mail.helo_name to the full name of this host in the DNS; it greets as {helo}"
@@ -117,7 +117,7 @@ impl SmtpSettings {
         )
     }
 
-    /// The host as a URL has it: an IPv6 address in brackets.
+    /// The host as in a URL: an IPv6 address stands in brackets.
     fn url_host(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]", self.host)

@@ -1,4 +1,4 @@
-//! Formats a message as RFC 5322 has it.
+//! Formats a message as RFC 5322 defines it.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,8 +10,8 @@ use super::compose::Message;
 use super::error::{SendError, TransportError};
 use crate::domain::{QueuedMail, is_unprintable};
 
-/// Between the parts of a message. `=_` occurs in no quoted-printable or base64 text (RFC 2045 §6.7), and no template begins a line with it.
-/// Always the same, so that a mail that is sent again is the same mail.
+/// Separates the parts of a message. `=_` occurs in no quoted-printable or base64 text (RFC 2045 §6.7), and no template begins a line with it.
+/// It never changes, so that a mail that is sent twice has the same text.
 const BOUNDARY: &str = "=_arkloop_alternative";
 /// With the value `auto-generated` it asks for no "out of office" replies (RFC 3834 §5).
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
@@ -38,7 +38,7 @@ impl Sender {
     }
 }
 
-/// Formats what `mail` holds sealed, and `message` open. Every try gives the same text.
+/// Formats `message`, which is the opened content of `mail`. Every attempt gives the same text, with the same `Message-ID` and `Date`.
 pub(super) fn build(
     mail: &QueuedMail,
     message: &Message,
@@ -76,7 +76,7 @@ pub(super) fn build(
         .map_err(|_| malformed("envelope"))
 }
 
-/// Whether `text` is visible ASCII without spaces: it can then neither end a line nor need an extension of SMTP.
+/// Whether `text` is visible ASCII without spaces. Such a text cannot end a line and needs no extension of SMTP.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -1,9 +1,9 @@
-//! Mail: how a letter reads, and how it is sent.
+//! Mail: writes letters and sends them.
 //!
-//! - [`Composer`] writes a [`Letter`](crate::domain::Letter) as a [`Message`] in the reader's language; the texts are files in `templates/`.
-//! - [`Transport`] formats it by RFC 5322 and hands it to a mail server or writes it into a directory.
+//! - [`Composer`] writes a [`Letter`](crate::domain::Letter) as a [`Message`] in the recipient's language; the texts are files in `templates/`.
+//! - [`Transport`] formats the message by RFC 5322 and hands it to a mail server or writes it into a directory.
 //!
-//! What is not here: the outbox, its queue and its retries. A [`Transport`] tries once and says what happened.
+//! A [`Transport`] tries once and reports what happened. The queue and the retries are in `service/upkeep/outbox`.
 
 mod compose;
 mod conversation;

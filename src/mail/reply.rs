@@ -1,7 +1,7 @@
-//! The replies of a mail server, in the form that may be kept and shown.
+//! The replies of a mail server, in a form that is safe to store and show.
 //!
-//! A reply is a stranger's text and goes to logs, the queue and a terminal. It loses what acts on a terminal, and what it repeats of the mail: the
-//! recipient, codes and links (filters quote the links that they object to), and the password (servers quote commands that they do not know).
+//! A reply is a stranger's text that goes to logs, the queue and a terminal. So control characters are removed, and so is what the reply repeats: the
+//! recipient, codes and links (filters quote the links that they reject), and the password (servers quote commands that they do not know).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,29 +11,29 @@ use super::compose::Message;
 use super::stage::Stage;
 use crate::domain::is_unprintable;
 
-/// How many bytes of a server's words are kept.
+/// The most bytes of a server's words that are kept.
 pub(super) const MAX_WORDS: usize = 300;
 /// Replaces the recipient's address.
 const RECIPIENT: &str = "<recipient>";
 /// Replaces a code, a link or a password.
 const SECRET: &str = "<secret>";
-/// What mail systems write between the two parts of an address: plain, as in URLs, as in bounce addresses, as in xtext (RFC 3461 §4), and apart, also over
-/// the end of a line.
+/// What mail systems write between the two parts of an address: plain, as in URLs, in bounce addresses and in xtext (RFC 3461 §4), and with spaces, which
+/// may have been the end of a line.
 const SEPARATORS: [&str; 9] = ["@", "\"@", "%40", "=", "+40", " @", "@ ", " @ ", " at "];
-/// From this length on, a part of a mail that has a digit may be a code.
+/// The shortest part of a mail that may be a code, if it has a digit.
 const SHORTEST_CODE: usize = 6;
-/// From this length on, any part of a mail may be a token or an invite code.
+/// The shortest part of a mail that may be a token or an invite code, with or without a digit.
 const SHORTEST_TOKEN: usize = 16;
 
 /// An enhanced status code: class, subject and detail (RFC 3463 §2).
 type EnhancedCode = [u16; 3];
 
-/// Codes that only the recipient can cause: no such mailbox, no such domain, no address, moved (RFC 3463 §3.2), a domain that takes no mail (RFC 7505 §4.1),
-/// and a mailbox that was closed (RFC 3463 §3.3). A full mailbox (5.2.2) will be emptied.
+/// Codes about the recipient alone: no such mailbox, no such domain, no address, moved (RFC 3463 §3.2), a domain that takes no mail (RFC 7505 §4.1), and a
+/// closed mailbox (RFC 3463 §3.3). A full mailbox (5.2.2) is not among them, because its owner will empty it.
 const OF_THE_RECIPIENT: [EnhancedCode; 6] =
     [[5, 1, 1], [5, 1, 2], [5, 1, 3], [5, 1, 6], [5, 1, 10], [5, 2, 1]];
 
-/// Reads the code that a line begins with; its class must be that of the reply (RFC 2034 §4).
+/// Reads the code at the beginning of a line. Its class must be that of the reply (RFC 2034 §4).
 fn enhanced_code(line: &str, code: u16) -> Option<EnhancedCode> {
     let numbers = line.split_whitespace().next()?.split('.').map(|part| {
         let is_number = (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
@@ -49,12 +49,12 @@ fn enhanced_code(line: &str, code: u16) -> Option<EnhancedCode> {
 pub struct Reply {
     pub(super) code: u16,
     enhanced: Option<EnhancedCode>,
-    /// What follows the codes. It may be shown after [`Reply::hide`].
+    /// The text after the codes. It must not be shown before [`Reply::hide`].
     pub(super) words: String,
 }
 
 impl Reply {
-    /// Reads the lines of a reply, which come without the reply code.
+    /// Reads the lines of a reply, without their reply codes.
     pub(super) fn new(code: u16, lines: &[impl AsRef<str>]) -> Self {
         let mut enhanced = None;
         let mut words: Vec<String> = Vec::new();
@@ -72,7 +72,7 @@ impl Reply {
         }
     }
 
-    /// Removes what may not be repeated from the words, and cuts them to [`MAX_WORDS`] bytes.
+    /// Removes secrets from the words, and cuts the words to [`MAX_WORDS`] bytes.
     pub(super) fn hide(&mut self, unsaid: &Unsaid) {
         self.words = unsaid.replace_in(&self.words);
         self.words.truncate(self.words.floor_char_boundary(MAX_WORDS));
@@ -86,10 +86,10 @@ impl Reply {
         }
     }
 
-    /// Whether the recipient takes no mail, and never will.
+    /// Whether the server will never take mail for the recipient.
     ///
-    /// Servers use 550 and 5.7.x for every kind of refusal: unknown senders, host names and networks, relaying, spam. So without an enhanced code only a
-    /// refusal of RCPT counts, and with one only a code about the recipient. Codes of other classes are temporary (RFC 5321 §4.2.1).
+    /// Servers use 550 and 5.7.x for refusals of every kind: unknown senders, host names, networks, relaying, spam. So an enhanced code counts only if it is
+    /// about the recipient, and a reply without one counts only as a reply to RCPT. Codes of other classes are temporary (RFC 5321 §4.2.1).
     pub(super) fn refuses_recipient(&self, stage: Stage) -> bool {
         match (self.enhanced, stage) {
             (Some(enhanced), Stage::Recipient | Stage::Data | Stage::End) => {
@@ -100,7 +100,7 @@ impl Reply {
         }
     }
 
-    /// The words as the end of a sentence; nothing if there are none.
+    /// The words as the end of a sentence; empty if there are none.
     pub(super) fn quoted(&self) -> String {
         match self.words.as_str() {
             "" => String::new(),
@@ -109,7 +109,7 @@ impl Reply {
     }
 }
 
-/// Tabs and line ends become spaces, every other control or format character goes.
+/// Replaces tabs and line ends by spaces, and removes all other control and format characters.
 fn without_unprintable(text: &str) -> String {
     let joiners = ['\u{200c}', '\u{200d}'];
     text.chars()
@@ -118,29 +118,29 @@ fn without_unprintable(text: &str) -> String {
         .collect()
 }
 
-/// What a server's words may repeat and the program may not.
+/// The texts that a server may repeat and that the program must hide.
 #[derive(Clone, Default)]
 pub(super) struct Unsaid {
-    /// Folded, with the replacement of each.
+    /// Each text in lower case, and its replacement.
     patterns: Vec<(Vec<char>, &'static str)>,
 }
 
 impl Unsaid {
-    /// A user's password as each sign-in mechanism sends it.
+    /// The password in each form in which a sign-in sends it.
     pub(super) fn of_credentials(user: &str, password: &SecretString) -> Self {
         let password = password.expose_secret();
         let plain = STANDARD.encode(format!("\0{user}\0{password}"));
         let mut unsaid = Self::default();
         unsaid.add(&plain, SECRET);
         unsaid.add(&STANDARD.encode(password), SECRET);
-        // A shorter one may be a part of any word.
+        // A shorter password may occur inside of ordinary words.
         if password.len() >= SHORTEST_CODE {
             unsaid.add(password, SECRET);
         }
         unsaid
     }
 
-    /// The same, and what is in a mail.
+    /// Adds the recipient and the secrets of a mail.
     pub(super) fn with_mail(&self, message: &Message) -> Self {
         let mut unsaid = self.clone();
         unsaid.add_address(&message.to);
@@ -154,7 +154,7 @@ impl Unsaid {
         unsaid
     }
 
-    /// The address with its domain in both forms, and without its `+tag`, since servers report the mailbox.
+    /// Adds an address with its domain in ASCII and in Unicode, and also without its `+tag`, because servers name the mailbox.
     fn add_address(&mut self, address: &str) {
         let Some((local, domain)) = address.rsplit_once('@') else {
             return self.add(address, RECIPIENT);
@@ -178,7 +178,7 @@ impl Unsaid {
         }
     }
 
-    /// The text with every pattern replaced, in any case.
+    /// Replaces every pattern, without regard to case; where several match, the longest.
     fn replace_in(&self, text: &str) -> String {
         let chars: Vec<char> = text.chars().collect();
         let folded: Vec<char> = chars.iter().map(|c| folded(*c)).collect();
@@ -202,7 +202,7 @@ impl Unsaid {
     }
 }
 
-/// A character without its case, near enough for addresses.
+/// A character in lower case. This simple rule is enough for addresses.
 fn folded(c: char) -> char {
     c.to_lowercase().next().unwrap_or(c)
 }

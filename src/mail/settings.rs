@@ -1,4 +1,4 @@
-//! Which mail server is used, and how.
+//! The mail server, and how to use it.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -13,14 +13,14 @@ use crate::domain::{HeloName, SmtpSecurity};
 use crate::files::open_trusted;
 use crate::tls::{ClientConfig, trusting_only, trusting_well_known};
 
-/// A mail server and how to speak to it.
+/// A mail server, and how to connect to it and sign in.
 #[derive(Clone, Debug)]
 pub struct SmtpSettings {
     /// A name, or an address without brackets.
     pub host: String,
     pub port: u16,
     pub security: SmtpSecurity,
-    /// What EHLO says; `None` for the address of each connection.
+    /// The argument of EHLO; `None` for the own address of each connection.
     pub helo_name: Option<HeloName>,
     pub credentials: Option<Credentials>,
     /// The sender of all mails.
@@ -37,7 +37,7 @@ pub struct Credentials {
 }
 
 impl SmtpSettings {
-    /// The certificates that are trusted; `None` if no connection is encrypted.
+    /// The TLS configuration with the trusted certificates; `None` if connections are not encrypted.
     pub(super) fn tls(&self) -> Result<Option<Arc<ClientConfig>>, TransportError> {
         if self.security == SmtpSecurity::None {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Hands mails over to a mail server: its connections, and what is reported when it does not take a mail.
+//! Sends mails to a mail server: keeps its connections, and reports why it does not take a mail.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,22 +18,22 @@ use super::stage::{Progress, Stage};
 use crate::domain::{HeloName, QueuedMail, SmtpSecurity};
 use crate::tls::ClientConfig;
 
-/// For the reply to QUIT, on which nothing depends.
+/// The timeout of the reply to QUIT, on which nothing depends.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
-/// For the reply to NOOP, by which a kept connection shows that it still works. Giving it up costs no more than a new connection.
+/// The timeout of the reply to NOOP, which shows that a kept connection still works. If it does not, a new connection is made.
 const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many addresses of the server's name are tried.
+/// The most addresses of the server's name that are tried.
 const MAX_ADDRESSES: usize = 4;
-/// How many connections are kept for the next mail.
+/// The most connections that are kept for the next mails.
 const MAX_IDLE: usize = 2;
-/// How long they are used again. Servers close after five minutes (RFC 5321 §4.5.3.2.7), many earlier.
+/// For how long an idle connection is kept. Servers close idle connections after five minutes (RFC 5321 §4.5.3.2.7), many earlier.
 const MAX_IDLE_TIME: Duration = Duration::from_mins(1);
 
 /// Sends mails through one server.
 pub struct SmtpTransport {
     settings: SmtpSettings,
     tls: Option<Arc<ClientConfig>>,
-    /// What the server's words may not repeat of the sign-in.
+    /// The texts of the sign-in that must be hidden in replies.
     unsaid: Unsaid,
     idle: Mutex<Vec<Session>>,
 }
@@ -41,7 +41,7 @@ pub struct SmtpTransport {
 /// A conversation that is ready for a mail.
 struct Session {
     conversation: Conversation,
-    /// What EHLO said.
+    /// The argument of EHLO.
     helo: HeloName,
     idle_since: Instant,
 }
@@ -49,10 +49,10 @@ struct Session {
 /// One attempt to send a mail, or to check the server.
 struct Attempt<'a> {
     transport: &'a SmtpTransport,
-    /// What the server's words may not repeat.
+    /// The texts that must be hidden in replies.
     unsaid: Unsaid,
     progress: &'a Progress,
-    /// What EHLO said.
+    /// The argument of EHLO.
     helo: Option<HeloName>,
 }
 
@@ -98,7 +98,7 @@ impl SmtpTransport {
         handed_over
     }
 
-    /// Goes as far as naming the sender, which many servers refuse to accept from strangers. A mail does not begin before DATA. Returns how it greeted.
+    /// Connects, signs in and names the sender, whom many servers refuse without a sign-in. No mail begins before DATA. Returns the argument of EHLO.
     pub(super) async fn check(&self) -> Result<HeloName, SendError> {
         let progress = Progress::default();
         let mut attempt = self.attempt(self.unsaid.clone(), &progress);
@@ -124,7 +124,7 @@ impl SmtpTransport {
     /// A kept connection that still works.
     async fn reuse(&self) -> Option<Session> {
         loop {
-            // Taken in a statement of its own, so that the lock is not held while the server is asked.
+            // This is a statement of its own, so that the lock is not held while the server replies.
             let idle = self.idle_sessions().pop();
             let mut session = idle?;
             if session.idle_since.elapsed() < MAX_IDLE_TIME
@@ -158,7 +158,7 @@ impl SmtpTransport {
 }
 
 impl Attempt<'_> {
-    /// Connects, encrypts and signs in, at the first address of the server that answers.
+    /// Connects, encrypts and signs in at the first address of the server that works.
     async fn open(&mut self) -> Result<Session, SendError> {
         let server = &self.transport.settings;
         let looking_up = async { Ok(tokio::net::lookup_host((server.host.as_str(), server.port)).await?) };
@@ -200,7 +200,7 @@ impl Attempt<'_> {
             let encrypting = encrypt(plain, tls, &server.host);
             conversation = Conversation::new(self.step(Stage::Tls, encrypting).await?);
         }
-        // After STARTTLS again: nothing that was offered before counts (RFC 3207 §4.2).
+        // EHLO comes again after STARTTLS: what the server offered before does not count (RFC 3207 §4.2).
         self.step(Stage::Hello, conversation.hello(helo.as_str())).await?;
         if let Some(credentials) = &server.credentials {
             let signing_in = conversation.sign_in(&credentials.user, &credentials.password);
@@ -213,14 +213,14 @@ impl Attempt<'_> {
         })
     }
 
-    /// One mail, up to the server's reply that it has taken it over.
+    /// Sends one mail and waits for the reply that the server has taken it.
     async fn hand_over(&mut self, session: &mut Session, message: &lettre::Message) -> Result<(), SendError> {
         let Session {
             conversation, helo, ..
         } = session;
         self.helo = Some(helo.clone());
         let envelope = message.envelope();
-        // The message is ASCII throughout, so no extension is needed.
+        // The message is all ASCII, so it needs no extension.
         let sender = sender_command(envelope.from().map_or("", |sender| sender.as_ref()));
         self.step(Stage::Sender, conversation.command(&sender, 250))
             .await?;
@@ -236,7 +236,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// Does the work of one stage within the time that it may take.
+    /// Does the work of one stage within its timeout.
     async fn step<T>(
         &self,
         stage: Stage,
@@ -249,7 +249,7 @@ impl Attempt<'_> {
             .map_err(|failure| self.error(stage, failure))
     }
 
-    /// Adds a hint, and then removes from the server's words what they may not repeat.
+    /// Adds a hint, and then hides secrets in the server's words.
     fn error(&self, stage: Stage, mut failure: Failure) -> SendError {
         let helo = self.helo.as_ref().map_or("", HeloName::as_str);
         let hint = self.transport.settings.hint(stage, &failure, helo);
@@ -264,7 +264,7 @@ fn sender_command(address: &str) -> String {
     format!("MAIL FROM:<{address}>")
 }
 
-/// Takes leave (RFC 5321 §4.1.1.10).
+/// Ends a session with QUIT (RFC 5321 §4.1.1.10) and ignores whether that works.
 async fn quit(mut session: Session) {
     let _ = timeout(QUIT_TIMEOUT, session.conversation.command("QUIT", 221)).await;
 }

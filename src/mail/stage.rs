@@ -1,4 +1,4 @@
-//! How far a conversation with the mail server has come, and how long each stage may take.
+//! The stages of a conversation with a mail server, and their timeouts.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tokio::time::Instant;
 /// A stage of the conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Stage {
-    /// Finding the server's addresses, and TCP.
+    /// Looking up the server's addresses, and connecting over TCP.
     #[strum(to_string = "connecting")]
     Connect,
-    /// The handshake of TLS, at the beginning or after STARTTLS.
+    /// The TLS handshake, at the beginning or after STARTTLS.
     #[strum(to_string = "starting TLS")]
     Tls,
     #[strum(to_string = "waiting for its greeting")]
@@ -33,14 +33,14 @@ pub enum Stage {
     Data,
     #[strum(to_string = "sending the mail")]
     Content,
-    /// The dot that ends the mail was sent: without a reply the server may have taken it.
+    /// The final dot was sent. Without a reply, the server may have taken the mail.
     #[strum(to_string = "sending the mail")]
     End,
 }
 
 impl Stage {
-    /// Whether a failure here would repeat with the next mail. From the recipient on it may be the recipient's: a server that asks the recipient's own server
-    /// first takes as long as that one.
+    /// Whether the next mail would fail here too. From RCPT on the cause may be the recipient: some servers ask the recipient's own server first, and take as
+    /// long as that one.
     pub const fn is_general(self) -> bool {
         !matches!(self, Self::Recipient | Self::Data | Self::Content | Self::End)
     }
@@ -51,28 +51,28 @@ impl Stage {
     }
 }
 
-/// How long a mail server may take.
+/// How long the client waits for a mail server.
 #[derive(Clone, Copy, Debug)]
 pub struct SmtpTimeouts {
-    /// For TCP to one address of the server.
+    /// For a TCP connection to one address of the server.
     pub connection: Duration,
-    /// For its greeting and its reply to EHLO.
+    /// For the greeting and the reply to EHLO.
     pub greeting: Duration,
-    /// For its reply to each command but DATA, and for the handshake of TLS.
+    /// For the reply to each other command except DATA, and for the TLS handshake.
     pub command: Duration,
-    /// For its reply to DATA.
+    /// For the reply to DATA.
     pub data: Duration,
-    /// For reading the mail.
+    /// For sending the mail.
     pub content: Duration,
-    /// For its reply to the whole mail.
+    /// For the reply to the whole mail.
     pub end: Duration,
-    /// After this time without a reply the server is slow, and holds up no other mail.
+    /// After this time without a reply the delivery counts as slow, and other mails do not wait for it.
     pub slow: Duration,
 }
 
 impl SmtpTimeouts {
-    /// Of the running server: RFC 5321 §4.5.3.2. Mail servers look for spam and viruses before they reply to a mail; a client that gives up earlier sends it
-    /// again and again. That section does not cover the TCP connection: a host that lets it wait is down.
+    /// For the running server: RFC 5321 §4.5.3.2. Mail servers look for spam and viruses before they reply to a mail; a client that gives up earlier sends it
+    /// again and again. That section has no timeout for the TCP connection; a host that does not answer within this time is down.
     pub const SERVER: Self = Self {
         connection: Duration::from_secs(30),
         greeting: Duration::from_mins(5),
@@ -83,7 +83,7 @@ impl SmtpTimeouts {
         slow: Duration::from_secs(10),
     };
 
-    /// Of a command, for which a person waits.
+    /// For commands, for which a person waits.
     pub const COMMAND: Self = Self {
         connection: Duration::from_secs(10),
         greeting: Duration::from_secs(30),
@@ -106,12 +106,12 @@ impl SmtpTimeouts {
     }
 }
 
-/// How far the delivery of a mail has come, for others to see while it goes on.
+/// The present stage of a delivery, which other tasks can read.
 #[derive(Debug)]
 pub struct Progress(Mutex<(Stage, Instant)>);
 
 impl Progress {
-    /// The present stage, and for how long it has lasted.
+    /// The present stage, and how long it has lasted.
     pub fn at(&self) -> (Stage, Duration) {
         let (stage, since) = *self.state();
         (stage, since.elapsed())
@@ -126,7 +126,7 @@ impl Progress {
     }
 }
 
-/// A delivery that begins now.
+/// Starts at [`Stage::Connect`], now.
 impl Default for Progress {
     fn default() -> Self {
         Self(Mutex::new((Stage::Connect, Instant::now())))

@@ -1,4 +1,4 @@
-//! The ways to send mail.
+//! The ways to send mail: a mail server, files, or none.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use crate::domain::{HeloName, QueuedMail, Timestamp};
 /// A way to send mail. Each call is one attempt; the caller decides about the next.
 pub enum Transport {
     Smtp(Box<SmtpTransport>),
-    /// Into a directory, for trials.
+    /// Writes files into a directory, for trials.
     File(FileTransport),
     Off,
 }
 
 impl Transport {
-    /// Reads the file of authorities; connects only when there is a mail.
+    /// Reads the file of authorities. It connects only when there is a mail.
     pub fn smtp(settings: SmtpSettings) -> Result<Self, TransportError> {
         SmtpTransport::new(settings).map(|smtp| Self::Smtp(Box::new(smtp)))
     }
 
-    /// Into `directory`, which the first mail creates.
+    /// Writes into `directory`, which the first mail creates.
     pub const fn file(directory: PathBuf, from: Sender) -> Self {
         Self::File(FileTransport { directory, from })
     }
@@ -37,9 +37,9 @@ impl Transport {
         matches!(self, Self::Off)
     }
 
-    /// Tries once to send `mail`, which says `message`. `Ok` means that the other side has taken it over.
+    /// Tries once to send `message`, the opened content of `mail`. `Ok` means that the mail server has taken it, or that the file is written.
     ///
-    /// Dropping the future closes the connection; whether the mail arrived is then unknown, unless `progress` says that its end was not sent.
+    /// Dropping the future closes the connection. The mail may then have arrived if `progress` has reached [`Stage::End`](super::Stage::End).
     pub async fn send(
         &self,
         mail: &QueuedMail,
@@ -53,7 +53,7 @@ impl Transport {
         }
     }
 
-    /// After how long a delivery is slow.
+    /// The time after which a delivery counts as slow.
     pub const fn slow_after(&self) -> Duration {
         match self {
             Self::Smtp(smtp) => smtp.slow_after(),
@@ -61,8 +61,7 @@ impl Transport {
         }
     }
 
-    /// Goes as far as possible without a mail: connects, signs in and names the sender, or checks the directory. Makes nothing. Returns how it greeted the
-    /// mail server.
+    /// Tests everything that needs no mail: connects, signs in and names the sender, or checks the directory. Changes nothing. Returns the argument of EHLO.
     pub async fn check(&self) -> Result<Option<HeloName>, SendError> {
         match self {
             Self::Smtp(smtp) => smtp.check().await.map(Some),
@@ -71,7 +70,7 @@ impl Transport {
         }
     }
 
-    /// Removes the files of mails that had expired at `now`; returns how many. Other transports have none.
+    /// Removes the files of mails that have expired at `now`, and returns how many. Other transports have no files.
     pub fn sweep_files(&self, now: Timestamp) -> io::Result<usize> {
         match self {
             Self::File(file) => file.sweep(now),
@@ -80,7 +79,7 @@ impl Transport {
     }
 }
 
-/// Without the settings, which hold a password.
+/// Leaves out the settings, which hold a password.
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,7 +1,6 @@
-//! The metrics for Prometheus: their meanings, and the text of a scrape.
+//! The metrics for Prometheus: their descriptions, and the text of a scrape.
 //!
-//! Other modules report values through the `metrics` facade, which costs next to nothing before
-//! [`Metrics::start`].
+//! Other modules report values through the `metrics` facade, which does almost nothing before [`Metrics::start`].
 
 use std::time::Duration;
 
@@ -10,20 +9,20 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use super::process;
 use crate::domain::Timestamp;
 
-/// Upper bounds of latencies in seconds: from a read out of memory to the longest wait that the server grants.
+/// Upper bounds of latencies in seconds, from a read in memory to the longest wait that the server allows.
 const SECONDS: [f64; 12] = [
     0.000_25, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
-/// Upper bounds of how many writes share a transaction; the last is the most that do.
+/// Upper bounds of the number of writes in one transaction; the last is the most that are allowed.
 const BATCHES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// How long observations pile up: at twenty thousand requests a second about two mebibytes.
+/// How often collected observations are moved into buckets. At 20,000 requests a second they take about 2 MiB by then.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 const LATENCY: &str = "arkloop_http_request_duration_seconds";
 const BATCH: &str = "arkloop_write_batch_size";
 
-/// Names and meanings of the counters.
+/// The counters and their descriptions.
 const COUNTERS: [(&str, &str); 3] = [
     (
         "arkloop_http_requests_total",
@@ -38,7 +37,7 @@ const COUNTERS: [(&str, &str); 3] = [
         "Mails that left the outbox, by kind and outcome: sent, expired, unanswered or dropped.",
     ),
 ];
-/// Names and meanings of the gauges.
+/// The gauges and their descriptions.
 const GAUGES: [(&str, &str); 14] = [
     ("arkloop_build_info", "Always 1; the version is a label."),
     (
@@ -84,15 +83,15 @@ const GAUGES: [(&str, &str); 14] = [
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
-    /// When the process began, in seconds since 1970.
+    /// The start time of the process, in seconds since 1970.
     started_at: Option<f64>,
 }
 
 impl Metrics {
-    /// Starts measuring in the whole process.
+    /// Starts to collect metrics in the whole process.
     ///
     /// # Errors
-    /// A text for the log, if this process measures already.
+    /// A text for the log, if this process already collects metrics.
     pub fn start(now: Timestamp) -> Result<Self, String> {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &SECONDS)
@@ -119,12 +118,12 @@ impl Metrics {
         })
     }
 
-    /// All metrics, in Prometheus' text format.
+    /// All metrics in the text format of Prometheus.
     pub fn render(&self) -> String {
         self.handle.render() + &process::render(self.started_at)
     }
 
-    /// Moves observations into their buckets again and again; never returns. A scrape does it too, but without scrapes, observations pile up.
+    /// Moves observations into their buckets at regular intervals; never returns. A scrape does that too, but without scrapes the observations would pile up.
     pub async fn keep_tidy(&self) {
         loop {
             tokio::time::sleep(TIDY_EVERY).await;

@@ -1,6 +1,6 @@
 //! Log lines on standard error, and [`Metrics`].
 //!
-//! `RUST_LOG` is ignored: a variable for another program must not make this one log more than its configuration says.
+//! `RUST_LOG` is ignored: a variable that is set for another program must not make this one log more than its configuration says.
 
 mod metrics;
 mod process;
@@ -19,7 +19,7 @@ pub use metrics::Metrics;
 
 use crate::domain::{LogFormat, printable, printable_json};
 
-/// Writes whole lines and escapes unprintable characters: values may come from strangers.
+/// Writes whole lines and escapes unprintable characters, because values may come from strangers.
 struct PrintableLines<W> {
     format: LogFormat,
     kept: &'static [char],
@@ -53,10 +53,10 @@ pub fn start(format: LogFormat, level: Level) {
     let targets = Targets::new()
         .with_default(LevelFilter::from_level(of_others))
         .with_target(env!("CARGO_PKG_NAME"), LevelFilter::from_level(level));
-    // Colours are control sequences of this program. The layer escapes those in values before they get here.
+    // On a terminal, the control sequences of this program's colours are kept. The layer has already escaped those in values.
     let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let kept: &[char] = if is_coloured { &['\n', '\x1b'] } else { &['\n'] };
-    // If the reader is gone (a closed terminal or pipe), reporting that on the same stream would panic.
+    // If standard error is closed, an attempt to report that on standard error would panic.
     let layer = fmt::layer()
         .log_internal_errors(false)
         .with_writer(move || PrintableLines {
@@ -68,7 +68,7 @@ pub fn start(format: LogFormat, level: Level) {
         LogFormat::Text => layer.with_target(false).with_ansi(is_coloured).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
     };
-    // A second start in one process, which only tests do, keeps the first.
+    // Only tests start logging twice in one process; the first start stays in force.
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(targets))
         .try_init();

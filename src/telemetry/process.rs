@@ -1,6 +1,6 @@
-//! Metrics of this process, under the names of Prometheus' client libraries.
+//! Metrics of this process, under the names that Prometheus' client libraries use.
 //!
-//! The text is written here, because counters of the `metrics` facade are whole numbers.
+//! Their text is written here, because the CPU time is a fraction and the counters of the `metrics` facade are whole numbers.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::domain::Timestamp;
 
-/// The fields of `/proc/self/stat` (proc(5)) behind the name of the program, which may have spaces in it.
+/// Fields of `/proc/self/stat` (proc(5)). They stand after the name of the program, which may contain spaces.
 struct Stat {
     cpu_ticks: f64,
     threads: f64,
@@ -28,7 +28,7 @@ impl Stat {
 
     fn parse(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-        // The words are numbered from 1 in proc(5), and the first one here is the third.
+        // proc(5) numbers the fields from 1, and the first one after the name is field 3.
         let number = |field: usize| words.get(field - 3)?.parse::<f64>().ok();
         Some(Self {
             cpu_ticks: number(14)? + number(15)?,
@@ -40,19 +40,19 @@ impl Stat {
     }
 }
 
-/// When this process began, in seconds since 1970; `None` if the system does not tell.
+/// The start time of this process, in seconds since 1970; `None` if the system does not tell it.
 pub(super) fn started_at(now: Timestamp) -> Option<f64> {
     let boot = Duration::try_from(clock_gettime(ClockId::Boottime)).ok()?;
     let age = boot.as_secs_f64() - Stat::read()?.started_ticks / whole(clock_ticks_per_second());
     Some(whole(u64::try_from(now.as_millis()).ok()?) / 1e3 - age)
 }
 
-/// The samples in Prometheus' text format; those that the system does not tell are left out.
+/// The samples in the text format of Prometheus, without those that the system does not tell.
 pub(super) fn render(started_at: Option<f64>) -> String {
     let stat = Stat::read();
     let stat = stat.as_ref();
     let open = fs::read_dir("/proc/self/fd").ok();
-    // Listing them takes one more.
+    // Listing the descriptors opens one more.
     let open = open.map(|open| whole(open.count().saturating_sub(1) as u64));
     let most = getrlimit(Resource::Nofile).current.map_or(f64::INFINITY, whole);
     let mut text = String::new();
@@ -101,7 +101,7 @@ pub(super) fn render(started_at: Option<f64>) -> String {
         ),
     ] {
         let Some(value) = value else { continue };
-        // Rust writes `inf`.
+        // Rust writes `inf` where Prometheus expects `+Inf`.
         let value = value.to_string().replace("inf", "+Inf");
         let _ = write!(
             text,

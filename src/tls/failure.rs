@@ -7,10 +7,10 @@ use rustls::{CertificateError, Error};
 
 use crate::domain::{Timestamp, is_unprintable};
 
-/// How many of the hosts of a certificate an error names.
+/// The most hosts of a certificate that an error names.
 const MAX_NAMES: usize = 5;
 
-/// What an operator has to look at.
+/// What an operator should look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsProblem {
     /// No trusted authority has issued the certificate.
@@ -91,7 +91,7 @@ pub(super) fn problem_of(error: &CertificateError) -> TlsProblem {
         }
         E::NotValidForName | E::NotValidForNameContext { .. } => TlsProblem::Name,
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => TlsProblem::Purpose,
-        // The library has no type of its own for this one.
+        // The library has no variant for this error.
         E::Other(other) if other.to_string() == "CaUsedAsEndEntity" => TlsProblem::Issuer,
         _ => TlsProblem::Other,
     }
@@ -130,7 +130,7 @@ fn described(error: &CertificateError) -> String {
     text.to_owned()
 }
 
-/// The hosts of a certificate, from texts such as `DnsName("mail.example.org")`. They are a stranger's text, and there may be hundreds.
+/// The hosts of a certificate, from texts such as `DnsName("mail.example.org")`. A stranger wrote them, and there may be hundreds.
 fn named(presented: &[String]) -> String {
     let of_text = |text: &String| -> String {
         let inner = text

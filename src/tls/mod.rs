@@ -1,4 +1,4 @@
-//! TLS as a client: which certificates are trusted, and what a failure means.
+//! The client's side of TLS: which certificates are trusted, and why a connection failed.
 
 mod failure;
 mod trust;

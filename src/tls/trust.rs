@@ -1,4 +1,4 @@
-//! Which certificates a client of TLS trusts.
+//! Which certificates are trusted: those of well-known authorities, or those in a file of the operator.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use rustls::{
 
 use super::failure::{TlsProblem, problem_of};
 
-/// The one provider of cryptography. Each use names it, and the process has no default, so that no library can choose another.
+/// The only provider of cryptography. Each use names it, and the process has no default, so that no library can choose another.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
@@ -32,13 +32,13 @@ pub fn trusting_well_known() -> Arc<ClientConfig> {
     Arc::new(builder().with_root_certificates(roots).with_no_client_auth())
 }
 
-/// The authorities that this machine trusts, in DER form: those of the distribution and of the operator, or those in `SSL_CERT_FILE`. Unreadable ones are
-/// left out.
+/// The authorities that this machine trusts, in DER form: those of the distribution and the operator, or those in `SSL_CERT_FILE`. Unreadable certificates
+/// are left out.
 pub fn system_authorities() -> Vec<CertificateDer<'static>> {
     rustls_native_certs::load_native_certs().certs
 }
 
-/// Trusts only the certificates in `pem`: as authorities, and each as a server's own.
+/// Trusts only the certificates in `pem`: each as an authority, and also as the certificate of a server.
 pub fn trusting_only(pem: &[u8]) -> Result<Arc<ClientConfig>, UnusableCertificates> {
     let own = certificates(pem)?;
     let mut roots = RootCertStore::empty();
@@ -55,12 +55,12 @@ pub fn trusting_only(pem: &[u8]) -> Result<Arc<ClientConfig>, UnusableCertificat
     Ok(Arc::new(builder.with_no_client_auth()))
 }
 
-/// The name that a server's certificate must have; `None` if `host` cannot be in a certificate.
+/// The name that the server's certificate must have; `None` if no certificate can have `host`.
 pub fn server_name(host: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(host.to_owned()).ok()
 }
 
-/// Why a file of certificates cannot be used; the end of a sentence that begins with the file.
+/// Why a file of certificates cannot be used: the end of a sentence that begins with the name of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableCertificates {
     #[error("is empty")]
@@ -96,10 +96,10 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, UnusableCert
         .collect()
 }
 
-/// Accepts certificates that a named authority has issued, and the named certificates themselves.
+/// Accepts the certificates in the operator's file, and those that one of them has issued.
 ///
-/// The usual certificate of an operator's own mail server signs itself and calls itself an authority, or has no extensions. Verified as issued by itself it
-/// is refused, although the operator has named it.
+/// The certificate of an operator's own mail server is usually self-signed, and either claims to be an authority or has no extensions. The library refuses
+/// such a certificate as one of a server, although the operator trusts it.
 #[derive(Debug)]
 struct OwnOrIssued {
     own: Vec<CertificateDer<'static>>,
@@ -151,7 +151,8 @@ impl ServerCertVerifier for OwnOrIssued {
     }
 }
 
-/// Accepts a named certificate although `error` is about its issuer or its purpose. The dates are verified first, so they are right then.
+/// Accepts a certificate of the operator's file if `error` is only about its issuer, purpose or name, and its name fits. The library verifies the dates first,
+/// so they are right.
 fn accept_own(
     certificate: &CertificateDer<'_>,
     server_name: &ServerName<'_>,
@@ -164,7 +165,7 @@ fn accept_own(
         return Err(error.into());
     }
     match verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name) {
-        // Only where there are no alternative names, as in old certificates (RFC 6125 §6.4.4).
+        // The common name counts only if there are no alternative names, as in old certificates (RFC 6125 §6.4.4).
         Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }))
             if presented.is_empty() && common_name_is(certificate, server_name) =>
         {
@@ -174,7 +175,7 @@ fn accept_own(
     }
 }
 
-/// Whether the common name in the subject is that of the server.
+/// Whether the subject's common name is the name of the server.
 fn common_name_is(certificate: &CertificateDer<'_>, server_name: &ServerName<'_>) -> bool {
     /// The object identifier 2.5.4.3 in DER.
     const COMMON_NAME: [u8; 5] = [6, 3, 0x55, 4, 3];
@@ -187,7 +188,7 @@ fn common_name_is(certificate: &CertificateDer<'_>, server_name: &ServerName<'_>
         .position(|window| window == COMMON_NAME)
         .map(|at| &subject[at + COMMON_NAME.len()..]);
     match after_identifier {
-        // A string of any type, shorter than 128 bytes.
+        // The tag, the length and the text of a string of any type, shorter than 128 bytes.
         Some([_, length, rest @ ..]) => rest
             .get(..usize::from(*length))
             .is_some_and(|name| name.eq_ignore_ascii_case(server_name.to_str().as_bytes())),

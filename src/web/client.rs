@@ -1,4 +1,4 @@
-//! Requests to one server, and what comes back.
+//! An HTTP client of one server.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -16,11 +16,11 @@ use ureq::{Agent, Body, Timeout};
 use super::unix_socket::SocketConnector;
 use crate::tls::{TlsFailure, provider, system_authorities};
 
-/// For finding the address of a server, and again for connecting, TLS included: a person waits.
+/// The limit of the lookup of a server's address, and again of connecting with TLS. It is short, because a person waits.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// For a whole request, unless the client has another limit.
+/// The limit of a whole request, unless the client or the request has another.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// The expected answers have a few hundred bytes.
+/// The most bytes of an answer. The expected answers have a few hundred.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// An http or https address.
@@ -51,7 +51,7 @@ impl Answer {
     }
 }
 
-/// Why there is no answer. The text is for people and the log, and repeats nothing that the server sent.
+/// Why there is no answer. The text is safe to log: it repeats nothing that the server sent.
 #[derive(Debug)]
 pub struct Failure {
     server: &'static str,
@@ -72,14 +72,14 @@ impl fmt::Display for Failure {
             ConnectionFailed => write!(f, "cannot connect to {server}"),
             Io(cause) => write!(f, "the connection to {server} failed: {cause}"),
             BodyExceedsLimit(_) => write!(f, "the answer of {server} is too large"),
-            // The text of the others may repeat what the server sent.
+            // The text of any other error may repeat what the server sent.
             _ => write!(f, "{server} does not speak HTTP"),
         }
     }
 }
 
 impl Failure {
-    /// Whether a second try makes sense.
+    /// Whether a second try may succeed.
     pub fn is_passing(&self) -> bool {
         use ureq::Error::{ConnectionFailed, HostNotFound, Io, Timeout as TimedOut};
         matches!(
@@ -101,13 +101,13 @@ impl Failure {
 /// A client of one server.
 pub struct Client {
     agent: Agent,
-    /// Used where `agent` does not trust the certificate.
+    /// Used if `agent` does not trust the server's certificate.
     trusting_system: Option<Agent>,
     server: &'static str,
 }
 
 impl Client {
-    /// Failures call the server `server`. At most `connections` are kept open.
+    /// A client whose failures name the server as `server`, and which keeps at most `connections` idle connections.
     pub fn new(server: &'static str, connections: usize) -> Self {
         Self {
             agent: agent(connections, RootCerts::WebPki),
@@ -116,7 +116,7 @@ impl Client {
         }
     }
 
-    /// Also trusts the authorities of this machine in [`Client::get`], for a server of the operator's own.
+    /// Lets [`Client::get`] also trust the authorities of this machine, which may include the operator's own.
     #[must_use]
     pub fn or_trusting_system(self) -> Self {
         let certificates: Vec<_> = system_authorities()
@@ -130,7 +130,7 @@ impl Client {
         }
     }
 
-    /// For the server on this machine, within `timeout` in all: over its unix socket, or over TCP without one.
+    /// A client of the server on this machine, over its unix socket if there is one, else over TCP. `timeout` limits each whole request.
     pub fn local(socket: Option<&Path>, timeout: Duration) -> Self {
         let config = config(0, RootCerts::WebPki)
             .timeout_connect(None)
@@ -150,7 +150,7 @@ impl Client {
         }
     }
 
-    /// Sends a form, and waits for the answer no longer than `timeout`, at most [`TOTAL_TIMEOUT`].
+    /// Sends a form. The whole request takes at most `timeout`, which is at most [`TOTAL_TIMEOUT`].
     pub fn post_form<'a>(
         &self,
         address: &Address,
@@ -158,7 +158,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<Answer, Failure> {
         let request = self.agent.post(&address.0);
-        // Settings of one request cost a TLS configuration, so the usual request has none.
+        // A request with settings of its own makes a new TLS configuration, so the usual request has none.
         let response = if timeout == TOTAL_TIMEOUT {
             request.send_form(form)
         } else {
@@ -195,7 +195,7 @@ impl Client {
     }
 }
 
-/// The failure of TLS, which the library passes on in one of two forms.
+/// The TLS failure in an error of the library, which has two forms of it.
 fn of_tls(error: &ureq::Error) -> Option<TlsFailure> {
     match error {
         ureq::Error::Rustls(error) => Some(error.into()),

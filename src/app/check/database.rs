@@ -1,4 +1,4 @@
-//! The database, and what it says about the clock, the keys, the mail and the backups.
+//! Checks of the database, and of the clock, the keys, the mail and the backups by what the database records of them.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use crate::service::{AmbiguousUsername, Inspection, TakenFor};
 
 /// How far the clock may be behind the newest stored time: two machines that share a backup differ by less.
 const CLOCK_SLACK: Duration = Duration::from_mins(2);
-/// When arkloop was first published. A clock before that was never set.
+/// The first release of arkloop. A clock that is behind it was never set.
 const FIRST_RELEASE: Timestamp = Timestamp::from_millis(1_764_547_200_000);
-/// Losing more than a week of accounts is too much.
+/// A backup should be younger than this.
 const BACKUP_AGE: Duration = Duration::from_hours(24 * 7);
-/// An older signing key should be replaced, so that a copy that leaked once becomes useless.
+/// A signing key that is older than this should be replaced, so that a leaked copy becomes useless.
 const SIGNING_KEY_AGE: Duration = Duration::from_hours(24 * 365);
-/// For how long a lost mail is reported.
+/// For how long `check` reports that a mail has expired.
 const MAIL_LOST_OF_LATE: Duration = Duration::from_hours(24);
-/// How many usernames are named: strangers may register any number of them.
+/// The most usernames in one report, because strangers can register any number of them.
 const NAMED_USERNAMES: usize = 10;
 const RESTORE: &str = "stop the server and restore a backup: arkloop restore FILE";
 
@@ -133,7 +133,7 @@ fn check_codes(inspection: &Inspection) -> Finding {
 fn check_outbox(inspection: &Inspection, now: Timestamp) -> Finding {
     const SUBJECT: &str = "outbox";
     const MEND: &str = "see which with `arkloop mail queue`; when the cause is mended, have them tried again: arkloop mail retry";
-    // An address that a stranger mistyped is not for the operator to mend.
+    // The operator cannot mend an address that a stranger mistyped.
     let (refused, troubles): (Vec<_>, Vec<_>) = inspection
         .mail_troubles
         .iter()
@@ -166,7 +166,7 @@ fn check_outbox(inspection: &Inspection, now: Timestamp) -> Finding {
     }
 }
 
-/// Usernames that look like an id or an IP address. Commands of versions before 0.2 confused them.
+/// Reports usernames that look like an id or an IP address, because commands of versions before 0.2 confused them.
 fn check_usernames(inspection: &Inspection) -> impl Iterator<Item = Finding> {
     let names = &inspection.ambiguous_usernames;
     let more = names.len().saturating_sub(NAMED_USERNAMES);

@@ -1,4 +1,4 @@
-//! The files: their owners and modes, and the free space beside the database. It changes and writes nothing.
+//! Checks of the files: owners, modes, and the free space beside the database. They change and write nothing.
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -13,9 +13,9 @@ use crate::config::Config;
 use crate::files::{Directory, chown_argument, quoted, run_as, runner, shown_user};
 use crate::store::LOCKS;
 
-/// With less than this the next hour may fill the disk.
+/// With less free space than this, the next hour may fill the disk.
 const LEAST_FREE_BYTES: u64 = 256 * 1024 * 1024;
-/// The names of the database, its copies, the key and its predecessors begin with these.
+/// How the names of the database, of its copies, and of present and former key files begin.
 const PRIVATE: [&str; 2] = ["arkloop.db", "arkloop.key"];
 const OUTBOX: &str = "outbox";
 
@@ -48,8 +48,8 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Why `check` stops here: the files are another user's, and even reading a database as another user leaves files of that user beside it. `None` if the
-/// owner runs this.
+/// The finding that the files belong to another user, or `None` if the running user owns them. `check` then does not open the database, because even reading
+/// it leaves files of the running user beside it.
 pub(super) fn of_another_user(config: &Config) -> Option<Finding> {
     let owner = Owner::of(config, &config.data_dir.metadata().ok()?);
     (!owner.is_runner()).then(|| {
@@ -103,7 +103,7 @@ fn check_entries(config: &Config, permissions: &mut Permissions) {
     let directory = &config.data_dir;
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
-        // Another user is told to run this as the owner.
+        // `of_another_user` reports this.
         Err(error) if error.kind() == ErrorKind::PermissionDenied && !permissions.owner.is_runner() => return,
         Err(error) => return permissions.note(format!("{} cannot be listed: {error}", directory.display())),
     };
@@ -112,7 +112,7 @@ fn check_entries(config: &Config, permissions: &mut Permissions) {
     for path in paths {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         let is_kept = LOCKS.contains(&name) || PRIVATE.iter().any(|prefix| name.starts_with(prefix));
-        // A link is refused when it is used, and its target is not the program's.
+        // Links are skipped: the program refuses to use them, and their targets are not its files.
         match path.symlink_metadata() {
             Ok(found) if found.is_dir() && name == OUTBOX => {
                 permissions.look_at(&path, &found);
@@ -126,7 +126,7 @@ fn check_entries(config: &Config, permissions: &mut Permissions) {
     }
 }
 
-/// Whether the database can still grow, and a copy of it be made beside it.
+/// Checks that there is space for the database to grow and for a copy beside it.
 fn check_room(directory: &Path, database: &Path) -> Finding {
     let free = match rustix::fs::statvfs(directory) {
         Ok(volume) => volume.f_bavail.saturating_mul(volume.f_frsize),

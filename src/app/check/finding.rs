@@ -1,4 +1,4 @@
-//! The result of one look.
+//! The result of one check.
 
 /// How urgent a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
@@ -6,14 +6,14 @@
 pub enum State {
     #[strum(serialize = "ok")]
     Good,
-    /// It works, and another setting would be better.
+    /// It works, but another setting would be better.
     #[strum(serialize = "warning")]
     Unwise,
     #[strum(serialize = "mend")]
     Bad,
 }
 
-/// What was found out about one subject.
+/// What `check` found out about one subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// One word.

@@ -1,6 +1,6 @@
-//! `check`: each part of an installation, what was found and how to mend it.
+//! `check`: looks at each part of an installation and says how to mend it.
 //!
-//! It changes nothing. A database that cannot be opened is a finding, and the other parts are checked all the same.
+//! It changes nothing. A database that cannot be opened is one finding; the other parts are still checked.
 
 mod database;
 mod files;
@@ -20,7 +20,8 @@ use crate::crypto::KeyFileError;
 use crate::domain::Operator;
 use crate::system::System;
 
-/// Checks everything that `config` names, and tells `begin` what comes next. What must be mended stands last, a cause before its effects.
+/// Checks everything that `config` names, and calls `begin` with the name of each part before it. The most urgent findings come last, where a terminal shows
+/// them; a cause comes before its effects.
 pub async fn check(
     config: &Config,
     system: System,
@@ -73,7 +74,7 @@ async fn database_and_beyond(
 }
 
 fn not_opened(error: &OpenError, before: &[Finding]) -> Finding {
-    // The command that mends the files mends the key file too.
+    // The command that the finding about the files names also mends the key file.
     let is_of_key_file = matches!(
         error,
         OpenError::KeyFile(KeyFileError::Io { .. } | KeyFileError::TooOpen { .. })
@@ -93,7 +94,7 @@ fn not_opened(error: &OpenError, before: &[Finding]) -> Finding {
     Finding::bad("database", error.to_string(), mend)
 }
 
-/// Whether the memory of the server is enough; before its first start, that of this process.
+/// Checks whether the server has enough memory; before its first start, whether this process has.
 fn memory(config: &Config) -> Finding {
     let capacity = recorded_capacity(config).unwrap_or_else(|| Capacity::of(config));
     match capacity.problem() {
@@ -102,7 +103,7 @@ fn memory(config: &Config) -> Finding {
     }
 }
 
-/// The warnings about a configuration that was accepted.
+/// Reports the warnings about an accepted configuration.
 fn configuration(config: &Config) -> Vec<Finding> {
     let warnings = config.warnings();
     if warnings.is_empty() {

@@ -1,4 +1,4 @@
-//! What lies outside of this process: the mail server, Turnstile, and the proxy in front of the running server.
+//! Checks of other programs: the mail server, Turnstile, the running server and the proxy in front of it.
 
 use super::super::listener::{ask, listener};
 use super::super::open::App;
@@ -12,12 +12,12 @@ use crate::mail::SmtpTimeouts;
 use crate::system::System;
 use crate::web::{Address, Client};
 
-/// A documentation address (RFC 5737), to see whether the server can be made to believe it.
+/// A documentation address (RFC 5737) for forged headers, which the server must not believe.
 const FORGED: &str = "203.0.113.77";
-/// Not a token of Turnstile's.
+/// A text that is no token of Turnstile.
 const NO_TOKEN: &str = "arkloop-check";
 
-/// Whether mail can leave: connects to the mail server and signs in, and sends nothing.
+/// Checks whether mail can be sent: connects to the mail server and signs in, but sends nothing.
 pub(super) async fn check_mail(config: &Config) -> Finding {
     let mend = "check [mail] in the configuration, and try: arkloop mail test ADDRESS";
     let transport = match transport(config, &config.service_name(), SmtpTimeouts::COMMAND) {
@@ -53,7 +53,7 @@ pub(super) async fn check_mail(config: &Config) -> Finding {
     Finding::good("mail", format!("{url} takes it {security}{greeted}"))
 }
 
-/// Whether Turnstile answers and knows the secret key: it must refuse a made-up token.
+/// Checks that Turnstile answers, knows the secret key, and refuses a made-up token.
 pub(super) async fn check_turnstile(config: &Config) -> Finding {
     let mend = "compare turnstile.site_key and secret_key with the Cloudflare dashboard; the server must reach turnstile.verify_url";
     let asked = match captcha(config) {
@@ -79,8 +79,8 @@ pub(super) async fn check_turnstile(config: &Config) -> Finding {
     }
 }
 
-/// Asks the running server on its recorded address, and through its public URL with a plain request and one with forged forwarding headers. Each request
-/// carries a word that proves knowledge of the key file, so that the server tells how it sees the request.
+/// Asks the running server at its recorded address, and then through its public URL: once plainly and once with forged forwarding headers. Each request
+/// carries a word that proves knowledge of the key file, so the server answers with how it sees the request.
 pub(super) async fn check_server(config: &Config, app: &App) -> Vec<Finding> {
     let words = [(); 3].map(|()| app.service.new_check_word());
     let (config, url) = (config.clone(), app.public_url.clone());
@@ -105,10 +105,10 @@ pub(super) async fn check_server(config: &Config, app: &App) -> Vec<Finding> {
         .unwrap_or_else(|error| vec![Finding::bad("server", error.to_string(), "try it again")])
 }
 
-/// Whether the server runs and can serve.
+/// Checks that the server runs and is ready.
 ///
 /// # Errors
-/// The finding that it does not run.
+/// The finding that the server does not run.
 fn ask_recorded(config: &Config, word: &str) -> Result<Finding, Finding> {
     const START: &str = "start it: systemctl start arkloop, or arkloop serve";
     let recorded = listener(config).map_err(|error| Finding::bad("server", error.to_string(), START))?;
@@ -130,7 +130,7 @@ fn ask_recorded(config: &Config, word: &str) -> Result<Finding, Finding> {
     })
 }
 
-/// How the server sees a plain request and one with forged headers.
+/// Returns how the server sees a plain request, and how it sees one with forged headers.
 fn ask_through_proxy(url: &str, first: &str, second: &str) -> Result<(EchoProbe, EchoProbe), Finding> {
     let unreachable = |reason: String| {
         Finding::bad(

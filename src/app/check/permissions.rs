@@ -1,4 +1,4 @@
-//! What is wrong with owners and modes, and the one command that mends all of it.
+//! Collects what is wrong with owners and modes, and writes one command that mends all of it.
 
 use std::collections::BTreeMap;
 use std::fs::{Metadata, OpenOptions};
@@ -11,27 +11,26 @@ use super::super::data_dir::Owner;
 use super::finding::Finding;
 use crate::files::{chown_argument, quoted, runner, secret_flaw, shown_user};
 
-/// A command that mends owners or modes, in the order in which they are run.
+/// A command that mends owners or modes. The order of the variants is the order of the commands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mend {
     Give,
     CloseDirectory,
     CloseFile,
-    /// A key file of root's, which root may show to one group.
+    /// For a key file that root owns and may show to one group.
     CloseKey,
 }
 
-/// What is wrong, and which command mends which path.
+/// The flaws found so far, and the paths that each command mends.
 pub(super) struct Permissions {
     pub(super) owner: Owner,
     seen: Vec<String>,
     mends: BTreeMap<Mend, Vec<PathBuf>>,
-    /// Files whose modes allow writing, by what the system says instead.
+    /// Files that cannot be written although their modes allow it, by the error of the system.
     not_writable: BTreeMap<String, Vec<PathBuf>>,
 }
 
 impl Permissions {
-    /// Nothing is wrong yet with the files of `owner`.
     pub(super) fn of(owner: Owner) -> Self {
         Self {
             owner,
@@ -41,7 +40,7 @@ impl Permissions {
         }
     }
 
-    /// Notes what no command mends.
+    /// Notes a flaw that no command mends.
     pub(super) fn note(&mut self, seen: String) {
         self.seen.push(seen);
     }
@@ -60,7 +59,7 @@ impl Permissions {
         let is_owned = found.uid() == self.owner.user;
         let foreign = || format!("{shown} belongs to {}", shown_user(found.uid()));
         if !is_owned && found.is_file() && found.nlink() > 1 {
-            // A user who can make files here may have linked another user's file.
+            // A user who can make files here may have made a hard link to another user's file.
             return self.note(format!("{} and has other names: look what it is", foreign()));
         }
         if !is_owned {
@@ -100,7 +99,7 @@ impl Permissions {
             others.count() + 1,
             shown_user(other)
         );
-        // The command must not give away a file of root's that a user who can make files here has linked.
+        // A user who can make files here may have made a hard link to a file of root, which the command must not give away.
         let is_plain = |found: &Metadata| found.is_file() && found.nlink() == 1;
         if !entries.iter().all(is_plain) {
             return self.note(format!(
@@ -113,12 +112,12 @@ impl Permissions {
         }
     }
 
-    /// Judges the key file, which may be root's, or a link to it.
+    /// Judges the key file, which may belong to root or be a link.
     pub(super) fn look_at_key(&mut self, path: &Path, found: &Metadata) {
         let mode = found.mode() & 0o7777;
         let is_owned = found.uid() == self.owner.user;
         let is_root_s = found.uid() == 0 && self.owner.user != 0;
-        // Root shows it through its group, or through an access list, whose mask takes the place of the group's bits.
+        // Root shows it to a group, or to users in an access list, whose mask takes the place of the group's bits.
         let (seen, mend) = if !is_owned && !is_root_s || is_root_s && mode & 0o040 == 0 {
             let seen = format!("{} belongs to {}", path.display(), shown_user(found.uid()));
             (seen, Mend::Give)
@@ -138,7 +137,7 @@ impl Permissions {
         }
     }
 
-    /// Names each cause once, with the first file: on a read-only mount it is the same for all.
+    /// Notes each cause once, with the first of its files, because a read-only mount has the same cause for all.
     fn note_not_writable(&mut self) {
         for (cause, paths) in std::mem::take(&mut self.not_writable) {
             let more = match paths.len() - 1 {
@@ -150,7 +149,7 @@ impl Permissions {
         }
     }
 
-    /// All of it as one finding; `None` if nothing is wrong.
+    /// Joins all flaws into one finding; `None` if there are none.
     pub(super) fn finding(mut self) -> Option<Finding> {
         self.note_not_writable();
         if self.seen.is_empty() {
@@ -193,7 +192,7 @@ impl Permissions {
         }
     }
 
-    /// The mode may allow what the file system does not. Opening changes nothing, and nothing is written.
+    /// Opens a file for writing, because the file system may forbid what the mode allows. Opening changes nothing, and nothing is written.
     fn try_to_write(&mut self, path: &Path) {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let mut options = OpenOptions::new();

@@ -1,4 +1,4 @@
-//! Conversations with a mail server that says what a test tells it to.
+//! Conversations with a mail server that gives the replies that a test tells it to.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::mail::{
     Credentials, Progress, SendError, Sender, SmtpSettings, SmtpTimeouts, Stage, Transport, Verdict,
 };
 
-/// What a server answers otherwise than a willing one: to commands that begin so, this; `None` is "fine", but later than
-/// anybody waits.
+/// The replies of a server that differ from those of a server that takes every mail: the beginning of a command, and the reply to it. `None` is the usual
+/// reply, but later than the client waits.
 #[derive(Clone, Copy)]
 struct Exception(&'static str, Option<&'static str>);
 
-/// When a late answer comes: after the patience below, and before a question on the same connection would be given up.
+/// When a late reply comes: after the timeouts below, but before the client would give up a NOOP on the same connection.
 const LATE: Duration = Duration::from_millis(1500);
 
 /// The server takes every mail.
@@ -203,7 +203,7 @@ async fn a_refusal_is_told_in_the_servers_words_without_the_recipient_and_weighe
     }
 }
 
-/// Whether the answer `line` at `stage` is the last word about a mail.
+/// Whether the reply `line` at `stage` is final for a mail.
 fn is_final(stage: Stage, line: &str) -> bool {
     let (code, words) = line.split_at(3);
     let code = code.parse().expect("it is a code");
@@ -226,7 +226,7 @@ fn what_a_server_says_of_the_recipient_is_final() {
         "550 5.2.1 closed",
         "554 5.1.1 gone",
     ] {
-        // A server that looks at the recipient late answers to DATA or to the whole mail.
+        // A server that checks the recipient late refuses DATA or the whole mail.
         for (stage, expected) in [
             (Stage::Recipient, true),
             (Stage::Data, true),
@@ -298,7 +298,7 @@ async fn waiting_ends_at_every_step_and_a_late_answer_is_not_taken_for_another()
     cases.join_all().await;
 }
 
-/// Sends two mails through a server whose answer to `command` is late.
+/// Sends two mails through a server whose reply to `command` is late.
 async fn give_up(command: &'static str, stage: Stage) {
     let server = Server::start(Exception(command, None)).await;
     let limit = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Mails as files.
+//! The transport that writes files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! The words.
+//! The texts of every letter in every language.
 
 use strum::VariantArray;
 
@@ -10,7 +10,7 @@ use crate::mail::{Letterhead, WayToReset};
 
 const LOCALES: [&str; 2] = ["en", "zh-CN"];
 
-/// What a mail program shows of `html`: character references resolved.
+/// The text that a mail program shows for `html`, with character references resolved.
 fn resolve(html: &str) -> String {
     html.replace("&#x2f;", "/").replace("&amp;", "&")
 }
@@ -71,7 +71,7 @@ fn no_trace_of_the_templates_is_left_and_nothing_is_loaded() {
             let mail = compose(&letter, tag);
             for text in [&mail.subject, &mail.text, &mail.html] {
                 for trace in ["{{", "{%", "{#", "none", "undefined"] {
-                    // `display:none` and the like are the layout's own.
+                    // Styles such as `display:none` come from the layout.
                     let text = text
                         .replace("display:none", "")
                         .replace("text-decoration:none", "");
@@ -142,7 +142,7 @@ fn a_hostile_name_stays_text() {
     assert!(!compose(&hostile_link, "en").html.contains("\" onmouseover"));
 }
 
-/// Whether some mail program makes a link of a part of `text`: of a host, an address, or seven digits with what stands between those of a telephone number.
+/// Whether some mail program turns a part of `text` into a link: a host, an address, or seven digits with separators as in a telephone number.
 fn is_linked(text: &str) -> bool {
     let is_in_host = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
     let is_host = text.split(|c| !is_in_host(c)).any(|word| {
@@ -188,7 +188,7 @@ fn no_name_is_made_a_link_of_by_any_mail_program() {
                 for line in mail.text.lines().map(without_link) {
                     assert!(!is_linked(&line), "{tag} {name}: {line}");
                 }
-                // What a reader of the HTML sees: the text between elements.
+                // A reader of the HTML sees the text between elements.
                 let html = resolve(&mail.html);
                 let body = html.split_once("<body").map_or("", |(_, body)| body);
                 for shown in body.split('<').filter_map(|part| part.split_once('>')) {

@@ -1,4 +1,4 @@
-//! The message, read by a parser that did not write it.
+//! The formatted message, read by another parser than the library that wrote it.
 
 use mail_parser::MessageParser;
 

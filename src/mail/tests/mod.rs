@@ -1,4 +1,4 @@
-//! What is tried from outside the files of this module: every mail in every language, the message, each transport.
+//! Tests of the module as a whole: every letter in every language, the formatted message, each transport.
 
 mod conversation;
 mod files;
@@ -23,7 +23,7 @@ const CREATED_AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// Ten minutes later.
 const EXPIRES_AT: Timestamp = Timestamp::from_millis(1_767_226_200_000);
 
-/// One of each, the invite and the account that was taken back with and without a page.
+/// One letter of each kind; the invite and the account that was taken back come with and without a page.
 fn letters(username: &str) -> Vec<Letter> {
     let (username, link) = (username.to_owned(), LINK.to_owned());
     vec![
@@ -76,7 +76,7 @@ fn set_password(username: &str, occasion: LinkOccasion) -> Letter {
     }
 }
 
-/// The letterhead of a server with everything that is built in.
+/// The letterhead of a server with all built-in pages.
 fn letterhead() -> Letterhead {
     Letterhead {
         name: ServiceName::parse(SERVICE).expect("it is a name"),

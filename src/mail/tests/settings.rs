@@ -1,4 +1,4 @@
-//! Which settings are refused.
+//! Settings that are refused.
 
 use super::FROM;
 use crate::domain::SmtpSecurity;
