@@ -5,6 +5,7 @@
 //! and the number of verifications at once are limited.
 //! Source of the protocol: <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>.
 
+use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,11 +106,13 @@ impl Captcha {
     ) -> Result<(), CaptchaRefusal> {
         let Some(turnstile) = &self.0 else { return Ok(()) };
         let token = plausible(token)?;
-        let question = Question {
-            token: token.to_owned(),
-            client_address: client_address.map(|address| address.to_canonical().to_string()),
-            idempotency_key: system.new_idempotency_key(),
-        };
+        // Both tries have the same key, so the second try is not a second use of the token.
+        let mut question = vec![
+            ("response", token.to_owned()),
+            ("idempotency_key", system.new_idempotency_key()),
+        ];
+        let address = client_address.map(|address| address.to_canonical().to_string());
+        question.extend(address.map(|address| ("remoteip", address)));
         let permit = Arc::clone(&turnstile.permits)
             .try_acquire_owned()
             .map_err(|_| CaptchaRefusal::Unavailable("too many tokens are being verified".to_owned()))?;
@@ -175,13 +178,8 @@ impl Turnstile {
 
     fn post(&self, question: &Question, timeout: Duration) -> Result<Answer, Failure> {
         let secret = ("secret", self.settings.secret_key.expose_secret());
-        let token = ("response", question.token.as_str());
-        let key = ("idempotency_key", question.idempotency_key.as_str());
-        let address = question
-            .client_address
-            .as_deref()
-            .map(|address| ("remoteip", address));
-        let form = [secret, token, key].into_iter().chain(address);
+        let others = question.iter().map(|(name, value)| (*name, value.as_str()));
+        let form = iter::once(secret).chain(others);
         self.siteverify.post_form(&self.verify_url, form, timeout)
     }
 
@@ -237,12 +235,8 @@ const VISITORS_FAULTS: [&str; 3] = [
     "timeout-or-duplicate",
 ];
 
-/// A token to verify. Both tries have the same idempotency key, so the second try is not a second use of the token.
-struct Question {
-    token: String,
-    client_address: Option<String>,
-    idempotency_key: String,
-}
+/// The fields of a question to siteverify, without the secret key.
+type Question = [(&'static str, String)];
 
 /// The fields of an answer that are used.
 #[derive(Deserialize)]

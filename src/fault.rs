@@ -37,22 +37,16 @@ struct State {
 
 impl Fault {
     /// A fault with pauses from a second to a minute.
-    pub const fn new(what: &'static str) -> Self {
+    pub fn new(what: &'static str) -> Self {
         Self::with_pauses(what, PAUSES.0, PAUSES.1)
     }
 
-    pub const fn with_pauses(what: &'static str, shortest: Duration, longest: Duration) -> Self {
+    pub fn with_pauses(what: &'static str, shortest: Duration, longest: Duration) -> Self {
         Self {
             what,
             shortest,
             longest,
-            state: Mutex::new(State {
-                failures: 0,
-                in_a_row: 0,
-                paused_until: None,
-                logged: Vec::new(),
-                ended_at: None,
-            }),
+            state: Mutex::default(),
         }
     }
 

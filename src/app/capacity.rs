@@ -104,21 +104,21 @@ impl Capacity {
             let problem = format!(
                 "password.hash_threads = {threads} lets password hashes take {mib}, more than half of {memory}: sign-ins may end the server"
             );
-            return Some((
+            Some((
                 problem,
                 "lower password.hash_threads, or give the server more memory",
-            ));
-        }
-        if !self.is_set && hashes > hash_share(memory) {
+            ))
+        } else if !self.is_set && hashes > hash_share(memory) {
             let problem = format!(
                 "a single password hash takes {mib}, more than its share of {memory}: sign-ins may end the server"
             );
-            return Some((
+            Some((
                 problem,
                 "give the server more memory, or lower password.argon2_memory_kib",
-            ));
+            ))
+        } else {
+            None
         }
-        None
     }
 }
 

@@ -56,51 +56,45 @@ pub(super) fn render(started_at: Option<f64>) -> String {
     let open = open.map(|open| whole(open.count().saturating_sub(1) as u64));
     let most = getrlimit(Resource::Nofile).current.map_or(f64::INFINITY, whole);
     let mut text = String::new();
-    for (name, kind, meaning, value) in [
+    for (name, meaning, value) in [
         (
             "process_cpu_seconds_total",
-            "counter",
             "Total user and system CPU time spent in seconds.",
             stat.map(|stat| stat.cpu_ticks / whole(clock_ticks_per_second())),
         ),
         (
             "process_resident_memory_bytes",
-            "gauge",
             "Resident memory size in bytes.",
             stat.map(|stat| stat.resident_pages * whole(page_size() as u64)),
         ),
         (
             "process_virtual_memory_bytes",
-            "gauge",
             "Virtual memory size in bytes.",
             stat.map(|stat| stat.virtual_bytes),
         ),
-        (
-            "process_open_fds",
-            "gauge",
-            "Number of open file descriptors.",
-            open,
-        ),
+        ("process_open_fds", "Number of open file descriptors.", open),
         (
             "process_max_fds",
-            "gauge",
             "Maximum number of open file descriptors.",
             Some(most),
         ),
         (
             "process_threads",
-            "gauge",
             "Number of OS threads in the process.",
             stat.map(|stat| stat.threads),
         ),
         (
             "process_start_time_seconds",
-            "gauge",
             "Start time of the process since unix epoch in seconds.",
             started_at,
         ),
     ] {
         let Some(value) = value else { continue };
+        let kind = if name.ends_with("_total") {
+            "counter"
+        } else {
+            "gauge"
+        };
         // Rust writes `inf` where Prometheus expects `+Inf`.
         let value = value.to_string().replace("inf", "+Inf");
         let _ = write!(
