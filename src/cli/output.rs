@@ -126,7 +126,7 @@ pub(super) fn stream() -> Result<File, Refusal> {
     })
 }
 
-/// Prints a document on one line. See [`print`] for the result.
+/// Prints a document on one line. See [`print()`] for the result.
 pub(super) fn print_line(document: &Value) -> Result<bool, Refusal> {
     print(&format!("{}\n", printable_json(&document.to_string(), &[])))
 }
