@@ -80,7 +80,7 @@ pub async fn restore(
     let store = open_staged(replacement.staged(), Access::Restore, &keys, now).map_err(refused)?;
     let (taken_at, users) = store
         .report(|reader| {
-            let taken_at = reader.find_moment(Setting::BackupTakenAt)?;
+            let taken_at = reader.find_time(Setting::BackupTakenAt)?;
             Ok::<_, store::StoreError>((taken_at, reader.count_users()?))
         })
         .await?;

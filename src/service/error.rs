@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::crypto::HashError;
 use crate::domain::{AuditReason, FieldErrors, Limit, RegistrationMode, Timestamp};
-use crate::store::{self, StoreError, Taken};
+use crate::store::{self, StoreError, TakenName};
 
 /// When to try again after a busy database or a full hash queue: both clear within a second or two.
 const SOON: Duration = Duration::from_secs(2);
@@ -178,11 +178,11 @@ impl From<HashError> for Error {
     }
 }
 
-impl From<Taken> for Error {
-    fn from(taken: Taken) -> Self {
+impl From<TakenName> for Error {
+    fn from(taken: TakenName) -> Self {
         match taken {
-            Taken::Username => Self::LoginExists,
-            Taken::Email => Self::EmailExists,
+            TakenName::Username => Self::LoginExists,
+            TakenName::Email => Self::EmailExists,
         }
     }
 }

@@ -7,10 +7,9 @@ use super::rules::{Unit, parse_cookies};
 use super::tokens::SignedIn;
 use super::{Error, Service};
 use crate::domain::{
-    Actor, AuditEvent, AuditReason, CODE_TTL, Client, CodeMac, Email, FailedCode, Letter, LinkPurpose,
-    MAX_NOBODY_ROWS, MailPace, MailPurpose, OneTimeCode, SignInMethod, UserId,
+    Actor, AuditEvent, AuditReason, Client, CodeMac, Email, FailedCode, Letter, LinkPurpose, MailPace,
+    MailPurpose, OneTimeCode, SignInMethod, UserId,
 };
-use crate::store::CodeRow;
 
 impl Service {
     /// Mails a code to an address, if it has an account.
@@ -41,14 +40,7 @@ impl Service {
             };
             let code = code.reveal().to_owned();
             let store = move |unit: &Unit<'_>, user_id: Option<UserId>| {
-                let row = CodeRow {
-                    address,
-                    user_id,
-                    mac,
-                    created_at: now,
-                    expires_at: now + CODE_TTL,
-                };
-                Ok(unit.replace_code(&row, MAX_NOBODY_ROWS)?)
+                Ok(unit.replace_code(address, user_id, mac, now)?)
             };
             (Letter::SignInCode { code }, store)
         })

@@ -4,37 +4,29 @@ use std::net::IpAddr;
 
 use rusqlite::{Row, params};
 
+use super::audit_count::AuditKind;
 use super::audit_filter::{AUDITED_ACCOUNTS, outcome_of, subject_of};
 use super::columns::Address;
 use super::{AuditFilter, Reader, Result, Tx};
-use crate::domain::{
-    Actor, AuditEntry, AuditEvent, AuditReason, AuditRecord, AuditSubject, Client, NameDigest, Operator,
-    Page, Timestamp, TraceId,
-};
+use crate::domain::{Actor, AuditEntry, AuditRecord, Client, Operator, Page, Timestamp, TraceId};
 
-/// Events of one kind that share a row.
+/// Events that share a row of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditTally {
-    pub event: AuditEvent,
-    /// Why it was refused; `None` if it was done.
-    pub reason: Option<AuditReason>,
-    /// From where; `None` for all addresses together.
+    /// Without a subject and a name in the row that all accounts and names share.
+    pub kind: AuditKind,
+    /// The address or network of the clients; `None` in the row that all addresses share.
     pub address: Option<IpAddr>,
-    /// At which account; `None` if at none, or for all together.
-    pub subject: Option<AuditSubject>,
-    /// Under which name; `None` if under none, or for all together.
-    pub name: Option<NameDigest>,
-    /// When the span of time began that the row counts.
+    /// The start of the minute or hour that the row covers.
     pub window_at: Timestamp,
 }
 
-/// Events that are counted into one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditCount {
     pub times: u64,
-    /// When the first of them was.
+    /// When the first event happened.
     pub at: Timestamp,
-    /// The trace id of the first.
+    /// The trace id of the first event.
     pub trace_id: Option<TraceId>,
 }
 
@@ -69,7 +61,7 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     })
 }
 
-/// The rows that a filter asks for.
+/// The rows that match a filter.
 const FOUND: &str = "
             found AS (
                 SELECT * FROM audit_events
@@ -83,9 +75,9 @@ const FOUND: &str = "
             )";
 
 impl Reader<'_> {
-    /// The last `limit` rows that `filter` asks for, or the first behind its cursor, the oldest first; and how many more there are.
+    /// The last `limit` rows that match `filter`, or the first after its cursor, and how many more match. The oldest row comes first.
     ///
-    /// It looks at every row of the log, so ask it through [`super::Store::report`].
+    /// It reads every row of the log, so call it through [`super::Store::report`].
     pub fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Page<AuditEntry>> {
         let order = if filter.after.is_some() { "ASC" } else { "DESC" };
         let sql = format!(
@@ -109,8 +101,8 @@ impl Reader<'_> {
         Ok(Page { rows, more })
     }
 
-    /// When the row with this id was written, or the last before it; `None` if these were cleared away.
-    pub fn find_audit_moment(&self, id: i64) -> Result<Option<Timestamp>> {
+    /// The time of the row with this id, or of the last row before it; `None` if these were removed.
+    pub fn find_audit_time(&self, id: i64) -> Result<Option<Timestamp>> {
         let sql = "SELECT at FROM audit_events WHERE id <= ?1 ORDER BY id DESC LIMIT 1";
         self.query_opt(sql, [id], |row| row.get("at"))
     }
@@ -124,7 +116,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds a row of its own.
+    /// Adds a row for one event.
     pub fn insert_audit(&self, record: &AuditRecord, at: Timestamp) -> Result<()> {
         let (client, operator) = match &record.actor {
             Actor::Client(client) => (Some(client), None),
@@ -153,9 +145,14 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Adds events to the one row of their kind. If there is none, it is added with the time and the trace id of the first event.
+    /// Adds events to the row that they share. A new row gets the time and the trace id of the first event.
     pub fn count_audit(&self, tally: &AuditTally, count: &AuditCount) -> Result<()> {
-        let subject = tally.subject.as_ref();
+        let AuditKind {
+            event,
+            reason,
+            subject,
+            name,
+        } = &tally.kind;
         let sql = "INSERT INTO audit_events (at, event, refused_because, address, user_id, username, name_digest, trace_id, times, window_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT (window_at, event, ifnull(refused_because, ''), ifnull(address, ''), ifnull(user_id, x''), ifnull(name_digest, x''))
@@ -163,12 +160,12 @@ impl Tx<'_> {
              DO UPDATE SET times = times + excluded.times";
         let values = params![
             count.at,
-            tally.event,
-            tally.reason,
+            event,
+            reason,
             Address(tally.address),
-            subject.map(|subject| subject.user_id),
-            subject.map(|subject| &subject.username),
-            tally.name,
+            subject.as_ref().map(|subject| subject.user_id),
+            subject.as_ref().map(|subject| &subject.username),
+            name,
             count.trace_id,
             i64::try_from(count.times).unwrap_or(i64::MAX),
             tally.window_at,
@@ -176,7 +173,7 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Adds one to the row of this event, outcome and session that was written since `since`; says whether there is one.
+    /// Adds one to the row of this event, outcome and session since `since`; returns whether there is such a row.
     pub fn count_repeated(&self, record: &AuditRecord, since: Timestamp) -> Result<bool> {
         let sql = "UPDATE audit_events SET times = times + 1
              WHERE event = 'refresh.repeated' AND session_id = ?1 AND at >= ?2 AND refused_because IS ?3";
@@ -185,9 +182,9 @@ impl Tx<'_> {
         Ok(counted > 0)
     }
 
-    /// Removes rows from before `before` among the `limit` oldest; says how many.
+    /// Removes rows from before `before` among the `limit` oldest; returns their number.
     ///
-    /// Ids follow the time, so that no index of times is needed. (If a clock was set back, a few rows stay a little longer.)
+    /// Ids follow the time, so no index of times is needed. If a clock was set back, a few rows stay a little longer.
     pub fn delete_old_audit(&self, before: Timestamp, limit: u32) -> Result<usize> {
         let sql = "DELETE FROM audit_events WHERE at < ?1 AND id IN (SELECT id FROM audit_events ORDER BY id LIMIT ?2)";
         self.execute_counted(sql, params![before, limit])

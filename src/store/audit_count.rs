@@ -1,4 +1,4 @@
-//! Counts of audit events by account and by name, beside the rows of the audit log.
+//! Counts of audit events by account and by name, beside the rows of the audit log. An event that shares a row in the log is still told by its count.
 
 use std::net::IpAddr;
 
@@ -17,44 +17,35 @@ const TABLE: BoundedTable = BoundedTable {
     name: "audit_counts",
     changed_at: "last_at",
 };
-/// The most rows for names without an account. More names than an operator looks at; with their index some 3 MB.
+/// The most rows for names without an account: more than an operator reads; with their index some 3 MB.
 pub const MAX_NAME_COUNTS: u32 = 10_000;
-/// Numbers never get so far, so that all rows of accounts are kept.
+/// No number is as large, so every row of an account stays.
 const NO_LIMIT: i64 = i64::MAX;
 
-/// What is counted together.
+/// Events that are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditKind {
     pub event: AuditEvent,
     /// Why it was refused; `None` if it was done.
     pub reason: Option<AuditReason>,
     pub subject: Option<AuditSubject>,
-    /// Under which name, if at no account.
+    /// The name that was given, if no account has it.
     pub name: Option<NameDigest>,
 }
 
-/// How often something of one kind happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KindCount {
     pub times: u64,
     pub first_at: Timestamp,
     pub last_at: Timestamp,
-    /// The network of the last.
+    /// The network of the last event.
     pub network: Option<IpAddr>,
-    /// Whether each has a row in the log that names the account.
+    /// Whether each event has a row in the log that names the account.
     pub is_listed: bool,
 }
 
-/// A count as it is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CountedEntry {
-    /// The count, as a line of the log.
-    pub entry: AuditEntry,
-    /// Whether every event that it counts has a row in the log.
-    pub is_listed: bool,
-}
-
-fn entry_of(row: &Row<'_>) -> rusqlite::Result<CountedEntry> {
+/// Reads a count as a line of the log, and whether every event that it counts has a row in the log.
+fn entry_of(row: &Row<'_>) -> rusqlite::Result<(AuditEntry, bool)> {
     let subject: Vec<u8> = row.get("subject")?;
     let user_id = subject.as_slice().try_into().ok().map(UserId::from_bytes);
     let record = AuditRecord {
@@ -70,24 +61,22 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<CountedEntry> {
         session_id: None,
         detail: None,
     };
-    Ok(CountedEntry {
-        entry: AuditEntry {
-            id: None,
-            at: row.get("first_at")?,
-            last_at: Some(row.get("last_at")?),
-            record,
-            times: row.get("times")?,
-        },
-        is_listed: row.get("is_listed")?,
-    })
+    let entry = AuditEntry {
+        id: None,
+        at: row.get("first_at")?,
+        last_at: Some(row.get("last_at")?),
+        record,
+        times: row.get("times")?,
+    };
+    Ok((entry, row.get("is_listed")?))
 }
 
 impl Reader<'_> {
-    /// The last `limit` counts that `filter` asks for, those that changed last at the end. Behind a cursor only those are given in which something without
-    /// a row of its own was counted since.
+    /// The last `limit` counts that `filter` selects, in the order of their last change; with each, whether every event that it counts has a row in the
+    /// log. After a cursor come only the counts to which an event without a row was added since.
     ///
-    /// It looks at every row, as [`Reader::list_audit`] does.
-    pub fn list_audit_counts(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<CountedEntry>> {
+    /// It reads every row, as [`Reader::list_audit`] does.
+    pub fn list_audit_counts(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<(AuditEntry, bool)>> {
         const SQL: &str = "
             found AS (
                 SELECT * FROM audit_counts
@@ -109,7 +98,7 @@ impl Reader<'_> {
         self.query(&[AUDITED_ACCOUNTS, SQL].concat(), &values[..], entry_of)
     }
 
-    /// The cursor behind the last count.
+    /// The cursor after the last count.
     pub fn find_count_cursor(&self) -> Result<CountCursor> {
         let sql = "SELECT coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 0), 0) AS names,
                     coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 1), 0) AS accounts";
@@ -130,7 +119,7 @@ impl Tx<'_> {
             (None, Some(name)) => (false, i64::from(MAX_NAME_COUNTS), &name.0),
             (None, None) => (false, i64::from(MAX_NAME_COUNTS), &[]),
         };
-        // The greatest number stands in a subquery of its own: only there does SQLite take it from the index instead of reading every row.
+        // SQLite takes the greatest number from the index only in a subquery of its own; elsewhere it reads every row.
         let sql = "INSERT INTO audit_counts (is_account, number, subject, username, event, refused_because, times, first_at, last_at,
                                        last_network, unlisted)
              SELECT ?1, next, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10, NULL, next)
@@ -152,11 +141,11 @@ impl Tx<'_> {
             count.is_listed,
         ];
         self.execute_counted(sql, values)?;
-        // The same statement for accounts, of which no row goes, so that both take the same time.
+        // For an account it removes nothing, but takes the same time.
         TABLE.trim(self, is_account, most)
     }
 
-    /// Removes counts whose last change was before `before`, among the `limit` oldest of each kind; says how many.
+    /// Removes counts whose last change was before `before`, among the `limit` oldest of each kind; returns their number.
     pub fn delete_old_audit_counts(&self, before: Timestamp, limit: u32) -> Result<usize> {
         TABLE.delete_old(self, before, limit)
     }

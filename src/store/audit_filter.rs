@@ -1,4 +1,4 @@
-//! Which part of the audit log is asked for, of its rows and of its counts alike.
+//! Filters and cursors for the rows and the counts of the audit log.
 
 use std::net::IpAddr;
 
@@ -7,26 +7,24 @@ use rusqlite::{Row, ToSql};
 use super::columns::Address;
 use crate::domain::{AuditEvents, AuditOutcome, AuditReason, AuditSubject, NameDigest, Timestamp, UserId};
 
-/// Which rows of the log are asked for; `None` asks for all.
+/// A filter of the audit log. `None` admits all.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
-    /// Rows about this account.
     pub user_id: Option<UserId>,
-    /// Rows about the accounts that had this username, in lower case, at the time.
+    /// Rows about accounts that had this username, in lower case, at the time.
     pub username_key: Option<String>,
-    /// Rows under this name or address, and rows about the accounts that had it.
+    /// Rows with this name or address, and rows about accounts that had it.
     pub name: Option<NameDigest>,
-    /// Rows from one of these addresses.
+    /// Rows from this address, or from its network.
     pub addresses: Option<[IpAddr; 2]>,
-    /// Rows of these events.
     pub events: Option<AuditEvents>,
-    /// Rows of this time and later ones.
+    /// Rows of this time or later.
     pub since: Option<Timestamp>,
-    /// Rows behind the one with this id; the first of them are given then, else the last.
+    /// Rows after the one with this id. The page then has the first rows that match; without it, the last ones.
     pub after: Option<i64>,
     /// Rows before the one with this id.
     pub before: Option<i64>,
-    /// Counts that changed behind this cursor.
+    /// Counts that changed after this cursor.
     pub counts_after: Option<CountCursor>,
 }
 
@@ -34,12 +32,12 @@ pub struct AuditFilter {
 pub(super) type NamedValues<'a> = Vec<(&'static str, Box<dyn ToSql + 'a>)>;
 
 impl AuditFilter {
-    /// Whether the rows about one account or name are asked for.
+    /// Whether only rows about one account or name match.
     pub fn is_about_one(&self) -> bool {
         self.user_id.is_some() || self.username_key.is_some() || self.name.is_some()
     }
 
-    /// What rows and counts have in common.
+    /// The parameters that rows and counts share.
     pub(super) fn values(&self) -> NamedValues<'_> {
         vec![
             (":user_id", Box::new(self.user_id)),
@@ -59,7 +57,7 @@ impl AuditFilter {
     }
 }
 
-/// How far the log was read.
+/// The end of what was read of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditCursor {
     /// The id of the last row; 0 if there was none.
@@ -67,7 +65,7 @@ pub struct AuditCursor {
     pub counts: CountCursor,
 }
 
-/// How far the counts were read: the last number of names, and of accounts.
+/// The end of what was read of the counts: the last number for names, and for accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CountCursor {
     pub(super) names: i64,
@@ -75,7 +73,8 @@ pub struct CountCursor {
 }
 
 impl CountCursor {
-    /// From where to read on, where `end` is behind the last one. Numbers begin again when all rows were cleared away.
+    /// The cursor to continue from; `end` is the cursor after the last count. Numbers begin again when all rows were removed, so a cursor beyond `end`
+    /// restarts.
     #[must_use]
     pub fn or_start_before(self, end: Self) -> Self {
         let or_start = |number: i64, end: i64| if number > end { 0 } else { number };
@@ -86,8 +85,8 @@ impl CountCursor {
     }
 }
 
-/// The accounts that a filter is about. An account that was renamed or deleted is found by a name it had: rows about it give its username, and some the
-/// digest of its address.
+/// The accounts that a filter is about. A renamed or deleted account is found by its old names: rows about it contain its username, and some the digest
+/// of its address.
 pub(super) const AUDITED_ACCOUNTS: &str = "
             WITH wanted (user_id) AS (
                 SELECT :user_id WHERE :user_id IS NOT NULL

@@ -1,15 +1,32 @@
-//! Tables that strangers can fill. Of the rows for accounts and of those for names without one, only the newest stay.
+//! Tables that anonymous requests can fill. Only the newest rows stay, so that such requests cannot fill the disk.
 //!
-//! Such a table has a column `is_account` that tells the two kinds apart, and a `number` that rises within each kind whenever a row is written.
+//! Each row belongs to an account or to a name without one. A column `number` rises within each of these two kinds whenever a row is written.
 
 use rusqlite::{ToSql, params};
 
 use super::{Result, Tx};
-use crate::domain::Timestamp;
+use crate::domain::{MAX_NOBODY_ROWS, Timestamp};
 
-/// How many surplus rows one write removes: more than it adds, and never so many that others wait.
-pub(super) const SURPLUS_AT_ONCE: u32 = 16;
+/// The most surplus rows that one write removes: more than it adds, and few enough that other writes do not wait.
+const SURPLUS_AT_ONCE: u32 = 16;
 
+/// Removes surplus rows of addresses without an account, those that `is_without_account` selects; `key` names the columns of the primary key.
+pub(super) fn trim_without_account(
+    tx: &Tx<'_>,
+    table: &str,
+    key: &str,
+    is_without_account: &str,
+) -> Result<()> {
+    let sql = format!(
+        "DELETE FROM {table} WHERE ({key}) IN (
+             SELECT {key} FROM {table}
+             WHERE {is_without_account} AND number <= (SELECT max(number) FROM {table} WHERE {is_without_account}) - ?1
+             ORDER BY number LIMIT ?2)"
+    );
+    tx.execute(&sql, params![MAX_NOBODY_ROWS, SURPLUS_AT_ONCE])
+}
+
+/// A table whose column `is_account` tells the two kinds apart.
 pub(super) struct BoundedTable {
     pub(super) name: &'static str,
     /// The column with the time of the last change of a row.
@@ -17,7 +34,7 @@ pub(super) struct BoundedTable {
 }
 
 impl BoundedTable {
-    /// Removes all but the `most` newest rows of a kind. Numbers leave gaps where a row was written again, so fewer rows may stay.
+    /// Removes all but the `most` newest rows of a kind. A row that is written again leaves a gap in the numbers, so fewer rows may stay.
     pub(super) fn trim(&self, tx: &Tx<'_>, is_account: impl ToSql, most: i64) -> Result<()> {
         let table = self.name;
         let sql = format!(
@@ -27,7 +44,7 @@ impl BoundedTable {
         tx.execute(&sql, params![is_account, most])
     }
 
-    /// Removes the rows from before `before` among the `limit` oldest of each kind; says how many.
+    /// Removes the rows from before `before` among the `limit` oldest of each kind; returns their number.
     pub(super) fn delete_old(&self, tx: &Tx<'_>, before: Timestamp, limit: u32) -> Result<usize> {
         let Self { name, changed_at } = self;
         let sql = format!(

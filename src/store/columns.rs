@@ -1,4 +1,4 @@
-//! How types of the domain are stored in columns. (`domain` itself names no database.)
+//! Conversions between types of the domain and columns. They are here because `domain` names no database.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::domain::{
     SignatureAlgorithm, Timestamp, Timezone, TraceId, UserId, UserStatus, Username,
 };
 
-/// `type: column, how it is written, how it is read;`
+/// `type: column type, |value| expression that writes it, function that reads it;`
 macro_rules! columns {
     ($($type:ty: $column:ty, |$value:ident| $write:expr, $read:expr;)*) => {$(
         impl ToSql for $type {
@@ -100,7 +100,7 @@ impl FromSql for InviteUses {
     }
 }
 
-/// A network address as text; `None` where there is none, and for text that is no address.
+/// A network address as text; `None` for NULL, and for text that is no address.
 pub(super) struct Address(pub(super) Option<IpAddr>);
 
 impl ToSql for Address {

@@ -14,8 +14,8 @@ const TABLE: BoundedTable = BoundedTable {
 };
 
 impl Reader<'_> {
-    /// Whether more than `threshold` wrong codes at accounts were counted in the hour before `now`: whether the one that lies so many behind the newest
-    /// is of that hour.
+    /// Whether more than `threshold` wrong codes for accounts were counted in the hour before `now`. Only one row is read: counted back from the newest row,
+    /// the one at distance `threshold` must be from that hour.
     pub fn has_more_failed_codes(&self, threshold: NonZeroU32, now: Timestamp) -> Result<bool> {
         let sql = "SELECT failed_at FROM failed_codes
              WHERE is_account = 1 AND number = (SELECT max(number) FROM failed_codes WHERE is_account = 1) - ?1";
@@ -24,7 +24,7 @@ impl Reader<'_> {
         Ok(failed_at.is_some_and(|at| after < at && at <= until))
     }
 
-    /// How many wrong codes were counted in the hour before `now`; at most as many as are kept.
+    /// The number of wrong codes in the hour before `now`, as far as their rows are kept.
     pub fn count_failed_codes(&self, kind: FailureKind, now: Timestamp) -> Result<u32> {
         let (after, until) = FailedCode::hour_around(now);
         let sql =
@@ -34,7 +34,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Counts a wrong code, unless its network has added as many as it may in the hour; of its kind the `most` newest are kept.
+    /// Counts a wrong code, unless its network has reached its limit for the hour. Of its kind the `most` newest rows stay.
     pub fn count_failed_code(&self, failed: &FailedCode, most: u32) -> Result<()> {
         let (after, until) = FailedCode::hour_around(failed.at);
         let network = failed.network.map(|network| network.to_string());
@@ -55,7 +55,7 @@ impl Tx<'_> {
         TABLE.trim(self, failed.kind, most.into())
     }
 
-    /// Removes up to `limit` wrong codes of each kind from before `before`; says how many.
+    /// Removes up to `limit` wrong codes of each kind from before `before`; returns their number.
     pub fn delete_old_failed_codes(&self, before: Timestamp, limit: u32) -> Result<usize> {
         TABLE.delete_old(self, before, limit)
     }

@@ -1,17 +1,17 @@
-//! What `check` asks about the rows.
+//! Queries of `check`.
 
 use super::{Reader, Result};
 use crate::domain::{Timestamp, Username};
 
 impl Reader<'_> {
-    /// When an account was last made or a session last used; `None` if there are none.
-    pub fn find_latest_moment(&self) -> Result<Option<Timestamp>> {
+    /// The latest time of a new account or of a use of a session; `None` if there are neither.
+    pub fn find_latest_time(&self) -> Result<Option<Timestamp>> {
         let sql = "SELECT max(at) FROM (SELECT max(last_used_at) AS at FROM sessions UNION ALL SELECT max(created_at) FROM users)";
         self.query_one(sql, [], |row| row.get(0))
     }
 
-    /// When the oldest account was made; `None` if there is none.
-    pub fn find_first_user_moment(&self) -> Result<Option<Timestamp>> {
+    /// When the oldest account was created; `None` if there is none.
+    pub fn find_first_user_time(&self) -> Result<Option<Timestamp>> {
         self.query_one("SELECT min(created_at) FROM users", [], |row| row.get(0))
     }
 

@@ -21,13 +21,13 @@ fn invite_of(row: &Row<'_>) -> rusqlite::Result<(Invite, Sealed)> {
 }
 
 impl Reader<'_> {
-    /// The invite with this code, and its sealed code.
+    /// The invite whose code has this digest, and its sealed code.
     pub fn find_invite(&self, digest: InviteDigest) -> Result<Option<(Invite, Sealed)>> {
         let sql = format!("SELECT {COLUMNS} FROM invites WHERE code_digest = ?1");
         self.query_opt(&sql, [digest], invite_of)
     }
 
-    /// Invites with their sealed codes, the newest first: those that can be used at `active_at`, or all.
+    /// The invites that can be used at `active_at`, or all if it is `None`, with their sealed codes; the newest first.
     pub fn list_invites(
         &self,
         active_at: Option<Timestamp>,
@@ -43,7 +43,6 @@ impl Reader<'_> {
         )
     }
 
-    /// Whether an invite has this id.
     pub fn is_invite(&self, id: InviteId) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM invites WHERE id = ?1)";
         self.query_one(sql, [id], |row| row.get(0))
@@ -56,7 +55,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Gives an invite another code, or the same code under another key.
+    /// Stores another code for an invite, or the same code sealed with another key.
     pub fn replace_invite_code(
         &self,
         id: InviteId,
@@ -67,8 +66,7 @@ impl Tx<'_> {
         self.execute(sql, params![id, digest, sealed_code])
     }
 
-    /// Revokes every invite that is not used up, also an expired one: its expiry may be due to a clock that is set wrong. Says how many could have been
-    /// used at `now`.
+    /// Revokes every invite that is not used up, also an expired one: a wrong clock may have let it expire. Returns how many could have been used at `now`.
     pub fn revoke_all_invites(&self, now: Timestamp) -> Result<usize> {
         let sql = "UPDATE invites SET revoked_at = ?1 WHERE revoked_at IS NULL AND uses < max_uses
              RETURNING expires_at IS NULL OR expires_at > ?1 AS was_active";
@@ -93,9 +91,9 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Takes one use of the invite with this code, and gives its id; `None` if it cannot be used at `now`.
+    /// Takes one use of the invite with this code and returns its id; `None` if the invite cannot be used at `now`.
     ///
-    /// One conditional UPDATE decides, so that an invite never admits more accounts than it may.
+    /// One conditional UPDATE decides, so that an invite never admits more accounts than its uses allow.
     pub fn consume_invite(&self, digest: InviteDigest, now: Timestamp) -> Result<Option<InviteId>> {
         let sql = "UPDATE invites SET uses = uses + 1
              WHERE code_digest = ?1 AND revoked_at IS NULL AND uses < max_uses AND (expires_at IS NULL OR expires_at > ?2)
@@ -103,7 +101,7 @@ impl Tx<'_> {
         self.query_opt(sql, params![digest, now], |row| row.get("id"))
     }
 
-    /// Revokes the invite, unless it is revoked already; says whether there is such an invite.
+    /// Revokes the invite, unless it is revoked already; returns whether the invite exists.
     pub fn revoke_invite(&self, digest: InviteDigest, now: Timestamp) -> Result<bool> {
         let sql = "UPDATE invites SET revoked_at = coalesce(revoked_at, ?2) WHERE code_digest = ?1";
         let found = self.execute_counted(sql, params![digest, now])?;

@@ -1,11 +1,11 @@
-//! Links that were mailed or handed over.
+//! Links that were mailed or that the operator handed over.
 
 use rusqlite::params;
 
 use super::{Reader, Result, Tx};
 use crate::domain::{LinkDigest, LinkPurpose, Timestamp, UserId};
 
-/// A link as it is stored.
+/// A stored link.
 #[derive(Clone, Debug)]
 pub struct LinkRow {
     /// The digest of its secret.
@@ -43,8 +43,8 @@ impl Tx<'_> {
         self.execute_counted("DELETE FROM link_tokens", [])
     }
 
-    /// Adds a link in place of the account's earlier one of that purpose. Links for addresses without an account share one place per purpose: they are
-    /// never asked for.
+    /// Stores a link in place of the account's earlier one of that purpose. All addresses without an account share one row per purpose: no such link is ever
+    /// used.
     pub fn replace_link(&self, link: &LinkRow) -> Result<()> {
         let sql = "DELETE FROM link_tokens WHERE user_id IS ?1 AND purpose = ?2";
         self.execute(sql, params![link.user_id, link.purpose])?;
@@ -61,7 +61,7 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Uses a link that is unused at `now`; says whether it did. One conditional UPDATE decides, so that a link is used once.
+    /// Marks a link as used; returns whether it was unused and had not expired. One conditional UPDATE decides, so that a link is used once.
     pub fn use_link(&self, digest: LinkDigest, now: Timestamp) -> Result<bool> {
         let sql =
             "UPDATE link_tokens SET used_at = ?2 WHERE digest = ?1 AND used_at IS NULL AND expires_at > ?2";
@@ -69,7 +69,7 @@ impl Tx<'_> {
         Ok(used == 1)
     }
 
-    /// Removes every link of an account that sets a password, with the mails that carry one.
+    /// Removes every link with which the account's owner sets a password, and the mails that contain one.
     pub fn delete_password_links(&self, user_id: UserId) -> Result<()> {
         for sql in [
             "DELETE FROM link_tokens WHERE user_id = ?1 AND purpose <> 'verify_email'",
@@ -80,8 +80,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes every link and code of an account, expired or not, with the mails that carry one. (Whether they have expired is not asked: a clock that is
-    /// wrong for a while would answer wrongly, and what was skipped would work again afterwards.)
+    /// Removes every link and code of an account, and the mails that contain one. Expired ones go too: if a clock is wrong for a while, a link that seems
+    /// expired now would work again later.
     pub(super) fn void_links_and_codes(&self, user_id: UserId) -> Result<()> {
         for sql in [
             "DELETE FROM link_tokens WHERE user_id = ?1",
@@ -93,7 +93,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes up to `limit` links that expired before `before`; says how many.
+    /// Removes up to `limit` links that expired before `before`; returns their number.
     pub fn delete_old_links(&self, before: Timestamp, limit: u32) -> Result<usize> {
         let sql = "DELETE FROM link_tokens WHERE digest IN (SELECT digest FROM link_tokens WHERE expires_at < ?1 LIMIT ?2)";
         self.execute_counted(sql, params![before, limit])

@@ -1,7 +1,7 @@
-//! Where everything is stored: all SQL, and nothing else. A noun has one file of statements; [`sqlite`] is the engine below them.
+//! The database: all SQL, and nothing else. Each kind of row has one file of statements; [`sqlite`] is the engine below them.
 //!
 //! [`Store::read`] runs a closure over a [`Reader`] on a pooled connection that can only read; [`Store::write`] runs one over a [`Tx`] on the single
-//! writer thread, inside a transaction that many writes share. Both closures are synchronous: nothing can be awaited inside a transaction.
+//! writer thread, inside a transaction that many writes share. Both closures are synchronous, so a transaction never waits for a hash or the network.
 
 mod audit;
 mod audit_count;
@@ -25,13 +25,11 @@ mod sqlite;
 mod user;
 
 pub use audit::{AuditCount, AuditTally};
-pub use audit_count::{AuditKind, CountedEntry, KindCount, MAX_NAME_COUNTS};
+pub use audit_count::{AuditKind, KindCount, MAX_NAME_COUNTS};
 pub use audit_filter::{AuditCursor, AuditFilter};
 pub use error::{OpenError, Result, StoreError};
 pub use link_token::LinkRow;
-pub use mail_budget::SpentBudget;
-pub use metrics::StoredCounts;
-pub use one_time_code::{CodeRow, CodeState, CountedCode};
+pub use one_time_code::CountedCode;
 pub use outbox::MailTrouble;
 pub use session::SessionWithUser;
 pub use settings::Setting;
@@ -40,4 +38,4 @@ pub use sqlite::{
     Access, Creation, LOCKS, OpenOptions, Reader, Replacement, StagedDatabase, Store, TestHooks, Tx,
     remove_older,
 };
-pub use user::{Credentials, NewUserRow, Taken, UserFilter};
+pub use user::{Credentials, NewUserRow, TakenName, UserFilter};

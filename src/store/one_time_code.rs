@@ -2,52 +2,30 @@
 
 use rusqlite::params;
 
-use super::bounded::SURPLUS_AT_ONCE;
+use super::bounded::trim_without_account;
 use super::{Reader, Result, Tx};
-use crate::domain::{AddressDigest, CodeFailures, CodeMac, MAX_CODE_ATTEMPTS, Timestamp, UserId};
+use crate::domain::{AddressDigest, CODE_TTL, CodeFailures, CodeMac, MAX_CODE_ATTEMPTS, Timestamp, UserId};
 
-/// A code that was made.
-#[derive(Clone, Copy, Debug)]
-pub struct CodeRow {
-    pub address: AddressDigest,
-    /// `None` for an address without an account.
-    pub user_id: Option<UserId>,
-    pub mac: CodeMac,
-    pub created_at: Timestamp,
-    pub expires_at: Timestamp,
-}
-
-/// A code that may be compared; the comparison is counted already.
+/// A code that may be compared. The comparison is counted already.
 #[derive(Clone, Copy, Debug)]
 pub struct CountedCode {
     pub user_id: Option<UserId>,
     pub mac: CodeMac,
     pub created_at: Timestamp,
-    /// The MAC of the code that it replaced, and when that was made.
+    /// The MAC of the code that it replaced, and when that code was made.
     pub older: Option<(CodeMac, Timestamp)>,
 }
 
-/// The state of a code, whether or not it may be compared.
-#[derive(Clone, Copy, Debug)]
-pub struct CodeState {
-    pub is_used: bool,
-    pub expires_at: Timestamp,
-}
-
 impl Reader<'_> {
-    /// The state of the address's code.
-    pub fn find_code_state(&self, address: AddressDigest) -> Result<Option<CodeState>> {
-        let sql =
-            "SELECT used_at IS NOT NULL AS is_used, expires_at FROM one_time_codes WHERE address_digest = ?1";
+    /// When the code of an address was used, if it was, and when it expires. It may have been compared too often.
+    pub fn find_code_times(&self, address: AddressDigest) -> Result<Option<(Option<Timestamp>, Timestamp)>> {
+        let sql = "SELECT used_at, expires_at FROM one_time_codes WHERE address_digest = ?1";
         self.query_opt(sql, [address], |row| {
-            Ok(CodeState {
-                is_used: row.get("is_used")?,
-                expires_at: row.get("expires_at")?,
-            })
+            Ok((row.get("used_at")?, row.get("expires_at")?))
         })
     }
 
-    /// How often codes of an address were wrong.
+    /// The wrong codes of an address.
     pub fn find_code_failures(&self, address: AddressDigest) -> Result<CodeFailures> {
         let sql = "SELECT failures, locked_until FROM one_time_codes WHERE address_digest = ?1";
         let found = self.query_opt(sql, [address], |row| {
@@ -61,7 +39,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Removes every code with its counts, those over all accounts too, and every mail budget.
+    /// Removes every code, the counts of wrong codes, and every mail budget.
     pub fn delete_all_codes(&self) -> Result<usize> {
         let tables = ["one_time_codes", "failed_codes", "mail_budgets"].into_iter();
         tables
@@ -69,30 +47,25 @@ impl Tx<'_> {
             .sum()
     }
 
-    /// Adds a code in place of the address's earlier one; failures over all codes of the address stay counted. Of the codes for addresses without an
-    /// account only the `most` newest stay.
-    pub fn replace_code(&self, code: &CodeRow, most: u32) -> Result<()> {
+    /// Stores a code made at `now` in place of the address's earlier one. The count of wrong codes stays. `user_id` is `None` for an address without an
+    /// account; of the codes of such addresses only the newest stay.
+    pub fn replace_code(
+        &self,
+        address: AddressDigest,
+        user_id: Option<UserId>,
+        mac: CodeMac,
+        now: Timestamp,
+    ) -> Result<()> {
         let sql = "INSERT INTO one_time_codes (address_digest, user_id, code_mac, created_at, expires_at, number)
              VALUES (?1, ?2, ?3, ?4, ?5, 1 + (SELECT coalesce(max(number), 0) FROM one_time_codes WHERE user_id IS NULL))
              ON CONFLICT (address_digest) DO UPDATE SET
                  older_code_mac = code_mac, older_created_at = created_at, user_id = excluded.user_id, code_mac = excluded.code_mac, created_at = excluded.created_at,
                  expires_at = excluded.expires_at, number = excluded.number, attempts = 0, used_at = NULL";
-        let values = params![
-            code.address,
-            code.user_id,
-            code.mac,
-            code.created_at,
-            code.expires_at
-        ];
-        self.execute(sql, values)?;
-        let sql = "DELETE FROM one_time_codes WHERE address_digest IN (
-                 SELECT address_digest FROM one_time_codes
-                 WHERE user_id IS NULL AND number <= (SELECT max(number) FROM one_time_codes WHERE user_id IS NULL) - ?1
-                 ORDER BY number LIMIT ?2)";
-        self.execute(sql, params![most, SURPLUS_AT_ONCE])
+        self.execute(sql, params![address, user_id, mac, now, now + CODE_TTL])?;
+        trim_without_account(self, "one_time_codes", "address_digest", "user_id IS NULL")
     }
 
-    /// Counts a comparison of the address's code and gives the code; `None` if there is none that may be compared.
+    /// Counts a comparison of the address's code and returns the code; `None` if the address has no code that may be compared.
     pub fn count_code_attempt(&self, address: AddressDigest, now: Timestamp) -> Result<Option<CountedCode>> {
         let sql = "UPDATE one_time_codes SET attempts = attempts + 1
              WHERE address_digest = ?1 AND used_at IS NULL AND expires_at > ?2 AND attempts < ?3
@@ -108,13 +81,13 @@ impl Tx<'_> {
         })
     }
 
-    /// Notes how often codes of an address were wrong.
+    /// Stores the count of wrong codes of an address.
     pub fn put_code_failures(&self, address: AddressDigest, failures: CodeFailures) -> Result<()> {
         let sql = "UPDATE one_time_codes SET failures = ?2, locked_until = ?3 WHERE address_digest = ?1";
         self.execute(sql, params![address, failures.in_a_row, failures.locked_until])
     }
 
-    /// Uses the address's code; says whether it did. One conditional UPDATE decides, so that a code signs in once.
+    /// Marks the address's code as used; returns whether it was unused. One conditional UPDATE decides, so that a code signs in once.
     pub fn use_code(&self, address: AddressDigest, now: Timestamp) -> Result<bool> {
         let sql = "UPDATE one_time_codes SET used_at = ?2 WHERE address_digest = ?1 AND used_at IS NULL";
         let used = self.execute_counted(sql, params![address, now])?;
@@ -132,8 +105,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes up to `limit` codes that expired before `day_ago` and whose address is not locked at `now`, and as many mail budgets that were not used
-    /// since `day_ago`; says how many.
+    /// Removes up to `limit` codes that expired before `day_ago` and whose address is not locked at `now`, and up to `limit` mail budgets that were not
+    /// used since `day_ago`. Returns the number of removed rows.
     pub fn delete_old_codes(&self, day_ago: Timestamp, now: Timestamp, limit: u32) -> Result<usize> {
         let sql = "DELETE FROM one_time_codes WHERE address_digest IN (
                  SELECT address_digest FROM one_time_codes

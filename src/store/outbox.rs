@@ -1,4 +1,4 @@
-//! Mail that waits to be sent.
+//! Queued mail.
 
 use std::ops::ControlFlow;
 
@@ -7,10 +7,10 @@ use rusqlite::{Row, params};
 use super::{Reader, Result, Tx};
 use crate::domain::{DomainDigest, MailId, QueuedMail, Sealed, Timestamp, Tries, UserId};
 
-/// Why mails are not taken.
+/// A reason why mails are not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailTrouble {
-    /// The error of the last try of each of them.
+    /// The error of the last try of each mail.
     pub error: String,
     /// What the operator can do about it.
     pub hint: Option<String>,
@@ -22,7 +22,7 @@ pub struct MailTrouble {
 const COLUMNS: &str = "id, kind, user_id, sealed_mail, message_id, created_at, expires_at, next_attempt_at, domain_digest, is_urgent,
      attempts, unanswered, is_refused, last_error, last_hint";
 
-/// Mails that would be tried again after `?1` anyway, and cannot have arrived.
+/// Mails that are tried again after `?1` and cannot have arrived.
 const RESUMED: &str =
     "is_urgent IN (0, 1) AND next_attempt_at > ?1 AND expires_at > ?1 AND is_refused = 0 AND unanswered = 0";
 
@@ -49,14 +49,13 @@ fn mail_of(row: &Row<'_>) -> rusqlite::Result<QueuedMail> {
 }
 
 impl Reader<'_> {
-    /// Whether a mail has expired.
     pub fn has_expired_mail(&self, now: Timestamp) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE expires_at <= ?1)";
         self.query_one(sql, [now], |row| row.get(0))
     }
 
-    /// Goes through the mails that are due and have not expired, urgent ones first and then the longest waiting, and gives those that `pick` takes.
-    /// `pick` gets the id, the domain and whether it is urgent, and breaks when it wants no more of its kind.
+    /// Returns the mails that `pick` accepts among those that are due and have not expired: urgent mails first, then the others, each by the time for which
+    /// they are due. `pick` gets the id, the domain and whether the mail is urgent, and breaks when it wants no more mails of that urgency.
     pub fn pick_due_mail(
         &self,
         now: Timestamp,
@@ -85,19 +84,19 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// Whether there is a mail for [`Tx::resume_mail`].
+    /// Whether [`Tx::resume_mail`] would change a mail.
     pub fn has_mail_to_resume(&self, now: Timestamp) -> Result<bool> {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE {RESUMED})");
         self.query_one(&sql, [now], |row| row.get(0))
     }
 
-    /// Every mail that waits and has not expired, the oldest first.
+    /// Every queued mail that has not expired, the oldest first.
     pub fn list_outbox(&self, now: Timestamp) -> Result<Vec<QueuedMail>> {
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE expires_at > ?1 ORDER BY id");
         self.query(&sql, [now], mail_of)
     }
 
-    /// Why mails that were tried still wait; the cause that concerns the most of them comes first.
+    /// The reasons why mails were tried and still wait. The reason with the most mails comes first.
     pub fn list_mail_troubles(&self, now: Timestamp) -> Result<Vec<MailTrouble>> {
         let sql = "SELECT coalesce(last_error, '') AS error, last_hint, is_refused, count(*) AS mails FROM outbox WHERE attempts > 0 AND expires_at > ?1
              GROUP BY error, last_hint, is_refused ORDER BY mails DESC, error";
@@ -142,7 +141,7 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Removes up to `limit` expired mails and gives them.
+    /// Removes up to `limit` expired mails and returns them.
     pub fn delete_expired_mail(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedMail>> {
         let sql = format!(
             "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at <= ?1 LIMIT ?2) RETURNING {COLUMNS}"
@@ -150,18 +149,18 @@ impl Tx<'_> {
         self.query(&sql, params![now, limit], mail_of)
     }
 
-    /// Removes a mail that was sent; says whether it was there.
+    /// Removes a mail; returns whether it existed.
     pub fn delete_mail(&self, id: MailId) -> Result<bool> {
         Ok(self.execute_counted("DELETE FROM outbox WHERE id = ?1", [id])? == 1)
     }
 
-    /// Removes the mails of one kind that wait for an account.
+    /// Removes the queued mails of one kind to an account.
     pub fn delete_mail_of(&self, user_id: UserId, kind: &str) -> Result<()> {
         let sql = "DELETE FROM outbox WHERE user_id = ?1 AND kind = ?2";
         self.execute(sql, params![user_id, kind])
     }
 
-    /// Notes the tries of a mail, and when it is tried next.
+    /// Stores the tries of a mail and the time of the next one.
     pub fn postpone_mail(&self, mail: &QueuedMail) -> Result<()> {
         let tries = &mail.tries;
         let sql = "UPDATE outbox SET next_attempt_at = ?2, attempts = ?3, unanswered = ?4, is_refused = ?5, last_error = ?6, last_hint = ?7
@@ -178,13 +177,13 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Makes every mail that waits due at `now`, whatever its tries led to; says how many there are.
+    /// Makes every queued mail due at `now`, also a refused one; returns their number.
     pub fn retry_mail(&self, now: Timestamp) -> Result<usize> {
         let sql = "UPDATE outbox SET next_attempt_at = ?1, is_refused = 0 WHERE expires_at > ?1";
         self.execute_counted(sql, [now])
     }
 
-    /// Makes every mail due at `now` that would be tried again anyway and cannot have arrived; says how many there are.
+    /// Makes every mail due at `now` that is to be tried again later and cannot have arrived; returns their number.
     pub fn resume_mail(&self, now: Timestamp) -> Result<usize> {
         self.execute_counted(
             &format!("UPDATE outbox SET next_attempt_at = ?1 WHERE {RESUMED}"),

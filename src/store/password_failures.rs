@@ -12,11 +12,11 @@ const TABLE: BoundedTable = BoundedTable {
     name: "password_failures",
     changed_at: "last_failed_at",
 };
-/// Stands for all networks together.
+/// The value of `network` in the row of all networks together.
 const EVERYWHERE: &[u8] = &[];
 
 impl Reader<'_> {
-    /// The runs that a guess under `key` meets.
+    /// The runs that count for a guess under `key`.
     pub fn find_failures(&self, key: FailureKey) -> Result<FailureRuns> {
         let mut runs = FailureRuns::default();
         let sql = "SELECT network, length, last_failed_at, stretch, added FROM password_failures
@@ -47,8 +47,8 @@ impl Reader<'_> {
         Ok(runs)
     }
 
-    /// The addresses from which sessions of `holder`, living or ended, were begun or last refreshed, if they were used at `since` or later. `None` is
-    /// this machine.
+    /// The addresses from which sessions of `holder`, living or ended, were begun or last refreshed. Only sessions that were used at `since` or later count.
+    /// `None` is this machine.
     pub fn list_session_addresses(&self, holder: UserId, since: Timestamp) -> Result<Vec<Option<IpAddr>>> {
         let sql = "SELECT address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2
              UNION SELECT moved_address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2";
@@ -59,7 +59,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Writes the runs of a key; of its kind only the `most` rows with the latest failures stay.
+    /// Stores the runs of a key. Of its kind only the `most` rows with the latest failures stay.
     pub fn put_failures(&self, key: FailureKey, runs: FailureRuns, most: u32) -> Result<()> {
         let from_here = runs.from_here.filter(|_| key.has_wide_site());
         for (network, run) in [
@@ -88,17 +88,16 @@ impl Tx<'_> {
         TABLE.trim(self, key.kind, most.into())
     }
 
-    /// Forgets every run of an account.
+    /// Removes every run of an account.
     pub fn delete_failures(&self, guessed: FailureDigest) -> Result<()> {
         self.execute("DELETE FROM password_failures WHERE guessed = ?1", [guessed])
     }
 
-    /// Forgets every run.
     pub fn delete_all_failures(&self) -> Result<usize> {
         self.execute_counted("DELETE FROM password_failures", [])
     }
 
-    /// Removes up to `limit` runs of each kind whose last failure was before `before`; says how many.
+    /// Removes up to `limit` runs of each kind whose last failure was before `before`; returns their number.
     pub fn delete_old_failures(&self, before: Timestamp, limit: u32) -> Result<usize> {
         TABLE.delete_old(self, before, limit)
     }

@@ -10,9 +10,9 @@ use crate::domain::{
     Timestamp, User, UserId,
 };
 
-/// How many ended sessions of an account are kept: far more than an operator reads, few enough that no sign-in writes many rows.
+/// The number of ended sessions that stay per account: far more than an operator reads, and few enough that no sign-in writes many rows.
 const MAX_ENDED: u32 = 100;
-/// How many sessions of an account one write clears away at most. Each sign-in makes one such write, so a large surplus goes step by step.
+/// The most sessions of an account that one write removes. Each sign-in makes one such write, so a large surplus shrinks step by step.
 const CLEARED_AT_ONCE: u32 = 200;
 
 const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, presented, moved_at, moved_address, \
@@ -57,7 +57,7 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
     })
 }
 
-/// Generations that were replaced, and when: 4 and 8 bytes each, big-endian.
+/// Reads replaced generations and the times of their replacement: 4 and 8 bytes each, big-endian.
 fn decode_replaced(bytes: &[u8]) -> Vec<(Generation, Timestamp)> {
     let entries = bytes.as_chunks::<12>().0.iter();
     let parts = entries.filter_map(|entry| Some((entry.first_chunk()?, entry.last_chunk()?)));
@@ -101,8 +101,8 @@ impl Reader<'_> {
         })
     }
 
-    /// The user with this id, and whether the session with that id is theirs and alive; `None` if there is no such user,
-    /// or no signing key with the id `kid`: a key that was dropped takes its tokens with it.
+    /// The user with this id, and whether the session belongs to that user and is alive. `None` if there is no such user, or no signing key with the id
+    /// `kid`: without its key a token is no longer valid.
     pub fn find_user_and_liveness(
         &self,
         user_id: UserId,
@@ -138,8 +138,8 @@ impl Reader<'_> {
         self.query(&sql, [user_id], session_of)
     }
 
-    /// A part of a user's sessions, living and ended, the one begun last first: an order that does not change while it is read. The
-    /// cursor is the time at which a session was begun, and its id.
+    /// A page of a user's sessions, living and ended, the newest first. This order does not change between pages. The cursor is the time at which a session
+    /// began, and its id.
     pub fn list_sessions_by_begin(
         &self,
         user_id: UserId,
@@ -155,8 +155,8 @@ impl Reader<'_> {
         )
     }
 
-    /// Accounts with more than `most_unended` sessions that have not ended, or more ended ones than are kept. It reads an
-    /// index of all sessions, so ask it through [`Store::report`](super::Store::report).
+    /// Accounts with more than `most_unended` sessions that have not ended, or with more than [`MAX_ENDED`] ended ones. It reads an index of all sessions,
+    /// so call it through [`Store::report`](super::Store::report).
     pub fn list_crowded_users(&self, most_unended: u32) -> Result<Vec<UserId>> {
         let sql = "SELECT user_id FROM sessions GROUP BY user_id
              HAVING count(*) - count(ended_at) > ?1 OR count(ended_at) > ?2";
@@ -190,9 +190,9 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Moves a living session, read as `from` in this transaction, to the state `to`; says whether it did.
+    /// Moves a living session from the state `from`, which this transaction has read, to the state `to`; returns whether it did.
     ///
-    /// One conditional UPDATE decides, so that a session never forks.
+    /// One conditional UPDATE decides, so that two refreshes never continue the same generation.
     pub fn move_session(&self, from: &Session, to: &Session) -> Result<bool> {
         let sql = "UPDATE sessions
              SET generation = ?5, presented = ?6, moved_at = ?7, moved_address = ?8, moved_agent = ?9, rotations = ?10,
@@ -216,14 +216,14 @@ impl Tx<'_> {
         Ok(changed == 1)
     }
 
-    /// Gives a living session another nonce, so that no refresh token minted before is authentic any more; says whether it did.
+    /// Replaces the nonce of a living session, so that earlier refresh tokens are no longer authentic; returns whether it did.
     pub fn renew_session_nonce(&self, id: SessionId, nonce: SessionNonce) -> Result<bool> {
         let sql = "UPDATE sessions SET nonce = ?2, presented = NULL, rotations = x'' WHERE id = ?1 AND ended_at IS NULL";
         let renewed = self.execute_counted(sql, params![id, nonce])?;
         Ok(renewed == 1)
     }
 
-    /// Ends a session that has not ended yet, also an expired one: its expiry may be due to a clock that is set wrong. Says whether it did.
+    /// Ends a session that has not ended yet, also an expired one: a wrong clock may have let it expire. Returns whether it did.
     pub fn end_session(&self, id: SessionId, because: SessionEnd, now: Timestamp) -> Result<bool> {
         let sql = "UPDATE sessions SET ended_at = ?2, ended_because = ?3 WHERE id = ?1 AND ended_at IS NULL RETURNING user_id";
         let user_id = self.query_opt(sql, params![id, now, because], |row| row.get("user_id"))?;
@@ -234,7 +234,7 @@ impl Tx<'_> {
         Ok(true)
     }
 
-    /// Ends every session of a user but `keep`, also expired ones; says how many were alive at `now`.
+    /// Ends every session of a user but `keep`, also expired ones; returns how many were alive at `now`.
     pub fn end_sessions_of(
         &self,
         user_id: UserId,
@@ -251,8 +251,8 @@ impl Tx<'_> {
         Ok(ended.iter().sum())
     }
 
-    /// Lets a user have at most `keep` sessions that have not ended: living ones before expired ones, the last refreshed first. The
-    /// others end, and expired ones end as of their expiry. Says how many rows it changed, which are only so many at once.
+    /// Ends all but `keep` sessions of a user, at most [`CLEARED_AT_ONCE`]. Living sessions stay before expired ones, and those stay that were refreshed
+    /// last. An expired session ends as of its expiry. Returns the number of changed rows.
     pub fn end_surplus_sessions(&self, user_id: UserId, keep: u32, now: Timestamp) -> Result<usize> {
         let sql =
             "UPDATE sessions SET ended_at = min(?3, expires_at), ended_because = iif(expires_at > ?3, ?4, ?5)
@@ -270,7 +270,7 @@ impl Tx<'_> {
         Ok(ended + self.delete_ended_surplus(user_id)?)
     }
 
-    /// Removes the ended sessions of a user that ended before the newest [`MAX_ENDED`]; says how many, which are only so many at once.
+    /// Removes all ended sessions of a user but the newest [`MAX_ENDED`], at most [`CLEARED_AT_ONCE`]; returns their number.
     fn delete_ended_surplus(&self, user_id: UserId) -> Result<usize> {
         let sql = "DELETE FROM sessions
              WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NOT NULL
@@ -278,8 +278,8 @@ impl Tx<'_> {
         self.execute_counted(sql, params![user_id, CLEARED_AT_ONCE, MAX_ENDED])
     }
 
-    /// Ends up to `limit` sessions of all users whose id is above `after`, in the order of ids, also expired ones; gives the last id it
-    /// looked at and how many were alive at `now`, or `None` when there are no more.
+    /// Looks at the next `limit` sessions of all users after the id `after`, and ends those that have not ended, also expired ones. Returns the last id and
+    /// how many were alive at `now`; `None` when there are no more sessions.
     pub fn end_some_sessions(
         &self,
         after: Option<SessionId>,
@@ -300,9 +300,9 @@ impl Tx<'_> {
         Ok(Some((last, ended.iter().sum())))
     }
 
-    /// Removes up to `limit` sessions that began before `began_before` and were over before `over_before`; says how many.
+    /// Removes up to `limit` sessions that began before `began_before` and ended or expired before `over_before`; returns their number.
     ///
-    /// Ids sort by time, so the search is a short walk along the primary key.
+    /// Ids sort by time, so the search reads only the beginning of the primary key.
     pub fn delete_old_sessions(
         &self,
         began_before: SessionId,

@@ -1,11 +1,11 @@
-//! Settings: values of which there is one.
+//! Single values, each stored under a name.
 
 use rusqlite::params;
 
 use super::{Reader, Result, Tx};
 use crate::domain::Timestamp;
 
-/// The name of a setting. Times are in milliseconds since 1970.
+/// The name of a setting. A time is stored in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Setting {
@@ -15,25 +15,25 @@ pub enum Setting {
     RegistrationMode,
     /// The public URL of the server that ran last.
     ServedPublicUrl,
-    /// Its app URL, if it had one.
+    /// The app URL of that server, if it had one.
     ServedAppUrl,
-    /// The registration mode that its configuration pinned, if it did.
+    /// The registration mode that the configuration of that server pinned, if any.
     ServedPinnedMode,
-    /// Its limits and ways to sign in.
+    /// The limits and ways to sign in of that server.
     ServedRules,
-    /// How it composed and sent mail, as JSON.
+    /// How that server composed and sent mail, as JSON.
     ServedMailing,
-    /// The version of this program that brought the schema to its version.
+    /// The version of this program that last migrated the schema.
     SchemaMadeBy,
     /// When the last verified backup was taken.
     LastBackupAt,
     /// When the operator last had all mail tried again.
     MailRetriedAt,
-    /// When a mail last expired before the mail server took it.
+    /// When a mail last expired before a mail server accepted it.
     LastMailLostAt,
     /// In a backup only: when it was taken.
     BackupTakenAt,
-    /// When the server last tried whether it can write.
+    /// When the server last tried a write.
     WriteTriedAt,
 }
 
@@ -46,8 +46,8 @@ impl Reader<'_> {
         })
     }
 
-    /// A setting that is a time; `None` if it was never set.
-    pub fn find_moment(&self, setting: Setting) -> Result<Option<Timestamp>> {
+    /// The value of a setting that is a time; `None` if it was never set.
+    pub fn find_time(&self, setting: Setting) -> Result<Option<Timestamp>> {
         let text = self.find_setting(setting)?;
         let millis = text.and_then(|text| text.parse().ok());
         Ok(millis.map(Timestamp::from_millis))
@@ -56,8 +56,8 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     /// Sets a setting to a time.
-    pub fn put_moment(&self, setting: Setting, moment: Timestamp) -> Result<()> {
-        self.put_setting(setting, Some(&moment.as_millis().to_string()), moment)
+    pub fn put_time(&self, setting: Setting, at: Timestamp) -> Result<()> {
+        self.put_setting(setting, Some(&at.as_millis().to_string()), at)
     }
 
     /// Sets a setting, or removes it when `value` is `None`.

@@ -5,23 +5,21 @@ use rusqlite::params;
 use super::{Reader, Result, Tx};
 use crate::domain::{Sealed, SignatureAlgorithm, Timestamp};
 
-/// A signing key as it is stored.
+/// A stored signing key.
 #[derive(Clone, Debug)]
 pub struct StoredSigningKey {
-    /// Its key id.
     pub kid: String,
     pub algorithm: SignatureAlgorithm,
-    /// Its private half.
     pub sealed_private: Sealed,
     pub created_at: Timestamp,
-    /// From when on it signs.
+    /// When it begins to sign.
     pub active_at: Timestamp,
-    /// From when on it signs no more.
+    /// When it stops signing.
     pub retired_at: Option<Timestamp>,
 }
 
 impl Reader<'_> {
-    /// Every key, the one that became active last first.
+    /// Every key, the last active one first.
     pub fn list_signing_keys(&self) -> Result<Vec<StoredSigningKey>> {
         let sql = "SELECT kid, algorithm, sealed_private, created_at, active_at, retired_at
              FROM signing_keys ORDER BY active_at DESC, kid";
@@ -58,13 +56,13 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Lets every key but `kid` sign no more from `moment` on.
-    pub fn retire_other_signing_keys(&self, kid: &str, moment: Timestamp) -> Result<()> {
+    /// Retires every key but `kid` at `retired_at`, unless it retires earlier.
+    pub fn retire_other_signing_keys(&self, kid: &str, retired_at: Timestamp) -> Result<()> {
         let sql = "UPDATE signing_keys SET retired_at = ?2 WHERE kid <> ?1 AND (retired_at IS NULL OR retired_at > ?2)";
-        self.execute(sql, params![kid, moment])
+        self.execute(sql, params![kid, retired_at])
     }
 
-    /// Removes every key but `kid`; says how many.
+    /// Removes every key but `kid`; returns the number of removed keys.
     pub fn delete_other_signing_keys(&self, kid: &str) -> Result<usize> {
         self.execute_counted("DELETE FROM signing_keys WHERE kid <> ?1", [kid])
     }
@@ -75,7 +73,7 @@ impl Tx<'_> {
         self.execute(sql, params![kid, sealed_private])
     }
 
-    /// Removes the keys that stopped signing before `before`, whose last tokens have expired by then.
+    /// Removes the keys that stopped signing before `before`. The caller chooses `before` so that their last tokens have expired.
     pub fn delete_signing_keys_retired_before(&self, before: Timestamp) -> Result<usize> {
         self.execute_counted("DELETE FROM signing_keys WHERE retired_at < ?1", [before])
     }

@@ -13,52 +13,39 @@ pub(super) const COLUMNS: &str = "users.id AS user_id, username, email, email_ve
 
 /// An account to add.
 pub struct NewUserRow {
-    /// Its id.
     pub id: UserId,
-    /// Its username.
     pub username: Username,
-    /// Its address.
     pub email: Email,
-    /// When the address was proved.
     pub email_verified_at: Option<Timestamp>,
-    /// Its password, if it has one.
     pub password_hash: Option<PasswordHash>,
-    /// The language of its mails.
     pub locale: Locale,
-    /// Which invite admitted it.
+    /// The invite that admitted it.
     pub invite_id: Option<InviteId>,
-    /// Now.
     pub created_at: Timestamp,
 }
 
-/// Which accounts are asked for; `None` asks for all.
+/// A filter of accounts. `None` admits all.
 #[derive(Clone, Debug, Default)]
 pub struct UserFilter {
-    /// Those with this text in their username or address, whatever its case.
+    /// Text in the username or address; upper and lower case are alike.
     pub search: Option<String>,
-    /// Those of this status.
     pub status: Option<UserStatus>,
 }
 
-/// What is taken by another account.
+/// The name that another account has already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// The username.
+pub enum TakenName {
     Username,
-    /// The address.
     Email,
 }
 
-/// What a sign-in by password needs to know.
+/// What a sign-in by password reads of an account.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// Whose they are.
     pub user_id: UserId,
-    /// How it calls itself.
     pub username: Username,
-    /// The hash; `None` for an account that signs in otherwise.
+    /// `None` for an account without a password.
     pub password_hash: Option<PasswordHash>,
-    /// Whether the account may be used.
     pub status: UserStatus,
 }
 
@@ -87,7 +74,7 @@ pub(super) fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-/// The column and the key that find a name; `None` for a name that no account can have.
+/// The column and the key by which a name is found; `None` for a name that no account can have.
 fn lookup(name: &AccountName) -> Option<(&'static str, String)> {
     match name {
         AccountName::Email(email) => Some(("email_key", email.key())),
@@ -107,7 +94,6 @@ impl Reader<'_> {
         Ok(credentials.map(|credentials| credentials.user_id))
     }
 
-    /// What a sign-in under this name needs.
     pub fn find_credentials(&self, name: &AccountName) -> Result<Option<Credentials>> {
         let Some((column, key)) = lookup(name) else {
             return Ok(None);
@@ -123,7 +109,7 @@ impl Reader<'_> {
         })
     }
 
-    /// At which costs passwords are stored, as in their PHC strings, and how many accounts have each; in a fixed order.
+    /// The costs of the stored passwords, as in their PHC strings, and the number of accounts with each; in a fixed order.
     pub fn list_password_costs(&self) -> Result<Vec<(String, u32)>> {
         let sql = "SELECT cost, accounts FROM password_costs ORDER BY cost";
         self.query(sql, [], |row| Ok((row.get("cost")?, row.get("accounts")?)))
@@ -141,13 +127,13 @@ impl Reader<'_> {
         self.query_opt(&sql, [id], user_of)
     }
 
-    /// How many sessions of an account are alive.
+    /// The number of living sessions of an account.
     pub fn count_live_sessions(&self, id: UserId, now: Timestamp) -> Result<u32> {
         let sql = "SELECT count(*) FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2";
         self.query_one(sql, params![id, now], |row| row.get(0))
     }
 
-    /// Accounts in the order in which they were made, each with the number of its living sessions.
+    /// Accounts in the order of their creation, each with the number of its living sessions.
     pub fn list_users(
         &self,
         filter: &UserFilter,
@@ -173,9 +159,9 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds an account. The unique indexes decide whether its names are free; the username is named first if both are taken.
-    pub fn insert_user(&self, user: &NewUserRow) -> Result<Result<(), Taken>> {
-        // A conflict is no error, so that the transaction can go on in any engine.
+    /// Adds an account. The unique indexes decide whether its names are free. If both are taken, the error names the username.
+    pub fn insert_user(&self, user: &NewUserRow) -> Result<Result<(), TakenName>> {
+        // A conflict is not an error of SQLite, so the transaction can go on.
         let sql = "INSERT INTO users (id, username, username_key, email, email_key, email_verified_at, password_hash, status, locale,
                                 invite_id, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'active', ?8, ?9, ?10)
@@ -199,72 +185,68 @@ impl Tx<'_> {
         let name = AccountName::Username(user.username.clone());
         let is_username_taken = self.find_user_id(&name)?.is_some();
         Ok(Err(if is_username_taken {
-            Taken::Username
+            TakenName::Username
         } else {
-            Taken::Email
+            TakenName::Email
         }))
     }
 
-    /// Renames an account.
-    pub fn set_username(&self, id: UserId, username: &Username) -> Result<Result<(), Taken>> {
+    pub fn set_username(&self, id: UserId, username: &Username) -> Result<Result<(), TakenName>> {
         let sql = "UPDATE users SET username = ?2, username_key = ?3 WHERE id = ?1";
         let is_free = self.update_unique(sql, params![id, username, username.key()])?;
-        Ok(if is_free { Ok(()) } else { Err(Taken::Username) })
+        Ok(if is_free { Ok(()) } else { Err(TakenName::Username) })
     }
 
-    /// Gives an account another address, which is unverified until it is proved. Every link and code that was mailed before is void, also where only the
-    /// spelling changes, and for good: the old address may come back.
-    pub fn set_email(&self, id: UserId, email: &Email) -> Result<Result<(), Taken>> {
+    /// Changes the address of an account. The new one is unverified. Every link and code that was mailed before is void, also if only upper and lower case
+    /// change, and stays void if the old address comes back.
+    pub fn set_email(&self, id: UserId, email: &Email) -> Result<Result<(), TakenName>> {
         let sql = "UPDATE users SET email = ?2, email_key = ?3, email_verified_at = NULL WHERE id = ?1";
         let is_free = self.update_unique(sql, params![id, email, email.key()])?;
         if !is_free {
-            return Ok(Err(Taken::Email));
+            return Ok(Err(TakenName::Email));
         }
         Ok(Ok(self.void_links_and_codes(id)?))
     }
 
-    /// Notes that the address of an account is proved; keeps the first time.
+    /// Marks the address of an account as verified; the time of the first proof stays.
     pub fn set_email_verified(&self, id: UserId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE users SET email_verified_at = coalesce(email_verified_at, ?2) WHERE id = ?1";
         self.execute(sql, params![id, now])
     }
 
-    /// Sets the language of an account's mails.
     pub fn set_locale(&self, id: UserId, locale: &Locale) -> Result<()> {
         self.execute("UPDATE users SET locale = ?2 WHERE id = ?1", params![id, locale])
     }
 
-    /// Sets the time zone of an account; `None` clears it.
     pub fn set_timezone(&self, id: UserId, timezone: Option<&Timezone>) -> Result<()> {
         let sql = "UPDATE users SET timezone = ?2 WHERE id = ?1";
         self.execute(sql, params![id, timezone])
     }
 
-    /// Sets the password of an account; `None` takes it away.
+    /// Sets the password of an account; `None` removes it.
     pub fn set_password_hash(&self, id: UserId, hash: Option<&PasswordHash>) -> Result<()> {
         let sql = "UPDATE users SET password_hash = ?2 WHERE id = ?1";
         self.execute(sql, params![id, hash])
     }
 
-    /// Replaces a hash by one of the same password at another cost, unless the password was changed meanwhile.
+    /// Replaces a hash by one of the same password at another cost, unless the password has changed since.
     pub fn renew_password_hash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<()> {
         let sql = "UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2";
         self.execute(sql, params![id, old, new])
     }
 
-    /// Suspends or reactivates an account. Either voids every link and code: those from before the suspension, and those that were asked for during it.
+    /// Suspends or reactivates an account. Either change voids every link and code: those from before the suspension, and those requested during it.
     pub fn set_user_status(&self, id: UserId, status: UserStatus) -> Result<()> {
         self.execute("UPDATE users SET status = ?2 WHERE id = ?1", params![id, status])?;
         self.void_links_and_codes(id)
     }
 
-    /// Notes a sign-in.
     pub fn set_last_sign_in(&self, id: UserId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE users SET last_sign_in_at = ?2 WHERE id = ?1";
         self.execute(sql, params![id, now])
     }
 
-    /// Removes an account with its sessions; says whether there was one.
+    /// Removes an account with its sessions; returns whether it existed.
     pub fn delete_user(&self, id: UserId) -> Result<bool> {
         Ok(self.execute_counted("DELETE FROM users WHERE id = ?1", [id])? == 1)
     }

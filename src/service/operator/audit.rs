@@ -87,7 +87,7 @@ fn untold(
     let oldest = page.entries.first().filter(|_| is_cut && !filter.is_about_one());
     let since = match (filter.after, filter.counts_after) {
         // Nor do the rows after a given one.
-        (Some(id), None) => reader.find_audit_moment(id)?,
+        (Some(id), None) => reader.find_audit_time(id)?,
         _ => oldest.map(|entry| entry.at),
     };
     // An account has few counts.
@@ -102,10 +102,10 @@ fn untold(
         },
         most,
     )?;
-    let untold = counts.into_iter().filter(|count| {
-        !count.is_listed || is_cut && filter.is_about_one() && !is_told(&count.entry, &page.entries)
+    let untold = counts.into_iter().filter(|(count, is_listed)| {
+        !is_listed || is_cut && filter.is_about_one() && !is_told(count, &page.entries)
     });
-    Ok(untold.map(|count| count.entry).collect())
+    Ok(untold.map(|(count, _)| count).collect())
 }
 
 /// Whether rows show everything that was counted.

@@ -80,15 +80,15 @@ impl Service {
                 let signing = reader.list_signing_keys()?.into_iter();
                 Ok(Inspection {
                     faults: reader.list_faults()?,
-                    latest_at: reader.find_latest_moment()?,
-                    first_user_at: reader.find_first_user_moment()?,
-                    last_backup_at: reader.find_moment(Setting::LastBackupAt)?,
+                    latest_at: reader.find_latest_time()?,
+                    first_user_at: reader.find_first_user_time()?,
+                    last_backup_at: reader.find_time(Setting::LastBackupAt)?,
                     newest_key: signing
                         .filter(|key| key.retired_at.is_none())
                         .map(|key| (key.active_at, key.algorithm))
                         .max_by_key(|(active_at, _)| *active_at),
                     mail_troubles: reader.list_mail_troubles(now)?,
-                    last_mail_lost_at: reader.find_moment(Setting::LastMailLostAt)?,
+                    last_mail_lost_at: reader.find_time(Setting::LastMailLostAt)?,
                     ambiguous_usernames: ambiguous(reader, reader.list_digit_usernames()?)?,
                     failed_codes: rules.failed_codes(reader, now)?,
                 })

@@ -49,7 +49,7 @@ impl Service {
         let record = self.by_operator(AuditEvent::MailRetried);
         self.change_audited(record, |unit, record| {
             let retried = unit.retry_mail(unit.now)?;
-            unit.put_moment(Setting::MailRetriedAt, unit.now)?;
+            unit.put_time(Setting::MailRetriedAt, unit.now)?;
             record.detail = Some(format!("{retried} waiting"));
             Ok(retried)
         })

@@ -55,10 +55,10 @@ impl Unit<'_> {
 
     /// Why the code of an address may not be compared.
     fn why_not_compared(&self, address: AddressDigest) -> Result<AuditReason, StoreError> {
-        Ok(match self.find_code_state(address)? {
+        Ok(match self.find_code_times(address)? {
             None => AuditReason::NoCode,
-            Some(state) if state.is_used => AuditReason::UsedCode,
-            Some(state) if state.expires_at <= self.now => AuditReason::ExpiredCode,
+            Some((Some(_used_at), _)) => AuditReason::UsedCode,
+            Some((None, expires_at)) if expires_at <= self.now => AuditReason::ExpiredCode,
             Some(_) => AuditReason::AttemptsUsedUp,
         })
     }

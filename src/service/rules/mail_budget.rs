@@ -2,11 +2,10 @@
 
 use super::{Rules, Unit};
 use crate::domain::{
-    AddressDigest, AuditReason, Email, FailureKind, MAX_NOBODY_ROWS, MailBudget, MailPace, MailPurpose,
-    Timestamp, User,
+    AddressDigest, AuditReason, Email, FailureKind, MailBudget, MailPace, MailPurpose, Timestamp, User,
 };
 use crate::service::error::{Error, Refused};
-use crate::store::{Reader, SpentBudget};
+use crate::store::Reader;
 
 /// Whether an account has the address.
 pub(crate) fn kind_of(user: Option<&User>) -> FailureKind {
@@ -56,13 +55,9 @@ impl Unit<'_> {
         purpose: MailPurpose,
         kind: FailureKind,
     ) -> Result<(), Refused> {
-        let spent = SpentBudget {
-            mailbox: self.rules.keys.mailbox_digest(email),
-            purpose,
-            kind,
-            budget: self.rules.budget_after(self, email, purpose, self.now)?,
-        };
-        Ok(self.put_mail_budget(&spent, self.now, MAX_NOBODY_ROWS)?)
+        let budget = self.rules.budget_after(self, email, purpose, self.now)?;
+        let mailbox = self.rules.keys.mailbox_digest(email);
+        Ok(self.put_mail_budget(mailbox, purpose, kind, &budget, self.now)?)
     }
 
     /// Takes a mail to an account out of its budget and says whether it is to be sent: not if the budget is used up.

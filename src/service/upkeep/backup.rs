@@ -82,7 +82,7 @@ impl Service {
         let record = self.by_operator(AuditEvent::BackupMade);
         let called = path.as_ref().map_or(STREAM.into(), |path| path.to_string_lossy());
         self.change_audited(record.saying(called), move |unit, _| {
-            Ok(unit.put_moment(Setting::LastBackupAt, taken_at)?)
+            Ok(unit.put_time(Setting::LastBackupAt, taken_at)?)
         })
         .await?;
         Ok(Backup {
@@ -99,7 +99,7 @@ impl Service {
     /// When the last backup was made; `None` if never. The copy before a migration does not count: it is on the same disk.
     pub async fn last_backup_at(&self) -> Result<Option<Timestamp>, Error> {
         self.store
-            .read(|reader| Ok(reader.find_moment(Setting::LastBackupAt)?))
+            .read(|reader| Ok(reader.find_time(Setting::LastBackupAt)?))
             .await
     }
 
@@ -110,8 +110,8 @@ impl Service {
             open_staged(staged, Access::Use, &self.rules.keys, taken_at).map_err(Error::BackupFailed)?;
         store
             .write(move |tx| {
-                tx.put_moment(Setting::LastBackupAt, taken_at)?;
-                tx.put_moment(Setting::BackupTakenAt, taken_at)
+                tx.put_time(Setting::LastBackupAt, taken_at)?;
+                tx.put_time(Setting::BackupTakenAt, taken_at)
             })
             .await?;
         let (signing_keys, users) = store

@@ -7,7 +7,6 @@ use strum::VariantArray;
 
 use crate::domain::MailKind;
 use crate::service::{Error, Service};
-use crate::store::StoredCounts;
 
 impl Service {
     /// Registers the counters of mails at zero, so that a rate shows the first mail.
@@ -35,22 +34,16 @@ impl Service {
     /// Counts what is stored, and reports it through the `metrics` facade.
     pub async fn report_figures(&self) -> Result<(), Error> {
         let now = self.system.now();
-        let StoredCounts {
-            users,
-            live_sessions,
-            waiting_mails,
-            failing_mails,
-            oldest_mail_at,
-            database_bytes,
-        } = self
-            .store
-            .report(move |reader| reader.count_stored(now).map_err(Error::from))
-            .await?;
         let rules = Arc::clone(&self.rules);
-        let failed_codes = self
-            .store
-            .report(move |reader| rules.failed_codes(reader, now).map_err(Error::from))
-            .await?;
+        let counted = self.store.report(move |reader| {
+            Ok::<_, Error>((
+                reader.count_stored(now)?,
+                reader.database_bytes(),
+                rules.failed_codes(reader, now)?,
+            ))
+        });
+        let (stored, database_bytes, failed_codes) = counted.await?;
+        let (users, live_sessions, waiting_mails, failing_mails, oldest_mail_at) = stored;
         for (address, count) in [
             ("known", failed_codes.of_accounts),
             ("unknown", failed_codes.of_nobody),

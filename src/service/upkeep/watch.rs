@@ -23,7 +23,7 @@ impl Service {
                 // The store notes whether it worked.
                 let _ = self
                     .store
-                    .write(move |tx| tx.put_moment(Setting::WriteTriedAt, now))
+                    .write(move |tx| tx.put_time(Setting::WriteTriedAt, now))
                     .await;
             }
         }

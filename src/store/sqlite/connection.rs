@@ -10,24 +10,25 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::test_hooks::TestHooks;
 
-/// How long a connection waits for another process's lock. Writers of ours queue on a file lock instead; this is for other programs, such as a backup tool.
+/// How long a connection waits for SQLite's lock, which another program such as a backup tool may hold. Our own processes wait for a file lock instead.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Prepared statements that a connection keeps: more than there are in this program.
+/// The number of prepared statements that a connection keeps: more than this program has.
 const STATEMENTS: usize = 128;
 
-/// The page cache of a reader, in KiB with a minus sign, as `cache_size` takes it: there are many readers, and the kernel caches the file anyway.
+/// The page cache of a reader in KiB; `cache_size` takes KiB as a negative number. It is small because there are many readers and the kernel caches the
+/// file anyway.
 const READER_CACHE: i64 = -512;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A file that may not be ours, as it is: no setting changes it.
+    /// For a file that may belong to another program: no setting is changed.
     Plain,
-    /// Questions only; SQLite itself refuses changes. It still makes its log and index where they are missing, and removes them.
+    /// For queries; SQLite refuses changes. It still creates and removes its log and index.
     Reading,
-    /// Questions only, and no file is made, changed or removed for them.
+    /// For queries; no file is created, changed or removed.
     Looking,
-    /// Changes.
+    /// For changes.
     Writing,
 }
 
@@ -50,8 +51,8 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
     }
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    // A plan depends on the statement and the schema alone. Otherwise SQLite plans a cached statement again for each value that is bound to it, which was
-    // more than half of the work of a request.
+    // A query plan depends on the statement and the schema alone. Otherwise SQLite plans a cached statement anew for each bound value, which took more than
+    // half of the time of a request.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     if kind != Kind::Looking {
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -70,10 +71,10 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The name by which SQLite opens the database file without a trace (<https://sqlite.org/uri.html>).
+/// The URI with which SQLite opens the database and leaves every file as it is (<https://sqlite.org/uri.html>).
 ///
-/// If the log has an index, a process has the database open, or was killed while it had: then log and index are read as they are. Without an index the
-/// file alone is the whole database.
+/// An index of the log means that a process has the database open, or was killed while it had: log and index are then read too. Without an index the
+/// database file alone is complete.
 fn address_for_looking(path: &Path) -> String {
     let how = if companion(path, "-shm").exists() {
         "readonly_shm=1"
@@ -87,14 +88,17 @@ fn address_for_looking(path: &Path) -> String {
     format!("file:{}?mode=ro&{how}", path.collect::<String>())
 }
 
-/// The path of a file that SQLite makes beside the database: its log (`-wal`) or the index of that (`-shm`).
+/// The endings of the files that SQLite makes beside a database: its write-ahead log, the index of the log, and a rollback journal.
+pub(super) const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// The path of a file beside the database whose name is that of the database and `suffix`.
 pub(super) fn companion(database: &Path, suffix: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(suffix);
     path.into()
 }
 
-/// Makes reading connections for a pool.
+/// Opens the reading connections of a pool.
 pub(super) struct ConnectionManager {
     pub(super) path: PathBuf,
     pub(super) kind: Kind,

@@ -1,10 +1,11 @@
-//! The first start: a database gets its name only when it is whole, so that a process that is killed leaves a whole one or none.
+//! The first start: a database gets its name only when it is complete, so that a process that is killed leaves a complete database or none.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::data_directory::{COMPANIONS, DATABASE, refuse_other_directory};
+use super::connection::{COMPANIONS, companion};
+use super::data_directory::{DATABASE, refuse_other_directory};
 use super::lock::{FileLock, Lock, Mode, is_served};
 use super::migrations::migrate;
 use super::staging::StagedDatabase;
@@ -13,19 +14,19 @@ use crate::domain::Timestamp;
 use crate::files::Directory;
 use crate::store::OpenError;
 
-/// The right to make the database of a directory that has none.
+/// The right to create the database of a directory that has none.
 pub struct Creation {
     directory: PathBuf,
-    // No other process makes a database here, or opens one, until this is dropped.
+    // Until this is dropped, no other process creates or opens a database here.
     _in_use: FileLock,
 }
 
 impl Creation {
-    /// Makes the directory, readable by its owner only, unless it is there, and shuts every other process out of it; `None` if another process has made
-    /// a database meanwhile.
+    /// Creates the directory if it is missing, readable by its owner only, and locks out every other process. `None` if another process has created a
+    /// database meanwhile.
     ///
     /// # Errors
-    /// [`OpenError::AlreadyServed`] if a server runs there, whose database was removed.
+    /// [`OpenError::AlreadyServed`] if a server runs there: its database was removed under it.
     pub fn begin(directory: &Path) -> Result<Option<Self>, OpenError> {
         let made = Directory::create(directory).map_err(OpenError::cannot_use(directory))?;
         refuse_other_directory(directory, &made)?;
@@ -45,7 +46,7 @@ impl Creation {
         }))
     }
 
-    /// Makes the database, which belongs to the key file with the check value `key_check` from the start. It is on disk afterwards.
+    /// Creates the database and binds it to the key file with the check value `key_check`. It is on disk afterwards.
     pub fn make_database(&self, key_check: &str, now: Timestamp) -> Result<(), OpenError> {
         let path = self.directory.join(DATABASE);
         let staged = StagedDatabase::empty(&self.directory, &path)?;
@@ -54,15 +55,13 @@ impl Creation {
         staged.replace(&path)
     }
 
-    /// Clears away the files that a database which is gone has left: SQLite would read them into the new one. A log with content is kept under another
-    /// name.
+    /// Removes the companions that a removed database has left: SQLite would read them into the new database. A log with content is renamed instead.
     fn clear_companions(&self, now: Timestamp) -> Result<(), OpenError> {
-        for name in COMPANIONS {
-            let path = self.directory.join(name);
+        for suffix in COMPANIONS {
+            let path = companion(&self.directory.join(DATABASE), suffix);
             let cleared = match fs::symlink_metadata(&path) {
-                Ok(found) if found.len() > 0 && !name.ends_with("-shm") => {
-                    let kept = format!("{name}.left.{}", now.to_file_stamp());
-                    fs::rename(&path, self.directory.join(kept))
+                Ok(found) if found.len() > 0 && suffix != "-shm" => {
+                    fs::rename(&path, companion(&path, &format!(".left.{}", now.to_file_stamp())))
                 }
                 Ok(_) => fs::remove_file(&path),
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -1,4 +1,4 @@
-//! The data directory: whether it has a database, whose that is, and who may make one. It is asked before anything is made, opened or locked.
+//! The data directory: whether it has a database, who owns that, and who may create one. These checks run before any file is created, opened or locked.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::Stat;
 
-use super::connection::Kind;
+use super::connection::{COMPANIONS, Kind};
 use super::inspect::schema_state;
 use super::lock::{self, FileLock, LOCKS, Lock};
 use super::migrations::SchemaState;
@@ -15,18 +15,16 @@ use crate::files::{Directory, is_trusted, runner};
 use crate::store::OpenError;
 
 pub(super) const DATABASE: &str = "arkloop.db";
-/// The files that SQLite makes beside it.
-pub(super) const COMPANIONS: [&str; 3] = ["arkloop.db-wal", "arkloop.db-shm", "arkloop.db-journal"];
-/// The largest page of SQLite. A database of this program has many pages; a smaller file may be one without tables, as a first start of release 0.1
-/// left it when it was killed.
+/// The largest page of SQLite. A database of this program has many pages. A smaller file may have no tables: a first start of release 0.1 that was killed
+/// left such a file.
 const LARGEST_PAGE: i64 = 65_536;
 
 impl Store {
-    /// Whether there is a database in `directory`, with something in it: an empty file is none.
+    /// Whether `directory` has a database. A file without tables does not count.
     ///
     /// # Errors
-    /// [`OpenError::OtherOwner`] if it belongs to another user, whose files no command of ours may touch. [`OpenError::OtherDirectory`] if the directory
-    /// does. [`OpenError::Io`] if it, a file of SQLite beside it or a lock is a link, no file or another user's.
+    /// [`OpenError::OtherOwner`] if the database belongs to another user, whose files this program does not touch. [`OpenError::OtherDirectory`] if the
+    /// directory does. [`OpenError::Io`] if the database, a file of SQLite beside it or a lock file is a link, is no file, or belongs to another user.
     pub fn exists(directory: &Path) -> Result<bool, OpenError> {
         let path = directory.join(DATABASE);
         let opened = match Directory::open(directory) {
@@ -39,14 +37,14 @@ impl Store {
             }
             found => found.map_err(OpenError::cannot_use(&path))?,
         };
-        // A file that root made would stop the server later, so even root runs as the database's owner, or not at all.
+        // The server could not use a file that root creates here, so root is refused too.
         if let Some(owner) = found.map(|found| found.st_uid).filter(|owner| *owner != runner()) {
             return Err(OpenError::OtherOwner { path, owner });
         }
         refuse_other_directory(directory, &opened)?;
         match found {
             None => Ok(false),
-            // SQLite is not asked: it removes the write-ahead log beside an empty file.
+            // SQLite does not open it: SQLite would remove the write-ahead log beside an empty file.
             Some(found) if found.st_size == 0 => Ok(false),
             Some(found) if found.st_size <= LARGEST_PAGE => {
                 Ok(schema_state(&path, Kind::Looking, &path)? != SchemaState::Empty)
@@ -55,12 +53,12 @@ impl Store {
         }
     }
 
-    /// Decides whether this process may make a database in `directory`, where there is none. If the directory is missing too, the nearest one above it
-    /// decides.
+    /// Checks whether this process may create a database in `directory`, which has none. If the directory is missing, the nearest existing one above it is
+    /// checked.
     ///
     /// # Errors
-    /// [`OpenError::OtherDirectory`] also for root in the directory of any other user, whose server could not use what root makes.
-    /// [`OpenError::NotWritable`]. [`OpenError::Beside`] if `directory` is missing, and there is a database one level up.
+    /// [`OpenError::OtherDirectory`], also for root in the directory of another user: that user's server could not use the files of root.
+    /// [`OpenError::NotWritable`]. [`OpenError::Beside`] if `directory` is missing and the directory above it has a database.
     pub fn may_create(directory: &Path) -> Result<(), OpenError> {
         let fail = OpenError::cannot_use(directory);
         let (nearest, is_there) = open_nearest(directory).map_err(fail)?;
@@ -82,28 +80,28 @@ impl Store {
 }
 
 impl Store {
-    /// Notes how the server of `directory` can be reached and how it runs, for commands that ask without opening the database.
+    /// Stores how the server of `directory` is reached and how it runs, for commands that do not open the database.
     pub fn note_server(directory: &Path, note: &[u8]) -> Result<(), OpenError> {
         let noted = FileLock::open(directory, Lock::Server)?.note(note);
         noted.map_err(OpenError::cannot_use(&directory.join(DATABASE)))
     }
 
-    /// What the server of `directory` noted last, whether or not it still runs; `None` if none ever ran there.
+    /// The last note of a server of `directory`, which may have ended since; `None` if no server ever ran there.
     pub fn noted_server(directory: &Path) -> Result<Option<Vec<u8>>, OpenError> {
         match lock::read_note(directory) {
             Ok(note) => Ok(note.filter(|note| !note.is_empty())),
-            // A caller who may not read it is told whose database it is.
+            // If the note cannot be read because the database belongs to another user, the error says so.
             Err(denied) => Self::exists(directory).and(Err(denied)),
         }
     }
 
-    /// Whether a server runs on the database in `directory`. It makes no lock file.
+    /// Whether a server runs on the database in `directory`. Creates no lock file.
     pub fn is_served(directory: &Path) -> Result<bool, OpenError> {
         Ok(lock::read_note(directory)?.is_some() && lock::is_served(directory)?)
     }
 }
 
-/// Refuses a data directory in which a stranger may put whatever SQLite opens: it opens its files by path.
+/// Refuses a data directory in which another user could replace files: SQLite opens its files by path.
 pub(super) fn refuse_other_directory(path: &Path, opened: &Directory) -> Result<(), OpenError> {
     let fail = OpenError::cannot_use(path);
     opened.refuse_planted().map_err(fail)?;
@@ -116,10 +114,10 @@ pub(super) fn refuse_other_directory(path: &Path, opened: &Directory) -> Result<
     }
 }
 
-/// The database file in `directory`, judged with the files beside it that have a fixed name; `None` if there is none.
+/// The metadata of the database file in `directory`; `None` if there is no such file. Checks the companions and lock files beside it too.
 fn find_database(directory: &Directory) -> io::Result<Option<Stat>> {
     let found = match directory.find(OsStr::new(DATABASE)) {
-        // A directory that only its owner may enter tells whose the database is. Root's does not: any user's database may be in it.
+        // The owner of a directory that only its owner may enter also owns the database. A directory of root may hold the database of any user.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             let around = directory.stat()?;
             return if is_trusted(around.st_uid) {
@@ -131,14 +129,19 @@ fn find_database(directory: &Directory) -> io::Result<Option<Stat>> {
         found => found?,
     };
     if found.is_some_and(|found| found.st_uid == runner()) {
-        for name in [DATABASE].into_iter().chain(COMPANIONS).chain(LOCKS) {
+        let companions = COMPANIONS.map(|suffix| format!("{DATABASE}{suffix}"));
+        for name in [DATABASE]
+            .into_iter()
+            .chain(LOCKS)
+            .chain(companions.iter().map(String::as_str))
+        {
             directory.find_own(OsStr::new(name))?;
         }
     }
     Ok(found)
 }
 
-/// The directory at `path`, or the nearest one above it that is there; whether it is the first.
+/// The directory at `path`, or the nearest existing one above it; and whether `path` itself exists.
 fn open_nearest(path: &Path) -> io::Result<(Directory, bool)> {
     for (above, path) in path.ancestors().enumerate() {
         match Directory::open(path) {

@@ -1,5 +1,6 @@
-//! Whether the database can be written, as far as is known without asking SQLite: the outcome of the last write, and whether the open files are still
-//! the ones under their names.
+//! Whether the database can be written, without a call of SQLite: the outcome of the last write, and whether the open files still have their names.
+//!
+//! SQLite keeps writing to a file that was removed or replaced, and those writes are lost.
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -11,14 +12,13 @@ use rustix::io::Errno;
 
 use crate::store::{Result, StoreError};
 
-/// How old the last commit may be when a caller asks, before the server tries a write itself.
+/// The age of the last commit from which the server tries a write of its own when a caller asks.
 const FRESH: Duration = Duration::from_secs(30);
-/// How long another file must be found under a name, or none, before that is final: a file system that is remounted is away for a short time.
+/// How long a file must be missing or replaced before that is final: while a file system is remounted, its files are missing for a short time.
 const CERTAIN: Duration = Duration::from_secs(1);
 
-/// What is known of the database.
 pub(super) struct Health {
-    /// The database file first, then its companions; nothing in a process that does not serve.
+    /// The database file first, then its companions; empty in a process that does not serve.
     files: Vec<HeldFile>,
     state: Mutex<State>,
 }
@@ -27,7 +27,7 @@ struct State {
     /// Why the last write was lost; `None` if it was committed.
     lost: Option<String>,
     committed_at: Instant,
-    /// Whether a caller has asked since then.
+    /// Whether a caller has asked since the last commit.
     is_asked: bool,
     replaced: Option<Replaced>,
 }
@@ -54,9 +54,9 @@ impl HeldFile {
         Some(Self { path, descriptor })
     }
 
-    /// Whether its name leads to another file, or to none. An error of another kind says nothing about that.
+    /// Whether its name belongs to another file, or to none. Any other error is no answer, and counts as `false`.
     ///
-    /// Both are asked now, and not compared with an earlier answer: some file systems renumber their files.
+    /// Both inode numbers are read now: some file systems renumber their files, so an earlier number may be out of date.
     fn is_replaced(&self) -> bool {
         match (
             fstat(&self.descriptor),
@@ -70,7 +70,7 @@ impl HeldFile {
 }
 
 impl Health {
-    /// Watches the files at `paths`, the database first, as far as they are there.
+    /// Watches the files at `paths` that exist, the database first.
     pub(super) fn of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         Self {
             files: paths.into_iter().filter_map(HeldFile::open).collect(),
@@ -94,7 +94,7 @@ impl Health {
         self.state().lost = Some(cause.to_owned());
     }
 
-    /// Why the database cannot be written; `None` if the last write was committed. Asking may cause a [trial](Self::needs_trial).
+    /// Why the database cannot be written; `None` if the last write was committed. A call may lead to a [trial](Self::needs_trial).
     pub(super) fn trouble(&self) -> Option<String> {
         let mut state = self.state();
         state.is_asked = true;
@@ -105,7 +105,7 @@ impl Health {
         replaced.or_else(|| state.lost.clone())
     }
 
-    /// Whether the server has to try a write itself to know whether the database can be written.
+    /// Whether the server must try a write of its own to learn whether the database can be written.
     pub(super) fn needs_trial(&self) -> bool {
         self.needs_trial_at(Instant::now())
     }
@@ -118,13 +118,13 @@ impl Health {
         }
     }
 
-    /// Looks whether the open files are still the ones under their names, and refuses to write if they are not.
+    /// Checks that the open files still have their names; an error if one was removed or replaced.
     pub(super) fn look(&self) -> Result<()> {
         let found = self.files.iter().position(HeldFile::is_replaced);
         self.judge(found, Instant::now())
     }
 
-    /// `found` is which of the files was replaced, if one was.
+    /// `found` is the index of a file that was replaced, if there is one.
     fn judge(&self, found: Option<usize>, now: Instant) -> Result<()> {
         let mut state = self.state();
         match (&mut state.replaced, found) {
@@ -159,8 +159,8 @@ impl Health {
             .map_or(Ok(()), |replaced| Err(replaced.refusal()))
     }
 
-    /// Whether the file that SQLite has open is no longer the one under its name. Then SQLite must not close it: the last connection removes the log by
-    /// name, and that name now belongs to the other database.
+    /// Whether the database file that SQLite has open lost its name. SQLite must not close it then: the last connection removes the log by its name, which
+    /// now belongs to another database.
     pub(super) fn is_another_database(&self) -> bool {
         self.state()
             .replaced

@@ -1,4 +1,4 @@
-//! What a database file says of itself before it is opened for use.
+//! Reading the schema and the key check value of a database file before it is opened for use.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use super::migrations::{self, SchemaState};
 use super::transaction::Tx;
 use crate::store::{OpenError, Setting};
 
-/// Whether the file is ours, whole and of a schema that this program knows. Errors name it as `shown`.
+/// Checks that the file is a readable database of arkloop with a schema that this program knows. Errors name the file `shown`.
 pub(super) fn schema_state(path: &Path, kind: Kind, shown: &Path) -> Result<SchemaState, OpenError> {
     let state = connection::open(path, kind)
         .map_err(OpenError::from)
         .and_then(|connection| migrations::state(&connection, shown));
     match state {
-        // Its own tables are not what they must be.
+        // A table of arkloop is missing or has other columns.
         Err(OpenError::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
             Err(OpenError::Corrupt {
                 path: shown.to_owned(),
@@ -26,7 +26,7 @@ pub(super) fn schema_state(path: &Path, kind: Kind, shown: &Path) -> Result<Sche
     }
 }
 
-/// The check value of the key file that the database at `path` belongs to, as it is stored.
+/// The stored check value of the key file that the database at `path` belongs to.
 pub(super) fn key_check(path: &Path, kind: Kind) -> Result<Option<String>, OpenError> {
     let connection: Connection = connection::open(path, kind)?;
     let found = Tx::new(&connection).find_setting(Setting::KeyCheck);

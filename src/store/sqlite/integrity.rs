@@ -1,10 +1,10 @@
-//! Whether the database file is whole.
+//! Finding damage in the database file.
 
 use super::Reader;
 use crate::store::Result;
 
 impl Reader<'_> {
-    /// What is wrong with the file or, if nothing is, with references between its rows; at most ten faults. It reads the whole file, so ask it through
+    /// Up to ten faults of the file or, if it has none, of the references between its rows. It reads the whole file, so call it through
     /// [`Store::report`](super::Store::report).
     pub fn list_faults(&self) -> Result<Vec<String>> {
         let mut statement = self.connection.prepare("PRAGMA integrity_check(10)")?;
@@ -13,14 +13,14 @@ impl Reader<'_> {
         for fault in found {
             match fault {
                 Ok(fault) => faults.push(fault),
-                // After it reports a broken page, SQLite may fail over it.
+                // After SQLite has reported a broken page, it may fail to read that page.
                 Err(_) if !faults.is_empty() => break,
                 Err(error) => return Err(error.into()),
             }
         }
         faults.retain(|fault| fault != "ok");
         if !faults.is_empty() {
-            // Reading the rows of a broken file fails, and would hide these faults.
+            // Reading the rows of a damaged file fails, and the error would hide these faults.
             return Ok(faults);
         }
         let mut statement = self.connection.prepare("PRAGMA foreign_key_check")?;

@@ -4,10 +4,10 @@
 //! - `use.lock`, shared by every process that has the database open; exclusive for a process that changes its schema or replaces its file.
 //! - `write.lock`, exclusive around every transaction that writes. SQLite alone lets a busy server starve a command: back-to-back transactions gave a
 //!   second process 10 turns in 25 s. The kernel wakes the process that waits for this lock instead.
-//! - `turn.lock`, held only while waiting for `write.lock`: a server which has just let go of that cannot take it again before the process that waits has
-//!   woken up. Without it a command waited up to 4 s beside a server at full load.
+//! - `turn.lock`, held only while waiting for `write.lock`: a server that has just released `write.lock` cannot take it again before the waiting process
+//!   has woken up. Without `turn.lock` a command waited up to 4 s beside a server at full load.
 //!
-//! They lie beside the database and never on it: closing any handle of the database file would drop SQLite's own locks on it (POSIX).
+//! The locks are files of their own: closing any handle of the database file would drop SQLite's own locks on it (POSIX).
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
@@ -21,7 +21,7 @@ use rustix::fs::OFlags;
 use crate::files::{Directory, open_file};
 use crate::store::OpenError;
 
-/// How long a command waits for another one that changes the schema.
+/// How long a command waits for another process that changes the schema.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A note is an address or a path, and no path is longer (`PATH_MAX`).
 const MAX_NOTE_BYTES: u64 = 8 * 1024;
@@ -38,7 +38,7 @@ pub(super) enum Lock {
     Write,
 }
 
-/// What the last server noted in its lock file; `None` if there is no such file. Every user who may read the file may ask.
+/// The note of the last server in its lock file; `None` if there is no such file. It may belong to another user.
 pub(super) fn read_note(directory: &Path) -> Result<Option<Vec<u8>>, OpenError> {
     let path = directory.join(LOCKS[Lock::Server as usize]);
     let mut note = Vec::new();
@@ -49,20 +49,19 @@ pub(super) fn read_note(directory: &Path) -> Result<Option<Vec<u8>>, OpenError> 
     }
 }
 
-/// Whether a server runs on the database of `directory`. It makes no lock file.
+/// Whether a server runs on the database of `directory`. Creates no lock file.
 pub(super) fn is_served(directory: &Path) -> Result<bool, OpenError> {
     let server = FileLock::find(directory, Lock::Server)?;
     Ok(server.is_some_and(|server| server.try_take(Mode::Shared).is_ok_and(|taken| !taken)))
 }
 
-/// How a lock is held.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Mode {
     Shared,
     Exclusive,
 }
 
-/// An open lock file; dropping it lets go.
+/// An open lock file. Dropping it releases the lock.
 #[derive(Debug)]
 pub(super) struct FileLock {
     file: File,
@@ -70,7 +69,7 @@ pub(super) struct FileLock {
 }
 
 impl FileLock {
-    /// Opens a lock file without taking it; `None` if there is none, which is not made.
+    /// Opens a lock file without taking the lock; `None` if there is no such file.
     pub(super) fn find(directory: &Path, lock: Lock) -> Result<Option<Self>, OpenError> {
         match Self::open_with(directory, lock, OFlags::RDONLY) {
             Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -78,7 +77,7 @@ impl FileLock {
         }
     }
 
-    /// Opens a lock file, which is made where it is missing, without taking it.
+    /// Opens a lock file without taking the lock. Creates the file if it is missing.
     pub(super) fn open(directory: &Path, lock: Lock) -> Result<Self, OpenError> {
         Self::open_with(directory, lock, OFlags::RDWR | OFlags::CREATE)
     }
@@ -94,13 +93,13 @@ impl FileLock {
         })
     }
 
-    /// Replaces the content of the file, which the lock itself does not need.
+    /// Replaces the content of the file. The lock does not depend on it.
     pub(super) fn note(&self, note: &[u8]) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.write_all_at(note, 0)
     }
 
-    /// Takes the lock if no other process holds it, and says whether it did.
+    /// Takes the lock if no other process holds it; returns whether it did.
     pub(super) fn try_take(&self, mode: Mode) -> Result<bool, OpenError> {
         let taken = match mode {
             Mode::Shared => self.file.try_lock_shared(),
@@ -113,7 +112,7 @@ impl FileLock {
         }
     }
 
-    /// Takes the lock, for which it waits up to five seconds.
+    /// Takes the lock. Waits for it up to five seconds.
     pub(super) fn take(&self, mode: Mode) -> Result<(), OpenError> {
         for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
             if self.try_take(mode)? {
@@ -126,7 +125,7 @@ impl FileLock {
 }
 
 impl Drop for FileLock {
-    /// A child process that was just started has a copy of the handle until it executes its program: closing alone would leave the lock with it.
+    /// Unlocks explicitly: a child process that was just started has a copy of the handle until it executes its program, so closing would keep the lock.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
@@ -148,7 +147,7 @@ impl WriteLock {
         })
     }
 
-    /// Runs `work` while holding the right to write, for which it waits as long as it takes.
+    /// Runs `work` while holding the right to write. Waits for that right without a limit.
     pub(super) fn while_held<T>(&self, work: impl FnOnce() -> T) -> std::io::Result<T> {
         self.turn.file.lock()?;
         let taken = self.write.file.lock();

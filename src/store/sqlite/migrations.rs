@@ -12,7 +12,7 @@ use super::transaction::Tx;
 use crate::domain::Timestamp;
 use crate::store::{OpenError, Result, Setting, StoreError};
 
-/// `arkl`, in the header of our database files.
+/// `arkl` in ASCII. It is in the header of each database file of arkloop.
 pub(super) const APPLICATION_ID: i32 = 0x6172_6b6c;
 
 /// The files of `migrations/`, inside the executable.
@@ -27,18 +27,17 @@ struct Migration {
     sha256: Vec<u8>,
 }
 
-/// How the schema of a database compares with that of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SchemaState {
-    /// It is an empty file.
+    /// The database is an empty file.
     Empty,
-    /// It has an older schema of this version.
+    /// The database has an older schema, of this version.
     Old(u32),
-    /// It has the schema of this program.
+    /// The database has the schema of this program.
     Current,
 }
 
-/// `NNNN_name.sql` files in the order of their numbers.
+/// The `NNNN_name.sql` files in the order of their numbers.
 fn all() -> Vec<Migration> {
     let mut names: Vec<String> = Files::iter().map(Cow::into_owned).collect();
     names.sort_unstable();
@@ -88,7 +87,7 @@ pub(super) fn state(connection: &Connection, path: &Path) -> Result<SchemaState,
             path: path.to_owned(),
             found: version,
             known,
-            // A newer schema may keep it elsewhere.
+            // A newer schema may store it elsewhere.
             made_by: made_by.ok(),
         });
     }
@@ -115,8 +114,8 @@ pub(super) fn user_version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Brings a database, or an empty file, to the present schema, in one transaction: afterwards it has the old schema or the new one, never one in between.
-/// A database that names no key file belongs to the one with `key_check` from then on.
+/// Brings a database or an empty file to the current schema in one transaction: afterwards it has the old schema or the new one, never one in between.
+/// A database that is bound to no key file is bound to the one with `key_check`.
 pub(super) fn migrate(path: &Path, key_check: Option<&str>, now: Timestamp) -> Result<(), OpenError> {
     let connection = connection::open(path, Kind::Writing)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -137,12 +136,12 @@ fn note_origin(tx: &Tx<'_>, key_check: Option<&str>, now: Timestamp) -> Result<(
     if tx.find_setting(Setting::KeyCheck)?.is_none() {
         tx.put_setting(Setting::KeyCheck, key_check, now)?;
     }
-    // So that an older program can say which one to use instead.
+    // An older program names this version in its refusal.
     tx.put_setting(Setting::SchemaMadeBy, Some(env!("CARGO_PKG_VERSION")), now)
 }
 
 fn apply_missing(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-    // Which migrations made this database, and from which text: an edited history is refused.
+    // The table records the text of each applied migration as a digest: a database whose migrations were edited is refused.
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS migrations (
             version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 BLOB NOT NULL, applied_at INTEGER NOT NULL

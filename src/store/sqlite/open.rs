@@ -1,4 +1,6 @@
-//! Opening a database: locks, owner, application, schema. It refuses rather than repairs, and replaces no file.
+//! Opening a database: locks, owner, application, schema. What does not fit is refused; nothing is repaired or replaced.
+//!
+//! Only `serve` and `init` migrate. They first copy the database to `arkloop.db.schema-<N>.<time>` beside it.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,7 @@ use crate::store::OpenError;
 
 /// The first version of SQLite without the fault that could corrupt a database when the write-ahead log is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
-/// How many of the copies that are made before the same change of the schema stay: a change that fails again and again must not fill the disk.
+/// The number of copies that stay per old schema: a migration that fails again and again must not fill the disk.
 const KEEP_COPIES: usize = 3;
 
 impl Store {
@@ -27,7 +29,7 @@ impl Store {
         open_at(&path, options).map_err(|error| error.of(&path))
     }
 
-    /// The check value of the key file that the database in `directory` belongs to, as it is stored. No file is made, changed or removed.
+    /// The check value of the key file that the database in `directory` belongs to. No file is created, changed or removed.
     pub fn look_at_key_check(directory: &Path) -> Result<Option<String>, OpenError> {
         if !Self::exists(directory)? {
             return Ok(None);
@@ -35,8 +37,8 @@ impl Store {
         key_check(&directory.join(DATABASE), Kind::Looking)
     }
 
-    /// The check value of the key file that the database in `directory` belongs to, as it is stored; `None` if there is no database. Waits for a process
-    /// that is just replacing the key file.
+    /// The check value of the key file that the database in `directory` belongs to; `None` if there is no database. Waits for a process that is replacing
+    /// the key file.
     pub fn find_key_check(directory: &Path) -> Result<Option<String>, OpenError> {
         if !Self::exists(directory)? {
             return Ok(None);
@@ -80,9 +82,9 @@ fn open_at(path: &Path, options: &OpenOptions) -> Result<Store, OpenError> {
     Store::connect(path, options, locks)
 }
 
-/// Opens the database for questions only: no file is made, changed or removed.
+/// Opens the database for queries only: no file is created, changed or removed.
 fn look(path: &Path, options: &OpenOptions) -> Result<Store, OpenError> {
-    // A lock file that is missing is not made for this: no process has opened the database yet.
+    // If the lock file is missing, no process has opened the database yet.
     let in_use = FileLock::find(&options.directory, Lock::Use)?;
     if let Some(in_use) = &in_use {
         in_use.take(Mode::Shared)?;
@@ -101,11 +103,11 @@ fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Re
         (SchemaState::Old(found), Access::Use) => {
             return Err(too_old(path, found, is_served(&options.directory)?));
         }
-        // This process holds the lock of a server itself.
+        // This process itself holds the lock of the server.
         (SchemaState::Old(found), Access::Alone) => return Err(too_old(path, found, false)),
         (SchemaState::Old(_), _) => {}
     }
-    // `flock` changes a shared lock into an exclusive one by letting go first, so everything is judged again under the exclusive one.
+    // `flock` releases a shared lock before it takes the exclusive one, so the schema is read again under the exclusive lock.
     match in_use.take(Mode::Exclusive) {
         Err(OpenError::InUse(_)) if options.access == Access::Init && is_served(&options.directory)? => {
             return Err(OpenError::AlreadyServed(path.to_owned()));
@@ -128,7 +130,7 @@ fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Re
     in_use.take(Mode::Shared)
 }
 
-/// The state of the schema, without changing the file, which must belong to the key file of `options`.
+/// The state of the schema of a database that must belong to the key file of `options`. The file is not changed.
 fn judge(path: &Path, kind: Kind, options: &OpenOptions) -> Result<SchemaState, OpenError> {
     let state = schema_state(path, kind, path)?;
     if state == SchemaState::Empty || options.key_check.is_none() {
@@ -153,7 +155,7 @@ fn too_old(path: &Path, found: u32, is_served: bool) -> OpenError {
     }
 }
 
-/// Copies a database whose schema is about to be changed to a file beside it, and says to which.
+/// Copies a database before its schema is changed; returns the path of the copy, beside the database.
 fn copy_first(path: &Path, found: u32, now: Timestamp) -> Result<PathBuf, OpenError> {
     let prefix = format!("{DATABASE}.schema-{found}.");
     let name = format!("{prefix}{}", now.to_file_stamp());
@@ -170,7 +172,7 @@ fn copy_first(path: &Path, found: u32, now: Timestamp) -> Result<PathBuf, OpenEr
         migrations::newest(),
         copy.display()
     );
-    // Files that cannot be removed are no reason not to start.
+    // A copy that cannot be removed does not keep the server from starting.
     let _ = remove_older(&directory, (&prefix, ""), KEEP_COPIES, OsStr::new(&name));
     Ok(copy)
 }

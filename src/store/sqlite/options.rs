@@ -1,4 +1,4 @@
-//! How a database is to be opened.
+//! Options for opening a database.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -7,20 +7,20 @@ use std::sync::Arc;
 use super::test_hooks::TestHooks;
 use crate::domain::Timestamp;
 
-/// Who opens the database.
+/// The kind of process that opens the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// The server: migrates, and there is only one.
+    /// The server: migrates. Only one runs at a time.
     Serve,
     /// `init`: migrates.
     Init,
     /// Any other command: does not migrate.
     Use,
-    /// `check`: makes, changes and removes no file.
+    /// `check`: creates, changes and removes no file.
     Look,
-    /// A command that replaces the key file: no other process has the database open meanwhile.
+    /// A command that replaces the key file: locks out every other process.
     Alone,
-    /// `restore`, on its copy of the backup: migrates without copying it once more.
+    /// `restore`, on its copy of the backup: migrates without making another copy.
     Restore,
 }
 
@@ -28,7 +28,7 @@ pub struct OpenOptions {
     /// The directory of the database, `arkloop.db`.
     pub directory: PathBuf,
     pub access: Access,
-    /// How many connections answer small questions: as many as there are workers.
+    /// The number of connections for small queries: as many as there are workers.
     pub readers: NonZeroU32,
     /// For the history of migrations.
     pub now: Timestamp,

@@ -1,4 +1,4 @@
-//! Replacing a database by a backup, while no process has it open.
+//! Replacing a database by a backup while no other process has it open.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,21 +14,21 @@ use crate::domain::Timestamp;
 use crate::files::Directory;
 use crate::store::OpenError;
 
-/// The right to replace the database of a directory, and the copy of the backup that is to take its place.
+/// The right to replace the database of a directory, and the copy of the backup that replaces it.
 pub struct Replacement {
     directory: Directory,
     staged: StagedDatabase,
-    // No process serves the database or has it open until this is dropped.
+    // Until this is dropped, no other process serves or opens the database.
     _locks: [FileLock; 2],
 }
 
 impl Replacement {
-    /// Shuts every other process out of the database in `directory`, copies `backup` beside it, and checks the copy. Nothing is changed.
+    /// Locks every other process out of the database in `directory`, copies `backup` beside it, and checks the copy. The database is not changed.
     ///
     /// # Errors
-    /// [`OpenError::AlreadyServed`], [`OpenError::InUse`], [`OpenError::OtherOwner`], or why `backup` is none.
+    /// [`OpenError::AlreadyServed`], [`OpenError::InUse`], [`OpenError::OtherOwner`], or why `backup` cannot be used.
     pub fn begin(directory: &Path, backup: &Path) -> Result<Self, OpenError> {
-        // Files that root made would stop the server later.
+        // The server could not use files that root creates here.
         Store::exists(directory)?;
         let path = directory.join(DATABASE);
         refuse_live(backup, &path)?;
@@ -45,19 +45,19 @@ impl Replacement {
         })
     }
 
-    /// The copy, which is migrated and changed before it takes its place.
+    /// The copy. It is migrated and changed before it replaces the database.
     pub fn staged(&self) -> &StagedDatabase {
         &self.staged
     }
 
-    /// The check value of the key file that the backup belongs to, as it is stored.
+    /// The check value of the key file that the backup belongs to.
     pub fn key_check(&self) -> Result<Option<String>, OpenError> {
         key_check(&self.staged.database(), Kind::Plain)
     }
 
-    /// Puts the copy in the place of the database, and says where that is kept now; `None` if there was none.
+    /// Replaces the database by the copy; returns the path under which the old database is kept, or `None` if there was none.
     ///
-    /// There is a whole database under its name all the time: the old one gets a second name first, and the rename replaces it.
+    /// A complete database has the name at all times: the old one gets a second name first, and one rename replaces it.
     pub fn put_in_place(self, now: Timestamp) -> Result<Option<PathBuf>, OpenError> {
         let path = self.directory.path().join(DATABASE);
         let kept = format!("{DATABASE}.before-restore.{}", now.to_file_stamp());
@@ -65,7 +65,7 @@ impl Replacement {
         let fail = OpenError::cannot_use(&path);
         let had_one = path.try_exists().map_err(fail)?;
         if had_one {
-            // The write-ahead log moves into the file. A database that is too damaged for that keeps its log, under the same new name.
+            // The write-ahead log moves into the file. If the database is too damaged for that, its log gets a second name too.
             if let Ok(connection) = connection::open(&path, Kind::Plain) {
                 let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             }
@@ -76,7 +76,7 @@ impl Replacement {
             fs::hard_link(&log, companion(&kept, "-wal")).map_err(fail)?;
         }
         self.directory.sync().map_err(fail)?;
-        // A log that is left would be read into the restored file.
+        // SQLite would read a log that stays into the restored file.
         for stale in [log, companion(&path, "-shm")] {
             match fs::remove_file(&stale) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(fail(error)),
@@ -89,7 +89,7 @@ impl Replacement {
     }
 }
 
-/// Refuses a database that a process works on: the copy would lack the writes in its log.
+/// Refuses a database that is in use as a backup: the copy would lack the writes in its log.
 fn refuse_live(backup: &Path, database: &Path) -> Result<(), OpenError> {
     let log = companion(backup, "-wal");
     let is_in_use = log.metadata().is_ok_and(|log| log.len() > 0);

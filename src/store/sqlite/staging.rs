@@ -1,7 +1,7 @@
-//! Databases that come into being whole: made in a private directory, checked, on disk, and only then given their name.
+//! Databases that get their name only when they are complete: they are made in a private directory, checked, and written to disk first.
 //!
-//! A backup is one, and so is the copy of a backup that becomes the database again. The directory lies in the data directory: SQLite opens files by
-//! path, and where a backup goes, others may be able to change what a path leads to.
+//! Backups and restored databases are made so. The private directory is inside the data directory: SQLite opens files by path, and in the directory of the
+//! backups another user may be able to replace a path.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -22,21 +22,21 @@ use crate::domain::Timestamp;
 use crate::files::{self, Directory, PrivateDirectory};
 use crate::store::OpenError;
 
-/// How long connections that were just let go may take to close: a pool closes its own on another thread.
+/// How long released connections may take to close: a pool closes its connections on another thread.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
-/// A database in a directory of its own; both are removed when this is dropped.
+/// A database in a private directory. Both are removed when this is dropped.
 pub struct StagedDatabase {
     directory: PrivateDirectory,
-    // What it was copied from, by which errors name it.
+    // The file that it was copied from. Errors name this path.
     original: PathBuf,
 }
 
 impl StagedDatabase {
-    /// Copies the database file `from` into a directory beside it, in one step and while others write.
+    /// Copies the database file `from` into a directory beside it, in one step. Other processes may write meanwhile.
     ///
-    /// `VACUUM INTO` reads one snapshot, so the copy has every write that was committed before and nothing of any other. (The backup API, step by step,
-    /// begins again with each write and beside a busy server never ends.) Freed pages, and what was deleted in them, stay behind.
+    /// `VACUUM INTO` reads one snapshot, so the copy has exactly the writes that were committed before. (SQLite's backup API begins again with each write
+    /// of another process and never ends beside a busy server.) Freed pages, and the deleted rows in them, are not copied.
     pub fn copy_of_live(from: &Path) -> Result<Self, OpenError> {
         let staged = Self::empty(from.parent().unwrap_or(from), from)?;
         let copy = staged.database();
@@ -46,7 +46,7 @@ impl StagedDatabase {
         })?;
         let copied = connection::open(from, Kind::Writing)?.execute("VACUUM INTO ?1", [name]);
         copied.map_err(|error| match error.sqlite_error_code() {
-            // It is the copy that has no room.
+            // The disk of the copy is full, not that of the database.
             Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
                 OpenError::cannot_use(&staged.directory())(io::Error::other(error.to_string()))
             }
@@ -55,7 +55,7 @@ impl StagedDatabase {
         Ok(staged)
     }
 
-    /// Copies the backup `file` into a directory inside `directory`, and checks that it is a whole database of ours, of this schema or an older one.
+    /// Copies the backup `file` into a directory inside `directory`, and checks that it is a sound database of arkloop with this schema or an older one.
     pub(super) fn copy_of_backup(file: &Path, directory: &Path) -> Result<Self, OpenError> {
         let fail = OpenError::cannot_use(file);
         let mut from = files::open_file(file).map_err(fail)?;
@@ -66,12 +66,12 @@ impl StagedDatabase {
         Ok(staged)
     }
 
-    /// An empty one, in a directory inside `directory`, that is to become the database `path`.
+    /// An empty database in a directory inside `directory`, which becomes the database `path`.
     pub(super) fn empty(directory: &Path, path: &Path) -> Result<Self, OpenError> {
         Ok(Self::create(directory, path)?.0)
     }
 
-    /// Makes the directory, and in it the empty file that becomes the database, readable by its owner only.
+    /// Creates the directory and in it the empty file of the database, readable by its owner only.
     fn create(directory: &Path, original: &Path) -> Result<(Self, File), OpenError> {
         let make = || {
             let directory = Directory::open(directory)?;
@@ -88,7 +88,7 @@ impl StagedDatabase {
         Ok((staged, file))
     }
 
-    /// The directory that it is in, as a data directory.
+    /// The private directory, which can be opened as a data directory.
     pub fn directory(&self) -> PathBuf {
         self.directory.path()
     }
@@ -97,7 +97,7 @@ impl StagedDatabase {
         self.directory().join(DATABASE)
     }
 
-    /// Checks that it is ours and whole, in every page, index and reference.
+    /// Checks that it is a database of arkloop, and that every page, index and reference is sound.
     fn check(&self) -> Result<(), OpenError> {
         let (copy, shown) = (self.database(), &self.original);
         if schema_state(&copy, Kind::Plain, shown)? == SchemaState::Empty {
@@ -112,17 +112,16 @@ impl StagedDatabase {
         let faults = faults.map_err(|error| damaged(error.to_string()))?;
         match faults.first() {
             None => Ok(()),
-            // The line before says which of the attached databases is meant, and there is one.
+            // The lines before the last one name the attached database, of which there is one.
             Some(fault) => Err(damaged(fault.lines().last().unwrap_or(fault).to_owned())),
         }
     }
 
-    /// Its schema version.
     pub fn schema(&self) -> Result<u32, OpenError> {
         Ok(user_version(&connection::open(&self.database(), Kind::Plain)?)?)
     }
 
-    /// Makes it one file that is on disk, and checks it.
+    /// Merges it into one file, checks that, and writes it to disk.
     fn finish(&self) -> Result<PathBuf, OpenError> {
         let copy = self.database();
         if leave_wal(&copy)? != "delete" {
@@ -134,10 +133,10 @@ impl StagedDatabase {
         Ok(copy)
     }
 
-    /// Gives it the free name `name` in `directory`, when it is on disk and was found to be whole; says how many bytes it has.
+    /// Checks it and moves it to the unused name `name` in `directory`; returns its size in bytes.
     ///
     /// # Errors
-    /// [`OpenError::Exists`] if there is an entry of that name.
+    /// [`OpenError::Exists`] if the name is in use.
     pub fn publish(self, directory: &Directory, name: &OsStr) -> Result<u64, OpenError> {
         let bytes = self.finish()?.metadata().map(|found| found.len());
         let path = directory.path().join(name);
@@ -148,7 +147,7 @@ impl StagedDatabase {
         })
     }
 
-    /// Writes it to `to`, which errors call `name`, when it was found to be whole; says how many bytes it has.
+    /// Checks it and writes it to `to`, which errors call `name`; returns its size in bytes.
     pub fn write_to(self, to: &mut dyn io::Write, name: &Path) -> Result<u64, OpenError> {
         let copy = self.finish()?;
         let written = File::open(&copy).and_then(|mut copy| {
@@ -159,7 +158,7 @@ impl StagedDatabase {
         written.map_err(OpenError::cannot_use(name))
     }
 
-    /// By a rename, or by a copy if that is another file system or another mount of it.
+    /// Renames it, or copies it if `directory` is on another file system or mount.
     fn hand_over(&self, directory: &Directory, name: &OsStr) -> io::Result<()> {
         let (inside, database) = (self.directory.inside(), OsStr::new(DATABASE));
         match files::rename_to_free_name(inside, database, directory, name) {
@@ -172,7 +171,7 @@ impl StagedDatabase {
         copy.publish(name)
     }
 
-    /// Makes it the database at `path`, and replaces the one that is there.
+    /// Checks it and renames it to `path`. Replaces the database there.
     pub(super) fn replace(self, path: &Path) -> Result<(), OpenError> {
         let copy = self.finish()?;
         let replaced = fs::rename(&copy, path).and_then(|()| Directory::of(path)?.0.sync());
@@ -180,7 +179,8 @@ impl StagedDatabase {
     }
 }
 
-/// Merges the write-ahead log into the file and goes without one, which takes the file for itself alone; the mode that it is in then.
+/// Merges the write-ahead log into the file and removes the log; returns the new journal mode. It needs the file for itself, so it waits for other
+/// connections to close.
 fn leave_wal(copy: &Path) -> Result<String, rusqlite::Error> {
     let connection = connection::open(copy, Kind::Plain)?;
     let started_at = Instant::now();
@@ -194,8 +194,8 @@ fn leave_wal(copy: &Path) -> Result<String, rusqlite::Error> {
     }
 }
 
-/// Removes all but the newest `keep` of the files of the running user in `directory` whose name is `prefix`, a [stamp](Timestamp::to_file_stamp) and
-/// `suffix`, but never `made`, which a clock that was set back could have given an old name. Says which.
+/// Removes all but the newest `keep` files in `directory` whose name is `prefix`, a [stamp](Timestamp::to_file_stamp) and `suffix`; returns the removed
+/// paths. Only files of the running user count. `made` always stays: a clock that was set back could have given it an old name.
 pub fn remove_older(
     directory: &Directory,
     (prefix, suffix): (&str, &str),
@@ -209,7 +209,7 @@ pub fn remove_older(
         let stamp = name.and_then(|name| name.strip_prefix(prefix)?.strip_suffix(suffix));
         stamp.is_some_and(Timestamp::is_file_stamp)
     });
-    // A link, a directory or a file of another user is none that this program made.
+    // This program did not create links, directories or files of other users.
     dated.retain(|name| directory.find_own(name).is_ok_and(|found| found.is_some()));
     dated.sort_unstable();
     dated.truncate(dated.len().saturating_sub(keep));

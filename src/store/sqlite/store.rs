@@ -18,24 +18,23 @@ use super::transaction::{Reader, Tx};
 use super::writer::{self, AtEnd, Write, WriterHandle};
 use crate::store::{OpenError, Result, StoreError};
 
-/// How long a request waits for its write before it is refused. A write takes milliseconds; only a stuck disk or a command that was stopped
-/// in the middle of its own write makes it wait.
+/// How long a request waits for its write before it is refused. A write takes milliseconds. It takes long only if the disk hangs, or if a command was
+/// stopped in the middle of its own write.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// One database: a pool of readers, two connections for reports, and the writer.
 pub struct Store {
-    // Ends before the readers are closed.
+    // Dropped first, so that the writer ends before the readers are closed.
     writer: WriterHandle,
     path: PathBuf,
     readers: Pool<ConnectionManager>,
     reports: Pool<ConnectionManager>,
     health: Arc<Health>,
-    // Held for as long as the store is open; see `lock`.
+    // Held until the store is dropped; see `lock`.
     _locks: Vec<FileLock>,
 }
 
 impl Store {
-    /// Connects to a database that was judged and locked.
+    /// Connects to a database that was checked and locked.
     pub(super) fn connect(
         path: &Path,
         options: &OpenOptions,
@@ -66,7 +65,7 @@ impl Store {
         &self.path
     }
 
-    /// Asks a small question on the calling thread, which costs less than handing it to another thread; waits off the executor if every reader is busy.
+    /// Runs a small query on the calling thread: that costs less than another thread. If every reader is busy, it waits on a blocking thread.
     pub async fn read<T, E>(
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
@@ -83,7 +82,7 @@ impl Store {
         }
     }
 
-    /// Asks a question that may take long, off the executor and on connections for reports.
+    /// Runs a query that may take long, on a blocking thread and on a connection for reports.
     pub async fn report<T, E>(
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
@@ -95,9 +94,9 @@ impl Store {
         on_blocking_thread(self.reports.clone(), ask).await
     }
 
-    /// Changes rows. `Ok` means committed and on disk; `Err` means that nothing of it happened.
+    /// Changes rows. `Ok` means that the change is committed and on disk; `Err` means that nothing was changed.
     ///
-    /// A refusal that must leave a trace is therefore `Ok` here, and becomes an error only after this returns.
+    /// A refusal that must leave a row is therefore `Ok` here. It becomes an error after this returns.
     pub async fn write<T, E>(
         &self,
         change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
@@ -119,13 +118,13 @@ impl Store {
         }
     }
 
-    /// Why the database cannot be written, as far as is known without asking SQLite; `None` if the last write was committed.
+    /// Why the database cannot be written, without a call of SQLite; `None` if the last write was committed.
     pub fn trouble(&self) -> Option<String> {
         self.health.trouble()
     }
 
-    /// Checks that the open files are still the ones under their names. Says whether a small write has to be tried to know if the database can be written:
-    /// while writes fail, and when [`Store::trouble`] was asked for and nothing was committed for half a minute.
+    /// Checks that the open files still have their names. Returns whether a small write must be tried to learn whether the database can be written: while
+    /// writes fail, and when [`Store::trouble`] was called and nothing was committed for half a minute.
     pub fn look(&self) -> bool {
         let is_replaced = self.health.look().is_err();
         !is_replaced && self.health.needs_trial()
@@ -136,12 +135,12 @@ impl Store {
         self.read(|reader| Ok(user_version(reader.connection)?)).await
     }
 
-    /// Rises whenever a write of this process finds that another one has committed since the write before.
+    /// Counts how often a write of this process found that another process had committed since the write before.
     pub fn foreign_commits(&self) -> u64 {
         self.writer.foreign_commits()
     }
 
-    /// How many writes wait for the transaction that is running.
+    /// The number of writes that wait for the current transaction to end.
     pub fn waiting_writes(&self) -> usize {
         self.writer.waiting()
     }
@@ -176,7 +175,7 @@ where
 fn pool(manager: ConnectionManager, size: NonZeroU32) -> Result<Pool<ConnectionManager>, OpenError> {
     let builder = Pool::builder()
         .max_size(size.get())
-        // Connections of a file on the same machine do not go stale.
+        // Connections to a file on the same machine do not go stale.
         .test_on_check_out(false)
         .idle_timeout(None)
         .max_lifetime(None)
@@ -187,19 +186,19 @@ fn pool(manager: ConnectionManager, size: NonZeroU32) -> Result<Pool<ConnectionM
         .map_err(|error| OpenError::Unusable(error.to_string()))
 }
 
-/// Starts the writer, and watches the files of a database that is served.
+/// Starts the writer. In the server, the files of the database are watched too.
 fn start_writer(path: &Path, options: &OpenOptions) -> Result<(WriterHandle, Arc<Health>), OpenError> {
     let mut connection = connection::open(path, Kind::Writing)?;
     if let Some(hooks) = &options.test_hooks {
         hooks.watch(&mut connection)?;
     }
-    // SQLite opens a file that it may not write for reading, and every change would fail later.
+    // SQLite opens a read-only file without an error, and every change would fail later.
     if connection.is_readonly("main")? {
         return Err(OpenError::cannot_use(path)(ErrorKind::PermissionDenied.into()));
     }
     let mut health = Health::of([]);
     if options.access == Access::Serve {
-        // SQLite opens the log with its first question.
+        // SQLite creates the log with its first query.
         user_version(&connection)?;
         health = Health::of([path.to_owned(), companion(path, "-wal"), companion(path, "-shm")]);
     }

@@ -1,17 +1,17 @@
-//! What a test may do to the writer, and see of the connections. Outside of tests there are no hooks.
+//! Hooks for tests: faults of the writer, and records of the statements that ran. Outside of tests there are no hooks.
 
 use std::collections::BTreeSet;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
-/// Decides whether a COMMIT goes through; it may wait, which holds the COMMIT.
+/// Decides whether a COMMIT goes through. While it waits, the COMMIT waits.
 type CommitRule = Box<dyn FnMut() -> bool + Send>;
 
-/// After how many instructions of SQLite's virtual machine the handler is called: often enough to tell an index from a scan.
+/// The number of instructions of SQLite's virtual machine between two calls of the handler: few enough to tell an index from a scan.
 const INSTRUCTIONS: c_int = 10;
 
 /// Faults of the writer: a COMMIT that waits or fails, a file that may not grow. Measurements of the connections: which statements ran, and how much
@@ -28,28 +28,25 @@ pub struct TestHooks {
 impl TestHooks {
     /// From now on `rule` is asked inside every COMMIT; `false` makes it fail.
     pub fn on_commit(&self, rule: impl FnMut() -> bool + Send + 'static) {
-        *self.commit_rule.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(rule));
+        *lock(&self.commit_rule) = Some(Box::new(rule));
     }
 
     /// From now on every COMMIT goes through.
     pub fn let_commits_through(&self) {
-        *self.commit_rule.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.commit_rule) = None;
     }
 
-    /// Limits the database to so many pages, which makes SQLite answer FULL; 0 takes the limit away.
+    /// Limits the size of the database, so that SQLite answers FULL; 0 removes the limit.
     pub fn limit_pages(&self, pages: u32) {
         self.page_limit.store(pages, Ordering::SeqCst);
     }
 
     /// The text of every statement that ran.
     pub fn statements(&self) -> BTreeSet<String> {
-        self.statements
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.statements).clone()
     }
 
-    /// How many instructions of SQLite's virtual machine all statements took so far, to the nearest ten.
+    /// The number of instructions of SQLite's virtual machine that all statements took so far, to the nearest ten.
     pub fn instructions(&self) -> u64 {
         self.instructions.load(Ordering::SeqCst)
     }
@@ -67,26 +64,25 @@ impl TestHooks {
         let hooks = Arc::clone(self);
         let note = move |event: TraceEvent<'_>| {
             if let TraceEvent::Stmt(statement, _) = event {
-                let mut statements = hooks.statements.lock().unwrap_or_else(PoisonError::into_inner);
-                statements.insert(statement.sql().into_owned());
+                lock(&hooks.statements).insert(statement.sql().into_owned());
             }
         };
         connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note))
     }
 
     pub(super) fn commit_goes_through(&self) -> bool {
-        self.commit_rule
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-            .is_none_or(|rule| rule())
+        lock(&self.commit_rule).as_mut().is_none_or(|rule| rule())
     }
 
-    /// The most pages the file may have: SQLite's own maximum unless a test says otherwise.
+    /// The most pages that the file may have: SQLite's own maximum unless a test sets a limit.
     pub(super) fn page_limit(&self) -> u32 {
         match self.page_limit.load(Ordering::SeqCst) {
             0 => u32::MAX - 1,
             pages => pages,
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,26 +1,28 @@
-//! What the statements run on: [`Reader`] asks, [`Tx`] changes. Neither shows SQLite to the rules.
+//! [`Reader`] runs queries, and [`Tx`] changes rows too. Code outside of `store` sees neither SQL nor SQLite through them.
 
 use std::cell::RefCell;
+use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, ToSql};
 
+use super::connection::companion;
 use crate::domain::Page;
 use crate::store::{Result, StoreError};
 
-/// A connection on which questions are asked.
+/// A connection for queries.
 pub struct Reader<'c> {
     pub(in crate::store) connection: &'c Connection,
 }
 
-/// A transaction in which rows are changed. It can ask every question too.
+/// A transaction that changes rows. It can run every query of a [`Reader`] too.
 pub struct Tx<'c> {
     reader: Reader<'c>,
-    /// Called if the change is undone.
+    /// Callbacks for when the change is undone.
     returns: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
 impl Reader<'_> {
-    /// The one row that a statement gives.
+    /// The one row that a statement returns.
     pub(in crate::store) fn query_one<T>(
         &self,
         sql: &str,
@@ -30,7 +32,7 @@ impl Reader<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row(values, read)?)
     }
 
-    /// The row that a statement gives, if it gives one.
+    /// The row that a statement returns, if any.
     pub(in crate::store) fn query_opt<T>(
         &self,
         sql: &str,
@@ -41,7 +43,7 @@ impl Reader<'_> {
         Ok(statement.query_row(values, read).optional()?)
     }
 
-    /// Every row that a statement gives.
+    /// Every row that a statement returns.
     pub(in crate::store) fn query<T>(
         &self,
         sql: &str,
@@ -53,8 +55,8 @@ impl Reader<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// A part of a list: the rows that `wanted` finds (`FROM … WHERE …`), as many as `order` gives (`ORDER BY … LIMIT …`), and how many follow them. The
-    /// first of the values are those of `wanted`.
+    /// A page of the rows that `wanted` selects (`FROM … WHERE …`), in the order and of the length of `order` (`ORDER BY … LIMIT …`), and how many rows
+    /// follow it. The values of `wanted` come before those of `order`.
     pub(in crate::store) fn query_page<T>(
         &self,
         columns: &str,
@@ -74,10 +76,10 @@ impl Reader<'_> {
     }
 
     /// The size of the database file and its write-ahead log, in bytes.
-    pub(in crate::store) fn database_bytes(&self) -> u64 {
-        let path = self.connection.path().unwrap_or_default();
-        let size = |path: &str| std::fs::metadata(path).map_or(0, |found| found.len());
-        size(path) + size(&format!("{path}-wal"))
+    pub fn database_bytes(&self) -> u64 {
+        let path = Path::new(self.connection.path().unwrap_or_default());
+        let size = |path: &Path| path.metadata().map_or(0, |found| found.len());
+        size(path) + size(&companion(path, "-wal"))
     }
 }
 
@@ -97,18 +99,18 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Carries out a statement that gives no rows.
+    /// Runs a statement that returns no rows.
     pub(in crate::store) fn execute(&self, sql: &str, values: impl Params) -> Result<()> {
         self.execute_counted(sql, values)?;
         Ok(())
     }
 
-    /// Carries out a statement that gives no rows; says how many it changed.
+    /// Runs a statement that returns no rows; returns how many it changed.
     pub(in crate::store) fn execute_counted(&self, sql: &str, values: impl Params) -> Result<usize> {
         Ok(self.connection.prepare_cached(sql)?.execute(values)?)
     }
 
-    /// Carries out an UPDATE of columns that are unique; says whether the unique indexes admitted it.
+    /// Runs an UPDATE of unique columns; returns whether the unique indexes admitted it.
     pub(in crate::store) fn update_unique(&self, sql: &str, values: impl Params) -> Result<bool> {
         match self.connection.prepare_cached(sql)?.execute(values) {
             Ok(_) => Ok(true),
@@ -117,18 +119,18 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Calls `give_back` if the present change is undone: because it fails, or because the transaction is not committed. SQLite does not roll back what a
-    /// change took from memory.
+    /// Calls `give_back` if the current change is undone: it fails, or the transaction is not committed. SQLite does not roll back what a change took from
+    /// memory.
     pub fn if_undone(&self, give_back: impl FnOnce() + 'static) {
         self.returns.borrow_mut().push(Box::new(give_back));
     }
 
-    /// How many callbacks there are so far.
+    /// The number of callbacks so far.
     pub(super) fn returns_so_far(&self) -> usize {
         self.returns.borrow().len()
     }
 
-    /// Calls those that came after the first `taken`.
+    /// Calls every callback after the first `taken`.
     pub(super) fn give_back(&self, taken: usize) {
         let returns = self.returns.borrow_mut().split_off(taken);
         for give_back in returns {
@@ -141,7 +143,7 @@ impl<'c> Tx<'c> {
         self.returns.borrow_mut().clear();
     }
 
-    /// Carries out `change`, and undoes it alone if it fails: earlier changes stay, and later ones are possible.
+    /// Runs `change`, and undoes it alone if it fails: earlier changes stay, and later ones are possible.
     ///
     /// # Errors
     /// The outer one when SQLite has rolled back the whole transaction, as on a full disk.
@@ -149,7 +151,7 @@ impl<'c> Tx<'c> {
         let taken = self.returns_so_far();
         self.execute("SAVEPOINT attempt", [])?;
         let outcome = change(self);
-        // Without a transaction there is no savepoint to go back to. The writer notices it too, after this piece.
+        // Without a transaction there is no savepoint to go back to. The writer checks this too, after each piece.
         if self.connection.is_autocommit() {
             return Err(StoreError::Unavailable(
                 "SQLite rolled the transaction back".to_owned(),
@@ -163,11 +165,10 @@ impl<'c> Tx<'c> {
         Ok(outcome)
     }
 
-    /// The `synchronous` setting of the writing connection: 2 is FULL, which survives a loss of power.
+    /// For a test: the `synchronous` setting of the writing connection. 2 is FULL, which survives a loss of power.
+    #[doc(hidden)]
     pub fn synchronous(&self) -> Result<u32> {
-        Ok(self
-            .connection
-            .pragma_query_value(None, "synchronous", |row| row.get(0))?)
+        self.query_one("PRAGMA synchronous", [], |row| row.get(0))
     }
 }
 

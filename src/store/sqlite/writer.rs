@@ -1,7 +1,9 @@
 //! The writer: one thread, one connection, many writes in one transaction.
 //!
-//! It takes what is queued, runs each piece in a savepoint of its own, commits once and then answers all of them (group commit). On a disk that takes
-//! milliseconds to confirm, that is the difference between hundreds and tens of thousands of durable writes a second.
+//! It takes the queued writes, runs each of them in a savepoint, commits once and then answers all of them (group commit). A disk takes milliseconds to
+//! confirm a commit: with one write per commit there are hundreds of durable writes a second, with group commit tens of thousands.
+//!
+//! A write that fails is undone alone. After FULL, IOERR or NOMEM SQLite rolls back the whole transaction: every write of the batch is then refused.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,22 +23,22 @@ use super::transaction::Tx;
 use crate::fault::Fault;
 use crate::store::{OpenError, Result, StoreError};
 
-/// How many writes share a transaction. More would hold the lock of the command line longer and gain nothing (32 reach most of the effect).
+/// The most writes that share a transaction. More would make commands wait longer for the write lock and gain nothing: 32 reach most of the effect.
 const BATCH: usize = 256;
-/// How many writes may wait. At ten thousand a second that is a tenth of a second; a later write is refused, to be tried again.
+/// The most writes that may wait: a tenth of a second at ten thousand a second. Further writes are refused, and the client may try again.
 const QUEUE: usize = 1024;
-/// How long an idle writer keeps the pages that it has read. They help only while writes follow one another; the kernel caches the file anyway.
+/// How long an idle writer keeps its page cache, which helps only while writes follow one another. The kernel caches the file anyway.
 const PAGES_KEPT: Duration = Duration::from_secs(2);
 
-/// A write that waits for its turn, whatever it returns.
+/// A queued write, without the type of its outcome.
 pub(super) trait Piece: Send {
     fn is_abandoned(&self) -> bool;
-    /// Runs it; says whether its savepoint is kept.
+    /// Runs the write; returns whether its savepoint is kept.
     fn run(&mut self, tx: &Tx<'_>) -> bool;
     fn answer(self: Box<Self>, fate: Result<()>);
 }
 
-/// A closure, its outcome, and the caller who waits for that.
+/// A closure, its outcome, and the channel on which the caller waits.
 pub(super) struct Write<T, E, F> {
     change: Option<F>,
     outcome: Option<Result<T, E>>,
@@ -79,12 +81,12 @@ where
             Ok(()) => self.outcome.unwrap_or_else(|| Err(not_begun().into())),
             Err(lost) => Err(lost.into()),
         };
-        // The caller may be gone by now.
+        // The caller may have stopped waiting.
         let _ = self.answer.send(outcome);
     }
 }
 
-/// The handle of the writer thread. The default one has no writer, and refuses every write.
+/// The handle of the writer thread. The default has no writer and refuses every write.
 #[derive(Default)]
 pub(super) struct WriterHandle {
     queue: Option<SyncSender<Box<dyn Piece>>>,
@@ -94,13 +96,13 @@ pub(super) struct WriterHandle {
 }
 
 impl WriterHandle {
-    /// Queues a write, unless too many wait already.
+    /// Queues a write, unless the queue is full.
     pub(super) fn submit(&self, piece: Box<dyn Piece>) -> Result<()> {
         let queue = self
             .queue
             .as_ref()
             .ok_or_else(|| StoreError::Unavailable("the writer has ended".to_owned()))?;
-        // Counted first, so that the writer never counts down what was not counted up.
+        // The count rises before the write is queued, so that the writer never lowers it below zero.
         self.waiting.fetch_add(1, Ordering::Relaxed);
         queue.try_send(piece).map_err(|error| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -111,34 +113,34 @@ impl WriterHandle {
         })
     }
 
-    /// How many writes wait for the transaction that is running.
+    /// The number of writes that wait for the current transaction to end.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Rises whenever a write finds that another process has committed since the one before it.
+    /// Counts how often a write found that another process had committed since the write before.
     pub(super) fn foreign_commits(&self) -> u64 {
         self.foreign_commits.load(Ordering::Acquire)
     }
 }
 
 impl Drop for WriterHandle {
-    /// Lets the writer finish what is queued, and waits for its end.
+    /// Lets the writer finish the queued writes, and waits for its end.
     fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
-            // Its panic, if it had one, has ended the process already.
+            // A panic of the writer has ended the process already.
             let _ = thread.join();
         }
     }
 }
 
-/// What the writer does when it ends.
+/// What the writer does with the write-ahead log when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AtEnd {
-    /// Moves the write-ahead log into the database file, so that the next start has nothing to read.
+    /// Moves it into the database file, so that the next start need not read it.
     Checkpoint,
-    /// Nothing: beside a server that writes, a command would wait for SQLite's own lock, which is not given in turn.
+    /// Leaves it: a command would compete with the server for SQLite's own lock, which is not given in turn.
     Leave,
 }
 
@@ -169,8 +171,8 @@ pub(super) fn start(
     };
     let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
         if catch_unwind(AssertUnwindSafe(|| writer.run(&pieces))).is_err() {
-            // Pieces are caught one by one, so this is a fault of the writer itself. Without it every write would be refused for ever; a supervisor
-            // starts the process anew instead.
+            // A panic in a closure is caught in `Write::run`, so this is a fault of the writer itself. Without the writer every write would be refused for
+            // ever; so the process ends, and a supervisor restarts it.
             tracing::error!("the writer failed; the process ends");
             std::process::abort();
         }
@@ -195,9 +197,9 @@ struct Writer {
     write_lock: WriteLock,
     waiting: Arc<AtomicUsize>,
     foreign_commits: Arc<AtomicU64>,
-    /// The last `data_version` of SQLite, which changes when another process has committed.
+    /// The last `data_version` of SQLite. It changes when another process has committed.
     data_version: Cell<i64>,
-    /// Whether the last transaction has changed a row: only then was its COMMIT written to the disk.
+    /// Whether the last transaction changed a row: only then was its COMMIT written to disk.
     has_changed: Cell<bool>,
     hooks: Option<Arc<TestHooks>>,
     at_end: AtEnd,
@@ -225,7 +227,7 @@ impl Writer {
             }
         }
         if self.health.is_another_database() {
-            // With one connection open the others do not remove the log either.
+            // While this connection stays open, closing the others does not remove the log.
             std::mem::forget(self.connection);
             return;
         }
@@ -237,7 +239,7 @@ impl Writer {
         }
     }
 
-    /// Waits for the next piece, and gives the memory of SQLite back while there is none; `None` at the end.
+    /// Waits for the next write; `None` at the end. An idle writer releases the memory of SQLite.
     fn next(&self, pieces: &Receiver<Box<dyn Piece>>) -> Option<Box<dyn Piece>> {
         match pieces.recv_timeout(PAGES_KEPT) {
             Ok(piece) => Some(piece),
@@ -251,7 +253,7 @@ impl Writer {
         }
     }
 
-    /// Notes the outcome of a batch. A batch that changed nothing says nothing about the disk.
+    /// Records the outcome of a batch. A batch that changed nothing proves nothing about the disk.
     fn note(&self, fate: &Result<()>) {
         match (fate, self.at_end) {
             (Ok(()), _) if !self.has_changed.get() => {}
@@ -263,20 +265,20 @@ impl Writer {
                 self.health.failed(&lost.to_string());
                 self.fault.failed(lost);
             }
-            // The command says so itself, in its one line.
+            // The command itself reports the error.
             (Err(lost), AtEnd::Leave) => tracing::debug!("the write was lost: {lost}"),
         }
     }
 
-    /// Runs a batch in one transaction. `Err` means that nothing of it happened.
+    /// Runs a batch in one transaction. `Err` means that nothing was changed.
     fn commit(&self, batch: &mut Vec<Box<dyn Piece>>) -> Result<()> {
-        // A write whose caller has hung up or was refused must not happen. This is asked here because the wait for the lock may have been long.
+        // A write must not happen if its caller has hung up or was refused. This is checked under the lock, because the wait for it may have been long.
         self.has_changed.set(false);
         batch.retain(|piece| !piece.is_abandoned());
         if batch.is_empty() {
             return Ok(());
         }
-        // A write into a file that was removed or replaced would be lost.
+        // Writes to a file that was removed or replaced would be lost.
         self.health.look()?;
         let committed = self.try_commit(batch);
         if committed.is_err() && !self.connection.is_autocommit() {
@@ -298,8 +300,8 @@ impl Writer {
             self.execute("SAVEPOINT piece")?;
             let changes = self.connection.total_changes();
             let is_kept = piece.run(&tx);
-            // FULL, IOERR and NOMEM roll back the whole transaction and not the savepoint. SQLite then stands in autocommit mode, where a further
-            // piece would be committed alone and the earlier ones are gone.
+            // FULL, IOERR and NOMEM roll back the whole transaction, not only the savepoint. SQLite is then in autocommit mode: the earlier writes are lost,
+            // and each further write would be committed alone.
             if self.connection.is_autocommit() {
                 return Err(StoreError::Unavailable(
                     "SQLite rolled the transaction back".to_owned(),
@@ -313,14 +315,14 @@ impl Writer {
             }
             self.execute("RELEASE piece")?;
         }
-        // When a COMMIT fails, nothing happened, and every caller may try again.
+        // When a COMMIT fails, nothing was changed, and every caller may try again.
         self.execute("COMMIT")
             .map_err(|error| StoreError::Unavailable(format!("COMMIT failed: {error}")))?;
         tx.keep();
         Ok(())
     }
 
-    /// Counts commits of other processes. Inside the transaction no other process can commit, so the counter describes what the pieces read.
+    /// Notices commits of other processes. Inside the transaction no other process can commit, so the counter is true for what the writes read.
     fn notice_foreign_commits(&self) -> Result<()> {
         let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
         let found = statement.query_row([], |row| row.get(0))?;

@@ -40,15 +40,12 @@ impl Noted {
     /// Counts a refusal by a client.
     pub(crate) fn note(&mut self, record: &AuditRecord, client: &Client, now: Timestamp) {
         let mut tally = AuditTally {
-            event: record.event,
-            reason: record.outcome.reason(),
+            kind: kind_of(record),
             address: client.address.map(network_of),
-            subject: record.subject.clone(),
-            name: record.name,
             window_at: now.start_of(MINUTE),
         };
         let mut trace_id = client.trace_id;
-        let class = Class::of_tally(tally.event);
+        let class = Class::of_tally(record.event);
         let is_listed = self.tallies.contains_key(&tally) || self.budgets.take(class, record, now).is_some();
         if !is_listed {
             tally = shared_tally(record, now);
@@ -110,11 +107,12 @@ impl Noted {
 /// The row of the hour for events without a row of their own.
 pub(super) fn shared_tally(record: &AuditRecord, now: Timestamp) -> AuditTally {
     AuditTally {
-        event: record.event,
-        reason: record.outcome.reason(),
+        kind: AuditKind {
+            subject: None,
+            name: None,
+            ..kind_of(record)
+        },
         address: None,
-        subject: None,
-        name: None,
         window_at: now.start_of(HOUR),
     }
 }

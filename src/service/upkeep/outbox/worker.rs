@@ -93,7 +93,7 @@ impl Service {
         let dropped = self.store.write(move |tx| {
             let dropped = tx.delete_expired_mail(now, DROPPED_AT_ONCE)?;
             if dropped.iter().any(is_lost) {
-                tx.put_moment(Setting::LastMailLostAt, now)?;
+                tx.put_time(Setting::LastMailLostAt, now)?;
             }
             Ok::<_, Error>(dropped)
         });
@@ -201,7 +201,7 @@ impl Worker {
         let retried_at = self
             .service
             .store
-            .read(|reader| reader.find_moment(Setting::MailRetriedAt).map_err(Error::from));
+            .read(|reader| reader.find_time(Setting::MailRetriedAt).map_err(Error::from));
         let retried_at = retried_at.await?;
         Ok(retried_at > std::mem::replace(&mut self.retried_at, retried_at))
     }
