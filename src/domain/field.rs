@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// Never contains the refused value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Never contains the refused value. The names are those on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum FieldError {
     /// A required field is absent, `null` or blank.
     Missing,
@@ -21,6 +22,7 @@ pub enum FieldError {
     /// More than `max` characters.
     TooLong { max: usize },
     /// More than `max` bytes in UTF-8.
+    #[strum(serialize = "too_long")]
     TooManyBytes { max: usize },
     Invalid {
         /// What is accepted, as the end of the sentence "must be …".

@@ -1,8 +1,8 @@
-//! What the server serves, in five rooms.
+//! The HTTP server, in five modules.
 //!
-//! `transport` accepts a connection, limits how many there are, and reads requests from it. `pipeline` is what every request passes: it gives a trace id, reads
-//! the body, finds the operation, holds origin, limit and token before the handler, and writes refusals and the log line. `api` has the handlers, one file per
-//! noun: each takes its parts, calls one method of [`crate::service`] and converts. `openapi` makes the document, `pages` has what people see.
+//! `transport` accepts a connection, limits how many there are, and reads requests from it. `pipeline` is what every request passes: it gives a trace id, finds
+//! the operation, reads the body, checks origin, limit and token before the handler runs, and writes refusals and the log line. `api` has the handlers, one file
+//! per noun: each reads its fields, calls one method of [`crate::service`] and writes the answer. `openapi` makes the document, `pages` has what people see.
 //!
 //! Only this module names `poem` and `hyper`.
 

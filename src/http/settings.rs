@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::domain::{Rates, SameSite, TrustedProxies};
 use crate::http::panic_trigger::PanicTrigger;
 
-/// How long the server waits for a client. The connection of a slower one is closed.
+/// How long the server waits for a client. If the client is slower, its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// From the first byte of a request, or from the connection if it is the first, to the end of its header.

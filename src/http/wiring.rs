@@ -1,12 +1,12 @@
-//! Joins the rooms: what each listener serves, and what the document describes.
+//! Joins the modules: what each listener serves, and what the document describes.
 
 use std::io;
 use std::sync::Arc;
 
-use super::pipeline::exchange::{MetricsText, Shared};
+use super::pipeline::exchange::{Metrics, MetricsText, Shared};
 use super::pipeline::metrics;
 use super::pipeline::operation::Operation;
-use super::pipeline::respond::Site;
+use super::pipeline::respond::Pipeline;
 use super::{Server, ServerSettings, api, openapi, pages};
 use crate::domain::Listen;
 use crate::service::Service;
@@ -31,7 +31,7 @@ impl Server {
         // Without white space: people read `/docs`.
         let document = openapi::document(operations()).to_string();
         shared.contents = pages::contents(&shared, document);
-        Self::listen(listen, Site::new(shared, operations()))
+        Self::listen(listen, Pipeline::new(shared, operations()))
     }
 
     /// Listens for monitoring: `/metrics`, and `/readyz` with the cause. Must be called within a Tokio runtime.
@@ -42,8 +42,8 @@ impl Server {
     ) -> io::Result<Self> {
         metrics::start_counters(operations());
         let mut shared = Shared::new(service, ServerSettings::default());
-        shared.metrics_text = Some(metrics_text);
-        Self::listen(listen, Site::new(shared, metrics::OPERATIONS.iter().copied()))
+        shared.metrics = Some(Metrics::new(metrics_text));
+        Self::listen(listen, Pipeline::new(shared, metrics::OPERATIONS.iter().copied()))
     }
 }
 

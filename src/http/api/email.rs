@@ -6,8 +6,9 @@ use poem_openapi::Object;
 use poem_openapi::payload::Json;
 
 use super::done::{DONE, Done};
-use super::fields::TOKEN;
-use crate::domain::{LimitClass, LinkToken};
+use super::fields::{CAPTCHA_TOKEN, MAIL_ADDRESS, TOKEN};
+use crate::domain::{Email, LimitClass, LinkToken};
+use crate::http::pipeline::operation::Answer;
 use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, RequestBody, Success, Tag};
 use crate::service::{Caller, Error};
 
@@ -24,7 +25,24 @@ struct VerificationPreview {
 pub(super) const MAIL_QUEUED: Success =
     Success::no_content("It is on its way, if there is anybody to send it to.");
 
-const VERIFICATION_TOKEN: RequestBody = RequestBody::new("VerificationTokenRequest", &[&TOKEN]);
+/// Reads a request for a mail: the address, and the captcha token if there is one.
+pub(super) fn mail_request(mut fields: Fields) -> Result<(Email, Option<String>), Error> {
+    let captcha_token = fields.take(&CAPTCHA_TOKEN);
+    let email = fields.required(&MAIL_ADDRESS, Email::parse);
+    Ok((fields.finish(email)?, captcha_token))
+}
+
+/// An operation that takes the token of a verification link.
+const fn with_verification_token(handler: fn(Exchange) -> Answer) -> Operation {
+    Operation {
+        method: &Method::POST,
+        body: Some(RequestBody::new("VerificationTokenRequest", &[&TOKEN])),
+        limit: Some(LimitClass::ConfirmVerification),
+        refusals: &[Code::EmailTokenInvalid],
+        tag: Some(Tag::Email),
+        ..Operation::open(handler)
+    }
+}
 
 fn verification_token(mut fields: Fields) -> Result<Option<LinkToken>, Error> {
     let token = fields.required(&TOKEN, LinkToken::parse);
@@ -55,16 +73,11 @@ async fn send_verification(exchange: Exchange, caller: Caller) -> Result<Respons
 
 pub(super) const PREVIEW_VERIFICATION: Operation = Operation {
     id: "preview_verification",
-    method: &Method::POST,
     path: "/v1/auth/email/verify/preview",
-    body: Some(VERIFICATION_TOKEN),
-    limit: Some(LimitClass::ConfirmVerification),
-    refusals: &[Code::EmailTokenInvalid],
-    tag: Some(Tag::Email),
     summary: "Tell what a verification link is about",
     description: "For the page that asks whether to confirm. It uses nothing up.",
     success: Success::json::<VerificationPreview>("", r#"{ "username": "alice", "email_verified": false }"#),
-    ..Operation::open(|exchange| Box::pin(preview_verification(exchange)))
+    ..with_verification_token(|exchange| Box::pin(preview_verification(exchange)))
 };
 
 async fn preview_verification(exchange: Exchange) -> Result<Response, Refusal> {
@@ -79,16 +92,11 @@ async fn preview_verification(exchange: Exchange) -> Result<Response, Refusal> {
 
 pub(super) const CONFIRM_VERIFICATION: Operation = Operation {
     id: "confirm_verification",
-    method: &Method::POST,
     path: "/v1/auth/email/verify/confirm",
-    body: Some(VERIFICATION_TOKEN),
-    limit: Some(LimitClass::ConfirmVerification),
-    refusals: &[Code::EmailTokenInvalid],
-    tag: Some(Tag::Email),
     summary: "Verify an address",
     description: "Doing it again with the same token is fine while the address is verified.",
     success: DONE,
-    ..Operation::open(|exchange| Box::pin(confirm_verification(exchange)))
+    ..with_verification_token(|exchange| Box::pin(confirm_verification(exchange)))
 };
 
 async fn confirm_verification(exchange: Exchange) -> Result<Response, Refusal> {
@@ -100,16 +108,11 @@ async fn confirm_verification(exchange: Exchange) -> Result<Response, Refusal> {
 
 pub(super) const REJECT_VERIFICATION: Operation = Operation {
     id: "reject_verification",
-    method: &Method::POST,
     path: "/v1/auth/email/verify/reject",
-    body: Some(VERIFICATION_TOKEN),
-    limit: Some(LimitClass::ConfirmVerification),
-    refusals: &[Code::EmailTokenInvalid],
-    tag: Some(Tag::Email),
     summary: "Say \"this was not me\"",
     description: "Deletes the account that claims the address, unless the address was verified meanwhile.",
     success: DONE,
-    ..Operation::open(|exchange| Box::pin(reject_verification(exchange)))
+    ..with_verification_token(|exchange| Box::pin(reject_verification(exchange)))
 };
 
 async fn reject_verification(exchange: Exchange) -> Result<Response, Refusal> {

@@ -1,7 +1,7 @@
 //! The fields that request bodies are made of, as the document describes them.
 //!
-//! The types in [`crate::domain`] decide what is accepted. A pattern accepts every text that its type accepts, and as few others as it can exclude without
-//! the tables of Unicode.
+//! The types in [`crate::domain`] decide what is accepted. A pattern accepts every text that its type accepts. It excludes other texts as far as it can
+//! without the tables of Unicode.
 
 use crate::domain::{Locale, MAX_PASSWORD_BYTES, Timezone};
 use crate::http::pipeline::Code;

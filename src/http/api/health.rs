@@ -54,10 +54,10 @@ pub(super) const READYZ: Operation = Operation {
     ..Operation::open(|exchange| Box::pin(ready(readyz(&exchange))))
 };
 
-/// Tells a load balancer only that the server cannot serve, whatever the cause. The cause is not logged here: the log has it from the lost write, and any
-/// client may ask at any rate.
+/// Tells a load balancer only that the server cannot serve, and not why. The cause is not logged here: the log has it from the lost write, and any
+/// client may ask as often as it likes.
 fn readyz(exchange: &Exchange) -> Result<Response, Refusal> {
     let ready = exchange.shared.service.ready();
-    ready.map_err(|error| Refusal::from(error).into_unavailable().without_cause())?;
+    ready.map_err(|error| Refusal::from(error).without_cause())?;
     Ok(healthz())
 }

@@ -1,7 +1,6 @@
 //! The public keys that access tokens are verified with.
 
 use poem::Response;
-use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use poem_openapi::Object;
 
 use crate::http::pipeline::content::Content;
@@ -69,8 +68,6 @@ pub(super) const JWKS: Operation = Operation {
 
 async fn jwks(exchange: Exchange) -> Result<Response, Refusal> {
     let jwks = exchange.shared.service.jwks().await;
-    let content = Content::kept(jwks)
-        .with(CONTENT_TYPE, "application/json; charset=utf-8")
-        .with(CACHE_CONTROL, CACHE_FIVE_MINUTES);
+    let content = Content::file(jwks, "application/json; charset=utf-8", CACHE_FIVE_MINUTES);
     Ok(content.answer(&exchange.headers))
 }

@@ -1,5 +1,5 @@
-//! The operations of the API, one file per noun. Each is described by a value beside its handler; a handler takes its parts, calls one method of
-//! [`crate::service`] and converts.
+//! The operations of the API, one file per noun. Each is described by a value beside its handler; a handler reads its fields, calls one method
+//! of [`crate::service`] and writes the answer.
 
 mod captcha;
 mod done;

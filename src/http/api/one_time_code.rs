@@ -3,7 +3,7 @@
 use poem::http::{Method, StatusCode};
 use poem::{IntoResponse as _, Response};
 
-use super::email::MAIL_QUEUED;
+use super::email::{MAIL_QUEUED, mail_request};
 use super::fields::{CAPTCHA_TOKEN, CODE, MAIL_ADDRESS, OTP};
 use super::sign_in::{SIGNED_IN, signed_in};
 use crate::domain::{Email, LimitClass, OneTimeCode};
@@ -33,10 +33,7 @@ pub(super) const SEND_CODE: Operation = Operation {
 };
 
 async fn send_code(exchange: Exchange) -> Result<Response, Refusal> {
-    let mut fields = exchange.fields;
-    let captcha_token = fields.take(&CAPTCHA_TOKEN);
-    let email = fields.required(&MAIL_ADDRESS, Email::parse);
-    let email = fields.finish(email)?;
+    let (email, captcha_token) = mail_request(exchange.fields)?;
     let service = &exchange.shared.service;
     service
         .send_code(email, captcha_token.as_deref(), &exchange.client)

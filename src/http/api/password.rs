@@ -4,10 +4,10 @@ use poem::http::header::SET_COOKIE;
 use poem::http::{Method, StatusCode};
 use poem::{IntoResponse as _, Response};
 
-use super::email::MAIL_QUEUED;
+use super::email::{MAIL_QUEUED, mail_request};
 use super::fields::{CAPTCHA_TOKEN, CURRENT_PASSWORD, MAIL_ADDRESS, REPLACING_PASSWORD, TOKEN};
-use crate::domain::{Email, FieldErrors, LimitClass, LinkToken, Password, PasswordGuess, User};
-use crate::http::pipeline::{Code, Exchange, Operation, Refusal, RequestBody, Success, Tag};
+use crate::domain::{FieldErrors, LimitClass, LinkToken, Password, PasswordGuess, User};
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal, RequestBody, Success, Tag, cookie};
 use crate::service::{Caller, Error};
 
 pub(super) const CHANGE_PASSWORD: Operation = Operation {
@@ -46,8 +46,11 @@ async fn change_password(exchange: Exchange, caller: Caller) -> Result<Response,
     let new = fields.finish(new)?;
     let cookie = service.change_password(&caller, current, new, &cookies).await?;
     let response = StatusCode::NO_CONTENT;
-    Ok(match cookie.map(|cookie| exchange.shared.cookies.set(&cookie)) {
-        Some(cookie) => response.with_header(SET_COOKIE, cookie).into_response(),
+    Ok(match cookie {
+        Some(cookie) => {
+            let cookie = cookie::set(&cookie, &exchange.shared.settings);
+            response.with_header(SET_COOKIE, cookie).into_response()
+        }
         None => response.into_response(),
     })
 }
@@ -71,10 +74,7 @@ pub(super) const SEND_RESET: Operation = Operation {
 };
 
 async fn send_reset(exchange: Exchange) -> Result<Response, Refusal> {
-    let mut fields = exchange.fields;
-    let captcha_token = fields.take(&CAPTCHA_TOKEN);
-    let email = fields.required(&MAIL_ADDRESS, Email::parse);
-    let email = fields.finish(email)?;
+    let (email, captcha_token) = mail_request(exchange.fields)?;
     let service = &exchange.shared.service;
     service
         .send_reset(email, captcha_token.as_deref(), &exchange.client)

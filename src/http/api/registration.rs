@@ -12,7 +12,7 @@ use super::sign_in::{SETS_REFRESH_TOKEN, TokenType};
 use crate::domain::{
     Email, LimitClass, Locale, Password, PasswordPolicy, RegistrationMode, Username, trimmed,
 };
-use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, RequestBody, Success, Tag};
+use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, RequestBody, Success, Tag, cookie};
 use crate::service::{Error, PresentedInvite, Registered, Registration};
 
 /// Who may register now.
@@ -24,7 +24,11 @@ struct CurrentRegistrationMode {
 
 /// Who may register.
 #[derive(Enum)]
-#[oai(rename = "RegistrationMode", rename_all = "snake_case")]
+#[oai(
+    remote = "RegistrationMode",
+    rename = "RegistrationMode",
+    rename_all = "snake_case"
+)]
 enum ModeName {
     /// Anybody.
     Open,
@@ -32,16 +36,6 @@ enum ModeName {
     InviteOnly,
     /// Nobody.
     Disabled,
-}
-
-impl From<RegistrationMode> for ModeName {
-    fn from(mode: RegistrationMode) -> Self {
-        match mode {
-            RegistrationMode::Open => Self::Open,
-            RegistrationMode::InviteOnly => Self::InviteOnly,
-            RegistrationMode::Disabled => Self::Disabled,
-        }
-    }
 }
 
 /// A new account, signed in.
@@ -135,7 +129,7 @@ async fn register(exchange: Exchange) -> Result<Response, Refusal> {
     let service = &exchange.shared.service;
     let registration = read(exchange.fields, service.password_policy())?;
     let registered = service.register(registration, exchange.client, &cookies).await?;
-    let cookie = exchange.shared.cookies.set(&registered.signed_in.refresh);
+    let cookie = cookie::set(&registered.signed_in.refresh, &exchange.shared.settings);
     Ok(Json(RegisteredBody::from(&registered))
         .with_status(StatusCode::CREATED)
         .with_header(SET_COOKIE, cookie)

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use super::done::{DONE, Done};
 use super::fields::{self, CAPTCHA_TOKEN, PASSWORD};
 use crate::domain::{AccountName, LimitClass, PasswordGuess};
-use crate::http::pipeline::{Code, Exchange, Operation, Refusal, RequestBody, Shared, Success, Tag};
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal, RequestBody, Shared, Success, Tag, cookie};
 use crate::service::{Caller, RefreshCookies, SignedIn};
 
 /// How an access token is sent: as `Authorization: Bearer <token>`.
@@ -50,7 +50,7 @@ pub(super) fn signed_in(shared: &Shared, signed_in: &SignedIn) -> Response {
         token_type: TokenType::Bearer,
     };
     Json(tokens)
-        .with_header(SET_COOKIE, shared.cookies.set(&signed_in.refresh))
+        .with_header(SET_COOKIE, cookie::set(&signed_in.refresh, &shared.settings))
         .into_response()
 }
 
@@ -167,7 +167,7 @@ pub(super) const LOGOUT: Operation = Operation {
 async fn logout(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
     let cookies = exchange.presented_cookies();
     exchange.shared.service.logout(&caller, &cookies).await?;
-    let cleared = exchange.shared.cookies.clear();
+    let cleared = cookie::clear(&exchange.shared.settings);
     Ok(Json(Done { ok: true })
         .with_header(SET_COOKIE, cleared)
         .into_response())

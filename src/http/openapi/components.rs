@@ -1,13 +1,13 @@
-//! The parts of the document that operations refer to. `components.json` has those that are the same for every operation: the shape of refusals, and headers.
+//! The parts of the document that operations refer to. `components.json` has the fixed ones: the shape of refusals, the headers, and the
+//! response 304.
 
 use poem::http::StatusCode;
 use poem_openapi::registry::Registry;
 use serde_json::{Map, Value, json};
-use strum::VariantArray as _;
+use strum::{VariantArray as _, VariantNames as _};
 
 use super::schemas;
 use crate::domain::{FieldError, FieldErrors, Limit, LimitClass, Rates};
-use crate::http::pipeline::code::FIELD_CODES;
 use crate::http::pipeline::{Code, RequestBody, limit};
 
 /// The name of the security scheme.
@@ -32,10 +32,12 @@ impl Components {
     pub(super) fn new() -> Self {
         let parts = include_str!("components.json");
         let mut parts: Value = serde_json::from_str(parts).expect("the file is JSON");
-        let codes = Code::ALL.iter().map(|code| code.as_str());
+        let codes = Code::VARIANTS.iter().map(|code| code.as_str());
         let schemas = &mut parts["schemas"];
         schemas["ErrorCode"]["enum"] = codes.collect();
-        schemas["FieldErrorCode"]["enum"] = json!(FIELD_CODES);
+        let mut field_codes = FieldError::VARIANTS.to_vec();
+        field_codes.dedup();
+        schemas["FieldErrorCode"]["enum"] = json!(field_codes);
         let details = &mut schemas["ApiError"]["properties"]["details"];
         details["properties"]["limit"]["enum"] = Limit::VARIANTS.iter().map(<&str>::from).collect();
         let class = LimitClass::Login;
@@ -96,12 +98,6 @@ pub(super) fn headers_named(names: &[&str]) -> Map<String, Value> {
     references.collect()
 }
 
-/// The response to a client that has the content already.
-pub(super) fn not_modified() -> Value {
-    let headers = headers_named(&["X-Trace-Id", "Cache-Control", "ETag"]);
-    json!({ "description": "`If-None-Match` names the content as it is now.", "headers": headers })
-}
-
 /// One example for each code.
 fn examples() -> Map<String, Value> {
     let example = |code: &Code| {
@@ -117,7 +113,9 @@ fn examples() -> Map<String, Value> {
         )
     };
     // No operation answers that its path has no such operation.
-    let listed = Code::ALL.iter().filter(|code| **code != Code::MethodNotAllowed);
+    let listed = Code::VARIANTS
+        .iter()
+        .filter(|code| **code != Code::MethodNotAllowed);
     listed.map(example).collect()
 }
 

@@ -50,8 +50,7 @@ fn responses(operation: &Operation, components: &mut Components) -> Value {
     let described = describe_success(success, is_limited, components);
     responses.insert(success.status.as_str().to_owned(), described);
     if success.is_kept {
-        let reference = components.response("NotModified", components::not_modified());
-        responses.insert("304".to_owned(), reference);
+        responses.insert("304".to_owned(), reference("responses", "NotModified"));
     }
     for codes in operation.codes().chunk_by(|a, b| a.status() == b.status()) {
         let names: Vec<&str> = codes.iter().map(|code| code.name()).collect();

@@ -54,7 +54,7 @@ fn members(schema: &str, request: &Value) -> Vec<Member> {
             }
             Member {
                 place: format!("{schema}.{name}"),
-                is_accepted: word(schema, name),
+                is_accepted: parser(schema, name),
                 is_required: required.contains(name.as_str()),
                 length: (
                     member["minLength"].as_u64().unwrap_or_default(),
@@ -69,7 +69,7 @@ fn members(schema: &str, request: &Value) -> Vec<Member> {
 }
 
 /// Whether the server takes a text that is not empty as a member.
-fn word(schema: &str, member: &str) -> fn(&str) -> bool {
+fn parser(schema: &str, member: &str) -> fn(&str) -> bool {
     let new_password = |text: &str| Password::parse(text, PasswordPolicy::default(), &[]).is_ok();
     match (schema, member) {
         ("RegisterRequest", "login") | (_, "username") => |text| Username::parse(text).is_ok(),
@@ -81,9 +81,9 @@ fn word(schema: &str, member: &str) -> fn(&str) -> bool {
         (_, "timezone") => |text| Timezone::parse(text).is_ok(),
         (_, "token") => |text| LinkToken::parse(text).is_ok(),
         (_, "otp" | "code") => |text| OneTimeCode::parse(text).is_ok(),
-        // Whatever it is, it is compared and not judged by its form.
+        // They are compared, and not judged by their form.
         (_, "invite_code" | "cf_turnstile_token") => |_| true,
-        _ => panic!("{schema}.{member}: which word reads it?"),
+        _ => panic!("{schema}.{member}: what parses it?"),
     }
 }
 

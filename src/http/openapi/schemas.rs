@@ -8,7 +8,9 @@ use crate::http::pipeline::request_body::{Field, RequestBody};
 /// The schema of a request body, which refuses unknown members.
 pub(super) fn request(body: &RequestBody) -> Value {
     let fields = body.fields.iter();
-    let properties = fields.clone().map(|field| (field.name, inline(schema(field))));
+    let properties = fields
+        .clone()
+        .map(|field| (field.name, MetaSchemaRef::Inline(Box::new(schema(field)))));
     let required = fields.filter(|field| field.is_required);
     let mut schema = json!(MetaSchema {
         required: required.map(|field| field.name).collect(),
@@ -32,11 +34,8 @@ fn schema(field: &Field) -> MetaSchema {
     }
 }
 
-fn inline(schema: MetaSchema) -> MetaSchemaRef {
-    MetaSchemaRef::Inline(Box::new(schema))
-}
-
-/// The schema of a response body, with what poem-openapi leaves out: the derive calls a nullable member optional that is always there, and knows no formats.
+/// The schema of a response body, with what poem-openapi leaves out: the derive marks a nullable member as optional although it is always present, and
+/// knows no formats.
 pub(super) fn response(name: &str, mut schema: MetaSchema) -> Value {
     // It repeats the name.
     schema.title = None;

@@ -1,7 +1,7 @@
 //! The pages behind the links that are mailed or handed out: making an account, confirming an address, setting a password.
 //!
-//! They are static files that use the public API like any client. What differs from server to server is decided once, at the start: the policy, by whether
-//! there is a captcha, the least length of a password, and the name of the service. Browsers do not store the pages.
+//! They are static files that use the public API like any client. What differs between servers is filled in once, at the start: the policy, which depends
+//! on the captcha, the least length of a password, and the name of the service. Browsers do not store the pages.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
     let least_length = format!(r#"minlength="{}""#, service.password_policy().min_length);
     let service_name = HtmlEscape(service.name().as_str()).to_string();
     let policy = content_security_policy(!service.captcha_site_key().is_empty());
-    // It asks for no captcha, and it holds a token that is worth something.
+    // This page asks for no captcha, and it holds a token that is worth stealing.
     let verify_policy = content_security_policy(false);
     for (operation, name, policy) in [
         (&REGISTER, "register.html", &policy),
@@ -84,7 +84,7 @@ mod tests {
         names.filter(|name| name.ends_with(extension)).collect()
     }
 
-    /// What stands between `start` and the next `end`, wherever it occurs.
+    /// Every text between a `start` and the next `end`.
     fn between<'a>(text: &'a str, start: &str, end: char) -> BTreeSet<&'a str> {
         let pieces = text.split(start).skip(1);
         pieces.filter_map(|piece| piece.split(end).next()).collect()

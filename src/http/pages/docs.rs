@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use poem::http::header::CACHE_CONTROL;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use rust_embed::RustEmbed;
 
@@ -66,9 +66,7 @@ fn inline(kind: &'static str) -> MetaSchemaRef {
 
 /// Adds `document`, the page that shows it, and the files of the page.
 pub(super) fn add(contents: &mut HashMap<String, Content>, document: String) {
-    let document = Content::kept(document)
-        .with(CONTENT_TYPE, "application/json; charset=utf-8")
-        .with(CACHE_CONTROL, CACHE_FIVE_MINUTES);
+    let document = Content::file(document, "application/json; charset=utf-8", CACHE_FIVE_MINUTES);
     contents.insert(OPENAPI_DOCUMENT.path.to_owned(), document);
     let page = html(Content::kept(text::<SwaggerUi>("index.html")), PAGE_POLICY);
     let page = page.with(CACHE_CONTROL, CACHE_FIVE_MINUTES);

@@ -1,4 +1,4 @@
-//! How pages and files of the executable are served: each is content that is made at the start, by its path.
+//! Serves the pages and files that are compiled in. Each becomes content at the start, stored by its path.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -6,14 +6,14 @@ use std::future::ready;
 
 use hyper::body::Bytes;
 use poem::Response;
-use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
+use poem::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
 use rust_embed::RustEmbed;
 
 use crate::http::ServerSettings;
 use crate::http::pipeline::content::Content;
 use crate::http::pipeline::{Code, Exchange, Operation, Refusal};
 
-/// A client keeps the file, and asks each time whether it changed: a page never meets a script of another version of the server.
+/// A client keeps the file, and asks each time whether it changed: a page never runs a script of another version of the server.
 pub(super) const REVALIDATE: &str = "no-cache";
 
 /// GET of content, or of every content under a path that ends in a parameter.
@@ -55,9 +55,7 @@ pub(super) fn add_files<E: RustEmbed>(
             Some("png") => "image/png",
             _ => continue,
         };
-        let content = Content::kept(file::<E>(&name))
-            .with(CONTENT_TYPE, content_type)
-            .with(CACHE_CONTROL, cache_control);
+        let content = Content::file(file::<E>(&name), content_type, cache_control);
         contents.insert(format!("{folder}{name}"), content);
     }
 }

@@ -7,7 +7,6 @@ use minijinja::{Environment, context};
 use poem::Response;
 use poem::http::HeaderMap;
 use poem::http::header::{ACCEPT_LANGUAGE, VARY};
-
 use strum::VariantArray as _;
 
 use super::embedded::html;
@@ -34,18 +33,14 @@ fn home(exchange: &Exchange) -> Result<Response, Refusal> {
     Ok(page.answer(&exchange.headers))
 }
 
-/// Names the page in a language among the contents. It is no path, so that no request finds it by its path.
+/// The key of the page in a language. It is not a path, so no request finds the page by it.
 fn name(language: Language) -> String {
     format!("home.{}", language.tag())
 }
 
 /// Adds the page as it is for `shared`, in each language.
 pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
-    let mut templates = Environment::new();
-    templates
-        .add_template("home.html", include_str!("home.html"))
-        .expect("the template is compiled in, and every test that starts a server parses it");
-    let template = templates.get_template("home.html").expect("it was added above");
+    let templates = Environment::new();
     for &language in Language::VARIANTS {
         let context = context! {
             language => language.tag(),
@@ -54,8 +49,9 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
             has_pages => shared.settings.pages,
             has_docs => shared.settings.docs,
         };
-        let text = template.render(context);
-        let text = text.expect("the template names only what the context has");
+        // The name makes it escape what it puts in.
+        let text = templates.render_named_str("home.html", include_str!("home.html"), context);
+        let text = text.expect("the template is compiled in, and names only what the context has");
         let page = html(Content::new(text), POLICY).with(VARY, "Accept, Accept-Language");
         contents.insert(name(language), page);
     }
@@ -65,7 +61,7 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
 fn preferred(headers: &HeaderMap) -> Language {
     let mut wanted = weighted(headers, ACCEPT_LANGUAGE);
     wanted.retain(|(_, weight)| *weight > 0.0);
-    // Stable, so that of two alike the first counts.
+    // The sort is stable: of two languages with the same weight the first counts.
     wanted.sort_by(|(_, left), (_, right)| right.total_cmp(left));
     let nearest = wanted.iter().find_map(|(tag, _)| Language::nearest(tag));
     nearest.unwrap_or_default()

@@ -82,7 +82,7 @@ mod properties {
         }
 
         #[test]
-        fn whatever_else_is_sent_is_refused(values in prop::collection::vec(prop_oneof![
+        fn any_other_header_is_refused(values in prop::collection::vec(prop_oneof![
             prop::collection::vec(any::<u8>(), 0..60),
             wild_text().prop_map(String::into_bytes),
             wild_text().prop_map(|text| format!("Bearer {text}").into_bytes()),

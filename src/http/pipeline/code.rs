@@ -7,16 +7,13 @@ use crate::domain::FieldError;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident: $status:ident $code:literal, $message:literal;)*) => {
-        /// What a client branches on: stable and documented.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        /// What a client branches on: stable and documented. The codes stand in the order of their statuses.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
         pub(crate) enum Code {
             $($(#[$doc])* $variant,)*
         }
 
         impl Code {
-            /// Every code, in the order of their statuses.
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
             /// The status, the name on the wire, and the message.
             const fn row(self) -> (StatusCode, &'static str, &'static str) {
                 match self {
@@ -119,49 +116,23 @@ impl Code {
     }
 }
 
-/// Every code of a bad field, in the order of the documentation.
-pub(crate) const FIELD_CODES: [&str; 11] = [
-    "missing",
-    "unknown",
-    "duplicate",
-    "wrong_type",
-    "too_short",
-    "too_long",
-    "invalid",
-    "invalid_characters",
-    "common_password",
-    "contains_identity",
-    "incorrect",
-];
-
 /// The description of one bad field in a refusal.
 pub(crate) fn describe(error: FieldError) -> Value {
-    let (code, message) = match error {
-        FieldError::Missing => ("missing", "This field is required.".to_owned()),
-        FieldError::Unknown => ("unknown", "This operation has no such field.".to_owned()),
-        FieldError::Duplicate => (
-            "duplicate",
-            "This field stands in the body more than once.".to_owned(),
-        ),
-        FieldError::WrongType { expected } => ("wrong_type", format!("Must be a {expected}.")),
-        FieldError::TooShort { min } => ("too_short", format!("Must have at least {min} characters.")),
-        FieldError::TooLong { max } => ("too_long", format!("Must have at most {max} characters.")),
-        FieldError::TooManyBytes { max } => ("too_long", format!("Must have at most {max} bytes in UTF-8.")),
-        FieldError::Invalid { form } => ("invalid", format!("Must be {form}.")),
-        FieldError::InvalidCharacters { allowed } => {
-            ("invalid_characters", format!("May hold only {allowed}."))
-        }
-        FieldError::CommonPassword => (
-            "common_password",
-            "This password is in every list of common ones.".to_owned(),
-        ),
-        FieldError::ContainsIdentity => (
-            "contains_identity",
-            "The password must not be the account's own name.".to_owned(),
-        ),
-        FieldError::Incorrect => ("incorrect", "This is not the current password.".to_owned()),
+    let message = match error {
+        FieldError::Missing => "This field is required.".to_owned(),
+        FieldError::Unknown => "This operation has no such field.".to_owned(),
+        FieldError::Duplicate => "This field stands in the body more than once.".to_owned(),
+        FieldError::WrongType { expected } => format!("Must be a {expected}."),
+        FieldError::TooShort { min } => format!("Must have at least {min} characters."),
+        FieldError::TooLong { max } => format!("Must have at most {max} characters."),
+        FieldError::TooManyBytes { max } => format!("Must have at most {max} bytes in UTF-8."),
+        FieldError::Invalid { form } => format!("Must be {form}."),
+        FieldError::InvalidCharacters { allowed } => format!("May hold only {allowed}."),
+        FieldError::CommonPassword => "This password is in every list of common ones.".to_owned(),
+        FieldError::ContainsIdentity => "The password must not be the account's own name.".to_owned(),
+        FieldError::Incorrect => "This is not the current password.".to_owned(),
     };
-    let mut said = json!({ "code": code, "message": message });
+    let mut said = json!({ "code": error.into_str(), "message": message });
     match error {
         FieldError::TooShort { min } => said["min"] = json!(min),
         FieldError::TooLong { max } | FieldError::TooManyBytes { max } => said["max"] = json!(max),

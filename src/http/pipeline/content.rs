@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 use poem::Response;
 use poem::http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, VARY,
 };
 use poem::http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -44,6 +44,13 @@ impl Content {
         hasher.write(&content.plain);
         let tag = format!("W/\"{:016x}\"", hasher.finish());
         content.with(ETAG, &tag).with(VARY, "Accept-Encoding")
+    }
+
+    /// Kept content of a media type, with its `Cache-Control`.
+    pub(crate) fn file(plain: impl Into<Bytes>, content_type: &str, cache_control: &str) -> Self {
+        Self::kept(plain)
+            .with(CONTENT_TYPE, content_type)
+            .with(CACHE_CONTROL, cache_control)
     }
 
     /// Adds a header.
@@ -94,7 +101,7 @@ fn knows(asked: &HeaderMap, tag: &HeaderValue) -> bool {
     listed.any(|known| known == b"*" || opaque(known) == opaque(tag.as_bytes()))
 }
 
-/// Whether a client takes gzip, and does not rather have content as it is (RFC 9110 §12.5.3).
+/// Whether a client accepts gzip, and does not prefer uncompressed content (RFC 9110 §12.5.3).
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let accepted = weighted(headers, ACCEPT_ENCODING);
     let weight = |names: &[&str]| {
@@ -110,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_for_those_who_prefer_it() {
+    fn gzip_is_for_clients_that_prefer_it() {
         for (accepted, expected) in [
             ("gzip", true),
             ("gzip, deflate, br, zstd", true),

@@ -6,7 +6,7 @@ use poem::http::HeaderMap;
 use poem::http::header::COOKIE;
 use secrecy::ExposeSecret;
 
-use crate::domain::{SameSite, Timestamp};
+use crate::domain::Timestamp;
 use crate::http::ServerSettings;
 use crate::service::RefreshCookie;
 
@@ -15,8 +15,8 @@ pub(crate) const NAME: &str = "arkloop_refresh_token";
 
 /// The values of every cookie of that name, in the order they came. A browser may hold several, of other paths.
 ///
-/// The document has no security scheme for the cookie: generated clients would write a token into it, but only the server does, and only a cookie jar sends
-/// it back.
+/// The document has no security scheme for the cookie: generated clients would write a token into it, but only the server sets it, and only a cookie jar
+/// sends it back.
 pub(crate) fn presented(headers: &HeaderMap) -> Vec<String> {
     let mut values = Vec::new();
     for line in headers.get_all(COOKIE) {
@@ -35,43 +35,27 @@ fn unquoted(value: &str) -> &str {
     inner.unwrap_or(value)
 }
 
-/// Writes the `Set-Cookie` headers of this server, which all have the same attributes.
-pub(crate) struct CookieWriter {
-    same_site: SameSite,
-    /// Follows `public_url`, never a header of a request.
-    is_secure: bool,
+/// The `Set-Cookie` value that sets a refresh token.
+pub(crate) fn set(cookie: &RefreshCookie, settings: &ServerSettings) -> String {
+    let value = cookie.value.expose_secret();
+    write(value, cookie.max_age, cookie.expires_at, settings)
 }
 
-impl CookieWriter {
-    /// The attributes that `settings` ask for.
-    pub(crate) const fn new(settings: &ServerSettings) -> Self {
-        Self {
-            same_site: settings.same_site,
-            is_secure: settings.is_secure,
-        }
-    }
+/// The `Set-Cookie` value that clears the refresh token.
+pub(crate) fn clear(settings: &ServerSettings) -> String {
+    write("", Duration::ZERO, Timestamp::from_millis(0), settings)
+}
 
-    /// Sets a refresh token.
-    pub(crate) fn set(&self, cookie: &RefreshCookie) -> String {
-        self.write(cookie.value.expose_secret(), cookie.max_age, cookie.expires_at)
-    }
-
-    /// Clears the refresh token.
-    pub(crate) fn clear(&self) -> String {
-        self.write("", Duration::ZERO, Timestamp::from_millis(0))
-    }
-
-    /// `Expires` says the same as `Max-Age` to clients that know only the older of the two.
-    fn write(&self, value: &str, max_age: Duration, expires_at: Timestamp) -> String {
-        let same_site = self.same_site.attribute();
-        let secure = if self.is_secure { "; Secure" } else { "" };
-        let max_age = max_age.as_secs();
-        let since_epoch = expires_at.since(Timestamp::from_millis(0));
-        let expires = httpdate::fmt_http_date(UNIX_EPOCH + since_epoch);
-        format!(
-            "{NAME}={value}; Path=/v1/auth; HttpOnly; SameSite={same_site}; Max-Age={max_age}; Expires={expires}{secure}"
-        )
-    }
+/// `Expires` says the same as `Max-Age`, for clients that know only the older of the two. `Secure` follows `public_url`, never a header of a request.
+fn write(value: &str, max_age: Duration, expires_at: Timestamp, settings: &ServerSettings) -> String {
+    let same_site = settings.same_site.attribute();
+    let secure = if settings.is_secure { "; Secure" } else { "" };
+    let max_age = max_age.as_secs();
+    let since_epoch = expires_at.since(Timestamp::from_millis(0));
+    let expires = httpdate::fmt_http_date(UNIX_EPOCH + since_epoch);
+    format!(
+        "{NAME}={value}; Path=/v1/auth; HttpOnly; SameSite={same_site}; Max-Age={max_age}; Expires={expires}{secure}"
+    )
 }
 
 #[cfg(test)]
@@ -129,7 +113,7 @@ mod properties {
             let max_age = Duration::from_secs(seconds.into());
             let expires_at = Timestamp::from_millis(i64::from(expires) * 1000);
             let cookie = RefreshCookie { value: SecretString::from(value.clone()), max_age, expires_at };
-            let written = CookieWriter::new(&settings).set(&cookie);
+            let written = set(&cookie, &settings);
             let pair = written.split(';').next().unwrap_or_default().to_owned();
             prop_assert_eq!(presented(&headers(&[pair])), [value]);
             prop_assert_eq!(written.contains("; Secure"), is_secure);

@@ -11,18 +11,18 @@ use super::client_address::Peer;
 use crate::domain::Timestamp;
 use crate::service::Service;
 
-/// The word, in the request.
+/// The header of the request that carries the word.
 pub const X_ARKLOOP_CHECK: &str = "x-arkloop-check";
 const X_ARKLOOP_PEER: &str = "x-arkloop-peer";
 const X_ARKLOOP_CLIENT: &str = "x-arkloop-client";
 const X_ARKLOOP_HOPS: &str = "x-arkloop-hops";
 
-/// The words that were used. Each is good once, so that one that was overheard cannot be used again.
+/// The words that were used. Each is valid once, so that an overheard word is worthless.
 #[derive(Default)]
 pub(super) struct CheckWords(Mutex<Vec<(String, Timestamp)>>);
 
 impl CheckWords {
-    /// Whether `word` is good, which it is not a second time. Only good words are remembered, until they expire, so that strangers cannot fill the memory.
+    /// Whether `word` is valid and was not used before. Only valid words are remembered, until they expire, so that strangers cannot fill the memory.
     fn take(&self, word: &str, service: &Service) -> bool {
         let Some(good_until) = service.check_word_end(word) else {
             return false;
@@ -49,7 +49,7 @@ pub struct EchoProbe {
 }
 
 impl EchoProbe {
-    /// `None` if the word of the request is missing or not good.
+    /// `None` if the word of the request is missing or not valid.
     pub(super) fn new(
         headers: &HeaderMap,
         peer: Peer,

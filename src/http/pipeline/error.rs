@@ -1,9 +1,9 @@
-//! Refusals: which one stands for which error, and how it is written. No other file writes one.
+//! Refusals: which one an error becomes, and how it is written. No other file writes one.
 
 use std::time::Duration;
 
+use poem::http::StatusCode;
 use poem::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use poem::http::{StatusCode, header};
 use poem::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
 
@@ -26,7 +26,7 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .code.as_str())]
 pub(crate) struct Refusal {
-    code: Code,
+    pub(super) code: Code,
     fields: FieldErrors,
     /// Which limit was reached.
     limit: Option<Limit>,
@@ -55,14 +55,11 @@ impl Refusal {
         }
     }
 
-    /// The server cannot serve now.
-    pub(super) fn unavailable(
-        retry_after: Duration,
-        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    /// The server, or something that it needs, cannot serve now.
+    fn unavailable(code: Code, retry_after: Duration, cause: service::Error) -> Self {
         Self {
             cause: Some(cause.into()),
-            ..Self::later(Code::Unavailable, retry_after)
+            ..Self::later(code, retry_after)
         }
     }
 
@@ -97,21 +94,9 @@ impl Refusal {
         }
     }
 
-    /// The same refusal as a 503, with itself as the cause.
-    pub(crate) fn into_unavailable(self) -> Self {
-        match self.code {
-            Code::Unavailable => self,
-            _ => Self::unavailable(Duration::ZERO, self),
-        }
-    }
-
     /// The same refusal without a cause, for causes that are already in the log.
     pub(crate) fn without_cause(self) -> Self {
         Self { cause: None, ..self }
-    }
-
-    pub(crate) const fn code(&self) -> Code {
-        self.code
     }
 
     /// The chain of causes, for the log; `None` if the client caused it.
@@ -127,7 +112,6 @@ impl Refusal {
             CONTENT_TYPE,
             HeaderValue::from_static("application/json; charset=utf-8"),
         );
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.code.status() == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, CHALLENGE);
         }
@@ -148,7 +132,9 @@ impl From<service::Error> for Refusal {
                     ..Self::new(Code::ValidationError)
                 };
             }
-            Error::Unavailable { retry_after, .. } => return Self::unavailable(retry_after, error),
+            Error::Unavailable { retry_after, .. } => {
+                return Self::unavailable(Code::Unavailable, retry_after, error);
+            }
             Error::Internal(cause) => return Self::internal(cause),
             Error::CodeRateLimited { retry_after } => {
                 return Self::limited(Code::OtpRateLimited, Limit::Address, retry_after);
@@ -160,11 +146,7 @@ impl From<service::Error> for Refusal {
                 return Self::limited(Code::RateLimited, limit, retry_after);
             }
             Error::CaptchaUnavailable(_) => {
-                let cause = Some(error.into());
-                return Self {
-                    cause,
-                    ..Self::later(Code::CaptchaUnavailable, CAPTCHA_RETRY_AFTER)
-                };
+                return Self::unavailable(Code::CaptchaUnavailable, CAPTCHA_RETRY_AFTER, error);
             }
             Error::MailUnavailable => return Self::later(Code::MailUnavailable, MAIL_RETRY_AFTER),
             // Only the command line meets these.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use poem::http::HeaderMap;
 
 use super::content::Content;
-use super::cookie::{self, CookieWriter};
+use super::cookie;
 use super::limit::Throttle;
 use super::request_body::Fields;
 use crate::domain::Client;
@@ -17,18 +17,30 @@ use crate::service::Service;
 /// Gives the metrics in Prometheus' text format.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// What `/metrics` is made from.
+pub(crate) struct Metrics {
+    pub(super) text: MetricsText,
+    /// The database does not answer, so that the metrics lack what is counted there.
+    pub(super) uncounted: Fault,
+}
+
+impl Metrics {
+    pub(crate) fn new(text: MetricsText) -> Self {
+        let uncounted = Fault::new("what is stored cannot be counted");
+        Self { text, uncounted }
+    }
+}
+
 /// What all requests of a listener share.
 pub(crate) struct Shared {
     pub(crate) service: Arc<Service>,
     pub(crate) settings: ServerSettings,
-    pub(crate) cookies: CookieWriter,
     /// `None` without limits.
     pub(crate) throttle: Option<Throttle>,
     /// The content of the pages, by path.
     pub(crate) contents: HashMap<String, Content>,
-    /// Only the metrics listener has it.
-    pub(crate) metrics_text: Option<MetricsText>,
-    pub(super) uncounted: Fault,
+    /// `None` on the public listener.
+    pub(crate) metrics: Option<Metrics>,
 }
 
 impl Shared {
@@ -39,11 +51,9 @@ impl Shared {
             .map(|rates| Throttle::new(rates, service.system().clone()));
         Self {
             service,
-            cookies: CookieWriter::new(&settings),
             throttle,
             contents: HashMap::new(),
-            metrics_text: None,
-            uncounted: Fault::new("what is stored cannot be counted"),
+            metrics: None,
             settings,
         }
     }
@@ -54,7 +64,7 @@ pub(crate) struct Exchange {
     pub(crate) shared: Arc<Shared>,
     pub(crate) client: Client,
     pub(crate) headers: HeaderMap,
-    /// As routing compares it.
+    /// Normalised, as routing compares it.
     pub(crate) path: String,
     /// Empty unless the operation takes a body.
     pub(crate) fields: Fields,

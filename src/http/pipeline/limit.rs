@@ -1,4 +1,4 @@
-//! Holds the limits of operations, and what answers tell about them. [`crate::limits`] counts.
+//! Enforces the limits of operations, and tells clients about them in headers. [`crate::limits`] counts.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) struct Throttle {
     rates: Rates,
     limits: Limits,
-    /// What is told of each class in every answer, in the order of [`LimitClass::VARIANTS`].
+    /// The `RateLimit-Policy` of each class, in the order of [`LimitClass::VARIANTS`].
     policies: Vec<HeaderValue>,
 }
 
@@ -44,15 +44,9 @@ impl Throttle {
                 (0, retry_after, Err(refusal))
             }
         };
-        (self.rate_limit_state(class, left, wait), outcome)
-    }
-
-    /// `wait` is the longest time until there is more than what is `left`.
-    fn rate_limit_state(&self, class: LimitClass, left: u32, wait: Duration) -> RateLimitState {
-        RateLimitState {
-            policy: self.policies[class as usize].clone(),
-            state: header(state(class, left, wait)),
-        }
+        let policy = self.policies[class as usize].clone();
+        let state = header(state(class, left, wait));
+        (RateLimitState { policy, state }, outcome)
     }
 
     /// Frees memory about clients that have not come for a while.
@@ -83,7 +77,7 @@ pub(crate) fn policy(class: LimitClass, rate: Rate) -> String {
 
 /// The value of `RateLimit`; `wait` is the longest time until more is left.
 pub(crate) fn state(class: LimitClass, left: u32, wait: Duration) -> String {
-    // Rounded up like `Retry-After`, which must not end before it does (§6).
+    // Rounded up like `Retry-After`, which must not be shorter (§6).
     let (name, seconds) = (class.into_str(), whole_seconds(wait));
     format!("\"{name}\";r={left};t={seconds}")
 }

@@ -8,6 +8,7 @@ use poem::http::StatusCode;
 use poem::{IntoResponse as _, Response};
 use serde_json::json;
 
+use super::code::Code;
 use super::error::Refusal;
 use super::exchange::Exchange;
 use super::operation::Operation;
@@ -31,7 +32,7 @@ pub(crate) static OPERATIONS: [&Operation; 2] = [
     },
 ];
 
-/// Begins the counters of requests at zero, so that a rate shows the first one: of each operation every status and every limit that it can be refused by.
+/// Starts the counters of requests at zero, so that a rate shows the first request: for each operation, every status and every limit that can refuse it.
 pub(crate) fn start_counters(operations: impl Iterator<Item = &'static Operation>) {
     for operation in operations.filter(|operation| operation.tag.is_some()) {
         let success = &operation.success;
@@ -60,13 +61,14 @@ fn start_counter(counter: &'static str, operation: &Operation, label: (&'static 
 async fn scrape(exchange: Exchange) -> Result<Response, Refusal> {
     let shared = &exchange.shared;
     shared.service.report_readiness();
-    match shared.service.report_figures().await {
-        Ok(()) => shared.uncounted.ended(),
-        Err(error) => _ = shared.uncounted.failed(&error),
+    let counted = shared.service.report_figures().await;
+    let metrics = shared.metrics.as_ref();
+    let metrics = metrics.ok_or_else(|| Refusal::new(Code::NotFound))?;
+    match counted {
+        Ok(()) => metrics.uncounted.ended(),
+        Err(error) => _ = metrics.uncounted.failed(&error),
     }
-    let text = shared.metrics_text.as_ref().map(|text| text());
-    let text = text.unwrap_or_default();
-    Ok(text.with_content_type(TEXT_FORMAT).into_response())
+    Ok((metrics.text)().with_content_type(TEXT_FORMAT).into_response())
 }
 
 /// 200 or 503, with the cause that the public `/readyz` keeps to itself.
@@ -86,7 +88,7 @@ fn readiness(exchange: &Exchange) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "waiting_writes": service.store().waiting_writes(),
     });
-    // A second one beside the type that a text has by itself would be another header.
+    // `with_header` would add a second type beside the one that a text has by itself.
     let body = body
         .to_string()
         .with_content_type("application/json; charset=utf-8");

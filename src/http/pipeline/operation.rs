@@ -13,6 +13,7 @@ use poem_openapi::Tags;
 use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use serde_json::Value;
+use strum::VariantArray as _;
 
 use super::code::Code;
 use super::error::Refusal;
@@ -64,7 +65,6 @@ pub(crate) enum Handler {
     Cookies(fn(Exchange, RefreshCookies) -> Answer),
 }
 
-/// What a handler gives.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
 
 /// The groups of operations.
@@ -189,7 +189,7 @@ impl Operation {
         matches!(self.handler, Handler::Token(_))
     }
 
-    /// Every code that it can be refused with, in the order of [`Code::ALL`]. A test of the whole suite sees each of them, and no other.
+    /// Every code that it can be refused with, in the order of [`Code`]. A test of the whole suite sees each of them, and no other.
     pub(crate) fn codes(&self) -> Vec<Code> {
         // A client that has its whole share of connections at work gets a 503 everywhere.
         let mut codes = vec![Code::RequestTooLarge, Code::InternalError, Code::Unavailable];
@@ -220,7 +220,7 @@ impl Operation {
         if self.switch.is_some() {
             codes.push(Code::NotFound);
         }
-        let in_order = Code::ALL.iter().copied();
+        let in_order = Code::VARIANTS.iter().copied();
         in_order.filter(|code| codes.contains(code)).collect()
     }
 }

@@ -77,7 +77,7 @@ impl Origins {
 }
 
 /// The part of an http(s) origin after the scheme.
-fn host_and_port(origin: &str) -> Option<&str> {
+pub(super) fn host_and_port(origin: &str) -> Option<&str> {
     origin
         .strip_prefix("http://")
         .or_else(|| origin.strip_prefix("https://"))

@@ -6,9 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use poem::http::header::ORIGIN;
 use poem::http::{HeaderMap, Method};
 
+use super::origin::host_and_port;
 use crate::domain::{parse_app_origin, site_of};
 
-/// How many origins are logged that clients of one network sent: more than an operator forgets, and one attacker does not use up the notices of all networks.
+/// How many origins are logged for one network: more than an operator forgets to list, and so few that one attacker does not use up the notices of all
+/// networks.
 const MAX_OF_NETWORK: usize = 16;
 /// How many origins are logged in all: too few for attackers in many networks to fill the log or the memory.
 const MAX_NOTICES: usize = 64;
@@ -26,10 +28,7 @@ const STANDARD: [Method; 5] = [
 /// Whether `text` has the form that the configuration accepts for a web site.
 fn is_web_origin(text: &str) -> bool {
     let is_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    host.is_some_and(|host| host.contains(char::is_alphanumeric) && host.chars().all(is_host))
+    host_and_port(text).is_some_and(|host| host.contains(char::is_alphanumeric) && host.chars().all(is_host))
 }
 
 /// The origins that were logged, each with the network that sent it, which is `None` for a unix socket.

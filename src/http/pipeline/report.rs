@@ -9,7 +9,7 @@ use super::error::Refusal;
 
 /// Logs the cause of a refusal that is the server's fault, with the trace id of the span, and counts a refusal by a limit.
 pub(super) fn report_refusal(refusal: &Refusal, operation: &'static str) {
-    let (code, cause) = (refusal.code(), refusal.cause());
+    let (code, cause) = (refusal.code, refusal.cause());
     match code {
         Code::InternalError => tracing::error!(operation, cause, "a request failed"),
         // Without a cause, the client has used up its share of connections.
@@ -24,7 +24,7 @@ pub(super) fn report_refusal(refusal: &Refusal, operation: &'static str) {
     }
 }
 
-/// Writes the one log line of a request, and counts it. Without path and query, which may contain anything.
+/// Writes the one log line of a request, and counts it. The line has neither path nor query, which may contain anything.
 pub(super) fn report_request(
     trace_id: &str,
     method: &Method,

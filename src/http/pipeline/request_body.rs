@@ -75,7 +75,7 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Tells the fields of `object` apart. Unknown and duplicate fields and those that are no text are wrong.
+    /// Reads the members of `object`. Unknown and duplicate fields, and fields that are not text, are errors.
     pub(crate) fn new(body: &RequestBody, object: Object) -> Self {
         let mut fields = Self::default();
         let mut unknown = 0;
@@ -115,7 +115,7 @@ impl Fields {
         self.texts.remove(field.name)?
     }
 
-    /// Parses a field that must be there. `None` once something is wrong with it.
+    /// Parses a field that must be there. `None` if something is wrong with it.
     pub(crate) fn required<T>(
         &mut self,
         field: &Field,
@@ -142,7 +142,7 @@ impl Fields {
         }
     }
 
-    /// Parses a field that may be absent. `None` also once something is wrong with it.
+    /// Parses a field that may be absent. `None` also if something is wrong with it.
     pub(crate) fn optional<T>(
         &mut self,
         field: &Field,
@@ -152,7 +152,7 @@ impl Fields {
         self.errors.take(field.name, parsed)
     }
 
-    /// Parses a change of something that an account may lack: `null` and an empty text clear it. `Keep` also once something is wrong with the field.
+    /// Parses a change of something that an account may lack: `null` and an empty text clear it. `Keep` also if something is wrong with the field.
     pub(crate) fn change<T>(
         &mut self,
         field: &Field,
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn not_more_unknown_fields_are_named_than_anybody_mistypes() {
+    fn only_so_many_unknown_fields_are_named() {
         let names: Vec<String> = ('a'..='z').map(String::from).collect();
         let members = names.iter().map(|name| (name.as_str(), Member::Null)).collect();
         assert_eq!(fields(members).errors.iter().count(), MAX_UNKNOWN_NAMED);

@@ -49,8 +49,8 @@ pub(crate) struct Arrival {
     pub(crate) started_at: Instant,
 }
 
-/// Everything that a listener serves.
-pub(crate) struct Site {
+/// What a listener serves, and what its requests pass.
+pub(crate) struct Pipeline {
     shared: Arc<Shared>,
     routes: Routes,
     origins: Origins,
@@ -59,7 +59,7 @@ pub(crate) struct Site {
     forwarding_notices: ForwardingNotices,
 }
 
-impl Site {
+impl Pipeline {
     /// Serves those `operations` that the settings leave on.
     pub(crate) fn new(shared: Shared, operations: impl Iterator<Item = &'static Operation>) -> Self {
         Self {
@@ -92,32 +92,27 @@ impl Site {
     }
 
     async fn respond_under(&self, trace_id: TraceId, arrival: Arrival) -> Response {
-        let Arrival {
-            request,
-            body,
-            peer,
-            address,
-            started_at,
-        } = arrival;
-        let service = &self.shared.service;
-        let echo = EchoProbe::new(request.headers(), peer, address, &self.check_words, service);
+        let (service, settings) = (&self.shared.service, self.settings());
+        let (request, peer) = (arrival.request, arrival.peer);
+        let headers = request.headers();
+        let echo = EchoProbe::new(headers, peer, arrival.address, &self.check_words, service);
         if echo.is_none() {
-            let trusted = &self.settings().trusted_proxies;
-            self.forwarding_notices.look(peer, request.headers(), trusted);
+            let trusted = &settings.trusted_proxies;
+            self.forwarding_notices.look(peer, headers, trusted);
         }
-        let client = client(address, request.headers(), trace_id);
+        let client = client(arrival.address, headers, trace_id);
         let method = request.method().clone();
         let path = path::normalised(request.uri().path()).into_owned();
-        let resource = self.routes.find(&path, &method, request.headers());
+        let resource = self.routes.find(&path, &method, headers);
         let operation = resource.and_then(|resource| resource.operation(&method));
         let operation = operation.map_or("-", |operation| operation.id);
         let is_public = resource.is_some_and(Resource::is_public);
-        let access = Access::new(request.headers(), is_public, &self.origins);
+        let access = Access::new(headers, is_public, &self.origins);
         let mut rate_limit = None;
         let result = if cors::is_preflight(&request) {
-            Ok(self.preflight(request.headers(), resource, &client, &access))
+            Ok(self.preflight(headers, resource, &client, &access))
         } else {
-            let carried_out = self.carry_out(request, path, body, resource, client, &mut rate_limit);
+            let carried_out = self.carry_out(request, path, arrival.body, resource, client, &mut rate_limit);
             let caught = AssertUnwindSafe(carried_out).catch_unwind().await;
             // The message of a panic is dropped, since it may hold a secret.
             caught.unwrap_or_else(|_| Err(Refusal::internal("a handler panicked")))
@@ -131,17 +126,17 @@ impl Site {
         if let Some(rate_limit) = rate_limit {
             rate_limit.apply(headers);
         }
-        headers::add_common(headers, &trace_text, self.settings().is_secure);
+        headers::add_common(headers, &trace_text, settings.is_secure);
         access.apply(headers);
         if let Some(echo) = echo {
             echo.write(headers);
         }
-        report_request(&trace_text, &method, operation, &response, started_at);
+        report_request(&trace_text, &method, operation, &response, arrival.started_at);
         response
     }
 
-    /// Answers a preflight whatever else is wrong with the request: a page cannot read why its preflight was refused, but it can read the refusal of the
-    /// request itself. A preflight costs less than a refusal and counts for no limit.
+    /// Answers a preflight even where the request itself will be refused: a page cannot read why its preflight was refused, but it can read the refusal of the
+    /// request. A preflight costs less than a refusal and counts for no limit.
     fn preflight(
         &self,
         headers: &HeaderMap,
@@ -202,10 +197,10 @@ impl Site {
         self.call(operation, exchange, rate_limit).await
     }
 
-    /// Counts a request, finds out who sent it if the operation asks for that, and carries it out.
+    /// Authenticates a request if the operation asks for that, counts it, and carries it out.
     ///
-    /// A request counts for a session only if the operation needs its token or cookie and that is good, and for its address otherwise. So neither a forged
-    /// token nor an account of their own gives attackers more guesses at passwords, and clients behind one address do not use up each other's refreshes.
+    /// A request counts for a session only if the operation needs a token or cookie and it is valid, and for its address otherwise. So neither a
+    /// forged token nor an account of their own gives attackers more guesses at passwords, and clients behind one address do not use up each other's refreshes.
     async fn call(
         &self,
         operation: &Operation,

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_names_html_gets_the_page() {
+    fn only_clients_that_accept_html_get_the_page() {
         for (accept, is_browser) in [
             (
                 "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",

@@ -32,7 +32,7 @@ use crate::http::pipeline::body::{self, ReadError};
 use crate::http::pipeline::client_address::{Peer, client_address};
 use crate::http::pipeline::code::Code;
 use crate::http::pipeline::error::Refusal;
-use crate::http::pipeline::respond::{Arrival, Site};
+use crate::http::pipeline::respond::{Arrival, Pipeline};
 use crate::limits::Subject;
 
 /// The most bytes of a header, and of the read buffer: four times what the largest cookies and tokens take.
@@ -48,15 +48,15 @@ pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: Peer,
     admission: Admission,
-    site: Arc<Site>,
+    pipeline: Arc<Pipeline>,
     mut stop: Stop,
 ) {
-    let deadlines = site.settings().deadlines;
+    let deadlines = pipeline.settings().deadlines;
     let progress = Arc::new(Progress::new(admission));
     let guarded = TokioIo::new(Guarded::new(stream, Arc::clone(&progress), deadlines));
     let service = {
         let progress = Arc::clone(&progress);
-        service_fn(move |request| answer(request, peer, Arc::clone(&site), Arc::clone(&progress)))
+        service_fn(move |request| answer(request, peer, Arc::clone(&pipeline), Arc::clone(&progress)))
     };
     let mut builder = http1::Builder::new();
     builder
@@ -87,7 +87,7 @@ pub(super) async fn serve(
 async fn answer(
     request: hyper::Request<Incoming>,
     peer: Peer,
-    site: Arc<Site>,
+    pipeline: Arc<Pipeline>,
     progress: Arc<Progress>,
 ) -> io::Result<Response> {
     progress.enter(Progress::REQUEST);
@@ -95,7 +95,7 @@ async fn answer(
         return Ok(bad_request());
     }
     let request = (request, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP).into();
-    let answered = receive_and_respond(request, peer, &site, &progress.admission).await;
+    let answered = receive_and_respond(request, peer, &pipeline, &progress.admission).await;
     progress.enter(Progress::IDLE);
     let mut response = answered?;
     if progress.admission.is_in_lobby() {
@@ -111,11 +111,11 @@ async fn answer(
 async fn receive_and_respond(
     mut request: poem::Request,
     peer: Peer,
-    site: &Site,
+    pipeline: &Pipeline,
     admission: &Admission,
 ) -> io::Result<Response> {
     let started_at = Instant::now();
-    let settings = site.settings();
+    let settings = pipeline.settings();
     let address = client_address(peer, request.headers(), &settings.trusted_proxies);
     let body = match admission.count_for(Subject::of_address(address)).await {
         Ok(()) => match timeout(settings.deadlines.body, body::read(request.take_body())).await {
@@ -138,7 +138,7 @@ async fn receive_and_respond(
         address,
         started_at,
     };
-    Ok(site.respond(arrival).await.into())
+    Ok(pipeline.respond(arrival).await.into())
 }
 
 /// The answer that hyper gives to bytes that it cannot read: no body, and the connection ends, since it is not known where the next request begins.

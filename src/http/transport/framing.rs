@@ -9,7 +9,7 @@ use hyper::header::{HOST, TRANSFER_ENCODING};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Version};
 
-/// How many bytes of a line are looked at: more than any line needs that says how a body is framed. A longer line of that kind is refused.
+/// How many bytes of a line are examined. A header that frames a body needs fewer; a longer one is refused.
 const LOOKED_AT: usize = 64;
 
 /// Follows the bytes of a connection, and spoils the end of an ambiguous line.
@@ -154,7 +154,7 @@ fn read_number(digits: &[u8], radix: u32) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
 }
 
-/// Whether a head can be read in one way only, as to the host that it asks and the framing of its body. Otherwise the answer is 400.
+/// Whether a head leaves no doubt about the host that it asks and about the framing of its body. Otherwise the answer is 400.
 ///
 /// - One `Host` (RFC 9112 §3.2), which HTTP/1.0 may leave out.
 /// - A target in origin form, or in absolute form with the same host as in `Host`; `*` for OPTIONS.

@@ -18,7 +18,7 @@ use super::connection_limit::{ConnectionLimit, client_of};
 use super::listener::Listener;
 use crate::domain::Listen;
 use crate::fault::Fault;
-use crate::http::pipeline::respond::Site;
+use crate::http::pipeline::respond::Pipeline;
 
 /// The first and the longest pause after accepting failed, usually because there are no descriptors left. Clients wait meanwhile.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
@@ -28,15 +28,15 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// A server that listens, and serves once it is [run](Server::run).
 pub struct Server {
     listener: Listener,
-    site: Arc<Site>,
+    pipeline: Arc<Pipeline>,
 }
 
 impl Server {
     /// Listens. Must be called within a Tokio runtime.
-    pub(crate) fn listen(listen: &Listen, site: Site) -> io::Result<Self> {
+    pub(crate) fn listen(listen: &Listen, pipeline: Pipeline) -> io::Result<Self> {
         Ok(Self {
             listener: Listener::new(listen)?,
-            site: Arc::new(site),
+            pipeline: Arc::new(pipeline),
         })
     }
 
@@ -48,16 +48,16 @@ impl Server {
     /// Serves until `stop`, then finishes the requests in flight for at most [`Deadlines::drain`](crate::http::Deadlines::drain), and closes what is left.
     /// Dropping the future closes everything at once.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, site } = self;
-        let settings = site.settings();
+        let Self { listener, pipeline } = self;
+        let settings = pipeline.settings();
         let drain = settings.deadlines.drain;
         let limit = ConnectionLimit::new(settings.max_connections, settings.max_connections_per_address);
         let (stopping, stop_signal) = watch::channel(false);
         tokio::select! {
             biased;
             () = stop => {}
-            never = accept_all(&listener, &limit, &site, &stop_signal) => match never {},
-            never = sweep(&site) => match never {},
+            never = accept_all(&listener, &limit, &pipeline, &stop_signal) => match never {},
+            never = sweep(&pipeline) => match never {},
         }
         drop(listener);
         let _ = stopping.send(true);
@@ -74,7 +74,7 @@ impl Server {
 async fn accept_all(
     listener: &Listener,
     limit: &Arc<ConnectionLimit>,
-    site: &Arc<Site>,
+    pipeline: &Arc<Pipeline>,
     stop: &Stop,
 ) -> Infallible {
     let fault = Fault::with_pauses("connections cannot be accepted", PAUSES.0, PAUSES.1);
@@ -82,16 +82,16 @@ async fn accept_all(
         match listener.accept().await {
             Ok((stream, peer)) => {
                 fault.ended();
-                let client = client_of(peer, &site.settings().trusted_proxies);
+                let client = client_of(peer, &pipeline.settings().trusted_proxies);
                 // Connections over the limit are closed without an answer, which would cost what the limit saves.
                 let Ok(admission) = limit.admit(client).await else {
                     continue;
                 };
-                let (site, stop) = (Arc::clone(site), stop.clone());
+                let (pipeline, stop) = (Arc::clone(pipeline), stop.clone());
                 tokio::spawn(async move {
                     let open = metrics::gauge!("arkloop_connections");
                     open.increment(1);
-                    connection::serve(stream, peer, admission, site, stop).await;
+                    connection::serve(stream, peer, admission, pipeline, stop).await;
                     open.decrement(1);
                 });
             }
@@ -106,10 +106,10 @@ async fn accept_all(
 }
 
 /// Frees memory about clients that have gone, without end.
-async fn sweep(site: &Site) -> Infallible {
+async fn sweep(pipeline: &Pipeline) -> Infallible {
     loop {
         sleep(SWEEP_EVERY).await;
-        site.sweep();
+        pipeline.sweep();
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-
 use super::embedded::{REVALIDATE, page};
 use crate::http::pipeline::Operation;
 use crate::http::pipeline::content::Content;
@@ -13,21 +11,10 @@ pub(super) const TYPES: Operation = page("/arkloop.d.ts", None);
 
 /// Adds both files.
 pub(super) fn add(contents: &mut HashMap<String, Content>) {
-    for (operation, text, content_type) in [
-        (
-            &SCRIPT,
-            include_str!("arkloop.js"),
-            "text/javascript; charset=utf-8",
-        ),
-        (
-            &TYPES,
-            include_str!("arkloop.d.ts"),
-            "application/typescript; charset=utf-8",
-        ),
-    ] {
-        let content = Content::kept(text)
-            .with(CONTENT_TYPE, content_type)
-            .with(CACHE_CONTROL, REVALIDATE);
-        contents.insert(operation.path.to_owned(), content);
-    }
+    let script = include_str!("arkloop.js");
+    let script = Content::file(script, "text/javascript; charset=utf-8", REVALIDATE);
+    let types = include_str!("arkloop.d.ts");
+    let types = Content::file(types, "application/typescript; charset=utf-8", REVALIDATE);
+    contents.insert(SCRIPT.path.to_owned(), script);
+    contents.insert(TYPES.path.to_owned(), types);
 }

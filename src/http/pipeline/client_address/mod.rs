@@ -88,7 +88,7 @@ impl ForwardingNotices {
     }
 }
 
-/// The client at `address`, with what its headers say of it.
+/// The client at `address`, with its user agent.
 pub(crate) fn client(address: Option<IpAddr>, headers: &HeaderMap, trace_id: TraceId) -> Client {
     let user_agent = headers
         .get(USER_AGENT)

@@ -25,9 +25,9 @@ use table::{State, Table};
 
 /// How long to wait for a free place before looking again for a connection at rest.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
-/// An evicted connection is gone long before. If another new connection took its place, one more is evicted.
+/// An evicted connection leaves much sooner. If no place is free by then, another new connection took it, and one more is evicted.
 const LEAVES_WITHIN: Duration = Duration::from_secs(1);
-/// How often the log may say that places run out, which goes on while a flood lasts.
+/// How often the log may say that places run out: during a flood, every new connection would log it.
 const WARN_AT_MOST_EVERY: Duration = Duration::from_mins(1);
 /// How many connections of proxies may wait without a place for their first head, which a proxy sends at once. Only the head says which client the
 /// connection counts for, and so which other connection to evict.
@@ -163,7 +163,7 @@ impl ConnectionLimit {
     }
 }
 
-/// The client that a connection counts for whatever it is used for. `None` for a connection of a listed proxy.
+/// The client that a connection counts for. `None` for a connection of a listed proxy, which counts for the client of each request.
 pub(super) fn client_of(peer: Peer, trusted: &TrustedProxies) -> Option<Subject> {
     (!peer.is_proxy(trusted)).then(|| Subject::of_address(peer.address()))
 }

@@ -54,13 +54,13 @@ async fn is_evicted(admission: &Admission) -> bool {
     timeout(Duration::ZERO, admission.evicted()).await.is_ok()
 }
 
-/// Which of `held` are evicted when `newcomer` comes, however long it waits; they leave at once.
-async fn left<T>(held: Vec<Admission>, newcomer: impl Future<Output = T>) -> (Vec<usize>, Vec<Admission>, T) {
+/// Which of `held` are evicted while `arrival` waits for its place. They leave at once.
+async fn left<T>(held: Vec<Admission>, arrival: impl Future<Output = T>) -> (Vec<usize>, Vec<Admission>, T) {
     let mut held: Vec<Option<Admission>> = held.into_iter().map(Some).collect();
     let mut left = Vec::new();
-    let mut newcomer = std::pin::pin!(newcomer);
+    let mut arrival = std::pin::pin!(arrival);
     let arrived = loop {
-        let arrived = timeout(LOOK_AGAIN_AFTER / 10, newcomer.as_mut()).await;
+        let arrived = timeout(LOOK_AGAIN_AFTER / 10, arrival.as_mut()).await;
         for (number, admission) in held.iter_mut().enumerate() {
             let leaves = match admission {
                 Some(admission) => is_evicted(admission).await,
@@ -78,9 +78,9 @@ async fn left<T>(held: Vec<Admission>, newcomer: impl Future<Output = T>) -> (Ve
     (left, held.into_iter().flatten().collect(), arrived)
 }
 
-/// Whether a newcomer is still waiting after having looked around several times.
-async fn has_to_wait(newcomer: impl Future<Output = Admission>) -> bool {
-    timeout(LOOK_AGAIN_AFTER * 3, newcomer).await.is_err()
+/// Whether a new connection still waits after it has looked several times for one to evict.
+async fn has_to_wait(arrival: impl Future<Output = Admission>) -> bool {
+    timeout(LOOK_AGAIN_AFTER * 3, arrival).await.is_err()
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_connection_at_rest_is_evicted_and_a_busy_one_is_not() {
     assert!(is_evicted(&resting).await && !is_evicted(&busy).await);
     assert!(!resting.begin_request(), "its request must not be carried out");
     drop(resting);
-    let newcomer = work(admit(&limit, Some(from(3))).await);
+    let third = work(admit(&limit, Some(from(3))).await);
     let leave = async {
         // None is at rest now, until this one is.
         busy.end_request();
@@ -103,9 +103,9 @@ async fn a_connection_at_rest_is_evicted_and_a_busy_one_is_not() {
         drop(busy);
     };
     let (last, ()) = tokio::join!(admit(&limit, Some(from(4))), leave);
-    assert!(!is_evicted(&newcomer).await);
+    assert!(!is_evicted(&third).await);
     assert_eq!(limit.len(), 2);
-    drop((newcomer, last));
+    drop((third, last));
     assert!(limit.table().is_empty());
     timeout(LOOK_AGAIN_AFTER, limit.all_gone())
         .await
@@ -148,7 +148,7 @@ async fn what_a_proxy_keeps_between_two_requests_is_evicted_last() {
 }
 
 #[tokio::test]
-async fn a_client_with_its_whole_share_replaces_its_own_whichever_way_it_comes() {
+async fn a_client_with_its_whole_share_evicts_its_own_directly_and_through_a_proxy() {
     let limit = ConnectionLimit::new(10, 2);
     let mut held = vec![
         admit(&limit, Some(from(2))).await,
@@ -178,7 +178,7 @@ async fn a_client_with_its_whole_share_replaces_its_own_whichever_way_it_comes()
 }
 
 #[tokio::test]
-async fn a_newcomer_over_its_share_costs_one_connection_when_all_places_are_taken() {
+async fn a_new_connection_over_its_share_evicts_only_one_when_all_places_are_taken() {
     for comes_directly in [true, false] {
         let limit = ConnectionLimit::new(4, 2);
         let held = vec![
@@ -187,18 +187,18 @@ async fn a_newcomer_over_its_share_costs_one_connection_when_all_places_are_take
             upload(&limit, from(1)).await,
             admit(&limit, Some(from(1))).await,
         ];
-        let newcomer = async {
+        let new = async {
             if comes_directly {
                 admit(&limit, Some(from(1))).await
             } else {
                 upload(&limit, from(1)).await
             }
         };
-        let (gone, held, newcomer) = left(held, newcomer).await;
+        let (gone, held, new) = left(held, new).await;
         assert_eq!(gone, [2], "directly: {comes_directly}");
         assert!(
             has_to_wait(async {
-                for admission in held.iter().chain([&newcomer]) {
+                for admission in held.iter().chain([&new]) {
                     assert!(admission.begin_request(), "it is still there");
                 }
                 admit(&limit, Some(from(3))).await
