@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::error::Error;
-use super::rules::signing_key::{AlgorithmChange, list_keys, new_key, published_for, unseal};
+use super::rules::signing_key::{list_keys, new_key, published_for, unseal};
+use super::{Error, Service};
 use crate::crypto::{AccessTokenSettings, Keyring, Keys, PublishedKey};
 use crate::domain::SignatureAlgorithm;
 use crate::fault::Fault;
@@ -40,41 +40,49 @@ impl CurrentKeyring {
         self.loaded().keyring
     }
 
+    fn loaded(&self) -> Loaded {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Service {
     /// The keyring to sign with: the one that the last write of this process could see.
-    pub(super) async fn current(&self, store: &Store, keys: &Keys) -> Result<Arc<Keyring>, Error> {
-        let Loaded { keyring, seen } = self.loaded();
-        if seen == store.foreign_commits() {
+    pub(super) async fn keyring(&self) -> Result<Arc<Keyring>, Error> {
+        let Loaded { keyring, seen } = self.keyring.loaded();
+        if seen == self.store.foreign_commits() {
             return Ok(keyring);
         }
-        self.reload(store, keys).await
+        self.reload_keyring().await
     }
 
-    /// The keyring as the database has it now, or had it when it could be read last.
-    pub(super) async fn published(&self, store: &Store, keys: &Keys) -> Arc<Keyring> {
-        match self.reload(store, keys).await {
+    /// The public halves of the signing keys as a JWK set: those that the database has now, or had when it could be read last.
+    pub async fn jwks(&self) -> String {
+        let keyring = match self.reload_keyring().await {
             Ok(keyring) => {
-                self.fault.ended();
+                self.keyring.fault.ended();
                 keyring
             }
             Err(error) => {
-                self.fault.failed(&error);
-                self.present()
+                self.keyring.fault.failed(&error);
+                self.keyring.present()
             }
-        }
+        };
+        keyring.jwks().to_owned()
     }
 
-    async fn reload(&self, store: &Store, keys: &Keys) -> Result<Arc<Keyring>, Error> {
-        let seen = store.foreign_commits();
-        let stored = list_keys(store).await?;
-        let mut keyring = self.present();
+    async fn reload_keyring(&self) -> Result<Arc<Keyring>, Error> {
+        let seen = self.store.foreign_commits();
+        let stored = list_keys(&self.store).await?;
+        let mut keyring = self.keyring.present();
         let times = stored
             .iter()
             .map(|key| (key.kid.as_str(), key.active_at, key.retired_at));
         if !keyring.key_times().eq(times) {
-            keyring = Arc::new(unseal_all(keys, &stored, keyring.settings().clone())?);
+            keyring = Arc::new(unseal_all(&self.rules.keys, &stored, keyring.settings().clone())?);
             tracing::info!("the signing keys have changed");
         }
-        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        let loaded = self.keyring.loaded.write();
+        let mut loaded = loaded.unwrap_or_else(PoisonError::into_inner);
         if seen >= loaded.seen {
             *loaded = Loaded {
                 keyring: Arc::clone(&keyring),
@@ -82,10 +90,6 @@ impl CurrentKeyring {
             };
         }
         Ok(keyring)
-    }
-
-    fn loaded(&self) -> Loaded {
-        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -104,11 +108,10 @@ pub async fn load_keyring(
     let present = stored.first().map(|key| key.algorithm);
     let algorithm = wanted.or(present).unwrap_or_default();
     let signs = |key: &StoredSigningKey| key.retired_at.is_none() && key.algorithm == algorithm;
-    let added = if stored.iter().any(signs) {
-        None
-    } else {
-        Some(new_key(keys, algorithm, now, system)?)
-    };
+    let is_there = stored.iter().any(signs);
+    let added = (!is_there)
+        .then(|| new_key(keys, algorithm, now, system))
+        .transpose()?;
     store
         .write(move |tx| {
             if let Some(key) = added {
@@ -119,10 +122,8 @@ pub async fn load_keyring(
             Ok::<_, Error>(())
         })
         .await?;
-    if let Some(AlgorithmChange { from, to }) =
-        present.and_then(|from| AlgorithmChange::between(from, algorithm))
-    {
-        let (from, to) = (from.into_str(), to.into_str());
+    if let Some(from) = present.filter(|from| *from != algorithm) {
+        let (from, to) = (from.into_str(), algorithm.into_str());
         tracing::warn!(
             "access tokens are signed with {to} from now on and with {from} before: tokens.algorithm has changed"
         );
@@ -135,15 +136,12 @@ fn unseal_all(
     stored: &[StoredSigningKey],
     settings: AccessTokenSettings,
 ) -> Result<Keyring, Error> {
-    let published: Result<Vec<PublishedKey>, Error> = stored
-        .iter()
-        .map(|row| {
-            Ok(PublishedKey {
-                key: unseal(keys, row)?,
-                active_at: row.active_at,
-                retired_at: row.retired_at,
-            })
+    let published = stored.iter().map(|row| {
+        Ok(PublishedKey {
+            key: unseal(keys, row)?,
+            active_at: row.active_at,
+            retired_at: row.retired_at,
         })
-        .collect();
-    Ok(Keyring::new(published?, settings))
+    });
+    Ok(Keyring::new(published.collect::<Result<_, Error>>()?, settings))
 }

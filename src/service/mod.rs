@@ -12,7 +12,6 @@ mod email;
 mod error;
 mod guess;
 mod keyring;
-mod keys;
 mod one_time_code;
 mod operator;
 mod parts;

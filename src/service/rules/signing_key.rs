@@ -39,9 +39,7 @@ pub(crate) fn published_for(settings: &AccessTokenSettings) -> Duration {
 
 /// Every key: those that sign or will first, and of these the one that became active last.
 pub(crate) async fn list_keys(store: &Store) -> Result<Vec<StoredSigningKey>, Error> {
-    let mut stored = store
-        .read(|reader| reader.list_signing_keys().map_err(Error::from))
-        .await?;
+    let mut stored = store.read(|reader| reader.list_signing_keys()).await?;
     stored.sort_by_key(|key| key.retired_at.is_some());
     Ok(stored)
 }
