@@ -30,7 +30,7 @@ impl Service {
     /// # Errors
     /// [`Error::Unavailable`]; what was not written is written the next time.
     pub async fn flush_audit(&self) -> Result<(), Error> {
-        let (tallies, kinds) = self.rules.noted.lock().take(self.system.now());
+        let (tallies, kinds) = self.rules.pending.lock().take(self.system.now());
         let mut rest = kinds.as_slice();
         let mut unwritten = tallies;
         while !(rest.is_empty() && unwritten.is_empty()) {
@@ -46,7 +46,7 @@ impl Service {
                 Ok::<_, Error>(())
             });
             if let Err(error) = written.await {
-                self.rules.noted.lock().put_back(unwritten, rest);
+                self.rules.pending.lock().put_back(unwritten, rest);
                 return Err(error);
             }
             (rest, unwritten) = (later, Vec::new());

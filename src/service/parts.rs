@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use super::error::{Error, Refused};
 use super::keyring::CurrentKeyring;
-use super::rules::audit::SharedNoted;
+use super::rules::audit::SharedCounts;
 use super::rules::{Links, RuleSettings, Rules, Unit};
 use crate::captcha::Captcha;
 use crate::crypto::{Keyring, Keys, PasswordHasher};
@@ -54,7 +54,7 @@ impl Service {
     pub fn new(parts: Parts, settings: RuleSettings, system: System) -> Self {
         let rules = Rules {
             refresh_tokens: parts.keys.refresh_tokens(),
-            noted: SharedNoted::default(),
+            pending: SharedCounts::default(),
             keys: parts.keys,
             settings,
             composer: Composer::new(parts.letterhead),

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use tokio::sync::Notify;
 
-use super::audit::SharedNoted;
+use super::audit::SharedCounts;
 use super::{Links, RuleSettings};
 use crate::crypto::{Keys, RefreshTokens};
 use crate::domain::{Actor, Client, MailTransport, QueuedMail, Timestamp};
@@ -22,7 +22,7 @@ pub(crate) struct Rules {
     pub(crate) links: Links,
     pub(crate) mail_transport: MailTransport,
     /// What is counted in memory and not yet in the audit log.
-    pub(crate) noted: SharedNoted,
+    pub(crate) pending: SharedCounts,
     pub(crate) system: System,
     /// Wakes the mail worker. Notified after the commit: before it the worker would find nothing and sleep again.
     pub(crate) mail_queued: Notify,

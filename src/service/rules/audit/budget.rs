@@ -1,4 +1,4 @@
-//! How many rows of the audit log strangers can cause, and whose share they are.
+//! How many rows of the audit log strangers can cause, and how large the share of one account or network is.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -26,11 +26,15 @@ pub(super) enum Class {
     EndedSession,
 }
 
-/// So many rows in a minute and in an hour.
+/// The most rows in a minute and in an hour.
 #[derive(Clone, Copy, Debug)]
 struct Most {
     in_minute: u32,
     in_hour: u32,
+}
+
+const fn most(in_minute: u32, in_hour: u32) -> Most {
+    Most { in_minute, in_hour }
 }
 
 impl Class {
@@ -38,13 +42,7 @@ impl Class {
     pub(super) fn of(record: &AuditRecord) -> Option<Self> {
         match (&record.actor, &record.subject, record.outcome) {
             (Actor::Operator(_), ..) => None,
-            _ if matches!(
-                record.event,
-                AuditEvent::RefreshRefused | AuditEvent::RefreshRepeated
-            ) =>
-            {
-                Some(Self::EndedSession)
-            }
+            _ if is_of_ended_session(record.event) => Some(Self::EndedSession),
             (_, None, _) => Some(Self::NoAccount),
             (_, Some(_), AuditOutcome::Refused(_)) => Some(Self::AtAccount),
             (_, Some(_), AuditOutcome::Done) if costs(record.event) => None,
@@ -63,34 +61,23 @@ impl Class {
     /// How many rows all accounts and networks have together.
     const fn total(self) -> Most {
         match self {
-            Self::NoAccount | Self::AtAccount => Most {
-                in_minute: 60,
-                in_hour: 600,
-            },
-            Self::ByOwner => Most {
-                in_minute: 30,
-                in_hour: 300,
-            },
+            Self::NoAccount | Self::AtAccount => most(60, 600),
+            Self::ByOwner => most(30, 300),
             // Enough addresses to see who it is.
-            Self::Tally => Most {
-                in_minute: 20,
-                in_hour: 300,
-            },
-            Self::StrangeRefresh | Self::EndedSession => Most {
-                in_minute: 20,
-                in_hour: 150,
-            },
+            Self::Tally => most(20, 300),
+            Self::StrangeRefresh | Self::EndedSession => most(20, 150),
         }
     }
 
     /// The share of one account, and that of one network: in an hour a tenth of all. More than the people of one office mistype.
     const fn share(self) -> Most {
         let total = self.total();
-        Most {
-            in_minute: total.in_minute / 3,
-            in_hour: total.in_hour / 10,
-        }
+        most(total.in_minute / 3, total.in_hour / 10)
     }
+}
+
+const fn is_of_ended_session(event: AuditEvent) -> bool {
+    matches!(event, AuditEvent::RefreshRefused | AuditEvent::RefreshRepeated)
 }
 
 /// Whether an event costs its actor a password hash, a mail, a link or a session each time.
@@ -113,7 +100,7 @@ const fn costs(event: AuditEvent) -> bool {
     )
 }
 
-/// Who a row is counted for.
+/// Who spends a row of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Holder {
     Everyone,
@@ -146,11 +133,10 @@ impl Spent {
 }
 
 /// A row that a budget gave.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Granted {
     class: Class,
-    /// The third is the account; `None` where a row has none.
-    holders: [Option<Holder>; 3],
+    holders: Vec<Holder>,
     at: Timestamp,
 }
 
@@ -177,20 +163,17 @@ impl Budgets {
             Actor::Client(client) => client.address.map(site_of),
             Actor::Operator(_) => None,
         };
-        let holders = [
-            Some(Holder::Everyone),
-            Some(Holder::Network(network)),
-            account.map(Holder::Account),
-        ];
-        let is_left = |holder: Holder| {
-            let spent = self.spent.get(&(class, holder));
+        let mut holders = vec![Holder::Everyone, Holder::Network(network)];
+        holders.extend(account.map(Holder::Account));
+        let is_left = |holder: &Holder| {
+            let spent = self.spent.get(&(class, *holder));
             spent.is_none_or(|spent| spent.is_below(holder.most(class), minute))
         };
-        if !holders.into_iter().flatten().all(is_left) {
+        if !holders.iter().all(is_left) {
             return None;
         }
-        for holder in holders.into_iter().flatten() {
-            let spent = self.spent.entry((class, holder));
+        for holder in &holders {
+            let spent = self.spent.entry((class, *holder));
             let spent = spent.or_insert(Spent {
                 minute,
                 in_minute: 0,
@@ -214,7 +197,7 @@ impl Budgets {
         if self.hour != Some(granted.at.start_of(HOUR)) {
             return;
         }
-        for holder in granted.holders.into_iter().flatten() {
+        for holder in granted.holders {
             let key = (granted.class, holder);
             let Some(spent) = self.spent.get_mut(&key) else {
                 continue;

@@ -18,17 +18,17 @@ pub(crate) type Kinds = Vec<(AuditKind, KindCount)>;
 
 /// The counts of a process, shared with the closures that take a count back when a change is undone.
 #[derive(Clone, Default)]
-pub(crate) struct SharedNoted(Arc<Mutex<Noted>>);
+pub(crate) struct SharedCounts(Arc<Mutex<PendingCounts>>);
 
-impl SharedNoted {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Noted> {
+impl SharedCounts {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, PendingCounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Counts that are not yet in the database.
 #[derive(Debug, Default)]
-pub(crate) struct Noted {
+pub(crate) struct PendingCounts {
     pub(super) budgets: Budgets,
     /// The counts since the last write. A tally of the present minute stays after a write, so that it takes no second row of the budget.
     tallies: HashMap<AuditTally, AuditCount>,
@@ -36,7 +36,7 @@ pub(crate) struct Noted {
     kinds: HashMap<AuditKind, KindCount>,
 }
 
-impl Noted {
+impl PendingCounts {
     /// Counts a refusal by a client.
     pub(crate) fn note(&mut self, record: &AuditRecord, client: &Client, now: Timestamp) {
         let mut tally = AuditTally {
@@ -92,14 +92,14 @@ impl Noted {
         if self.kinds.len() >= MOST && !self.kinds.contains_key(&kind) {
             return;
         }
-        let noted = self.kinds.entry(kind).or_insert(KindCount { times: 0, ..count });
-        let is_later = count.last_at >= noted.last_at;
-        *noted = KindCount {
-            times: noted.times + count.times,
-            first_at: noted.first_at.min(count.first_at),
-            last_at: noted.last_at.max(count.last_at),
-            network: if is_later { count.network } else { noted.network },
-            is_listed: noted.is_listed && count.is_listed,
+        let pending = self.kinds.entry(kind).or_insert(KindCount { times: 0, ..count });
+        let is_later = count.last_at >= pending.last_at;
+        *pending = KindCount {
+            times: pending.times + count.times,
+            first_at: pending.first_at.min(count.first_at),
+            last_at: pending.last_at.max(count.last_at),
+            network: if is_later { count.network } else { pending.network },
+            is_listed: pending.is_listed && count.is_listed,
         };
     }
 }
