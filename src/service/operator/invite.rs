@@ -4,11 +4,11 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::crypto::SealedFor;
 use crate::domain::{
     AuditEvent, Email, Invite, InviteCode, InviteId, InviteUses, Letter, Locale, Note, Page, Paging,
     QueuedMail, Sealed,
 };
+use crate::service::rules::{open_code, seal_code};
 use crate::service::{Error, Service};
 
 /// How long the mail with an invite is worth sending.
@@ -71,19 +71,16 @@ impl Service {
             None => Ok(Vec::new()),
         }?;
         let rows = made.iter().map(|made| {
-            let context = SealedFor::Invite(made.invite.id.as_bytes());
-            let sealed = self.rules.keys.seal(context, made.code.as_bytes(), &self.system);
+            let sealed = seal_code(&self.rules.keys, made.invite.id, &made.code, &self.system);
             let digest = self.rules.keys.invite_digest(&made.code);
             (made.invite.clone(), digest, sealed)
         });
         let rows: Vec<_> = rows.collect();
-        let what = describe(draft.max_uses, draft.note.as_ref());
-        let record = self
-            .by_operator(AuditEvent::InviteCreated)
-            .saying(match count.get() {
-                1 => what,
-                number => format!("{number} invites, {what}"),
-            });
+        let mut detail = describe(draft.max_uses, draft.note.as_ref());
+        if count.get() > 1 {
+            detail = format!("{count} invites, {detail}");
+        }
+        let record = self.by_operator(AuditEvent::InviteCreated).saying(detail);
         self.change_audited(record, move |unit, _| {
             for (invite, digest, sealed) in &rows {
                 unit.insert_invite(invite, *digest, sealed)?;
@@ -165,11 +162,8 @@ impl Service {
     /// [`Error::InviteNotFound`].
     pub async fn find_invite(&self, code: &InviteCode) -> Result<InviteWithCode, Error> {
         let digest = self.rules.keys.invite_digest(code);
-        let found = self
-            .store
-            .report(move |reader| reader.find_invite(digest).map_err(Error::from))
-            .await?;
-        let (invite, sealed) = found.ok_or(Error::InviteNotFound)?;
+        let found = self.store.report(move |reader| reader.find_invite(digest));
+        let (invite, sealed) = found.await?.ok_or(Error::InviteNotFound)?;
         self.opened(invite, &sealed)
     }
 
@@ -191,15 +185,7 @@ impl Service {
     }
 
     fn opened(&self, invite: Invite, sealed: &Sealed) -> Result<InviteWithCode, Error> {
-        let code = self
-            .rules
-            .keys
-            .open(SealedFor::Invite(invite.id.as_bytes()), sealed)
-            .map_err(Error::internal)?;
-        let code = std::str::from_utf8(&code)
-            .ok()
-            .and_then(|code| InviteCode::parse(code).ok());
-        let code = code.ok_or_else(|| Error::internal("a sealed invite code is no code"))?;
+        let code = open_code(&self.rules.keys, invite.id, sealed)?;
         Ok(self.with_link(invite, code))
     }
 

@@ -1,11 +1,13 @@
 //! Invites: who may register by mode and invite, spending one, and why one is refused.
 
 use super::{Rules, Unit};
+use crate::crypto::{Keys, SealedFor};
 use crate::domain::{
-    AuditReason, FieldError, InviteCode, InviteId, InviteStatus, RegistrationMode, Timestamp,
+    AuditReason, FieldError, InviteCode, InviteId, InviteStatus, RegistrationMode, Sealed, Timestamp,
 };
 use crate::service::error::{Error, Refused};
 use crate::store::{Reader, Setting, StoreError};
+use crate::system::System;
 
 /// What came in place of an invite code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,21 @@ impl PresentedInvite {
             Some(Ok(code)) => Self::Code(code),
         }
     }
+}
+
+/// Seals the code of an invite, so that the operator can be shown it later.
+pub(crate) fn seal_code(keys: &Keys, id: InviteId, code: &InviteCode, system: &System) -> Sealed {
+    keys.seal(SealedFor::Invite(id.as_bytes()), code.as_bytes(), system)
+}
+
+/// Opens the sealed code of an invite.
+pub(crate) fn open_code(keys: &Keys, id: InviteId, sealed: &Sealed) -> Result<InviteCode, Error> {
+    let opened = keys.open(SealedFor::Invite(id.as_bytes()), sealed);
+    let opened = opened.map_err(Error::internal)?;
+    let code = std::str::from_utf8(&opened).map(InviteCode::parse);
+    code.ok()
+        .and_then(Result::ok)
+        .ok_or_else(|| Error::internal("a sealed invite code is no code"))
 }
 
 /// Where the registration mode comes from. The names are those on the command line.

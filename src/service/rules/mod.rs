@@ -25,6 +25,7 @@ pub use settings::{RuleSettings, SignInRules, Ways};
 pub use signing_key::AlgorithmChange;
 pub use user_ref::UserRef;
 
+pub(super) use invite::{open_code, seal_code};
 pub(super) use link::{find_link, link_row, why_unusable};
 pub(super) use mail_budget::kind_of;
 pub(super) use refresh_cookies::{PresentedSession, parse_cookies, two_accounts};

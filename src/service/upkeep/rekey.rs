@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use super::restore::{Ended, delete_what_proves};
+use super::restore::{Ended, end_all_but_sessions};
 use crate::crypto::{Keys, SealedFor};
 use crate::domain::{
-    AuditEvent, AuditRecord, InviteCode, Operator, SessionEnd, SignatureAlgorithm, Timestamp,
+    AuditEvent, AuditRecord, InviteCode, InviteId, Operator, Sealed, SessionEnd, SignatureAlgorithm,
+    Timestamp,
 };
 use crate::service::Error;
-use crate::service::rules::signing_key::replace_all_keys;
+use crate::service::rules::{open_code, seal_code};
 use crate::store::{Setting, Store, Tx};
 use crate::system::System;
 
 /// Earlier than any expiry, so that nothing counts as expired.
 const BEFORE_ANY_EXPIRY: Timestamp = Timestamp::from_millis(i64::MIN);
 
-/// Seals everything again that `old` has sealed, in one transaction. The database then belongs to `new`.
+/// Seals all that `old` has sealed with `new`, in one transaction. The database then belongs to `new`.
 ///
 /// What was derived from the old key and cannot be derived again ends: sessions, whose refresh tokens it authenticated, one-time codes with their
 /// counts, and counts of wrong passwords. Invites, links, queued mail and signing keys stay usable.
@@ -30,35 +31,25 @@ pub async fn seal_anew(
     let record = AuditRecord::by_operator(AuditEvent::KeyFileReplaced, operator);
     let sealed = store.write(move |tx| {
         tx.insert_audit(&record, now)?;
+        let reseal = |purpose: SealedFor<'_>, sealed: &Sealed| {
+            let opened = old.open(purpose, sealed).map_err(Error::internal)?;
+            Ok::<_, Error>(new.seal(purpose, &opened, &system))
+        };
         for (invite, sealed) in tx.list_all_invites()? {
-            let purpose = SealedFor::Invite(invite.id.as_bytes());
-            let opened = old.open(purpose, &sealed).map_err(Error::internal)?;
-            let code = std::str::from_utf8(&opened)
-                .ok()
-                .and_then(|code| InviteCode::parse(code).ok());
-            let code = code.ok_or_else(|| Error::internal("a sealed invite code is no code"))?;
-            let sealed = new.seal(purpose, &opened, &system);
-            tx.replace_invite_code(invite.id, new.invite_digest(&code), &sealed)?;
+            let code = open_code(&old, invite.id, &sealed)?;
+            put_code(tx, &new, invite.id, &code, &system)?;
         }
         for key in tx.list_signing_keys()? {
-            let purpose = SealedFor::SigningKey(&key.kid);
-            let opened = old.open(purpose, &key.sealed_private).map_err(Error::internal)?;
-            tx.reseal_signing_key(&key.kid, &new.seal(purpose, &opened, &system))?;
+            let sealed = reseal(SealedFor::SigningKey(&key.kid), &key.sealed_private)?;
+            tx.reseal_signing_key(&key.kid, &sealed)?;
         }
         for mail in tx.list_outbox(BEFORE_ANY_EXPIRY)? {
-            let purpose = SealedFor::Mail(mail.id.as_bytes());
-            let opened = old.open(purpose, &mail.sealed).map_err(Error::internal)?;
-            tx.reseal_mail(mail.id, &new.seal(purpose, &opened, &system))?;
+            let sealed = reseal(SealedFor::Mail(mail.id.as_bytes()), &mail.sealed)?;
+            tx.reseal_mail(mail.id, &sealed)?;
         }
         tx.delete_all_codes()?;
         tx.delete_all_failures()?;
-        let sessions = end_sessions(tx, now)?;
-        tx.put_setting(Setting::KeyCheck, Some(&new.check().to_text()), now)?;
-        Ok(Ended {
-            sessions,
-            invites: 0,
-            algorithm: None,
-        })
+        take_over(tx, &new, Ended::default(), now)
     });
     sealed.await
 }
@@ -76,31 +67,28 @@ pub async fn go_on_without_key(
     operator: &Operator,
 ) -> Result<Ended, Error> {
     let (now, system) = (system.now(), system.clone());
-    let mut record = AuditRecord::by_operator(AuditEvent::KeyFileReset, operator);
+    let record = AuditRecord::by_operator(AuditEvent::KeyFileReset, operator);
     let gone_on = store.write(move |tx| {
-        let algorithm = replace_all_keys(tx, &new, wanted, &system)?;
-        record.detail = algorithm.map(|change| change.to_string());
-        tx.insert_audit(&record, now)?;
-        let invites = tx.revoke_all_invites(now)?;
+        let ended = end_all_but_sessions(tx, &new, wanted, &system, record)?;
         for (invite, _) in tx.list_all_invites()? {
             let code = InviteCode::from_random(system.random());
-            let sealed = new.seal(SealedFor::Invite(invite.id.as_bytes()), code.as_bytes(), &system);
-            tx.replace_invite_code(invite.id, new.invite_digest(&code), &sealed)?;
+            put_code(tx, &new, invite.id, &code, &system)?;
         }
-        delete_what_proves(tx)?;
-        let sessions = end_sessions(tx, now)?;
-        tx.put_setting(Setting::KeyCheck, Some(&new.check().to_text()), now)?;
-        Ok::<_, Error>(Ended {
-            sessions,
-            invites,
-            algorithm,
-        })
+        take_over(tx, &new, ended, now)
     });
     gone_on.await
 }
 
-/// All in one write: no other process has the database open, so that none waits behind it.
-fn end_sessions(tx: &Tx<'_>, now: Timestamp) -> Result<u64, Error> {
-    let ended = tx.end_some_sessions(None, u32::MAX, SessionEnd::KeyReplaced, now)?;
-    Ok(ended.map_or(0, |(_, ended)| ended))
+/// Stores the code of an invite under the new key.
+fn put_code(tx: &Tx<'_>, new: &Keys, id: InviteId, code: &InviteCode, system: &System) -> Result<(), Error> {
+    let sealed = seal_code(new, id, code, system);
+    Ok(tx.replace_invite_code(id, new.invite_digest(code), &sealed)?)
+}
+
+/// Ends all sessions and ties the database to the new key. One write ends them all: no other process has the database open, so that none waits behind it.
+fn take_over(tx: &Tx<'_>, new: &Keys, mut ended: Ended, now: Timestamp) -> Result<Ended, Error> {
+    let sessions = tx.end_some_sessions(None, u32::MAX, SessionEnd::KeyReplaced, now)?;
+    ended.sessions = sessions.map_or(0, |(_, ended)| ended);
+    tx.put_setting(Setting::KeyCheck, Some(&new.check().to_text()), now)?;
+    Ok(ended)
 }

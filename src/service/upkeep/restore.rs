@@ -6,14 +6,14 @@ use crate::crypto::Keys;
 use crate::domain::{AuditEvent, AuditRecord, Operator, SessionEnd, SignatureAlgorithm};
 use crate::service::rules::signing_key::replace_all_keys;
 use crate::service::{AlgorithmChange, Error};
-use crate::store::{Setting, Store, StoreError, Tx};
+use crate::store::{Setting, Store, Tx};
 use crate::system::System;
 
 /// How many sessions one write ends.
 const CHUNK: u32 = 10_000;
 
 /// What was live in a database and has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
     pub sessions: u64,
     pub invites: usize,
@@ -39,37 +39,40 @@ pub async fn end_what_was_live(
     let (now, system) = (system.now(), system.clone());
     let (mut after, mut sessions) = (None, 0);
     loop {
-        let some = store.write(move |tx| {
-            let some = tx.end_some_sessions(after, CHUNK, SessionEnd::Restored, now);
-            some.map_err(Error::from)
-        });
+        let some = store.write(move |tx| tx.end_some_sessions(after, CHUNK, SessionEnd::Restored, now));
         match some.await? {
             Some((last, ended)) => (after, sessions) = (Some(last), sessions + ended),
             None => break,
         }
     }
-    let mut record = AuditRecord::by_operator(AuditEvent::BackupRestored, operator);
+    let record = AuditRecord::by_operator(AuditEvent::BackupRestored, operator);
     let ended = store.write(move |tx| {
-        let algorithm = replace_all_keys(tx, &keys, wanted, &system)?;
-        record.detail = algorithm.map(|change| change.to_string());
-        tx.insert_audit(&record, now)?;
-        delete_what_proves(tx)?;
         tx.put_setting(Setting::BackupTakenAt, None, now)?;
-        let invites = tx.revoke_all_invites(now)?;
-        Ok::<_, Error>(Ended {
-            sessions,
-            invites,
-            algorithm,
-        })
+        end_all_but_sessions(tx, &keys, wanted, &system, record)
     });
-    ended.await
+    let ended = ended.await?;
+    Ok(Ended { sessions, ..ended })
 }
 
-/// Deletes codes, counts of wrong passwords, links and queued mail.
-pub(super) fn delete_what_proves(tx: &Tx<'_>) -> Result<(), StoreError> {
+/// Replaces the signing keys, revokes the invites, deletes codes, counts of wrong passwords, links and queued mail, and writes `record`.
+pub(super) fn end_all_but_sessions(
+    tx: &Tx<'_>,
+    keys: &Keys,
+    wanted: Option<SignatureAlgorithm>,
+    system: &System,
+    mut record: AuditRecord,
+) -> Result<Ended, Error> {
+    let now = system.now();
+    let algorithm = replace_all_keys(tx, keys, wanted, system)?;
+    record.detail = algorithm.map(|change| change.to_string());
+    tx.insert_audit(&record, now)?;
     tx.delete_all_codes()?;
     tx.delete_all_failures()?;
     tx.delete_all_links()?;
     tx.delete_all_mail()?;
-    Ok(())
+    Ok(Ended {
+        sessions: 0,
+        invites: tx.revoke_all_invites(now)?,
+        algorithm,
+    })
 }
