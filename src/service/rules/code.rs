@@ -11,13 +11,13 @@ impl Unit<'_> {
     /// Compares a code that was mailed to `email`, uses it up if it is right, and gives the account. The comparison is counted before it is made, by one
     /// conditional UPDATE that also decides whether the code may be compared at all.
     ///
-    /// The failures are read and written on the row that this UPDATE holds. A refusal leaves its counts behind, so the caller must not roll them back.
+    /// A refusal leaves its counts behind, so the caller must not roll them back.
     ///
     /// # Errors
     /// [`Error::CodeInvalid`], [`Error::CodeLocked`], [`Error::UserSuspended`] after a right code.
     pub(crate) fn compare_code(&self, email: &Email, code: &OneTimeCode) -> Result<User, Refused> {
         let address = self.rules.keys.address_digest(email);
-        refuse_locked(self, address, self.now)?;
+        let failures = refuse_locked(self, address, self.now)?;
         let Some(counted) = self.count_code_attempt(address, self.now)? else {
             return Err(Error::CodeInvalid.because(self.why_not_compared(address)?));
         };
@@ -29,7 +29,6 @@ impl Unit<'_> {
         let user = user.filter(|user| user.email.key() == email.key());
         let kind = kind_of(user.as_ref());
         let Some(user) = user.filter(|_| is_right) else {
-            let failures = self.find_code_failures(address)?;
             self.put_code_failures(address, failures.with_failure(self.now))?;
             self.count_wrong_code(kind)?;
             return Err(Error::CodeInvalid.because(self.why_wrong(address, code, &counted)));

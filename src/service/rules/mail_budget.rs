@@ -2,7 +2,8 @@
 
 use super::{Rules, Unit};
 use crate::domain::{
-    AddressDigest, AuditReason, Email, FailureKind, MailBudget, MailPace, MailPurpose, Timestamp, User,
+    AddressDigest, AuditReason, CodeFailures, Email, FailureKind, MailBudget, MailPace, MailPurpose,
+    Timestamp, User,
 };
 use crate::service::error::{Error, Refused};
 use crate::store::Reader;
@@ -71,7 +72,7 @@ impl Unit<'_> {
     }
 }
 
-/// Refuses while the codes of an address are not compared.
+/// The wrong codes at an address; refuses while its codes are not compared.
 ///
 /// # Errors
 /// [`Error::CodeLocked`].
@@ -79,11 +80,12 @@ pub(super) fn refuse_locked(
     reader: &Reader<'_>,
     address: AddressDigest,
     now: Timestamp,
-) -> Result<(), Error> {
-    match reader.find_code_failures(address)?.lock(now) {
+) -> Result<CodeFailures, Error> {
+    let failures = reader.find_code_failures(address)?;
+    match failures.lock(now) {
         Some(until) => Err(Error::CodeLocked {
             retry_after: until.since(now),
         }),
-        None => Ok(()),
+        None => Ok(failures),
     }
 }
