@@ -93,7 +93,7 @@ impl Service {
             }
             unit.use_link(&link, Error::EmailTokenInvalid)?;
             unit.delete_user(user.id)?;
-            let username = user.username.as_str().to_owned();
+            let username = user.username.to_string();
             Ok(unit.queue_mail(&Letter::AccountRemoved { username }, &user)?)
         })
         .await

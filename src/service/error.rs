@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::crypto::HashError;
 use crate::domain::{AuditReason, FieldErrors, Limit, RegistrationMode, Timestamp};
-use crate::store::{self, StoreError, TakenName};
+use crate::store::{OpenError, StoreError, TakenName};
 
 /// When to try again after a busy database or a full hash queue: both clear within a second or two.
 const SOON: Duration = Duration::from_secs(2);
@@ -59,21 +59,11 @@ pub enum Error {
     CodeInvalid,
     /// Too many mails were asked for to one mailbox.
     #[error("too many mails were asked for")]
-    CodeRateLimited {
-        /// When one more is allowed.
-        retry_after: Duration,
-    },
+    CodeRateLimited { retry_after: Duration },
     #[error("too many wrong codes were tried")]
-    CodeLocked {
-        /// When codes are compared again.
-        retry_after: Duration,
-    },
+    CodeLocked { retry_after: Duration },
     #[error("this was tried too often")]
-    RateLimited {
-        limit: Limit,
-        /// When it may be tried again.
-        retry_after: Duration,
-    },
+    RateLimited { limit: Limit, retry_after: Duration },
     /// The verification link is unknown, used or expired.
     #[error("the verification link cannot be used")]
     EmailTokenInvalid,
@@ -94,13 +84,9 @@ pub enum Error {
     RotationWaits { kid: String, active_at: Timestamp },
     #[error("mail is off")]
     MailUnavailable,
+    /// `reason` says how far the mail came and what the mail server said; `hint` says how to mend a known cause.
     #[error("the mail was not sent: {reason}")]
-    MailRefused {
-        /// How far the mail came, and what the mail server said.
-        reason: String,
-        /// What the operator can do about it, if the cause is a known one.
-        hint: Option<String>,
-    },
+    MailRefused { reason: String, hint: Option<String> },
     /// No server has run on this database yet.
     #[error("there is no signing key yet")]
     NoSigningKey,
@@ -108,15 +94,10 @@ pub enum Error {
     #[error("the database is damaged: {0}")]
     DatabaseDamaged(String),
     #[error("the backup cannot be made: {0}")]
-    BackupFailed(#[source] store::OpenError),
-    /// The server cannot do this now: the database is busy or full, or too many passwords wait to be hashed.
+    BackupFailed(#[source] OpenError),
+    /// The database is busy or full, or too many passwords wait to be hashed. The reason is for the log.
     #[error("the server cannot do this now: {reason}")]
-    Unavailable {
-        /// What is busy, for the log.
-        reason: String,
-        /// When to try again.
-        retry_after: Duration,
-    },
+    Unavailable { reason: String, retry_after: Duration },
     /// A fault of this program or of its files. The cause is for the log only.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),

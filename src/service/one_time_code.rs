@@ -104,17 +104,13 @@ impl Service {
             return Ok(());
         };
         let (rules, now) = (Arc::clone(&self.rules), self.system.now());
-        let pace = self
-            .store
-            .read(move |reader| rules.code_pace(reader, now).map_err(Error::from));
+        let pace = self.store.read(move |reader| rules.code_pace(reader, now));
         if pace.await? != MailPace::Braked {
             return Ok(());
         }
         let (an_hour_ago, _) = FailedCode::hour_around(now);
-        let mut warned_at = self
-            .spraying_warned_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let warned_at = self.spraying_warned_at.lock();
+        let mut warned_at = warned_at.unwrap_or_else(PoisonError::into_inner);
         if warned_at.is_none_or(|at| at <= an_hour_ago) {
             *warned_at = Some(now);
             let per_hour = MailPace::Braked.per_hour();

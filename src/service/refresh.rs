@@ -114,21 +114,18 @@ impl Service {
             return Ok(Err(AuditReason::ForgedToken));
         }
         let (rules, client, now) = (self.rules.clone(), client.clone(), self.system.now());
-        self.store
-            .read(move |reader| Ok(rules.find_presented(reader, &tokens, &client, now)?))
-            .await
+        let presented = self
+            .store
+            .read(move |reader| rules.find_presented(reader, &tokens, &client, now));
+        Ok(presented.await?)
     }
 
     /// Counts a refresh that was refused because its session had refreshed too often.
     pub async fn note_refresh_throttled(&self, id: SessionId, client: &Client) -> Result<(), Error> {
-        let found = self
-            .store
-            .read(move |reader| reader.find_session_with_user(id).map_err(Error::from));
-        let record = AuditRecord::by_client(AuditEvent::Throttled, client).refused(AuditReason::SessionLimit);
-        let record = match found.await? {
-            Some(found) => record.about(&found.user),
-            None => record,
-        };
+        let found = self.store.read(move |reader| reader.find_session_with_user(id));
+        let record = AuditRecord::by_client(AuditEvent::Throttled, client);
+        let mut record = record.refused(AuditReason::SessionLimit);
+        record.subject = found.await?.map(|found| (&found.user).into());
         self.rules.note(&record, client);
         Ok(())
     }

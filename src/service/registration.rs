@@ -57,26 +57,21 @@ impl Service {
         client: Client,
         cookies: &[String],
     ) -> Result<Registered, Error> {
-        let Registration {
-            username,
-            email,
-            password,
-            invite,
-            locale,
-            captcha_token,
-        } = registration;
-        self.check_captcha(captcha_token.as_deref(), &client).await?;
+        let Registration { invite, password, .. } = registration;
+        self.check_captcha(registration.captcha_token.as_deref(), &client)
+            .await?;
         let record = AuditRecord::by_client(AuditEvent::Register, &client);
-        let record = record.under(self.rules.email_digest(&email));
+        let record = record.under(self.rules.email_digest(&registration.email));
         let (rules, presented, now) = (Arc::clone(&self.rules), invite.clone(), self.system.now());
-        let checked = self
+        let check = self
             .store
             .read(move |reader| rules.check_invite(reader, &presented, now));
-        if let Err(refused) = checked.await {
+        if let Err(refused) = check.await {
             return self.refuse(record, refused).await;
         }
         let password_hash = self.hasher.hash(password).await?;
-        let locale = locale.unwrap_or_else(|| self.default_locale());
+        let (username, email) = (registration.username, registration.email);
+        let locale = registration.locale.unwrap_or_else(|| self.default_locale());
         let cookies = parse_cookies(cookies);
         let write = self.change_audited(record, move |unit, record| {
             let invite_id = unit.spend_invite(&invite)?;
@@ -108,9 +103,8 @@ impl Service {
     /// The registration mode in force, and where it comes from.
     pub async fn registration_mode(&self) -> Result<(RegistrationMode, ModeSource), Error> {
         let rules = Arc::clone(&self.rules);
-        self.store
-            .read(move |reader| Ok(rules.registration_mode(reader)?))
-            .await
+        let found = self.store.read(move |reader| rules.registration_mode(reader));
+        Ok(found.await?)
     }
 }
 

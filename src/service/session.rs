@@ -21,11 +21,10 @@ impl Service {
             AccessTokenError::Invalid => Error::InvalidToken,
         })?;
         let (session_id, kid) = (claims.session_id, kid.to_owned());
-        let found = self.store.read(move |reader| {
-            reader
-                .find_user_and_liveness(claims.user_id, session_id, &kid, now)
-                .map_err(Error::from)
-        });
+        let user_id = claims.user_id;
+        let found = self
+            .store
+            .read(move |reader| reader.find_user_and_liveness(user_id, session_id, &kid, now));
         match found.await? {
             Some((user, _)) if user.status == UserStatus::Suspended => Err(Error::UserSuspended),
             Some((user, true)) => Ok(Caller {
@@ -42,7 +41,7 @@ impl Service {
         let (user_id, now) = (caller.user.id, self.system.now());
         let sessions = self
             .store
-            .read(move |reader| Ok::<_, Error>(reader.list_live_sessions(user_id, now)?));
+            .read(move |reader| reader.list_live_sessions(user_id, now));
         let shown = sessions.await?.into_iter();
         let mut shown: Vec<Session> = shown
             .map(|session| session.as_shown_to(caller.session_id, now))

@@ -89,8 +89,7 @@ impl Service {
         if self.captcha_protects_check() {
             self.check_captcha(captcha_token, client).await?;
         }
-        self.store
-            .read(move |reader| Ok(reader.find_user_id(&name)?.is_some()))
-            .await
+        let found = self.store.read(move |reader| reader.find_user_id(&name));
+        Ok(found.await?.is_some())
     }
 }

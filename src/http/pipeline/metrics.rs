@@ -61,7 +61,7 @@ fn start_counter(counter: &'static str, operation: &Operation, label: (&'static 
 async fn scrape(exchange: Exchange) -> Result<Response, Refusal> {
     let shared = &exchange.shared;
     shared.service.report_readiness();
-    let counted = shared.service.report_figures().await;
+    let counted = shared.service.report_metrics().await;
     let metrics = shared.metrics.as_ref();
     let metrics = metrics.ok_or_else(|| Refusal::new(Code::NotFound))?;
     match counted {

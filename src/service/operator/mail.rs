@@ -16,7 +16,7 @@ impl Service {
     /// # Errors
     /// [`Error::MailUnavailable`]; [`Error::MailRefused`] with what the mail server said.
     pub async fn send_test_mail(&self, to: &Email) -> Result<(), Error> {
-        // This process sends it, whatever the server is configured with.
+        // This process sends it with its own configuration, which may differ from the server's.
         if self.transport.is_off() {
             return Err(Error::MailUnavailable);
         }
@@ -33,14 +33,9 @@ impl Service {
     /// Every mail that waits, the oldest first, each with the address of its recipient.
     pub async fn list_waiting_mail(&self) -> Result<Vec<(String, QueuedMail)>, Error> {
         let now = self.system.now();
-        let mails = self
-            .store
-            .report(move |reader| reader.list_outbox(now).map_err(Error::from))
-            .await?;
-        mails
-            .into_iter()
-            .map(|mail| Ok((self.rules.open(&mail)?.to, mail)))
-            .collect()
+        let mails = self.store.report(move |reader| reader.list_outbox(now));
+        let mails = mails.await?.into_iter();
+        mails.map(|mail| Ok((self.rules.open(&mail)?.to, mail))).collect()
     }
 
     /// Makes every mail that waits due, also mail that was refused for good or may have arrived; says how many there are. The worker then does not

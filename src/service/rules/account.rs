@@ -46,7 +46,7 @@ impl Unit<'_> {
 
     /// Tells the account's owner that the password is another one now.
     pub(crate) fn mail_password_changed(&self, user: &User) -> Result<(), StoreError> {
-        let username = user.username.as_str().to_owned();
+        let username = user.username.to_string();
         self.queue_mail(&Letter::PasswordChanged { username }, user)
     }
 
@@ -71,7 +71,7 @@ impl Unit<'_> {
 
     /// Tells the owner of the mailbox that the account is theirs now; `link` sets a password, if none is set.
     pub(crate) fn mail_taken_back(&self, user: &User, link: Option<String>) -> Result<(), StoreError> {
-        let username = user.username.as_str().to_owned();
+        let username = user.username.to_string();
         self.queue_mail(&Letter::AccountTakenBack { username, link }, user)
     }
 }

@@ -94,7 +94,7 @@ impl Unit<'_> {
     /// Queues the mail with a new link to verify the address.
     pub(crate) fn mail_verification(&self, user: &User) -> Result<(), StoreError> {
         let letter = Letter::VerifyEmail {
-            username: user.username.as_str().to_owned(),
+            username: user.username.to_string(),
             link: self.new_link(LinkPurpose::VerifyEmail, user)?,
         };
         self.queue_mail(&letter, user)
@@ -112,7 +112,7 @@ impl Unit<'_> {
         let is_mailed = link_mail == LinkMail::Wanted && !self.rules.is_off();
         if is_mailed {
             let letter = Letter::SetPassword {
-                username: user.username.as_str().to_owned(),
+                username: user.username.to_string(),
                 link: url.clone(),
                 occasion,
             };

@@ -98,9 +98,8 @@ impl Service {
 
     /// When the last backup was made; `None` if never. The copy before a migration does not count: it is on the same disk.
     pub async fn last_backup_at(&self) -> Result<Option<Timestamp>, Error> {
-        self.store
-            .read(|reader| Ok(reader.find_time(Setting::LastBackupAt)?))
-            .await
+        let found = self.store.read(|reader| reader.find_time(Setting::LastBackupAt));
+        Ok(found.await?)
     }
 
     /// Opens the copy as a server would: its key fits, its signing keys open. Notes in the copy when it was taken; gives its number of accounts and its
@@ -194,59 +193,59 @@ fn no_directory(directory: &Path, cause: io::Error) -> Error {
         return unusable(directory, refused);
     }
     let shown = directory.display();
-    let (problem, hint) = match cause.kind() {
-        ErrorKind::NotFound => (
+    match cause.kind() {
+        ErrorKind::NotFound => no_place(
             format!("there is no directory {shown}"),
             format!(
                 "mount what belongs there, or make it, as root, for the USER who runs this: install -d -o USER -m 700 {}",
                 quoted(directory)
             ),
         ),
-        ErrorKind::NotADirectory => (
+        ErrorKind::NotADirectory => no_place(
             format!("{shown} is no directory, or one above it is none"),
-            "name a file in a directory".to_owned(),
+            "name a file in a directory",
         ),
-        ErrorKind::PermissionDenied => (
+        ErrorKind::PermissionDenied => no_place(
             format!("the user who runs this may not write into {shown}"),
-            "give the directory to that user, or name another".to_owned(),
+            "give the directory to that user, or name another",
         ),
-        ErrorKind::ReadOnlyFilesystem => (
+        ErrorKind::ReadOnlyFilesystem => no_place(
             format!("{shown} is mounted read-only"),
-            "name a directory that can be written".to_owned(),
+            "name a directory that can be written",
         ),
-        _ => return unusable(directory, cause),
-    };
+        _ => unusable(directory, cause),
+    }
+}
+
+fn no_place(problem: String, hint: impl Into<String>) -> Error {
+    let hint = hint.into();
     Error::NoPlaceForBackup { problem, hint }
 }
 
 fn exists(path: &Path) -> Error {
-    Error::NoPlaceForBackup {
-        problem: format!("{} exists already", path.display()),
-        hint: "a backup replaces no file: name another, or move that one away".to_owned(),
-    }
+    no_place(
+        format!("{} exists already", path.display()),
+        "a backup replaces no file: name another, or move that one away",
+    )
 }
 
 /// Why a backup cannot have a name that exists.
 fn taken(path: &Path, kind: FileType) -> Error {
     let shown = path.display();
-    let (problem, hint) = match kind {
-        FileType::RegularFile => return exists(path),
-        FileType::Directory => (
+    match kind {
+        FileType::RegularFile => exists(path),
+        FileType::Directory => no_place(
             format!("{shown} is a directory"),
             "name a file in it, or give --keep N to have the backups in it named by date",
         ),
-        FileType::Symlink => (
+        FileType::Symlink => no_place(
             format!("{shown} exists already, as a link"),
             "a backup replaces no file and follows no link: name another file",
         ),
-        _ => (
+        _ => no_place(
             format!("{shown} exists already, and is no file"),
             "name a file that is not there yet; - writes to standard output",
         ),
-    };
-    Error::NoPlaceForBackup {
-        problem,
-        hint: hint.to_owned(),
     }
 }
 

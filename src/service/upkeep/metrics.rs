@@ -26,13 +26,11 @@ impl Service {
 
     /// How many accounts there are; reads the whole table.
     pub async fn count_users(&self) -> Result<u32, Error> {
-        self.store
-            .report(|reader| reader.count_users().map_err(Error::from))
-            .await
+        Ok(self.store.report(|reader| reader.count_users()).await?)
     }
 
     /// Counts what is stored, and reports it through the `metrics` facade.
-    pub async fn report_figures(&self) -> Result<(), Error> {
+    pub async fn report_metrics(&self) -> Result<(), Error> {
         let now = self.system.now();
         let rules = Arc::clone(&self.rules);
         let counted = self.store.report(move |reader| {
@@ -60,7 +58,7 @@ impl Service {
             clippy::cast_precision_loss,
             reason = "a gauge is a float; no count here comes near 2^53"
         )]
-        for (name, figure) in [
+        for (name, value) in [
             ("arkloop_users", users),
             ("arkloop_sessions", live_sessions),
             ("arkloop_mails_waiting", waiting_mails),
@@ -68,7 +66,7 @@ impl Service {
             ("arkloop_database_bytes", database_bytes),
             ("arkloop_mail_oldest_seconds", oldest.as_secs()),
         ] {
-            metrics::gauge!(name).set(figure as f64);
+            metrics::gauge!(name).set(value as f64);
         }
         Ok(())
     }

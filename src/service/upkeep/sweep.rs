@@ -45,19 +45,17 @@ impl Service {
     /// sessions of every account at once.
     async fn sweep_crowded_users(&self) -> Result<usize, Error> {
         let most = self.rules.settings.sessions.max_sessions;
-        let crowded = self
-            .store
-            .report(move |reader| reader.list_crowded_users(most).map_err(Error::from));
+        let crowded = self.store.report(move |reader| reader.list_crowded_users(most));
         let mut total = 0;
         for user_id in crowded.await? {
             loop {
                 let now = self.system.now();
-                let some = self
+                let write = self
                     .store
-                    .write(move |tx| Ok::<_, Error>(tx.end_surplus_sessions(user_id, most, now)?));
-                match some.await? {
+                    .write(move |tx| tx.end_surplus_sessions(user_id, most, now));
+                match write.await? {
                     0 => break,
-                    cleared => total += cleared,
+                    ended => total += ended,
                 }
             }
         }

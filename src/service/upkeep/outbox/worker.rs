@@ -67,16 +67,18 @@ impl Service {
         worker.finish().await;
     }
 
-    async fn deliver(&self, mail: &QueuedMail, progress: &Progress) -> Result<(), SendError> {
-        let message = self
-            .rules
-            .open(mail)
-            .map_err(|error| SendError::Program(error.to_string()))?;
+    async fn deliver(
+        self: Arc<Self>,
+        mail: Arc<QueuedMail>,
+        progress: Arc<Progress>,
+    ) -> Result<(), SendError> {
+        let message = self.rules.open(&mail);
+        let message = message.map_err(|error| SendError::Program(error.to_string()))?;
         // A newer program may have queued it.
         if mail.kind.parse::<MailKind>().is_err() {
             return Err(SendError::Program("its kind is unknown".to_owned()));
         }
-        self.transport.send(mail, &message, progress).await?;
+        self.transport.send(&mail, &message, &progress).await?;
         tracing::debug!(mail = %mail.id, kind = mail.kind, "mail was sent");
         Ok(())
     }
@@ -84,9 +86,7 @@ impl Service {
     /// Drops mail that has expired, decoys among it. It does not wait for a delivery to end: strangers cause decoys as fast as they can ask, and the mail
     /// server may hang meanwhile.
     async fn drop_expired_mail(&self, now: Timestamp) -> Result<Vec<QueuedMail>, Error> {
-        let has_expired = self
-            .store
-            .read(move |reader| reader.has_expired_mail(now).map_err(Error::from));
+        let has_expired = self.store.read(move |reader| reader.has_expired_mail(now));
         if !has_expired.await? {
             return Ok(Vec::new());
         }
@@ -183,11 +183,9 @@ impl Worker {
             return Ok(());
         }
         let store = &self.service.store;
-        let is_needed = store.read(move |reader| reader.has_mail_to_resume(now).map_err(Error::from));
+        let is_needed = store.read(move |reader| reader.has_mail_to_resume(now));
         if is_needed.await? {
-            store
-                .write(move |tx| tx.resume_mail(now).map_err(Error::from))
-                .await?;
+            store.write(move |tx| tx.resume_mail(now)).await?;
         }
         self.is_resumed = true;
         Ok(())
@@ -198,10 +196,8 @@ impl Worker {
         if self.report.not_sent.pause().is_zero() {
             return Ok(true);
         }
-        let retried_at = self
-            .service
-            .store
-            .read(|reader| reader.find_time(Setting::MailRetriedAt).map_err(Error::from));
+        let store = &self.service.store;
+        let retried_at = store.read(|reader| reader.find_time(Setting::MailRetriedAt));
         let retried_at = retried_at.await?;
         Ok(retried_at > std::mem::replace(&mut self.retried_at, retried_at))
     }
@@ -216,14 +212,11 @@ impl Worker {
         if in_flight.is_full(SlowLimits::of(true)) {
             return Ok(());
         }
-        // Those under way are still due as far as the database knows.
-        let begun: Vec<MailId> = self
-            .deliveries
-            .values()
-            .map(|delivery| delivery.mail.id)
-            .collect();
+        // The database does not know that these are under way: for it they are still due.
+        let begun = self.deliveries.values().map(|delivery| delivery.mail.id);
+        let begun: Vec<MailId> = begun.collect();
         let due = self.service.store.read(move |reader| {
-            let picked = reader.pick_due_mail(now, |id, domain, is_urgent| {
+            reader.pick_due_mail(now, |id, domain, is_urgent| {
                 let limits = SlowLimits::of(is_urgent);
                 if in_flight.is_full(limits) {
                     return ControlFlow::Break(());
@@ -236,17 +229,11 @@ impl Worker {
                     });
                 }
                 ControlFlow::Continue(is_picked)
-            });
-            picked.map_err(Error::from)
+            })
         });
         for mail in due.await? {
             let (mail, progress) = (Arc::new(mail), Arc::new(Progress::default()));
-            let (service, own_mail, own_progress) = (
-                Arc::clone(&self.service),
-                Arc::clone(&mail),
-                Arc::clone(&progress),
-            );
-            let delivering = async move { service.deliver(&own_mail, &own_progress).await };
+            let delivering = Arc::clone(&self.service).deliver(Arc::clone(&mail), Arc::clone(&progress));
             let delivery = Delivery {
                 mail,
                 progress,
@@ -258,8 +245,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Notes of each mail that the mail server has in whole, and is slow to answer to, that it may arrive: whatever ends the server now, the next start does
-    /// not send it again at once. A server that is slow earlier is likely to be so with each mail.
+    /// Notes a mail as unanswered when the mail server has all of it and is slow to answer: it may arrive, so the next start does not send it again at
+    /// once, however the server ends. A mail server that is slow at an earlier stage is likely to be slow with every mail.
     fn look_at_slow(&mut self) {
         let slow_after = self.service.transport.slow_after();
         let mut unanswered = Vec::new();
