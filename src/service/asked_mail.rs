@@ -1,7 +1,7 @@
 //! Mail that a visitor asks for under an address, which may have no account.
 //!
-//! An address with an account and one without are treated alike in every step: the same reads, the same composing and sealing, one write, the same
-//! limits. What differs is only whether the mail is ever sent and whether what it carries opens anything.
+//! Each step treats an address with an account and one without alike: the same reads, the same composing and sealing, one write, the same limits. Only for
+//! an account is the mail sent, and only there does its code or link work.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Captchas: what clients need to know about them, and checking one.
+//! Captchas: the settings that clients need, and the check of a token.
 
 use super::{Error, Service};
 use crate::captcha::CaptchaRefusal;

@@ -1,4 +1,4 @@
-//! Every way in which a use case refuses or fails.
+//! Every way in which a use case refuses or fails, each with the reason that the audit log gives.
 
 use std::time::Duration;
 

@@ -1,12 +1,12 @@
-//! Guesses at a password: what becomes of one that is wrong or has to wait.
+//! Guesses at a password: how a wrong one is counted, and how one that has to wait is refused.
 
 use super::error::Refused;
 use super::{Error, Service};
 use crate::domain::{AuditEvent, AuditRecord, Client, FailureKey};
 
 impl Service {
-    /// Counts a wrong password and writes the row of its refusal, in one transaction. Gives the refusal, which is another one if the guess has to wait by
-    /// now.
+    /// Counts a wrong password and writes the row of its refusal, in one transaction. Gives the refusal: if other guesses came first, that the guess has to
+    /// wait.
     pub(super) async fn refuse_guess<T>(
         &self,
         record: AuditRecord,
@@ -27,8 +27,8 @@ impl Service {
         Err(waiting.await?.unwrap_or(error))
     }
 
-    /// The refusal of a guess that has to wait, which would have become `record`. It is counted in memory: a client that waits must not cause a write by
-    /// asking.
+    /// Gives the refusal of a guess that has to wait; `record` is that of the guess. The refusal is counted in memory, because a client that has to wait must
+    /// not cause writes.
     pub(super) fn note_waiting(&self, record: &AuditRecord, client: &Client, refused: Refused) -> Error {
         if let Some(reason) = refused.reason {
             let record = AuditRecord {

@@ -1,4 +1,4 @@
-//! Sessions: who calls, which sessions there are, ending them.
+//! The caller of a request, and the caller's own sessions: listing and ending them.
 
 use std::cmp::Reverse;
 

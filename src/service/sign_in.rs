@@ -32,7 +32,7 @@ impl Service {
         let (credentials, key, costs, record) = self.find_guessed(name, &client).await?;
         self.check_captcha(captcha_token, &client).await?;
         let stored = credentials.as_ref().and_then(|known| known.password_hash.clone());
-        // By the digest of the account or name, so that all names of an account without a password cost the same.
+        // The digest of the account or name chooses the cost, so that all names of an account without a password cost the same.
         let instead = self.hasher.shares(&costs).cost_of(key.guessed.0);
         let compared = stored
             .clone()
@@ -71,8 +71,7 @@ impl Service {
         self.mint_tokens(&open.await?).await
     }
 
-    /// What is stored under the name that a password is guessed for, what the guess is counted under, how many accounts have which hash cost, and the
-    /// record of the sign-in.
+    /// The credentials of the guessed name, the key under which the guess is counted, how many accounts have each hash cost, and the record of the sign-in.
     async fn find_guessed(
         &self,
         name: AccountName,

@@ -36,13 +36,13 @@ pub enum AuditPart {
 /// A part of the log.
 #[derive(Clone, Debug)]
 pub struct AuditPage {
-    /// Rows, the oldest first; then the counts in place that tell more than these rows, the one that changed last at the end.
+    /// Rows, the oldest first; then the counts that say more than these rows, the last changed one at the end.
     pub entries: Vec<AuditEntry>,
     /// The number of rows among the entries.
     pub rows: usize,
-    /// The number of rows that match beside these: later ones if the part begins after a row, else earlier ones.
+    /// How many other rows match: later ones if the part begins after a row, else earlier ones.
     pub more: u32,
-    /// The position after it.
+    /// The position after this part.
     pub end: AuditCursor,
 }
 

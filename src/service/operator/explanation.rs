@@ -1,4 +1,4 @@
-//! Gathers everything that may explain a refusal.
+//! Gathers what may explain why sign-ins were refused.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub enum Explained {
 #[derive(Debug)]
 pub struct Explanation {
     pub subject: Explained,
-    /// Rows of the audit log, the oldest first, followed by counts in place.
+    /// Rows of the audit log, the oldest first, followed by counts.
     pub entries: Vec<AuditEntry>,
     /// `None` for an address, or a name that no account has.
     pub user: Option<User>,

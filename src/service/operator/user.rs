@@ -51,8 +51,8 @@ impl UserSummary {
 }
 
 impl Service {
-    /// Makes an account whatever the registration mode. Without a password it gives a link with which the owner sets one, and mails it if mail is sent at
-    /// all.
+    /// Makes an account; the registration mode does not matter. Without a password, the account gets a link with which its owner sets one. The link is mailed
+    /// too, unless mail is off or the operator declines.
     ///
     /// # Errors
     /// [`Error::LoginExists`], [`Error::EmailExists`].

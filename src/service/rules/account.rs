@@ -16,8 +16,8 @@ impl Unit<'_> {
             .ok_or_else(|| Error::internal("a user that was just added is not there"))
     }
 
-    /// Whether `hash` is still the password hash of the account. It may have changed while a password was hashed; until the end of this change it does not,
-    /// because the one writer runs one change after the other.
+    /// Whether `hash` is still the password hash of the account, which may have changed while a password was hashed. The answer holds until the end of this
+    /// change, because one writer runs all changes in turn.
     pub(crate) fn has_password_hash(
         &self,
         user: &User,
@@ -44,7 +44,7 @@ impl Unit<'_> {
         self.forgive_guesses(user)
     }
 
-    /// Tells the account's owner that the password is another one now.
+    /// Mails the account's owner that the password has changed.
     pub(crate) fn mail_password_changed(&self, user: &User) -> Result<(), StoreError> {
         let username = user.username.to_string();
         self.queue_mail(&Letter::PasswordChanged { username }, user)

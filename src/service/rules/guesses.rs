@@ -1,8 +1,8 @@
 //! Wrong passwords and wrong codes: they are counted and make the next guess wait.
 //!
-//! A guess that has to wait is not compared. That is asked before the password is hashed, and again in the transaction that follows: only there, one
-//! after the other, is it decided how many of many simultaneous guesses learn whether they were right. A right password that comes too late among them
-//! has to wait too. A guess counts only once it is known to be wrong, so that programs of one owner can sign in at the same time.
+//! A guess that has to wait is not compared. This is checked before the password is hashed, and again in the transaction that follows. Transactions run one
+//! after the other, so the second check limits how many simultaneous guesses learn whether they were right. A right password among them may have to wait
+//! too. A guess counts only once it is known to be wrong, so that programs of one owner can sign in at the same time.
 
 use std::num::NonZeroU32;
 

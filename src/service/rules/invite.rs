@@ -1,4 +1,4 @@
-//! Invites: who may register by mode and invite, spending one, and why one is refused.
+//! Invites: whether the registration mode needs one, how one is spent, and why one is refused.
 
 use super::{Rules, Unit};
 use crate::crypto::{Keys, SealedFor};
@@ -75,7 +75,7 @@ impl Rules {
         }
     }
 
-    /// Refuses early, before anything costs much, what [`Unit::spend_invite`] would refuse; spends nothing.
+    /// Refuses what [`Unit::spend_invite`] would refuse, before the request costs much. Spends nothing.
     pub(crate) fn check_invite(
         &self,
         reader: &Reader<'_>,

@@ -1,4 +1,4 @@
-//! Links that are mailed or handed over: making, finding and using one.
+//! Links that are mailed or handed over: how one is made, found and used.
 
 use super::Unit;
 use crate::crypto::link_digest;

@@ -64,7 +64,7 @@ impl Rules {
         }
     }
 
-    /// A mail of the same size and cost that is never sent: for an address that has no account.
+    /// A mail to an address without an account: of the same size and cost, but never sent.
     pub(crate) fn decoy(&self, letter: &Letter, to: &Email, now: Timestamp) -> QueuedMail {
         self.mail(letter, to, &self.composer.default_locale(), now, Duration::ZERO)
     }

@@ -1,4 +1,4 @@
-//! How much mail one mailbox is sent.
+//! How many mails one mailbox may be sent.
 
 use super::{Rules, Unit};
 use crate::domain::{

@@ -1,11 +1,11 @@
-//! The refresh cookies of a request: which sessions they are of, and what they mean there.
+//! The refresh cookies of a request: which sessions they belong to, and what they mean there.
 //!
-//! A browser may send several of one name: of other paths, from before a restart, or planted by a page of a neighbouring host. Of each session only the
-//! highest authentic generation counts, and beside a cookie that can be served the others have no effect. So a made-up cookie, one of an ended session
-//! and an older one of the same account change nothing beside a live one, in whatever order they come.
+//! A browser may send several cookies of one name: for other paths, from before a restart, or planted by a page on a neighbouring host. For each session,
+//! only the highest authentic generation counts. If one cookie can be served, the others have no effect. So a forged cookie, a cookie of an ended session and
+//! an older cookie of the same account change nothing beside a live one, in any order.
 //!
-//! Living sessions of two accounts are never told apart by what their cookies mean: a thief who sends a stolen cookie beside his own would learn, without
-//! any consequence, whether its owner has refreshed.
+//! If the cookies belong to living sessions of two accounts, none is served. Otherwise a thief could send a stolen cookie beside his own and learn, without
+//! any consequence, whether the owner has refreshed.
 
 use super::Rules;
 use crate::crypto::PresentedRefreshToken;
@@ -20,14 +20,14 @@ pub(crate) fn parse_cookies(cookies: &[String]) -> Vec<PresentedRefreshToken> {
         .collect()
 }
 
-/// A session of which an authentic cookie came.
+/// A session for which the request brought an authentic cookie.
 pub(crate) struct PresentedSession {
     pub(crate) found: SessionWithUser,
     /// The authentic token of the highest generation.
     pub(crate) token: PresentedRefreshToken,
     /// What the token means if the session is alive.
     pub(crate) verdict: RefreshVerdict,
-    /// Whether the session lives, whatever the token is worth, and its account is active.
+    /// Whether the session is alive and its account active. The token may still be worthless.
     pub(crate) is_alive: bool,
 }
 
@@ -45,8 +45,7 @@ impl PresentedSession {
         self.is_alive && matches!(self.verdict, RefreshVerdict::Reused | RefreshVerdict::Ahead)
     }
 
-    /// Whether signing in or out ends the session: it could be served if its term were not over. A session that was ended on purpose must not live again
-    /// when a wrong clock is set right.
+    /// Whether signing in or out ends the session. A session whose term is over is ended too: it must not come back to life when a wrong clock is set right.
     pub(crate) fn is_endable(&self) -> bool {
         !self.is_suspended() && self.found.session.ended.is_none() && self.verdict.is_served()
     }

@@ -1,4 +1,4 @@
-//! Sessions: the one way in which each begins, continues and ends, whatever path leads to it.
+//! Sessions: every session begins, continues and ends here.
 
 use super::Unit;
 use super::refresh_cookies::{PresentedSession, two_accounts};
@@ -102,8 +102,8 @@ impl Unit<'_> {
         self.end_presented(&presented, SessionEnd::SignedOut)
     }
 
-    /// Makes every refresh token worthless that a session was given so far. Gives the session if its new cookie is to be set. It is not set if none of
-    /// the cookies that came along is of the account and one is of a living session of another account, whose cookie would be lost.
+    /// Invalidates every earlier refresh token of a session. Gives the session if its new cookie is to be set. It is not set when the request brought a
+    /// cookie of another account's living session and none of this account: the new cookie would overwrite that one.
     pub(crate) fn renew_tokens(
         &self,
         found: SessionWithUser,
@@ -170,7 +170,7 @@ impl Unit<'_> {
         })
     }
 
-    /// Does what follows from an authentic token that cannot be served: a reused one ends its session.
+    /// Acts on an authentic token that cannot be served: a reused one ends its session.
     fn punish(&self, presented: &PresentedSession) -> Result<(), Error> {
         let SessionWithUser { session, user } = &presented.found;
         if presented.is_suspended() {
@@ -200,7 +200,7 @@ impl Unit<'_> {
         Ok(self.audit(&record)?)
     }
 
-    /// The sessions of the authentic cookies, and what each cookie means now.
+    /// The sessions of the authentic cookies, each with the verdict on its cookie.
     fn find_presented(&self, cookies: &[PresentedRefreshToken]) -> Result<Vec<PresentedSession>, Error> {
         let found = self
             .rules
@@ -230,7 +230,7 @@ impl Unit<'_> {
         Ok(self.audit(&record)?)
     }
 
-    /// That a refresh token came again within the grace, from another network or by another user agent than the refresh that replaced it.
+    /// The record of a refresh token that is used again within the grace period, from another network or user agent than the refresh that replaced it.
     fn repeated(&self, user: &User, session: &Session) -> AuditRecord {
         let record = self.record(AuditEvent::RefreshRepeated);
         record.about(user).of_session(session.id)

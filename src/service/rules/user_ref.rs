@@ -1,4 +1,4 @@
-//! How an operator says which account is meant.
+//! How an operator names an account.
 
 use crate::crypto::Keys;
 use crate::domain::{AccountName, User, UserId, trimmed};

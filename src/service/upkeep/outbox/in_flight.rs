@@ -1,4 +1,4 @@
-//! How many mails may be under way at once.
+//! How many deliveries may be under way at once.
 //!
 //! A mail server that is slow with some mails must not hold up the others, and least of all a code. So a slow delivery gives its place up, and only a few
 //! mails to one domain are under way. All connections together stay below the 50 that Postfix allows to one client by default.

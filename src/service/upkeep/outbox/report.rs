@@ -1,4 +1,4 @@
-//! What the log and the metrics are told of mails.
+//! Reports deliveries to the log and the metrics.
 
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ impl Report {
     }
 }
 
-/// Whether a mail that expired was to be sent, and cannot have arrived.
+/// Whether an expired mail is lost: it was to be sent and cannot have arrived.
 pub(super) fn is_lost(mail: &QueuedMail) -> bool {
     !mail.is_decoy() && mail.tries.unanswered == 0
 }
@@ -80,7 +80,7 @@ fn count(mail: &QueuedMail, outcome: &'static str) {
     metrics::counter!("arkloop_mails_total", "kind" => mail.kind.clone(), "outcome" => outcome).increment(1);
 }
 
-/// The causes that were logged of late.
+/// The causes that were logged within the last hour.
 #[derive(Default)]
 struct RecentCauses(Vec<(String, Instant)>);
 
