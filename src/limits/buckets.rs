@@ -8,7 +8,7 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::state::keyed::ShrinkableKeyedStateStore;
 
-use super::Subject;
+use super::subject::Subject;
 
 /// As many locks as make requests hardly ever wait for one another.
 const SHARDS: usize = 64;

@@ -9,8 +9,8 @@
 
 mod buckets;
 mod stopwatch;
+mod subject;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use governor::clock::Clock as _;
@@ -18,37 +18,11 @@ use governor::middleware::StateInformationMiddleware;
 use governor::{Quota, RateLimiter};
 use strum::VariantArray;
 
-use crate::domain::{Limit, LimitClass, Rate, Rates, SessionId, UserId, network_of};
+use crate::domain::{LimitClass, Rate, Rates};
 use crate::system::System;
 use buckets::Buckets;
 use stopwatch::Stopwatch;
-
-/// What has buckets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Subject {
-    /// All processes on this machine that connect without a proxy, together.
-    Local,
-    /// A network; an IPv4 address is one by itself.
-    Network(IpAddr),
-    Session(SessionId),
-    Account(UserId),
-}
-
-impl Subject {
-    /// The subject of `address`; `None` is a process on this machine.
-    pub fn of_address(address: Option<IpAddr>) -> Self {
-        address.map_or(Self::Local, |address| Self::Network(network_of(address)))
-    }
-
-    /// Whose limit a refusal names.
-    pub const fn limit(self) -> Limit {
-        match self {
-            Self::Local | Self::Network(_) => Limit::Address,
-            Self::Session(_) => Limit::Session,
-            Self::Account(_) => Limit::Account,
-        }
-    }
-}
+pub use subject::Subject;
 
 /// The bucket was empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -119,6 +93,7 @@ fn quota(rate: Rate) -> Quota {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::sync::Arc;
 
     use super::*;
