@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arkloop::crypto::{
-    AccessClaims, AccessTokenSettings, Argon2Cost, HashRoom, Keyring, Keys, PasswordHasher,
-    PresentedRefreshToken, Priority, PublishedKey, SigningKey,
+    AccessClaims, AccessTokenSettings, HashRoom, Keyring, Keys, PasswordHasher, PresentedRefreshToken,
+    Priority, PublishedKey, SigningKey,
 };
 use arkloop::domain::{
-    Client, Email, Language, LimitClass, Password, PasswordHash, PasswordPolicy, Rates, RefreshVerdict,
-    Rotation, Sender, Session, SessionId, SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId,
-    Username,
+    Argon2Cost, Client, Email, Language, LimitClass, Password, PasswordHash, PasswordPolicy, Rates,
+    RefreshVerdict, Rotation, Sender, Session, SessionId, SessionNonce, SignInMethod, SignatureAlgorithm,
+    Timestamp, UserId, Username,
 };
 use arkloop::limits::{Limits, Subject};
 use arkloop::store::{Access, Creation, NewUserRow, OpenOptions, Store, StoreError, Tx};

@@ -1,7 +1,7 @@
 //! One password hash at the default cost with nothing around it: the ruler that a whole sign-in is held against.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use arkloop::crypto::Argon2Cost;
+use arkloop::domain::Argon2Cost;
 
 /// Hashes one password again and again in the same memory, as a hash thread of the server does.
 pub(crate) struct BareHash {

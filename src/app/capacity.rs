@@ -45,7 +45,7 @@ impl Capacity {
     }
 
     fn new(config: &Config, cores: NonZeroUsize, memory: Memory) -> Self {
-        let hash_kib = u64::from(config.password.argon2_memory_kib).max(1);
+        let hash_kib = u64::from(config.password.cost.memory_kib).max(1);
         let fitting = usize::try_from(hash_share(&memory) / hash_kib).unwrap_or(usize::MAX);
         let fitting = NonZeroUsize::new(fitting).unwrap_or(NonZeroUsize::MIN);
         let connections =

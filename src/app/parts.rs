@@ -8,8 +8,8 @@ use super::role::Role;
 use super::served::Served;
 use crate::captcha::{Captcha, CaptchaSettings};
 use crate::config::Config;
-use crate::crypto::{Argon2Cost, HashError, HashRoom, PasswordHasher, Priority};
-use crate::domain::{CodeLength, MailTransport, PasswordPolicy, RefreshRules, ServiceName, SessionRules};
+use crate::crypto::{HashError, HashRoom, PasswordHasher, Priority};
+use crate::domain::{CodeLength, MailTransport, PasswordPolicy, ServiceName};
 use crate::http;
 use crate::mail::{Credentials, Sender, SmtpSettings, SmtpTimeouts, Transport};
 use crate::service;
@@ -41,16 +41,8 @@ pub(super) fn service_settings(config: &Config, served: &Served) -> service::Rul
         password_policy: PasswordPolicy {
             min_length: config.password.min_length,
         },
-        sessions: SessionRules {
-            idle: config.tokens.refresh_idle_ttl,
-            absolute: config.tokens.refresh_absolute_ttl,
-            refresh: RefreshRules {
-                grace: config.tokens.refresh_grace,
-                lost_answer: config.tokens.lost_answer,
-            },
-            max_sessions: config.tokens.max_sessions,
-        },
-        audit_keep: config.audit.keep,
+        sessions: config.tokens.sessions,
+        audit_keep: config.audit_keep,
         code_length: config.otp.enabled.then(|| CodeLength::clamped(config.otp.digits)),
         spray_threshold: NonZeroU32::new(config.otp.spray_threshold),
         sign_in: served.rules.sign_in(),
@@ -63,18 +55,14 @@ pub(super) fn start_hasher(
     role: Role,
     system: &System,
 ) -> Result<PasswordHasher, HashError> {
-    let cost = Argon2Cost {
-        memory_kib: config.password.argon2_memory_kib,
-        iterations: config.password.argon2_iterations,
-        parallelism: config.password.argon2_parallelism,
-    };
     let room = capacity.hash_room();
     // A command hashes one password.
     let (threads, priority) = match role {
         Role::Server => (room.threads, Priority::Low),
         _ => (NonZeroUsize::MIN, Priority::Normal),
     };
-    PasswordHasher::start(cost, HashRoom { threads, ..room }, priority, system.clone())
+    let room = HashRoom { threads, ..room };
+    PasswordHasher::start(config.password.cost, room, priority, system.clone())
 }
 
 pub(super) fn transport(
@@ -90,7 +78,7 @@ pub(super) fn transport(
     if medium == MailTransport::File {
         return Ok(Transport::file(config.outbox_path(), from));
     }
-    let url = config.smtp_url();
+    let url = config.mail.smtp_url.as_ref();
     let url = url.expect("the configuration requires a URL for this transport");
     let password = config.mail.smtp_password.clone();
     Ok(Transport::smtp(SmtpSettings {

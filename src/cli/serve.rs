@@ -164,7 +164,7 @@ fn listen(config: &Config, app: &App, capacity: &Capacity) -> Result<http::Serve
 
 /// Starts the metrics and the server for them, if `metrics.listen` is set.
 fn watch(config: &Config, app: &App, tasks: &mut JoinSet<()>) -> Result<(), Refusal> {
-    let Some(place) = &config.metrics.listen else {
+    let Some(place) = &config.metrics_listen else {
         return Ok(());
     };
     let metrics = Metrics::start(app.service.system().now()).map_err(|cause| {
@@ -253,7 +253,12 @@ fn tell_mail(config: &Config) {
         MailTransport::Smtp => {
             tracing::info!(
                 "mail goes through {} as {}",
-                config.mail.smtp_url,
+                config
+                    .mail
+                    .smtp_url
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
                 config.sender(&config.service_name())
             );
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use url::{Host, Position, Url};
 
 use crate::domain::{
-    Email, ServiceName, SmtpUrl, is_host_name, is_this_machine, is_unprintable, parse_app_origin, trimmed,
+    Email, ServiceName, is_exact_host, is_this_machine, is_unprintable, parse_app_origin, trimmed,
 };
 
 /// An origin (RFC 6454 §6.1): scheme, host, and the port if it is not the scheme's own, without a slash at the end.
@@ -90,14 +90,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 pub(super) fn has_exact_host(url: &Url) -> bool {
     // The parser decodes `%2A` in the hosts of http and https; of other schemes it keeps the text.
     let host = url.host_str().and_then(|host| Host::parse(host).ok());
-    host.is_some_and(|host| is_exact(&host))
-}
-
-fn is_exact(host: &Host) -> bool {
-    match host {
-        Host::Domain(name) => is_host_name(name),
-        Host::Ipv4(_) | Host::Ipv6(_) => true,
-    }
+    host.is_some_and(|host| is_exact_host(&host))
 }
 
 /// What [`parse_private_url`] reads, in words.
@@ -118,20 +111,15 @@ fn has_no_user(url: &Url) -> bool {
 
 /// Reads the name or the address of a host; an international name becomes ASCII (UTS 46), and all is in lower case.
 pub(super) fn parse_host(text: &str) -> Option<String> {
-    let host = Host::parse(text).ok().filter(is_exact)?.to_string();
+    let host = Host::parse(text).ok().filter(is_exact_host)?.to_string();
     // Hosts are compared as text, so a name with an empty label, or with a dot at its end, would equal no other.
     let has_labels = host.split('.').all(|label| !label.is_empty());
     has_labels.then_some(host)
 }
 
-/// What [`parse_smtp_url`] reads, in words.
+/// What [`SmtpUrl::parse`](crate::domain::SmtpUrl::parse) reads, in words.
 pub(super) const SMTP_URL: &str = "\"smtp://host:587\" (STARTTLS) or \"smtps://host:465\" (TLS from the first byte), without path or \
                                         star; user and password are keys of their own";
-
-/// Checks the address of a mail server; without a port it is the scheme's own.
-pub(super) fn parse_smtp_url(text: &str) -> Option<String> {
-    SmtpUrl::parse(text).map(|_| text.to_owned())
-}
 
 /// What [`parse_sender`] reads, in words.
 pub(super) const SENDER: &str = "an address such as \"no-reply@example.org\" or \"Example <no-reply@example.org>\"; a name with punctuation stands in quotes of its own";
@@ -199,6 +187,7 @@ pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::SmtpUrl;
 
     #[test]
     fn secrets_go_over_tls_or_nowhere() {
@@ -264,7 +253,10 @@ mod tests {
             "smtp://127.0.0.1:25",
             "smtp://[::1]:25/",
         ] {
-            assert_eq!(parse_smtp_url(text).as_deref(), Some(text));
+            assert_eq!(
+                SmtpUrl::parse(text).map(|url| url.to_string()).as_deref(),
+                Some(text)
+            );
         }
         for text in [
             "mail.example.org:587",
@@ -281,7 +273,7 @@ mod tests {
             "smtp://@mail.example.org",
             "smtp://mail.example.org\n",
         ] {
-            assert_eq!(parse_smtp_url(text), None, "{text}");
+            assert_eq!(SmtpUrl::parse(text), None, "{text}");
         }
     }
 

@@ -3,8 +3,8 @@
 use secrecy::ExposeSecret;
 
 use super::error::ConfigError;
-use super::sections::{Config, Password};
-use crate::domain::{Listen, MailTransport, SameSite};
+use super::sections::Config;
+use crate::domain::{Argon2Cost, Listen, MailTransport, SameSite};
 
 /// The secret keys that Cloudflare publishes for tests (developers.cloudflare.com/turnstile/troubleshooting/testing): always passes, always fails,
 /// always spent.
@@ -13,9 +13,6 @@ const DUMMY_SECRETS: [&str; 3] = [
     "2x0000000000000000000000000000000AA",
     "3x0000000000000000000000000000000AA",
 ];
-
-/// Memory in KiB and iterations that OWASP calls equally strong (Password Storage Cheat Sheet, Argon2id); the second is the default here.
-const OWASP_COSTS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
 /// A sentence, and whether it applies.
 type Warning = (bool, String);
@@ -30,25 +27,29 @@ impl Config {
     }
 
     fn warnings_of_keys(&self) -> [Warning; 7] {
-        let (tokens, public) = (&self.tokens, self.public_origin());
-        let [_, (memory_kib, iterations), ..] = OWASP_COSTS;
+        let (sessions, public) = (self.tokens.sessions, self.public_origin());
+        let Argon2Cost {
+            memory_kib,
+            iterations,
+            ..
+        } = Argon2Cost::default();
         let links = [&self.links.verify, &self.links.reset, &self.links.invite];
         let leads_to_app = links.iter().any(|link| link.starts_with("{app_url}"));
-        let metrics = self.metrics.listen.as_ref();
+        let metrics = self.metrics_listen.as_ref();
         [
             (
-                !self.password.meets_owasp(),
+                !self.password.cost.meets_owasp(),
                 format!(
                     "the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet \
                      ({memory_kib} KiB and {iterations} iterations): a stolen database is cheaper to guess at"
                 ),
             ),
             (
-                tokens.refresh_idle_ttl > tokens.refresh_absolute_ttl,
+                sessions.idle > sessions.absolute,
                 "tokens.refresh_idle_ttl is longer than tokens.refresh_absolute_ttl: sessions end at the latter".into(),
             ),
             (
-                tokens.refresh_grace.is_zero() && self.is_set("tokens.lost_answer"),
+                sessions.refresh.grace.is_zero() && self.is_set("tokens.lost_answer"),
                 "tokens.lost_answer has no effect while tokens.refresh_grace is 0s: a refresh whose answer was lost ends the session"
                     .into(),
             ),
@@ -77,7 +78,7 @@ impl Config {
         let transport = self.mail_transport();
         [
             (
-                self.mail.transport.is_none() && !self.mail.smtp_url.is_empty(),
+                self.mail.transport.is_none() && self.mail.smtp_url.is_some(),
                 "mail.smtp_url is set and mail.transport is not: nothing is sent there until it is \"smtp\"".into(),
             ),
             (
@@ -144,7 +145,7 @@ impl Config {
 
     fn check_mail(&self) -> Result<(), ConfigError> {
         let mail = &self.mail;
-        if self.mail_transport() == MailTransport::Smtp && mail.smtp_url.is_empty() {
+        if self.mail_transport() == MailTransport::Smtp && mail.smtp_url.is_none() {
             return Err(self.refusal(
                 &["mail.transport"],
                 "mail.transport = \"smtp\" needs mail.smtp_url",
@@ -197,14 +198,5 @@ impl Listen {
             Self::Tcp(address) if address.is_ipv6() => "trusted_proxies = [\"::1/128\"]",
             Self::Tcp(_) => "trusted_proxies = [\"127.0.0.0/8\"]",
         }
-    }
-}
-
-impl Password {
-    /// Whether the parameters are as strong as one of the [`OWASP_COSTS`].
-    fn meets_owasp(&self) -> bool {
-        OWASP_COSTS.into_iter().any(|(memory_kib, iterations)| {
-            self.argon2_memory_kib >= memory_kib && self.argon2_iterations >= iterations
-        })
     }
 }

@@ -8,7 +8,6 @@ use strum::VariantArray;
 
 use super::address::{
     Origin, PRIVATE_URL, SENDER, SMTP_URL, is_link, parse_host, parse_private_url, parse_sender,
-    parse_smtp_url,
 };
 use super::error::{ConfigError, Locations};
 use super::format::{
@@ -16,13 +15,12 @@ use super::format::{
 };
 use super::reader::Reader;
 use super::sections::{
-    Audit, Config, Level, Links, Log, Mail, Metrics, Otp, Password, RateLimit, Registration, Server, Tokens,
-    Turnstile,
+    Config, Level, Links, Log, Mail, Otp, Password, RateLimit, Registration, Server, Tokens, Turnstile,
 };
 use super::sources::Sources;
 use crate::domain::{
-    CodeLength, FailureLimits, HeloName, Language, LimitClass, Listen, LogFormat, PasswordPolicy, Rates,
-    SameSite, ServiceName,
+    Argon2Cost, CodeLength, FailureLimits, HeloName, Language, LimitClass, Listen, LogFormat, PasswordPolicy,
+    Rates, RefreshRules, SameSite, ServiceName, SessionRules, SmtpUrl,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -65,12 +63,8 @@ pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config,
         otp: otp(keys)?,
         turnstile: turnstile(keys)?,
         rate_limit: rate_limit(keys)?,
-        audit: Audit {
-            keep: keys.read("audit.keep", &duration(DAY..=DAY * 3660), DAY * 90)?,
-        },
-        metrics: Metrics {
-            listen: keys.read_option("metrics.listen", &listen().or_empty())?,
-        },
+        audit_keep: keys.read("audit.keep", &duration(DAY..=DAY * 3660), DAY * 90)?,
+        metrics_listen: keys.read_option("metrics.listen", &listen().or_empty())?,
         log: Log {
             format: keys.read("log.format", &one_of(), LogFormat::Text)?,
             level: keys.read("log.level", &one_of(), Level::Info)?,
@@ -132,6 +126,7 @@ fn registration(keys: &mut Reader) -> Result<Registration, ConfigError> {
 fn tokens(keys: &mut Reader) -> Result<Tokens, ConfigError> {
     // Longer than a year is a mistake in the unit; shorter than a minute signs people out while they read.
     let session = duration(MINUTE..=DAY * 366);
+    let [grace, lost_answer] = [MINUTE, DAY * 30].map(|most| duration(Duration::ZERO..=most));
     let audience = text("1 to 255 characters", |text| {
         let is_audience = (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
         is_audience.then(|| text.to_owned())
@@ -140,32 +135,39 @@ fn tokens(keys: &mut Reader) -> Result<Tokens, ConfigError> {
         algorithm: keys.read_option("tokens.algorithm", &one_of().or_unset())?,
         audience: keys.read_text("tokens.audience", &audience, "arkloop")?,
         access_ttl: keys.read("tokens.access_ttl", &duration(SECOND..=MINUTE * 60), MINUTE * 15)?,
-        refresh_idle_ttl: keys.read("tokens.refresh_idle_ttl", &session, DAY * 14)?,
-        refresh_absolute_ttl: keys.read("tokens.refresh_absolute_ttl", &session, DAY * 30)?,
-        refresh_grace: keys.read(
-            "tokens.refresh_grace",
-            &duration(Duration::ZERO..=MINUTE),
-            SECOND * 30,
-        )?,
-        lost_answer: keys.read("tokens.lost_answer", &duration(Duration::ZERO..=DAY * 30), DAY)?,
-        max_sessions: keys.read("tokens.max_sessions", &number(1..=MOST_SESSIONS), 20)?,
+        sessions: SessionRules {
+            idle: keys.read("tokens.refresh_idle_ttl", &session, DAY * 14)?,
+            absolute: keys.read("tokens.refresh_absolute_ttl", &session, DAY * 30)?,
+            refresh: RefreshRules {
+                grace: keys.read("tokens.refresh_grace", &grace, SECOND * 30)?,
+                lost_answer: keys.read("tokens.lost_answer", &lost_answer, DAY)?,
+            },
+            max_sessions: keys.read("tokens.max_sessions", &number(1..=MOST_SESSIONS), 20)?,
+        },
     })
 }
 
 fn password(keys: &mut Reader) -> Result<Password, ConfigError> {
     const LENGTHS: RangeInclusive<usize> = PasswordPolicy::FLOOR..=PasswordPolicy::CEILING;
     // The upper ends keep a typing error from asking for the memory of the whole machine; the lower ones are the algorithm's (RFC 9106 §3.1).
+    let Argon2Cost {
+        memory_kib,
+        iterations,
+        parallelism,
+    } = Argon2Cost::default();
     let password = Password {
         min_length: keys.read("password.min_length", &number(LENGTHS), PasswordPolicy::FLOOR)?,
-        argon2_memory_kib: keys.read("password.argon2_memory_kib", &number(8..=1_048_576), 19_456)?,
-        argon2_iterations: keys.read("password.argon2_iterations", &number(1..=16), 2)?,
-        argon2_parallelism: keys.read("password.argon2_parallelism", &number(1..=16), 1)?,
+        cost: Argon2Cost {
+            memory_kib: keys.read("password.argon2_memory_kib", &number(8..=1_048_576), memory_kib)?,
+            iterations: keys.read("password.argon2_iterations", &number(1..=16), iterations)?,
+            parallelism: keys.read("password.argon2_parallelism", &number(1..=16), parallelism)?,
+        },
         // More threads than any machine has cores only wait for one another.
         hash_threads: keys
             .read_option("password.hash_threads", &number(1..=1024).or_unset())?
             .and_then(NonZeroUsize::new),
     };
-    if password.argon2_memory_kib < 8 * password.argon2_parallelism {
+    if password.cost.memory_kib < 8 * password.cost.parallelism {
         return Err(ConfigError::new(
             "password.argon2_memory_kib is too small for password.argon2_parallelism",
             "it must be at least 8 KiB for each lane",
@@ -179,10 +181,6 @@ fn any_text() -> Format<String> {
 }
 
 fn mail(keys: &mut Reader) -> Result<Mail, ConfigError> {
-    let smtp_url = text(SMTP_URL, |text| match text {
-        "" => Some(String::new()),
-        text => parse_smtp_url(text),
-    });
     let language = format!(
         "{}, also as a device says it, such as zh_CN.UTF-8",
         names::<Language>()
@@ -190,7 +188,7 @@ fn mail(keys: &mut Reader) -> Result<Mail, ConfigError> {
     let language = text(language, Language::nearest);
     Ok(Mail {
         transport: keys.read_option("mail.transport", &one_of().or_empty())?,
-        smtp_url: keys.read_text("mail.smtp_url", &smtp_url, "")?,
+        smtp_url: keys.read_option("mail.smtp_url", &text(SMTP_URL, SmtpUrl::parse).or_empty())?,
         smtp_security: keys.read_option("mail.smtp_security", &one_of().or_empty())?,
         helo_name: keys.read_option(
             "mail.helo_name",

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::address::{Origin, is_link, parse_host, parse_private_url, parse_sender, parse_smtp_url};
+use super::address::{Origin, is_link, parse_host, parse_private_url, parse_sender};
 use super::format::Given;
 use super::keys::read_keys;
 use super::reader::Reader;
 use super::sources::{Sources, read_toml};
 use super::{Config, ConfigError};
 use crate::domain::properties::{almost, has_no_control, wild_text};
-use crate::domain::{Listen, Rate, TrustedProxies, format_duration, parse_duration};
+use crate::domain::{Listen, Rate, SmtpUrl, TrustedProxies, format_duration, parse_duration};
 
 /// Values that some key accepts, as TOML.
 const GOOD_VALUES: [&str; 38] = [
@@ -222,7 +222,8 @@ proptest! {
 
     #[test]
     fn a_mail_server_is_plain(text in prop_oneof![wild_text(), almost("smtps?://[a-z0-9.-]{1,30}(:[0-9]{1,5})?")]) {
-        let Some(url) = parse_smtp_url(&text) else { return Ok(()) };
+        let Some(url) = SmtpUrl::parse(&text) else { return Ok(()) };
+        let url = url.to_string();
         prop_assert!(has_no_control(&url) && !url.contains(['@', '?', '#']), "{url:?}");
     }
 

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::address::Origin;
 use super::error::Locations;
 use crate::domain::{
-    FailureLimits, HeloName, Language, Listen, LogFormat, MailTransport, Rates, RegistrationMode, SameSite,
-    ServiceName, SignatureAlgorithm, SmtpSecurity, TrustedProxies,
+    Argon2Cost, FailureLimits, HeloName, Language, Listen, LogFormat, MailTransport, Rates, RegistrationMode,
+    SameSite, ServiceName, SessionRules, SignatureAlgorithm, SmtpSecurity, SmtpUrl, TrustedProxies,
 };
 
 /// Everything that can be configured, checked.
@@ -30,8 +30,10 @@ pub struct Config {
     pub otp: Otp,
     pub turnstile: Turnstile,
     pub rate_limit: RateLimit,
-    pub audit: Audit,
-    pub metrics: Metrics,
+    /// How long entries of the audit log are kept.
+    pub audit_keep: Duration,
+    /// Where metrics are served; `None` if they are not.
+    pub metrics_listen: Option<Listen>,
     pub log: Log,
     /// The file that was read, absolute; `None` if there was none.
     pub file: Option<PathBuf>,
@@ -83,26 +85,14 @@ pub struct Tokens {
     pub audience: String,
     /// Their life: 1 s to 60 min.
     pub access_ttl: Duration,
-    /// A session that is not refreshed for this long ends.
-    pub refresh_idle_ttl: Duration,
-    /// The longest life of a session.
-    pub refresh_absolute_ttl: Duration,
-    /// How long a replaced refresh token is still answered: 0 to 60 s.
-    pub refresh_grace: Duration,
-    /// How long a refresh whose answer was lost may be repeated; zero ends the session instead.
-    pub lost_answer: Duration,
-    pub max_sessions: u32,
+    pub sessions: SessionRules,
 }
 
 /// What new passwords must be, and how they are hashed.
 #[derive(Clone, Debug)]
 pub struct Password {
     pub min_length: usize,
-    /// Memory of a hash, in KiB.
-    pub argon2_memory_kib: u32,
-    /// Passes over that memory.
-    pub argon2_iterations: u32,
-    pub argon2_parallelism: u32,
+    pub cost: Argon2Cost,
     /// How many hashes are made at once; `None` for as many as cores and memory allow.
     pub hash_threads: Option<NonZeroUsize>,
 }
@@ -112,8 +102,7 @@ pub struct Password {
 pub struct Mail {
     /// Where it goes; `None` if it was not set. See [`Config::mail_transport`].
     pub transport: Option<MailTransport>,
-    /// The SMTP server, `smtp://host[:port]` or `smtps://host[:port]`; empty for none.
-    pub smtp_url: String,
+    pub smtp_url: Option<SmtpUrl>,
     /// When the conversation is encrypted; `None` if it was not set. See [`Config::smtp_security`].
     pub smtp_security: Option<SmtpSecurity>,
     /// How this host greets that server; `None` if it was not set. See [`Config::helo_name`].
@@ -171,20 +160,6 @@ pub struct RateLimit {
     pub rates: Rates,
     /// When wrong passwords make the next one wait.
     pub wrong_passwords: FailureLimits,
-}
-
-/// The audit log.
-#[derive(Clone, Debug)]
-pub struct Audit {
-    /// How long entries are kept.
-    pub keep: Duration,
-}
-
-/// The metrics listener.
-#[derive(Clone, Debug)]
-pub struct Metrics {
-    /// Where it listens; `None` for nowhere.
-    pub listen: Option<Listen>,
 }
 
 /// What the server writes about itself.

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::error::ConfigError;
 use super::sections::Config;
-use crate::domain::{HeloName, MailTransport, SmtpSecurity, SmtpUrl};
+use crate::domain::{HeloName, MailTransport, SmtpSecurity};
 
 /// Message submission, with STARTTLS: RFC 6409 §3.1.
 const SUBMISSION_PORT: u16 = 587;
@@ -17,7 +17,7 @@ impl Config {
     /// When mail is encrypted on its way to the mail server, set or default: as the scheme of its URL says. `smtp://` to this machine itself is plain, because
     /// nothing is in between and servers there seldom have a certificate, unless there is a `ca_file`.
     pub fn smtp_security(&self) -> SmtpSecurity {
-        let default = match self.smtp_url() {
+        let default = match &self.mail.smtp_url {
             Some(url) if url.is_tls => SmtpSecurity::Tls,
             Some(url) if url.is_loopback() && self.mail.ca_file.is_none() => SmtpSecurity::None,
             _ => SmtpSecurity::StartTls,
@@ -44,21 +44,16 @@ impl Config {
         self.mail.helo_name.clone().or_else(default)
     }
 
-    /// The address of the mail server; `None` if it is not set.
-    pub fn smtp_url(&self) -> Option<SmtpUrl> {
-        SmtpUrl::parse(&self.mail.smtp_url)
-    }
-
     /// What is accepted of the mail server and still worth the operator's attention.
     pub(super) fn warnings_of_smtp(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let (mail, security) = (&self.mail, self.smtp_security());
-        let Some(url) = self
-            .smtp_url()
-            .filter(|_| self.mail_transport() == MailTransport::Smtp)
-        else {
+        let Some(url) = mail.smtp_url.as_ref() else {
             return warnings;
         };
+        if self.mail_transport() != MailTransport::Smtp {
+            return warnings;
+        }
         let (host, port) = (&url.host, url.port);
         if security == SmtpSecurity::None && !url.is_loopback() {
             let also = if mail.smtp_password.is_some() {
@@ -91,7 +86,7 @@ impl Config {
 
     /// Refuses a scheme and a security that contradict each other.
     pub(super) fn check_smtp_security(&self) -> Result<(), ConfigError> {
-        let is_tls = self.smtp_url().is_some_and(|url| url.is_tls);
+        let is_tls = self.mail.smtp_url.as_ref().is_some_and(|url| url.is_tls);
         let (true, Some(set)) = (is_tls, self.mail.smtp_security) else {
             return Ok(());
         };

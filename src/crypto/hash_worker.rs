@@ -10,8 +10,8 @@ use aws_lc_rs::constant_time;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::hash_budget::Budget;
-use super::password_cost::{Argon2Cost, HASH_BYTES};
-use crate::domain::PasswordHash;
+use super::password_cost::HASH_BYTES;
+use crate::domain::{Argon2Cost, PasswordHash};
 
 /// Bytes of salt: RFC 9106 §3.1 recommends 16.
 const SALT_BYTES: usize = 16;

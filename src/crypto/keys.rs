@@ -144,7 +144,7 @@ impl Keys {
         let key = match name {
             AccountName::Email(email) => email.key(),
             AccountName::Username(username) => username.key(),
-            AccountName::Nobody(_) => return None,
+            AccountName::Unusable(_) => return None,
         };
         Some(NameDigest(mac(&self.name, &[key.as_bytes()])))
     }
@@ -184,8 +184,8 @@ impl Keys {
                 FailureKind::OfAccount,
                 self.failure_digest(&[b"account\0", id.as_bytes()]),
             ),
-            Guessed::Nobody(name) => (
-                FailureKind::OfNobody,
+            Guessed::UnknownName(name) => (
+                FailureKind::OfUnknownName,
                 self.failure_digest(&[b"name\0", name.as_bytes()]),
             ),
         };
@@ -207,7 +207,7 @@ impl Keys {
             },
             holder: match guessed {
                 Guessed::Account(id) => id,
-                Guessed::Nobody(_) => UserId::from_bytes(digest.0),
+                Guessed::UnknownName(_) => UserId::from_bytes(digest.0),
             },
             address,
         }

@@ -21,6 +21,6 @@ pub use key_file::{
 };
 pub use keys::{KeyCheck, Keys, SealError, SealedFor, is_same_code, link_digest};
 pub use password::{Compared, HashRoom, PasswordHasher, Priority, Verification};
-pub use password_cost::{Argon2Cost, CostShares};
+pub use password_cost::CostShares;
 pub use refresh_token::{PresentedRefreshToken, RefreshTokens};
 pub use signing_key::{SigningKey, SigningKeyError};

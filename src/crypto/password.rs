@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use super::hash_budget::Budget;
 use super::hash_worker::{HashError, Job, Worker, unusable};
-use super::password_cost::{Argon2Cost, CostShares};
-use crate::domain::{Password, PasswordGuess, PasswordHash};
+use super::password_cost::CostShares;
+use crate::domain::{Argon2Cost, Password, PasswordGuess, PasswordHash};
 use crate::system::System;
 
 /// How many passwords may wait. At the default cost two threads work this off in about two seconds, or in four if each

@@ -2,6 +2,8 @@
 
 use argon2::Params;
 
+use crate::domain::Argon2Cost;
+
 /// Bytes of hash: the default of the argon2 crate and of the reference.
 pub(super) const HASH_BYTES: usize = 32;
 /// The largest cost that a stored hash may demand: a forged row must not take all memory or hours.
@@ -10,28 +12,6 @@ const MAX_STORED_COST: Argon2Cost = Argon2Cost {
     iterations: 32,
     parallelism: 16,
 };
-
-/// What one hash costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Argon2Cost {
-    /// Memory in KiB.
-    pub memory_kib: u32,
-    /// Passes over that memory.
-    pub iterations: u32,
-    /// Lanes.
-    pub parallelism: u32,
-}
-
-impl Default for Argon2Cost {
-    /// `m=19456, t=2, p=1`: the first choice of the OWASP Password Storage Cheat Sheet.
-    fn default() -> Self {
-        Self {
-            memory_kib: 19_456,
-            iterations: 2,
-            parallelism: 1,
-        }
-    }
-}
 
 impl Argon2Cost {
     /// The cost as argon2 takes it, if there can be such a one.

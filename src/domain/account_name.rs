@@ -10,7 +10,7 @@ pub enum AccountName {
     Email(Email),
     Username(Username),
     /// Not a valid name. Refusing it differently from an unknown name would tell the two apart.
-    Nobody(UnusableName),
+    Unusable(UnusableName),
 }
 
 /// A text that is not a valid name. `Debug` does not print it: people type passwords there.
@@ -36,7 +36,7 @@ impl AccountName {
         } else {
             Username::parse(text).map(Self::Username)
         };
-        Ok(name.unwrap_or_else(|_| Self::Nobody(UnusableName(text.to_owned()))))
+        Ok(name.unwrap_or_else(|_| Self::Unusable(UnusableName(text.to_owned()))))
     }
 
     /// The lower-case form, which is the same for all spellings of a name.
@@ -44,7 +44,7 @@ impl AccountName {
         match self {
             Self::Email(email) => email.key(),
             Self::Username(username) => username.key(),
-            Self::Nobody(UnusableName(text)) => text.to_lowercase(),
+            Self::Unusable(UnusableName(text)) => text.to_lowercase(),
         }
     }
 }
@@ -54,11 +54,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_nobody_can_have_is_not_an_error() {
+    fn an_unusable_name_is_not_an_error() {
         for text in ["not a name", "a@b@c"] {
             let name = AccountName::parse(text);
-            assert_eq!(name, Ok(AccountName::Nobody(UnusableName(text.to_owned()))));
-            assert_eq!(format!("{name:?}"), "Ok(Nobody(UnusableName(…)))");
+            assert_eq!(name, Ok(AccountName::Unusable(UnusableName(text.to_owned()))));
+            assert_eq!(format!("{name:?}"), "Ok(Unusable(UnusableName(…)))");
         }
         assert_eq!(AccountName::parse("  "), Err(FieldError::Missing));
     }

@@ -1,7 +1,7 @@
 //! Invites: their codes and their states.
 
 use super::field::FieldError;
-use super::newtype::{checked_text, redacted};
+use super::newtype::{redacted, stored_text};
 use super::typed::{Dashes, secret_of};
 use super::{InviteId, Timestamp, is_unprintable};
 
@@ -126,7 +126,7 @@ impl Note {
     }
 }
 
-checked_text!(Note);
+stored_text!(Note);
 
 /// Whether an invite admits accounts, and if not, why. The names are those on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]

@@ -1,7 +1,7 @@
 //! The languages of mails and pages, and the language tags of accounts.
 
 use super::FieldError;
-use super::newtype::checked_text;
+use super::newtype::stored_text;
 use super::typed::folded;
 
 /// The primary subtags that are Chinese beside `zh`: its other codes in ISO 639, and the members of that macrolanguage, which most devices send
@@ -109,7 +109,7 @@ impl Locale {
     }
 }
 
-checked_text!(Locale);
+stored_text!(Locale);
 
 impl From<Language> for Locale {
     fn from(language: Language) -> Self {

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or knows SQL or JSON. A value of one of these types was checked once, at the border, and is trusted from there on.
 
 mod account_name;
+mod argon2_cost;
 mod audit;
 mod client;
 mod duration;
@@ -39,6 +40,7 @@ mod typed;
 mod user;
 
 pub use account_name::{AccountName, UnusableName};
+pub use argon2_cost::Argon2Cost;
 pub use audit::{
     Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject,
     NameDigest, Operator,
@@ -59,9 +61,9 @@ pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
 pub(crate) use newtype::redacted;
 pub use one_time_code::{
     AddressDigest, CODE_LOCK, CODE_TTL, CodeFailures, CodeLength, CodeMac, DomainDigest, FailedCode,
-    MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MAX_NOBODY_ROWS, OneTimeCode,
+    MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MAX_ROWS_WITHOUT_ACCOUNT, OneTimeCode,
 };
-pub use origin::{is_host_name, is_this_machine, parse_app_origin};
+pub use origin::{is_exact_host, is_this_machine, parse_app_origin};
 pub use page::{Page, Paging};
 pub use password::{
     MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, Password, PasswordGuess, PasswordHash, PasswordPolicy,

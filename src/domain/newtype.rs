@@ -11,15 +11,10 @@ macro_rules! redacted {
     };
 }
 
-/// For a checked text: reading it, and taking it back from the database.
+/// For a checked text: reading it.
 macro_rules! checked_text {
     ($text:ident) => {
         impl $text {
-            /// Wraps a text that was checked before it was stored.
-            pub fn from_stored(text: String) -> Self {
-                Self(text)
-            }
-
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -33,5 +28,19 @@ macro_rules! checked_text {
     };
 }
 
-pub(super) use checked_text;
+/// For a checked text in the database.
+macro_rules! stored_text {
+    ($text:ident) => {
+        super::newtype::checked_text!($text);
+
+        impl $text {
+            /// Wraps a text that was checked before it was stored.
+            pub fn from_stored(text: String) -> Self {
+                Self(text)
+            }
+        }
+    };
+}
+
 pub(crate) use redacted;
+pub(super) use {checked_text, stored_text};

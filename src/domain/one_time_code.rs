@@ -17,7 +17,7 @@ pub const MAX_CODE_FAILURES: u32 = 100;
 pub const CODE_LOCK: Duration = Duration::from_hours(24);
 /// The most codes, and the most mail budgets, of addresses without an account, so that clients cannot fill the disk. The newest stay; pushing one out
 /// takes this many requests, and a row without an account protects no account.
-pub const MAX_NOBODY_ROWS: u32 = 100_000;
+pub const MAX_ROWS_WITHOUT_ACCOUNT: u32 = 100_000;
 
 /// The number of digits: 6 to 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

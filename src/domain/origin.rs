@@ -57,8 +57,16 @@ pub fn is_this_machine<S: AsRef<str>>(host: &Host<S>) -> bool {
     }
 }
 
+/// Whether a host is an address, or a name that [`is_host_name`] accepts.
+pub fn is_exact_host<S: AsRef<str>>(host: &Host<S>) -> bool {
+    match host {
+        Host::Domain(name) => is_host_name(name.as_ref()),
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
+    }
+}
+
 /// Whether a text has only the characters of host names. URL parsers accept more, such as a comma, or a star, which looks like a pattern.
-pub fn is_host_name(text: &str) -> bool {
+fn is_host_name(text: &str) -> bool {
     !text.is_empty()
         && text
             .chars()

@@ -1,5 +1,7 @@
 //! Passwords: which new ones are accepted, and which are compared.
 
+use std::sync::LazyLock;
+
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
@@ -155,25 +157,9 @@ fn compose(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// Looks `password` up by bisecting the text of the list, which takes no memory and no preparation.
 fn is_common(password: &str) -> bool {
-    let mut rest = COMMON_PASSWORDS;
-    while !rest.is_empty() {
-        let mut middle = rest.len() / 2;
-        while !rest.is_char_boundary(middle) {
-            middle -= 1;
-        }
-        let start = rest[..middle].rfind('\n').map_or(0, |newline| newline + 1);
-        let end = rest[start..]
-            .find('\n')
-            .map_or(rest.len(), |newline| start + newline);
-        match password.cmp(&rest[start..end]) {
-            std::cmp::Ordering::Equal => return true,
-            std::cmp::Ordering::Less => rest = &rest[..start],
-            std::cmp::Ordering::Greater => rest = rest.get(end + 1..).unwrap_or_default(),
-        }
-    }
-    false
+    static LINES: LazyLock<Vec<&str>> = LazyLock::new(|| COMMON_PASSWORDS.lines().collect());
+    LINES.binary_search(&password).is_ok()
 }
 
 #[cfg(test)]

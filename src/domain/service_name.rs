@@ -1,8 +1,7 @@
 //! The name of the service in mails and on pages.
 
-use std::fmt;
-
 use super::is_unprintable;
+use super::newtype::checked_text;
 
 /// One printable line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,17 +20,9 @@ impl ServiceName {
             && !name.contains(is_unprintable);
         is_name.then(|| Self(name.to_owned()))
     }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for ServiceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+checked_text!(ServiceName);
 
 #[cfg(test)]
 mod tests {

@@ -5,12 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use super::origin::{is_host_name, is_this_machine};
+use super::newtype::checked_text;
+use super::origin::{is_exact_host, is_this_machine};
 use super::user::is_domain_name;
 
 /// The address of a mail server: `smtp://host[:port]`, or `smtps://host[:port]` for TLS from the first byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmtpUrl {
+    text: String,
     pub host: Host,
     pub port: Option<u16>,
     pub is_tls: bool,
@@ -27,13 +29,13 @@ impl SmtpUrl {
         let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
         // The URL parser checks the hosts of schemes that browsers do not know less strictly.
         let host = Host::parse(url.host_str()?).ok()?;
-        let is_exact = !matches!(&host, Host::Domain(name) if !is_host_name(name));
         let is_tls = match url.scheme() {
             "smtp" => false,
             "smtps" => true,
             _ => return None,
         };
-        (is_bare && is_exact).then_some(Self {
+        (is_bare && is_exact_host(&host)).then(|| Self {
+            text: text.to_owned(),
             host,
             port: url.port(),
             is_tls,
@@ -52,6 +54,13 @@ impl SmtpUrl {
     /// Whether the mail server is this machine itself.
     pub fn is_loopback(&self) -> bool {
         is_this_machine(&self.host)
+    }
+}
+
+/// As the operator wrote it.
+impl fmt::Display for SmtpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -126,17 +135,9 @@ impl HeloName {
         };
         named.or_else(address)
     }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for HeloName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+checked_text!(HeloName);
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::field::FieldError;
 use super::id::ID_CHARS;
-use super::newtype::checked_text;
+use super::newtype::stored_text;
 use super::typed::trimmed;
 use super::{Locale, Timestamp, UserId};
 
@@ -61,7 +61,7 @@ impl Username {
     }
 }
 
-checked_text!(Username);
+stored_text!(Username);
 
 const _: () = assert!(Username::MAX_CHARS < ID_CHARS, "a username must never be an id");
 
@@ -132,7 +132,7 @@ impl Email {
     }
 }
 
-checked_text!(Email);
+stored_text!(Email);
 
 /// `dot-atom-text` of RFC 5322 §3.2.3: atoms of visible ASCII, joined by single dots.
 fn is_dot_atom(text: &str) -> bool {
@@ -180,7 +180,7 @@ impl Timezone {
     }
 }
 
-checked_text!(Timezone);
+stored_text!(Timezone);
 
 /// The names are those in the database and on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]

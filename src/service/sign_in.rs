@@ -83,7 +83,7 @@ impl Service {
             let (credentials, name) = (reader.find_credentials(&name)?, name.key());
             let guessed = match &credentials {
                 Some(credentials) => Guessed::Account(credentials.user_id),
-                None => Guessed::Nobody(&name),
+                None => Guessed::UnknownName(&name),
             };
             let key = rules.keys.failure_key(guessed, address);
             let may_guess = rules.refuse_waiting(reader, key, now);

@@ -5,7 +5,7 @@
 use rusqlite::{ToSql, params};
 
 use super::{Result, Tx};
-use crate::domain::{MAX_NOBODY_ROWS, Timestamp};
+use crate::domain::{MAX_ROWS_WITHOUT_ACCOUNT, Timestamp};
 
 /// The most surplus rows that one write removes: more than it adds, and few enough that other writes do not wait.
 const SURPLUS_AT_ONCE: u32 = 16;
@@ -23,7 +23,7 @@ pub(super) fn trim_without_account(
              WHERE {is_without_account} AND number <= (SELECT max(number) FROM {table} WHERE {is_without_account}) - ?1
              ORDER BY number LIMIT ?2)"
     );
-    tx.execute(&sql, params![MAX_NOBODY_ROWS, SURPLUS_AT_ONCE])
+    tx.execute(&sql, params![MAX_ROWS_WITHOUT_ACCOUNT, SURPLUS_AT_ONCE])
 }
 
 /// A table whose column `is_account` tells the two kinds apart.

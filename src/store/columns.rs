@@ -56,7 +56,7 @@ columns! {
     Timezone: String, |timezone| timezone.as_str(), Self::from_stored;
     Username: String, |username| username.as_str(), Self::from_stored;
 
-    FailureKind: bool, |kind| *kind == Self::OfAccount, |is_account| if is_account { Self::OfAccount } else { Self::OfNobody };
+    FailureKind: bool, |kind| *kind == Self::OfAccount, |is_account| if is_account { Self::OfAccount } else { Self::OfUnknownName };
     MailBudget: Vec<u8>, |budget| encode_times(budget.newest_first()), |bytes| Self::new(decode_times(&bytes));
 }
 

@@ -79,7 +79,7 @@ fn lookup(name: &AccountName) -> Option<(&'static str, String)> {
     match name {
         AccountName::Email(email) => Some(("email_key", email.key())),
         AccountName::Username(username) => Some(("username_key", username.key())),
-        AccountName::Nobody(_) => None,
+        AccountName::Unusable(_) => None,
     }
 }
 

@@ -116,7 +116,7 @@ fn check_backup(inspection: &Inspection, now: Timestamp) -> Finding {
 fn check_codes(inspection: &Inspection) -> Finding {
     let failed = inspection.failed_codes;
     let Some(threshold) = failed.exceeded else {
-        let (known, unknown) = (failed.of_accounts, failed.of_nobody);
+        let (known, unknown) = (failed.of_accounts, failed.of_unknown);
         let seen = format!("wrong in the last hour at accounts: {known}, at unknown addresses: {unknown}");
         return Finding::good("codes", seen);
     };

@@ -49,7 +49,13 @@ pub(super) async fn check_mail(config: &Config) -> Finding {
         SmtpSecurity::None => "without TLS",
     };
     let greeted = helo.map(|name| format!(", greeted as {}", name.as_str()));
-    let (url, greeted) = (&config.mail.smtp_url, greeted.unwrap_or_default());
+    let url = config
+        .mail
+        .smtp_url
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let greeted = greeted.unwrap_or_default();
     Finding::good("mail", format!("{url} takes it {security}{greeted}"))
 }
 

@@ -18,13 +18,13 @@ pub const MAX_FAILURE_ROWS: u32 = 150_000;
 /// How long an account knows a network after one of its sessions was last used from there.
 pub const ACQUAINTED_FOR: Duration = Duration::from_hours(24 * 30);
 
-/// Whose password is guessed at.
+/// Whose password a client guesses.
 #[derive(Clone, Copy, Debug)]
 pub enum Guessed<'a> {
     /// An account, under any of its names.
     Account(UserId),
     /// A name without an account, in the form in which names are unique.
-    Nobody(&'a str),
+    UnknownName(&'a str),
 }
 
 /// The keyed digest of an account or name, or of an origin of guesses. 16 bytes are enough to be unique; a digest proves nothing.
@@ -35,11 +35,11 @@ pub struct FailureDigest(pub [u8; 16]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     OfAccount,
-    OfNobody,
+    OfUnknownName,
 }
 
 impl FailureKind {
-    pub const ALL: [Self; 2] = [Self::OfAccount, Self::OfNobody];
+    pub const ALL: [Self; 2] = [Self::OfAccount, Self::OfUnknownName];
 }
 
 /// What wrong passwords are counted under.

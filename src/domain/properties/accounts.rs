@@ -108,7 +108,7 @@ proptest! {
             Ok(Username::parse(&text).ok().map(AccountName::Username))
         };
         let found = AccountName::parse(&text).map(|name| match name {
-            AccountName::Nobody(_) => None,
+            AccountName::Unusable(_) => None,
             name => Some(name),
         });
         prop_assert_eq!(found, expected);

@@ -5,10 +5,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::{Client, Timestamp};
+use super::{Client, Timestamp, site_of};
 
 /// How many rotations of a session are remembered, and so for how many generations back a refresh token is answered within the grace. Eight covers the
 /// tabs of a browser that wake up together; more would only help an attacker.
@@ -49,9 +49,9 @@ impl Sender {
     /// The /24 of an IPv4 address (also of one that is mapped into IPv6), the /48 of an IPv6 address: the network of one site or of one provider's pool. It
     /// is wider than the networks that limits count, because a client that moves within it is no sign of theft.
     pub fn network_of(address: IpAddr) -> IpAddr {
-        match address.to_canonical() {
+        match site_of(address) {
             IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & !0 << 8).into(),
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !0 << 80).into(),
+            site @ IpAddr::V6(_) => site,
         }
     }
 
@@ -78,17 +78,11 @@ impl Sender {
 
     /// Whether the user agents differ in digits at most: an update of a browser changes only those.
     fn has_product_of(&self, other: &Self) -> bool {
-        fn words(agent: Option<&str>) -> Option<impl Iterator<Item = char>> {
-            agent.map(|agent| agent.chars().filter(|c| !c.is_ascii_digit()))
-        }
-        match (
-            words(self.user_agent.as_deref()),
-            words(other.user_agent.as_deref()),
-        ) {
-            (Some(one), Some(another)) => one.eq(another),
-            (None, None) => true,
-            _ => false,
-        }
+        let product = |sender: &Self| {
+            let agent = sender.user_agent.as_ref()?;
+            Some(agent.replace(|c: char| c.is_ascii_digit(), ""))
+        };
+        product(self) == product(other)
     }
 }
 

@@ -177,7 +177,7 @@ fn waits(
         };
         let (guessed, username) = match (subject, user, &entry.record.subject) {
             (Explained::Account(_), Some(user), _) => (Guessed::Account(user.id), None),
-            (Explained::Account(_), None, _) => (Guessed::Nobody(&name), None),
+            (Explained::Account(_), None, _) => (Guessed::UnknownName(&name), None),
             (Explained::Address(_), _, Some(of)) => (Guessed::Account(of.user_id), Some(of.username.clone())),
             (Explained::Address(_), _, None) => continue,
         };

@@ -71,7 +71,7 @@ impl Rules {
         let is_braked = self.code_pace(reader, now)? == MailPace::Braked;
         Ok(FailedCodes {
             of_accounts: reader.count_failed_codes(FailureKind::OfAccount, now)?,
-            of_nobody: reader.count_failed_codes(FailureKind::OfNobody, now)?,
+            of_unknown: reader.count_failed_codes(FailureKind::OfUnknownName, now)?,
             exceeded: self.settings.spray_threshold.filter(|_| is_braked),
         })
     }
@@ -128,7 +128,7 @@ fn acquaintance(reader: &Reader<'_>, key: FailureKey, now: Timestamp) -> Result<
 pub struct FailedCodes {
     pub of_accounts: u32,
     /// At addresses without an account.
-    pub of_nobody: u32,
+    pub of_unknown: u32,
     /// The threshold that those at accounts exceed, so that codes are mailed more slowly; `None` if they do not.
     pub exceeded: Option<NonZeroU32>,
 }

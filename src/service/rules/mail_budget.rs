@@ -12,7 +12,7 @@ use crate::store::Reader;
 pub(crate) fn kind_of(user: Option<&User>) -> FailureKind {
     match user {
         Some(_) => FailureKind::OfAccount,
-        None => FailureKind::OfNobody,
+        None => FailureKind::OfUnknownName,
     }
 }
 

@@ -16,7 +16,7 @@ pub struct UserRef {
 enum Target {
     Id(UserId),
     Name(AccountName),
-    Nobody,
+    Unusable,
 }
 
 impl From<&str> for UserRef {
@@ -31,7 +31,7 @@ impl UserRef {
         let target = match trimmed(text).parse() {
             Ok(id) => Target::Id(id),
             Err(_) => match AccountName::parse(text) {
-                Ok(AccountName::Nobody(_)) | Err(_) => Target::Nobody,
+                Ok(AccountName::Unusable(_)) | Err(_) => Target::Unusable,
                 Ok(name) => Target::Name(name),
             },
         };
@@ -48,12 +48,12 @@ impl UserRef {
                 user_id: Some(*id),
                 ..AuditFilter::default()
             },
-            Target::Nobody => return Err(Error::UserNotFound(self.typed.clone())),
+            Target::Unusable => return Err(Error::UserNotFound(self.typed.clone())),
             Target::Name(name) => AuditFilter {
                 user_id: reader.find_user_id(name)?,
                 username_key: match name {
                     AccountName::Username(username) => Some(username.key()),
-                    AccountName::Email(_) | AccountName::Nobody(_) => None,
+                    AccountName::Email(_) | AccountName::Unusable(_) => None,
                 },
                 name: keys.name_digest(name),
                 ..AuditFilter::default()
@@ -65,7 +65,7 @@ impl UserRef {
     pub(crate) fn name_key(&self) -> Option<String> {
         match &self.target {
             Target::Name(name) => Some(name.key()),
-            Target::Id(_) | Target::Nobody => None,
+            Target::Id(_) | Target::Unusable => None,
         }
     }
 
@@ -83,7 +83,7 @@ impl UserRef {
         let id = match &self.target {
             Target::Id(id) => Some(*id),
             Target::Name(name) => reader.find_user_id(name)?,
-            Target::Nobody => None,
+            Target::Unusable => None,
         };
         Ok(id.map(|id| reader.find_user(id)).transpose()?.flatten())
     }

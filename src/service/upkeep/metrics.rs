@@ -44,7 +44,7 @@ impl Service {
         let (users, live_sessions, waiting_mails, failing_mails, oldest_mail_at) = stored;
         for (address, count) in [
             ("known", failed_codes.of_accounts),
-            ("unknown", failed_codes.of_nobody),
+            ("unknown", failed_codes.of_unknown),
         ] {
             metrics::gauge!("arkloop_wrong_codes_last_hour", "address" => address).set(count);
         }

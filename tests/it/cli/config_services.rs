@@ -53,7 +53,10 @@ fn a_mail_server_is_complete() {
     let mail = place.load().mail;
     assert_eq!(mail.ca_file, Some(place.path("ca.pem")));
     assert_eq!(
-        (mail.smtp_url.as_str(), mail.from.as_str()),
+        (
+            mail.smtp_url.expect("it is set").to_string().as_str(),
+            mail.from.as_str()
+        ),
         ("smtps://mail.example.org", "Auth <auth@xn--bcher-kva.example>")
     );
     let password = mail.smtp_password.expect("it is set");

@@ -384,10 +384,10 @@ async fn of_many_names_only_those_that_failed_last_are_remembered() {
         fail(&app, FailureKind::OfAccount, number, 0).await;
     }
     for number in 101..=400 {
-        fail(&app, FailureKind::OfNobody, number, 0).await;
+        fail(&app, FailureKind::OfUnknownName, number, 0).await;
         // Somebody who keeps guessing is not pushed out by those who come once.
         if number % 7 == 0 {
-            fail(&app, FailureKind::OfNobody, 100, 0).await;
+            fail(&app, FailureKind::OfUnknownName, 100, 0).await;
         }
         assert!(count("is_account = 0") <= 40);
     }
