@@ -1,4 +1,4 @@
-//! Origins, links, hosts and the addresses of other servers: how each is read.
+//! Readers of origins, links, hosts and the addresses of other servers.
 
 use std::fmt;
 

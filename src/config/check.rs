@@ -1,4 +1,4 @@
-//! What keys mean together: combinations that are refused, and those that are accepted with a warning.
+//! Combinations of keys that are refused, and those that are accepted with a warning.
 
 use secrecy::ExposeSecret;
 
@@ -18,7 +18,7 @@ const DUMMY_SECRETS: [&str; 3] = [
 type Warning = (bool, String);
 
 impl Config {
-    /// Sentences about accepted values that deserve the operator's attention.
+    /// One sentence for each accepted value that deserves the operator's attention.
     pub fn warnings(&self) -> Vec<String> {
         let applying = |(applies, sentence): Warning| applies.then_some(sentence);
         let of_keys = self.warnings_of_keys().into_iter().chain(self.warnings_of_mail());
@@ -63,7 +63,7 @@ impl Config {
             ),
             (
                 metrics.is_some_and(|listen| !listen.is_local()),
-                "metrics.listen is no address of this machine alone: whoever reaches it reads how much the server is used".into(),
+                "metrics.listen accepts other machines: each client that reaches it can read how much the server is used".into(),
             ),
             (
                 !self.server.pages && self.server.app_url.is_none() && leads_to_app,
@@ -114,7 +114,7 @@ impl Config {
         self.check_turnstile()
     }
 
-    /// A refusal of what `keys` say; it names where the first given one stands.
+    /// A refusal of the values of `keys`. It names the place of the first key that was given.
     pub(super) fn refusal(&self, keys: &[&str], problem: &str, hint: impl Into<String>) -> ConfigError {
         let place = keys.iter().find_map(|key| self.locations.get(*key));
         let place = place.map(|place| format!(" ({place})")).unwrap_or_default();

@@ -18,7 +18,7 @@ pub(super) enum Location {
     Flag(&'static str),
 }
 
-/// Of the keys that were given.
+/// The places of the given keys.
 pub(super) type Locations = BTreeMap<String, Location>;
 
 impl fmt::Display for Location {
@@ -40,7 +40,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// A refusal for `problem`, mended as `hint` says. Unprintable characters in the names of keys and files are replaced, so that each is one line.
+    /// A refusal for `problem`; `hint` says how to mend it. Unprintable characters in the names of keys and files are replaced, so that each is one line.
     pub(super) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         let in_one_line = |text: String| text.replace(is_unprintable, "\u{fffd}");
         Self {

@@ -1,4 +1,4 @@
-//! Reads the keys that were given, one by one, and remembers which keys there are and what holds for each.
+//! Reads the given keys one by one, and records the known keys and their values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::error::{ConfigError, Location, Locations};
 use super::format::{Format, Given, is_quoted, path, text};
 use crate::files::{Untrusted, read_trusted};
 
-/// What stands for a secret that is set.
+/// Shown in place of a secret.
 const MASK: &str = "********";
 
 /// Every key that was given. The known keys are those that are read.
@@ -45,7 +45,7 @@ impl Reader {
         Ok(value)
     }
 
-    /// Reads `key` as [`Reader::read`] does, where nothing holds by default.
+    /// Reads `key`, which has no default.
     pub(super) fn read_option<T: 'static>(
         &mut self,
         key: &str,
@@ -121,7 +121,7 @@ impl Reader {
             .map_err(|reason| refuse(reason, None))
     }
 
-    /// Refuses unknown keys, and gives every key with what holds, and where the given ones stand.
+    /// Refuses unknown keys. Gives every key with its value, and the places of the given keys.
     pub(super) fn finish(self) -> Result<(Vec<(String, Json)>, Locations), ConfigError> {
         if let Some((key, given)) = self.given.iter().find(|(key, _)| !self.known.contains(*key)) {
             let problem = format!("unknown key {key} ({})", given.location);
@@ -158,7 +158,7 @@ impl Reader {
 /// The one line of a file with a secret, without a byte order mark and the line ends that editors add.
 ///
 /// # Errors
-/// What is wrong with the file, without anything of its content.
+/// The fault of the file, without its content.
 fn only_line(text: &str) -> Result<&str, &'static str> {
     let line = without_mark(text).trim_end_matches(['\n', '\r']);
     if line.is_empty() {

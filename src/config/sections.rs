@@ -61,7 +61,7 @@ pub struct Server {
     pub trusted_proxies: Option<TrustedProxies>,
     /// How many connections are open at once.
     pub max_connections: usize,
-    /// How many of these one client address may have.
+    /// How many connections one client address may have.
     pub max_connections_per_address: usize,
     pub docs: bool,
     /// Whether the built-in account pages are served.
@@ -169,17 +169,17 @@ pub struct Log {
     pub level: Level,
 }
 
-/// From which severity on events are logged.
+/// The lowest severity that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Level {
     /// Faults only.
     Error,
-    /// And what the operator should look at.
+    /// Also events that need the operator's attention.
     Warn,
-    /// And rare events: start, stop, changes.
+    /// Also rare events: start, stop, changes.
     Info,
-    /// And each request.
+    /// Also each request.
     Debug,
     Trace,
 }
@@ -190,7 +190,7 @@ impl Config {
         self.locations.contains_key(key)
     }
 
-    /// How mail is sent. The default writes files on a trial server, which is plain http on this machine, and else sends nothing.
+    /// How mail is sent. The default writes files on a trial server, which is plain http on this machine, and otherwise sends nothing.
     pub fn mail_transport(&self) -> MailTransport {
         let default = match self.public_origin() {
             origin if !origin.is_https() && origin.is_loopback() => MailTransport::File,

@@ -1,4 +1,4 @@
-//! The keys as text again, for `config show`: what holds, and where it was given. No secret is part of it.
+//! The keys as text for `config show`: each value, and where it was given. Secrets are masked.
 
 use std::fmt::Write as _;
 
@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use super::sections::Config;
 
 impl Config {
-    /// Every key with the value that holds, in the order of the example file; `null` for what is not set and has no default.
+    /// Every key with its value, in the order of the example file; `null` for a key without value and default.
     pub fn entries(&self) -> Vec<(String, Value)> {
         let of_key = |(key, shown): &(String, Value)| {
             // Paths that may have been moved, and defaults that depend on other keys.
-            let holds = match key.as_str() {
+            let value = match key.as_str() {
                 "data_dir" => json!(self.data_dir.to_string_lossy()),
                 "key_file" => json!(self.key_path().to_string_lossy()),
                 "server.name" => json!(self.service_name().as_str()),
@@ -28,7 +28,7 @@ impl Config {
                 "mail.helo_name" => json!(self.helo_name().map(|name| name.to_string())),
                 _ => shown.clone(),
             };
-            (key.clone(), holds)
+            (key.clone(), value)
         };
         self.shown.iter().map(of_key).collect()
     }

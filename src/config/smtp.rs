@@ -1,4 +1,4 @@
-//! What the keys about the mail server mean together.
+//! The questions about the mail server whose answers depend on several keys.
 
 use url::Url;
 
@@ -14,8 +14,8 @@ const SUBMISSIONS_PORT: u16 = 465;
 const RELAY_PORT: u16 = 25;
 
 impl Config {
-    /// When mail is encrypted on its way to the mail server, set or default: as the scheme of its URL says. `smtp://` to this machine itself is plain, because
-    /// nothing is in between and servers there seldom have a certificate, unless there is a `ca_file`.
+    /// When mail to the mail server is encrypted. The default follows the scheme of its URL. `smtp://` to this machine itself is plain unless there is a
+    /// `ca_file`, because nothing is in between and local servers seldom have a certificate.
     pub fn smtp_security(&self) -> SmtpSecurity {
         let default = match &self.mail.smtp_url {
             Some(url) if url.is_tls => SmtpSecurity::Tls,
@@ -44,7 +44,7 @@ impl Config {
         self.mail.helo_name.clone().or_else(default)
     }
 
-    /// What is accepted of the mail server and still worth the operator's attention.
+    /// Warnings about accepted values of the mail server.
     pub(super) fn warnings_of_smtp(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let (mail, security) = (&self.mail, self.smtp_security());

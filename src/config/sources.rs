@@ -141,7 +141,7 @@ pub fn is_variable(name: &str) -> bool {
     name == "ARKLOOP_CONFIG" || key_of_variable(name).is_some()
 }
 
-/// The key that a variable sets; `None` if it is not ours.
+/// The key that a variable sets; `None` if it sets no key.
 ///
 /// Orchestrators set variables such as `ARKLOOP_SERVICE_HOST`, so only two names without `__` are keys. One with `__` is
 /// meant for this program, and refused later if no key matches.

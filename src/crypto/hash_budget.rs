@@ -19,7 +19,7 @@ impl Budget {
         }
     }
 
-    /// Carries out `work` when there are `kib` left for it; what needs more than the whole budget gets all of it, alone.
+    /// Runs `work` once `kib` are free. Work that needs more than the whole budget gets all of it and runs alone.
     pub(super) fn spend<T>(&self, kib: u64, work: impl FnOnce() -> T) -> T {
         let kib = kib.min(self.most);
         let left = lock(&self.left);

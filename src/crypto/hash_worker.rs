@@ -1,4 +1,4 @@
-//! A thread that makes one argon2id hash (RFC 9106) after another, in memory that it keeps.
+//! A thread that makes argon2id hashes (RFC 9106) one after another and keeps its memory between them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use crate::domain::{Argon2Cost, PasswordHash};
 
 /// Bytes of salt: RFC 9106 §3.1 recommends 16.
 const SALT_BYTES: usize = 16;
-/// How long an idle thread keeps the memory of its last hash. Taking it anew costs up to a third of a hash, which matters
+/// How long an idle thread keeps the memory of its last hash. Taking new memory costs up to a third of a hash, which matters
 /// only while hashes follow one another.
 const KEPT: Duration = Duration::from_secs(2);
 
@@ -47,7 +47,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// A worker adds its work to `blocks_filled`, and takes memory with its first job.
+    /// A worker that adds its work to `blocks_filled`. It takes memory with its first job.
     pub(super) const fn new(usual: Argon2Cost, blocks_filled: Arc<AtomicU64>, budget: Arc<Budget>) -> Self {
         Self {
             memory: Vec::new(),
@@ -57,7 +57,7 @@ impl Worker {
         }
     }
 
-    /// Carries out one job after another until no more can come, and gives its memory back when none comes for a while.
+    /// Runs jobs until the queue is closed, and gives its memory back when no job comes for a while.
     pub(super) fn work(mut self, jobs: &Receiver<Job>) {
         loop {
             let job = if self.memory.capacity() > 0 {

@@ -67,7 +67,7 @@ pub fn read(path: &Path) -> Result<Keys, KeyFileError> {
     Ok(Keys::derive(&key))
 }
 
-/// Tries whether the key file at `path`, which may be missing, could be replaced, and leaves nothing behind.
+/// Tests whether the key file at `path`, which may be missing, can be replaced. It leaves nothing behind.
 ///
 /// # Errors
 /// [`KeyFileError::NotReplaceable`]: an orchestrator provides the file, by a link, a mount or as root, and would restore the old one.
@@ -123,7 +123,7 @@ pub fn find_successor(path: &Path) -> Option<Keys> {
 
 /// Replaces the key file at `path` by its successor. Gives the new path of the old key; `None` if there was none.
 ///
-/// At every moment `path` has a complete key. The old key is kept because older backups need it.
+/// `path` has a complete key at all times. The old key is kept because older backups need it.
 pub fn adopt_successor(path: &Path, now: Timestamp) -> Result<Option<PathBuf>, KeyFileError> {
     let fail = |source| KeyFileError::Io {
         path: path.to_owned(),

@@ -68,7 +68,7 @@ impl SealedFor<'_> {
 #[error("a sealed value cannot be opened with this key")]
 pub struct SealError;
 
-/// Every key that the key file gives.
+/// Every key that is derived from the key file.
 pub struct Keys {
     check: KeyCheck,
     refresh: hmac::Key,
@@ -81,7 +81,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Derives them from the bytes of the key file. The file holds uniform random bytes, so that HKDF's extract step adds nothing (RFC 5869 §3.3).
+    /// Derives the keys from the bytes of the key file. The file holds uniform random bytes, so that HKDF's extract step adds nothing (RFC 5869 §3.3).
     pub fn derive(root: &[u8; 32]) -> Self {
         const SHORT_ENOUGH: &str = "HKDF-SHA-256 gives up to 8 160 bytes";
         let root = Prk::new_less_safe(HKDF_SHA256, root);
@@ -161,13 +161,13 @@ impl Keys {
         ))
     }
 
-    /// A word that says when it was made; making or reading it takes the key file.
+    /// A word that holds the time when it was made. Only the key file can make or read it.
     pub fn new_check_word(&self, system: &System) -> String {
         let now = system.now().as_millis().to_be_bytes();
         URL_SAFE_NO_PAD.encode(self.seal(SealedFor::CheckWord, &now, system).0)
     }
 
-    /// When a word was made; `None` if it was made without this key file.
+    /// The time when a word was made; `None` if this key file did not make it.
     pub fn open_check_word(&self, word: &str) -> Option<Timestamp> {
         let sealed = Sealed(URL_SAFE_NO_PAD.decode(word).ok()?);
         let made_at = self.open(SealedFor::CheckWord, &sealed).ok()?;
@@ -176,8 +176,8 @@ impl Keys {
         )))
     }
 
-    /// What wrong passwords for `guessed` from `address` are counted under: an account under its id, under whichever name it was guessed; a name that
-    /// no account has under its own key, which tells as little. An `address` of `None` is a process on this machine.
+    /// The key under which wrong passwords for `guessed` from `address` are counted. All names of an account share one key; an unknown name has its own. An
+    /// `address` of `None` is a process on this machine.
     pub fn failure_key(&self, guessed: Guessed<'_>, address: Option<IpAddr>) -> FailureKey {
         let (kind, digest) = match guessed {
             Guessed::Account(id) => (

@@ -1,4 +1,4 @@
-//! Passwords, access tokens, refresh tokens, sealing, and the key file they rest on.
+//! Passwords, access tokens, refresh tokens, sealing, and the key file.
 //!
 //! `argon2` and `jsonwebtoken` are named only here.
 

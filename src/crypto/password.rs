@@ -1,7 +1,8 @@
 //! Password hashes: argon2id (RFC 9106) on a few threads of their own, behind a bounded queue.
 //!
 //! A hash takes tens of milliseconds and tens of mebibytes. On the executor it would stall every other request; without a bound a flood of sign-ins
-//! would take all memory. A thread is the permit: it belongs to the hash and not to the request, so a client that hangs up frees nothing early.
+//! would take all memory. A thread is a permit that belongs to the hash and not to the request, so a client that hangs up
+//! frees nothing early.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -25,26 +26,26 @@ const QUEUE: usize = 256;
 #[derive(Clone, Debug)]
 pub enum Compared {
     With(PasswordHash),
-    /// With none, at the price of a hash of this cost.
+    /// No stored hash: the comparison only does the work of a hash of this cost.
     WithNothing(Argon2Cost),
 }
 
 /// Whether a password was right.
 #[derive(Debug)]
 pub enum Verification {
-    /// Also if there was nothing to compare it with.
+    /// The password was wrong, or there was no hash to compare it with.
     Wrong,
     Right,
     /// Its hash has another cost than new ones, or was made of another form of the password. This hash is to be stored in its place.
     RightButOutdated(PasswordHash),
 }
 
-/// How eagerly the threads take the processor.
+/// The scheduling priority of the hash threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// Like every other thread: for a command, which has nothing else to do.
+    /// The same as other threads: for a command, which has nothing else to do.
     Normal,
-    /// What other threads leave (`nice 19`): for a server, so that a flood of sign-ins does not slow refreshes.
+    /// After all other threads (`nice 19`): for a server, so that a flood of sign-ins does not slow refreshes.
     Low,
 }
 
@@ -52,7 +53,7 @@ pub enum Priority {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashRoom {
     pub threads: NonZeroUsize,
-    /// Of all hashes together; stored hashes of a higher cost wait for one another.
+    /// The memory of all hashes together; stored hashes of a higher cost wait for one another.
     pub memory_kib: u64,
 }
 
@@ -99,13 +100,13 @@ impl PasswordHasher {
 
     /// The work of all hashes so far: blocks of memory (1 KiB) times passes over them.
     ///
-    /// Tests hold by it that two requests cost the same, which a clock could not tell on a busy machine.
+    /// Tests use it to check that two requests cost the same, which a clock cannot tell on a busy machine.
     #[doc(hidden)]
     pub fn blocks_filled(&self) -> u64 {
         self.blocks_filled.load(Ordering::Relaxed)
     }
 
-    /// The costs of names without a password; `stored` are the costs of those with one.
+    /// The costs of names without a password, derived from the `stored` costs of accounts with one.
     pub fn shares(&self, stored: &[(String, u32)]) -> CostShares {
         CostShares::new(stored, self.cost)
     }

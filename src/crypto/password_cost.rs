@@ -14,7 +14,7 @@ const MAX_STORED_COST: Argon2Cost = Argon2Cost {
 };
 
 impl Argon2Cost {
-    /// The cost as argon2 takes it, if there can be such a one.
+    /// The cost as `argon2` takes it, if it allows that cost.
     pub(super) fn params(self) -> argon2::Result<Params> {
         Params::new(
             self.memory_kib,
@@ -31,7 +31,7 @@ impl Argon2Cost {
             && self.parallelism <= MAX_STORED_COST.parallelism
     }
 
-    /// Reads a cost as it stands in a PHC string, such as `m=19456,t=2,p=1`; `None` for one that no stored hash may have.
+    /// Reads the cost in a PHC string, such as `m=19456,t=2,p=1`; `None` for a cost that no stored hash may have.
     fn from_phc(text: &str) -> Option<Self> {
         let mut parts = text.split(',');
         let mut part = |name| parts.next()?.strip_prefix(name)?.parse().ok();
@@ -44,14 +44,14 @@ impl Argon2Cost {
     }
 }
 
-/// The cost of guesses at names without a password. A name always has the same cost, and each cost has as many names in proportion as it has accounts.
+/// The cost of guesses at names without a password. Each name keeps its cost, and the costs of names are distributed as those of accounts are.
 ///
-/// So the time of an answer tells nothing, even while old accounts have the cost of an older configuration. A name changes its cost as accounts do:
+/// So the time of an answer reveals nothing, even while old accounts have the cost of an older configuration. A name changes its cost as accounts do:
 /// once, when enough of them have signed in.
 #[derive(Debug)]
 pub struct CostShares {
     costs: Vec<(Argon2Cost, u32)>,
-    /// Where there is no account.
+    /// The cost of every name while there is no account.
     default: Argon2Cost,
 }
 

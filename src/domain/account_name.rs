@@ -9,7 +9,7 @@ use super::{Email, FieldError, Username};
 pub enum AccountName {
     Email(Email),
     Username(Username),
-    /// Not a valid name. Refusing it differently from an unknown name would tell the two apart.
+    /// Not a valid name. It is answered like an unknown name, so that an answer does not tell the two apart.
     Unusable(UnusableName),
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{TraceId, is_unprintable};
 
-/// How much of a `User-Agent` is kept: enough to tell devices apart, too little to fill a disk. (Bytes and not characters, which may have four each.)
+/// How much of a `User-Agent` is kept: enough to tell devices apart, too little to fill a disk. It is counted in bytes, because a character may have four.
 pub const MAX_USER_AGENT_BYTES: usize = 200;
 
 /// The address and the user agent of a client, and the id of its request.

@@ -68,7 +68,7 @@ macro_rules! id {
 }
 
 id! {
-    /// Identifies an account, whatever its names become.
+    /// Identifies an account, also after its names change.
     UserId
 }
 id! {
@@ -80,7 +80,7 @@ id! {
     MailId
 }
 id! {
-    /// Identifies an invite; its code does not.
+    /// Identifies an invite without revealing its code.
     InviteId
 }
 
@@ -90,9 +90,9 @@ impl InviteId {
 }
 
 impl SessionId {
-    /// The smallest id of a session that began at `moment`: the first 48 bits of a version 7 UUID are its milliseconds (RFC 9562 §5.7).
-    pub fn first_at(moment: Timestamp) -> Self {
-        let millis = u64::try_from(moment.as_millis()).unwrap_or_default();
+    /// The smallest id of a session that began at `time`: the first 48 bits of a version 7 UUID are its milliseconds (RFC 9562 §5.7).
+    pub fn first_at(time: Timestamp) -> Self {
+        let millis = u64::try_from(time.as_millis()).unwrap_or_default();
         let mut bytes = [0; 16];
         bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
         Self::from_bytes(bytes)

@@ -13,11 +13,11 @@ use super::duration::{format_duration, parse_duration};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Limit {
-    /// Of the client's address, over all accounts.
+    /// The limit of a client's address, over all accounts.
     Address,
-    /// Of an account, over all clients.
+    /// The limit of an account, over all clients.
     Account,
-    /// Of the session of the request's access token or refresh cookie.
+    /// The limit of the session that the access token or the refresh cookie names.
     Session,
 }
 
@@ -31,7 +31,7 @@ impl From<Limit> for AuditReason {
     }
 }
 
-/// A number of requests, and the time in which a bucket of as many fills up evenly. ([`super::FailureLimits`] uses the two numbers differently.)
+/// A number of requests, and the time in which an empty bucket of that size fills up evenly. [`super::FailureLimits`] gives the two numbers another meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     requests: NonZeroU32,
@@ -41,10 +41,9 @@ pub struct Rate {
 impl Rate {
     /// The most requests: more than a server of this kind answers in any window.
     pub const MOST_REQUESTS: u32 = 1_000_000;
-    /// The shortest window. Shorter ones would not let a client keep to what it is told in whole seconds.
+    /// The shortest window: clients learn in whole seconds how long to wait.
     pub const SHORTEST: Duration = Duration::from_secs(1);
-    /// The longest window. A refusal can last as long, and a restart forgets it: what must last longer belongs into the
-    /// database.
+    /// The longest window. A refusal can last that long, and a restart forgets it. Limits that must last longer belong in the database.
     pub const LONGEST: Duration = Duration::from_hours(24);
 
     /// `requests` per `per`; `None` outside of the bounds above.
@@ -97,13 +96,13 @@ impl fmt::Display for Rate {
     }
 }
 
-/// What is counted together: each class has buckets of its own. Its name is its key in `[rate_limit]`, and what clients are told.
+/// Requests that are counted together: each class has its own buckets. Its name is its key in `[rate_limit]`, and clients see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum LimitClass {
     /// Signing in with a password.
     Login,
-    /// Making an account.
+    /// Registering.
     Register,
     /// Asking whether an account exists.
     Check,
@@ -119,15 +118,15 @@ pub enum LimitClass {
     /// Signing in with a one-time code.
     #[strum(serialize = "otp_verify")]
     VerifyCode,
-    /// Everything that a verification link is presented for.
+    /// Using a verification link.
     #[strum(serialize = "verify_confirm")]
     ConfirmVerification,
     /// Setting a password through a link.
     #[strum(serialize = "reset_confirm")]
     ConfirmReset,
-    /// Refreshing, by session; by address where no authentic cookie came.
+    /// Refreshing: counted by session, or by address if no cookie is authentic.
     Refresh,
-    /// Changing the username, by account. The answer says whether the new name is taken, so refused changes count too.
+    /// Changing the username: counted by account. The answer says whether the new name is taken, so refused changes count too.
     Rename,
     /// Everything else.
     Other,

@@ -13,11 +13,11 @@ use super::typed::{Dashes, secret_of};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum LinkPurpose {
-    /// Proves the address.
+    /// The owner proves an address with it.
     VerifyEmail,
-    /// Is mailed, so using it proves the address too.
+    /// It is mailed, so using it proves the address too.
     ResetPassword,
-    /// Is handed over by the operator, so it proves no address.
+    /// The operator hands it over, so it does not prove the address.
     SetPassword,
 }
 

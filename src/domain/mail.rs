@@ -1,4 +1,4 @@
-//! Mails: what each kind says, and a mail in the outbox. The templates in `src/mail` say how they read.
+//! The content of each kind of mail, and a mail in the outbox. The wording is in the templates of `src/mail`.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub enum MailTransport {
     Off,
 }
 
-/// What a mail says, before it has a language and a recipient.
+/// The content of a mail, without its language and recipient.
 #[derive(Clone, PartialEq, Eq, strum::EnumDiscriminants)]
 #[strum_discriminants(
     name(MailKind),
@@ -82,7 +82,7 @@ impl Letter {
         self.into()
     }
 
-    /// How long its link or code works; `None` if it carries none, or the lifetime is not fixed.
+    /// How long its link or code works; `None` if it has none, or if that time is not fixed.
     pub const fn lifetime(&self) -> Option<Duration> {
         match self {
             Self::VerifyEmail { .. } => Some(LinkPurpose::VerifyEmail.ttl()),
@@ -99,13 +99,13 @@ impl Letter {
         }
     }
 
-    /// Whether it carries a link or a code of the account that it is about. It is dropped when these become void.
+    /// Whether it carries a link or a code of an account. Such a mail is dropped when the link or code becomes void.
     pub const fn opens_account(&self) -> bool {
         self.lifetime().is_some()
     }
 }
 
-/// The kind alone: anyone who has the code or the link can use it.
+/// Prints only the kind, because the log must not reveal codes and links.
 impl fmt::Debug for Letter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Letter({})", self.kind())
@@ -113,7 +113,7 @@ impl fmt::Debug for Letter {
 }
 
 impl MailKind {
-    /// Whether a person waits for it who cannot go on without it, for minutes only: it goes before other mail.
+    /// Whether it goes before other mail: a person waits for it, and it works for minutes only.
     pub const fn is_urgent(self) -> bool {
         matches!(self, Self::SignInCode)
     }
@@ -133,9 +133,9 @@ pub struct QueuedMail {
     pub message_id: String,
     /// When it was queued, which is the value of `Date`.
     pub created_at: Timestamp,
-    /// When what it says stops working.
+    /// When it is no longer worth sending, because its link or code has expired.
     pub expires_at: Timestamp,
-    /// When it is tried next; not before it expires if it is not to be tried again.
+    /// When it is tried next. It is not tried again if this is not before `expires_at`.
     pub next_attempt_at: Timestamp,
     /// Of the recipient's domain; `None` for mail from before 0.2.
     pub domain: Option<DomainDigest>,
@@ -144,39 +144,39 @@ pub struct QueuedMail {
     pub tries: Tries,
 }
 
-/// What came of the tries of a mail so far.
+/// The results of all attempts to send a mail so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tries {
     pub attempts: u32,
-    /// After how many of them the mail may have arrived.
+    /// The attempts after which the mail may have arrived.
     pub unanswered: u32,
     /// Whether the recipient was refused for good.
     pub is_refused: bool,
-    /// Why the last one failed.
+    /// Why the last attempt failed.
     pub last_error: Option<String>,
-    /// What the operator can do about that.
+    /// How the operator can mend that.
     pub last_hint: Option<String>,
 }
 
-/// What the operator is told of a mail in the outbox.
+/// The state of a mail in the outbox, as the operator sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum MailStatus {
-    /// It was not tried yet, or is tried again.
+    /// It waits for its first attempt or for another one.
     Waiting,
     /// The mail server refused its recipient for good.
     Refused,
-    /// The mail server has it and did not say whether it took it: it may have arrived.
+    /// The mail server did not confirm it, so it may have arrived.
     Unanswered,
 }
 
 impl QueuedMail {
-    /// Whether it is never to be sent: a mail to an address without an account costs the same work.
+    /// Whether it is a decoy, which is never sent. Decoys let a request for an address without an account cost the same work.
     pub fn is_decoy(&self) -> bool {
         self.expires_at <= self.created_at
     }
 
-    /// The same, never to be sent: the account that it was written for changed before it was queued.
+    /// Turns it into a decoy, because its account changed before it was queued.
     #[must_use]
     pub fn into_decoy(self) -> Self {
         Self {

@@ -84,14 +84,14 @@ fn parse_network(text: &str) -> Option<IpNet> {
     Some(network.trunc())
 }
 
-/// The network under which an address is counted. Of an IPv6 address the first 64 bits, because a client with one address has all of that network (RFC 6177
-/// §2); an IPv4 address as a whole, also one that is mapped into IPv6 (RFC 4291 §2.5.5.2).
+/// The network under which an address is counted: the first 64 bits of an IPv6 address, because a client with one address has that whole network (RFC
+/// 6177 §2). An IPv4 address, also one mapped into IPv6 (RFC 4291 §2.5.5.2), counts by itself.
 pub fn network_of(address: IpAddr) -> IpAddr {
     first_bits(address, 64)
 }
 
-/// The network under which an address is counted where one attacker may have many networks. Of an IPv6 address the first 48 bits, the most that one
-/// customer gets (RFC 6177 §2); an IPv4 address as a whole.
+/// The network under which an address is counted where one attacker may have many networks: the first 48 bits of an IPv6 address, the most that one
+/// customer gets (RFC 6177 §2). An IPv4 address counts by itself.
 pub fn site_of(address: IpAddr) -> IpAddr {
     first_bits(address, 48)
 }
@@ -110,12 +110,12 @@ fn first_bits(address: IpAddr, bits: u32) -> IpAddr {
 )]
 #[strum(serialize_all = "lowercase", const_into_str)]
 pub enum SameSite {
-    /// The cookie comes only with requests that this site causes.
+    /// Browsers send the cookie only with requests from this site.
     #[default]
     Strict,
-    /// It also comes when a user follows a link to this site.
+    /// Browsers also send it when a user follows a link to this site.
     Lax,
-    /// It always comes; browsers accept it only over https.
+    /// Browsers always send it, but accept it only over https.
     None,
 }
 

@@ -1,4 +1,4 @@
-//! One-time codes, and how often a code may be guessed at.
+//! One-time codes, and how often clients may guess them.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -76,13 +76,13 @@ redacted!(OneTimeCode);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CodeFailures {
     pub in_a_row: u32,
-    /// The end of the last lock, also when it is over.
+    /// When the last lock ends or ended.
     pub locked_until: Option<Timestamp>,
 }
 
 impl CodeFailures {
-    /// Until when no code of the address is compared; `None` if codes are compared. A later end than a lock can have comes from a clock that was set wrong
-    /// when the lock began, and locks nothing.
+    /// When the lock of the address ends; `None` if its codes are compared. An end later than a lock can have comes from a clock that was set wrong, and
+    /// locks nothing.
     pub fn lock(self, now: Timestamp) -> Option<Timestamp> {
         self.locked_until
             .filter(|until| now < *until && *until <= now + CODE_LOCK)

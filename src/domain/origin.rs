@@ -29,7 +29,7 @@ pub fn parse_app_origin(text: &str) -> Option<String> {
         && scheme
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    // "htps" is a typing error, and no app's scheme.
+    // "htps" is a typing error, not the scheme of an app.
     let is_web = scheme.chars().all(|c| "https".contains(c));
     if !is_scheme || is_web || OF_NO_APP.contains(&scheme) {
         return None;

@@ -119,7 +119,7 @@ impl PasswordGuess {
         self.prepared.expose_secret().as_bytes()
     }
 
-    /// The bytes that versions before 0.2 hashed, if they differ.
+    /// The bytes that versions before 0.2 hashed, if those differ.
     pub fn as_former_bytes(&self) -> Option<&[u8]> {
         self.formerly
             .as_ref()

@@ -31,14 +31,14 @@ pub enum SessionEnd {
     Expired,
     /// An old refresh token was used after the grace, so there is a copy of it (RFC 9700 §4.14.2).
     RefreshReused,
-    /// A refresh token was used that this database never issued, so an older copy of the database was restored.
+    /// This database never issued the refresh token, so an older copy of the database was restored.
     RefreshAhead,
-    /// By the operator.
+    /// The operator ended it.
     Revoked,
     /// The operator suspended the account.
     Suspended,
     PasswordChanged,
-    /// By the operator.
+    /// The operator changed the address.
     EmailChanged,
     /// The owner of the address proved it, and took over the account from the person who had registered it.
     TakenBack,

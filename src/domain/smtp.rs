@@ -1,4 +1,4 @@
-//! Encryption of SMTP, and the name in EHLO.
+//! The address of the mail server, when SMTP is encrypted, and the name in EHLO.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -99,7 +99,7 @@ impl HeloName {
         Some(Self::literal(address))
     }
 
-    /// A host's full name: at least two labels of letters, digits and hyphens, the last of which is no number.
+    /// A host's full name: at least two labels of letters, digits and hyphens, the last of which is not a number.
     fn of_host(text: &str) -> Option<Self> {
         let ascii = idna::domain_to_ascii(text).ok()?;
         let is_full = ascii.len() <= 253 && ascii.contains('.') && is_domain_name(&ascii);

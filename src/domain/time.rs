@@ -81,7 +81,7 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = OffsetDateTime::from_unix_timestamp(self.as_seconds())
             .ok()
-            .and_then(|moment| moment.format(&Rfc3339).ok());
+            .and_then(|time| time.format(&Rfc3339).ok());
         f.write_str(text.as_deref().unwrap_or("out of range"))
     }
 }

@@ -141,7 +141,7 @@ fn is_dot_atom(text: &str) -> bool {
         .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
-/// Whether it is a host name: labels of letters, digits and inner hyphens, of which the last is no number. An address literal is none.
+/// Whether it is a host name: labels of letters, digits and inner hyphens, the last of which is not a number. An address literal is not a host name.
 pub(super) fn is_domain_name(domain: &str) -> bool {
     let is_label = |label: &str| {
         (1..=MAX_LABEL_CHARS).contains(&label.len())
@@ -187,7 +187,7 @@ stored_text!(Timezone);
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum UserStatus {
     Active,
-    /// By the operator: every sign-in and every token is refused.
+    /// The operator suspended it: every sign-in and every token is refused.
     Suspended,
 }
 

@@ -10,11 +10,11 @@ use governor::state::keyed::ShrinkableKeyedStateStore;
 
 use super::subject::Subject;
 
-/// As many locks as make requests hardly ever wait for one another.
+/// Enough locks that requests hardly ever wait for one another.
 const SHARDS: usize = 64;
-/// As many as a table of 1024 slots takes before it grows.
+/// How many entries a table of 1024 slots takes before it grows.
 const SHARD_CAPACITY: usize = 896;
-/// How many are dropped at once, so that finding them costs each new subject next to nothing.
+/// How many buckets are dropped at once: so many that the search costs each new subject next to nothing.
 const EVICTED: usize = SHARD_CAPACITY / 8;
 
 /// For each subject, when its bucket is full again.
@@ -103,11 +103,11 @@ impl ShrinkableKeyedStateStore<Subject> for Buckets {
     }
 }
 
-/// Drops [`EVICTED`] buckets, none of them emptier than one that stays.
+/// Drops the [`EVICTED`] buckets that are nearest to full.
 fn make_room(shard: &mut Shard) {
-    let mut moments: Vec<Nanos> = shard.values().copied().collect();
-    let (earlier, last, _) = moments.select_nth_unstable(EVICTED - 1);
-    let mut ties = 1 + earlier.iter().filter(|moment| *moment == last).count();
+    let mut all: Vec<Nanos> = shard.values().copied().collect();
+    let (earlier, last, _) = all.select_nth_unstable(EVICTED - 1);
+    let mut ties = 1 + earlier.iter().filter(|time| *time == last).count();
     let mut must_go = |full_at: Nanos| {
         let is_tie = full_at == *last && ties > 0;
         ties -= usize::from(is_tie);

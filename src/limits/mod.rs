@@ -2,10 +2,11 @@
 //!
 //! Each class of requests has a bucket for each subject, which is an address, a session or an account. A bucket holds as many
 //! requests as the rate of its class, and fills up evenly. The arithmetic is `governor`'s (GCRA); the time is that of
-//! [`System`], so that tests move it; how many buckets there are at most, and which make way, is in `buckets`.
+//! [`System`], so that tests move it; `buckets` bounds
+//! their number and decides which are dropped.
 //!
-//! The counts are lost when the server stops. What must survive that (wrong passwords, attempts at a code, mails to an
-//! address) is counted in the database by the service.
+//! The counts are lost when the server stops. The service counts in the database what must survive a restart: wrong
+//! passwords, attempts at a code, and mails to an address.
 
 mod buckets;
 mod stopwatch;
@@ -75,7 +76,7 @@ impl Limits {
         }
     }
 
-    /// Of all buckets.
+    /// The number of all buckets.
     pub fn len(&self) -> usize {
         self.limiters.iter().map(RateLimiter::len).sum()
     }

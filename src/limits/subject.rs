@@ -21,7 +21,7 @@ impl Subject {
         address.map_or(Self::Local, |address| Self::Network(network_of(address)))
     }
 
-    /// Whose limit a refusal names.
+    /// The limit that a refusal names.
     pub const fn limit(self) -> Limit {
         match self {
             Self::Local | Self::Network(_) => Limit::Address,

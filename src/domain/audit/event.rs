@@ -1,8 +1,8 @@
-//! What can happen.
+//! The events of the audit log.
 
 use strum::VariantArray;
 
-/// What happened. The names are stable: `noun.verb`, where the operator may ask for all events of a noun by the noun alone.
+/// The names are stable and have the form `noun.verb`. The operator can ask for all events of a noun.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
 )]
@@ -17,7 +17,7 @@ pub enum AuditEvent {
     /// A refresh token was used after its grace, and the session ended.
     #[strum(serialize = "refresh.reused")]
     RefreshReused,
-    /// A refresh token was used that this database never issued, and the session ended.
+    /// This database never issued the refresh token, and the session ended.
     #[strum(serialize = "refresh.ahead")]
     RefreshAhead,
     /// A refresh token was repeated within its grace, from another network or by another user agent.
@@ -64,7 +64,7 @@ pub enum AuditEvent {
     /// The operator made an invite.
     #[strum(serialize = "invite.created")]
     InviteCreated,
-    /// The operator took an invite back.
+    /// The operator revoked an invite.
     #[strum(serialize = "invite.revoked")]
     InviteRevoked,
     /// The operator set the registration mode.
@@ -103,7 +103,7 @@ pub enum AuditEvent {
     /// The operator replaced the database by a backup.
     #[strum(serialize = "backup.restored")]
     BackupRestored,
-    /// The operator made waiting mail be sent at once.
+    /// The operator sent waiting mail at once.
     #[strum(serialize = "mail.retried")]
     MailRetried,
     /// The operator replaced the signing key.

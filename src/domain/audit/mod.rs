@@ -1,6 +1,6 @@
 //! The audit log: what happened, who did it, and why it was refused.
 //!
-//! The log has finer reasons than a client is told: it says whether the name or the password was wrong, the answer never does.
+//! The log has finer reasons than the answers to clients: it says whether the name or the password was wrong, and an answer never does.
 
 mod event;
 mod reason;

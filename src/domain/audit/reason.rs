@@ -1,4 +1,4 @@
-//! Whether something was done, and why not.
+//! The outcome of an event, and the reason if it was refused.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
@@ -16,7 +16,7 @@ impl AuditOutcome {
     }
 }
 
-/// Why something was refused. The names are stable.
+/// The names are stable.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
 )]

@@ -10,9 +10,9 @@ const MAX_SUDO_USER_CHARS: usize = 64;
 /// The operator: a process on the machine.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Operator {
-    /// Of the process.
+    /// The user of the process.
     pub uid: u32,
-    /// Who called `sudo`, as the environment says. A process may set that as it likes.
+    /// The user who called `sudo`, from the environment, which any process can set.
     pub sudo_user: Option<String>,
     /// The command, such as `invite create`; never its arguments.
     pub command: String,
@@ -35,7 +35,7 @@ impl Operator {
     }
 }
 
-/// Who did it.
+/// The one who caused an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     Client(Client),
@@ -46,7 +46,7 @@ pub enum Actor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NameDigest(pub [u8; 32]);
 
-/// An account as the log remembers it, also when it is gone.
+/// An account as the log keeps it, also after the account is deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditSubject {
     pub user_id: UserId,
@@ -62,7 +62,7 @@ impl From<&User> for AuditSubject {
     }
 }
 
-/// Something that happened, before it has a time.
+/// An event that has no time yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRecord {
     pub event: AuditEvent,
@@ -70,7 +70,7 @@ pub struct AuditRecord {
     pub actor: Actor,
     /// The account it is about.
     pub subject: Option<AuditSubject>,
-    /// The name or address that was given, where it is not that of `subject`.
+    /// The given name or address, if it is not one of the `subject`.
     pub name: Option<NameDigest>,
     pub session_id: Option<SessionId>,
     /// A short detail, never a secret.

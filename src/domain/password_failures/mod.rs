@@ -10,7 +10,7 @@ use super::{Rate, Timestamp, UserId, network_of, site_of};
 
 /// The first delay after too many failures from one network. It is short for a typing error, and each further failure doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
-/// A run counts no more after this time without a failure.
+/// A run is forgotten after this time without a failure.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 /// The most rows of runs for accounts, and as many again for names without one, so that clients cannot fill the disk: about 15 MB each. A failure takes at
 /// most three rows and costs a password hash; on a small machine 50 000 hashes take longer than any delay lasts.
@@ -47,11 +47,11 @@ impl FailureKind {
 pub struct FailureKey {
     pub kind: FailureKind,
     pub guessed: FailureDigest,
-    /// Of the client's [`network_of`].
+    /// The digest of the client's network ([`network_of`]).
     pub network: FailureDigest,
-    /// Of the client's [`site_of`]; the same as `network` for an IPv4 address.
+    /// The digest of the client's site ([`site_of`]); the same as `network` for an IPv4 address.
     pub site: FailureDigest,
-    /// The account whose sessions tell whether the address is known; for a name without an account an id that has no sessions.
+    /// The account whose sessions decide whether the address is known. An unknown name gets an id without sessions.
     pub holder: UserId,
     /// `None` for a process on this machine.
     pub address: Option<IpAddr>,
@@ -64,7 +64,7 @@ impl FailureKey {
     }
 }
 
-/// Whether an account's sessions were lately used from where a guess comes.
+/// How well an account knows the address of a guess: its sessions were lately used from the same network, the same site or neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquaintance {
     None,
@@ -99,8 +99,8 @@ impl Acquaintance {
 pub struct FailureRun {
     pub length: u32,
     pub last_failed_at: Timestamp,
-    /// The run from everywhere is divided into stretches, each of which ends with a pause: here, when the current one began. In a site's run: the stretch in
-    /// which it last grew.
+    /// The run from everywhere is divided into stretches, and each ends with a pause. In that run, this is the time when the current stretch began. In a
+    /// site's run, it is the stretch in which the run last grew.
     pub stretch: Timestamp,
     /// In a site's run: how many of its failures the run from everywhere counted in that stretch.
     pub added: u32,
@@ -116,8 +116,8 @@ impl FailureRun {
         now.since(self.last_failed_at) >= FORGOTTEN_AFTER
     }
 
-    /// What is left of a delay that began with the last failure. A clock that was set back may have left that failure far in the future; such a failure
-    /// causes no delay, because it would until the clock has caught up.
+    /// The rest of a delay that began with the last failure. A failure far in the future comes from a clock that was set back. It causes no delay, which
+    /// would otherwise last until the clock has caught up.
     fn rest_of(self, delay: Duration, now: Timestamp) -> Option<Duration> {
         let until = self.last_failed_at + delay;
         (now < until && self.last_failed_at <= now + delay).then(|| until.since(now).min(delay))
@@ -131,7 +131,7 @@ pub struct FailureRuns {
     pub from_here: Option<FailureRun>,
     /// From this site; the same run for an IPv4 address.
     pub from_site: Option<FailureRun>,
-    /// From everywhere, of each site no more than its share.
+    /// From everywhere; each site adds at most its share.
     pub from_everywhere: Option<FailureRun>,
 }
 
@@ -147,7 +147,7 @@ impl FailureRuns {
         paused(self.from_everywhere, limits, now)
     }
 
-    /// How long the account takes no password from the networks of one wide site, whose failures beyond its share the run from everywhere does not count.
+    /// How long the account takes no password from one wide site. The run from everywhere does not count the failures of a site beyond its share.
     pub fn pause_of_site(self, key: FailureKey, limits: FailureLimits, now: Timestamp) -> Option<Duration> {
         let run = self.from_site.filter(|_| key.has_wide_site());
         paused(run, limits, now)
@@ -216,17 +216,17 @@ fn paused(run: Option<FailureRun>, limits: FailureLimits, now: Timestamp) -> Opt
     run.rest_of(limits.pause_of_account(run.length), now)
 }
 
-/// After how many wrong passwords in a row the next guess at an account waits, and how long (OWASP Authentication Cheat Sheet, "Account Lockout"; NIST SP
+/// How many wrong passwords in a row make the next guess at an account wait, and how long (OWASP Authentication Cheat Sheet, "Account Lockout"; NIST SP
 /// 800-63B-4 §3.2.2 asks for no more than 100 in a row).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureLimits {
-    /// How many from one network cause no delay. After that each makes the next guess wait: 1 s, then twice as long each time, up to the duration.
+    /// This many from one network cause no delay. Each further one makes the next guess wait: 1 s, then twice as long each time, up to the duration.
     pub from_one_network: Rate,
-    /// After how many from everywhere, each time, the account takes no password for the duration. That ends guessing from many addresses which each stay
+    /// Each time this many came from everywhere, the account takes no password for the duration. This stops guesses from many addresses that each stay
     /// below their own limit. Each site counts for at most a tenth (see [`FailureLimits::share`]), so that no site alone causes a pause. Networks from
     /// which sessions of the account were lately used are exempt, so that a pause does not lock the owner out.
     ///
-    /// A wide site is paused alone after as many failures of its own: its networks together would otherwise guess without end.
+    /// A wide site is paused by itself after the same number of failures. Otherwise its networks together could guess without end.
     pub of_account: Rate,
 }
 

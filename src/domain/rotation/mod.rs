@@ -1,6 +1,16 @@
 //! How the refresh token of a session is replaced, and what an old token means.
 //!
-//! The caller has verified the MAC of the token and that the session is alive.
+//! The caller has verified the MAC of the token and that the session is alive. The token then is one of these:
+//!
+//! | token | within the grace | later |
+//! |---|---|---|
+//! | the current one | the session rotates | the session rotates |
+//! | the newest one ever presented: its successor may never have arrived | the current token is answered | lost answer: the session rotates and skips a generation |
+//! | between these two: a lost answer that arrived after all | from the same network and user agent, the current token is answered | reuse |
+//! | older | the current token is answered | reuse |
+//! | newer: an older copy of the database was restored | the session ends | the session ends |
+//!
+//! A lost answer is reuse after the time `lost_answer`, or if the user agents differ in more than digits. Reuse ends the session. All of this is kept in the database, so a restart changes nothing.
 
 #[cfg(test)]
 mod tests;
