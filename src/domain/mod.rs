@@ -3,11 +3,11 @@
 //! Nothing here does I/O, reads a clock or knows SQL or JSON. A value of one of these types was checked once, at the border, and is trusted from there on.
 
 mod account_name;
-mod argon2_cost;
 mod audit;
 mod client;
 mod duration;
 mod field;
+mod hash_cost;
 mod id;
 mod invite;
 mod key;
@@ -40,7 +40,6 @@ mod typed;
 mod user;
 
 pub use account_name::{AccountName, UnusableName};
-pub use argon2_cost::Argon2Cost;
 pub use audit::{
     Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject,
     NameDigest, Operator,
@@ -48,6 +47,7 @@ pub use audit::{
 pub use client::{Client, MAX_USER_AGENT_BYTES};
 pub use duration::{format_duration, in_words, parse_duration};
 pub use field::{FieldError, FieldErrors};
+pub use hash_cost::Argon2Cost;
 pub use id::{InviteId, MailId, NotAnId, SessionId, UserId};
 pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};
 pub use key::KeyFingerprint;
