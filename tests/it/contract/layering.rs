@@ -1,10 +1,13 @@
-//! The layering rule of `src/lib.rs`: imports point one way, and each foreign crate has its module.
+//! The layering rule of `src/lib.rs`: imports point one way, no files import each other in a ring, and each foreign crate has its module.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::imports::Imports;
+
 /// Which modules of the crate each one may name.
-const EDGES: [(&str, &[&str]); 18] = [
+const EDGES: [(&str, &[&str]); 19] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -53,12 +56,25 @@ const EDGES: [(&str, &[&str]); 18] = [
     ("telemetry", &["domain"]),
     ("domain", &[]),
     (EVERYWHERE, &[]),
+    // It lists the modules.
+    ("lib", &[]),
+];
+/// Which rooms of a module each of its rooms may name. A file in no room of its own joins them.
+const ROOMS: [(&str, &[&str]); 8] = [
+    ("http/transport", &["http/pipeline"]),
+    ("http/pipeline", &[]),
+    ("http/api", &["http/pipeline"]),
+    ("http/openapi", &["http/pipeline", "http/api"]),
+    ("http/pages", &["http/pipeline"]),
+    ("service/rules", &[]),
+    ("service/operator", &["service/rules"]),
+    ("service/upkeep", &["service/rules"]),
 ];
 /// The module that every other one may name.
 const EVERYWHERE: &str = "fault";
 /// The files that may name more, and what.
 const EXCEPTIONS: [(&str, &str); 2] = [("cli/serve.rs", "http"), ("cli/openapi.rs", "http")];
-/// Which module alone names a crate; names are compared from their beginning.
+/// The only module that names a crate. A name here stands for every crate that begins with it.
 const CRATES: [(&str, &str); 15] = [
     ("rusqlite", "store"),
     ("r2d2", "store"),
@@ -76,150 +92,10 @@ const CRATES: [(&str, &str); 15] = [
     ("tokio_rustls", "mail"),
     ("governor", "limits"),
 ];
-/// Longer files have more than one thought.
+/// A longer file has more than one thought.
 const MAX_LINES: usize = 400;
-
-/// What the file at `path` (within `src`) with `text` breaks, one sentence each.
-fn broken_rules(path: &str, text: &str) -> Vec<String> {
-    let module = path.split(['/', '.']).next().unwrap_or_default();
-    let mut broken = Vec::new();
-    if text.lines().count() > MAX_LINES {
-        broken.push(format!("{path} has more than {MAX_LINES} lines"));
-    }
-    let code = without_comments_and_texts(text);
-    // `lib.rs` only lists the modules.
-    let Some((_, allowed)) = EDGES.iter().find(|(name, _)| *name == module) else {
-        if module != "lib" {
-            broken.push(format!("{path}: {module} is in no layer"));
-        }
-        return broken;
-    };
-    for named in named_modules(&code) {
-        let is_allowed = named == module
-            || named == EVERYWHERE
-            || allowed.contains(&named.as_str())
-            || EXCEPTIONS.contains(&(path, named.as_str()));
-        if !is_allowed {
-            broken.push(format!("{path} names {named}, which {module} must not know"));
-        }
-    }
-    for (name, home) in CRATES {
-        if module != home && names_crate(&code, name) {
-            broken.push(format!("{path} names {name}, which belongs to {home}"));
-        }
-    }
-    broken
-}
-
-/// The top-level modules that stand behind `crate::` (in the executable: `arkloop::`), also within braces.
-fn named_modules(code: &str) -> Vec<String> {
-    let words: Vec<&str> = code.split_whitespace().collect();
-    let code = words.join(" ").replace(" ::", "::").replace(":: ", "::");
-    let mut named = Vec::new();
-    for root in ["crate::", "arkloop::"] {
-        for (at, _) in code.match_indices(root) {
-            if code[..at].ends_with(is_word) {
-                continue;
-            }
-            let rest = &code[at + root.len()..];
-            match rest.strip_prefix('{') {
-                Some(group) => named.extend(group_members(group)),
-                None => named.push(first_word(rest)),
-            }
-        }
-    }
-    named.sort();
-    named.dedup();
-    named
-}
-
-/// The first words of what stands between commas of the outermost level, up to the closing brace.
-fn group_members(group: &str) -> Vec<String> {
-    let (mut depth, mut members, mut start) = (0_u32, Vec::new(), 0);
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => {
-                members.push(first_word(&group[start..at]));
-                break;
-            }
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                members.push(first_word(&group[start..at]));
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    members.retain(|member| !member.is_empty());
-    members
-}
-
-fn first_word(text: &str) -> String {
-    text.trim_start().chars().take_while(|c| is_word(*c)).collect()
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-/// Whether `code` has a path that begins with a crate of that name.
-fn names_crate(code: &str, name: &str) -> bool {
-    code.match_indices(name).any(|(at, _)| {
-        let before = code[..at].chars().next_back();
-        // `.hyper` is a field and `::hyper` some module of that name, except at the root of a path.
-        let begins = before.is_none_or(|c| !is_word(c) && c != '.')
-            && (!code[..at].ends_with("::")
-                || code[..at].trim_end_matches("::").ends_with([' ', '(', '<', '\n']));
-        let rest = code[at..].trim_start_matches(is_word);
-        begins
-            && (rest.starts_with("::")
-                || rest.starts_with(" as ")
-                || rest.starts_with(';') && code[..at].ends_with("use "))
-    })
-}
-
-/// The code without `//` comments and without what stands in texts, each replaced by nothing.
-fn without_comments_and_texts(text: &str) -> String {
-    let mut code = String::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if rest.starts_with("//") {
-            rest = rest.find('\n').map_or("", |end| &rest[end..]);
-        } else if let Some(after) = skip_text(rest) {
-            code.push_str("\"\"");
-            rest = after;
-        } else {
-            code.push(c);
-            rest = &rest[c.len_utf8()..];
-        }
-    }
-    code
-}
-
-/// What stands behind the text or character that `rest` begins with.
-fn skip_text(rest: &str) -> Option<&str> {
-    for hashes in ["", "#", "##"] {
-        if let Some(raw) = rest.strip_prefix(&format!("r{hashes}\"")) {
-            let end = format!("\"{hashes}");
-            return raw.find(&end).map(|at| &raw[at + end.len()..]);
-        }
-    }
-    if let Some(character) = rest.strip_prefix("'\"'").or_else(|| rest.strip_prefix("'\\\"'")) {
-        return Some(character);
-    }
-    let text = rest.strip_prefix('"')?;
-    let mut is_escaped = false;
-    for (at, c) in text.char_indices() {
-        match c {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '"' => return Some(&text[at + 1..]),
-            _ => {}
-        }
-    }
-    None
-}
+/// A handler takes its parts, parses, calls one method of the service and converts.
+const MAX_HANDLER_LINES: usize = 15;
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("it is a directory") {
@@ -237,7 +113,6 @@ pub(super) fn sources_of_src() -> Vec<(String, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&src, &mut files);
-    assert!(files.len() > 60, "the sources are there");
     let read = |file: &PathBuf| {
         let path = file.strip_prefix(&src).expect("it is below");
         let text = fs::read_to_string(file).expect("it is text");
@@ -248,10 +123,141 @@ pub(super) fn sources_of_src() -> Vec<(String, String)> {
 
 #[test]
 fn imports_point_one_way() {
-    let files = sources_of_src();
-    let broken = files.iter().flat_map(|(path, text)| broken_rules(path, text));
-    let broken: Vec<String> = broken.collect();
+    let sources = sources_of_src();
+    let imports = Imports::of(&sources);
+    let mut broken = Vec::new();
+    for (at, module) in imports.modules() {
+        let (file, from) = (&*module.file, top(&module.file));
+        let Some((_, allowed)) = EDGES.iter().find(|(name, _)| *name == from) else {
+            broken.push(format!("{file}: {from} is in no layer"));
+            continue;
+        };
+        let outside = module.tops(at).into_iter().filter(|to| *to != from);
+        let forbidden = outside
+            .filter(|to| *to != EVERYWHERE && !allowed.contains(to) && !EXCEPTIONS.contains(&(file, to)));
+        broken.extend(forbidden.map(|to| format!("{file} names {to}, which {from} must not know")));
+    }
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn each_foreign_crate_has_its_module() {
+    let sources = sources_of_src();
+    let imports = Imports::of(&sources);
+    let mut broken = Vec::new();
+    for (at, module) in imports.modules() {
+        for named in imports.foreign(at, module) {
+            let homes = CRATES.iter().filter(|(name, _)| named.starts_with(name));
+            broken.extend(
+                homes
+                    .filter(|(_, home)| top(&module.file) != *home)
+                    .map(|(_, home)| format!("{} names {named}, which belongs to {home}", module.file)),
+            );
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn no_files_import_each_other_in_a_ring() {
+    let sources = sources_of_src();
+    let imports = Imports::of(&sources);
+    let needs = imports.needs();
+    let mut told = Vec::new();
+    for ring in rings(&needs) {
+        for from in &ring {
+            let within = needs[from].iter().filter(|(to, _)| ring.contains(*to));
+            told.extend(within.map(|(to, names)| format!("{from} takes {names:?} from {to}")));
+        }
+        told.push(String::from("(end of the ring)"));
+    }
+    assert!(told.is_empty(), "{told:#?}");
+}
+
+/// The sets of files that reach each other.
+fn rings<'a>(needs: &BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<&'a str>>>) -> BTreeSet<BTreeSet<&'a str>> {
+    let reached: BTreeMap<&str, BTreeSet<&str>> = needs
+        .keys()
+        .map(|file| (*file, reached_from(file, needs)))
+        .collect();
+    let ring = |file: &&'a str| -> BTreeSet<&'a str> {
+        let both = reached[file]
+            .iter()
+            .filter(|other| reached[**other].contains(file));
+        both.copied().collect()
+    };
+    needs.keys().map(ring).filter(|ring| !ring.is_empty()).collect()
+}
+
+/// Every file that `file` needs, directly or through others.
+fn reached_from<'a>(
+    file: &str,
+    needs: &BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<&'a str>>>,
+) -> BTreeSet<&'a str> {
+    let mut reached = BTreeSet::new();
+    let mut left: Vec<&str> = vec![file];
+    while let Some(next) = left.pop() {
+        let found = needs[next].keys().copied().filter(|to| reached.insert(*to));
+        left.extend(found.collect::<Vec<_>>());
+    }
+    reached
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let long = sources_of_src().into_iter().filter_map(|(path, text)| {
+        let lines = text.lines().count();
+        (lines > MAX_LINES).then(|| format!("{path} has {lines} lines"))
+    });
+    let long: Vec<String> = long.collect();
+    assert!(long.is_empty(), "more than {MAX_LINES} lines: {long:#?}");
+}
+
+#[test]
+fn rooms_of_a_module_point_one_way() {
+    let sources = sources_of_src();
+    let imports = Imports::of(&sources);
+    let mut broken = Vec::new();
+    for (file, needed) in imports.needs() {
+        let Some((_, allowed)) = room(file) else { continue };
+        for (to, names) in needed {
+            let is_allowed = room(to).is_none_or(|(name, _)| {
+                top(name) != top(file) || file.starts_with(name) || allowed.contains(&name)
+            });
+            if !is_allowed {
+                broken.push(format!("{file} takes {names:?} from {to}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// The room of [`ROOMS`] that a file is in.
+fn room(file: &str) -> Option<(&'static str, &'static [&'static str])> {
+    ROOMS
+        .into_iter()
+        .find(|(name, _)| file.strip_prefix(name).is_some_and(|rest| rest.starts_with('/')))
+}
+
+#[test]
+fn no_handler_is_too_long() {
+    let mut long = Vec::new();
+    for (path, text) in sources_of_src() {
+        for function in text.split("\nasync fn ").skip(1) {
+            let (signature, body) = function.split_once(" {\n").unwrap_or_default();
+            let lines = body.split("\n}\n").next().map_or(0, |body| body.lines().count());
+            if signature.contains("exchange: Exchange") && lines > MAX_HANDLER_LINES {
+                let name = signature.split('(').next().unwrap_or_default();
+                long.push(format!("{path}: {name} has {lines} lines"));
+            }
+        }
+    }
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+/// The top-level module of a file.
+fn top(file: &str) -> &str {
+    file.split(['/', '.']).next().unwrap_or_default()
 }
 
 #[test]
@@ -274,70 +280,5 @@ fn the_layers_have_no_cycle() {
         let before = left.len();
         left.retain(|(_, below)| below.iter().any(|name| names.contains(name)));
         assert!(left.len() < before, "a cycle among {names:?}");
-    }
-}
-
-#[test]
-fn what_breaks_the_rule_is_found() {
-    for (path, text, expected) in [
-        ("domain/user.rs", "use crate::store::Tx;", "store"),
-        (
-            "http/user.rs",
-            "use crate::{domain::User, store::{Tx, self}};",
-            "store",
-        ),
-        (
-            "http/user.rs",
-            "use crate::{\n    domain,\n    crypto,\n};",
-            "crypto",
-        ),
-        ("store/user.rs", "fn now() { crate::system::now() }", "system"),
-        ("cli/user.rs", "use crate::http::document;", "http"),
-        ("cli/user.rs", "use crate::store::Store;", "store"),
-        ("service/user.rs", "use rusqlite::Connection;", "rusqlite"),
-        ("service/user.rs", "fn f(c: &r2d2::Pool<M>) {}", "r2d2"),
-        ("service/user.rs", "use poem_openapi::Object;", "poem"),
-        ("app/mod.rs", "use ::hyper::Request;", "hyper"),
-        ("config/mod.rs", "#[derive(clap::Parser)]\nstruct Flags;", "clap"),
-        ("service/sign_in.rs", "use argon2::Argon2;", "argon2"),
-        ("service/sign_in.rs", "use jsonwebtoken as jwt;", "jsonwebtoken"),
-        ("main.rs", "fn main() { arkloop::store::open() }", "store"),
-        ("helper/mod.rs", "", "in no layer"),
-        ("store/mod.rs", &"\n".repeat(401), "400 lines"),
-    ] {
-        let broken = broken_rules(path, text);
-        assert_eq!(broken.len(), 1, "{path}: {text}: {broken:?}");
-        assert!(broken[0].contains(expected), "{broken:?}");
-    }
-}
-
-#[test]
-fn what_keeps_the_rule_is_not_found() {
-    for (path, text) in [
-        (
-            "http/user.rs",
-            "use crate::service::{Error, store};\nuse super::store;",
-        ),
-        (
-            "http/user.rs",
-            "use poem::Request;\n// crate::store is not ours to name: rusqlite::Connection",
-        ),
-        (
-            "http/user.rs",
-            "const HELP: &str = \"crate::store::Tx \\\" rusqlite::x\";",
-        ),
-        (
-            "http/user.rs",
-            "const HELP: &str = r#\"crate::store::Tx \" rusqlite::x\"#;",
-        ),
-        ("cli/serve.rs", "use crate::http::Server;"),
-        (
-            "service/user.rs",
-            "let count = self.hyper; let x = my_clap::f(); a::rusqlite::b();",
-        ),
-        ("main.rs", "fn main() { arkloop::cli::run() }"),
-        ("lib.rs", "pub mod store;"),
-    ] {
-        assert_eq!(broken_rules(path, text), Vec::<String>::new(), "{text}");
     }
 }

@@ -6,6 +6,7 @@ mod config_reference;
 mod debug_output;
 mod document;
 mod guides;
+mod imports;
 mod layering;
 mod numbers;
 mod plans;
