@@ -30,7 +30,7 @@ pub enum Letter {
         /// The page that asks for a click; works for [`LinkPurpose::ttl`](super::LinkPurpose::ttl), as every link.
         link: String,
     },
-    /// Carries a code to sign in with; the digits work for [`CODE_TTL`](super::CODE_TTL).
+    /// Carries a code to sign in with; the digits work for `CODE_TTL`.
     SignInCode {
         code: String,
     },

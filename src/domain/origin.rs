@@ -57,7 +57,7 @@ pub fn is_this_machine<S: AsRef<str>>(host: &Host<S>) -> bool {
     }
 }
 
-/// Whether a host is an address, or a name that [`is_host_name`] accepts.
+/// Whether a host is an address, or a name that `is_host_name` accepts.
 pub fn is_exact_host<S: AsRef<str>>(host: &Host<S>) -> bool {
     match host {
         Host::Domain(name) => is_host_name(name.as_ref()),

@@ -1,49 +1,14 @@
-//! The keyring of a process: the signing keys as the database had them last.
+//! The signing keys that a process works with, as the database had them last.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use super::current_keyring::Loaded;
 use super::rules::signing_key::{list_keys, new_key, published_for, unseal};
 use super::{Error, Service};
 use crate::crypto::{AccessTokenSettings, Keyring, Keys, PublishedKey};
 use crate::domain::SignatureAlgorithm;
-use crate::fault::Fault;
 use crate::store::{Store, StoredSigningKey};
 use crate::system::System;
-
-/// The keyring of a process. It is reloaded when a command has replaced a signing key.
-pub(super) struct CurrentKeyring {
-    loaded: RwLock<Loaded>,
-    fault: Fault,
-}
-
-#[derive(Clone)]
-struct Loaded {
-    keyring: Arc<Keyring>,
-    /// [`Store::foreign_commits`] before it was read.
-    seen: u64,
-}
-
-impl CurrentKeyring {
-    pub(super) fn new(keyring: Keyring) -> Self {
-        // Earlier than any commit: the first use looks whether a command came in between.
-        Self {
-            loaded: RwLock::new(Loaded {
-                keyring: Arc::new(keyring),
-                seen: 0,
-            }),
-            fault: Fault::new("the signing keys cannot be read, the last known are published"),
-        }
-    }
-
-    /// The keyring as it was read last.
-    pub(super) fn present(&self) -> Arc<Keyring> {
-        self.loaded().keyring
-    }
-
-    fn loaded(&self) -> Loaded {
-        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 impl Service {
     /// The keyring to sign with: the one that the last write of this process could see.
@@ -81,14 +46,7 @@ impl Service {
             keyring = Arc::new(unseal_all(&self.rules.keys, &stored, keyring.settings().clone())?);
             tracing::info!("the signing keys have changed");
         }
-        let loaded = self.keyring.loaded.write();
-        let mut loaded = loaded.unwrap_or_else(PoisonError::into_inner);
-        if seen >= loaded.seen {
-            *loaded = Loaded {
-                keyring: Arc::clone(&keyring),
-                seen,
-            };
-        }
+        self.keyring.replace(Arc::clone(&keyring), seen);
         Ok(keyring)
     }
 }

@@ -8,6 +8,7 @@
 mod asked_mail;
 mod audit;
 mod captcha;
+mod current_keyring;
 mod email;
 mod error;
 mod guess;

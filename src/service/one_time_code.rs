@@ -47,7 +47,7 @@ impl Service {
         .await
     }
 
-    /// Signs in with a code that was mailed to `email`, which proves the mailbox: see [`Unit::prove_mailbox`].
+    /// Signs in with a code that was mailed to `email`, which proves the mailbox: see `Unit::prove_mailbox`.
     ///
     /// # Errors
     /// [`Error::CodeInvalid`] for everything that is wrong with it, [`Error::CodeLocked`], [`Error::UserSuspended`] after a right code,

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
+use super::current_keyring::CurrentKeyring;
 use super::error::{Error, Refused};
-use super::keyring::CurrentKeyring;
 use super::rules::audit::SharedCounts;
 use super::rules::{Links, RuleSettings, Rules, Unit};
 use crate::captcha::Captcha;

@@ -155,7 +155,7 @@ impl Reader<'_> {
         )
     }
 
-    /// Accounts with more than `most_unended` sessions that have not ended, or with more than [`MAX_ENDED`] ended ones. It reads an index of all sessions,
+    /// Accounts with more than `most_unended` sessions that have not ended, or with more than `MAX_ENDED` ended ones. It reads an index of all sessions,
     /// so call it through [`Store::report`](super::Store::report).
     pub fn list_crowded_users(&self, most_unended: u32) -> Result<Vec<UserId>> {
         let sql = "SELECT user_id FROM sessions GROUP BY user_id
@@ -251,7 +251,7 @@ impl Tx<'_> {
         Ok(ended.iter().sum())
     }
 
-    /// Ends all but `keep` sessions of a user, at most [`CLEARED_AT_ONCE`]. Living sessions stay before expired ones, and those stay that were refreshed
+    /// Ends all but `keep` sessions of a user, at most `CLEARED_AT_ONCE`. Living sessions stay before expired ones, and those stay that were refreshed
     /// last. An expired session ends as of its expiry. Returns the number of changed rows.
     pub fn end_surplus_sessions(&self, user_id: UserId, keep: u32, now: Timestamp) -> Result<usize> {
         let sql =
@@ -270,7 +270,7 @@ impl Tx<'_> {
         Ok(ended + self.delete_ended_surplus(user_id)?)
     }
 
-    /// Removes all ended sessions of a user but the newest [`MAX_ENDED`], at most [`CLEARED_AT_ONCE`]; returns their number.
+    /// Removes all ended sessions of a user but the newest `MAX_ENDED`, at most `CLEARED_AT_ONCE`; returns their number.
     fn delete_ended_surplus(&self, user_id: UserId) -> Result<usize> {
         let sql = "DELETE FROM sessions
              WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NOT NULL

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_NOTE_BYTES: u64 = 8 * 1024;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The names of the lock files, in the order of [`Lock`].
+/// The names of the lock files, in the order of `Lock`.
 pub const LOCKS: [&str; 4] = ["server.lock", "use.lock", "turn.lock", "write.lock"];
 
 #[derive(Clone, Copy, Debug)]

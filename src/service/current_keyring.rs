@@ -1,0 +1,50 @@
+//! The keyring that a process has read last.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::crypto::Keyring;
+use crate::fault::Fault;
+
+/// The keyring of a process. It is reloaded when a command has replaced a signing key.
+pub(super) struct CurrentKeyring {
+    loaded: RwLock<Loaded>,
+    /// Logs that the keys cannot be read.
+    pub(super) fault: Fault,
+}
+
+#[derive(Clone)]
+pub(super) struct Loaded {
+    pub(super) keyring: Arc<Keyring>,
+    /// `Store::foreign_commits` before it was read.
+    pub(super) seen: u64,
+}
+
+impl CurrentKeyring {
+    pub(super) fn new(keyring: Keyring) -> Self {
+        // Earlier than any commit: the first use looks whether a command came in between.
+        Self {
+            loaded: RwLock::new(Loaded {
+                keyring: Arc::new(keyring),
+                seen: 0,
+            }),
+            fault: Fault::new("the signing keys cannot be read, the last known are published"),
+        }
+    }
+
+    /// The keyring as it was read last.
+    pub(super) fn present(&self) -> Arc<Keyring> {
+        self.loaded().keyring
+    }
+
+    pub(super) fn loaded(&self) -> Loaded {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps a keyring that was read when `Store::foreign_commits` was `seen`, unless a later one is there.
+    pub(super) fn replace(&self, keyring: Arc<Keyring>, seen: u64) {
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        if seen >= loaded.seen {
+            *loaded = Loaded { keyring, seen };
+        }
+    }
+}
