@@ -159,9 +159,10 @@ impl PasswordHasher {
     ) -> Result<T, HashError> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |worker| {
-            // The caller may be gone by now.
-            let _ = answer.send(job(worker));
+            let outcome = job(worker);
             metrics::gauge!("arkloop_hash_queue").decrement(1);
+            // The caller may be gone by now.
+            let _ = answer.send(outcome);
         });
         let queued = metrics::gauge!("arkloop_hash_queue");
         queued.increment(1);
