@@ -1,4 +1,4 @@
-//! Makes each part as the configuration says.
+//! Builds the HTTP and service settings, the password hasher, the mail transport and the captcha from the configuration.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 

@@ -3,7 +3,7 @@
 /// What a process does with the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It serves: it creates and migrates, and there is only one.
+    /// It serves. It creates or migrates the database, and only one such process may run.
     Server,
     /// It only creates or migrates.
     Init,
@@ -11,6 +11,6 @@ pub enum Role {
     InitForKey,
     /// It runs one command on an existing database.
     Command,
-    /// It inspects an existing database, and makes, changes and removes no file.
+    /// It inspects an existing database, and creates, changes or removes no file.
     Check,
 }

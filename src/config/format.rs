@@ -36,7 +36,7 @@ impl Given {
         }
     }
 
-    /// The value that TOML has a type for; a variable has it as text.
+    /// Reads a value with a TOML type of its own, such as an integer. A variable holds it as text.
     fn typed<T: FromStr>(&self, of_toml: impl Fn(&toml::Value) -> Option<T>) -> Option<T> {
         match &self.written {
             Written::Variable(text) => text.parse().ok(),
@@ -59,7 +59,7 @@ impl Given {
     }
 }
 
-/// `path`, counted from `base` if it is relative, without `.` in it.
+/// `path`, resolved against `base` if it is relative, and without `.` components.
 pub(super) fn absolute(base: &Path, path: &Path) -> PathBuf {
     base.join(path).components().collect()
 }
@@ -111,7 +111,7 @@ impl<T: 'static> Format<T> {
         )
     }
 
-    /// The same for a key without a default, for which an empty text is as good as none.
+    /// Like [`Format::or_unset`], and an empty text also leaves the key unset.
     pub(super) fn or_empty(self) -> Format<Option<T>> {
         let Format { accepted, read, show } = self.or_unset();
         let read = move |given: &Given| match given.text() {
@@ -151,7 +151,7 @@ where
     Format::new(accepted, read, |number| (*number).into())
 }
 
-/// The names of an enum's values.
+/// The accepted values of an enum, as the phrase `one of "a", "b"`.
 pub(super) fn names<T: VariantArray + Copy + Into<&'static str>>() -> String {
     let quoted = T::VARIANTS.iter().map(|value| format!("\"{}\"", (*value).into()));
     format!("one of {}", quoted.collect::<Vec<_>>().join(", "))

@@ -1,9 +1,8 @@
-//! What the operator has decided: `arkloop.toml`, the environment over it, the flags over both.
+//! The operator's configuration: `arkloop.toml`, overridden by environment variables, overridden by flags.
 //!
-//! `keys.rs` reads each key once, with its name, format and default. Known keys, `config show` and the errors derive from
-//! these calls. Deriving `Deserialize` would not do: values of the environment are untyped text, paths count from where
-//! they are written, and an error names the key, the place and the accepted format, but never the value, which serde's
-//! errors repeat. `arkloop.toml.example` describes the same keys, and a test compares the two.
+//! `keys.rs` reads each key once, with its name, format and default. Known keys, `config show` and the errors derive from these calls. `Deserialize` is not
+//! derived: environment variables are untyped text, a relative path is resolved against the place where it is written, and an error names the key, the place
+//! and the accepted format but never the value, which serde's errors repeat. `arkloop.toml.example` describes the same keys, and a test compares the two.
 
 mod address;
 mod check;

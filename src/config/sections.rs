@@ -1,4 +1,4 @@
-//! What can be configured, and the questions whose answers depend on several keys.
+//! The configuration, section by section, and the values that depend on several keys.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -51,13 +51,13 @@ pub struct Server {
     pub listen: Listen,
     /// The origin that clients see; `None` is `http://localhost` at the port of `listen`. See [`Config::public_origin`].
     pub public_url: Option<Origin>,
-    /// Where links point; `None` if it was not set.
+    /// The origin of the app that links in mails lead to; `None` if it was not set.
     pub app_url: Option<Origin>,
-    /// The origins of browser apps, native apps and extensions elsewhere.
+    /// Origins other than the server's own whose pages, apps and extensions may call the API.
     pub allowed_origins: Vec<Origin>,
     /// The `SameSite` attribute of the refresh cookie.
     pub cookie_same_site: SameSite,
-    /// Whose `X-Forwarded-For` counts; `None` if it was not set, which differs from an explicit empty list.
+    /// The proxies whose `X-Forwarded-For` is believed; `None` if it was not set, which differs from an explicit empty list.
     pub trusted_proxies: Option<TrustedProxies>,
     /// How many connections are open at once.
     pub max_connections: usize,
@@ -83,7 +83,7 @@ pub struct Tokens {
     /// How access tokens are signed; `None` keeps the algorithm of the keys that are there.
     pub algorithm: Option<SignatureAlgorithm>,
     pub audience: String,
-    /// Their life: 1 s to 60 min.
+    /// The lifetime of an access token: 1 s to 60 min.
     pub access_ttl: Duration,
     pub sessions: SessionRules,
 }
@@ -100,12 +100,12 @@ pub struct Password {
 /// How mail is sent.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// Where it goes; `None` if it was not set. See [`Config::mail_transport`].
+    /// How mail is transported; `None` if the key was not set. See [`Config::mail_transport`].
     pub transport: Option<MailTransport>,
     pub smtp_url: Option<SmtpUrl>,
-    /// When the conversation is encrypted; `None` if it was not set. See [`Config::smtp_security`].
+    /// From which point the SMTP connection is encrypted, if at all; `None` if it was not set. See [`Config::smtp_security`].
     pub smtp_security: Option<SmtpSecurity>,
-    /// How this host greets that server; `None` if it was not set. See [`Config::helo_name`].
+    /// The name that this host gives in EHLO; `None` if it was not set. See [`Config::helo_name`].
     pub helo_name: Option<HeloName>,
     pub smtp_user: String,
     pub smtp_password: Option<SecretString>,
@@ -148,7 +148,7 @@ pub struct Turnstile {
     pub allowed_hosts: Vec<String>,
     /// Where tokens are verified: https, or http to this machine.
     pub verify_url: String,
-    /// Whether `/v1/auth/check` needs one too.
+    /// Whether `/v1/auth/check` also requires a Turnstile token.
     pub protect_check: bool,
 }
 
@@ -156,9 +156,9 @@ pub struct Turnstile {
 #[derive(Clone, Debug)]
 pub struct RateLimit {
     pub enabled: bool,
-    /// How much each class of requests allows.
+    /// How many requests of each class are allowed.
     pub rates: Rates,
-    /// When wrong passwords make the next one wait.
+    /// After how many wrong passwords the next guess must wait, and how long.
     pub wrong_passwords: FailureLimits,
 }
 
@@ -190,7 +190,7 @@ impl Config {
         self.locations.contains_key(key)
     }
 
-    /// How mail is sent. The default writes files on a trial server, which is plain http on this machine, and otherwise sends nothing.
+    /// How mail is sent. By default a server whose public URL is http on this machine writes mail to files, and any other server sends none.
     pub fn mail_transport(&self) -> MailTransport {
         let default = match self.public_origin() {
             origin if !origin.is_https() && origin.is_loopback() => MailTransport::File,

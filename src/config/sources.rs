@@ -1,4 +1,4 @@
-//! The sources of a configuration: the file, the environment over it, and the flags over both.
+//! The sources of a configuration: the file, the environment, which overrides it, and the flags, which override both.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,12 +33,12 @@ pub struct Sources {
     pub listen_flag: Option<String>,
     /// The environment; only variables that begin with `ARKLOOP_` are read.
     pub env: BTreeMap<String, String>,
-    /// The working directory, absolute: relative paths in variables and flags count from it.
+    /// The working directory, absolute: relative paths in variables and flags are resolved against it.
     pub cwd: PathBuf,
 }
 
 impl Sources {
-    /// Reads the file, then the environment, then the flags; the later ones beat the earlier. Gives the file that was read, and every key that was given.
+    /// Reads the file, then the environment, then the flags. Later sources override earlier ones. Returns the file that was read, and every key that was given.
     pub(super) fn read(&self) -> Result<(Option<PathBuf>, BTreeMap<String, Given>), ConfigError> {
         let mut given = BTreeMap::new();
         let file = self.find_file()?;
@@ -71,7 +71,7 @@ impl Sources {
             let text = read_trusted(&path).map_err(|cause| unreadable(&path, &cause, Some(&place)))?;
             return Ok(Some((path, text)));
         }
-        // `runuser -u arkloop -- arkloop …` may run in a directory of root's, whose files are not meant for this program.
+        // `runuser -u arkloop -- arkloop …` often runs in a directory that the user arkloop may not search, such as /root. That is not an error.
         let local = may_search(&self.cwd).then(|| self.cwd.join(LOCAL_FILE));
         for path in local.into_iter().chain([PathBuf::from(SYSTEM_FILE)]) {
             match read_trusted(&path) {
@@ -143,8 +143,8 @@ pub fn is_variable(name: &str) -> bool {
 
 /// The key that a variable sets; `None` if it sets no key.
 ///
-/// Orchestrators set variables such as `ARKLOOP_SERVICE_HOST`, so only two names without `__` are keys. One with `__` is
-/// meant for this program, and refused later if no key matches.
+/// Orchestrators set variables such as `ARKLOOP_SERVICE_HOST`, so a name without `__` is a key only if it is one of two. Every name with `__` is taken for a
+/// key, and is refused later if there is no such key.
 fn key_of_variable(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX)?;
     match rest {
@@ -157,7 +157,7 @@ fn key_of_variable(name: &str) -> Option<String> {
     }
 }
 
-/// Reads the text of the file at `path`.
+/// Parses `text`, the content of the file at `path`, and adds its keys to `given`.
 pub(super) fn read_toml(
     path: &Path,
     text: &str,

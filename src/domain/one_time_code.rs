@@ -10,13 +10,13 @@ use super::typed::{Dashes, secret_of};
 use super::{FailureKind, FieldError, Timestamp};
 
 pub const CODE_TTL: Duration = Duration::from_mins(10);
-/// How often one code is compared. NIST SP 800-63B-4 §3.1.3.1 asks for a limit; five of a million leave guessing one chance in 200 000.
+/// The most attempts at one code. NIST SP 800-63B-4 §3.1.3.1 asks for a limit; five of a million leave guessing one chance in 200 000.
 pub const MAX_CODE_ATTEMPTS: u32 = 5;
 /// After this many failed comparisons in a row, over all codes of an address, none is compared for [`CODE_LOCK`].
 pub const MAX_CODE_FAILURES: u32 = 100;
 pub const CODE_LOCK: Duration = Duration::from_hours(24);
-/// The most codes, and the most mail budgets, of addresses without an account, so that clients cannot fill the disk. The newest stay; pushing one out
-/// takes this many requests, and a row without an account protects no account.
+/// The most rows of addresses without an account in each of two tables, codes and mail budgets, so that clients cannot fill the disk. The oldest rows go
+/// first. An attacker needs this many requests to displace a row, and gains nothing: such a row protects no account.
 pub const MAX_ROWS_WITHOUT_ACCOUNT: u32 = 100_000;
 
 /// The number of digits: 6 to 8.
@@ -51,7 +51,7 @@ impl OneTimeCode {
 
     /// Reads a code as a person typed or pasted it (see `secret_of`).
     ///
-    /// Accepts 1 to 64 characters. A text that cannot be a code is accepted too, and is then wrong.
+    /// Accepts 1 to 64 characters. A text that cannot be a code is accepted too, and fails the comparison.
     pub fn parse(text: &str) -> Result<Self, FieldError> {
         const MOST: usize = 64;
         let code = secret_of(text, Dashes::Separate);
@@ -81,8 +81,8 @@ pub struct CodeFailures {
 }
 
 impl CodeFailures {
-    /// When the lock of the address ends; `None` if its codes are compared. An end later than a lock can have comes from a clock that was set wrong, and
-    /// locks nothing.
+    /// When the lock of the address ends; `None` if its codes are compared. If the end is further away than [`CODE_LOCK`], the clock was wrong when it was
+    /// stored, and the lock is ignored.
     pub fn lock(self, now: Timestamp) -> Option<Timestamp> {
         self.locked_until
             .filter(|until| now < *until && *until <= now + CODE_LOCK)
@@ -106,7 +106,7 @@ impl CodeFailures {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressDigest(pub [u8; 32]);
 
-/// The first bytes of the keyed digest of an address's domain. Two domains hardly ever share one, which would do no harm.
+/// The first bytes of the keyed digest of an address's domain. A collision of two domains is rare and harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DomainDigest(pub i64);
 
@@ -127,8 +127,8 @@ impl FailedCode {
     /// The most that one network adds to the count of an hour: more than an office mistypes, few enough that guessing takes many networks.
     pub const MOST_OF_NETWORK: u32 = 20;
 
-    /// The time in which a failure counts as one of the last hour. A clock that was set back may have left failures in the future: only those of the next
-    /// hour count, because later ones would count until the clock has caught up.
+    /// The range of times that counts as the last hour. It reaches one hour into the future, because failures may carry a later time if the clock was set back.
+    /// Times beyond that are ignored, or they would count until the clock has caught up.
     pub fn hour_around(now: Timestamp) -> (Timestamp, Timestamp) {
         const HOUR: Duration = Duration::from_hours(1);
         (now - HOUR, now + HOUR)

@@ -13,7 +13,7 @@ use crate::domain::{Actor, AuditEntry, AuditRecord, Client, Operator, Page, Time
 /// Events that share a row of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditTally {
-    /// Without a subject and a name in the row that all accounts and names share.
+    /// In the row that all accounts and names share, it has neither subject nor name.
     pub kind: AuditKind,
     /// The address or network of the clients; `None` in the row that all addresses share.
     pub address: Option<IpAddr>,
@@ -101,7 +101,7 @@ impl Reader<'_> {
         Ok(Page { rows, more })
     }
 
-    /// The time of the row with this id, or of the last row before it; `None` if these were removed.
+    /// The time of the row with this id, or of the last row before it; `None` if no row up to this id is left.
     pub fn find_audit_time(&self, id: i64) -> Result<Option<Timestamp>> {
         let sql = "SELECT at FROM audit_events WHERE id <= ?1 ORDER BY id DESC LIMIT 1";
         self.query_opt(sql, [id], |row| row.get("at"))
@@ -173,7 +173,7 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Adds one to the row of this event, outcome and session since `since`; returns whether there is such a row.
+    /// Adds one to the `refresh.repeated` row of this session and outcome since `since`; returns whether there is such a row.
     pub fn count_repeated(&self, record: &AuditRecord, since: Timestamp) -> Result<bool> {
         let sql = "UPDATE audit_events SET times = times + 1
              WHERE event = 'refresh.repeated' AND session_id = ?1 AND at >= ?2 AND refused_because IS ?3";
@@ -184,7 +184,7 @@ impl Tx<'_> {
 
     /// Removes rows from before `before` among the `limit` oldest; returns their number.
     ///
-    /// Ids follow the time, so no index of times is needed. If a clock was set back, a few rows stay a little longer.
+    /// Ids rise with the time, so no index of times is needed. If a clock was set back, a few rows stay a little longer.
     pub fn delete_old_audit(&self, before: Timestamp, limit: u32) -> Result<usize> {
         let sql = "DELETE FROM audit_events WHERE at < ?1 AND id IN (SELECT id FROM audit_events ORDER BY id LIMIT ?2)";
         self.execute_counted(sql, params![before, limit])

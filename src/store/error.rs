@@ -15,7 +15,7 @@ pub enum StoreError {
     /// The caller may try again: the database is locked, full or unwritable, or too many requests wait.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// The closure panicked.
+    /// The closure of a query or a change panicked.
     #[error("a piece of work panicked: {0}")]
     Panicked(String),
     /// Any other error of SQLite, which is a fault.
@@ -76,7 +76,7 @@ pub enum OpenError {
         path: PathBuf,
         found: u32,
         known: u32,
-        /// Whether a server runs on it: that server then has the version of the schema.
+        /// Whether a server runs on it. That server is then of the older version.
         is_served: bool,
     },
     /// An applied migration differs from the one in this program.
@@ -120,7 +120,7 @@ pub enum OpenError {
     OldSqlite(String),
     #[error("{} cannot be used", path.display())]
     Io { path: PathBuf, source: io::Error },
-    /// An error of SQLite. [`Store::open`](super::Store::open) replaces it by a variant that names the file.
+    /// An error of SQLite. [`Store::open`](super::Store::open) replaces it with a variant that names the file.
     // Not a `source`: rusqlite repeats the text in a source of its own.
     #[error("the database cannot be used: {0}")]
     Sqlite(rusqlite::Error),

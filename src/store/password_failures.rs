@@ -1,4 +1,4 @@
-//! Wrong passwords in a row.
+//! Runs of wrong passwords (see `domain::FailureRun`), and the addresses from which an account was lately used.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ const TABLE: BoundedTable = BoundedTable {
 const EVERYWHERE: &[u8] = &[];
 
 impl Reader<'_> {
-    /// The runs that count for a guess under `key`.
+    /// The runs that decide whether a guess under `key` must wait.
     pub fn find_failures(&self, key: FailureKey) -> Result<FailureRuns> {
         let mut runs = FailureRuns::default();
         let sql = "SELECT network, length, last_failed_at, stretch, added FROM password_failures
@@ -59,7 +59,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Stores the runs of a key. Of its kind only the `most` rows with the latest failures stay.
+    /// Stores the runs of a key, then removes all but the `most` latest rows of that kind.
     pub fn put_failures(&self, key: FailureKey, runs: FailureRuns, most: u32) -> Result<()> {
         let from_here = runs.from_here.filter(|_| key.has_wide_site());
         for (network, run) in [
@@ -88,7 +88,7 @@ impl Tx<'_> {
         TABLE.trim(self, key.kind, most.into())
     }
 
-    /// Removes every run of an account.
+    /// Removes every run of the guessed account or name.
     pub fn delete_failures(&self, guessed: FailureDigest) -> Result<()> {
         self.execute("DELETE FROM password_failures WHERE guessed = ?1", [guessed])
     }

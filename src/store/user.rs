@@ -27,12 +27,12 @@ pub struct NewUserRow {
 /// A filter of accounts. `None` admits all.
 #[derive(Clone, Debug, Default)]
 pub struct UserFilter {
-    /// Text in the username or address; upper and lower case are alike.
+    /// Text in the username or address; the case of ASCII letters is ignored.
     pub search: Option<String>,
     pub status: Option<UserStatus>,
 }
 
-/// The name that another account has already.
+/// Which name is already taken by another account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakenName {
     Username,
@@ -109,7 +109,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The costs of the stored passwords, as in their PHC strings, and the number of accounts with each; in a fixed order.
+    /// Every hash cost that is in use, as PHC strings write it, with the number of accounts that have it; sorted by cost.
     pub fn list_password_costs(&self) -> Result<Vec<(String, u32)>> {
         let sql = "SELECT cost, accounts FROM password_costs ORDER BY cost";
         self.query(sql, [], |row| Ok((row.get("cost")?, row.get("accounts")?)))
@@ -127,7 +127,7 @@ impl Reader<'_> {
         self.query_opt(&sql, [id], user_of)
     }
 
-    /// The number of living sessions of an account.
+    /// The number of live sessions of an account.
     pub fn count_live_sessions(&self, id: UserId, now: Timestamp) -> Result<u32> {
         let sql = "SELECT count(*) FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2";
         self.query_one(sql, params![id, now], |row| row.get(0))
@@ -197,8 +197,8 @@ impl Tx<'_> {
         Ok(if is_free { Ok(()) } else { Err(TakenName::Username) })
     }
 
-    /// Changes the address of an account. The new one is unverified. Every link and code that was mailed before is void, also if only upper and lower case
-    /// change, and stays void if the old address comes back.
+    /// Changes the address of an account. The new one is unverified. Voids every link and code that was mailed before, even if the new address differs only in
+    /// case. They stay void if the old address is set again.
     pub fn set_email(&self, id: UserId, email: &Email) -> Result<Result<(), TakenName>> {
         let sql = "UPDATE users SET email = ?2, email_key = ?3, email_verified_at = NULL WHERE id = ?1";
         let is_free = self.update_unique(sql, params![id, email, email.key()])?;
@@ -229,7 +229,7 @@ impl Tx<'_> {
         self.execute(sql, params![id, hash])
     }
 
-    /// Replaces a hash by one of the same password at another cost, unless the password has changed since.
+    /// Replaces a hash with another of the same password at a different cost, unless the password has changed since.
     pub fn renew_password_hash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<()> {
         let sql = "UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2";
         self.execute(sql, params![id, old, new])

@@ -16,7 +16,7 @@ use ureq::{Agent, Body, Timeout};
 use super::unix_socket::SocketConnector;
 use crate::tls::{TlsFailure, provider, system_authorities};
 
-/// The limit of the lookup of a server's address, and again of connecting with TLS. It is short, because a person waits.
+/// The time limit for resolving the host name, and separately for connecting, TLS included. It is short, because a person waits.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The limit of a whole request, unless the client or the request has another.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -150,7 +150,7 @@ impl Client {
         }
     }
 
-    /// Sends a form. The whole request takes at most `timeout`, which is at most [`TOTAL_TIMEOUT`].
+    /// Sends a form. The whole request takes at most `timeout`. Callers pass at most [`TOTAL_TIMEOUT`].
     pub fn post_form<'a>(
         &self,
         address: &Address,
@@ -158,7 +158,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<Answer, Failure> {
         let request = self.agent.post(&address.0);
-        // A request with settings of its own makes a new TLS configuration, so the usual request has none.
+        // ureq builds a new TLS configuration for each request with its own settings, so the default timeout is not set here again.
         let response = if timeout == TOTAL_TIMEOUT {
             request.send_form(form)
         } else {
@@ -195,7 +195,7 @@ impl Client {
     }
 }
 
-/// The TLS failure in an error of the library, which has two forms of it.
+/// The TLS failure in a `ureq::Error`, which wraps it in one of two variants.
 fn of_tls(error: &ureq::Error) -> Option<TlsFailure> {
     match error {
         ureq::Error::Rustls(error) => Some(error.into()),

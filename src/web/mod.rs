@@ -1,4 +1,4 @@
-//! The one HTTP client: blocking, without proxies and redirects, with bounded time and bounded answers.
+//! The HTTP client of the whole program: blocking, without proxies or redirects, with limits on the time and the size of a response.
 
 mod client;
 mod unix_socket;

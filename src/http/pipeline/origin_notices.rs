@@ -1,4 +1,4 @@
-//! Log lines about pages that were refused, so that an operator who forgot to list an origin learns which line to add.
+//! Logs requests that were refused because of their origin, so that an operator who forgot to list an origin learns which line to add.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};

@@ -23,9 +23,10 @@ use super::transaction::Tx;
 use crate::fault::Fault;
 use crate::store::{OpenError, Result, StoreError};
 
-/// The most writes that share a transaction. More would make commands wait longer for the write lock and gain nothing: 32 reach most of the effect.
+/// The most writes that share a transaction. A larger batch would make commands wait longer for the write lock, and gain almost nothing: with 32 writes most of
+/// the gain is reached.
 const BATCH: usize = 256;
-/// The most writes that may wait: a tenth of a second at ten thousand a second. Further writes are refused, and the client may try again.
+/// The most writes that may wait: at ten thousand writes a second the last one waits a tenth of a second. Further writes are refused, and the client may try again.
 const QUEUE: usize = 1024;
 /// How long an idle writer keeps its page cache, which helps only while writes follow one another. The kernel caches the file anyway.
 const PAGES_KEPT: Duration = Duration::from_secs(2);
@@ -227,7 +228,8 @@ impl Writer {
             }
         }
         if self.health.is_another_database() {
-            // While this connection stays open, closing the others does not remove the log.
+            // The database file was replaced. The last connection to close would remove the log by its name, which now belongs to another database, so this one
+            // is never closed.
             std::mem::forget(self.connection);
             return;
         }
@@ -315,14 +317,15 @@ impl Writer {
             }
             self.execute("RELEASE piece")?;
         }
-        // When a COMMIT fails, nothing was changed, and every caller may try again.
+        // If COMMIT fails, nothing is changed, and every caller may try again.
         self.execute("COMMIT")
             .map_err(|error| StoreError::Unavailable(format!("COMMIT failed: {error}")))?;
         tx.keep();
         Ok(())
     }
 
-    /// Notices commits of other processes. Inside the transaction no other process can commit, so the counter is true for what the writes read.
+    /// Notices commits of other processes. Inside the transaction no other process can commit, so the counter already covers every commit that these writes can
+    /// see.
     fn notice_foreign_commits(&self) -> Result<()> {
         let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
         let found = statement.query_row([], |row| row.get(0))?;

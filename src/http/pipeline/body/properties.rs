@@ -1,4 +1,4 @@
-//! What holds of every body, tried with random and almost right ones against `serde_json`'s own reading; `benches/fuzz` tries millions.
+//! Property tests of `read_object`: random and nearly valid bodies must be read as `serde_json` reads them; `benches/fuzz` tries millions.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::properties::{almost, wild_text};
 
-/// What the text of a JSON document is made of, and some that it is not.
+/// Tokens of JSON, and some texts that are not valid JSON.
 const PIECES: [&str; 34] = [
     "{",
     "}",
@@ -91,7 +91,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Whether `serde_json` reads an object of at most 32 levels, behind the one byte order mark that may be there.
+/// Whether `serde_json` reads an object of at most 32 levels, after an optional byte order mark.
 fn is_shallow_object(text: &str) -> bool {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_object = serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object());
