@@ -37,20 +37,16 @@ pub(super) const CHANGE_PASSWORD: Operation = Operation {
 async fn change_password(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
     let cookies = exchange.presented_cookies();
     let service = &exchange.shared.service;
-    let policy = service.password_policy();
     let mut fields = exchange.fields;
     let current = fields.optional(&CURRENT_PASSWORD, PasswordGuess::parse);
-    let new = fields.required(&REPLACING_PASSWORD, |text| {
-        Password::parse(text, policy, &names(&caller.user))
-    });
+    let parse = |text: &str| Password::parse(text, service.password_policy(), &names(&caller.user));
+    let new = fields.required(&REPLACING_PASSWORD, parse);
     let new = fields.finish(new)?;
     let cookie = service.change_password(&caller, current, new, &cookies).await?;
+    let cookie = cookie.map(|new| cookie::set(&new, &exchange.shared.settings));
     let response = StatusCode::NO_CONTENT;
     Ok(match cookie {
-        Some(cookie) => {
-            let cookie = cookie::set(&cookie, &exchange.shared.settings);
-            response.with_header(SET_COOKIE, cookie).into_response()
-        }
+        Some(cookie) => response.with_header(SET_COOKIE, cookie).into_response(),
         None => response.into_response(),
     })
 }

@@ -35,7 +35,7 @@ pub const FACTS: &[(&str, Value)] = &[
         Key("tokens.access_ttl"),
     ),
     (
-        "works once, within {}, and proves no address",
+        "works once, within {}, and does not verify the address",
         Constant(LINKS, "Self::SetPassword"),
     ),
     ("for {} (verify)", Constant(LINKS, "Self::VerifyEmail")),
