@@ -251,7 +251,7 @@ impl FailureLimits {
         doubled.min(self.from_one_network.per())
     }
 
-    /// How many wrong passwords of one site count from one pause to the next: a tenth of what causes a pause, and at least 1.
+    /// The most wrong passwords of one site that count between two pauses: a tenth of what causes a pause, at least 1.
     pub fn share(self) -> u32 {
         (self.of_account.requests().get() / 10).max(1)
     }
