@@ -4,8 +4,9 @@
 
 use std::fmt::Display;
 use std::iter;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// The first pause, which doubles up to the second value. That is short enough for an operator who has just freed space on the disk.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
@@ -52,7 +53,7 @@ impl Fault {
 
     /// Notes a failure, and returns how long to wait.
     pub fn failed(&self, cause: &impl Display) -> Duration {
-        let (mut state, now) = (self.state(), Instant::now());
+        let (mut state, now) = (self.state.lock(), Instant::now());
         state.failures += 1;
         self.log(&mut state, &cause.to_string(), now);
         // Several failures at once count as one.
@@ -66,7 +67,7 @@ impl Fault {
 
     /// Notes a success.
     pub fn ended(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         (state.in_a_row, state.paused_until) = (0, None);
         if !state.logged.is_empty() {
             tracing::warn!(failures = state.failures, "over: {}", self.what);
@@ -78,7 +79,7 @@ impl Fault {
 
     /// How long to wait before the next try; zero after a success.
     pub fn pause(&self) -> Duration {
-        left_until(self.state().paused_until, Instant::now())
+        left_until(self.state.lock().paused_until, Instant::now())
     }
 
     fn log(&self, state: &mut State, cause: &str, now: Instant) {
@@ -90,10 +91,6 @@ impl Fault {
             tracing::warn!("{}: {cause}", self.what);
             state.logged.push(cause.to_owned());
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,7 +121,7 @@ mod tests {
             );
             // A failure during the pause does not prolong it.
             assert!(fault.failed(&"no") <= pause);
-            fault.state().paused_until = None;
+            fault.state.lock().paused_until = None;
         }
         fault.ended();
         assert_eq!(fault.pause(), Duration::ZERO);
@@ -134,7 +131,7 @@ mod tests {
     #[test]
     fn a_fault_is_told_once_with_a_few_causes_and_so_is_one_that_comes_and_goes() {
         let fault = Fault::new("it does not work");
-        let told = || fault.state().logged.len();
+        let told = || fault.state.lock().logged.len();
         for number in 0..100 {
             fault.failed(&"no");
             fault.failed(&number);
@@ -144,9 +141,9 @@ mod tests {
         fault.failed(&"no");
         fault.ended();
         fault.failed(&"no");
-        assert_eq!((told(), fault.state().failures), (0, 2));
-        fault.state().ended_at = Instant::now().checked_sub(LOG_AT_MOST_EVERY);
+        assert_eq!((told(), fault.state.lock().failures), (0, 2));
+        fault.state.lock().ended_at = Instant::now().checked_sub(LOG_AT_MOST_EVERY);
         fault.failed(&"no");
-        assert_eq!((told(), fault.state().failures), (1, 3));
+        assert_eq!((told(), fault.state.lock().failures), (1, 3));
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Other code receives a [`System`], so tests can move the time and repeat every random byte.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
+use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 use uuid::{Builder, Uuid};
@@ -40,19 +41,19 @@ impl MovableClock {
     }
 
     pub fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.0.lock();
         *now = *now + by;
     }
 
     pub fn turn_back(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.0.lock();
         *now = *now - by;
     }
 }
 
 impl Clock for MovableClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 }
 
@@ -120,10 +121,7 @@ impl System {
         let mut bytes = [0; N];
         match &self.entropy {
             Entropy::Machine => fill_from_kernel(&mut bytes),
-            Entropy::Seeded(seeded) => seeded
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .fill(&mut bytes),
+            Entropy::Seeded(seeded) => seeded.lock().fill(&mut bytes),
         }
         bytes
     }

@@ -2,8 +2,9 @@
 
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::Mutex;
 use std::thread;
+
+use parking_lot::Mutex;
 
 use super::error::Refusal;
 use crate::app::Capacity;

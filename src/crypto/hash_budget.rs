@@ -1,6 +1,6 @@
 //! The memory that hashes may take together.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Condvar, Mutex};
 
 /// The memory that the hashes of all threads take at once, in KiB. Stored hashes may demand more than new ones, so the
 /// number of threads alone does not bound it.
@@ -22,9 +22,10 @@ impl Budget {
     /// Runs `work` once `kib` are free. Work that needs more than the whole budget gets all of it and runs alone.
     pub(super) fn spend<T>(&self, kib: u64, work: impl FnOnce() -> T) -> T {
         let kib = kib.min(self.most);
-        let left = lock(&self.left);
-        let enough = self.freed.wait_while(left, |left| *left < kib);
-        *enough.unwrap_or_else(PoisonError::into_inner) -= kib;
+        let mut left = self.left.lock();
+        self.freed.wait_while(&mut left, |left| *left < kib);
+        *left -= kib;
+        drop(left);
         let _spent = Spent { budget: self, kib };
         work()
     }
@@ -38,14 +39,9 @@ struct Spent<'b> {
 
 impl Drop for Spent<'_> {
     fn drop(&mut self) {
-        *lock(&self.budget.left) += self.kib;
+        *self.budget.left.lock() += self.kib;
         self.budget.freed.notify_all();
     }
-}
-
-/// The guarded values are consistent between any two statements, so a poisoned lock can be used.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Lets tests see what the server does when a handler panics.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 /// Names the operation whose handler panics.
 #[derive(Debug, Default)]
@@ -9,11 +9,11 @@ pub struct PanicTrigger(Mutex<Option<String>>);
 impl PanicTrigger {
     /// Makes `operation` panic from now on, or none if `None`.
     pub fn panic_in(&self, operation: Option<&str>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = operation.map(str::to_owned);
+        *self.0.lock() = operation.map(str::to_owned);
     }
 
     pub(super) fn touch(&self, operation: &str) {
-        let is_named = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(operation);
+        let is_named = self.0.lock().as_deref() == Some(operation);
         assert!(!is_named, "a test asked for this panic");
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::state::keyed::ShrinkableKeyedStateStore;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::subject::Subject;
 
@@ -37,17 +37,12 @@ impl Buckets {
 
     fn shard_of(&self, subject: &Subject) -> MutexGuard<'_, Shard> {
         let hash = self.hasher.hash_one(subject);
-        lock(&self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or_default()])
+        self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or_default()].lock()
     }
 
     fn shards(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
-        self.shards.iter().map(lock)
+        self.shards.iter().map(Mutex::lock)
     }
-}
-
-/// A shard is consistent between any two statements, so a poisoned lock can be used.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Default for Buckets {

@@ -1,10 +1,11 @@
 //! The time by which buckets fill up.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::Clock;
 use governor::nanos::Nanos;
+use parking_lot::Mutex;
 
 use crate::domain::{Rate, Timestamp};
 use crate::system::System;
@@ -41,7 +42,7 @@ impl Clock for Stopwatch {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
-        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reading = self.reading.lock();
         // Read under the lock, so that the readings of two threads do not overtake each other.
         let clock = self.system.now();
         // After the longest window every bucket is full; a clock that jumps centuries ahead must not overflow.

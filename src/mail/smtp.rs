@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -125,7 +126,7 @@ impl SmtpTransport {
     async fn reuse(&self) -> Option<Session> {
         loop {
             // This is a statement of its own, so that the lock is not held while the server replies.
-            let idle = self.idle_sessions().pop();
+            let idle = self.idle.lock().pop();
             let mut session = idle?;
             if session.idle_since.elapsed() < MAX_IDLE_TIME
                 && let Ok(Ok(_)) = timeout(NOOP_TIMEOUT, session.conversation.command("NOOP", 250)).await
@@ -138,7 +139,7 @@ impl SmtpTransport {
     async fn keep(&self, mut session: Session) {
         session.idle_since = Instant::now();
         let left_over = {
-            let mut idle = self.idle_sessions();
+            let mut idle = self.idle.lock();
             idle.retain(|kept| kept.idle_since.elapsed() < MAX_IDLE_TIME);
             if idle.len() < MAX_IDLE {
                 idle.push(session);
@@ -150,10 +151,6 @@ impl SmtpTransport {
         if let Some(session) = left_over {
             quit(session).await;
         }
-    }
-
-    fn idle_sessions(&self) -> MutexGuard<'_, Vec<Session>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

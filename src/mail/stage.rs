@@ -1,8 +1,8 @@
 //! The stages of a conversation with a mail server, and their timeouts.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// A stage of the conversation.
@@ -113,16 +113,12 @@ pub struct Progress(Mutex<(Stage, Instant)>);
 impl Progress {
     /// The present stage, and how long it has lasted.
     pub fn at(&self) -> (Stage, Duration) {
-        let (stage, since) = *self.state();
+        let (stage, since) = *self.0.lock();
         (stage, since.elapsed())
     }
 
     pub(super) fn reach(&self, stage: Stage) {
-        *self.state() = (stage, Instant::now());
-    }
-
-    fn state(&self) -> MutexGuard<'_, (Stage, Instant)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock() = (stage, Instant::now());
     }
 }
 

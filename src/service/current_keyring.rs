@@ -1,6 +1,8 @@
 //! The keyring that a process has read last.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use crate::crypto::Keyring;
 use crate::fault::Fault;
@@ -37,12 +39,12 @@ impl CurrentKeyring {
     }
 
     pub(super) fn loaded(&self) -> Loaded {
-        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.loaded.read().clone()
     }
 
     /// Keeps a keyring that was read when `Store::foreign_commits` was `seen`, unless a later one is there.
     pub(super) fn replace(&self, keyring: Arc<Keyring>, seen: u64) {
-        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.loaded.write();
         if seen >= loaded.seen {
             *loaded = Loaded { keyring, seen };
         }

@@ -1,6 +1,6 @@
 //! One-time codes: mailing one, and signing in with it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::asked_mail::AskedMail;
 use super::rules::{Unit, parse_cookies};
@@ -109,8 +109,7 @@ impl Service {
             return Ok(());
         }
         let (an_hour_ago, _) = FailedCode::hour_around(now);
-        let warned_at = self.spraying_warned_at.lock();
-        let mut warned_at = warned_at.unwrap_or_else(PoisonError::into_inner);
+        let mut warned_at = self.spraying_warned_at.lock();
         if warned_at.is_none_or(|at| at <= an_hour_ago) {
             *warned_at = Some(now);
             let per_hour = MailPace::Braked.per_hour();

@@ -1,6 +1,8 @@
 //! The service: what its use cases work with, and the one way to change something.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use tokio::sync::Notify;
 

@@ -3,8 +3,8 @@
 //! `check` proves with a word made from the key file that it runs on this machine. Its requests cause no warning.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use poem::http::header::{HeaderMap, HeaderValue};
 
 use super::client_address::Peer;
@@ -28,7 +28,7 @@ impl CheckWords {
             return false;
         };
         let now = service.system().now();
-        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.0.lock();
         used.retain(|(_, end)| *end >= now);
         let is_new = used.iter().all(|(other, _)| other != word);
         if is_new {

@@ -4,9 +4,9 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open, statat};
 use rustix::io::Errno;
 
@@ -85,18 +85,18 @@ impl Health {
 
     /// Notes that a write was committed.
     pub(super) fn committed(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         (state.lost, state.is_asked, state.committed_at) = (None, false, Instant::now());
     }
 
     /// Notes that a write was lost.
     pub(super) fn failed(&self, cause: &str) {
-        self.state().lost = Some(cause.to_owned());
+        self.state.lock().lost = Some(cause.to_owned());
     }
 
     /// Why the database cannot be written; `None` if the last write was committed. A call may lead to a [trial](Self::needs_trial).
     pub(super) fn trouble(&self) -> Option<String> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.is_asked = true;
         let replaced = state
             .replaced
@@ -111,7 +111,7 @@ impl Health {
     }
 
     fn needs_trial_at(&self, now: Instant) -> bool {
-        let state = self.state();
+        let state = self.state.lock();
         match &state.replaced {
             Some(replaced) => !replaced.is_final,
             None => state.lost.is_some() || state.is_asked && now >= state.committed_at + FRESH,
@@ -126,7 +126,7 @@ impl Health {
 
     /// `found` is the index of a file that was replaced, if there is one.
     fn judge(&self, found: Option<usize>, now: Instant) -> Result<()> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         match (&mut state.replaced, found) {
             (Some(replaced), _) if replaced.is_final => {}
             (None, None) => return Ok(()),
@@ -162,14 +162,11 @@ impl Health {
     /// Whether the database file that SQLite has open lost its name. SQLite must not close it then: the last connection removes the log by its name, which
     /// now belongs to another database.
     pub(super) fn is_another_database(&self) -> bool {
-        self.state()
+        self.state
+            .lock()
             .replaced
             .as_ref()
             .is_some_and(|replaced| replaced.is_database)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

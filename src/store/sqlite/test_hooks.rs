@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::ffi::c_int;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
@@ -28,12 +29,12 @@ pub struct TestHooks {
 impl TestHooks {
     /// From now on `rule` is asked inside every COMMIT; `false` makes it fail.
     pub fn on_commit(&self, rule: impl FnMut() -> bool + Send + 'static) {
-        *lock(&self.commit_rule) = Some(Box::new(rule));
+        *self.commit_rule.lock() = Some(Box::new(rule));
     }
 
     /// From now on every COMMIT goes through.
     pub fn let_commits_through(&self) {
-        *lock(&self.commit_rule) = None;
+        *self.commit_rule.lock() = None;
     }
 
     /// Limits the size of the database, so that SQLite answers FULL; 0 removes the limit.
@@ -43,7 +44,7 @@ impl TestHooks {
 
     /// The text of every statement that ran.
     pub fn statements(&self) -> BTreeSet<String> {
-        lock(&self.statements).clone()
+        self.statements.lock().clone()
     }
 
     /// The number of instructions of SQLite's virtual machine that all statements took so far, to the nearest ten.
@@ -64,14 +65,14 @@ impl TestHooks {
         let hooks = Arc::clone(self);
         let note = move |event: TraceEvent<'_>| {
             if let TraceEvent::Stmt(statement, _) = event {
-                lock(&hooks.statements).insert(statement.sql().into_owned());
+                hooks.statements.lock().insert(statement.sql().into_owned());
             }
         };
         connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note))
     }
 
     pub(super) fn commit_goes_through(&self) -> bool {
-        lock(&self.commit_rule).as_mut().is_none_or(|rule| rule())
+        self.commit_rule.lock().as_mut().is_none_or(|rule| rule())
     }
 
     /// The most pages that the file may have: SQLite's own maximum unless a test sets a limit.
@@ -81,8 +82,4 @@ impl TestHooks {
             pages => pages,
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

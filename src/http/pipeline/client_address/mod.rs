@@ -8,8 +8,8 @@ mod properties;
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use poem::http::HeaderMap;
 use poem::http::header::USER_AGENT;
 
@@ -74,7 +74,7 @@ impl ForwardingNotices {
         else {
             return;
         };
-        let mut noticed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noticed = self.0.lock();
         if noticed.len() == MAX_NOTICES || noticed.contains(&peer) {
             return;
         }

@@ -11,9 +11,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
@@ -148,7 +149,7 @@ impl ConnectionLimit {
     }
 
     fn warn(&self, reason: &'static str) {
-        let mut warned_at = lock(&self.warned_at);
+        let mut warned_at = self.warned_at.lock();
         if warned_at.is_none_or(|warned_at| warned_at.elapsed() >= WARN_AT_MOST_EVERY) {
             *warned_at = Some(Instant::now());
             tracing::warn!(
@@ -159,7 +160,7 @@ impl ConnectionLimit {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        lock(&self.table)
+        self.table.lock()
     }
 }
 
@@ -190,7 +191,7 @@ impl Admission {
         let has_evicted = self.limit.make_room_for(client, Some(self.number))?;
         if self.is_in_lobby() {
             let place = self.limit.wait_for_place(has_evicted).await;
-            *lock(&self.permit) = place;
+            *self.permit.lock() = place;
             self.limit.table().leave_lobby(self.number);
         } else {
             self.rest();
@@ -238,8 +239,4 @@ impl Drop for Admission {
     fn drop(&mut self) {
         self.limit.table().remove(self.number);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

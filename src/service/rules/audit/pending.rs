@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::budget::{Budgets, Class, HOUR, MINUTE};
 use crate::domain::{Actor, AuditRecord, Client, Timestamp, network_of};
@@ -22,7 +24,7 @@ pub(crate) struct SharedCounts(Arc<Mutex<PendingCounts>>);
 
 impl SharedCounts {
     pub(crate) fn lock(&self) -> MutexGuard<'_, PendingCounts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
