@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::domain::{MailTransport, ServiceName};
+use crate::domain::{LinkTemplates, MailTransport, ServiceName};
 use crate::mail::{Letterhead, WayToReset};
 use crate::service::Links;
 
@@ -21,9 +21,8 @@ pub(super) struct Mailing {
     locale: String,
     transport: String,
     pages: bool,
-    verify: String,
-    reset: String,
-    invite: String,
+    #[serde(flatten)]
+    links: LinkTemplates,
 }
 
 impl Mailing {
@@ -33,9 +32,7 @@ impl Mailing {
             locale: config.mail.locale.into_str().to_owned(),
             transport: config.mail_transport().into_str().to_owned(),
             pages: config.server.pages,
-            verify: config.links.verify.clone(),
-            reset: config.links.reset.clone(),
-            invite: config.links.invite.clone(),
+            links: config.links.clone(),
         }
     }
 
@@ -45,9 +42,9 @@ impl Mailing {
             ("server.name", &self.name),
             ("mail.locale", &self.locale),
             ("mail.transport", &self.transport),
-            ("links.verify", &self.verify),
-            ("links.reset", &self.reset),
-            ("links.invite", &self.invite),
+            ("links.verify", &self.links.verify),
+            ("links.reset", &self.links.reset),
+            ("links.invite", &self.links.invite),
         ]
     }
 
@@ -63,9 +60,7 @@ impl Mailing {
     /// The links of mails. Without an app URL they lead to the built-in pages of the server.
     pub(super) fn links(&self, public_url: &str, app_url: Option<&str>) -> Links {
         Links {
-            verify: self.verify.clone(),
-            reset: self.reset.clone(),
-            invite: self.invite.clone(),
+            templates: self.links.clone(),
             has_pages: app_url.is_some() || self.pages,
             app_url: app_url.unwrap_or(public_url).to_owned(),
         }
@@ -79,14 +74,14 @@ impl Mailing {
         Letterhead {
             name: self.name(config),
             language: self.locale.parse().unwrap_or_default(),
-            reset: if is_built_in(&self.reset, RESET_PAGE) {
+            reset: if is_built_in(&self.links.reset, RESET_PAGE) {
                 WayToReset::Page(RESET_PAGE.replace("{app_url}", &links.app_url))
-            } else if links.has_page(&self.reset) {
+            } else if links.has_page(&self.links.reset) {
                 WayToReset::App
             } else {
                 WayToReset::Operator
             },
-            has_verify_page: is_built_in(&self.verify, VERIFY_PAGE),
+            has_verify_page: is_built_in(&self.links.verify, VERIFY_PAGE),
         }
     }
 }

@@ -30,7 +30,7 @@ pub fn http_settings(config: &Config) -> http::ServerSettings {
         rates: config.rate_limit.enabled.then(|| config.rate_limit.rates.clone()),
         docs: server.docs,
         pages: server.pages,
-        identity_check: config.registration.identity_check,
+        identity_check: config.identity_check,
         ..http::ServerSettings::default()
     }
 }

@@ -77,7 +77,7 @@ pub(super) async fn agree(
     let own = Served {
         public_url: config.public_url(),
         app_url: config.app_url(),
-        pinned_mode: config.registration.mode,
+        pinned_mode: config.registration_mode,
         rules: Rules::of(config),
         mailing: Mailing::of(config),
     };
@@ -145,7 +145,7 @@ fn differences(config: &Config, recorded: &Served) -> Vec<String> {
     let shown =
         |value: Option<&str>| value.map_or_else(|| "not set".to_owned(), |value| format!("\"{value}\""));
     let own_public_url = config.server.public_url.as_ref().map(ToString::to_string);
-    let own_mode = config.registration.mode.map(<&str>::from);
+    let own_mode = config.registration_mode.map(<&str>::from);
     let own_mailing = Mailing::of(config);
     let mailing = own_mailing
         .keys()

@@ -241,7 +241,7 @@ fn run_command(
 fn start_log(config: &Config, global: &GlobalArguments, role: Role) {
     use tracing::Level;
     const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
-    let configured = config.log.level as usize;
+    let configured = config.log_level as usize;
     let base = if role == Role::Server {
         configured
     } else {
@@ -249,5 +249,5 @@ fn start_log(config: &Config, global: &GlobalArguments, role: Role) {
     };
     let wanted = base + usize::from(global.verbose);
     let index = if global.quiet { 0 } else { wanted };
-    telemetry::start(config.log.format, LEVELS[index.min(LEVELS.len() - 1)]);
+    telemetry::start(config.log_format, LEVELS[index.min(LEVELS.len() - 1)]);
 }

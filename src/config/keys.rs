@@ -14,13 +14,11 @@ use super::format::{
     Format, boolean, duration, list, listen, names, number, one_of, path, proxies, rate, text,
 };
 use super::reader::Reader;
-use super::sections::{
-    Config, Level, Links, Log, Mail, Otp, Password, RateLimit, Registration, Server, Tokens, Turnstile,
-};
+use super::sections::{Config, Level, Mail, Otp, Password, RateLimit, Server, Tokens, Turnstile};
 use super::sources::Sources;
 use crate::domain::{
-    Argon2Cost, CodeLength, FailureLimits, HeloName, Language, LimitClass, Listen, LogFormat, PasswordPolicy,
-    Rates, RefreshRules, SameSite, ServiceName, SessionRules, SmtpUrl,
+    Argon2Cost, CodeLength, FailureLimits, HeloName, Language, LimitClass, LinkTemplates, Listen, LogFormat,
+    PasswordPolicy, Rates, RefreshRules, SameSite, ServiceName, SessionRules, SmtpUrl,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -53,9 +51,10 @@ pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config,
     let keys = &mut reader;
     let mut config = Config {
         data_dir: keys.read("data_dir", &path(), sources.cwd.join("data"))?,
-        key_file: keys.read_option("key_file", &path().or_empty())?,
+        key_file: keys.read("key_file", &path().or_empty(), None)?,
         server: server(keys)?,
-        registration: registration(keys)?,
+        registration_mode: keys.read("registration.mode", &one_of().or_empty(), None)?,
+        identity_check: keys.read("registration.identity_check", &boolean(), true)?,
         tokens: tokens(keys)?,
         password: password(keys)?,
         mail: mail(keys)?,
@@ -64,11 +63,9 @@ pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config,
         turnstile: turnstile(keys)?,
         rate_limit: rate_limit(keys)?,
         audit_keep: keys.read("audit.keep", &duration(DAY..=DAY * 3660), DAY * 90)?,
-        metrics_listen: keys.read_option("metrics.listen", &listen().or_empty())?,
-        log: Log {
-            format: keys.read("log.format", &one_of(), LogFormat::Text)?,
-            level: keys.read("log.level", &one_of(), Level::Info)?,
-        },
+        metrics_listen: keys.read("metrics.listen", &listen().or_empty(), None)?,
+        log_format: keys.read("log.format", &one_of(), LogFormat::Text)?,
+        log_level: keys.read("log.level", &one_of(), Level::Info)?,
         file: None,
         shown: Vec::new(),
         locations: Locations::new(),
@@ -86,15 +83,15 @@ fn server(keys: &mut Reader) -> Result<Server, ConfigError> {
     let origins = list(Origin::ACCEPTED_LISTED, Origin::parse_listed);
     let connections = number(1..=MOST_CONNECTIONS);
     let server = Server {
-        name: keys.read_option("server.name", &text(name, ServiceName::parse).or_empty())?,
+        name: keys.read("server.name", &text(name, ServiceName::parse).or_empty(), None)?,
         listen: keys
-            .read_option("server.listen", &listen().or_empty())?
+            .read("server.listen", &listen().or_empty(), None)?
             .unwrap_or_else(|| Listen::Tcp(([127, 0, 0, 1], 8080).into())),
-        public_url: keys.read_option("server.public_url", &origin())?,
-        app_url: keys.read_option("server.app_url", &origin())?,
+        public_url: keys.read("server.public_url", &origin(), None)?,
+        app_url: keys.read("server.app_url", &origin(), None)?,
         allowed_origins: keys.read("server.allowed_origins", &origins, Vec::new())?,
         cookie_same_site: keys.read("server.cookie_same_site", &one_of(), SameSite::Strict)?,
-        trusted_proxies: keys.read_option("server.trusted_proxies", &proxies().or_unset())?,
+        trusted_proxies: keys.read("server.trusted_proxies", &proxies().or_unset(), None)?,
         max_connections: keys.read("server.max_connections", &connections, 2_000)?,
         max_connections_per_address: keys.read("server.max_connections_per_address", &connections, 200)?,
         docs: keys.read("server.docs", &boolean(), true)?,
@@ -116,13 +113,6 @@ fn refuse_until_released(keys: &mut Reader, key: &str) -> Result<(), ConfigError
     }
 }
 
-fn registration(keys: &mut Reader) -> Result<Registration, ConfigError> {
-    Ok(Registration {
-        mode: keys.read_option("registration.mode", &one_of().or_empty())?,
-        identity_check: keys.read("registration.identity_check", &boolean(), true)?,
-    })
-}
-
 fn tokens(keys: &mut Reader) -> Result<Tokens, ConfigError> {
     // Longer than a year is a mistake in the unit; shorter than a minute signs people out while they read.
     let session = duration(MINUTE..=DAY * 366);
@@ -132,8 +122,8 @@ fn tokens(keys: &mut Reader) -> Result<Tokens, ConfigError> {
         is_audience.then(|| text.to_owned())
     });
     Ok(Tokens {
-        algorithm: keys.read_option("tokens.algorithm", &one_of().or_unset())?,
-        audience: keys.read_text("tokens.audience", &audience, "arkloop")?,
+        algorithm: keys.read("tokens.algorithm", &one_of().or_unset(), None)?,
+        audience: keys.read("tokens.audience", &audience, "arkloop".into())?,
         access_ttl: keys.read("tokens.access_ttl", &duration(SECOND..=MINUTE * 60), MINUTE * 15)?,
         sessions: SessionRules {
             idle: keys.read("tokens.refresh_idle_ttl", &session, DAY * 14)?,
@@ -164,7 +154,7 @@ fn password(keys: &mut Reader) -> Result<Password, ConfigError> {
         },
         // More threads than any machine has cores only wait for one another.
         hash_threads: keys
-            .read_option("password.hash_threads", &number(1..=1024).or_unset())?
+            .read("password.hash_threads", &number(1..=1024).or_unset(), None)?
             .and_then(NonZeroUsize::new),
     };
     if password.cost.memory_kib < 8 * password.cost.parallelism {
@@ -186,19 +176,18 @@ fn mail(keys: &mut Reader) -> Result<Mail, ConfigError> {
         names::<Language>()
     );
     let language = text(language, Language::nearest);
+    let helo_name = text(HeloName::FORM, HeloName::parse).or_empty();
+    let sender = text(SENDER, parse_sender);
     Ok(Mail {
-        transport: keys.read_option("mail.transport", &one_of().or_empty())?,
-        smtp_url: keys.read_option("mail.smtp_url", &text(SMTP_URL, SmtpUrl::parse).or_empty())?,
-        smtp_security: keys.read_option("mail.smtp_security", &one_of().or_empty())?,
-        helo_name: keys.read_option(
-            "mail.helo_name",
-            &text(HeloName::FORM, HeloName::parse).or_empty(),
-        )?,
-        smtp_user: keys.read_text("mail.smtp_user", &any_text(), "")?,
+        transport: keys.read("mail.transport", &one_of().or_empty(), None)?,
+        smtp_url: keys.read("mail.smtp_url", &text(SMTP_URL, SmtpUrl::parse).or_empty(), None)?,
+        smtp_security: keys.read("mail.smtp_security", &one_of().or_empty(), None)?,
+        helo_name: keys.read("mail.helo_name", &helo_name, None)?,
+        smtp_user: keys.read("mail.smtp_user", &any_text(), "".into())?,
         smtp_password: keys.read_secret("mail.smtp_password")?,
-        from: keys.read_text("mail.from", &text(SENDER, parse_sender), "no-reply@localhost")?,
+        from: keys.read("mail.from", &sender, "no-reply@localhost".into())?,
         locale: keys.read("mail.locale", &language, Language::default())?,
-        ca_file: keys.read_option("mail.ca_file", &path().or_empty())?,
+        ca_file: keys.read("mail.ca_file", &path().or_empty(), None)?,
     })
 }
 
@@ -213,12 +202,12 @@ fn link(placeholder: &'static str) -> Format<String> {
     })
 }
 
-fn links(keys: &mut Reader) -> Result<Links, ConfigError> {
-    let (with_token, with_code) = (link("{token}"), link("{code}"));
-    Ok(Links {
-        verify: keys.read_text("links.verify", &with_token, "{app_url}/verify#token={token}")?,
-        reset: keys.read_text("links.reset", &with_token, "{app_url}/reset#token={token}")?,
-        invite: keys.read_text("links.invite", &with_code, "{app_url}/register?invite={code}")?,
+fn links(keys: &mut Reader) -> Result<LinkTemplates, ConfigError> {
+    let (token, code) = (link("{token}"), link("{code}"));
+    Ok(LinkTemplates {
+        verify: keys.read("links.verify", &token, "{app_url}/verify#token={token}".into())?,
+        reset: keys.read("links.reset", &token, "{app_url}/reset#token={token}".into())?,
+        invite: keys.read("links.invite", &code, "{app_url}/register?invite={code}".into())?,
     })
 }
 
@@ -241,10 +230,10 @@ fn turnstile(keys: &mut Reader) -> Result<Turnstile, ConfigError> {
     );
     let url = text(PRIVATE_URL, parse_private_url);
     Ok(Turnstile {
-        site_key: keys.read_text("turnstile.site_key", &any_text(), "")?,
+        site_key: keys.read("turnstile.site_key", &any_text(), "".into())?,
         secret_key: keys.read_secret("turnstile.secret_key")?,
         allowed_hosts: keys.read("turnstile.allowed_hosts", &hosts, Vec::new())?,
-        verify_url: keys.read_text("turnstile.verify_url", &url, SITEVERIFY)?,
+        verify_url: keys.read("turnstile.verify_url", &url, SITEVERIFY.into())?,
         protect_check: keys.read("turnstile.protect_check", &boolean(), false)?,
     })
 }

@@ -33,7 +33,7 @@ impl Reader {
         self.given.get(key).map(|given| &given.location)
     }
 
-    /// Reads `key`, which is `default` if it was not given.
+    /// Reads `key`, whose value is `default` if it was not given.
     pub(super) fn read<T: 'static>(
         &mut self,
         key: &str,
@@ -43,24 +43,6 @@ impl Reader {
         let value = self.find(key, format)?.unwrap_or(default);
         self.shown.push((key.to_owned(), format.show(&value)));
         Ok(value)
-    }
-
-    /// Reads `key`, which has no default.
-    pub(super) fn read_option<T: 'static>(
-        &mut self,
-        key: &str,
-        format: &Format<Option<T>>,
-    ) -> Result<Option<T>, ConfigError> {
-        self.read(key, format, None)
-    }
-
-    pub(super) fn read_text(
-        &mut self,
-        key: &str,
-        format: &Format<String>,
-        default: &str,
-    ) -> Result<String, ConfigError> {
-        self.read(key, format, default.to_owned())
     }
 
     fn find<T: 'static>(&mut self, key: &str, format: &Format<T>) -> Result<Option<T>, ConfigError> {

@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::address::Origin;
 use super::error::Locations;
 use crate::domain::{
-    Argon2Cost, FailureLimits, HeloName, Language, Listen, LogFormat, MailTransport, Rates, RegistrationMode,
-    SameSite, ServiceName, SessionRules, SignatureAlgorithm, SmtpSecurity, SmtpUrl, TrustedProxies,
+    Argon2Cost, FailureLimits, HeloName, Language, LinkTemplates, Listen, LogFormat, MailTransport, Rates,
+    RegistrationMode, SameSite, ServiceName, SessionRules, SignatureAlgorithm, SmtpSecurity, SmtpUrl,
+    TrustedProxies,
 };
 
 /// Everything that can be configured, checked.
@@ -22,11 +23,14 @@ pub struct Config {
     /// The key file, absolute; `None` is `arkloop.key` in the data directory.
     pub key_file: Option<PathBuf>,
     pub server: Server,
-    pub registration: Registration,
+    /// Pins who may create an account; `None` leaves it to the database.
+    pub registration_mode: Option<RegistrationMode>,
+    /// Whether `/v1/auth/check` tells if an account exists.
+    pub identity_check: bool,
     pub tokens: Tokens,
     pub password: Password,
     pub mail: Mail,
-    pub links: Links,
+    pub links: LinkTemplates,
     pub otp: Otp,
     pub turnstile: Turnstile,
     pub rate_limit: RateLimit,
@@ -34,7 +38,8 @@ pub struct Config {
     pub audit_keep: Duration,
     /// Where metrics are served; `None` if they are not.
     pub metrics_listen: Option<Listen>,
-    pub log: Log,
+    pub log_format: LogFormat,
+    pub log_level: Level,
     /// The file that was read, absolute; `None` if there was none.
     pub file: Option<PathBuf>,
     /// Every key in the order of the example file, as [`Format::show`](super::format::Format::show) writes its value.
@@ -66,15 +71,6 @@ pub struct Server {
     pub docs: bool,
     /// Whether the built-in account pages are served.
     pub pages: bool,
-}
-
-/// Who may create an account.
-#[derive(Clone, Debug)]
-pub struct Registration {
-    /// Pins the mode; `None` leaves it to the database.
-    pub mode: Option<RegistrationMode>,
-    /// Whether `/v1/auth/check` tells if an account exists.
-    pub identity_check: bool,
 }
 
 /// Tokens and the sessions behind them.
@@ -117,17 +113,6 @@ pub struct Mail {
     pub ca_file: Option<PathBuf>,
 }
 
-/// Templates of the links in mails and on the command line.
-#[derive(Clone, Debug)]
-pub struct Links {
-    /// To confirm an address; has `{token}`, and may have `{app_url}`.
-    pub verify: String,
-    /// To set a password anew; has `{token}`, and may have `{app_url}`.
-    pub reset: String,
-    /// To register; has `{code}`, and may have `{app_url}`.
-    pub invite: String,
-}
-
 /// One-time codes by mail.
 #[derive(Clone, Debug)]
 pub struct Otp {
@@ -160,13 +145,6 @@ pub struct RateLimit {
     pub rates: Rates,
     /// After how many wrong passwords the next guess must wait, and how long.
     pub wrong_passwords: FailureLimits,
-}
-
-/// What the server writes about itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Log {
-    pub format: LogFormat,
-    pub level: Level,
 }
 
 /// The lowest severity that is logged.

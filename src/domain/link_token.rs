@@ -1,13 +1,25 @@
-//! The tokens in links that are mailed, or shown to the operator once.
+//! Links that are mailed, or shown to the operator once: their templates and their tokens.
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 
 use super::FieldError;
 use super::newtype::redacted;
 use super::typed::{Dashes, secret_of};
+
+/// The links of the configuration, in each of which `{app_url}` may stand. The names are those of the keys, and those in the server's record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkTemplates {
+    /// To verify an address; has `{token}`.
+    pub verify: String,
+    /// To set a password; has `{token}`.
+    pub reset: String,
+    /// To register; has `{code}`.
+    pub invite: String,
+}
 
 /// What a link is for. The names are those in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]

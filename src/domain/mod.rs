@@ -53,7 +53,7 @@ pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Not
 pub use key::KeyFingerprint;
 pub use language::{Language, Locale};
 pub use limit::{Limit, LimitClass, Rate, Rates};
-pub use link_token::{LinkDigest, LinkPurpose, LinkToken};
+pub use link_token::{LinkDigest, LinkPurpose, LinkTemplates, LinkToken};
 pub use log_format::LogFormat;
 pub use mail::{Letter, LinkOccasion, MailKind, MailStatus, MailTransport, QueuedMail, Tries};
 pub use mail_budget::{MailBudget, MailPace, MailPurpose};

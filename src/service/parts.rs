@@ -156,7 +156,7 @@ impl Service {
 
     /// Whether links to set a password lead to a page, as far as the configuration tells.
     pub fn has_reset_page(&self) -> bool {
-        self.rules.links.has_page(&self.rules.links.reset)
+        self.rules.links.has_page(&self.rules.links.templates.reset)
     }
 
     /// The language of an account that has chosen none.

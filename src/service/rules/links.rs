@@ -1,16 +1,11 @@
 //! Where links point: from the configuration only, never from a request.
 
-use crate::domain::{InviteCode, LinkPurpose, LinkToken};
+use crate::domain::{InviteCode, LinkPurpose, LinkTemplates, LinkToken};
 
 /// The templates of links, and what fills them.
 #[derive(Clone, Debug)]
 pub struct Links {
-    /// `links.verify`, with `{token}`.
-    pub verify: String,
-    /// `links.reset`, with `{token}`.
-    pub reset: String,
-    /// `links.invite`, with `{code}`.
-    pub invite: String,
+    pub templates: LinkTemplates,
     /// The value of `{app_url}`: `server.app_url`, or `server.public_url` where the built-in pages are served.
     pub app_url: String,
     /// Whether there are pages at `app_url`: `server.app_url` is set, or the built-in pages are served.
@@ -21,8 +16,8 @@ impl Links {
     /// The link of a token.
     pub(crate) fn of_token(&self, purpose: LinkPurpose, token: &LinkToken) -> String {
         let template = match purpose {
-            LinkPurpose::VerifyEmail => &self.verify,
-            LinkPurpose::ResetPassword | LinkPurpose::SetPassword => &self.reset,
+            LinkPurpose::VerifyEmail => &self.templates.verify,
+            LinkPurpose::ResetPassword | LinkPurpose::SetPassword => &self.templates.reset,
         };
         template
             .replace("{app_url}", &self.app_url)
@@ -32,10 +27,11 @@ impl Links {
     /// The link of an invite; `None` while there is no page to point to.
     pub(crate) fn of_invite(&self, code: &InviteCode) -> Option<String> {
         let link = self
+            .templates
             .invite
             .replace("{app_url}", &self.app_url)
             .replace("{code}", &code.reveal());
-        self.has_page(&self.invite).then_some(link)
+        self.has_page(&self.templates.invite).then_some(link)
     }
 
     /// Whether a link of this template leads to a page, as far as the configuration tells.
