@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arkloop::crypto::{
-    AccessClaims, AccessTokenSettings, HashRoom, Keyring, Keys, PasswordHasher, PresentedRefreshToken,
-    Priority, PublishedKey, SigningKey,
+    AccessClaims, AccessTokenSettings, Keyring, Keys, PasswordHasher, PresentedRefreshToken, Priority,
+    PublishedKey, SigningKey,
 };
 use arkloop::domain::{
     Argon2Cost, Client, Email, Language, LimitClass, Password, PasswordHash, PasswordPolicy, Rates,
@@ -57,10 +57,8 @@ fn password_hash(criterion: &mut Criterion) {
     // At normal priority: the low one of the server would measure what else the machine is doing.
     let hasher = PasswordHasher::start(
         Argon2Cost::default(),
-        HashRoom {
-            threads: NonZeroUsize::MIN,
-            memory_kib: u64::from(Argon2Cost::default().memory_kib),
-        },
+        NonZeroUsize::MIN,
+        u64::from(Argon2Cost::default().memory_kib),
         Priority::Normal,
         System::machine(),
     );

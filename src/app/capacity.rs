@@ -6,7 +6,6 @@ use std::thread::available_parallelism;
 
 use super::memory::Memory;
 use crate::config::Config;
-use crate::crypto::HashRoom;
 
 /// All hashes together take at most a quarter of the memory; the rest is for connections, SQLite and the kernel's buffers.
 const HASH_PART: u64 = 4;
@@ -27,13 +26,13 @@ pub struct Capacity {
     memory: Memory,
     /// The memory of one hash, in KiB.
     hash_kib: u64,
-    threads: NonZeroUsize,
+    pub(super) hash_threads: NonZeroUsize,
     /// Whether `password.hash_threads` is set.
     is_set: bool,
     /// The most HTTP connections.
     pub(super) connections: usize,
-    /// Reading connections to the database.
-    pub(super) readers: usize,
+    /// Threads that answer requests, and as many reading connections to the database.
+    pub workers: usize,
 }
 
 impl Capacity {
@@ -51,54 +50,48 @@ impl Capacity {
         let connections =
             usize::try_from(memory.kib / CONNECTION_PART / CONNECTION_KIB).unwrap_or(usize::MAX);
         Self {
-            threads: config.password.hash_threads.unwrap_or(cores.min(fitting)),
+            hash_threads: config.password.hash_threads.unwrap_or(cores.min(fitting)),
             is_set: config.password.hash_threads.is_some(),
             connections: config.server.max_connections.min(connections.max(1)),
-            readers: cores.get().min(MOST_READERS),
+            workers: cores.get().min(MOST_READERS),
             hash_kib,
             memory,
         }
     }
 
-    /// How many threads answer requests.
-    pub const fn workers(&self) -> usize {
-        self.readers
-    }
-
     /// How many threads a server needs in all.
     pub fn threads(&self) -> usize {
-        self.workers() + self.threads.get() + THREADS_BESIDE
+        self.workers + self.hash_threads.get() + THREADS_BESIDE
     }
 
     /// Writes a record for `check`, which then judges the memory of the server and not its own.
     pub(super) fn to_record(&self) -> String {
-        format!("{} {}", self.readers, self.memory.to_record())
+        let Memory { kib, file } = &self.memory;
+        format!("{} {kib} {}", self.workers, file.as_deref().unwrap_or_default())
     }
 
     /// Reads what [`Capacity::to_record`] wrote.
     pub(super) fn of_record(config: &Config, record: &str) -> Option<Self> {
-        let (cores, memory) = record.split_once(' ')?;
-        Some(Self::new(
-            config,
-            cores.parse().ok()?,
-            Memory::from_record(memory)?,
-        ))
+        let mut parts = record.splitn(3, ' ');
+        let cores = parts.next()?.parse().ok()?;
+        let kib = parts.next()?.parse().ok()?;
+        let file = Some(parts.next()?).filter(|file| !file.is_empty());
+        let file = file.map(str::to_owned);
+        Some(Self::new(config, cores, Memory { kib, file }))
     }
 
-    pub(super) fn hash_room(&self) -> HashRoom {
-        HashRoom {
-            threads: self.threads,
-            memory_kib: hash_share(&self.memory).max(self.hashes_kib()),
-        }
+    /// The memory of all hashes together, in KiB.
+    pub(super) fn hash_memory_kib(&self) -> u64 {
+        hash_share(&self.memory).max(self.hashes_kib())
     }
 
     fn hashes_kib(&self) -> u64 {
-        self.hash_kib.saturating_mul(self.threads.get() as u64)
+        self.hash_kib.saturating_mul(self.hash_threads.get() as u64)
     }
 
     /// Why the memory may be too small, and how to mend it; `None` if it is enough.
     pub fn problem(&self) -> Option<(String, &'static str)> {
-        let (hashes, memory, threads) = (self.hashes_kib(), &self.memory, self.threads);
+        let (hashes, memory, threads) = (self.hashes_kib(), &self.memory, self.hash_threads);
         let mib = in_mib(hashes);
         if self.is_set && hashes > memory.kib / 2 {
             let problem = format!(
@@ -125,7 +118,7 @@ impl Capacity {
 /// For a line of the log and of `check`.
 impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (threads, hashes) = (self.threads, in_mib(self.hashes_kib()));
+        let (threads, hashes) = (self.hash_threads, in_mib(self.hashes_kib()));
         let passwords = if threads == NonZeroUsize::MIN {
             "password is"
         } else {
@@ -171,7 +164,7 @@ mod tests {
 
     #[test]
     fn hashes_take_a_share_of_the_memory_however_many_cores_there_are() {
-        let threads = |cores, mib| capacity(cores, mib, &[]).threads.get();
+        let threads = |cores, mib| capacity(cores, mib, &[]).hash_threads.get();
         assert_eq!(
             [64, 128, 256, 512, 1024].map(|mib| threads(64, mib)),
             [1, 1, 3, 6, 13]
@@ -179,7 +172,7 @@ mod tests {
         assert_eq!(threads(64, 1024 * 1024), 26);
         assert_eq!(threads(2, 1024 * 1024), 2);
         let costly = capacity(64, 1024, &[("ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB", "65536")]);
-        assert_eq!(costly.threads.get(), 4);
+        assert_eq!(costly.hash_threads.get(), 4);
         for mib in [128, 256, 512, 4096] {
             assert_eq!(capacity(64, mib, &[]).problem(), None, "{mib}");
         }
@@ -188,7 +181,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_told_and_one_hash_is_made_all_the_same() {
         let tiny = capacity(16, 64, &[]);
-        assert_eq!(tiny.threads, NonZeroUsize::MIN);
+        assert_eq!(tiny.hash_threads, NonZeroUsize::MIN);
         assert_eq!(
             tiny.problem().map(|(seen, _)| seen).as_deref(),
             Some(
@@ -196,7 +189,7 @@ mod tests {
             )
         );
         let set = |threads| capacity(16, 256, &[("ARKLOOP_PASSWORD__HASH_THREADS", threads)]);
-        assert_eq!((set("6").threads.get(), set("6").problem()), (6, None));
+        assert_eq!((set("6").hash_threads.get(), set("6").problem()), (6, None));
         assert!(
             set("16")
                 .problem()
@@ -207,7 +200,7 @@ mod tests {
     #[test]
     fn connections_and_readers_take_a_share_too() {
         let small = capacity(64, 128, &[]);
-        assert_eq!((small.connections, small.readers), (512, MOST_READERS));
+        assert_eq!((small.connections, small.workers), (512, MOST_READERS));
         assert_eq!(capacity(2, 4096, &[]).connections, 2000);
         assert_eq!(
             small.to_string(),

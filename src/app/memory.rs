@@ -9,14 +9,14 @@ use std::path::{Component, Path, PathBuf};
 pub(super) struct Memory {
     pub(super) kib: u64,
     /// The file that sets the limit; `None` for the RAM of the machine.
-    file: Option<PathBuf>,
+    pub(super) file: Option<String>,
 }
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.kib / 1024;
         match &self.file {
-            Some(file) => write!(f, "the {mib} MiB that {} allows", file.display()),
+            Some(file) => write!(f, "the {mib} MiB that {file} allows"),
             None => write!(f, "the {mib} MiB of RAM"),
         }
     }
@@ -26,20 +26,6 @@ impl Memory {
     #[cfg(test)]
     pub(super) const fn of_ram(kib: u64) -> Self {
         Self { kib, file: None }
-    }
-
-    pub(super) fn to_record(&self) -> String {
-        let file = self.file.as_ref().map(|file| file.display().to_string());
-        format!("{} {}", self.kib, file.unwrap_or_default())
-    }
-
-    /// Reads what [`Memory::to_record`] wrote.
-    pub(super) fn from_record(record: &str) -> Option<Self> {
-        let (kib, file) = record.split_once(' ')?;
-        Some(Self {
-            kib: kib.parse().ok()?,
-            file: (!file.is_empty()).then(|| file.into()),
-        })
     }
 
     pub(super) fn of_this_process() -> Self {
@@ -95,7 +81,7 @@ fn limits_of_groups(root: &Path) -> Vec<Memory> {
                 let within = file.strip_prefix("/").unwrap_or(&file);
                 let text = fs::read_to_string(root.join(within)).unwrap_or_default();
                 if let Some(bytes) = limit_in(&text) {
-                    let (kib, file) = (bytes / 1024, Some(file));
+                    let (kib, file) = (bytes / 1024, Some(file.display().to_string()));
                     limits.push(Memory { kib, file });
                 }
             }
@@ -183,8 +169,7 @@ mod tests {
                 .expect("it is writable");
         }
         let found = least(root.path(), Memory { kib: RAM, file: None });
-        let file = found.file.map(|file| file.display().to_string());
-        (found.kib / 1024, file.unwrap_or_default())
+        (found.kib / 1024, found.file.unwrap_or_default())
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl App {
         let (keys, origin) = open_keys(config, &system, role)?;
         let capacity = Capacity::of(config);
         let (access, readers) = match role {
-            Role::Server => (Access::Serve, capacity.readers),
+            Role::Server => (Access::Serve, capacity.workers),
             Role::Init | Role::InitForKey => (Access::Init, 1),
             Role::Command => (Access::Use, 1),
             Role::Check => (Access::Look, 1),

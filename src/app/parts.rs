@@ -8,7 +8,7 @@ use super::role::Role;
 use super::served::Served;
 use crate::captcha::{Captcha, CaptchaSettings};
 use crate::config::Config;
-use crate::crypto::{HashError, HashRoom, PasswordHasher, Priority};
+use crate::crypto::{HashError, PasswordHasher, Priority};
 use crate::domain::{CodeLength, MailTransport, PasswordPolicy, ServiceName};
 use crate::http;
 use crate::mail::{Credentials, Sender, SmtpSettings, SmtpTimeouts, Transport};
@@ -55,14 +55,19 @@ pub(super) fn start_hasher(
     role: Role,
     system: &System,
 ) -> Result<PasswordHasher, HashError> {
-    let room = capacity.hash_room();
     // A command hashes one password.
     let (threads, priority) = match role {
-        Role::Server => (room.threads, Priority::Low),
+        Role::Server => (capacity.hash_threads, Priority::Low),
         _ => (NonZeroUsize::MIN, Priority::Normal),
     };
-    let room = HashRoom { threads, ..room };
-    PasswordHasher::start(config.password.cost, room, priority, system.clone())
+    let memory_kib = capacity.hash_memory_kib();
+    PasswordHasher::start(
+        config.password.cost,
+        threads,
+        memory_kib,
+        priority,
+        system.clone(),
+    )
 }
 
 pub(super) fn transport(

@@ -1,11 +1,15 @@
 //! `serve`: starts the server and runs it until a signal stops it.
 
 use std::future::pending;
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt as _;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use futures_util::FutureExt as _;
+use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::sync::oneshot;
@@ -14,7 +18,6 @@ use tokio::task::JoinSet;
 use super::context::{Context, no_runtime};
 use super::error::Refusal;
 use super::signals::{Signal, Signals};
-use super::startup::{refuse_too_few_threads, why_not_listening};
 use crate::app::{self, App, Capacity, Origin, Role};
 use crate::config::Config;
 use crate::domain::{Listen, MailTransport, RegistrationMode};
@@ -29,6 +32,11 @@ const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;
 
 /// The maximum number of threads for blocking work: long reports, captchas and files. More threads would only use memory while they wait.
 const BLOCKING_THREADS: usize = 128;
+
+/// The maximum length of the path of a unix socket: `sun_path` (unix(7)) without the final zero byte.
+const LONGEST_SOCKET_PATH: usize = 107;
+/// The stack size of a thread that does nothing.
+const SMALL_STACK: usize = 64 * 1024;
 
 /// Run the server until SIGTERM, SIGINT or SIGQUIT
 ///
@@ -53,7 +61,7 @@ pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
     refuse_too_few_threads(&capacity)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .worker_threads(capacity.workers())
+        .worker_threads(capacity.workers)
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|cause| no_runtime(&cause))?;
@@ -114,6 +122,30 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     Ok(ExitCode::SUCCESS)
 }
 
+/// Refuses to start if the system provides fewer threads than the server needs, because libraries would panic later.
+fn refuse_too_few_threads(capacity: &Capacity) -> Result<(), Refusal> {
+    let needed = capacity.threads();
+    // The lock keeps all threads alive at the same time.
+    let lock = Mutex::new(());
+    let (got, failed) = thread::scope(|scope| {
+        let _locked = lock.lock();
+        let mut got = 0;
+        let failed = (0..needed).find_map(|_| {
+            let thread = thread::Builder::new().stack_size(SMALL_STACK);
+            let started = thread.spawn_scoped(scope, || drop(lock.lock()));
+            started.map(|_| got += 1).err()
+        });
+        (got, failed)
+    });
+    match failed {
+        None => Ok(()),
+        Some(cause) => Err(Refusal::new(
+            format!("the server needs {needed} threads, but the system gives only {got}: {cause}"),
+            "raise the limit of processes: --pids-limit of docker run, TasksMax= of the systemd unit, or ulimit -u",
+        )),
+    }
+}
+
 /// Raises the limit of open files for the connections. The usual soft limit of 1024 protects only programs that use `select`; others may raise it up to the
 /// hard limit (systemd, "File Descriptor Limits").
 fn raise_descriptor_limit(max_connections: usize) {
@@ -160,6 +192,29 @@ fn listen(config: &Config, app: &App, capacity: &Capacity) -> Result<http::Serve
         config.public_url()
     );
     Ok(server)
+}
+
+/// The refusal if the server cannot listen at `place`, which comes from `key` of the configuration.
+fn why_not_listening(to: &str, place: &Listen, cause: &io::Error, key: &str) -> Refusal {
+    let mend = match (cause.kind(), place) {
+        (_, Listen::Unix(path)) if path.as_os_str().as_bytes().len() > LONGEST_SOCKET_PATH => {
+            return Refusal::new(
+                format!(
+                    "cannot {to} on {place}: its path has {} bytes, and that of a unix socket has at most {LONGEST_SOCKET_PATH}",
+                    path.as_os_str().as_bytes().len()
+                ),
+                format!("name a shorter one in {key}, such as unix:/run/arkloop/arkloop.sock"),
+            );
+        }
+        (ErrorKind::NotFound, Listen::Unix(_)) => "make its directory, or name another place in",
+        (ErrorKind::PermissionDenied, Listen::Tcp(_)) => "take a port from 1024 on in",
+        (ErrorKind::AddrNotAvailable, _) => "this machine does not have that address; name another in",
+        _ => "stop what listens there, or name another place with",
+    };
+    Refusal::new(
+        format!("cannot {to} on {place}: {cause}"),
+        format!("{mend} {key}"),
+    )
 }
 
 /// Starts the metrics and the server for them, if `metrics.listen` is set.

@@ -178,16 +178,11 @@ impl Keyring {
             self.remember(digest, &verified, now);
             verified
         };
-        self.in_time(verified, now)
-    }
-
-    fn in_time(&self, verified: Verified, now: Timestamp) -> Result<(AccessClaims, &str), AccessTokenError> {
         let key = self.keys.get(verified.key).ok_or(AccessTokenError::Invalid)?;
-        if now.as_seconds() < verified.expires_at {
-            Ok((verified.claims, key.key.kid()))
-        } else {
-            Err(AccessTokenError::Expired)
+        if verified.expires_at <= now.as_seconds() {
+            return Err(AccessTokenError::Expired);
         }
+        Ok((verified.claims, key.key.kid()))
     }
 
     fn verify_signature(&self, token: &str) -> Option<Verified> {
@@ -204,7 +199,7 @@ impl Keyring {
         validation.set_issuer(&[&self.settings.issuer]);
         validation.set_audience(&[&self.settings.audience]);
         validation.leeway = 0;
-        // The library would read the clock of the machine; `in_time` compares with the caller's.
+        // The library would read the clock of the machine; `verify` compares with the caller's.
         validation.validate_exp = false;
         let wire = decode::<WireClaims>(token, &key.public, &validation).ok()?.claims;
         let claims = AccessClaims {

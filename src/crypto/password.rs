@@ -49,14 +49,6 @@ pub enum Priority {
     Low,
 }
 
-/// How many hashes are made at once, and in how much memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HashRoom {
-    pub threads: NonZeroUsize,
-    /// The memory of all hashes together; stored hashes of a higher cost wait for one another.
-    pub memory_kib: u64,
-}
-
 /// Hashes and compares passwords.
 pub struct PasswordHasher {
     jobs: Sender<Job>,
@@ -66,18 +58,20 @@ pub struct PasswordHasher {
 }
 
 impl PasswordHasher {
-    /// Starts the threads of `room`, which end when the hasher is dropped.
+    /// Starts the threads, which end when the hasher is dropped. All hashes together take at most `memory_kib`: stored hashes of a higher cost wait for one
+    /// another.
     pub fn start(
         cost: Argon2Cost,
-        room: HashRoom,
+        threads: NonZeroUsize,
+        memory_kib: u64,
         priority: Priority,
         system: System,
     ) -> Result<Self, HashError> {
         cost.params().map_err(unusable)?;
         let (jobs, queue) = crossbeam_channel::bounded(QUEUE);
         let blocks_filled = Arc::default();
-        let budget = Arc::new(Budget::new(room.memory_kib));
-        for number in 0..room.threads.get() {
+        let budget = Arc::new(Budget::new(memory_kib));
+        for number in 0..threads.get() {
             let queue = queue.clone();
             let worker = Worker::new(cost, Arc::clone(&blocks_filled), Arc::clone(&budget));
             let work = move || {
@@ -190,11 +184,8 @@ mod tests {
     };
 
     fn hasher(cost: Argon2Cost) -> PasswordHasher {
-        let room = HashRoom {
-            threads: NonZeroUsize::MIN,
-            memory_kib: 8,
-        };
-        PasswordHasher::start(cost, room, Priority::Normal, System::machine()).expect("it starts")
+        PasswordHasher::start(cost, NonZeroUsize::MIN, 8, Priority::Normal, System::machine())
+            .expect("it starts")
     }
 
     async fn hash(hasher: &PasswordHasher) -> PasswordHash {
