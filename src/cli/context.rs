@@ -8,7 +8,7 @@ use super::error::Refusal;
 use super::output::Output;
 use super::times::Times;
 use crate::app::{self, App, Role};
-use crate::config::{Config, Sources, is_variable};
+use crate::config::{Config, Sources, is_config_variable};
 use crate::domain::Operator;
 use crate::files::quoted;
 use crate::service::Service;
@@ -103,7 +103,7 @@ pub(super) fn surroundings() -> Result<Sources, Refusal> {
     for (name, value) in named.filter(|(name, _)| name.starts_with("ARKLOOP_")) {
         match value.into_string() {
             Ok(value) => drop(variables.insert(name, value)),
-            Err(_) if !is_variable(&name) => {}
+            Err(_) if !is_config_variable(&name) => {}
             Err(_) => {
                 return Err(Refusal::new(
                     format!("the environment variable {name} is not UTF-8"),

@@ -20,4 +20,4 @@ mod sources;
 pub use address::Origin;
 pub use error::ConfigError;
 pub use sections::{Config, Level};
-pub use sources::{Sources, is_variable};
+pub use sources::{Sources, is_config_variable};

@@ -137,7 +137,7 @@ fn quoted_value(place: &Location) -> ConfigError {
 }
 
 /// Whether a variable of this name is read.
-pub fn is_variable(name: &str) -> bool {
+pub fn is_config_variable(name: &str) -> bool {
     name == "ARKLOOP_CONFIG" || key_of_variable(name).is_some()
 }
 

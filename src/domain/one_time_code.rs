@@ -9,11 +9,14 @@ use super::newtype::redacted;
 use super::typed::{Dashes, secret_of};
 use super::{FailureKind, FieldError, Timestamp};
 
+/// How long a code can be used: enough for a slow mail server, and the most that NIST SP 800-63B-4 §3.1.3 allows.
 pub const CODE_TTL: Duration = Duration::from_mins(10);
 /// The most attempts at one code. NIST SP 800-63B-4 §3.1.3.1 asks for a limit; five of a million leave guessing one chance in 200 000.
 pub const MAX_CODE_ATTEMPTS: u32 = 5;
 /// After this many failed comparisons in a row, over all codes of an address, none is compared for [`CODE_LOCK`].
 pub const MAX_CODE_FAILURES: u32 = 100;
+/// How long the codes of an address are locked: an attacker has [`MAX_CODE_FAILURES`] guesses a day at one code of a million. A sign-in by password or a reset
+/// ends the lock at once.
 pub const CODE_LOCK: Duration = Duration::from_hours(24);
 /// The most rows of addresses without an account in each of two tables, codes and mail budgets, so that clients cannot fill the disk. The oldest rows go
 /// first. An attacker needs this many requests to displace a row, and gains nothing: such a row protects no account.
@@ -83,7 +86,7 @@ pub struct CodeFailures {
 impl CodeFailures {
     /// When the lock of the address ends; `None` if its codes are compared. If the end is further away than [`CODE_LOCK`], the clock was wrong when it was
     /// stored, and the lock is ignored.
-    pub fn lock(self, now: Timestamp) -> Option<Timestamp> {
+    pub fn lock_end(self, now: Timestamp) -> Option<Timestamp> {
         self.locked_until
             .filter(|until| now < *until && *until <= now + CODE_LOCK)
     }
@@ -125,7 +128,7 @@ pub struct FailedCode {
 
 impl FailedCode {
     /// The most that one network adds to the count of an hour: more than an office mistypes, few enough that guessing takes many networks.
-    pub const MOST_OF_NETWORK: u32 = 20;
+    pub const MAX_PER_NETWORK: u32 = 20;
 
     /// The range of times that counts as the last hour. It reaches one hour into the future, because failures may carry a later time if the clock was set back.
     /// Times beyond that are ignored, or they would count until the clock has caught up.

@@ -49,7 +49,7 @@ impl Tx<'_> {
             network.unwrap_or_default(),
             after,
             until,
-            FailedCode::MOST_OF_NETWORK,
+            FailedCode::MAX_PER_NETWORK,
         ];
         self.execute_counted(sql, values)?;
         TABLE.trim(self, failed.kind, most.into())

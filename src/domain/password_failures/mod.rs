@@ -38,10 +38,6 @@ pub enum FailureKind {
     OfUnknownName,
 }
 
-impl FailureKind {
-    pub const ALL: [Self; 2] = [Self::OfAccount, Self::OfUnknownName];
-}
-
 /// What wrong passwords are counted under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureKey {

@@ -11,13 +11,13 @@ use crate::domain::{parse_app_origin, site_of};
 
 /// How many origins are logged for one network: more than an operator forgets to list, and so few that one attacker does not use up the notices of all
 /// networks.
-const MAX_OF_NETWORK: usize = 16;
+const MAX_PER_NETWORK: usize = 16;
 /// How many origins are logged in all: too few for attackers in many networks to fill the log or the memory.
 const MAX_NOTICES: usize = 64;
 /// The name of a host has at most 253 characters (RFC 1035 §2.3.4); the scheme and the port come on top.
 const MAX_ORIGIN_CHARS: usize = 300;
 /// The methods that the log names. Any other is text that an attacker chooses.
-const STANDARD: [Method; 5] = [
+const LOGGED_METHODS: [Method; 5] = [
     Method::GET,
     Method::POST,
     Method::PUT,
@@ -39,7 +39,7 @@ impl OriginNotices {
     /// Logs an origin the first time that it is refused. `listed` are the `allowed_origins`.
     ///
     /// "null", which a page in a sandbox sends, cannot be listed and is not logged. Free text is not logged either, since an attacker chooses it.
-    pub(crate) fn look(
+    pub(crate) fn note_refused(
         &self,
         address: Option<IpAddr>,
         method: &Method,
@@ -58,7 +58,7 @@ impl OriginNotices {
         let mut noted = self.0.lock();
         let of_network = noted.iter().filter(|(other, _)| *other == network).count();
         let is_noted = noted.iter().any(|(_, other)| *other == origin);
-        if is_noted || of_network == MAX_OF_NETWORK || noted.len() == MAX_NOTICES {
+        if is_noted || of_network == MAX_PER_NETWORK || noted.len() == MAX_NOTICES {
             return;
         }
         let list = listed
@@ -66,7 +66,7 @@ impl OriginNotices {
             .chain([&origin])
             .map(|origin| format!("\"{origin}\""));
         let list = list.collect::<Vec<_>>().join(", ");
-        let method = if STANDARD.contains(method) {
+        let method = if LOGGED_METHODS.contains(method) {
             method.as_str()
         } else {
             "request"
@@ -82,7 +82,7 @@ impl OriginNotices {
             "a {method} from a page of {origin} was refused; if that is your app, set in [server]: allowed_origins = [{list}]{or_own}"
         );
         noted.push((network, origin));
-        if of_network + 1 == MAX_OF_NETWORK || noted.len() == MAX_NOTICES {
+        if of_network + 1 == MAX_PER_NETWORK || noted.len() == MAX_NOTICES {
             let origins = noted.len();
             tracing::warn!(
                 parent: None,
@@ -103,28 +103,28 @@ mod tests {
     #[test]
     fn one_network_does_not_use_up_the_notices_of_another() {
         let notices = OriginNotices::default();
-        let look = |network: u8, origin: &str| {
+        let note = |network: u8, origin: &str| {
             let headers = HeaderMap::from_iter([(
                 ORIGIN,
                 HeaderValue::from_str(origin).expect("it is a header value"),
             )]);
             let address = IpAddr::from(Ipv4Addr::new(192, 0, 2, network));
-            notices.look(Some(address), &Method::POST, &headers, &[]);
+            notices.note_refused(Some(address), &Method::POST, &headers, &[]);
             notices.0.lock().len()
         };
         for number in 0..100 {
-            look(1, &format!("https://{number}.evil.example"));
+            note(1, &format!("https://{number}.evil.example"));
         }
-        assert_eq!(look(1, "https://another.evil.example"), MAX_OF_NETWORK);
-        assert_eq!(look(2, "https://app.example.org"), MAX_OF_NETWORK + 1);
+        assert_eq!(note(1, "https://another.evil.example"), MAX_PER_NETWORK);
+        assert_eq!(note(2, "https://app.example.org"), MAX_PER_NETWORK + 1);
         assert_eq!(
-            look(3, "https://app.example.org"),
-            MAX_OF_NETWORK + 1,
+            note(3, "https://app.example.org"),
+            MAX_PER_NETWORK + 1,
             "once for each origin"
         );
         for network in 3..100 {
-            look(network, &format!("https://{network}.example.org"));
+            note(network, &format!("https://{network}.example.org"));
         }
-        assert_eq!(look(200, "https://late.example.org"), MAX_NOTICES);
+        assert_eq!(note(200, "https://late.example.org"), MAX_NOTICES);
     }
 }

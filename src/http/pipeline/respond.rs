@@ -154,7 +154,8 @@ impl Pipeline {
     /// Logs a page of an origin that is not listed.
     fn note_foreign(&self, client: &Client, method: &Method, headers: &HeaderMap) {
         let listed = &self.settings().allowed_origins;
-        self.origin_notices.look(client.address, method, headers, listed);
+        self.origin_notices
+            .note_refused(client.address, method, headers, listed);
     }
 
     /// The checks before every handler, in the order of the contract: size, path and method, shape, origin, limit, token. Those before the limit are so cheap

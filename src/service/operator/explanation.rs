@@ -111,7 +111,7 @@ impl Service {
                 let (mut codes_locked_until, mut codes_mailed_from) = (None, None);
                 if let Some(user) = &user {
                     let address = rules.keys.address_digest(&user.email);
-                    codes_locked_until = reader.find_code_failures(address)?.lock(now);
+                    codes_locked_until = reader.find_code_failures(address)?.lock_end(now);
                     let mailbox = rules.keys.mailbox_digest(&user.email);
                     let budget = reader.find_mail_budget(mailbox, MailPurpose::SignIn)?;
                     codes_mailed_from = budget

@@ -82,7 +82,7 @@ pub(super) fn refuse_locked(
     now: Timestamp,
 ) -> Result<CodeFailures, Error> {
     let failures = reader.find_code_failures(address)?;
-    match failures.lock(now) {
+    match failures.lock_end(now) {
         Some(until) => Err(Error::CodeLocked {
             retry_after: until.since(now),
         }),
