@@ -42,12 +42,12 @@ pub(super) fn to_json(UserSummary { user, sessions }: &UserSummary) -> Value {
 pub(super) fn to_row(summary: &UserSummary, times: Times) -> Row {
     let user = &summary.user;
     let cells = vec![
-        user.username.to_string(),
-        user.email.to_string(),
-        user.status.into_str().to_owned(),
-        summary.sessions.to_string(),
-        times.show(user.created_at),
-        user.id.to_string(),
+        ("USERNAME", user.username.to_string()),
+        ("E-MAIL", user.email.to_string()),
+        ("STATUS", user.status.into_str().to_owned()),
+        ("SESSIONS", summary.sessions.to_string()),
+        ("CREATED", times.show(user.created_at)),
+        ("ID", user.id.to_string()),
     ];
     (to_json(summary), cells)
 }

@@ -1,6 +1,5 @@
 //! `audit`: prints the audit log.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,10 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::arguments::{Limit, expecting};
 use super::context::{Context, no_runtime};
 use super::error::{Refusal, one_line};
-use super::output::{Output, print_line};
+use super::output::{Output, print};
 use super::report::{Report, Row};
 use super::times::Times;
-use crate::domain::{Actor, AuditEntry, AuditEvents, parse_duration};
+use crate::domain::{Actor, AuditEntry, AuditEvents, parse_duration, printable_json};
 use crate::fault::Fault;
 use crate::service::{AuditPage, AuditPart, AuditQuery, Error, Service, UserRef};
 
@@ -63,12 +62,8 @@ pub(super) struct Arguments {
 
 fn parse_events(text: &str) -> Result<AuditEvents, String> {
     AuditEvents::parse(text).ok_or_else(|| {
-        let mut by_kind: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for name in AuditEvents::names() {
-            let kind = name.split('.').next().unwrap_or_default();
-            by_kind.entry(kind).or_default().push(name);
-        }
-        let lines = by_kind.values().map(|names| format!("\n  {}", names.join(", ")));
+        let by_noun = AuditEvents::by_noun();
+        let lines = by_noun.values().map(|names| format!("\n  {}", names.join(", ")));
         format!("it must be one of these:{}", lines.collect::<String>())
     })
 }
@@ -111,11 +106,9 @@ impl Arguments {
 pub(super) fn list(arguments: &Arguments, context: &Context) -> Result<Report, Refusal> {
     let query = arguments.query(context.output);
     let page = context.with_service(async |service| service.list_audit(query).await)?;
-    let header = ["TIME", "EVENT", "RESULT", "USER", "BY", "DETAIL", "TRACE ID"];
-    let times = context.times();
-    let rows = page.entries.iter().map(|entry| to_row(entry, times));
     let (flag, id) = arguments.rest(&page);
-    Ok(Report::list(&header, rows, "Nothing of this is in the audit log.").more(page.more, flag, id))
+    let nothing = "Nothing of this is in the audit log.";
+    Ok(Report::list(&page.entries, to_row, context.times(), nothing).more(page.more, flag, id))
 }
 
 pub(super) fn follow(arguments: &Arguments, context: &Context) -> Result<ExitCode, Refusal> {
@@ -135,7 +128,8 @@ async fn print_as_they_come(service: &Service, mut query: AuditQuery) -> Result<
                 fault.ended();
                 query.part = AuditPart::Behind(page.end);
                 for entry in page.entries {
-                    if !print_line(&to_json(&entry))? {
+                    let document = printable_json(&to_json(&entry).to_string(), &[]).into_owned();
+                    if !print(&(document + "\n"))? {
                         return Ok(());
                     }
                 }
@@ -196,21 +190,19 @@ fn to_row(entry: &AuditEntry, times: Times) -> Row {
     let until = until.unwrap_or_default();
     let repeated = (entry.times > 1).then(|| format!("{} times{until}", entry.times));
     let detail: Vec<String> = [repeated, record.detail.clone()].into_iter().flatten().collect();
+    let result = match record.outcome.reason() {
+        Some(reason) => format!("refused: {}", reason.into_str()),
+        None => record.outcome.into_str().to_owned(),
+    };
+    let user = record.subject.as_ref().map(|subject| subject.username.clone());
     let cells = vec![
-        times.show(entry.at),
-        record.event.into_str().to_owned(),
-        match record.outcome.reason() {
-            Some(reason) => format!("refused: {}", reason.into_str()),
-            None => record.outcome.into_str().to_owned(),
-        },
-        record
-            .subject
-            .as_ref()
-            .map_or("", |subject| &subject.username)
-            .to_owned(),
-        by.unwrap_or_default(),
-        one_line(&detail.join(", ")),
-        trace_id.unwrap_or_default(),
+        ("TIME", times.show(entry.at)),
+        ("EVENT", record.event.into_str().to_owned()),
+        ("RESULT", result),
+        ("USER", user.unwrap_or_default()),
+        ("BY", by.unwrap_or_default()),
+        ("DETAIL", one_line(&detail.join(", "))),
+        ("TRACE ID", trace_id.unwrap_or_default()),
     ];
     (to_json(entry), cells)
 }

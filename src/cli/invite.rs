@@ -16,7 +16,7 @@ use super::times::Times;
 use crate::domain::{
     Email, InviteCode, InviteUses, Locale, Note, Paging, Timestamp, parse_duration, trimmed,
 };
-use crate::service::{Error, InviteDraft, InviteRef, InviteWithCode, WhichInvites};
+use crate::service::{Error, InviteDraft, InviteRef, InviteWithCode};
 
 /// The maximum of `--expires-in`: ten years. `--never-expires` is for longer times.
 const MAX_EXPIRES_IN: Duration = Duration::from_hours(24 * 3_660);
@@ -94,7 +94,7 @@ pub(super) struct NewInvite {
 type OptionalNote = std::option::Option<Note>;
 
 fn parse_uses(text: &str) -> Option<InviteUses> {
-    InviteUses::new(text.parse().ok()?).ok()
+    InviteUses::new(text.parse().ok()?)
 }
 
 fn parse_expires_in(text: &str) -> Option<Duration> {
@@ -109,12 +109,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal
     match command {
         Command::Create(new) => create(context, new),
         Command::List { all, limit, after } => {
-            let which = if all {
-                WhichInvites::All
-            } else {
-                WhichInvites::Active
-            };
-            list(context, which, after.as_deref(), limit.rows(context.output))
+            list(context, all, after.as_deref(), limit.rows(context.output))
         }
         Command::Show(Code { code }) => {
             let invite = context.with_service(async |service| {
@@ -187,27 +182,24 @@ fn validity(draft: &InviteDraft, made: &[InviteWithCode]) -> String {
     format!("{subject} {uses} {until}.")
 }
 
-fn list(context: &Context, which: WhichInvites, after: Option<&str>, limit: u32) -> Result<Report, Refusal> {
+fn list(context: &Context, all: bool, after: Option<&str>, limit: u32) -> Result<Report, Refusal> {
     let page = context.with_service(async |service| {
         let after = after.map(parse_ref).transpose()?;
-        service.list_invites(which, Paging { after, limit }).await
+        service.list_invites(all, Paging { after, limit }).await
     })?;
-    let nothing = match which {
-        _ if after.is_some() => "No invite follows.",
-        WhichInvites::All => "There is no invite.",
-        WhichInvites::Active => "No invite can be used now; see the others with --all.",
+    let nothing = match (after, all) {
+        (Some(_), _) => "No invite follows.",
+        (None, true) => "There is no invite.",
+        (None, false) => "No invite can be used now; see the others with --all.",
     };
-    let header = ["CODE", "STATUS", "USES", "EXPIRES", "NOTE"];
-    let times = context.times();
-    let to_row = |invite: &InviteWithCode| to_row(invite, times);
     let id = |made: &InviteWithCode| made.invite.id.to_string();
-    Ok(Report::page(&page, &header, nothing, to_row, id))
+    Ok(Report::page(&page, to_row, id, context.times(), nothing))
 }
 
 fn parse_ref(text: &str) -> Result<InviteRef, Error> {
     match trimmed(text).parse() {
         Ok(id) => Ok(InviteRef::Id(id)),
-        Err(_) => parse_code(text).map(InviteRef::Code),
+        Err(()) => parse_code(text).map(InviteRef::Code),
     }
 }
 
@@ -228,11 +220,11 @@ fn to_json(InviteWithCode { invite, code, link }: &InviteWithCode, now: Timestam
 fn to_row(made: &InviteWithCode, times: Times) -> Row {
     let invite = &made.invite;
     let cells = vec![
-        made.code.reveal(),
-        invite.status(times.now).into_str().to_owned(),
-        format!("{}/{}", invite.uses, invite.max_uses.get()),
-        times.show(invite.expires_at),
-        invite.note.as_ref().map_or("", Note::as_str).to_owned(),
+        ("CODE", made.code.reveal()),
+        ("STATUS", invite.status(times.now).into_str().to_owned()),
+        ("USES", format!("{}/{}", invite.uses, invite.max_uses.get())),
+        ("EXPIRES", times.show(invite.expires_at)),
+        ("NOTE", invite.note.as_ref().map_or("", Note::as_str).to_owned()),
     ];
     (to_json(made, times.now), cells)
 }

@@ -1,6 +1,10 @@
-//! Fits text to a terminal: wraps lines between words, and prints records as a table or as blocks.
+//! Asks what a terminal can show, and fits text to it: wraps lines between words, and prints records as a table or as blocks.
 //!
 //! `columns` is the width of the terminal; it is `None` for a pipe or a file, where each record is one line.
+
+use std::env;
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
 
 use comfy_table::{Table, presets};
 use textwrap::core::{Word, display_width};
@@ -12,8 +16,38 @@ use crate::domain::printable;
 const LEAST_TABLE_COLUMNS: usize = 90;
 /// Wrapped text that is narrower than this is hard to read.
 const LEAST_TEXT_COLUMNS: usize = 24;
+/// A value and its name, which is that of a column of a table or of a line.
+pub(super) type Fact = (&'static str, String);
+
+/// The width that is assumed if the terminal does not report one.
+const USUAL_COLUMNS: usize = 80;
 /// The indentation of a value that does not fit beside its name.
 const INDENT: &str = "  ";
+
+/// The width of the terminal; `None` for a pipe or a file.
+pub(super) fn columns(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    if !stream.is_terminal() {
+        return None;
+    }
+    // A serial line does not know its size and reports 0.
+    let size = rustix::termios::tcgetwinsize(stream).ok();
+    let columns = size
+        .map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0);
+    let told = || env::var("COLUMNS").ok()?.parse().ok();
+    columns.or_else(told).or(Some(USUAL_COLUMNS))
+}
+
+/// Whether the terminal has colours and the user wants them (<https://no-color.org>).
+pub(super) fn has_colours(stream: &impl IsTerminal) -> bool {
+    let is_unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !is_unwanted && can_rewrite(stream)
+}
+
+/// Whether it is a terminal where a line can be overwritten.
+pub(super) fn can_rewrite(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+}
 
 /// Wraps lines that are longer than the terminal. Continuation lines keep the indentation.
 pub(super) fn wrap(text: &str, columns: Option<usize>) -> String {
@@ -73,26 +107,27 @@ fn separate(line: &str) -> impl Iterator<Item = Word<'_>> {
     })
 }
 
-/// Prints records as a table under `header` if it fits, otherwise as one block of names and values for each.
-pub(super) fn records(header: &[&str], rows: Vec<Vec<String>>, columns: Option<usize>) -> String {
+/// Prints records as a table if it fits, otherwise as one block of names and values for each.
+pub(super) fn records(rows: &[Vec<Fact>], columns: Option<usize>) -> String {
     let Some(columns) = columns else {
-        return table(header, &rows);
+        return table(rows);
     };
     let fits = |table: &String| table.lines().all(|line| display_width(line) <= columns);
-    let table = (columns >= LEAST_TABLE_COLUMNS).then(|| table(header, &rows));
+    let table = (columns >= LEAST_TABLE_COLUMNS).then(|| table(rows));
     table.filter(fits).unwrap_or_else(|| {
-        let blocks = rows.into_iter().map(|row| block(header, &row, columns));
+        let blocks = rows.iter().map(|row| block(row, columns));
         blocks.collect::<Vec<_>>().join("\n\n")
     })
 }
 
 /// A table without rules, so that other programs can split its columns.
-fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+fn table(rows: &[Vec<Fact>]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header).add_rows(
-        rows.iter()
-            .map(|row| row.iter().map(|cell| printable(cell, &[]).into_owned())),
-    );
+    let header = rows.iter().take(1).flatten().map(|(name, _)| *name);
+    table.load_preset(presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row.iter().map(|(_, cell)| printable(cell, &[])));
+    }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -100,10 +135,11 @@ fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// One record, with one line for each value.
-fn block(header: &[&str], row: &[String], columns: usize) -> String {
-    let names = header.iter().map(|name| format!("{}:", name.to_lowercase()));
-    let lines: Vec<(String, &String)> = names.zip(row).collect();
-    aligned(&lines, Some(columns))
+fn block(row: &[Fact], columns: usize) -> String {
+    let lines = row
+        .iter()
+        .map(|(name, value)| (format!("{}:", name.to_lowercase()), value));
+    aligned(&lines.collect::<Vec<_>>(), Some(columns))
 }
 
 /// One line for each name and value, with the values aligned and without empty ones.
@@ -136,12 +172,9 @@ mod tests {
             wrap("\u{6c49}\u{5b57}\u{6c49}\u{5b57}", Some(4)),
             "\u{6c49}\u{5b57}\n\u{6c49}\u{5b57}"
         );
-        let rows = [["\u{6c49}\u{5b57}", "1"], ["abcd", "2"]];
-        let rows = rows.map(|row| row.map(str::to_owned).to_vec()).to_vec();
-        assert_eq!(
-            records(&["A", "B"], rows, None),
-            "A     B\n\u{6c49}\u{5b57}  1\nabcd  2"
-        );
+        let row = |a: &str, b: &str| vec![("A", a.to_owned()), ("B", b.to_owned())];
+        let rows = [row("\u{6c49}\u{5b57}", "1"), row("abcd", "2")];
+        assert_eq!(records(&rows, None), "A     B\n\u{6c49}\u{5b57}  1\nabcd  2");
     }
 
     #[test]
@@ -157,13 +190,17 @@ mod tests {
 
     #[test]
     fn records_are_columns_only_where_these_fit() {
-        let rows = || vec![vec!["x".repeat(50), String::new(), "y".repeat(50)]];
-        let table = records(&["A", "B", "C"], rows(), Some(200));
+        let rows = [vec![
+            ("A", "x".repeat(50)),
+            ("B", String::new()),
+            ("C", "y".repeat(50)),
+        ]];
+        let table = records(&rows, Some(200));
         assert_eq!(table.lines().count(), 2);
-        assert_eq!(records(&["A", "B", "C"], rows(), None), table);
+        assert_eq!(records(&rows, None), table);
         let block = format!("a:  {}\nc:  {}", "x".repeat(50), "y".repeat(50));
         for columns in [89, 95] {
-            assert_eq!(records(&["A", "B", "C"], rows(), Some(columns)), block);
+            assert_eq!(records(&rows, Some(columns)), block);
         }
     }
 }

@@ -84,19 +84,7 @@ pub(super) fn queued(context: &Context, what: &str, to: &Email, mail_transport: 
 
 fn queue(context: &Context) -> Result<Report, Refusal> {
     let mails = context.with_service(async |service| service.list_waiting_mail().await)?;
-    let times = context.times();
-    let header = [
-        "KIND",
-        "TO",
-        "QUEUED",
-        "EXPIRES",
-        "STATUS",
-        "NEXT TRY",
-        "TRIES",
-        "LAST ERROR",
-    ];
-    let rows = mails.iter().map(|mail| to_row(mail, times));
-    Ok(Report::list(&header, rows, "No mail waits."))
+    Ok(Report::list(&mails, to_row, context.times(), "No mail waits."))
 }
 
 fn retry(context: &Context) -> Result<Report, Refusal> {
@@ -120,6 +108,7 @@ fn retry(context: &Context) -> Result<Report, Refusal> {
 
 fn to_row((to, mail): &(String, QueuedMail), times: Times) -> Row {
     let (status, next_attempt_at) = (mail.status().into_str(), mail.next_attempt());
+    let last_error = mail.tries.last_error.as_deref().map(one_line);
     let document = json!({
         "id": mail.id,
         "kind": mail.kind,
@@ -133,14 +122,14 @@ fn to_row((to, mail): &(String, QueuedMail), times: Times) -> Row {
         "hint": mail.tries.last_hint,
     });
     let cells = vec![
-        mail.kind.clone(),
-        to.clone(),
-        times.show(mail.created_at),
-        times.show(mail.expires_at),
-        status.to_owned(),
-        times.show(next_attempt_at),
-        mail.tries.attempts.to_string(),
-        mail.tries.last_error.as_deref().map(one_line).unwrap_or_default(),
+        ("KIND", mail.kind.clone()),
+        ("TO", to.clone()),
+        ("QUEUED", times.show(mail.created_at)),
+        ("EXPIRES", times.show(mail.expires_at)),
+        ("STATUS", status.to_owned()),
+        ("NEXT TRY", times.show(next_attempt_at)),
+        ("TRIES", mail.tries.attempts.to_string()),
+        ("LAST ERROR", last_error.unwrap_or_default()),
     ];
     (document, cells)
 }

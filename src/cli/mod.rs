@@ -32,7 +32,6 @@ mod restore;
 mod serve;
 mod session;
 mod signals;
-mod terminal;
 mod times;
 mod user;
 

@@ -7,9 +7,8 @@ use std::os::fd::AsFd;
 use serde_json::{Value, json};
 
 use super::error::Refusal;
-use super::layout;
+use super::layout::{self, can_rewrite, columns, has_colours};
 use super::report::Report;
-use super::terminal::{can_rewrite, columns, has_colours};
 use crate::domain::{printable, printable_json};
 
 #[derive(Clone, Copy, Debug)]
@@ -124,11 +123,6 @@ pub(super) fn stream() -> Result<File, Refusal> {
             "name a file instead",
         )
     })
-}
-
-/// Prints a document on one line. See [`print()`] for the result.
-pub(super) fn print_line(document: &Value) -> Result<bool, Refusal> {
-    print(&format!("{}\n", printable_json(&document.to_string(), &[])))
 }
 
 /// Prints `text` to standard output unchanged. Returns `false` if the reader has closed the pipe, as in `arkloop user list | head`; that is no error.

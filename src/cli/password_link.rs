@@ -10,7 +10,7 @@ use super::error::Refusal;
 use super::mail::queued;
 use super::report::Report;
 use crate::domain::{Email, Locale, Username};
-use crate::service::{CreatedUser, LinkMail, NewUser, PasswordLink, Service, UserRef, UserSummary};
+use crate::service::{CreatedUser, NewUser, PasswordLink, Service, UserRef, UserSummary};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct NewAccount {
@@ -34,15 +34,9 @@ pub(super) struct NewAccount {
     password_stdin: bool,
 }
 
-impl From<bool> for LinkMail {
-    fn from(no_mail: bool) -> Self {
-        if no_mail { Self::Unwanted } else { Self::Wanted }
-    }
-}
-
 pub(super) fn create(context: &Context, account: NewAccount) -> Result<Report, Refusal> {
     let password = account.password_stdin.then(read_from_stdin).transpose()?;
-    let link_mail = account.no_mail.into();
+    let no_mail = account.no_mail;
     context.with_service(async |service| {
         let identities = [account.login.as_str(), account.email.as_str()];
         let password = password.map(|text| parse_password(service, &text, &identities));
@@ -52,22 +46,22 @@ pub(super) fn create(context: &Context, account: NewAccount) -> Result<Report, R
             email: account.email,
             is_verified: account.verified,
             locale: account.locale,
-            link_mail,
+            no_mail,
         };
         let CreatedUser { summary, link } = service.create_user(new).await?;
         let facts = facts_of(&summary, context.times());
         Ok::<_, Refusal>(match link {
-            Some(link) => of_link(context, service, &summary, &link, &facts, link_mail),
+            Some(link) => of_link(context, service, &summary, &link, &facts, no_mail),
             None => Report::new(document(&summary, None), facts),
         })
     })
 }
 
-pub(super) fn link(context: &Context, user: UserRef, link_mail: LinkMail) -> Result<Report, Refusal> {
+pub(super) fn link(context: &Context, user: UserRef, no_mail: bool) -> Result<Report, Refusal> {
     context.with_service(async |service| {
-        let (summary, link) = service.create_password_link(user, link_mail).await?;
+        let (summary, link) = service.create_password_link(user, no_mail).await?;
         let text = format!("{} sets the password here:", summary.user.username);
-        Ok::<_, Refusal>(of_link(context, service, &summary, &link, &text, link_mail))
+        Ok::<_, Refusal>(of_link(context, service, &summary, &link, &text, no_mail))
     })
 }
 
@@ -86,7 +80,7 @@ fn of_link(
     summary: &UserSummary,
     link: &PasswordLink,
     text: &str,
-    link_mail: LinkMail,
+    no_mail: bool,
 ) -> Report {
     let report = Report::new(document(summary, Some(link)), format!("{text}\n\n{}", link.url));
     let mut report = report.note(format!(
@@ -98,9 +92,9 @@ fn of_link(
             "This server has no page at the link: server.pages is false, and neither server.app_url nor links.reset leads elsewhere.",
         );
     }
-    report.note(match (&link.mailed_to, link_mail) {
+    report.note(match (&link.mailed_to, no_mail) {
         (Some(address), _) => queued(context, "the link", address, service.mail_transport()),
-        (None, LinkMail::Unwanted) => "The link is not mailed.".to_owned(),
-        (None, LinkMail::Wanted) => "The link is not mailed, because mail is off.".to_owned(),
+        (None, true) => "The link is not mailed.".to_owned(),
+        (None, false) => "The link is not mailed, because mail is off.".to_owned(),
     })
 }

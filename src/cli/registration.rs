@@ -22,9 +22,14 @@ pub(super) enum Command {
     )]
     Set {
         /// Who may create an account from now on.
-        #[arg(help = "open: anybody; invite_only: whoever has an invite; disabled: nobody")]
+        #[arg(value_parser = parse_mode, help = "open: anybody; invite_only: whoever has an invite; disabled: nobody")]
         mode: RegistrationMode,
     },
+}
+
+fn parse_mode(text: &str) -> Result<RegistrationMode, &'static str> {
+    let unknown = "a registration mode is one of open, invite_only, disabled";
+    text.parse().map_err(|_| unknown)
 }
 
 pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusal> {

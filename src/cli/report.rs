@@ -4,15 +4,14 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::layout;
-use super::terminal::columns;
+use super::layout::{self, Fact, columns};
+use super::times::Times;
 use crate::domain::Page;
 
-/// A row of a list: its JSON document and its cells in the table.
-pub(super) type Row = (Value, Vec<String>);
+/// A row of a list: its JSON document, and its cells in the table under the names of their columns.
+pub(super) type Row = (Value, Vec<Fact>);
 
-pub(super) type Fact = (&'static str, String);
-
+#[must_use]
 pub(super) struct Report {
     pub(super) document: Value,
     /// `None` prints only the notes.
@@ -38,38 +37,37 @@ impl Report {
         }
     }
 
-    /// A table under `header`, or blocks if the terminal is too narrow. Without rows it prints only the note `nothing`.
-    pub(super) fn list(header: &[&str], rows: impl Iterator<Item = Row>, nothing: &str) -> Self {
-        let (documents, cells): (Vec<Value>, Vec<Vec<String>>) = rows.unzip();
+    /// A table, or blocks if the terminal is too narrow. Without rows it prints only the note `nothing`.
+    pub(super) fn list<T>(rows: &[T], to_row: fn(&T, Times) -> Row, times: Times, nothing: &str) -> Self {
+        let rows = rows.iter().map(|row| to_row(row, times));
+        let (documents, cells): (Vec<Value>, Vec<Vec<Fact>>) = rows.unzip();
         if cells.is_empty() {
             let empty = Self::new(json!([]), "").note(nothing);
             return Self { text: None, ..empty };
         }
-        let text = layout::records(header, cells, columns(&io::stdout()));
+        let text = layout::records(&cells, columns(&io::stdout()));
         Self::new(Value::Array(documents), text)
     }
 
     /// A page of a list. `id` is the id of a row, to print where the next page begins.
     pub(super) fn page<T>(
         page: &Page<T>,
-        header: &[&str],
+        to_row: fn(&T, Times) -> Row,
+        id: fn(&T) -> String,
+        times: Times,
         nothing: &str,
-        to_row: impl Fn(&T) -> Row,
-        id: impl Fn(&T) -> String,
     ) -> Self {
-        let report = Self::list(header, page.rows.iter().map(to_row), nothing);
+        let report = Self::list(&page.rows, to_row, times, nothing);
         report.more(page.more, "--after", page.rows.last().map(id))
     }
 
     /// Adds a sentence for people.
-    #[must_use]
     pub(super) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
 
     /// Adds how many rows are not printed, and the `flag` and `id` that print them.
-    #[must_use]
     pub(super) fn more(mut self, rows: u32, flag: &'static str, id: Option<String>) -> Self {
         self.rest = id.filter(|_| rows > 0).map(|id| (rows, flag, id));
         self

@@ -8,8 +8,9 @@ use super::ask::Consent;
 use super::context::{Context, run_to_end};
 use super::error::Refusal;
 use super::key::report_change;
+use super::layout::Fact;
 use super::progress::with_progress;
-use super::report::{Fact, Report};
+use super::report::Report;
 use crate::app::{self, Restored};
 use crate::system::System;
 

@@ -64,19 +64,8 @@ fn list(context: &Context, user: UserRef, paging: Paging<SessionId>) -> Result<R
         Some(_) => "No session follows.",
         None => "This user has no sessions.",
     };
-    let header = [
-        "ID",
-        "BEGAN",
-        "LAST USED",
-        "ENDED",
-        "ADDRESS",
-        "USER AGENT",
-        "LAST NETWORK",
-    ];
-    let times = context.times();
-    let to_row = |session: &Session| to_row(session, times);
     let id = |session: &Session| session.id.to_string();
-    Ok(Report::page(&page, &header, nothing, to_row, id))
+    Ok(Report::page(&page, to_row, id, context.times(), nothing))
 }
 
 fn revoke(context: &Context, arguments: RevokeArguments) -> Result<Report, Refusal> {
@@ -121,13 +110,16 @@ fn to_row(session: &Session, times: Times) -> Row {
         "last_user_agent": session.rotation.moved_by.user_agent,
     });
     let cells = vec![
-        session.id.to_string(),
-        times.show(session.created_at),
-        times.show(session.last_used_at),
-        ended.unwrap_or_default(),
-        address.unwrap_or_default(),
-        session.client.user_agent.clone().unwrap_or_default(),
-        network.unwrap_or_default(),
+        ("ID", session.id.to_string()),
+        ("BEGAN", times.show(session.created_at)),
+        ("LAST USED", times.show(session.last_used_at)),
+        ("ENDED", ended.unwrap_or_default()),
+        ("ADDRESS", address.unwrap_or_default()),
+        (
+            "USER AGENT",
+            session.client.user_agent.clone().unwrap_or_default(),
+        ),
+        ("LAST NETWORK", network.unwrap_or_default()),
     ];
     (document, cells)
 }

@@ -99,7 +99,7 @@ pub(super) enum Command {
 pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal> {
     match command {
         Command::Create(account) => password_link::create(context, account),
-        Command::Link { who, no_mail } => password_link::link(context, who.user, no_mail.into()),
+        Command::Link { who, no_mail } => password_link::link(context, who.user, no_mail),
         Command::List {
             search,
             status,
@@ -156,11 +156,8 @@ fn list(context: &Context, filter: UserFilter, paging: Paging<UserId>) -> Result
         _ => "There is no account.",
     };
     let page = context.with_service(async |service| service.list_users(filter, paging).await)?;
-    let header = ["USERNAME", "E-MAIL", "STATUS", "SESSIONS", "CREATED", "ID"];
-    let times = context.times();
-    let to_row = |summary: &UserSummary| to_row(summary, times);
     let id = |summary: &UserSummary| summary.user.id.to_string();
-    Ok(Report::page(&page, &header, nothing, to_row, id))
+    Ok(Report::page(&page, to_row, id, context.times(), nothing))
 }
 
 fn set_password(context: &Context, user: UserRef, password: &PasswordArguments) -> Result<Report, Refusal> {

@@ -183,7 +183,7 @@ fn mail(keys: &mut Reader) -> Result<Mail, ConfigError> {
         smtp_url: keys.read("mail.smtp_url", &text(SMTP_URL, SmtpUrl::parse).or_empty(), None)?,
         smtp_security: keys.read("mail.smtp_security", &one_of().or_empty(), None)?,
         helo_name: keys.read("mail.helo_name", &helo_name, None)?,
-        smtp_user: keys.read("mail.smtp_user", &any_text(), "".into())?,
+        smtp_user: keys.read("mail.smtp_user", &any_text(), String::new())?,
         smtp_password: keys.read_secret("mail.smtp_password")?,
         from: keys.read("mail.from", &sender, "no-reply@localhost".into())?,
         locale: keys.read("mail.locale", &language, Language::default())?,
@@ -230,7 +230,7 @@ fn turnstile(keys: &mut Reader) -> Result<Turnstile, ConfigError> {
     );
     let url = text(PRIVATE_URL, parse_private_url);
     Ok(Turnstile {
-        site_key: keys.read("turnstile.site_key", &any_text(), "".into())?,
+        site_key: keys.read("turnstile.site_key", &any_text(), String::new())?,
         secret_key: keys.read_secret("turnstile.secret_key")?,
         allowed_hosts: keys.read("turnstile.allowed_hosts", &hosts, Vec::new())?,
         verify_url: keys.read("turnstile.verify_url", &url, SITEVERIFY.into())?,

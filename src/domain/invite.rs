@@ -87,16 +87,8 @@ impl InviteUses {
     /// A server that admits more accounts opens registration instead.
     pub const MAX: u32 = 100_000;
 
-    pub fn new(uses: u32) -> Result<Self, FieldError> {
-        match uses {
-            0 => Err(FieldError::Invalid {
-                form: "a number from 1 to 100000",
-            }),
-            1..=Self::MAX => Ok(Self(uses)),
-            _ => Err(FieldError::TooLong {
-                max: Self::MAX as usize,
-            }),
-        }
+    pub fn new(uses: u32) -> Option<Self> {
+        (1..=Self::MAX).contains(&uses).then_some(Self(uses))
     }
 
     pub const fn get(self) -> u32 {

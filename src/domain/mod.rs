@@ -48,7 +48,7 @@ pub use client::{Client, MAX_USER_AGENT_BYTES};
 pub use duration::{format_duration, in_words, parse_duration};
 pub use field::{FieldError, FieldErrors};
 pub use hash_cost::Argon2Cost;
-pub use id::{InviteId, MailId, NotAnId, SessionId, UserId};
+pub use id::{InviteId, MailId, SessionId, UserId};
 pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};
 pub use key::KeyFingerprint;
 pub use language::{Language, Locale};
@@ -72,7 +72,7 @@ pub use password_failures::{
     ACQUAINTED_FOR, Acquaintance, FailureDigest, FailureKey, FailureKind, FailureLimits, FailureRun,
     FailureRuns, Guessed, MAX_FAILURE_ROWS,
 };
-pub use registration::{RegistrationMode, UnknownMode};
+pub use registration::RegistrationMode;
 pub use rotation::{Generation, MAX_REMEMBERED_ROTATIONS, RefreshRules, RefreshVerdict, Rotation, Sender};
 pub use sealed::Sealed;
 pub use service_name::ServiceName;

@@ -13,27 +13,11 @@
     strum::VariantArray,
     strum::Display,
 )]
-#[strum(
-    serialize_all = "snake_case",
-    const_into_str,
-    parse_err_ty = UnknownMode,
-    parse_err_fn = UnknownMode::of
-)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum RegistrationMode {
     Open,
     /// A usable invite is needed: the default of a new server.
     #[default]
     InviteOnly,
     Disabled,
-}
-
-/// A text that names no registration mode.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("a registration mode is one of open, invite_only, disabled")]
-pub struct UnknownMode;
-
-impl UnknownMode {
-    fn of(_text: &str) -> Self {
-        Self
-    }
 }

@@ -33,15 +33,15 @@ pub use keyring::load_keyring;
 pub use operator::{
     AmbiguousUsername, AuditPage, AuditPart, AuditQuery, CreatedUser, Explained, Explanation, Inspection,
     InviteDraft, InviteRef, InviteWithCode, KeyRotation, NewUser, SigningKeyStage, SigningKeyState, TakenFor,
-    UserSummary, Wait, WhichInvites,
+    UserSummary, Wait,
 };
 pub use parts::{Parts, Service};
 pub use password::RECENT_SIGN_IN;
 pub use refresh::RefreshCookies;
 pub use registration::{Registered, Registration};
 pub use rules::{
-    AlgorithmChange, Caller, FailedCodes, LinkMail, Links, ModeSource, PasswordLink, PresentedInvite,
-    RuleSettings, SignInRules, UserRef, Ways,
+    AlgorithmChange, Caller, FailedCodes, Links, ModeSource, PasswordLink, PresentedInvite, RuleSettings,
+    SignInRules, UserRef, Ways,
 };
 pub use tokens::{RefreshCookie, SignedIn};
 pub use upkeep::{

@@ -96,7 +96,7 @@ impl ToSql for InviteUses {
 impl FromSql for InviteUses {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let uses = u32::column_result(value)?;
-        Self::new(uses).map_err(|_| FromSqlError::OutOfRange(uses.into()))
+        Self::new(uses).ok_or(FromSqlError::OutOfRange(uses.into()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The events of the audit log.
 
+use std::collections::BTreeMap;
+
 use strum::VariantArray;
 
 /// The names are stable and have the form `noun.verb`. The operator can ask for all events of a noun.
@@ -126,7 +128,7 @@ impl AuditEvents {
     pub fn parse(text: &str) -> Option<Self> {
         let is_known = AuditEvent::VARIANTS.iter().any(|event| {
             let name = event.into_str();
-            name == text || name.split_once('.').is_some_and(|(kind, _)| kind == text)
+            name == text || name.split_once('.').is_some_and(|(noun, _)| noun == text)
         });
         is_known.then(|| Self(text.to_owned()))
     }
@@ -135,17 +137,16 @@ impl AuditEvents {
         &self.0
     }
 
-    /// Everything that [`AuditEvents::parse`] reads, in the order in which events are documented.
-    pub fn names() -> Vec<&'static str> {
-        let mut names: Vec<&str> = Vec::new();
+    /// Everything that [`AuditEvents::parse`] reads: under each noun, the noun itself and then its events in the order in which they are documented.
+    pub fn by_noun() -> BTreeMap<&'static str, Vec<&'static str>> {
+        let mut by_noun = BTreeMap::new();
         for name in AuditEvent::VARIANTS.iter().map(|event| event.into_str()) {
-            let kind = name.split_once('.').map(|(kind, _)| kind);
-            for name in kind.into_iter().chain([name]) {
-                if !names.contains(&name) {
-                    names.push(name);
-                }
+            let (noun, _) = name.split_once('.').unwrap_or((name, ""));
+            let names = by_noun.entry(noun).or_insert_with(|| vec![noun]);
+            if name != noun {
+                names.push(name);
             }
         }
-        names
+        by_noun
     }
 }

@@ -64,6 +64,7 @@ impl From<&User> for AuditSubject {
 
 /// An event that has no time yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct AuditRecord {
     pub event: AuditEvent,
     pub outcome: AuditOutcome,
@@ -99,31 +100,26 @@ impl AuditRecord {
         }
     }
 
-    #[must_use]
     pub fn about(mut self, subject: impl Into<AuditSubject>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
-    #[must_use]
     pub fn under(mut self, name: Option<NameDigest>) -> Self {
         self.name = name;
         self
     }
 
-    #[must_use]
     pub fn of_session(mut self, id: SessionId) -> Self {
         self.session_id = Some(id);
         self
     }
 
-    #[must_use]
     pub fn saying(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    #[must_use]
     pub fn refused(mut self, reason: AuditReason) -> Self {
         self.outcome = AuditOutcome::Refused(reason);
         self

@@ -107,7 +107,7 @@ pub(super) const DELETE_SESSION: Operation = Operation {
 async fn delete_session(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
     // A text that cannot be an id names no session.
     let id = exchange.path_parameter().parse();
-    let id = id.map_err(|_| Refusal::new(Code::SessionNotFound))?;
+    let id = id.map_err(|()| Refusal::new(Code::SessionNotFound))?;
     exchange.shared.service.end_own_session(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -35,14 +35,6 @@ pub enum InviteRef {
     Id(InviteId),
 }
 
-/// Which invites to list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhichInvites {
-    All,
-    /// Those that still admit an account.
-    Active,
-}
-
 /// An invite with its code, which only the operator sees. No `Debug`: its link holds the code.
 #[derive(Clone)]
 pub struct InviteWithCode {
@@ -126,16 +118,16 @@ impl Service {
         Ok(self.rules.mail(&letter, to, &locale, now, ttl))
     }
 
-    /// Invites, the newest first: those that admit an account now, or all.
+    /// Invites, the newest first: those that admit an account now, or `all`.
     ///
     /// # Errors
     /// [`Error::InviteNotFound`] and [`Error::NotInList`] if no invite has the code or the id after which to begin.
     pub async fn list_invites(
         &self,
-        which: WhichInvites,
+        all: bool,
         paging: Paging<InviteRef>,
     ) -> Result<Page<InviteWithCode>, Error> {
-        let active_at = (which == WhichInvites::Active).then(|| self.system.now());
+        let active_at = (!all).then(|| self.system.now());
         let rules = Arc::clone(&self.rules);
         let page = self.store.report(move |reader| {
             let after = match paging.after {

@@ -5,7 +5,7 @@ use crate::domain::{
     UserId, UserStatus, Username,
 };
 use crate::service::rules::Unit;
-use crate::service::{Error, LinkMail, PasswordLink, Service, UserRef};
+use crate::service::{Error, PasswordLink, Service, UserRef};
 use crate::store::{NewUserRow, Reader, UserFilter};
 
 /// An account that the operator makes.
@@ -19,8 +19,8 @@ pub struct NewUser {
     pub password: Option<Password>,
     /// The language of its mails; `None` for the default one.
     pub locale: Option<Locale>,
-    /// Whether its owner gets the link by mail too.
-    pub link_mail: LinkMail,
+    /// Whether the link is only shown to the operator, and not mailed to the owner.
+    pub no_mail: bool,
 }
 
 /// An account that the operator made. No `Debug`: it may hold a link.
@@ -79,7 +79,7 @@ impl Service {
             let link = if user.has_password {
                 None
             } else {
-                Some(unit.new_password_link(&user, LinkOccasion::NewAccount, new.link_mail)?)
+                Some(unit.new_password_link(&user, LinkOccasion::NewAccount, new.no_mail)?)
             };
             Ok(CreatedUser {
                 summary: UserSummary { user, sessions: 0 },
@@ -97,7 +97,7 @@ impl Service {
     pub async fn create_password_link(
         &self,
         user: UserRef,
-        link_mail: LinkMail,
+        no_mail: bool,
     ) -> Result<(UserSummary, PasswordLink), Error> {
         let record = self.by_operator(AuditEvent::UserLinkCreated);
         self.change_audited(record, move |unit, record| {
@@ -108,7 +108,7 @@ impl Service {
                 return Err(Error::UserSuspended.into());
             }
             unit.delete_mail_of(user.id, MailKind::SetPassword.into_str())?;
-            let link = unit.new_password_link(&user, LinkOccasion::NewLink, link_mail)?;
+            let link = unit.new_password_link(&user, LinkOccasion::NewLink, no_mail)?;
             Ok((UserSummary::of(unit, user.id, unit.now)?, link))
         })
         .await

@@ -8,15 +8,6 @@ use crate::domain::{
 use crate::service::error::{Error, Refused};
 use crate::store::{LinkRow, Reader, StoreError};
 
-/// Whether a link that the operator is shown is also mailed to the account's owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkMail {
-    /// It is, if mail is sent at all.
-    Wanted,
-    /// The operator hands it over.
-    Unwanted,
-}
-
 /// A link with which the owner of an account sets a password. It proves no address. No `Debug`: it is a secret that is shown once.
 #[derive(Clone)]
 pub struct PasswordLink {
@@ -100,16 +91,16 @@ impl Unit<'_> {
         self.queue_mail(&letter, user)
     }
 
-    /// Makes a link to set a password in place of the earlier one, and queues a mail with it if there is to be one.
+    /// Makes a link to set a password in place of the earlier one, and queues a mail with it unless `no_mail` is set or mail is off.
     pub(crate) fn new_password_link(
         &self,
         user: &User,
         occasion: LinkOccasion,
-        link_mail: LinkMail,
+        no_mail: bool,
     ) -> Result<PasswordLink, StoreError> {
         let purpose = LinkPurpose::SetPassword;
         let url = self.new_link(purpose, user)?;
-        let is_mailed = link_mail == LinkMail::Wanted && !self.rules.is_off();
+        let is_mailed = !no_mail && !self.rules.is_off();
         if is_mailed {
             let letter = Letter::SetPassword {
                 username: user.username.to_string(),

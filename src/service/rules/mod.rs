@@ -18,7 +18,7 @@ mod user_ref;
 
 pub use guesses::FailedCodes;
 pub use invite::{ModeSource, PresentedInvite};
-pub use link::{LinkMail, PasswordLink};
+pub use link::PasswordLink;
 pub use links::Links;
 pub use session::Caller;
 pub use settings::{RuleSettings, SignInRules, Ways};

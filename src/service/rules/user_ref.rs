@@ -30,7 +30,7 @@ impl UserRef {
     pub fn parse(text: &str) -> Self {
         let target = match trimmed(text).parse() {
             Ok(id) => Target::Id(id),
-            Err(_) => match AccountName::parse(text) {
+            Err(()) => match AccountName::parse(text) {
                 Ok(AccountName::Unusable(_)) | Err(_) => Target::Unusable,
                 Ok(name) => Target::Name(name),
             },

@@ -1,7 +1,7 @@
 //! Links and codes that were mailed before an address was changed, or an account suspended or deleted: they open nothing any more.
 
 use arkloop::domain::{Email, Password, Username};
-use arkloop::service::{LinkMail, NewUser, UserRef};
+use arkloop::service::{NewUser, UserRef};
 use serde_json::json;
 
 use super::mailed::{Mailed, NEW_PASSWORD, PAUSE, address};
@@ -69,7 +69,7 @@ async fn create_without_password(app: &TestApp, login: &str) -> String {
         is_verified: false,
         password: None,
         locale: None,
-        link_mail: LinkMail::Wanted,
+        no_mail: false,
     };
     let created = app.service().create_user(new).await.expect("the name is free");
     let link = created.link.expect("there is a link").url;

@@ -3,7 +3,7 @@
 //! The texts come from servers that ran, so that none stands here a second time. `whole_run.rs` asks it of the statements of all tests.
 
 use arkloop::domain::Paging;
-use arkloop::service::{UserFilter, UserRef, WhichInvites};
+use arkloop::service::{UserFilter, UserRef};
 use serde_json::{Value, json};
 
 use crate::support::smtp::SmtpServer;
@@ -78,7 +78,7 @@ async fn list_in_parts(app: &TestApp, user: &UserRef) {
         .list_users(UserFilter::default(), Paging { after, limit: 1 })
         .await;
     assert_eq!(rest.expect("they are listed").more, 0);
-    let invites = service.list_invites(WhichInvites::All, Paging::default()).await;
+    let invites = service.list_invites(true, Paging::default()).await;
     assert_eq!(invites.expect("they are listed").rows.len(), 1);
     let sessions = service
         .list_sessions_by_begin(user.clone(), Paging::default())

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use arkloop::domain::{Email, InviteCode, InviteUses, Username};
-use arkloop::service::{InviteDraft, LinkMail, NewUser, UserRef};
+use arkloop::service::{InviteDraft, NewUser, UserRef};
 use serde_json::json;
 
 use super::Story;
@@ -28,7 +28,7 @@ pub(super) async fn sign_ins() -> Story {
         is_verified: true,
         password: None,
         locale: None,
-        link_mail: LinkMail::Wanted,
+        no_mail: false,
     };
     app.service().create_user(bob).await.expect("it is made");
     story.explain("bob", &app.login("bob", PASSWORD).await).await;
