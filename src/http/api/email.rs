@@ -9,7 +9,7 @@ use super::done::{DONE, Done};
 use super::fields::{CAPTCHA_TOKEN, MAIL_ADDRESS, TOKEN};
 use crate::domain::{Email, LimitClass, LinkToken};
 use crate::http::pipeline::operation::Answer;
-use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, RequestBody, Success, Tag};
+use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, Success, Tag};
 use crate::service::{Caller, Error};
 
 /// What a verification link is about.
@@ -36,7 +36,8 @@ pub(super) fn mail_request(mut fields: Fields) -> Result<(Email, Option<String>)
 const fn with_verification_token(handler: fn(Exchange) -> Answer) -> Operation {
     Operation {
         method: &Method::POST,
-        body: Some(RequestBody::new("VerificationTokenRequest", &[&TOKEN])),
+        request: "VerificationTokenRequest",
+        fields: &[&TOKEN],
         limit: Some(LimitClass::ConfirmVerification),
         refusals: &[Code::EmailTokenInvalid],
         tag: Some(Tag::Email),

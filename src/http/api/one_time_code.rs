@@ -7,16 +7,14 @@ use super::email::{MAIL_QUEUED, mail_request};
 use super::fields::{CAPTCHA_TOKEN, CODE, MAIL_ADDRESS, OTP};
 use super::sign_in::{SIGNED_IN, signed_in};
 use crate::domain::{Email, LimitClass, OneTimeCode};
-use crate::http::pipeline::{Code, Exchange, Operation, Refusal, RequestBody, Tag};
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal, Tag};
 
 pub(super) const SEND_CODE: Operation = Operation {
     id: "send_code",
     method: &Method::POST,
     path: "/v1/auth/email/otp/send",
-    body: Some(RequestBody::new(
-        "SendCodeRequest",
-        &[&MAIL_ADDRESS, &CAPTCHA_TOKEN],
-    )),
+    request: "SendCodeRequest",
+    fields: &[&MAIL_ADDRESS, &CAPTCHA_TOKEN],
     limit: Some(LimitClass::SendCode),
     refusals: &[
         Code::NotFound,
@@ -45,10 +43,8 @@ pub(super) const SIGN_IN_BY_CODE: Operation = Operation {
     id: "sign_in_by_code",
     method: &Method::POST,
     path: "/v1/auth/email/otp/verify",
-    body: Some(RequestBody::new(
-        "VerifyCodeRequest",
-        &[&MAIL_ADDRESS, &OTP, &CODE],
-    )),
+    request: "VerifyCodeRequest",
+    fields: &[&MAIL_ADDRESS, &OTP, &CODE],
     limit: Some(LimitClass::VerifyCode),
     refusals: &[
         Code::NotFound,

@@ -7,17 +7,15 @@ use poem::{IntoResponse as _, Response};
 use super::email::{MAIL_QUEUED, mail_request};
 use super::fields::{CAPTCHA_TOKEN, CURRENT_PASSWORD, MAIL_ADDRESS, REPLACING_PASSWORD, TOKEN};
 use crate::domain::{FieldErrors, LimitClass, LinkToken, Password, PasswordGuess, User};
-use crate::http::pipeline::{Code, Exchange, Operation, Refusal, RequestBody, Success, Tag, cookie};
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal, Success, Tag, cookie};
 use crate::service::{Caller, Error};
 
 pub(super) const CHANGE_PASSWORD: Operation = Operation {
     id: "change_password",
     method: &Method::POST,
     path: "/v1/auth/password/change",
-    body: Some(RequestBody::new(
-        "ChangePasswordRequest",
-        &[&CURRENT_PASSWORD, &REPLACING_PASSWORD],
-    )),
+    request: "ChangePasswordRequest",
+    fields: &[&CURRENT_PASSWORD, &REPLACING_PASSWORD],
     refusals: &[Code::ReauthenticationRequired],
     tag: Some(Tag::Account),
     summary: "Change the own password",
@@ -55,10 +53,8 @@ pub(super) const SEND_RESET: Operation = Operation {
     id: "send_reset",
     method: &Method::POST,
     path: "/v1/auth/password/reset/send",
-    body: Some(RequestBody::new(
-        "SendResetRequest",
-        &[&MAIL_ADDRESS, &CAPTCHA_TOKEN],
-    )),
+    request: "SendResetRequest",
+    fields: &[&MAIL_ADDRESS, &CAPTCHA_TOKEN],
     limit: Some(LimitClass::SendReset),
     refusals: &[Code::OtpRateLimited, Code::MailUnavailable],
     tag: Some(Tag::Account),
@@ -82,10 +78,8 @@ pub(super) const CONFIRM_RESET: Operation = Operation {
     id: "confirm_reset",
     method: &Method::POST,
     path: "/v1/auth/password/reset/confirm",
-    body: Some(RequestBody::new(
-        "ConfirmResetRequest",
-        &[&TOKEN, &REPLACING_PASSWORD],
-    )),
+    request: "ConfirmResetRequest",
+    fields: &[&TOKEN, &REPLACING_PASSWORD],
     limit: Some(LimitClass::ConfirmReset),
     refusals: &[Code::ResetTokenInvalid],
     tag: Some(Tag::Account),

@@ -12,7 +12,7 @@ use super::sign_in::{SETS_REFRESH_TOKEN, TokenType};
 use crate::domain::{
     Email, LimitClass, Locale, Password, PasswordPolicy, RegistrationMode, Username, trimmed,
 };
-use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, RequestBody, Success, Tag, cookie};
+use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, Success, Tag, cookie};
 use crate::service::{Error, PresentedInvite, Registered, Registration};
 
 /// Who may register now.
@@ -84,17 +84,15 @@ pub(super) const REGISTER: Operation = Operation {
     id: "register",
     method: &Method::POST,
     path: "/v1/auth/register",
-    body: Some(RequestBody::new(
-        "RegisterRequest",
-        &[
-            &NEW_LOGIN,
-            &NEW_PASSWORD,
-            &EMAIL,
-            &INVITE_CODE,
-            &LOCALE,
-            &CAPTCHA_TOKEN,
-        ],
-    )),
+    request: "RegisterRequest",
+    fields: &[
+        &NEW_LOGIN,
+        &NEW_PASSWORD,
+        &EMAIL,
+        &INVITE_CODE,
+        &LOCALE,
+        &CAPTCHA_TOKEN,
+    ],
     limit: Some(LimitClass::Register),
     refusals: &[
         Code::RegistrationDisabled,

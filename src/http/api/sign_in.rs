@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use super::done::{DONE, Done};
 use super::fields::{self, CAPTCHA_TOKEN, PASSWORD};
 use crate::domain::{AccountName, LimitClass, PasswordGuess};
-use crate::http::pipeline::{Code, Exchange, Operation, Refusal, RequestBody, Shared, Success, Tag, cookie};
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal, Shared, Success, Tag, cookie};
 use crate::service::{Caller, RefreshCookies, SignedIn};
 
 /// How an access token is sent: as `Authorization: Bearer <token>`.
@@ -65,10 +65,8 @@ pub(super) const CHECK: Operation = Operation {
     id: "check",
     method: &Method::POST,
     path: "/v1/auth/check",
-    body: Some(RequestBody::new(
-        "CheckRequest",
-        &[&fields::LOGIN, &CAPTCHA_TOKEN],
-    )),
+    request: "CheckRequest",
+    fields: &[&fields::LOGIN, &CAPTCHA_TOKEN],
     limit: Some(LimitClass::Check),
     switch: Some(|settings| settings.identity_check),
     tag: Some(Tag::SignIn),
@@ -95,10 +93,8 @@ pub(super) const LOGIN: Operation = Operation {
     id: "login",
     method: &Method::POST,
     path: "/v1/auth/login",
-    body: Some(RequestBody::new(
-        "LoginRequest",
-        &[&fields::LOGIN, &PASSWORD, &CAPTCHA_TOKEN],
-    )),
+    request: "LoginRequest",
+    fields: &[&fields::LOGIN, &PASSWORD, &CAPTCHA_TOKEN],
     limit: Some(LimitClass::Login),
     refusals: &[Code::InvalidCredentials, Code::UserSuspended],
     tag: Some(Tag::SignIn),

@@ -9,7 +9,7 @@ use poem_openapi::payload::Json;
 
 use super::fields::{LOCALE, TIMEZONE, USERNAME};
 use crate::domain::{AuditReason, LimitClass, Locale, Timezone, User, Username};
-use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, RequestBody, Shared, Success, Tag};
+use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, Shared, Success, Tag};
 use crate::limits::Subject;
 use crate::service::{Caller, Error, ProfileChange};
 
@@ -86,10 +86,8 @@ pub(super) const UPDATE_ME: Operation = Operation {
     id: "update_me",
     method: &Method::PATCH,
     path: "/v1/me",
-    body: Some(RequestBody::new(
-        "UpdateMeRequest",
-        &[&USERNAME, &LOCALE, &TIMEZONE],
-    )),
+    request: "UpdateMeRequest",
+    fields: &[&USERNAME, &LOCALE, &TIMEZONE],
     refusals: &[Code::LoginExists],
     tag: Some(Tag::Account),
     summary: "Change the own account",

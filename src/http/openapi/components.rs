@@ -8,7 +8,8 @@ use strum::{VariantArray as _, VariantNames as _};
 
 use super::schemas;
 use crate::domain::{FieldError, FieldErrors, Limit, LimitClass, Rates};
-use crate::http::pipeline::{Code, RequestBody, limit};
+use crate::http::pipeline::request_body::Field;
+use crate::http::pipeline::{Code, limit};
 
 /// The name of the security scheme.
 pub(super) const SCHEME: &str = "bearer";
@@ -55,9 +56,9 @@ impl Components {
     }
 
     /// Adds the schema of a request body, and refers to it.
-    pub(super) fn request(&mut self, body: &RequestBody) -> Value {
-        self.parts["schemas"][body.name] = schemas::request(body);
-        reference("schemas", body.name)
+    pub(super) fn request(&mut self, name: &str, fields: &[&Field]) -> Value {
+        self.parts["schemas"][name] = schemas::request(fields);
+        reference("schemas", name)
     }
 
     /// Adds a response, and refers to it.

@@ -24,8 +24,8 @@ pub(super) fn describe(operation: &Operation, tag: Tag, components: &mut Compone
             "required": true,
         }]);
     }
-    if let Some(body) = &operation.body {
-        let schema = components.request(body);
+    if !operation.fields.is_empty() {
+        let schema = components.request(operation.request, operation.fields);
         described["requestBody"] = json!({
             "content": { "application/json": { "schema": schema } },
             "required": true,

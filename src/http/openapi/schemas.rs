@@ -3,15 +3,14 @@
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use serde_json::{Value, json};
 
-use crate::http::pipeline::request_body::{Field, RequestBody};
+use crate::http::pipeline::request_body::Field;
 
 /// The schema of a request body, which refuses unknown members.
-pub(super) fn request(body: &RequestBody) -> Value {
-    let fields = body.fields.iter();
+pub(super) fn request(fields: &[&Field]) -> Value {
     let properties = fields
-        .clone()
+        .iter()
         .map(|field| (field.name, MetaSchemaRef::Inline(Box::new(schema(field)))));
-    let required = fields.filter(|field| field.is_required);
+    let required = fields.iter().filter(|field| field.is_required);
     let mut schema = json!(MetaSchema {
         required: required.map(|field| field.name).collect(),
         properties: properties.collect(),

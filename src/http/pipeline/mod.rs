@@ -27,4 +27,4 @@ pub(super) use code::Code;
 pub(super) use error::Refusal;
 pub(super) use exchange::{Exchange, Shared};
 pub(super) use operation::{Operation, Success, Tag};
-pub(super) use request_body::{Fields, RequestBody};
+pub(super) use request_body::Fields;

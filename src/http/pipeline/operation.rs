@@ -18,7 +18,7 @@ use strum::VariantArray as _;
 use super::code::Code;
 use super::error::Refusal;
 use super::exchange::Exchange;
-use super::request_body::RequestBody;
+use super::request_body::Field;
 use crate::domain::LimitClass;
 use crate::http::ServerSettings;
 use crate::service::{Caller, RefreshCookies};
@@ -34,7 +34,10 @@ pub(crate) struct Operation {
     /// A last segment in braces is a parameter.
     pub(crate) path: &'static str,
     pub(crate) handler: Handler,
-    pub(crate) body: Option<RequestBody>,
+    /// The name of the schema of the request body.
+    pub(crate) request: &'static str,
+    /// The fields of the request body, which is a JSON object. An operation without fields takes no body.
+    pub(crate) fields: &'static [&'static Field],
     /// `None` is never limited. Only content that is the same for every client and costs next to nothing has no limit: a refused health check would take a
     /// working server out of service, refused keys would stop the services that verify tokens, and clients behind one address share the pages.
     pub(crate) limit: Option<LimitClass>,
@@ -158,7 +161,8 @@ impl Operation {
             method: &Method::GET,
             path: "",
             handler,
-            body: None,
+            request: "",
+            fields: &[],
             limit: Some(LimitClass::Other),
             refusals: &[],
             switch: None,
@@ -197,8 +201,8 @@ impl Operation {
         if *self.method != Method::GET {
             codes.push(Code::OriginForbidden);
         }
-        if let Some(body) = &self.body {
-            codes.extend(body.fields.iter().flat_map(|field| field.refusals));
+        if !self.fields.is_empty() {
+            codes.extend(self.fields.iter().flat_map(|field| field.refusals));
             codes.extend([
                 Code::RequestMalformed,
                 Code::UnsupportedMediaType,

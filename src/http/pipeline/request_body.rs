@@ -14,13 +14,6 @@ const MAX_UNKNOWN_CHARS: usize = 32;
 /// Stands for the name of an unknown field that is not repeated.
 const UNNAMED: &str = "(unknown)";
 
-/// What an operation takes: a JSON object.
-pub(crate) struct RequestBody {
-    /// The name of its schema.
-    pub(crate) name: &'static str,
-    pub(crate) fields: &'static [&'static Field],
-}
-
 /// A field of a body. All fields are texts. The lengths and the pattern are for the document; the domain's types decide what is refused.
 pub(crate) struct Field {
     pub(crate) name: &'static str,
@@ -38,12 +31,6 @@ pub(crate) struct Field {
     pub(crate) is_deprecated: bool,
     /// What every operation that takes the field can be refused with because of it.
     pub(crate) refusals: &'static [Code],
-}
-
-impl RequestBody {
-    pub(crate) const fn new(name: &'static str, fields: &'static [&'static Field]) -> Self {
-        Self { name, fields }
-    }
 }
 
 impl Field {
@@ -76,11 +63,11 @@ pub(crate) struct Fields {
 
 impl Fields {
     /// Reads the members of `object`. Unknown and duplicate fields, and fields that are not text, are errors.
-    pub(crate) fn new(body: &RequestBody, object: Object) -> Self {
+    pub(crate) fn new(known: &[&'static Field], object: Object) -> Self {
         let mut fields = Self::default();
         let mut unknown = 0;
         for (name, member) in object.0 {
-            let Some(field) = body.fields.iter().find(|field| field.name == name) else {
+            let Some(field) = known.iter().find(|field| field.name == name) else {
                 unknown += 1;
                 if unknown <= MAX_UNKNOWN_NAMED {
                     fields.errors.add(repeatable(&name), FieldError::Unknown);
@@ -187,10 +174,7 @@ mod tests {
     const LOGIN: Field = Field::TEXT.named("login");
     const PASSWORD: Field = Field::TEXT.named("password");
     const CAPTCHA_TOKEN: Field = Field::TEXT.named("cf_turnstile_token");
-    pub(super) const SAMPLE: RequestBody = RequestBody {
-        name: "SampleRequest",
-        fields: &[&LOGIN, &PASSWORD, &CAPTCHA_TOKEN],
-    };
+    pub(super) const SAMPLE: [&Field; 3] = [&LOGIN, &PASSWORD, &CAPTCHA_TOKEN];
 
     fn fields(members: Vec<(&str, Member)>) -> Fields {
         let members = members.into_iter();
@@ -305,7 +289,7 @@ mod properties {
             for (name, _) in &errors {
                 prop_assert!(*name == UNNAMED || name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
             }
-            for field in SAMPLE.fields {
+            for field in SAMPLE {
                 let sent = members.iter().filter(|(name, _)| name == field.name);
                 let kinds: Vec<u8> = sent.map(|(_, kind)| *kind).collect();
                 let error = errors.iter().find(|(name, _)| *name == field.name).map(|(_, error)| *error);
@@ -317,7 +301,7 @@ mod properties {
                 prop_assert_eq!(error, expected, "{}", field.name);
                 prop_assert_eq!(fields.text(field).is_some(), kinds.first() == Some(&3));
             }
-            let is_known = |name: &str| SAMPLE.fields.iter().any(|field| field.name == name);
+            let is_known = |name: &str| SAMPLE.iter().any(|field| field.name == name);
             let is_strange = members.iter().any(|(name, _)| !is_known(name));
             prop_assert_eq!(errors.iter().any(|(_, error)| *error == FieldError::Unknown), is_strange);
         }

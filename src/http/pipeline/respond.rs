@@ -180,9 +180,10 @@ impl Pipeline {
         }
         let operation = resource.operation(request.method());
         let operation = operation.ok_or_else(|| Refusal::method_not_allowed(resource.allow()))?;
-        let fields = match &operation.body {
-            Some(known) => Fields::new(known, body::parse(request.headers(), &body)?),
-            None => Fields::default(),
+        let fields = if operation.fields.is_empty() {
+            Fields::default()
+        } else {
+            Fields::new(operation.fields, body::parse(request.headers(), &body)?)
         };
         if !self.origins.may_act(request.method(), request.headers()) {
             self.note_foreign(&client, request.method(), request.headers());
