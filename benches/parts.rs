@@ -223,8 +223,7 @@ impl Database {
         let sessions: Vec<Session> = (0..TOGETHER).map(|_| session(&self.system, user.id)).collect();
         let ids = sessions.iter().map(|session| session.id).collect();
         let filled = self.store.write(move |tx| {
-            tx.insert_user(&user)?
-                .expect("nobody else is there to take the name");
+            assert!(tx.insert_user(&user)?, "the name is free");
             sessions.iter().try_for_each(|session| tx.insert_session(session))
         });
         filled.await.expect("the database takes an account");

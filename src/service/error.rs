@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::crypto::HashError;
 use crate::domain::{AuditReason, FieldErrors, Limit, RegistrationMode, Timestamp};
-use crate::store::{OpenError, StoreError, TakenName};
+use crate::store::{OpenError, StoreError};
 
 /// When to try again after a busy database or a full hash queue: both clear within a second or two.
 const SOON: Duration = Duration::from_secs(2);
@@ -155,15 +155,6 @@ impl From<HashError> for Error {
         match error {
             HashError::QueueFull => Self::unavailable(error.to_string()),
             HashError::Unusable(_) | HashError::NoThread(_) => Self::internal(error),
-        }
-    }
-}
-
-impl From<TakenName> for Error {
-    fn from(taken: TakenName) -> Self {
-        match taken {
-            TakenName::Username => Self::LoginExists,
-            TakenName::Email => Self::EmailExists,
         }
     }
 }

@@ -60,8 +60,10 @@ impl Service {
         }
         self.change_audited(record, move |unit, _| {
             unit.find_alive(&caller)?;
-            if let Some(username) = &change.username {
-                unit.set_username(id, username)?.map_err(Error::from)?;
+            if let Some(username) = &change.username
+                && !unit.set_username(id, username)?
+            {
+                return Err(Error::LoginExists.into());
             }
             if let Some(locale) = &change.locale {
                 unit.set_locale(id, locale)?;

@@ -38,4 +38,4 @@ pub use sqlite::{
     Access, Creation, LOCKS, OpenOptions, Reader, Replacement, StagedDatabase, Store, TestHooks, Tx,
     remove_older,
 };
-pub use user::{Credentials, NewUserRow, TakenName, UserFilter};
+pub use user::{Credentials, NewUserRow, UserFilter};

@@ -32,13 +32,6 @@ pub struct UserFilter {
     pub status: Option<UserStatus>,
 }
 
-/// Which name is already taken by another account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TakenName {
-    Username,
-    Email,
-}
-
 /// What a sign-in by password reads of an account.
 #[derive(Clone, Debug)]
 pub struct Credentials {
@@ -159,8 +152,8 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds an account. The unique indexes decide whether its names are free. If both are taken, the error names the username.
-    pub fn insert_user(&self, user: &NewUserRow) -> Result<Result<(), TakenName>> {
+    /// Adds an account; returns false if its username or its address is taken. The unique indexes decide that.
+    pub fn insert_user(&self, user: &NewUserRow) -> Result<bool> {
         // A conflict is not an error of SQLite, so the transaction can go on.
         let sql = "INSERT INTO users (id, username, username_key, email, email_key, email_verified_at, password_hash, status, locale,
                                 invite_id, created_at)
@@ -178,34 +171,24 @@ impl Tx<'_> {
             user.invite_id,
             user.created_at,
         ];
-        let inserted = self.execute_counted(sql, values)?;
-        if inserted == 1 {
-            return Ok(Ok(()));
-        }
-        let name = AccountName::Username(user.username.clone());
-        let is_username_taken = self.find_user_id(&name)?.is_some();
-        Ok(Err(if is_username_taken {
-            TakenName::Username
-        } else {
-            TakenName::Email
-        }))
+        Ok(self.execute_counted(sql, values)? == 1)
     }
 
-    pub fn set_username(&self, id: UserId, username: &Username) -> Result<Result<(), TakenName>> {
+    /// Changes the username of an account; returns false if it is taken.
+    pub fn set_username(&self, id: UserId, username: &Username) -> Result<bool> {
         let sql = "UPDATE users SET username = ?2, username_key = ?3 WHERE id = ?1";
-        let is_free = self.update_unique(sql, params![id, username, username.key()])?;
-        Ok(if is_free { Ok(()) } else { Err(TakenName::Username) })
+        self.update_unique(sql, params![id, username, username.key()])
     }
 
-    /// Changes the address of an account. The new one is unverified. Voids every link and code that was mailed before, even if the new address differs only in
-    /// case. They stay void if the old address is set again.
-    pub fn set_email(&self, id: UserId, email: &Email) -> Result<Result<(), TakenName>> {
+    /// Changes the address of an account; returns false if it is taken. The new one is unverified. Voids every link and code that was mailed before, even if the
+    /// new address differs only in case. They stay void if the old address is set again.
+    pub fn set_email(&self, id: UserId, email: &Email) -> Result<bool> {
         let sql = "UPDATE users SET email = ?2, email_key = ?3, email_verified_at = NULL WHERE id = ?1";
         let is_free = self.update_unique(sql, params![id, email, email.key()])?;
-        if !is_free {
-            return Ok(Err(TakenName::Email));
+        if is_free {
+            self.void_links_and_codes(id)?;
         }
-        Ok(Ok(self.void_links_and_codes(id)?))
+        Ok(is_free)
     }
 
     /// Marks the address of an account as verified; the time of the first proof stays.

@@ -163,7 +163,9 @@ impl Service {
     /// [`Error::EmailExists`].
     pub async fn set_email(&self, user: UserRef, email: Email) -> Result<UserSummary, Error> {
         self.change_user(AuditEvent::UserEmailSet, user, move |unit, user| {
-            unit.set_email(user.id, &email)??;
+            if !unit.set_email(user.id, &email)? {
+                return Err(Error::EmailExists);
+            }
             unit.end_sessions_of(user.id, None, SessionEnd::EmailChanged, unit.now)?;
             Ok(())
         })

@@ -9,9 +9,17 @@ impl Unit<'_> {
     /// Opens an account and reads it back as later changes find it. The UNIQUE indexes decide whether its names are free.
     ///
     /// # Errors
-    /// [`Error::LoginExists`], [`Error::EmailExists`].
+    /// [`Error::LoginExists`], also if both names are taken; [`Error::EmailExists`].
     pub(crate) fn open_account(&self, account: &NewUserRow) -> Result<User, Error> {
-        self.insert_user(account)??;
+        if !self.insert_user(account)? {
+            let name = AccountName::Username(account.username.clone());
+            let is_username_taken = self.find_user_id(&name)?.is_some();
+            return Err(if is_username_taken {
+                Error::LoginExists
+            } else {
+                Error::EmailExists
+            });
+        }
         self.find_user(account.id)?
             .ok_or_else(|| Error::internal("a user that was just added is not there"))
     }
