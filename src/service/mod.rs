@@ -48,4 +48,4 @@ pub use upkeep::{
     Backup, BackupDestination, Ended, KEEP_ENDED_SESSIONS, end_what_was_live, go_on_without_key, open_staged,
     seal_anew,
 };
-pub use user::{Change, ProfileChange};
+pub use user::ProfileChange;

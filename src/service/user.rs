@@ -4,47 +4,28 @@ use super::rules::Caller;
 use super::{Error, Service};
 use crate::domain::{AccountName, AuditEvent, Client, Locale, Timezone, User, Username};
 
-/// A change of a field that may be empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Change<T> {
-    /// It stays as it is.
-    #[default]
-    Keep,
-    /// The account lacks it from now on.
-    Clear,
-    /// This takes its place.
-    Set(T),
-}
-
 /// What an owner changes about their account; `None` leaves it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileChange {
-    /// Another username.
     pub username: Option<Username>,
-    /// Another language.
     pub locale: Option<Locale>,
-    /// Another time zone, or none.
-    pub timezone: Change<Timezone>,
+    /// `Some(None)` removes it.
+    pub timezone: Option<Option<Timezone>>,
 }
 
 impl ProfileChange {
-    /// Only the changes that differ from what `user` has.
+    /// The changes that differ from what `user` has.
     fn beyond(self, user: &User) -> Self {
-        let is_repeated = match &self.timezone {
-            Change::Keep => true,
-            Change::Clear => user.timezone.is_none(),
-            Change::Set(timezone) => user.timezone.as_ref() == Some(timezone),
-        };
         Self {
             username: self.username.filter(|username| *username != user.username),
             locale: self.locale.filter(|locale| *locale != user.locale),
-            timezone: if is_repeated { Change::Keep } else { self.timezone },
+            timezone: self.timezone.filter(|timezone| *timezone != user.timezone),
         }
     }
 }
 
 impl Service {
-    /// Changes what the caller asked for about their own account. What the account has already is no change, and a change of nothing leaves no trace.
+    /// Changes the caller's own account. A value that the account has already is no change, and a change of nothing leaves no trace.
     ///
     /// # Errors
     /// [`Error::LoginExists`].
@@ -68,10 +49,8 @@ impl Service {
             if let Some(locale) = &change.locale {
                 unit.set_locale(id, locale)?;
             }
-            match &change.timezone {
-                Change::Keep => {}
-                Change::Clear => unit.set_timezone(id, None)?,
-                Change::Set(timezone) => unit.set_timezone(id, Some(timezone))?,
+            if let Some(timezone) = &change.timezone {
+                unit.set_timezone(id, timezone.as_ref())?;
             }
             Ok(unit.find_user(id)?.ok_or(Error::InvalidToken)?)
         })

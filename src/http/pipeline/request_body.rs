@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::body::{Member, Object};
 use super::code::Code;
 use crate::domain::{FieldError, FieldErrors};
-use crate::service::{Change, Error};
+use crate::service::Error;
 
 /// How many unknown fields are named. No client mistypes more, and the answer stays smaller than the request.
 const MAX_UNKNOWN_NAMED: usize = 16;
@@ -139,16 +139,17 @@ impl Fields {
         self.errors.take(field.name, parsed)
     }
 
-    /// Parses a change of something that an account may lack: `null` and an empty text clear it. `Keep` also if something is wrong with the field.
+    /// Parses a change of something that an account may lack. `Some(None)`, for `null` and an empty text, clears it; `None`, also if something is wrong with
+    /// the field, leaves it.
     pub(crate) fn change<T>(
         &mut self,
         field: &Field,
         parse: impl FnOnce(&str) -> Result<T, FieldError>,
-    ) -> Change<T> {
+    ) -> Option<Option<T>> {
         if self.texts.get(field.name) == Some(&None) {
-            return Change::Clear;
+            return Some(None);
         }
-        self.optional(field, parse).map_or(Change::Keep, Change::Set)
+        self.optional(field, parse).map(Some)
     }
 
     /// Gives what was parsed if all required fields are there and nothing is wrong with any field.
