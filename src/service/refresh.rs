@@ -26,7 +26,7 @@ impl RefreshCookies {
 }
 
 impl Service {
-    /// Looks which of the refresh cookies are authentic, before the request is counted. A stranger knows no session id with the mark of this server and
+    /// Finds out which of the refresh cookies are authentic, before the request is counted. A stranger knows no session id with the mark of this server and
     /// so causes no query.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Service {
 
     /// Exchanges a refresh token for the next one and a fresh access token.
     ///
-    /// The first cookie that can be served counts; cookies of living sessions of two accounts are refused without any consequence. A token that was never
+    /// The first cookie that can be served counts; cookies of live sessions of two accounts are refused without any consequence. A token that was never
     /// authentic changes nothing. See [`Rotation::judge`](crate::domain::Rotation::judge) for what an old token means; a reused one ends its session,
     /// which is committed before the refusal.
     ///
@@ -62,21 +62,25 @@ impl Service {
     /// [`Error::RefreshTokenMissing`], [`Error::InvalidToken`], [`Error::UserSuspended`], [`Error::Unavailable`].
     pub async fn refresh(&self, cookies: RefreshCookies, client: Client) -> Result<SignedIn, Error> {
         let refuse = |reason| self.note_refused(AuditEvent::RefreshRefused, reason, &client);
-        let tokens = match self.find_authentic(cookies, &client).await? {
-            Ok(tokens) => tokens,
-            Err(reason) => {
-                refuse(reason);
-                return Err(match reason {
-                    AuditReason::RefreshTokenMissing => Error::RefreshTokenMissing,
-                    _ => Error::InvalidToken,
-                });
+        let (mut tokens, mut reason) = (cookies.marked, cookies.reason);
+        if !cookies.unmarked.is_empty() {
+            match self.find_presented(cookies.unmarked, &client).await? {
+                Ok(others) => tokens.extend(tokens_of(&others)),
+                Err(because) => reason = because,
             }
-        };
+        }
+        if tokens.is_empty() {
+            refuse(reason);
+            return Err(match reason {
+                AuditReason::RefreshTokenMissing => Error::RefreshTokenMissing,
+                _ => Error::InvalidToken,
+            });
+        }
         let refreshed = self.change(Actor::Client(client.clone()), move |unit| unit.refresh(&tokens));
         match refreshed.await? {
             Refreshed::Continued(open) => self.mint_tokens(&open).await,
             Refreshed::Refused(error) => Err(error),
-            // The password was changed between the two questions.
+            // The password was changed since the first look.
             Refreshed::Forged => {
                 refuse(AuditReason::ForgedToken);
                 Err(Error::InvalidToken)
@@ -84,27 +88,8 @@ impl Service {
         }
     }
 
-    /// Every authentic token; if there is none, why.
-    async fn find_authentic(
-        &self,
-        cookies: RefreshCookies,
-        client: &Client,
-    ) -> Result<Result<Vec<PresentedRefreshToken>, AuditReason>, Error> {
-        let (mut tokens, mut reason) = (cookies.marked, cookies.reason);
-        if !cookies.unmarked.is_empty() {
-            match self.find_presented(cookies.unmarked, client).await? {
-                Ok(others) => tokens.extend(tokens_of(&others)),
-                Err(because) => reason = because,
-            }
-        }
-        Ok(if tokens.is_empty() {
-            Err(reason)
-        } else {
-            Ok(tokens)
-        })
-    }
-
-    /// Asked before the transaction, so that made-up cookies cause no write and make none longer. It decides nothing but what is counted.
+    /// The sessions of the authentic tokens; if there is none, why. This query runs before the transaction, so that invented cookies cause no write and make
+    /// none longer.
     async fn find_presented(
         &self,
         tokens: Vec<PresentedRefreshToken>,
