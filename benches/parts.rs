@@ -249,10 +249,9 @@ impl Database {
 
 /// The statements of a refresh: the session with its user, then the conditional UPDATE.
 fn rotate(tx: &Tx<'_>, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-    let Some(found) = tx.find_session_with_user(id)? else {
+    let Some((from, _)) = tx.find_session_with_user(id)? else {
         return Ok(false);
     };
-    let from = found.session;
     let token = from.rotation.generation;
     let next = from
         .rotation

@@ -31,7 +31,7 @@ impl Service {
         let caller = caller.clone();
         let record = caller.record(AuditEvent::VerificationSent);
         self.change_audited(record, move |unit, _| {
-            let user = unit.find_alive(&caller)?.user;
+            let (_, user) = unit.find_alive(&caller)?;
             unit.spend_mail_budget(&user.email, MailPurpose::Verify, FailureKind::OfAccount)?;
             Ok(unit.mail_verification(&user)?)
         })

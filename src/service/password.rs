@@ -46,16 +46,15 @@ impl Service {
         let hash = self.hasher.hash(new).await?;
         let (caller, cookies) = (caller.clone(), parse_cookies(cookies));
         let open = self.change_audited(record, move |unit, _| {
-            let found = unit.find_alive(&caller)?;
+            let (session, user) = unit.find_alive(&caller)?;
             if stored.is_some() {
                 unit.rules.refuse_waiting(unit, key, unit.now)?;
             }
-            let user = found.user.clone();
             if !unit.has_password_hash(&user, stored.as_ref())? {
                 return Err(incorrect().because(AuditReason::PasswordJustChanged));
             }
             unit.replace_password(&user, &hash, Some(caller.session_id))?;
-            let open = unit.renew_tokens(found, &cookies)?;
+            let open = unit.renew_tokens(session, &user, &cookies)?;
             // An unverified address may be another person's, and the person who registered it could change the password all day. The owner of a verified
             // one is always told: accounts with other tags of the same mailbox could use up a budget.
             if user.email_verified_at.is_some() || unit.is_mail_left(&user, MailPurpose::Notice)? {

@@ -110,7 +110,7 @@ impl Service {
         let found = self.store.read(move |reader| reader.find_session_with_user(id));
         let record = AuditRecord::by_client(AuditEvent::Throttled, client);
         let mut record = record.refused(AuditReason::SessionLimit);
-        record.subject = found.await?.map(|found| (&found.user).into());
+        record.subject = found.await?.map(|(_, user)| (&user).into());
         self.rules.note(&record, client);
         Ok(())
     }
@@ -129,7 +129,7 @@ fn countable(presented: &[PresentedSession], is_whole: bool) -> Vec<SessionId> {
     }
     let ids = |counts: fn(&PresentedSession) -> bool| -> Vec<SessionId> {
         let counted = presented.iter().filter(|presented| counts(presented));
-        counted.map(|presented| presented.found.session.id).collect()
+        counted.map(|presented| presented.session.id).collect()
     };
     let servable = ids(PresentedSession::is_servable);
     if servable.is_empty() && is_whole {

@@ -76,9 +76,9 @@ impl Service {
         let caller = caller.clone();
         let record = caller.record(AuditEvent::SessionEnded);
         self.change_audited(record, move |unit, record| {
-            let user_id = unit.find_alive(&caller)?.user.id;
+            unit.find_alive(&caller)?;
             let (kept, end) = (Some(caller.session_id), SessionEnd::EndedByOwner);
-            let ended = unit.end_sessions_of(user_id, kept, end, unit.now)?;
+            let ended = unit.end_sessions_of(caller.user.id, kept, end, unit.now)?;
             record.detail = Some(format!("{ended} others"));
             Ok(())
         })

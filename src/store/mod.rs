@@ -31,7 +31,6 @@ pub use error::{OpenError, Result, StoreError};
 pub use link_token::LinkRow;
 pub use one_time_code::CountedCode;
 pub use outbox::MailTrouble;
-pub use session::SessionWithUser;
 pub use settings::Setting;
 pub use signing_key::StoredSigningKey;
 pub use sqlite::{

@@ -20,13 +20,6 @@ const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_us
                        sessions.created_at AS session_created_at, last_used_at, expires_at, ended_at, ended_because, address, \
                        user_agent";
 
-/// A session and its user.
-#[derive(Clone, Debug)]
-pub struct SessionWithUser {
-    pub session: Session,
-    pub user: User,
-}
-
 /// Reads the [`COLUMNS`].
 fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
     let ended: (Option<Timestamp>, Option<SessionEnd>) = (row.get("ended_at")?, row.get("ended_because")?);
@@ -81,24 +74,19 @@ fn encode_replaced(replaced: &[(Generation, Timestamp)]) -> Vec<u8> {
 }
 
 impl Reader<'_> {
-    /// The session with this id, living or ended.
+    /// The session with this id, live or ended.
     pub fn find_session(&self, id: SessionId) -> Result<Option<Session>> {
         let sql = format!("SELECT {COLUMNS} FROM sessions WHERE id = ?1");
         self.query_opt(&sql, [id], session_of)
     }
 
-    /// The session with this id, living or ended, and its user.
-    pub fn find_session_with_user(&self, id: SessionId) -> Result<Option<SessionWithUser>> {
+    /// The session with this id, live or ended, and its user.
+    pub fn find_session_with_user(&self, id: SessionId) -> Result<Option<(Session, User)>> {
         let sql = format!(
             "SELECT {COLUMNS}, {} FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1",
             user::COLUMNS
         );
-        self.query_opt(&sql, [id], |row| {
-            Ok(SessionWithUser {
-                session: session_of(row)?,
-                user: user_of(row)?,
-            })
-        })
+        self.query_opt(&sql, [id], |row| Ok((session_of(row)?, user_of(row)?)))
     }
 
     /// The user with this id, and whether the session belongs to that user and is alive. `None` if there is no such user, or no signing key with the id

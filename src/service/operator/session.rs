@@ -54,7 +54,7 @@ impl Service {
             if !unit.end_session(id, SessionEnd::Revoked, unit.now)? {
                 return Err(Error::SessionNotFound.into());
             }
-            record.subject = found.map(|found| (&found.user).into());
+            record.subject = found.map(|(_, user)| (&user).into());
             Ok(())
         })
         .await

@@ -4,13 +4,15 @@
 //! only the highest authentic generation counts. If one cookie can be served, the others have no effect. So a forged cookie, a cookie of an ended session and
 //! an older cookie of the same account change nothing beside a live one, in any order.
 //!
-//! If the cookies belong to living sessions of two accounts, none is served. Otherwise a thief could send a stolen cookie beside his own and learn, without
+//! If the cookies belong to live sessions of two accounts, none is served. Otherwise a thief could send a stolen cookie beside his own and learn, without
 //! any consequence, whether the owner has refreshed.
 
 use super::Rules;
 use crate::crypto::PresentedRefreshToken;
-use crate::domain::{AuditReason, Client, RefreshVerdict, Sender, SessionId, Timestamp, UserId, UserStatus};
-use crate::store::{Reader, SessionWithUser, StoreError};
+use crate::domain::{
+    AuditReason, Client, RefreshVerdict, Sender, Session, SessionId, Timestamp, User, UserId, UserStatus,
+};
+use crate::store::{Reader, StoreError};
 
 /// The refresh cookies that have the form of a token.
 pub(crate) fn parse_cookies(cookies: &[String]) -> Vec<PresentedRefreshToken> {
@@ -22,7 +24,8 @@ pub(crate) fn parse_cookies(cookies: &[String]) -> Vec<PresentedRefreshToken> {
 
 /// A session for which the request brought an authentic cookie.
 pub(crate) struct PresentedSession {
-    pub(crate) found: SessionWithUser,
+    pub(crate) session: Session,
+    pub(crate) user: User,
     /// The authentic token of the highest generation.
     pub(crate) token: PresentedRefreshToken,
     /// What the token means if the session is alive.
@@ -33,25 +36,25 @@ pub(crate) struct PresentedSession {
 
 impl PresentedSession {
     pub(crate) fn is_suspended(&self) -> bool {
-        self.found.user.status == UserStatus::Suspended
+        self.user.status == UserStatus::Suspended
     }
 
     pub(crate) fn is_servable(&self) -> bool {
         self.is_alive && self.verdict.is_served()
     }
 
-    /// Whether the token ends its living session, if none of its account can be served.
+    /// Whether the token ends its live session, if none of its account can be served.
     pub(crate) fn is_fatal(&self) -> bool {
         self.is_alive && matches!(self.verdict, RefreshVerdict::Reused | RefreshVerdict::Ahead)
     }
 
     /// Whether signing in or out ends the session. A session whose term is over is ended too: it must not come back to life when a wrong clock is set right.
     pub(crate) fn is_endable(&self) -> bool {
-        !self.is_suspended() && self.found.session.ended.is_none() && self.verdict.is_served()
+        !self.is_suspended() && self.session.ended.is_none() && self.verdict.is_served()
     }
 
     pub(crate) fn user_id(&self) -> UserId {
-        self.found.user.id
+        self.user.id
     }
 }
 
@@ -65,7 +68,7 @@ impl Rules {
         client: &Client,
         now: Timestamp,
     ) -> Result<Result<Vec<PresentedSession>, AuditReason>, StoreError> {
-        let mut read: Vec<(SessionId, Option<SessionWithUser>)> = Vec::new();
+        let mut read: Vec<(SessionId, Option<(Session, User)>)> = Vec::new();
         let mut highest: Vec<PresentedRefreshToken> = Vec::new();
         for token in tokens {
             let id = token.session_id();
@@ -75,7 +78,7 @@ impl Rules {
                 read.push((id, reader.find_session_with_user(id)?));
             }
             let found = read[place].1.as_ref();
-            if !found.is_some_and(|found| self.refresh_tokens.is_authentic(token, &found.session)) {
+            if !found.is_some_and(|(session, _)| self.refresh_tokens.is_authentic(token, session)) {
                 continue;
             }
             match highest.iter_mut().find(|other| other.session_id() == id) {
@@ -95,11 +98,12 @@ impl Rules {
         let (sender, refresh) = (Sender::from(client), &self.settings.sessions.refresh);
         let presented = highest.into_iter().filter_map(|token| {
             let (_, found) = read.iter_mut().find(|(id, _)| *id == token.session_id())?;
-            let SessionWithUser { session, user } = found.take()?;
+            let (session, user) = found.take()?;
             Some(PresentedSession {
                 verdict: session.rotation.judge(token.generation(), &sender, now, refresh),
                 is_alive: user.status != UserStatus::Suspended && session.is_alive(now),
-                found: SessionWithUser { session, user },
+                session,
+                user,
                 token,
             })
         });
@@ -107,10 +111,10 @@ impl Rules {
     }
 }
 
-/// Living sessions of two accounts, if there are any: to serve one would sign a browser in to the account of the person who planted its cookie.
+/// Live sessions of two accounts, if there are any: to serve one would sign a browser in to the account of the person who planted its cookie.
 pub(crate) fn two_accounts(presented: &[PresentedSession]) -> Option<[&PresentedSession; 2]> {
-    let mut living = presented.iter().filter(|presented| presented.is_alive);
-    let first = living.next()?;
-    let other = living.find(|other| other.user_id() != first.user_id())?;
+    let mut live = presented.iter().filter(|presented| presented.is_alive);
+    let first = live.next()?;
+    let other = live.find(|other| other.user_id() != first.user_id())?;
     Some([first, other])
 }

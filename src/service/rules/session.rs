@@ -8,7 +8,6 @@ use crate::domain::{
     SessionEnd, SessionId, SessionNonce, SignInMethod, Timestamp, User, UserId, UserStatus,
 };
 use crate::service::error::Error;
-use crate::store::SessionWithUser;
 
 /// The sender of a valid access token.
 #[derive(Clone, Debug)]
@@ -33,7 +32,7 @@ pub(crate) struct OpenSession {
     pub(crate) at: Timestamp,
 }
 
-/// What came of a refresh inside its transaction. A refusal is no `Err` there, so that its consequences are committed.
+/// The outcome of a refresh inside its transaction. A refusal is no `Err` there, so that its consequences are committed.
 pub(crate) enum Refreshed {
     Continued(Box<OpenSession>),
     Refused(Error),
@@ -46,10 +45,12 @@ impl Unit<'_> {
     ///
     /// # Errors
     /// [`Error::UserSuspended`], [`Error::InvalidToken`].
-    pub(crate) fn find_alive(&self, caller: &Caller) -> Result<SessionWithUser, Error> {
+    pub(crate) fn find_alive(&self, caller: &Caller) -> Result<(Session, User), Error> {
         match self.find_session_with_user(caller.session_id)? {
-            Some(found) if found.user.status == UserStatus::Suspended => Err(Error::UserSuspended),
-            Some(found) if found.session.is_alive(self.now) && found.user.id == caller.user.id => Ok(found),
+            Some((_, user)) if user.status == UserStatus::Suspended => Err(Error::UserSuspended),
+            Some((session, user)) if session.is_alive(self.now) && user.id == caller.user.id => {
+                Ok((session, user))
+            }
             _ => Err(Error::InvalidToken),
         }
     }
@@ -91,7 +92,7 @@ impl Unit<'_> {
         Ok(self.open(session, user))
     }
 
-    /// Ends the sessions of `user_id` whose cookies came along and could be served.
+    /// Ends the sessions of `user_id` whose cookies came with the request and could be served.
     pub(crate) fn sign_out_presented(
         &self,
         cookies: &[PresentedRefreshToken],
@@ -102,14 +103,14 @@ impl Unit<'_> {
         self.end_presented(&presented, SessionEnd::SignedOut)
     }
 
-    /// Invalidates every earlier refresh token of a session. Gives the session if its new cookie is to be set. It is not set when the request brought a
-    /// cookie of another account's living session and none of this account: the new cookie would overwrite that one.
+    /// Invalidates every earlier refresh token of a session. Returns the session if its new cookie is to be set. It is not set if the request had a cookie of
+    /// another account's live session and none of this account: the new cookie would overwrite that one.
     pub(crate) fn renew_tokens(
         &self,
-        found: SessionWithUser,
+        session: Session,
+        user: &User,
         cookies: &[PresentedRefreshToken],
     ) -> Result<Option<OpenSession>, Error> {
-        let SessionWithUser { session, user } = found;
         let presented = self.find_presented(cookies)?;
         let is_own = presented.iter().any(|presented| presented.user_id() == user.id);
         let is_of_another = !is_own && presented.iter().any(|presented| presented.is_alive);
@@ -117,7 +118,7 @@ impl Unit<'_> {
         if !self.renew_session_nonce(session.id, nonce)? {
             return Err(Error::InvalidToken);
         }
-        let open = self.open(Session { nonce, ..session }, &user);
+        let open = self.open(Session { nonce, ..session }, user);
         Ok((!is_of_another).then_some(open))
     }
 
@@ -126,7 +127,7 @@ impl Unit<'_> {
         let mut presented = self.find_presented(cookies)?;
         if let Some(both) = two_accounts(&presented) {
             for presented in both {
-                self.audit_refresh(&presented.found, AuditReason::TwoAccounts)?;
+                self.audit_refresh(presented, AuditReason::TwoAccounts)?;
             }
             return Ok(Refreshed::Refused(Error::InvalidToken));
         }
@@ -146,7 +147,7 @@ impl Unit<'_> {
     /// Moves a session on as its token asks for. The conditional UPDATE of `move_session` decides between two refreshes with one token.
     fn continue_session(&self, presented: PresentedSession) -> Result<Refreshed, Error> {
         let (verdict, token) = (presented.verdict, presented.token.generation());
-        let SessionWithUser { session, user } = presented.found;
+        let (session, user) = (presented.session, presented.user);
         if verdict == RefreshVerdict::RepeatNearby {
             self.audit_repeated(&self.repeated(&user, &session))?;
         }
@@ -172,12 +173,12 @@ impl Unit<'_> {
 
     /// Acts on an authentic token that cannot be served: a reused one ends its session.
     fn punish(&self, presented: &PresentedSession) -> Result<(), Error> {
-        let SessionWithUser { session, user } = &presented.found;
+        let (session, user) = (&presented.session, &presented.user);
         if presented.is_suspended() {
-            return self.audit_refresh(&presented.found, AuditReason::Suspended);
+            return self.audit_refresh(presented, AuditReason::Suspended);
         }
         if !presented.is_alive {
-            return self.audit_refresh(&presented.found, self.why_over(session));
+            return self.audit_refresh(presented, self.why_over(session));
         }
         let (event, end, detail) = match presented.verdict {
             RefreshVerdict::Reused => {
@@ -210,7 +211,7 @@ impl Unit<'_> {
 
     fn end_presented(&self, presented: &[PresentedSession], because: SessionEnd) -> Result<(), Error> {
         for presented in presented.iter().filter(|presented| presented.is_endable()) {
-            self.end_session(presented.found.session.id, because, self.now)?;
+            self.end_session(presented.session.id, because, self.now)?;
         }
         Ok(())
     }
@@ -223,10 +224,10 @@ impl Unit<'_> {
         }
     }
 
-    /// Writes that an authentic refresh token was refused, and why; no session ends by it.
-    fn audit_refresh(&self, found: &SessionWithUser, reason: AuditReason) -> Result<(), Error> {
-        let record = self.record(AuditEvent::RefreshRefused).about(&found.user);
-        let record = record.of_session(found.session.id).refused(reason);
+    /// Records that an authentic refresh token was refused, and why. No session ends.
+    fn audit_refresh(&self, presented: &PresentedSession, reason: AuditReason) -> Result<(), Error> {
+        let record = self.record(AuditEvent::RefreshRefused).about(&presented.user);
+        let record = record.of_session(presented.session.id).refused(reason);
         Ok(self.audit(&record)?)
     }
 
