@@ -15,8 +15,8 @@ use arkloop::crypto::{
 };
 use arkloop::domain::{
     Argon2Cost, Client, Email, Language, LimitClass, Password, PasswordHash, PasswordPolicy, Rates,
-    RefreshVerdict, Rotation, Sender, Session, SessionId, SessionNonce, SignInMethod, SignatureAlgorithm,
-    Timestamp, UserId, Username,
+    RefreshVerdict, Rotation, Session, SessionId, SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp,
+    UserId, Username,
 };
 use arkloop::limits::{Limits, Subject};
 use arkloop::store::{Access, Creation, NewUserRow, OpenOptions, Store, StoreError, Tx};
@@ -255,7 +255,7 @@ fn rotate(tx: &Tx<'_>, id: SessionId, now: Timestamp) -> Result<bool, StoreError
     let token = from.rotation.generation;
     let next = from
         .rotation
-        .after(RefreshVerdict::Rotate, token, &Sender::default(), now)
+        .after(RefreshVerdict::Rotate, token, &Client::LOCAL, now)
         .expect("the session moves on");
     let to = Session {
         rotation: next,
@@ -284,7 +284,7 @@ fn session(system: &System, user_id: UserId) -> Session {
         id: system.new_id(),
         user_id,
         nonce: SessionNonce(system.random()),
-        rotation: Rotation::first(now, Sender::default()),
+        rotation: Rotation::first(now, Client::LOCAL),
         method: SignInMethod::Password,
         created_at: now,
         last_used_at: now,

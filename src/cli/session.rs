@@ -8,7 +8,7 @@ use super::context::Context;
 use super::error::Refusal;
 use super::report::{Report, Row};
 use super::times::Times;
-use crate::domain::{Paging, Sender, Session, SessionEnd, SessionId};
+use crate::domain::{Paging, Session, SessionEnd, SessionId};
 use crate::service::{Error, UserRef};
 
 /// See and end sessions
@@ -85,8 +85,8 @@ fn revoke(context: &Context, arguments: RevokeArguments) -> Result<Report, Refus
 
 /// The network of the last refresh: `192.0.2.0/24`.
 pub(super) fn last_network(session: &Session) -> Option<String> {
-    let network = session.rotation.moved_by.network()?;
-    Some(format!("{network}/{}", Sender::prefix_of(network)))
+    let (network, prefix) = session.rotation.moved_by.wide_network()?;
+    Some(format!("{network}/{prefix}"))
 }
 
 fn to_row(session: &Session, times: Times) -> Row {

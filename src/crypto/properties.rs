@@ -15,8 +15,8 @@ use super::{
 };
 use crate::domain::properties::{almost, wild_text, wild_text_of};
 use crate::domain::{
-    Client, CodeLength, Email, Generation, InviteCode, OneTimeCode, Rotation, Sealed, Sender, Session,
-    SessionId, SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId,
+    Client, CodeLength, Email, Generation, InviteCode, OneTimeCode, Rotation, Sealed, Session, SessionId,
+    SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId,
 };
 use crate::system::{Entropy, MovableClock, System};
 
@@ -63,7 +63,7 @@ fn session(id: [u8; 16], generation: u32, nonce: [u8; 16]) -> Session {
         nonce: SessionNonce(nonce),
         rotation: Rotation {
             generation: Generation(generation),
-            ..Rotation::first(NOW, Sender::default())
+            ..Rotation::first(NOW, Client::LOCAL)
         },
         method: SignInMethod::Password,
         created_at: NOW,

@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::crypto::Keys;
-    use crate::domain::{Client, Rotation, Sender, SignInMethod, Timestamp, UserId};
+    use crate::domain::{Client, Rotation, SignInMethod, Timestamp, UserId};
 
     fn session() -> Session {
         let now = Timestamp::from_millis(0);
@@ -120,7 +120,7 @@ mod tests {
             nonce: SessionNonce([3; 16]),
             rotation: Rotation {
                 generation: Generation(7),
-                ..Rotation::first(now, Sender::default())
+                ..Rotation::first(now, Client::LOCAL)
             },
             method: SignInMethod::Password,
             created_at: now,

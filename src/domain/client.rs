@@ -1,8 +1,8 @@
 //! The client of a request, as far as a server can tell.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use super::{TraceId, is_unprintable};
+use super::{TraceId, is_unprintable, site_of};
 
 /// How much of a `User-Agent` is kept: enough to tell devices apart, too little to fill a disk. It is counted in bytes, because a character may have four.
 pub const MAX_USER_AGENT_BYTES: usize = 200;
@@ -14,7 +14,7 @@ pub struct Client {
     pub address: Option<IpAddr>,
     /// At most 200 bytes of the `User-Agent` header, all of them printable.
     pub user_agent: Option<String>,
-    /// The trace id of the request; `None` where the client of a session is read from the database.
+    /// The trace id of the request; `None` for a client that was read from the database.
     pub trace_id: Option<TraceId>,
 }
 
@@ -44,5 +44,31 @@ impl Client {
             user_agent,
             trace_id: Some(trace_id),
         }
+    }
+
+    /// The network of one site or of one provider's pool, with the length of its prefix: the /24 of an IPv4 address (also of one that is mapped into IPv6), the
+    /// /48 of an IPv6 address. It is wider than the networks that limits count, because a client that moves within it is no sign of theft.
+    pub fn wide_network(&self) -> Option<(IpAddr, u8)> {
+        self.address.map(|address| match site_of(address) {
+            IpAddr::V4(address) => (Ipv4Addr::from_bits(address.to_bits() & !0 << 8).into(), 24),
+            site @ IpAddr::V6(_) => (site, 48),
+        })
+    }
+
+    pub(super) fn has_network_of(&self, other: &Self) -> bool {
+        self.wide_network() == other.wide_network()
+    }
+
+    pub(super) fn has_agent_of(&self, other: &Self) -> bool {
+        self.user_agent == other.user_agent
+    }
+
+    /// Whether the user agents differ in digits at most: an update of a browser changes only those.
+    pub(super) fn has_product_of(&self, other: &Self) -> bool {
+        let product = |client: &Self| {
+            let agent = client.user_agent.as_ref()?;
+            Some(agent.replace(|c: char| c.is_ascii_digit(), ""))
+        };
+        product(self) == product(other)
     }
 }

@@ -73,7 +73,7 @@ pub use password_failures::{
     FailureRuns, Guessed, MAX_FAILURE_ROWS,
 };
 pub use registration::RegistrationMode;
-pub use rotation::{Generation, MAX_REMEMBERED_ROTATIONS, RefreshRules, RefreshVerdict, Rotation, Sender};
+pub use rotation::{Generation, MAX_REMEMBERED_ROTATIONS, RefreshRules, RefreshVerdict, Rotation};
 pub use sealed::Sealed;
 pub use service_name::ServiceName;
 pub use session::{Session, SessionEnd, SessionNonce, SessionRules, SignInMethod};

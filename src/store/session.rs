@@ -6,8 +6,8 @@ use super::columns::Address;
 use super::user::{self, user_of};
 use super::{Reader, Result, Tx};
 use crate::domain::{
-    Client, Generation, Page, Paging, Rotation, Sender, Session, SessionEnd, SessionId, SessionNonce,
-    Timestamp, User, UserId,
+    Client, Generation, Page, Paging, Rotation, Session, SessionEnd, SessionId, SessionNonce, Timestamp,
+    User, UserId,
 };
 
 /// The number of ended sessions that stay per account: far more than an operator reads, and few enough that no sign-in writes many rows.
@@ -31,9 +31,10 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
             generation: row.get("generation")?,
             presented: row.get("presented")?,
             moved_at: row.get("moved_at")?,
-            moved_by: Sender {
+            moved_by: Client {
                 address: row.get::<_, Address>("moved_address")?.0,
                 user_agent: row.get("moved_agent")?,
+                trace_id: None,
             },
             replaced: decode_replaced(row.get_ref("rotations")?.as_blob()?),
         },

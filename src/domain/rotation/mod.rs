@@ -10,15 +10,15 @@
 //! | older | the current token is answered | reuse |
 //! | newer: an older copy of the database was restored | the session ends | the session ends |
 //!
-//! A lost answer is reuse after the time `lost_answer`, or if the user agents differ in more than digits. Reuse ends the session. All of this is kept in the database, so a restart changes nothing.
+//! A lost answer is reuse after the time `lost_answer`, or if the user agents differ in more than digits. Reuse ends the session. The database has all of this state,
+//! so a restart changes nothing.
 
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::{Client, Timestamp, site_of};
+use super::{Client, Timestamp};
 
 /// How many rotations of a session are remembered, and so for how many generations back a refresh token is answered within the grace. Eight covers the
 /// tabs of a browser that wake up together; more would only help an attacker.
@@ -47,64 +47,6 @@ pub struct RefreshRules {
     pub lost_answer: Duration,
 }
 
-/// The address and the user agent of a refresh. Senders are compared by their networks.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sender {
-    /// `None` if it is not known.
-    pub address: Option<IpAddr>,
-    pub user_agent: Option<String>,
-}
-
-impl Sender {
-    /// The /24 of an IPv4 address (also of one that is mapped into IPv6), the /48 of an IPv6 address: the network of one site or of one provider's pool. It
-    /// is wider than the networks that limits count, because a client that moves within it is no sign of theft.
-    pub fn network_of(address: IpAddr) -> IpAddr {
-        match site_of(address) {
-            IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & !0 << 8).into(),
-            site @ IpAddr::V6(_) => site,
-        }
-    }
-
-    /// How many bits of an address [`Sender::network_of`] keeps.
-    pub const fn prefix_of(network: IpAddr) -> u8 {
-        match network {
-            IpAddr::V4(_) => 24,
-            IpAddr::V6(_) => 48,
-        }
-    }
-
-    /// The network of the address; see [`Sender::network_of`].
-    pub fn network(&self) -> Option<IpAddr> {
-        self.address.map(Self::network_of)
-    }
-
-    fn has_network_of(&self, other: &Self) -> bool {
-        self.network() == other.network()
-    }
-
-    fn has_agent_of(&self, other: &Self) -> bool {
-        self.user_agent == other.user_agent
-    }
-
-    /// Whether the user agents differ in digits at most: an update of a browser changes only those.
-    fn has_product_of(&self, other: &Self) -> bool {
-        let product = |sender: &Self| {
-            let agent = sender.user_agent.as_ref()?;
-            Some(agent.replace(|c: char| c.is_ascii_digit(), ""))
-        };
-        product(self) == product(other)
-    }
-}
-
-impl From<&Client> for Sender {
-    fn from(client: &Client) -> Self {
-        Self {
-            address: client.address,
-            user_agent: client.user_agent.clone(),
-        }
-    }
-}
-
 /// What a session remembers of its refresh tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
@@ -114,13 +56,14 @@ pub struct Rotation {
     pub presented: Option<Generation>,
     /// When the session last rotated.
     pub moved_at: Timestamp,
-    pub moved_by: Sender,
+    /// The client of that refresh. Clients are compared by their networks and user agents.
+    pub moved_by: Client,
     /// The last presented generations, each with the newest time at which it was replaced, newest first; at most [`MAX_REMEMBERED_ROTATIONS`]. A generation
     /// that was never presented is not in it.
     pub replaced: Vec<(Generation, Timestamp)>,
 }
 
-/// What an authentic refresh token of a living session means.
+/// What an authentic refresh token of a live session means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshVerdict {
     /// It is the current one: the session rotates.
@@ -152,7 +95,7 @@ impl RefreshVerdict {
 }
 
 impl Rotation {
-    pub const fn first(now: Timestamp, moved_by: Sender) -> Self {
+    pub const fn first(now: Timestamp, moved_by: Client) -> Self {
         Self {
             generation: Generation::FIRST,
             presented: None,
@@ -162,11 +105,11 @@ impl Rotation {
         }
     }
 
-    /// Judges a refresh token of the generation `token` from `sender`.
+    /// Judges a refresh token of the generation `token` from `client`.
     pub fn judge(
         &self,
         token: Generation,
-        sender: &Sender,
+        client: &Client,
         now: Timestamp,
         rules: &RefreshRules,
     ) -> RefreshVerdict {
@@ -179,15 +122,15 @@ impl Rotation {
         let is_fresh = is_within(rules.grace, self.moved_at, now);
         if self.presented == Some(token) {
             return if is_fresh {
-                self.repeat(sender)
-            } else if self.is_lost_answer(sender, now, rules) {
+                self.repeat(client)
+            } else if self.is_lost_answer(client, now, rules) {
                 RefreshVerdict::LostAnswer
             } else {
                 RefreshVerdict::Reused
             };
         }
         if self.presented < Some(token) {
-            return if is_fresh && sender.has_network_of(&self.moved_by) && sender.has_agent_of(&self.moved_by)
+            return if is_fresh && client.has_network_of(&self.moved_by) && client.has_agent_of(&self.moved_by)
             {
                 RefreshVerdict::LateAnswer
             } else {
@@ -196,15 +139,15 @@ impl Rotation {
         }
         let entry = self.replaced.iter().find(|(left, _)| *left == token);
         match entry {
-            Some((_, replaced_at)) if is_within(rules.grace, *replaced_at, now) => self.repeat(sender),
+            Some((_, replaced_at)) if is_within(rules.grace, *replaced_at, now) => self.repeat(client),
             _ => RefreshVerdict::Reused,
         }
     }
 
-    fn repeat(&self, sender: &Sender) -> RefreshVerdict {
+    fn repeat(&self, client: &Client) -> RefreshVerdict {
         match (
-            sender.has_network_of(&self.moved_by),
-            sender.has_agent_of(&self.moved_by),
+            client.has_network_of(&self.moved_by),
+            client.has_agent_of(&self.moved_by),
         ) {
             (true, true) => RefreshVerdict::Repeat,
             (false, false) => RefreshVerdict::RepeatElsewhere,
@@ -213,10 +156,10 @@ impl Rotation {
     }
 
     /// A rotation in the future counts as young: the clock was set back, which is no fault of the client.
-    fn is_lost_answer(&self, sender: &Sender, now: Timestamp, rules: &RefreshRules) -> bool {
+    fn is_lost_answer(&self, client: &Client, now: Timestamp, rules: &RefreshRules) -> bool {
         !rules.grace.is_zero()
             && now.since(self.moved_at) < rules.lost_answer
-            && sender.has_product_of(&self.moved_by)
+            && client.has_product_of(&self.moved_by)
     }
 
     /// The state after `verdict` on a token of the generation `token`; `None` if it does not change.
@@ -224,7 +167,7 @@ impl Rotation {
         &self,
         verdict: RefreshVerdict,
         token: Generation,
-        sender: &Sender,
+        client: &Client,
         now: Timestamp,
     ) -> Option<Self> {
         match verdict {
@@ -233,7 +176,7 @@ impl Rotation {
                 generation: self.generation.next(),
                 presented: Some(token),
                 moved_at: now,
-                moved_by: sender.clone(),
+                moved_by: client.clone(),
                 replaced: self.with_replaced(token, now),
             }),
             RefreshVerdict::LateAnswer => Some(Self {

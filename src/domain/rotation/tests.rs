@@ -13,15 +13,16 @@ const RULES: RefreshRules = RefreshRules {
     lost_answer: DAY,
 };
 
-fn sender(address: &str, agent: Option<&str>) -> Sender {
-    Sender {
+fn client(address: &str, agent: Option<&str>) -> Client {
+    Client {
         address: address.parse().ok(),
         user_agent: agent.map(str::to_owned),
+        trace_id: None,
     }
 }
 
-fn home() -> Sender {
-    sender("192.0.2.7", Some("Browser/9.1"))
+fn home() -> Client {
+    client("192.0.2.7", Some("Browser/9.1"))
 }
 
 /// 5 was presented last, 6 and 7 were lost, 8 is the current one; 4 was replaced 20 s before the last rotation, 3 a minute before.
@@ -40,8 +41,8 @@ fn state() -> Rotation {
 }
 
 /// The verdicts on 2 to 9.
-fn verdicts(sender: &Sender, now: Timestamp) -> [RefreshVerdict; 8] {
-    [2, 3, 4, 5, 6, 7, 8, 9].map(|token| state().judge(Generation(token), sender, now, &RULES))
+fn verdicts(client: &Client, now: Timestamp) -> [RefreshVerdict; 8] {
+    [2, 3, 4, 5, 6, 7, 8, 9].map(|token| state().judge(Generation(token), client, now, &RULES))
 }
 
 #[test]
@@ -80,15 +81,15 @@ fn a_clock_that_was_set_back_leaves_the_grace_and_finds_a_lost_answer() {
 
 #[test]
 fn one_difference_is_audited_and_two_are_refused() {
-    let of = |sender: &Sender| [4, 5, 6].map(|token| state().judge(Generation(token), sender, MOVED, &RULES));
-    let other_agent = sender("192.0.2.200", Some("Browser/9.2"));
+    let of = |client: &Client| [4, 5, 6].map(|token| state().judge(Generation(token), client, MOVED, &RULES));
+    let other_agent = client("192.0.2.200", Some("Browser/9.2"));
     assert_eq!(of(&other_agent), [RepeatNearby, RepeatNearby, Reused]);
-    let other_network = sender("192.0.3.7", Some("Browser/9.1"));
+    let other_network = client("192.0.3.7", Some("Browser/9.1"));
     assert_eq!(of(&other_network), [RepeatNearby, RepeatNearby, Reused]);
     for elsewhere in [
-        sender("192.0.3.7", Some("curl/8.14.1")),
-        sender("2001:db8::1", None),
-        sender("unknown", None),
+        client("192.0.3.7", Some("curl/8.14.1")),
+        client("2001:db8::1", None),
+        client("unknown", None),
     ] {
         assert_eq!(of(&elsewhere), [RepeatElsewhere, RepeatElsewhere, Reused]);
     }
@@ -96,11 +97,11 @@ fn one_difference_is_audited_and_two_are_refused() {
 
 #[test]
 fn an_unknown_network_and_an_absent_agent_equal_themselves() {
-    let moved_by = Sender::default();
+    let moved_by = Client::default();
     let state = Rotation { moved_by, ..state() };
-    let of = |sender: &Sender| state.judge(Generation(5), sender, MOVED, &RULES);
-    assert_eq!(of(&Sender::default()), Repeat);
-    assert_eq!(of(&sender("unknown", Some("curl/8.14.1"))), RepeatNearby);
+    let of = |client: &Client| state.judge(Generation(5), client, MOVED, &RULES);
+    assert_eq!(of(&Client::default()), Repeat);
+    assert_eq!(of(&client("unknown", Some("curl/8.14.1"))), RepeatNearby);
     assert_eq!(of(&home()), RepeatElsewhere);
 }
 
@@ -113,8 +114,12 @@ fn a_network_is_a_24_or_a_48() {
         ("2001:db8:1::1", "2001:db8:1:ffff::1", true),
         ("2001:db8:1::1", "2001:db8:2::1", false),
     ] {
-        let [one, another] = [one, another].map(|address| sender(address, None));
-        assert_eq!(one.network() == another.network(), is_same, "{one:?} {another:?}");
+        let [one, another] = [one, another].map(|address| client(address, None));
+        assert_eq!(
+            one.wide_network() == another.wide_network(),
+            is_same,
+            "{one:?} {another:?}"
+        );
     }
 }
 
@@ -122,7 +127,7 @@ fn a_network_is_a_24_or_a_48() {
 fn a_lost_answer_needs_the_same_agent_but_for_digits_and_no_network() {
     let now = MOVED + SECOND * 40;
     let of = |address: &str, agent: Option<&str>| {
-        state().judge(Generation(5), &sender(address, agent), now, &RULES)
+        state().judge(Generation(5), &client(address, agent), now, &RULES)
     };
     assert_eq!(of("203.0.113.1", Some("Browser/10.0")), LostAnswer);
     assert_eq!(of("unknown", Some("Browser/.")), LostAnswer);
@@ -158,7 +163,7 @@ fn lost_answers_are_off_without_their_time_or_without_a_grace() {
 #[test]
 fn every_move_is_noted_and_a_skipped_generation_is_not() {
     let now = MOVED + SECOND * 40;
-    let away = sender("203.0.113.1", Some("Browser/10.0"));
+    let away = client("203.0.113.1", Some("Browser/10.0"));
     let after = |verdict, token| {
         let next = state().after(verdict, Generation(token), &away, now);
         next.map(|next| {

@@ -10,7 +10,7 @@
 use super::Rules;
 use crate::crypto::PresentedRefreshToken;
 use crate::domain::{
-    AuditReason, Client, RefreshVerdict, Sender, Session, SessionId, Timestamp, User, UserId, UserStatus,
+    AuditReason, Client, RefreshVerdict, Session, SessionId, Timestamp, User, UserId, UserStatus,
 };
 use crate::store::{Reader, StoreError};
 
@@ -95,12 +95,12 @@ impl Rules {
                 AuditReason::ForgedToken
             }));
         }
-        let (sender, refresh) = (Sender::from(client), &self.settings.sessions.refresh);
+        let refresh = &self.settings.sessions.refresh;
         let presented = highest.into_iter().filter_map(|token| {
             let (_, found) = read.iter_mut().find(|(id, _)| *id == token.session_id())?;
             let (session, user) = found.take()?;
             Some(PresentedSession {
-                verdict: session.rotation.judge(token.generation(), &sender, now, refresh),
+                verdict: session.rotation.judge(token.generation(), client, now, refresh),
                 is_alive: user.status != UserStatus::Suspended && session.is_alive(now),
                 session,
                 user,

@@ -4,8 +4,8 @@ use super::Unit;
 use super::refresh_cookies::{PresentedSession, two_accounts};
 use crate::crypto::PresentedRefreshToken;
 use crate::domain::{
-    AuditEvent, AuditReason, AuditRecord, Client, Generation, RefreshVerdict, Rotation, Sender, Session,
-    SessionEnd, SessionId, SessionNonce, SignInMethod, Timestamp, User, UserId, UserStatus,
+    AuditEvent, AuditReason, AuditRecord, Client, Generation, RefreshVerdict, Rotation, Session, SessionEnd,
+    SessionId, SessionNonce, SignInMethod, Timestamp, User, UserId, UserStatus,
 };
 use crate::service::error::Error;
 
@@ -78,7 +78,7 @@ impl Unit<'_> {
             id: self.rules.refresh_tokens.mark(self.rules.system.new_id()),
             user_id: user.id,
             nonce: SessionNonce(self.rules.system.random()),
-            rotation: Rotation::first(now, Sender::from(self.client())),
+            rotation: Rotation::first(now, self.client().clone()),
             method,
             created_at: now,
             last_used_at: now,
@@ -151,8 +151,7 @@ impl Unit<'_> {
         if verdict == RefreshVerdict::RepeatNearby {
             self.audit_repeated(&self.repeated(&user, &session))?;
         }
-        let sender = Sender::from(self.client());
-        let Some(rotation) = session.rotation.after(verdict, token, &sender, self.now) else {
+        let Some(rotation) = session.rotation.after(verdict, token, self.client(), self.now) else {
             return Ok(Refreshed::Continued(Box::new(self.open(session, &user))));
         };
         let is_used = rotation.generation > session.rotation.generation;

@@ -2,7 +2,7 @@
 
 use arkloop::crypto::read_key_file;
 use arkloop::domain::{
-    Client, Generation, Rotation, Sender, Session, SessionId, SessionNonce, SignInMethod, Timestamp, UserId,
+    Client, Generation, Rotation, Session, SessionId, SessionNonce, SignInMethod, Timestamp, UserId,
 };
 use rusqlite::{Connection, params};
 use secrecy::ExposeSecret as _;
@@ -54,7 +54,7 @@ impl Old {
             nonce: SessionNonce(self.id()),
             rotation: Rotation {
                 generation: Generation(generation),
-                ..Rotation::first(now, Sender::default())
+                ..Rotation::first(now, Client::LOCAL)
             },
             method: SignInMethod::Password,
             created_at: now,

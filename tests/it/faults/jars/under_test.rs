@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use arkloop::domain::{Generation, RefreshRules, RefreshVerdict, Rotation, Sender, Timestamp};
+use arkloop::domain::{Client, Generation, RefreshRules, RefreshVerdict, Rotation, Timestamp};
 
 use super::world::{Moment, Place, Said, Session, Token};
 use super::{AT_HOME, GRACE, LOST_ANSWER};
@@ -26,17 +26,18 @@ impl UnderTest {
             .map(|span| Duration::from_millis(u64::try_from(span).expect("it is no past")));
         Self {
             rules: RefreshRules { grace, lost_answer },
-            state: Rotation::first(Timestamp::from_millis(0), sender(AT_HOME)),
+            state: Rotation::first(Timestamp::from_millis(0), client(AT_HOME)),
             over: false,
         }
     }
 }
 
-fn sender(place: Place) -> Sender {
+fn client(place: Place) -> Client {
     let address: IpAddr = place.address.parse().expect("it is an address");
-    Sender {
+    Client {
         address: Some(address),
         user_agent: Some(place.agent.to_owned()),
+        trace_id: None,
     }
 }
 
@@ -45,9 +46,9 @@ impl Session for UnderTest {
         if self.over {
             return Said::Over;
         }
-        let (token, sender, now) = (Generation(token), sender(from), Timestamp::from_millis(now));
-        let verdict = self.state.judge(token, &sender, now, &self.rules);
-        if let Some(next) = self.state.after(verdict, token, &sender, now) {
+        let (token, client, now) = (Generation(token), client(from), Timestamp::from_millis(now));
+        let verdict = self.state.judge(token, &client, now, &self.rules);
+        if let Some(next) = self.state.after(verdict, token, &client, now) {
             self.state = next;
         }
         match verdict {
