@@ -1,7 +1,7 @@
 //! Proving an address: mailing the link, following it, and saying "this was not me".
 
 use super::error::Refused;
-use super::rules::{Caller, find_link, why_unusable};
+use super::rules::{Caller, why_unusable};
 use super::{Error, Service};
 use crate::crypto::link_digest;
 use crate::domain::{
@@ -38,7 +38,7 @@ impl Service {
         .await
     }
 
-    /// What a verification link is about; uses nothing up.
+    /// The account that a verification link is about. Does not use the link.
     ///
     /// # Errors
     /// [`Error::EmailTokenInvalid`].
@@ -58,8 +58,7 @@ impl Service {
         })
     }
 
-    /// Notes that the owner of the address confirmed the account. A link that was used is answered alike while the address it proved is still the
-    /// account's, because a second click does nothing wrong.
+    /// Marks the address as verified. A used link gets the same answer while the account still has the address, because a second click is no mistake.
     ///
     /// # Errors
     /// [`Error::EmailTokenInvalid`].
@@ -102,6 +101,9 @@ impl Service {
 
 /// The verification link with this digest, used or not, and its account.
 fn find(reader: &Reader<'_>, digest: Option<LinkDigest>) -> Result<(LinkRow, User), Refused> {
-    let found = find_link(reader, digest)?.filter(|(link, _)| link.purpose == LinkPurpose::VerifyEmail);
+    let found = digest.map(|digest| reader.find_link(digest)).transpose()?;
+    let found = found
+        .flatten()
+        .filter(|(link, _)| link.purpose == LinkPurpose::VerifyEmail);
     found.ok_or_else(|| Error::EmailTokenInvalid.because(AuditReason::UnknownLink))
 }

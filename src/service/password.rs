@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::asked_mail::AskedMail;
 use super::error::Refused;
-use super::rules::{Caller, Unit, find_link, link_row, parse_cookies, why_unusable};
+use super::rules::{Caller, Unit, link_row, parse_cookies, why_unusable};
 use super::tokens::RefreshCookie;
 use super::{Error, Service};
 use crate::crypto::{Compared, Verification, link_digest};
@@ -186,7 +186,10 @@ impl Service {
 
 /// The link to set a password with this digest, used or not, and its account.
 fn find(reader: &Reader<'_>, digest: Option<LinkDigest>) -> Result<(LinkRow, User), Refused> {
-    let found = find_link(reader, digest)?.filter(|(link, _)| link.purpose != LinkPurpose::VerifyEmail);
+    let found = digest.map(|digest| reader.find_link(digest)).transpose()?;
+    let found = found
+        .flatten()
+        .filter(|(link, _)| link.purpose != LinkPurpose::VerifyEmail);
     found.ok_or_else(|| Error::ResetTokenInvalid.because(AuditReason::UnknownLink))
 }
 

@@ -2,8 +2,9 @@
 
 use rusqlite::params;
 
+use super::user::{self, user_of};
 use super::{Reader, Result, Tx};
-use crate::domain::{LinkDigest, LinkPurpose, Timestamp, UserId};
+use crate::domain::{LinkDigest, LinkPurpose, Timestamp, User, UserId};
 
 /// A stored link.
 #[derive(Clone, Debug)]
@@ -21,11 +22,16 @@ pub struct LinkRow {
 }
 
 impl Reader<'_> {
-    /// The link with this digest, used or not.
-    pub fn find_link(&self, digest: LinkDigest) -> Result<Option<LinkRow>> {
-        let sql = "SELECT purpose, user_id, email_key, created_at, expires_at, used_at FROM link_tokens WHERE digest = ?1";
-        self.query_opt(sql, [digest], |row| {
-            Ok(LinkRow {
+    /// The link with this digest, used or not, and its account, which must still have the address.
+    pub fn find_link(&self, digest: LinkDigest) -> Result<Option<(LinkRow, User)>> {
+        let sql = format!(
+            "SELECT purpose, links.email_key, links.created_at, expires_at, used_at, {}
+             FROM link_tokens AS links JOIN users ON users.id = links.user_id AND users.email_key = links.email_key
+             WHERE digest = ?1",
+            user::COLUMNS
+        );
+        self.query_opt(&sql, [digest], |row| {
+            let link = LinkRow {
                 digest,
                 purpose: row.get("purpose")?,
                 user_id: row.get("user_id")?,
@@ -33,7 +39,8 @@ impl Reader<'_> {
                 created_at: row.get("created_at")?,
                 expires_at: row.get("expires_at")?,
                 used_at: row.get("used_at")?,
-            })
+            };
+            Ok((link, user_of(row)?))
         })
     }
 }

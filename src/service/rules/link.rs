@@ -1,12 +1,12 @@
-//! Links that are mailed or handed over: how one is made, found and used.
+//! Links that are mailed or handed over: how one is made and used.
 
 use super::Unit;
 use crate::crypto::link_digest;
 use crate::domain::{
-    AuditReason, Email, Letter, LinkDigest, LinkOccasion, LinkPurpose, LinkToken, Timestamp, User, UserId,
+    AuditReason, Email, Letter, LinkOccasion, LinkPurpose, LinkToken, Timestamp, User, UserId,
 };
 use crate::service::error::{Error, Refused};
-use crate::store::{LinkRow, Reader, StoreError};
+use crate::store::{LinkRow, StoreError};
 
 /// A link with which the owner of an account sets a password. It proves no address. No `Debug`: it is a secret that is shown once.
 #[derive(Clone)]
@@ -15,23 +15,6 @@ pub struct PasswordLink {
     pub expires_at: Timestamp,
     /// The address that a mail with the link is queued for; `None` if there is no such mail.
     pub mailed_to: Option<Email>,
-}
-
-/// The link with this digest, used or not, and its account, which must still have the address.
-pub(crate) fn find_link(
-    reader: &Reader<'_>,
-    digest: Option<LinkDigest>,
-) -> Result<Option<(LinkRow, User)>, StoreError> {
-    let Some(link) = digest
-        .map(|digest| reader.find_link(digest))
-        .transpose()?
-        .flatten()
-    else {
-        return Ok(None);
-    };
-    let user = link.user_id.map(|id| reader.find_user(id)).transpose()?.flatten();
-    let user = user.filter(|user| user.email.key() == link.email_key);
-    Ok(user.map(|user| (link, user)))
 }
 
 /// Why a link does not work at `now`; `None` if it does. Where two requests use one link at the same time, [`Unit::use_link`] decides.
@@ -74,7 +57,7 @@ impl Unit<'_> {
         Err(refusal.because(why_unusable(link, self.now).unwrap_or(AuditReason::UsedLink)))
     }
 
-    /// Makes a link for a user in place of the earlier one of that purpose, and gives its URL.
+    /// Makes a link for a user in place of the earlier one of that purpose; returns its URL.
     pub(crate) fn new_link(&self, purpose: LinkPurpose, user: &User) -> Result<String, StoreError> {
         let token = LinkToken::from_random(self.rules.system.random());
         let row = link_row(&token, purpose, Some(user.id), &user.email, self.now);

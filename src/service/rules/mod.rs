@@ -26,7 +26,7 @@ pub use signing_key::AlgorithmChange;
 pub use user_ref::UserRef;
 
 pub(super) use invite::{open_code, seal_code};
-pub(super) use link::{find_link, link_row, why_unusable};
+pub(super) use link::{link_row, why_unusable};
 pub(super) use mail_budget::kind_of;
 pub(super) use refresh_cookies::{PresentedSession, parse_cookies, two_accounts};
 pub(super) use session::{OpenSession, Refreshed};
