@@ -137,9 +137,7 @@ impl App {
     /// Finishes the accepted writes, moves the write-ahead log into the database file and closes it.
     pub fn close(self) {
         // A connection that has not ended in time still holds the service. Then there is no checkpoint, and the next start takes slightly longer.
-        if let Some(service) = Arc::into_inner(self.service) {
-            service.close();
-        }
+        drop(self.service);
     }
 }
 

@@ -102,7 +102,7 @@ async fn replace(
     let key = new.check().fingerprint();
     let ended = seal(&store, new).await?;
     let kept = adopt_successor(&key_file, system.now())?;
-    store.close();
+    drop(store);
     Ok(NewKey {
         key_file,
         key,

@@ -87,7 +87,7 @@ pub async fn restore(
     let wanted = config.tokens.algorithm;
     let ended = end_what_was_live(&store, Arc::clone(&keys), wanted, system, operator).await?;
     let schema = store.schema().await?;
-    store.close();
+    drop(store);
     let kept = replacement.put_in_place(now).map_err(refused)?;
     Ok(Restored {
         database: config.database_path(),

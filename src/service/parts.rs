@@ -182,9 +182,4 @@ impl Service {
         let trouble = self.store.trouble();
         trouble.map_or(Ok(()), |reason| Err(Error::unavailable(reason)))
     }
-
-    /// Answers what was accepted, moves the write-ahead log into the database file and closes it.
-    pub fn close(self) {
-        self.store.close();
-    }
 }

@@ -120,7 +120,7 @@ impl Service {
             unseal(&self.rules.keys, key)?;
         }
         let schema = store.schema().await?;
-        store.close();
+        drop(store);
         Ok((users, schema))
     }
 }
