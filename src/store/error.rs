@@ -16,12 +16,17 @@ pub enum StoreError {
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// The closure of a query or a change panicked.
-    #[error("a piece of work panicked: {0}")]
+    #[error("a database task panicked: {0}")]
     Panicked(String),
     /// Any other error of SQLite, which is a fault.
     #[error("the database failed: {0}")]
     Failed(String),
 }
+
+/// An error that a closure of a query or a change may return.
+pub trait FromStore: From<StoreError> + Send + 'static {}
+
+impl<E: From<StoreError> + Send + 'static> FromStore for E {}
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {

@@ -27,7 +27,7 @@ mod user;
 pub use audit::{AuditCount, AuditTally};
 pub use audit_count::{AuditKind, KindCount, MAX_NAME_COUNTS};
 pub use audit_filter::{AuditCursor, AuditFilter};
-pub use error::{OpenError, Result, StoreError};
+pub use error::{FromStore, OpenError, Result, StoreError};
 pub use link_token::LinkRow;
 pub use one_time_code::CountedCode;
 pub use outbox::MailTrouble;

@@ -161,7 +161,7 @@ impl Health {
 
     /// Whether the database file that SQLite has open lost its name. SQLite must not close it then: the last connection removes the log by its name, which
     /// now belongs to another database.
-    pub(super) fn is_another_database(&self) -> bool {
+    pub(super) fn is_database_replaced(&self) -> bool {
         self.state
             .lock()
             .replaced
@@ -202,7 +202,7 @@ mod tests {
         let start = Instant::now();
         assert!(health.judge(Some(0), start).is_err());
         assert!(health.judge(Some(0), start + Duration::from_millis(900)).is_err());
-        assert!(health.trouble().is_some() && health.is_another_database());
+        assert!(health.trouble().is_some() && health.is_database_replaced());
         assert!(health.judge(None, start + Duration::from_millis(950)).is_ok());
         assert_eq!(health.trouble(), None);
         // The second that follows is counted anew.

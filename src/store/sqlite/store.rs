@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use r2d2::Pool;
@@ -15,8 +16,8 @@ use super::lock::{FileLock, WriteLock};
 use super::migrations::user_version;
 use super::options::{Access, OpenOptions};
 use super::transaction::{Reader, Tx};
-use super::writer::{self, AtEnd, Write, WriterHandle};
-use crate::store::{OpenError, Result, StoreError};
+use super::writer::{self, Write, WriterHandle};
+use crate::store::{FromStore, OpenError, Result, StoreError};
 
 /// How long a request waits for its write before it is refused. A write takes milliseconds. It takes long only if the disk hangs, or if a command was
 /// stopped in the middle of its own write.
@@ -66,14 +67,10 @@ impl Store {
     }
 
     /// Runs a small query on the calling thread: that costs less than another thread. If every reader is busy, it waits on a blocking thread.
-    pub async fn read<T, E>(
+    pub async fn read<T: Send + 'static, E: FromStore>(
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         match self.readers.try_get() {
             Some(connection) => ask(&Reader {
                 connection: &connection,
@@ -83,28 +80,20 @@ impl Store {
     }
 
     /// Runs a query that may take long, on a blocking thread and on a connection for reports.
-    pub async fn report<T, E>(
+    pub async fn report<T: Send + 'static, E: FromStore>(
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         on_blocking_thread(self.reports.clone(), ask).await
     }
 
     /// Changes rows. `Ok` means that the change is committed and on disk; `Err` means that nothing was changed.
     ///
     /// A refusal that must leave a row is therefore `Ok` here. It becomes an error after this returns.
-    pub async fn write<T, E>(
+    pub async fn write<T: Send + 'static, E: FromStore>(
         &self,
         change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         let (answer, answered) = oneshot::channel();
         self.writer.submit(Box::new(Write::new(change, answer)))?;
         match tokio::time::timeout(WRITE_PATIENCE, answered).await {
@@ -137,28 +126,19 @@ impl Store {
 
     /// Counts how often a write of this process found that another process had committed since the write before.
     pub fn foreign_commits(&self) -> u64 {
-        self.writer.foreign_commits()
+        self.writer.foreign_commits.load(Ordering::Acquire)
     }
 
     /// The number of writes that wait for the current transaction to end.
     pub fn waiting_writes(&self) -> usize {
         self.writer.waiting()
     }
-
-    /// Waits until every write that was accepted is answered, and moves the write-ahead log into the database file.
-    pub fn close(self) {
-        drop(self);
-    }
 }
 
-async fn on_blocking_thread<T, E>(
+async fn on_blocking_thread<T: Send + 'static, E: FromStore>(
     pool: Pool<ConnectionManager>,
     ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
-{
+) -> Result<T, E> {
     let asked = tokio::task::spawn_blocking(move || {
         let connection = pool
             .get()
@@ -203,12 +183,7 @@ fn start_writer(path: &Path, options: &OpenOptions) -> Result<(WriterHandle, Arc
         health = Health::of([path.to_owned(), companion(path, "-wal"), companion(path, "-shm")]);
     }
     let health = Arc::new(health);
-    let at_end = match options.access {
-        Access::Use => AtEnd::Leave,
-        _ => AtEnd::Checkpoint,
-    };
     let lock = WriteLock::open(&options.directory)?;
-    let hooks = options.test_hooks.clone();
-    let writer = writer::start(connection, lock, hooks, at_end, Arc::clone(&health))?;
+    let writer = writer::start(connection, lock, options, Arc::clone(&health))?;
     Ok((writer, health))
 }

@@ -125,13 +125,8 @@ impl<'c> Tx<'c> {
         self.returns.borrow_mut().push(Box::new(give_back));
     }
 
-    /// The number of callbacks so far.
-    pub(super) fn returns_so_far(&self) -> usize {
-        self.returns.borrow().len()
-    }
-
     /// Calls every callback after the first `taken`.
-    pub(super) fn give_back(&self, taken: usize) {
+    fn give_back(&self, taken: usize) {
         let returns = self.returns.borrow_mut().split_off(taken);
         for give_back in returns {
             give_back();
@@ -143,15 +138,17 @@ impl<'c> Tx<'c> {
         self.returns.borrow_mut().clear();
     }
 
-    /// Runs `change`, and undoes it alone if it fails: earlier changes stay, and later ones are possible.
+    /// Runs `change` in a savepoint, and undoes it alone if it fails: earlier changes stay, and later ones are possible. A change may make further attempts,
+    /// because SQLite goes back to the innermost savepoint of a name.
     ///
     /// # Errors
-    /// The outer one when SQLite has rolled back the whole transaction, as on a full disk.
+    /// The outer `Err` means that SQLite has rolled back the whole transaction, as on a full disk.
     pub fn attempt<T, E>(&self, change: impl FnOnce(&Self) -> Result<T, E>) -> Result<Result<T, E>> {
-        let taken = self.returns_so_far();
+        let taken = self.returns.borrow().len();
         self.execute("SAVEPOINT attempt", [])?;
         let outcome = change(self);
-        // Without a transaction there is no savepoint to go back to. The writer checks this too, after each piece.
+        // FULL, IOERR and NOMEM roll back the whole transaction, not only the savepoint. SQLite is then in autocommit mode: the earlier changes are lost, and
+        // each further one would be committed alone.
         if self.connection.is_autocommit() {
             return Err(StoreError::Unavailable(
                 "SQLite rolled the transaction back".to_owned(),

@@ -8,16 +8,17 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::health::Health;
 use super::lock::WriteLock;
+use super::options::{Access, OpenOptions};
 use super::test_hooks::TestHooks;
 use super::transaction::Tx;
 use crate::fault::Fault;
@@ -32,31 +33,32 @@ const QUEUE: usize = 1024;
 const PAGES_KEPT: Duration = Duration::from_secs(2);
 
 /// A queued write, without the type of its outcome.
-pub(super) trait Piece: Send {
+pub(super) trait QueuedWrite: Send {
     fn is_abandoned(&self) -> bool;
-    /// Runs the write; returns whether its savepoint is kept.
-    fn run(&mut self, tx: &Tx<'_>) -> bool;
-    fn answer(self: Box<Self>, fate: Result<()>);
+    /// Runs the write. `Err` means that its changes must be undone.
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), ()>;
+    /// Sends the outcome to the caller, or the error of the batch.
+    fn answer(self: Box<Self>, committed: Result<()>);
 }
 
 /// A closure, its outcome, and the channel on which the caller waits.
 pub(super) struct Write<T, E, F> {
     change: Option<F>,
-    outcome: Option<Result<T, E>>,
+    outcome: Result<T, E>,
     answer: oneshot::Sender<Result<T, E>>,
 }
 
-impl<T, E, F> Write<T, E, F> {
+impl<T, E: From<StoreError>, F> Write<T, E, F> {
     pub(super) fn new(change: F, answer: oneshot::Sender<Result<T, E>>) -> Self {
         Self {
             change: Some(change),
-            outcome: None,
+            outcome: Err(StoreError::Unavailable("the write was not started".to_owned()).into()),
             answer,
         }
     }
 }
 
-impl<T, E, F> Piece for Write<T, E, F>
+impl<T, E, F> QueuedWrite for Write<T, E, F>
 where
     T: Send,
     E: From<StoreError> + Send,
@@ -66,67 +68,48 @@ where
         self.answer.is_closed()
     }
 
-    fn run(&mut self, tx: &Tx<'_>) -> bool {
-        let Some(change) = self.change.take() else {
-            return false;
-        };
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), ()> {
+        let change = self.change.take().ok_or(())?;
         // The message of a panic may hold a secret. The panic hook has logged where it happened.
-        let outcome = catch_unwind(AssertUnwindSafe(|| change(tx)))
-            .unwrap_or_else(|_| Err(StoreError::Panicked("its place is in the log".to_owned()).into()));
-        self.outcome.insert(outcome).is_ok()
+        self.outcome = catch_unwind(AssertUnwindSafe(|| change(tx)))
+            .unwrap_or_else(|_| Err(StoreError::Panicked("the log says where".to_owned()).into()));
+        self.outcome.as_ref().map(drop).map_err(drop)
     }
 
-    fn answer(self: Box<Self>, fate: Result<()>) {
-        let not_begun = || StoreError::Unavailable("the write was not begun".to_owned());
-        let outcome = match fate {
-            Ok(()) => self.outcome.unwrap_or_else(|| Err(not_begun().into())),
-            Err(lost) => Err(lost.into()),
-        };
+    fn answer(self: Box<Self>, committed: Result<()>) {
         // The caller may have stopped waiting.
-        let _ = self.answer.send(outcome);
+        let _ = self.answer.send(committed.map_err(E::from).and(self.outcome));
     }
 }
 
 /// The handle of the writer thread. The default has no writer and refuses every write.
 #[derive(Default)]
 pub(super) struct WriterHandle {
-    queue: Option<SyncSender<Box<dyn Piece>>>,
-    waiting: Arc<AtomicUsize>,
-    foreign_commits: Arc<AtomicU64>,
+    queue: Option<Sender<Box<dyn QueuedWrite>>>,
+    /// Counts how often a write found that another process had committed since the write before.
+    pub(super) foreign_commits: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl WriterHandle {
     /// Queues a write, unless the queue is full.
-    pub(super) fn submit(&self, piece: Box<dyn Piece>) -> Result<()> {
-        let queue = self
-            .queue
-            .as_ref()
-            .ok_or_else(|| StoreError::Unavailable("the writer has ended".to_owned()))?;
-        // The count rises before the write is queued, so that the writer never lowers it below zero.
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        queue.try_send(piece).map_err(|error| {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            StoreError::Unavailable(match error {
-                TrySendError::Full(_) => "too many writes wait".to_owned(),
-                TrySendError::Disconnected(_) => "the writer has ended".to_owned(),
-            })
+    pub(super) fn submit(&self, write: Box<dyn QueuedWrite>) -> Result<()> {
+        let ended = || StoreError::Unavailable("the writer has ended".to_owned());
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        queue.try_send(write).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Unavailable("too many writes wait".to_owned()),
+            TrySendError::Disconnected(_) => ended(),
         })
     }
 
     /// The number of writes that wait for the current transaction to end.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    /// Counts how often a write found that another process had committed since the write before.
-    pub(super) fn foreign_commits(&self) -> u64 {
-        self.foreign_commits.load(Ordering::Acquire)
+        self.queue.as_ref().map_or(0, Sender::len)
     }
 }
 
 impl Drop for WriterHandle {
-    /// Lets the writer finish the queued writes, and waits for its end.
+    /// Waits until the writer has run and answered the queued writes, and has moved the write-ahead log into the database file.
     fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
@@ -136,42 +119,32 @@ impl Drop for WriterHandle {
     }
 }
 
-/// What the writer does with the write-ahead log when it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AtEnd {
-    /// Moves it into the database file, so that the next start need not read it.
-    Checkpoint,
-    /// Leaves it: a command would compete with the server for SQLite's own lock, which is not given in turn.
-    Leave,
-}
-
 /// Starts the writer thread on its connection.
 pub(super) fn start(
     mut connection: Connection,
     write_lock: WriteLock,
-    hooks: Option<Arc<TestHooks>>,
-    at_end: AtEnd,
+    options: &OpenOptions,
     health: Arc<Health>,
 ) -> Result<WriterHandle, OpenError> {
+    let hooks = options.test_hooks.clone();
     if let Some(hooks) = hooks.clone() {
         connection.commit_hook(Some(move || !hooks.commit_goes_through()))?;
     }
-    let (queue, pieces) = sync_channel(QUEUE);
-    let (waiting, foreign_commits) = (Arc::default(), Arc::default());
+    let (queue, queued) = bounded(QUEUE);
+    let foreign_commits = Arc::default();
     let writer = Writer {
         connection,
         write_lock,
-        waiting: Arc::clone(&waiting),
         foreign_commits: Arc::clone(&foreign_commits),
         data_version: Cell::new(0),
         has_changed: Cell::new(false),
         hooks,
-        at_end,
+        access: options.access,
         health,
         fault: Fault::new("writes are lost"),
     };
     let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
-        if catch_unwind(AssertUnwindSafe(|| writer.run(&pieces))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| writer.run(&queued))).is_err() {
             // A panic in a closure is caught in `Write::run`, so this is a fault of the writer itself. Without the writer every write would be refused for
             // ever; so the process ends, and a supervisor restarts it.
             tracing::error!("the writer failed; the process ends");
@@ -181,14 +154,13 @@ pub(super) fn start(
     let thread = thread.map_err(|error| OpenError::Unusable(error.to_string()))?;
     Ok(WriterHandle {
         queue: Some(queue),
-        waiting,
         foreign_commits,
         thread: Some(thread),
     })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "both are small numbers")]
-fn note_batch(size: usize, waiting: usize) {
+fn record_batch_metrics(size: usize, waiting: usize) {
     metrics::histogram!("arkloop_write_batch_size").record(size as f64);
     metrics::gauge!("arkloop_write_queue").set(waiting as f64);
 }
@@ -196,44 +168,43 @@ fn note_batch(size: usize, waiting: usize) {
 struct Writer {
     connection: Connection,
     write_lock: WriteLock,
-    waiting: Arc<AtomicUsize>,
     foreign_commits: Arc<AtomicU64>,
     /// The last `data_version` of SQLite. It changes when another process has committed.
     data_version: Cell<i64>,
     /// Whether the last transaction changed a row: only then was its COMMIT written to disk.
     has_changed: Cell<bool>,
     hooks: Option<Arc<TestHooks>>,
-    at_end: AtEnd,
+    access: Access,
     health: Arc<Health>,
     fault: Fault,
 }
 
 impl Writer {
-    fn run(self, pieces: &Receiver<Box<dyn Piece>>) {
-        while let Some(first) = self.next(pieces) {
-            let mut batch: Vec<Box<dyn Piece>> = std::iter::once(first)
-                .chain(pieces.try_iter().take(BATCH - 1))
+    fn run(self, queued: &Receiver<Box<dyn QueuedWrite>>) {
+        while let Some(first) = self.next(queued) {
+            let mut batch: Vec<Box<dyn QueuedWrite>> = std::iter::once(first)
+                .chain(queued.try_iter().take(BATCH - 1))
                 .collect();
-            let waiting = self.waiting.fetch_sub(batch.len(), Ordering::Relaxed) - batch.len();
-            note_batch(batch.len(), waiting);
+            record_batch_metrics(batch.len(), queued.len());
             let held = self.write_lock.while_held(|| self.commit(&mut batch));
-            let fate = held.unwrap_or_else(|error| {
+            let committed = held.unwrap_or_else(|error| {
                 Err(StoreError::Unavailable(format!(
                     "the write lock cannot be taken: {error}"
                 )))
             });
-            self.note(&fate);
-            for piece in batch {
-                piece.answer(fate.clone());
+            self.record_outcome(&committed);
+            for write in batch {
+                write.answer(committed.clone());
             }
         }
-        if self.health.is_another_database() {
+        if self.health.is_database_replaced() {
             // The database file was replaced. The last connection to close would remove the log by its name, which now belongs to another database, so this one
             // is never closed.
             std::mem::forget(self.connection);
             return;
         }
-        if self.at_end == AtEnd::Leave {
+        // A command leaves the log: it would compete with the server for SQLite's own lock, which has no queue.
+        if self.access == Access::Use {
             return;
         }
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
@@ -242,41 +213,41 @@ impl Writer {
     }
 
     /// Waits for the next write; `None` at the end. An idle writer releases the memory of SQLite.
-    fn next(&self, pieces: &Receiver<Box<dyn Piece>>) -> Option<Box<dyn Piece>> {
-        match pieces.recv_timeout(PAGES_KEPT) {
-            Ok(piece) => Some(piece),
+    fn next(&self, queued: &Receiver<Box<dyn QueuedWrite>>) -> Option<Box<dyn QueuedWrite>> {
+        match queued.recv_timeout(PAGES_KEPT) {
+            Ok(write) => Some(write),
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => {
                 if let Err(error) = self.execute("PRAGMA shrink_memory") {
                     tracing::debug!("the memory of SQLite was not given back: {error}");
                 }
-                pieces.recv().ok()
+                queued.recv().ok()
             }
         }
     }
 
     /// Records the outcome of a batch. A batch that changed nothing proves nothing about the disk.
-    fn note(&self, fate: &Result<()>) {
-        match (fate, self.at_end) {
+    fn record_outcome(&self, committed: &Result<()>) {
+        match (committed, self.access) {
             (Ok(()), _) if !self.has_changed.get() => {}
             (Ok(()), _) => {
                 self.health.committed();
                 self.fault.ended();
             }
-            (Err(lost), AtEnd::Checkpoint) => {
+            // The command itself reports the error.
+            (Err(lost), Access::Use) => tracing::debug!("the write was lost: {lost}"),
+            (Err(lost), _) => {
                 self.health.failed(&lost.to_string());
                 self.fault.failed(lost);
             }
-            // The command itself reports the error.
-            (Err(lost), AtEnd::Leave) => tracing::debug!("the write was lost: {lost}"),
         }
     }
 
     /// Runs a batch in one transaction. `Err` means that nothing was changed.
-    fn commit(&self, batch: &mut Vec<Box<dyn Piece>>) -> Result<()> {
-        // A write must not happen if its caller has hung up or was refused. This is checked under the lock, because the wait for it may have been long.
+    fn commit(&self, batch: &mut Vec<Box<dyn QueuedWrite>>) -> Result<()> {
         self.has_changed.set(false);
-        batch.retain(|piece| !piece.is_abandoned());
+        // A write whose caller no longer waits is skipped. This is checked under the lock, because the wait for it may have been long.
+        batch.retain(|write| !write.is_abandoned());
         if batch.is_empty() {
             return Ok(());
         }
@@ -289,7 +260,7 @@ impl Writer {
         committed
     }
 
-    fn try_commit(&self, batch: &mut [Box<dyn Piece>]) -> Result<()> {
+    fn try_commit(&self, batch: &mut [Box<dyn QueuedWrite>]) -> Result<()> {
         if let Some(hooks) = &self.hooks {
             self.connection
                 .pragma_update(None, "max_page_count", hooks.page_limit())?;
@@ -297,25 +268,12 @@ impl Writer {
         self.execute("BEGIN IMMEDIATE")?;
         self.notice_foreign_commits()?;
         let tx = Tx::new(&self.connection);
-        for piece in batch {
-            let taken = tx.returns_so_far();
-            self.execute("SAVEPOINT piece")?;
+        for write in batch {
             let changes = self.connection.total_changes();
-            let is_kept = piece.run(&tx);
-            // FULL, IOERR and NOMEM roll back the whole transaction, not only the savepoint. SQLite is then in autocommit mode: the earlier writes are lost,
-            // and each further write would be committed alone.
-            if self.connection.is_autocommit() {
-                return Err(StoreError::Unavailable(
-                    "SQLite rolled the transaction back".to_owned(),
-                ));
-            }
-            if !is_kept {
-                self.execute("ROLLBACK TO piece")?;
-                tx.give_back(taken);
-            } else if self.connection.total_changes() > changes {
+            let kept = tx.attempt(|tx| write.run(tx))?;
+            if kept.is_ok() && self.connection.total_changes() > changes {
                 self.has_changed.set(true);
             }
-            self.execute("RELEASE piece")?;
         }
         // If COMMIT fails, nothing is changed, and every caller may try again.
         self.execute("COMMIT")
