@@ -159,8 +159,8 @@ fn to_json(entry: &AuditEntry) -> Value {
         "at": entry.at,
         "last_at": entry.last_at,
         "event": record.event.into_str(),
-        "result": record.outcome.into_str(),
-        "reason": record.outcome.reason().map(<&str>::from),
+        "result": record.result(),
+        "reason": record.refused.map(<&str>::from),
         "times": entry.times,
         "user_id": record.subject.as_ref().map(|subject| subject.user_id),
         "username": record.subject.as_ref().map(|subject| &subject.username),
@@ -190,9 +190,9 @@ fn to_row(entry: &AuditEntry, times: Times) -> Row {
     let until = until.unwrap_or_default();
     let repeated = (entry.times > 1).then(|| format!("{} times{until}", entry.times));
     let detail: Vec<String> = [repeated, record.detail.clone()].into_iter().flatten().collect();
-    let result = match record.outcome.reason() {
+    let result = match record.refused {
         Some(reason) => format!("refused: {}", reason.into_str()),
-        None => record.outcome.into_str().to_owned(),
+        None => record.result().to_owned(),
     };
     let user = record.subject.as_ref().map(|subject| subject.username.clone());
     let cells = vec![

@@ -10,8 +10,7 @@ use super::messages::{cause, done, helps, instead_of_a_password, pausing, refuse
 use super::report::{Report, facts};
 use super::session::last_network;
 use crate::domain::{
-    ACQUAINTED_FOR, Actor, AuditEntry, AuditOutcome, Session, SessionEnd, Timestamp, UserStatus, in_words,
-    trimmed,
+    ACQUAINTED_FOR, Actor, AuditEntry, Session, SessionEnd, Timestamp, UserStatus, in_words, trimmed,
 };
 use crate::service::{Explained, Explanation, SignInRules, Wait};
 
@@ -79,9 +78,9 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Ref
 /// The sentence for a row of the audit log. A count has the time of its last request. If the subject is an address, the sentence names the account.
 fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
     let record = &entry.record;
-    let what = match record.outcome {
-        AuditOutcome::Done => done(record.event).to_owned(),
-        AuditOutcome::Refused(reason) => {
+    let what = match record.refused {
+        None => done(record.event).to_owned(),
+        Some(reason) => {
             let ended = explanation.session_of(entry).and_then(|session| session.ended);
             let why = match ended {
                 Some((at, end)) => format!("the session had been ended at {at}: {}", why_ended(end)),

@@ -41,8 +41,7 @@ mod user;
 
 pub use account_name::{AccountName, UnusableName};
 pub use audit::{
-    Actor, AuditEntry, AuditEvent, AuditEvents, AuditOutcome, AuditReason, AuditRecord, AuditSubject,
-    NameDigest, Operator,
+    Actor, AuditEntry, AuditEvent, AuditEvents, AuditReason, AuditRecord, AuditSubject, NameDigest, Operator,
 };
 pub use client::{Client, MAX_USER_AGENT_BYTES};
 pub use duration::{format_duration, in_words, parse_duration};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rusqlite::{Row, params};
 
 use super::audit_count::AuditKind;
-use super::audit_filter::{AUDITED_ACCOUNTS, outcome_of, subject_of};
+use super::audit_filter::{AUDITED_ACCOUNTS, subject_of};
 use super::columns::Address;
 use super::{AuditFilter, Reader, Result, Tx};
 use crate::domain::{Actor, AuditEntry, AuditRecord, Client, Operator, Page, Timestamp, TraceId};
@@ -45,7 +45,7 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     };
     let record = AuditRecord {
         event: row.get("event")?,
-        outcome: outcome_of(row.get("refused_because")?),
+        refused: row.get("refused_because")?,
         actor,
         subject: subject_of(row.get("user_id")?, row)?,
         name: row.get("name_digest")?,
@@ -129,7 +129,7 @@ impl Tx<'_> {
         let values = params![
             at,
             record.event,
-            record.outcome.reason(),
+            record.refused,
             subject.map(|subject| subject.user_id),
             subject.map(|subject| &subject.username),
             record.name,
@@ -177,8 +177,7 @@ impl Tx<'_> {
     pub fn count_repeated(&self, record: &AuditRecord, since: Timestamp) -> Result<bool> {
         let sql = "UPDATE audit_events SET times = times + 1
              WHERE event = 'refresh.repeated' AND session_id = ?1 AND at >= ?2 AND refused_because IS ?3";
-        let counted =
-            self.execute_counted(sql, params![record.session_id, since, record.outcome.reason()])?;
+        let counted = self.execute_counted(sql, params![record.session_id, since, record.refused])?;
         Ok(counted > 0)
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rusqlite::{Row, params};
 
-use super::audit_filter::{AUDITED_ACCOUNTS, CountCursor, outcome_of, subject_of};
+use super::audit_filter::{AUDITED_ACCOUNTS, CountCursor, subject_of};
 use super::bounded::BoundedTable;
 use super::columns::Address;
 use super::{AuditFilter, Reader, Result, Tx};
@@ -50,7 +50,7 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<(AuditEntry, bool)> {
     let user_id = subject.as_slice().try_into().ok().map(UserId::from_bytes);
     let record = AuditRecord {
         event: row.get("event")?,
-        outcome: outcome_of(row.get("reason")?),
+        refused: row.get("reason")?,
         actor: Actor::Client(Client {
             address: row.get::<_, Address>("last_network")?.0,
             user_agent: None,

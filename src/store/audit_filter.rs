@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rusqlite::{Row, ToSql};
 
 use super::columns::Address;
-use crate::domain::{AuditEvents, AuditOutcome, AuditReason, AuditSubject, NameDigest, Timestamp, UserId};
+use crate::domain::{AuditEvents, AuditSubject, NameDigest, Timestamp, UserId};
 
 /// A filter of the audit log. `None` admits all.
 #[derive(Clone, Debug, Default)]
@@ -94,10 +94,6 @@ pub(super) const AUDITED_ACCOUNTS: &str = "
                       WHERE user_id IS NOT NULL AND (lower(username) = :username_key OR name_digest = :name)
                 UNION SELECT subject FROM audit_counts WHERE is_account = 1 AND lower(username) = :username_key
             ),";
-
-pub(super) fn outcome_of(reason: Option<AuditReason>) -> AuditOutcome {
-    reason.map_or(AuditOutcome::Done, AuditOutcome::Refused)
-}
 
 /// The account with this id, and the username that it had.
 pub(super) fn subject_of(user_id: Option<UserId>, row: &Row<'_>) -> rusqlite::Result<Option<AuditSubject>> {

@@ -7,5 +7,5 @@ mod reason;
 mod record;
 
 pub use event::{AuditEvent, AuditEvents};
-pub use reason::{AuditOutcome, AuditReason};
+pub use reason::AuditReason;
 pub use record::{Actor, AuditEntry, AuditRecord, AuditSubject, NameDigest, Operator};

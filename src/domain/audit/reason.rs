@@ -1,20 +1,4 @@
-//! The outcome of an event, and the reason if it was refused.
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
-#[strum(serialize_all = "snake_case", const_into_str)]
-pub enum AuditOutcome {
-    Done,
-    Refused(AuditReason),
-}
-
-impl AuditOutcome {
-    pub const fn reason(self) -> Option<AuditReason> {
-        match self {
-            Self::Done => None,
-            Self::Refused(reason) => Some(reason),
-        }
-    }
-}
+//! The reasons for which events are refused.
 
 /// The names are stable.
 #[derive(
@@ -83,7 +67,7 @@ pub enum AuditReason {
     SessionTooOld,
     AddressLimit,
     SessionLimit,
-    /// The account tried to change its username too often.
+    /// The account changed its username too often.
     RenameLimit,
     /// Too many wrong passwords for the account came from one address.
     AccountLimit,

@@ -1,7 +1,7 @@
 //! The entries of the audit log.
 
 use super::event::AuditEvent;
-use super::reason::{AuditOutcome, AuditReason};
+use super::reason::AuditReason;
 use crate::domain::{Client, SessionId, Timestamp, User, UserId, is_unprintable};
 
 /// Longer than any login name that Linux allows (32).
@@ -35,7 +35,7 @@ impl Operator {
     }
 }
 
-/// The one who caused an event.
+/// Who caused an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     Client(Client),
@@ -67,7 +67,8 @@ impl From<&User> for AuditSubject {
 #[must_use]
 pub struct AuditRecord {
     pub event: AuditEvent,
-    pub outcome: AuditOutcome,
+    /// Why it was refused; `None` if it was done.
+    pub refused: Option<AuditReason>,
     pub actor: Actor,
     /// The account it is about.
     pub subject: Option<AuditSubject>,
@@ -91,7 +92,7 @@ impl AuditRecord {
     pub fn by(event: AuditEvent, actor: Actor) -> Self {
         Self {
             event,
-            outcome: AuditOutcome::Done,
+            refused: None,
             actor,
             subject: None,
             name: None,
@@ -120,8 +121,13 @@ impl AuditRecord {
         self
     }
 
+    /// The outcome as one word.
+    pub fn result(&self) -> &'static str {
+        self.refused.map_or("done", |_| "refused")
+    }
+
     pub fn refused(mut self, reason: AuditReason) -> Self {
-        self.outcome = AuditOutcome::Refused(reason);
+        self.refused = Some(reason);
         self
     }
 }

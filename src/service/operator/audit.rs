@@ -117,7 +117,7 @@ fn is_told(count: &AuditEntry, rows: &[AuditEntry]) -> bool {
             (None, None) => row.record.name == counted.name,
             _ => false,
         };
-        is_at_same && row.record.event == counted.event && row.record.outcome == counted.outcome
+        is_at_same && row.record.event == counted.event && row.record.refused == counted.refused
     };
     rows.iter().filter(is_same).map(|row| row.times).sum::<u64>() >= count.times
 }

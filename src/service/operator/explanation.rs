@@ -145,7 +145,7 @@ fn sessions_over(reader: &Reader<'_>, entries: &[AuditEntry]) -> Result<Vec<Sess
         let Some(id) = entry.record.session_id else {
             continue;
         };
-        let is_named = entry.record.outcome.reason() == Some(AuditReason::SessionEnded);
+        let is_named = entry.record.refused == Some(AuditReason::SessionEnded);
         if is_named && !over.iter().any(|session| session.id == id) {
             over.extend(reader.find_session(id)?);
         }

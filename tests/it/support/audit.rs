@@ -1,6 +1,6 @@
 //! The audit log as tests compare it: one short line for each row.
 
-use arkloop::domain::{Actor, AuditEntry, AuditOutcome};
+use arkloop::domain::{Actor, AuditEntry};
 use arkloop::service::{AuditPage, AuditPart, AuditQuery};
 
 use super::TestApp;
@@ -38,7 +38,7 @@ impl TestApp {
 fn shown(entry: &AuditEntry) -> String {
     let record = &entry.record;
     let mut words = vec![record.event.into_str().to_owned()];
-    if let AuditOutcome::Refused(reason) = record.outcome {
+    if let Some(reason) = record.refused {
         words.push(format!("refused: {}", reason.into_str()));
     }
     if let Some(subject) = &record.subject {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::domain::{Actor, AuditEvent, AuditOutcome, AuditRecord, Timestamp, UserId, site_of};
+use crate::domain::{Actor, AuditEvent, AuditRecord, Timestamp, UserId, site_of};
 
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
@@ -40,12 +40,12 @@ const fn most(in_minute: u32, in_hour: u32) -> Most {
 impl Class {
     /// The class of a row; `None` if it needs no budget.
     pub(super) fn of(record: &AuditRecord) -> Option<Self> {
-        match (&record.actor, &record.subject, record.outcome) {
+        match (&record.actor, &record.subject, record.refused) {
             (Actor::Operator(_), ..) => None,
             _ if is_of_ended_session(record.event) => Some(Self::EndedSession),
             (_, None, _) => Some(Self::NoAccount),
-            (_, Some(_), AuditOutcome::Refused(_)) => Some(Self::AtAccount),
-            (_, Some(_), AuditOutcome::Done) if costs(record.event) => None,
+            (_, Some(_), Some(_)) => Some(Self::AtAccount),
+            (_, Some(_), None) if costs(record.event) => None,
             _ => Some(Self::ByOwner),
         }
     }

@@ -123,7 +123,7 @@ pub(super) fn shared_tally(record: &AuditRecord, now: Timestamp) -> AuditTally {
 pub(super) fn kind_of(record: &AuditRecord) -> AuditKind {
     AuditKind {
         event: record.event,
-        reason: record.outcome.reason(),
+        reason: record.refused,
         subject: record.subject.clone(),
         name: record.name,
     }

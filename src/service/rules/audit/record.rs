@@ -93,5 +93,5 @@ impl Unit<'_> {
 /// budgets; this one must cost the same writes.
 fn is_answered_as_done(record: &AuditRecord) -> bool {
     matches!(record.event, AuditEvent::CodeSent | AuditEvent::ResetSent)
-        && record.outcome.reason() == Some(AuditReason::UnknownAccount)
+        && record.refused == Some(AuditReason::UnknownAccount)
 }
