@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poem::http::{HeaderMap, HeaderName, HeaderValue};
+use poem::http::{HeaderName, HeaderValue};
 use strum::VariantArray;
 
 use super::error::{Refusal, whole_seconds};
@@ -15,10 +15,13 @@ use crate::system::System;
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
+/// The headers of a response that tell the client about its limit.
+pub(crate) type RateLimitHeaders = [(HeaderName, HeaderValue); 2];
+
 /// Counts requests against the configured rates.
 pub(crate) struct Throttle {
     rates: Rates,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// The `RateLimit-Policy` of each class, in the order of [`LimitClass::VARIANTS`].
     policies: Vec<HeaderValue>,
 }
@@ -33,8 +36,12 @@ impl Throttle {
         }
     }
 
-    /// Counts a request. The state is for its answer, also for a refusal.
-    pub(crate) fn count(&self, class: LimitClass, subject: Subject) -> (RateLimitState, Result<(), Refusal>) {
+    /// Counts a request; returns the headers for its response too, which a refusal also has.
+    pub(crate) fn count(
+        &self,
+        class: LimitClass,
+        subject: Subject,
+    ) -> (RateLimitHeaders, Result<(), Refusal>) {
         let (left, wait, outcome) = match self.limits.check(class, subject) {
             Ok(left) => (left, self.rates.of(class).interval(), Ok(())),
             Err(exceeded) => {
@@ -46,26 +53,7 @@ impl Throttle {
         };
         let policy = self.policies[class as usize].clone();
         let state = header(state(class, left, wait));
-        (RateLimitState { policy, state }, outcome)
-    }
-
-    /// Frees memory about clients that have not come for a while.
-    pub(crate) fn sweep(&self) {
-        self.limits.sweep();
-    }
-}
-
-/// What an answer tells a client about its limit.
-pub(crate) struct RateLimitState {
-    policy: HeaderValue,
-    state: HeaderValue,
-}
-
-impl RateLimitState {
-    /// Adds it to an answer.
-    pub(super) fn apply(self, headers: &mut HeaderMap) {
-        headers.insert(RATE_LIMIT_POLICY, self.policy);
-        headers.insert(RATE_LIMIT, self.state);
+        ([(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)], outcome)
     }
 }
 

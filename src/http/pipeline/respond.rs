@@ -24,7 +24,7 @@ use super::echo_probe::{CheckWords, EchoProbe};
 use super::error::Refusal;
 use super::exchange::{Exchange, Shared};
 use super::headers;
-use super::limit::RateLimitState;
+use super::limit::RateLimitHeaders;
 use super::operation::{Handler, Operation};
 use super::origin::Origins;
 use super::origin_notices::OriginNotices;
@@ -76,10 +76,10 @@ impl Pipeline {
         &self.shared.settings
     }
 
-    /// Frees memory about clients that have not come for a while.
+    /// Frees the memory of limits that no client has used for a while.
     pub(crate) fn sweep(&self) {
         if let Some(throttle) = &self.shared.throttle {
-            throttle.sweep();
+            throttle.limits.sweep();
         }
     }
 
@@ -123,9 +123,7 @@ impl Pipeline {
             refusal.write(&trace_text)
         });
         let headers = response.headers_mut();
-        if let Some(rate_limit) = rate_limit {
-            rate_limit.apply(headers);
-        }
+        headers.extend(rate_limit.into_iter().flatten());
         headers::add_common(headers, &trace_text, settings.is_secure);
         access.apply(headers);
         if let Some(echo) = echo {
@@ -167,7 +165,7 @@ impl Pipeline {
         body: Result<Bytes, Refusal>,
         resource: Option<&Resource>,
         client: Client,
-        rate_limit: &mut Option<RateLimitState>,
+        rate_limit: &mut Option<RateLimitHeaders>,
     ) -> Result<Response, Refusal> {
         let body = body?;
         let is_options = *request.method() == Method::OPTIONS;
@@ -207,7 +205,7 @@ impl Pipeline {
         &self,
         operation: &Operation,
         exchange: Exchange,
-        rate_limit: &mut Option<RateLimitState>,
+        rate_limit: &mut Option<RateLimitHeaders>,
     ) -> Result<Response, Refusal> {
         let (headers, client) = (&exchange.headers, &exchange.client);
         let service = &self.shared.service;
@@ -252,7 +250,7 @@ impl Pipeline {
         subjects: &[Subject],
         client: &Client,
         caller: Option<&Caller>,
-        rate_limit: &mut Option<RateLimitState>,
+        rate_limit: &mut Option<RateLimitHeaders>,
     ) -> Result<(), Refusal> {
         let (Some(throttle), Some(class)) = (&self.shared.throttle, operation.limit) else {
             return Ok(());
