@@ -136,17 +136,17 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::Older { .. } => "run `arkloop init` or restart `arkloop serve` to bring it up to date".to_owned(),
         Refused::NotCopied { .. } => "mend that, and start again; nothing was changed".to_owned(),
         Refused::Exists(_) => "name another file".to_owned(),
-        Refused::NoBackup(_) => "make a backup of it with `arkloop backup FILE`, and restore that".to_owned(),
+        Refused::NotABackup(_) => "make a backup of it with `arkloop backup FILE`, and restore that".to_owned(),
         Refused::OtherKey { .. } => "put the key file of this database in its place".to_owned(),
         Refused::EditedHistory { .. } => "use the version of arkloop that made it".to_owned(),
         Refused::OtherOwner { path, owner, .. } => format!("{}; nothing was changed", owner_hint(path, *owner)),
-        Refused::OtherDirectory { path, owner, .. } => format!(
+        Refused::OtherDirectoryOwner { path, owner, .. } => format!(
             "name another with --data-dir DIR, or {}; nothing was changed",
             run_as(*owner, group_of(path))
         ),
-        Refused::Closed { .. } => "run it as the user who runs the server; nothing was changed".to_owned(),
+        Refused::UnreadableDirectory { .. } => "run it as the user who runs the server; nothing was changed".to_owned(),
         Refused::NotWritable { path, .. } => format!("{}; nothing was changed", not_writable_hint(path)),
-        Refused::Beside { found, .. } => format!(
+        Refused::DatabaseInParent { found, .. } => format!(
             "use that one with --data-dir {}, or make the directory first if you want another; nothing was changed",
             quoted(found)
         ),

@@ -38,7 +38,7 @@ impl Service {
             let (tallies, kinds) = (unwritten.clone(), chunk.to_vec());
             let written = self.store.write(move |tx| {
                 for (tally, count) in &tallies {
-                    tx.count_audit(tally, count)?;
+                    tx.add_to_tally(tally, count)?;
                 }
                 for (kind, count) in &kinds {
                     tx.count_audit_kind(kind, count)?;

@@ -36,7 +36,7 @@ impl Service {
         }
     }
 
-    /// The caller's living sessions as [`Session::as_shown_to`] shows them, the last used one first.
+    /// The caller's live sessions as [`Session::as_shown_to`] shows them, the last used one first.
     pub async fn list_own_sessions(&self, caller: &Caller) -> Result<Vec<Session>, Error> {
         let (user_id, now) = (caller.user.id, self.system.now());
         let sessions = self

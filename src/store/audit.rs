@@ -108,7 +108,7 @@ impl Reader<'_> {
     }
 
     /// The id of the last row; 0 if there is none.
-    pub fn find_last_audit_id(&self) -> Result<i64> {
+    pub fn last_audit_id(&self) -> Result<i64> {
         self.query_one("SELECT coalesce(max(id), 0) FROM audit_events", [], |row| {
             row.get(0)
         })
@@ -146,7 +146,7 @@ impl Tx<'_> {
     }
 
     /// Adds events to the row that they share. A new row gets the time and the trace id of the first event.
-    pub fn count_audit(&self, tally: &AuditTally, count: &AuditCount) -> Result<()> {
+    pub fn add_to_tally(&self, tally: &AuditTally, count: &AuditCount) -> Result<()> {
         let AuditKind {
             event,
             reason,

@@ -97,17 +97,17 @@ pub enum OpenError {
     Exists(PathBuf),
     /// The backup to restore is a database that a process has open.
     #[error("{} is a database in use and no backup", .0.display())]
-    NoBackup(PathBuf),
+    NotABackup(PathBuf),
     /// The database is copied before a migration. The copy failed, so the schema was not changed.
     #[error("{} has an older schema and was not brought up to date, because it cannot be copied first", path.display())]
     NotCopied { path: PathBuf, source: Box<Self> },
     #[error("{} belongs to {}, but this is run by {}", path.display(), shown_user(*owner), shown_user(runner()))]
     OtherOwner { path: PathBuf, owner: u32 },
     #[error("the directory {} belongs to {}, but this is run by {}", path.display(), shown_user(*owner), shown_user(runner()))]
-    OtherDirectory { path: PathBuf, owner: u32 },
+    OtherDirectoryOwner { path: PathBuf, owner: u32 },
     /// This process may not read the directory, so it cannot tell who owns the database in it.
     #[error("the directory {} is closed to {}", .0.display(), shown_user(runner()))]
-    Closed(PathBuf),
+    UnreadableDirectory(PathBuf),
     /// There is no database, and this process cannot create one.
     #[error("the directory {} cannot be written by {}", path.display(), shown_user(runner()))]
     NotWritable {
@@ -117,7 +117,7 @@ pub enum OpenError {
     },
     /// The directory does not exist, but the directory above it has a database.
     #[error("{} does not exist, but there is a database in {}", directory.display(), found.display())]
-    Beside { directory: PathBuf, found: PathBuf },
+    DatabaseInParent { directory: PathBuf, found: PathBuf },
     /// The linked SQLite has a fault that can corrupt a database.
     #[error(
         "SQLite {0} is too old: versions before 3.51.3 can corrupt a database when the write-ahead log is reset"
@@ -150,7 +150,7 @@ impl OpenError {
     }
 
     /// The same error, naming the database at `path`.
-    pub(super) fn of(self, path: &Path) -> Self {
+    pub(super) fn naming(self, path: &Path) -> Self {
         use ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
         let reason = match self {
             Self::Sqlite(error) => {

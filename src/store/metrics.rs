@@ -4,7 +4,7 @@ use super::{Reader, Result};
 use crate::domain::Timestamp;
 
 impl Reader<'_> {
-    /// The number of accounts, of living sessions, of queued mails, and of queued mails that were tried and not taken; and when the oldest mail was queued.
+    /// The number of accounts, of live sessions, of queued mails, and of queued mails that were tried and not taken; and when the oldest mail was queued.
     /// It reads whole tables, so call it through [`Store::report`](super::Store::report).
     pub fn count_stored(&self, now: Timestamp) -> Result<(u64, u64, u64, u64, Option<Timestamp>)> {
         let sql = "SELECT (SELECT count(*) FROM users) AS users,

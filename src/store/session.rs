@@ -120,14 +120,14 @@ impl Reader<'_> {
         self.query(&sql, params![user_id, now], session_of)
     }
 
-    /// A user's sessions, living and ended, the last used one first.
+    /// A user's sessions, live and ended, the last used one first.
     pub fn list_sessions(&self, user_id: UserId) -> Result<Vec<Session>> {
         let sql =
             format!("SELECT {COLUMNS} FROM sessions WHERE user_id = ?1 ORDER BY last_used_at DESC, id DESC");
         self.query(&sql, [user_id], session_of)
     }
 
-    /// A page of a user's sessions, living and ended, the newest first. This order does not change between pages. The cursor is the time at which a session
+    /// A page of a user's sessions, live and ended, the newest first. This order does not change between pages. The cursor is the time at which a session
     /// began, and its id.
     pub fn list_sessions_by_begin(
         &self,
@@ -179,7 +179,7 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Moves a living session from the state `from`, which this transaction has read, to the state `to`; returns whether it did.
+    /// Moves a live session from the state `from`, which this transaction has read, to the state `to`; returns whether it did.
     ///
     /// One conditional UPDATE decides, so that two refreshes never continue the same generation.
     pub fn move_session(&self, from: &Session, to: &Session) -> Result<bool> {
@@ -205,7 +205,7 @@ impl Tx<'_> {
         Ok(changed == 1)
     }
 
-    /// Replaces the nonce of a living session, so that earlier refresh tokens are no longer authentic; returns whether it did.
+    /// Replaces the nonce of a live session, so that earlier refresh tokens are no longer authentic; returns whether it did.
     pub fn renew_session_nonce(&self, id: SessionId, nonce: SessionNonce) -> Result<bool> {
         let sql = "UPDATE sessions SET nonce = ?2, presented = NULL, rotations = x'' WHERE id = ?1 AND ended_at IS NULL";
         let renewed = self.execute_counted(sql, params![id, nonce])?;

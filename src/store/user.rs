@@ -126,7 +126,7 @@ impl Reader<'_> {
         self.query_one(sql, params![id, now], |row| row.get(0))
     }
 
-    /// Accounts in the order of their creation, each with the number of its living sessions.
+    /// Accounts in the order of their creation, each with the number of its live sessions.
     pub fn list_users(
         &self,
         filter: &UserFilter,

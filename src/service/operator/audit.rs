@@ -140,7 +140,7 @@ impl Service {
                 };
                 // The rows of smaller ids may have been cleared away; their places stay.
                 if let AuditPart::After(id) | AuditPart::Before(id) = query.part
-                    && id > reader.find_last_audit_id()?
+                    && id > reader.last_audit_id()?
                 {
                     return Err(Error::NotInList(id.to_string()));
                 }

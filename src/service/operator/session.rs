@@ -7,7 +7,7 @@ use crate::service::{Error, Service, UserRef};
 const CHUNK: u32 = 500;
 
 impl Service {
-    /// A user's sessions, living and ended, the last used one first.
+    /// A user's sessions, live and ended, the last used one first.
     ///
     /// # Errors
     /// [`Error::UserNotFound`].
@@ -17,7 +17,7 @@ impl Service {
             .await
     }
 
-    /// A part of a user's sessions, living and ended, the one that began last first.
+    /// A part of a user's sessions, live and ended, the one that began last first.
     ///
     /// # Errors
     /// [`Error::UserNotFound`]; [`Error::NotInList`] if the session after which to begin is not this user's.

@@ -23,7 +23,7 @@ impl Store {
     /// Whether `directory` has a database. A file without tables does not count.
     ///
     /// # Errors
-    /// [`OpenError::OtherOwner`] if the database belongs to another user, whose files this program does not touch. [`OpenError::OtherDirectory`] if the
+    /// [`OpenError::OtherOwner`] if the database belongs to another user, whose files this program does not touch. [`OpenError::OtherDirectoryOwner`] if the
     /// directory does. [`OpenError::Io`] if the database, a file of SQLite beside it or a lock file is a link, is no file, or belongs to another user.
     pub fn exists(directory: &Path) -> Result<bool, OpenError> {
         let path = directory.join(DATABASE);
@@ -33,7 +33,7 @@ impl Store {
         };
         let found = match find_database(&opened) {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                return Err(OpenError::Closed(directory.to_owned()));
+                return Err(OpenError::UnreadableDirectory(directory.to_owned()));
             }
             found => found.map_err(OpenError::cannot_use(&path))?,
         };
@@ -57,8 +57,8 @@ impl Store {
     /// checked.
     ///
     /// # Errors
-    /// [`OpenError::OtherDirectory`], also for root in the directory of another user: that user's server could not use the files of root.
-    /// [`OpenError::NotWritable`]. [`OpenError::Beside`] if `directory` is missing and the directory above it has a database.
+    /// [`OpenError::OtherDirectoryOwner`], also for root in the directory of another user: that user's server could not use the files of root.
+    /// [`OpenError::NotWritable`]. [`OpenError::DatabaseInParent`] if `directory` is missing and the directory above it has a database.
     pub fn may_create(directory: &Path) -> Result<(), OpenError> {
         let fail = OpenError::cannot_use(directory);
         let (nearest, is_there) = open_nearest(directory).map_err(fail)?;
@@ -66,10 +66,10 @@ impl Store {
         let owner = nearest.stat().map_err(fail)?.st_uid;
         let path = nearest.path().to_owned();
         if owner != runner() && (runner() == 0 || is_there && owner != 0) {
-            return Err(OpenError::OtherDirectory { path, owner });
+            return Err(OpenError::OtherDirectoryOwner { path, owner });
         }
         if directory.parent() == Some(&path) && matches!(nearest.find(OsStr::new(DATABASE)), Ok(Some(_))) {
-            return Err(OpenError::Beside {
+            return Err(OpenError::DatabaseInParent {
                 directory: directory.to_owned(),
                 found: path,
             });
@@ -107,7 +107,7 @@ pub(super) fn refuse_other_directory(path: &Path, opened: &Directory) -> Result<
     opened.refuse_planted().map_err(fail)?;
     match opened.stat().map_err(fail)?.st_uid {
         owner if is_trusted(owner) => Ok(()),
-        owner => Err(OpenError::OtherDirectory {
+        owner => Err(OpenError::OtherDirectoryOwner {
             path: path.to_owned(),
             owner,
         }),

@@ -22,7 +22,7 @@ pub(super) fn schema_state(path: &Path, kind: Kind, shown: &Path) -> Result<Sche
                 reason: error.to_string(),
             })
         }
-        other => other.map_err(|error| error.of(shown)),
+        other => other.map_err(|error| error.naming(shown)),
     }
 }
 

@@ -26,7 +26,7 @@ impl Store {
     /// Opens the database in `options.directory`.
     pub fn open(options: &OpenOptions) -> Result<Self, OpenError> {
         let path = options.directory.join(DATABASE);
-        open_at(&path, options).map_err(|error| error.of(&path))
+        open_at(&path, options).map_err(|error| error.naming(&path))
     }
 
     /// The check value of the key file that the database in `directory` belongs to. No file is created, changed or removed.

@@ -97,7 +97,7 @@ fn refuse_live(backup: &Path, database: &Path) -> Result<(), OpenError> {
         .canonicalize()
         .is_ok_and(|backup| database.canonicalize().is_ok_and(|database| backup == database));
     if is_in_use || is_itself {
-        return Err(OpenError::NoBackup(backup.to_owned()));
+        return Err(OpenError::NotABackup(backup.to_owned()));
     }
     Ok(())
 }

@@ -47,7 +47,7 @@ impl Unit<'_> {
                 at: now,
                 trace_id: None,
             };
-            self.count_audit(&shared_tally(record, now), &count)?;
+            self.add_to_tally(&shared_tally(record, now), &count)?;
         }
         if is_answered_as_done(record) {
             return Ok(());
