@@ -11,18 +11,6 @@ use super::report::{Report, facts};
 use crate::app::{self, Finding, State};
 use crate::system::System;
 
-/// Look at everything that this server needs, and say what to mend
-///
-/// A line each for configuration, files, disk, database, clock, keys, mail, Turnstile, the running server and the proxy; what must be mended
-/// stands last. It changes nothing, sends no mail, and can run beside the server, in whose log it leaves no warning. The exit code is 1 if
-/// something must be mended. With --quiet only that is printed. Run by another user than the owner of the files, it looks at owners and
-/// modes only.
-#[derive(clap::Args, Debug)]
-#[command(
-    after_help = "Examples: after an installation; and each night, by cron, which mails what it prints\n  arkloop check\n  arkloop --quiet check"
-)]
-pub(super) struct Arguments {}
-
 /// Colours of ECMA-48: green, yellow and red.
 const COLOURS: [(&str, u8); 3] = [
     (State::Good.into_str(), 32),

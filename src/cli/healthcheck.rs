@@ -10,14 +10,6 @@ use super::report::Report;
 use crate::app;
 use crate::domain::Listen;
 
-/// Ask the running server whether it can serve
-///
-/// The exit code is 0 if /readyz answers 200 and 1 otherwise, for containers and supervisors. The server is asked at the address that it recorded in the
-/// data directory, over TCP or its unix socket, and has 3 seconds to answer. Neither the database nor the key is opened, and no limit counts it.
-#[derive(clap::Args, Debug)]
-#[command(after_help = "Example: in a Dockerfile\n  HEALTHCHECK CMD [\"arkloop\", \"healthcheck\"]")]
-pub(super) struct Arguments {}
-
 pub(super) fn run(context: &Context) -> Result<Report, Refusal> {
     let config = &context.config;
     let Some(listener) = app::listener(config)? else {

@@ -110,9 +110,27 @@ enum Command {
     Explain(explain::Arguments),
     #[command(subcommand)]
     Config(config::Command),
-    Check(check::Arguments),
-    Healthcheck(healthcheck::Arguments),
-    Openapi(openapi::Arguments),
+    /// Look at everything that this server needs, and say what to mend
+    ///
+    /// A line each for configuration, files, disk, database, clock, keys, mail, Turnstile, the running server and the proxy; what must be mended
+    /// stands last. It changes nothing, sends no mail, and can run beside the server, in whose log it leaves no warning. The exit code is 1 if
+    /// something must be mended. With --quiet only that is printed. Run by another user than the owner of the files, it looks at owners and
+    /// modes only.
+    #[command(
+        after_help = "Examples: after an installation; and each night, by cron, which mails what it prints\n  arkloop check\n  arkloop --quiet check"
+    )]
+    Check,
+    /// Ask the running server whether it can serve
+    ///
+    /// The exit code is 0 if /readyz answers 200 and 1 otherwise, for containers and supervisors. The server is asked at the address that it recorded in the
+    /// data directory, over TCP or its unix socket, and has 3 seconds to answer. Neither the database nor the key is opened, and no limit counts it.
+    #[command(after_help = "Example: in a Dockerfile\n  HEALTHCHECK CMD [\"arkloop\", \"healthcheck\"]")]
+    Healthcheck,
+    /// Print the OpenAPI document of the HTTP API, byte for byte as the server serves it
+    #[command(
+        after_help = "Example: keep a copy beside a client's sources\n  arkloop openapi > arkloop.json"
+    )]
+    Openapi,
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -178,7 +196,7 @@ fn tell_usage(output: Output, error: &clap::Error) -> ExitCode {
         let hint = tip.or_else(usage).unwrap_or("see: arkloop --help");
         output.refusal(&Refusal::new(problem.join(" "), hint));
     } else {
-        output::usage(&text);
+        output::write_stderr(text.trim_end());
     }
     ExitCode::from(2)
 }
@@ -211,11 +229,11 @@ fn run_command(
         Ok::<_, Refusal>(context)
     };
     let report = match command {
-        Command::Openapi(_) => return openapi::run(),
+        Command::Openapi => return openapi::run(),
         Command::Completions(arguments) => return completions::run(&arguments, Arguments::command()),
         Command::Man(arguments) => man::run(&arguments, Arguments::command()),
         Command::Serve(_) => return serve::run(&context()?),
-        Command::Check(_) => return check::run(&context()?),
+        Command::Check => return check::run(&context()?),
         Command::Audit(arguments) if arguments.follow => return audit::follow(&arguments, &context()?),
         Command::Init(arguments) => init::run(&arguments, &context()?),
         Command::Invite(command) => invite::run(command, &context()?),
@@ -229,7 +247,7 @@ fn run_command(
         Command::Restore(arguments) => restore::run(&arguments, &context()?),
         Command::Explain(arguments) => explain::run(arguments, &context()?),
         Command::Config(config::Command::Show) => Ok(config::show(&context()?)),
-        Command::Healthcheck(_) => healthcheck::run(&context()?),
+        Command::Healthcheck => healthcheck::run(&context()?),
     }?;
     output.report(&report)?;
     Ok(ExitCode::SUCCESS)

@@ -138,11 +138,6 @@ pub(super) fn print(text: &str) -> Result<bool, Refusal> {
     }
 }
 
-/// Prints a usage error.
-pub(super) fn usage(text: &str) {
-    write_stderr(text.trim_end());
-}
-
 /// Prints a question and a space, and leaves the cursor on the line.
 pub(super) fn question(text: &str) {
     // The space and a letter of the answer need two columns.
@@ -151,7 +146,7 @@ pub(super) fn question(text: &str) {
     let _ = write!(io::stderr().lock(), "{text} ");
 }
 
-fn write_stderr(text: &str) {
+pub(super) fn write_stderr(text: &str) {
     // If standard error is closed, there is no other place to write to.
     let text = layout::wrap(&printable(text, &['\n']), columns(&io::stderr()));
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -39,7 +39,8 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusa
         }
         service.registration_mode().await
     })?;
-    let document = json!({ "mode": mode.into_str(), "source": source.into_str() });
+    let mode = mode.into_str();
+    let document = json!({ "mode": mode, "source": source.into_str() });
     Ok(Report::new(document, format!("{mode} ({})", describe(source))))
 }
 

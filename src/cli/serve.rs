@@ -306,16 +306,10 @@ async fn tell_accounts(service: Arc<Service>, origin: Origin) {
 fn tell_mail(config: &Config) {
     match config.mail_transport() {
         MailTransport::Smtp => {
-            tracing::info!(
-                "mail goes through {} as {}",
-                config
-                    .mail
-                    .smtp_url
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-                config.sender(&config.service_name())
-            );
+            let url = config.mail.smtp_url.as_ref();
+            let url = url.map(ToString::to_string).unwrap_or_default();
+            let sender = config.sender(&config.service_name());
+            tracing::info!("mail goes through {url} as {sender}");
         }
         MailTransport::File => tracing::info!(
             "mail is not sent but written into {}, to try things out",

@@ -43,12 +43,10 @@ impl Origin {
 
     /// `http://localhost` at `port`, or at the port 80 of http.
     pub(super) fn localhost(port: Option<u16>) -> Self {
-        Self(
-            port.filter(|port| *port != 80)
-                .map_or("http://localhost".into(), |port| {
-                    format!("http://localhost:{port}")
-                }),
-        )
+        Self(match port {
+            None | Some(80) => "http://localhost".to_owned(),
+            Some(port) => format!("http://localhost:{port}"),
+        })
     }
 
     /// The origin as it stands in an `Origin` header.

@@ -76,8 +76,9 @@ type Read<T> = dyn Fn(&Given) -> Option<T>;
 pub(super) struct Format<T> {
     /// The accepted values, as the end of the sentence "it must be …".
     pub(super) accepted: String,
-    read: Box<Read<T>>,
-    show: Box<dyn Fn(&T) -> Json>,
+    /// Reads the value of a key; `None` if it is not accepted.
+    pub(super) read: Box<Read<T>>,
+    pub(super) show: Box<dyn Fn(&T) -> Json>,
 }
 
 impl<T: 'static> Format<T> {
@@ -91,15 +92,6 @@ impl<T: 'static> Format<T> {
             read: Box::new(read),
             show: Box::new(show),
         }
-    }
-
-    /// The value of a key; `None` if it is not accepted.
-    pub(super) fn read(&self, given: &Given) -> Option<T> {
-        (self.read)(given)
-    }
-
-    pub(super) fn show(&self, value: &T) -> Json {
-        (self.show)(value)
     }
 
     /// The same for a key without a default.
@@ -118,11 +110,7 @@ impl<T: 'static> Format<T> {
             Some("") => Some(None),
             _ => read(given),
         };
-        Format {
-            accepted,
-            read: Box::new(read),
-            show,
-        }
+        Format::new(accepted, read, show)
     }
 }
 

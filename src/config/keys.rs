@@ -140,17 +140,14 @@ fn tokens(keys: &mut Reader) -> Result<Tokens, ConfigError> {
 fn password(keys: &mut Reader) -> Result<Password, ConfigError> {
     const LENGTHS: RangeInclusive<usize> = PasswordPolicy::FLOOR..=PasswordPolicy::CEILING;
     // The upper ends keep a typing error from asking for the memory of the whole machine; the lower ones are the algorithm's (RFC 9106 §3.1).
-    let Argon2Cost {
-        memory_kib,
-        iterations,
-        parallelism,
-    } = Argon2Cost::default();
+    let default = Argon2Cost::default();
+    let (memory, passes, lanes) = (number(8..=1_048_576), number(1..=16), number(1..=16));
     let password = Password {
         min_length: keys.read("password.min_length", &number(LENGTHS), PasswordPolicy::FLOOR)?,
         cost: Argon2Cost {
-            memory_kib: keys.read("password.argon2_memory_kib", &number(8..=1_048_576), memory_kib)?,
-            iterations: keys.read("password.argon2_iterations", &number(1..=16), iterations)?,
-            parallelism: keys.read("password.argon2_parallelism", &number(1..=16), parallelism)?,
+            memory_kib: keys.read("password.argon2_memory_kib", &memory, default.memory_kib)?,
+            iterations: keys.read("password.argon2_iterations", &passes, default.iterations)?,
+            parallelism: keys.read("password.argon2_parallelism", &lanes, default.parallelism)?,
         },
         // More threads than any machine has cores only wait for one another.
         hash_threads: keys

@@ -41,7 +41,7 @@ impl Reader {
         default: T,
     ) -> Result<T, ConfigError> {
         let value = self.find(key, format)?.unwrap_or(default);
-        self.shown.push((key.to_owned(), format.show(&value)));
+        self.shown.push((key.to_owned(), (format.show)(&value)));
         Ok(value)
     }
 
@@ -50,7 +50,7 @@ impl Reader {
         let Some(given) = self.given.get(key) else {
             return Ok(None);
         };
-        let value = format.read(given).ok_or_else(|| {
+        let value = (format.read)(given).ok_or_else(|| {
             ConfigError::new(
                 format!("the value of {key} is not acceptable ({})", given.location),
                 format!("it must be {}", format.accepted),

@@ -18,13 +18,7 @@ impl Config {
                 "server.listen" => json!(self.server.listen.to_string()),
                 "server.public_url" => json!(self.public_url()),
                 "mail.transport" => json!(self.mail_transport().into_str()),
-                "mail.smtp_url" => json!(
-                    self.mail
-                        .smtp_url
-                        .as_ref()
-                        .map(ToString::to_string)
-                        .unwrap_or_default()
-                ),
+                "mail.smtp_url" if shown.is_null() => json!(""),
                 "mail.helo_name" => json!(self.helo_name().map(|name| name.to_string())),
                 _ => shown.clone(),
             };

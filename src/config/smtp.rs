@@ -87,12 +87,10 @@ impl Config {
     /// Refuses a scheme and a security that contradict each other.
     pub(super) fn check_smtp_security(&self) -> Result<(), ConfigError> {
         let is_tls = self.mail.smtp_url.as_ref().is_some_and(|url| url.is_tls);
-        let (true, Some(set)) = (is_tls, self.mail.smtp_security) else {
+        let other = self.mail.smtp_security.filter(|set| *set != SmtpSecurity::Tls);
+        let (true, Some(set)) = (is_tls, other) else {
             return Ok(());
         };
-        if set == SmtpSecurity::Tls {
-            return Ok(());
-        }
         let name = set.into_str();
         Err(self.refusal(
             &["mail.smtp_security"],

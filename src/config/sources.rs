@@ -53,20 +53,19 @@ impl Sources {
 
     /// The file to read and its text; `None` if none is named and none exists at the usual places.
     fn find_file(&self) -> Result<Option<(PathBuf, String)>, ConfigError> {
-        let from_env = self
-            .env
-            .get("ARKLOOP_CONFIG")
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from);
-        let named = self
-            .config_flag
-            .clone()
-            .map(|path| (path, Location::Flag("--config")))
-            .or_else(|| from_env.map(|path| (path, Location::Variable("ARKLOOP_CONFIG".to_owned()))));
-        if let Some((path, place)) = named {
-            if matches!(place, Location::Variable(_)) && path.to_str().is_some_and(is_quoted) {
-                return Err(quoted_value(&place));
+        let variable = "ARKLOOP_CONFIG";
+        let named = match (&self.config_flag, self.env.get(variable)) {
+            (Some(path), _) => Some((path.clone(), Location::Flag("--config"))),
+            (None, Some(path)) if !path.is_empty() => {
+                let place = Location::Variable(variable.to_owned());
+                if is_quoted(path) {
+                    return Err(quoted_value(&place));
+                }
+                Some((path.into(), place))
             }
+            _ => None,
+        };
+        if let Some((path, place)) = named {
             let path = absolute(&self.cwd, &path);
             let text = read_trusted(&path).map_err(|cause| unreadable(&path, &cause, Some(&place)))?;
             return Ok(Some((path, text)));

@@ -30,11 +30,7 @@ pub(super) fn secret_of(text: &str, dashes: Dashes) -> String {
 
 /// A text without the white space and the format characters around it.
 pub fn trimmed(text: &str) -> &str {
-    text.trim_matches(is_unseen)
-}
-
-fn is_unseen(c: char) -> bool {
-    c.is_whitespace() || is_format(c)
+    text.trim_matches(|c: char| c.is_whitespace() || is_format(c))
 }
 
 /// Whether a character is of the category Cf, such as zero width space, byte order mark, soft hyphen and the bidirectional marks.

@@ -48,7 +48,7 @@ pub enum Error {
     /// The list has no row with this id, after which it was to begin.
     #[error("the list has nothing with the id {0}, so it cannot go on behind it")]
     NotInList(String),
-    #[error("the configuration pins registration.mode to {0}")]
+    #[error("the configuration pins registration.mode to {}", .0.into_str())]
     RegistrationPinned(RegistrationMode),
     #[error("the captcha was not solved")]
     CaptchaInvalid,
