@@ -2,7 +2,7 @@
 
 use crate::domain::{
     ACQUAINTED_FOR, AuditEvent, AuditReason, CODE_LOCK, CODE_TTL, FailureLimits, MAX_CODE_ATTEMPTS,
-    MAX_CODE_FAILURES, MailBudget, MailPace, SessionEnd, in_words,
+    MAX_CODE_FAILURES, MailBudget, SessionEnd, in_words,
 };
 use crate::service::{KEEP_ENDED_SESSIONS, RECENT_SIGN_IN, SignInRules, Ways};
 
@@ -172,7 +172,7 @@ pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> String {
         AuditReason::TooManyMails => {
             return format!(
                 "mail was asked for too often: allowed are {} in an hour, {} in a day, and {} between two",
-                MailPace::Usual.per_hour(),
+                MailBudget::PER_HOUR,
                 MailBudget::PER_DAY,
                 in_words(MailBudget::PAUSE)
             );
@@ -180,7 +180,7 @@ pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> String {
         AuditReason::CodesBraked => {
             return format!(
                 "codes of many accounts were being guessed, so that only {} in an hour were mailed for each mailbox; a reset helps at once",
-                MailPace::Braked.per_hour()
+                MailBudget::PER_HOUR_BRAKED
             );
         }
         AuditReason::UnknownSession => {

@@ -24,7 +24,7 @@ pub(super) enum Written {
 pub(super) struct Given {
     pub(super) written: Written,
     pub(super) location: Location,
-    /// The directory from which a relative path counts.
+    /// The directory against which a relative path is resolved.
     pub(super) base: PathBuf,
 }
 

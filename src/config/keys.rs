@@ -27,7 +27,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// This many connections take 3 GiB in the worst case.
 const MOST_CONNECTIONS: usize = 100_000;
-/// The list of an account's sessions is answered whole.
+/// One response lists all sessions of an account.
 const MOST_SESSIONS: u32 = 1000;
 /// Where tokens of Turnstile are verified (developers.cloudflare.com/turnstile/get-started/server-side-validation).
 const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
@@ -101,7 +101,7 @@ fn server(keys: &mut Reader) -> Result<Server, ConfigError> {
     Ok(server)
 }
 
-/// Refuses a switch that is on while what it switches is not in this release.
+/// Refuses to switch on a feature that this release does not have.
 fn refuse_until_released(keys: &mut Reader, key: &str) -> Result<(), ConfigError> {
     let is_on = keys.read(key, &boolean(), false)?;
     match keys.location(key) {

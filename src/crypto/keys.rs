@@ -205,7 +205,7 @@ impl Keys {
             } else {
                 network
             },
-            holder: match guessed {
+            user_id: match guessed {
                 Guessed::Account(id) => id,
                 Guessed::UnknownName(_) => UserId::from_bytes(digest.0),
             },

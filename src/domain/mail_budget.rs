@@ -4,24 +4,6 @@ use std::time::Duration;
 
 use super::Timestamp;
 
-/// How fast mail of one purpose is sent to one mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailPace {
-    Usual,
-    /// While codes of many accounts are guessed at.
-    Braked,
-}
-
-impl MailPace {
-    /// The most mails in an hour.
-    pub const fn per_hour(self) -> usize {
-        match self {
-            Self::Usual => 5,
-            Self::Braked => 2,
-        }
-    }
-}
-
 /// Why mail is sent; each purpose has a budget of its own. The names are those in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
@@ -38,6 +20,10 @@ pub enum MailPurpose {
 pub struct MailBudget(Vec<Timestamp>);
 
 impl MailBudget {
+    /// The most mails in an hour.
+    pub const PER_HOUR: usize = 5;
+    /// The most codes in an hour while codes of many accounts are being guessed.
+    pub const PER_HOUR_BRAKED: usize = 2;
     /// Between two mails.
     pub const PAUSE: Duration = Duration::from_mins(1);
     /// The most mails in a day.
@@ -55,10 +41,15 @@ impl MailBudget {
     /// The budget after one more mail at `now`.
     ///
     /// # Errors
-    /// The time until one more is allowed: at most 5 in an hour (2 while [`MailPace::Braked`]) and 10 in a day, and 60 s after the last but for notices.
-    pub fn spend(&self, purpose: MailPurpose, pace: MailPace, now: Timestamp) -> Result<Self, Duration> {
+    /// The time until one more is allowed: at most 5 in an hour (2 if `is_braked`) and 10 in a day, and 60 s after the last but for notices.
+    pub fn spend(&self, purpose: MailPurpose, is_braked: bool, now: Timestamp) -> Result<Self, Duration> {
+        let per_hour = if is_braked {
+            Self::PER_HOUR_BRAKED
+        } else {
+            Self::PER_HOUR
+        };
         let rules = [
-            (pace.per_hour(), Duration::from_hours(1)),
+            (per_hour, Duration::from_hours(1)),
             (Self::PER_DAY, Duration::from_hours(24)),
             (1, Self::PAUSE),
         ];
@@ -100,13 +91,13 @@ mod tests {
 
     #[test]
     fn a_minute_lies_between_two_mails() {
-        let budget = MailBudget::default().spend(MailPurpose::Reset, MailPace::Usual, at(0));
+        let budget = MailBudget::default().spend(MailPurpose::Reset, false, at(0));
         let budget = budget.expect("it is the first");
         assert_eq!(
-            budget.spend(MailPurpose::Reset, MailPace::Usual, at(59)).err(),
+            budget.spend(MailPurpose::Reset, false, at(59)).err(),
             Some(Duration::from_secs(1))
         );
-        assert!(budget.spend(MailPurpose::Reset, MailPace::Usual, at(60)).is_ok());
+        assert!(budget.spend(MailPurpose::Reset, false, at(60)).is_ok());
     }
 
     #[test]
@@ -114,7 +105,7 @@ mod tests {
         let mut budget = MailBudget::default();
         let mut sent = Vec::new();
         for minute in 0..48 * 60 {
-            if let Ok(spent) = budget.spend(MailPurpose::Reset, MailPace::Usual, at(minute * 60)) {
+            if let Ok(spent) = budget.spend(MailPurpose::Reset, false, at(minute * 60)) {
                 budget = spent;
                 sent.push(minute);
             }
@@ -130,15 +121,11 @@ mod tests {
         let mut budget = MailBudget::default();
         for second in [0, 60, 120] {
             budget = budget
-                .spend(MailPurpose::SignIn, MailPace::Usual, at(second))
+                .spend(MailPurpose::SignIn, false, at(second))
                 .expect("five an hour are allowed");
         }
-        let wait = budget.spend(MailPurpose::SignIn, MailPace::Braked, at(180)).err();
+        let wait = budget.spend(MailPurpose::SignIn, true, at(180)).err();
         assert_eq!(wait, Some(Duration::from_mins(58)));
-        assert!(
-            budget
-                .spend(MailPurpose::SignIn, MailPace::Braked, at(3600 + 60))
-                .is_ok()
-        );
+        assert!(budget.spend(MailPurpose::SignIn, true, at(3600 + 60)).is_ok());
     }
 }

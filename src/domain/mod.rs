@@ -1,6 +1,6 @@
-//! Parsed types, and pure questions about them.
+//! Types that are validated when they are parsed, and pure functions of them.
 //!
-//! Nothing here does I/O, reads a clock or knows SQL or JSON. A value of one of these types was checked once, at the border, and is trusted from there on.
+//! Nothing here does I/O, reads a clock or knows SQL or JSON. A value of one of these types was validated once, when it was parsed, and is trusted from there on.
 
 mod account_name;
 mod audit;
@@ -55,7 +55,7 @@ pub use limit::{Limit, LimitClass, Rate, Rates};
 pub use link_token::{LinkDigest, LinkPurpose, LinkTemplates, LinkToken};
 pub use log_format::LogFormat;
 pub use mail::{Letter, LinkOccasion, MailKind, MailStatus, MailTransport, QueuedMail, Tries};
-pub use mail_budget::{MailBudget, MailPace, MailPurpose};
+pub use mail_budget::{MailBudget, MailPurpose};
 pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
 pub(crate) use newtype::redacted;
 pub use one_time_code::{

@@ -42,7 +42,7 @@ impl fmt::Display for Listen {
     }
 }
 
-/// The peers whose `X-Forwarded-For` counts.
+/// The peers whose `X-Forwarded-For` is believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     pub networks: Vec<IpNet>,

@@ -48,7 +48,7 @@ pub enum SessionEnd {
     KeyReplaced,
 }
 
-/// How long sessions live, how they move on, and how many there may be.
+/// How long sessions live, which refresh tokens they answer, and how many an account may have.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionRules {
     /// A session that is not refreshed for this long ends.

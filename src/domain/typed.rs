@@ -5,9 +5,9 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dashes {
-    /// It only separates groups, as in invite codes and one-time codes.
+    /// A dash only separates groups, as in invite codes and one-time codes.
     Separate,
-    /// It is a character of the secret, as in base64url (RFC 4648 §5).
+    /// A dash is a character of the secret, as in base64url (RFC 4648 §5).
     Count,
 }
 

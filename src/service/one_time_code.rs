@@ -7,7 +7,7 @@ use super::rules::{Unit, parse_cookies};
 use super::tokens::SignedIn;
 use super::{Error, Service};
 use crate::domain::{
-    Actor, AuditEvent, AuditReason, Client, CodeMac, Email, FailedCode, Letter, LinkPurpose, MailPace,
+    Actor, AuditEvent, AuditReason, Client, CodeMac, Email, FailedCode, Letter, LinkPurpose, MailBudget,
     MailPurpose, OneTimeCode, SignInMethod, UserId,
 };
 
@@ -104,15 +104,15 @@ impl Service {
             return Ok(());
         };
         let (rules, now) = (Arc::clone(&self.rules), self.system.now());
-        let pace = self.store.read(move |reader| rules.code_pace(reader, now));
-        if pace.await? != MailPace::Braked {
+        let is_braked = self.store.read(move |reader| rules.is_braked(reader, now));
+        if !is_braked.await? {
             return Ok(());
         }
         let (an_hour_ago, _) = FailedCode::hour_around(now);
         let mut warned_at = self.spraying_warned_at.lock();
         if warned_at.is_none_or(|at| at <= an_hour_ago) {
             *warned_at = Some(now);
-            let per_hour = MailPace::Braked.per_hour();
+            let per_hour = MailBudget::PER_HOUR_BRAKED;
             tracing::warn!(
                 "one-time codes of many accounts are being guessed: more than {threshold} were wrong within an hour. Until it is quiet, {per_hour} in an hour are \
                  mailed for each mailbox; see who it is with `arkloop audit --event sign_in.code`"

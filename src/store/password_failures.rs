@@ -47,12 +47,13 @@ impl Reader<'_> {
         Ok(runs)
     }
 
-    /// The addresses from which sessions of `holder`, living or ended, were begun or last refreshed. Only sessions that were used at `since` or later count.
+    /// The addresses from which sessions of the account, living or ended, were begun or last refreshed. Only sessions that were used at `since` or later count.
     /// `None` is this machine.
-    pub fn list_session_addresses(&self, holder: UserId, since: Timestamp) -> Result<Vec<Option<IpAddr>>> {
+    pub fn list_session_addresses(&self, user_id: UserId, since: Timestamp) -> Result<Vec<Option<IpAddr>>> {
         let sql = "SELECT address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2
              UNION SELECT moved_address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2";
-        let texts: Vec<Option<String>> = self.query(sql, params![holder, since], |row| row.get("address"))?;
+        let texts: Vec<Option<String>> =
+            self.query(sql, params![user_id, since], |row| row.get("address"))?;
         let parse = |text: Option<String>| text.map(|text| text.parse()).transpose().ok();
         Ok(texts.into_iter().filter_map(parse).collect())
     }

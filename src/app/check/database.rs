@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::open::App;
 use super::finding::Finding;
-use crate::domain::{MailPace, SignatureAlgorithm, Timestamp, in_words};
+use crate::domain::{MailBudget, SignatureAlgorithm, Timestamp, in_words};
 use crate::service::{AmbiguousUsername, Inspection, TakenFor};
 
 /// How far the clock may be behind the newest stored time: two machines that share a backup differ by less.
@@ -124,7 +124,7 @@ fn check_codes(inspection: &Inspection) -> Finding {
         "codes",
         format!(
             "more than {threshold} were wrong within an hour over all accounts, so that {} in an hour are mailed for each mailbox until it is quiet",
-            MailPace::Braked.per_hour()
+            MailBudget::PER_HOUR_BRAKED
         ),
         "see who guesses with `arkloop audit --event sign_in.code --since 1h`, and keep those networks out; raise otp.spray_threshold only if these are people",
     )

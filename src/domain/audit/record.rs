@@ -70,7 +70,7 @@ pub struct AuditRecord {
     /// Why it was refused; `None` if it was done.
     pub refused: Option<AuditReason>,
     pub actor: Actor,
-    /// The account it is about.
+    /// The account that the event concerns.
     pub subject: Option<AuditSubject>,
     /// The given name or address, if it is not one of the `subject`.
     pub name: Option<NameDigest>,

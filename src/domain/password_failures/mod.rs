@@ -48,7 +48,7 @@ pub struct FailureKey {
     /// The digest of the client's site ([`site_of`]); the same as `network` for an IPv4 address.
     pub site: FailureDigest,
     /// The account whose sessions decide whether the address is known. An unknown name gets an id without sessions.
-    pub holder: UserId,
+    pub user_id: UserId,
     /// `None` for a process on this machine.
     pub address: Option<IpAddr>,
 }

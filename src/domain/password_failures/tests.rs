@@ -12,7 +12,7 @@ fn key(has_wide_site: bool) -> FailureKey {
         guessed: FailureDigest([0; 16]),
         network: FailureDigest([1; 16]),
         site: FailureDigest([1 + u8::from(has_wide_site); 16]),
-        holder: UserId::from_bytes([0; 16]),
+        user_id: UserId::from_bytes([0; 16]),
         address: None,
     }
 }

@@ -115,7 +115,7 @@ impl Service {
                     let mailbox = rules.keys.mailbox_digest(&user.email);
                     let budget = reader.find_mail_budget(mailbox, MailPurpose::SignIn)?;
                     codes_mailed_from = budget
-                        .spend(MailPurpose::SignIn, rules.code_pace(reader, now)?, now)
+                        .spend(MailPurpose::SignIn, rules.is_braked(reader, now)?, now)
                         .err()
                         .map(|wait| now + wait);
                 }

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use super::{Rules, Unit};
 use crate::domain::{
     Acquaintance, AuditReason, CodeFailures, FailedCode, FailureKey, FailureKind, Guessed, Limit,
-    MAX_FAILURE_ROWS, MailPace, Timestamp, User, site_of,
+    MAX_FAILURE_ROWS, Timestamp, User, site_of,
 };
 use crate::service::error::{Error, Refused};
 use crate::store::{Reader, StoreError};
@@ -53,12 +53,12 @@ impl Rules {
         })
     }
 
-    /// How fast codes are mailed now, to every address alike: more slowly while codes of many accounts are being guessed. Wrong codes at addresses
-    /// without an account do not count, so that made-up addresses slow nothing down.
-    pub(crate) fn code_pace(&self, reader: &Reader<'_>, now: Timestamp) -> Result<MailPace, StoreError> {
-        Ok(match self.settings.spray_threshold {
-            Some(threshold) if reader.has_more_failed_codes(threshold, now)? => MailPace::Braked,
-            _ => MailPace::Usual,
+    /// Whether codes are mailed more slowly, to every address alike, because codes of many accounts are being guessed. Wrong codes at addresses without
+    /// an account do not count, so that made-up addresses slow nothing down.
+    pub(crate) fn is_braked(&self, reader: &Reader<'_>, now: Timestamp) -> Result<bool, StoreError> {
+        let threshold = self.settings.spray_threshold;
+        threshold.map_or(Ok(false), |threshold| {
+            reader.has_more_failed_codes(threshold, now)
         })
     }
 
@@ -68,7 +68,7 @@ impl Rules {
         reader: &Reader<'_>,
         now: Timestamp,
     ) -> Result<FailedCodes, StoreError> {
-        let is_braked = self.code_pace(reader, now)? == MailPace::Braked;
+        let is_braked = self.is_braked(reader, now)?;
         Ok(FailedCodes {
             of_accounts: reader.count_failed_codes(FailureKind::OfAccount, now)?,
             of_unknown: reader.count_failed_codes(FailureKind::OfUnknownName, now)?,
@@ -119,7 +119,7 @@ impl Unit<'_> {
 /// How well the account that is guessed at knows where the guess comes from.
 fn acquaintance(reader: &Reader<'_>, key: FailureKey, now: Timestamp) -> Result<Acquaintance, StoreError> {
     let since = Acquaintance::forgotten_before(now);
-    let addresses = reader.list_session_addresses(key.holder, since)?;
+    let addresses = reader.list_session_addresses(key.user_id, since)?;
     Ok(Acquaintance::of(key.address, &addresses))
 }
 

@@ -2,8 +2,7 @@
 
 use super::{Rules, Unit};
 use crate::domain::{
-    AddressDigest, AuditReason, CodeFailures, Email, FailureKind, MailBudget, MailPace, MailPurpose,
-    Timestamp, User,
+    AddressDigest, AuditReason, CodeFailures, Email, FailureKind, MailBudget, MailPurpose, Timestamp, User,
 };
 use crate::service::error::{Error, Refused};
 use crate::store::Reader;
@@ -28,15 +27,14 @@ impl Rules {
         purpose: MailPurpose,
         now: Timestamp,
     ) -> Result<MailBudget, Refused> {
-        let pace = if purpose == MailPurpose::SignIn {
+        let mut is_braked = false;
+        if purpose == MailPurpose::SignIn {
             refuse_locked(reader, self.keys.address_digest(email), now)?;
-            self.code_pace(reader, now)?
-        } else {
-            MailPace::Usual
-        };
+            is_braked = self.is_braked(reader, now)?;
+        }
         let budget = reader.find_mail_budget(self.keys.mailbox_digest(email), purpose)?;
-        budget.spend(purpose, pace, now).map_err(|retry_after| {
-            let reason = match budget.spend(purpose, MailPace::Usual, now) {
+        budget.spend(purpose, is_braked, now).map_err(|retry_after| {
+            let reason = match budget.spend(purpose, false, now) {
                 Ok(_) => AuditReason::CodesBraked,
                 Err(_) => AuditReason::TooManyMails,
             };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arkloop::app::ANSWER_TIMEOUT;
 use arkloop::domain::{
     AccountName, CODE_TTL, Email, FailureLimits, LinkPurpose, MAX_CODE_ATTEMPTS, MAX_PASSWORD_BYTES,
-    MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MailBudget, MailPace, PasswordPolicy, Username, in_words,
+    MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MailBudget, PasswordPolicy, Username, in_words,
 };
 use arkloop::http::MAX_BODY_BYTES;
 use arkloop::service::RECENT_SIGN_IN;
@@ -58,7 +58,7 @@ const SPANS: [&str; 8] = [
 fn known() -> Vec<String> {
     let limits = FailureLimits::default();
     let (here, everywhere) = (limits.from_one_network, limits.of_account);
-    let (hourly, daily, pause) = (MailPace::Usual.per_hour(), MailBudget::PER_DAY, MailBudget::PAUSE);
+    let (hourly, daily, pause) = (MailBudget::PER_HOUR, MailBudget::PER_DAY, MailBudget::PAUSE);
     assert_eq!(pause, Duration::from_mins(1), "it is written as one a minute");
     assert_eq!(
         LinkPurpose::ResetPassword.ttl(),

@@ -353,7 +353,7 @@ async fn fail(app: &TestApp, kind: FailureKind, number: u128, at: i64) {
         guessed,
         network: guessed,
         site: guessed,
-        holder: UserId::from_bytes(guessed.0),
+        user_id: UserId::from_bytes(guessed.0),
         address: None,
     };
     let run = Some(FailureRun {

@@ -68,7 +68,7 @@ pub const FACTS: &[(&str, Value)] = &[
         "more than {} codes were wrong within an hour",
         Key("otp.spray_threshold"),
     ),
-    ("it is {} codes an hour", Constant(MAILS, "Self::Braked")),
+    ("it is {} codes an hour", Constant(MAILS, "PER_HOUR_BRAKED")),
     (
         "while codes of many accounts are guessed) and {} a day",
         Constant(MAILS, "PER_DAY"),
