@@ -3,11 +3,8 @@
 use poem::Response;
 use poem_openapi::Object;
 
-use crate::http::pipeline::content::Content;
+use crate::http::pipeline::content::{CACHE_FIVE_MINUTES, Content};
 use crate::http::pipeline::{Exchange, Operation, Refusal, Success, Tag};
-
-/// Five minutes: a new key is published ten minutes before it signs.
-const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
 
 /// A set of public keys (RFC 7517 §5).
 #[derive(Object)]

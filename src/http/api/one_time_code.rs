@@ -7,7 +7,7 @@ use super::email::{MAIL_QUEUED, mail_request};
 use super::fields::{CAPTCHA_TOKEN, CODE, MAIL_ADDRESS, OTP};
 use super::sign_in::{SIGNED_IN, signed_in};
 use crate::domain::{Email, LimitClass, OneTimeCode};
-use crate::http::pipeline::{Code, Exchange, Operation, Refusal, Tag};
+use crate::http::pipeline::{Code, Exchange, Operation, Refusal, Tag, cookie};
 
 pub(super) const SEND_CODE: Operation = Operation {
     id: "send_code",
@@ -61,7 +61,7 @@ pub(super) const SIGN_IN_BY_CODE: Operation = Operation {
 };
 
 async fn sign_in_by_code(exchange: Exchange) -> Result<Response, Refusal> {
-    let cookies = exchange.presented_cookies();
+    let cookies = cookie::presented(&exchange.headers);
     let mut fields = exchange.fields;
     let email = fields.required(&MAIL_ADDRESS, Email::parse);
     let code = fields.required_as_either(&OTP, &CODE, OneTimeCode::parse);

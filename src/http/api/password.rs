@@ -33,7 +33,7 @@ pub(super) const CHANGE_PASSWORD: Operation = Operation {
 };
 
 async fn change_password(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
-    let cookies = exchange.presented_cookies();
+    let cookies = cookie::presented(&exchange.headers);
     let service = &exchange.shared.service;
     let mut fields = exchange.fields;
     let current = fields.optional(&CURRENT_PASSWORD, PasswordGuess::parse);

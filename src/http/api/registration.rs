@@ -123,7 +123,7 @@ pub(super) const REGISTER: Operation = Operation {
 };
 
 async fn register(exchange: Exchange) -> Result<Response, Refusal> {
-    let cookies = exchange.presented_cookies();
+    let cookies = cookie::presented(&exchange.headers);
     let service = &exchange.shared.service;
     let registration = read(exchange.fields, service.password_policy())?;
     let registered = service.register(registration, exchange.client, &cookies).await?;

@@ -109,7 +109,7 @@ pub(super) const LOGIN: Operation = Operation {
 };
 
 async fn login(exchange: Exchange) -> Result<Response, Refusal> {
-    let cookies = exchange.presented_cookies();
+    let cookies = cookie::presented(&exchange.headers);
     let mut fields = exchange.fields;
     let captcha = fields.take(&CAPTCHA_TOKEN);
     let name = fields.required(&fields::LOGIN, AccountName::parse);
@@ -161,7 +161,7 @@ pub(super) const LOGOUT: Operation = Operation {
 };
 
 async fn logout(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
-    let cookies = exchange.presented_cookies();
+    let cookies = cookie::presented(&exchange.headers);
     exchange.shared.service.logout(&caller, &cookies).await?;
     let cleared = cookie::clear(&exchange.shared.settings);
     Ok(Json(Done { ok: true })

@@ -45,10 +45,7 @@ impl From<&User> for UserBody {
             email_verified: user.email_verified_at.is_some(),
             has_password: user.has_password,
             locale: user.locale.as_str().to_owned(),
-            timezone: user
-                .timezone
-                .as_ref()
-                .map(|timezone| timezone.as_str().to_owned()),
+            timezone: user.timezone.as_ref().map(ToString::to_string),
             created_at: user.created_at.to_string(),
         }
     }

@@ -8,15 +8,13 @@ use rust_embed::RustEmbed;
 
 use super::embedded::{add_files, html, page, text};
 use crate::http::ServerSettings;
-use crate::http::pipeline::content::Content;
+use crate::http::pipeline::content::{CACHE_FIVE_MINUTES, Content};
 use crate::http::pipeline::{Operation, Success, Tag};
 
 /// The policy of the page: its own scripts and styles, the pictures that the styles hold, requests to this server.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                            font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; \
                            frame-ancestors 'none'";
-/// Five minutes: after an update of the server no client shows the old reference for long.
-const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
 const SWITCH: fn(&ServerSettings) -> bool = |settings| settings.docs;
 
 /// Swagger UI as its project publishes it, and a page of our own.

@@ -19,6 +19,9 @@ use super::weights::weighted;
 /// Less than this fits into one packet with its headers, and gains nothing by compression.
 const LEAST_COMPRESSED: usize = 1_000;
 
+/// The `Cache-Control` of what may change with an update of the server or a command: clients show the old content for five minutes at most.
+pub(crate) const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
+
 /// A body and its headers.
 pub(crate) struct Content {
     plain: Bytes,

@@ -95,9 +95,7 @@ impl Access {
 
 /// Answers OPTIONS that is not a preflight.
 pub(super) fn options(allow: HeaderValue) -> Response {
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    response.headers_mut().insert(ALLOW, allow);
-    response
+    StatusCode::NO_CONTENT.with_header(ALLOW, allow).into_response()
 }
 
 /// Whether a request is a preflight. Any other OPTIONS asks for the methods of a path.

@@ -125,30 +125,24 @@ impl Refusal {
 impl From<service::Error> for Refusal {
     fn from(error: service::Error) -> Self {
         use service::Error;
-        let code = match error {
-            Error::Invalid(fields) => {
-                return Self {
-                    fields,
-                    ..Self::new(Code::ValidationError)
-                };
-            }
+        match error {
+            Error::Invalid(fields) => Self {
+                fields,
+                ..Self::new(Code::ValidationError)
+            },
             Error::Unavailable { retry_after, .. } => {
-                return Self::unavailable(Code::Unavailable, retry_after, error);
+                Self::unavailable(Code::Unavailable, retry_after, error)
             }
-            Error::Internal(cause) => return Self::internal(cause),
+            Error::Internal(cause) => Self::internal(cause),
             Error::CodeRateLimited { retry_after } => {
-                return Self::limited(Code::OtpRateLimited, Limit::Address, retry_after);
+                Self::limited(Code::OtpRateLimited, Limit::Address, retry_after)
             }
-            Error::CodeLocked { retry_after } => {
-                return Self::limited(Code::OtpLocked, Limit::Address, retry_after);
-            }
-            Error::RateLimited { limit, retry_after } => {
-                return Self::limited(Code::RateLimited, limit, retry_after);
-            }
+            Error::CodeLocked { retry_after } => Self::limited(Code::OtpLocked, Limit::Address, retry_after),
+            Error::RateLimited { limit, retry_after } => Self::limited(Code::RateLimited, limit, retry_after),
             Error::CaptchaUnavailable(_) => {
-                return Self::unavailable(Code::CaptchaUnavailable, CAPTCHA_RETRY_AFTER, error);
+                Self::unavailable(Code::CaptchaUnavailable, CAPTCHA_RETRY_AFTER, error)
             }
-            Error::MailUnavailable => return Self::later(Code::MailUnavailable, MAIL_RETRY_AFTER),
+            Error::MailUnavailable => Self::later(Code::MailUnavailable, MAIL_RETRY_AFTER),
             // Only the command line meets these.
             Error::UserNotFound(_)
             | Error::AddressAndUsername(_)
@@ -160,29 +154,26 @@ impl From<service::Error> for Refusal {
             | Error::NoPlaceForBackup { .. }
             | Error::RotationWaits { .. }
             | Error::DatabaseDamaged(_)
-            | Error::BackupFailed(_) => {
-                return Self::internal(error);
-            }
-            Error::TokenExpired => Code::TokenExpired,
-            Error::InvalidToken => Code::InvalidToken,
-            Error::RefreshTokenMissing => Code::RefreshTokenMissing,
-            Error::InvalidCredentials => Code::InvalidCredentials,
-            Error::UserSuspended => Code::UserSuspended,
-            Error::RegistrationDisabled => Code::RegistrationDisabled,
-            Error::InviteCodeRequired => Code::InviteCodeRequired,
-            Error::InviteCodeInvalid => Code::InviteCodeInvalid,
-            Error::LoginExists => Code::LoginExists,
-            Error::EmailExists => Code::EmailExists,
-            Error::SessionNotFound => Code::SessionNotFound,
-            Error::CaptchaInvalid => Code::CaptchaInvalid,
-            Error::CodeInvalid => Code::OtpInvalid,
-            Error::EmailTokenInvalid => Code::EmailTokenInvalid,
-            Error::ResetTokenInvalid => Code::ResetTokenInvalid,
-            Error::EmailAlreadyVerified => Code::EmailAlreadyVerified,
-            Error::ReauthenticationRequired => Code::ReauthenticationRequired,
-            Error::FeatureOff => Code::NotFound,
-        };
-        Self::new(code)
+            | Error::BackupFailed(_) => Self::internal(error),
+            Error::TokenExpired => Self::new(Code::TokenExpired),
+            Error::InvalidToken => Self::new(Code::InvalidToken),
+            Error::RefreshTokenMissing => Self::new(Code::RefreshTokenMissing),
+            Error::InvalidCredentials => Self::new(Code::InvalidCredentials),
+            Error::UserSuspended => Self::new(Code::UserSuspended),
+            Error::RegistrationDisabled => Self::new(Code::RegistrationDisabled),
+            Error::InviteCodeRequired => Self::new(Code::InviteCodeRequired),
+            Error::InviteCodeInvalid => Self::new(Code::InviteCodeInvalid),
+            Error::LoginExists => Self::new(Code::LoginExists),
+            Error::EmailExists => Self::new(Code::EmailExists),
+            Error::SessionNotFound => Self::new(Code::SessionNotFound),
+            Error::CaptchaInvalid => Self::new(Code::CaptchaInvalid),
+            Error::CodeInvalid => Self::new(Code::OtpInvalid),
+            Error::EmailTokenInvalid => Self::new(Code::EmailTokenInvalid),
+            Error::ResetTokenInvalid => Self::new(Code::ResetTokenInvalid),
+            Error::EmailAlreadyVerified => Self::new(Code::EmailAlreadyVerified),
+            Error::ReauthenticationRequired => Self::new(Code::ReauthenticationRequired),
+            Error::FeatureOff => Self::new(Code::NotFound),
+        }
     }
 }
 

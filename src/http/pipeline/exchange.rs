@@ -6,7 +6,6 @@ use std::sync::Arc;
 use poem::http::HeaderMap;
 
 use super::content::Content;
-use super::cookie;
 use super::limit::Throttle;
 use super::request_body::Fields;
 use crate::domain::Client;
@@ -74,10 +73,5 @@ impl Exchange {
     /// The last segment of the path.
     pub(crate) fn path_parameter(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
-    }
-
-    /// The values of every refresh cookie that came with it.
-    pub(crate) fn presented_cookies(&self) -> Vec<String> {
-        cookie::presented(&self.headers)
     }
 }

@@ -110,7 +110,11 @@ impl Pipeline {
         let access = Access::new(headers, is_public, &self.origins);
         let mut rate_limit = None;
         let result = if cors::is_preflight(&request) {
-            Ok(self.preflight(headers, resource, &client, &access))
+            if access.is_none() {
+                let asked = cors::requested_method(headers).unwrap_or(Method::OPTIONS);
+                self.note_foreign(&client, &asked, headers);
+            }
+            Ok(access.preflight(resource, headers))
         } else {
             let carried_out = self.carry_out(request, path, arrival.body, resource, client, &mut rate_limit);
             let caught = AssertUnwindSafe(carried_out).catch_unwind().await;
@@ -131,22 +135,6 @@ impl Pipeline {
         }
         report_request(&trace_text, &method, operation, &response, arrival.started_at);
         response
-    }
-
-    /// Answers a preflight even where the request itself will be refused: a page cannot read why its preflight was refused, but it can read the refusal of the
-    /// request. A preflight costs less than a refusal and counts for no limit.
-    fn preflight(
-        &self,
-        headers: &HeaderMap,
-        resource: Option<&Resource>,
-        client: &Client,
-        access: &Access,
-    ) -> Response {
-        if access.is_none() {
-            let method = cors::requested_method(headers).unwrap_or(Method::OPTIONS);
-            self.note_foreign(client, &method, headers);
-        }
-        access.preflight(resource, headers)
     }
 
     /// Logs a page of an origin that is not listed.
