@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::crypto::{HashError, PasswordHasher, Priority};
 use crate::domain::{CodeLength, MailTransport, PasswordPolicy, ServiceName};
 use crate::http;
-use crate::mail::{Credentials, Sender, SmtpSettings, SmtpTimeouts, Transport};
+use crate::mail::{Credentials, Mailbox, SmtpSettings, SmtpTimeouts, Transport, TransportError};
 use crate::service;
 use crate::system::System;
 
@@ -79,7 +79,7 @@ pub(super) fn transport(
     if medium == MailTransport::Off {
         return Ok(Transport::Off);
     }
-    let from = Sender::parse(&config.sender(name))?;
+    let from: Mailbox = config.sender(name).parse().map_err(|_| TransportError::From)?;
     if medium == MailTransport::File {
         return Ok(Transport::file(config.outbox_path(), from));
     }

@@ -303,6 +303,9 @@ mod tests {
             "\"Example <a@b.example>",
             "\"Ark\"loop\" <a@b.example>",
             "Ark\r\nBcc: c@d.example <a@b.example>",
+            "\"A\r\nB\" <a@b.example>",
+            "a@b.example\r\nBcc: c@d.example",
+            "\u{e4}@b.example",
             "Example <a@b.example> <c@d.example>",
             "Example <a@b.example> x",
         ] {

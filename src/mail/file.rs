@@ -4,9 +4,11 @@ use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use lettre::message::Mailbox;
+
 use super::compose::Message;
 use super::error::SendError;
-use super::message::{Sender, build};
+use super::message::build;
 use crate::domain::{MailKind, QueuedMail, Timestamp};
 use crate::files::Directory;
 
@@ -17,7 +19,7 @@ const PART_SUFFIX: &str = ".part";
 /// Writes mails into a directory as `<expiry>-<kind>-<id>.eml`, with the expiry in seconds since 1970.
 pub struct FileTransport {
     pub(super) directory: PathBuf,
-    pub(super) from: Sender,
+    pub(super) from: Mailbox,
 }
 
 impl FileTransport {

@@ -78,7 +78,7 @@ impl SmtpSettings {
         (stage == Stage::Sender || says(&["sender address", "send as", "from address"])).then(|| {
             format!(
                 "set mail.from to an address from which the server lets this host or mail.smtp_user send; it is {}",
-                self.from.address()
+                self.from.email
             )
         })
     }

@@ -7,7 +7,7 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, MultiPartKind, SinglePart};
 
 use super::compose::Message;
-use super::error::{SendError, TransportError};
+use super::error::SendError;
 use crate::domain::{QueuedMail, is_unprintable};
 
 /// Separates the parts of a message. `=_` occurs in no quoted-printable or base64 text (RFC 2045 §6.7), and no template begins a line with it.
@@ -18,31 +18,11 @@ const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitte
 /// The latest time that `Date` can hold: 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// The sender of all mails.
-#[derive(Clone, Debug)]
-pub struct Sender(Mailbox);
-
-impl Sender {
-    /// Reads a mailbox such as `Example <no-reply@example.org>`.
-    pub fn parse(text: &str) -> Result<Self, TransportError> {
-        let mailbox: Mailbox = text.parse().map_err(|_| TransportError::From)?;
-        let name = mailbox.name.as_deref().unwrap_or_default();
-        if name.contains(is_unprintable) || !is_plain(mailbox.email.as_ref()) {
-            return Err(TransportError::From);
-        }
-        Ok(Self(mailbox))
-    }
-
-    pub(super) fn address(&self) -> &str {
-        self.0.email.as_ref()
-    }
-}
-
 /// Formats `message`, which is the opened content of `mail`. Every attempt gives the same text, with the same `Message-ID` and `Date`.
 pub(super) fn build(
     mail: &QueuedMail,
     message: &Message,
-    from: &Sender,
+    from: &Mailbox,
 ) -> Result<lettre::Message, SendError> {
     let malformed = |part| SendError::Malformed { part };
     let to: Address = message
@@ -60,7 +40,7 @@ pub(super) fn build(
     }
     let seconds = u64::try_from(mail.created_at.as_seconds()).unwrap_or_default();
     lettre::Message::builder()
-        .from(from.0.clone())
+        .from(from.clone())
         .to(Mailbox::new(None, to))
         .subject(message.subject.as_str())
         .date(UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND)))

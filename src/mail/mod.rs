@@ -20,8 +20,9 @@ mod tests;
 mod transport;
 
 pub use compose::{Composer, Letterhead, Message, WayToReset};
+pub use lettre::message::Mailbox;
+
 pub use error::{SendError, TransportError, Verdict};
-pub use message::Sender;
 pub use settings::{Credentials, SmtpSettings};
 pub use stage::{Progress, SmtpTimeouts, Stage};
 pub use transport::Transport;

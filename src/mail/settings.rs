@@ -4,10 +4,10 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lettre::message::Mailbox;
 use secrecy::SecretString;
 
 use super::error::TransportError;
-use super::message::Sender;
 use super::stage::SmtpTimeouts;
 use crate::domain::{HeloName, SmtpSecurity};
 use crate::files::open_trusted;
@@ -24,7 +24,7 @@ pub struct SmtpSettings {
     pub helo_name: Option<HeloName>,
     pub credentials: Option<Credentials>,
     /// The sender of all mails.
-    pub from: Sender,
+    pub from: Mailbox,
     /// Certificates in PEM form that are trusted instead of the well-known authorities.
     pub ca_file: Option<PathBuf>,
     pub timeouts: SmtpTimeouts,

@@ -104,7 +104,7 @@ impl SmtpTransport {
         let progress = Progress::default();
         let mut attempt = self.attempt(self.unsaid.clone(), &progress);
         let mut session = attempt.open().await?;
-        let sender = sender_command(self.settings.from.address());
+        let sender = sender_command(self.settings.from.email.as_ref());
         let named = attempt
             .step(Stage::Sender, session.conversation.command(&sender, 250))
             .await;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{fmt, io};
 
+use lettre::message::Mailbox;
+
 use super::compose::Message;
 use super::error::{SendError, TransportError};
 use super::file::FileTransport;
-use super::message::Sender;
 use super::settings::SmtpSettings;
 use super::smtp::SmtpTransport;
 use super::stage::{Progress, SmtpTimeouts};
@@ -28,7 +29,7 @@ impl Transport {
     }
 
     /// Writes into `directory`, which the first mail creates.
-    pub const fn file(directory: PathBuf, from: Sender) -> Self {
+    pub const fn file(directory: PathBuf, from: Mailbox) -> Self {
         Self::File(FileTransport { directory, from })
     }
 

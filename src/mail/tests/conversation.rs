@@ -12,9 +12,7 @@ use super::{CODE, FROM, compose, queued, sign_in_code};
 use crate::domain::SmtpSecurity;
 use crate::mail::error::Failure;
 use crate::mail::reply::Reply;
-use crate::mail::{
-    Credentials, Progress, SendError, Sender, SmtpSettings, SmtpTimeouts, Stage, Transport, Verdict,
-};
+use crate::mail::{Credentials, Progress, SendError, SmtpSettings, SmtpTimeouts, Stage, Transport, Verdict};
 
 /// The replies of a server that differ from those of a server that takes every mail: the beginning of a command, and the reply to it. `None` is the usual
 /// reply, but later than the client waits.
@@ -82,7 +80,7 @@ impl Server {
                 user: "arkloop".to_owned(),
                 password: "hunter2".into(),
             }),
-            from: Sender::parse(FROM).expect("the sender is valid"),
+            from: FROM.parse().expect("the sender is valid"),
             ca_file: None,
             timeouts: SmtpTimeouts::SERVER,
         }

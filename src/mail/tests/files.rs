@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{CODE, EXPIRES_AT, FROM, compose, queued, sign_in_code};
-use crate::mail::{Progress, Sender, Transport, Verdict};
+use crate::mail::{Mailbox, Progress, Transport, Verdict};
 
-fn from() -> Sender {
-    Sender::parse(FROM).expect("the sender is valid")
+fn from() -> Mailbox {
+    FROM.parse().expect("the sender is valid")
 }
 
 fn names(directory: &Path) -> Vec<String> {

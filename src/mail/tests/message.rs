@@ -5,10 +5,10 @@ use mail_parser::MessageParser;
 use super::{CODE, CREATED_AT, FROM, MESSAGE_ID, compose, letters, queued, sign_in_code};
 use crate::domain::{Letter, QueuedMail};
 use crate::mail::message::build;
-use crate::mail::{Message, SendError, Sender, Verdict};
+use crate::mail::{Message, SendError, Verdict};
 
 fn bytes(mail: &QueuedMail, message: &Message, from: &str) -> Result<Vec<u8>, SendError> {
-    let from = Sender::parse(from).expect("the sender is valid");
+    let from = from.parse().expect("the sender is valid");
     build(mail, message, &from).map(|message| message.formatted())
 }
 
@@ -128,15 +128,6 @@ fn a_sender_may_have_a_name_in_any_script_but_no_line_break() {
     let bytes = bytes.expect("the sender is valid");
     let name = parse(&bytes).from().and_then(|from| from.first()?.name.clone());
     assert_eq!(name.as_deref(), Some("方舟, 登录"));
-    for from in [
-        "",
-        "Arkloop",
-        "A\r\nBcc: c@d.org <a@b.org>",
-        "\"A\r\nB\" <a@b.org>",
-        "ä@b.org",
-    ] {
-        assert!(Sender::parse(from).is_err(), "{from:?}");
-    }
 }
 
 #[test]
