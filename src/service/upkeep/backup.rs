@@ -69,22 +69,36 @@ impl Service {
     pub async fn back_up(&self, destination: BackupDestination) -> Result<Backup, Error> {
         let taken_at = self.system.now();
         // The name is checked again when the backup gets it; here it spares the work.
-        let mut target = Target::find(destination, taken_at)?;
+        let target = Target::find(destination, taken_at)?;
         let from = self.store.path().to_owned();
         let staged = blocking(move || StagedDatabase::copy_of_live(&from)).await?;
         let (users, schema) = self.try_open(&staged, taken_at).await?;
-        let (target, bytes) = blocking(move || {
-            let bytes = target.receive(staged)?;
-            Ok((target, bytes))
+        let (file, bytes) = blocking(move || match target {
+            Target::File(file) => {
+                let bytes = staged.publish(&file.directory, &file.name)?;
+                Ok((Some(file), bytes))
+            }
+            Target::Stream(mut stream) => Ok((None, staged.write_to(&mut stream, Path::new(STREAM))?)),
         })
         .await?;
-        let path = target.path().map(Path::to_owned);
+        let path = file.as_ref().map(|file| file.path.clone());
         let record = self.by_operator(AuditEvent::BackupMade);
         let called = path.as_ref().map_or(STREAM.into(), |path| path.to_string_lossy());
         self.change_audited(record.saying(called), move |unit, _| {
             Ok(unit.put_time(Setting::LastBackupAt, taken_at)?)
         })
         .await?;
+        let removed = match &file {
+            Some(NewFile {
+                directory,
+                name,
+                keep: Some(keep),
+                ..
+            }) => {
+                store::remove_older(directory, DATED_NAME, keep.get(), name).map_err(Error::BackupFailed)?
+            }
+            _ => Vec::new(),
+        };
         Ok(Backup {
             path,
             taken_at,
@@ -92,7 +106,7 @@ impl Service {
             users,
             schema,
             key: self.key_fingerprint(),
-            removed: target.remove_older().map_err(Error::BackupFailed)?,
+            removed,
         })
     }
 
@@ -150,34 +164,6 @@ impl Target {
             path,
             keep,
         }))
-    }
-
-    /// Takes the finished copy; gives its size in bytes.
-    fn receive(&mut self, staged: StagedDatabase) -> Result<u64, OpenError> {
-        match self {
-            Self::File(file) => staged.publish(&file.directory, &file.name),
-            Self::Stream(stream) => staged.write_to(stream, Path::new(STREAM)),
-        }
-    }
-
-    fn path(&self) -> Option<&Path> {
-        match self {
-            Self::File(file) => Some(&file.path),
-            Self::Stream(_) => None,
-        }
-    }
-
-    /// Removes the backups named by date that are too many, and gives their paths.
-    fn remove_older(&self) -> Result<Vec<PathBuf>, OpenError> {
-        match self {
-            Self::File(NewFile {
-                directory,
-                name,
-                keep: Some(keep),
-                ..
-            }) => store::remove_older(directory, DATED_NAME, keep.get(), name),
-            _ => Ok(Vec::new()),
-        }
     }
 }
 
