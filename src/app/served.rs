@@ -10,7 +10,7 @@ use super::mailing::Mailing;
 use super::role::Role;
 use crate::config::Config;
 use crate::domain::{FailureLimits, MailTransport, Rate, RegistrationMode};
-use crate::service::{SignInRules, Ways};
+use crate::service::SignInRules;
 use crate::store::{self, Setting, Store};
 use crate::system::System;
 
@@ -48,10 +48,8 @@ impl Rules {
     pub(super) fn sign_in(self) -> SignInRules {
         SignInRules {
             failure_limits: self.failure_limits(),
-            ways: Ways {
-                codes: self.codes,
-                resets: self.resets,
-            },
+            codes: self.codes,
+            resets: self.resets,
         }
     }
 

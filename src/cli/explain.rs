@@ -162,13 +162,13 @@ fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
         state.push("The account is suspended; lift it with: arkloop user reactivate.".to_owned());
     }
     if !user.has_password {
-        let way = instead_of_a_password(rules.ways);
+        let way = instead_of_a_password(rules);
         state.push(format!("The account has no password; {way}."));
     }
     if user.email_verified_at.is_none() {
         state.push("The address was never verified.".to_owned());
     }
-    if rules.ways.codes {
+    if rules.codes {
         state.extend(explanation.codes_locked_until.map(|until| {
             format!("Codes are not compared until {until}, because too many were wrong; a sign-in by password or a reset ends that.")
         }));
@@ -199,7 +199,7 @@ fn waiting(wait: &Wait, rules: &SignInRules) -> String {
             "After {}, a password{whose} may be tried again at {until}, and at once from where the account was signed in during the last {}; {} too.",
             pausing(rules.failure_limits),
             in_words(ACQUAINTED_FOR),
-            helps(rules.ways)
+            helps(rules)
         );
     }
     let address = wait
@@ -207,6 +207,6 @@ fn waiting(wait: &Wait, rules: &SignInRules) -> String {
         .map_or("this machine".to_owned(), |address| address.to_string());
     format!(
         "After wrong passwords, {address} may try a password{whose} again at {until}; {} at once.",
-        helps(rules.ways)
+        helps(rules)
     )
 }

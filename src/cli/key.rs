@@ -167,8 +167,9 @@ fn look(context: &Context) -> Result<(Value, Vec<Fact>), Refusal> {
     Ok((document, lines))
 }
 
-fn describe(key: &SigningKeyState) -> String {
-    let time = match (key.stage, key.retired_at, key.published_until) {
+fn describe(state: &SigningKeyState) -> String {
+    let key = &state.key;
+    let time = match (state.stage, key.retired_at, state.published_until) {
         (SigningKeyStage::Next, ..) => format!("signs from {} on", key.active_at),
         (_, Some(retired_at), Some(published_until)) => {
             format!("until {retired_at}, published until {published_until}")
@@ -178,15 +179,16 @@ fn describe(key: &SigningKeyState) -> String {
     format!("{} {}, {time}", key.algorithm.into_str(), key.kid)
 }
 
-fn to_json(key: &SigningKeyState) -> Value {
+fn to_json(state: &SigningKeyState) -> Value {
+    let key = &state.key;
     json!({
         "kid": key.kid,
         "algorithm": key.algorithm.into_str(),
-        "status": key.stage.into_str(),
+        "status": state.stage.into_str(),
         "created_at": key.created_at,
         "active_at": key.active_at,
         "retired_at": key.retired_at,
-        "published_until": key.published_until,
+        "published_until": state.published_until,
     })
 }
 

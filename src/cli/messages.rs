@@ -4,7 +4,7 @@ use crate::domain::{
     ACQUAINTED_FOR, AuditEvent, AuditReason, CODE_LOCK, CODE_TTL, FailureLimits, MAX_CODE_ATTEMPTS,
     MAX_CODE_FAILURES, MailBudget, SessionEnd, in_words,
 };
-use crate::service::{KEEP_ENDED_SESSIONS, RECENT_SIGN_IN, SignInRules, Ways};
+use crate::service::{KEEP_ENDED_SESSIONS, RECENT_SIGN_IN, SignInRules};
 
 /// An event that was done, as a sentence without a full stop.
 pub(super) const fn done(event: AuditEvent) -> &'static str {
@@ -146,10 +146,7 @@ pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> String {
             "the captcha could not be checked, because its service did not answer as it should"
         }
         AuditReason::NoPassword => {
-            return format!(
-                "the account has no password; {}",
-                instead_of_a_password(rules.ways)
-            );
+            return format!("the account has no password; {}", instead_of_a_password(rules));
         }
         AuditReason::SignInTooOld => {
             return format!(
@@ -216,22 +213,22 @@ fn pause(rules: &SignInRules) -> String {
         "{after} wrong passwords in a row had been tried on the account, so that it took none for {time}, except from where it was signed in \
          during the last {}; {} at once",
         in_words(ACQUAINTED_FOR),
-        helps(rules.ways)
+        helps(rules)
     )
 }
 
 /// How the owner gets in while the account refuses passwords: `a mailed code helps`.
-pub(super) const fn helps(ways: Ways) -> &'static str {
-    match ways {
-        Ways { codes: true, .. } => "a mailed code helps",
-        Ways { resets: true, .. } => "setting another password through a mailed link helps",
+pub(super) const fn helps(rules: &SignInRules) -> &'static str {
+    match rules {
+        SignInRules { codes: true, .. } => "a mailed code helps",
+        SignInRules { resets: true, .. } => "setting another password through a mailed link helps",
         _ => "`arkloop user set-password` helps",
     }
 }
 
 /// How the owner gets in if the account has no password.
-pub(super) const fn instead_of_a_password(ways: Ways) -> &'static str {
-    match (ways.codes, ways.resets) {
+pub(super) const fn instead_of_a_password(rules: &SignInRules) -> &'static str {
+    match (rules.codes, rules.resets) {
         (true, true) => "its owner signs in by a mailed code or sets one by a reset",
         (true, false) => "its owner signs in by a mailed code",
         (false, true) => "its owner sets one by a reset",
@@ -282,10 +279,8 @@ mod tests {
     fn every_reason_is_told_in_its_own_words_and_without_names_of_the_program() {
         let rules = SignInRules {
             failure_limits: None,
-            ways: Ways {
-                codes: true,
-                resets: true,
-            },
+            codes: true,
+            resets: true,
         };
         let causes = AuditReason::VARIANTS.iter().map(|reason| cause(*reason, &rules));
         let causes: Vec<String> = causes.collect();

@@ -1,8 +1,9 @@
-//! Refusals that are counted in memory, and writing the counts.
+//! Refusals: rows of the audit log, and counts in memory until they are written.
 
+use super::error::Refused;
 use super::rules::Caller;
 use super::{Error, Service};
-use crate::domain::{AuditEvent, AuditReason, AuditRecord, Client};
+use crate::domain::{AuditEvent, AuditReason, AuditRecord, Client, FailureKey};
 
 /// How many counts one write takes, so that no request waits long behind it.
 const CHUNK: usize = 1_000;
@@ -16,13 +17,48 @@ impl Service {
     /// The same for a request of a signed-in caller, so that the log names their account.
     pub fn note_caller_throttled(&self, caller: &Caller, reason: AuditReason) {
         let record = caller.record(AuditEvent::Throttled).refused(reason);
-        self.rules.note(&record, &caller.client);
+        self.rules.note(&record);
     }
 
     /// Counts a refusal that is about no account.
     pub(super) fn note_refused(&self, event: AuditEvent, reason: AuditReason, client: &Client) {
         let record = AuditRecord::by_client(event, client).refused(reason);
-        self.rules.note(&record, client);
+        self.rules.note(&record);
+    }
+
+    /// Counts a wrong password and writes the row of its refusal, in one transaction. Gives the refusal: if other guesses came first, that the guess has to
+    /// wait.
+    pub(super) async fn refuse_guess<T>(
+        &self,
+        record: AuditRecord,
+        refused: Refused,
+        key: FailureKey,
+    ) -> Result<T, Error> {
+        let Refused { error, reason } = refused;
+        let Some(reason) = reason else { return Err(error) };
+        let waiting = self.change(record.actor.clone(), move |unit| {
+            match unit.count_wrong_password(key) {
+                Ok(()) => {
+                    unit.audit(&record.clone().refused(reason))?;
+                    Ok(None)
+                }
+                Err(waiting) => Ok(Some(unit.audit_refusal(record.clone(), waiting)?)),
+            }
+        });
+        Err(waiting.await?.unwrap_or(error))
+    }
+
+    /// Gives the refusal of a guess that has to wait; `record` is that of the guess. The refusal is counted in memory, because a client that has to wait must
+    /// not cause writes.
+    pub(super) fn note_waiting(&self, record: &AuditRecord, refused: Refused) -> Error {
+        if let Some(reason) = refused.reason {
+            let record = AuditRecord {
+                event: AuditEvent::Throttled,
+                ..record.clone()
+            };
+            self.rules.note(&record.refused(reason));
+        }
+        refused.error
     }
 
     /// Writes what was counted in memory: one row for each event, address, account and minute, and what is counted in place.

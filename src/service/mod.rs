@@ -11,7 +11,6 @@ mod captcha;
 mod current_keyring;
 mod email;
 mod error;
-mod guess;
 mod keyring;
 mod one_time_code;
 mod operator;
@@ -41,7 +40,7 @@ pub use refresh::RefreshCookies;
 pub use registration::{Registered, Registration};
 pub use rules::{
     AlgorithmChange, Caller, FailedCodes, Links, ModeSource, PasswordLink, PresentedInvite, RuleSettings,
-    SignInRules, UserRef, Ways,
+    SignInRules, UserRef,
 };
 pub use tokens::{RefreshCookie, SignedIn};
 pub use upkeep::{

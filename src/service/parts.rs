@@ -113,14 +113,9 @@ impl Service {
         outcome.await?
     }
 
-    /// The actor of the commands of this process.
-    pub(super) fn operator(&self) -> Actor {
-        Actor::Operator(self.operator.clone())
-    }
-
     /// `event`, caused by the operator of this process.
     pub(super) fn by_operator(&self, event: AuditEvent) -> AuditRecord {
-        AuditRecord::by(event, self.operator())
+        AuditRecord::by_operator(event, &self.operator)
     }
 
     /// Writes the row of a refusal that changes nothing else, and gives the refusal.

@@ -94,7 +94,7 @@ impl Service {
         };
         may_guess.map_err(|refused| {
             let record = caller.record(AuditEvent::PasswordChanged);
-            self.note_waiting(&record, &caller.client, refused)
+            self.note_waiting(&record, refused)
         })?;
         let verified = self.hasher.verify(current, Compared::With(stored.clone())).await;
         match verified.map_err(Error::from)? {

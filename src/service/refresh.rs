@@ -111,7 +111,7 @@ impl Service {
         let record = AuditRecord::by_client(AuditEvent::Throttled, client);
         let mut record = record.refused(AuditReason::SessionLimit);
         record.subject = found.await?.map(|(_, user)| (&user).into());
-        self.rules.note(&record, client);
+        self.rules.note(&record);
         Ok(())
     }
 }

@@ -96,7 +96,7 @@ impl Service {
             Some(known) => record.about(known),
             None => record.under(digest),
         };
-        may_guess.map_err(|refused| self.note_waiting(&record, client, refused))?;
+        may_guess.map_err(|refused| self.note_waiting(&record, refused))?;
         Ok((credentials, key, costs, record))
     }
 

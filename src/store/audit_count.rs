@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rusqlite::{Row, params};
 
-use super::audit_filter::{AUDITED_ACCOUNTS, CountCursor, subject_of};
+use super::audit_filter::{AUDITED_ACCOUNTS, AuditCursor, subject_of};
 use super::bounded::BoundedTable;
 use super::columns::Address;
 use super::{AuditFilter, Reader, Result, Tx};
@@ -98,12 +98,13 @@ impl Reader<'_> {
         self.query(&[AUDITED_ACCOUNTS, SQL].concat(), &values[..], entry_of)
     }
 
-    /// The cursor after the last count.
-    pub fn find_count_cursor(&self) -> Result<CountCursor> {
+    /// The cursor before the first row and after the last count.
+    pub fn end_of_counts(&self) -> Result<AuditCursor> {
         let sql = "SELECT coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 0), 0) AS names,
                     coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 1), 0) AS accounts";
         self.query_one(sql, [], |row| {
-            Ok(CountCursor {
+            Ok(AuditCursor {
+                row: 0,
                 names: row.get("names")?,
                 accounts: row.get("accounts")?,
             })

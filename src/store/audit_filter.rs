@@ -25,7 +25,7 @@ pub struct AuditFilter {
     /// Rows before the one with this id.
     pub before: Option<i64>,
     /// Counts that changed after this cursor.
-    pub counts_after: Option<CountCursor>,
+    pub counts_after: Option<AuditCursor>,
 }
 
 /// The values of a statement, by the names of its parameters.
@@ -62,25 +62,22 @@ impl AuditFilter {
 pub struct AuditCursor {
     /// The id of the last row; 0 if there was none.
     pub row: i64,
-    pub counts: CountCursor,
-}
-
-/// The end of what was read of the counts: the last number for names, and for accounts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CountCursor {
+    /// The number of the last count of a name.
     pub(super) names: i64,
+    /// The number of the last count of an account.
     pub(super) accounts: i64,
 }
 
-impl CountCursor {
-    /// The cursor to continue from; `end` is the cursor after the last count. Numbers begin again when all rows were removed, so a cursor beyond `end`
-    /// restarts.
+impl AuditCursor {
+    /// The cursor to continue from; `end` is the cursor after the last count. The numbers of counts begin again when all counts were removed, so a number
+    /// beyond that of `end` restarts.
     #[must_use]
     pub fn or_start_before(self, end: Self) -> Self {
         let or_start = |number: i64, end: i64| if number > end { 0 } else { number };
         Self {
             names: or_start(self.names, end.names),
             accounts: or_start(self.accounts, end.accounts),
+            ..self
         }
     }
 }

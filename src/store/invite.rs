@@ -101,10 +101,9 @@ impl Tx<'_> {
         self.query_opt(sql, params![digest, now], |row| row.get("id"))
     }
 
-    /// Revokes the invite, unless it is revoked already; returns whether the invite exists.
-    pub fn revoke_invite(&self, digest: InviteDigest, now: Timestamp) -> Result<bool> {
+    /// Revokes the invite, if there is one with this code; the time of the first revocation stays.
+    pub fn revoke_invite(&self, digest: InviteDigest, now: Timestamp) -> Result<()> {
         let sql = "UPDATE invites SET revoked_at = coalesce(revoked_at, ?2) WHERE code_digest = ?1";
-        let found = self.execute_counted(sql, params![digest, now])?;
-        Ok(found == 1)
+        self.execute(sql, params![digest, now])
     }
 }

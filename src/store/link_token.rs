@@ -46,8 +46,12 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    pub fn delete_all_links(&self) -> Result<usize> {
-        self.execute_counted("DELETE FROM link_tokens", [])
+    /// Removes every link and all queued mail.
+    pub fn delete_links_and_mail(&self) -> Result<()> {
+        for table in ["link_tokens", "outbox"] {
+            self.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        Ok(())
     }
 
     /// Stores a link in place of the account's earlier one of that purpose. All addresses without an account share one row per purpose: no such link is ever

@@ -14,7 +14,6 @@ mod inspection;
 mod invite;
 mod link_token;
 mod mail_budget;
-mod metrics;
 mod one_time_code;
 mod outbox;
 mod password_failures;

@@ -39,12 +39,17 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Removes every code, the counts of wrong codes, and every mail budget.
-    pub fn delete_all_codes(&self) -> Result<usize> {
-        let tables = ["one_time_codes", "failed_codes", "mail_budgets"].into_iter();
-        tables
-            .map(|table| self.execute_counted(&format!("DELETE FROM {table}"), []))
-            .sum()
+    /// Removes every code, the counts of wrong codes and passwords, and every mail budget.
+    pub fn delete_codes_and_failures(&self) -> Result<()> {
+        for table in [
+            "one_time_codes",
+            "failed_codes",
+            "mail_budgets",
+            "password_failures",
+        ] {
+            self.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        Ok(())
     }
 
     /// Stores a code made at `now` in place of the address's earlier one. The count of wrong codes stays. `user_id` is `None` for an address without an
@@ -87,11 +92,10 @@ impl Tx<'_> {
         self.execute(sql, params![address, failures.in_a_row, failures.locked_until])
     }
 
-    /// Marks the address's code as used; returns whether it was unused. One conditional UPDATE decides, so that a code signs in once.
-    pub fn use_code(&self, address: AddressDigest, now: Timestamp) -> Result<bool> {
+    /// Marks the address's code as used, so that it signs in once: [`Tx::count_code_attempt`] admits no used code.
+    pub fn use_code(&self, address: AddressDigest, now: Timestamp) -> Result<()> {
         let sql = "UPDATE one_time_codes SET used_at = ?2 WHERE address_digest = ?1 AND used_at IS NULL";
-        let used = self.execute_counted(sql, params![address, now])?;
-        Ok(used == 1)
+        self.execute(sql, params![address, now])
     }
 
     /// Removes the code of an account, expired or not, with the mail that carries it.

@@ -118,10 +118,6 @@ impl Tx<'_> {
         self.execute(sql, params![id, sealed])
     }
 
-    pub fn delete_all_mail(&self) -> Result<usize> {
-        self.execute_counted("DELETE FROM outbox", [])
-    }
-
     pub fn insert_mail(&self, mail: &QueuedMail) -> Result<()> {
         let sql = "INSERT INTO outbox
                  (id, kind, sealed_mail, message_id, created_at, expires_at, next_attempt_at, user_id, domain_digest, is_urgent)
@@ -149,9 +145,8 @@ impl Tx<'_> {
         self.query(&sql, params![now, limit], mail_of)
     }
 
-    /// Removes a mail; returns whether it existed.
-    pub fn delete_mail(&self, id: MailId) -> Result<bool> {
-        Ok(self.execute_counted("DELETE FROM outbox WHERE id = ?1", [id])? == 1)
+    pub fn delete_mail(&self, id: MailId) -> Result<()> {
+        self.execute("DELETE FROM outbox WHERE id = ?1", [id])
     }
 
     /// Removes the queued mails of one kind to an account.

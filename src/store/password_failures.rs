@@ -94,10 +94,6 @@ impl Tx<'_> {
         self.execute("DELETE FROM password_failures WHERE guessed = ?1", [guessed])
     }
 
-    pub fn delete_all_failures(&self) -> Result<usize> {
-        self.execute_counted("DELETE FROM password_failures", [])
-    }
-
     /// Removes up to `limit` runs of each kind whose last failure was before `before`; returns their number.
     pub fn delete_old_failures(&self, before: Timestamp, limit: u32) -> Result<usize> {
         TABLE.delete_old(self, before, limit)

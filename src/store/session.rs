@@ -1,6 +1,6 @@
 //! Sessions.
 
-use rusqlite::{Row, params};
+use rusqlite::{Params, Row, params};
 
 use super::columns::Address;
 use super::user::{self, user_of};
@@ -53,16 +53,12 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
 
 /// Reads replaced generations and the times of their replacement: 4 and 8 bytes each, big-endian.
 fn decode_replaced(bytes: &[u8]) -> Vec<(Generation, Timestamp)> {
-    let entries = bytes.as_chunks::<12>().0.iter();
-    let parts = entries.filter_map(|entry| Some((entry.first_chunk()?, entry.last_chunk()?)));
-    parts
-        .map(|(generation, at)| {
-            (
-                Generation(u32::from_be_bytes(*generation)),
-                Timestamp::from_millis(i64::from_be_bytes(*at)),
-            )
-        })
-        .collect()
+    let (entries, _) = bytes.as_chunks::<12>();
+    let read = |&[a, b, c, d, ref at @ ..]: &[u8; 12]| {
+        let generation = Generation(u32::from_be_bytes([a, b, c, d]));
+        (generation, Timestamp::from_millis(i64::from_be_bytes(*at)))
+    };
+    entries.iter().map(read).collect()
 }
 
 fn encode_replaced(replaced: &[(Generation, Timestamp)]) -> Vec<u8> {
@@ -233,11 +229,9 @@ impl Tx<'_> {
     ) -> Result<u64> {
         let sql = "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE user_id = ?1 AND id IS NOT ?2 AND ended_at IS NULL
              RETURNING expires_at > ?3 AS was_alive";
-        let ended = self.query(sql, params![user_id, keep, now, because], |row| {
-            row.get::<_, u64>("was_alive")
-        })?;
+        let alive = self.count_alive(sql, params![user_id, keep, now, because])?;
         self.delete_ended_surplus(user_id)?;
-        Ok(ended.iter().sum())
+        Ok(alive)
     }
 
     /// Ends all but `keep` sessions of a user, at most `CLEARED_AT_ONCE`. Living sessions stay before expired ones, and those stay that were refreshed
@@ -283,10 +277,16 @@ impl Tx<'_> {
         let Some(last) = last else { return Ok(None) };
         let sql = "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE id > ?1 AND id <= ?2 AND ended_at IS NULL
              RETURNING expires_at > ?3 AS was_alive";
-        let ended = self.query(sql, params![after, last, now, because], |row| {
-            row.get::<_, u64>("was_alive")
-        })?;
-        Ok(Some((last, ended.iter().sum())))
+        Ok(Some((
+            last,
+            self.count_alive(sql, params![after, last, now, because])?,
+        )))
+    }
+
+    /// Runs an UPDATE that returns `was_alive` for each session that it ends; returns how many were alive.
+    fn count_alive(&self, sql: &str, values: impl Params) -> Result<u64> {
+        let were_alive: Vec<u64> = self.query(sql, values, |row| row.get("was_alive"))?;
+        Ok(were_alive.iter().sum())
     }
 
     /// Removes up to `limit` sessions that began before `began_before` and ended or expired before `over_before`; returns their number.

@@ -62,9 +62,9 @@ impl Tx<'_> {
         self.execute(sql, params![kid, retired_at])
     }
 
-    /// Removes every key but `kid`; returns the number of removed keys.
-    pub fn delete_other_signing_keys(&self, kid: &str) -> Result<usize> {
-        self.execute_counted("DELETE FROM signing_keys WHERE kid <> ?1", [kid])
+    /// Removes every key but `kid`.
+    pub fn delete_other_signing_keys(&self, kid: &str) -> Result<()> {
+        self.execute("DELETE FROM signing_keys WHERE kid <> ?1", [kid])
     }
 
     /// Replaces the sealed private half of a key.

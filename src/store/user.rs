@@ -67,15 +67,6 @@ pub(super) fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-/// The column and the key by which a name is found; `None` for a name that no account can have.
-fn lookup(name: &AccountName) -> Option<(&'static str, String)> {
-    match name {
-        AccountName::Email(email) => Some(("email_key", email.key())),
-        AccountName::Username(username) => Some(("username_key", username.key())),
-        AccountName::Unusable(_) => None,
-    }
-}
-
 impl Reader<'_> {
     pub fn count_users(&self) -> Result<u32> {
         self.query_one("SELECT count(*) FROM users", [], |row| row.get(0))
@@ -88,8 +79,10 @@ impl Reader<'_> {
     }
 
     pub fn find_credentials(&self, name: &AccountName) -> Result<Option<Credentials>> {
-        let Some((column, key)) = lookup(name) else {
-            return Ok(None);
+        let (column, key) = match name {
+            AccountName::Email(email) => ("email_key", email.key()),
+            AccountName::Username(username) => ("username_key", username.key()),
+            AccountName::Unusable(_) => return Ok(None),
         };
         let sql = format!("SELECT id, username, password_hash, status FROM users WHERE {column} = ?1");
         self.query_opt(&sql, [key], |row| {
@@ -229,8 +222,8 @@ impl Tx<'_> {
         self.execute(sql, params![id, now])
     }
 
-    /// Removes an account with its sessions; returns whether it existed.
-    pub fn delete_user(&self, id: UserId) -> Result<bool> {
-        Ok(self.execute_counted("DELETE FROM users WHERE id = ?1", [id])? == 1)
+    /// Removes an account with its sessions.
+    pub fn delete_user(&self, id: UserId) -> Result<()> {
+        self.execute("DELETE FROM users WHERE id = ?1", [id])
     }
 }

@@ -42,6 +42,16 @@ pub enum Actor {
     Operator(Operator),
 }
 
+impl Actor {
+    /// The client that asked. The operator has no address, like any process on the same machine.
+    pub const fn client(&self) -> &Client {
+        match self {
+            Self::Client(client) => client,
+            Self::Operator(_) => &Client::LOCAL,
+        }
+    }
+}
+
 /// The keyed digest of a name. A name without an account is kept in this form only, because people type passwords there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NameDigest(pub [u8; 32]);

@@ -54,16 +54,14 @@ pub(super) fn addresses_of(address: IpAddr) -> [IpAddr; 2] {
 /// The part of the log that a filter asks for: at most `limit` rows, and of the whole log at most as many counts.
 pub(super) fn list(reader: &Reader<'_>, filter: &AuditFilter, limit: u32) -> Result<AuditPage, Error> {
     // Read before the rows, so that a count that changes meanwhile is read the next time.
-    let end = reader.find_count_cursor()?;
+    let mut end = reader.end_of_counts()?;
     let Page { rows, more } = reader.list_audit(filter, limit)?;
     let last = rows.iter().rev().find_map(|entry| entry.id);
+    end.row = last.or(filter.after).unwrap_or_default();
     let mut page = AuditPage {
         rows: rows.len(),
         more,
-        end: AuditCursor {
-            row: last.or(filter.after).unwrap_or_default(),
-            counts: end,
-        },
+        end,
         entries: rows,
     };
     // Counts stand at the end of the log.
@@ -95,9 +93,7 @@ fn untold(
     let counts = reader.list_audit_counts(
         &AuditFilter {
             since: filter.since.or(since),
-            counts_after: filter
-                .counts_after
-                .map(|place| place.or_start_before(page.end.counts)),
+            counts_after: filter.counts_after.map(|cursor| cursor.or_start_before(page.end)),
             ..filter.clone()
         },
         most,
@@ -136,7 +132,7 @@ impl Service {
                     AuditPart::Last => (None, None, None),
                     AuditPart::After(id) => (Some(id), None, None),
                     AuditPart::Before(id) => (None, Some(id), None),
-                    AuditPart::Behind(place) => (Some(place.row), None, Some(place.counts)),
+                    AuditPart::Behind(cursor) => (Some(cursor.row), None, Some(cursor)),
                 };
                 // The rows of smaller ids may have been cleared away; their places stay.
                 if let AuditPart::After(id) | AuditPart::Before(id) = query.part

@@ -109,7 +109,9 @@ impl Service {
                 };
                 let entries = list(reader, &filter, MAX_ROWS)?.entries;
                 let (mut codes_locked_until, mut codes_mailed_from) = (None, None);
+                let mut sessions = Vec::new();
                 if let Some(user) = &user {
+                    sessions = reader.list_sessions(user.id)?;
                     let address = rules.keys.address_digest(&user.email);
                     codes_locked_until = reader.find_code_failures(address)?.lock_end(now);
                     let mailbox = rules.keys.mailbox_digest(&user.email);
@@ -123,10 +125,7 @@ impl Service {
                     over: sessions_over(reader, &entries)?,
                     waits: waits(reader, &rules, now, &subject, user.as_ref(), &entries)?,
                     entries,
-                    sessions: match &user {
-                        Some(user) => reader.list_sessions(user.id)?,
-                        None => Vec::new(),
-                    },
+                    sessions,
                     user,
                     codes_locked_until,
                     codes_mailed_from,

@@ -62,12 +62,12 @@ impl Service {
                 .collect(),
             None => Ok(Vec::new()),
         }?;
-        let rows = made.iter().map(|made| {
+        let row = |made: &InviteWithCode| {
             let sealed = seal_code(&self.rules.keys, made.invite.id, &made.code, &self.system);
             let digest = self.rules.keys.invite_digest(&made.code);
             (made.invite.clone(), digest, sealed)
-        });
-        let rows: Vec<_> = rows.collect();
+        };
+        let rows: Vec<_> = made.iter().map(row).collect();
         let mut detail = describe(draft.max_uses, draft.note.as_ref());
         if count.get() > 1 {
             detail = format!("{count} invites, {detail}");

@@ -1,6 +1,6 @@
 //! Sessions of any account: listing and revoking them.
 
-use crate::domain::{AuditEvent, Page, Paging, Session, SessionEnd, SessionId};
+use crate::domain::{Actor, AuditEvent, Page, Paging, Session, SessionEnd, SessionId};
 use crate::service::{Error, Service, UserRef};
 
 /// How many sessions one write ends when all are ended, so that no request waits for the whole.
@@ -80,7 +80,7 @@ impl Service {
     pub async fn revoke_all_sessions(&self) -> Result<u64, Error> {
         let (mut after, mut total) = (None, 0);
         loop {
-            let some = self.change(self.operator(), move |unit| {
+            let some = self.change(Actor::Operator(self.operator.clone()), move |unit| {
                 let ended = unit.end_some_sessions(after, CHUNK, SessionEnd::Revoked, unit.now)?;
                 // One row for the command, with the first of its transactions.
                 if after.is_none() && ended.is_some() {

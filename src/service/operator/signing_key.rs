@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::domain::{AuditEvent, SignatureAlgorithm, Timestamp};
 use crate::service::rules::signing_key::{AlgorithmChange, list_keys, new_key, published_for, signer};
 use crate::service::{Error, Service};
+use crate::store::StoredSigningKey;
 
 /// How long a new key is published before it signs: twice the time for which the JWKS may be cached.
 const ANNOUNCED: Duration = Duration::from_mins(10);
@@ -31,14 +32,8 @@ pub enum SigningKeyStage {
 /// A signing key as the operator sees it.
 #[derive(Clone, Debug)]
 pub struct SigningKeyState {
-    pub kid: String,
-    pub algorithm: SignatureAlgorithm,
+    pub key: StoredSigningKey,
     pub stage: SigningKeyStage,
-    pub created_at: Timestamp,
-    /// From when on it signs.
-    pub active_at: Timestamp,
-    /// Since when it signs no more, which may lie ahead.
-    pub retired_at: Option<Timestamp>,
     /// Until when it is in the JWKS at least; `None` while no other key follows it.
     pub published_until: Option<Timestamp>,
 }
@@ -57,12 +52,8 @@ impl Service {
                     _ if now < key.active_at => SigningKeyStage::Next,
                     _ => SigningKeyStage::Signing,
                 },
-                kid: key.kid,
-                algorithm: key.algorithm,
-                created_at: key.created_at,
-                active_at: key.active_at,
-                retired_at: key.retired_at,
                 published_until: key.retired_at.map(|retired_at| retired_at + published_for),
+                key,
             });
         Ok(states.collect())
     }
@@ -106,7 +97,7 @@ impl Service {
             unit.insert_signing_key(&key)?;
             match rotation {
                 KeyRotation::Announced => unit.retire_other_signing_keys(&key.kid, active_at)?,
-                KeyRotation::AtOnce => _ = unit.delete_other_signing_keys(&key.kid)?,
+                KeyRotation::AtOnce => unit.delete_other_signing_keys(&key.kid)?,
             }
             Ok(change)
         })

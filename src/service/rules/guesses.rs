@@ -100,7 +100,7 @@ impl Unit<'_> {
         };
         let failed = FailedCode {
             kind,
-            network: self.client().address.map(site_of),
+            network: self.actor.client().address.map(site_of),
             at: self.now,
         };
         self.count_failed_code(&failed, threshold.get() + 1)

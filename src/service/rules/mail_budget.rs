@@ -9,10 +9,7 @@ use crate::store::Reader;
 
 /// Whether an account has the address.
 pub(crate) fn kind_of(user: Option<&User>) -> FailureKind {
-    match user {
-        Some(_) => FailureKind::OfAccount,
-        None => FailureKind::OfUnknownName,
-    }
+    user.map_or(FailureKind::OfUnknownName, |_| FailureKind::OfAccount)
 }
 
 impl Rules {

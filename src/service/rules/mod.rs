@@ -20,14 +20,14 @@ pub use guesses::FailedCodes;
 pub use invite::{ModeSource, PresentedInvite};
 pub use link::PasswordLink;
 pub use links::Links;
+pub(super) use mail_budget::kind_of;
 pub use session::Caller;
-pub use settings::{RuleSettings, SignInRules, Ways};
+pub use settings::{RuleSettings, SignInRules};
 pub use signing_key::AlgorithmChange;
 pub use user_ref::UserRef;
 
 pub(super) use invite::{open_code, seal_code};
 pub(super) use link::{link_row, why_unusable};
-pub(super) use mail_budget::kind_of;
 pub(super) use refresh_cookies::{PresentedSession, parse_cookies, two_accounts};
 pub(super) use session::{OpenSession, Refreshed};
 pub(super) use unit::{Rules, Unit};

@@ -78,13 +78,13 @@ impl Unit<'_> {
             id: self.rules.refresh_tokens.mark(self.rules.system.new_id()),
             user_id: user.id,
             nonce: SessionNonce(self.rules.system.random()),
-            rotation: Rotation::first(now, self.client().clone()),
+            rotation: Rotation::first(now, self.actor.client().clone()),
             method,
             created_at: now,
             last_used_at: now,
             expires_at: rules.end(now, now),
             ended: None,
-            client: self.client().clone(),
+            client: self.actor.client().clone(),
         };
         self.insert_session(&session)?;
         self.set_last_sign_in(user.id, now)?;
@@ -151,7 +151,7 @@ impl Unit<'_> {
         if verdict == RefreshVerdict::RepeatNearby {
             self.audit_repeated(&self.repeated(&user, &session))?;
         }
-        let Some(rotation) = session.rotation.after(verdict, token, self.client(), self.now) else {
+        let Some(rotation) = session.rotation.after(verdict, token, self.actor.client(), self.now) else {
             return Ok(Refreshed::Continued(Box::new(self.open(session, &user))));
         };
         let is_used = rotation.generation > session.rotation.generation;
@@ -204,7 +204,7 @@ impl Unit<'_> {
     fn find_presented(&self, cookies: &[PresentedRefreshToken]) -> Result<Vec<PresentedSession>, Error> {
         let found = self
             .rules
-            .find_presented(self, cookies, self.client(), self.now)?;
+            .find_presented(self, cookies, self.actor.client(), self.now)?;
         Ok(found.unwrap_or_default())
     }
 

@@ -25,14 +25,8 @@ pub struct RuleSettings {
 pub struct SignInRules {
     /// `None` turns the delays off, and the counting with them.
     pub failure_limits: Option<FailureLimits>,
-    pub ways: Ways,
-}
-
-/// What helps the owner of an account who cannot sign in by a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ways {
-    /// Signing in by a mailed code.
+    /// Whether the account's owner can sign in by a mailed code.
     pub codes: bool,
-    /// Setting a new password through a mailed link.
+    /// Whether the account's owner can set a new password through a mailed link.
     pub resets: bool,
 }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::audit::SharedCounts;
 use super::{Links, RuleSettings};
 use crate::crypto::{Keys, RefreshTokens};
-use crate::domain::{Actor, Client, MailTransport, QueuedMail, Timestamp};
+use crate::domain::{Actor, MailTransport, QueuedMail, Timestamp};
 use crate::mail::Composer;
 use crate::store::{StoreError, Tx};
 use crate::system::System;
@@ -46,14 +46,6 @@ impl<'tx> Unit<'tx> {
             actor,
             rules,
             has_queued_mail: Cell::new(false),
-        }
-    }
-
-    /// Where the change was asked for. The operator has no address, as a process on the same machine has none.
-    pub(crate) fn client(&self) -> &Client {
-        match self.actor {
-            Actor::Client(client) => client,
-            Actor::Operator(_) => &Client::LOCAL,
         }
     }
 

@@ -47,8 +47,7 @@ pub async fn seal_anew(
             let sealed = reseal(SealedFor::Mail(mail.id.as_bytes()), &mail.sealed)?;
             tx.reseal_mail(mail.id, &sealed)?;
         }
-        tx.delete_all_codes()?;
-        tx.delete_all_failures()?;
+        tx.delete_codes_and_failures()?;
         take_over(tx, &new, Ended::default(), now)
     });
     sealed.await

@@ -66,10 +66,8 @@ pub(super) fn end_all_but_sessions(
     let algorithm = replace_all_keys(tx, keys, wanted, system)?;
     record.detail = algorithm.map(|change| change.to_string());
     tx.insert_audit(&record, now)?;
-    tx.delete_all_codes()?;
-    tx.delete_all_failures()?;
-    tx.delete_all_links()?;
-    tx.delete_all_mail()?;
+    tx.delete_codes_and_failures()?;
+    tx.delete_links_and_mail()?;
     Ok(Ended {
         sessions: 0,
         invites: tx.revoke_all_invites(now)?,

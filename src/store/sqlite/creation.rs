@@ -49,7 +49,7 @@ impl Creation {
     /// Creates the database and binds it to the key file with the check value `key_check`. It is on disk afterwards.
     pub fn make_database(&self, key_check: &str, now: Timestamp) -> Result<(), OpenError> {
         let path = self.directory.join(DATABASE);
-        let staged = StagedDatabase::empty(&self.directory, &path)?;
+        let (staged, _) = StagedDatabase::create(&self.directory, &path)?;
         migrate(&staged.database(), Some(key_check), now)?;
         self.clear_companions(now)?;
         staged.replace(&path)

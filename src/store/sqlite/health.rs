@@ -106,11 +106,7 @@ impl Health {
     }
 
     /// Whether the server must try a write of its own to learn whether the database can be written.
-    pub(super) fn needs_trial(&self) -> bool {
-        self.needs_trial_at(Instant::now())
-    }
-
-    fn needs_trial_at(&self, now: Instant) -> bool {
+    pub(super) fn needs_trial(&self, now: Instant) -> bool {
         let state = self.state.lock();
         match &state.replaced {
             Some(replaced) => !replaced.is_final,
@@ -221,7 +217,7 @@ mod tests {
         let trouble = health.trouble().unwrap_or_default();
         assert!(trouble.contains("was replaced or removed"), "{trouble}");
         health.committed();
-        assert!(health.trouble().is_some() && !health.needs_trial());
+        assert!(health.trouble().is_some() && !health.needs_trial(Instant::now()));
     }
 
     #[test]
@@ -245,14 +241,14 @@ mod tests {
     fn a_question_causes_a_trial_only_half_a_minute_after_the_last_commit() {
         let (_directory, health) = watching();
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
-        assert!(!health.needs_trial_at(later(60)), "nobody has asked");
+        assert!(!health.needs_trial(later(60)), "nobody has asked");
         assert_eq!(health.trouble(), None);
-        assert!(!health.needs_trial_at(later(29)));
-        assert!(health.needs_trial_at(later(31)));
+        assert!(!health.needs_trial(later(29)));
+        assert!(health.needs_trial(later(31)));
         health.committed();
-        assert!(!health.needs_trial_at(later(60)));
+        assert!(!health.needs_trial(later(60)));
         health.failed("no");
-        assert!(health.needs_trial_at(Instant::now()));
+        assert!(health.needs_trial(Instant::now()));
         assert_eq!(health.trouble().as_deref(), Some("no"));
         health.committed();
         assert_eq!(health.trouble(), None);

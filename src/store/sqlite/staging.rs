@@ -38,7 +38,7 @@ impl StagedDatabase {
     /// `VACUUM INTO` reads one snapshot, so the copy has exactly the writes that were committed before. (SQLite's backup API begins again with each write
     /// of another process and never ends beside a busy server.) Freed pages, and the deleted rows in them, are not copied.
     pub fn copy_of_live(from: &Path) -> Result<Self, OpenError> {
-        let staged = Self::empty(from.parent().unwrap_or(from), from)?;
+        let (staged, _) = Self::create(from.parent().unwrap_or(from), from)?;
         let copy = staged.database();
         let name = copy.to_str().ok_or_else(|| {
             let source = io::Error::new(ErrorKind::InvalidInput, "its name is not UTF-8");
@@ -66,13 +66,8 @@ impl StagedDatabase {
         Ok(staged)
     }
 
-    /// An empty database in a directory inside `directory`, which becomes the database `path`.
-    pub(super) fn empty(directory: &Path, path: &Path) -> Result<Self, OpenError> {
-        Ok(Self::create(directory, path)?.0)
-    }
-
-    /// Creates the directory and in it the empty file of the database, readable by its owner only.
-    fn create(directory: &Path, original: &Path) -> Result<(Self, File), OpenError> {
+    /// Creates a directory inside `directory`, and in it the empty file of the database, readable by its owner only. Errors name the path `original`.
+    pub(super) fn create(directory: &Path, original: &Path) -> Result<(Self, File), OpenError> {
         let make = || {
             let directory = Directory::open(directory)?;
             directory.clear_leftovers()?;

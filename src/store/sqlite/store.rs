@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use r2d2::Pool;
 use tokio::sync::oneshot;
@@ -116,7 +116,7 @@ impl Store {
     /// writes fail, and when [`Store::trouble`] was called and nothing was committed for half a minute.
     pub fn look(&self) -> bool {
         let is_replaced = self.health.look().is_err();
-        !is_replaced && self.health.needs_trial()
+        !is_replaced && self.health.needs_trial(Instant::now())
     }
 
     /// The version of the schema.

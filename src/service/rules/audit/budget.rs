@@ -159,10 +159,7 @@ impl Budgets {
             self.spent.clear();
         }
         let account = record.subject.as_ref().map(|subject| subject.user_id);
-        let network = match &record.actor {
-            Actor::Client(client) => client.address.map(site_of),
-            Actor::Operator(_) => None,
-        };
+        let network = record.actor.client().address.map(site_of);
         let mut holders = vec![Holder::Everyone, Holder::Network(network)];
         holders.extend(account.map(Holder::Account));
         let is_left = |holder: &Holder| {

@@ -1,13 +1,12 @@
 //! Events that are counted in memory until they are written.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::budget::{Budgets, Class, HOUR, MINUTE};
-use crate::domain::{Actor, AuditRecord, Client, Timestamp, network_of};
+use crate::domain::{AuditRecord, Timestamp, network_of};
 use crate::store::{AuditCount, AuditKind, AuditTally, KindCount};
 
 /// The most tallies, and the most accounts, names and kinds, that are counted between two writes. Further events are only in the row that all share.
@@ -40,7 +39,8 @@ pub(crate) struct PendingCounts {
 
 impl PendingCounts {
     /// Counts a refusal by a client.
-    pub(crate) fn note(&mut self, record: &AuditRecord, client: &Client, now: Timestamp) {
+    pub(crate) fn note(&mut self, record: &AuditRecord, now: Timestamp) {
+        let client = record.actor.client();
         let mut tally = AuditTally {
             kind: kind_of(record),
             address: client.address.map(network_of),
@@ -131,15 +131,11 @@ pub(super) fn kind_of(record: &AuditRecord) -> AuditKind {
 
 /// A record as a count of one; `is_listed` says whether it has a row that names its account.
 pub(super) fn one(record: &AuditRecord, now: Timestamp, is_listed: bool) -> KindCount {
-    let network: Option<IpAddr> = match &record.actor {
-        Actor::Client(client) => client.address.map(network_of),
-        Actor::Operator(_) => None,
-    };
     KindCount {
         times: 1,
         first_at: now,
         last_at: now,
-        network,
+        network: record.actor.client().address.map(network_of),
         is_listed,
     }
 }

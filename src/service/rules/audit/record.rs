@@ -4,7 +4,7 @@
 
 use super::budget::{Class, HOUR};
 use super::pending::{kind_of, one, shared_tally};
-use crate::domain::{AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, NameDigest};
+use crate::domain::{AccountName, AuditEvent, AuditReason, AuditRecord, Email, NameDigest};
 use crate::service::error::{Error, Refused};
 use crate::service::rules::{Rules, Unit};
 use crate::store::{AuditCount, StoreError};
@@ -16,9 +16,9 @@ impl Rules {
     }
 
     /// Counts a client's refusal in memory, because it is not worth a write of its own.
-    pub(crate) fn note(&self, record: &AuditRecord, client: &Client) {
+    pub(crate) fn note(&self, record: &AuditRecord) {
         let now = self.system.now();
-        self.pending.lock().note(record, client, now);
+        self.pending.lock().note(record, now);
     }
 }
 

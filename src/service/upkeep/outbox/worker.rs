@@ -311,7 +311,7 @@ impl Worker {
         let written = self.service.store.write(move |tx| {
             for note in &notes {
                 match note {
-                    Note::Sent(id) => _ = tx.delete_mail(*id)?,
+                    Note::Sent(id) => tx.delete_mail(*id)?,
                     Note::Failed(mail) => tx.postpone_mail(mail)?,
                 }
             }

@@ -25,7 +25,7 @@ pub fn guesses_a_day() -> u64 {
 }
 
 pub fn jwks_seconds() -> u64 {
-    let text = source("http/api/keys.rs");
+    let text = source("http/pipeline/content.rs");
     let seconds = text
         .split("max-age=")
         .nth(1)
