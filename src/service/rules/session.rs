@@ -151,7 +151,10 @@ impl Unit<'_> {
         if verdict == RefreshVerdict::RepeatNearby {
             self.audit_repeated(&self.repeated(&user, &session))?;
         }
-        let Some(rotation) = session.rotation.after(verdict, token, self.actor.client(), self.now) else {
+        let Some(rotation) = session
+            .rotation
+            .after(verdict, token, self.actor.client(), self.now)
+        else {
             return Ok(Refreshed::Continued(Box::new(self.open(session, &user))));
         };
         let is_used = rotation.generation > session.rotation.generation;
