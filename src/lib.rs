@@ -24,6 +24,10 @@
 //! system, tls, telemetry → domain     web → tls    domain, fault → nothing     everything may name fault
 //! ```
 
+/// So that unit tests can include a file of the integration tests.
+#[cfg(test)]
+extern crate self as arkloop;
+
 pub mod app;
 pub mod captcha;
 pub mod cli;

@@ -3,24 +3,24 @@
 //! Other code receives a [`System`], so tests can move the time and repeat every random byte.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::digest;
-use parking_lot::Mutex;
-use rustix::io::Errno;
-use rustix::rand::{GetRandomFlags, getrandom};
 use uuid::{Builder, Uuid};
 
 use crate::domain::{Timestamp, TraceId, redacted};
 
-pub trait Clock: Send + Sync {
+/// A clock and a source of random bytes.
+pub trait Machine: Send + Sync {
     fn now(&self) -> Timestamp;
+
+    /// Fills `bytes` with randomness that is fit for keys.
+    fn fill(&self, bytes: &mut [u8]);
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MachineClock;
+/// The machine on which this process runs.
+pub struct ThisMachine;
 
-impl Clock for MachineClock {
+impl Machine for ThisMachine {
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that reads the clock"
@@ -29,100 +29,39 @@ impl Clock for MachineClock {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
-}
 
-/// A clock for tests, which stands still until it is moved.
-#[derive(Debug)]
-pub struct MovableClock(Mutex<Timestamp>);
-
-impl MovableClock {
-    pub const fn new(start: Timestamp) -> Self {
-        Self(Mutex::new(start))
-    }
-
-    pub fn advance(&self, by: Duration) {
-        let mut now = self.0.lock();
-        *now = *now + by;
-    }
-
-    pub fn turn_back(&self, by: Duration) {
-        let mut now = self.0.lock();
-        *now = *now - by;
+    /// Asks the kernel. The generator of AWS-LC is not used: it seeds itself from the jitter of the processor, which would cost each command 20 ms.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that draws randomness"
+    )]
+    fn fill(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the operating system gives randomness");
     }
 }
 
-impl Clock for MovableClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock()
-    }
-}
-
-/// Where random bytes come from.
+/// The clock and the randomness that the other code uses.
 #[derive(Clone)]
-pub enum Entropy {
-    /// The operating system (`getrandom`). The generator of AWS-LC is not used: it seeds itself from the jitter of the processor, which would cost each command
-    /// 20 ms.
-    Machine,
-    /// A sequence that is the same in each run, for tests only.
-    Seeded(Arc<Mutex<SeededBytes>>),
-}
-
-impl Entropy {
-    pub fn seeded(seed: u64) -> Self {
-        Self::Seeded(Arc::new(Mutex::new(SeededBytes { seed, counter: 0 })))
-    }
-}
-
-/// SHA-256 of a seed and a counter: repeatable and evenly spread, but not for production.
-pub struct SeededBytes {
-    seed: u64,
-    counter: u64,
-}
-
-impl SeededBytes {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(digest::SHA256_OUTPUT_LEN) {
-            self.counter += 1;
-            let block = digest::digest(
-                &digest::SHA256,
-                &[self.seed.to_be_bytes(), self.counter.to_be_bytes()].concat(),
-            );
-            chunk.copy_from_slice(&block.as_ref()[..chunk.len()]);
-        }
-    }
-}
-
-/// A clock and a source of randomness.
-#[derive(Clone)]
-pub struct System {
-    clock: Arc<dyn Clock>,
-    entropy: Entropy,
-}
+pub struct System(Arc<dyn Machine>);
 
 impl System {
-    /// The clock and the randomness of the machine.
+    /// The clock and the randomness of this machine.
     pub fn machine() -> Self {
-        Self {
-            clock: Arc::new(MachineClock),
-            entropy: Entropy::Machine,
-        }
+        Self::new(Arc::new(ThisMachine))
     }
 
-    pub fn new(clock: Arc<dyn Clock>, entropy: Entropy) -> Self {
-        Self { clock, entropy }
+    pub fn new(machine: Arc<dyn Machine>) -> Self {
+        Self(machine)
     }
 
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.0.now()
     }
 
     /// `N` random bytes, fit for keys.
     pub fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
-        match &self.entropy {
-            Entropy::Machine => fill_from_kernel(&mut bytes),
-            Entropy::Seeded(seeded) => seeded.lock().fill(&mut bytes),
-        }
+        self.0.fill(&mut bytes);
         bytes
     }
 
@@ -148,24 +87,11 @@ impl System {
 ///
 /// It ignores the seed of tests, because two processes with the same seed must not draw the same name.
 pub fn draw_private_name() -> String {
-    let mut bytes = [0; 16];
-    fill_from_kernel(&mut bytes);
-    format!("{:032x}", u128::from_be_bytes(bytes))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that draws randomness"
-)]
-fn fill_from_kernel(bytes: &mut [u8]) {
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match getrandom(&mut bytes[filled..], GetRandomFlags::empty()) {
-            Ok(more) => filled += more,
-            Err(Errno::INTR) => {}
-            Err(error) => panic!("the operating system gives no randomness: {error}"),
-        }
-    }
+    format!("{:032x}", u128::from_be_bytes(System::machine().random()))
 }
 
 redacted!(System);
+
+#[cfg(test)]
+#[path = "../tests/it/support/machine.rs"]
+pub mod testing;

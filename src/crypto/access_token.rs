@@ -237,12 +237,12 @@ mod tests {
 
     use super::*;
     use crate::domain::SignatureAlgorithm;
-    use crate::system::{Entropy, MovableClock};
+    use crate::system::testing::{MovableClock, seeded_system};
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
     fn system(seed: u64) -> System {
-        System::new(Arc::new(MovableClock::new(NOW)), Entropy::seeded(seed))
+        seeded_system(&Arc::new(MovableClock::new(NOW)), seed)
     }
 
     fn keyring(algorithm: SignatureAlgorithm, audience: &str, seed: u64) -> Keyring {

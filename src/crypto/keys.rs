@@ -285,19 +285,10 @@ pub fn is_same_code(a: CodeMac, b: CodeMac) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::Entropy;
-
-    fn system() -> System {
-        System::new(
-            std::sync::Arc::new(crate::system::MachineClock),
-            Entropy::seeded(1),
-        )
-    }
-
     #[test]
     fn what_was_sealed_opens_for_its_purpose_and_key_only() {
         let keys = Keys::derive(&[1; 32]);
-        let sealed = keys.seal(SealedFor::Invite(&[7; 16]), b"secret", &system());
+        let sealed = keys.seal(SealedFor::Invite(&[7; 16]), b"secret", &System::machine());
         assert_eq!(
             keys.open(SealedFor::Invite(&[7; 16]), &sealed).expect("it opens"),
             b"secret"
@@ -317,7 +308,7 @@ mod tests {
 
     #[test]
     fn two_sealings_of_one_secret_differ() {
-        let (keys, system) = (Keys::derive(&[1; 32]), system());
+        let (keys, system) = (Keys::derive(&[1; 32]), System::machine());
         let purpose = SealedFor::SigningKey("kid");
         assert_ne!(
             keys.seal(purpose, b"secret", &system),

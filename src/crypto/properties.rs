@@ -18,7 +18,8 @@ use crate::domain::{
     Client, CodeLength, Email, Generation, InviteCode, OneTimeCode, Rotation, Sealed, Session, SessionId,
     SessionNonce, SignInMethod, SignatureAlgorithm, Timestamp, UserId,
 };
-use crate::system::{Entropy, MovableClock, System};
+use crate::system::System;
+use crate::system::testing::{MovableClock, seeded_system};
 
 const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
@@ -29,7 +30,7 @@ static SIGNED: LazyLock<[(Keyring, String); 2]> =
     LazyLock::new(|| [SignatureAlgorithm::Es256, SignatureAlgorithm::EdDsa].map(signed));
 
 fn system(seed: u64) -> System {
-    System::new(Arc::new(MovableClock::new(NOW)), Entropy::seeded(seed))
+    seeded_system(&Arc::new(MovableClock::new(NOW)), seed)
 }
 
 fn signed(algorithm: SignatureAlgorithm) -> (Keyring, String) {

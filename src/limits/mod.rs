@@ -99,12 +99,12 @@ mod tests {
 
     use super::*;
     use crate::domain::Timestamp;
-    use crate::system::{Clock, Entropy, MovableClock};
+    use crate::system::testing::{MovableClock, seeded_system};
 
     fn limits() -> (Arc<MovableClock>, Limits) {
         let clock = Arc::new(MovableClock::new(Timestamp::from_millis(1_767_225_600_000)));
-        let system = System::new(Arc::clone(&clock) as Arc<dyn Clock>, Entropy::seeded(1));
-        (clock, Limits::new(&Rates::default(), system))
+        let limits = Limits::new(&Rates::default(), seeded_system(&clock, 1));
+        (clock, limits)
     }
 
     fn address(text: &str) -> Subject {

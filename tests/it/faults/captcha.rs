@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use arkloop::captcha::{Captcha, CaptchaRefusal, CaptchaSettings};
 use arkloop::domain::Timestamp;
-use arkloop::system::{Entropy, MovableClock, System};
+use arkloop::system::System;
 use insta::{assert_debug_snapshot, assert_snapshot};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::support::{Behaviour, SECRET_KEY, Siteverify};
+use crate::support::{Behaviour, MovableClock, SECRET_KEY, Siteverify, seeded_system};
 
 /// The whole of what [`Captcha::verify`] may take.
 const TOTAL: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ const SLACK: Duration = Duration::from_secs(3);
 
 fn system() -> System {
     let clock = MovableClock::new(Timestamp::from_millis(1_767_225_600_000));
-    System::new(Arc::new(clock), Entropy::seeded(1))
+    seeded_system(&Arc::new(clock), 1)
 }
 
 fn settings(verify_url: &str) -> CaptchaSettings {

@@ -13,13 +13,14 @@ use arkloop::http::{self, Deadlines, Server};
 use arkloop::mail::SmtpTimeouts;
 use arkloop::service::Service;
 use arkloop::store::{self, Setting, StoreError};
-use arkloop::system::{Clock, Entropy, MovableClock, System};
+use arkloop::system::{Machine, System, ThisMachine};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use requests::registration;
 
 use super::command::Workspace;
+use super::machine::{MovableClock, seeded_system};
 use super::smtp::SmtpServer;
 use super::statements::Watched;
 
@@ -156,7 +157,7 @@ impl Running {
             System::machine()
         } else {
             let seed = set_up.clock.now().as_millis().cast_unsigned() ^ set_up.starts << 48;
-            System::new(Arc::clone(&set_up.clock) as Arc<dyn Clock>, Entropy::seeded(seed))
+            seeded_system(&set_up.clock, seed)
         };
         let store_probe = Arc::new(store::TestHooks::default());
         let operator = Operator::new(0, None, "serve");
@@ -199,6 +200,19 @@ impl Running {
             store_probe,
             panic_trigger,
         }
+    }
+}
+
+/// The machine of a command: the clock of the test, and true randomness, because a seed of its own could repeat the server's.
+struct CommandMachine(Arc<MovableClock>);
+
+impl Machine for CommandMachine {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        ThisMachine.fill(bytes);
     }
 }
 
@@ -341,8 +355,7 @@ impl TestApp {
 
     /// The parts as a command of the operator has them: another process as far as the database can tell, with the clock of this server.
     pub async fn command(&self) -> App {
-        let clock = Arc::clone(&self.set_up.clock) as Arc<dyn Clock>;
-        let system = System::new(clock, Entropy::Machine);
+        let system = System::new(Arc::new(CommandMachine(Arc::clone(&self.set_up.clock))));
         let operator = Operator::new(0, None, "a command");
         let config = self.set_up.workspace.config();
         let probe = Some(Arc::clone(&self.running().store_probe));
