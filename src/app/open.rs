@@ -58,7 +58,7 @@ impl App {
         role: Role,
         operator: Operator,
         timeouts: SmtpTimeouts,
-        test_hooks: Option<Arc<TestHooks>>,
+        test_hooks: Option<Arc<dyn TestHooks>>,
     ) -> Result<Self, OpenError> {
         let (keys, origin) = open_keys(config, &system, role)?;
         let capacity = Capacity::of(config);

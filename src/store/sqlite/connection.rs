@@ -102,7 +102,7 @@ pub(super) fn companion(database: &Path, suffix: &str) -> PathBuf {
 pub(super) struct ConnectionManager {
     pub(super) path: PathBuf,
     pub(super) kind: Kind,
-    pub(super) hooks: Option<Arc<TestHooks>>,
+    pub(super) hooks: Option<Arc<dyn TestHooks>>,
 }
 
 impl r2d2::ManageConnection for ConnectionManager {
@@ -112,7 +112,7 @@ impl r2d2::ManageConnection for ConnectionManager {
     fn connect(&self) -> Result<Connection, rusqlite::Error> {
         let mut connection = open(&self.path, self.kind)?;
         if let Some(hooks) = &self.hooks {
-            hooks.watch(&mut connection)?;
+            hooks.opened(&mut connection, false)?;
         }
         Ok(connection)
     }

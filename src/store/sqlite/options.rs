@@ -34,5 +34,5 @@ pub struct OpenOptions {
     pub now: Timestamp,
     /// The check value of the key file, which the database must have. `None` if the key file is lost.
     pub key_check: Option<String>,
-    pub test_hooks: Option<Arc<TestHooks>>,
+    pub test_hooks: Option<Arc<dyn TestHooks>>,
 }

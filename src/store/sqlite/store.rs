@@ -170,7 +170,7 @@ fn pool(manager: ConnectionManager, size: NonZeroU32) -> Result<Pool<ConnectionM
 fn start_writer(path: &Path, options: &OpenOptions) -> Result<(WriterHandle, Arc<Health>), OpenError> {
     let mut connection = connection::open(path, Kind::Writing)?;
     if let Some(hooks) = &options.test_hooks {
-        hooks.watch(&mut connection)?;
+        hooks.opened(&mut connection, true)?;
     }
     // SQLite opens a read-only file without an error, and every change would fail later.
     if connection.is_readonly("main")? {

@@ -161,12 +161,6 @@ impl<'c> Tx<'c> {
         self.execute("RELEASE attempt", [])?;
         Ok(outcome)
     }
-
-    /// For a test: the `synchronous` setting of the writing connection. 2 is FULL, which survives a loss of power.
-    #[doc(hidden)]
-    pub fn synchronous(&self) -> Result<u32> {
-        self.query_one("PRAGMA synchronous", [], |row| row.get(0))
-    }
 }
 
 impl Drop for Tx<'_> {

@@ -121,15 +121,11 @@ impl Drop for WriterHandle {
 
 /// Starts the writer thread on its connection.
 pub(super) fn start(
-    mut connection: Connection,
+    connection: Connection,
     write_lock: WriteLock,
     options: &OpenOptions,
     health: Arc<Health>,
 ) -> Result<WriterHandle, OpenError> {
-    let hooks = options.test_hooks.clone();
-    if let Some(hooks) = hooks.clone() {
-        connection.commit_hook(Some(move || !hooks.commit_goes_through()))?;
-    }
     let (queue, queued) = bounded(QUEUE);
     let foreign_commits = Arc::default();
     let writer = Writer {
@@ -138,7 +134,7 @@ pub(super) fn start(
         foreign_commits: Arc::clone(&foreign_commits),
         data_version: Cell::new(0),
         has_changed: Cell::new(false),
-        hooks,
+        hooks: options.test_hooks.clone(),
         access: options.access,
         health,
         fault: Fault::new("writes are lost"),
@@ -173,7 +169,7 @@ struct Writer {
     data_version: Cell<i64>,
     /// Whether the last transaction changed a row: only then was its COMMIT written to disk.
     has_changed: Cell<bool>,
-    hooks: Option<Arc<TestHooks>>,
+    hooks: Option<Arc<dyn TestHooks>>,
     access: Access,
     health: Arc<Health>,
     fault: Fault,
@@ -262,8 +258,7 @@ impl Writer {
 
     fn try_commit(&self, batch: &mut [Box<dyn QueuedWrite>]) -> Result<()> {
         if let Some(hooks) = &self.hooks {
-            self.connection
-                .pragma_update(None, "max_page_count", hooks.page_limit())?;
+            hooks.before_batch(&self.connection)?;
         }
         self.execute("BEGIN IMMEDIATE")?;
         self.notice_foreign_commits()?;

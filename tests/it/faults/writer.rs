@@ -14,8 +14,7 @@ use crate::support::{Gate, TestApp, registration};
 #[tokio::test]
 async fn the_writer_syncs_every_commit() {
     let app = TestApp::start().await;
-    let synchronous: Result<u32, StoreError> = app.service().store().write(|tx| tx.synchronous()).await;
-    assert_eq!(synchronous.expect("it is read"), 2, "2 is FULL");
+    assert_eq!(app.store_probe().synchronous(), 2, "2 is FULL");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use arkloop::store::TestHooks;
+use super::store_probe::StoreProbe;
 
 #[derive(Default)]
 struct State {
@@ -18,10 +18,10 @@ struct State {
 pub struct Gate(Arc<State>);
 
 impl Gate {
-    pub fn close(hooks: &TestHooks) -> Self {
+    pub fn close(store_probe: &StoreProbe) -> Self {
         let state = Arc::new(State::default());
         let rule = Arc::clone(&state);
-        hooks.on_commit(move || {
+        store_probe.on_commit(move || {
             rule.reached.store(true, Ordering::SeqCst);
             let mut open = rule.open.lock().expect("nobody panicked");
             while !*open {

@@ -21,6 +21,7 @@ pub mod shown;
 mod siteverify;
 pub mod smtp;
 mod statements;
+mod store_probe;
 mod terminal;
 mod typing;
 

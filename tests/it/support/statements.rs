@@ -1,13 +1,12 @@
 //! The statements that servers sent to their databases, and how SQLite carries each out.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use arkloop::store::TestHooks;
 use rusqlite::Connection;
 
 use super::Workspace;
 use super::record::{Seen, record};
+use super::store_probe::StoreProbe;
 
 /// Statements that may read a whole table or index: a part of the text, and why. Everything else finds its rows by an index.
 const MAY_SCAN: &[(&str, &str)] = &[
@@ -63,7 +62,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
 ];
 
 /// Remembers the statements of a server when it is gone.
-pub struct Watched(pub Arc<TestHooks>);
+pub struct Watched(pub StoreProbe);
 
 impl Drop for Watched {
     fn drop(&mut self) {

@@ -12,7 +12,7 @@ use arkloop::domain::{Listen, Operator, RegistrationMode, Timestamp};
 use arkloop::http::{self, Deadlines, Server};
 use arkloop::mail::SmtpTimeouts;
 use arkloop::service::Service;
-use arkloop::store::{self, Setting, StoreError};
+use arkloop::store::{Setting, StoreError, TestHooks};
 use arkloop::system::{Machine, System, ThisMachine};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -23,6 +23,7 @@ use super::command::Workspace;
 use super::machine::{MovableClock, seeded_system};
 use super::smtp::SmtpServer;
 use super::statements::Watched;
+use super::store_probe::StoreProbe;
 
 /// 2026-01-01T00:00:00Z: where the clock of every test begins.
 const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -144,7 +145,7 @@ struct Running {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
     postman: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-    store_probe: Arc<store::TestHooks>,
+    store_probe: StoreProbe,
     _watched: Watched,
     panic_trigger: Arc<http::PanicTrigger>,
 }
@@ -159,10 +160,17 @@ impl Running {
             let seed = set_up.clock.now().as_millis().cast_unsigned() ^ set_up.starts << 48;
             seeded_system(&set_up.clock, seed)
         };
-        let store_probe = Arc::new(store::TestHooks::default());
+        let store_probe = StoreProbe::default();
         let operator = Operator::new(0, None, "serve");
-        let probe = Some(Arc::clone(&store_probe));
-        let app = App::open_with_hooks(&config, system, Role::Server, operator, set_up.patience, probe);
+        let probe: Arc<dyn TestHooks> = Arc::new(store_probe.clone());
+        let app = App::open_with_hooks(
+            &config,
+            system,
+            Role::Server,
+            operator,
+            set_up.patience,
+            Some(probe),
+        );
         let app = app.await.expect("the parts join");
         let panic_trigger = Arc::new(http::PanicTrigger::default());
         let settings = app::http_settings(&config);
@@ -196,7 +204,7 @@ impl Running {
             stop,
             task,
             postman,
-            _watched: Watched(Arc::clone(&store_probe)),
+            _watched: Watched(store_probe.clone()),
             store_probe,
             panic_trigger,
         }
@@ -257,7 +265,7 @@ impl TestApp {
     }
 
     /// Faults for the writer.
-    pub fn store_probe(&self) -> &Arc<store::TestHooks> {
+    pub fn store_probe(&self) -> &StoreProbe {
         &self.running().store_probe
     }
 
@@ -358,9 +366,9 @@ impl TestApp {
         let system = System::new(Arc::new(CommandMachine(Arc::clone(&self.set_up.clock))));
         let operator = Operator::new(0, None, "a command");
         let config = self.set_up.workspace.config();
-        let probe = Some(Arc::clone(&self.running().store_probe));
+        let probe: Arc<dyn TestHooks> = Arc::new(self.running().store_probe.clone());
         let patience = self.set_up.patience;
-        let app = App::open_with_hooks(&config, system, Role::Command, operator, patience, probe).await;
+        let app = App::open_with_hooks(&config, system, Role::Command, operator, patience, Some(probe)).await;
         app.expect("the parts join")
     }
 

@@ -1,0 +1,103 @@
+//! Faults of the writer: a COMMIT that waits or fails, a file that may not grow. Measurements of the connections: which statements ran, and how much
+//! work they were.
+
+use std::collections::BTreeSet;
+use std::ffi::c_int;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use arkloop::store::TestHooks;
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
+
+/// Decides whether a COMMIT goes through. While it waits, the COMMIT waits.
+type CommitRule = Box<dyn FnMut() -> bool + Send>;
+
+/// The number of instructions of SQLite's virtual machine between two calls of the handler: few enough to tell an index from a scan.
+const INSTRUCTIONS: c_int = 10;
+
+/// The hooks of one server and of the commands beside it; a clone shares everything.
+#[derive(Clone, Default)]
+pub struct StoreProbe(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    commit_rule: Mutex<Option<CommitRule>>,
+    page_limit: AtomicU32,
+    synchronous: AtomicU32,
+    statements: Mutex<BTreeSet<String>>,
+    instructions: AtomicU64,
+}
+
+impl StoreProbe {
+    /// From now on `rule` is asked inside every COMMIT; `false` makes it fail.
+    pub fn on_commit(&self, rule: impl FnMut() -> bool + Send + 'static) {
+        *self.0.commit_rule.lock() = Some(Box::new(rule));
+    }
+
+    /// From now on every COMMIT goes through.
+    pub fn let_commits_through(&self) {
+        *self.0.commit_rule.lock() = None;
+    }
+
+    /// Limits the size of the database, so that SQLite answers FULL; 0 removes the limit.
+    pub fn limit_pages(&self, pages: u32) {
+        self.0.page_limit.store(pages, Ordering::SeqCst);
+    }
+
+    /// The `synchronous` setting of the writing connection. 2 is FULL, which survives a loss of power.
+    pub fn synchronous(&self) -> u32 {
+        self.0.synchronous.load(Ordering::SeqCst)
+    }
+
+    /// The text of every statement that ran.
+    pub fn statements(&self) -> BTreeSet<String> {
+        self.0.statements.lock().clone()
+    }
+
+    /// The number of instructions of SQLite's virtual machine that all statements took so far, to the nearest ten.
+    pub fn instructions(&self) -> u64 {
+        self.0.instructions.load(Ordering::SeqCst)
+    }
+}
+
+impl TestHooks for StoreProbe {
+    fn opened(&self, connection: &mut Connection, is_writer: bool) -> rusqlite::Result<()> {
+        if is_writer {
+            let synchronous = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+            self.0.synchronous.store(synchronous, Ordering::SeqCst);
+            let state = Arc::clone(&self.0);
+            let fails = move || {
+                let mut rule = state.commit_rule.lock();
+                rule.as_mut().is_some_and(|rule| !rule())
+            };
+            connection.commit_hook(Some(fails))?;
+        }
+        let state = Arc::clone(&self.0);
+        let count = move || {
+            let some = u64::try_from(INSTRUCTIONS).unwrap_or_default();
+            state.instructions.fetch_add(some, Ordering::SeqCst);
+            // Whether to interrupt the statement.
+            false
+        };
+        connection.progress_handler(INSTRUCTIONS, Some(count))?;
+        let state = Arc::clone(&self.0);
+        let note = move |event: TraceEvent<'_>| {
+            if let TraceEvent::Stmt(statement, _) = event {
+                let mut statements = state.statements.lock();
+                statements.insert(statement.sql().into_owned());
+            }
+        };
+        connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note))
+    }
+
+    fn before_batch(&self, connection: &Connection) -> rusqlite::Result<()> {
+        // SQLite's own maximum unless a test sets a limit.
+        let pages = match self.0.page_limit.load(Ordering::SeqCst) {
+            0 => u32::MAX - 1,
+            pages => pages,
+        };
+        connection.pragma_update(None, "max_page_count", pages)
+    }
+}
