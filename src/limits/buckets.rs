@@ -32,7 +32,7 @@ pub(super) struct Buckets {
 type Shard = HashMap<Subject, Nanos>;
 
 impl Buckets {
-    /// The most buckets.
+    /// The most buckets of one class: about 2 MiB of memory.
     pub(super) const CAPACITY: usize = SHARDS * SHARD_CAPACITY;
 
     fn shard_of(&self, subject: &Subject) -> MutexGuard<'_, Shard> {

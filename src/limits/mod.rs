@@ -2,8 +2,7 @@
 //!
 //! Each class of requests has a bucket for each subject, which is an address, a session or an account. A bucket holds as many
 //! requests as the rate of its class, and fills up evenly. The arithmetic is `governor`'s (GCRA); the time is that of
-//! [`System`], so that tests move it; `buckets` bounds
-//! their number and decides which are dropped.
+//! [`System`], so that tests move it; `buckets` bounds their number and decides which are dropped.
 //!
 //! The counts are lost when the server stops. The service counts in the database what must survive a restart: wrong
 //! passwords, attempts at a code, and mails to an address.
@@ -25,14 +24,6 @@ use buckets::Buckets;
 use stopwatch::Stopwatch;
 pub use subject::Subject;
 
-/// The bucket was empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many requests")]
-pub struct Exceeded {
-    /// Until the bucket holds a request again.
-    pub retry_after: Duration,
-}
-
 type Limiter = RateLimiter<Subject, Buckets, Stopwatch, StateInformationMiddleware>;
 
 /// Every bucket of a server.
@@ -43,9 +34,6 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The most buckets of each class: about 2 MiB of memory.
-    pub const CAPACITY: usize = Buckets::CAPACITY;
-
     pub fn new(rates: &Rates, system: System) -> Self {
         let stopwatch = Stopwatch::start(system);
         let limiter =
@@ -56,15 +44,13 @@ impl Limits {
         }
     }
 
-    /// Takes one request out of a bucket, and gives the number that is left. A refusal takes nothing, so that repeated
-    /// requests do not lengthen the wait.
-    pub fn check(&self, class: LimitClass, subject: Subject) -> Result<u32, Exceeded> {
+    /// Takes one request out of a bucket, and returns the number that is left; `Err` is the time until the bucket holds a request again. A refusal takes
+    /// nothing, so repeated requests do not lengthen the wait.
+    pub fn check(&self, class: LimitClass, subject: Subject) -> Result<u32, Duration> {
         let outcome = self.limiters[class as usize].check_key(&subject);
         outcome
             .map(|state| state.remaining_burst_capacity())
-            .map_err(|refused| Exceeded {
-                retry_after: refused.wait_time_from(self.stopwatch.now()),
-            })
+            .map_err(|refused| refused.wait_time_from(self.stopwatch.now()))
     }
 
     /// Drops the buckets that are full again, which are the same as no bucket. Memory is bounded without this; it gives
@@ -74,15 +60,6 @@ impl Limits {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
-    }
-
-    /// The number of all buckets.
-    pub fn len(&self) -> usize {
-        self.limiters.iter().map(RateLimiter::len).sum()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.limiters.iter().all(RateLimiter::is_empty)
     }
 }
 
@@ -120,6 +97,11 @@ mod tests {
         taken
     }
 
+    /// The number of all buckets.
+    fn buckets(limits: &Limits) -> usize {
+        limits.limiters.iter().map(RateLimiter::len).sum()
+    }
+
     #[test]
     fn a_bucket_holds_its_rate_and_fills_up_evenly() {
         let (clock, limits) = limits();
@@ -128,10 +110,7 @@ mod tests {
         assert_eq!(drain(&limits, alice), 59);
         let retry_after = Duration::from_secs(1);
         for _ in 0..3 {
-            assert_eq!(
-                limits.check(LimitClass::Login, alice),
-                Err(Exceeded { retry_after })
-            );
+            assert_eq!(limits.check(LimitClass::Login, alice), Err(retry_after));
         }
         clock.advance(retry_after);
         assert_eq!(drain(&limits, alice), 1);
@@ -175,11 +154,11 @@ mod tests {
             .expect("it is full");
         clock.advance(Duration::from_secs(10));
         limits.sweep();
-        assert_eq!(limits.len(), 1);
+        assert_eq!(buckets(&limits), 1);
         assert_eq!(drain(&limits, address("198.51.100.1")), 10);
         clock.advance(Duration::from_secs(62));
         limits.sweep();
-        assert!(limits.is_empty());
+        assert_eq!(buckets(&limits), 0);
     }
 
     #[test]
@@ -191,8 +170,9 @@ mod tests {
             let stranger = Subject::of_address(Some(IpAddr::from(number.to_be_bytes())));
             limits.check(LimitClass::Login, stranger).expect("it is new");
         }
-        assert!(limits.len() <= Limits::CAPACITY, "{}", limits.len());
-        assert!(limits.len() > Limits::CAPACITY / 2, "{}", limits.len());
+        let buckets = buckets(&limits);
+        assert!(buckets <= Buckets::CAPACITY, "{buckets}");
+        assert!(buckets > Buckets::CAPACITY / 2, "{buckets}");
         assert_eq!(drain(&limits, greedy), 0);
     }
 }

@@ -44,8 +44,7 @@ impl Throttle {
     ) -> (RateLimitHeaders, Result<(), Refusal>) {
         let (left, wait, outcome) = match self.limits.check(class, subject) {
             Ok(left) => (left, self.rates.of(class).interval(), Ok(())),
-            Err(exceeded) => {
-                let retry_after = exceeded.retry_after;
+            Err(retry_after) => {
                 let limit = subject.limit();
                 let refusal = Refusal::from(Error::RateLimited { limit, retry_after });
                 (0, retry_after, Err(refusal))
