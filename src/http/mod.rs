@@ -9,14 +9,11 @@
 mod api;
 mod openapi;
 mod pages;
-mod panic_trigger;
 mod pipeline;
 mod settings;
 mod transport;
 mod wiring;
 
-#[doc(hidden)]
-pub use panic_trigger::PanicTrigger;
 pub use pipeline::body::MAX_BYTES as MAX_BODY_BYTES;
 pub use pipeline::echo_probe::{EchoProbe, X_ARKLOOP_CHECK};
 pub use pipeline::exchange::MetricsText;

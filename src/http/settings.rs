@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{Rates, SameSite, TrustedProxies};
-use crate::http::panic_trigger::PanicTrigger;
 
 /// How long the server waits for a client. If the client is slower, its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +33,10 @@ impl Default for Deadlines {
     }
 }
 
-#[derive(Clone, Debug)]
+/// Takes the id of an operation.
+type BeforeAnswer = Arc<dyn Fn(&str) + Send + Sync>;
+
+#[derive(Clone)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of the configuration of its own"
@@ -65,9 +67,9 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// How many of these one client address has, or one IPv6 network of 64 bits. A connection of a listed proxy counts for the client of its present request.
     pub max_connections_per_address: usize,
-    /// Makes handlers panic, so that tests see what follows.
+    /// Is called with the id of each operation before its handler answers, so that tests can make it panic.
     #[doc(hidden)]
-    pub panic_trigger: Option<Arc<PanicTrigger>>,
+    pub before_answer: Option<BeforeAnswer>,
 }
 
 impl Default for ServerSettings {
@@ -89,7 +91,7 @@ impl Default for ServerSettings {
             max_connections: 2_000,
             // A tenth: more than a household or an office opens, and an attacker needs ten addresses to take every place.
             max_connections_per_address: 200,
-            panic_trigger: None,
+            before_answer: None,
         }
     }
 }

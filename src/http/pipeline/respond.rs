@@ -224,8 +224,8 @@ impl Pipeline {
                 handler(exchange, cookies)
             }
         };
-        if let Some(trigger) = &self.settings().panic_trigger {
-            trigger.touch(operation.id);
+        if let Some(before_answer) = &self.settings().before_answer {
+            before_answer(operation.id);
         }
         answer.await
     }

@@ -11,6 +11,7 @@ mod forms;
 mod gate;
 mod machine;
 pub mod old_database;
+mod panic_trigger;
 pub mod planting;
 mod raw;
 pub mod record;

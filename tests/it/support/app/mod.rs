@@ -21,6 +21,7 @@ pub use requests::registration;
 
 use super::command::Workspace;
 use super::machine::{MovableClock, seeded_system};
+use super::panic_trigger::PanicTrigger;
 use super::smtp::SmtpServer;
 use super::statements::Watched;
 use super::store_probe::StoreProbe;
@@ -147,7 +148,7 @@ struct Running {
     postman: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     store_probe: StoreProbe,
     _watched: Watched,
-    panic_trigger: Arc<http::PanicTrigger>,
+    panic_trigger: PanicTrigger,
 }
 
 impl Running {
@@ -172,12 +173,13 @@ impl Running {
             Some(probe),
         );
         let app = app.await.expect("the parts join");
-        let panic_trigger = Arc::new(http::PanicTrigger::default());
+        let panic_trigger = PanicTrigger::default();
+        let trigger = panic_trigger.clone();
         let settings = app::http_settings(&config);
         let settings = http::ServerSettings {
             rates: settings.rates.filter(|_| set_up.limits == Limits::Hold),
             deadlines: set_up.deadlines,
-            panic_trigger: Some(Arc::clone(&panic_trigger)),
+            before_answer: Some(Arc::new(move |operation| trigger.touch(operation))),
             ..settings
         };
         let listen = Listen::Tcp("127.0.0.1:0".parse().expect("it is an address"));
@@ -270,7 +272,7 @@ impl TestApp {
     }
 
     /// Faults for handlers.
-    pub fn panic_trigger(&self) -> &http::PanicTrigger {
+    pub fn panic_trigger(&self) -> &PanicTrigger {
         &self.running().panic_trigger
     }
 
