@@ -147,7 +147,7 @@ fn refresh_token(criterion: &mut Criterion) {
 
 fn limits(criterion: &mut Criterion) {
     let system = System::machine();
-    let limits = Limits::new(&Rates::default(), system.clone());
+    let limits = Limits::new(&Rates::from_closure(LimitClass::default_rate), system.clone());
     let mut group = criterion.benchmark_group("limits");
     let known = Subject::Session(system.new_id());
     group.bench_function("check_known", |bencher| {

@@ -4,8 +4,6 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use strum::VariantArray;
-
 use super::address::{
     Origin, PRIVATE_URL, SENDER, SMTP_URL, is_link, parse_host, parse_private_url, parse_sender,
 };
@@ -17,8 +15,8 @@ use super::reader::Reader;
 use super::sections::{Config, Level, Mail, Otp, Password, RateLimit, Server, Tokens, Turnstile};
 use super::sources::Sources;
 use crate::domain::{
-    Argon2Cost, CodeLength, FailureLimits, HeloName, Language, LimitClass, LinkTemplates, Listen, LogFormat,
-    PasswordPolicy, Rates, RefreshRules, SameSite, ServiceName, SessionRules, SmtpUrl,
+    Argon2Cost, CodeLength, FailureLimits, HeloName, Language, LimitClassTable, LinkTemplates, Listen,
+    LogFormat, PasswordPolicy, RefreshRules, SameSite, ServiceName, SessionRules, SmtpUrl,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -238,18 +236,17 @@ fn turnstile(keys: &mut Reader) -> Result<Turnstile, ConfigError> {
 fn rate_limit(keys: &mut Reader) -> Result<RateLimit, ConfigError> {
     let enabled = keys.read("rate_limit.enabled", &boolean(), true)?;
     let (requests, failures) = (rate("requests"), rate("wrong passwords"));
-    let mut rates = Rates::default();
-    for class in LimitClass::VARIANTS {
+    let rates = LimitClassTable::from_closure(|class| {
         let key = format!("rate_limit.{}", class.into_str());
-        rates.set(*class, keys.read(&key, &requests, rates.of(*class))?);
-    }
+        keys.read(&key, &requests, class.default_rate())
+    });
     let FailureLimits {
         from_one_network,
         of_account,
     } = FailureLimits::default();
     Ok(RateLimit {
         enabled,
-        rates,
+        rates: rates.all_ok()?,
         wrong_passwords: FailureLimits {
             from_one_network: keys.read(
                 "rate_limit.wrong_passwords_per_address",

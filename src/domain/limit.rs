@@ -1,10 +1,13 @@
 //! Rate limits: to whom they apply, which requests they count together, and how many they allow.
 
+#![expect(
+    clippy::too_many_arguments,
+    reason = "the table that strum derives has a constructor with one argument per class"
+)]
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
-
-use strum::VariantArray;
 
 use super::AuditReason;
 use super::duration::{format_duration, parse_duration};
@@ -97,7 +100,7 @@ impl fmt::Display for Rate {
 }
 
 /// Requests that are counted together: each class has its own buckets. Its name is its key in `[rate_limit]`, and clients see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray, strum::EnumTable)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum LimitClass {
     /// Signing in with a password.
@@ -134,7 +137,7 @@ pub enum LimitClass {
 
 impl LimitClass {
     /// Sixty sign-ins a minute are enough for a school behind one address, thirty registrations at once for a class.
-    const fn default_rate(self) -> Rate {
+    pub const fn default_rate(self) -> Rate {
         match self {
             Self::Login => Rate::per_minutes(60, 1),
             Self::Check | Self::VerifyCode | Self::ConfirmVerification | Self::ConfirmReset => {
@@ -151,29 +154,12 @@ impl LimitClass {
 }
 
 /// How much each class allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rates([Rate; LimitClass::VARIANTS.len()]);
-
-impl Default for Rates {
-    fn default() -> Self {
-        Self(std::array::from_fn(|index| {
-            LimitClass::VARIANTS[index].default_rate()
-        }))
-    }
-}
-
-impl Rates {
-    pub const fn of(&self, class: LimitClass) -> Rate {
-        self.0[class as usize]
-    }
-
-    pub const fn set(&mut self, class: LimitClass, rate: Rate) {
-        self.0[class as usize] = rate;
-    }
-}
+pub type Rates = LimitClassTable<Rate>;
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     #[test]
@@ -190,13 +176,13 @@ mod tests {
 
     #[test]
     fn each_class_keeps_its_own_rate() {
-        let mut rates = Rates::default();
+        let mut rates = Rates::from_closure(LimitClass::default_rate);
         let rate = Rate::new(7, Duration::from_secs(7)).expect("it is a rate");
-        rates.set(LimitClass::Refresh, rate);
+        rates[LimitClass::Refresh] = rate;
         for class in LimitClass::VARIANTS {
-            let is_set = rates.of(*class) == rate;
+            let is_set = rates[*class] == rate;
             assert_eq!(is_set, *class == LimitClass::Refresh, "{class:?}");
         }
-        assert_eq!(rates.of(LimitClass::Other).requests().get(), 600);
+        assert_eq!(rates[LimitClass::Other].requests().get(), 600);
     }
 }

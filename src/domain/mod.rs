@@ -51,7 +51,7 @@ pub use id::{InviteId, MailId, SessionId, UserId};
 pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};
 pub use key::KeyFingerprint;
 pub use language::{Language, Locale};
-pub use limit::{Limit, LimitClass, Rate, Rates};
+pub use limit::{Limit, LimitClass, LimitClassTable, Rate, Rates};
 pub use link_token::{LinkDigest, LinkPurpose, LinkTemplates, LinkToken};
 pub use log_format::LogFormat;
 pub use mail::{Letter, LinkOccasion, MailKind, MailStatus, MailTransport, QueuedMail, Tries};

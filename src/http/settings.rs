@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Rates, SameSite, TrustedProxies};
+use crate::domain::{LimitClass, Rates, SameSite, TrustedProxies};
 
 /// How long the server waits for a client. If the client is slower, its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Default for ServerSettings {
             is_secure: false,
             same_site: SameSite::default(),
             trusted_proxies: TrustedProxies::default(),
-            rates: Some(Rates::default()),
+            rates: Some(Rates::from_closure(LimitClass::default_rate)),
             docs: true,
             pages: true,
             identity_check: true,

@@ -12,9 +12,9 @@ use super::subject::Subject;
 
 /// Enough locks that requests hardly ever wait for one another.
 const SHARDS: usize = 64;
-/// How many entries a table of 1024 slots takes before it grows.
+/// How many entries a table of 1024 slots takes before it grows. All shards of a class take about 2 MiB.
 const SHARD_CAPACITY: usize = 896;
-/// How many buckets are dropped at once: so many that the search costs each new subject next to nothing.
+/// How many buckets are dropped at once: enough that the search costs each new subject next to nothing.
 const EVICTED: usize = SHARD_CAPACITY / 8;
 
 /// For each subject, when its bucket is full again.
@@ -32,7 +32,8 @@ pub(super) struct Buckets {
 type Shard = HashMap<Subject, Nanos>;
 
 impl Buckets {
-    /// The most buckets of one class: about 2 MiB of memory.
+    /// The most buckets of one class.
+    #[cfg(test)]
     pub(super) const CAPACITY: usize = SHARDS * SHARD_CAPACITY;
 
     fn shard_of(&self, subject: &Subject) -> MutexGuard<'_, Shard> {

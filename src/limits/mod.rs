@@ -18,7 +18,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::{Quota, RateLimiter};
 use strum::VariantArray;
 
-use crate::domain::{LimitClass, Rate, Rates};
+use crate::domain::{LimitClass, LimitClassTable, Rate, Rates};
 use crate::system::System;
 use buckets::Buckets;
 use stopwatch::Stopwatch;
@@ -29,17 +29,15 @@ type Limiter = RateLimiter<Subject, Buckets, Stopwatch, StateInformationMiddlewa
 /// Every bucket of a server.
 pub struct Limits {
     stopwatch: Stopwatch,
-    /// In the order of [`LimitClass::VARIANTS`].
-    limiters: Vec<Limiter>,
+    limiters: LimitClassTable<Limiter>,
 }
 
 impl Limits {
     pub fn new(rates: &Rates, system: System) -> Self {
         let stopwatch = Stopwatch::start(system);
-        let limiter =
-            |class: &LimitClass| Limiter::new(quota(rates.of(*class)), Buckets::default(), stopwatch.clone());
+        let limiter = |_, rate: &Rate| Limiter::new(quota(*rate), Buckets::default(), stopwatch.clone());
         Self {
-            limiters: LimitClass::VARIANTS.iter().map(limiter).collect(),
+            limiters: rates.transform(limiter),
             stopwatch,
         }
     }
@@ -47,7 +45,7 @@ impl Limits {
     /// Takes one request out of a bucket, and returns the number that is left; `Err` is the time until the bucket holds a request again. A refusal takes
     /// nothing, so repeated requests do not lengthen the wait.
     pub fn check(&self, class: LimitClass, subject: Subject) -> Result<u32, Duration> {
-        let outcome = self.limiters[class as usize].check_key(&subject);
+        let outcome = self.limiters[class].check_key(&subject);
         outcome
             .map(|state| state.remaining_burst_capacity())
             .map_err(|refused| refused.wait_time_from(self.stopwatch.now()))
@@ -56,7 +54,8 @@ impl Limits {
     /// Drops the buckets that are full again, which are the same as no bucket. Memory is bounded without this; it gives
     /// memory back and forgets old addresses.
     pub fn sweep(&self) {
-        for limiter in &self.limiters {
+        for class in LimitClass::VARIANTS {
+            let limiter = &self.limiters[*class];
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
@@ -80,7 +79,10 @@ mod tests {
 
     fn limits() -> (Arc<MovableClock>, Limits) {
         let clock = Arc::new(MovableClock::new(Timestamp::from_millis(1_767_225_600_000)));
-        let limits = Limits::new(&Rates::default(), seeded_system(&clock, 1));
+        let limits = Limits::new(
+            &Rates::from_closure(LimitClass::default_rate),
+            seeded_system(&clock, 1),
+        );
         (clock, limits)
     }
 
@@ -99,7 +101,10 @@ mod tests {
 
     /// The number of all buckets.
     fn buckets(limits: &Limits) -> usize {
-        limits.limiters.iter().map(RateLimiter::len).sum()
+        LimitClass::VARIANTS
+            .iter()
+            .map(|class| limits.limiters[*class].len())
+            .sum()
     }
 
     #[test]

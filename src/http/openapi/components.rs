@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use strum::{VariantArray as _, VariantNames as _};
 
 use super::schemas;
-use crate::domain::{FieldError, FieldErrors, Limit, LimitClass, Rates};
+use crate::domain::{FieldError, FieldErrors, Limit, LimitClass};
 use crate::http::pipeline::request_body::Field;
 use crate::http::pipeline::{Code, limit};
 
@@ -42,7 +42,7 @@ impl Components {
         let details = &mut schemas["ApiError"]["properties"]["details"];
         details["properties"]["limit"]["enum"] = Limit::VARIANTS.iter().map(<&str>::from).collect();
         let class = LimitClass::Login;
-        let rate = Rates::default().of(class);
+        let rate = class.default_rate();
         let headers = &mut parts["headers"];
         headers["X-Trace-Id"]["example"] = json!(EXAMPLE_TRACE_ID);
         headers["RateLimit-Policy"]["example"] = json!(limit::policy(class, rate));

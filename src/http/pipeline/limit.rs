@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use poem::http::{HeaderName, HeaderValue};
-use strum::VariantArray;
 
 use super::error::{Refusal, whole_seconds};
-use crate::domain::{LimitClass, Rate, Rates};
+use crate::domain::{LimitClass, LimitClassTable, Rate, Rates};
 use crate::limits::{Limits, Subject};
 use crate::service::Error;
 use crate::system::System;
@@ -22,16 +21,15 @@ pub(crate) type RateLimitHeaders = [(HeaderName, HeaderValue); 2];
 pub(crate) struct Throttle {
     rates: Rates,
     pub(super) limits: Limits,
-    /// The `RateLimit-Policy` of each class, in the order of [`LimitClass::VARIANTS`].
-    policies: Vec<HeaderValue>,
+    /// The `RateLimit-Policy` of each class.
+    policies: LimitClassTable<HeaderValue>,
 }
 
 impl Throttle {
     pub(crate) fn new(rates: Rates, system: System) -> Self {
-        let told = |class: &LimitClass| header(policy(*class, rates.of(*class)));
         Self {
             limits: Limits::new(&rates, system),
-            policies: LimitClass::VARIANTS.iter().map(told).collect(),
+            policies: rates.transform(|class, rate| header(policy(class, *rate))),
             rates,
         }
     }
@@ -43,14 +41,14 @@ impl Throttle {
         subject: Subject,
     ) -> (RateLimitHeaders, Result<(), Refusal>) {
         let (left, wait, outcome) = match self.limits.check(class, subject) {
-            Ok(left) => (left, self.rates.of(class).interval(), Ok(())),
+            Ok(left) => (left, self.rates[class].interval(), Ok(())),
             Err(retry_after) => {
                 let limit = subject.limit();
                 let refusal = Refusal::from(Error::RateLimited { limit, retry_after });
                 (0, retry_after, Err(refusal))
             }
         };
-        let policy = self.policies[class as usize].clone();
+        let policy = self.policies[class].clone();
         let state = header(state(class, left, wait));
         ([(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)], outcome)
     }

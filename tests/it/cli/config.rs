@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use arkloop::config::{Config, Sources};
-use arkloop::domain::{LimitClass, Listen, Rate, Rates};
+use arkloop::domain::{LimitClass, Listen, Rate};
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
@@ -272,11 +272,8 @@ fn rates_are_requests_and_a_duration() {
         let place = Place::new("").with(&[("ARKLOOP_RATE_LIMIT__REFRESH", text)]);
         let rates = place.load().rate_limit.rates;
         let expected = Rate::new(requests, Duration::from_secs(seconds));
-        assert_eq!(Some(rates.of(LimitClass::Refresh)), expected, "{text}");
-        assert_eq!(
-            rates.of(LimitClass::Login),
-            Rates::default().of(LimitClass::Login)
-        );
+        assert_eq!(Some(rates[LimitClass::Refresh]), expected, "{text}");
+        assert_eq!(rates[LimitClass::Login], LimitClass::Login.default_rate());
     }
 }
 
