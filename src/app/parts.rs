@@ -9,7 +9,7 @@ use super::served::Served;
 use crate::captcha::{Captcha, CaptchaSettings};
 use crate::config::Config;
 use crate::crypto::{HashError, PasswordHasher, Priority};
-use crate::domain::{CodeLength, MailTransport, PasswordPolicy, ServiceName};
+use crate::domain::{CodeLength, MailTransport, ServiceName};
 use crate::http;
 use crate::mail::{Credentials, Mailbox, SmtpSettings, SmtpTimeouts, Transport, TransportError};
 use crate::service;
@@ -38,9 +38,7 @@ pub fn http_settings(config: &Config) -> http::ServerSettings {
 pub(super) fn service_settings(config: &Config, served: &Served) -> service::RuleSettings {
     service::RuleSettings {
         pinned_mode: served.pinned_mode,
-        password_policy: PasswordPolicy {
-            min_length: config.password.min_length,
-        },
+        password_min_length: config.password.min_length,
         sessions: config.tokens.sessions,
         audit_keep: config.audit_keep,
         code_length: config.otp.enabled.then(|| CodeLength::clamped(config.otp.digits)),

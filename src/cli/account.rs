@@ -20,7 +20,7 @@ pub(super) fn parse_password(
     text: &SecretString,
     identities: &[&str],
 ) -> Result<Password, Error> {
-    let password = Password::parse(text.expose_secret(), service.password_policy(), identities);
+    let password = Password::parse(text.expose_secret(), service.password_min_length(), identities);
     password.map_err(|error| Error::Invalid(FieldErrors::one("the password", error)))
 }
 

@@ -16,7 +16,7 @@ use super::sections::{Config, Level, Mail, Otp, Password, RateLimit, Server, Tok
 use super::sources::Sources;
 use crate::domain::{
     Argon2Cost, CodeLength, FailureLimits, HeloName, Language, LimitClassTable, LinkTemplates, Listen,
-    LogFormat, PasswordPolicy, RefreshRules, SameSite, ServiceName, SessionRules, SmtpUrl,
+    LogFormat, MIN_PASSWORD_CHARS, RefreshRules, SameSite, ServiceName, SessionRules, SmtpUrl,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -136,12 +136,13 @@ fn tokens(keys: &mut Reader) -> Result<Tokens, ConfigError> {
 }
 
 fn password(keys: &mut Reader) -> Result<Password, ConfigError> {
-    const LENGTHS: RangeInclusive<usize> = PasswordPolicy::FLOOR..=PasswordPolicy::CEILING;
+    // The upper end leaves passwords that can still be chosen.
+    const LENGTHS: RangeInclusive<usize> = MIN_PASSWORD_CHARS..=64;
     // The upper ends keep a typing error from asking for the memory of the whole machine; the lower ones are the algorithm's (RFC 9106 §3.1).
     let default = Argon2Cost::default();
     let (memory, passes, lanes) = (number(8..=1_048_576), number(1..=16), number(1..=16));
     let password = Password {
-        min_length: keys.read("password.min_length", &number(LENGTHS), PasswordPolicy::FLOOR)?,
+        min_length: keys.read("password.min_length", &number(LENGTHS), MIN_PASSWORD_CHARS)?,
         cost: Argon2Cost {
             memory_kib: keys.read("password.argon2_memory_kib", &memory, default.memory_kib)?,
             iterations: keys.read("password.argon2_iterations", &passes, default.iterations)?,

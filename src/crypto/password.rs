@@ -175,7 +175,7 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::*;
-    use crate::domain::PasswordPolicy;
+    use crate::domain::MIN_PASSWORD_CHARS;
 
     const CHEAP: Argon2Cost = Argon2Cost {
         memory_kib: 8,
@@ -189,8 +189,7 @@ mod tests {
     }
 
     async fn hash(hasher: &PasswordHasher) -> PasswordHash {
-        let password =
-            Password::parse("correct horse", PasswordPolicy::default(), &[]).expect("it is accepted");
+        let password = Password::parse("correct horse", MIN_PASSWORD_CHARS, &[]).expect("it is accepted");
         hasher.hash(password).await.expect("it is hashed")
     }
 

@@ -65,7 +65,7 @@ pub use one_time_code::{
 pub use origin::{is_exact_host, is_this_machine, parse_app_origin};
 pub use page::{Page, Paging};
 pub use password::{
-    MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, Password, PasswordGuess, PasswordHash, PasswordPolicy,
+    MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, Password, PasswordGuess, PasswordHash,
 };
 pub use password_failures::{
     ACQUAINTED_FOR, Acquaintance, FailureDigest, FailureKey, FailureKind, FailureLimits, FailureRun,

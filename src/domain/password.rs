@@ -11,43 +11,23 @@ use super::newtype::redacted;
 
 /// The most bytes of a password as it was typed. No password of 128 characters needs more, and a longer one would only cost the server work.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
+/// The lowest minimum length of new passwords that an operator may set, and the default. NIST SP 800-63B-4 §3.1.1.2 allows it where the password is not the
+/// only factor, and else asks for 15; the list of common passwords and the limits on guessing make up for the difference.
+pub const MIN_PASSWORD_CHARS: usize = 8;
 /// The most characters of a new password (NIST SP 800-63B-4 §3.1.1.2 asks for at least 64).
 pub const MAX_PASSWORD_CHARS: usize = 128;
 /// Sorted bytewise, one a line; `COMMON_PASSWORDS.md` names the source.
 const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
-
-/// What the operator asks of new passwords beyond the rules that always hold.
-#[derive(Clone, Copy, Debug)]
-pub struct PasswordPolicy {
-    /// In characters, 8 or more.
-    pub min_length: usize,
-}
-
-impl PasswordPolicy {
-    /// The lowest `min_length`. NIST SP 800-63B-4 §3.1.1.2 allows it where the password is not the only factor, and else asks for 15; the list of common
-    /// passwords and the limits on guessing make up for the difference.
-    pub const FLOOR: usize = 8;
-    /// The highest `min_length`, so that a password can still be chosen.
-    pub const CEILING: usize = 64;
-}
-
-impl Default for PasswordPolicy {
-    fn default() -> Self {
-        Self {
-            min_length: Self::FLOOR,
-        }
-    }
-}
 
 /// A password that may be set, prepared by `prepare`.
 #[derive(Clone, Debug)]
 pub struct Password(SecretString);
 
 impl Password {
-    /// Reads a new password. `identities` are the account's own username and address, which it must not be.
+    /// Reads a new password of at least `min_length` characters. `identities` are the account's own username and address, which it must not be.
     ///
     /// There is no rule of composition, and nothing is trimmed or cut off (NIST SP 800-63B-4 §3.1.1.2).
-    pub fn parse(text: &str, policy: PasswordPolicy, identities: &[&str]) -> Result<Self, FieldError> {
+    pub fn parse(text: &str, min_length: usize, identities: &[&str]) -> Result<Self, FieldError> {
         if text.is_empty() {
             return Err(FieldError::Missing);
         }
@@ -63,10 +43,8 @@ impl Password {
         }
         let password = prepare(text);
         let length = password.chars().count();
-        if length < policy.min_length {
-            return Err(FieldError::TooShort {
-                min: policy.min_length,
-            });
+        if length < min_length {
+            return Err(FieldError::TooShort { min: min_length });
         }
         if length > MAX_PASSWORD_CHARS {
             return Err(FieldError::TooLong {
@@ -167,11 +145,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Password, FieldError> {
-        Password::parse(
-            text,
-            PasswordPolicy::default(),
-            &["Alice.Wonder", "alice@example.org"],
-        )
+        Password::parse(text, MIN_PASSWORD_CHARS, &["Alice.Wonder", "alice@example.org"])
     }
 
     #[test]

@@ -13,8 +13,7 @@ use super::rules::{Links, RuleSettings, Rules, Unit};
 use crate::captcha::Captcha;
 use crate::crypto::{Keyring, Keys, PasswordHasher};
 use crate::domain::{
-    Actor, AuditEvent, AuditRecord, KeyFingerprint, Locale, MailTransport, Operator, PasswordPolicy,
-    ServiceName, Timestamp,
+    Actor, AuditEvent, AuditRecord, KeyFingerprint, Locale, MailTransport, Operator, ServiceName, Timestamp,
 };
 use crate::mail::{Composer, Letterhead, Transport};
 use crate::store::Store;
@@ -134,9 +133,9 @@ impl Service {
         self.hasher.blocks_filled()
     }
 
-    /// What is asked of new passwords.
-    pub fn password_policy(&self) -> PasswordPolicy {
-        self.rules.settings.password_policy
+    /// The fewest characters of a new password.
+    pub fn password_min_length(&self) -> usize {
+        self.rules.settings.password_min_length
     }
 
     /// How queued mail leaves.

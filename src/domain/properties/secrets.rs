@@ -6,12 +6,12 @@ use unicode_normalization::UnicodeNormalization;
 use super::{almost, has_no_control, wild_text, wild_text_of};
 use crate::domain::typed::{Dashes, secret_of};
 use crate::domain::{
-    CodeLength, FieldError, InviteCode, LinkToken, MAX_PASSWORD_BYTES, OneTimeCode, Password, PasswordGuess,
-    PasswordPolicy,
+    CodeLength, FieldError, InviteCode, LinkToken, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, OneTimeCode,
+    Password, PasswordGuess,
 };
 
 fn new_password(text: &str) -> Result<Password, FieldError> {
-    Password::parse(text, PasswordPolicy::default(), &["Alice", "Alice@Example.org"])
+    Password::parse(text, MIN_PASSWORD_CHARS, &["Alice", "Alice@Example.org"])
 }
 
 /// The code with characters that people put into and around it; each number chooses what precedes a character.

@@ -37,7 +37,7 @@ async fn change_password(exchange: Exchange, caller: Caller) -> Result<Response,
     let service = &exchange.shared.service;
     let mut fields = exchange.fields;
     let current = fields.optional(&CURRENT_PASSWORD, PasswordGuess::parse);
-    let parse = |text: &str| Password::parse(text, service.password_policy(), &names(&caller.user));
+    let parse = |text: &str| Password::parse(text, service.password_min_length(), &names(&caller.user));
     let new = fields.required(&REPLACING_PASSWORD, parse);
     let new = fields.finish(new)?;
     let cookie = service.change_password(&caller, current, new, &cookies).await?;
@@ -91,16 +91,16 @@ pub(super) const CONFIRM_RESET: Operation = Operation {
 
 async fn confirm_reset(exchange: Exchange) -> Result<Response, Refusal> {
     let service = &exchange.shared.service;
-    let policy = service.password_policy();
+    let min_length = service.password_min_length();
     let mut fields = exchange.fields;
     let token = fields.required(&TOKEN, LinkToken::parse);
     // The names of the account are compared once the link has told which account it is.
     let new = fields.required(&REPLACING_PASSWORD, |text| {
-        Password::parse(text, policy, &[]).map(|_| text.to_owned())
+        Password::parse(text, min_length, &[]).map(|_| text.to_owned())
     });
     let (token, new) = fields.finish(token.zip(new))?;
     let parse = |user: &User| {
-        let parsed = Password::parse(&new, policy, &names(user));
+        let parsed = Password::parse(&new, min_length, &names(user));
         parsed.map_err(|error| Error::Invalid(FieldErrors::one(REPLACING_PASSWORD.name, error)))
     };
     service.confirm_reset(token, &exchange.client, parse).await?;

@@ -9,9 +9,7 @@ use secrecy::ExposeSecret as _;
 
 use super::fields::{CAPTCHA_TOKEN, EMAIL, INVITE_CODE, LOCALE, NEW_LOGIN, NEW_PASSWORD};
 use super::sign_in::{SETS_REFRESH_TOKEN, TokenType};
-use crate::domain::{
-    Email, LimitClass, Locale, Password, PasswordPolicy, RegistrationMode, Username, trimmed,
-};
+use crate::domain::{Email, LimitClass, Locale, Password, RegistrationMode, Username, trimmed};
 use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, Success, Tag, cookie};
 use crate::service::{Error, PresentedInvite, Registered, Registration};
 
@@ -125,7 +123,7 @@ pub(super) const REGISTER: Operation = Operation {
 async fn register(exchange: Exchange) -> Result<Response, Refusal> {
     let cookies = cookie::presented(&exchange.headers);
     let service = &exchange.shared.service;
-    let registration = read(exchange.fields, service.password_policy())?;
+    let registration = read(exchange.fields, service.password_min_length())?;
     let registered = service.register(registration, exchange.client, &cookies).await?;
     let cookie = cookie::set(&registered.signed_in.refresh, &exchange.shared.settings);
     Ok(Json(RegisteredBody::from(&registered))
@@ -134,7 +132,7 @@ async fn register(exchange: Exchange) -> Result<Response, Refusal> {
         .into_response())
 }
 
-fn read(mut fields: Fields, policy: PasswordPolicy) -> Result<Registration, Error> {
+fn read(mut fields: Fields, min_length: usize) -> Result<Registration, Error> {
     let username = fields.required(&NEW_LOGIN, Username::parse);
     let email = fields.required(&EMAIL, Email::parse);
     // Both as they were typed and as they are kept: a name that is refused makes no password either.
@@ -145,7 +143,9 @@ fn read(mut fields: Fields, policy: PasswordPolicy) -> Result<Registration, Erro
     ];
     let typed = typed.iter().map(String::as_str).filter(|name| !name.is_empty());
     let identities: Vec<&str> = typed.chain(kept.into_iter().flatten()).collect();
-    let password = fields.required(&NEW_PASSWORD, |text| Password::parse(text, policy, &identities));
+    let password = fields.required(&NEW_PASSWORD, |text| {
+        Password::parse(text, min_length, &identities)
+    });
     let invite = PresentedInvite::parse(fields.text(&INVITE_CODE));
     let locale = fields.optional(&LOCALE, Locale::from_hint).flatten();
     let captcha_token = fields.take(&CAPTCHA_TOKEN);

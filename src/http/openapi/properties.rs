@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::domain::properties::{almost, wild_text};
 use crate::domain::{
-    AccountName, Email, LinkToken, Locale, OneTimeCode, Password, PasswordGuess, PasswordPolicy, Timezone,
-    Username,
+    AccountName, Email, LinkToken, Locale, MIN_PASSWORD_CHARS, OneTimeCode, Password, PasswordGuess,
+    Timezone, Username,
 };
 
 fn document() -> Value {
@@ -70,7 +70,7 @@ fn members(schema: &str, request: &Value) -> Vec<Member> {
 
 /// Whether the server takes a text that is not empty as a member.
 fn parser(schema: &str, member: &str) -> fn(&str) -> bool {
-    let new_password = |text: &str| Password::parse(text, PasswordPolicy::default(), &[]).is_ok();
+    let new_password = |text: &str| Password::parse(text, MIN_PASSWORD_CHARS, &[]).is_ok();
     match (schema, member) {
         ("RegisterRequest", "login") | (_, "username") => |text| Username::parse(text).is_ok(),
         (_, "login") => |text| AccountName::parse(text).is_ok(),

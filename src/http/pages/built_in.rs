@@ -34,7 +34,7 @@ pub(super) const FILES: Operation = page("/pages/{file}", Some(SWITCH));
 /// Adds the pages as they are for `shared`, and their files.
 pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
     let service = &shared.service;
-    let least_length = format!(r#"minlength="{}""#, service.password_policy().min_length);
+    let least_length = format!(r#"minlength="{}""#, service.password_min_length());
     let service_name = HtmlEscape(service.name().as_str()).to_string();
     let policy = content_security_policy(!service.captcha_site_key().is_empty());
     // This page asks for no captcha, and it holds a token that is worth stealing.

@@ -3,13 +3,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::domain::{CodeLength, FailureLimits, PasswordPolicy, RegistrationMode, SessionRules};
+use crate::domain::{CodeLength, FailureLimits, RegistrationMode, SessionRules};
 
 /// What the operator decided about the rules.
 pub struct RuleSettings {
     /// The registration mode that the configuration pins; `None` leaves it to the database.
     pub pinned_mode: Option<RegistrationMode>,
-    pub password_policy: PasswordPolicy,
+    pub password_min_length: usize,
     pub sessions: SessionRules,
     /// How many digits one-time codes have; `None` turns codes off.
     pub code_length: Option<CodeLength>,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arkloop::app::ANSWER_TIMEOUT;
 use arkloop::domain::{
     AccountName, CODE_TTL, Email, FailureLimits, LinkPurpose, MAX_CODE_ATTEMPTS, MAX_PASSWORD_BYTES,
-    MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MailBudget, PasswordPolicy, Username, in_words,
+    MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MIN_PASSWORD_CHARS, MailBudget, Username, in_words,
 };
 use arkloop::http::MAX_BODY_BYTES;
 use arkloop::service::RECENT_SIGN_IN;
@@ -66,7 +66,7 @@ fn known() -> Vec<String> {
         "it is written as one hour"
     );
     let verify_hours = LinkPurpose::VerifyEmail.ttl().as_secs() / 3600;
-    let (shortest, longest) = (PasswordPolicy::FLOOR, MAX_PASSWORD_CHARS);
+    let (shortest, longest) = (MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS);
     let from_constants = [
         format!("At most one a minute, {hourly} an hour and {daily} a day"),
         format!("{verify_hours} hours"),

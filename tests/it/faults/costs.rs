@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arkloop::domain::{Password, PasswordPolicy};
+use arkloop::domain::{MIN_PASSWORD_CHARS, Password};
 use arkloop::service::UserRef;
 use rusqlite::Connection;
 use serde_json::json;
@@ -147,7 +147,7 @@ async fn every_write_of_a_password_is_counted() {
     assert_counted(&app, &[(NEW, 2), (OLD, 3)]);
     let command = app.command().await;
     let user = |name: &str| UserRef::parse(name);
-    let password = Password::parse("another quiet harbour", PasswordPolicy::default(), &[]);
+    let password = Password::parse("another quiet harbour", MIN_PASSWORD_CHARS, &[]);
     let password = password.expect("it is one");
     command
         .service
