@@ -9,7 +9,7 @@ use super::served::Served;
 use crate::captcha::{Captcha, CaptchaSettings};
 use crate::config::Config;
 use crate::crypto::{HashError, PasswordHasher, Priority};
-use crate::domain::{CodeLength, MailTransport, ServiceName};
+use crate::domain::{MailTransport, ServiceName};
 use crate::http;
 use crate::mail::{Credentials, Mailbox, SmtpSettings, SmtpTimeouts, Transport, TransportError};
 use crate::service;
@@ -41,7 +41,7 @@ pub(super) fn service_settings(config: &Config, served: &Served) -> service::Rul
         password_min_length: config.password.min_length,
         sessions: config.tokens.sessions,
         audit_keep: config.audit_keep,
-        code_length: config.otp.enabled.then(|| CodeLength::clamped(config.otp.digits)),
+        code_digits: config.otp.enabled.then_some(config.otp.digits),
         spray_threshold: NonZeroU32::new(config.otp.spray_threshold),
         sign_in: served.rules.sign_in(),
     }

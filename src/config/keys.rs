@@ -15,8 +15,8 @@ use super::reader::Reader;
 use super::sections::{Config, Level, Mail, Otp, Password, RateLimit, Server, Tokens, Turnstile};
 use super::sources::Sources;
 use crate::domain::{
-    Argon2Cost, CodeLength, FailureLimits, HeloName, Language, LimitClassTable, LinkTemplates, Listen,
-    LogFormat, MIN_PASSWORD_CHARS, RefreshRules, SameSite, ServiceName, SessionRules, SmtpUrl,
+    Argon2Cost, FailureLimits, HeloName, Language, LimitClassTable, LinkTemplates, Listen, LogFormat,
+    MIN_PASSWORD_CHARS, OneTimeCode, RefreshRules, SameSite, ServiceName, SessionRules, SmtpUrl,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -212,8 +212,8 @@ fn otp(keys: &mut Reader) -> Result<Otp, ConfigError> {
         enabled: keys.read("otp.enabled", &boolean(), true)?,
         digits: keys.read(
             "otp.digits",
-            &number(CodeLength::MIN..=CodeLength::MAX),
-            CodeLength::MIN,
+            &number(OneTimeCode::MIN_DIGITS..=OneTimeCode::MAX_DIGITS),
+            OneTimeCode::MIN_DIGITS,
         )?,
         spray_threshold: keys.read("otp.spray_threshold", &number(0..=100_000), 1000)?,
     })

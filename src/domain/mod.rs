@@ -59,8 +59,8 @@ pub use mail_budget::{MailBudget, MailPurpose};
 pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
 pub(crate) use newtype::redacted;
 pub use one_time_code::{
-    AddressDigest, CODE_LOCK, CODE_TTL, CodeFailures, CodeLength, CodeMac, DomainDigest, FailedCode,
-    MAX_CODE_ATTEMPTS, MAX_CODE_FAILURES, MAX_ROWS_WITHOUT_ACCOUNT, OneTimeCode,
+    AddressDigest, CODE_LOCK, CODE_TTL, CodeFailures, CodeMac, DomainDigest, FailedCode, MAX_CODE_ATTEMPTS,
+    MAX_CODE_FAILURES, MAX_ROWS_WITHOUT_ACCOUNT, OneTimeCode,
 };
 pub use origin::{is_exact_host, is_this_machine, parse_app_origin};
 pub use page::{Page, Paging};

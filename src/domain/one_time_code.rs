@@ -22,34 +22,19 @@ pub const CODE_LOCK: Duration = Duration::from_hours(24);
 /// first. An attacker needs this many requests to displace a row, and gains nothing: such a row protects no account.
 pub const MAX_ROWS_WITHOUT_ACCOUNT: u32 = 100_000;
 
-/// The number of digits: 6 to 8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CodeLength(u8);
-
-impl CodeLength {
-    pub const MIN: u8 = 6;
-    pub const MAX: u8 = 8;
-
-    /// The nearest allowed length.
-    pub fn clamped(digits: u8) -> Self {
-        Self(digits.clamp(Self::MIN, Self::MAX))
-    }
-
-    /// How many different codes there are.
-    const fn codes(self) -> u64 {
-        10_u64.pow(self.0 as u32)
-    }
-}
-
 /// A code of decimal digits; it may begin with 0. `Debug` does not print it.
 #[derive(Clone)]
 pub struct OneTimeCode(SecretString);
 
 impl OneTimeCode {
-    /// The code for uniform random bits. (64 bits over at most 10⁸ codes: no code is more than 10⁻¹¹ likelier than another.)
-    pub fn from_random(bits: [u8; 8], length: CodeLength) -> Self {
-        let number = u64::from_be_bytes(bits) % length.codes();
-        Self(format!("{number:0width$}", width = usize::from(length.0)).into())
+    /// The fewest and the most digits of a code that is mailed.
+    pub const MIN_DIGITS: u8 = 6;
+    pub const MAX_DIGITS: u8 = 8;
+
+    /// The code of so many digits for uniform random bits. (64 bits over at most 10⁸ codes: no code is more than 10⁻¹¹ likelier than another.)
+    pub fn from_random(bits: [u8; 8], digits: u8) -> Self {
+        let number = u64::from_be_bytes(bits) % 10_u64.pow(digits.into());
+        Self(format!("{number:0width$}", width = usize::from(digits)).into())
     }
 
     /// Reads a code as a person typed or pasted it (see `secret_of`).
@@ -144,8 +129,7 @@ mod tests {
 
     #[test]
     fn a_code_has_its_digits_and_may_begin_with_zero() {
-        let code =
-            |bits: u64, digits| OneTimeCode::from_random(bits.to_be_bytes(), CodeLength::clamped(digits));
+        let code = |bits: u64, digits| OneTimeCode::from_random(bits.to_be_bytes(), digits);
         assert_eq!(code(42, 6).reveal(), "000042");
         assert_eq!(code(1_234_567_890, 8).reveal(), "34567890");
         assert_eq!(format!("{:?}", code(42, 6)), "OneTimeCode(…)");

@@ -23,7 +23,7 @@ impl Service {
         captcha_token: Option<&str>,
         client: &Client,
     ) -> Result<(), Error> {
-        let length = self.rules.settings.code_length.ok_or(Error::FeatureOff)?;
+        let digits = self.rules.settings.code_digits.ok_or(Error::FeatureOff)?;
         let asked = AskedMail {
             event: AuditEvent::CodeSent,
             purpose: MailPurpose::SignIn,
@@ -33,7 +33,7 @@ impl Service {
         };
         let address = self.rules.keys.address_digest(&email);
         self.send_asked_mail(asked, |user, now| {
-            let code = OneTimeCode::from_random(self.system.random(), length);
+            let code = OneTimeCode::from_random(self.system.random(), digits);
             let mac = match user {
                 Some(_) => self.rules.keys.code_mac(address, now, &code),
                 None => CodeMac(self.system.random()),
@@ -59,7 +59,7 @@ impl Service {
         client: Client,
         cookies: &[String],
     ) -> Result<SignedIn, Error> {
-        self.rules.settings.code_length.ok_or(Error::FeatureOff)?;
+        self.rules.settings.code_digits.ok_or(Error::FeatureOff)?;
         let cookies = parse_cookies(cookies);
         let open = self.change(Actor::Client(client), move |unit| {
             let record = unit.record(AuditEvent::SignInByCode);

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::domain::{CodeLength, FailureLimits, RegistrationMode, SessionRules};
+use crate::domain::{FailureLimits, RegistrationMode, SessionRules};
 
 /// What the operator decided about the rules.
 pub struct RuleSettings {
@@ -12,7 +12,7 @@ pub struct RuleSettings {
     pub password_min_length: usize,
     pub sessions: SessionRules,
     /// How many digits one-time codes have; `None` turns codes off.
-    pub code_length: Option<CodeLength>,
+    pub code_digits: Option<u8>,
     /// After how many wrong codes in an hour over all accounts codes are mailed more slowly; `None` if never.
     pub spray_threshold: Option<NonZeroU32>,
     /// How long rows of the audit log are kept.
