@@ -31,7 +31,8 @@ pub fn http_settings(config: &Config) -> http::ServerSettings {
         docs: server.docs,
         pages: server.pages,
         identity_check: config.identity_check,
-        ..http::ServerSettings::default()
+        deadlines: http::Deadlines::default(),
+        before_answer: None,
     }
 }
 

@@ -90,7 +90,10 @@ fn server(keys: &mut Reader) -> Result<Server, ConfigError> {
         allowed_origins: keys.read("server.allowed_origins", &origins, Vec::new())?,
         cookie_same_site: keys.read("server.cookie_same_site", &one_of(), SameSite::Strict)?,
         trusted_proxies: keys.read("server.trusted_proxies", &proxies().or_unset(), None)?,
+        // Each open connection costs a descriptor and, while busy, a few tens of KiB: about 60 MiB at most, below the 4 096 descriptors that service managers
+        // commonly allow.
         max_connections: keys.read("server.max_connections", &connections, 2_000)?,
+        // A tenth: more than a household or an office opens, and an attacker needs ten addresses to take every place.
         max_connections_per_address: keys.read("server.max_connections_per_address", &connections, 200)?,
         docs: keys.read("server.docs", &boolean(), true)?,
         pages: keys.read("server.pages", &boolean(), true)?,

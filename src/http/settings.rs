@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{LimitClass, Rates, SameSite, TrustedProxies};
+use crate::domain::{Rates, SameSite, TrustedProxies};
 
 /// How long the server waits for a client. If the client is slower, its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Default for Deadlines {
 /// Takes the id of an operation.
 type BeforeAnswer = Arc<dyn Fn(&str) + Send + Sync>;
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of the configuration of its own"
@@ -70,28 +70,4 @@ pub struct ServerSettings {
     /// Is called with the id of each operation before its handler answers, so that tests can make it panic.
     #[doc(hidden)]
     pub before_answer: Option<BeforeAnswer>,
-}
-
-impl Default for ServerSettings {
-    fn default() -> Self {
-        Self {
-            public_origin: "http://localhost:8080".to_owned(),
-            app_origin: None,
-            allowed_origins: Vec::new(),
-            is_secure: false,
-            same_site: SameSite::default(),
-            trusted_proxies: TrustedProxies::default(),
-            rates: Some(Rates::from_closure(LimitClass::default_rate)),
-            docs: true,
-            pages: true,
-            identity_check: true,
-            deadlines: Deadlines::default(),
-            // Each open connection costs a descriptor and, while busy, a few tens of KiB: about 60 MiB at most, below
-            // the 4 096 descriptors that service managers commonly allow.
-            max_connections: 2_000,
-            // A tenth: more than a household or an office opens, and an attacker needs ten addresses to take every place.
-            max_connections_per_address: 200,
-            before_answer: None,
-        }
-    }
 }

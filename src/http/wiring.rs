@@ -41,7 +41,14 @@ impl Server {
         metrics_text: MetricsText,
     ) -> io::Result<Self> {
         metrics::start_counters(operations());
-        let mut shared = Shared::new(service, ServerSettings::default());
+        // The defaults of the configuration, whatever it says.
+        let settings = ServerSettings {
+            public_origin: "http://localhost:8080".to_owned(),
+            max_connections: 2_000,
+            max_connections_per_address: 200,
+            ..ServerSettings::default()
+        };
+        let mut shared = Shared::new(service, settings);
         shared.metrics = Some(Metrics::new(metrics_text));
         Self::listen(listen, Pipeline::new(shared, metrics::OPERATIONS.iter().copied()))
     }
