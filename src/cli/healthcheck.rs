@@ -13,11 +13,9 @@ use crate::domain::Listen;
 pub(super) fn run(context: &Context) -> Result<Report, Refusal> {
     let config = &context.config;
     let Some(listener) = app::listener(config)? else {
+        let data_dir = config.data_dir.display();
         return Err(Refusal::new(
-            format!(
-                "no server has recorded where it listens in {}",
-                config.data_dir.display()
-            ),
+            format!("no server has recorded where it listens in {data_dir}"),
             "start one with `arkloop serve`, or name its data directory with --data-dir DIR",
         ));
     };
@@ -26,12 +24,10 @@ pub(super) fn run(context: &Context) -> Result<Report, Refusal> {
         unix @ Listen::Unix(_) => unix.to_string(),
     };
     let answer = app::ask(&listener, "/readyz", &[]).map_err(|error| no_answer(&place, &error))?;
-    if answer.status != 200 {
+    let status = answer.status;
+    if status != 200 {
         return Err(Refusal::new(
-            format!(
-                "the server at {place} cannot serve: /readyz answered {}",
-                answer.status
-            ),
+            format!("the server at {place} cannot serve: /readyz answered {status}"),
             "its log says why; so does `arkloop check`",
         ));
     }

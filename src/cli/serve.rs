@@ -166,31 +166,19 @@ fn raise_descriptor_limit(max_connections: usize) {
 }
 
 fn listen(config: &Config, app: &App, capacity: &Capacity) -> Result<http::Server, Refusal> {
-    let server = http::Server::bind(
-        &config.server.listen,
-        Arc::clone(&app.service),
-        app::http_settings(config),
-    )
-    .map_err(|cause| {
-        why_not_listening(
-            "listen",
-            &config.server.listen,
-            &cause,
-            "--listen or server.listen",
-        )
-    })?;
+    let place = &config.server.listen;
+    let server = http::Server::bind(place, Arc::clone(&app.service), app::http_settings(config))
+        .map_err(|cause| why_not_listening("listen", place, &cause, "--listen or server.listen"))?;
     // If the configured port is 0, the real one is known only now.
-    let (place, listener) = match server.local_addr() {
+    let (shown, listener) = match server.local_addr() {
         Some(address) => (format!("http://{address}"), Listen::Tcp(address)),
-        None => (config.server.listen.to_string(), config.server.listen.clone()),
+        None => (place.to_string(), place.clone()),
     };
     if let Err(error) = app::record_server(config, &listener, capacity) {
         tracing::warn!("healthcheck and check cannot find this server: {error}");
     }
-    tracing::info!(
-        "listening on {place}; server.public_url is {}",
-        config.public_url()
-    );
+    let public_url = config.public_url();
+    tracing::info!("listening on {shown}; server.public_url is {public_url}");
     Ok(server)
 }
 

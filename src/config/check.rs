@@ -28,11 +28,8 @@ impl Config {
 
     fn warnings_of_keys(&self) -> [Warning; 7] {
         let (sessions, public) = (self.tokens.sessions, self.public_origin());
-        let Argon2Cost {
-            memory_kib,
-            iterations,
-            ..
-        } = Argon2Cost::default();
+        let minimum = Argon2Cost::default();
+        let (memory_kib, iterations) = (minimum.memory_kib, minimum.iterations);
         let links = [&self.links.verify, &self.links.reset, &self.links.invite];
         let leads_to_app = links.iter().any(|link| link.starts_with("{app_url}"));
         let metrics = self.metrics_listen.as_ref();

@@ -170,10 +170,7 @@ fn any_text() -> Format<String> {
 }
 
 fn mail(keys: &mut Reader) -> Result<Mail, ConfigError> {
-    let language = format!(
-        "{}, also as a device says it, such as zh_CN.UTF-8",
-        names::<Language>()
-    );
+    let language = names::<Language>() + ", also as a device says it, such as zh_CN.UTF-8";
     let language = text(language, Language::nearest);
     let helo_name = text(HeloName::FORM, HeloName::parse).or_empty();
     let sender = text(SENDER, parse_sender);

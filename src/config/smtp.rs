@@ -48,19 +48,14 @@ impl Config {
     pub(super) fn warnings_of_smtp(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let (mail, security) = (&self.mail, self.smtp_security());
-        let Some(url) = mail.smtp_url.as_ref() else {
+        let is_used = self.mail_transport() == MailTransport::Smtp;
+        let Some(url) = mail.smtp_url.as_ref().filter(|_| is_used) else {
             return warnings;
         };
-        if self.mail_transport() != MailTransport::Smtp {
-            return warnings;
-        }
         let (host, port) = (&url.host, url.port);
         if security == SmtpSecurity::None && !url.is_loopback() {
-            let also = if mail.smtp_password.is_some() {
-                ", and so can mail.smtp_password"
-            } else {
-                ""
-            };
+            let password = mail.smtp_password.as_ref();
+            let also = password.map_or("", |_| ", and so can mail.smtp_password");
             warnings.push(format!(
                 "mail.smtp_security is \"none\" and {host} is another machine: mails with their codes and links can be read and changed on \
                  the way{also}"

@@ -224,10 +224,8 @@ fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Location>) -> 
         }
         Some(None) | None => another.to_owned(),
     };
-    let problem = format!(
-        "cannot read the configuration file {}: {reason}{named_by}",
-        path.display()
-    );
+    let path = path.display();
+    let problem = format!("cannot read the configuration file {path}: {reason}{named_by}");
     ConfigError::new(problem, hint)
 }
 
