@@ -107,7 +107,7 @@ async fn confirm_reset(exchange: Exchange) -> Result<Response, Refusal> {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The names that a password must not be.
+/// The names of an account, which must not be its password.
 fn names(user: &User) -> [&str; 2] {
     [user.username.as_str(), user.email.as_str()]
 }

@@ -135,7 +135,7 @@ async fn register(exchange: Exchange) -> Result<Response, Refusal> {
 fn read(mut fields: Fields, min_length: usize) -> Result<Registration, Error> {
     let username = fields.required(&NEW_LOGIN, Username::parse);
     let email = fields.required(&EMAIL, Email::parse);
-    // Both as they were typed and as they are kept: a name that is refused makes no password either.
+    // The names as typed count too, because a name that is refused must not be the password either.
     let typed = [&NEW_LOGIN, &EMAIL].map(|field| trimmed(fields.text(field).unwrap_or_default()).to_owned());
     let kept = [
         username.as_ref().map(Username::as_str),

@@ -51,8 +51,8 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
     add_files::<Static>(contents, "/pages/", REVALIDATE);
 }
 
-/// The policy of a page: scripts, styles, pictures and requests of this server only, nothing inline; with a captcha,
-/// its script and its frame besides.
+/// The policy of a page: scripts, styles, pictures and requests of this server only, nothing inline. With a captcha, its script and its frame are allowed
+/// too.
 fn content_security_policy(captcha_on: bool) -> String {
     let (script, frame) = if captcha_on {
         (

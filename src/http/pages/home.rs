@@ -49,7 +49,7 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
             has_pages => shared.settings.pages,
             has_docs => shared.settings.docs,
         };
-        // The name makes it escape what it puts in.
+        // The ending of the name makes minijinja escape every value.
         let text = templates.render_named_str("home.html", include_str!("home.html"), context);
         let text = text.expect("the template is compiled in, and names only what the context has");
         let page = html(Content::new(text), POLICY).with(VARY, "Accept, Accept-Language");
@@ -61,7 +61,7 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
 fn preferred(headers: &HeaderMap) -> Language {
     let mut wanted = weighted(headers, ACCEPT_LANGUAGE);
     wanted.retain(|(_, weight)| *weight > 0.0);
-    // The sort is stable: of two languages with the same weight the first counts.
+    // The sort is stable, so of two languages with the same weight the first counts.
     wanted.sort_by(|(_, left), (_, right)| right.total_cmp(left));
     let nearest = wanted.iter().find_map(|(tag, _)| Language::nearest(tag));
     nearest.unwrap_or_default()

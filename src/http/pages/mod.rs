@@ -1,4 +1,4 @@
-//! What people see: the built-in pages, the reference, and the client for pages of other apps.
+//! The pages for people: the built-in pages, the reference, and the client for pages of other apps.
 
 mod browser_client;
 mod built_in;
@@ -25,7 +25,7 @@ pub(super) static OPERATIONS: [&Operation; 10] = [
     &browser_client::TYPES,
 ];
 
-/// What they answer with on the server that `shared` belongs to.
+/// The content of the pages on the server that `shared` belongs to.
 pub(super) fn contents(shared: &Shared, document: String) -> HashMap<String, Content> {
     let mut contents = HashMap::new();
     docs::add(&mut contents, document);

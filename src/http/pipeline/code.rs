@@ -21,7 +21,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The name that the document makes names of components from.
+            /// The name from which the document builds names of components.
             pub(crate) const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => stringify!($variant),)*

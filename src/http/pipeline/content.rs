@@ -63,7 +63,7 @@ impl Content {
         self
     }
 
-    /// Answers a request with these headers with as little as its client needs.
+    /// The response to a request with these headers: 304 if its client has the content, compressed if it accepts that.
     pub(crate) fn answer(&self, asked: &HeaderMap) -> Response {
         let mut response = Response::default();
         *response.headers_mut() = self.headers.clone();

@@ -1,6 +1,7 @@
-//! The echo probe: how the server sees a request, told only to `arkloop check`, so that an operator finds out that a proxy is trusted too much or too little.
+//! The echo probe: the server tells `arkloop check`, and no other client, how it sees a request. So an operator learns whether a proxy is trusted too much
+//! or too little.
 //!
-//! `check` proves with a word made from the key file that it runs on this machine. Its requests cause no warning.
+//! `check` derives a word from the key file, which proves that it runs on this machine. Its requests cause no warning.
 
 use std::net::IpAddr;
 

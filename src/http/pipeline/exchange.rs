@@ -13,13 +13,13 @@ use crate::fault::Fault;
 use crate::http::ServerSettings;
 use crate::service::Service;
 
-/// Gives the metrics in Prometheus' text format.
+/// Returns the metrics in Prometheus' text format.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// What `/metrics` is made from.
 pub(crate) struct Metrics {
     pub(super) text: MetricsText,
-    /// The database does not answer, so that the metrics lack what is counted there.
+    /// Logs that the database does not answer, so the metrics lack the numbers that are counted there.
     pub(super) uncounted: Fault,
 }
 

@@ -1,9 +1,8 @@
-//! What the server knows about an operation before a request comes. Each operation is one such value, which stands beside its handler; the route table, the
-//! limits, CORS, the counters and the document derive from it.
+//! What the server knows about an operation before a request comes. Each operation is one such value beside its handler. The route table, the limits, CORS,
+//! the counters and the document derive from it.
 //!
-//! poem-openapi describes the bodies of answers here, and not the operations: what its `#[OpenApi]` says about one has no room for limits, refusals and
-//! switches, so that each operation would need a second description. A handler takes what the checks before it have found as arguments, since an extractor
-//! would have to find it again.
+//! poem-openapi describes only the bodies of responses here. Its `#[OpenApi]` has no room for limits, refusals and switches, so each operation would need a
+//! second description. A handler takes the results of the checks before it as arguments, because an extractor would have to compute them again.
 
 use std::pin::Pin;
 
@@ -49,7 +48,7 @@ pub(crate) struct Operation {
     pub(crate) is_public: bool,
     /// Whether the path exists only for requests that accept HTML.
     pub(crate) is_for_browsers: bool,
-    /// The group of the document that lists it. `None` is in none: the document does not list it.
+    /// Its group in the document. The document does not list an operation without one.
     pub(crate) tag: Option<Tag>,
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
@@ -101,9 +100,9 @@ pub(crate) struct Success {
     pub(crate) example: Option<&'static str>,
     /// The headers beyond those of every response, with their descriptions.
     pub(crate) headers: &'static [(&'static str, &'static str)],
-    /// Those that some of the responses lack.
+    /// The headers that only some of the responses have.
     pub(crate) optional_headers: &'static [(&'static str, &'static str)],
-    /// Whether it has a validator, so that a client that has the content gets a 304.
+    /// Whether it has a validator, by which a client that has the content gets a 304.
     pub(crate) is_kept: bool,
     /// The operations that a client may go on to.
     pub(crate) links: Option<fn() -> Value>,

@@ -138,7 +138,7 @@ mod tests {
                 );
             }
         }
-        // The request's own host is no excuse once the browser has called it cross-site.
+        // A matching host does not help once the browser has called the request cross-site.
         let own = [
             ("sec-fetch-site", "cross-site"),
             ("origin", "http://h:1"),

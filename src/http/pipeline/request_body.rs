@@ -29,7 +29,7 @@ pub(crate) struct Field {
     pub(crate) is_required: bool,
     /// Whether only old clients send it.
     pub(crate) is_deprecated: bool,
-    /// What every operation that takes the field can be refused with because of it.
+    /// The refusals that the field adds to every operation that takes it.
     pub(crate) refusals: &'static [Code],
 }
 
@@ -53,7 +53,7 @@ impl Field {
     }
 }
 
-/// The fields of one request, and everything that is wrong with them so far.
+/// The fields of one request, and the errors that were found in them so far.
 #[derive(Default)]
 pub(crate) struct Fields {
     /// `None` was sent as `null` or empty.
@@ -102,7 +102,7 @@ impl Fields {
         self.texts.remove(field.name)?
     }
 
-    /// Parses a field that must be there. `None` if something is wrong with it.
+    /// Parses a field that must be there. `None` if it has an error.
     pub(crate) fn required<T>(
         &mut self,
         field: &Field,
@@ -129,7 +129,7 @@ impl Fields {
         }
     }
 
-    /// Parses a field that may be absent. `None` also if something is wrong with it.
+    /// Parses a field that may be absent. `None` also if it has an error.
     pub(crate) fn optional<T>(
         &mut self,
         field: &Field,
@@ -139,8 +139,8 @@ impl Fields {
         self.errors.take(field.name, parsed)
     }
 
-    /// Parses a change of something that an account may lack. `Some(None)`, for `null` and an empty text, clears it; `None`, also if something is wrong with
-    /// the field, leaves it.
+    /// Parses a change of something that an account may lack. `Some(None)`, for `null` and an empty text, clears it; `None`, also if the field has an
+    /// error, leaves it.
     pub(crate) fn change<T>(
         &mut self,
         field: &Field,
@@ -152,7 +152,7 @@ impl Fields {
         self.optional(field, parse).map(Some)
     }
 
-    /// Gives what was parsed if all required fields are there and nothing is wrong with any field.
+    /// Returns `parsed` if all required fields are there and no field has an error.
     pub(crate) fn finish<T>(self, parsed: Option<T>) -> Result<T, Error> {
         parsed
             .filter(|_| self.errors.is_empty())

@@ -155,7 +155,7 @@ fn close_after(response: &mut Response) {
         .insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
-/// The stage of a connection's present request. The side that answers tells it to the side that reads.
+/// The stage of the present request of a connection. Its task sets the stage while it answers, and checks it while it reads.
 struct Progress {
     stage: AtomicU8,
     admission: Admission,
@@ -166,7 +166,7 @@ impl Progress {
     const IDLE: u8 = 0;
     /// In a header, or waiting for the first one.
     const HEADER: u8 = 1;
-    /// From the end of the header until the answer is made.
+    /// From the end of the header until the response is made.
     const REQUEST: u8 = 2;
 
     const fn new(admission: Admission) -> Self {
@@ -246,9 +246,7 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
         if written.is_ready() {
             return written;
         }
-        if !self.response.is_running() {
-            self.response.start();
-        }
+        self.response.started_at.get_or_insert_with(Instant::now);
         if self.response.is_over(cx) {
             Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
         } else {
@@ -315,10 +313,6 @@ impl Timer {
     fn stop(&mut self) {
         self.started_at = None;
         self.sleep = None;
-    }
-
-    const fn is_running(&self) -> bool {
-        self.started_at.is_some()
     }
 
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {

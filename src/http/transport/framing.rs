@@ -1,7 +1,7 @@
 //! Where requests begin and end on a connection. The rules are stricter than hyper's.
 //!
 //! Two servers in a row that disagree on this allow request smuggling: the first takes for a body what the second takes for the next request. So everything
-//! ambiguous is refused, also where a recipient may guess (RFC 9112 §11.2). hyper guesses in three cases that its finished request no longer shows: a line
+//! ambiguous is refused, even where a recipient may guess (RFC 9112 §11.2). hyper guesses in three cases that its finished request no longer shows: a line
 //! that ends in a bare LF (§2.2), `Transfer-Encoding` beside `Content-Length` (§6.1), and a repeated `Content-Length` (§6.3). [`Framing`] sees them in the
 //! bytes as they arrive. [`is_unambiguous`] judges the finished head.
 
@@ -39,7 +39,7 @@ enum Position {
     Trailers,
 }
 
-/// What the head says of the body.
+/// How the head frames the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Length {
     Bytes(u64),
@@ -154,7 +154,7 @@ fn read_number(digits: &[u8], radix: u32) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
 }
 
-/// Whether a head leaves no doubt about the host that it asks and about the framing of its body. Otherwise the answer is 400.
+/// Whether a head is unambiguous about its host and about the framing of its body. If not, the response is 400.
 ///
 /// - One `Host` (RFC 9112 §3.2), which HTTP/1.0 may leave out.
 /// - A target in origin form, or in absolute form with the same host as in `Host`; `*` for OPTIONS.

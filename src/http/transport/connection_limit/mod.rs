@@ -14,7 +14,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
@@ -28,7 +28,7 @@ use table::{State, Table};
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// An evicted connection leaves much sooner. If no place is free by then, another new connection took it, and one more is evicted.
 const LEAVES_WITHIN: Duration = Duration::from_secs(1);
-/// How often the log may say that places run out: during a flood, every new connection would log it.
+/// The shortest time between two log lines that say that places run out. During a flood every new connection would log one.
 const WARN_AT_MOST_EVERY: Duration = Duration::from_mins(1);
 /// How many connections of proxies may wait without a place for their first head, which a proxy sends at once. Only the head says which client the
 /// connection counts for, and so which other connection to evict.
@@ -82,12 +82,12 @@ impl ConnectionLimit {
     /// Evicts the connection that has been at rest the longest. `false` if there is none.
     pub(super) fn make_room(&self) -> bool {
         self.warn("there are as many connections as there may be");
-        self.table().evict(None)
+        self.table.lock().evict(None)
     }
 
     /// How many connections there are.
     pub(super) fn len(&self) -> usize {
-        self.table().len()
+        self.table.lock().len()
     }
 
     /// Waits until there are none.
@@ -101,7 +101,7 @@ impl ConnectionLimit {
     /// Makes room within the share of `client`, and counts connection `number`, if there is one yet, for it. `true` if another connection was evicted.
     fn make_room_for(&self, client: Subject, number: Option<u64>) -> Result<bool, ShareExhausted> {
         let made_room = {
-            let mut table = self.table();
+            let mut table = self.table.lock();
             let made_room = table.make_room_for(client, self.most_for_client);
             if let (Ok(_), Some(number)) = (&made_room, number) {
                 table.count(number, Some(client));
@@ -138,7 +138,7 @@ impl ConnectionLimit {
         client: Option<Subject>,
         permit: OwnedSemaphorePermit,
     ) -> Admission {
-        let (number, eviction) = self.table().enter(state, client);
+        let (number, eviction) = self.table.lock().enter(state, client);
         Admission {
             limit: Arc::clone(self),
             number,
@@ -157,10 +157,6 @@ impl ConnectionLimit {
                 "{reason}: those that are at rest make way for new ones"
             );
         }
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock()
     }
 }
 
@@ -192,7 +188,7 @@ impl Admission {
         if self.is_in_lobby() {
             let place = self.limit.wait_for_place(has_evicted).await;
             *self.permit.lock() = place;
-            self.limit.table().leave_lobby(self.number);
+            self.limit.table.lock().leave_lobby(self.number);
         } else {
             self.rest();
         }
@@ -201,27 +197,27 @@ impl Admission {
 
     /// Whether the connection still has no place: its first request was refused, and it may not wait for another.
     pub(super) fn is_in_lobby(&self) -> bool {
-        self.limit.table().state(self.number) == State::InLobby
+        self.limit.table.lock().state(self.number) == State::InLobby
     }
 
-    /// The whole request is there: the connection is busy. `false` if it was evicted before; then the request must not be carried out, since its client
-    /// will not see the answer.
+    /// The whole request has arrived: the connection is busy. `false` if it was evicted before. Then the request must not be carried out, because its client
+    /// would not see the response.
     #[must_use]
     pub(super) fn begin_request(&self) -> bool {
-        self.limit.table().go_on_to(self.number, State::Busy)
+        self.limit.table.lock().go_on_to(self.number, State::Busy)
     }
 
     /// A request begins to arrive: the connection is at rest from now on.
     pub(super) fn rest(&self) {
         let state = State::AtRest(Instant::now());
-        self.limit.table().go_on_to(self.number, state);
+        self.limit.table.lock().go_on_to(self.number, state);
     }
 
     /// The request is answered: the connection is at rest, and that of a proxy counts for no client.
     pub(super) fn end_request(&self) {
         if self.is_of_proxy {
             let state = State::KeptByProxy(Instant::now());
-            let mut table = self.limit.table();
+            let mut table = self.limit.table.lock();
             table.count(self.number, None);
             table.go_on_to(self.number, state);
         } else {
@@ -237,6 +233,6 @@ impl Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.limit.table().remove(self.number);
+        self.limit.table.lock().remove(self.number);
     }
 }
