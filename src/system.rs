@@ -74,7 +74,7 @@ impl System {
     }
 
     pub fn new_trace_id(&self) -> TraceId {
-        TraceId::from_bytes(self.random())
+        TraceId(self.random())
     }
 
     /// A key that marks two tries of one request to another server as the same. It is a UUID v4, which reveals no time.

@@ -30,7 +30,8 @@ pub const FLUSH_EVERY: Duration = Duration::from_secs(10);
 pub struct App {
     pub service: Arc<Service>,
     pub origin: Origin,
-    notices: Vec<String>,
+    /// Warnings for the operator about how the parts fit together.
+    pub notices: Vec<String>,
     /// The URL of the server that ran last, or of this configuration if no server has run.
     pub(super) public_url: String,
 }
@@ -117,11 +118,6 @@ impl App {
             notices,
             public_url: served.public_url,
         })
-    }
-
-    /// Warnings for the operator about how the parts fit together.
-    pub fn notices(&self) -> &[String] {
-        &self.notices
     }
 
     /// Writes down counted refusals, removes expired rows and watches the database; never returns.

@@ -68,7 +68,7 @@ impl Context {
     ) -> Result<T, Refusal> {
         run_to_end(async {
             let app = App::open(&self.config, System::machine(), role, self.operator.clone()).await?;
-            for notice in app.notices() {
+            for notice in &app.notices {
                 self.output.warning(notice);
             }
             work(&app).await.map_err(Into::<Refusal>::into)

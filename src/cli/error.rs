@@ -35,7 +35,7 @@ pub(super) fn one_line(text: &str) -> String {
 
 impl From<ConfigError> for Refusal {
     fn from(error: ConfigError) -> Self {
-        Self::new(error.to_string(), error.hint())
+        Self::new(error.to_string(), error.hint)
     }
 }
 

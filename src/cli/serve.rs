@@ -80,7 +80,7 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     // This comes before the slow part of the start, so that no signal is lost.
     let mut signals = Signals::new().map_err(|cause| no_runtime(&cause))?;
     let app = App::open(config, System::machine(), Role::Server, context.operator.clone()).await?;
-    for notice in app.notices() {
+    for notice in &app.notices {
         tracing::warn!("{notice}");
     }
     tell_origin(config, app.origin);

@@ -1,11 +1,9 @@
 //! Readers of origins, links, hosts and the addresses of other servers.
 
-use std::fmt;
-
 use url::{Host, Position, Url};
 
 use crate::domain::{
-    Email, ServiceName, is_exact_host, is_this_machine, is_unprintable, parse_app_origin, trimmed,
+    Email, ServiceName, checked_text, is_exact_host, is_this_machine, is_unprintable, parse_app_origin, trimmed,
 };
 
 /// An origin (RFC 6454 §6.1): scheme, host, and the port if it is not the scheme's own, without a slash at the end.
@@ -49,11 +47,6 @@ impl Origin {
         })
     }
 
-    /// The origin as it stands in an `Origin` header.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Whether it is reached over TLS.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https:")
@@ -73,11 +66,7 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+checked_text!(Origin);
 
 /// Whether the host of an http(s) address is this machine itself: `localhost` or a loopback address.
 pub(super) fn is_loopback(url: &Url) -> bool {

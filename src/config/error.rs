@@ -36,21 +36,17 @@ impl fmt::Display for Location {
 #[error("{problem}")]
 pub struct ConfigError {
     problem: String,
-    hint: String,
+    /// How to fix it.
+    pub hint: String,
 }
 
 impl ConfigError {
-    /// A refusal for `problem`; `hint` says how to mend it. Unprintable characters in the names of keys and files are replaced, so that each is one line.
+    /// A refusal for `problem`; `hint` says how to fix it. Unprintable characters in the names of keys and files are replaced, so that each is one line.
     pub(super) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         let in_one_line = |text: String| text.replace(is_unprintable, "\u{fffd}");
         Self {
             problem: in_one_line(problem.into()),
             hint: in_one_line(hint.into()),
         }
-    }
-
-    /// How to mend it.
-    pub fn hint(&self) -> &str {
-        &self.hint
     }
 }

@@ -35,7 +35,7 @@ impl KeyCheck {
     /// The name of the key file for people.
     pub fn fingerprint(self) -> KeyFingerprint {
         let (first, _) = self.0.as_chunks::<8>();
-        KeyFingerprint::new(first[0])
+        KeyFingerprint(first[0])
     }
 }
 

@@ -24,8 +24,9 @@ const MARKING: u8 = 0;
 #[derive(Clone, Copy)]
 pub struct PresentedRefreshToken {
     bytes: [u8; TOKEN_BYTES],
-    session_id: SessionId,
-    generation: Generation,
+    /// Not authenticated, and neither is the generation.
+    pub session_id: SessionId,
+    pub generation: Generation,
 }
 
 impl PresentedRefreshToken {
@@ -40,16 +41,6 @@ impl PresentedRefreshToken {
             session_id: SessionId::from_bytes(bytes[1..ID_END].try_into().ok()?),
             generation: Generation(u32::from_be_bytes(bytes[ID_END..GENERATION_END].try_into().ok()?)),
         })
-    }
-
-    /// Not authenticated.
-    pub fn session_id(&self) -> SessionId {
-        self.session_id
-    }
-
-    /// Not authenticated.
-    pub fn generation(&self) -> Generation {
-        self.generation
     }
 }
 
@@ -137,7 +128,7 @@ mod tests {
         let minted =
             PresentedRefreshToken::parse(tokens.current(&session).expose_secret()).expect("it has the form");
         assert_eq!(
-            (minted.session_id(), minted.generation()),
+            (minted.session_id, minted.generation),
             (session.id, Generation(7))
         );
         assert!(tokens.is_authentic(&minted, &session));

@@ -21,8 +21,9 @@ pub struct SigningKeyError(#[source] pub(super) Option<jsonwebtoken::errors::Err
 
 /// A key pair that signs access tokens.
 pub struct SigningKey {
-    pub(super) kid: String,
-    pub(super) algorithm: SignatureAlgorithm,
+    /// The key id: the RFC 7638 thumbprint.
+    pub kid: String,
+    pub algorithm: SignatureAlgorithm,
     pub(super) private: EncodingKey,
     pub(super) public: DecodingKey,
     pub(super) jwk: Jwk,
@@ -62,15 +63,6 @@ impl SigningKey {
             public,
             jwk,
         })
-    }
-
-    /// The key id: the RFC 7638 thumbprint.
-    pub fn kid(&self) -> &str {
-        &self.kid
-    }
-
-    pub fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm
     }
 }
 

@@ -4,13 +4,7 @@ use std::fmt;
 
 /// Eight bytes by which people compare key files: `3f:9a:00:c4:1d:77:be:05`. They reveal nothing of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyFingerprint([u8; 8]);
-
-impl KeyFingerprint {
-    pub const fn new(bytes: [u8; 8]) -> Self {
-        Self(bytes)
-    }
-}
+pub struct KeyFingerprint(pub [u8; 8]);
 
 impl fmt::Display for KeyFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -57,7 +57,7 @@ pub use log_format::LogFormat;
 pub use mail::{Letter, LinkOccasion, MailKind, MailStatus, MailTransport, QueuedMail, Tries};
 pub use mail_budget::{MailBudget, MailPurpose};
 pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
-pub(crate) use newtype::redacted;
+pub(crate) use newtype::{checked_text, redacted};
 pub use one_time_code::{
     AddressDigest, CODE_LOCK, CODE_TTL, CodeFailures, CodeMac, DomainDigest, FailedCode, MAX_CODE_ATTEMPTS,
     MAX_CODE_FAILURES, MAX_ROWS_WITHOUT_ACCOUNT, OneTimeCode,

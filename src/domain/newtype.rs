@@ -42,5 +42,5 @@ macro_rules! stored_text {
     };
 }
 
-pub(crate) use redacted;
-pub(super) use {checked_text, stored_text};
+pub(super) use stored_text;
+pub(crate) use {checked_text, redacted};

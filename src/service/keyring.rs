@@ -43,7 +43,7 @@ impl Service {
             .iter()
             .map(|key| (key.kid.as_str(), key.active_at, key.retired_at));
         if !keyring.key_times().eq(times) {
-            keyring = Arc::new(unseal_all(&self.rules.keys, &stored, keyring.settings().clone())?);
+            keyring = Arc::new(unseal_all(&self.rules.keys, &stored, keyring.settings.clone())?);
             tracing::info!("the signing keys have changed");
         }
         self.keyring.replace(Arc::clone(&keyring), seen);

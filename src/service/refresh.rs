@@ -38,7 +38,7 @@ impl Service {
     ) -> Result<RefreshCookies, Error> {
         let tokens = parse_cookies(cookies).into_iter();
         let (marked, unmarked): (Vec<_>, Vec<_>) =
-            tokens.partition(|token| self.rules.refresh_tokens.is_marked(token.session_id()));
+            tokens.partition(|token| self.rules.refresh_tokens.is_marked(token.session_id));
         let (presented, reason) = match self.find_presented(marked, client).await? {
             Ok(presented) => (presented, AuditReason::ForgedToken),
             Err(_) if cookies.is_empty() => (Vec::new(), AuditReason::RefreshTokenMissing),

@@ -33,7 +33,6 @@ columns! {
     InviteId: [u8; 16], |id| &id.as_bytes()[..], Self::from_bytes;
     MailId: [u8; 16], |id| &id.as_bytes()[..], Self::from_bytes;
     SessionId: [u8; 16], |id| &id.as_bytes()[..], Self::from_bytes;
-    TraceId: [u8; 16], |id| &id.as_bytes()[..], Self::from_bytes;
     UserId: [u8; 16], |id| &id.as_bytes()[..], Self::from_bytes;
 
     AddressDigest: [u8; 32], |digest| &digest.0[..], Self;
@@ -44,6 +43,7 @@ columns! {
     NameDigest: [u8; 32], |digest| &digest.0[..], Self;
     Sealed: Vec<u8>, |sealed| &sealed.0[..], Self;
     SessionNonce: [u8; 16], |nonce| &nonce.0[..], Self;
+    TraceId: [u8; 16], |id| &id.0[..], Self;
 
     DomainDigest: i64, |digest| digest.0, Self;
     Generation: u32, |generation| generation.0, Self;

@@ -53,7 +53,7 @@ async fn database_and_beyond(
     let mut findings = match &opened {
         Ok(app) => {
             let mend = "name the server's own with --config FILE";
-            let notices = app.notices().iter();
+            let notices = app.notices.iter();
             let mut findings: Vec<_> = notices
                 .map(|notice| Finding::unwise("configuration", notice, mend))
                 .collect();

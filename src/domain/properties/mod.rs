@@ -113,7 +113,7 @@ proptest! {
 
     #[test]
     fn a_user_agent_is_one_short_line(text in wild_text_of(250)) {
-        if let Some(kept) = Client::new(None, Some(&text), TraceId::from_bytes([0; 16])).user_agent {
+        if let Some(kept) = Client::new(None, Some(&text), TraceId([0; 16])).user_agent {
             prop_assert!(is_printable(&kept) && kept.chars().count() <= 200, "{kept:?}");
         }
     }

@@ -42,7 +42,7 @@ impl Service {
     /// The signing keys, the one that became active last first.
     pub async fn list_signing_keys(&self) -> Result<Vec<SigningKeyState>, Error> {
         let now = self.system.now();
-        let published_for = published_for(self.keyring.present().settings());
+        let published_for = published_for(&self.keyring.present().settings);
         let states = list_keys(&self.store)
             .await?
             .into_iter()

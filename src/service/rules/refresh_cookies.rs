@@ -71,7 +71,7 @@ impl Rules {
         let mut read: Vec<(SessionId, Option<(Session, User)>)> = Vec::new();
         let mut highest: Vec<PresentedRefreshToken> = Vec::new();
         for token in tokens {
-            let id = token.session_id();
+            let id = token.session_id;
             let known = read.iter().position(|(read_id, _)| *read_id == id);
             let place = known.unwrap_or(read.len());
             if known.is_none() {
@@ -81,8 +81,8 @@ impl Rules {
             if !found.is_some_and(|(session, _)| self.refresh_tokens.is_authentic(token, session)) {
                 continue;
             }
-            match highest.iter_mut().find(|other| other.session_id() == id) {
-                Some(other) if other.generation() < token.generation() => *other = *token,
+            match highest.iter_mut().find(|other| other.session_id == id) {
+                Some(other) if other.generation < token.generation => *other = *token,
                 Some(_) => {}
                 None => highest.push(*token),
             }
@@ -97,10 +97,10 @@ impl Rules {
         }
         let refresh = &self.settings.sessions.refresh;
         let presented = highest.into_iter().filter_map(|token| {
-            let (_, found) = read.iter_mut().find(|(id, _)| *id == token.session_id())?;
+            let (_, found) = read.iter_mut().find(|(id, _)| *id == token.session_id)?;
             let (session, user) = found.take()?;
             Some(PresentedSession {
-                verdict: session.rotation.judge(token.generation(), client, now, refresh),
+                verdict: session.rotation.judge(token.generation, client, now, refresh),
                 is_alive: user.status != UserStatus::Suspended && session.is_alive(now),
                 session,
                 user,

@@ -146,7 +146,7 @@ impl Unit<'_> {
 
     /// Moves a session on as its token asks for. The conditional UPDATE of `move_session` decides between two refreshes with one token.
     fn continue_session(&self, presented: PresentedSession) -> Result<Refreshed, Error> {
-        let (verdict, token) = (presented.verdict, presented.token.generation());
+        let (verdict, token) = (presented.verdict, presented.token.generation);
         let (session, user) = (presented.session, presented.user);
         if verdict == RefreshVerdict::RepeatNearby {
             self.audit_repeated(&self.repeated(&user, &session))?;
@@ -185,7 +185,7 @@ impl Unit<'_> {
         let (event, end, detail) = match presented.verdict {
             RefreshVerdict::Reused => {
                 tracing::warn!(session = %session.id, user = %user.id, "a replaced refresh token was used again");
-                let fate = fate_of_successor(&session.rotation, presented.token.generation());
+                let fate = fate_of_successor(&session.rotation, presented.token.generation);
                 (AuditEvent::RefreshReused, SessionEnd::RefreshReused, Some(fate))
             }
             RefreshVerdict::Ahead => {

@@ -79,9 +79,9 @@ pub(crate) fn new_key(
 ) -> Result<StoredSigningKey, Error> {
     let (key, pkcs8) = SigningKey::generate(algorithm, system).map_err(Error::internal)?;
     Ok(StoredSigningKey {
-        kid: key.kid().to_owned(),
+        kid: key.kid.clone(),
         algorithm,
-        sealed_private: keys.seal(SealedFor::SigningKey(key.kid()), &pkcs8, system),
+        sealed_private: keys.seal(SealedFor::SigningKey(&key.kid), &pkcs8, system),
         created_at: now,
         active_at: now,
         retired_at: None,

@@ -19,7 +19,7 @@ impl Service {
         let (over_before, day_ago) = (now - KEEP_ENDED_SESSIONS, now - Duration::from_hours(24));
         let audited_before = now - self.rules.settings.audit_keep;
         let began_before = SessionId::first_at(over_before);
-        let keys_before = now - published_for(self.keyring.present().settings());
+        let keys_before = now - published_for(&self.keyring.present().settings);
         let mut total = self.sweep_crowded_users().await?;
         loop {
             let some = self.store.write(move |tx| {

@@ -52,14 +52,14 @@ impl Place {
     }
 
     pub(super) fn load(&self) -> Config {
-        Config::load(&self.sources).unwrap_or_else(|error| panic!("{error}; {}", error.hint()))
+        Config::load(&self.sources).unwrap_or_else(|error| panic!("{error}; {}", error.hint))
     }
 
     pub(super) fn refusal(&self) -> String {
         let error = Config::load(&self.sources).expect_err("this is refused");
         let cwd = self.sources.cwd.display().to_string();
         assert!(self.directory.path().exists());
-        format!("{error}; {}", error.hint()).replace(&cwd, "<dir>")
+        format!("{error}; {}", error.hint).replace(&cwd, "<dir>")
     }
 }
 

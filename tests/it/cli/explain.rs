@@ -140,7 +140,7 @@ async fn a_refused_invite_and_a_limit_are_explained() {
     let client = arkloop::domain::Client::new(
         Some([203, 0, 113, 7].into()),
         None,
-        arkloop::domain::TraceId::from_bytes([0; 16]),
+        arkloop::domain::TraceId([0; 16]),
     );
     for _ in 0..3 {
         app.service().note_throttled(&client, AuditReason::AddressLimit);

@@ -47,17 +47,17 @@ fn installation_of_the_version_before() -> (Workspace, String) {
     let system = System::machine();
     let (key, pkcs8) = SigningKey::generate(SignatureAlgorithm::EdDsa, &system).expect("it is drawn");
     let keys = read_key_file(&workspace.path().join("data/arkloop.key")).expect("it is there");
-    let sealed = keys.seal(SealedFor::SigningKey(key.kid()), &pkcs8, &system);
+    let sealed = keys.seal(SealedFor::SigningKey(&key.kid), &pkcs8, &system);
     rusqlite::Connection::open(old_database::path(&workspace))
         .and_then(|database| {
             database.execute(
                 "INSERT INTO signing_keys (kid, algorithm, sealed_private, created_at, active_at)
                  VALUES (?1, 'EdDSA', ?2, 1767225600000, 1767225600000)",
-                (key.kid(), sealed.0),
+                (&key.kid, sealed.0),
             )
         })
         .expect("the row is of the schema");
-    (workspace, key.kid().to_owned())
+    (workspace, key.kid.clone())
 }
 
 /// An installation whose keys are for `EdDSA`, and whose configuration does not say so any more.

@@ -20,7 +20,7 @@ fn load(text: &str) -> Config {
         cwd: directory.path().to_owned(),
         ..Sources::default()
     };
-    let mut config = Config::load(&sources).unwrap_or_else(|error| panic!("{error}; {}", error.hint()));
+    let mut config = Config::load(&sources).unwrap_or_else(|error| panic!("{error}; {}", error.hint));
     // Paths count from the file, which has no fixed place here.
     let data_dir = config
         .data_dir

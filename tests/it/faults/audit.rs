@@ -22,7 +22,7 @@ async fn rows_and_times(app: &TestApp) -> (usize, u64) {
 
 /// A client at an address.
 fn client_at(address: IpAddr) -> Client {
-    Client::new(Some(address), Some("a test"), TraceId::from_bytes([0; 16]))
+    Client::new(Some(address), Some("a test"), TraceId([0; 16]))
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn rows_and_counts_take_no_more_of_the_disk_than_the_sum_says() {
                 .expect("it is one"),
         ),
         Some(&"\u{1f600}".repeat(200)),
-        TraceId::from_bytes([255; 16]),
+        TraceId([255; 16]),
     );
     let subject = |number: u32| {
         let mut id = [255; 16];

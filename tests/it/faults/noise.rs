@@ -267,7 +267,7 @@ async fn guesses_that_had_to_wait_show_under_their_account_whatever_else_is_slow
     let stage = Stage::of(TestApp::builder().open()).await;
     for number in 0..400_u32 {
         let address = Some(std::net::Ipv4Addr::from(0xc633_6400 + number * 0x1_0000).into());
-        let client = Client::new(address, None, TraceId::from_bytes([0; 16]));
+        let client = Client::new(address, None, TraceId([0; 16]));
         stage
             .app
             .service()

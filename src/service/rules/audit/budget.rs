@@ -227,7 +227,7 @@ mod tests {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&account.to_be_bytes());
         let address = Ipv6Addr::from(0x2001_u128 << 112 | network << 64);
-        let client = Client::new(Some(address.into()), None, TraceId::from_bytes([0; 16]));
+        let client = Client::new(Some(address.into()), None, TraceId([0; 16]));
         let subject = AuditSubject {
             user_id: UserId::from_bytes(id),
             username: "alice".to_owned(),

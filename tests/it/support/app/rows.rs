@@ -34,7 +34,7 @@ impl TestApp {
     /// The session that a refresh cookie is of.
     async fn session_of(&self, cookie: &str) -> Session {
         let token = PresentedRefreshToken::parse(cookie).expect("it is a token");
-        let id = token.session_id();
+        let id = token.session_id;
         let found: Result<_, StoreError> = self
             .service()
             .store()
