@@ -3,7 +3,8 @@
 use url::{Host, Position, Url};
 
 use crate::domain::{
-    Email, ServiceName, checked_text, is_exact_host, is_this_machine, is_unprintable, parse_app_origin, trimmed,
+    Email, ServiceName, checked_text, is_exact_host, is_this_machine, is_unprintable, parse_app_origin,
+    trimmed,
 };
 
 /// An origin (RFC 6454 §6.1): scheme, host, and the port if it is not the scheme's own, without a slash at the end.

@@ -1,35 +1,24 @@
 //! Why a configuration was refused, and where its keys were given.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use crate::domain::is_unprintable;
 
 /// Where a key was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, derive_more::Display)]
 pub(super) enum Location {
     /// The path is absolute; lines count from 1.
-    File {
-        path: PathBuf,
-        line: usize,
-    },
+    #[display("{}, line {line}", path.display())]
+    File { path: PathBuf, line: usize },
+    #[display("variable {_0}")]
     Variable(String),
+    #[display("flag {_0}")]
     Flag(&'static str),
 }
 
 /// The places of the given keys.
 pub(super) type Locations = BTreeMap<String, Location>;
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, line } => write!(f, "{}, line {line}", path.display()),
-            Self::Variable(name) => write!(f, "variable {name}"),
-            Self::Flag(name) => write!(f, "flag {name}"),
-        }
-    }
-}
 
 /// A refused configuration. Neither the problem nor the hint repeats a value, which could be a misplaced secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,6 @@
 //! Only the hyphenated form of 36 characters is an id. The forms without hyphens, in braces or with `urn:uuid:` are refused: 32 hexadecimal digits are a
 //! valid username.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
@@ -17,7 +16,8 @@ pub(super) const ID_CHARS: usize = 36;
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, derive_more::Display, derive_more::From)]
+        #[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Uuid);
 
         impl $name {
@@ -29,18 +29,6 @@ macro_rules! id {
             /// The 16 bytes of the UUID.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
-            }
-        }
-
-        impl From<Uuid> for $name {
-            fn from(id: Uuid) -> Self {
-                Self(id)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.hyphenated().fmt(f)
             }
         }
 

@@ -5,7 +5,6 @@
     reason = "the table that strum derives has a constructor with one argument per class"
 )]
 
-use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -35,7 +34,8 @@ impl From<Limit> for AuditReason {
 }
 
 /// A number of requests, and the time in which an empty bucket of that size fills up evenly. [`super::FailureLimits`] gives the two numbers another meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, derive_more::Display)]
+#[display("{requests}/{}", format_duration(*per))]
 pub struct Rate {
     requests: NonZeroU32,
     per: Duration,
@@ -89,13 +89,6 @@ impl Rate {
     /// The time in which a bucket gets one request more.
     pub fn interval(self) -> Duration {
         self.per / self.requests.get()
-    }
-}
-
-/// As [`Rate::parse`] reads it.
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.requests, format_duration(self.per))
     }
 }
 

@@ -1,16 +1,17 @@
 //! Where the server listens, and the addresses of its peers.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, derive_more::Display)]
 pub enum Listen {
     /// Port 0 lets the system choose one.
+    #[display("{_0}")]
     Tcp(SocketAddr),
     /// An absolute path. A stale socket file is replaced; one that a process listens on is not.
+    #[display("unix:{}", _0.display())]
     Unix(PathBuf),
 }
 
@@ -29,15 +30,6 @@ impl Listen {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
             Self::Unix(_) => true,
-        }
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

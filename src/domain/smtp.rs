@@ -1,6 +1,5 @@
 //! The address of the mail server, when SMTP is encrypted, and the name in EHLO.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
@@ -10,7 +9,8 @@ use super::origin::{is_exact_host, is_this_machine};
 use super::user::is_domain_name;
 
 /// The address of a mail server: `smtp://host[:port]`, or `smtps://host[:port]` for TLS from the first byte.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, derive_more::Display)]
+#[display("{text}")]
 pub struct SmtpUrl {
     text: String,
     pub host: Host,
@@ -54,13 +54,6 @@ impl SmtpUrl {
     /// Whether the mail server is this machine itself.
     pub fn is_loopback(&self) -> bool {
         is_this_machine(&self.host)
-    }
-}
-
-/// As the operator wrote it.
-impl fmt::Display for SmtpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 

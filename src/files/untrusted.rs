@@ -1,6 +1,5 @@
-//! Why a file or directory is not trusted, and how to mend it.
+//! Why a file or directory is not trusted, and how to fix it.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,29 +7,40 @@ use super::shell::quoted;
 use super::users::{runner, shown_user};
 
 /// What is wrong with an entry of a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, derive_more::Display)]
 pub enum Flaw {
     /// A link in a place where links are not followed.
+    #[display("is a link")]
     Link,
     /// Not an entry of this kind.
+    #[display("is not a {_0}")]
     Not(&'static str),
     /// It belongs to another user; the id.
+    #[display("belongs to {}", shown_user(*_0))]
     Owner(u32),
     /// A directory of another user, who may have made any entry in it; the id.
+    #[display("belongs to {}", shown_user(*_0))]
     DirectoryOf(u32),
     /// Users other than its owner can write to it; the permission bits.
+    #[display("can be written by others (mode {_0:04o})")]
     Writable(u32),
     /// A secret that users other than its owner can read or change; the permission bits.
+    #[display("can be read by others (mode {_0:04o})")]
     Readable(u32),
 }
 
 /// A file or directory that is not trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} {flaw}{}", path.display(), link.as_deref().map(in_it).unwrap_or_default())]
 pub struct Untrusted {
     path: PathBuf,
     flaw: Flaw,
     /// The link in the directory `path` that was to be followed.
     link: Option<PathBuf>,
+}
+
+fn in_it(link: &Path) -> String {
+    format!(", and the link {} is in it", link.display())
 }
 
 impl Untrusted {
@@ -54,10 +64,6 @@ impl Untrusted {
         error.get_ref()?.downcast_ref()
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The owner of a directory that is refused because of its owner.
     pub fn directory_owner(&self) -> Option<u32> {
         match self.flaw {
@@ -79,27 +85,6 @@ impl Untrusted {
         }
     }
 }
-
-impl fmt::Display for Untrusted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        match self.flaw {
-            Flaw::Link => write!(f, "{path} is a link"),
-            Flaw::Not(kind) => write!(f, "{path} is not a {kind}"),
-            Flaw::Owner(owner) | Flaw::DirectoryOf(owner) => {
-                write!(f, "{path} belongs to {}", shown_user(owner))
-            }
-            Flaw::Writable(mode) => write!(f, "{path} can be written by others (mode {mode:04o})"),
-            Flaw::Readable(mode) => write!(f, "{path} can be read by others (mode {mode:04o})"),
-        }?;
-        match &self.link {
-            Some(link) => write!(f, ", and the link {} is in it", link.display()),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Untrusted {}
 
 impl From<Untrusted> for io::Error {
     fn from(untrusted: Untrusted) -> Self {

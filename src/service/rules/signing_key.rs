@@ -1,6 +1,5 @@
 //! The signing keys in the database: which one signs, and how they are made, opened and replaced.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::crypto::{AccessTokenSettings, Keys, SealedFor, SigningKey};
@@ -13,7 +12,8 @@ use crate::system::System;
 const SLACK: Duration = Duration::from_hours(1);
 
 /// New tokens are signed with another algorithm than those before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, derive_more::Display)]
+#[display("algorithm changed from {} to {}", from.into_str(), to.into_str())]
 pub struct AlgorithmChange {
     pub from: SignatureAlgorithm,
     pub to: SignatureAlgorithm,
@@ -22,13 +22,6 @@ pub struct AlgorithmChange {
 impl AlgorithmChange {
     pub(crate) fn between(from: SignatureAlgorithm, to: SignatureAlgorithm) -> Option<Self> {
         (from != to).then_some(Self { from, to })
-    }
-}
-
-impl fmt::Display for AlgorithmChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (from, to) = (self.from.into_str(), self.to.into_str());
-        write!(f, "algorithm changed from {from} to {to}")
     }
 }
 

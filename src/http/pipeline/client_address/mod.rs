@@ -6,7 +6,6 @@
 #[cfg(test)]
 mod properties;
 
-use std::fmt;
 use std::net::IpAddr;
 
 use parking_lot::Mutex;
@@ -21,11 +20,13 @@ const FORWARDING_HEADERS: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-i
 const MAX_NOTICES: usize = 8;
 
 /// The other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, derive_more::Display)]
 pub(crate) enum Peer {
     /// An address; IPv4 as IPv4, also where the socket speaks IPv6.
+    #[display("{_0}")]
     Address(IpAddr),
     /// A process on this machine, through the unix socket.
+    #[display("unix")]
     Unix,
 }
 
@@ -43,16 +44,6 @@ impl Peer {
         match self {
             Self::Address(address) => Some(address),
             Self::Unix => None,
-        }
-    }
-}
-
-/// As the configuration names it.
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(address) => address.fmt(f),
-            Self::Unix => f.write_str("unix"),
         }
     }
 }
