@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::captcha::CaptchaSettingsError;
 use crate::config::Config;
-use crate::crypto::{HashError, KeyCheck, KeyFileError, Keys, read_key_file};
+use crate::crypto::{HashError, KeyFileError, Keys, fingerprint_of, read_key_file};
 use crate::domain::KeyFingerprint;
 use crate::files::{chown_argument, quoted, run_as, runner, shown_user};
 use crate::mail::TransportError;
@@ -84,9 +84,9 @@ impl OpenError {
     pub(super) fn other_key(config: &Config, keys: &Keys, database: &Path, recorded: Option<&str>) -> Self {
         Self::OtherKeyFile {
             key_file: config.key_path(),
-            found: keys.check().fingerprint(),
+            found: keys.fingerprint(),
             database: database.to_owned(),
-            needed: recorded.and_then(KeyCheck::from_text).map(KeyCheck::fingerprint),
+            needed: recorded.and_then(fingerprint_of),
         }
     }
 

@@ -77,7 +77,7 @@ impl App {
                 .and_then(NonZeroU32::new)
                 .unwrap_or(NonZeroU32::MIN),
             now: system.now(),
-            key_check: Some(keys.check().to_text()),
+            key_check: Some(keys.check.clone()),
             test_hooks,
         });
         let store = store.map_err(|error| OpenError::of_store(error, config, Some(&keys)))?;

@@ -94,12 +94,12 @@ async fn replace(
         access: Access::Alone,
         readers: NonZeroU32::MIN,
         now: system.now(),
-        key_check: old.map(|keys| keys.check().to_text()),
+        key_check: old.map(|keys| keys.check.clone()),
         test_hooks: None,
     })
     .map_err(|error| OpenError::of_store(error, config, old))?;
     let new = Arc::new(create_successor(&key_file, system)?);
-    let key = new.check().fingerprint();
+    let key = new.fingerprint();
     let ended = seal(&store, new).await?;
     let kept = adopt_successor(&key_file, system.now())?;
     drop(store);

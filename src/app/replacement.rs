@@ -14,7 +14,7 @@ pub(super) fn keys_in_force(config: &Config) -> Result<Keys, OpenError> {
     let path = config.key_path();
     if let Some(successor) = find_successor(&path) {
         let recorded = Store::look_at_key_check(&config.data_dir)?;
-        if recorded.as_deref() == Some(&successor.check().to_text()) {
+        if recorded.as_deref() == Some(&*successor.check) {
             return Ok(successor);
         }
     }
@@ -29,7 +29,7 @@ pub(super) fn finish_replacement(config: &Config, system: &System) -> Result<(),
     };
     let recorded = Store::find_key_check(&config.data_dir)?;
     // Another process may have finished the replacement while this one waited for the lock.
-    if recorded.as_deref() == Some(&successor.check().to_text()) && find_successor(&path).is_some() {
+    if recorded.as_deref() == Some(&*successor.check) && find_successor(&path).is_some() {
         let what = match adopt_successor(&path, system.now())? {
             Some(_) => "the key file was being replaced",
             None => "the first start was about to put the key file in place",

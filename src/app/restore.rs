@@ -72,7 +72,7 @@ pub async fn restore(
     let keys = Arc::new(read_key_file(&config.key_path())?);
     let replacement = Replacement::begin(&config.data_dir, file).map_err(refused)?;
     let recorded = replacement.key_check().map_err(refused)?;
-    if recorded.as_deref() != Some(keys.check().to_text().as_str()) {
+    if recorded.as_deref() != Some(&*keys.check) {
         return Err(OpenError::other_key(config, &keys, file, recorded.as_deref()));
     }
     let schema_before = replacement.staged().schema().map_err(refused)?;
@@ -97,6 +97,6 @@ pub async fn restore(
         schema,
         users,
         ended,
-        key: keys.check().fingerprint(),
+        key: keys.fingerprint(),
     })
 }

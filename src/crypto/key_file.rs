@@ -36,12 +36,16 @@ pub enum KeyFileError {
     },
 }
 
-/// Reads the key file at `path`, which must exist.
-pub fn read(path: &Path) -> Result<Keys, KeyFileError> {
-    let fail = |source| KeyFileError::Io {
+fn cannot_use(path: &Path) -> impl Fn(io::Error) -> KeyFileError + Copy {
+    move |source| KeyFileError::Io {
         path: path.to_owned(),
         source,
-    };
+    }
+}
+
+/// Reads the key file at `path`, which must exist.
+pub fn read(path: &Path) -> Result<Keys, KeyFileError> {
+    let fail = cannot_use(path);
     let mut file = files::open_file(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => KeyFileError::Missing(path.to_owned()),
         _ => fail(error),
@@ -109,10 +113,7 @@ pub fn create_successor(path: &Path, system: &System) -> Result<Keys, KeyFileErr
         file.replace(&name)?;
         directory.sync()
     };
-    replace().map_err(|source| KeyFileError::Io {
-        path: successor.clone(),
-        source,
-    })?;
+    replace().map_err(cannot_use(&successor))?;
     read(&successor)
 }
 
@@ -125,10 +126,6 @@ pub fn find_successor(path: &Path) -> Option<Keys> {
 ///
 /// `path` has a complete key at all times. The old key is kept because older backups need it.
 pub fn adopt_successor(path: &Path, now: Timestamp) -> Result<Option<PathBuf>, KeyFileError> {
-    let fail = |source| KeyFileError::Io {
-        path: path.to_owned(),
-        source,
-    };
     let old = beside(path, &format!("replaced.{}", now.to_file_stamp()));
     let adopt = || {
         let (directory, name) = Directory::of(path)?;
@@ -141,7 +138,7 @@ pub fn adopt_successor(path: &Path, now: Timestamp) -> Result<Option<PathBuf>, K
         directory.sync()?;
         Ok(had_one)
     };
-    let had_one = adopt().map_err(fail)?;
+    let had_one = adopt().map_err(cannot_use(path))?;
     Ok(had_one.then_some(old))
 }
 

@@ -17,28 +17,6 @@ use crate::domain::{
 };
 use crate::system::System;
 
-/// Bytes by which a database recognises its key file. They reveal nothing of the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyCheck([u8; 32]);
-
-impl KeyCheck {
-    /// As the database keeps it. It is no secret: it is derived one way.
-    pub fn to_text(self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0)
-    }
-
-    /// Reads the output of [`KeyCheck::to_text`].
-    pub fn from_text(text: &str) -> Option<Self> {
-        Some(Self(URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?))
-    }
-
-    /// The name of the key file for people.
-    pub fn fingerprint(self) -> KeyFingerprint {
-        let (first, _) = self.0.as_chunks::<8>();
-        KeyFingerprint(first[0])
-    }
-}
-
 /// What a sealed secret is for. It is authenticated with the secret, which then opens in no other place of the database.
 #[derive(Clone, Copy, Debug)]
 pub enum SealedFor<'a> {
@@ -70,7 +48,8 @@ pub struct SealError;
 
 /// Every key that is derived from the key file.
 pub struct Keys {
-    check: KeyCheck,
+    /// A text by which a database recognises its key file. It is no secret: it is derived one way.
+    pub check: String,
     refresh: hmac::Key,
     invite: hmac::Key,
     address: hmac::Key,
@@ -97,7 +76,7 @@ impl Keys {
             .expand(&[b"arkloop v1 sealing"], &AES_256_GCM)
             .map(UnboundKey::from);
         Self {
-            check: KeyCheck(check),
+            check: URL_SAFE_NO_PAD.encode(check),
             refresh: mac_key(b"arkloop v1 refresh token"),
             invite: mac_key(b"arkloop v1 invite digest"),
             address: mac_key(b"arkloop v1 address digest"),
@@ -108,8 +87,9 @@ impl Keys {
         }
     }
 
-    pub fn check(&self) -> KeyCheck {
-        self.check
+    /// The name of the key file for people.
+    pub fn fingerprint(&self) -> KeyFingerprint {
+        fingerprint_of(&self.check).expect("it is the check value of these keys")
     }
 
     pub fn refresh_tokens(&self) -> RefreshTokens {
@@ -255,6 +235,12 @@ impl Keys {
     }
 }
 
+/// The fingerprint of the key file with this [check value](Keys::check); `None` if the text is no check value.
+pub fn fingerprint_of(check: &str) -> Option<KeyFingerprint> {
+    let check: [u8; 32] = URL_SAFE_NO_PAD.decode(check).ok()?.try_into().ok()?;
+    check.first_chunk().copied().map(KeyFingerprint)
+}
+
 fn mac(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
     let mut context = hmac::Context::with_key(key);
     for part in parts {
@@ -318,7 +304,7 @@ mod tests {
 
     #[test]
     fn another_key_file_has_another_check_value() {
-        let check = |root| Keys::derive(&[root; 32]).check().to_text();
+        let check = |root| Keys::derive(&[root; 32]).check;
         assert_eq!(check(1), check(1));
         assert_ne!(check(1), check(2));
     }

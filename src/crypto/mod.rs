@@ -19,7 +19,7 @@ pub use hash_worker::HashError;
 pub use key_file::{
     KeyFileError, adopt_successor, create_successor, find_successor, may_replace, read as read_key_file,
 };
-pub use keys::{KeyCheck, Keys, SealError, SealedFor, is_same_code, link_digest};
+pub use keys::{Keys, SealError, SealedFor, fingerprint_of, is_same_code, link_digest};
 pub use password::{Compared, PasswordHasher, Priority, Verification};
 pub use password_cost::CostShares;
 pub use refresh_token::{PresentedRefreshToken, RefreshTokens};

@@ -164,7 +164,7 @@ impl Service {
 
     /// The key file that this service works with.
     pub fn key_fingerprint(&self) -> KeyFingerprint {
-        self.rules.keys.check().fingerprint()
+        self.rules.keys.fingerprint()
     }
 
     pub fn store(&self) -> &Store {

@@ -247,7 +247,7 @@ pub fn open_staged(
         access,
         readers: NonZeroU32::MIN,
         now,
-        key_check: Some(keys.check().to_text()),
+        key_check: Some(keys.check.clone()),
         test_hooks: None,
     })
 }

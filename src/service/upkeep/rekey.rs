@@ -88,6 +88,6 @@ fn put_code(tx: &Tx<'_>, new: &Keys, id: InviteId, code: &InviteCode, system: &S
 fn take_over(tx: &Tx<'_>, new: &Keys, mut ended: Ended, now: Timestamp) -> Result<Ended, Error> {
     let sessions = tx.end_some_sessions(None, u32::MAX, SessionEnd::KeyReplaced, now)?;
     ended.sessions = sessions.map_or(0, |(_, ended)| ended);
-    tx.put_setting(Setting::KeyCheck, Some(&new.check().to_text()), now)?;
+    tx.put_setting(Setting::KeyCheck, Some(&new.check), now)?;
     Ok(ended)
 }
