@@ -11,7 +11,7 @@ use super::error::Refusal;
 use super::output;
 use super::progress::with_progress;
 use super::report::{Report, facts};
-use crate::service::{Backup, BackupDestination};
+use crate::service::BackupDestination;
 
 /// Copy the database into a file while the server runs, and check the copy
 ///
@@ -48,14 +48,8 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Ref
         turn_to("the database");
         context.with_service(async |service| service.back_up(destination).await)
     })?;
-    let report = to_report(&backup, &context.config.key_path().to_string_lossy());
-    Ok(Report {
-        is_beside: is_stream,
-        ..report
-    })
-}
-
-fn to_report(backup: &Backup, key_file: &str) -> Report {
+    let key_file = context.config.key_path();
+    let key_file = key_file.to_string_lossy();
     let removed: Vec<_> = backup.removed.iter().map(|path| path.to_string_lossy()).collect();
     let path = backup.path.as_ref().map(|path| path.to_string_lossy());
     let document = json!({
@@ -81,7 +75,11 @@ fn to_report(backup: &Backup, key_file: &str) -> Report {
         ("needs key", format!("{} (not in it)", backup.key)),
     ];
     lines.extend(removed.into_iter().map(|path| ("removed", path.into_owned())));
-    Report::new(document, facts(&lines)).note(format!(
+    let report = Report::new(document, facts(&lines)).note(format!(
         "The key file {key_file} is not in the backup. Keep a copy of it elsewhere: without it the backup cannot be restored."
-    ))
+    ));
+    Ok(Report {
+        is_beside: is_stream,
+        ..report
+    })
 }

@@ -71,7 +71,8 @@ impl Sources {
             return Ok(Some((path, text)));
         }
         // `runuser -u arkloop -- arkloop …` often runs in a directory that the user arkloop may not search, such as /root. That is not an error.
-        let local = may_search(&self.cwd).then(|| self.cwd.join(LOCAL_FILE));
+        let may_search = fs::metadata(self.cwd.join(".")).is_ok();
+        let local = may_search.then(|| self.cwd.join(LOCAL_FILE));
         for path in local.into_iter().chain([PathBuf::from(SYSTEM_FILE)]) {
             match read_trusted(&path) {
                 Ok(text) => return Ok(Some((path, text))),
@@ -196,11 +197,6 @@ pub(super) fn read_toml(
         }
     }
     Ok(())
-}
-
-/// Whether this process may look for files in `directory`.
-fn may_search(directory: &Path) -> bool {
-    fs::metadata(directory.join(".")).is_ok()
 }
 
 fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Location>) -> ConfigError {

@@ -85,7 +85,9 @@ impl PasswordGuess {
                 max: MAX_PASSWORD_BYTES,
             });
         }
-        let (prepared, formerly) = (prepare(text), compose(text));
+        let prepared = prepare(text);
+        // Versions before 0.2 hashed normalisation form C only.
+        let formerly: String = text.nfc().collect();
         let formerly = (formerly != prepared).then(|| formerly.into());
         Ok(Self {
             prepared: prepared.into(),
@@ -128,11 +130,6 @@ fn prepare(text: &str) -> String {
         _ => c,
     };
     text.chars().map(to_plain).nfc().collect()
-}
-
-/// The form that versions before 0.2 hashed: normalisation form C only.
-fn compose(text: &str) -> String {
-    text.nfc().collect()
 }
 
 fn is_common(password: &str) -> bool {
