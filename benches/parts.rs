@@ -5,7 +5,7 @@
 mod bare_hash;
 
 use std::hint::black_box;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,14 +200,12 @@ impl Database {
         let creation = Creation::begin(directory.path()).expect("the directory is ours");
         let made = creation.expect("it is empty").make_database("", system.now());
         made.expect("it has room for a database");
-        let store = Store::open(&OpenOptions {
-            directory: directory.path().to_owned(),
-            access: Access::Serve,
-            readers: NonZeroU32::MIN,
-            now: system.now(),
-            key_check: Some(String::new()),
-            test_hooks: None,
-        });
+        let store = Store::open(&OpenOptions::new(
+            directory.path().to_owned(),
+            Access::Serve,
+            system.now(),
+            Some(String::new()),
+        ));
         let database = Self {
             store: Arc::new(store.expect("a new database opens")),
             sessions: Vec::new(),

@@ -3,7 +3,6 @@
 //! What is derived from the old key and cannot be derived again ends: sessions and codes. Without the old key, `key reset` also replaces the codes of invites by
 //! ones that are shown to no one; their rows stay, because accounts refer to them.
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,7 +18,6 @@ use crate::system::System;
 /// What replacing the key file did.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    pub key_file: PathBuf,
     pub key: KeyFingerprint,
     /// Where the old key file is kept, which older backups need; `None` if it was lost.
     pub kept: Option<PathBuf>,
@@ -28,12 +26,13 @@ pub struct NewKey {
 }
 
 /// Makes a new key file in place of the old one, and seals everything in the database again.
-pub async fn rekey(config: &Config, system: &System, operator: &Operator) -> Result<NewKey, OpenError> {
+pub async fn rekey(config: &Config, operator: &Operator) -> Result<NewKey, OpenError> {
+    let system = System::machine();
     find_database(config)?;
-    finish_replacement(config, system)?;
+    finish_replacement(config, &system)?;
     let old = Arc::new(read_key_file(&config.key_path())?);
-    replace(config, system, Some(&old), async |store, new| {
-        seal_anew(store, Arc::clone(&old), new, system, operator).await
+    replace(config, &system, Some(&old), async |store, new| {
+        seal_anew(store, Arc::clone(&old), new, &system, operator).await
     })
     .await
 }
@@ -58,14 +57,14 @@ pub fn find_lost_key(config: &Config) -> Result<(), OpenError> {
 pub async fn reset_key(
     config: &Config,
     wanted: Option<SignatureAlgorithm>,
-    system: &System,
     operator: &Operator,
 ) -> Result<NewKey, OpenError> {
+    let system = System::machine();
     find_database(config)?;
-    finish_replacement(config, system)?;
+    finish_replacement(config, &system)?;
     find_lost_key(config)?;
-    replace(config, system, None, async |store, new| {
-        go_on_without_key(store, new, wanted, system, operator).await
+    replace(config, &system, None, async |store, new| {
+        go_on_without_key(store, new, wanted, &system, operator).await
     })
     .await
 }
@@ -89,24 +88,13 @@ async fn replace(
 ) -> Result<NewKey, OpenError> {
     let key_file = config.key_path();
     may_replace(&key_file, system.now())?;
-    let store = Store::open(&OpenOptions {
-        directory: config.data_dir.clone(),
-        access: Access::Alone,
-        readers: NonZeroU32::MIN,
-        now: system.now(),
-        key_check: old.map(|keys| keys.check.clone()),
-        test_hooks: None,
-    })
-    .map_err(|error| OpenError::of_store(error, config, old))?;
+    let key_check = old.map(|keys| keys.check.clone());
+    let options = OpenOptions::new(config.data_dir.clone(), Access::Alone, system.now(), key_check);
+    let store = Store::open(&options).map_err(|error| OpenError::of_store(error, config, old))?;
     let new = Arc::new(create_successor(&key_file, system)?);
     let key = new.fingerprint();
     let ended = seal(&store, new).await?;
     let kept = adopt_successor(&key_file, system.now())?;
     drop(store);
-    Ok(NewKey {
-        key_file,
-        key,
-        kept,
-        ended,
-    })
+    Ok(NewKey { key, kept, ended })
 }

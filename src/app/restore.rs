@@ -14,7 +14,6 @@ use crate::system::System;
 /// What a restore did.
 #[derive(Clone, Debug)]
 pub struct Restored {
-    pub database: PathBuf,
     /// Where the replaced database is kept; `None` if there was none.
     pub kept: Option<PathBuf>,
     /// When the backup was made; `None` for a copy that `arkloop backup` did not make.
@@ -61,12 +60,8 @@ fn is_there(config: &Config) -> Result<bool, store::OpenError> {
 /// Replaces the database that `config` names by the backup `file`.
 ///
 /// It first checks that the key fits, and then migrates and changes a copy of the backup. The database stays untouched until that copy takes its name.
-pub async fn restore(
-    config: &Config,
-    system: &System,
-    operator: &Operator,
-    file: &Path,
-) -> Result<Restored, OpenError> {
+pub async fn restore(config: &Config, operator: &Operator, file: &Path) -> Result<Restored, OpenError> {
+    let system = System::machine();
     let refused = OpenError::NotRestored;
     is_there(config).map_err(refused)?;
     let keys = Arc::new(read_key_file(&config.key_path())?);
@@ -85,12 +80,11 @@ pub async fn restore(
         })
         .await?;
     let wanted = config.tokens.algorithm;
-    let ended = end_what_was_live(&store, Arc::clone(&keys), wanted, system, operator).await?;
+    let ended = end_what_was_live(&store, Arc::clone(&keys), wanted, &system, operator).await?;
     let schema = store.schema().await?;
     drop(store);
     let kept = replacement.put_in_place(now).map_err(refused)?;
     Ok(Restored {
-        database: config.database_path(),
         kept,
         taken_at,
         schema_before,

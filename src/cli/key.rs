@@ -15,7 +15,6 @@ use super::report::{Report, facts};
 use crate::app::{self, NewKey};
 use crate::domain::SignatureAlgorithm;
 use crate::service::{AlgorithmChange, Error, KeyRotation, SigningKeyStage, SigningKeyState};
-use crate::system::System;
 
 /// See and replace keys
 #[derive(Debug, Subcommand)]
@@ -94,7 +93,6 @@ impl Choice {
 
 pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusal> {
     let (config, operator) = (&context.config, &context.operator);
-    let system = System::machine();
     match command {
         Command::List => {
             let (document, lines) = look(context)?;
@@ -106,9 +104,13 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusa
             } else {
                 KeyRotation::Announced
             };
-            rotate(context, rotation, choice.wanted(context))
+            let wanted = choice.wanted(context);
+            let change =
+                context.with_service(async |service| service.rotate_signing_key(rotation, wanted).await)?;
+            let (document, lines) = look(context)?;
+            Ok(report_change(document, lines, change, None))
         }
-        Command::Rekey => replace(app::rekey(config, &system, operator)),
+        Command::Rekey => replace(&config.key_path(), app::rekey(config, operator)),
         Command::Reset { choice, consent } => {
             app::find_lost_key(config)?;
             let database = config.database_path();
@@ -117,7 +119,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusa
                 database.display()
             ))?;
             let wanted = choice.wanted(context);
-            replace(app::reset_key(config, wanted, &system, operator))
+            replace(&config.key_path(), app::reset_key(config, wanted, operator))
         }
     }
 }
@@ -138,16 +140,6 @@ pub(super) fn report_change(
         format!("Services that accept only {from} refuse the tokens of the new key. Let them accept {to}.")
     }));
     report
-}
-
-fn rotate(
-    context: &Context,
-    rotation: KeyRotation,
-    wanted: Option<SignatureAlgorithm>,
-) -> Result<Report, Refusal> {
-    let change = context.with_service(async |service| service.rotate_signing_key(rotation, wanted).await)?;
-    let (document, lines) = look(context)?;
-    Ok(report_change(document, lines, change, None))
 }
 
 /// Reads the keys, and returns them in JSON and as facts.
@@ -193,13 +185,11 @@ fn to_json(state: &SigningKeyState) -> Value {
 }
 
 /// Replaces the key file by `work` and reports the result.
-fn replace(work: impl Future<Output = Result<NewKey, app::OpenError>>) -> Result<Report, Refusal> {
-    let NewKey {
-        key,
-        key_file,
-        kept,
-        ended,
-    } = run_to_end(work)?;
+fn replace(
+    key_file: &Path,
+    work: impl Future<Output = Result<NewKey, app::OpenError>>,
+) -> Result<Report, Refusal> {
+    let NewKey { key, kept, ended } = run_to_end(work)?;
     let document = json!({
         "key_file": key_file.to_string_lossy(),
         "key": key.to_string(),

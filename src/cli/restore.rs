@@ -2,17 +2,15 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ask::Consent;
 use super::context::{Context, run_to_end};
 use super::error::Refusal;
 use super::key::report_change;
-use super::layout::Fact;
 use super::progress::with_progress;
 use super::report::Report;
-use crate::app::{self, Restored};
-use crate::system::System;
+use crate::app;
 
 /// Put a backup in the place of the database, while no server runs
 ///
@@ -45,27 +43,12 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Report, Re
         )
     };
     arguments.consent.to_with(&action, consequence)?;
-    let system = System::machine();
-    let operator = &context.operator;
     let restored = with_progress(context.output, "copying and checking", |turn_to| {
         turn_to("the backup");
-        run_to_end(app::restore(config, &system, operator, file))
+        run_to_end(app::restore(config, &context.operator, file))
     })?;
-    let (document, lines) = (to_json(&restored), facts_of(&restored));
-    let report = report_change(
-        document,
-        lines,
-        restored.ended.algorithm,
-        restored.kept.as_deref(),
-    );
-    Ok(report.note(
-        "Everybody signs in again. Passwords, suspensions and deletions since the backup are undone: see arkloop user list.",
-    ))
-}
-
-fn to_json(restored: &Restored) -> Value {
-    json!({
-        "database": restored.database.to_string_lossy(),
+    let document = json!({
+        "database": database.to_string_lossy(),
         "kept": restored.kept.as_ref().map(|path| path.to_string_lossy()),
         "taken_at": restored.taken_at,
         "schema_before": restored.schema_before,
@@ -74,18 +57,15 @@ fn to_json(restored: &Restored) -> Value {
         "sessions_ended": restored.ended.sessions,
         "invites_revoked": restored.ended.invites,
         "key": restored.key.to_string(),
-    })
-}
-
-fn facts_of(restored: &Restored) -> Vec<Fact> {
+    });
     let taken_at = restored.taken_at.map(|at| at.to_string());
     let schema = if restored.schema_before == restored.schema {
         restored.schema.to_string()
     } else {
         format!("{}, brought up from {}", restored.schema, restored.schema_before)
     };
-    vec![
-        ("database", restored.database.display().to_string()),
+    let lines = vec![
+        ("database", database.display().to_string()),
         (
             "as of",
             taken_at.unwrap_or_else(|| "unknown (no backup that arkloop made)".to_owned()),
@@ -95,5 +75,14 @@ fn facts_of(restored: &Restored) -> Vec<Fact> {
         ("invites revoked", restored.ended.invites.to_string()),
         ("schema", schema),
         ("key", restored.key.to_string()),
-    ]
+    ];
+    let report = report_change(
+        document,
+        lines,
+        restored.ended.algorithm,
+        restored.kept.as_deref(),
+    );
+    Ok(report.note(
+        "Everybody signs in again. Passwords, suspensions and deletions since the backup are undone: see arkloop user list.",
+    ))
 }

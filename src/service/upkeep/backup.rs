@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
@@ -242,14 +242,8 @@ pub fn open_staged(
     keys: &Keys,
     now: Timestamp,
 ) -> Result<Store, OpenError> {
-    Store::open(&OpenOptions {
-        directory: staged.directory(),
-        access,
-        readers: NonZeroU32::MIN,
-        now,
-        key_check: Some(keys.check.clone()),
-        test_hooks: None,
-    })
+    let key_check = Some(keys.check.clone());
+    Store::open(&OpenOptions::new(staged.directory(), access, now, key_check))
 }
 
 /// Runs work that waits for the disk off the executor.

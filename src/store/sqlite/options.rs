@@ -36,3 +36,17 @@ pub struct OpenOptions {
     pub key_check: Option<String>,
     pub test_hooks: Option<Arc<dyn TestHooks>>,
 }
+
+impl OpenOptions {
+    /// Options with one connection for queries.
+    pub fn new(directory: PathBuf, access: Access, now: Timestamp, key_check: Option<String>) -> Self {
+        Self {
+            directory,
+            access,
+            readers: NonZeroU32::MIN,
+            now,
+            key_check,
+            test_hooks: None,
+        }
+    }
+}
