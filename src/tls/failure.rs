@@ -46,7 +46,7 @@ impl TlsFailure {
 impl From<&Error> for TlsFailure {
     fn from(error: &Error) -> Self {
         let (problem, text) = match error {
-            Error::InvalidCertificate(error) => (problem_of(error), described(error)),
+            Error::InvalidCertificate(error) => judge(error),
             Error::InvalidMessage(_) | Error::InappropriateMessage { .. } => {
                 (TlsProblem::NotTls, "it does not speak TLS there".to_owned())
             }
@@ -82,52 +82,53 @@ fn separated(name: &str) -> String {
     words
 }
 
-pub(super) fn problem_of(error: &CertificateError) -> TlsProblem {
+/// What is wrong with a certificate, for the program and in words.
+pub(super) fn judge(error: &CertificateError) -> (TlsProblem, String) {
     use CertificateError as E;
-    match error {
-        E::UnknownIssuer => TlsProblem::Issuer,
-        E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. } => {
-            TlsProblem::Dates
-        }
-        E::NotValidForName | E::NotValidForNameContext { .. } => TlsProblem::Name,
-        E::InvalidPurpose | E::InvalidPurposeContext { .. } => TlsProblem::Purpose,
-        // The library has no variant for this error.
-        E::Other(other) if other.to_string() == "CaUsedAsEndEntity" => TlsProblem::Issuer,
-        _ => TlsProblem::Other,
-    }
-}
-
-fn described(error: &CertificateError) -> String {
-    use CertificateError as E;
-    let text = match error {
-        E::UnknownIssuer => "no authority that is trusted here has issued its certificate",
+    use TlsProblem::{Dates, Issuer, Name, Other, Purpose};
+    let (problem, text) = match error {
+        E::UnknownIssuer => (
+            Issuer,
+            "no authority that is trusted here has issued its certificate",
+        ),
         E::ExpiredContext { not_after, .. } => {
-            return format!("its certificate expired on {}", date(*not_after));
+            return (Dates, format!("its certificate expired on {}", date(*not_after)));
         }
-        E::Expired => "its certificate has expired",
+        E::Expired => (Dates, "its certificate has expired"),
         E::NotValidYetContext { not_before, .. } => {
-            return format!("its certificate is not valid before {}", date(*not_before));
+            let text = format!("its certificate is not valid before {}", date(*not_before));
+            return (Dates, text);
         }
-        E::NotValidYet => "its certificate is not valid yet",
+        E::NotValidYet => (Dates, "its certificate is not valid yet"),
         E::NotValidForNameContext { expected, presented } => {
             let (names, expected) = (named(presented), expected.to_str());
-            return format!("its certificate is for {names}, and not for {expected}");
+            return (
+                Name,
+                format!("its certificate is for {names}, and not for {expected}"),
+            );
         }
-        E::NotValidForName => "its certificate is for another host",
+        E::NotValidForName => (Name, "its certificate is for another host"),
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
-            "its certificate is for another purpose than a server's"
+            (Purpose, "its certificate is for another purpose than a server's")
         }
-        E::Revoked => "its certificate was revoked",
-        E::BadEncoding => "its certificate cannot be read",
-        E::BadSignature => "its certificate has a wrong signature",
+        E::Revoked => (Other, "its certificate was revoked"),
+        E::BadEncoding => (Other, "its certificate cannot be read"),
+        E::BadSignature => (Other, "its certificate has a wrong signature"),
+        // The library has no variants for these errors.
         E::Other(other) => match other.to_string().as_str() {
-            "CaUsedAsEndEntity" => "its certificate signs itself, and is not among those that are trusted",
-            "UnsupportedCertVersion" => "its certificate is of version 1 of X.509, which is not accepted",
-            _ => "its certificate cannot be used",
+            "CaUsedAsEndEntity" => (
+                Issuer,
+                "its certificate signs itself, and is not among those that are trusted",
+            ),
+            "UnsupportedCertVersion" => (
+                Other,
+                "its certificate is of version 1 of X.509, which is not accepted",
+            ),
+            _ => (Other, "its certificate cannot be used"),
         },
-        _ => "its certificate cannot be used",
+        _ => (Other, "its certificate cannot be used"),
     };
-    text.to_owned()
+    (problem, text.to_owned())
 }
 
 /// The hosts of a certificate, from texts such as `DnsName("mail.example.org")`. A stranger wrote them, and there may be hundreds.

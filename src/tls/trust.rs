@@ -13,7 +13,7 @@ use rustls::{
     SignatureScheme, WantsVerifier,
 };
 
-use super::failure::{TlsProblem, problem_of};
+use super::failure::{TlsProblem, judge};
 
 /// The only provider of cryptography. Each use names it, and the process has no default, so that no library can choose another.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -159,7 +159,7 @@ fn accept_own(
     error: CertificateError,
 ) -> Result<ServerCertVerified, Error> {
     if !matches!(
-        problem_of(&error),
+        judge(&error).0,
         TlsProblem::Issuer | TlsProblem::Purpose | TlsProblem::Name
     ) {
         return Err(error.into());
