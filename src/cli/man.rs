@@ -51,10 +51,10 @@ pub(super) fn run(arguments: &Arguments, root: Command) -> Result<Report, Refusa
 }
 
 fn write(directory: &Directory, name: &str, text: &str) -> io::Result<()> {
-    let mut file = directory.new_file()?;
-    file.write_all(text.as_bytes())?;
-    file.let_all_read()?;
-    file.replace(OsStr::new(name))
+    let mut new = directory.new_file()?;
+    new.file.write_all(text.as_bytes())?;
+    new.let_all_read()?;
+    new.replace(OsStr::new(name))
 }
 
 /// The command, followed by all its subcommands.

@@ -108,9 +108,9 @@ pub fn create_successor(path: &Path, system: &System) -> Result<Keys, KeyFileErr
         let (directory, name) = Directory::of(&successor)?;
         // A directory that cannot be listed may still be writable.
         let _ = directory.clear_leftovers();
-        let mut file = directory.new_file()?;
-        file.write_all(&system.random::<KEY_BYTES>())?;
-        file.replace(&name)?;
+        let mut new = directory.new_file()?;
+        new.file.write_all(&system.random::<KEY_BYTES>())?;
+        new.replace(&name)?;
         directory.sync()
     };
     replace().map_err(cannot_use(&successor))?;

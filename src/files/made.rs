@@ -5,8 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io;
 
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, fchmod, fstat, mkdirat, openat, renameat,
@@ -40,7 +39,7 @@ const TRIES: u32 = 8;
 pub struct NewFile<'d> {
     directory: &'d Directory,
     name: OsString,
-    file: File,
+    pub file: File,
     is_named: bool,
 }
 
@@ -179,16 +178,6 @@ impl NewFile<'_> {
     }
 }
 
-impl Write for NewFile<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
 impl Drop for NewFile<'_> {
     fn drop(&mut self) {
         if !self.is_named {
@@ -203,18 +192,7 @@ pub struct PrivateDirectory {
     around: Directory,
     name: OsString,
     /// Its descriptor holds the lock, which the kernel releases after a crash too.
-    inside: Directory,
-}
-
-impl PrivateDirectory {
-    pub fn inside(&self) -> &Directory {
-        &self.inside
-    }
-
-    /// Its path, for code that opens files by path.
-    pub fn path(&self) -> PathBuf {
-        self.inside.path().to_owned()
-    }
+    pub inside: Directory,
 }
 
 impl Drop for PrivateDirectory {

@@ -87,9 +87,9 @@ impl FileTransport {
 
 /// Writes the file under a private name first, so that no program reads half a mail. A second attempt replaces the file with the same mail.
 fn write(directory: &Directory, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
-    let mut file = directory.new_file()?;
-    file.write_all(bytes)?;
-    file.replace(name)
+    let mut new = directory.new_file()?;
+    new.file.write_all(bytes)?;
+    new.replace(name)
 }
 
 fn file_name(mail: &QueuedMail) -> String {

@@ -78,14 +78,14 @@ impl StagedDatabase {
             original: original.to_owned(),
         };
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let file = staged.directory.inside().open_own(OsStr::new(DATABASE), flags);
+        let file = staged.directory.inside.open_own(OsStr::new(DATABASE), flags);
         let file = file.map_err(OpenError::cannot_use(&staged.database()))?;
         Ok((staged, file))
     }
 
     /// The private directory, which can be opened as a data directory.
     pub fn directory(&self) -> PathBuf {
-        self.directory.path()
+        self.directory.inside.path().to_owned()
     }
 
     pub(super) fn database(&self) -> PathBuf {
@@ -155,14 +155,14 @@ impl StagedDatabase {
 
     /// Renames it, or copies it if `directory` is on another file system or mount.
     fn hand_over(&self, directory: &Directory, name: &OsStr) -> io::Result<()> {
-        let (inside, database) = (self.directory.inside(), OsStr::new(DATABASE));
+        let (inside, database) = (&self.directory.inside, OsStr::new(DATABASE));
         match files::rename_to_free_name(inside, database, directory, name) {
             Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
             renamed => return renamed.and_then(|()| directory.sync()),
         }
         let _ = directory.clear_leftovers();
         let mut copy = directory.new_file()?;
-        io::copy(&mut inside.open_own(database, OFlags::RDONLY)?, &mut copy)?;
+        io::copy(&mut inside.open_own(database, OFlags::RDONLY)?, &mut copy.file)?;
         copy.publish(name)
     }
 
