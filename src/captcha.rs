@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use crate::system::System;
-use crate::web::{Address, Answer, Client, Failure, TOTAL_TIMEOUT};
+use crate::web::{Answer, Client, Failure, TOTAL_TIMEOUT, Url};
 
 /// The longest token that Cloudflare issues, in characters (its documentation). A longer one is refused without asking.
 const MAX_TOKEN_CHARS: usize = 2048;
@@ -136,7 +136,7 @@ fn plausible(token: Option<&str>) -> Result<&str, CaptchaRefusal> {
 
 struct Turnstile {
     settings: CaptchaSettings,
-    verify_url: Address,
+    verify_url: Url,
     siteverify: Client,
     permits: Arc<Semaphore>,
     /// Whether the log has reported that the secret key is refused.
@@ -145,7 +145,7 @@ struct Turnstile {
 
 impl Turnstile {
     fn new(settings: CaptchaSettings) -> Result<Self, CaptchaSettingsError> {
-        let verify_url = Address::parse(&settings.verify_url).ok_or(CaptchaSettingsError::VerifyUrl)?;
+        let verify_url = Url::parse(&settings.verify_url).ok_or(CaptchaSettingsError::VerifyUrl)?;
         Ok(Self {
             settings,
             verify_url,
@@ -161,7 +161,7 @@ impl Turnstile {
         let mut answer = self.post(question, TOTAL_TIMEOUT);
         let may_pass = match &answer {
             Ok(answer) => answer.status / 100 == 5,
-            Err(failure) => failure.is_passing(),
+            Err(failure) => failure.is_transient(),
         };
         let left = TOTAL_TIMEOUT.saturating_sub(started_at.elapsed());
         if may_pass && !left.is_zero() {

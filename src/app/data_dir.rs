@@ -20,11 +20,11 @@ impl Owner {
     /// The owner of the data directory. If root owns the directory, as on a container volume, the owner of the database counts
     /// instead, or the running user if there is no database. In a directory where all users can make files, another user may have made the database.
     pub(super) fn of(config: &Config, directory: &Metadata) -> Self {
-        let is_open = directory.mode() & 0o002 != 0;
+        let is_world_writable = directory.mode() & 0o002 != 0;
         let of = |found: &Metadata| Self {
             user: found.uid(),
             group: found.gid(),
-            is_certain: !is_open || found.uid() == runner(),
+            is_certain: !is_world_writable || found.uid() == runner(),
         };
         if directory.uid() != 0 {
             return of(directory);

@@ -14,7 +14,7 @@ use super::error::OpenError;
 use crate::config::Config;
 use crate::domain::Listen;
 use crate::store::Store;
-use crate::web::{Address, Answer, Client};
+use crate::web::{Answer, Client, Url};
 
 /// The limit of a whole request to the running server, which answers in milliseconds if it works.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -64,9 +64,9 @@ pub fn ask(listen: &Listen, path: &str, headers: &[(&str, &str)]) -> io::Result<
     let client = Client::local(socket, ANSWER_TIMEOUT);
     let mut answer = Err(io::ErrorKind::AddrNotAvailable.into());
     for host in hosts {
-        let address = Address::parse(&format!("http://{host}{path}")).ok_or(io::ErrorKind::InvalidInput)?;
+        let address = Url::parse(&format!("http://{host}{path}")).ok_or(io::ErrorKind::InvalidInput)?;
         match client.get(&address, headers) {
-            Err(failure) if failure.is_passing() => answer = Err(failure.into_io()),
+            Err(failure) if failure.is_transient() => answer = Err(failure.into_io()),
             answered => return answered.map_err(|failure| failure.into_io()),
         }
     }

@@ -74,12 +74,12 @@ pub(super) fn transport(
     name: &ServiceName,
     timeouts: SmtpTimeouts,
 ) -> Result<Transport, OpenError> {
-    let medium = config.mail_transport();
-    if medium == MailTransport::Off {
+    let kind = config.mail_transport();
+    if kind == MailTransport::Off {
         return Ok(Transport::Off);
     }
     let from: Mailbox = config.sender(name).parse().map_err(|_| TransportError::From)?;
-    if medium == MailTransport::File {
+    if kind == MailTransport::File {
         return Ok(Transport::file(config.outbox_path(), from));
     }
     let url = config.mail.smtp_url.as_ref();

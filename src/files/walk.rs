@@ -84,10 +84,10 @@ pub fn open_trusted(path: &Path) -> io::Result<File> {
         return Err(directory.untrusted(&name, flaw));
     }
     let around = directory.stat()?;
-    let is_open = around.st_mode & OTHERS_WRITE != 0 && around.st_mode & STICKY == 0;
+    let is_unguarded = around.st_mode & OTHERS_WRITE != 0 && around.st_mode & STICKY == 0;
     let flaw = match around.st_uid {
         owner if !is_trusted(owner) => Flaw::DirectoryOf(owner),
-        _ if is_open => Flaw::Writable(bits(&around)),
+        _ if is_unguarded => Flaw::Writable(bits(&around)),
         _ => return Ok(file),
     };
     if is_read_only(&directory)? {
@@ -128,9 +128,9 @@ fn walk(path: &Path, missing: Missing) -> io::Result<End> {
         };
         match FileType::from_raw_mode(found.st_mode) {
             FileType::Directory => {
-                let is_open = name != ".." && here.stat()?.st_mode & OTHERS_WRITE != 0;
+                let is_world_writable = name != ".." && here.stat()?.st_mode & OTHERS_WRITE != 0;
                 let path = here.path.join(&name);
-                if is_open && !is_trusted(found.st_uid) && planted.is_none() {
+                if is_world_writable && !is_trusted(found.st_uid) && planted.is_none() {
                     planted = Some((path.clone(), found.st_uid));
                 }
                 here = Directory {

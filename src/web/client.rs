@@ -23,12 +23,12 @@ pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes of an answer. The expected answers have a few hundred.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
-/// An http or https address.
+/// An http or https URL with a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address(Uri);
+pub struct Url(Uri);
 
-impl Address {
-    /// `None` if `text` is not an http or https address with a host.
+impl Url {
+    /// `None` if `text` is no such URL.
     pub fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let can_be_asked = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
@@ -62,7 +62,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use ureq::Error::{BodyExceedsLimit, ConnectionFailed, HostNotFound, Io, Timeout as TimedOut};
         let server = self.server;
-        if let Some(tls) = of_tls(&self.error) {
+        if let Some(tls) = find_tls_failure(&self.error) {
             return write!(f, "TLS with {server} failed: {tls}");
         }
         match &self.error {
@@ -80,12 +80,12 @@ impl fmt::Display for Failure {
 
 impl Failure {
     /// Whether a second try may succeed.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         use ureq::Error::{ConnectionFailed, HostNotFound, Io, Timeout as TimedOut};
         matches!(
             self.error,
             TimedOut(Timeout::Resolve | Timeout::Connect) | HostNotFound | ConnectionFailed | Io(_)
-        ) && of_tls(&self.error).is_none()
+        ) && find_tls_failure(&self.error).is_none()
     }
 
     /// The cause alone, without the name of the server.
@@ -153,11 +153,11 @@ impl Client {
     /// Sends a form. The whole request takes at most `timeout`. Callers pass at most [`TOTAL_TIMEOUT`].
     pub fn post_form<'a>(
         &self,
-        address: &Address,
+        url: &Url,
         form: impl IntoIterator<Item = (&'a str, &'a str)>,
         timeout: Duration,
     ) -> Result<Answer, Failure> {
-        let request = self.agent.post(&address.0);
+        let request = self.agent.post(&url.0);
         // ureq builds a new TLS configuration for each request with its own settings, so the default timeout is not set here again.
         let response = if timeout == TOTAL_TIMEOUT {
             request.send_form(form)
@@ -168,16 +168,16 @@ impl Client {
         self.read(response)
     }
 
-    pub fn get(&self, address: &Address, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
+    pub fn get(&self, url: &Url, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
         let ask = |agent: &Agent| {
-            let request = agent.get(&address.0);
+            let request = agent.get(&url.0);
             let add = |request: ureq::RequestBuilder<_>, (name, value): &(&str, &str)| {
                 request.header(*name, *value)
             };
             headers.iter().fold(request, add).call()
         };
         match (ask(&self.agent), &self.trusting_system) {
-            (Err(error), Some(agent)) if of_tls(&error).is_some() => self.read(ask(agent)),
+            (Err(error), Some(agent)) if find_tls_failure(&error).is_some() => self.read(ask(agent)),
             (answer, _) => self.read(answer),
         }
     }
@@ -196,7 +196,7 @@ impl Client {
 }
 
 /// The TLS failure in a `ureq::Error`, which wraps it in one of two variants.
-fn of_tls(error: &ureq::Error) -> Option<TlsFailure> {
+fn find_tls_failure(error: &ureq::Error) -> Option<TlsFailure> {
     match error {
         ureq::Error::Rustls(error) => Some(error.into()),
         ureq::Error::Io(error) => TlsFailure::of_io(error),

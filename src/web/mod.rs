@@ -3,4 +3,4 @@
 mod client;
 mod unix_socket;
 
-pub use client::{Address, Answer, Client, Failure, TOTAL_TIMEOUT};
+pub use client::{Answer, Client, Failure, TOTAL_TIMEOUT, Url};

@@ -10,7 +10,7 @@ use crate::domain::{MailTransport, SmtpSecurity};
 use crate::http::{EchoProbe, X_ARKLOOP_CHECK};
 use crate::mail::SmtpTimeouts;
 use crate::system::System;
-use crate::web::{Address, Client};
+use crate::web::{Client, Url};
 
 /// A documentation address (RFC 5737) for forged headers, which the server must not believe.
 const FORGED: &str = "203.0.113.77";
@@ -145,11 +145,11 @@ fn ask_through_proxy(url: &str, first: &str, second: &str) -> Result<(EchoProbe,
             "the server runs: start its proxy, see that the name of server.public_url leads to this machine, or change server.public_url",
         )
     };
-    let address = Address::parse(&format!("{url}/healthz"));
-    let address = address.ok_or_else(|| unreachable("it is no http or https address".to_owned()))?;
+    let healthz = Url::parse(&format!("{url}/healthz"));
+    let healthz = healthz.ok_or_else(|| unreachable("it is no http or https address".to_owned()))?;
     let client = Client::new("the server", 1).or_trusting_system();
     let ask = |headers: &[(&str, &str)]| {
-        let answer = client.get(&address, headers);
+        let answer = client.get(&healthz, headers);
         let answer = answer.map_err(|failure| unreachable(failure.to_string()))?;
         let status = answer.status;
         EchoProbe::read(|name| answer.header(name))
