@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
+use crate::domain::TurnstileSettings;
 use crate::system::System;
 use crate::web::{Answer, Client, Failure, TOTAL_TIMEOUT, Url};
 
@@ -23,27 +24,6 @@ const MAX_TOKEN_CHARS: usize = 2048;
 /// The most verifications at once; the next one is refused and does not wait. So a siteverify that hangs holds only this many of the runtime's 512 threads,
 /// and reads of the database still find one. At 100 ms each, this allows 320 verifications a second.
 const MAX_AT_ONCE: usize = 32;
-
-/// The settings of Turnstile.
-#[derive(Clone, Debug)]
-pub struct CaptchaSettings {
-    /// The public half of the key pair, for the widget.
-    pub site_key: String,
-    pub secret_key: SecretString,
-    /// The hosts, in lower case, for which a token may be issued; empty for any host.
-    pub allowed_hosts: Vec<String>,
-    /// The http or https address that verifies tokens.
-    pub verify_url: String,
-    /// Whether `/v1/auth/check` needs a token too.
-    pub protect_check: bool,
-}
-
-/// Why the settings cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CaptchaSettingsError {
-    #[error("turnstile.verify_url is not an http or https address")]
-    VerifyUrl,
-}
 
 /// Why a visitor does not pass.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,13 +41,18 @@ pub enum CaptchaRefusal {
 pub struct Captcha(Option<Arc<Turnstile>>);
 
 impl Captcha {
-    pub const fn off() -> Self {
-        Self(None)
-    }
-
-    /// Turnstile with these settings. It connects only when there is a token to verify.
-    pub fn turnstile(settings: CaptchaSettings) -> Result<Self, CaptchaSettingsError> {
-        Ok(Self(Some(Arc::new(Turnstile::new(settings)?))))
+    /// Turnstile, or no captcha if there is no secret key. It connects only when there is a token to verify.
+    pub fn new(settings: TurnstileSettings) -> Self {
+        let turnstile = settings.secret_key.clone().map(|secret_key| Turnstile {
+            secret_key,
+            verify_url: Url::parse(&settings.verify_url)
+                .expect("the configuration reads URLs of http and https only"),
+            settings,
+            siteverify: Client::new("siteverify", MAX_AT_ONCE),
+            permits: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+            has_told_of_bad_secret: AtomicBool::new(false),
+        });
+        Self(turnstile.map(Arc::new))
     }
 
     /// Whether visitors need a token.
@@ -135,7 +120,8 @@ fn plausible(token: Option<&str>) -> Result<&str, CaptchaRefusal> {
 }
 
 struct Turnstile {
-    settings: CaptchaSettings,
+    settings: TurnstileSettings,
+    secret_key: SecretString,
     verify_url: Url,
     siteverify: Client,
     permits: Arc<Semaphore>,
@@ -144,17 +130,6 @@ struct Turnstile {
 }
 
 impl Turnstile {
-    fn new(settings: CaptchaSettings) -> Result<Self, CaptchaSettingsError> {
-        let verify_url = Url::parse(&settings.verify_url).ok_or(CaptchaSettingsError::VerifyUrl)?;
-        Ok(Self {
-            settings,
-            verify_url,
-            siteverify: Client::new("siteverify", MAX_AT_ONCE),
-            permits: Arc::new(Semaphore::new(MAX_AT_ONCE)),
-            has_told_of_bad_secret: AtomicBool::new(false),
-        })
-    }
-
     /// Asks siteverify, a second time if the first request did not arrive or the server has a fault, and judges the answer.
     fn ask(&self, question: &Question) -> Result<(), CaptchaRefusal> {
         let started_at = Instant::now();
@@ -177,7 +152,7 @@ impl Turnstile {
     }
 
     fn post(&self, question: &Question, timeout: Duration) -> Result<Answer, Failure> {
-        let secret = ("secret", self.settings.secret_key.expose_secret());
+        let secret = ("secret", self.secret_key.expose_secret());
         let others = question.iter().map(|(name, value)| (*name, value.as_str()));
         let form = iter::once(secret).chain(others);
         self.siteverify.post_form(&self.verify_url, form, timeout)
@@ -226,9 +201,9 @@ impl Turnstile {
     }
 }
 
-/// Error codes that the operator has to mend.
+/// Error codes that the operator has to fix.
 const OPERATORS_FAULTS: [&str; 2] = ["missing-input-secret", "invalid-input-secret"];
-/// Error codes that another token mends.
+/// Error codes that another token may avoid.
 const VISITORS_FAULTS: [&str; 3] = [
     "missing-input-response",
     "invalid-input-response",
@@ -260,5 +235,33 @@ impl Verdict {
             return "no known reason".to_owned();
         }
         words.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::{Config, Sources};
+
+    proptest! {
+        #[test]
+        fn every_url_that_the_configuration_reads_can_be_asked(tail in "[ -~]{0,40}", length in 0..70_000_usize) {
+            for tail in [tail, "x".repeat(length)] {
+                let url = format!("https://example.org/{tail}");
+                let sources = Sources {
+                    env: [("ARKLOOP_TURNSTILE__VERIFY_URL".to_owned(), url)].into(),
+                    cwd: "/nowhere".into(),
+                    ..Sources::default()
+                };
+                let Ok(config) = Config::load(&sources) else { continue };
+                let captcha = Captcha::new(TurnstileSettings {
+                    secret_key: Some("secret".into()),
+                    ..config.turnstile
+                });
+                prop_assert!(captcha.is_on());
+            }
+        }
     }
 }

@@ -5,7 +5,6 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::captcha::CaptchaSettingsError;
 use crate::config::Config;
 use crate::crypto::{HashError, KeyFileError, Keys, fingerprint_of, read_key_file};
 use crate::domain::KeyFingerprint;
@@ -43,8 +42,6 @@ pub enum OpenError {
     Hash(#[from] HashError),
     #[error(transparent)]
     Mail(#[from] TransportError),
-    #[error(transparent)]
-    Captcha(#[from] CaptchaSettingsError),
     /// A read or write of the open database failed.
     #[error(transparent)]
     Service(#[from] service::Error),
@@ -111,7 +108,6 @@ impl OpenError {
             }
             Self::Hash(_) => "check the argon2 parameters of [password] in the configuration",
             Self::Mail(_) => "check [mail] in the configuration",
-            Self::Captcha(_) => "check [turnstile] in the configuration",
             Self::Service(_) => "see the log; `arkloop --data-dir DIR serve` names another data directory",
         };
         Some(hint.to_owned())

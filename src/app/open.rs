@@ -8,9 +8,10 @@ use super::capacity::Capacity;
 use super::data_dir::open_to_others;
 use super::error::OpenError;
 use super::first_start::{Origin, open_keys};
-use super::parts::{captcha, service_settings, start_hasher, transport};
+use super::parts::{service_settings, start_hasher, transport};
 use super::role::Role;
 use super::served::agree;
+use crate::captcha::Captcha;
 use crate::config::Config;
 use crate::crypto::{AccessTokenSettings, Keyring};
 use crate::domain::Operator;
@@ -104,7 +105,7 @@ impl App {
             keys,
             keyring,
             hasher: start_hasher(config, &capacity, role, &system)?,
-            captcha: captcha(config)?,
+            captcha: Captcha::new(config.turnstile.clone()),
             transport: transport(config, &mailing.name(config), timeouts)?,
             mail_transport: mailing.mail_transport(),
             letterhead: mailing.letterhead(config, &links, served.app_url.is_some()),

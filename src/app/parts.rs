@@ -6,7 +6,6 @@ use super::capacity::Capacity;
 use super::error::OpenError;
 use super::role::Role;
 use super::served::Served;
-use crate::captcha::{Captcha, CaptchaSettings};
 use crate::config::Config;
 use crate::crypto::{HashError, PasswordHasher, Priority};
 use crate::domain::{MailTransport, ServiceName};
@@ -97,18 +96,5 @@ pub(super) fn transport(
         from,
         ca_file: config.mail.ca_file.clone(),
         timeouts,
-    })?)
-}
-
-pub(super) fn captcha(config: &Config) -> Result<Captcha, OpenError> {
-    let Some(secret_key) = config.turnstile.secret_key.clone() else {
-        return Ok(Captcha::off());
-    };
-    Ok(Captcha::turnstile(CaptchaSettings {
-        site_key: config.turnstile.site_key.clone(),
-        secret_key,
-        allowed_hosts: config.turnstile.allowed_hosts.clone(),
-        verify_url: config.turnstile.verify_url.clone(),
-        protect_check: config.turnstile.protect_check,
     })?)
 }

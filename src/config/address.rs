@@ -85,12 +85,15 @@ pub(super) fn has_exact_host(url: &Url) -> bool {
 pub(super) const PRIVATE_URL: &str =
     "an https address of one host, without user, fragment or star; http is accepted to this machine only";
 
+/// The longest URL that the HTTP client takes, in bytes.
+const MAX_URL_BYTES: usize = 65_534;
+
 /// Reads an address that a secret may be sent to.
 pub(super) fn parse_private_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let is_private = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
     let is_plain = has_no_user(&url) && has_exact_host(&url) && url.fragment().is_none();
-    (is_private && is_plain).then(|| url.into())
+    (is_private && is_plain && url.as_str().len() <= MAX_URL_BYTES).then(|| url.into())
 }
 
 fn has_no_user(url: &Url) -> bool {

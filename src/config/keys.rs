@@ -12,11 +12,12 @@ use super::format::{
     Format, boolean, duration, list, listen, names, number, one_of, path, proxies, rate, text,
 };
 use super::reader::Reader;
-use super::sections::{Config, Level, Mail, Otp, Password, RateLimit, Server, Tokens, Turnstile};
+use super::sections::{Config, Level, Mail, Otp, Password, RateLimit, Server, Tokens};
 use super::sources::Sources;
 use crate::domain::{
     Argon2Cost, FailureLimits, HeloName, Language, LimitClassTable, LinkTemplates, Listen, LogFormat,
     MIN_PASSWORD_CHARS, OneTimeCode, RefreshRules, SameSite, ServiceName, SessionRules, SmtpUrl,
+    TurnstileSettings,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -219,13 +220,13 @@ fn otp(keys: &mut Reader) -> Result<Otp, ConfigError> {
     })
 }
 
-fn turnstile(keys: &mut Reader) -> Result<Turnstile, ConfigError> {
+fn turnstile(keys: &mut Reader) -> Result<TurnstileSettings, ConfigError> {
     let hosts = list(
         "host names such as \"app.example.org\", without scheme, port or star",
         parse_host,
     );
     let url = text(PRIVATE_URL, parse_private_url);
-    Ok(Turnstile {
+    Ok(TurnstileSettings {
         site_key: keys.read("turnstile.site_key", &any_text(), String::new())?,
         secret_key: keys.read_secret("turnstile.secret_key")?,
         allowed_hosts: keys.read("turnstile.allowed_hosts", &hosts, Vec::new())?,

@@ -12,7 +12,7 @@ use super::error::Locations;
 use crate::domain::{
     Argon2Cost, FailureLimits, HeloName, Language, LinkTemplates, Listen, LogFormat, MailTransport, Rates,
     RegistrationMode, SameSite, ServiceName, SessionRules, SignatureAlgorithm, SmtpSecurity, SmtpUrl,
-    TrustedProxies,
+    TrustedProxies, TurnstileSettings,
 };
 
 /// Everything that can be configured, checked.
@@ -32,7 +32,7 @@ pub struct Config {
     pub mail: Mail,
     pub links: LinkTemplates,
     pub otp: Otp,
-    pub turnstile: Turnstile,
+    pub turnstile: TurnstileSettings,
     pub rate_limit: RateLimit,
     /// How long entries of the audit log are kept.
     pub audit_keep: Duration,
@@ -120,21 +120,6 @@ pub struct Otp {
     pub digits: u8,
     /// After how many wrong codes in an hour, over all accounts, codes are mailed more slowly; 0 for never.
     pub spray_threshold: u32,
-}
-
-/// Cloudflare Turnstile.
-#[derive(Clone, Debug)]
-pub struct Turnstile {
-    /// The public half; empty for none.
-    pub site_key: String,
-    /// The secret half; setting it switches Turnstile on.
-    pub secret_key: Option<SecretString>,
-    /// The host names that a token may have been made on, in lower case; empty for any.
-    pub allowed_hosts: Vec<String>,
-    /// Where tokens are verified: https, or http to this machine.
-    pub verify_url: String,
-    /// Whether `/v1/auth/check` also requires a Turnstile token.
-    pub protect_check: bool,
 }
 
 /// Limits of requests.

@@ -36,6 +36,7 @@ mod signature;
 mod smtp;
 mod time;
 mod trace;
+mod turnstile;
 mod typed;
 mod user;
 
@@ -81,5 +82,6 @@ pub use signature::SignatureAlgorithm;
 pub use smtp::{HeloName, SmtpSecurity, SmtpUrl};
 pub use time::Timestamp;
 pub use trace::TraceId;
+pub use turnstile::TurnstileSettings;
 pub use typed::trimmed;
 pub use user::{Email, Timezone, User, UserStatus, Username};

@@ -2,9 +2,9 @@
 
 use super::super::listener::{ask, listener};
 use super::super::open::App;
-use super::super::parts::{captcha, transport};
+use super::super::parts::transport;
 use super::finding::Finding;
-use crate::captcha::CaptchaRefusal;
+use crate::captcha::{Captcha, CaptchaRefusal};
 use crate::config::Config;
 use crate::domain::{MailTransport, SmtpSecurity};
 use crate::http::{EchoProbe, X_ARKLOOP_CHECK};
@@ -62,12 +62,11 @@ pub(super) async fn check_mail(config: &Config) -> Finding {
 /// Checks that Turnstile answers, knows the secret key, and refuses a made-up token.
 pub(super) async fn check_turnstile(config: &Config) -> Finding {
     let mend = "compare turnstile.site_key and secret_key with the Cloudflare dashboard; the server must reach turnstile.verify_url";
-    let asked = match captcha(config) {
-        Ok(captcha) if !captcha.is_on() => return Finding::good("turnstile", "off"),
-        Ok(captcha) => captcha.verify(Some(NO_TOKEN), None, &System::machine()).await,
-        Err(error) => return Finding::bad("turnstile", error.to_string(), mend),
-    };
-    match asked {
+    let captcha = Captcha::new(config.turnstile.clone());
+    if !captcha.is_on() {
+        return Finding::good("turnstile", "off");
+    }
+    match captcha.verify(Some(NO_TOKEN), None, &System::machine()).await {
         Err(CaptchaRefusal::Unavailable(reason)) => Finding::bad("turnstile", reason, mend),
         _ if config.has_dummy_turnstile_key() => Finding::unwise(
             "turnstile",

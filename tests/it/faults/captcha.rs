@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arkloop::captcha::{Captcha, CaptchaRefusal, CaptchaSettings};
-use arkloop::domain::Timestamp;
+use arkloop::captcha::{Captcha, CaptchaRefusal};
+use arkloop::domain::{Timestamp, TurnstileSettings};
 use arkloop::system::System;
 use insta::{assert_debug_snapshot, assert_snapshot};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -23,10 +23,10 @@ fn system() -> System {
     seeded_system(&Arc::new(clock), 1)
 }
 
-fn settings(verify_url: &str) -> CaptchaSettings {
-    CaptchaSettings {
+fn settings(verify_url: &str) -> TurnstileSettings {
+    TurnstileSettings {
         site_key: "0x4AAAAAAAfake-site".to_owned(),
-        secret_key: SECRET_KEY.into(),
+        secret_key: Some(SECRET_KEY.into()),
         allowed_hosts: Vec::new(),
         verify_url: verify_url.to_owned(),
         protect_check: false,
@@ -41,9 +41,9 @@ struct Door {
 }
 
 impl Door {
-    fn new(settings: CaptchaSettings) -> Self {
+    fn new(settings: TurnstileSettings) -> Self {
         Self {
-            captcha: Captcha::turnstile(settings).expect("they are complete"),
+            captcha: Captcha::new(settings),
             system: system(),
         }
     }
@@ -76,7 +76,10 @@ fn unavailable(verified: &Result<(), CaptchaRefusal>) -> &str {
 
 #[tokio::test]
 async fn without_a_captcha_nothing_is_looked_at() {
-    let captcha = Captcha::off();
+    let captcha = Captcha::new(TurnstileSettings {
+        secret_key: None,
+        ..settings("http://localhost/")
+    });
     let endless = "x".repeat(5000);
     assert_eq!(captcha.verify(None, None, &system()).await, Ok(()));
     assert_eq!(captcha.verify(Some(&endless), None, &system()).await, Ok(()));
@@ -134,7 +137,7 @@ async fn a_missing_or_endless_token_is_refused_without_asking() {
 #[tokio::test]
 async fn a_token_made_on_another_host_is_refused() {
     let siteverify = Siteverify::start().await;
-    let door = Door::new(CaptchaSettings {
+    let door = Door::new(TurnstileSettings {
         allowed_hosts: vec!["app.example.org".to_owned(), "auth.example.org".to_owned()],
         ..settings(&siteverify.url())
     });
@@ -241,8 +244,8 @@ async fn a_fault_and_a_lost_connection_are_tried_once_more() {
 #[tokio::test]
 async fn a_refused_secret_is_not_the_visitors_fault() {
     let siteverify = Siteverify::start().await;
-    let door = Door::new(CaptchaSettings {
-        secret_key: "0x4AAAAAAAwrong".into(),
+    let door = Door::new(TurnstileSettings {
+        secret_key: Some("0x4AAAAAAAwrong".into()),
         ..settings(&siteverify.url())
     });
     for _ in 0..2 {
