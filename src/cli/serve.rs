@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 
 use futures_util::FutureExt as _;
+use nix::sys::signal::Signal;
 use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
@@ -17,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::context::{Context, no_runtime};
 use super::error::Refusal;
-use super::signals::{Signal, Signals};
+use super::signals::Signals;
 use crate::app::{self, App, Capacity, Origin, Role};
 use crate::config::Config;
 use crate::domain::{Listen, MailTransport, RegistrationMode};
@@ -112,7 +113,8 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     // It waits for the aborted tasks, because each holds the service until it ends.
     tasks.shutdown().await;
     if let Some(signal) = ended_by {
-        return Ok(ExitCode::from(signal.exit_code()));
+        // The exit code with which shells report a process that the signal has ended.
+        return Ok(ExitCode::from(128 + signal as u8));
     }
     if let Err(error) = app.service.flush_audit().await {
         tracing::warn!("what was refused last is missing from the audit log: {error}");
@@ -245,14 +247,14 @@ async fn run_until_stopped(
     let mut running = pin!(running);
     tokio::select! {
         () = &mut running => return None,
-        signal = signals.next_stop() => tracing::info!("{} received: finishing what has begun", signal.name()),
+        signal = signals.next_stop() => tracing::info!("{} received: finishing what has begun", signal.as_str()),
     }
     tell_systemd(NotifyState::Stopping);
     drop(stop);
     tokio::select! {
         () = &mut running => None,
         signal = signals.next_stop() => {
-            tracing::warn!("{} received again: ending at once", signal.name());
+            tracing::warn!("{} received again: ending at once", signal.as_str());
             Some(signal)
         }
     }

@@ -3,39 +3,18 @@
 use std::fs::{self, File};
 use std::io;
 
+use nix::sys::signal::Signal::{
+    self, SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGPWR, SIGQUIT, SIGSTKFLT, SIGTERM, SIGUSR1, SIGUSR2,
+    SIGVTALRM, SIGXCPU, SIGXFSZ,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// A signal: its name, and its number on Linux (signal(7)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Signal(&'static str, u8);
-
-impl Signal {
-    pub(super) const fn name(self) -> &'static str {
-        self.0
-    }
-
-    /// The exit code with which shells report a process that the signal has ended.
-    pub(super) const fn exit_code(self) -> u8 {
-        128 + self.1
-    }
-}
-
-const HANGUP: Signal = Signal("SIGHUP", 1);
-const STOPPING: [Signal; 3] = [Signal("SIGINT", 2), Signal("SIGTERM", 15), Signal("SIGQUIT", 3)];
+const STOPPING: [Signal; 3] = [SIGINT, SIGTERM, SIGQUIT];
 /// Signals from log rotation, timers and resource limits, which end a process by default. The server only logs them. A write beyond a limit then fails as on
 /// a full disk.
 const OTHERS: [Signal; 10] = [
-    Signal("SIGUSR1", 10),
-    Signal("SIGUSR2", 12),
-    Signal("SIGALRM", 14),
-    Signal("SIGSTKFLT", 16),
-    Signal("SIGXCPU", 24),
-    Signal("SIGXFSZ", 25),
-    Signal("SIGVTALRM", 26),
-    Signal("SIGPROF", 27),
-    Signal("SIGIO", 29),
-    Signal("SIGPWR", 30),
+    SIGUSR1, SIGUSR2, SIGALRM, SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
 ];
 
 pub(super) struct Signals {
@@ -52,8 +31,8 @@ impl Signals {
             forward(signal, &sender)?;
         }
         // `nohup` starts a process with the hangup ignored, so that the process survives it.
-        if !is_ignored(HANGUP) {
-            forward(HANGUP, &sender)?;
+        if !is_ignored(SIGHUP) {
+            forward(SIGHUP, &sender)?;
         }
         Ok(Self {
             received,
@@ -65,24 +44,22 @@ impl Signals {
     /// Waits for a signal that stops the server. A hangup is ignored after the first one, because closing a terminal may send two.
     pub(super) async fn next_stop(&mut self) -> Signal {
         loop {
-            // The channel stays open, because the tasks with its senders do not end.
-            let Some(signal) = self.received.recv().await else {
-                std::future::pending().await
-            };
-            if STOPPING.contains(&signal) || signal == HANGUP && self.hangup_stops {
+            let signal = self.received.recv().await;
+            let signal = signal.expect("the tasks with the senders do not end");
+            if STOPPING.contains(&signal) || signal == SIGHUP && self.hangup_stops {
                 self.hangup_stops = false;
                 return signal;
             }
             tracing::info!(
                 "{} received and ignored: the configuration is read at the start alone, so restart the server after a change",
-                signal.name()
+                signal.as_str()
             );
         }
     }
 }
 
 fn forward(forwarded: Signal, sender: &UnboundedSender<Signal>) -> io::Result<()> {
-    let mut stream = signal(SignalKind::from_raw(forwarded.1.into()))?;
+    let mut stream = signal(SignalKind::from_raw(forwarded as i32))?;
     let sender = sender.clone();
     tokio::spawn(async move {
         while stream.recv().await.is_some() {
@@ -97,7 +74,7 @@ fn is_ignored(signal: Signal) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal.1 - 1) & 1 == 1)
+    mask.is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
 }
 
 /// Whether the process has a controlling terminal; without one, this file cannot be opened (tty(4)).
