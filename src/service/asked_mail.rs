@@ -1,7 +1,7 @@
 //! Mail that a visitor asks for under an address, which may have no account.
 //!
-//! Each step treats an address with an account and one without alike: the same reads, the same composing and sealing, one write, the same limits. Only for
-//! an account is the mail sent, and only there does its code or link work.
+//! Each step treats an address with an account and one without alike: the same reads, the same composing and sealing, one write, the same limits. The mail
+//! is sent only if there is an account, and only then its code or link works.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ pub(super) struct AskedMail<'a> {
 }
 
 impl Service {
-    /// Lets a request for mail through, writes the letter, and in one transaction spends the budget, stores what the letter carries and queues it.
+    /// Admits a request for mail, writes the letter, and in one transaction spends the budget, stores what the letter carries and queues it.
     ///
-    /// `write` is given the account, if there is one, and gives the letter and what stores its code or link. That is given the account again, or `None`
-    /// where the code or link must open nothing.
+    /// `write` takes the account, if there is one, and returns the letter and a closure that stores its code or link. The closure takes the id of the
+    /// account, or `None` if the code or link must open nothing.
     pub(super) async fn send_asked_mail<S>(
         &self,
         asked: AskedMail<'_>,
@@ -60,10 +60,10 @@ impl Service {
         .await
     }
 
-    /// Lets a request for mail through, or refuses it alike for every address. Gives the account of the address, and the record of the request.
+    /// Admits a request for mail, or refuses it in the same way for every address. Returns the account of the address, and the record of the request.
     ///
-    /// A request that is locked or beyond its budget is refused before the token of the captcha is spent; the transaction that queues the mail looks
-    /// again.
+    /// A request that is locked or beyond its budget is refused before the token of the captcha is spent; the transaction that queues the mail
+    /// checks again.
     async fn admit_mail(&self, asked: &AskedMail<'_>) -> Result<(Option<User>, AuditRecord), Error> {
         self.rules.refuse_without_mail()?;
         self.look_at_captcha(asked.captcha_token, asked.client)?;

@@ -26,8 +26,8 @@ impl Service {
         self.rules.note(&record);
     }
 
-    /// Counts a wrong password and writes the row of its refusal, in one transaction. Gives the refusal: if other guesses came first, that the guess has to
-    /// wait.
+    /// Counts a wrong password and writes the row of its refusal, in one transaction. Returns the refusal; if other guesses came first, it says that this one
+    /// has to wait.
     pub(super) async fn refuse_guess<T>(
         &self,
         record: AuditRecord,
@@ -48,7 +48,7 @@ impl Service {
         Err(waiting.await?.unwrap_or(error))
     }
 
-    /// Gives the refusal of a guess that has to wait; `record` is that of the guess. The refusal is counted in memory, because a client that has to wait must
+    /// Returns the refusal of a guess that has to wait; `record` is that of the guess. The refusal is counted in memory, because a client that has to wait must
     /// not cause writes.
     pub(super) fn note_waiting(&self, record: &AuditRecord, refused: Refused) -> Error {
         if let Some(reason) = refused.reason {

@@ -15,16 +15,16 @@ impl Service {
         self.captcha.protects_check()
     }
 
-    /// Refuses unless the captcha was solved, or there is none.
+    /// Refuses a request unless the captcha was solved or is off.
     ///
     /// # Errors
-    /// [`Error::CaptchaInvalid`]; [`Error::CaptchaUnavailable`] if that cannot be found out, which lets no request through.
+    /// [`Error::CaptchaInvalid`]; [`Error::CaptchaUnavailable`] if the captcha service cannot tell: then no request passes.
     pub async fn check_captcha(&self, token: Option<&str>, client: &Client) -> Result<(), Error> {
         let checked = self.captcha.verify(token, client.address, &self.system).await;
         checked.map_err(|refusal| self.captcha_refused(refusal, client))
     }
 
-    /// Refuses a token that cannot be good, before any query and before the captcha service is asked.
+    /// Refuses a token that cannot be valid, before any query and before the captcha service is asked.
     ///
     /// # Errors
     /// [`Error::CaptchaInvalid`] if it is missing or too long.

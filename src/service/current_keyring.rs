@@ -23,7 +23,7 @@ pub(super) struct Loaded {
 
 impl CurrentKeyring {
     pub(super) fn new(keyring: Keyring) -> Self {
-        // Earlier than any commit: the first use looks whether a command came in between.
+        // Earlier than any commit, so that the first use reads the keys again if a command has changed them.
         Self {
             loaded: RwLock::new(Loaded {
                 keyring: Arc::new(keyring),

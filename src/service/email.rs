@@ -1,4 +1,4 @@
-//! Proving an address: mailing the link, following it, and saying "this was not me".
+//! Verifying an address: mailing the link, following it, and rejecting an account that another person made.
 
 use super::error::Refused;
 use super::rules::{Caller, why_unusable};

@@ -52,7 +52,7 @@ impl Service {
 }
 
 /// Unseals the signing keys of the database. If none of them signs, now or later, with the algorithm that is `wanted`, a new one is made and the others
-/// stop signing; they stay published until their last token has expired. If no algorithm is wanted, the keys that are there go on.
+/// stop signing; they stay published until their last token has expired. If no algorithm is wanted, the present keys go on.
 pub async fn load_keyring(
     store: &Store,
     keys: &Keys,

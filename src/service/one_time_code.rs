@@ -15,8 +15,8 @@ impl Service {
     /// Mails a code to an address, if it has an account.
     ///
     /// # Errors
-    /// [`Error::FeatureOff`], [`Error::MailUnavailable`], [`Error::CodeRateLimited`], [`Error::CodeLocked`], the refusals of the captcha; alike for every
-    /// address.
+    /// [`Error::FeatureOff`], [`Error::MailUnavailable`], [`Error::CodeRateLimited`], [`Error::CodeLocked`], the refusals of the captcha; the same for
+    /// every address.
     pub async fn send_code(
         &self,
         email: Email,
@@ -50,7 +50,7 @@ impl Service {
     /// Signs in with a code that was mailed to `email`, which proves the mailbox: see `Unit::prove_mailbox`.
     ///
     /// # Errors
-    /// [`Error::CodeInvalid`] for everything that is wrong with it, [`Error::CodeLocked`], [`Error::UserSuspended`] after a right code,
+    /// [`Error::CodeInvalid`] for every fault of the code, [`Error::CodeLocked`], [`Error::UserSuspended`] after a right code,
     /// [`Error::FeatureOff`].
     pub async fn sign_in_by_code(
         &self,
@@ -67,11 +67,11 @@ impl Service {
                 Some(user) => record.about(&user),
                 None => record.under(unit.rules.email_digest(&email)),
             };
-            // A refusal has left its counts behind: it is no error inside the transaction.
+            // A refusal is no `Err` of the transaction, so that its counts are committed.
             let mut user = match unit.compare_code(&email, &code) {
                 Ok(user) => user,
                 Err(refused) => {
-                    // An address without an account is why every code is wrong there.
+                    // At an address without an account every code is wrong for that reason.
                     let refused = match refused.error {
                         Error::CodeInvalid if record.subject.is_none() => {
                             Error::CodeInvalid.because(AuditReason::UnknownAccount)
@@ -98,7 +98,7 @@ impl Service {
         self.mint_tokens(&open?).await
     }
 
-    /// Warns, once in an hour, while codes are mailed more slowly.
+    /// Warns once an hour while codes are mailed more slowly.
     async fn warn_of_spraying(&self) -> Result<(), Error> {
         let Some(threshold) = self.rules.settings.spray_threshold else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The service: what its use cases work with, and the one way to change something.
+//! The service: the parts that its use cases work with, and the one way to change something.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::mail::{Composer, Letterhead, Transport};
 use crate::store::Store;
 use crate::system::System;
 
-/// What the use cases work with.
+/// The parts that the use cases work with.
 pub struct Parts {
     pub store: Store,
     pub keys: Keys,
@@ -117,7 +117,7 @@ impl Service {
         AuditRecord::by_operator(event, &self.operator)
     }
 
-    /// Writes the row of a refusal that changes nothing else, and gives the refusal.
+    /// Writes the row of a refusal that changes nothing else, and returns the refusal.
     pub(super) async fn refuse<T>(&self, record: AuditRecord, refused: Refused) -> Result<T, Error> {
         if let Some(reason) = refused.reason {
             let record = record.refused(reason);
@@ -143,7 +143,7 @@ impl Service {
         self.rules.mail_transport
     }
 
-    /// What mails and pages call the service.
+    /// The name of the service in mails and pages.
     pub fn name(&self) -> &ServiceName {
         self.rules.composer.name()
     }

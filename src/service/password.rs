@@ -20,8 +20,8 @@ use crate::store::{LinkRow, Reader};
 pub const RECENT_SIGN_IN: Duration = Duration::from_mins(10);
 
 impl Service {
-    /// Changes the caller's password, ends their other sessions, and makes every earlier refresh token of the present session worthless. Gives the new
-    /// cookie, if one is to be set; `cookies` are the refresh cookies that came along.
+    /// Changes the caller's password, ends their other sessions, and makes every earlier refresh token of the present session worthless. Returns the
+    /// new cookie, if one is to be set; `cookies` are the refresh cookies of the request.
     ///
     /// # Errors
     /// [`Error::Invalid`] on `current_password` if it is missing or wrong (a wrong one is counted as in [`Service::login`]), [`Error::RateLimited`] as
@@ -66,7 +66,7 @@ impl Service {
         Ok(open.map(|open| self.refresh_cookie(&open)))
     }
 
-    /// Checks that the caller knows the password, or signed in recently if there is none; gives the present hash.
+    /// Checks that the caller knows the password, or signed in recently if there is none; returns the present hash.
     async fn prove_presence(
         &self,
         caller: &Caller,
@@ -106,7 +106,7 @@ impl Service {
     /// Mails a link to set a new password, if the address has an account.
     ///
     /// # Errors
-    /// [`Error::MailUnavailable`], [`Error::CodeRateLimited`], the refusals of the captcha; alike for every address.
+    /// [`Error::MailUnavailable`], [`Error::CodeRateLimited`], the refusals of the captcha; the same for every address.
     pub async fn send_reset(
         &self,
         email: Email,
@@ -169,7 +169,7 @@ impl Service {
         }
         let hash = self.hasher.hash(parse(&user)?).await?;
         self.change_audited(record, move |unit, _| {
-            // A suspension and a change of the address remove the link, so it is looked for again.
+            // A suspension and a change of the address remove the link, so it is looked up again.
             let (link, user) = find(unit, digest)?;
             unit.use_link(&link, Error::ResetTokenInvalid)?;
             let is_taken_back = link.purpose == LinkPurpose::ResetPassword && unit.prove_mailbox(&user)?;

@@ -6,7 +6,7 @@ use super::{Error, Service};
 use crate::crypto::PresentedRefreshToken;
 use crate::domain::{Actor, AuditEvent, AuditReason, AuditRecord, Client, SessionId};
 
-/// The refresh cookies of a request, after a first look that decides for which session it is counted.
+/// The refresh cookies of a request, as [`Service::look_at_cookies`] found them.
 pub struct RefreshCookies {
     /// The authentic tokens of sessions whose ids have the mark of this server.
     marked: Vec<PresentedRefreshToken>,
@@ -14,7 +14,7 @@ pub struct RefreshCookies {
     reason: AuditReason,
     /// The sessions that the request may count for.
     countable: Vec<SessionId>,
-    /// The tokens of other sessions, which are not looked for yet.
+    /// The tokens of other sessions, which are not looked up yet.
     unmarked: Vec<PresentedRefreshToken>,
 }
 
@@ -122,7 +122,7 @@ fn tokens_of(presented: &[PresentedSession]) -> Vec<PresentedRefreshToken> {
 
 /// The sessions that a refresh may count for: those that can be served now. A stolen token that is never served must not use up the refreshes of its
 /// session, so it counts for the address. A token that ends its session counts for the session: an address whose limit is used up must not delay that.
-/// `is_whole` says that these are all tokens of the request.
+/// `is_whole`: whether these are all tokens of the request.
 fn countable(presented: &[PresentedSession], is_whole: bool) -> Vec<SessionId> {
     if two_accounts(presented).is_some() {
         return Vec::new();

@@ -11,14 +11,14 @@ use crate::domain::{
 };
 use crate::store::NewUserRow;
 
-/// The warning where an account was made although its invite cannot be used.
+/// The warning if an account was made although its invite cannot be used.
 const INVITE_IGNORED: &str =
     "The invite code cannot be used and was ignored; registration is open, so no invite was needed.";
 
-/// The warning where no mail asks to verify the address, because none is sent at all.
+/// The warning if no verification mail is queued, because mail is off.
 const NO_MAIL: &str = "No verification mail can be sent, because this server sends no mail.";
 
-/// The warning where no mail asks to verify the address, because the budget of the mailbox is used up.
+/// The warning if no verification mail is queued, because the budget of the mailbox is used up.
 const TOO_MANY_MAILS: &str =
     "No verification mail was sent, because this mailbox was sent too many of them; ask for one later.";
 
@@ -45,8 +45,7 @@ pub struct Registered {
 impl Service {
     /// Makes an account and its first session.
     ///
-    /// Mode and invite are looked at before the password is hashed, because that is cheap, and decided in the transaction. A refusal never spends an
-    /// invite.
+    /// Mode and invite are checked before the password is hashed, because that check is cheap; the transaction decides. A refusal never spends an invite.
     ///
     /// # Errors
     /// The refusals of the captcha, [`Error::RegistrationDisabled`], [`Error::InviteCodeRequired`], [`Error::InviteCodeInvalid`],
@@ -108,7 +107,7 @@ impl Service {
     }
 }
 
-/// Queues the first mail that asks to verify the address, out of the same budget as those that are asked for; says why, if there is none.
+/// Queues the first verification mail, which takes from the same budget as those that a client asks for. Returns a warning if no mail is queued.
 fn mail_first_verification(unit: &Unit<'_>, user: &User) -> Result<Option<&'static str>, Error> {
     if unit.rules.is_off() {
         return Ok(Some(NO_MAIL));

@@ -8,8 +8,8 @@ use crate::crypto::AccessTokenError;
 use crate::domain::{AuditEvent, Client, Session, SessionEnd, SessionId, UserStatus};
 
 impl Service {
-    /// Says who calls: checks the token, and asks the database every time whether the key that signed it is still there, its session alive and its user
-    /// active.
+    /// Identifies the caller. Checks the token, and asks the database every time whether the key that signed the token still exists, the session is alive
+    /// and the user is active.
     ///
     /// # Errors
     /// [`Error::TokenExpired`], [`Error::InvalidToken`], [`Error::UserSuspended`] (asked before the session, which suspension ends).

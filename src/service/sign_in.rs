@@ -100,7 +100,7 @@ impl Service {
         Ok((credentials, key, costs, record))
     }
 
-    /// Ends the session of the caller, and those of the cookies sent along that are the caller's own too.
+    /// Ends the session of the caller, and the caller's other sessions whose cookies came with the request.
     pub async fn logout(&self, caller: &Caller, cookies: &[String]) -> Result<(), Error> {
         let (caller, cookies) = (caller.clone(), parse_cookies(cookies));
         let record = caller.record(AuditEvent::SignOut).of_session(caller.session_id);

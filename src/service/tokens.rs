@@ -19,7 +19,7 @@ pub struct RefreshCookie {
     pub expires_at: Timestamp,
 }
 
-/// What a user gets who has signed in or refreshed.
+/// The tokens for a user who has signed in or refreshed.
 #[derive(Debug)]
 pub struct SignedIn {
     pub user_id: UserId,

@@ -8,7 +8,7 @@ use crate::service::error::{Error, Refused};
 use crate::store::{CountedCode, StoreError};
 
 impl Unit<'_> {
-    /// Compares a code that was mailed to `email`, uses it up if it is right, and gives the account. The comparison is counted before it is made, by one
+    /// Compares a code that was mailed to `email`, uses it up if it is right, and returns the account. The comparison is counted before it is made, by one
     /// conditional UPDATE that also decides whether the code may be compared at all.
     ///
     /// A refusal leaves its counts behind, so the caller must not roll them back.
@@ -23,7 +23,7 @@ impl Unit<'_> {
         };
         let mac = self.rules.keys.code_mac(address, counted.created_at, code);
         let is_right = is_same_code(counted.mac, mac);
-        // Without an account a made-up id is looked for: that takes as long.
+        // Without an account an invented id is looked up, which takes as long.
         let id = counted.user_id.unwrap_or_else(|| self.rules.system.new_id());
         let user = self.find_user(id)?;
         let user = user.filter(|user| user.email.key() == email.key());

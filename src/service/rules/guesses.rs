@@ -32,7 +32,7 @@ impl Rules {
         let delay = runs.delay(limits, now);
         let (of_account, of_site) = (runs.pause(limits, now), runs.pause_of_site(key, limits, now));
         let pause = match of_account.max(of_site) {
-            // The sessions of a name without an account are looked for too, and none are found.
+            // The sessions of a name without an account are looked up too. There are none.
             Some(_) => match acquaintance(reader, key, now)? {
                 Acquaintance::None => of_account.max(of_site),
                 Acquaintance::Site => of_site,

@@ -9,7 +9,7 @@ use crate::service::error::{Error, Refused};
 use crate::store::{Reader, Setting, StoreError};
 use crate::system::System;
 
-/// What came in place of an invite code.
+/// The invite code of a request, if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PresentedInvite {
     Absent,

@@ -18,7 +18,7 @@ impl Rules {
         self.mail_transport == MailTransport::Off
     }
 
-    /// Refuses where no mail can be sent at all, alike for every account.
+    /// Refuses if no mail can be sent at all, in the same way for every account.
     pub(crate) fn refuse_without_mail(&self) -> Result<(), Error> {
         if self.is_off() {
             return Err(Error::MailUnavailable);

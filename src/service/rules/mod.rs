@@ -1,4 +1,4 @@
-//! What use cases share inside one change, one noun a file. Nothing here knows a use case.
+//! The steps that use cases share inside one change, one file per noun. Nothing here knows a use case.
 
 mod account;
 pub(super) mod audit;

@@ -1,11 +1,11 @@
-//! The refresh cookies of a request: which sessions they belong to, and what they mean there.
+//! The refresh cookies of a request: to which sessions they belong, and what they mean there.
 //!
 //! A browser may send several cookies of one name: for other paths, from before a restart, or planted by a page on a neighbouring host. For each session,
 //! only the highest authentic generation counts. If one cookie can be served, the others have no effect. So a forged cookie, a cookie of an ended session and
 //! an older cookie of the same account change nothing beside a live one, in any order.
 //!
-//! If the cookies belong to live sessions of two accounts, none is served. Otherwise a thief could send a stolen cookie beside his own and learn, without
-//! any consequence, whether the owner has refreshed.
+//! If the cookies belong to live sessions of two accounts, none is served. Otherwise a thief could send a stolen cookie beside a cookie of another account,
+//! and learn without any consequence whether the owner has refreshed.
 
 use super::Rules;
 use crate::crypto::PresentedRefreshToken;

@@ -24,7 +24,7 @@ impl Caller {
     }
 }
 
-/// A session that was begun or continued, with what its tokens say.
+/// A session that was begun or continued, and the facts that its tokens state.
 pub(crate) struct OpenSession {
     pub(crate) session: Session,
     pub(crate) is_email_verified: bool,
@@ -144,7 +144,7 @@ impl Unit<'_> {
         })
     }
 
-    /// Moves a session on as its token asks for. The conditional UPDATE of `move_session` decides between two refreshes with one token.
+    /// Rotates a session if its token asks for that. The conditional UPDATE of `move_session` decides between two refreshes with one token.
     fn continue_session(&self, presented: PresentedSession) -> Result<Refreshed, Error> {
         let (verdict, token) = (presented.verdict, presented.token.generation);
         let (session, user) = (presented.session, presented.user);

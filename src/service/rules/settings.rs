@@ -1,11 +1,11 @@
-//! What the operator decided about the rules.
+//! The settings of the rules.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::domain::{FailureLimits, RegistrationMode, SessionRules};
 
-/// What the operator decided about the rules.
+/// The settings of the rules.
 pub struct RuleSettings {
     /// The registration mode that the configuration pins; `None` leaves it to the database.
     pub pinned_mode: Option<RegistrationMode>,

@@ -1,4 +1,4 @@
-//! The unit of work: one transaction with its time and its actor, and what rules need beside the rows.
+//! The unit of work: one transaction with its time and its actor, and the parts that rules need beside the rows.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -13,7 +13,7 @@ use crate::mail::Composer;
 use crate::store::{StoreError, Tx};
 use crate::system::System;
 
-/// What rules need beside the rows. It is shared by all changes of a process.
+/// The parts that rules need beside the rows. All changes of a process share them.
 pub(crate) struct Rules {
     pub(crate) keys: Keys,
     pub(crate) refresh_tokens: RefreshTokens,
@@ -21,17 +21,17 @@ pub(crate) struct Rules {
     pub(crate) composer: Composer,
     pub(crate) links: Links,
     pub(crate) mail_transport: MailTransport,
-    /// What is counted in memory and not yet in the audit log.
+    /// The counts in memory that are not yet in the audit log.
     pub(crate) pending: SharedCounts,
     pub(crate) system: System,
     /// Wakes the mail worker. Notified after the commit: before it the worker would find nothing and sleep again.
     pub(crate) mail_queued: Notify,
 }
 
-/// One change: a transaction, whose questions and statements it passes on, and what rules need beside it.
+/// One change: a transaction, to which it dereferences, and the parts that rules need beside it.
 pub(crate) struct Unit<'tx> {
     pub(super) tx: &'tx Tx<'tx>,
-    /// The time of the change. The clock is read once, so that what ends by the change does not end before the audit row that says why.
+    /// The time of the change. The clock is read once, so that a session never ends before the audit row that says why.
     pub(crate) now: Timestamp,
     pub(crate) actor: &'tx Actor,
     pub(crate) rules: &'tx Rules,

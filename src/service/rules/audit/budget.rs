@@ -1,4 +1,4 @@
-//! How many rows of the audit log strangers can cause, and how large the share of one account or network is.
+//! The budget of rows of the audit log that strangers can cause, and the share of one account or network in it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,9 +16,9 @@ pub(super) enum Class {
     NoAccount,
     /// Refusals at an account: anyone who knows its name can cause these.
     AtAccount,
-    /// What an owner does and what costs nothing, such as a change of the profile.
+    /// Events that an owner causes and that cost nothing, such as a change of the profile.
     ByOwner,
-    /// Rows that count what memory refused, one for each address, account and minute.
+    /// Rows that count the refusals kept in memory, one for each address, account and minute.
     Tally,
     /// The same for refreshes without a token that this server made: a page without a session asks so each time it is opened.
     StrangeRefresh,
@@ -105,7 +105,7 @@ const fn costs(event: AuditEvent) -> bool {
 enum Holder {
     Everyone,
     Account(UserId),
-    /// What one client may have as a whole (`site_of`): with a share for each /64, a home connection would have as many as it likes.
+    /// The network of one client (`site_of`): with a share for each /64, a home connection would have as many shares as it likes.
     Network(Option<IpAddr>),
 }
 
@@ -189,7 +189,7 @@ impl Budgets {
         })
     }
 
-    /// Gives a row back that was never written.
+    /// Gives back a row that was never written.
     pub(super) fn give_back(&mut self, granted: Granted) {
         if self.hour != Some(granted.at.start_of(HOUR)) {
             return;

@@ -64,7 +64,7 @@ impl Unit<'_> {
         self.audit(record)
     }
 
-    /// Writes the row of a refusal and gives the refusal. A fault has no row and is an error here too.
+    /// Writes the row of a refusal and returns the refusal. A fault has no row and is an error here too.
     pub(crate) fn audit_refusal(&self, record: AuditRecord, refused: Refused) -> Result<Error, Error> {
         let Refused { error, reason } = refused;
         let Some(reason) = reason else { return Err(error) };
@@ -89,8 +89,8 @@ impl Unit<'_> {
     }
 }
 
-/// Whether mail was asked for under an address without an account. A request for an address with an account is not counted per account, because mails have
-/// budgets; this one must cost the same writes.
+/// Whether the record is a request for mail to an address without an account. A request for an address with an account is not counted per account, because
+/// mails have budgets. The other request must cost the same writes.
 fn is_answered_as_done(record: &AuditRecord) -> bool {
     matches!(record.event, AuditEvent::CodeSent | AuditEvent::ResetSent)
         && record.refused == Some(AuditReason::UnknownAccount)
