@@ -10,7 +10,7 @@ use super::error::Refusal;
 use super::mail::queued;
 use super::report::Report;
 use crate::domain::{Email, Locale, Username};
-use crate::service::{CreatedUser, NewUser, PasswordLink, Service, UserRef, UserSummary};
+use crate::service::{NewUser, PasswordLink, Service, UserRef, UserSummary};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct NewAccount {
@@ -48,7 +48,7 @@ pub(super) fn create(context: &Context, account: NewAccount) -> Result<Report, R
             locale: account.locale,
             no_mail,
         };
-        let CreatedUser { summary, link } = service.create_user(new).await?;
+        let (summary, link) = service.create_user(new).await?;
         let facts = facts_of(&summary, context.times());
         Ok::<_, Refusal>(match link {
             Some(link) => of_link(context, service, &summary, &link, &facts, no_mail),

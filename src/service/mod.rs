@@ -30,9 +30,8 @@ pub use email::PendingVerification;
 pub use error::Error;
 pub use keyring::load_keyring;
 pub use operator::{
-    AmbiguousUsername, AuditPage, AuditPart, AuditQuery, CreatedUser, Explained, Explanation, Inspection,
-    InviteDraft, InviteRef, InviteWithCode, KeyRotation, NewUser, SigningKeyStage, SigningKeyState, TakenFor,
-    UserSummary, Wait,
+    AuditPage, AuditPart, AuditQuery, Explained, Explanation, Inspection, InviteDraft, InviteRef,
+    InviteWithCode, KeyRotation, NewUser, SigningKeyStage, SigningKeyState, TakenFor, UserSummary, Wait,
 };
 pub use parts::{Parts, Service};
 pub use password::RECENT_SIGN_IN;

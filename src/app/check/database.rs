@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::super::open::App;
 use super::finding::Finding;
-use crate::domain::{MailBudget, SignatureAlgorithm, Timestamp, in_words};
-use crate::service::{AmbiguousUsername, Inspection, TakenFor};
+use crate::domain::{MailBudget, SignatureAlgorithm, Timestamp, Username, in_words};
+use crate::service::{Inspection, TakenFor};
 
 /// How far the clock may be behind the newest stored time: two machines that share a backup differ by less.
 const CLOCK_SLACK: Duration = Duration::from_mins(2);
@@ -180,7 +180,7 @@ fn check_usernames(inspection: &Inspection) -> impl Iterator<Item = Finding> {
     names.iter().take(NAMED_USERNAMES).map(check_username).chain(more)
 }
 
-fn check_username(AmbiguousUsername { username, taken_for }: &AmbiguousUsername) -> Finding {
+fn check_username((username, taken_for): &(Username, TakenFor)) -> Finding {
     match taken_for {
         TakenFor::IdOf(other) => Finding::bad(
             "usernames",

@@ -1,10 +1,9 @@
 //! Reading the audit log.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{AuditEntry, AuditEvents, Page, network_of};
+use crate::domain::{AuditEntry, AuditEvents, Page};
 use crate::service::{Error, Service, UserRef};
 use crate::store::{AuditCursor, AuditFilter, Reader};
 
@@ -44,11 +43,6 @@ pub struct AuditPage {
     pub more: u32,
     /// The position after this part.
     pub end: AuditCursor,
-}
-
-/// The forms in which rows have an address: as it is, and its network where rows are shared.
-pub(super) fn addresses_of(address: IpAddr) -> [IpAddr; 2] {
-    [address.to_canonical(), network_of(address)]
 }
 
 /// The part of the log that a filter asks for: at most `limit` rows, and of the whole log at most as many counts.

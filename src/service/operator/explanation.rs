@@ -1,11 +1,13 @@
 //! Gathers what may explain why sign-ins were refused.
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::audit::{addresses_of, list};
+use super::audit::list;
 use crate::domain::{
-    Actor, AuditEntry, AuditReason, Guessed, MailPurpose, Session, Timestamp, User, trimmed,
+    Actor, AuditEntry, AuditReason, Guessed, MailPurpose, Session, SessionId, Timestamp, User, network_of,
+    trimmed,
 };
 use crate::service::rules::Rules;
 use crate::service::{Error, Service, SignInRules, UserRef};
@@ -33,7 +35,7 @@ pub struct Explanation {
     /// The sessions of the account, live and ended.
     pub sessions: Vec<Session>,
     /// Sessions that rows of the log name as over.
-    pub over: Vec<Session>,
+    pub over: HashMap<SessionId, Session>,
     /// Until when codes of the account are refused unread; `None` if they are compared.
     pub codes_locked_until: Option<Timestamp>,
     /// When a code can be mailed to the account again; `None` if at once.
@@ -60,8 +62,7 @@ pub struct Wait {
 impl Explanation {
     /// The session of a row, if it was already over.
     pub fn session_of(&self, entry: &AuditEntry) -> Option<&Session> {
-        let id = entry.record.session_id?;
-        self.over.iter().find(|session| session.id == id)
+        self.over.get(&entry.record.session_id?)
     }
 }
 
@@ -93,7 +94,6 @@ impl Service {
     /// [`Error::UserNotFound`] for a name that no account can have.
     pub async fn explain(&self, subject: Explained) -> Result<Explanation, Error> {
         let (rules, now) = (Arc::clone(&self.rules), self.system.now());
-        let sign_in_rules = self.rules.settings.sign_in;
         self.store
             .report(move |reader| {
                 let user = match &subject {
@@ -103,7 +103,8 @@ impl Service {
                 let filter = match &subject {
                     Explained::Account(user) => user.audit_filter(reader, &rules.keys)?,
                     Explained::Address(address) => AuditFilter {
-                        addresses: Some(addresses_of(*address)),
+                        // Rows that many requests share have the network of the address.
+                        addresses: Some([address.to_canonical(), network_of(*address)]),
                         ..AuditFilter::default()
                     },
                 };
@@ -130,7 +131,7 @@ impl Service {
                     codes_locked_until,
                     codes_mailed_from,
                     subject,
-                    rules: sign_in_rules,
+                    rules: rules.settings.sign_in,
                 })
             })
             .await
@@ -138,16 +139,13 @@ impl Service {
 }
 
 /// The sessions of rows that give no other reason than that the session was over.
-fn sessions_over(reader: &Reader<'_>, entries: &[AuditEntry]) -> Result<Vec<Session>, Error> {
-    let mut over: Vec<Session> = Vec::new();
-    for entry in entries {
-        let Some(id) = entry.record.session_id else {
-            continue;
-        };
-        let is_named = entry.record.refused == Some(AuditReason::SessionEnded);
-        if is_named && !over.iter().any(|session| session.id == id) {
-            over.extend(reader.find_session(id)?);
-        }
+fn sessions_over(reader: &Reader<'_>, entries: &[AuditEntry]) -> Result<HashMap<SessionId, Session>, Error> {
+    let ended = entries.iter().map(|entry| &entry.record);
+    let ended = ended.filter(|record| record.refused == Some(AuditReason::SessionEnded));
+    let ids: HashSet<SessionId> = ended.filter_map(|record| record.session_id).collect();
+    let mut over = HashMap::new();
+    for id in ids {
+        over.extend(reader.find_session(id)?.map(|session| (id, session)));
     }
     Ok(over)
 }

@@ -1,8 +1,7 @@
 //! What `arkloop check` asks of the database, and the word that proves it to the running server.
 
-use std::sync::Arc;
-
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{SignatureAlgorithm, Timestamp, UserId, Username};
@@ -29,17 +28,10 @@ pub struct Inspection {
     pub mail_troubles: Vec<MailTrouble>,
     /// When a mail last expired before the mail server took it; `None` if never.
     pub last_mail_lost_at: Option<Timestamp>,
-    /// Usernames that may be taken for something else.
-    pub ambiguous_usernames: Vec<AmbiguousUsername>,
+    /// Valid usernames that look like something else, and like what.
+    pub ambiguous_usernames: Vec<(Username, TakenFor)>,
     /// Wrong one-time codes over all accounts.
     pub failed_codes: FailedCodes,
-}
-
-/// A valid username that looks like something else.
-#[derive(Clone, Debug)]
-pub struct AmbiguousUsername {
-    pub username: Username,
-    pub taken_for: TakenFor,
 }
 
 /// What a username may be taken for.
@@ -54,7 +46,10 @@ pub enum TakenFor {
 }
 
 /// The usernames among `candidates` that may be taken for something else.
-fn ambiguous(reader: &Reader<'_>, candidates: Vec<Username>) -> Result<Vec<AmbiguousUsername>, StoreError> {
+fn ambiguous(
+    reader: &Reader<'_>,
+    candidates: Vec<Username>,
+) -> Result<Vec<(Username, TakenFor)>, StoreError> {
     let mut found = Vec::new();
     for username in candidates {
         let taken_for = match UserId::of_bare_digits(&username) {
@@ -64,10 +59,10 @@ fn ambiguous(reader: &Reader<'_>, candidates: Vec<Username>) -> Result<Vec<Ambig
             None if username.as_str().parse::<Ipv4Addr>().is_ok() => TakenFor::Address,
             None => continue,
         };
-        found.push(AmbiguousUsername { username, taken_for });
+        found.push((username, taken_for));
     }
     // Dangerous names come first, however many harmless ones were registered before them.
-    found.sort_by_key(|name| !matches!(name.taken_for, TakenFor::IdOf(_)));
+    found.sort_by_key(|(_, taken_for)| !matches!(taken_for, TakenFor::IdOf(_)));
     Ok(found)
 }
 

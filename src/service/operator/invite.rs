@@ -54,18 +54,15 @@ impl Service {
         draft: &InviteDraft,
         count: NonZeroU16,
     ) -> Result<Vec<InviteWithCode>, Error> {
+        if draft.mail_to.is_some() {
+            self.rules.refuse_without_mail()?;
+        }
         let made: Vec<InviteWithCode> = (0..count.get()).map(|_| self.new_invite(draft)).collect();
-        let mails = match &draft.mail_to {
-            Some(to) => made
-                .iter()
-                .map(|made| self.invite_mail(made, to, draft.locale.as_ref()))
-                .collect(),
-            None => Ok(Vec::new()),
-        }?;
         let row = |made: &InviteWithCode| {
+            let mail = draft.mail_to.as_ref().map(|to| self.invite_mail(made, to, draft));
             let sealed = seal_code(&self.rules.keys, made.invite.id, &made.code, &self.system);
             let digest = self.rules.keys.invite_digest(&made.code);
-            (made.invite.clone(), digest, sealed)
+            (made.invite.clone(), digest, sealed, mail)
         };
         let rows: Vec<_> = made.iter().map(row).collect();
         let mut detail = describe(draft.max_uses, draft.note.as_ref());
@@ -74,10 +71,11 @@ impl Service {
         }
         let record = self.by_operator(AuditEvent::InviteCreated).saying(detail);
         self.change_audited(record, move |unit, _| {
-            for (invite, digest, sealed) in &rows {
+            for (invite, digest, sealed, mail) in &rows {
                 unit.insert_invite(invite, *digest, sealed)?;
+                mail.iter().try_for_each(|mail| unit.insert_mail(mail))?;
             }
-            mails.iter().try_for_each(|mail| Ok(unit.insert_mail(mail)?))
+            Ok(())
         })
         .await?;
         Ok(made)
@@ -98,13 +96,7 @@ impl Service {
     }
 
     /// The mail that brings an invite; it expires with the invite, and after a week at the latest.
-    fn invite_mail(
-        &self,
-        made: &InviteWithCode,
-        to: &Email,
-        locale: Option<&Locale>,
-    ) -> Result<QueuedMail, Error> {
-        self.rules.refuse_without_mail()?;
+    fn invite_mail(&self, made: &InviteWithCode, to: &Email, draft: &InviteDraft) -> QueuedMail {
         let letter = Letter::Invite {
             code: made.code.reveal(),
             link: made.link.clone(),
@@ -114,8 +106,8 @@ impl Service {
             .invite
             .expires_at
             .map_or(MAIL_TTL, |end| end.since(now).min(MAIL_TTL));
-        let locale = locale.cloned().unwrap_or_else(|| self.default_locale());
-        Ok(self.rules.mail(&letter, to, &locale, now, ttl))
+        let locale = draft.locale.clone().unwrap_or_else(|| self.default_locale());
+        self.rules.mail(&letter, to, &locale, now, ttl)
     }
 
     /// Invites, the newest first: those that admit an account now, or `all`.

@@ -7,16 +7,6 @@ use crate::service::{Error, Service, UserRef};
 const CHUNK: u32 = 500;
 
 impl Service {
-    /// A user's sessions, live and ended, the last used one first.
-    ///
-    /// # Errors
-    /// [`Error::UserNotFound`].
-    pub async fn list_sessions(&self, user: UserRef) -> Result<Vec<Session>, Error> {
-        self.store
-            .report(move |reader| Ok(reader.list_sessions(user.find(reader)?.id)?))
-            .await
-    }
-
     /// A part of a user's sessions, live and ended, the one that began last first.
     ///
     /// # Errors

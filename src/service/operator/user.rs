@@ -23,14 +23,6 @@ pub struct NewUser {
     pub no_mail: bool,
 }
 
-/// An account that the operator made. No `Debug`: it may hold a link.
-#[derive(Clone)]
-pub struct CreatedUser {
-    pub summary: UserSummary,
-    /// Where its owner sets a password; `None` if it has one.
-    pub link: Option<PasswordLink>,
-}
-
 /// An account and how many of its sessions are alive.
 #[derive(Clone, Debug)]
 pub struct UserSummary {
@@ -56,7 +48,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::LoginExists`], [`Error::EmailExists`].
-    pub async fn create_user(&self, new: NewUser) -> Result<CreatedUser, Error> {
+    pub async fn create_user(&self, new: NewUser) -> Result<(UserSummary, Option<PasswordLink>), Error> {
         let password_hash = match new.password {
             Some(password) => Some(self.hasher.hash(password).await?),
             None => None,
@@ -76,15 +68,9 @@ impl Service {
                 created_at: unit.now,
             })?;
             record.subject = Some((&user).into());
-            let link = if user.has_password {
-                None
-            } else {
-                Some(unit.new_password_link(&user, LinkOccasion::NewAccount, new.no_mail)?)
-            };
-            Ok(CreatedUser {
-                summary: UserSummary { user, sessions: 0 },
-                link,
-            })
+            let link = || unit.new_password_link(&user, LinkOccasion::NewAccount, new.no_mail);
+            let link = (!user.has_password).then(link).transpose()?;
+            Ok((UserSummary { user, sessions: 0 }, link))
         })
         .await
     }

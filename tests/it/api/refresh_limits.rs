@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use arkloop::crypto::read_key_file;
+use arkloop::domain::Paging;
 use arkloop::service::UserRef;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -194,8 +195,11 @@ async fn a_session_from_before_marks_goes_on_and_counts_for_the_address() {
     let alice = app.register("alice").await;
     // The ids of sessions were all random then.
     app.change("UPDATE sessions SET id = randomblob(16)");
-    let sessions = app.service().list_sessions(UserRef::parse("alice")).await;
-    let session = sessions.expect("they are listed").remove(0);
+    let sessions = app
+        .service()
+        .list_sessions_by_begin(UserRef::parse("alice"), Paging::default())
+        .await;
+    let session = sessions.expect("they are listed").rows.remove(0);
     let keys = read_key_file(&app.data_dir().join("arkloop.key")).expect("it is read");
     let cookie = keys.refresh_tokens().current(&session).expose_secret().to_owned();
     assert_eq!(

@@ -16,8 +16,7 @@ use syn::visit::{self, Visit};
 use super::layering::sources_of_src;
 
 /// The types that are a secret, or hold one in a form that could be printed.
-const SECRETS: [&str; 22] = [
-    "CreatedUser",
+const SECRETS: [&str; 21] = [
     "Exchange",
     "Fields",
     "Given",
