@@ -16,7 +16,7 @@ use crate::domain::printable;
 const LEAST_TABLE_COLUMNS: usize = 90;
 /// Wrapped text that is narrower than this is hard to read.
 const LEAST_TEXT_COLUMNS: usize = 24;
-/// A value and its name, which is that of a column of a table or of a line.
+/// A value under the name of its column or line.
 pub(super) type Fact = (&'static str, String);
 
 /// The width that is assumed if the terminal does not report one.

@@ -108,9 +108,9 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
         // A mail whose sending is interrupted stays in the outbox, and the next start sends it.
         mail_worker.abort();
     }
-    // It stops at the same time as the server and takes no longer.
+    // The mail worker stops at the same time as the server and takes no longer.
     let _ = mail_worker.await;
-    // It waits for the aborted tasks, because each holds the service until it ends.
+    // This waits for the aborted tasks, because each holds the service until it ends.
     tasks.shutdown().await;
     if let Some(signal) = ended_by {
         // The exit code with which shells report a process that the signal has ended.
@@ -230,7 +230,7 @@ fn watch(config: &Config, app: &App, tasks: &mut JoinSet<()>) -> Result<(), Refu
     tracing::info!("metrics are served on {shown}");
     tasks.spawn(async move {
         tokio::select! {
-            // It runs until the main server has ended, so that metrics also cover the shutdown.
+            // This server runs until the main server has ended, so that metrics also cover the shutdown.
             () = server.run(pending()) => {}
             () = metrics.keep_tidy() => {}
         }

@@ -1,4 +1,4 @@
-//! The questions about the mail server whose answers depend on several keys.
+//! Settings of the mail server that depend on several keys, and combinations of them that deserve a warning.
 
 use url::Url;
 
