@@ -16,7 +16,7 @@ pub const MAX_PASSWORD_BYTES: usize = 1024;
 pub const MIN_PASSWORD_CHARS: usize = 8;
 /// The most characters of a new password (NIST SP 800-63B-4 §3.1.1.2 asks for at least 64).
 pub const MAX_PASSWORD_CHARS: usize = 128;
-/// Sorted bytewise, one a line; `COMMON_PASSWORDS.md` names the source.
+/// Sorted by bytes, one per line; `COMMON_PASSWORDS.md` names the source.
 const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
 
 /// A password that may be set, prepared by `prepare`.
@@ -70,7 +70,7 @@ impl Password {
 #[derive(Clone, Debug)]
 pub struct PasswordGuess {
     prepared: SecretString,
-    /// As versions before 0.2 prepared it, if that differs.
+    /// As versions before 0.2 prepared it, by normalisation form C alone; `None` if that is the same.
     formerly: Option<SecretString>,
 }
 

@@ -41,7 +41,7 @@ impl Server {
         metrics_text: MetricsText,
     ) -> io::Result<Self> {
         metrics::start_counters(operations());
-        // The defaults of the configuration, whatever it says.
+        // The configuration does not change this listener: these are the defaults of its keys.
         let settings = ServerSettings {
             public_origin: "http://localhost:8080".to_owned(),
             max_connections: 2_000,

@@ -1,8 +1,8 @@
 //! Rate limits, counted in memory.
 //!
 //! Each class of requests has a bucket for each subject, which is an address, a session or an account. A bucket holds as many
-//! requests as the rate of its class, and fills up evenly. The arithmetic is `governor`'s (GCRA); the time is that of
-//! [`System`], so that tests move it; `buckets` bounds their number and decides which are dropped.
+//! requests as the rate of its class, and fills up evenly. The `governor` crate computes this (GCRA) with the time of
+//! [`System`]; `buckets` limits how many buckets there are, and decides which are dropped.
 //!
 //! The counts are lost when the server stops. The service counts in the database what must survive a restart: wrong
 //! passwords, attempts at a code, and mails to an address.
@@ -51,8 +51,8 @@ impl Limits {
             .map_err(|refused| refused.wait_time_from(self.stopwatch.now()))
     }
 
-    /// Drops the buckets that are full again, which are the same as no bucket. Memory is bounded without this; it gives
-    /// memory back and forgets old addresses.
+    /// Drops the buckets that are full again: a full bucket acts as none. Memory is bounded without this, but this returns
+    /// memory and forgets old addresses.
     pub fn sweep(&self) {
         for class in LimitClass::VARIANTS {
             let limiter = &self.limiters[*class];
