@@ -194,7 +194,7 @@ fn waiting(wait: &Wait, rules: &SignInRules) -> String {
     let whose = wait.username.as_ref();
     let whose = whose.map(|name| format!(" of {name}")).unwrap_or_default();
     let until = wait.until;
-    if wait.is_for_everybody {
+    if wait.is_for_all_addresses {
         return format!(
             "After {}, a password{whose} may be tried again at {until}, and at once from where the account was signed in during the last {}; {} too.",
             pausing(rules.failure_limits),

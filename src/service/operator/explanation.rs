@@ -54,7 +54,7 @@ pub struct Wait {
     /// `None` for a process on the same machine.
     pub address: Option<IpAddr>,
     /// Whether every other address has to wait too, except networks from which the account was used lately.
-    pub is_for_everybody: bool,
+    pub is_for_all_addresses: bool,
     /// Until when.
     pub until: Timestamp,
 }
@@ -188,13 +188,13 @@ fn waits(
         let wait = Wait {
             username,
             address: client.address,
-            is_for_everybody: pause.is_some(),
+            is_for_all_addresses: pause.is_some(),
             until: now + wait,
         };
         let is_same = |other: &Wait| {
             other.username == wait.username
                 && other.until == wait.until
-                && (wait.is_for_everybody || other.address == wait.address)
+                && (wait.is_for_all_addresses || other.address == wait.address)
         };
         if !waits.iter().any(is_same) {
             waits.push(wait);
