@@ -1,4 +1,5 @@
-//! Counts of audit events by account and by name, beside the rows of the audit log. An event that shares a row in the log is still told by its count.
+//! Counts of audit events by account and by name, beside the rows of the audit log. An event that shares a row of the log still counts for its
+//! account or name.
 
 use std::net::IpAddr;
 
@@ -19,7 +20,7 @@ const TABLE: BoundedTable = BoundedTable {
 };
 /// The most rows for names without an account: more than an operator reads; with their index some 3 MB.
 pub const MAX_NAME_COUNTS: u32 = 10_000;
-/// No number is as large, so every row of an account stays.
+/// Larger than the number of any row, so that every row of an account stays.
 const NO_LIMIT: i64 = i64::MAX;
 
 /// Events that are counted together.

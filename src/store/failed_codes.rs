@@ -34,7 +34,8 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Counts a wrong code, unless its network has reached its limit for the hour. Of its kind the `most` newest rows stay.
+    /// Counts a wrong code, unless its network has reached its limit for the hour. Then removes all but the `most` newest
+    /// rows of that kind.
     pub fn count_failed_code(&self, failed: &FailedCode, most: u32) -> Result<()> {
         let (after, until) = FailedCode::hour_around(failed.at);
         let network = failed.network.map(|network| network.to_string());

@@ -17,7 +17,7 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     /// Stores the budget of a mailbox after mail was asked for. `kind` says whether an account has the address; a budget of an account stays one for good.
-    /// Of the budgets of addresses without an account only the newest stay.
+    /// Of the addresses without an account, only those with the newest budgets keep theirs.
     pub fn put_mail_budget(
         &self,
         mailbox: AddressDigest,

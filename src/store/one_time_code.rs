@@ -53,7 +53,7 @@ impl Tx<'_> {
     }
 
     /// Stores a code made at `now` in place of the address's earlier one. The count of wrong codes stays. `user_id` is `None` for an address without an
-    /// account; of the codes of such addresses only the newest stay.
+    /// account, and only the newest codes of such addresses stay.
     pub fn replace_code(
         &self,
         address: AddressDigest,

@@ -47,7 +47,7 @@ impl Reader<'_> {
         Ok(runs)
     }
 
-    /// The addresses from which sessions of the account, living or ended, were begun or last refreshed. Only sessions that were used at `since` or later count.
+    /// The addresses from which sessions of the account, live or ended, were begun or last refreshed. Only sessions that were used at `since` or later count.
     /// `None` is this machine.
     pub fn list_session_addresses(&self, user_id: UserId, since: Timestamp) -> Result<Vec<Option<IpAddr>>> {
         let sql = "SELECT address FROM sessions WHERE user_id = ?1 AND last_used_at >= ?2

@@ -116,7 +116,7 @@ impl Service {
         Ok(found.await?)
     }
 
-    /// Opens the copy as a server would: its key fits, its signing keys open. Notes in the copy when it was taken; gives its number of accounts and its
+    /// Opens the copy as a server would: its key fits, its signing keys open. Notes in the copy when it was taken; returns its number of accounts and its
     /// schema version.
     async fn try_open(&self, staged: &StagedDatabase, taken_at: Timestamp) -> Result<(u32, u32), Error> {
         let store =

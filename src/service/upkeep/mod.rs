@@ -1,4 +1,5 @@
-//! What keeps a server and its database going: the outbox worker, sweeping, metrics, backups, and what a restored or re-keyed database needs.
+//! The work that keeps a server and its database going: the outbox worker, sweeping, metrics, backups, and the changes that a restored or re-keyed database
+//! needs.
 
 mod backup;
 mod metrics;

@@ -13,7 +13,7 @@ const CHUNK: u32 = 200;
 
 impl Service {
     /// Removes sessions that were over 30 days ago, surplus sessions of an account, audit rows that were kept long enough, old links, codes, budgets and
-    /// counts of wrong passwords, and signing keys whose last token has expired; some at a time. Gives the number of rows.
+    /// counts of wrong passwords, and signing keys whose last token has expired; some at a time. Returns the number of rows.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let now = self.system.now();
         let (over_before, day_ago) = (now - KEEP_ENDED_SESSIONS, now - Duration::from_hours(24));

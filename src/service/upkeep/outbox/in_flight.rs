@@ -22,7 +22,7 @@ impl SlowLimits {
         in_all: 28,
         of_a_domain: 14,
     };
-    /// A few more, which mails that strangers cause at domains of their own leave free.
+    /// A few places more than the usual mails get, so that slow domains of strangers do not delay urgent mails.
     const URGENT: Self = Self {
         in_all: 32,
         of_a_domain: 16,

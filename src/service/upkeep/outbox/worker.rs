@@ -1,4 +1,4 @@
-//! Sends mails that are due and notes what came of them.
+//! Sends mails that are due and records the outcomes.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -46,7 +46,7 @@ impl Service {
                     Err(error) => _ = not_swept.failed(&error),
                 }
             }
-            // Nothing wakes it after a failure: what it is woken for needs the database too.
+            // After a failure the whole pause passes, because any work that could wake it needs the database too.
             let (pause, is_woken) = match worker.work_off().await {
                 Ok(()) => {
                     not_worked_off.ended();
@@ -155,7 +155,7 @@ impl Worker {
         }
     }
 
-    /// Notes what came of the tries so far, and begins as many deliveries of due mails as there is room for.
+    /// Records the outcomes of the tries so far, and begins as many deliveries of due mails as there is room for.
     async fn work_off(&mut self) -> Result<(), Error> {
         self.look_at_slow();
         self.write_notes().await?;
@@ -191,7 +191,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether the mail server is not refusing everything. An operator who has mended that does not wait for the end of the pause.
+    /// Whether deliveries may begin. They may not while the mail server refuses everything, until the pause is over or the operator runs `mail retry`.
     async fn may_begin(&mut self) -> Result<bool, Error> {
         if self.report.not_sent.pause().is_zero() {
             return Ok(true);
@@ -337,7 +337,7 @@ impl Worker {
         }
     }
 
-    /// Waits a little for the deliveries under way, and notes what came of them.
+    /// Waits a little for the deliveries under way, and records their outcomes.
     async fn finish(&mut self) {
         let _ = timeout(LAST_WAIT, self.take_back_quick_ones()).await;
         let is_unanswered = |delivery: &&Delivery| {
