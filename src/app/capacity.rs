@@ -89,7 +89,7 @@ impl Capacity {
         self.hash_kib.saturating_mul(self.hash_threads.get() as u64)
     }
 
-    /// Why the memory may be too small, and how to mend it; `None` if it is enough.
+    /// Why the memory may be too small, and how to fix it; `None` if it is enough.
     pub fn problem(&self) -> Option<(String, &'static str)> {
         let (hashes, memory, threads) = (self.hashes_kib(), &self.memory, self.hash_threads);
         let mib = in_mib(hashes);

@@ -72,7 +72,7 @@ impl Untrusted {
         }
     }
 
-    /// A command that mends the flaw, for an operator who trusts the owner; `None` if no command does.
+    /// A command that fixes the flaw, for an operator who trusts the owner; `None` if no command does.
     pub fn mend(&self) -> Option<String> {
         let path = quoted(&self.path);
         match self.flaw {

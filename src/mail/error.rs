@@ -27,7 +27,7 @@ pub enum TransportError {
 /// What a failure means for this mail and for other mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The next mail would fail as well, until the mail server or its settings are mended.
+    /// The next mail would fail as well, until the mail server or its settings are fixed.
     General,
     /// Other mails may succeed; this one is tried again.
     Single,
@@ -128,7 +128,7 @@ impl SendError {
     }
 
     /// Decides what the failure means. Only a reply about the recipient is final: servers use 5xx for everything that they dislike (a sender, a host name, a
-    /// network, a content), which the operator can mend, and then the mail goes out.
+    /// network, a content), which the operator can fix, and then the mail goes out.
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Off | Self::File { .. } => Verdict::General,

@@ -133,7 +133,7 @@ fn check_codes(inspection: &Inspection) -> Finding {
 fn check_outbox(inspection: &Inspection, now: Timestamp) -> Finding {
     const SUBJECT: &str = "outbox";
     const MEND: &str = "see which with `arkloop mail queue`; when the cause is mended, have them tried again: arkloop mail retry";
-    // The operator cannot mend an address that a stranger mistyped.
+    // The operator cannot correct an address that a stranger mistyped.
     let (refused, troubles): (Vec<_>, Vec<_>) = inspection
         .mail_troubles
         .iter()

@@ -1,4 +1,4 @@
-//! `check`: looks at each part of an installation and says how to mend it.
+//! `check`: looks at each part of an installation and says how to fix it.
 //!
 //! It changes nothing. A database that cannot be opened is one finding; the other parts are still checked.
 
@@ -74,7 +74,7 @@ async fn database_and_beyond(
 }
 
 fn not_opened(error: &OpenError, before: &[Finding]) -> Finding {
-    // The command that the finding about the files names also mends the key file.
+    // The command that the finding about the files names also fixes the key file.
     let is_of_key_file = matches!(
         error,
         OpenError::KeyFile(KeyFileError::Io { .. } | KeyFileError::TooOpen { .. })

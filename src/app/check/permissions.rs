@@ -1,4 +1,4 @@
-//! Collects what is wrong with owners and modes, and writes one command that mends all of it.
+//! Collects what is wrong with owners and modes, and writes one command that fixes all of it.
 
 use std::collections::BTreeMap;
 use std::fs::{Metadata, OpenOptions};
@@ -11,7 +11,7 @@ use super::super::data_dir::Owner;
 use super::finding::Finding;
 use crate::files::{chown_argument, quoted, runner, secret_flaw, shown_user};
 
-/// A command that mends owners or modes. The order of the variants is the order of the commands.
+/// A command that fixes owners or modes. The order of the variants is the order of the commands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mend {
     Give,
@@ -21,7 +21,7 @@ pub(super) enum Mend {
     CloseKey,
 }
 
-/// The flaws found so far, and the paths that each command mends.
+/// The flaws found so far, and the paths that each command is for.
 pub(super) struct Permissions {
     pub(super) owner: Owner,
     seen: Vec<String>,
@@ -40,7 +40,7 @@ impl Permissions {
         }
     }
 
-    /// Notes a flaw that no command mends.
+    /// Notes a flaw that no command fixes.
     pub(super) fn note(&mut self, seen: String) {
         self.seen.push(seen);
     }
