@@ -23,6 +23,6 @@ pub use first_start::{Origin, lacks_database};
 pub use listener::{ANSWER_TIMEOUT, ask, listener, record_server};
 pub use open::{App, FLUSH_EVERY};
 pub use parts::http_settings;
-pub use rekey::{NewKey, find_lost_key, rekey, reset_key};
+pub use rekey::{NewKey, confirm_key_lost, rekey, reset_key};
 pub use restore::{Restored, is_replaceable, restore};
 pub use role::Role;

@@ -28,7 +28,7 @@ pub struct NewKey {
 /// Makes a new key file in place of the old one, and seals everything in the database again.
 pub async fn rekey(config: &Config, operator: &Operator) -> Result<NewKey, OpenError> {
     let system = System::machine();
-    find_database(config)?;
+    confirm_database(config)?;
     finish_replacement(config, &system)?;
     let old = Arc::new(read_key_file(&config.key_path())?);
     replace(config, &system, Some(&old), async |store, new| {
@@ -41,8 +41,8 @@ pub async fn rekey(config: &Config, operator: &Operator) -> Result<NewKey, OpenE
 ///
 /// # Errors
 /// [`OpenError::KeyNotLost`] if there is a key file, even one of another database: a key file is never overwritten.
-pub fn find_lost_key(config: &Config) -> Result<(), OpenError> {
-    find_database(config)?;
+pub fn confirm_key_lost(config: &Config) -> Result<(), OpenError> {
+    confirm_database(config)?;
     match read_key_file(&config.key_path()) {
         Err(KeyFileError::Missing(_)) => Ok(()),
         Err(error) => Err(error.into()),
@@ -53,16 +53,16 @@ pub fn find_lost_key(config: &Config) -> Result<(), OpenError> {
 /// Makes a new key file in place of a lost one, and a new signing key with the `wanted` algorithm, or else with the one used so far.
 ///
 /// # Errors
-/// As [`find_lost_key`].
+/// As [`confirm_key_lost`].
 pub async fn reset_key(
     config: &Config,
     wanted: Option<SignatureAlgorithm>,
     operator: &Operator,
 ) -> Result<NewKey, OpenError> {
     let system = System::machine();
-    find_database(config)?;
+    confirm_database(config)?;
     finish_replacement(config, &system)?;
-    find_lost_key(config)?;
+    confirm_key_lost(config)?;
     replace(config, &system, None, async |store, new| {
         go_on_without_key(store, new, wanted, &system, operator).await
     })
@@ -70,7 +70,7 @@ pub async fn reset_key(
 }
 
 /// Confirms that there is a database, because an error about its key file would mislead without one.
-fn find_database(config: &Config) -> Result<(), OpenError> {
+fn confirm_database(config: &Config) -> Result<(), OpenError> {
     if Store::exists(&config.data_dir)? {
         Ok(())
     } else {

@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::service::{AuditPage, AuditPart, AuditQuery, Error, Service, UserRef};
 
 /// How often `--follow` looks for new rows.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Show who did what when, and why it was refused
 ///
@@ -113,12 +113,12 @@ pub(super) fn list(arguments: &Arguments, context: &Context) -> Result<Report, R
 
 pub(super) fn follow(arguments: &Arguments, context: &Context) -> Result<ExitCode, Refusal> {
     let query = arguments.query(context.output);
-    context.with_service(async |service| print_as_they_come(service, query).await)?;
+    context.with_service(async |service| print_new_rows(service, query).await)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Polls the log, because other processes also write to it.
-async fn print_as_they_come(service: &Service, mut query: AuditQuery) -> Result<(), Refusal> {
+async fn print_new_rows(service: &Service, mut query: AuditQuery) -> Result<(), Refusal> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|cause| no_runtime(&cause))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|cause| no_runtime(&cause))?;
     let fault = Fault::new("the audit log cannot be read");
@@ -126,7 +126,7 @@ async fn print_as_they_come(service: &Service, mut query: AuditQuery) -> Result<
         let pause = match service.list_audit(query.clone()).await {
             Ok(page) => {
                 fault.ended();
-                query.part = AuditPart::Behind(page.end);
+                query.part = AuditPart::AfterCursor(page.end);
                 for entry in page.entries {
                     let document = printable_json(&to_json(&entry).to_string(), &[]).into_owned();
                     if !print(&(document + "\n"))? {
@@ -135,7 +135,7 @@ async fn print_as_they_come(service: &Service, mut query: AuditQuery) -> Result<
                 }
                 // The limit applies only to the rows that existed at the start.
                 query.limit = u32::MAX;
-                LOOK_EVERY
+                POLL_INTERVAL
             }
             Err(error @ Error::Unavailable { .. }) => fault.failed(&error),
             Err(error) => return Err(error.into()),

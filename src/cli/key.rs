@@ -112,7 +112,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusa
         }
         Command::Rekey => replace(&config.key_path(), app::rekey(config, operator)),
         Command::Reset { choice, consent } => {
-            app::find_lost_key(config)?;
+            app::confirm_key_lost(config)?;
             let database = config.database_path();
             consent.to(&format!(
                 "end all sessions, invites and links of {}",

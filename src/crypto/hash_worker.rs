@@ -120,7 +120,7 @@ impl Worker {
                 "a stored hash is no argon2id hash".to_owned(),
             ));
         };
-        if !cost.is_bearable() || stored.version != Some(Version::V0x13.into()) {
+        if !cost.is_acceptable() || stored.version != Some(Version::V0x13.into()) {
             return Err(HashError::Unusable(
                 "a stored hash demands another version or too high a cost".to_owned(),
             ));

@@ -25,7 +25,7 @@ impl Argon2Cost {
     }
 
     /// Whether a stored hash may demand this cost.
-    pub(super) const fn is_bearable(self) -> bool {
+    pub(super) const fn is_acceptable(self) -> bool {
         self.memory_kib <= MAX_STORED_COST.memory_kib
             && self.iterations <= MAX_STORED_COST.iterations
             && self.parallelism <= MAX_STORED_COST.parallelism
@@ -40,7 +40,7 @@ impl Argon2Cost {
             iterations: part("t=")?,
             parallelism: part("p=")?,
         };
-        (parts.next().is_none() && cost.is_bearable() && cost.params().is_ok()).then_some(cost)
+        (parts.next().is_none() && cost.is_acceptable() && cost.params().is_ok()).then_some(cost)
     }
 }
 
@@ -69,8 +69,8 @@ impl CostShares {
     pub fn cost_of(&self, digest: [u8; 16]) -> Argon2Cost {
         let total: u64 = self.costs.iter().map(|(_, accounts)| u64::from(*accounts)).sum();
         // A point between 0 and `total`, as far along as the digest is among all digests.
-        let threshold = u64::from_be_bytes(*digest.first_chunk().expect("a digest has 16 bytes"));
-        let mut point = (u128::from(threshold) * u128::from(total)) >> u64::BITS;
+        let leading = u64::from_be_bytes(*digest.first_chunk().expect("a digest has 16 bytes"));
+        let mut point = (u128::from(leading) * u128::from(total)) >> u64::BITS;
         for (cost, accounts) in &self.costs {
             match point.checked_sub(u128::from(*accounts)) {
                 None => return *cost,
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_password_can_cost_is_a_cost() {
+    fn a_cost_that_no_stored_hash_may_have_is_not_read() {
         for text in [
             "",
             "m=8,t=1",

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use url::Host;
 
 /// Schemes that belong to no single app. Browsers write most of these origins as `null`, and no page has the others.
-const OF_NO_APP: [&str; 10] = [
+const SCHEMES_OF_NO_APP: [&str; 10] = [
     "about",
     "blob",
     "data",
@@ -31,7 +31,7 @@ pub fn parse_app_origin(text: &str) -> Option<String> {
             .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     // "htps" is a typing error, not the scheme of an app.
     let is_web = scheme.chars().all(|c| "https".contains(c));
-    if !is_scheme || is_web || OF_NO_APP.contains(&scheme) {
+    if !is_scheme || is_web || SCHEMES_OF_NO_APP.contains(&scheme) {
         return None;
     }
     let (host, port) = authority

@@ -46,7 +46,7 @@ pub(super) const JWKS: Operation = Operation {
                   several keys, also of different algorithms.",
     success: Success {
         headers: &[("Cache-Control", "Five minutes.")],
-        is_kept: true,
+        has_etag: true,
         ..Success::json::<JwkSet>(
             "The keys.",
             r#"{ "keys": [{

@@ -49,7 +49,7 @@ fn responses(operation: &Operation, components: &mut Components) -> Value {
     let is_limited = operation.limit.is_some();
     let described = describe_success(success, is_limited, components);
     responses.insert(success.status.as_str().to_owned(), described);
-    if success.is_kept {
+    if success.has_etag {
         responses.insert("304".to_owned(), reference("responses", "NotModified"));
     }
     for codes in operation.codes().chunk_by(|a, b| a.status() == b.status()) {
@@ -84,7 +84,7 @@ fn describe_success(success: &Success, is_limited: bool, components: &mut Compon
     if is_limited {
         headers.extend(components::headers_named(&["RateLimit-Policy", "RateLimit"]));
     }
-    if success.is_kept {
+    if success.has_etag {
         headers.insert("ETag".to_owned(), reference("headers", "ETag"));
     }
     described["headers"] = headers.into();

@@ -30,7 +30,7 @@ pub(super) const OPENAPI_DOCUMENT: Operation = Operation {
     description: "Pages of every origin may read it.",
     success: Success {
         headers: &[("Cache-Control", "Five minutes.")],
-        is_kept: true,
+        has_etag: true,
         ..Success::with_schema("application/json", |_| inline("object"), "The document.")
     },
     ..page("/openapi.json", Some(SWITCH))
@@ -50,7 +50,7 @@ pub(super) const DOCS: Operation = Operation {
             ),
             ("Cross-Origin-Opener-Policy", "`same-origin`."),
         ],
-        is_kept: true,
+        has_etag: true,
         ..Success::with_schema("text/html", |_| inline("string"), "The page.")
     },
     ..page("/docs", Some(SWITCH))

@@ -36,7 +36,7 @@ pub(crate) static OPERATIONS: [&Operation; 2] = [
 pub(crate) fn start_counters(operations: impl Iterator<Item = &'static Operation>) {
     for operation in operations.filter(|operation| operation.tag.is_some()) {
         let success = &operation.success;
-        let kept = success.is_kept.then_some(StatusCode::NOT_MODIFIED);
+        let kept = success.has_etag.then_some(StatusCode::NOT_MODIFIED);
         let codes = operation.codes();
         let refused = codes.iter().map(|code| code.status());
         for status in [success.status].into_iter().chain(kept).chain(refused) {

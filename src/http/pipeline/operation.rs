@@ -103,7 +103,7 @@ pub(crate) struct Success {
     /// The headers that only some of the responses have.
     pub(crate) optional_headers: &'static [(&'static str, &'static str)],
     /// Whether it has a validator, by which a client that has the content gets a 304.
-    pub(crate) is_kept: bool,
+    pub(crate) has_etag: bool,
     /// The operations that a client may go on to.
     pub(crate) links: Option<fn() -> Value>,
 }
@@ -146,7 +146,7 @@ impl Success {
             example: None,
             headers: &[],
             optional_headers: &[],
-            is_kept: false,
+            has_etag: false,
             links: None,
         }
     }

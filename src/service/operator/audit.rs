@@ -29,7 +29,7 @@ pub enum AuditPart {
     /// The last rows before the one with this id.
     Before(i64),
     /// Everything after a position in the log.
-    Behind(AuditCursor),
+    AfterCursor(AuditCursor),
 }
 
 /// A part of the log.
@@ -126,7 +126,7 @@ impl Service {
                     AuditPart::Last => (None, None, None),
                     AuditPart::After(id) => (Some(id), None, None),
                     AuditPart::Before(id) => (None, Some(id), None),
-                    AuditPart::Behind(cursor) => (Some(cursor.row), None, Some(cursor)),
+                    AuditPart::AfterCursor(cursor) => (Some(cursor.row), None, Some(cursor)),
                 };
                 // The rows of smaller ids may have been cleared away; their places stay.
                 if let AuditPart::After(id) | AuditPart::Before(id) = query.part

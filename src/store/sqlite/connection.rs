@@ -27,7 +27,7 @@ pub(super) enum Kind {
     /// For queries; SQLite refuses changes. It still creates and removes its log and index.
     Reading,
     /// For queries; no file is created, changed or removed.
-    Looking,
+    ReadOnly,
     /// For changes.
     Writing,
 }
@@ -35,9 +35,9 @@ pub(super) enum Kind {
 /// Opens the database file, which must exist, and sets the connection up.
 pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
     let connection = match kind {
-        Kind::Looking => {
+        Kind::ReadOnly => {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-            Connection::open_with_flags(address_for_looking(path), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
+            Connection::open_with_flags(read_only_uri(path), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
         }
         // No URI names: a data directory may contain any character.
         Kind::Plain | Kind::Reading | Kind::Writing => {
@@ -54,7 +54,7 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
     // A query plan depends on the statement and the schema alone. Otherwise SQLite plans a cached statement anew for each bound value, which took more than
     // half of the time of a request.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    if kind != Kind::Looking {
+    if kind != Kind::ReadOnly {
         connection.pragma_update(None, "journal_mode", "WAL")?;
     }
     // An acknowledged write survives a loss of power; group commit makes it cheap.
@@ -75,7 +75,7 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
 ///
 /// An index of the log means that a process has the database open, or was killed while it had: log and index are then read too. Without an index the
 /// database file alone is complete.
-fn address_for_looking(path: &Path) -> String {
+fn read_only_uri(path: &Path) -> String {
     let how = if companion(path, "-shm").exists() {
         "readonly_shm=1"
     } else {

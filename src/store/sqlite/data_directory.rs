@@ -47,7 +47,7 @@ impl Store {
             // SQLite does not open it: SQLite would remove the write-ahead log beside an empty file.
             Some(found) if found.st_size == 0 => Ok(false),
             Some(found) if found.st_size <= LARGEST_PAGE => {
-                Ok(schema_state(&path, Kind::Looking, &path)? != SchemaState::Empty)
+                Ok(schema_state(&path, Kind::ReadOnly, &path)? != SchemaState::Empty)
             }
             Some(_) => Ok(true),
         }

@@ -34,7 +34,7 @@ impl Store {
         if !Self::exists(directory)? {
             return Ok(None);
         }
-        key_check(&directory.join(DATABASE), Kind::Looking)
+        key_check(&directory.join(DATABASE), Kind::ReadOnly)
     }
 
     /// The check value of the key file that the database in `directory` belongs to; `None` if there is no database. Waits for a process that is replacing
@@ -89,7 +89,7 @@ fn look(path: &Path, options: &OpenOptions) -> Result<Store, OpenError> {
     if let Some(in_use) = &in_use {
         in_use.take(Mode::Shared)?;
     }
-    match judge(path, Kind::Looking, options)? {
+    match judge(path, Kind::ReadOnly, options)? {
         SchemaState::Current => Store::connect(path, options, in_use.into_iter().collect()),
         SchemaState::Empty => Err(OpenError::Missing(path.to_owned())),
         SchemaState::Old(found) => Err(too_old(path, found, is_served(&options.directory)?)),

@@ -42,7 +42,10 @@ impl Store {
         locks: Vec<FileLock>,
     ) -> Result<Self, OpenError> {
         let (kind, (writer, health)) = match options.access {
-            Access::Look => (Kind::Looking, (WriterHandle::default(), Arc::new(Health::of([])))),
+            Access::Look => (
+                Kind::ReadOnly,
+                (WriterHandle::default(), Arc::new(Health::of([]))),
+            ),
             _ => (Kind::Reading, start_writer(path, options)?),
         };
         let manager = || ConnectionManager {

@@ -18,7 +18,7 @@ pub struct Reader<'c> {
 pub struct Tx<'c> {
     reader: Reader<'c>,
     /// Callbacks for when the change is undone.
-    returns: RefCell<Vec<Box<dyn FnOnce()>>>,
+    undo_callbacks: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
 impl Reader<'_> {
@@ -95,7 +95,7 @@ impl<'c> Tx<'c> {
     pub(super) fn new(connection: &'c Connection) -> Self {
         Self {
             reader: Reader { connection },
-            returns: RefCell::default(),
+            undo_callbacks: RefCell::default(),
         }
     }
 
@@ -122,20 +122,20 @@ impl<'c> Tx<'c> {
     /// Calls `give_back` if the current change is undone: it fails, or the transaction is not committed. SQLite does not roll back what a change took from
     /// memory.
     pub fn if_undone(&self, give_back: impl FnOnce() + 'static) {
-        self.returns.borrow_mut().push(Box::new(give_back));
+        self.undo_callbacks.borrow_mut().push(Box::new(give_back));
     }
 
     /// Calls every callback after the first `taken`.
     fn give_back(&self, taken: usize) {
-        let returns = self.returns.borrow_mut().split_off(taken);
-        for give_back in returns {
+        let undone = self.undo_callbacks.borrow_mut().split_off(taken);
+        for give_back in undone {
             give_back();
         }
     }
 
     /// Drops the callbacks after a commit.
     pub(super) fn keep(self) {
-        self.returns.borrow_mut().clear();
+        self.undo_callbacks.borrow_mut().clear();
     }
 
     /// Runs `change` in a savepoint, and undoes it alone if it fails: earlier changes stay, and later ones are possible. A change may make further attempts,
@@ -144,7 +144,7 @@ impl<'c> Tx<'c> {
     /// # Errors
     /// The outer `Err` means that SQLite has rolled back the whole transaction, as on a full disk.
     pub fn attempt<T, E>(&self, change: impl FnOnce(&Self) -> Result<T, E>) -> Result<Result<T, E>> {
-        let taken = self.returns.borrow().len();
+        let taken = self.undo_callbacks.borrow().len();
         self.execute("SAVEPOINT attempt", [])?;
         let outcome = change(self);
         // FULL, IOERR and NOMEM roll back the whole transaction, not only the savepoint. SQLite is then in autocommit mode: the earlier changes are lost, and
