@@ -1,7 +1,7 @@
 //! New keys for a database that no other process has open: `key rekey` and `key reset`.
 //!
-//! What is derived from the old key and cannot be derived again ends: sessions and codes. Without the old key, `key reset` also replaces the codes of invites by
-//! ones that are shown to no one; their rows stay, because accounts refer to them.
+//! Both end the sessions and one-time codes, which depend on the old key. `key reset` also ends everything else that only the old key can open or verify. It
+//! keeps the rows of invites, because accounts refer to them, and gives each a new code that is never shown.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct NewKey {
     pub ended: Ended,
 }
 
-/// Makes a new key file in place of the old one, and seals everything in the database again.
+/// Makes a new key file in place of the old one, and seals everything in the database with the new key.
 pub async fn rekey(config: &Config, operator: &Operator) -> Result<NewKey, OpenError> {
     let system = System::machine();
     confirm_database(config)?;
@@ -78,8 +78,8 @@ fn confirm_database(config: &Config) -> Result<(), OpenError> {
     }
 }
 
-/// Opens the database alone, with the `old` keys unless they are lost. Then it makes the successor, lets `seal` change the database, and puts the successor
-/// in place before another process can open the database.
+/// Locks out every other process and opens the database, with the `old` keys unless they are lost. Then it creates the new key file, lets `seal` change the
+/// database, and puts the new key file in place before it unlocks the database.
 async fn replace(
     config: &Config,
     system: &System,

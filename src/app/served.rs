@@ -23,7 +23,7 @@ pub(super) struct Served {
     pub(super) mailing: Mailing,
 }
 
-/// The server's rules that commands report. The names of the fields are those in the record.
+/// The server's rules that commands report. The record uses these names of fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rules {
     codes: bool,
@@ -64,8 +64,8 @@ impl Rules {
     }
 }
 
-/// Returns the configuration to use, and warnings about differences from the server's. A server records its own configuration; a command uses that record, so
-/// that its links and refusals are those of the server.
+/// Returns the configuration to use, and a warning for each difference between that of a command and that of the server. A server records its configuration;
+/// a command uses that record, so that its links and refusals are those of the server.
 pub(super) async fn agree(
     config: &Config,
     store: &Store,

@@ -19,24 +19,23 @@ use crate::service::{AuditPage, AuditPart, AuditQuery, Error, Service, UserRef};
 /// How often `--follow` looks for new rows.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Show who did what when, and why it was refused
+/// Show who did what and when, and why it was refused
 ///
-/// The oldest row comes first. Requests that were refused because there were too many, and captchas, are counted: one row for each address and minute.
-/// Rows are kept for the time in audit.keep, also those of accounts that are gone.
+/// The oldest row comes first. Requests refused by a rate limit or a captcha are counted: one row for each address and minute. Rows are kept for the time in
+/// audit.keep, even if their account was deleted.
 ///
-/// Each account and each network has only so many rows of refusals in a minute and in an hour. All refusals are also counted under their account: one count
-/// for each event and reason, with the first time, the last time and the network of the last. Counts come last, where they tell what no row above them
-/// tells; they have no id, and --follow shows one again when it has changed.
+/// The number of rows of refusals is limited for each account and each network, in a minute and in an hour. All refusals are also counted under their
+/// account: one count for each event and reason, with the times of the first and the last refusal and the network of the last. Counts that include refusals
+/// without a row of their own follow the rows. They have no id, and --follow prints a count again when it has changed.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples: what happened to an account; the refused sign-ins of the last hour; everything from now on\n  \
                   arkloop audit --user ann@example.org\n  arkloop audit --event sign_in --since 1h\n  arkloop audit --follow"
 )]
 pub(super) struct Arguments {
-    /// Only about this account: a username, an e-mail address or an id, also one that it had
+    /// Only rows about this account: its id, or a present or former username or e-mail address
     #[arg(long, value_name = "USER")]
     user: Option<UserRef>,
-    /// Only one event, or all of a kind.
     #[arg(
         long,
         value_name = "EVENT",
@@ -44,18 +43,18 @@ pub(super) struct Arguments {
         help = "Only this event, such as sign_in.password, or all of a kind, such as sign_in"
     )]
     event: Option<AuditEvents>,
-    /// Only the last so long, such as 30m, 1h or 7d
+    /// Only rows that are not older than this, such as 30m, 1h or 7d
     #[arg(long, value_name = "TIME", value_parser = expecting("a time such as 30m, 1h or 7d", parse_since))]
     since: Option<Duration>,
     #[command(flatten)]
     limit: Limit,
-    /// Only rows that came after the one with this id, the first of these; 0 begins with the oldest
+    /// Only rows after the one with this id, beginning with the first of them; 0 begins with the oldest row
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(0..))]
     after: Option<i64>,
-    /// Only rows that came before the one with this id, the last of these
+    /// Only rows before the one with this id, ending with the last of them
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..), conflicts_with_all = ["after", "follow"])]
     before: Option<i64>,
-    /// Go on as rows come, each as one line of JSON, until SIGINT, SIGTERM or a closed pipe
+    /// Keep printing new rows, each as one line of JSON, until SIGINT, SIGTERM or a closed pipe
     #[arg(long)]
     pub(super) follow: bool,
 }
@@ -85,7 +84,7 @@ impl Arguments {
             },
             limit: match (self.follow, self.after) {
                 (false, _) => self.limit.rows(output),
-                // Following after a given row prints every row.
+                // `--follow --after ID` prints every row after that one.
                 (true, Some(_)) => u32::MAX,
                 (true, None) => self.limit.first_rows(),
             },

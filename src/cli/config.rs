@@ -8,10 +8,10 @@ use super::report::Report;
 /// See the configuration.
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Example: see which variables and files have set something\n  arkloop config show | grep '#'"
+    after_help = "Example: see which keys are set, and by which variable or file\n  arkloop config show | grep '#'"
 )]
 pub(super) enum Command {
-    /// Print every key with the value that holds and the place it was given; secrets are masked
+    /// Print every key with its effective value and the place where it is set; secrets are masked
     #[command(
         after_help = "Example: where does the server listen?\n  arkloop --json config show | jq -r .server.listen"
     )]

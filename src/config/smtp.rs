@@ -14,8 +14,8 @@ const SUBMISSIONS_PORT: u16 = 465;
 const RELAY_PORT: u16 = 25;
 
 impl Config {
-    /// When mail to the mail server is encrypted. The default follows the scheme of its URL. `smtp://` to this machine itself is plain unless there is a
-    /// `ca_file`, because nothing is in between and local servers seldom have a certificate.
+    /// When the connection to the mail server is encrypted. The default follows the scheme of its URL. `smtp://` to this machine itself is plain unless there is
+    /// a `ca_file`, because nothing is in between and local servers seldom have a certificate.
     pub fn smtp_security(&self) -> SmtpSecurity {
         let default = match &self.mail.smtp_url {
             Some(url) if url.is_tls => SmtpSecurity::Tls,
@@ -25,7 +25,7 @@ impl Config {
         self.mail.smtp_security.unwrap_or(default)
     }
 
-    /// The port of the mail server if its URL names none.
+    /// The port of the mail server if its URL names none. It is the port of relays only if `mail.smtp_security` is set to "none".
     pub fn smtp_default_port(&self) -> u16 {
         match (self.smtp_security(), self.mail.smtp_security) {
             (SmtpSecurity::Tls, _) => SUBMISSIONS_PORT,
@@ -34,7 +34,7 @@ impl Config {
         }
     }
 
-    /// How this host greets the mail server, set or default; `None` for the address of each connection.
+    /// The name with which this host greets the mail server, set or default. `None` means the host's address on each connection.
     pub fn helo_name(&self) -> Option<HeloName> {
         let default = || {
             let uname = rustix::system::uname();
@@ -44,7 +44,7 @@ impl Config {
         self.mail.helo_name.clone().or_else(default)
     }
 
-    /// Warnings about accepted values of the mail server.
+    /// Warnings about settings of the mail server that are accepted but probably wrong.
     pub(super) fn warnings_of_smtp(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let (mail, security) = (&self.mail, self.smtp_security());
@@ -70,9 +70,11 @@ impl Config {
                  mail.smtp_security to \"tls\""
             ));
         }
-        if security == SmtpSecurity::Tls && matches!(port, Some(SUBMISSION_PORT | RELAY_PORT)) {
+        if security == SmtpSecurity::Tls
+            && let Some(port @ (SUBMISSION_PORT | RELAY_PORT)) = port
+        {
             warnings.push(format!(
-                "mail.smtp_url means TLS from the first byte, with which mail servers do not begin on port {SUBMISSION_PORT} or {RELAY_PORT}: \
+                "mail.smtp_url has port {port}, where mail servers do not expect TLS from the first byte: \
                  write smtp:// and set mail.smtp_security to \"starttls\", or use port {SUBMISSIONS_PORT}"
             ));
         }

@@ -1,8 +1,8 @@
 //! Password hashes: argon2id (RFC 9106) on a few threads of their own, behind a bounded queue.
 //!
 //! A hash takes tens of milliseconds and tens of mebibytes. On the executor it would stall every other request; without a bound a flood of sign-ins
-//! would take all memory. A thread is a permit that belongs to the hash and not to the request, so a client that hangs up
-//! frees nothing early.
+//! would take all memory. A hash occupies its thread until it is complete, even if the client has disconnected, so clients that
+//! disconnect early cannot cause more hashes at once.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use super::password_cost::CostShares;
 use crate::domain::{Argon2Cost, Password, PasswordGuess, PasswordHash};
 use crate::system::System;
 
-/// How many passwords may wait. At the default cost two threads work this off in about two seconds, or in four if each
-/// has a former form ([`PasswordHasher::verify`]); a later one is refused.
+/// How many passwords may wait; further ones are refused. At the default cost, two threads hash this many in about two
+/// seconds, or in four if each has a former form ([`PasswordGuess::as_former_bytes`]).
 const QUEUE: usize = 256;
 
 /// What a guess at a password is compared with.
@@ -36,7 +36,7 @@ pub enum Verification {
     /// The password was wrong, or there was no hash to compare it with.
     Wrong,
     Right,
-    /// Its hash has another cost than new ones, or was made of another form of the password. This hash is to be stored in its place.
+    /// Right, but the stored hash has another cost than new hashes, or was made from the former form of the password. The new hash here is to replace it.
     RightButOutdated(PasswordHash),
 }
 
@@ -58,8 +58,8 @@ pub struct PasswordHasher {
 }
 
 impl PasswordHasher {
-    /// Starts the threads, which end when the hasher is dropped. All hashes together take at most `memory_kib`: stored hashes of a higher cost wait for one
-    /// another.
+    /// Starts the threads, which end when the hasher is dropped. Hashes that run at the same time share a budget of `memory_kib`: each waits until enough of
+    /// it is free, and a stored hash that needs more than all of it runs alone.
     pub fn start(
         cost: Argon2Cost,
         threads: NonZeroUsize,
@@ -76,7 +76,7 @@ impl PasswordHasher {
             let worker = Worker::new(cost, Arc::clone(&blocks_filled), Arc::clone(&budget));
             let work = move || {
                 if priority == Priority::Low {
-                    // Linux knows niceness by thread. Where it cannot be set, hashing works all the same.
+                    // On Linux each thread has its own niceness. Where it cannot be set, hashing works all the same.
                     let _ = rustix::process::nice(19);
                 }
                 worker.work(&queue);
@@ -112,8 +112,8 @@ impl PasswordHasher {
             .await
     }
 
-    /// Compares a password with a stored hash, and then its former form, if it has one. Without a stored hash it does the work of a comparison, so that the
-    /// time of a refusal does not tell whether there is one.
+    /// Compares a password with a stored hash. If it is wrong and has a former form ([`PasswordGuess::as_former_bytes`]), that is compared too. Without a
+    /// stored hash it does the work of these comparisons, so that the time of a refusal does not tell whether there is one.
     pub async fn verify(&self, guess: PasswordGuess, compared: Compared) -> Result<Verification, HashError> {
         let (cost, salt) = (self.cost, self.system.random());
         self.run(move |worker| {

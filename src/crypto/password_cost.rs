@@ -4,9 +4,9 @@ use argon2::Params;
 
 use crate::domain::Argon2Cost;
 
-/// Bytes of hash: the default of the argon2 crate and of the reference.
+/// The length of a hash in bytes: the default of the argon2 crate and of the reference implementation.
 pub(super) const HASH_BYTES: usize = 32;
-/// The largest cost that a stored hash may demand: a forged row must not take all memory or hours.
+/// The largest cost that a stored hash may demand, so that a forged row can neither take all memory nor keep a thread busy for hours.
 const MAX_STORED_COST: Argon2Cost = Argon2Cost {
     memory_kib: 1024 * 1024,
     iterations: 32,
@@ -46,8 +46,8 @@ impl Argon2Cost {
 
 /// The cost of guesses at names without a password. Each name keeps its cost, and the costs of names are distributed as those of accounts are.
 ///
-/// So the time of an answer reveals nothing, even while old accounts have the cost of an older configuration. A name changes its cost as accounts do:
-/// once, when enough of them have signed in.
+/// So the time of an answer does not tell whether a name has a password, even while old accounts have the cost of an older configuration. The cost of a name
+/// changes as that of an account does: once, when enough accounts have signed in and got a hash of the new cost.
 #[derive(Debug)]
 pub struct CostShares {
     costs: Vec<(Argon2Cost, u32)>,
@@ -65,10 +65,10 @@ impl CostShares {
         }
     }
 
-    /// The cost of a name; `digest` is its keyed digest, of which all values are equally likely and no client knows any.
+    /// The cost of a name. `digest` is its keyed digest: all values are equally likely, and no client can compute it.
     pub fn cost_of(&self, digest: [u8; 16]) -> Argon2Cost {
         let total: u64 = self.costs.iter().map(|(_, accounts)| u64::from(*accounts)).sum();
-        // A point between 0 and `total`, as far along as the digest is among all digests.
+        // Scales the start of the digest to a point from 0 up to, but not including, `total`.
         let leading = u64::from_be_bytes(*digest.first_chunk().expect("a digest has 16 bytes"));
         let mut point = (u128::from(leading) * u128::from(total)) >> u64::BITS;
         for (cost, accounts) in &self.costs {

@@ -1,10 +1,10 @@
-//! The origins of native apps, whose webviews have schemes of their own, and of browser extensions.
+//! Origins of native apps, whose webviews have schemes of their own, and of browser extensions; and tests of hosts.
 
 use std::num::NonZeroU16;
 
 use url::Host;
 
-/// Schemes that belong to no single app. Browsers write most of these origins as `null`, and no page has the others.
+/// Schemes that do not identify an app. Browsers send `null` as the origin of pages with most of these schemes, and no page has one of the others.
 const SCHEMES_OF_NO_APP: [&str; 10] = [
     "about",
     "blob",
@@ -21,7 +21,7 @@ const SCHEMES_OF_NO_APP: [&str; 10] = [
 /// Reads the origin of an app or extension: scheme, host, and a port if there is one, as in `capacitor://localhost`, `app://.` or `chrome-extension://<id>`.
 ///
 /// The result is in lower case, so that two spellings compare equal: engines differ in how they write the host of such a scheme, and Safari shows the ids
-/// of its extensions in upper case. `None` also for the origin of a web site.
+/// of its extensions in upper case. The origin of a web site gives `None` too.
 pub fn parse_app_origin(text: &str) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let (scheme, authority) = text.split_once("://")?;
@@ -29,7 +29,7 @@ pub fn parse_app_origin(text: &str) -> Option<String> {
         && scheme
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    // "htps" is a typing error, not the scheme of an app.
+    // A scheme of only these letters, such as "htps", is a misspelt http or https and not the scheme of an app.
     let is_web = scheme.chars().all(|c| "https".contains(c));
     if !is_scheme || is_web || SCHEMES_OF_NO_APP.contains(&scheme) {
         return None;
@@ -42,7 +42,7 @@ pub fn parse_app_origin(text: &str) -> Option<String> {
     }
     match port {
         None => Some(format!("{scheme}://{host}")),
-        // The parser of numbers accepts a sign.
+        // `parse` accepts a plus sign before a number.
         Some(port) if port.starts_with('+') => None,
         Some(port) => Some(format!("{scheme}://{host}:{}", port.parse::<NonZeroU16>().ok()?)),
     }
@@ -65,7 +65,8 @@ pub fn is_exact_host<S: AsRef<str>>(host: &Host<S>) -> bool {
     }
 }
 
-/// Whether a text has only the characters of host names. URL parsers accept more, such as a comma, or a star, which looks like a pattern.
+/// Whether a text has only the characters of host names. URL parsers accept more, such as a comma, or a star, which would look like a wildcard but match
+/// nothing.
 fn is_host_name(text: &str) -> bool {
     !text.is_empty()
         && text

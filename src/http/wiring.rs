@@ -1,4 +1,4 @@
-//! Joins the modules: what each listener serves, and what the document describes.
+//! Joins the modules: what each listener serves, and what the `OpenAPI` document describes.
 
 use std::io;
 use std::sync::Arc;
@@ -25,16 +25,16 @@ pub fn document() -> String {
 }
 
 impl Server {
-    /// Listens. Must be called within a Tokio runtime.
+    /// Opens the public listener. Must be called within a Tokio runtime.
     pub fn bind(listen: &Listen, service: Arc<Service>, settings: ServerSettings) -> io::Result<Self> {
         let mut shared = Shared::new(service, settings);
-        // Without white space: people read `/docs`.
+        // Without white space, because programs read it; `/docs` is for people.
         let document = openapi::document(operations()).to_string();
         shared.contents = pages::contents(&shared, document);
         Self::listen(listen, Pipeline::new(shared, operations()))
     }
 
-    /// Listens for monitoring: `/metrics`, and `/readyz` with the cause. Must be called within a Tokio runtime.
+    /// Opens the listener for monitoring, which serves `/metrics`, and `/readyz` with the cause of a failure. Must be called within a Tokio runtime.
     pub fn bind_metrics(
         listen: &Listen,
         service: Arc<Service>,
@@ -68,7 +68,7 @@ mod tests {
         let found: BTreeSet<Option<&str>> = operations()
             .map(|operation| operation.limit.map(<&str>::from))
             .collect();
-        // Only its handler knows which requests change a username.
+        // `Rename` belongs to no operation: only the handler knows which requests change a username.
         let classes = LimitClass::VARIANTS
             .iter()
             .filter(|class| **class != LimitClass::Rename);

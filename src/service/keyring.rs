@@ -1,4 +1,4 @@
-//! The signing keys that a process works with, as the database had them last.
+//! The signing keys of a process: loaded from the database, and reloaded after other processes have changed it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::store::{Store, StoredSigningKey};
 use crate::system::System;
 
 impl Service {
-    /// The keyring to sign with: the one that the last write of this process could see.
+    /// The keyring to sign with. It is reloaded if a write of this process has since found a commit of another process.
     pub(super) async fn keyring(&self) -> Result<Arc<Keyring>, Error> {
         let Loaded { keyring, seen } = self.keyring.loaded();
         if seen == self.store.foreign_commits() {
@@ -20,7 +20,7 @@ impl Service {
         self.reload_keyring().await
     }
 
-    /// The public halves of the signing keys as a JWK set: those that the database has now, or had when it could be read last.
+    /// The public halves of the signing keys as a JWK set. If the database cannot be read, these are the keys that were read last.
     pub async fn jwks(&self) -> String {
         let keyring = match self.reload_keyring().await {
             Ok(keyring) => {
@@ -51,8 +51,8 @@ impl Service {
     }
 }
 
-/// Unseals the signing keys of the database. If none of them signs, now or later, with the algorithm that is `wanted`, a new one is made and the others
-/// stop signing; they stay published until their last token has expired. If no algorithm is wanted, the present keys go on.
+/// Unseals the signing keys of the database, and removes those whose last token has expired. If no key signs with the `wanted` algorithm, now or later, it
+/// creates one; the others stop signing, but stay published until their last token has expired. `None` keeps the algorithm that the keys have.
 pub async fn load_keyring(
     store: &Store,
     keys: &Keys,

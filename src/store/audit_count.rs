@@ -18,7 +18,7 @@ const TABLE: BoundedTable = BoundedTable {
     name: "audit_counts",
     changed_at: "last_at",
 };
-/// The most rows for names without an account: more than an operator reads; with their index some 3 MB.
+/// The maximum number of counts for names without an account: more than an operator reads, and about 3 MB with their index.
 pub const MAX_NAME_COUNTS: u32 = 10_000;
 /// Larger than the number of any row, so that every row of an account stays.
 const NO_LIMIT: i64 = i64::MAX;
@@ -27,7 +27,7 @@ const NO_LIMIT: i64 = i64::MAX;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditKind {
     pub event: AuditEvent,
-    /// Why it was refused; `None` if it was done.
+    /// Why the events were refused; `None` if they were not.
     pub reason: Option<AuditReason>,
     pub subject: Option<AuditSubject>,
     /// The name that was given, if no account has it.
@@ -45,7 +45,7 @@ pub struct KindCount {
     pub is_listed: bool,
 }
 
-/// Reads a count as a line of the log, and whether every event that it counts has a row in the log.
+/// Reads a count as an entry of the log, and whether every event that it counts has a row in the log.
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<(AuditEntry, bool)> {
     let subject: Vec<u8> = row.get("subject")?;
     let user_id = subject.as_slice().try_into().ok().map(UserId::from_bytes);
@@ -74,9 +74,9 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<(AuditEntry, bool)> {
 
 impl Reader<'_> {
     /// The last `limit` counts that `filter` selects, in the order of their last change; with each, whether every event that it counts has a row in the
-    /// log. After a cursor come only the counts to which an event without a row was added since.
+    /// log. With a cursor, it returns only counts to which an event without a row was added after the cursor.
     ///
-    /// It reads every row, as [`Reader::list_audit`] does.
+    /// It reads the whole table, as [`Reader::list_audit`] does.
     pub fn list_audit_counts(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<(AuditEntry, bool)>> {
         const SQL: &str = "
             found AS (
@@ -99,7 +99,7 @@ impl Reader<'_> {
         self.query(&[AUDITED_ACCOUNTS, SQL].concat(), &values[..], entry_of)
     }
 
-    /// The cursor before the first row and after the last count.
+    /// The cursor that is before the first row of the log and after the last count.
     pub fn end_of_counts(&self) -> Result<AuditCursor> {
         let sql = "SELECT coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 0), 0) AS names,
                     coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 1), 0) AS accounts";
@@ -143,11 +143,11 @@ impl Tx<'_> {
             count.is_listed,
         ];
         self.execute_counted(sql, values)?;
-        // For an account it removes nothing, but takes the same time.
+        // For an account this removes nothing. It runs all the same, so that the time of an answer does not tell whether there is an account.
         TABLE.trim(self, is_account, most)
     }
 
-    /// Removes counts whose last change was before `before`, among the `limit` oldest of each kind; returns their number.
+    /// Removes counts whose last change was before `before`, among the `limit` oldest of accounts and the `limit` oldest of names; returns their number.
     pub fn delete_old_audit_counts(&self, before: Timestamp, limit: u32) -> Result<usize> {
         TABLE.delete_old(self, before, limit)
     }

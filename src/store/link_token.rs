@@ -14,7 +14,7 @@ pub struct LinkRow {
     pub purpose: LinkPurpose,
     /// `None` for an address without an account.
     pub user_id: Option<UserId>,
-    /// The key of the address that the account had.
+    /// The key of the address that the link was made for.
     pub email_key: String,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,

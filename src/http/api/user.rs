@@ -103,7 +103,7 @@ async fn update_me(exchange: Exchange, caller: Caller) -> Result<Response, Refus
     Ok(Json(UserBody::from(&user)).into_response())
 }
 
-/// `default` is the language for a hint that names none.
+/// `default` is the locale for a hint that names no language.
 fn read(mut fields: Fields, default: Locale) -> Result<ProfileChange, Error> {
     let username = fields.optional(&USERNAME, Username::parse);
     let locale = fields
@@ -117,7 +117,8 @@ fn read(mut fields: Fields, default: Locale) -> Result<ProfileChange, Error> {
     }))
 }
 
-/// Counts a change of the username before anything compares the new name, since the answer tells whether the name is taken. The present name is no change.
+/// Counts a change of the username against its limit. This comes before the new name is looked up, because the answer tells whether the name is taken. A
+/// request that repeats the present name is not counted.
 fn admit_rename(shared: &Shared, caller: &Caller, username: Option<&Username>) -> Result<(), Refusal> {
     let is_renamed = username.is_some_and(|new| *new != caller.user.username);
     if let (Some(throttle), true) = (&shared.throttle, is_renamed) {

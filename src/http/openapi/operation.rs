@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::components::{self, Components, SCHEME, reference};
 use crate::http::pipeline::{Operation, Success, Tag};
 
-/// Describes `operation`, and adds the schemas and responses that it refers to to `components`.
+/// Describes `operation`. The schemas and responses that the description refers to are added to `components`.
 pub(super) fn describe(operation: &Operation, tag: Tag, components: &mut Components) -> Value {
     let mut described = json!({
         "tags": [tag.name()],
@@ -42,7 +42,7 @@ pub(super) fn describe(operation: &Operation, tag: Tag, components: &mut Compone
     described
 }
 
-/// The responses by their statuses.
+/// The responses, keyed by status.
 fn responses(operation: &Operation, components: &mut Components) -> Value {
     let mut responses = Map::new();
     let success = &operation.success;
@@ -72,7 +72,7 @@ fn describe_success(success: &Success, is_limited: bool, components: &mut Compon
     let mut headers = components::headers_named(&["X-Trace-Id", "Cache-Control"]);
     let text = json!({ "type": "string" });
     for (name, description) in success.headers {
-        // Browsers hide cookies from pages, so that a client may find none.
+        // Browsers hide this header from scripts, so a client in a page does not find it.
         let is_required = *name != "Set-Cookie";
         let header = json!({ "description": description, "required": is_required, "schema": text });
         headers.insert((*name).to_owned(), header);

@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new(text: MetricsText) -> Self {
-        let uncounted = Fault::new("what is stored cannot be counted");
+        let uncounted = Fault::new("the rows of the database cannot be counted for the metrics");
         Self { text, uncounted }
     }
 }
@@ -34,7 +34,7 @@ impl Metrics {
 pub(crate) struct Shared {
     pub(crate) service: Arc<Service>,
     pub(crate) settings: ServerSettings,
-    /// `None` without limits.
+    /// `None` if requests are not limited.
     pub(crate) throttle: Option<Throttle>,
     /// The content of the pages, by path.
     pub(crate) contents: HashMap<String, Content>,

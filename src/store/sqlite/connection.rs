@@ -24,7 +24,7 @@ const READER_CACHE: i64 = -512;
 pub(super) enum Kind {
     /// For a file that may belong to another program: no setting is changed.
     Plain,
-    /// For queries; SQLite refuses changes. It still creates and removes its log and index.
+    /// For queries: SQLite refuses changes, but still creates and removes its write-ahead log and the index of the log.
     Reading,
     /// For queries; no file is created, changed or removed.
     ReadOnly,
@@ -39,7 +39,7 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
             Connection::open_with_flags(read_only_uri(path), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
         }
-        // No URI names: a data directory may contain any character.
+        // Not by URI, because the path of a data directory may contain any character.
         Kind::Plain | Kind::Reading | Kind::Writing => {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             Connection::open_with_flags(path, flags)?
@@ -73,8 +73,8 @@ pub(super) fn open(path: &Path, kind: Kind) -> rusqlite::Result<Connection> {
 
 /// The URI with which SQLite opens the database and leaves every file as it is (<https://sqlite.org/uri.html>).
 ///
-/// An index of the log means that a process has the database open, or was killed while it had: log and index are then read too. Without an index the
-/// database file alone is complete.
+/// If the log has an index, a process has the database open or was killed while it had it open; SQLite then reads the log and the index too. If there is no
+/// index, the database file alone is complete.
 fn read_only_uri(path: &Path) -> String {
     let how = if companion(path, "-shm").exists() {
         "readonly_shm=1"
@@ -91,7 +91,7 @@ fn read_only_uri(path: &Path) -> String {
 /// The endings of the files that SQLite makes beside a database: its write-ahead log, the index of the log, and a rollback journal.
 pub(super) const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// The path of a file beside the database whose name is that of the database and `suffix`.
+/// The path of the database file with `suffix` appended.
 pub(super) fn companion(database: &Path, suffix: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(suffix);

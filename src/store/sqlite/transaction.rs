@@ -55,8 +55,8 @@ impl Reader<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// A page of the rows that `wanted` selects (`FROM … WHERE …`), in the order and of the length of `order` (`ORDER BY … LIMIT …`), and how many rows
-    /// follow it. The values of `wanted` come before those of `order`.
+    /// A page of rows, and how many rows follow it. `wanted` selects the rows (`FROM … WHERE …`); `order` sorts them and limits the page (`ORDER BY …
+    /// LIMIT …`). In `values`, the parameters of `wanted` come first.
     pub(in crate::store) fn query_page<T>(
         &self,
         columns: &str,
@@ -119,8 +119,8 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Calls `give_back` if the current change is undone: it fails, or the transaction is not committed. SQLite does not roll back what a change took from
-    /// memory.
+    /// Calls `give_back` if the current change is undone, because it fails or because the transaction is not committed. Through it a change returns what it
+    /// took from a budget in memory, which SQLite does not roll back.
     pub fn if_undone(&self, give_back: impl FnOnce() + 'static) {
         self.undo_callbacks.borrow_mut().push(Box::new(give_back));
     }
@@ -138,8 +138,8 @@ impl<'c> Tx<'c> {
         self.undo_callbacks.borrow_mut().clear();
     }
 
-    /// Runs `change` in a savepoint, and undoes it alone if it fails: earlier changes stay, and later ones are possible. A change may make further attempts,
-    /// because SQLite goes back to the innermost savepoint of a name.
+    /// Runs `change` in a savepoint. If `change` fails, only its own effects are undone: earlier changes stay, and later ones are possible. Attempts can be
+    /// nested, because SQLite goes back to the innermost savepoint with this name.
     ///
     /// # Errors
     /// The outer `Err` means that SQLite has rolled back the whole transaction, as on a full disk.
