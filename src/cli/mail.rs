@@ -108,7 +108,7 @@ fn retry(context: &Context) -> Result<Report, Refusal> {
 
 fn to_row((to, mail): &(String, QueuedMail), times: Times) -> Row {
     let (status, next_attempt_at) = (mail.status().into_str(), mail.next_attempt());
-    let last_error = mail.tries.last_error.as_deref().map(one_line);
+    let last_error = mail.attempts.last_error.as_deref().map(one_line);
     let document = json!({
         "id": mail.id,
         "kind": mail.kind,
@@ -117,9 +117,9 @@ fn to_row((to, mail): &(String, QueuedMail), times: Times) -> Row {
         "expires_at": mail.expires_at,
         "status": status,
         "next_attempt_at": next_attempt_at,
-        "attempts": mail.tries.attempts,
-        "last_error": mail.tries.last_error,
-        "hint": mail.tries.last_hint,
+        "attempts": mail.attempts.count,
+        "last_error": mail.attempts.last_error,
+        "hint": mail.attempts.last_hint,
     });
     let cells = vec![
         ("KIND", mail.kind.clone()),
@@ -128,7 +128,7 @@ fn to_row((to, mail): &(String, QueuedMail), times: Times) -> Row {
         ("EXPIRES", times.show(mail.expires_at)),
         ("STATUS", status.to_owned()),
         ("NEXT TRY", times.show(next_attempt_at)),
-        ("TRIES", mail.tries.attempts.to_string()),
+        ("TRIES", mail.attempts.count.to_string()),
         ("LAST ERROR", last_error.unwrap_or_default()),
     ];
     (document, cells)

@@ -21,16 +21,16 @@ pub enum MailTransport {
     name(MailKind),
     derive(strum::IntoStaticStr, strum::EnumString, strum::VariantArray, strum::Display),
     strum(serialize_all = "snake_case", const_into_str),
-    doc = "The name in the database, in logs, on the command line and of the templates' directory."
+    doc = "The kind of a mail. Its name is used in the database, in logs, on the command line, and for the directory of its templates."
 )]
 pub enum Letter {
     /// Asks the owner of an address to confirm that an account belongs to them.
     VerifyEmail {
         username: String,
-        /// The page that asks for a click; works for [`LinkPurpose::ttl`](super::LinkPurpose::ttl), as every link.
+        /// The page with a button to confirm; works for [`LinkPurpose::ttl`](super::LinkPurpose::ttl), as every link does.
         link: String,
     },
-    /// Carries a code to sign in with; the digits work for `CODE_TTL`.
+    /// Carries a code to sign in with, which works for [`CODE_TTL`].
     SignInCode {
         code: String,
     },
@@ -113,7 +113,7 @@ impl fmt::Debug for Letter {
 }
 
 impl MailKind {
-    /// Whether it goes before other mail: a person waits for it, and it works for minutes only.
+    /// Whether it is sent before other mail, because a person waits for it and its code works only for minutes.
     pub const fn is_urgent(self) -> bool {
         matches!(self, Self::SignInCode)
     }
@@ -137,17 +137,17 @@ pub struct QueuedMail {
     pub expires_at: Timestamp,
     /// When it is tried next. It is not tried again if this is not before `expires_at`.
     pub next_attempt_at: Timestamp,
-    /// Of the recipient's domain; `None` for mail from before 0.2.
+    /// The digest of the recipient's domain; `None` for mail that a version before 0.2 queued.
     pub domain: Option<DomainDigest>,
-    /// Whether it goes before other mail.
+    /// Whether it is sent before other mail.
     pub is_urgent: bool,
-    pub tries: Tries,
+    pub attempts: Attempts,
 }
 
 /// The results of all attempts to send a mail so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tries {
-    pub attempts: u32,
+pub struct Attempts {
+    pub count: u32,
     /// The attempts after which the mail may have arrived.
     pub unanswered: u32,
     /// Whether the recipient was refused for good.
@@ -171,7 +171,7 @@ pub enum MailStatus {
 }
 
 impl QueuedMail {
-    /// Whether it is a decoy, which is never sent. Decoys let a request for an address without an account cost the same work.
+    /// Whether it is a decoy, which is never sent. With decoys, a request for an address without an account costs as much work as for one with an account.
     pub fn is_decoy(&self) -> bool {
         self.expires_at <= self.created_at
     }
@@ -187,9 +187,9 @@ impl QueuedMail {
     }
 
     pub const fn status(&self) -> MailStatus {
-        if self.tries.is_refused {
+        if self.attempts.is_refused {
             MailStatus::Refused
-        } else if self.tries.unanswered > 0 {
+        } else if self.attempts.unanswered > 0 {
             MailStatus::Unanswered
         } else {
             MailStatus::Waiting

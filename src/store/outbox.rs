@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use rusqlite::{Row, params};
 
 use super::{Reader, Result, Tx};
-use crate::domain::{DomainDigest, MailId, QueuedMail, Sealed, Timestamp, Tries, UserId};
+use crate::domain::{Attempts, DomainDigest, MailId, QueuedMail, Sealed, Timestamp, UserId};
 
 /// A reason why mails are not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ fn mail_of(row: &Row<'_>) -> rusqlite::Result<QueuedMail> {
         next_attempt_at: row.get("next_attempt_at")?,
         domain: row.get("domain_digest")?,
         is_urgent: row.get("is_urgent")?,
-        tries: Tries {
-            attempts: row.get("attempts")?,
+        attempts: Attempts {
+            count: row.get("attempts")?,
             unanswered: row.get("unanswered")?,
             is_refused: row.get("is_refused")?,
             last_error: row.get("last_error")?,
@@ -155,19 +155,19 @@ impl Tx<'_> {
         self.execute(sql, params![user_id, kind])
     }
 
-    /// Stores the tries of a mail and the time of the next one.
+    /// Stores the attempts to send a mail and the time of the next one.
     pub fn postpone_mail(&self, mail: &QueuedMail) -> Result<()> {
-        let tries = &mail.tries;
+        let attempts = &mail.attempts;
         let sql = "UPDATE outbox SET next_attempt_at = ?2, attempts = ?3, unanswered = ?4, is_refused = ?5, last_error = ?6, last_hint = ?7
              WHERE id = ?1";
         let values = params![
             mail.id,
             mail.next_attempt_at,
-            tries.attempts,
-            tries.unanswered,
-            tries.is_refused,
-            tries.last_error,
-            tries.last_hint,
+            attempts.count,
+            attempts.unanswered,
+            attempts.is_refused,
+            attempts.last_error,
+            attempts.last_hint,
         ];
         self.execute(sql, values)
     }

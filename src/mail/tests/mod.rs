@@ -8,7 +8,8 @@ mod settings;
 
 use super::{Composer, Letterhead, Message, WayToReset};
 use crate::domain::{
-    Email, Language, Letter, LinkOccasion, Locale, MailId, QueuedMail, Sealed, ServiceName, Timestamp, Tries,
+    Attempts, Email, Language, Letter, LinkOccasion, Locale, MailId, QueuedMail, Sealed, ServiceName,
+    Timestamp,
 };
 
 const CODE: &str = "047193";
@@ -113,6 +114,6 @@ fn queued(letter: &Letter) -> QueuedMail {
         next_attempt_at: CREATED_AT,
         domain: None,
         is_urgent: false,
-        tries: Tries::default(),
+        attempts: Attempts::default(),
     }
 }

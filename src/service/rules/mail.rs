@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Rules, Unit};
 use crate::crypto::SealedFor;
-use crate::domain::{Email, Letter, Locale, MailId, MailTransport, QueuedMail, Timestamp, Tries, User};
+use crate::domain::{Attempts, Email, Letter, Locale, MailId, MailTransport, QueuedMail, Timestamp, User};
 use crate::mail::Message;
 use crate::service::error::Error;
 use crate::store::StoreError;
@@ -60,7 +60,7 @@ impl Rules {
             next_attempt_at: now,
             domain: Some(self.keys.domain_digest(to)),
             is_urgent: letter.kind().is_urgent(),
-            tries: Tries::default(),
+            attempts: Attempts::default(),
         }
     }
 

@@ -135,9 +135,9 @@ async fn a_mail_that_was_refused_for_good_is_tried_again_only_when_the_operator_
         assert_eq!(waiting.len(), 3, "{waiting:?}");
         for (_, mail) in waiting {
             let (status, next_attempt) = (mail.status(), mail.next_attempt());
-            let said = mail.tries.last_error.unwrap_or_default();
+            let said = mail.attempts.last_error.unwrap_or_default();
             assert!(said.contains(answer[4..].trim_start_matches("5.1.1 ")), "{said}");
-            assert_eq!((mail.tries.attempts, next_attempt), (1, None), "{said}");
+            assert_eq!((mail.attempts.count, next_attempt), (1, None), "{said}");
             assert_eq!(status, MailStatus::Refused, "{said}");
         }
         assert_eq!(app.service().retry_mail().await.expect("they are due"), 3);

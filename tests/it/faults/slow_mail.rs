@@ -108,7 +108,7 @@ async fn a_mail_that_may_have_arrived_is_repeated_twice_hours_apart_under_one_id
         until("what came of it is noted", || app.count(&noted) > 0).await;
     }
     let mail = wait_until(&app, ALICE, MailStatus::Unanswered).await;
-    assert_eq!((mail.tries.attempts, mail.next_attempt()), (3, None));
+    assert_eq!((mail.attempts.count, mail.next_attempt()), (3, None));
     let mut ids = copies(&smtp, ALICE);
     ids.dedup();
     assert_eq!(ids.len(), 1, "each copy is the same mail");

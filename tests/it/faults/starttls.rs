@@ -18,7 +18,7 @@ async fn first_failure(smtp: &SmtpServer) -> String {
         loop {
             let waiting = app.service().list_waiting_mail().await.expect("they are listed");
             assert!(!waiting.is_empty(), "a mail that nobody took counts as sent");
-            if let Some(error) = waiting.into_iter().find_map(|(_, mail)| mail.tries.last_error) {
+            if let Some(error) = waiting.into_iter().find_map(|(_, mail)| mail.attempts.last_error) {
                 return error;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

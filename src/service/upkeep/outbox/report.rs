@@ -34,7 +34,7 @@ impl Report {
     }
 
     pub(super) fn failed(&mut self, mail: &QueuedMail, failure: &SendError) {
-        let (id, kind, attempts) = (mail.id, mail.kind.as_str(), mail.tries.attempts + 1);
+        let (id, kind, attempts) = (mail.id, mail.kind.as_str(), mail.attempts.count + 1);
         let reason = match failure.hint() {
             Some(hint) => format!("{failure}; {hint}"),
             None => failure.to_string(),
@@ -63,7 +63,11 @@ impl Report {
             _ => "unanswered",
         };
         count(mail, outcome);
-        let reason = mail.tries.last_error.as_deref().unwrap_or("it was never tried");
+        let reason = mail
+            .attempts
+            .last_error
+            .as_deref()
+            .unwrap_or("it was never tried");
         if is_lost(mail) && self.lost.is_news(reason, Instant::now()) {
             let kind = &mail.kind;
             tracing::warn!(kind, "mail expired before the mail server took it: {reason}");
@@ -73,7 +77,7 @@ impl Report {
 
 /// Whether an expired mail is lost: it was to be sent and cannot have arrived.
 pub(super) fn is_lost(mail: &QueuedMail) -> bool {
-    !mail.is_decoy() && mail.tries.unanswered == 0
+    !mail.is_decoy() && mail.attempts.unanswered == 0
 }
 
 fn count(mail: &QueuedMail, outcome: &'static str) {

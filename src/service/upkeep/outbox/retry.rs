@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{QueuedMail, Timestamp, Tries};
+use crate::domain::{Attempts, QueuedMail, Timestamp};
 use crate::mail::{SendError, Verdict};
 
 /// How long to wait after the first failure; three times as long after each further one.
@@ -19,18 +19,18 @@ const REPEATS: [Duration; 2] = [Duration::from_hours(2), Duration::from_hours(8)
 /// A mail whose recipient was refused for good stays until it expires, where `mail queue` shows it: another try would annoy the mail server, and dropping
 /// it would hide a cause that the operator can mend.
 pub(super) fn after(mail: &QueuedMail, failure: &SendError, now: Timestamp, chance: u8) -> QueuedMail {
-    let (before, verdict) = (&mail.tries, failure.verdict());
+    let (before, verdict) = (&mail.attempts, failure.verdict());
     let pause = match verdict {
         Verdict::Final => None,
         Verdict::Unanswered => usize::try_from(before.unanswered)
             .ok()
             .and_then(|repeats| REPEATS.get(repeats).copied()),
-        Verdict::General | Verdict::Single => Some(pause_after(before.attempts, chance)),
+        Verdict::General | Verdict::Single => Some(pause_after(before.count, chance)),
     };
     QueuedMail {
         next_attempt_at: pause.map_or(mail.expires_at, |pause| mail.expires_at.min(now + pause)),
-        tries: Tries {
-            attempts: before.attempts + 1,
+        attempts: Attempts {
+            count: before.count + 1,
             unanswered: before.unanswered + u32::from(verdict == Verdict::Unanswered),
             is_refused: verdict == Verdict::Final,
             last_error: Some(failure.to_string()),
@@ -67,10 +67,10 @@ mod tests {
             next_attempt_at: NOW,
             domain: None,
             is_urgent: false,
-            tries: Tries {
-                attempts: unanswered,
+            attempts: Attempts {
+                count: unanswered,
                 unanswered,
-                ..Tries::default()
+                ..Attempts::default()
             },
         }
     }
