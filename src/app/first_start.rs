@@ -1,8 +1,8 @@
 //! The first start, which makes the key file and the database.
 //!
-//! The process may be killed at any step. So the new key (the successor) is first written beside its place, then the database is made, and then the key takes
-//! its place. A start that is cut off leaves one of two states: a successor without a database, which the next start replaces, or a database that belongs to
-//! the successor, which the next start puts in place (see `replacement`).
+//! The process may be killed at any step. So the new key (the successor) is first written to a file beside the path of the key file, then the database is
+//! made, and then the successor gets the name of the key file. A start that is cut off leaves one of two states: a successor without a database, which the
+//! next start replaces by another one, or a database that belongs to the successor, which the next start renames (see `replacement`).
 //!
 //! A database that lost its key never gets another one silently, because everything sealed in it would be unreadable. A key without its database never gets
 //! an empty database silently, because the database is more likely lost than not made yet.
@@ -27,8 +27,8 @@ pub fn lacks_database(config: &Config) -> Result<bool, OpenError> {
     Ok(!Store::exists(&config.data_dir)? && find_key(config)?.is_some())
 }
 
-/// Reads the key file of the database, or makes both if neither exists. For a key file that already exists, it makes a database only in
-/// [`Role::InitForKey`].
+/// Reads the key file of the database, or makes both if neither exists. If only the key file exists, it makes a database for it in [`Role::InitForKey`] and
+/// refuses in every other role. [`Role::Command`] and [`Role::Check`] make nothing.
 pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<(Keys, Origin), OpenError> {
     // `exists` refuses users who do not own the database, so only the owner finishes a replacement.
     if Store::exists(&config.data_dir)? {
@@ -46,7 +46,7 @@ pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<
     let Some(creation) = Creation::begin(&config.data_dir)? else {
         return open_keys(config, system, role);
     };
-    // Another process may have made both, and lost one, before this one got the lock.
+    // Before this process got the lock, another one may have made both, and its database may be lost already.
     refuse_lost_database(config, role)?;
     let now = system.now();
     if let Some(keys) = find_key(config)? {

@@ -79,7 +79,7 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Ref
         "The key file {key_file} is not in the backup. Keep a copy of it elsewhere: without it the backup cannot be restored."
     ));
     Ok(Report {
-        is_beside: is_stream,
+        is_on_stderr: is_stream,
         ..report
     })
 }

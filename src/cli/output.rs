@@ -1,4 +1,4 @@
-//! The only file that writes to standard output and standard error. It escapes unprintable characters.
+//! Writes to standard output and standard error; except for the log, no other file does. Unprintable characters are escaped.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -23,12 +23,12 @@ impl Output {
     /// Prints the result of a command, then its notes.
     pub(super) fn report(self, report: &Report) -> Result<(), Refusal> {
         match &report.text {
-            _ if self.is_json && report.is_beside => write_json_to_stderr(&report.document),
+            _ if self.is_json && report.is_on_stderr => write_json_to_stderr(&report.document),
             _ if self.is_json => {
                 let document = format!("{:#}\n", report.document);
                 print(&printable_json(&document, &['\n']))?;
             }
-            Some(text) if report.is_beside => self.note(text),
+            Some(text) if report.is_on_stderr => self.note(text),
             Some(text) => {
                 let text = printable(text.trim_end_matches('\n'), &['\n']);
                 let text = layout::wrap(&text, columns(&io::stdout()));
@@ -112,7 +112,7 @@ pub(super) fn stream() -> Result<File, Refusal> {
     let stdout = io::stdout();
     if stdout.is_terminal() {
         return Err(Refusal::new(
-            "this is no text for a terminal",
+            "a backup is binary data, which a terminal cannot show",
             "send it into a file or a program: arkloop backup - > FILE",
         ));
     }
@@ -147,8 +147,8 @@ pub(super) fn question(text: &str) {
 }
 
 pub(super) fn write_stderr(text: &str) {
-    // If standard error is closed, there is no other place to write to.
     let text = layout::wrap(&printable(text, &['\n']), columns(&io::stderr()));
+    // If standard error is closed, there is no other place to write to.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 

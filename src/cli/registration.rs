@@ -16,13 +16,13 @@ pub(super) enum Command {
     /// Print the mode and where it comes from: the default, the database or the configuration
     #[command(after_help = "Example:\n  arkloop registration show")]
     Show,
-    /// Set the mode; a running server obeys from the next request on
+    /// Set the mode; a running server applies it from the next request on
     #[command(
-        after_help = "Example: close the door, even to those with an invite\n  arkloop registration set disabled"
+        after_help = "Example: stop registration, even with an invite\n  arkloop registration set disabled"
     )]
     Set {
         /// Who may create an account from now on.
-        #[arg(value_parser = parse_mode, help = "open: anybody; invite_only: whoever has an invite; disabled: nobody")]
+        #[arg(value_parser = parse_mode, help = "open: everyone; invite_only: everyone with an invite; disabled: no one")]
         mode: RegistrationMode,
     },
 }

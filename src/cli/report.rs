@@ -20,7 +20,7 @@ pub(super) struct Report {
     /// The number of rows that are not printed, and the flag and id that print them: `--after` and the last id.
     pub(super) rest: Option<(u32, &'static str, String)>,
     /// Whether the report goes to standard error, because standard output has other data.
-    pub(super) is_beside: bool,
+    pub(super) is_on_stderr: bool,
     /// Colours of words at the beginning of lines on a terminal: numbers of ECMA-48, "Select Graphic Rendition".
     pub(super) colours: &'static [(&'static str, u8)],
 }
@@ -32,7 +32,7 @@ impl Report {
             text: Some(text.into()),
             notes: Vec::new(),
             rest: None,
-            is_beside: false,
+            is_on_stderr: false,
             colours: &[],
         }
     }

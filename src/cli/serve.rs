@@ -36,14 +36,14 @@ const BLOCKING_THREADS: usize = 128;
 
 /// The maximum length of the path of a unix socket: `sun_path` (unix(7)) without the final zero byte.
 const LONGEST_SOCKET_PATH: usize = 107;
-/// The stack size of a thread that does nothing.
+/// The stack size of the threads that [`refuse_too_few_threads`] starts; they do nothing.
 const SMALL_STACK: usize = 64 * 1024;
 
 /// Run the server until SIGTERM, SIGINT or SIGQUIT
 ///
-/// With nothing configured it creates ./data and listens on 127.0.0.1:8080. After the first signal it answers what it has begun; a second one ends it at
-/// once. SIGHUP does the same as the first where the server was started on a terminal, and is logged and ignored elsewhere or under nohup: the
-/// configuration is read at the start alone. To see whether a changed configuration can be used, run arkloop config show; then restart.
+/// With nothing configured it creates ./data and listens on 127.0.0.1:8080. After the first signal it answers the requests in progress and stops; another
+/// signal ends it at once. SIGHUP acts like SIGTERM if the server was started on a terminal; otherwise, and under nohup, it is logged and ignored. The
+/// configuration is read only at the start: after a change, check it with arkloop config show, then restart the server.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example: on another port, with the data elsewhere\n  arkloop --data-dir /srv/auth serve --listen 127.0.0.1:9000"
@@ -90,7 +90,7 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
         tracing::warn!("{problem}; {mend}");
     }
     let mut tasks = JoinSet::new();
-    watch(config, &app, &mut tasks)?;
+    start_metrics(config, &app, &mut tasks)?;
     let server = listen(config, &app, capacity)?;
     if config.server.docs {
         tracing::info!("the API is described at {}/docs", config.public_url());
@@ -117,7 +117,7 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
         return Ok(ExitCode::from(128 + signal as u8));
     }
     if let Err(error) = app.service.flush_audit().await {
-        tracing::warn!("what was refused last is missing from the audit log: {error}");
+        tracing::warn!("the last refusals are missing from the audit log: {error}");
     }
     app.close();
     tracing::info!("stopped");
@@ -208,13 +208,13 @@ fn why_not_listening(to: &str, place: &Listen, cause: &io::Error, key: &str) -> 
 }
 
 /// Starts the metrics and the server for them, if `metrics.listen` is set.
-fn watch(config: &Config, app: &App, tasks: &mut JoinSet<()>) -> Result<(), Refusal> {
+fn start_metrics(config: &Config, app: &App, tasks: &mut JoinSet<()>) -> Result<(), Refusal> {
     let Some(place) = &config.metrics_listen else {
         return Ok(());
     };
     let metrics = Metrics::start(app.service.system().now()).map_err(|cause| {
         Refusal::new(
-            format!("cannot measure: {cause}"),
+            format!("cannot collect metrics: {cause}"),
             "take metrics.listen out of the configuration",
         )
     })?;
@@ -262,10 +262,10 @@ async fn run_until_stopped(
 
 /// Reports the state of the server to systemd, if the unit has `Type=notify`.
 ///
-/// Without it, `systemctl start` would return before the server listens, and the first requests of a proxy would fail.
+/// Without the report, `systemctl start` would return before the server listens, and the first requests of a proxy would fail.
 fn tell_systemd(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "the service manager cannot be told");
+        tracing::warn!(%error, "the service manager cannot be notified");
     }
 }
 

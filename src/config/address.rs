@@ -1,4 +1,4 @@
-//! Readers of origins, links, hosts and the addresses of other servers.
+//! Parsers of origins, links, hosts and the addresses of other servers.
 
 use url::{Host, Position, Url};
 
@@ -7,15 +7,15 @@ use crate::domain::{
     trimmed,
 };
 
-/// An origin (RFC 6454 §6.1): scheme, host, and the port if it is not the scheme's own, without a slash at the end.
+/// An origin (RFC 6454 §6.1): scheme, host, and the port if it is not the default of the scheme, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(String);
 
 impl Origin {
-    /// What [`Origin::parse`] reads, in words.
+    /// What [`Origin::parse`] accepts, for error texts.
     pub(super) const ACCEPTED: &str =
         "an http or https origin without path, query, user or star, such as \"https://auth.example.org\"";
-    /// What [`Origin::parse_listed`] reads, in words.
+    /// What [`Origin::parse_listed`] accepts, for error texts.
     pub(super) const ACCEPTED_LISTED: &str = "origins without path, query, user or star, each by itself: of web apps such as \"https://app.example.org\", of native \
          apps and extensions such as \"capacitor://localhost\", \"app://.\" or \"chrome-extension://\" and the id; \"null\" and \"file://\" name \
          no app: serve its pages from http, https or a scheme of its own";
@@ -40,7 +40,7 @@ impl Origin {
         Self::parse(text).or_else(|| parse_app_origin(text.strip_suffix('/').unwrap_or(text)).map(Self))
     }
 
-    /// `http://localhost` at `port`, or at the port 80 of http.
+    /// `http://localhost` with `port`; `None` is port 80.
     pub(super) fn localhost(port: Option<u16>) -> Self {
         Self(match port {
             None | Some(80) => "http://localhost".to_owned(),
@@ -53,7 +53,7 @@ impl Origin {
         self.0.starts_with("https:")
     }
 
-    /// The host as a name for people, cut if it is too long for one. Hosts are ASCII.
+    /// The host as a service name, cut to its maximum length.
     pub(super) fn host_as_name(&self) -> ServiceName {
         let url = Url::parse(&self.0).ok();
         let host = url.as_ref().and_then(Url::host_str).unwrap_or("localhost");
@@ -69,50 +69,50 @@ impl Origin {
 
 checked_text!(Origin);
 
-/// Whether the host of an http(s) address is this machine itself: `localhost` or a loopback address.
+/// Whether the host of an http(s) URL is this machine itself: `localhost` or a loopback address.
 pub(super) fn is_loopback(url: &Url) -> bool {
     url.host().is_some_and(|host| is_this_machine(&host))
 }
 
-/// Whether a URL names one host.
+/// Whether a URL has a host that [`is_exact_host`] accepts.
 pub(super) fn has_exact_host(url: &Url) -> bool {
-    // The parser decodes `%2A` in the hosts of http and https; of other schemes it keeps the text.
+    // `Url` decodes `%2A` in the hosts of http and https, but not of other schemes; `Host::parse` decodes it in all.
     let host = url.host_str().and_then(|host| Host::parse(host).ok());
     host.is_some_and(|host| is_exact_host(&host))
 }
 
-/// What [`parse_private_url`] reads, in words.
-pub(super) const PRIVATE_URL: &str =
+/// What [`parse_secure_url`] accepts, for error texts.
+pub(super) const SECURE_URL: &str =
     "an https address of one host, without user, fragment or star; http is accepted to this machine only";
 
 /// The longest URL that the HTTP client takes, in bytes.
 const MAX_URL_BYTES: usize = 65_534;
 
-/// Reads an address that a secret may be sent to.
-pub(super) fn parse_private_url(text: &str) -> Option<String> {
+/// Reads a URL that a secret may be sent to: https, or http on this machine.
+pub(super) fn parse_secure_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
-    let is_private = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    let is_secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
     let is_plain = has_no_user(&url) && has_exact_host(&url) && url.fragment().is_none();
-    (is_private && is_plain && url.as_str().len() <= MAX_URL_BYTES).then(|| url.into())
+    (is_secure && is_plain && url.as_str().len() <= MAX_URL_BYTES).then(|| url.into())
 }
 
 fn has_no_user(url: &Url) -> bool {
     url.username().is_empty() && url.password().is_none()
 }
 
-/// Reads the name or the address of a host; an international name becomes ASCII (UTS 46), and all is in lower case.
+/// Reads a host name or an IP address. The result is in lower case, and an international name becomes ASCII (UTS 46).
 pub(super) fn parse_host(text: &str) -> Option<String> {
     let host = Host::parse(text).ok().filter(is_exact_host)?.to_string();
-    // Hosts are compared as text, so a name with an empty label, or with a dot at its end, would equal no other.
+    // Hosts are compared as text, so a name with an empty label or with a dot at its end would never match.
     let has_labels = host.split('.').all(|label| !label.is_empty());
     has_labels.then_some(host)
 }
 
-/// What [`SmtpUrl::parse`](crate::domain::SmtpUrl::parse) reads, in words.
+/// What [`SmtpUrl::parse`](crate::domain::SmtpUrl::parse) accepts, for error texts.
 pub(super) const SMTP_URL: &str = "\"smtp://host:587\" (STARTTLS) or \"smtps://host:465\" (TLS from the first byte), without path or \
                                         star; user and password are keys of their own";
 
-/// What [`parse_sender`] reads, in words.
+/// What [`parse_sender`] accepts, for error texts.
 pub(super) const SENDER: &str = "an address such as \"no-reply@example.org\" or \"Example <no-reply@example.org>\"; a name with punctuation stands in quotes of its own";
 
 /// Reads a mailbox: `Name <address>` or an address alone (RFC 5322 §3.4, without comments). The address becomes ASCII.
@@ -126,7 +126,7 @@ pub(super) fn parse_sender(text: &str) -> Option<String> {
     is_display_name(name).then(|| format!("{name} <{address}>").trim_start().to_owned())
 }
 
-/// Words without the `specials` of RFC 5322 §3.2.3, or one quoted string without escapes.
+/// Whether a name is words without the `specials` of RFC 5322 §3.2.3, or one quoted string without escapes.
 fn is_display_name(name: &str) -> bool {
     let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
     let specials = if quoted.is_some() {
@@ -140,14 +140,14 @@ fn is_display_name(name: &str) -> bool {
         .any(|c| is_unprintable(c) || specials.contains(c))
 }
 
-/// Whether `template` is an http(s) link of one host with `placeholder` in its path, query or fragment, and with no other placeholder but `{app_url}` at
-/// its beginning.
+/// Whether `template` is an http(s) link to one host with `placeholder` in its path, query or fragment. The only other placeholder that it may have is
+/// `{app_url}`, at its beginning.
 ///
-/// A token in the host would be sent to a name server, and browsers do not protect one in the user or the port as they protect the fragment.
+/// The token must not be in the authority: the host is sent to name servers, and browsers do not protect user and port as they protect the fragment.
 pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
     const APP_URL: &str = "{app_url}";
     let rest = template.strip_prefix(APP_URL);
-    // Another text could extend the host of the origin.
+    // Any other text after `{app_url}` could extend the host of the origin.
     if rest.is_some_and(|rest| !rest.starts_with(['/', '?', '#'])) {
         return false;
     }
@@ -161,7 +161,7 @@ pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
     let is_plain = authority
         .is_some_and(|(is_web, authority)| is_web && !authority.is_empty() && !authority.contains('@'))
         && !template.contains(['\\', '"', '<', '>']);
-    // If the text before the path changes with the value of the placeholder, the placeholder is in it.
+    // If the text before the path changes with the value of the placeholder, the placeholder is in that text.
     let [one, other] = ["x", "y"].map(|token| {
         let url = Url::parse(&template.replace(placeholder, token)).ok()?;
         let is_web = matches!(url.scheme(), "http" | "https") && has_exact_host(&url);
@@ -181,16 +181,16 @@ mod tests {
     use crate::domain::SmtpUrl;
 
     #[test]
-    fn secrets_go_over_tls_or_nowhere() {
+    fn secrets_go_over_tls_or_stay_on_this_machine() {
         let https = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
-        assert_eq!(parse_private_url(https).as_deref(), Some(https));
+        assert_eq!(parse_secure_url(https).as_deref(), Some(https));
         for text in [
             "http://127.0.0.1:9/verify",
             "http://localhost/",
             "http://[::1]:9/?a=b",
             "https://b\u{fc}cher.example/",
         ] {
-            assert!(parse_private_url(text).is_some(), "{text}");
+            assert!(parse_secure_url(text).is_some(), "{text}");
         }
         for text in [
             "http://example.org/",
@@ -206,7 +206,7 @@ mod tests {
             "example.org",
             "",
         ] {
-            assert_eq!(parse_private_url(text), None, "{text}");
+            assert_eq!(parse_secure_url(text), None, "{text}");
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) enum Location {
     Flag(&'static str),
 }
 
-/// The places of the given keys.
+/// The location of each key that was given.
 pub(super) type Locations = BTreeMap<String, Location>;
 
 /// A refused configuration. Neither the problem nor the hint repeats a value, which could be a misplaced secret.
@@ -30,7 +30,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// A refusal for `problem`; `hint` says how to fix it. Unprintable characters in the names of keys and files are replaced, so that each is one line.
+    /// A refusal for `problem`; `hint` says how to fix it. Names of keys and files may have unprintable characters; these are replaced, so that problem and
+    /// hint are one line each.
     pub(super) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         let in_one_line = |text: String| text.replace(is_unprintable, "\u{fffd}");
         Self {

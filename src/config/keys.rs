@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::address::{
-    Origin, PRIVATE_URL, SENDER, SMTP_URL, is_link, parse_host, parse_private_url, parse_sender,
+    Origin, SECURE_URL, SENDER, SMTP_URL, is_link, parse_host, parse_secure_url, parse_sender,
 };
 use super::error::{ConfigError, Locations};
 use super::format::{
@@ -225,7 +225,7 @@ fn turnstile(keys: &mut Reader) -> Result<TurnstileSettings, ConfigError> {
         "host names such as \"app.example.org\", without scheme, port or star",
         parse_host,
     );
-    let url = text(PRIVATE_URL, parse_private_url);
+    let url = text(SECURE_URL, parse_secure_url);
     Ok(TurnstileSettings {
         site_key: keys.read("turnstile.site_key", &any_text(), String::new())?,
         secret_key: keys.read_secret("turnstile.secret_key")?,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::address::{Origin, is_link, parse_host, parse_private_url, parse_sender};
+use super::address::{Origin, is_link, parse_host, parse_secure_url, parse_sender};
 use super::format::Given;
 use super::keys::read_keys;
 use super::reader::Reader;
@@ -208,9 +208,9 @@ proptest! {
     fn where_secrets_go_is_a_plain_address_that_stays_itself(text in prop_oneof![
         wild_text(), almost("https?://[a-z0-9.-]{1,30}(:[0-9]{1,5})?/[a-z?=]{0,9}"),
     ]) {
-        let Some(url) = parse_private_url(&text) else { return Ok(()) };
+        let Some(url) = parse_secure_url(&text) else { return Ok(()) };
         prop_assert!(url.is_ascii() && has_no_control(&url) && !url.contains(['#', ' ']), "{url}");
-        prop_assert_eq!(parse_private_url(&url), Some(url));
+        prop_assert_eq!(parse_secure_url(&url), Some(url));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Refresh tokens: `base64url(version ‖ session id ‖ generation ‖ MAC)`.
 //!
-//! The MAC is HMAC-SHA-256 over these fields and the nonce of the session. Its key is not in the database and the nonce is only there, so that neither
-//! alone suffices to mint a token. A session and generation always give the same token, so that many tabs can receive the same cookie.
+//! The MAC is HMAC-SHA-256 over the other fields and the nonce of the session. The nonce is stored only in the database and the MAC key only outside of it,
+//! so minting a token takes both. The token depends on nothing but session and generation, so that many tabs receive the same cookie.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -10,15 +10,15 @@ use secrecy::SecretString;
 
 use crate::domain::{Generation, Session, SessionId, SessionNonce};
 
-/// The first byte of every token, so that another format can follow.
+/// The first byte of every token. A later format gets another number.
 const VERSION: u8 = 1;
 const ID_END: usize = 17;
 const GENERATION_END: usize = 21;
 const TOKEN_BYTES: usize = 53;
 /// Where the mark of a session id begins. It replaces the last 32 of 74 random bits (RFC 9562 §5.7).
 const MARK_AT: usize = 12;
-/// Precedes a session id in the MAC of its mark. No token has this version, so no mark is the MAC of a token.
-const MARKING: u8 = 0;
+/// The first byte of the message that a mark authenticates. No token has this version, so a mark is never the MAC of a token.
+const MARK_PREFIX: u8 = 0;
 
 /// A well-formed token; [`RefreshTokens::is_authentic`] checks its MAC.
 #[derive(Clone, Copy)]
@@ -53,10 +53,10 @@ impl RefreshTokens {
         Self(key)
     }
 
-    /// Puts a keyed mark into a new session id, by which the server recognises its ids without a query. A mark proves nothing else.
+    /// Puts a keyed mark into a new session id, by which the server recognises its own ids without a query. A mark proves nothing else.
     pub fn mark(&self, id: SessionId) -> SessionId {
         let mut bytes = *id.as_bytes();
-        let message = [&[MARKING], &bytes[..MARK_AT]].concat();
+        let message = [&[MARK_PREFIX], &bytes[..MARK_AT]].concat();
         let mac = hmac::sign(&self.0, &message);
         let mark = &mac.as_ref()[..bytes.len() - MARK_AT];
         bytes[MARK_AT..].copy_from_slice(mark);
@@ -79,7 +79,7 @@ impl RefreshTokens {
         URL_SAFE_NO_PAD.encode(bytes).into()
     }
 
-    /// Whether this server minted `token` for `session`, in constant time.
+    /// Whether this server minted `token` for `session`. MACs are compared in constant time.
     pub fn is_authentic(&self, token: &PresentedRefreshToken, session: &Session) -> bool {
         let message = message(&token.bytes, session.nonce);
         token.session_id == session.id

@@ -30,14 +30,14 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Draws a new key pair. Gives it with its private half as PKCS#8, which the caller seals.
+    /// Generates a key pair. Also returns its private key as PKCS#8, which the caller seals.
     pub fn generate(
         algorithm: SignatureAlgorithm,
         system: &System,
     ) -> Result<(Self, Vec<u8>), SigningKeyError> {
         let pkcs8 = match algorithm {
             SignatureAlgorithm::EdDsa => ed25519_pkcs8(&system.random()),
-            // All random numbers but one in 2³² are scalars of P-256.
+            // About one random number in 2³² is not a valid scalar of P-256, so a few attempts suffice.
             SignatureAlgorithm::Es256 => (0..4).find_map(|_| p256_pkcs8(&system.random())),
         };
         let pkcs8 = pkcs8.ok_or(SigningKeyError(None))?;

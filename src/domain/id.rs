@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Timestamp;
 
-/// More characters than a username may have.
+/// The length of the hyphenated form. A username is shorter, so no id is a valid username.
 pub(super) const ID_CHARS: usize = 36;
 
 macro_rules! id {
@@ -68,12 +68,12 @@ id! {
 }
 
 impl InviteId {
-    /// Greater than every id in use.
+    /// An id greater than every id in use.
     pub const LAST: Self = Self(Uuid::max());
 }
 
 impl SessionId {
-    /// The smallest id of a session that began at `time`: the first 48 bits of a version 7 UUID are its milliseconds (RFC 9562 §5.7).
+    /// The smallest id of a session that began at `time`: the first 48 bits of a version 7 UUID are its time in milliseconds (RFC 9562 §5.7).
     pub fn first_at(time: Timestamp) -> Self {
         let millis = u64::try_from(time.as_millis()).unwrap_or_default();
         let mut bytes = [0; 16];

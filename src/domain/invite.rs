@@ -15,11 +15,11 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 pub struct InviteCode([u8; Self::CHARS]);
 
 impl InviteCode {
-    /// Without dashes.
+    /// The length without dashes.
     pub const CHARS: usize = 16;
     pub const RANDOM_BYTES: usize = 10;
 
-    /// The code of 80 random bits.
+    /// Makes a code from 80 random bits.
     pub fn from_random(bytes: [u8; Self::RANDOM_BYTES]) -> Self {
         let bits = bytes
             .iter()
@@ -32,7 +32,7 @@ impl InviteCode {
     /// Reads a code as a person typed or pasted it (see `secret_of`): case does not matter, O is 0, I and L are 1.
     ///
     /// # Errors
-    /// [`FieldError::Missing`] also for a text of dashes and spaces only; [`FieldError::Invalid`].
+    /// [`FieldError::Missing`] if the text is empty or only dashes and spaces, otherwise [`FieldError::Invalid`].
     pub fn parse(text: &str) -> Result<Self, FieldError> {
         let secret = secret_of(text, Dashes::Separate);
         if secret.is_empty() {
@@ -57,7 +57,7 @@ impl InviteCode {
         (length == Self::CHARS).then_some(Self(symbols))
     }
 
-    /// The 16 characters without dashes, as they are digested.
+    /// The 16 characters without dashes, from which the digest is computed.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -84,7 +84,7 @@ pub struct InviteDigest(pub [u8; 32]);
 pub struct InviteUses(u32);
 
 impl InviteUses {
-    /// A server that admits more accounts opens registration instead.
+    /// To admit more accounts than this, an operator opens registration instead.
     pub const MAX: u32 = 100_000;
 
     pub fn new(uses: u32) -> Option<Self> {
@@ -120,7 +120,7 @@ impl Note {
 
 stored_text!(Note);
 
-/// Whether an invite admits accounts, and if not, why. The names are those on the command line.
+/// Whether an invite admits accounts, and if not, why. The command line prints these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum InviteStatus {
@@ -134,7 +134,7 @@ pub enum InviteStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invite {
     pub id: InviteId,
-    /// The accounts it has admitted.
+    /// How many accounts it has admitted.
     pub uses: u32,
     pub max_uses: InviteUses,
     pub note: Option<Note>,
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_code_is_not_read() {
+    fn a_malformed_code_is_refused() {
         for text in [
             "",
             "0123-4567-89AB-CDE",

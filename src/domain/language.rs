@@ -4,18 +4,18 @@ use super::FieldError;
 use super::newtype::stored_text;
 use super::typed::folded;
 
-/// The primary subtags that are Chinese beside `zh`: its other codes in ISO 639, and the members of that macrolanguage, which most devices send
-/// (`yue-Hant-HK`).
+/// The primary subtags other than `zh` that mean Chinese: its other codes in ISO 639, and the members of that macrolanguage. Devices send these too, as in
+/// `yue-Hant-HK`.
 const CHINESE: [&str; 16] = [
     "zho", "chi", "cmn", "yue", "wuu", "hak", "nan", "gan", "hsn", "cdo", "cjy", "cpx", "czh", "czo", "mnp",
     "lzh",
 ];
 /// Primary subtags that mean no language (ISO 639-2: undetermined, uncoded, several, none).
 const NO_LANGUAGE: [&str; 4] = ["und", "mis", "mul", "zxx"];
-/// The modifiers of POSIX locales that name a script, and its subtag (ISO 15924).
+/// The modifiers of POSIX locales that name a script, and the subtag of that script (ISO 15924).
 const SCRIPTS: [(&str, &str); 3] = [("latin", "latn"), ("cyrillic", "cyrl"), ("devanagari", "deva")];
 
-/// A language for which every mail exists. Its name in the configuration is the primary subtag of BCP 47, which has no case (RFC 5646 §2.1.1).
+/// A language in which every mail exists. Its name in the configuration is its primary subtag of BCP 47, in upper or lower case (RFC 5646 §2.1.1).
 #[derive(
     Clone,
     Copy,
@@ -39,7 +39,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// The language that fits `hint`, which [`Locale::from_hint`] reads; script and region do not matter.
+    /// The language of `hint`, in any form that [`Locale::from_hint`] reads. Script and region are ignored.
     pub fn nearest(hint: &str) -> Option<Self> {
         let locale = Locale::from_hint(hint).ok().flatten()?;
         match locale.0.split('-').next().unwrap_or_default() {
@@ -49,7 +49,7 @@ impl Language {
         }
     }
 
-    /// The value of `lang` in HTML, by which browsers choose fonts and screen readers voices.
+    /// The value of `lang` in HTML. Browsers choose fonts by it, and screen readers choose voices.
     pub const fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -58,14 +58,14 @@ impl Language {
     }
 }
 
-/// The language of an account's mails: a BCP 47 tag that begins with a language. Mails take the nearest language that exists.
+/// The language of an account's mails: a BCP 47 tag that begins with a language. A mail is sent in the [`Language::nearest`] to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Locale(String);
 
 impl Locale {
-    /// The most characters of a tag: RFC 5646 §4.4.1 asks for room for at least 35.
+    /// The maximum length of a tag: RFC 5646 §4.4.1 asks for room for at least 35.
     const MAX_CHARS: usize = 35;
-    /// More characters than a device sends with all its extensions.
+    /// The maximum length of a hint: more than a device sends, even with all extensions.
     pub const MAX_HINT_CHARS: usize = 100;
 
     /// Reads a BCP 47 tag, a POSIX locale (`zh_CN.UTF-8`, `sr_RS@latin`) or a Java locale (`zh_TW_#Hant`). Full-width letters, dashes of any kind, and white
@@ -100,7 +100,7 @@ impl Locale {
             .collect();
         put_script_first(&mut rest, modifier);
         let mut kept = language.len() + rest.iter().map(|subtag| 1 + subtag.len()).sum::<usize>();
-        // A single character begins an extension, and ends no tag.
+        // A subtag of one character begins an extension, so a tag may not end with it.
         while let Some(last) = rest.pop_if(|last| kept > Self::MAX_CHARS || last.len() == 1) {
             kept -= 1 + last.len();
         }
@@ -117,7 +117,7 @@ impl From<Language> for Locale {
     }
 }
 
-/// Moves the script directly behind the language, as in BCP 47. Java puts it last, POSIX into a modifier.
+/// Moves the script directly behind the language, as in BCP 47. Java writes it last, and POSIX writes it as a modifier.
 fn put_script_first(subtags: &mut Vec<&str>, modifier: &str) {
     let extensions = subtags.iter().position(|subtag| subtag.len() == 1);
     let is_script = |subtag: &&str| subtag.len() == 4 && subtag.bytes().all(|b| b.is_ascii_alphabetic());
@@ -130,7 +130,7 @@ fn put_script_first(subtags: &mut Vec<&str>, modifier: &str) {
     }
 }
 
-/// Joins lower-case subtags to a tag in the case that RFC 5646 §2.1.1 recommends: a region in capitals, a script with one.
+/// Joins lower-case subtags to a tag in the case that RFC 5646 §2.1.1 recommends: `zh-Hant-TW`.
 fn in_canonical_case(subtags: &[&str]) -> String {
     let extensions = subtags.iter().position(|subtag| subtag.len() == 1);
     let mut tag = String::new();

@@ -33,7 +33,8 @@ impl From<Limit> for AuditReason {
     }
 }
 
-/// A number of requests, and the time in which an empty bucket of that size fills up evenly. [`super::FailureLimits`] gives the two numbers another meaning.
+/// The size of a bucket in requests, and the time in which an empty one fills up evenly. In [`super::FailureLimits`] the two are a number of failures and
+/// the longest pause after them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, derive_more::Display)]
 #[display("{requests}/{}", format_duration(*per))]
 pub struct Rate {
@@ -42,14 +43,15 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// The most requests: more than a server of this kind answers in any window.
+    /// The maximum size of a bucket: more than a server of this kind answers in any window.
     pub const MOST_REQUESTS: u32 = 1_000_000;
     /// The shortest window: clients learn in whole seconds how long to wait.
     pub const SHORTEST: Duration = Duration::from_secs(1);
-    /// The longest window. A refusal can last that long, and a restart forgets it. Limits that must last longer belong in the database.
+    /// The longest window. A refusal can last that long, but a restart ends it, because buckets are kept in memory. Limits that must outlast a restart
+    /// belong in the database.
     pub const LONGEST: Duration = Duration::from_hours(24);
 
-    /// `requests` per `per`; `None` outside of the bounds above.
+    /// `requests` per `per`; `None` if one is outside of the bounds above, or if `per` is not in whole seconds.
     pub fn new(requests: u32, per: Duration) -> Option<Self> {
         let requests = NonZeroU32::new(requests).filter(|requests| requests.get() <= Self::MOST_REQUESTS)?;
         let is_window = (Self::SHORTEST..=Self::LONGEST).contains(&per) && per.subsec_nanos() == 0;
@@ -86,7 +88,7 @@ impl Rate {
         self.per
     }
 
-    /// The time in which a bucket gets one request more.
+    /// The time in which a bucket gains one request.
     pub fn interval(self) -> Duration {
         self.per / self.requests.get()
     }
@@ -129,7 +131,7 @@ pub enum LimitClass {
 }
 
 impl LimitClass {
-    /// Sixty sign-ins a minute are enough for a school behind one address, thirty registrations at once for a class.
+    /// The limits suit a school behind one address: 60 sign-ins a minute, and 30 pupils who register at once.
     pub const fn default_rate(self) -> Rate {
         match self {
             Self::Login => Rate::per_minutes(60, 1),
@@ -146,7 +148,7 @@ impl LimitClass {
     }
 }
 
-/// How much each class allows.
+/// The rate of each class.
 pub type Rates = LimitClassTable<Rate>;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the server takes, the document takes too: a client that goes by the schema must not refuse what its user may send.
+//! The schemas of the document accept every text that the server accepts. Otherwise a client that validates against them would refuse valid input.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -68,7 +68,7 @@ fn members(schema: &str, request: &Value) -> Vec<Member> {
         .collect()
 }
 
-/// Whether the server takes a text that is not empty as a member.
+/// Returns the function that says whether the server accepts a non-empty text as this member.
 fn parser(schema: &str, member: &str) -> fn(&str) -> bool {
     let new_password = |text: &str| Password::parse(text, MIN_PASSWORD_CHARS, &[]).is_ok();
     match (schema, member) {
@@ -81,9 +81,9 @@ fn parser(schema: &str, member: &str) -> fn(&str) -> bool {
         (_, "timezone") => |text| Timezone::parse(text).is_ok(),
         (_, "token") => |text| LinkToken::parse(text).is_ok(),
         (_, "otp" | "code") => |text| OneTimeCode::parse(text).is_ok(),
-        // They are compared, and not judged by their form.
+        // The server accepts these in any form.
         (_, "invite_code" | "cf_turnstile_token") => |_| true,
-        _ => panic!("{schema}.{member}: what parses it?"),
+        _ => panic!("this test knows no parser for {schema}.{member}"),
     }
 }
 
@@ -94,7 +94,7 @@ impl Member {
         has_length && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
     }
 
-    /// Panics if the server takes `text` and the document does not.
+    /// Whether the server accepts `text`. Panics if it does and the document does not.
     fn judge(&self, text: &str) -> bool {
         let is_accepted = if text.is_empty() {
             !self.is_required
@@ -103,15 +103,15 @@ impl Member {
         };
         assert!(
             !is_accepted || self.is_documented(text),
-            "{} takes {text:?}",
+            "{}: the server accepts {text:?}, and the document does not",
             self.place
         );
         is_accepted
     }
 }
 
-/// Texts that some member takes.
-fn good() -> impl Strategy<Value = String> {
+/// Texts many of which some member accepts.
+fn plausible() -> impl Strategy<Value = String> {
     let written = [
         "",
         "alice",
@@ -142,7 +142,7 @@ fn good() -> impl Strategy<Value = String> {
         "ﬁ.example",
         "a\u{ad}b.example",
     ]);
-    // Composition makes them shorter, or longer.
+    // Unicode normalisation makes some of these shorter and others longer.
     let letter = prop::sample::select(vec![
         "a",
         "Z",
@@ -168,7 +168,7 @@ fn good() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What people and programs leave around a text.
+/// White space and format characters that people and programs leave around a text.
 fn around() -> impl Strategy<Value = String> {
     let pieces = vec![
         " ",
@@ -189,7 +189,7 @@ fn around() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn every_member_takes_its_example() {
+fn every_member_accepts_its_example() {
     let document = document();
     for member in MEMBERS.iter() {
         let (schema, name) = member.place.split_once('.').expect("it is a place");
@@ -203,13 +203,14 @@ fn every_member_takes_its_example() {
     assert!(MEMBERS.len() > 20, "{}", MEMBERS.len());
 }
 
+/// See `http/api/fields.rs` for the reason.
 #[test]
-fn no_pattern_writes_a_line_separator() {
+fn the_document_contains_no_line_separator() {
     let document = document().to_string();
-    for written in ['\u{2028}', '\u{2029}'] {
-        let escaped = format!("u{:04x}", u32::from(written));
+    for separator in ['\u{2028}', '\u{2029}'] {
+        let escaped = format!("u{:04x}", u32::from(separator));
         assert!(
-            !document.contains(written) && !document.to_lowercase().contains(&escaped),
+            !document.contains(separator) && !document.to_lowercase().contains(&escaped),
             "{escaped}"
         );
     }
@@ -217,7 +218,7 @@ fn no_pattern_writes_a_line_separator() {
 
 proptest! {
     #[test]
-    fn what_the_server_takes_the_schema_takes(text in almost(good()), before in around(), after in around()) {
+    fn the_schema_accepts_what_the_server_accepts(text in almost(plausible()), before in around(), after in around()) {
         for member in MEMBERS.iter() {
             member.judge(&text);
             member.judge(&format!("{before}{text}{after}"));

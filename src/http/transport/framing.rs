@@ -1,27 +1,27 @@
 //! Where requests begin and end on a connection. The rules are stricter than hyper's.
 //!
-//! Two servers in a row that disagree on this allow request smuggling: the first takes for a body what the second takes for the next request. So everything
-//! ambiguous is refused, even where a recipient may guess (RFC 9112 §11.2). hyper guesses in three cases that its finished request no longer shows: a line
-//! that ends in a bare LF (§2.2), `Transfer-Encoding` beside `Content-Length` (§6.1), and a repeated `Content-Length` (§6.3). [`Framing`] sees them in the
-//! bytes as they arrive. [`is_unambiguous`] judges the finished head.
+//! If a proxy and this server disagree on this, requests can be smuggled: the proxy forwards as a body what the server reads as the next request. So
+//! everything ambiguous is refused, even where a recipient may guess (RFC 9112 §11.2). hyper guesses in three cases, and the request that it returns no
+//! longer shows them: a line that ends in a bare LF (§2.2), `Transfer-Encoding` beside `Content-Length` (§6.1), and a repeated `Content-Length` (§6.3).
+//! [`Framing`] finds these in the bytes as they arrive. [`is_unambiguous`] checks the head that hyper has parsed.
 
 use hyper::header::{HOST, TRANSFER_ENCODING};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Version};
 
 /// How many bytes of a line are examined. A header that frames a body needs fewer; a longer one is refused.
-const LOOKED_AT: usize = 64;
+const EXAMINED_BYTES: usize = 64;
 
-/// Follows the bytes of a connection, and spoils the end of an ambiguous line.
+/// Follows the bytes of a connection, and spoils the end of an ambiguous line: it replaces the LF by a NUL.
 ///
 /// hyper then refuses that line itself: with 400, after the answers to the requests before it, and as the last answer on the connection. No other byte is
 /// changed, and hyper alone decides what is served.
 #[derive(Debug, Default)]
 pub(super) struct Framing {
     position: Position,
-    /// The beginning of the present line.
+    /// The beginning of the current line, up to [`EXAMINED_BYTES`].
     line: Vec<u8>,
-    /// The last byte of the present line, also beyond the beginning that is kept.
+    /// The last byte of the current line, even if `line` is full.
     last: u8,
     length: Option<Length>,
 }
@@ -32,14 +32,15 @@ enum Position {
     #[default]
     RequestLine,
     Headers,
+    /// In a body of known length; the number of its bytes that are left.
     Content(u64),
     ChunkSize,
-    /// In the bytes of a chunk, or in the line end behind them.
+    /// In a chunk; the number of its bytes that are left, with the CRLF at its end.
     Chunk(u64),
     Trailers,
 }
 
-/// How the head frames the body.
+/// What the head says about the length of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Length {
     Bytes(u64),
@@ -47,7 +48,7 @@ enum Length {
 }
 
 impl Framing {
-    /// Follows the bytes that were read next.
+    /// Follows the next bytes of the connection.
     pub(super) fn follow(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
             let length = match self.position {
@@ -60,8 +61,9 @@ impl Framing {
         }
     }
 
-    fn skip(&mut self, left: u64, there: usize) -> usize {
-        let length = usize::try_from(left).map_or(there, |left| left.min(there));
+    /// Skips as many of the `available` bytes as belong to the body or chunk, of which `left` remain. Returns how many bytes it skipped.
+    fn skip(&mut self, left: u64, available: usize) -> usize {
+        let length = usize::try_from(left).map_or(available, |left| left.min(available));
         let left = left - length as u64;
         self.position = match self.position {
             Position::Content(_) if left == 0 => Position::RequestLine,
@@ -72,21 +74,21 @@ impl Framing {
         length
     }
 
-    /// Takes the bytes of the present line, and judges the line if it is whole. Returns how many bytes it took.
+    /// Takes the bytes of the current line, and spoils the line if it is complete and ambiguous. Returns how many bytes it took.
     fn take_line(&mut self, bytes: &mut [u8]) -> usize {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let part = &bytes[..end.unwrap_or(bytes.len())];
-        let room = LOOKED_AT - self.line.len();
+        let room = EXAMINED_BYTES - self.line.len();
         self.line.extend_from_slice(&part[..room.min(part.len())]);
         self.last = part.last().copied().unwrap_or(self.last);
         let Some(end) = end else { return bytes.len() };
         let is_ambiguous = match self.last {
             b'\r' => self.end_line(),
-            // hyper refuses a bare LF in a chunk size itself, and would take any other byte for a chunk extension.
+            // After a chunk size, hyper itself refuses a bare LF. It would read a NUL as part of a chunk extension.
             _ => self.position != Position::ChunkSize,
         };
         if is_ambiguous {
-            // A head may not contain this byte, and no line may have it between its CR and its LF.
+            // hyper refuses a NUL in a head, and a NUL after the CR of any line.
             bytes[end] = 0;
         }
         self.line.clear();
@@ -94,7 +96,7 @@ impl Framing {
         end + 1
     }
 
-    /// Moves on to the part of the request after the present line. `true` if the line is ambiguous.
+    /// Moves on to the part of the request after the current line. Returns whether the line is ambiguous.
     fn end_line(&mut self) -> bool {
         let is_empty = self.line == b"\r";
         match self.position {
@@ -123,7 +125,7 @@ impl Framing {
         let length = if name.eq_ignore_ascii_case(b"transfer-encoding") {
             Length::Chunked
         } else if name.eq_ignore_ascii_case(b"content-length") {
-            if self.line.len() == LOOKED_AT {
+            if self.line.len() == EXAMINED_BYTES {
                 return true;
             }
             // hyper refuses what is not a number.
@@ -137,7 +139,7 @@ impl Framing {
     fn end_chunk_size(&mut self) -> bool {
         let is_digit = |byte: &u8| byte.is_ascii_hexdigit();
         let digits = self.line.iter().take_while(|byte| is_digit(byte)).count();
-        if digits == LOOKED_AT {
+        if digits == EXAMINED_BYTES {
             return true;
         }
         // hyper refuses what is not a number, and a number that is too large.
@@ -154,11 +156,11 @@ fn read_number(digits: &[u8], radix: u32) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
 }
 
-/// Whether a head is unambiguous about its host and about the framing of its body. If not, the response is 400.
+/// Whether a head names one host and frames its body in one way. If not, the response is 400. A head passes with:
 ///
 /// - One `Host` (RFC 9112 §3.2), which HTTP/1.0 may leave out.
 /// - A target in origin form, or in absolute form with the same host as in `Host`; `*` for OPTIONS.
-/// - No transfer coding but one `chunked`: any other would have to be undone before the body can be read (§6.1).
+/// - No transfer coding except a single `chunked`: any other would have to be decoded before the body can be read (§6.1).
 pub(super) fn is_unambiguous<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -188,7 +190,7 @@ mod tests {
 
     use super::*;
 
-    /// What hyper gets to see, if the bytes come in pieces of `size`.
+    /// The bytes that hyper reads if they arrive in pieces of `size`.
     fn followed(text: &str, size: usize) -> String {
         let mut framing = Framing::default();
         let mut bytes = text.as_bytes().to_vec();
@@ -198,7 +200,7 @@ mod tests {
         String::from_utf8(bytes).expect("it was text and is text")
     }
 
-    /// The lines whose end is spoilt, however the bytes come in.
+    /// The lines whose end is spoilt. Panics if they depend on the size of the pieces in which the bytes arrive.
     fn spoilt(text: &str) -> Vec<String> {
         let whole = followed(text, text.len());
         for size in 1..text.len() {
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_read_in_two_ways_is_spoilt() {
+    fn ambiguous_lines_are_spoilt() {
         let headers = |lines: &str| spoilt(&format!("POST / HTTP/1.1\r\n{lines}\r\n\r\n"));
         let length = "content-length: 5";
         let chunked = "Transfer-Encoding: chunked";
@@ -241,14 +243,14 @@ mod tests {
         assert_eq!(spoilt("GET / HTTP/1.1\nhost: x\r\n\r\n"), ["GET / HTTP/1.1"]);
         assert_eq!(spoilt("\nGET / HTTP/1.1\r\n\r\n"), [""]);
         let chunks = |lines: &str| headers(&format!("{chunked}\r\n\r\n{lines}"));
-        // hyper refuses that one.
+        // hyper itself refuses a bare LF after a chunk size.
         assert_eq!(chunks("1\na\r\n0"), [""; 0]);
         assert_eq!(chunks("0\r\na: b\nc: d"), ["a: b"]);
     }
 
     #[test]
     fn padding_hides_nothing() {
-        let (spaces, zeros) = (" ".repeat(LOOKED_AT), "0".repeat(LOOKED_AT));
+        let (spaces, zeros) = (" ".repeat(EXAMINED_BYTES), "0".repeat(EXAMINED_BYTES));
         let head = format!("POST / HTTP/1.1\r\ncontent-length:{spaces}5\r\n\r\n");
         assert_eq!(spoilt(&head).len(), 1);
         let head = format!("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n{zeros}5\r\n");
@@ -272,7 +274,7 @@ mod tests {
             let mut pieces = bytes.clone();
             pieces.chunks_mut(size).for_each(|piece| framing.follow(piece));
             prop_assert_eq!(&pieces, &whole);
-            // Nothing is touched but ends of lines.
+            // Only ends of lines are changed.
             prop_assert!(bytes.iter().zip(&whole).all(|(was, is)| was == is || (*was == b'\n' && *is == 0)));
         }
     }

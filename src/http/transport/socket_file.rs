@@ -19,7 +19,8 @@ const SOCKET_MODE: u32 = 0o660;
 pub(super) struct SocketFile {
     directory: Directory,
     name: OsString,
-    made: Stat,
+    /// The status of the file when it was created: device and inode identify it.
+    created: Stat,
 }
 
 /// Listens on a socket at `path`. Replaces a socket that a killed server of the same user left there.
@@ -34,22 +35,22 @@ pub(crate) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
         }
     }
     let listener = UnixListener::bind(path)?;
-    // Opens the entry itself: if a link took its place meanwhile, the mode would be set elsewhere.
+    // `NOFOLLOW`: if a symbolic link has replaced the socket meanwhile, the mode of its target must not change.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let entry = openat(&directory, &name, flags, Mode::empty())?;
-    let made = fstat(&entry)?;
-    judge(&directory, &name, &made)?;
+    let created = fstat(&entry)?;
+    judge(&directory, &name, &created)?;
     let entry = format!("/proc/self/fd/{}", entry.as_raw_fd());
     std::fs::set_permissions(entry, Permissions::from_mode(SOCKET_MODE))?;
     let file = SocketFile {
         directory,
         name,
-        made,
+        created,
     };
     Ok((listener, file))
 }
 
-/// Refuses a file that is not a socket of the running user.
+/// Refuses a file that is not a socket, or that does not belong to the user that runs the server.
 fn judge(directory: &Directory, name: &OsString, found: &Stat) -> io::Result<()> {
     if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
         return Err(directory.untrusted(name, Flaw::Not("socket")));
@@ -62,7 +63,8 @@ fn judge(directory: &Directory, name: &OsString, found: &Stat) -> io::Result<()>
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_same = |found: Stat| (found.st_dev, found.st_ino) == (self.made.st_dev, self.made.st_ino);
+        let created = (self.created.st_dev, self.created.st_ino);
+        let is_same = |found: Stat| (found.st_dev, found.st_ino) == created;
         if self
             .directory
             .find(&self.name)

@@ -9,7 +9,7 @@ use crate::domain::MailKind;
 use crate::service::{Error, Service};
 
 impl Service {
-    /// Registers the counters of mails at zero, so that a rate shows the first mail.
+    /// Registers the mail counters at zero. Otherwise `rate()` of Prometheus would miss the first mail, which would create its counter.
     pub fn start_counters(&self) {
         for kind in MailKind::VARIANTS {
             for outcome in ["sent", "expired", "unanswered", "dropped"] {

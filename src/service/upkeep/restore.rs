@@ -12,7 +12,7 @@ use crate::system::System;
 /// How many sessions one write ends.
 const CHUNK: u32 = 10_000;
 
-/// What was live in a database and has ended.
+/// How much of a database was live and has been ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
     pub sessions: u64,
@@ -21,14 +21,16 @@ pub struct Ended {
     pub algorithm: Option<AlgorithmChange>,
 }
 
-/// Ends everything in a copy of an older database that may have been used, ended or forbidden since it was made, before the copy becomes the database.
+/// Ends everything that is live in a copy of a backup, before the copy becomes the database. Any of it may have been used, ended or revoked since the
+/// backup was made:
 ///
-/// - Sessions end: one may have been revoked since, and its refresh token may be stolen.
-/// - Codes, links and queued mail go: they may have been used or sent. So do the counts of tries, wrong passwords and mails, which are out of date.
-/// - Every usable invite is revoked: it may be used up since.
-/// - The audit log of the backup stays, and says who restored it.
-/// - Signing keys go: a key that was dropped since, because it was stolen, would sign again. A new one takes their place, of the algorithm that is
-///   `wanted` or else of the same one.
+/// - Sessions end: one may have been revoked because its refresh token was stolen.
+/// - Codes, links and queued mail are deleted: they may have been used or sent. The counts of wrong codes, wrong passwords and mails are out of date, and are
+///   deleted too.
+/// - Every usable invite is revoked: it may have been used up.
+/// - The audit log of the backup stays, and a new entry says who restored the backup.
+/// - The signing keys are replaced by a new one: an old one may have been dropped because it was stolen. The new key has the algorithm `wanted`; `None`
+///   keeps the algorithm.
 pub async fn end_what_was_live(
     store: &Store,
     keys: Arc<Keys>,
