@@ -1,8 +1,8 @@
 //! The captcha: verifies with Cloudflare that it issued a visitor's Turnstile token for this site.
 //!
-//! Other modules decide which requests need a token, and how a refusal looks on the wire. No request passes because Turnstile cannot be asked: silence, a
-//! redirect, a fault or a refused secret key are [`CaptchaRefusal::Unavailable`]. A slow siteverify must not stop this server, so the time, the size of the answer
-//! and the number of verifications at once are limited.
+//! Other modules decide which requests need a token, and how a refusal looks on the wire. If Turnstile cannot be asked, no request passes: a timeout, a
+//! redirect, a fault or a refused secret key are [`CaptchaRefusal::Unavailable`]. A slow siteverify (the endpoint that verifies tokens) must not stop this
+//! server, so the time, the size of the answer and the number of verifications at once are limited.
 //! Source of the protocol: <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>.
 
 use std::iter;
@@ -19,10 +19,10 @@ use crate::domain::TurnstileSettings;
 use crate::system::System;
 use crate::web::{Answer, Client, Failure, TOTAL_TIMEOUT, Url};
 
-/// The longest token that Cloudflare issues, in characters (its documentation). A longer one is refused without asking.
+/// The longest token that Cloudflare issues, in characters (see its documentation). A longer token is refused without asking.
 const MAX_TOKEN_CHARS: usize = 2048;
-/// The most verifications at once; the next one is refused and does not wait. So a siteverify that hangs holds only this many of the runtime's 512 threads,
-/// and reads of the database still find one. At 100 ms each, this allows 320 verifications a second.
+/// The maximum number of verifications at once. A further one is refused and does not wait, so that a siteverify that hangs holds only this many of the
+/// runtime's 128 threads for blocking work, and long reports still find a free one. At 100 ms each, this allows 320 verifications a second.
 const MAX_AT_ONCE: usize = 32;
 
 /// Why a visitor does not pass.
@@ -31,17 +31,17 @@ pub enum CaptchaRefusal {
     /// The token is missing, too long, refused, already used, or issued for another host.
     #[error("the captcha token is missing or refused")]
     Invalid,
-    /// The token cannot be verified. The reason is for the log; it holds neither the secret nor the token.
+    /// The token cannot be verified. The reason is for the log; it contains neither the secret key nor the token.
     #[error("the captcha cannot be verified: {0}")]
     Unavailable(String),
 }
 
-/// Turnstile, or no captcha, so that every visitor passes.
+/// Turnstile, or no captcha; without a captcha every visitor passes.
 #[derive(Clone)]
 pub struct Captcha(Option<Arc<Turnstile>>);
 
 impl Captcha {
-    /// Turnstile, or no captcha if there is no secret key. It connects only when there is a token to verify.
+    /// Turnstile, or no captcha if there is no secret key. Connects only when there is a token to verify.
     pub fn new(settings: TurnstileSettings) -> Self {
         let turnstile = settings.secret_key.clone().map(|secret_key| Turnstile {
             secret_key,
@@ -91,7 +91,7 @@ impl Captcha {
     ) -> Result<(), CaptchaRefusal> {
         let Some(turnstile) = &self.0 else { return Ok(()) };
         let token = plausible(token)?;
-        // Both tries have the same key, so the second try is not a second use of the token.
+        // A repeated request has the same idempotency key, so it does not count as a second use of the token.
         let mut question = vec![
             ("response", token.to_owned()),
             ("idempotency_key", system.new_idempotency_key()),
@@ -107,7 +107,7 @@ impl Captcha {
             let _permit = permit;
             asked.ask(&question)
         });
-        let unfinished = |_| CaptchaRefusal::Unavailable("the question was not finished".to_owned());
+        let unfinished = |_| CaptchaRefusal::Unavailable("the verification was not finished".to_owned());
         verified.await.map_err(unfinished)?
     }
 }
@@ -130,7 +130,7 @@ struct Turnstile {
 }
 
 impl Turnstile {
-    /// Asks siteverify, a second time if the first request did not arrive or the server has a fault, and judges the answer.
+    /// Asks siteverify, and asks again if the first request did not arrive or was answered with a server error; then judges the answer.
     fn ask(&self, question: &Question) -> Result<(), CaptchaRefusal> {
         let started_at = Instant::now();
         let mut answer = self.post(question, TOTAL_TIMEOUT);
@@ -189,7 +189,7 @@ impl Turnstile {
         if says(&OPERATORS_FAULTS) {
             if !self.has_told_of_bad_secret.swap(true, Ordering::Relaxed) {
                 tracing::error!(
-                    "Turnstile refuses turnstile.secret_key, so that nobody passes the captcha: mend it and restart"
+                    "Turnstile refuses turnstile.secret_key, so that no visitor passes the captcha: correct it and restart"
                 );
             }
             return CaptchaRefusal::Unavailable("turnstile.secret_key is refused".to_owned());
@@ -203,7 +203,7 @@ impl Turnstile {
 
 /// Error codes that the operator has to fix.
 const OPERATORS_FAULTS: [&str; 2] = ["missing-input-secret", "invalid-input-secret"];
-/// Error codes that another token may avoid.
+/// Error codes that another token may not cause.
 const VISITORS_FAULTS: [&str; 3] = [
     "missing-input-response",
     "invalid-input-response",
@@ -223,7 +223,7 @@ struct Verdict {
 }
 
 impl Verdict {
-    /// The codes that look like Cloudflare's. Any other text is left out, because it could be the secret.
+    /// The codes that look like Cloudflare's. Any other text is left out, because it could be the secret key.
     fn loggable_codes(&self) -> String {
         let is_word = |code: &&str| {
             (1..=40).contains(&code.len())

@@ -13,11 +13,11 @@ const HASH_PART: u64 = 4;
 const MOST_HASH_KIB: u64 = 512 * 1024;
 /// All connections together take at most a quarter of the memory.
 const CONNECTION_PART: u64 = 4;
-/// The most memory that a connection takes, in KiB: the largest head, the largest body, the answer, and the server's state.
+/// The maximum memory of a connection, in KiB: the largest head, the largest body, the answer, and the server's state.
 const CONNECTION_KIB: u64 = 64;
-/// Each reader keeps a cache, and more than this make no answer faster.
+/// The maximum number of readers. Each keeps a cache, and more readers than this make no answer faster.
 const MOST_READERS: usize = 16;
-/// Threads for the database and for blocking calls.
+/// The threads besides the workers and the hash threads: for the database and for blocking calls.
 const THREADS_BESIDE: usize = 16;
 
 /// The memory of this process, and what it allows.
@@ -29,14 +29,14 @@ pub struct Capacity {
     pub(super) hash_threads: NonZeroUsize,
     /// Whether `password.hash_threads` is set.
     is_set: bool,
-    /// The most HTTP connections.
+    /// The maximum number of HTTP connections.
     pub(super) connections: usize,
     /// Threads that answer requests, and as many reading connections to the database.
     pub workers: usize,
 }
 
 impl Capacity {
-    /// Measures this process and divides its memory as `config` says.
+    /// Measures the cores and the memory of this process, and divides the memory under `config`.
     pub fn of(config: &Config) -> Self {
         // `available_parallelism` respects CPU affinity and the quotas of control groups.
         let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -64,7 +64,7 @@ impl Capacity {
         self.workers + self.hash_threads.get() + THREADS_BESIDE
     }
 
-    /// Writes a record for `check`, which then judges the memory of the server and not its own.
+    /// Writes a record, from which `check` judges the memory of the server instead of its own.
     pub(super) fn to_record(&self) -> String {
         let Memory { kib, file } = &self.memory;
         format!("{} {kib} {}", self.workers, file.as_deref().unwrap_or_default())
@@ -80,7 +80,7 @@ impl Capacity {
         Some(Self::new(config, cores, Memory { kib, file }))
     }
 
-    /// The memory of all hashes together, in KiB.
+    /// The maximum memory of all hashes together, in KiB.
     pub(super) fn hash_memory_kib(&self) -> u64 {
         hash_share(&self.memory).max(self.hashes_kib())
     }
@@ -89,7 +89,7 @@ impl Capacity {
         self.hash_kib.saturating_mul(self.hash_threads.get() as u64)
     }
 
-    /// Why the memory may be too small, and how to fix it; `None` if it is enough.
+    /// Why the memory may be too small, and how to fix that; `None` if it is enough.
     pub fn problem(&self) -> Option<(String, &'static str)> {
         let (hashes, memory, threads) = (self.hashes_kib(), &self.memory, self.hash_threads);
         let mib = in_mib(hashes);
@@ -115,7 +115,7 @@ impl Capacity {
     }
 }
 
-/// For a line of the log and of `check`.
+/// One line for the log and for `check`.
 impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (threads, hashes) = (self.hash_threads, in_mib(self.hashes_kib()));

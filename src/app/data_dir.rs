@@ -12,13 +12,13 @@ use crate::files::{Directory, Flaw, runner};
 pub(super) struct Owner {
     pub(super) user: u32,
     pub(super) group: u32,
-    /// Whether the owner can be relied on: false if another user could have created the file it was read from.
+    /// Whether this is certainly the right owner: `false` if another user could have created the file or directory that it was read from.
     pub(super) is_certain: bool,
 }
 
 impl Owner {
-    /// The owner of the data directory. If root owns the directory, as on a container volume, the owner of the database counts
-    /// instead, or the running user if there is no database. In a directory where all users can make files, another user may have made the database.
+    /// The owner of the data directory. If root owns the directory, as on a container volume, the owner is that of the
+    /// database, or the running user if there is no database. In a directory where all users can create files, another user may have created the database.
     pub(super) fn of(config: &Config, directory: &Metadata) -> Self {
         let is_world_writable = directory.mode() & 0o002 != 0;
         let of = |found: &Metadata| Self {
@@ -45,8 +45,8 @@ impl Owner {
     }
 }
 
-/// A warning about a data directory in which users other than root and the running one can make or rename files; `None` if they cannot, or if the directory
-/// cannot be examined.
+/// A warning about a data directory in which users other than root and the running one can create or rename files; `None` if they cannot, if another
+/// user owns the directory, or if it cannot be examined.
 pub(super) fn open_to_others(directory: &Path) -> Option<String> {
     match Directory::open(directory).and_then(|opened| opened.flaw()) {
         Ok(Some(Flaw::Writable(mode))) => Some(format!(

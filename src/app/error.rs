@@ -1,6 +1,6 @@
 //! Why the parts could not be joined, and what the operator can do about it.
 //!
-//! The hints stand here and not beside the errors, because they name commands and options, which the lower modules do not know.
+//! The hints are here and not beside the errors, because they name commands and options, which the lower modules do not know.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub enum OpenError {
     OtherKeyFile {
         key_file: PathBuf,
         found: KeyFingerprint,
-        /// The database, or the backup of one.
+        /// The database, or a backup.
         database: PathBuf,
         /// The key of the database; `None` if its record cannot be read.
         needed: Option<KeyFingerprint>,
@@ -35,7 +35,7 @@ pub enum OpenError {
     /// The key file exists, and a key file is never overwritten.
     #[error("the key file {} is not lost", .0.display())]
     KeyNotLost(PathBuf),
-    /// A backup cannot take the place of the database.
+    /// A backup cannot replace the database.
     #[error(transparent)]
     NotRestored(store::OpenError),
     #[error(transparent)]
@@ -52,7 +52,7 @@ fn named(key: Option<KeyFingerprint>) -> String {
 }
 
 impl OpenError {
-    /// The error for a missing database. Beside a key file, the database is more likely lost than not made yet.
+    /// The error for a missing database. If there is a key file, the database is more likely lost than not created yet.
     pub(super) fn no_database(config: &Config) -> Self {
         match read_key_file(&config.key_path()) {
             Err(KeyFileError::Missing(_)) => store::OpenError::Missing(config.database_path()).into(),
@@ -133,7 +133,7 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::NotCopied { .. } => "mend that, and start again; nothing was changed".to_owned(),
         Refused::Exists(_) => "name another file".to_owned(),
         Refused::NotABackup(_) => "make a backup of it with `arkloop backup FILE`, and restore that".to_owned(),
-        Refused::OtherKey { .. } => "put the key file of this database in its place".to_owned(),
+        Refused::OtherKey { .. } => "put the key file of this database there".to_owned(),
         Refused::EditedHistory { .. } => "use the version of arkloop that made it".to_owned(),
         Refused::OtherOwner { path, owner, .. } => format!("{}; nothing was changed", owner_hint(path, *owner)),
         Refused::OtherDirectoryOwner { path, owner, .. } => format!(
@@ -143,7 +143,7 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::UnreadableDirectory { .. } => "run it as the user who runs the server; nothing was changed".to_owned(),
         Refused::NotWritable { path, .. } => format!("{}; nothing was changed", not_writable_hint(path)),
         Refused::DatabaseInParent { found, .. } => format!(
-            "use that one with --data-dir {}, or make the directory first if you want another; nothing was changed",
+            "use that one with --data-dir {}, or create the directory first if you want another; nothing was changed",
             quoted(found)
         ),
         Refused::OldSqlite(_) => "build arkloop with its bundled SQLite".to_owned(),
@@ -232,7 +232,7 @@ impl From<store::StoreError> for OpenError {
     }
 }
 
-/// How to use the database at `path`, which belongs to `owner`: as that user, unless root made it in another user's directory.
+/// How to use the database at `path`, which belongs to `owner`: as that user, or after `chown` if root created it in another user's directory.
 fn owner_hint(path: &Path, owner: u32) -> String {
     let directory = path.parent().unwrap_or(path);
     match directory.metadata() {
@@ -254,7 +254,7 @@ fn group_of(path: &Path) -> u32 {
     found.map_or(0, |found| found.gid())
 }
 
-/// Suggests to give the directory to the running user only if it is empty.
+/// Suggests another data directory, and `chown` to the running user only if the directory is empty.
 fn not_writable_hint(path: &Path) -> String {
     const ANOTHER: &str = "name another data directory with --data-dir DIR";
     let is_empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());

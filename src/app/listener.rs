@@ -16,7 +16,7 @@ use crate::domain::Listen;
 use crate::store::Store;
 use crate::web::{Answer, Client, Url};
 
-/// The limit of a whole request to the running server, which answers in milliseconds if it works.
+/// The timeout of a whole request to the running server, which answers in milliseconds if it works.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 const UNIX: &[u8] = b"unix:";
 
@@ -31,13 +31,13 @@ pub fn record_server(config: &Config, listen: &Listen, capacity: &Capacity) -> R
     Ok(Store::note_server(&config.data_dir, &note)?)
 }
 
-/// Where the server of this data directory listened last; it may have stopped since. `None` if no server has run.
+/// Where the last server of this data directory listens. It may have stopped since. `None` if no server has run.
 pub fn listener(config: &Config) -> Result<Option<Listen>, OpenError> {
     let note = Store::noted_server(&config.data_dir)?;
     Ok(note.and_then(|note| parse(note.split(|byte| *byte == b'\n').next()?)))
 }
 
-/// The capacity of that server under `config`; `None` if no server has run.
+/// The capacity of the last server of this data directory, under `config`. `None` if there is no valid record of it.
 pub(super) fn recorded_capacity(config: &Config) -> Option<Capacity> {
     let note = Store::noted_server(&config.data_dir).ok()??;
     let line = note.split(|byte| *byte == b'\n').nth(1)?;
@@ -51,7 +51,7 @@ fn parse(note: &[u8]) -> Option<Listen> {
     }
 }
 
-/// Sends a GET request for `path` to the server that listens at `listen`, within [`ANSWER_TIMEOUT`]. It blocks.
+/// Sends a GET request for `path` to the server that listens at `listen`, within [`ANSWER_TIMEOUT`]. Blocks the thread.
 pub fn ask(listen: &Listen, path: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
     let (socket, hosts) = match listen {
         // The connector of the unix socket ignores the host.
@@ -73,7 +73,7 @@ pub fn ask(listen: &Listen, path: &str, headers: &[(&str, &str)]) -> io::Result<
     answer
 }
 
-/// The addresses at which a server can be reached: loopback if it listens on every address. `[::]` needs IPv4 too, because IPv6 may be off.
+/// The addresses to try for a server that listens at `address`: loopback if it listens on every address. For `[::]` also IPv4, because IPv6 may be off.
 fn reachable(address: SocketAddr) -> Vec<SocketAddr> {
     let at = |ip: IpAddr| SocketAddr::new(ip, address.port());
     match address.ip() {

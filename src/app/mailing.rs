@@ -1,6 +1,6 @@
-//! The part of the configuration that decides how mails read and where they go.
+//! The part of the configuration that decides what mails say, where their links lead and how they are sent.
 //!
-//! The server records it, so that commands write the same mails and links: a command cannot know with which configuration the server was started.
+//! The server records this part. Commands then write the same mails and links, although they cannot know with which configuration the server was started.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +9,9 @@ use crate::domain::{LinkTemplates, MailTransport, ServiceName};
 use crate::mail::{Letterhead, WayToReset};
 use crate::service::Links;
 
-/// The beginning of a `links.verify` that leads to the built-in page; `#` or `?` follows.
+/// How `links.verify` begins if it leads to the built-in page; `#` or `?` follows.
 const VERIFY_PAGE: &str = "{app_url}/verify";
-/// The same for `links.reset`.
+/// How `links.reset` begins if it leads to the built-in page; `#` or `?` follows.
 const RESET_PAGE: &str = "{app_url}/reset";
 
 /// What commands must know about the server's mails. The names of the fields are those in the record.
@@ -36,7 +36,7 @@ impl Mailing {
         }
     }
 
-    /// The configuration keys that can differ, and their values.
+    /// The configuration keys that a command compares with its own, and their values.
     pub(super) fn keys(&self) -> [(&'static str, &str); 6] {
         [
             ("server.name", &self.name),
@@ -48,7 +48,7 @@ impl Mailing {
         ]
     }
 
-    /// The recorded name of the service; that of `config` if the record is not valid.
+    /// The recorded name of the service, or the name in `config` if the recorded one is not valid.
     pub(super) fn name(&self, config: &Config) -> ServiceName {
         ServiceName::parse(&self.name).unwrap_or_else(|| config.service_name())
     }

@@ -42,7 +42,7 @@ impl Memory {
 /// The lowest of `ram` and of the limits in the files below `root`.
 fn least(root: &Path, ram: Memory) -> Memory {
     let groups = limits_of_groups(root).into_iter();
-    // An LXC container has a `meminfo` of its own; the hardened systemd unit hides that file.
+    // `meminfo` has the limit of an LXC container. The hardened systemd unit hides this file.
     let shown = meminfo(root).map(|kib| Memory { kib, file: None });
     groups
         .chain(shown)
@@ -67,7 +67,7 @@ fn limits_of_groups(root: &Path) -> Vec<Memory> {
         let Some(path) = own.lines().find_map(|line| version.path_in(line)) else {
             continue;
         };
-        // In a container the path may begin at a root that is not mounted; then the mounted group is the container's own.
+        // In a container, the path may be below a root that is not mounted. The mounted group is then that of the container.
         let below = Path::new(path)
             .strip_prefix(&group_root)
             .unwrap_or(Path::new(path));
@@ -100,7 +100,7 @@ enum Version {
 impl Version {
     const fn files(self) -> &'static [&'static str] {
         match self {
-            // `memory.stat` also has the limit of the groups outside the container.
+            // `memory.stat` has the lowest limit of the group and all groups above it, also outside the container.
             Self::One => &["memory.limit_in_bytes", "memory.stat"],
             // Above `high` the kernel does not kill the process but slows it down to a crawl.
             Self::Two => &["memory.max", "memory.high"],
@@ -119,7 +119,7 @@ impl Version {
     }
 }
 
-/// The limit in a file, in bytes; `None` for `max`.
+/// The limit in the text of one of [`Version::files`], in bytes; `None` for `max`.
 fn limit_in(text: &str) -> Option<u64> {
     let named = text
         .lines()

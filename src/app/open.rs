@@ -24,7 +24,7 @@ use crate::system::System;
 /// How often a server removes expired rows.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
-/// How often a server writes the events that it has counted to the audit log; a crash loses those of this time.
+/// How often a server writes counted events to the audit log. A crash loses the events that were counted since the last write.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 /// The joined parts.
@@ -33,12 +33,12 @@ pub struct App {
     pub origin: Origin,
     /// Warnings for the operator about how the parts fit together.
     pub notices: Vec<String>,
-    /// The URL of the server that ran last, or of this configuration if no server has run.
+    /// The public URL of the server that ran last, or the one in this configuration if no server has run.
     pub(super) public_url: String,
 }
 
 impl App {
-    /// Joins the parts for `role`, in which `operator` runs this process.
+    /// Joins the parts for `role`. `operator` is the person who runs this process.
     pub async fn open(
         config: &Config,
         system: System,
@@ -121,10 +121,10 @@ impl App {
         })
     }
 
-    /// Writes down counted refusals, removes expired rows and watches the database; never returns.
+    /// Writes counted refusals to the audit log, removes expired rows and watches the database; never returns.
     pub async fn housekeep(service: Arc<Service>) {
-        let not_swept = Fault::new("old rows are not cleared away");
-        let not_flushed = Fault::new("what was refused is missing from the audit log");
+        let not_swept = Fault::new("expired rows are not removed");
+        let not_flushed = Fault::new("the last refusals are missing from the audit log");
         let sweep = repeat(SWEEP_EVERY, not_swept, || service.sweep());
         let flush = repeat(FLUSH_EVERY, not_flushed, || service.flush_audit());
         let watch = Arc::clone(&service).watch_database();
@@ -133,7 +133,7 @@ impl App {
 
     /// Finishes the accepted writes, moves the write-ahead log into the database file and closes it.
     pub fn close(self) {
-        // A connection that has not ended in time still holds the service. Then there is no checkpoint, and the next start takes slightly longer.
+        // A connection that has not ended in time still holds the service. In this case there is no checkpoint, and the next start takes slightly longer.
         drop(self.service);
     }
 }

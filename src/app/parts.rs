@@ -53,7 +53,7 @@ pub(super) fn start_hasher(
     role: Role,
     system: &System,
 ) -> Result<PasswordHasher, HashError> {
-    // A command hashes one password.
+    // A command hashes at most one password.
     let (threads, priority) = match role {
         Role::Server => (capacity.hash_threads, Priority::Low),
         _ => (NonZeroUsize::MIN, Priority::Normal),

@@ -20,10 +20,10 @@ pub struct Restored {
     pub taken_at: Option<Timestamp>,
     /// The schema version of the backup.
     pub schema_before: u32,
-    /// The schema version it was migrated to.
+    /// The schema version to which the backup was migrated.
     pub schema: u32,
     pub users: u32,
-    /// What was live in the backup and is ended now.
+    /// What was live in the backup and was ended.
     pub ended: Ended,
     pub key: KeyFingerprint,
 }
@@ -31,7 +31,7 @@ pub struct Restored {
 /// Whether there is a database that a restore of `file` would replace (and keep under another name).
 ///
 /// # Errors
-/// As [`restore`], before the operator is asked anything: this user may not restore, a server is running, or `file` is missing.
+/// Those of [`restore`] that can be found before the operator is asked: this user may not restore, a server is running, or `file` is missing.
 pub fn is_replaceable(config: &Config, file: &Path) -> Result<bool, OpenError> {
     let refused = OpenError::NotRestored;
     let is_there = is_there(config).map_err(refused)?;
@@ -48,7 +48,7 @@ pub fn is_replaceable(config: &Config, file: &Path) -> Result<bool, OpenError> {
     }
 }
 
-/// Whether there is a database. Fails if another user owns it, or if this user may not make one.
+/// Whether there is a database. Fails if another user owns it, or if this user may not create one.
 fn is_there(config: &Config) -> Result<bool, store::OpenError> {
     let is_there = Store::exists(&config.data_dir)?;
     if !is_there {
@@ -59,7 +59,8 @@ fn is_there(config: &Config) -> Result<bool, store::OpenError> {
 
 /// Replaces the database that `config` names by the backup `file`.
 ///
-/// It first checks that the key fits, and then migrates and changes a copy of the backup. The database stays untouched until that copy takes its name.
+/// Copies the backup, checks that the key file fits, and then migrates the copy and ends what was live in it. The database stays untouched until the copy
+/// takes its name.
 pub async fn restore(config: &Config, operator: &Operator, file: &Path) -> Result<Restored, OpenError> {
     let system = System::machine();
     let refused = OpenError::NotRestored;

@@ -3,14 +3,14 @@
 /// What a process does with the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It serves. It creates or migrates the database, and only one such process may run.
+    /// Creates or migrates the database, and serves requests. Only one such process may run.
     Server,
-    /// It only creates or migrates.
+    /// Only creates or migrates the database.
     Init,
-    /// As [`Role::Init`]; it also creates a database for a key file that already exists.
+    /// As [`Role::Init`]; also creates a database for a key file that already exists.
     InitForKey,
-    /// It runs one command on an existing database.
+    /// Runs one command on an existing database.
     Command,
-    /// It inspects an existing database, and creates, changes or removes no file.
+    /// Inspects an existing database, and creates, changes or removes no file.
     Check,
 }

@@ -1,4 +1,4 @@
-//! Checks of the database, and of the clock, the keys, the mail and the backups by what the database records of them.
+//! Checks of the database, and of the clock, the keys, the mail, the codes, the backups and the usernames that it records.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use super::finding::Finding;
 use crate::domain::{MailBudget, SignatureAlgorithm, Timestamp, Username, in_words};
 use crate::service::{Inspection, TakenFor};
 
-/// How far the clock may be behind the newest stored time: two machines that share a backup differ by less.
+/// How far the clock may be behind the newest stored time. The clocks of two machines that share a backup differ by less.
 const CLOCK_SLACK: Duration = Duration::from_mins(2);
-/// The first release of arkloop. A clock that is behind it was never set.
+/// The time of the first release of arkloop. A clock that shows an earlier time was never set.
 const FIRST_RELEASE: Timestamp = Timestamp::from_millis(1_764_547_200_000);
 /// A backup should be younger than this.
 const BACKUP_AGE: Duration = Duration::from_hours(24 * 7);
@@ -17,7 +17,7 @@ const BACKUP_AGE: Duration = Duration::from_hours(24 * 7);
 const SIGNING_KEY_AGE: Duration = Duration::from_hours(24 * 365);
 /// For how long `check` reports that a mail has expired.
 const MAIL_LOST_OF_LATE: Duration = Duration::from_hours(24);
-/// The most usernames in one report, because strangers can register any number of them.
+/// The maximum number of usernames in one report, because strangers can register any number of them.
 const NAMED_USERNAMES: usize = 10;
 const RESTORE: &str = "stop the server and restore a backup: arkloop restore FILE";
 
@@ -105,7 +105,7 @@ fn check_backup(inspection: &Inspection, now: Timestamp) -> Finding {
         (None, Some(_)) => "there is none".to_owned(),
         (None, None) => "there is none, and no account either".to_owned(),
     };
-    // Without a backup everything since the first account would be lost.
+    // Without a backup, a loss of the database loses everything since the first account.
     let unsaved_since = inspection.last_backup_at.or(inspection.first_user_at);
     if unsaved_since.is_some_and(|since| now.since(since) > BACKUP_AGE) {
         return Finding::bad("backup", seen, MEND);
@@ -133,7 +133,7 @@ fn check_codes(inspection: &Inspection) -> Finding {
 fn check_outbox(inspection: &Inspection, now: Timestamp) -> Finding {
     const SUBJECT: &str = "outbox";
     const MEND: &str = "see which with `arkloop mail queue`; when the cause is mended, have them tried again: arkloop mail retry";
-    // The operator cannot correct an address that a stranger mistyped.
+    // Refused mails are no fault, because the operator cannot correct an address that a stranger mistyped.
     let (refused, troubles): (Vec<_>, Vec<_>) = inspection
         .mail_troubles
         .iter()
@@ -166,7 +166,7 @@ fn check_outbox(inspection: &Inspection, now: Timestamp) -> Finding {
     }
 }
 
-/// Reports usernames that look like an id or an IP address, because commands of versions before 0.2 confused them.
+/// Reports usernames that have the form of an id or an IP address. Commands of versions before 0.2 took such a username for the id.
 fn check_usernames(inspection: &Inspection) -> impl Iterator<Item = Finding> {
     let names = &inspection.ambiguous_usernames;
     let more = names.len().saturating_sub(NAMED_USERNAMES);

@@ -1,4 +1,4 @@
-//! Checks of the files: owners, modes, and the free space beside the database. They change and write nothing.
+//! Checks of the files: owners, modes, and the free space beside the database. They write nothing.
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -15,7 +15,7 @@ use crate::store::LOCKS;
 
 /// With less free space than this, the next hour may fill the disk.
 const LEAST_FREE_BYTES: u64 = 256 * 1024 * 1024;
-/// How the names of the database, of its copies, and of present and former key files begin.
+/// The prefixes of the names of the database, of its copies, and of present and former key files.
 const PRIVATE: [&str; 2] = ["arkloop.db", "arkloop.key"];
 const OUTBOX: &str = "outbox";
 
@@ -48,15 +48,15 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// The finding that the files belong to another user, or `None` if the running user owns them. `check` then does not open the database, because even reading
-/// it leaves files of the running user beside it.
+/// The finding that the files belong to another user, or `None` if the running user owns them or there is no data directory. `check` does not open a database of
+/// another user, because even a read leaves files of the running user beside it.
 pub(super) fn of_another_user(config: &Config) -> Option<Finding> {
     let owner = Owner::of(config, &config.data_dir.metadata().ok()?);
     (!owner.is_runner()).then(|| {
         Finding::bad(
             "database",
             format!(
-                "not opened: the files belong to {}, but this is run by {}, so that only their owners and modes were looked at",
+                "not opened: the files belong to {}, but this is run by {}, so that only their owners and modes were checked",
                 shown_user(owner.user),
                 shown_user(runner())
             ),
@@ -78,8 +78,7 @@ fn check_directory(directory: &Path, found: &Metadata, permissions: &mut Permiss
         permissions.mend(Mend::Give, directory);
         permissions.mend(Mend::CloseDirectory, directory);
     } else if is_volume {
-        let mut mend =
-            "name a directory in it that does not exist yet, which arkloop makes for itself".to_owned();
+        let mut mend = "name a new directory in it, which arkloop creates for itself".to_owned();
         if owner.is_certain {
             let (owner, path) = (chown_argument(owner.user, owner.group), quoted(directory));
             mend = format!("as root, run: chown {owner} {path} && chmod 700 {path}; or {mend}");
@@ -112,7 +111,7 @@ fn check_entries(config: &Config, permissions: &mut Permissions) {
     for path in paths {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         let is_kept = LOCKS.contains(&name) || PRIVATE.iter().any(|prefix| name.starts_with(prefix));
-        // Links are skipped: the program refuses to use them, and their targets are not its files.
+        // Links are skipped: the program refuses to use them, and their targets are not files of the program.
         match path.symlink_metadata() {
             Ok(found) if found.is_dir() && name == OUTBOX => {
                 permissions.look_at(&path, &found);
@@ -131,7 +130,7 @@ fn check_room(directory: &Path, database: &Path) -> Finding {
     let free = match rustix::fs::statvfs(directory) {
         Ok(volume) => volume.f_bavail.saturating_mul(volume.f_frsize),
         Err(error) => {
-            let seen = format!("the free room of {} is unknown: {error}", directory.display());
+            let seen = format!("the free space of {} is unknown: {error}", directory.display());
             return Finding::bad("disk", seen, "run this as the user who runs the server");
         }
     };
@@ -140,7 +139,7 @@ fn check_room(directory: &Path, database: &Path) -> Finding {
     let seen = format!("{} MiB are free", mebibytes(free));
     if free < needed {
         let mend = format!(
-            "make room for at least {} MiB: a backup needs as much as the database, and a full disk refuses every write",
+            "free at least {} MiB: a backup needs as much as the database, and a full disk refuses every write",
             mebibytes(needed)
         );
         return Finding::bad("disk", seen, mend);

@@ -6,21 +6,21 @@
 pub enum State {
     #[strum(serialize = "ok")]
     Good,
-    /// It works, but another setting would be better.
+    /// The part works, but another setting would be better.
     #[strum(serialize = "warning")]
     Unwise,
     #[strum(serialize = "mend")]
     Bad,
 }
 
-/// What `check` found out about one subject.
+/// What `check` found out about one part of the installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// One word.
+    /// The part, in one word.
     pub subject: &'static str,
     pub state: State,
     pub seen: String,
-    /// What to do about it; `None` if nothing.
+    /// How to fix the problem; `None` if there is none.
     pub mend: Option<String>,
 }
 

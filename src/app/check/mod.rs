@@ -1,6 +1,6 @@
-//! `check`: looks at each part of an installation and says how to fix it.
+//! `check`: examines each part of an installation and says how to fix it.
 //!
-//! It changes nothing. A database that cannot be opened is one finding; the other parts are still checked.
+//! `check` changes nothing. A database that cannot be opened is one finding; the other parts are still checked.
 
 mod database;
 mod files;
@@ -20,8 +20,8 @@ use crate::crypto::KeyFileError;
 use crate::domain::Operator;
 use crate::system::System;
 
-/// Checks everything that `config` names, and calls `begin` with the name of each part before it. The most urgent findings come last, where a terminal shows
-/// them; a cause comes before its effects.
+/// Checks everything that `config` names, and calls `begin` with the name of a part before it checks that part. The most urgent findings come last, where
+/// a terminal shows them. Of equally urgent findings, a cause comes before its effects.
 pub async fn check(
     config: &Config,
     system: System,
@@ -74,7 +74,7 @@ async fn database_and_beyond(
 }
 
 fn not_opened(error: &OpenError, before: &[Finding]) -> Finding {
-    // The command that the finding about the files names also fixes the key file.
+    // The command in the finding about the files also fixes the key file.
     let is_of_key_file = matches!(
         error,
         OpenError::KeyFile(KeyFileError::Io { .. } | KeyFileError::TooOpen { .. })
@@ -94,7 +94,7 @@ fn not_opened(error: &OpenError, before: &[Finding]) -> Finding {
     Finding::bad("database", error.to_string(), mend)
 }
 
-/// Checks whether the server has enough memory; before its first start, whether this process has.
+/// Checks whether the server has enough memory. Before its first start, checks the memory of this process instead.
 fn memory(config: &Config) -> Finding {
     let capacity = recorded_capacity(config).unwrap_or_else(|| Capacity::of(config));
     match capacity.problem() {

@@ -14,7 +14,7 @@ use crate::web::{Client, Url};
 
 /// A documentation address (RFC 5737) for forged headers, which the server must not believe.
 const FORGED: &str = "203.0.113.77";
-/// A text that is no token of Turnstile.
+/// A text that Turnstile never issues as a token.
 const NO_TOKEN: &str = "arkloop-check";
 
 /// Checks whether mail can be sent: connects to the mail server and signs in, but sends nothing.
@@ -84,8 +84,8 @@ pub(super) async fn check_turnstile(config: &Config) -> Finding {
     }
 }
 
-/// Asks the running server at its recorded address, and then through its public URL: once plainly and once with forged forwarding headers. Each request
-/// carries a word that proves knowledge of the key file, so the server answers with how it sees the request.
+/// Asks the running server at its recorded address, and then through its public URL: once without and once with forged forwarding headers. Each request
+/// carries a word that proves knowledge of the key file, so the server adds to its answer how it sees the request.
 pub(super) async fn check_server(config: &Config, app: &App) -> Vec<Finding> {
     let words = [(); 3].map(|()| app.service.new_check_word());
     let (config, url) = (config.clone(), app.public_url.clone());
@@ -113,7 +113,7 @@ pub(super) async fn check_server(config: &Config, app: &App) -> Vec<Finding> {
 /// Checks that the server runs and is ready.
 ///
 /// # Errors
-/// The finding that the server does not run.
+/// The finding that the server does not run or does not answer.
 fn ask_recorded(config: &Config, word: &str) -> Result<Finding, Finding> {
     const START: &str = "start it: systemctl start arkloop, or arkloop serve";
     let recorded = listener(config).map_err(|error| Finding::bad("server", error.to_string(), START))?;
@@ -135,7 +135,7 @@ fn ask_recorded(config: &Config, word: &str) -> Result<Finding, Finding> {
     })
 }
 
-/// Returns how the server sees a plain request, and how it sees one with forged headers.
+/// Returns how the server sees a request without forged headers, and how it sees one with them.
 fn ask_through_proxy(url: &str, first: &str, second: &str) -> Result<(EchoProbe, EchoProbe), Finding> {
     let unreachable = |reason: String| {
         Finding::bad(
@@ -145,7 +145,7 @@ fn ask_through_proxy(url: &str, first: &str, second: &str) -> Result<(EchoProbe,
         )
     };
     let healthz = Url::parse(&format!("{url}/healthz"));
-    let healthz = healthz.ok_or_else(|| unreachable("it is no http or https address".to_owned()))?;
+    let healthz = healthz.ok_or_else(|| unreachable("it is not an http or https URL".to_owned()))?;
     let client = Client::new("the server", 1).or_trusting_system();
     let ask = |headers: &[(&str, &str)]| {
         let answer = client.get(&healthz, headers);
@@ -186,7 +186,7 @@ fn judge(url: &str, plain: &EchoProbe, forged: &EchoProbe) -> Finding {
     if plain.hops == 0 && url.starts_with("https://") {
         return Finding::bad(
             SUBJECT,
-            format!("the proxy at {peer} does not say whom it serves: all clients count as one"),
+            format!("the proxy at {peer} does not name its client: all clients count as one"),
             "let it send X-Forwarded-For (nginx: proxy_set_header X-Forwarded-For $remote_addr;)",
         );
     }

@@ -1,4 +1,4 @@
-//! Collects what is wrong with owners and modes, and writes one command that fixes all of it.
+//! Collects wrong owners and modes, and composes one command line that fixes them all.
 
 use std::collections::BTreeMap;
 use std::fs::{Metadata, OpenOptions};
@@ -17,16 +17,16 @@ pub(super) enum Mend {
     Give,
     CloseDirectory,
     CloseFile,
-    /// For a key file that root owns and may show to one group.
+    /// For a key file of root, which one group may read.
     CloseKey,
 }
 
-/// The flaws found so far, and the paths that each command is for.
+/// The flaws found so far, and the paths that each command fixes.
 pub(super) struct Permissions {
     pub(super) owner: Owner,
     seen: Vec<String>,
     mends: BTreeMap<Mend, Vec<PathBuf>>,
-    /// Files that cannot be written although their modes allow it, by the error of the system.
+    /// Files that cannot be written although their modes allow it, keyed by the error of the system.
     not_writable: BTreeMap<String, Vec<PathBuf>>,
 }
 
@@ -40,7 +40,7 @@ impl Permissions {
         }
     }
 
-    /// Notes a flaw that no command fixes.
+    /// Notes a flaw. [`Self::mend`] adds the command that fixes it, if there is one.
     pub(super) fn note(&mut self, seen: String) {
         self.seen.push(seen);
     }
@@ -53,14 +53,14 @@ impl Permissions {
         self.mends.get(&mend).map_or(&[], Vec::as_slice)
     }
 
-    /// Judges a file or directory that only its owner may use. If the owner runs this, it also tries to open a file for writing.
+    /// Checks a file or directory that only its owner may use. If the running user is the owner, also tries to open a file for writing.
     pub(super) fn look_at(&mut self, path: &Path, found: &Metadata) {
         let (mode, shown) = (found.mode() & 0o7777, path.display());
         let is_owned = found.uid() == self.owner.user;
         let foreign = || format!("{shown} belongs to {}", shown_user(found.uid()));
         if !is_owned && found.is_file() && found.nlink() > 1 {
-            // A user who can make files here may have made a hard link to another user's file.
-            return self.note(format!("{} and has other names: look what it is", foreign()));
+            // A user who can create files here may have created a hard link to another user's file.
+            return self.note(format!("{} and has other names: see what it is", foreign()));
         }
         if !is_owned {
             self.note(foreign());
@@ -86,7 +86,7 @@ impl Permissions {
         self.mend(close, path);
     }
 
-    /// Judges the owners of the files in a directory, which are as private as the directory.
+    /// Checks the owners of the files in a directory. Their modes do not matter, because only the owner can enter the directory.
     pub(super) fn look_into(&mut self, path: &Path) {
         let entries = std::fs::read_dir(path).into_iter().flatten();
         let entries: Vec<Metadata> = entries.filter_map(|entry| entry.ok()?.metadata().ok()).collect();
@@ -99,11 +99,11 @@ impl Permissions {
             others.count() + 1,
             shown_user(other)
         );
-        // A user who can make files here may have made a hard link to a file of root, which the command must not give away.
+        // A user who can create files here may have created a hard link to a file of root, and the command must not give that file away.
         let is_plain = |found: &Metadata| found.is_file() && found.nlink() == 1;
         if !entries.iter().all(is_plain) {
             return self.note(format!(
-                "{seen}, and not all are files with one name: look what they are"
+                "{seen}, and not all are files with one name: see what they are"
             ));
         }
         self.note(seen);
@@ -112,12 +112,12 @@ impl Permissions {
         }
     }
 
-    /// Judges the key file, which may belong to root or be a link.
+    /// Checks the key file, which may belong to root or be a link.
     pub(super) fn look_at_key(&mut self, path: &Path, found: &Metadata) {
         let mode = found.mode() & 0o7777;
         let is_owned = found.uid() == self.owner.user;
         let is_root_s = found.uid() == 0 && self.owner.user != 0;
-        // Root shows it to a group, or to users in an access list, whose mask takes the place of the group's bits.
+        // Root lets a group read the key file, or users in an access list. With a list, the bits of the group show the mask of the list.
         let (seen, mend) = if !is_owned && !is_root_s || is_root_s && mode & 0o040 == 0 {
             let seen = format!("{} belongs to {}", path.display(), shown_user(found.uid()));
             (seen, Mend::Give)
@@ -127,17 +127,17 @@ impl Permissions {
         } else {
             return;
         };
-        // A user who can make files here decides where a link leads, and `chmod` follows it.
+        // A user who can create files here decides where a link leads, and `chmod` follows links.
         if let Ok(target) = std::fs::read_link(path) {
             let target = target.display();
-            self.note(format!("{seen}, and is a link to {target}: look what that is"));
+            self.note(format!("{seen}, and is a link to {target}: see what that is"));
         } else {
             self.note(seen);
             self.mend(mend, path);
         }
     }
 
-    /// Notes each cause once, with the first of its files, because a read-only mount has the same cause for all.
+    /// Notes each cause once, with its first file, because a read-only mount is the same cause for all files.
     fn note_not_writable(&mut self) {
         for (cause, paths) in std::mem::take(&mut self.not_writable) {
             let more = match paths.len() - 1 {
@@ -157,7 +157,7 @@ impl Permissions {
         }
         let seen = self.seen.join("; ");
         if !self.owner.is_certain {
-            let mend = "look whose the database should be, since others can make files there and may have made it; then run this as that user";
+            let mend = "find out which user should own the database, because others can create files there and may have made it; then run this as that user";
             return Some(Finding::bad("files", seen, mend));
         }
         let commands: Vec<String> = self
@@ -170,7 +170,7 @@ impl Permissions {
             .any(|mend| self.mends.contains_key(mend));
         let mend = match commands.join(" && ") {
             none if none.is_empty() => {
-                "look whether the file system is mounted for writing, and who else may write there".to_owned()
+                "see whether the file system is mounted for writing, and who else may write there".to_owned()
             }
             command if needs_root && runner() != 0 => format!("as root, run: {command}"),
             command => format!("run: {command}"),
