@@ -22,7 +22,7 @@ pub(super) struct Limit {
         long,
         value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..),
-        help = format!("The most rows [default: {ROWS_ON_A_TERMINAL} on a terminal, all in a pipe and with --json]")
+        help = format!("The maximum number of rows [default: {ROWS_ON_A_TERMINAL} on a terminal, all in a pipe and with --json]")
     )]
     limit: Option<u32>,
 }
@@ -59,7 +59,7 @@ pub(super) fn expecting<T: 'static>(
     move |text| parse(text).ok_or_else(|| format!("it must be {expected}"))
 }
 
-/// A parser of the ids that `command` prints.
+/// A value parser of the ids that `command` prints.
 pub(super) fn id<T: FromStr + 'static>(
     command: &'static str,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {

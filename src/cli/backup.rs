@@ -15,18 +15,18 @@ use crate::service::BackupDestination;
 
 /// Copy the database into a file while the server runs, and check the copy
 ///
-/// The copy has everything that was committed before. It is opened and checked, page by page, before it gets its name, and it replaces no file. The key
-/// file is not in it: keep a copy of that elsewhere, since a backup without its key cannot be restored. The copy is made in the data directory first,
-/// which needs as much room as the database has.
+/// The copy has everything that was committed before the command started. It is opened and checked, page by page, before it gets its name, and never
+/// replaces a file. It does not include the key file: keep a copy of the key file elsewhere, because a backup cannot be restored without it. The copy is
+/// first created in the data directory, which needs as much free space as the database takes.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example: one file\n  arkloop backup /var/backups/arkloop.db\n\nExample: for a timer, the newest 14 in a directory of their own\n  arkloop backup --keep 14 /var/backups/arkloop\n\nExample: encrypted, on another machine\n  arkloop backup - | age -R keys.txt | ssh backups 'cat >arkloop.db.age'"
+    after_help = "Example: one file\n  arkloop backup /var/backups/arkloop.db\n\nExample: for a timer, the newest 14 in a separate directory\n  arkloop backup --keep 14 /var/backups/arkloop\n\nExample: encrypted, on another machine\n  arkloop backup - | age -R keys.txt | ssh backups 'cat >arkloop.db.age'"
 )]
 pub(super) struct Arguments {
-    /// The file to make, in a directory that is there; with --keep that directory; - is standard output, which gets nothing else
+    /// The file to create, in an existing directory; with --keep, the directory for it; - writes the copy, and nothing else, to standard output
     #[arg(value_name = "FILE")]
     path: PathBuf,
-    /// Name the file by date, and remove all but the newest N of those
+    /// Name the file by date, and remove all but the newest N files with such names
     #[arg(long, value_name = "N", value_parser = expecting::<NonZeroUsize>("a number of files from 1 on", |text| text.parse().ok()))]
     keep: Option<NonZeroUsize>,
 }

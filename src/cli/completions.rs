@@ -1,4 +1,4 @@
-//! `completions`: scripts by which a shell completes commands.
+//! `completions`: scripts with which a shell completes commands.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use clap_complete::{Shell, generate};
 use super::error::Refusal;
 use super::output;
 
-/// Print the completions of a shell, for it to load
+/// Print a script with which a shell completes commands
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples: for all later shells of this user\n  arkloop completions bash > ~/.local/share/bash-completion/completions/arkloop\n  arkloop completions fish > ~/.config/fish/completions/arkloop.fish\n  arkloop completions zsh > \"${fpath[1]}/_arkloop\""

@@ -19,9 +19,9 @@ pub(super) struct Context {
     pub(super) config: Config,
     pub(super) output: Output,
     pub(super) operator: Operator,
-    /// This program as it was called, quoted for a shell, to print commands that the operator can paste.
+    /// The path by which this program was called, quoted for a shell. Printed commands begin with it, so that the operator can paste them.
     pub(super) called: String,
-    /// The flags that select this database, to print in such a command: ` --data-dir /srv/auth`.
+    /// The flags that select this database, for printed commands: ` --data-dir /srv/auth`.
     pub(super) location_flags: String,
 }
 
@@ -95,8 +95,8 @@ pub(super) fn no_runtime(cause: &std::io::Error) -> Refusal {
     )
 }
 
-/// The sources of the configuration other than flags: the working directory and the environment. A variable of arkloop that is not UTF-8 is refused, because
-/// it holds a path or a secret, which a conversion would change.
+/// The sources of the configuration other than flags: the working directory and the environment. A configuration variable that is not UTF-8 is refused,
+/// because it may hold a path or a secret, which a conversion would change.
 pub(super) fn surroundings() -> Result<Sources, Refusal> {
     let named = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     let mut variables = BTreeMap::new();
@@ -115,7 +115,7 @@ pub(super) fn surroundings() -> Result<Sources, Refusal> {
     let cwd = env::current_dir().map_err(|cause| {
         Refusal::new(
             format!("cannot tell the working directory: {cause}"),
-            "change into another",
+            "change into another directory",
         )
     })?;
     Ok(Sources {
@@ -125,14 +125,14 @@ pub(super) fn surroundings() -> Result<Sources, Refusal> {
     })
 }
 
-/// This program as it was called, for a shell: `./arkloop`.
+/// The path by which this program was called, quoted for a shell: `./arkloop`.
 fn called() -> String {
     let called = env::args_os().next().map(PathBuf::from);
     let called = called.filter(|called| !called.as_os_str().is_empty());
     quoted(&called.unwrap_or_else(|| "arkloop".into()))
 }
 
-/// The flags include paths from environment variables, because the shell where the command is pasted may lack them.
+/// The flags that select this database. They include paths from environment variables, because the shell where the command is pasted may lack the variables.
 fn location_flags(sources: &Sources) -> String {
     let variable = |name: &str| {
         let value = sources.env.get(name).filter(|value| !value.is_empty());

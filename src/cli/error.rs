@@ -28,7 +28,7 @@ impl Refusal {
     }
 }
 
-/// Makes a text one printable line. The answer of a mail server may contain line ends and control characters.
+/// Turns a text into one printable line: the answer of a mail server, for example, may contain line ends and control characters.
 pub(super) fn one_line(text: &str) -> String {
     printable(&text.replace(['\n', '\r', '\t'], " "), &[]).into_owned()
 }
@@ -107,7 +107,7 @@ fn hint(error: &Error) -> Option<&str> {
         }
         Error::Internal(_) => "run it again with -vv to see more",
         Error::Invalid(_) => "choose another and run the command again",
-        // Only HTTP clients get the others.
+        // Only HTTP clients get the other errors.
         _ => return None,
     };
     Some(hint)

@@ -16,12 +16,13 @@ use crate::service::{Explained, Explanation, SignInRules, Wait};
 
 /// Tell what happened to an account or from an address, in plain words
 ///
-/// The oldest comes first: sign-ins and why they failed, codes that did not work, sessions and why they ended, limits that applied. The last lines say what
-/// holds now. A trace id in brackets is the one in the answer that the visitor got, and in the log; where a line tells of several, it is that of the first.
-/// What the server counts together appears some seconds later. Refusals that have no line of their own, because there were too many, are told by one line for each kind, at the time of the last.
+/// The oldest event comes first: sign-ins and why they failed, codes that did not work, sessions and why they ended, limits that applied. The last lines
+/// describe the present state. A trace id in brackets is also in the answer that the visitor got, and in the log; if a line counts several requests, it is
+/// that of the first. Events that the server counts appear some seconds later. If there were too many refusals, those without a line of their own share one
+/// line for each kind, at the time of the last.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example: why somebody cannot sign in; what came from an address\n  arkloop explain ann@example.org\n  \
+    after_help = "Example: why a person cannot sign in; what came from an address\n  arkloop explain ann@example.org\n  \
                   arkloop explain 203.0.113.7"
 )]
 #[group(required = true, multiple = false)]
@@ -29,7 +30,7 @@ pub(super) struct Arguments {
     /// A username, an e-mail address, an id or an IP address
     #[arg(value_name = "USER|IP")]
     subject: Option<String>,
-    /// An IP address, also if an account has it as its username
+    /// An IP address, even if it is also the username of an account
     #[arg(long, value_parser = parse_ip)]
     ip: Option<IpAddr>,
 }
@@ -105,7 +106,9 @@ fn of_entry(entry: &AuditEntry, explanation: &Explanation) -> Line {
     let account = account.map(|account| format!("as {}", account.username));
     let times = match entry.last_at {
         // A count is kept for an account, so its earlier requests may have come from another address.
-        Some(_) if is_about_address => Some("the last of those that are counted for this account".to_owned()),
+        Some(_) if is_about_address => {
+            Some("the last of the requests that are counted for this account".to_owned())
+        }
         Some(_) if entry.times > 1 => Some(format!("{} times since {}", entry.times, entry.at)),
         None if entry.times > 1 => Some(format!("{} times", entry.times)),
         _ => None,
@@ -170,7 +173,7 @@ fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
     }
     if rules.codes {
         state.extend(explanation.codes_locked_until.map(|until| {
-            format!("Codes are not compared until {until}, because too many were wrong; a sign-in by password or a reset ends that.")
+            format!("Codes are not compared until {until}, because too many were wrong; a sign-in by password or a reset lifts this.")
         }));
         state.extend(explanation.codes_mailed_from.map(|from| {
             format!("The next code can be mailed at {from}, because others were mailed before.")

@@ -8,13 +8,13 @@ use super::error::Refusal;
 use super::report::{Report, facts};
 use crate::app::{self, Origin, Role};
 
-/// Create the data directory with its database and key, and nothing else
+/// Create the data directory with its database and key file, and nothing else
 ///
 /// The server does the same when it starts; use this to prepare a machine, or to see the key file before anything depends on it.
 ///
-/// Where there is a key file and no database, the database may be lost: serve refuses, and this command asks first. Where an orchestrator mounts the key
-/// file before the first start, run init --yes once, by hand or in a job of its own. Do not put it into an entrypoint: after the loss of a volume it would
-/// make an empty database where a backup should be restored.
+/// If there is a key file but no database, the database may be lost: serve refuses to start, and this command asks first. If an orchestrator mounts the
+/// key file before the first start, run init --yes once, by hand or in a separate job. Do not put it into an entrypoint: after the loss of a volume it
+/// would create an empty database where a backup should be restored.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example: prepare a directory as the user that will run the server\n  runuser -u arkloop -- arkloop --data-dir /var/lib/arkloop init"
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Report, Re
     });
     let report = Report::new(document, facts(&[("database", database), ("key file", key_file)]));
     Ok(report.note(match origin {
-        Origin::Found => "The database was there already, and nothing was made.",
+        Origin::Found => "The database exists already, and nothing was created.",
         Origin::Made => {
             "Keep a copy of the key file apart from the database: without it, sessions and invites are lost."
         }

@@ -23,45 +23,45 @@ const MAX_EXPIRES_IN: Duration = Duration::from_hours(24 * 3_660);
 
 const EXPIRES_IN: &str = "a whole number and one of the units s, m, h, d, such as 7d, at most 3660d";
 
-/// The maximum of `--count`. One transaction makes all the invites, and the writes of the running server wait for it.
+/// The maximum of `--count`. One transaction creates all the invites, and the writes of the running server wait for it.
 const MAX_COUNT: NonZeroU16 = NonZeroU16::new(1_000).expect("it is not zero");
 
-/// Make, see and take back invites
+/// Create, show and revoke invites
 #[derive(Subcommand)]
 #[command(
     after_help = "Example: invite five people within three days\n  arkloop invite create --uses 5 --expires-in 3d --note \"the band\""
 )]
 pub(super) enum Command {
-    /// Make an invite; prints its code, and its link if there is a page to register on
+    /// Create an invite; prints its code, and its link if there is a page to register on
     #[command(
         after_help = "Examples: one for a person; twenty for a class, a code and a link on each line\n  arkloop invite create --note \"for Ann\"\n  arkloop invite create --count 20 --note \"the class\" > invites.txt"
     )]
     Create(NewInvite),
     /// List the invites that still admit an account, the newest first
     #[command(
-        after_help = "Example: the codes of all that were ever made\n  arkloop --json invite list --all | jq -r '.[].code'"
+        after_help = "Example: the codes of all invites ever created\n  arkloop --json invite list --all | jq -r '.[].code'"
     )]
     List {
-        /// Also the used up, expired and revoked ones
+        /// Also list used up, expired and revoked invites
         #[arg(long)]
         all: bool,
         #[command(flatten)]
         limit: Limit,
-        /// Begin behind this invite, the last of the part before: its code, or the id that is printed where the list is cut
+        /// Begin after this invite, the last one of the previous page: its code, or the id that is printed where the list is cut
         #[arg(long, value_name = "CODE|ID")]
         after: Option<String>,
     },
     /// Print one invite
     #[command(after_help = "Example:\n  arkloop invite show ABCD-EFGH-JKMN-PQRS")]
     Show(Code),
-    /// Take an invite back; accounts that it admitted stay
+    /// Revoke an invite; accounts that it admitted stay
     #[command(after_help = "Example:\n  arkloop invite revoke ABCD-EFGH-JKMN-PQRS")]
     Revoke(Code),
 }
 
 #[derive(clap::Args)]
 pub(super) struct Code {
-    /// Its code as it was typed or pasted; case, dashes and spaces do not matter
+    /// The code of the invite; case, dashes and spaces do not matter
     code: String,
 }
 
@@ -73,13 +73,13 @@ pub(super) struct NewInvite {
     /// How long it can be used: a whole number and one of the units s, m, h, d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = expecting(EXPIRES_IN, parse_expires_in))]
     expires_in: Duration,
-    /// Let it be usable until it is used up or revoked
+    /// Let it never expire: it can be used until it is used up or revoked
     #[arg(long, conflicts_with = "expires_in")]
     never_expires: bool,
-    /// What to remember about it, one line
+    /// A note about it, one line
     #[arg(long, value_name = "TEXT", value_parser = field(Note::parse))]
     note: Option<OptionalNote>,
-    /// Make so many alike, all or none: 1 to 1000
+    /// Create this many with the same settings, all or none: 1 to 1000
     #[arg(long, value_name = "N", conflicts_with = "email", value_parser = expecting(format!("a number from 1 to {MAX_COUNT}"), parse_count))]
     count: Option<NonZeroU16>,
     /// Mail it to this address as well: it is queued, and the server sends it
@@ -90,7 +90,7 @@ pub(super) struct NewInvite {
     locale: Option<Locale>,
 }
 
-/// `None` is a blank note. The derive of clap reads a bare `Option<Option<Note>>` as a flag whose value may be missing.
+/// `None` is a blank note. The alias hides the inner `Option` from clap, which reads `Option<Option<Note>>` as a flag whose value may be missing.
 type OptionalNote = std::option::Option<Note>;
 
 fn parse_uses(text: &str) -> Option<InviteUses> {
@@ -135,7 +135,7 @@ fn parse_code(text: &str) -> Result<InviteCode, Error> {
     InviteCode::parse(text).map_err(|_| Error::InviteNotFound)
 }
 
-/// Makes one invite. With `--count` the document is a list, even of one invite.
+/// Creates one invite, or as many as `--count` says. With `--count`, the document is a list, even of one invite.
 fn create(context: &Context, new: NewInvite) -> Result<Report, Refusal> {
     let draft = InviteDraft {
         max_uses: new.uses,

@@ -23,32 +23,33 @@ pub(super) enum Command {
     /// Print the key file's fingerprint, and the keys that sign access tokens
     #[command(after_help = "Example:\n  arkloop key list")]
     List,
-    /// Make a new signing key
+    /// Create a new signing key
     ///
-    /// It is published at once and signs some minutes later, when every service that caches the JWKS has it: see key list. The old one stays published until every
-    /// token that it signed has expired. The running server picks it up. The algorithm stays as it is, unless --algorithm or tokens.algorithm says otherwise.
+    /// The new key is published at once and signs some minutes later, when every service that caches the JWKS has it: see key list. The old key stays
+    /// published until every token that it signed has expired. A running server picks up the new key. The algorithm stays the same, unless --algorithm or
+    /// tokens.algorithm says otherwise.
     #[command(
-        after_help = "Example: in order\n  arkloop key rotate\n\nExample: the signing key was stolen\n  arkloop key rotate --now\n\nExample: change the algorithm, when all services accept it\n  arkloop key rotate --algorithm ES256"
+        after_help = "Example: in steps\n  arkloop key rotate\n\nExample: the signing key was stolen\n  arkloop key rotate --now\n\nExample: change the algorithm, when all services accept it\n  arkloop key rotate --algorithm ES256"
     )]
     Rotate {
-        /// Sign with it at once and drop all others: their tokens are refused, and clients have to refresh
+        /// Sign with the new key at once and drop all others: their tokens are refused, and clients have to refresh
         #[arg(long)]
         now: bool,
         #[command(flatten)]
         choice: Choice,
     },
-    /// Replace the key file by a new one and seal everything in the database anew, while no server runs
+    /// Replace the key file by a new one and seal the database with it, while no server runs
     ///
-    /// Sessions and one-time codes end; invites, links, queued mail and signing keys go on. The old key file is kept under another name, because backups
-    /// from before need it. A crash in the middle does no harm: the next command finishes it.
+    /// Sessions and one-time codes end; invites, links, queued mail and signing keys go on. The old key file is kept under another name, because older
+    /// backups need it. A crash in the middle does no harm: the next command finishes the replacement.
     #[command(
         after_help = "Example: stop the server, replace the key file, start it\n  systemctl stop arkloop\n  runuser -u arkloop -- arkloop key rekey\n  systemctl start arkloop"
     )]
     Rekey,
-    /// Go on with a new key file when the old one is lost, while no server runs
+    /// Replace a lost key file by a new one, while no server runs
     ///
     /// Accounts stay, with their passwords. Everything else that only the lost key could open or prove ends: sessions, codes, invites, links, queued
-    /// mail and signing keys. The new signing key has the algorithm of the one before, unless --algorithm or tokens.algorithm says otherwise.
+    /// mail and signing keys. The new signing key has the algorithm of the old one, unless --algorithm or tokens.algorithm says otherwise.
     #[command(after_help = "Example:\n  runuser -u arkloop -- arkloop key reset")]
     Reset {
         #[command(flatten)]
@@ -60,7 +61,7 @@ pub(super) enum Command {
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Choice {
-    /// How the new key signs
+    /// The algorithm of the new key
     #[arg(long, value_name = "ALGORITHM", ignore_case = true, value_parser = algorithms())]
     algorithm: Option<SignatureAlgorithm>,
 }
@@ -184,7 +185,7 @@ fn to_json(state: &SigningKeyState) -> Value {
     })
 }
 
-/// Replaces the key file by `work` and reports the result.
+/// Runs `work`, which replaces the key file, and reports the result.
 fn replace(
     key_file: &Path,
     work: impl Future<Output = Result<NewKey, app::OpenError>>,

@@ -1,4 +1,4 @@
-//! Asks what a terminal can show, and fits text to it: wraps lines between words, and prints records as a table or as blocks.
+//! Finds out what a terminal can show, and fits text to it: wraps lines between words, and prints records as a table or as blocks.
 //!
 //! `columns` is the width of the terminal; it is `None` for a pipe or a file, where each record is one line.
 
@@ -16,7 +16,7 @@ use crate::domain::printable;
 const LEAST_TABLE_COLUMNS: usize = 90;
 /// Wrapped text that is narrower than this is hard to read.
 const LEAST_TEXT_COLUMNS: usize = 24;
-/// A value under the name of its column or line.
+/// The name of a column or line, and a value in it.
 pub(super) type Fact = (&'static str, String);
 
 /// The width that is assumed if the terminal does not report one.
@@ -44,7 +44,7 @@ pub(super) fn has_colours(stream: &impl IsTerminal) -> bool {
     !is_unwanted && can_rewrite(stream)
 }
 
-/// Whether it is a terminal where a line can be overwritten.
+/// Whether `stream` is a terminal that can overwrite a line.
 pub(super) fn can_rewrite(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }

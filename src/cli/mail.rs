@@ -10,31 +10,32 @@ use super::report::{Report, Row};
 use super::times::Times;
 use crate::domain::{Email, HeloName, MailTransport, QueuedMail};
 
-/// See whether mail is sent, and what waits to be
+/// Send a test mail, and see which mail waits
 ///
-/// Mail is queued in the database, and the server sends it while it runs. What cannot be sent is tried again, at first after seconds and later after minutes, until what it brings is of no use any more. Two kinds of mail are left alone: "refused", whose recipient takes no mail as the mail server says;
-/// and "unanswered", which may have arrived because the mail server did not say whether it took it, and is repeated after hours or never. retry tries all of
-/// it again now.
+/// Mail is queued in the database, and the server sends it while it runs. A mail that cannot be sent is tried again, at first after seconds and later after
+/// minutes, until it expires. Two kinds of mail are not tried again so soon. "refused": the mail server does not accept mail for the recipient.
+/// "unanswered": the mail server did not say whether it accepted the mail, which may have arrived; such a mail is repeated after hours or never. retry tries
+/// all mail again now.
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Example: the mail server was down; is anything left, and off with it\n  arkloop mail queue\n  arkloop mail retry"
+    after_help = "Example: after an outage of the mail server, see what is left and send it\n  arkloop mail queue\n  arkloop mail retry"
 )]
 pub(super) enum Command {
-    /// Send a test mail at once, past the queue; on failure says what the mail server said
+    /// Send a test mail at once, without the queue; on failure, print the answer of the mail server
     ///
-    /// It goes out from this command, by the configuration that this command reads: name the server's with --config.
+    /// This command sends the mail itself, with the configuration that it reads: name the server's with --config.
     #[command(after_help = "Example:\n  arkloop --config /etc/arkloop/arkloop.toml mail test me@example.org")]
     Test {
-        /// To whom
+        /// The recipient
         #[arg(value_name = "ADDRESS", value_parser = field(Email::parse))]
         to: Email,
     },
-    /// List what waits to be sent or was refused, the oldest first; never what a mail says
+    /// List mails that wait or were refused, the oldest first, without their text
     #[command(
         after_help = "Example: why is it still there?\n  arkloop --json mail queue | jq -r '.[].last_error'"
     )]
     Queue,
-    /// Have the server try everything that waits again, now or when it starts
+    /// Let the server try all waiting mail again, now or when it starts
     #[command(after_help = "Example:\n  arkloop mail retry")]
     Retry,
 }
@@ -65,7 +66,7 @@ fn test(context: &Context, to: &Email) -> Result<Report, Refusal> {
     Ok(Report::new(document, text))
 }
 
-/// Says how the mail with `what` is sent that the command has queued.
+/// How the server will send the mail with `what` that the command has queued.
 pub(super) fn queued(context: &Context, what: &str, to: &Email, mail_transport: MailTransport) -> String {
     let flags = &context.location_flags;
     let fate = match mail_transport {
@@ -77,7 +78,7 @@ pub(super) fn queued(context: &Context, what: &str, to: &Email, mail_transport: 
                 "the server writes it into {directory} while it runs and sends nothing, because mail.transport is file"
             )
         }
-        MailTransport::Off => "mail is off, so that it is not sent".to_owned(),
+        MailTransport::Off => "it is not sent, because mail is off".to_owned(),
     };
     format!("A mail with {what} to {to} is queued: {fate}")
 }

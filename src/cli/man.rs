@@ -20,7 +20,7 @@ use crate::files::{Directory, Untrusted, run_as};
     after_help = "Example: for all users of this machine\n  arkloop man /usr/local/share/man/man1\n  man arkloop-invite-create"
 )]
 pub(super) struct Arguments {
-    /// Where they go; it must exist, and pages of an earlier version in it are replaced
+    /// An existing directory for the pages; pages of an earlier version in it are replaced
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }
@@ -66,7 +66,7 @@ fn with_subcommands(command: Command) -> Vec<Command> {
 
 /// The file name of the page of a command, and its text.
 ///
-/// The synopsis of the generator is replaced, because it changes the order of options, mixes in the flags of every command and omits values.
+/// The synopsis of the generator is replaced, because the generator changes the order of options, mixes in the flags of every command and omits values.
 fn page(command: Command) -> (String, String) {
     const BEGIN: &str = ".SH SYNOPSIS\n";
     const END: &str = "\n.SH DESCRIPTION\n";
@@ -74,7 +74,7 @@ fn page(command: Command) -> (String, String) {
     let version = format!("arkloop {}", env!("CARGO_PKG_VERSION"));
     let man = Man::new(command).manual("arkloop manual").source(version);
     let mut text = Vec::new();
-    man.render(&mut text).expect("memory takes everything");
+    man.render(&mut text).expect("writes to memory succeed");
     let text = String::from_utf8_lossy(&text);
     let parts = text.split_once(BEGIN).and_then(|(before, rest)| {
         let (_, after) = rest.split_once(END)?;

@@ -31,7 +31,7 @@ pub(super) const fn done(event: AuditEvent) -> &'static str {
             "The owner of the address said that the account is not theirs, and it was deleted"
         }
         AuditEvent::AccountTakenBack => {
-            "The owner proved the address for the first time; whoever had set the password before was shut out"
+            "The owner proved the address for the first time; the password that was set before does not work any more"
         }
         AuditEvent::PasswordChanged => "The password was changed by its owner",
         AuditEvent::ResetSent => "A link to set a new password was mailed",
@@ -39,14 +39,14 @@ pub(super) const fn done(event: AuditEvent) -> &'static str {
         AuditEvent::ProfileChanged => "Name, language or time zone was changed",
         AuditEvent::Throttled => "Requests were slowed down",
         AuditEvent::CaptchaRefused => "A captcha was refused",
-        AuditEvent::InviteCreated => "Invites were made",
-        AuditEvent::InviteRevoked => "An invite was taken back",
-        AuditEvent::RegistrationSet => "Who may register was set",
+        AuditEvent::InviteCreated => "Invites were created",
+        AuditEvent::InviteRevoked => "An invite was revoked",
+        AuditEvent::RegistrationSet => "The registration mode was set",
         AuditEvent::UserCreated => "The account was made",
-        AuditEvent::UserLinkCreated => "A link to set a password was made",
+        AuditEvent::UserLinkCreated => "A link to set a password was created",
         AuditEvent::UserPasswordSet => "A password was set; all sessions ended",
         AuditEvent::UserEmailSet => "Another address was set; all sessions ended",
-        AuditEvent::UserEmailVerified => "The address was vouched for",
+        AuditEvent::UserEmailVerified => "The address was marked as verified",
         AuditEvent::UserSuspended => "The account was suspended; all sessions ended",
         AuditEvent::UserReactivated => "The suspension was lifted",
         AuditEvent::UserDeleted => "The account was deleted",
@@ -77,7 +77,7 @@ pub(super) const fn refused(event: AuditEvent) -> &'static str {
         AuditEvent::CodeSent => "No code was mailed",
         AuditEvent::VerificationSent => "No link to verify the address was mailed",
         AuditEvent::EmailVerified => "A link to verify an address did not work",
-        AuditEvent::EmailRejected => "Saying that an account is not one's own was refused",
+        AuditEvent::EmailRejected => "A report that an account uses another person's address was refused",
         AuditEvent::AccountTakenBack => "Taking an account back was refused",
         AuditEvent::PasswordChanged => "A change of the password was refused",
         AuditEvent::ResetSent => "No link to set a new password was mailed",
@@ -96,7 +96,7 @@ pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> String {
     let text = match reason {
         AuditReason::UnknownAccount => "no account has the name or address that was typed",
         AuditReason::WrongPassword => "the password was wrong",
-        AuditReason::PasswordJustChanged => "the password was changed at that very moment",
+        AuditReason::PasswordJustChanged => "the password was changed at the same moment",
         AuditReason::Suspended => "the account is suspended, although everything else was right",
         AuditReason::PasswordMissing => "the present password was not given",
         AuditReason::PasswordContainsName => "the new password is the username or the address",
@@ -217,7 +217,7 @@ fn pause(rules: &SignInRules) -> String {
     )
 }
 
-/// How the owner gets in while the account refuses passwords: `a mailed code helps`.
+/// How the owner signs in while the account refuses passwords: `a mailed code helps`.
 pub(super) const fn helps(rules: &SignInRules) -> &'static str {
     match rules {
         SignInRules { codes: true, .. } => "a mailed code helps",
@@ -226,7 +226,7 @@ pub(super) const fn helps(rules: &SignInRules) -> &'static str {
     }
 }
 
-/// How the owner gets in if the account has no password.
+/// How the owner signs in if the account has no password.
 pub(super) const fn instead_of_a_password(rules: &SignInRules) -> &'static str {
     match (rules.codes, rules.resets) {
         (true, true) => "its owner signs in by a mailed code or sets one by a reset",
@@ -249,7 +249,9 @@ pub(super) const fn why_ended(end: SessionEnd) -> &'static str {
         SessionEnd::SignedOut => "its owner signed out",
         SessionEnd::EndedByOwner => "its owner ended it from another session",
         SessionEnd::Replaced => "its owner signed in again in the same browser",
-        SessionEnd::TooMany => "the account had as many others as it may have, and they were used later",
+        SessionEnd::TooMany => {
+            "the account had as many sessions as it may have, and all others were used later"
+        }
         SessionEnd::Expired => {
             "it was not used for long, or it had reached the longest age a session may have"
         }
@@ -261,7 +263,7 @@ pub(super) const fn why_ended(end: SessionEnd) -> &'static str {
         }
         SessionEnd::Revoked => "the operator ended it",
         SessionEnd::Suspended => "the operator suspended the account",
-        SessionEnd::PasswordChanged => "the password was set anew",
+        SessionEnd::PasswordChanged => "the password was changed",
         SessionEnd::EmailChanged => "the operator set another address",
         SessionEnd::Restored => "an older copy of the database was restored",
         SessionEnd::KeyReplaced => "the operator replaced the key file",

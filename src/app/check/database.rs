@@ -166,7 +166,8 @@ fn check_outbox(inspection: &Inspection, now: Timestamp) -> Finding {
     }
 }
 
-/// Reports usernames that have the form of an id or an IP address. Commands of versions before 0.2 took such a username for the id.
+/// Reports usernames that have the form of an id or an IP address. Commands of versions before 0.2 read such a
+/// username as the id, and `explain` cannot tell it from the address.
 fn check_usernames(inspection: &Inspection) -> impl Iterator<Item = Finding> {
     let names = &inspection.ambiguous_usernames;
     let more = names.len().saturating_sub(NAMED_USERNAMES);

@@ -48,8 +48,8 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// The finding that the files belong to another user, or `None` if the running user owns them or there is no data directory. `check` does not open a database of
-/// another user, because even a read leaves files of the running user beside it.
+/// The finding that the files belong to another user, or `None` if the running user owns them or there is no data directory. `check` does not open a database
+/// of another user, because even a read leaves files of the running user beside it.
 pub(super) fn of_another_user(config: &Config) -> Option<Finding> {
     let owner = Owner::of(config, &config.data_dir.metadata().ok()?);
     (!owner.is_runner()).then(|| {
