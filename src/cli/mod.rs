@@ -1,7 +1,7 @@
 //! The command line, one file for each noun. This file parses the arguments, runs the command and returns its exit code.
 //!
-//! Commands call the same methods of [`crate::service`] as HTTP, on the same database, also while the server runs. Results go to standard output and
-//! everything else to standard error. Only `output.rs` writes to them.
+//! Commands call the same methods of [`crate::service`] as HTTP, on the same database, even while the server runs. Results go to standard output and
+//! everything else to standard error. Apart from the log, only `output.rs` writes to them.
 
 mod account;
 mod arguments;
@@ -53,7 +53,7 @@ use crate::telemetry;
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Example: run a server and invite somebody to it\n  arkloop serve\n  arkloop invite create --note \"for Ann\""
+    after_help = "Example: run a server and create an invite\n  arkloop serve\n  arkloop invite create --note \"for Ann\""
 )]
 struct Arguments {
     #[command(flatten)]
@@ -74,13 +74,13 @@ struct GlobalArguments {
         help = "The configuration file [default: ARKLOOP_CONFIG, ./arkloop.toml, /etc/arkloop/arkloop.toml]"
     )]
     config: Option<PathBuf>,
-    /// The directory of the database; beats the one of the configuration
+    /// The directory of the database; overrides data_dir of the configuration
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Print one JSON document instead of text; a refusal is an object on standard error
     #[arg(long, global = true)]
     json: bool,
-    /// Log more; twice or three times for still more
+    /// Log more; repeat the flag for still more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
     /// Print no warnings and log faults only
@@ -110,20 +110,21 @@ enum Command {
     Explain(explain::Arguments),
     #[command(subcommand)]
     Config(config::Command),
-    /// Look at everything that this server needs, and say what to mend
+    /// Check everything that this server needs, and say what to fix
     ///
-    /// A line each for configuration, files, disk, database, clock, keys, mail, Turnstile, the running server and the proxy; what must be mended
-    /// stands last. It changes nothing, sends no mail, and can run beside the server, in whose log it leaves no warning. The exit code is 1 if
-    /// something must be mended. With --quiet only that is printed. Run by another user than the owner of the files, it looks at owners and
-    /// modes only.
+    /// It prints lines about configuration, files, disk, database, clock, keys, mail, Turnstile, the running server and the proxy. Lines about
+    /// what must be fixed come last; with --quiet there are no others. The exit code is 1 if something must be fixed. It changes nothing, sends
+    /// no mail, and causes no warning in the log of a running server. If another user than the owner of the files runs it, it checks only the
+    /// configuration and the owners and modes of the files.
     #[command(
-        after_help = "Examples: after an installation; and each night, by cron, which mails what it prints\n  arkloop check\n  arkloop --quiet check"
+        after_help = "Examples: after an installation; every night by cron, which mails the output\n  arkloop check\n  arkloop --quiet check"
     )]
     Check,
     /// Ask the running server whether it can serve
     ///
     /// The exit code is 0 if /readyz answers 200 and 1 otherwise, for containers and supervisors. The server is asked at the address that it recorded in the
-    /// data directory, over TCP or its unix socket, and has 3 seconds to answer. Neither the database nor the key is opened, and no limit counts it.
+    /// data directory, over TCP or its unix socket, and has 3 seconds to answer. The command opens neither the database nor the key file, and no rate
+    /// limit counts its request.
     #[command(after_help = "Example: in a Dockerfile\n  HEALTHCHECK CMD [\"arkloop\", \"healthcheck\"]")]
     Healthcheck,
     /// Print the OpenAPI document of the HTTP API, byte for byte as the server serves it
@@ -138,7 +139,7 @@ enum Command {
 /// Runs the command that the process arguments name. The exit code is 0 for success, 1 for a refusal or failure, and 2 for a usage error.
 pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    // A usage error is also printed as JSON, so this is known before the arguments are parsed.
+    // A usage error is also printed as JSON, so `--json` must be known before the arguments are parsed.
     let output = Output {
         is_json: arguments.iter().any(|argument| argument == "--json"),
         is_quiet: false,
@@ -167,7 +168,7 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// Refuses arguments that are not UTF-8, also paths, because JSON and the audit log cannot hold them unchanged.
+/// Refuses arguments that are not UTF-8, including paths, because JSON and the audit log cannot hold them unchanged.
 fn refuse_other_text(arguments: &[OsString]) -> Result<(), Refusal> {
     let other = arguments
         .iter()
@@ -253,7 +254,7 @@ fn run_command(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The server logs from the configured level on, other commands from warnings on; each `-v` is one level more.
+/// Starts the log. The server logs at the configured level, and other commands log at most warnings. Each `-v` adds one level; `-q` leaves only faults.
 fn start_log(config: &Config, global: &GlobalArguments, role: Role) {
     use tracing::Level;
     const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];

@@ -14,13 +14,13 @@ use crate::service::{NewUser, PasswordLink, Service, UserRef, UserSummary};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct NewAccount {
-    /// Its username: 2 to 32 letters, digits, '.', '_' and '-'
+    /// The username: 2 to 32 letters, digits, '.', '_' and '-'
     #[arg(value_parser = field(Username::parse))]
     login: Username,
-    /// Its address
+    /// The e-mail address
     #[arg(long, value_name = "ADDRESS", value_parser = field(Email::parse))]
     email: Email,
-    /// Take the address as proven
+    /// Mark the address as verified
     #[arg(long)]
     verified: bool,
     /// The language of the account's mails, such as en or zh-CN [default: mail.locale]

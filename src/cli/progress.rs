@@ -11,7 +11,7 @@ const FIRST_AFTER: Duration = Duration::from_secs(1);
 /// How often the line is updated.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Runs `work` and shows its progress as `verb` and subject, such as `copying the database`. The work sets the subject by the function that it is given.
+/// Runs `work`, and shows its progress as `verb` and a subject, such as `copying the database`. `work` calls its argument to set the subject.
 pub(super) fn with_progress<T>(
     output: Output,
     verb: &str,
@@ -24,7 +24,7 @@ pub(super) fn with_progress<T>(
             scope.spawn(move || show(verb, &subjects));
         }
         work(&|subject| {
-            // This fails without a terminal, because no thread receives it.
+            // This fails without a terminal, because no thread receives the subject.
             let _ = sender.send(subject);
         })
     })

@@ -8,7 +8,7 @@ use super::layout::{self, Fact, columns};
 use super::times::Times;
 use crate::domain::Page;
 
-/// A row of a list: its JSON document, and its cells in the table under the names of their columns.
+/// A row of a list: its JSON document, and its cells in the table, each with the name of its column.
 pub(super) type Row = (Value, Vec<Fact>);
 
 #[must_use]
@@ -49,7 +49,7 @@ impl Report {
         Self::new(Value::Array(documents), text)
     }
 
-    /// A page of a list. `id` is the id of a row, to print where the next page begins.
+    /// A page of a list. `id` returns the id of a row, which is printed for the last row as the argument of `--after`.
     pub(super) fn page<T>(
         page: &Page<T>,
         to_row: fn(&T, Times) -> Row,
@@ -67,14 +67,14 @@ impl Report {
         self
     }
 
-    /// Adds how many rows are not printed, and the `flag` and `id` that print them.
+    /// Adds how many rows are not printed, and the `flag` and `id` with which a further call prints them.
     pub(super) fn more(mut self, rows: u32, flag: &'static str, id: Option<String>) -> Self {
         self.rest = id.filter(|_| rows > 0).map(|id| (rows, flag, id));
         self
     }
 }
 
-/// One line for each name and value, with the values aligned and without empty ones.
+/// One line for each name and value. Values are aligned, and empty values are left out.
 pub(super) fn facts(facts: &[(impl AsRef<str>, String)]) -> String {
     layout::aligned(facts, columns(&io::stdout()))
 }

@@ -12,17 +12,18 @@ use super::progress::with_progress;
 use super::report::Report;
 use crate::app;
 
-/// Put a backup in the place of the database, while no server runs
+/// Replace the database by a backup, while no server runs
 ///
-/// The key file comes first: it must be the one that the backup names. The database that was there is kept under another name. What may have been used
-/// or forbidden since the backup is dead afterwards: sessions end, invites that would still admit somebody are revoked, codes, links, queued mail and
-/// signing keys go; the new signing key has the algorithm of the one before, unless tokens.algorithm says otherwise. Passwords, suspensions and deleted accounts are again as they were.
+/// Restore the key file first: it must be the one that the backup names. The replaced database is kept under another name. Anything that may have been
+/// used or revoked since the backup was made stops working: sessions end, usable invites are revoked, and codes, links, queued mail and signing keys are
+/// deleted. The new signing key has the algorithm of the old one, unless tokens.algorithm says otherwise. Passwords, suspensions and deleted accounts
+/// are again as they were when the backup was made.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example: stop the server, restore, start it\n  systemctl stop arkloop\n  runuser -u arkloop -- arkloop restore /var/backups/arkloop.db\n  systemctl start arkloop"
 )]
 pub(super) struct Arguments {
-    /// A file that the command backup made
+    /// A file that arkloop backup has written
     file: PathBuf,
     #[command(flatten)]
     consent: Consent,

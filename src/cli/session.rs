@@ -11,29 +11,29 @@ use super::times::Times;
 use crate::domain::{Paging, Session, SessionEnd, SessionId};
 use crate::service::{Error, UserRef};
 
-/// See and end sessions
+/// List and end sessions
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Example: sign somebody out everywhere\n  arkloop session revoke --user ann")]
+#[command(after_help = "Example: sign a user out everywhere\n  arkloop session revoke --user ann")]
 pub(super) enum Command {
-    /// List the sessions of a user, ended ones too, the one that began last first
+    /// List the sessions of a user, including ended ones, the newest first
     #[command(after_help = "Example:\n  arkloop session list ann@example.org")]
     List {
         #[command(flatten)]
         who: Who,
         #[command(flatten)]
         limit: Limit,
-        /// Begin behind the session with this id, the last of the part before
+        /// Begin after the session with this id, the last one of the previous page
         #[arg(long, value_name = "ID", value_parser = id::<SessionId>("session list"))]
         after: Option<SessionId>,
     },
-    /// End one session, all of a user, or all
+    /// End one session, all sessions of a user, or all sessions
     ///
-    /// Sessions whose term is over are ended too, in case the clock is set wrong; the number counts those that were alive.
-    #[command(after_help = "Example: sign everybody out\n  arkloop session revoke --all")]
+    /// Expired sessions are ended too, because a wrong clock may have let them expire. The number counts only sessions that were alive.
+    #[command(after_help = "Example: sign all users out\n  arkloop session revoke --all")]
     Revoke(RevokeArguments),
 }
 
-/// Exactly one of them.
+/// The sessions to end: exactly one of these is given.
 #[derive(clap::Args, Debug)]
 #[group(required = true, multiple = false)]
 pub(super) struct RevokeArguments {
@@ -43,7 +43,7 @@ pub(super) struct RevokeArguments {
     /// Every session of this user: a username, an e-mail address or an id
     #[arg(long)]
     user: Option<UserRef>,
-    /// Every session of everybody
+    /// Every session of every user
     #[arg(long)]
     all: bool,
 }

@@ -11,15 +11,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 const STOPPING: [Signal; 3] = [SIGINT, SIGTERM, SIGQUIT];
-/// Signals from log rotation, timers and resource limits, which end a process by default. The server only logs them. A write beyond a limit then fails as on
-/// a full disk.
+/// Signals from log rotation, timers and resource limits, which end a process by default. The server only logs them, so a write beyond the
+/// limit of a file's size fails as on a full disk.
 const OTHERS: [Signal; 10] = [
     SIGUSR1, SIGUSR2, SIGALRM, SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
 ];
 
 pub(super) struct Signals {
     received: UnboundedReceiver<Signal>,
-    /// Whether a hangup stops the server, as long as no other signal has.
+    /// Whether a hangup stops the server. It no longer does after the first signal that did.
     hangup_stops: bool,
 }
 
@@ -41,7 +41,7 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal that stops the server. A hangup is ignored after the first one, because closing a terminal may send two.
+    /// Waits for a signal that stops the server. After the first one, a hangup is ignored, because closing a terminal may send two.
     pub(super) async fn next_stop(&mut self) -> Signal {
         loop {
             let signal = self.received.recv().await;
@@ -51,7 +51,7 @@ impl Signals {
                 return signal;
             }
             tracing::info!(
-                "{} received and ignored: the configuration is read at the start alone, so restart the server after a change",
+                "{} received and ignored: the configuration is read only at the start, so restart the server after a change",
                 signal.as_str()
             );
         }

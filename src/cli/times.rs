@@ -11,7 +11,7 @@ const DAY: u64 = 24 * HOUR;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     pub(super) now: Timestamp,
-    /// Relative to `now` instead of RFC 3339.
+    /// Whether times are shown relative to `now` instead of as RFC 3339.
     pub(super) are_relative: bool,
 }
 
@@ -39,7 +39,7 @@ impl Times {
     }
 }
 
-/// A rounded duration in the unit that makes the number short.
+/// A duration, rounded to seconds, minutes, hours or days so that the number is small.
 fn span(span: Duration) -> String {
     let seconds = span.as_secs() + u64::from(span.subsec_millis() >= 500);
     let in_unit = |unit: u64| (seconds + unit / 2) / unit;

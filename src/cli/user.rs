@@ -1,4 +1,4 @@
-//! `user`: makes, shows, changes and deletes accounts.
+//! `user`: creates, shows, changes and deletes accounts.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -13,25 +13,25 @@ use super::report::Report;
 use crate::domain::{Email, Paging, UserId, UserStatus, trimmed};
 use crate::service::{Service, UserFilter, UserRef, UserSummary};
 
-/// Make, see, change and delete accounts
+/// Create, list, change and delete accounts
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Example: whose names begin with ann?\n  arkloop user list --search ann")]
+#[command(after_help = "Example: accounts with ann in a name or address\n  arkloop user list --search ann")]
 pub(super) enum Command {
-    /// Make an account, whatever the registration mode is; without a password it prints a link to set one, and mails it
+    /// Create an account in any registration mode; without a password, print a link to set one, and mail it
     ///
-    /// The link is for the owner of the account: hand it over as you would a password, because its first user sets the password. It works once, until the
-    /// time that is printed, and proves no address. It leads to where links.reset of the configuration points. A mail with it is queued for the address
-    /// unless --no-mail is given or mail is off; the command says which.
+    /// Give the link only to the owner of the account, because the first person who uses it sets the password. It works once, until the time that is
+    /// printed, and does not verify the address. Its template is links.reset of the configuration. The link is also mailed to the address, unless
+    /// --no-mail is given or mail is off; the command says whether it is.
     #[command(
         after_help = "Example: the owner sets the password\n  arkloop user create ann --email ann@example.org\n\n\
                       Example: a script sets it\n  pwgen 20 1 | arkloop user create ann --email ann@example.org --verified --password-stdin"
     )]
     Create(password_link::NewAccount),
-    /// Make another link to set the password, print it, and mail it
+    /// Create another link to set the password, print it, and mail it
     ///
-    /// The link made before does not work any more. Password and sessions stay as they are until the link is used, which ends the sessions. As with the
-    /// link that user create prints, it is for the owner of the account alone, works once, until the time that is printed, and proves no address. Of a suspended
-    /// account no link works, so none is made.
+    /// The previous link stops working. The password and the sessions stay as they are until the new link is used, which ends the sessions. Give the link
+    /// only to the owner of the account. It works once, until the time that is printed, and does not verify the address. For a suspended account no link
+    /// works, so none is created.
     #[command(after_help = "Example: the first mail was lost\n  arkloop user link ann")]
     Link {
         #[command(flatten)]
@@ -42,25 +42,25 @@ pub(super) enum Command {
     },
     /// List accounts, the oldest first
     #[command(
-        after_help = "Examples: whom were they; the next hundred behind an account\n  arkloop user list --status suspended\n  arkloop user list --after 019acb9e-0000-7000-8000-000000000000"
+        after_help = "Examples: suspended accounts; the next page of all accounts\n  arkloop user list --status suspended\n  arkloop user list --after 019acb9e-0000-7000-8000-000000000000"
     )]
     List {
-        /// Only those with this text somewhere in the username or the e-mail address, whatever its case
+        /// Only accounts with this text in the username or the e-mail address, in upper or lower case
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
-        /// Only the active or only the suspended ones
+        /// Only active or only suspended accounts
         #[arg(long, value_parser = expecting::<UserStatus>("active or suspended", |text| text.parse().ok()))]
         status: Option<UserStatus>,
         #[command(flatten)]
         limit: Limit,
-        /// Begin behind the account with this id, the last of the part before
+        /// Begin after the account with this id, the last one of the previous page
         #[arg(long, value_name = "ID", value_parser = id::<UserId>("user list"))]
         after: Option<UserId>,
     },
     /// Print one account
     #[command(after_help = "Example:\n  arkloop user show ann@example.org")]
     Show(Who),
-    /// Set the password; every session of the account ends
+    /// Set the password, and end every session of the account
     #[command(after_help = "Example:\n  arkloop user set-password ann")]
     SetPassword {
         #[command(flatten)]
@@ -77,13 +77,13 @@ pub(super) enum Command {
         #[arg(value_name = "ADDRESS", value_parser = field(Email::parse))]
         email: Email,
     },
-    /// Take the address as proven
+    /// Mark the address as verified
     #[command(after_help = "Example:\n  arkloop user verify-email ann")]
     VerifyEmail(Who),
     /// Refuse every sign-in and end every session of the account
     #[command(after_help = "Example:\n  arkloop user suspend ann")]
     Suspend(Who),
-    /// Let a suspended account be used again; its old sessions stay ended
+    /// End the suspension of an account; its old sessions stay ended
     #[command(after_help = "Example:\n  arkloop user reactivate ann")]
     Reactivate(Who),
     /// Delete an account for ever
@@ -135,7 +135,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal
     }
 }
 
-/// Makes a change. The report is the account in JSON, and a sentence that ends with `outcome` as text.
+/// Runs `work`, and reports the account that it changed. The text of the report is a sentence that ends with `outcome`.
 fn change<E: Into<Refusal>>(
     context: &Context,
     outcome: &str,
@@ -165,7 +165,7 @@ fn set_password(context: &Context, user: UserRef, password: &PasswordArguments) 
         context,
         "has a new password, and every session has ended",
         async |service| {
-            // The account is read first, because its names are no valid password, and so that a misspelt name is refused before a password is typed.
+            // The account is read first: its names are not accepted as its password, and a misspelt name is refused before a password is typed.
             let user = service.find_user(user).await?.user;
             let identities = [user.username.as_str(), user.email.as_str()];
             let password = parse_password(service, &password.read()?, &identities)?;
