@@ -111,7 +111,7 @@ impl Config {
         self.check_turnstile()
     }
 
-    /// A refusal of the values of `keys`. It names the place of the first key that was given.
+    /// A refusal of the values of `keys`. It names the location of the first of them that was given.
     pub(super) fn refusal(&self, keys: &[&str], problem: &str, hint: impl Into<String>) -> ConfigError {
         let place = keys.iter().find_map(|key| self.locations.get(*key));
         let place = place.map(|place| format!(" ({place})")).unwrap_or_default();

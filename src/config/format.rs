@@ -1,4 +1,4 @@
-//! The formats of values: what a key accepts, and how `config show` writes it.
+//! The formats of values: which values a key accepts, and how `config show` writes them.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -36,7 +36,7 @@ impl Given {
         }
     }
 
-    /// Reads a value with a TOML type of its own, such as an integer. A variable holds it as text.
+    /// Reads a value that is not text in TOML, such as an integer. In a variable it is text.
     fn typed<T: FromStr>(&self, of_toml: impl Fn(&toml::Value) -> Option<T>) -> Option<T> {
         match &self.written {
             Written::Variable(text) => text.parse().ok(),
@@ -64,7 +64,7 @@ pub(super) fn absolute(base: &Path, path: &Path) -> PathBuf {
     base.join(path).components().collect()
 }
 
-/// Whether a text begins and ends with the same quote, which was then meant for a shell.
+/// Whether a text begins and ends with the same quote. Such quotes were meant for a shell.
 pub(super) fn is_quoted(text: &str) -> bool {
     let quoted_by = |quote| text.len() >= 2 && text.starts_with(quote) && text.ends_with(quote);
     quoted_by('"') || quoted_by('\'')
@@ -72,7 +72,7 @@ pub(super) fn is_quoted(text: &str) -> bool {
 
 type Read<T> = dyn Fn(&Given) -> Option<T>;
 
-/// What a key accepts, and how its value is shown.
+/// Which values a key accepts, and how they are shown.
 pub(super) struct Format<T> {
     /// The accepted values, as the end of the sentence "it must be …".
     pub(super) accepted: String,
@@ -94,7 +94,7 @@ impl<T: 'static> Format<T> {
         }
     }
 
-    /// The same for a key without a default.
+    /// The same format for a key that has no default.
     pub(super) fn or_unset(self) -> Format<Option<T>> {
         Format::new(
             self.accepted,
@@ -103,7 +103,7 @@ impl<T: 'static> Format<T> {
         )
     }
 
-    /// Like [`Format::or_unset`], and an empty text also leaves the key unset.
+    /// Like [`Format::or_unset`], but an empty text also leaves the key unset.
     pub(super) fn or_empty(self) -> Format<Option<T>> {
         let Format { accepted, read, show } = self.or_unset();
         let read = move |given: &Given| match given.text() {

@@ -26,7 +26,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// This many connections take 3 GiB in the worst case.
 const MOST_CONNECTIONS: usize = 100_000;
-/// One response lists all sessions of an account.
+/// The upper end of `tokens.max_sessions`: one response lists all sessions of an account.
 const MOST_SESSIONS: u32 = 1000;
 /// Where tokens of Turnstile are verified (developers.cloudflare.com/turnstile/get-started/server-side-validation).
 const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
@@ -35,7 +35,7 @@ impl Config {
     /// Reads and checks everything that `sources` name.
     ///
     /// # Errors
-    /// The first thing that is wrong: an unreadable file, a bad value, an unknown key, or keys that do not go together.
+    /// The first fault that is found: an unreadable file, a bad value, an unknown key, or keys that do not go together.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let (file, given) = sources.read()?;
         let mut config = read_keys(Reader::new(given), sources)?;
@@ -94,7 +94,8 @@ fn server(keys: &mut Reader) -> Result<Server, ConfigError> {
         // Each open connection costs a descriptor and, while busy, a few tens of KiB: about 60 MiB at most, below the 4 096 descriptors that service managers
         // commonly allow.
         max_connections: keys.read("server.max_connections", &connections, 2_000)?,
-        // A tenth: more than a household or an office opens, and an attacker needs ten addresses to take every place.
+        // A tenth of the default of `server.max_connections`: more than a household or an office opens, and an attacker needs ten addresses to take all
+        // connections.
         max_connections_per_address: keys.read("server.max_connections_per_address", &connections, 200)?,
         docs: keys.read("server.docs", &boolean(), true)?,
         pages: keys.read("server.pages", &boolean(), true)?,
@@ -116,7 +117,7 @@ fn refuse_until_released(keys: &mut Reader, key: &str) -> Result<(), ConfigError
 }
 
 fn tokens(keys: &mut Reader) -> Result<Tokens, ConfigError> {
-    // Longer than a year is a mistake in the unit; shorter than a minute signs people out while they read.
+    // A term longer than a year is a mistake in the unit; one shorter than a minute would sign people out while they read.
     let session = duration(MINUTE..=DAY * 366);
     let [grace, lost_answer] = [MINUTE, DAY * 30].map(|most| duration(Duration::ZERO..=most));
     let audience = text("1 to 255 characters", |text| {
@@ -140,7 +141,7 @@ fn tokens(keys: &mut Reader) -> Result<Tokens, ConfigError> {
 }
 
 fn password(keys: &mut Reader) -> Result<Password, ConfigError> {
-    // The upper end leaves passwords that can still be chosen.
+    // If more than 64 characters were required, people could hardly choose a password.
     const LENGTHS: RangeInclusive<usize> = MIN_PASSWORD_CHARS..=64;
     // The upper ends keep a typing error from asking for the memory of the whole machine; the lower ones are the algorithm's (RFC 9106 §3.1).
     let default = Argon2Cost::default();
@@ -152,7 +153,7 @@ fn password(keys: &mut Reader) -> Result<Password, ConfigError> {
             iterations: keys.read("password.argon2_iterations", &passes, default.iterations)?,
             parallelism: keys.read("password.argon2_parallelism", &lanes, default.parallelism)?,
         },
-        // More threads than any machine has cores only wait for one another.
+        // 1024: threads beyond the number of cores only wait for one another.
         hash_threads: keys
             .read("password.hash_threads", &number(1..=1024).or_unset(), None)?
             .and_then(NonZeroUsize::new),
@@ -188,7 +189,7 @@ fn mail(keys: &mut Reader) -> Result<Mail, ConfigError> {
     })
 }
 
-/// The template of a link that has `placeholder` in it.
+/// The format of the template of a link, which must have `placeholder` in it.
 fn link(placeholder: &'static str) -> Format<String> {
     let accepted = format!(
         "an http(s) link of one host (no star) with {placeholder} in its path, query or fragment; it may begin with {{app_url}}, which stands \

@@ -57,7 +57,7 @@ const GOOD_VALUES: [&str; 38] = [
     "\"a\\u007f\\u0000\\t\\\"b\"",
 ];
 
-/// Every key there is, as the defaults show them.
+/// Every key that `config show` lists, one that it does not list, and one that does not exist.
 fn keys() -> Vec<String> {
     let config = load("").expect("nothing is required");
     let shown = config.entries().into_iter().map(|(key, _)| key);
@@ -85,7 +85,7 @@ fn checked(given: BTreeMap<String, Given>) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// A few keys with values, sorted into their sections.
+/// Keys with their values as a TOML file, sorted into sections.
 fn written(pairs: &BTreeMap<String, String>) -> String {
     let (mut top, mut sections) = (String::new(), BTreeMap::<&str, String>::new());
     for (key, value) in pairs {

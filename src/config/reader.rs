@@ -10,10 +10,10 @@ use super::error::{ConfigError, Location, Locations};
 use super::format::{Format, Given, is_quoted, path, text};
 use crate::files::{Untrusted, read_trusted};
 
-/// Shown in place of a secret.
+/// Shown instead of a secret.
 const MASK: &str = "********";
 
-/// Every key that was given. The known keys are those that are read.
+/// Every key that was given. A key becomes known by being read.
 pub(super) struct Reader {
     given: BTreeMap<String, Given>,
     known: BTreeSet<String>,
@@ -103,7 +103,7 @@ impl Reader {
             .map_err(|reason| refuse(reason, None))
     }
 
-    /// Refuses unknown keys. Gives every key with its value, and the places of the given keys.
+    /// Refuses unknown keys. Returns every known key with its value, and the locations of the given keys.
     pub(super) fn finish(self) -> Result<(Vec<(String, Json)>, Locations), ConfigError> {
         if let Some((key, given)) = self.given.iter().find(|(key, _)| !self.known.contains(*key)) {
             let problem = format!("unknown key {key} ({})", given.location);
@@ -113,7 +113,7 @@ impl Reader {
         Ok((self.shown, locations.collect()))
     }
 
-    /// The keys of the section of `unknown`; without such a section, the sections.
+    /// A hint that lists the keys in the section of `unknown`, or the sections if there is no such section.
     fn known_beside(&self, unknown: &str) -> String {
         let mut sections: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for key in &self.known {

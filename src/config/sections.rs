@@ -1,4 +1,4 @@
-//! The configuration, section by section, and the values that depend on several keys.
+//! The configuration, section by section, and values that depend on several keys.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub struct Config {
     /// The key file, absolute; `None` is `arkloop.key` in the data directory.
     pub key_file: Option<PathBuf>,
     pub server: Server,
-    /// Pins who may create an account; `None` leaves it to the database.
+    /// Who may create an account; `None` leaves this to the setting in the database.
     pub registration_mode: Option<RegistrationMode>,
     /// Whether `/v1/auth/check` tells if an account exists.
     pub identity_check: bool,
@@ -44,7 +44,7 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// Every key in the order of the example file, as [`Format::show`](super::format::Format::show) writes its value.
     pub(super) shown: Vec<(String, Value)>,
-    /// Where each key was given; a key at its default is not in it.
+    /// Where each key was given. Keys at their defaults are missing.
     pub(super) locations: Locations,
 }
 
@@ -64,9 +64,9 @@ pub struct Server {
     pub cookie_same_site: SameSite,
     /// The proxies whose `X-Forwarded-For` is believed; `None` if it was not set, which differs from an explicit empty list.
     pub trusted_proxies: Option<TrustedProxies>,
-    /// How many connections are open at once.
+    /// The maximum number of open connections.
     pub max_connections: usize,
-    /// How many connections one client address may have.
+    /// The maximum number of open connections from one client address.
     pub max_connections_per_address: usize,
     pub docs: bool,
     /// Whether the built-in account pages are served.
@@ -76,7 +76,7 @@ pub struct Server {
 /// Tokens and the sessions behind them.
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// How access tokens are signed; `None` keeps the algorithm of the keys that are there.
+    /// How access tokens are signed; `None` keeps the algorithm of the existing keys.
     pub algorithm: Option<SignatureAlgorithm>,
     pub audience: String,
     /// The lifetime of an access token: 1 s to 60 min.
@@ -84,12 +84,12 @@ pub struct Tokens {
     pub sessions: SessionRules,
 }
 
-/// What new passwords must be, and how they are hashed.
+/// The rules for new passwords, and how passwords are hashed.
 #[derive(Clone, Debug)]
 pub struct Password {
     pub min_length: usize,
     pub cost: Argon2Cost,
-    /// How many hashes are made at once; `None` for as many as cores and memory allow.
+    /// How many hashes are computed at once; `None` for as many as cores and memory allow.
     pub hash_threads: Option<NonZeroUsize>,
 }
 
@@ -99,7 +99,7 @@ pub struct Mail {
     /// How mail is transported; `None` if the key was not set. See [`Config::mail_transport`].
     pub transport: Option<MailTransport>,
     pub smtp_url: Option<SmtpUrl>,
-    /// From which point the SMTP connection is encrypted, if at all; `None` if it was not set. See [`Config::smtp_security`].
+    /// Whether the SMTP connection is encrypted, and from which point on; `None` if the key was not set. See [`Config::smtp_security`].
     pub smtp_security: Option<SmtpSecurity>,
     /// The name that this host gives in EHLO; `None` if it was not set. See [`Config::helo_name`].
     pub helo_name: Option<HeloName>,
@@ -122,7 +122,7 @@ pub struct Otp {
     pub spray_threshold: u32,
 }
 
-/// Limits of requests.
+/// Limits on requests.
 #[derive(Clone, Debug)]
 pub struct RateLimit {
     pub enabled: bool,
@@ -183,7 +183,7 @@ impl Config {
         self.public_origin().to_string()
     }
 
-    /// `server.app_url`, only if it was set.
+    /// The value of `server.app_url`; `None` if it was not set.
     pub fn app_url(&self) -> Option<String> {
         self.server.app_url.as_ref().map(ToString::to_string)
     }
@@ -196,25 +196,24 @@ impl Config {
             .unwrap_or_else(|| self.public_origin().host_as_name())
     }
 
-    /// The sender of mails as a mailbox; its name is `name` if `mail.from` has none.
+    /// The sender of mails as a mailbox; `name` is its name if `mail.from` has none.
     pub fn sender(&self, name: &ServiceName) -> String {
         let from = self.mail.from.as_str();
         match from.split_once('<') {
             Some((own_name, _)) if !own_name.is_empty() => from.to_owned(),
             _ => {
-                // Any name may stand in quotes (RFC 5322 §3.2.4).
+                // A quoted string can hold any name (RFC 5322 §3.2.4).
                 let name = name.as_str().replace('\\', "\\\\").replace('"', "\\\"");
                 format!("\"{name}\" <{}>", from.trim_matches(['<', '>']))
             }
         }
     }
 
-    /// The database file.
     pub fn database_path(&self) -> PathBuf {
         self.data_dir.join("arkloop.db")
     }
 
-    /// The key file, set or default.
+    /// The path of the key file, set or default.
     pub fn key_path(&self) -> PathBuf {
         self.key_file
             .clone()

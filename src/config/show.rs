@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use super::sections::Config;
 
 impl Config {
-    /// Every key with its value, in the order of the example file; `null` for a key without value and default.
+    /// Every key with its value, in the order of the example file; `null` for a key that has neither value nor default.
     pub fn entries(&self) -> Vec<(String, Value)> {
         let of_key = |(key, shown): &(String, Value)| {
-            // Paths that may have been moved, and defaults that depend on other keys.
+            // The values in effect: the defaults of some of these keys depend on other keys.
             let value = match key.as_str() {
                 "data_dir" => json!(self.data_dir.to_string_lossy()),
                 "key_file" => json!(self.key_path().to_string_lossy()),
@@ -54,7 +54,7 @@ impl Config {
             }
             let line = match &value {
                 Value::Null => format!("# {name} is not set"),
-                // JSON's strings and lists are TOML's as well, but for one character that JSON leaves as it is.
+                // A string or list of JSON is also valid TOML, unless it contains U+007F, which JSON does not escape.
                 value => format!("{name} = {}", value.to_string().replace('\u{7f}', "\\u007F")),
             };
             let mut locations = [key.clone(), format!("{key}_file")].into_iter();

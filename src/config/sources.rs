@@ -15,11 +15,11 @@ use super::error::{ConfigError, Location};
 use super::format::{Given, Written, absolute, is_quoted};
 use crate::files::{Untrusted, read_trusted, runner, shown_user};
 
-/// The prefix of every variable that this program reads.
+/// The prefix of the variables of the configuration.
 const PREFIX: &str = "ARKLOOP_";
 /// The file that is read if none is named and the working directory has none.
 const SYSTEM_FILE: &str = "/etc/arkloop/arkloop.toml";
-/// The file of the working directory.
+/// The file that is read if none is named and the working directory has it.
 const LOCAL_FILE: &str = "arkloop.toml";
 
 /// All inputs of a configuration, so that tests need no process environment. No `Debug`: variables may be secrets.
@@ -51,7 +51,7 @@ impl Sources {
         Ok((file.map(|(path, _)| path), given))
     }
 
-    /// The file to read and its text; `None` if none is named and none exists at the usual places.
+    /// The file to read, and its text; `None` if none is named and neither default file exists.
     fn find_file(&self) -> Result<Option<(PathBuf, String)>, ConfigError> {
         let variable = "ARKLOOP_CONFIG";
         let named = match (&self.config_flag, self.env.get(variable)) {
@@ -119,7 +119,7 @@ impl Sources {
     }
 }
 
-/// `docker run --env-file`, unlike a shell and systemd, keeps quotes as part of the value.
+/// Refuses variables whose value is in quotes: `docker run --env-file`, unlike a shell and systemd, keeps quotes as part of the value.
 fn refuse_quoted_variables(given: &BTreeMap<String, Given>) -> Result<(), ConfigError> {
     let is_quoted_variable =
         |given: &&Given| matches!(&given.written, Written::Variable(text) if is_quoted(text));
@@ -132,19 +132,19 @@ fn refuse_quoted_variables(given: &BTreeMap<String, Given>) -> Result<(), Config
 fn quoted_value(place: &Location) -> ConfigError {
     ConfigError::new(
         format!("a value begins and ends with a quote, which would be part of it ({place})"),
-        "leave the quotes out: docker run --env-file and others take them literally; a value that really has them goes into the configuration file",
+        "leave the quotes out: docker run --env-file and others take them literally; to set a value that begins and ends with quotes, use the configuration file",
     )
 }
 
-/// Whether a variable of this name is read.
+/// Whether the configuration reads the variable `name`.
 pub fn is_config_variable(name: &str) -> bool {
     name == "ARKLOOP_CONFIG" || key_of_variable(name).is_some()
 }
 
 /// The key that a variable sets; `None` if it sets no key.
 ///
-/// Orchestrators set variables such as `ARKLOOP_SERVICE_HOST`, so a name without `__` is a key only if it is one of two. Every name with `__` is taken for a
-/// key, and is refused later if there is no such key.
+/// Orchestrators set variables such as `ARKLOOP_SERVICE_HOST`, so a name without `__` is a key only for the two keys outside of a section. A name with
+/// `__` always counts as a key, and is refused later if there is no such key.
 fn key_of_variable(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX)?;
     match rest {
@@ -211,7 +211,7 @@ fn unreadable(path: &Path, cause: &std::io::Error, place: Option<&Location>) -> 
     let another = "name another with --config FILE or ARKLOOP_CONFIG";
     let hint = match Untrusted::within(cause).map(Untrusted::mend) {
         Some(Some(command)) => {
-            format!("it says what the program does, so look who wrote it; then run: {command}, or {another}")
+            format!("it controls this program, so find out who wrote it; then run: {command}, or {another}")
         }
         None if cause.kind() == ErrorKind::PermissionDenied => {
             format!(
