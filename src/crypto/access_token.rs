@@ -16,12 +16,12 @@ use super::signing_key::{SigningKey, SigningKeyError, jwt_algorithm};
 use crate::domain::{SessionId, SignInMethod, Timestamp, UserId};
 use crate::system::System;
 
-/// How many verified tokens are remembered, in about 2 MiB. Beyond that, signatures are verified again.
+/// How many verified tokens are remembered, in about 2 MiB. When this number is reached, remembered tokens are dropped.
 const REMEMBERED_TOKENS: usize = 8192;
-/// Longer than any token of this server. A longer one is refused before it is decoded.
+/// The maximum length of a token: more than any token of this server has. A longer token is refused before it is decoded.
 const MAX_TOKEN_BYTES: usize = 2048;
 
-/// The claims that all access tokens share.
+/// The settings that all access tokens share.
 #[derive(Clone, Debug)]
 pub struct AccessTokenSettings {
     /// The public URL of this server.
@@ -42,7 +42,7 @@ pub struct AccessClaims {
     pub authenticated_at: Timestamp,
     /// `amr`.
     pub method: SignInMethod,
-    /// `email_verified`, when the token was issued.
+    /// `email_verified`: whether the address was verified when the token was issued.
     pub is_email_verified: bool,
 }
 
@@ -69,7 +69,7 @@ pub enum AccessTokenError {
     Invalid,
 }
 
-/// A signing key in the JWKS, with the time in which it signs.
+/// A signing key in the JWKS, with the period in which it signs.
 pub struct PublishedKey {
     pub key: SigningKey,
     pub active_at: Timestamp,
@@ -82,7 +82,7 @@ impl PublishedKey {
     }
 }
 
-/// Signs access tokens with the active key, and verifies those of all its keys.
+/// Signs access tokens with the active key, and verifies tokens of all its keys.
 pub struct Keyring {
     keys: Vec<PublishedKey>,
     pub settings: AccessTokenSettings,
@@ -101,7 +101,7 @@ struct Verified {
 }
 
 impl Keyring {
-    /// Publishes `keys` in this order. The first one signs if a clock that was set back makes none of them active.
+    /// Publishes `keys` in this order. If none of them is active, because the clock was set back, the first one signs.
     pub fn new(keys: Vec<PublishedKey>, settings: AccessTokenSettings) -> Self {
         let set = JwkSet {
             keys: keys.iter().map(|published| published.key.jwk.clone()).collect(),
@@ -115,7 +115,7 @@ impl Keyring {
         }
     }
 
-    /// Of each key: its id, when it became active, and when it was retired.
+    /// For each key: its id, when it became active, and when it was retired.
     pub fn key_times(&self) -> impl Iterator<Item = (&str, Timestamp, Option<Timestamp>)> {
         self.keys
             .iter()
@@ -158,9 +158,9 @@ impl Keyring {
         signer.or(self.keys.first()).map(|published| &published.key)
     }
 
-    /// Checks signature, issuer, audience and time of a token. Gives its claims, and the id of the key that signed it.
+    /// Checks signature, issuer, audience and time of a token. Returns its claims, and the id of the key that signed it.
     ///
-    /// A valid signature is remembered for the life of the token; the time is checked on every call.
+    /// A valid signature is remembered, so that it is seldom verified again. The time is checked on every call.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<(AccessClaims, &str), AccessTokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AccessTokenError::Invalid);
@@ -195,7 +195,7 @@ impl Keyring {
         validation.set_issuer(&[&self.settings.issuer]);
         validation.set_audience(&[&self.settings.audience]);
         validation.leeway = 0;
-        // The library would read the clock of the machine; `verify` compares with the caller's.
+        // The library would read the clock of the machine; `verify` compares `exp` with the caller's `now`.
         validation.validate_exp = false;
         let wire = decode::<WireClaims>(token, &key.public, &validation).ok()?.claims;
         let claims = AccessClaims {
@@ -217,7 +217,7 @@ impl Keyring {
         if remembered.len() >= REMEMBERED_TOKENS {
             remembered.retain(|_, verified| verified.expires_at > now.as_seconds());
         }
-        // Still full of valid tokens: starting over is simpler than evicting the oldest.
+        // If all are still valid, forgetting all is simpler than evicting the oldest.
         if remembered.len() >= REMEMBERED_TOKENS {
             remembered.clear();
         }
@@ -273,7 +273,7 @@ mod tests {
         for algorithm in [SignatureAlgorithm::EdDsa, SignatureAlgorithm::Es256] {
             let keyring = keyring(algorithm, "arkloop", 1);
             let token = keyring.issue(&claims(), &system(2)).expect("it signs");
-            // Twice: the second time the signature is remembered.
+            // On the second call, the signature is remembered.
             for _ in 0..2 {
                 let verified = keyring.verify(token.expose_secret(), NOW + Duration::from_secs(899));
                 assert_eq!(verified.map(|(claims, _)| claims), Ok(claims()));

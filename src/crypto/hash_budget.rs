@@ -2,8 +2,8 @@
 
 use parking_lot::{Condvar, Mutex};
 
-/// The memory that the hashes of all threads take at once, in KiB. Stored hashes may demand more than new ones, so the
-/// number of threads alone does not bound it.
+/// The memory that the hashes of all threads may take at once, in KiB. Stored hashes may demand more memory than new ones,
+/// so the number of threads alone does not bound it.
 pub(super) struct Budget {
     most: u64,
     left: Mutex<u64>,
@@ -31,7 +31,7 @@ impl Budget {
     }
 }
 
-/// Gives back what was spent, also when the work panics.
+/// Returns the spent memory to the budget when it is dropped, even if the work panics.
 struct Spent<'b> {
     budget: &'b Budget,
     kib: u64,

@@ -1,4 +1,4 @@
-//! A thread that makes argon2id hashes (RFC 9106) one after another and keeps its memory between them.
+//! A thread that computes argon2id hashes (RFC 9106) one after another and keeps its memory between them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,29 +15,29 @@ use crate::domain::{Argon2Cost, PasswordHash};
 
 /// Bytes of salt: RFC 9106 §3.1 recommends 16.
 const SALT_BYTES: usize = 16;
-/// How long an idle thread keeps the memory of its last hash. Taking new memory costs up to a third of a hash, which matters
-/// only while hashes follow one another.
+/// How long an idle thread keeps the memory of its last hash. Allocating it again takes up to a third of the time of a hash,
+/// which matters only while hashes follow one another.
 const KEPT: Duration = Duration::from_secs(2);
 
 /// The smallest allocation for a hash, in blocks. Allocators return so large an allocation to the system when it is freed
-/// (glibc above 32 MiB, `DEFAULT_MMAP_THRESHOLD_MAX`), and may keep a smaller one. Only blocks that are used take memory.
+/// (glibc above 32 MiB, `DEFAULT_MMAP_THRESHOLD_MAX`), and may keep a smaller one. Blocks that are never used take no memory.
 const LEAST_BLOCKS: usize = 33 * 1024;
 
-/// Why no hash was made or compared.
+/// Why no hash was computed or compared.
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
     #[error("too many passwords wait to be hashed")]
     QueueFull,
-    /// Argon2 has no such cost, or the stored hash cannot be read or is too costly.
+    /// Argon2 does not allow the cost, or the stored hash cannot be read or is too costly.
     #[error("a password cannot be hashed: {0}")]
     Unusable(String),
-    #[error("the system gives no thread to hash passwords on")]
+    #[error("the system cannot start a thread to hash passwords on")]
     NoThread(#[source] std::io::Error),
 }
 
 pub(super) type Job = Box<dyn FnOnce(&mut Worker) + Send>;
 
-/// One thread's memory.
+/// The state of one thread.
 pub(super) struct Worker {
     memory: Vec<Block>,
     /// The cost of new hashes. Memory that a stored hash needs beyond that is not kept.
@@ -47,7 +47,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// A worker that adds its work to `blocks_filled`. It takes memory with its first job.
+    /// A worker that adds its work to `blocks_filled`. It allocates memory for its first job.
     pub(super) const fn new(usual: Argon2Cost, blocks_filled: Arc<AtomicU64>, budget: Arc<Budget>) -> Self {
         Self {
             memory: Vec::new(),
@@ -57,7 +57,7 @@ impl Worker {
         }
     }
 
-    /// Runs jobs until the queue is closed, and gives its memory back when no job comes for a while.
+    /// Runs jobs until the queue is closed, and frees its memory when no job comes for a while.
     pub(super) fn work(mut self, jobs: &Receiver<Job>) {
         loop {
             let job = if self.memory.capacity() > 0 {
@@ -73,7 +73,7 @@ impl Worker {
         }
     }
 
-    /// Gives its memory back to the system.
+    /// Frees its memory.
     fn give_back(&mut self) {
         self.memory = Vec::new();
     }
@@ -98,7 +98,7 @@ impl Worker {
         Ok(PasswordHash::new(phc.to_string()))
     }
 
-    /// Whether a password is the stored one, and the cost of the stored hash.
+    /// Returns whether the password fits the stored hash, and the cost of that hash.
     pub(super) fn compare(
         &mut self,
         password: &[u8],
@@ -117,7 +117,7 @@ impl Worker {
             stored.algorithm == Algorithm::Argon2id.ident(),
         ) else {
             return Err(HashError::Unusable(
-                "a stored hash is no argon2id hash".to_owned(),
+                "a stored hash is not an argon2id hash".to_owned(),
             ));
         };
         if !cost.is_acceptable() || stored.version != Some(Version::V0x13.into()) {

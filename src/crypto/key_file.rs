@@ -11,10 +11,10 @@ use crate::files::{self, Directory, Flaw};
 use crate::system::System;
 
 const KEY_BYTES: usize = 32;
-/// The extension of the key that is to replace the key file.
+/// The extension of the file with the key that is to replace the key file.
 const SUCCESSOR: &str = "next";
 
-/// Why the key file cannot be used. It is never overwritten.
+/// Why the key file cannot be used. Such a file is never overwritten.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     #[error("the key file {} does not exist", .0.display())]
@@ -31,7 +31,7 @@ pub enum KeyFileError {
     #[error("the key file {} has {bytes} bytes, but a key has 32", path.display())]
     WrongLength {
         path: PathBuf,
-        /// The length of a key plus one stands for any larger number.
+        /// The length of the file; 33 also stands for any larger number.
         bytes: usize,
     },
 }
@@ -71,10 +71,11 @@ pub fn read(path: &Path) -> Result<Keys, KeyFileError> {
     Ok(Keys::derive(&key))
 }
 
-/// Tests whether the key file at `path`, which may be missing, can be replaced. It leaves nothing behind.
+/// Tests whether the key file at `path`, which may be missing, can be replaced. The test leaves no file behind.
 ///
 /// # Errors
-/// [`KeyFileError::NotReplaceable`]: an orchestrator provides the file, by a link, a mount or as root, and would restore the old one.
+/// [`KeyFileError::NotReplaceable`]: the directory cannot be written, or an orchestrator provides the file by a link, by a mount or as root, and
+/// would restore the old one.
 pub fn may_replace(path: &Path, now: Timestamp) -> Result<(), KeyFileError> {
     let refuse = |reason: String| KeyFileError::NotReplaceable {
         path: path.to_owned(),
@@ -89,7 +90,7 @@ pub fn may_replace(path: &Path, now: Timestamp) -> Result<(), KeyFileError> {
             ))
         })?;
         if directory.find_own(&name)?.is_some() {
-            // The old key is kept under a second name, which a file that is mounted by itself cannot have, and some file systems do not support.
+            // A replacement keeps the old key under a second name. A file that is mounted by itself cannot have one, and some file systems do not support it.
             let second = beside(path, &format!("replaced.{}", now.to_file_stamp()));
             directory.hard_link(&name, name_of(&second))?;
             directory.remove(name_of(&second))?;
@@ -99,9 +100,9 @@ pub fn may_replace(path: &Path, now: Timestamp) -> Result<(), KeyFileError> {
     try_all().map_err(|error: io::Error| refuse(error.to_string()))
 }
 
-/// Draws a new key and writes it to disk beside the key file at `path`, which it replaces with [`adopt_successor`].
+/// Generates a new key (the successor), and writes it to a file beside the key file at `path`. [`adopt_successor`] then replaces the key file by it.
 ///
-/// A successor that was never adopted belongs to no database, and is overwritten if the running user owns it.
+/// An earlier successor is overwritten if the running user owns it. The caller has made sure that no database belongs to it.
 pub fn create_successor(path: &Path, system: &System) -> Result<Keys, KeyFileError> {
     let successor = beside(path, SUCCESSOR);
     let replace = || {
@@ -122,7 +123,7 @@ pub fn find_successor(path: &Path) -> Option<Keys> {
     read(&beside(path, SUCCESSOR)).ok()
 }
 
-/// Replaces the key file at `path` by its successor. Gives the new path of the old key; `None` if there was none.
+/// Replaces the key file at `path` by its successor. Returns the new path of the old key; `None` if there was none.
 ///
 /// `path` has a complete key at all times. The old key is kept because older backups need it.
 pub fn adopt_successor(path: &Path, now: Timestamp) -> Result<Option<PathBuf>, KeyFileError> {

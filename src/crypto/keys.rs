@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::system::System;
 
-/// What a sealed secret is for. It is authenticated with the secret, which then opens in no other place of the database.
+/// What a sealed secret is for. The purpose is authenticated with the secret, so that a secret that was moved to another row of the database does not open.
 #[derive(Clone, Copy, Debug)]
 pub enum SealedFor<'a> {
     /// The code of the invite with this id.
@@ -26,7 +26,7 @@ pub enum SealedFor<'a> {
     SigningKey(&'a str),
     /// The mail with this id.
     Mail(&'a [u8; 16]),
-    /// The time of a request of `check`.
+    /// The time in a word that `arkloop check` sends to the server.
     CheckWord,
 }
 
@@ -48,7 +48,7 @@ pub struct SealError;
 
 /// Every key that is derived from the key file.
 pub struct Keys {
-    /// A text by which a database recognises its key file. It is no secret: it is derived one way.
+    /// A text by which a database recognises its key file. It is not a secret, because the key cannot be computed from it.
     pub check: String,
     refresh: hmac::Key,
     invite: hmac::Key,
@@ -87,7 +87,7 @@ impl Keys {
         }
     }
 
-    /// The name of the key file for people.
+    /// The fingerprint by which people recognise the key file.
     pub fn fingerprint(&self) -> KeyFingerprint {
         fingerprint_of(&self.check).expect("it is the check value of these keys")
     }
@@ -108,13 +108,13 @@ impl Keys {
 
     /// The form by which mails to one domain are recognised while they are sealed.
     pub fn domain_digest(&self, email: &Email) -> DomainDigest {
-        // No address begins with `@`, so no address has this digest.
+        // No address begins with `@`, so this differs from the digest of every address.
         let digest = mac(&self.address, &[b"@", email.domain_key().as_bytes()]);
         let (first, _) = digest.as_chunks::<8>();
         DomainDigest(i64::from_be_bytes(first[0]))
     }
 
-    /// The form in which the mails to a mailbox are counted; the same as that of an address without a tag.
+    /// The form in which the mails to a mailbox are counted; equal to the address digest of the same address without a tag.
     pub fn mailbox_digest(&self, email: &Email) -> AddressDigest {
         AddressDigest(mac(&self.address, &[email.mailbox_key().as_bytes()]))
     }
@@ -141,13 +141,13 @@ impl Keys {
         ))
     }
 
-    /// A word that holds the time when it was made. Only the key file can make or read it.
+    /// A word with the present time in it. Without the key file it can be neither created nor read.
     pub fn new_check_word(&self, system: &System) -> String {
         let now = system.now().as_millis().to_be_bytes();
         URL_SAFE_NO_PAD.encode(self.seal(SealedFor::CheckWord, &now, system).0)
     }
 
-    /// The time when a word was made; `None` if this key file did not make it.
+    /// The time when a word was created; `None` if it was not created with this key file.
     pub fn open_check_word(&self, word: &str) -> Option<Timestamp> {
         let sealed = Sealed(URL_SAFE_NO_PAD.decode(word).ok()?);
         let made_at = self.open(SealedFor::CheckWord, &sealed).ok()?;
@@ -179,7 +179,7 @@ impl Keys {
             kind,
             guessed: digest,
             network,
-            // The first network of a site has the same text as the site.
+            // `network` and `site` need different labels, because the first network of a site has the same text as the site.
             site: if is_wide {
                 place(b"site\0", address.map(site_of))
             } else {
@@ -235,7 +235,7 @@ impl Keys {
     }
 }
 
-/// The fingerprint of the key file with this [check value](Keys::check); `None` if the text is no check value.
+/// The fingerprint of the key file with this [check value](Keys::check); `None` if the text is not a check value.
 pub fn fingerprint_of(check: &str) -> Option<KeyFingerprint> {
     let check: [u8; 32] = URL_SAFE_NO_PAD.decode(check).ok()?.try_into().ok()?;
     check.first_chunk().copied().map(KeyFingerprint)
@@ -258,7 +258,7 @@ pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 gives 32 bytes")
 }
 
-/// The form in which a link's secret is stored. It has 256 random bits, so its digest cannot be guessed and needs no key.
+/// The form in which a link's secret is stored. The secret has 256 random bits, so a digest without a key does not reveal it.
 pub fn link_digest(token: &LinkToken) -> LinkDigest {
     LinkDigest(sha256(token.as_bytes()))
 }

@@ -1,6 +1,6 @@
 //! Passwords, access tokens, refresh tokens, sealing, and the key file.
 //!
-//! `argon2` and `jsonwebtoken` are named only here.
+//! No other module uses the crates `argon2` and `jsonwebtoken`.
 
 mod access_token;
 mod hash_budget;

@@ -1,4 +1,4 @@
-//! Properties of tokens and sealed values, tried with random and with changed ones; `benches/fuzz` tries millions.
+//! Properties of tokens and sealed values, tested with random values and with valid ones that were changed; `benches/fuzz` tries millions.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
