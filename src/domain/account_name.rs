@@ -9,11 +9,11 @@ use super::{Email, FieldError, Username};
 pub enum AccountName {
     Email(Email),
     Username(Username),
-    /// Not a valid name. It is answered like an unknown name, so that an answer does not tell the two apart.
+    /// Not a valid name. The server answers as if it were an unknown name.
     Unusable(UnusableName),
 }
 
-/// A text that is not a valid name. `Debug` does not print it: people type passwords there.
+/// A text that is not a valid name. `Debug` does not print it, because people type passwords into the field of the name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UnusableName(String);
 

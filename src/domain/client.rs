@@ -1,10 +1,10 @@
-//! The client of a request, as far as a server can tell.
+//! The client of a request, as far as the server knows it.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{TraceId, is_unprintable, site_of};
 
-/// How much of a `User-Agent` is kept: enough to tell devices apart, too little to fill a disk. It is counted in bytes, because a character may have four.
+/// How much of a `User-Agent` is kept: enough to tell devices apart, too little to fill a disk. The limit is in bytes, because a character may have four.
 pub const MAX_USER_AGENT_BYTES: usize = 200;
 
 /// The address and the user agent of a client, and the id of its request.
@@ -26,7 +26,7 @@ impl Client {
         trace_id: None,
     };
 
-    /// The client of a request, at `address`, that called itself `user_agent`, which is cut and cleaned.
+    /// The client of a request. `user_agent` is cut, and unprintable characters are removed from it.
     pub fn new(address: Option<IpAddr>, user_agent: Option<&str>, trace_id: TraceId) -> Self {
         let user_agent = user_agent
             .map(|text| {
@@ -46,8 +46,8 @@ impl Client {
         }
     }
 
-    /// The network of one site or of one provider's pool, with the length of its prefix: the /24 of an IPv4 address (also of one that is mapped into IPv6), the
-    /// /48 of an IPv6 address. It is wider than the networks that limits count, because a client that moves within it is no sign of theft.
+    /// The network of one site or of one provider's pool, with the length of its prefix: the /24 of an IPv4 address (even if it is mapped into
+    /// IPv6), or the /48 of an IPv6 address. It is wider than the networks that limits count, because a client that moves within it is not a sign of theft.
     pub fn wide_network(&self) -> Option<(IpAddr, u8)> {
         self.address.map(|address| match site_of(address) {
             IpAddr::V4(address) => (Ipv4Addr::from_bits(address.to_bits() & !0 << 8).into(), 24),

@@ -23,7 +23,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     number.checked_mul(seconds).map(Duration::from_secs)
 }
 
-/// Writes a duration so that [`parse_duration`] reads it again.
+/// Writes a duration in the form that [`parse_duration`] reads.
 pub fn format_duration(duration: Duration) -> String {
     let (number, letter, _) = in_largest_unit(duration);
     format!("{number}{letter}")

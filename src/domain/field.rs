@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Never contains the refused value. The names are those on the wire.
+/// Why a field is refused, without the refused value. The names are those of the HTTP API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum FieldError {
@@ -40,7 +40,7 @@ pub enum FieldError {
     Incorrect,
 }
 
-/// The bad fields of a request by name.
+/// The bad fields of a request, keyed by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldErrors(BTreeMap<String, FieldError>);
 
@@ -56,7 +56,7 @@ impl FieldErrors {
         self.0.entry(field.to_owned()).or_insert(error);
     }
 
-    /// Records the reason if `parsed` is a refusal, and gives the value otherwise.
+    /// Returns the value of `parsed`. If it is an error, records the error and returns `None`.
     pub fn take<T>(&mut self, field: &str, parsed: Result<T, FieldError>) -> Option<T> {
         parsed.map_err(|error| self.add(field, error)).ok()
     }

@@ -26,7 +26,7 @@ impl Default for Argon2Cost {
 }
 
 impl Argon2Cost {
-    /// Whether it is at least as strong as one of the `OWASP_COSTS`.
+    /// Whether the cost is at least as high as one of the `OWASP_COSTS`.
     pub fn meets_owasp(self) -> bool {
         OWASP_COSTS
             .into_iter()

@@ -1,8 +1,8 @@
-//! The name of a key file.
+//! The fingerprint of a key file.
 
 use std::fmt;
 
-/// Eight bytes by which people compare key files: `3f:9a:00:c4:1d:77:be:05`. They reveal nothing of the key.
+/// Eight bytes by which people compare key files: `3f:9a:00:c4:1d:77:be:05`. They reveal nothing about the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyFingerprint(pub [u8; 8]);
 

@@ -10,14 +10,15 @@ use super::FieldError;
 use super::newtype::redacted;
 use super::typed::{Dashes, secret_of};
 
-/// The links of the configuration, in each of which `{app_url}` may stand. The names are those of the keys, and those in the server's record.
+/// The templates of links in the configuration. Each may begin with `{app_url}`. The names of the fields are those of the keys, and those in the
+/// server's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkTemplates {
-    /// To verify an address; has `{token}`.
+    /// The link to verify an address; has `{token}`.
     pub verify: String,
-    /// To set a password; has `{token}`.
+    /// The link to set a password; has `{token}`.
     pub reset: String,
-    /// To register; has `{code}`.
+    /// The link to register with an invite; has `{code}`.
     pub invite: String,
 }
 
@@ -25,11 +26,11 @@ pub struct LinkTemplates {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum LinkPurpose {
-    /// The owner proves an address with it.
+    /// To prove an address.
     VerifyEmail,
-    /// It is mailed, so using it proves the address too.
+    /// To set a password. The link is mailed, so using it also proves the address.
     ResetPassword,
-    /// The operator hands it over, so it does not prove the address.
+    /// To set a password. The operator hands the link over, so using it does not prove the address.
     SetPassword,
 }
 
@@ -56,7 +57,7 @@ impl LinkToken {
         Self(bytes)
     }
 
-    /// Reads a token as it was pasted (see `secret_of`). `None` if the text cannot be a token, which callers treat as a wrong one.
+    /// Reads a token as it was pasted (see `secret_of`). `None` if the text cannot be a token; callers treat this as a wrong token.
     ///
     /// # Errors
     /// [`FieldError::Missing`] if it is blank.
@@ -77,7 +78,7 @@ impl LinkToken {
         &self.0
     }
 
-    /// The token as it stands in a link.
+    /// The token as it is written in a link.
     pub fn reveal(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }

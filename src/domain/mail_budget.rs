@@ -11,7 +11,7 @@ pub enum MailPurpose {
     SignIn,
     Verify,
     Reset,
-    /// Tells the owner of a change.
+    /// Informs the owner of a change.
     Notice,
 }
 
@@ -20,13 +20,13 @@ pub enum MailPurpose {
 pub struct MailBudget(Vec<Timestamp>);
 
 impl MailBudget {
-    /// The most mails in an hour.
+    /// The maximum number of mails in an hour.
     pub const PER_HOUR: usize = 5;
-    /// The most codes in an hour while codes of many accounts are being guessed.
+    /// The maximum number of codes in an hour while codes of many accounts are being guessed.
     pub const PER_HOUR_BRAKED: usize = 2;
-    /// Between two mails.
+    /// The shortest time between two mails, except for notices.
     pub const PAUSE: Duration = Duration::from_mins(1);
-    /// The most mails in a day.
+    /// The maximum number of mails in a day.
     pub const PER_DAY: usize = 10;
 
     pub fn new(mut newest_first: Vec<Timestamp>) -> Self {
@@ -41,7 +41,7 @@ impl MailBudget {
     /// The budget after one more mail at `now`.
     ///
     /// # Errors
-    /// The time until one more is allowed: at most 5 in an hour (2 if `is_braked`) and 10 in a day, and 60 s after the last but for notices.
+    /// The time until another mail is allowed. The limits are 5 mails in an hour (2 if `is_braked`), 10 in a day and, except for notices, one in 60 s.
     pub fn spend(&self, purpose: MailPurpose, is_braked: bool, now: Timestamp) -> Result<Self, Duration> {
         let per_hour = if is_braked {
             Self::PER_HOUR_BRAKED
@@ -53,7 +53,7 @@ impl MailBudget {
             (Self::PER_DAY, Duration::from_hours(24)),
             (1, Self::PAUSE),
         ];
-        // Two changes may follow one another, and the second may be an attacker's.
+        // Notices need no pause: two changes may follow one another, and the second may be an attacker's.
         let rules = match purpose {
             MailPurpose::Notice => &rules[..2],
             _ => &rules[..],
@@ -61,7 +61,7 @@ impl MailBudget {
         let wait = rules
             .iter()
             .filter_map(|(most, window)| {
-                // A clock that was set back leaves times in the future, which would count until it has caught up.
+                // Times further in the future than the window do not count: a clock that was set back leaves them, and has to catch up first.
                 let mut recent = self.0.iter().filter(|at| at.since(now) <= *window);
                 recent
                     .nth(*most - 1)

@@ -1,6 +1,6 @@
 //! Types that are validated when they are parsed, and pure functions of them.
 //!
-//! Nothing here does I/O, reads a clock or knows SQL or JSON. A value of one of these types was validated once, when it was parsed, and is trusted from there on.
+//! Nothing here does I/O, reads a clock or contains SQL. Other modules trust these values without validating them again.
 
 mod account_name;
 mod audit;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use strum::VariantArray;
 
-/// The names are stable and have the form `noun.verb`. The operator can ask for all events of a noun.
+/// What happened. The names are stable, and most have the form `noun.verb`. The operator can ask for all events of a noun.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
 )]
@@ -63,7 +63,7 @@ pub enum AuditEvent {
     /// Captchas were refused.
     #[strum(serialize = "captcha.refused")]
     CaptchaRefused,
-    /// The operator made an invite.
+    /// The operator created an invite.
     #[strum(serialize = "invite.created")]
     InviteCreated,
     /// The operator revoked an invite.
@@ -72,10 +72,10 @@ pub enum AuditEvent {
     /// The operator set the registration mode.
     #[strum(serialize = "registration.set")]
     RegistrationSet,
-    /// The operator made an account.
+    /// The operator created an account.
     #[strum(serialize = "user.created")]
     UserCreated,
-    /// The operator made a link to set a password.
+    /// The operator created a link to set a password.
     #[strum(serialize = "user.link_created")]
     UserLinkCreated,
     /// The operator set a password.
@@ -105,7 +105,7 @@ pub enum AuditEvent {
     /// The operator replaced the database by a backup.
     #[strum(serialize = "backup.restored")]
     BackupRestored,
-    /// The operator sent waiting mail at once.
+    /// The operator had waiting mail sent at once.
     #[strum(serialize = "mail.retried")]
     MailRetried,
     /// The operator replaced the signing key.
@@ -119,7 +119,7 @@ pub enum AuditEvent {
     KeyFileReset,
 }
 
-/// One event, or all events of a noun: `sign_in` is `sign_in.password` and `sign_in.code`.
+/// One event, or all events of a noun: `sign_in` stands for `sign_in.password` and `sign_in.code`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvents(String);
 
@@ -137,7 +137,7 @@ impl AuditEvents {
         &self.0
     }
 
-    /// Everything that [`AuditEvents::parse`] reads: under each noun, the noun itself and then its events in the order in which they are documented.
+    /// Every text that [`AuditEvents::parse`] accepts: for each noun, the noun itself and then its events in the order of [`AuditEvent`].
     pub fn by_noun() -> BTreeMap<&'static str, Vec<&'static str>> {
         let mut by_noun = BTreeMap::new();
         for name in AuditEvent::VARIANTS.iter().map(|event| event.into_str()) {

@@ -1,6 +1,6 @@
 //! The reasons for which events are refused.
 
-/// The names are stable.
+/// Why an event was refused. The names are stable.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
 )]
@@ -25,21 +25,21 @@ pub enum AuditReason {
     OlderCode,
     ExpiredCode,
     UsedCode,
-    /// The code was compared too often.
+    /// Too many wrong codes were tried, so this code is void.
     AttemptsUsedUp,
     /// No code was requested lately.
     NoCode,
-    /// Too many codes of the address were wrong; for a while none is compared.
+    /// Too many wrong codes in a row were tried for the address; for a while no code is accepted.
     CodesLocked,
     /// Too many mails were requested.
     TooManyMails,
-    /// Too many codes of all accounts were wrong; codes are mailed more slowly.
+    /// Too many wrong codes were tried for all accounts together; codes are mailed more slowly.
     CodesBraked,
-    /// The link does not exist, a newer one has replaced it, or the password was set since.
+    /// The link does not exist, a newer one has replaced it, or the password was set after the link was created.
     UnknownLink,
     UsedLink,
     ExpiredLink,
-    /// The address was verified after the link was made.
+    /// The address was verified after the link was created.
     AlreadyVerified,
     RegistrationDisabled,
     InviteMissing,
@@ -52,7 +52,7 @@ pub enum AuditReason {
     /// The session does not exist or has ended.
     NoSuchSession,
     RefreshTokenMissing,
-    /// This server did not make the refresh token.
+    /// The refresh token was not issued with the current key file.
     ForgedToken,
     /// The session of the refresh token does not exist.
     UnknownSession,
@@ -63,15 +63,15 @@ pub enum AuditReason {
     SessionEnded,
     /// The session was not refreshed in time.
     SessionUnused,
-    /// The session reached its absolute age.
+    /// The session reached its maximum age.
     SessionTooOld,
     AddressLimit,
     SessionLimit,
-    /// The account changed its username too often.
+    /// The owner asked for too many changes of the username.
     RenameLimit,
     /// Too many wrong passwords for the account came from one address.
     AccountLimit,
-    /// Too many wrong passwords for the account came from everywhere or from one IPv6 site; for a while it takes none from there.
+    /// Too many wrong passwords for the account came from all addresses together or from one IPv6 site; for a while no password from there is accepted.
     AccountPause,
     CaptchaInvalid,
     /// The captcha could not be checked.

@@ -4,7 +4,7 @@ use super::event::AuditEvent;
 use super::reason::AuditReason;
 use crate::domain::{Client, SessionId, Timestamp, User, UserId, is_unprintable};
 
-/// Longer than any login name that Linux allows (32).
+/// How much of a login name is kept: more than Linux allows (32).
 const MAX_SUDO_USER_CHARS: usize = 64;
 
 /// The operator: a process on the machine.
@@ -43,7 +43,7 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// The client that asked. The operator has no address, like any process on the same machine.
+    /// The client that asked; for the operator, [`Client::LOCAL`].
     pub const fn client(&self) -> &Client {
         match self {
             Self::Client(client) => client,
@@ -52,11 +52,11 @@ impl Actor {
     }
 }
 
-/// The keyed digest of a name. A name without an account is kept in this form only, because people type passwords there.
+/// The keyed digest of a name. A name without an account is kept only in this form, because people type passwords into the field of the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NameDigest(pub [u8; 32]);
 
-/// An account as the log keeps it, also after the account is deleted.
+/// An account as the log keeps it, even after the account is deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditSubject {
     pub user_id: UserId,
@@ -72,17 +72,17 @@ impl From<&User> for AuditSubject {
     }
 }
 
-/// An event that has no time yet.
+/// An event and its outcome, without the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct AuditRecord {
     pub event: AuditEvent,
-    /// Why it was refused; `None` if it was done.
+    /// Why the event was refused; `None` if it was not.
     pub refused: Option<AuditReason>,
     pub actor: Actor,
     /// The account that the event concerns.
     pub subject: Option<AuditSubject>,
-    /// The given name or address, if it is not one of the `subject`.
+    /// The digest of the given name or address, if it is not one of the `subject`.
     pub name: Option<NameDigest>,
     pub session_id: Option<SessionId>,
     /// A short detail, never a secret.
@@ -142,14 +142,14 @@ impl AuditRecord {
     }
 }
 
-/// A line of the audit log.
+/// An entry of the audit log: an event, or a count of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// Later entries have greater numbers. `None` for a counter, which goes on changing.
+    /// Later entries have greater ids. `None` for a count, which keeps changing.
     pub id: Option<i64>,
-    /// The first time, if the entry counts several events.
+    /// The time of the event, or of the first one if the entry counts several.
     pub at: Timestamp,
-    /// The last time; only for a counter.
+    /// The time of the last event; `None` if the entry is not a count.
     pub last_at: Option<Timestamp>,
     pub record: AuditRecord,
     pub times: u64,
