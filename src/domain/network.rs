@@ -34,7 +34,7 @@ impl Listen {
     }
 }
 
-/// The peers whose `X-Forwarded-For` is believed.
+/// The peers whose `X-Forwarded-For` is trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     pub networks: Vec<IpNet>,
@@ -62,8 +62,8 @@ impl TrustedProxies {
     }
 }
 
-/// The network in the form in which peers are compared: an IPv4 address that is mapped into IPv6 (RFC 4291 §2.5.5.2) as IPv4. `None` for a mapped network
-/// with fewer bits than the mapping has, which would match no IPv4 address.
+/// Reads a network. A network of IPv4 addresses that are mapped into IPv6 (RFC 4291 §2.5.5.2) becomes the IPv4 network, because peers are compared as IPv4.
+/// If its prefix is shorter than that of the mapping, it would match no IPv4 address, and the result is `None`.
 fn parse_network(text: &str) -> Option<IpNet> {
     const MAPPING: u8 = 96;
     let network: IpNet = text.parse().or_else(|_| text.parse().map(IpAddr::into)).ok()?;
@@ -77,7 +77,7 @@ fn parse_network(text: &str) -> Option<IpNet> {
 }
 
 /// The network under which an address is counted: the first 64 bits of an IPv6 address, because a client with one address has that whole network (RFC
-/// 6177 §2). An IPv4 address, also one mapped into IPv6 (RFC 4291 §2.5.5.2), counts by itself.
+/// 6177 §2). An IPv4 address counts by itself, even if it is mapped into IPv6 (RFC 4291 §2.5.5.2).
 pub fn network_of(address: IpAddr) -> IpAddr {
     first_bits(address, 64)
 }

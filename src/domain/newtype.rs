@@ -11,7 +11,7 @@ macro_rules! redacted {
     };
 }
 
-/// For a checked text: reading it.
+/// `as_str` and `Display` for a type that wraps a checked text.
 macro_rules! checked_text {
     ($text:ident) => {
         impl $text {
@@ -28,7 +28,7 @@ macro_rules! checked_text {
     };
 }
 
-/// For a checked text in the database.
+/// As `checked_text`, with a constructor for a text from the database.
 macro_rules! stored_text {
     ($text:ident) => {
         super::newtype::checked_text!($text);

@@ -11,12 +11,12 @@ use super::{FailureKind, FieldError, Timestamp};
 
 /// How long a code can be used: enough for a slow mail server, and the most that NIST SP 800-63B-4 §3.1.3 allows.
 pub const CODE_TTL: Duration = Duration::from_mins(10);
-/// The most attempts at one code. NIST SP 800-63B-4 §3.1.3.1 asks for a limit; five of a million leave guessing one chance in 200 000.
+/// The most attempts at one code. NIST SP 800-63B-4 §3.1.3.1 asks for a limit; five guesses at one of a million codes succeed with a chance of 1 in 200 000.
 pub const MAX_CODE_ATTEMPTS: u32 = 5;
-/// After this many failed comparisons in a row, over all codes of an address, none is compared for [`CODE_LOCK`].
+/// After this many failed comparisons in a row, over all codes of an address, the codes of the address are locked for [`CODE_LOCK`].
 pub const MAX_CODE_FAILURES: u32 = 100;
-/// How long the codes of an address are locked: an attacker has [`MAX_CODE_FAILURES`] guesses a day at one code of a million. A sign-in by password or a reset
-/// ends the lock at once.
+/// How long no code of a locked address is compared. An attacker thus has [`MAX_CODE_FAILURES`] guesses a day, each at one of a million codes. A sign-in by
+/// password or a reset ends the lock at once.
 pub const CODE_LOCK: Duration = Duration::from_hours(24);
 /// The most rows of addresses without an account in each of two tables, codes and mail budgets, so that clients cannot fill the disk. The oldest rows go
 /// first. An attacker needs this many requests to displace a row, and gains nothing: such a row protects no account.
@@ -31,7 +31,7 @@ impl OneTimeCode {
     pub const MIN_DIGITS: u8 = 6;
     pub const MAX_DIGITS: u8 = 8;
 
-    /// The code of so many digits for uniform random bits. (64 bits over at most 10⁸ codes: no code is more than 10⁻¹¹ likelier than another.)
+    /// Makes a code of `digits` digits from uniform random bits. (With 64 bits for at most 10⁸ codes, no code is more than 10⁻¹¹ likelier than another.)
     pub fn from_random(bits: [u8; 8], digits: u8) -> Self {
         let number = u64::from_be_bytes(bits) % 10_u64.pow(digits.into());
         Self(format!("{number:0width$}", width = usize::from(digits)).into())
@@ -76,7 +76,7 @@ impl CodeFailures {
             .filter(|until| now < *until && *until <= now + CODE_LOCK)
     }
 
-    /// The failures after one more: the last of [`MAX_CODE_FAILURES`] locks the address, and the count begins anew.
+    /// The state after one more failure. The last of [`MAX_CODE_FAILURES`] failures locks the address, and the count begins anew.
     #[must_use]
     pub fn with_failure(self, now: Timestamp) -> Self {
         let in_a_row = self.in_a_row + 1;
@@ -112,11 +112,12 @@ pub struct FailedCode {
 }
 
 impl FailedCode {
-    /// The most that one network adds to the count of an hour: more than an office mistypes, few enough that guessing takes many networks.
+    /// The most wrong codes of one network that are counted in an hour: more than an office mistypes, but few enough that an attacker needs many networks
+    /// to raise the count.
     pub const MAX_PER_NETWORK: u32 = 20;
 
     /// The range of times that counts as the last hour. It reaches one hour into the future, because failures may carry a later time if the clock was set back.
-    /// Times beyond that are ignored, or they would count until the clock has caught up.
+    /// Later times are ignored, because they would count until the clock has caught up.
     pub fn hour_around(now: Timestamp) -> (Timestamp, Timestamp) {
         const HOUR: Duration = Duration::from_hours(1);
         (now - HOUR, now + HOUR)

@@ -20,7 +20,7 @@ impl<C> Default for Paging<C> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
     pub rows: Vec<T>,
-    /// How many rows of the list follow.
+    /// How many rows of the list follow the page.
     pub more: u32,
 }
 

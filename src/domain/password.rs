@@ -1,4 +1,4 @@
-//! Passwords: which new ones are accepted, and which are compared.
+//! Passwords: which new ones are accepted, and how passwords are prepared for hashing.
 
 use std::sync::LazyLock;
 
@@ -12,11 +12,11 @@ use super::newtype::redacted;
 /// The most bytes of a password as it was typed. No password of 128 characters needs more, and a longer one would only cost the server work.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
 /// The lowest minimum length of new passwords that an operator may set, and the default. NIST SP 800-63B-4 §3.1.1.2 allows it where the password is not the
-/// only factor, and else asks for 15; the list of common passwords and the limits on guessing make up for the difference.
+/// only factor, and otherwise asks for 15; the list of common passwords and the limits on guessing make up for the difference.
 pub const MIN_PASSWORD_CHARS: usize = 8;
 /// The most characters of a new password (NIST SP 800-63B-4 §3.1.1.2 asks for at least 64).
 pub const MAX_PASSWORD_CHARS: usize = 128;
-/// Sorted by bytes, one per line; `COMMON_PASSWORDS.md` names the source.
+/// The common passwords in lower case, one per line, sorted by bytes; `COMMON_PASSWORDS.md` names the source.
 const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
 
 /// A password that may be set, prepared by `prepare`.
@@ -24,7 +24,8 @@ const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
 pub struct Password(SecretString);
 
 impl Password {
-    /// Reads a new password of at least `min_length` characters. `identities` are the account's own username and address, which it must not be.
+    /// Reads a new password of at least `min_length` characters. `identities` are the account's own username and address; the
+    /// password must not be one of them.
     ///
     /// There is no rule of composition, and nothing is trimmed or cut off (NIST SP 800-63B-4 §3.1.1.2).
     pub fn parse(text: &str, min_length: usize, identities: &[&str]) -> Result<Self, FieldError> {
@@ -66,11 +67,11 @@ impl Password {
     }
 }
 
-/// A password that is given to sign in or to confirm an action. The rules for new passwords do not apply to it.
+/// A password with which a client signs in or confirms an action. The rules for new passwords do not apply to it.
 #[derive(Clone, Debug)]
 pub struct PasswordGuess {
     prepared: SecretString,
-    /// As versions before 0.2 prepared it, by normalisation form C alone; `None` if that is the same.
+    /// The password as versions before 0.2 prepared it, in normalisation form C alone; `None` if it equals `prepared`.
     formerly: Option<SecretString>,
 }
 
@@ -86,7 +87,6 @@ impl PasswordGuess {
             });
         }
         let prepared = prepare(text);
-        // Versions before 0.2 hashed normalisation form C only.
         let formerly: String = text.nfc().collect();
         let formerly = (formerly != prepared).then(|| formerly.into());
         Ok(Self {
@@ -99,7 +99,7 @@ impl PasswordGuess {
         self.prepared.expose_secret().as_bytes()
     }
 
-    /// The bytes that versions before 0.2 hashed, if those differ.
+    /// The bytes that versions before 0.2 hashed; `None` if they are the same.
     pub fn as_former_bytes(&self) -> Option<&[u8]> {
         self.formerly
             .as_ref()
@@ -123,7 +123,7 @@ impl PasswordHash {
 
 redacted!(PasswordHash);
 
-/// The form that is hashed: every space of the category Zs as U+0020, in normalisation form C (RFC 8265 §4.2.2).
+/// The form that is hashed: with every space (category Zs) replaced by U+0020, and in normalisation form C (RFC 8265 §4.2.2).
 fn prepare(text: &str) -> String {
     let to_plain = |c: char| match c.general_category() {
         GeneralCategory::SpaceSeparator => ' ',

@@ -3,12 +3,12 @@
 use super::is_unprintable;
 use super::newtype::checked_text;
 
-/// One printable line.
+/// The name of the service: one printable line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceName(String);
 
 impl ServiceName {
-    /// The name is part of subjects, which phones cut after about forty characters.
+    /// The name is part of the subjects of mails, which phones cut after about forty characters.
     pub const MAX_CHARS: usize = 64;
 
     /// Reads a name in any script; spaces around it are dropped. `None` if it has no visible character, is too long, or has an unprintable character.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::newtype::redacted;
 use super::{Client, RefreshRules, Rotation, SessionId, Timestamp, UserId};
 
-/// How a session began. The names are the `amr` of its access tokens (RFC 8176 §2), and those in the database.
+/// How a session began. The names are those in the `amr` of its access tokens (RFC 8176 §2) and in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
 #[strum(const_into_str)]
 pub enum SignInMethod {
@@ -40,15 +40,15 @@ pub enum SessionEnd {
     PasswordChanged,
     /// The operator changed the address.
     EmailChanged,
-    /// The owner of the address proved it, and took over the account from the person who had registered it.
+    /// The owner of the address verified it, and took over the account from the person who had registered it.
     TakenBack,
-    /// A backup was restored, whose sessions may have ended since it was made.
+    /// A backup was restored; the session may have ended after the backup was made.
     Restored,
-    /// The key file was replaced, which authenticated its refresh tokens.
+    /// The key file that authenticated its refresh tokens was replaced.
     KeyReplaced,
 }
 
-/// How long sessions live, which refresh tokens they answer, and how many an account may have.
+/// How long sessions live, which old refresh tokens are answered, and how many sessions an account may have.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionRules {
     /// A session that is not refreshed for this long ends.
@@ -56,7 +56,7 @@ pub struct SessionRules {
     /// The longest life of a session, however often it is refreshed.
     pub absolute: Duration,
     pub refresh: RefreshRules,
-    /// For each account.
+    /// The most living sessions of an account.
     pub max_sessions: u32,
 }
 
@@ -81,9 +81,9 @@ pub struct Session {
     pub rotation: Rotation,
     pub method: SignInMethod,
     pub created_at: Timestamp,
-    /// The last refresh; before the first one, when it began.
+    /// The time of the last refresh, or of the beginning if there was no refresh.
     pub last_used_at: Timestamp,
-    /// When it ends without another refresh.
+    /// When the session ends if it is not refreshed again.
     pub expires_at: Timestamp,
     pub ended: Option<(Timestamp, SessionEnd)>,
     /// The client that signed in.

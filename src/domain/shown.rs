@@ -1,4 +1,4 @@
-//! Text without characters that move the cursor, reorder the text around them, or hide.
+//! Escapes characters that move the cursor, reorder the text around them, or are invisible.
 //!
 //! Names, notes, user agents and the answers of mail servers come from outside, and a terminal obeys control characters (CWE-150; Trojan Source,
 //! CVE-2021-42574).
@@ -31,7 +31,8 @@ pub fn printable<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
 
 /// JSON with every unprintable character but those in `kept` written as `\u202e`, so that it stays the same JSON.
 ///
-/// A serialiser escapes the controls of ASCII, except U+007F; outside of strings there is none but line ends.
+/// The input comes from a serialiser: outside of strings it has no unprintable characters except line ends, and in strings the control characters of ASCII are
+/// already escaped, except U+007F.
 pub fn printable_json<'a>(json: &'a str, kept: &[char]) -> Cow<'a, str> {
     escaped(json, kept, |shown, c| {
         c.encode_utf16(&mut [0; 2])
@@ -52,7 +53,7 @@ fn escaped<'a>(
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_escaped(c) {
-            escape(&mut shown, c).expect("a string takes everything");
+            escape(&mut shown, c).expect("writing to a string never fails");
         } else {
             shown.push(c);
         }

@@ -1,6 +1,6 @@
 //! The algorithms that sign access tokens.
 
-/// The names are those in tokens, keys, the database and the configuration.
+/// An algorithm. Its name is used in tokens, keys, the database and the configuration.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
 )]
@@ -10,7 +10,7 @@ pub enum SignatureAlgorithm {
     #[default]
     #[strum(serialize = "ES256")]
     Es256,
-    /// Ed25519 (RFC 8037), which some libraries lack. RFC 9864 deprecates this name for it.
+    /// Ed25519 (RFC 8037), which some libraries lack. RFC 9864 deprecates the name `EdDSA` for it.
     #[strum(serialize = "EdDSA")]
     EdDsa,
 }

@@ -19,7 +19,7 @@ pub struct SmtpUrl {
 }
 
 impl SmtpUrl {
-    /// Reads a URL without user, password, path and star.
+    /// Accepts only a URL without user, password, path, query and fragment, whose host has no wildcard.
     pub fn parse(text: &str) -> Option<Self> {
         // The URL parser drops control characters, surrounding white space and a user without a name.
         if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '@') {
@@ -27,7 +27,7 @@ impl SmtpUrl {
         }
         let url = Url::parse(text).ok()?;
         let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
-        // The URL parser checks the hosts of schemes that browsers do not know less strictly.
+        // For schemes that browsers do not know, the URL parser checks the host less strictly.
         let host = Host::parse(url.host_str()?).ok()?;
         let is_tls = match url.scheme() {
             "smtp" => false,
@@ -42,7 +42,7 @@ impl SmtpUrl {
         })
     }
 
-    /// A name, or an address without brackets.
+    /// The host: a name, or an IP address without brackets.
     pub fn host_name(&self) -> String {
         match &self.host {
             Host::Domain(name) => name.clone(),
@@ -61,7 +61,7 @@ impl SmtpUrl {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
 #[strum(serialize_all = "lowercase", const_into_str)]
 pub enum SmtpSecurity {
-    /// After STARTTLS, without which nothing is sent.
+    /// After STARTTLS; no mail is sent if the server does not offer it.
     StartTls,
     /// From the first byte.
     Tls,
@@ -74,7 +74,7 @@ pub enum SmtpSecurity {
 pub struct HeloName(String);
 
 impl HeloName {
-    /// The accepted form, in words.
+    /// What [`HeloName::parse`] accepts, for error texts.
     pub const FORM: &'static str = "the full name of this host, such as \"auth.example.org\", or its address in brackets, such as \
                                     \"[192.0.2.1]\" or \"[IPv6:2001:db8::1]\"";
 
@@ -99,7 +99,7 @@ impl HeloName {
         is_full.then_some(Self(ascii))
     }
 
-    /// An address as a literal.
+    /// The literal of an address, such as `[192.0.2.1]`.
     pub fn literal(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(address) => format!("[{address}]"),
@@ -107,11 +107,11 @@ impl HeloName {
         })
     }
 
-    /// The default: `hostname` if it is a full name, else `public_host` if that is a full name or an address of this host. `None` leaves the address of the
-    /// connection.
+    /// The default: `hostname` if it is a full name, else `public_host` if that is a full name or an IP address, but not a loopback or unspecified one. `None`
+    /// means the host's address on each connection.
     pub fn by_default(hostname: &str, public_host: &str) -> Option<Self> {
         let hostname = hostname.strip_suffix('.').unwrap_or(hostname);
-        // Names that installers give to a host without one, and names that are valid only on the host itself (RFC 6761 §6.3).
+        // Names that installers give to a host without a name, and names that are valid only on the host itself (RFC 6761 §6.3).
         let is_own_only = |name: &str| {
             let name = name.to_ascii_lowercase();
             name.starts_with("localhost.") || name.ends_with(".localhost") || name.ends_with(".localdomain")

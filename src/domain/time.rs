@@ -33,7 +33,7 @@ impl Timestamp {
         Self(self.0.div_euclid(span).saturating_mul(span))
     }
 
-    /// For file names, which then sort by time: `20261122T100000.123Z`, in UTC.
+    /// The time in UTC for file names, such as `20261122T100000.123Z`. Such names sort by time.
     pub fn to_file_stamp(self) -> String {
         let seconds = self.to_string().replace(['-', ':'], "");
         let seconds = seconds.trim_end_matches('Z');
@@ -86,7 +86,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// As it is displayed.
+/// The text of `Display`.
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

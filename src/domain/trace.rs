@@ -1,4 +1,4 @@
-//! The id by which a request is found in the log.
+//! The id with which a request is found in the log.
 
 use std::fmt;
 

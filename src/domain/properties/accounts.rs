@@ -1,4 +1,4 @@
-//! Names, addresses, languages and time zones.
+//! Properties of names, addresses, languages and time zones.
 
 use proptest::prelude::*;
 
@@ -29,7 +29,7 @@ fn good_address() -> impl Strategy<Value = String> {
     "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}(\\.[a-z]{1,9}){0,2}@([a-zA-Z0-9]{1,12}\\.){0,3}[a-zA-Z]{2,10}"
 }
 
-/// A text of ASCII in other capitals.
+/// An ASCII text whose letters are upper or lower case as `capitals` says.
 fn in_other_case(text: &str, capitals: &[bool]) -> String {
     let capitals = capitals.iter().cycle();
     text.chars()
@@ -79,7 +79,7 @@ proptest! {
         prop_assert!(address.len() <= 254 && address.matches('@').count() == 1, "{address:?}");
         // An address cannot hide a second recipient, a header or mark-up.
         prop_assert!(!address.contains([',', ';', ':', '<', '>', '"', '(', ')', '[', ']', '\\']), "{address:?}");
-        let (local, domain) = address.split_once('@').expect("it has one");
+        let (local, domain) = address.split_once('@').expect("it has an @");
         prop_assert!((1..=64).contains(&local.len()), "{address:?}");
         prop_assert_eq!(domain, domain.to_ascii_lowercase());
         prop_assert_eq!(Email::parse(address), Ok(email.clone()));
@@ -90,7 +90,7 @@ proptest! {
     fn an_address_is_found_whatever_its_case_and_the_blanks_around_it(
         address in good_address(), capitals in capitals(), before in BLANKS, after in BLANKS,
     ) {
-        // A label that begins like Punycode but is not is refused.
+        // An address is refused if a label begins like Punycode but is not Punycode.
         let Ok(parsed) = Email::parse(&address) else { return Ok(()) };
         let typed = format!("{before}{}{after}", in_other_case(&address, &capitals));
         prop_assert_eq!(Email::parse(&typed).map(|typed| typed.key()), Ok(parsed.key()));

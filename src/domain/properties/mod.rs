@@ -60,7 +60,7 @@ const NASTY: [&str; 47] = [
     "\\ud800",
 ];
 
-/// Up to `most` pieces: plain, hostile or any characters.
+/// A text of up to `most` pieces: plain characters, hostile pieces, or any characters.
 pub(crate) fn wild_text_of(most: usize) -> impl Strategy<Value = String> {
     let plain: Vec<String> = (' '..='~').map(String::from).collect();
     let piece = prop_oneof![
@@ -71,12 +71,11 @@ pub(crate) fn wild_text_of(most: usize) -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..=most).prop_map(|pieces| pieces.concat())
 }
 
-/// A hostile text.
 pub(crate) fn wild_text() -> impl Strategy<Value = String> {
     wild_text_of(40)
 }
 
-/// A text of `texts`, unchanged or with one piece inserted or one character replaced: almost valid texts find more faults than random ones.
+/// One of `texts`, unchanged, or with one piece inserted or put in place of a character. Almost valid texts find more faults than random ones.
 pub(crate) fn almost(texts: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     let change = prop::option::of((any::<prop::sample::Index>(), wild_text_of(1), 0..=1_usize));
     (texts, change).prop_map(|(text, change)| {
@@ -93,7 +92,6 @@ pub(crate) fn almost(texts: impl Strategy<Value = String>) -> impl Strategy<Valu
     })
 }
 
-/// Whether `text` is one line without characters that a terminal obeys.
 pub(crate) fn has_no_control(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }

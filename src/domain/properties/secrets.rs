@@ -1,4 +1,4 @@
-//! Passwords, codes and tokens.
+//! Properties of passwords, codes and tokens.
 
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
@@ -14,7 +14,7 @@ fn new_password(text: &str) -> Result<Password, FieldError> {
     Password::parse(text, MIN_PASSWORD_CHARS, &["Alice", "Alice@Example.org"])
 }
 
-/// The code with characters that people put into and around it; each number chooses what precedes a character.
+/// The code as a person may type it, with one of `blanks` or nothing before each character; `breaks` chooses which.
 fn scattered(code: &str, breaks: &[u8], blanks: [&str; 3]) -> String {
     let pieces = code.chars().zip(breaks.iter().cycle());
     pieces.fold(String::new(), |typed, (c, kind)| {
@@ -32,10 +32,10 @@ proptest! {
         let composed: String = plain.nfc().collect();
         prop_assert!(has_no_control(&text));
         prop_assert!((8..=128).contains(&composed.chars().count()));
-        // In the other normalisation form.
+        // With other spaces, and in both normalisation forms.
         for typed in [text.clone(), plain.clone(), composed.clone(), text.nfd().collect()] {
             if typed.len() <= MAX_PASSWORD_BYTES {
-                let guess = PasswordGuess::parse(&typed).expect("it is not judged");
+                let guess = PasswordGuess::parse(&typed).expect("a guess is not judged");
                 prop_assert_eq!(guess.as_bytes(), password.as_bytes());
             }
         }

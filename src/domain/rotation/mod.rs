@@ -5,13 +5,14 @@
 //! | token | within the grace | later |
 //! |---|---|---|
 //! | the current one | the session rotates | the session rotates |
-//! | the newest one ever presented: its successor may never have arrived | the current token is answered | lost answer: the session rotates and skips a generation |
-//! | between these two: a lost answer that arrived after all | from the same network and user agent, the current token is answered | reuse |
-//! | older | the current token is answered | reuse |
+//! | the newest one ever presented: its successor may be lost | the answer is the current token | lost answer: the session rotates and skips a generation |
+//! | between these two: a lost answer that arrived after all | from the same network and user agent, the answer is the current token | reuse |
+//! | older | the answer is the current token | reuse |
 //! | newer: an older copy of the database was restored | the session ends | the session ends |
 //!
-//! A lost answer is reuse after the time `lost_answer`, or if the user agents differ in more than digits. Reuse ends the session. The database has all of this state,
-//! so a restart changes nothing.
+//! A newest or older token that comes within the grace from another network and another user agent is refused, and the session lives. A lost answer counts as
+//! reuse after the time `lost_answer`, or if the user agents differ in more than digits. Reuse ends the session. All of this state is in the database, so a
+//! restart changes nothing.
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use super::{Client, Timestamp};
 
-/// How many rotations of a session are remembered, and so for how many generations back a refresh token is answered within the grace. Eight covers the
+/// How many replaced refresh tokens of a session are remembered, and so how many old ones are answered within the grace. Eight covers the
 /// tabs of a browser that wake up together; more would only help an attacker.
 pub const MAX_REMEMBERED_ROTATIONS: usize = 8;
 
@@ -47,16 +48,16 @@ pub struct RefreshRules {
     pub lost_answer: Duration,
 }
 
-/// What a session remembers of its refresh tokens.
+/// The state of the refresh tokens of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
-    /// Of the current refresh token.
+    /// The generation of the current refresh token.
     pub generation: Generation,
-    /// The newest generation that was ever presented. The generations between it and the current one were sent, but perhaps never received.
+    /// The newest generation that was ever presented. Later generations were sent, but perhaps never received.
     pub presented: Option<Generation>,
     /// When the session last rotated.
     pub moved_at: Timestamp,
-    /// The client of that refresh. Clients are compared by their networks and user agents.
+    /// The client of the last rotation. Clients are compared by their networks and user agents.
     pub moved_by: Client,
     /// The last presented generations, each with the newest time at which it was replaced, newest first; at most [`MAX_REMEMBERED_ROTATIONS`]. A generation
     /// that was never presented is not in it.
@@ -66,7 +67,7 @@ pub struct Rotation {
 /// What an authentic refresh token of a live session means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshVerdict {
-    /// It is the current one: the session rotates.
+    /// It is the current token: the session rotates.
     Rotate,
     /// It was replaced within the grace: the answer is the current token.
     Repeat,
@@ -74,9 +75,9 @@ pub enum RefreshVerdict {
     RepeatNearby,
     /// As `Repeat`, but from another network and another user agent: refused and audited; the session lives.
     RepeatElsewhere,
-    /// It is the newest one ever presented, so its answer was lost: the session rotates once more.
+    /// It is the newest token ever presented, so the answer to it was lost: the session rotates once more.
     LostAnswer,
-    /// It was sent in an answer that seemed lost but arrived: the answer is the current token.
+    /// It was sent in an answer that seemed lost but has arrived: the answer is the current token.
     LateAnswer,
     /// The token was copied (RFC 9700 §4.14.2): the session ends.
     Reused,
@@ -155,7 +156,7 @@ impl Rotation {
         }
     }
 
-    /// A rotation in the future counts as young: the clock was set back, which is no fault of the client.
+    /// If the last rotation is in the future, the clock was set back. The rotation then counts as recent, because that is not the client's fault.
     fn is_lost_answer(&self, client: &Client, now: Timestamp, rules: &RefreshRules) -> bool {
         !rules.grace.is_zero()
             && now.since(self.moved_at) < rules.lost_answer
@@ -171,7 +172,7 @@ impl Rotation {
         now: Timestamp,
     ) -> Option<Self> {
         match verdict {
-            // After a lost answer `token` is the one that was presented before, so that only the time of its entry is new.
+            // After a lost answer, `token` is the generation that was presented last, so its entry exists and only gets a new time.
             RefreshVerdict::Rotate | RefreshVerdict::LostAnswer => Some(Self {
                 generation: self.generation.next(),
                 presented: Some(token),
@@ -201,7 +202,7 @@ impl Rotation {
     }
 }
 
-/// Whether `now` is less than `grace` after `then`, or `then` no more than that in the future.
+/// Whether `now` is less than `grace` after `then`, or at most `grace` before it.
 fn is_within(grace: Duration, then: Timestamp, now: Timestamp) -> bool {
     now.since(then) < grace && then.since(now) <= grace
 }

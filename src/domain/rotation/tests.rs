@@ -25,7 +25,7 @@ fn home() -> Client {
     client("192.0.2.7", Some("Browser/9.1"))
 }
 
-/// 5 was presented last, 6 and 7 were lost, 8 is the current one; 4 was replaced 20 s before the last rotation, 3 a minute before.
+/// Generation 5 was presented last, 6 and 7 were lost, 8 is the current one; 4 was replaced 20 s before the last rotation, 3 a minute before.
 fn state() -> Rotation {
     Rotation {
         generation: Generation(8),
@@ -40,7 +40,7 @@ fn state() -> Rotation {
     }
 }
 
-/// The verdicts on 2 to 9.
+/// The verdicts on the generations 2 to 9.
 fn verdicts(client: &Client, now: Timestamp) -> [RefreshVerdict; 8] {
     [2, 3, 4, 5, 6, 7, 8, 9].map(|token| state().judge(Generation(token), client, now, &RULES))
 }
@@ -68,7 +68,7 @@ fn the_table_of_verdicts_holds() {
 #[test]
 fn a_clock_that_was_set_back_leaves_the_grace_and_finds_a_lost_answer() {
     let all = |now| verdicts(&home(), now);
-    // Each time is compared by itself: 3 was replaced a minute earlier.
+    // Each time is compared by itself: generation 3 was replaced a minute earlier.
     let a_little = [
         Reused, Reused, Repeat, Repeat, LateAnswer, LateAnswer, Rotate, Ahead,
     ];
