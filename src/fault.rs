@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// The first pause, which doubles up to the second value. That is short enough for an operator who has just freed space on the disk.
+/// The first pause, which each further failure doubles, and the longest pause. The longest is short enough for an operator who has just freed space on the
+/// disk.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// The shortest time from the end of a fault to the next log line, so that a fault that comes and goes is not logged each time.
 const LOG_AT_MOST_EVERY: Duration = Duration::from_mins(1);
@@ -17,7 +18,7 @@ const MAX_CAUSES: usize = 4;
 
 /// The state of repeated work that may fail.
 pub struct Fault {
-    /// The beginning of its log line.
+    /// The name of the fault in log lines.
     what: &'static str,
     shortest: Duration,
     longest: Duration,
@@ -31,7 +32,7 @@ struct State {
     /// The number of failures without a success between them; failures during a pause do not count.
     in_a_row: u32,
     paused_until: Option<Instant>,
-    /// The logged causes of the present fault.
+    /// The logged causes of the current fault.
     logged: Vec<String>,
     ended_at: Option<Instant>,
 }
@@ -56,7 +57,7 @@ impl Fault {
         let (mut state, now) = (self.state.lock(), Instant::now());
         state.failures += 1;
         self.log(&mut state, &cause.to_string(), now);
-        // Several failures at once count as one.
+        // Failures during a pause do not count, because several may come at once.
         if state.paused_until.is_none_or(|until| until <= now) {
             let pause = self.shortest.saturating_mul(1_u32 << state.in_a_row.min(16));
             state.in_a_row = state.in_a_row.saturating_add(1);

@@ -22,12 +22,12 @@ use super::users::runner;
 pub struct Directory {
     pub(super) fd: OwnedFd,
     pub(super) path: PathBuf,
-    /// A directory on the path that another user made in a directory that all users can write to, and the id of that user.
+    /// A directory on the path that another user created in a directory that all users can write to, and the id of that user.
     pub(super) planted: Option<(PathBuf, u32)>,
 }
 
 impl Directory {
-    /// Refuses this directory if another user made it, or a directory above it, in a place where all users can make entries, such as `/tmp`.
+    /// Refuses this directory if another user created it, or a directory above it, in a directory that all users can write to, such as `/tmp`.
     pub fn refuse_planted(&self) -> io::Result<()> {
         match &self.planted {
             None => Ok(()),
@@ -35,15 +35,15 @@ impl Directory {
         }
     }
 
-    /// Refuses to leave files in this directory: if it is [planted](Directory::refuse_planted), if root runs this process and another user owns it, or if it
-    /// cannot be written.
+    /// Fails unless this process may leave files in this directory. The directory must not be [planted](Directory::refuse_planted), this process must be able
+    /// to write to it, and if root runs this process, root must own it.
     pub fn refuse_to_write(&self) -> io::Result<()> {
         self.refuse_planted()?;
         self.refuse_for_root()?;
         self.may_write()
     }
 
-    /// Refuses to make entries as root in the directory of another user, who could not use them.
+    /// Refuses the directory of another user if root runs this process, because that user could not use the entries that root creates.
     pub(super) fn refuse_for_root(&self) -> io::Result<()> {
         match self.stat()?.st_uid {
             owner if runner() == 0 && owner != 0 => {
@@ -58,9 +58,9 @@ impl Directory {
         flaw_of(&self.stat()?, || Ok(is_listed(self.reopen()?)))
     }
 
-    /// Fails if this process may not make entries here.
+    /// Fails if this process may not create entries in this directory.
     pub fn may_write(&self) -> io::Result<()> {
-        // The seccomp filters of older container engines refuse the system call that takes flags.
+        // Without flags, because the seccomp filters of older container engines refuse the system call that takes flags.
         let access = Access::WRITE_OK | Access::EXEC_OK;
         Ok(accessat(&self.fd, ".", access, AtFlags::empty())?)
     }
@@ -94,7 +94,7 @@ impl Directory {
         Ok(Some(found))
     }
 
-    /// Opens the regular file `name` of the running user, or makes it if `flags` say so. Never follows a link or waits for a pipe.
+    /// Opens the regular file `name` of the running user, or creates it if `flags` say so. Never follows a link or waits for a pipe.
     pub fn open_own(&self, name: &OsStr, flags: OFlags) -> io::Result<File> {
         let file = self.open_regular(name, flags)?;
         match fstat(&file)?.st_uid {
@@ -129,7 +129,7 @@ impl Directory {
         Ok(linkat(&self.fd, name, &self.fd, second, AtFlags::empty())?)
     }
 
-    /// Waits until the names of its entries are on disk.
+    /// Waits until the names of the entries are on disk.
     pub fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(self.reopen()?)?)
     }
@@ -140,7 +140,7 @@ impl Directory {
         openat(&self.fd, ".", flags, Mode::empty())
     }
 
-    /// A handle to the entry `name` of any kind, and its metadata, without opening it for use.
+    /// Returns a handle to the entry `name`, of any kind, and its metadata. The entry is not opened for reading or writing.
     pub(super) fn look_at(&self, name: &OsStr) -> Result<(OwnedFd, Stat), Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let entry = openat(&self.fd, name, flags, Mode::empty())?;
@@ -194,7 +194,7 @@ impl Directory {
         }
     }
 
-    /// The error that the entry `name` has this flaw.
+    /// The error for the entry `name`, which has this flaw.
     pub fn untrusted(&self, name: &OsStr, flaw: Flaw) -> io::Error {
         Untrusted::new(self.path.join(name), flaw).into()
     }

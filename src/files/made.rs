@@ -1,7 +1,7 @@
 //! New files and directories, which have a private name until they are complete.
 //!
-//! A private name is random, so another user cannot make an entry of that name first. The maker holds a lock on the entry. An entry of the running user with a
-//! private name and without a lock is a leftover of a crash; it is removed when the next entry is made in the same directory.
+//! A private name is random, so another user cannot create an entry of that name first. The process that creates an entry holds a lock on it. An entry of the
+//! running user with a private name and without a lock is a leftover of a crash; [`Directory::clear_leftovers`] removes it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
@@ -20,7 +20,7 @@ use crate::system::draw_private_name;
 
 /// The beginning of a private name; the rest is [random](draw_private_name).
 const PREFIX: &str = ".arkloop-";
-/// The files that a private directory may hold: a database, what SQLite makes beside it, and the locks.
+/// The files that a private directory may hold: a database, the files that SQLite creates beside it, and the locks.
 const INSIDE: [&str; 8] = [
     "arkloop.db",
     "arkloop.db-wal",
@@ -31,7 +31,7 @@ const INSIDE: [&str; 8] = [
     "turn.lock",
     "write.lock",
 ];
-/// How many names are tried. Another process may remove a new entry as a leftover before it is locked.
+/// How many names are tried for a new entry. Another process may remove a new entry as a leftover before it is locked.
 const TRIES: u32 = 8;
 
 /// A file under a private name. Dropping it removes the file, unless [`publish`](NewFile::publish) or [`replace`](NewFile::replace) gave it a name.
@@ -44,7 +44,7 @@ pub struct NewFile<'d> {
 }
 
 impl Directory {
-    /// Makes an empty file that only its owner can read or write.
+    /// Creates an empty file that only its owner can read or write.
     pub fn new_file(&self) -> io::Result<NewFile<'_>> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for _ in 0..TRIES {
@@ -63,7 +63,7 @@ impl Directory {
         Err(Errno::EXIST.into())
     }
 
-    /// Makes an empty directory that only its owner can use.
+    /// Creates an empty directory that only its owner can use.
     pub fn new_directory(self) -> io::Result<PrivateDirectory> {
         for _ in 0..TRIES {
             let name = private_name();
@@ -86,8 +86,8 @@ impl Directory {
         Err(Errno::EXIST.into())
     }
 
-    /// Removes leftovers of crashes. Entries stay if they are locked, belong to another user or have other contents. All stay if other users can rename entries
-    /// here, because they could give a private name to any file.
+    /// Removes leftovers of crashes. Entries stay if they are locked, belong to another user or contain other files. All stay if other users can rename entries
+    /// of this directory, because they could give a private name to any file.
     pub fn clear_leftovers(&self) -> io::Result<()> {
         if self.flaw()?.is_some() {
             return Ok(());
@@ -101,7 +101,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Opens the directory `name`, and returns a file to lock it with, which shares its descriptor.
+    /// Opens the directory `name`. Also returns a file to lock it with; both share the lock.
     fn open_inside(&self, name: &OsStr) -> io::Result<(File, Self)> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let lock = File::from(openat(self, name, flags, Mode::empty())?);
@@ -118,7 +118,7 @@ impl Directory {
         match FileType::from_raw_mode(found.st_mode) {
             FileType::RegularFile => {
                 let file = self.open_own(name, OFlags::RDONLY)?;
-                // A process that was about to lock it will notice that its entry is gone, and make another.
+                // A process that was about to lock it will notice that its entry is gone, and create another.
                 if file.try_lock().is_ok() {
                     self.remove(name)?;
                 }
@@ -135,7 +135,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes the program's files, unless there are other files.
+    /// Removes all files from this directory. Fails, and removes none, if a file is not one of [`INSIDE`].
     fn clear(&self) -> io::Result<()> {
         let names = self.names()?;
         for name in &names {
@@ -168,7 +168,7 @@ impl NewFile<'_> {
         self.directory.sync()
     }
 
-    /// Waits until the file is on disk, then renames it to `name`. It replaces only a file of the running user.
+    /// Waits until the file is on disk, then renames it to `name`. An existing file is replaced only if the running user owns it.
     pub fn replace(mut self, name: &OsStr) -> io::Result<()> {
         self.directory.find_own(name)?;
         self.file.sync_all()?;
@@ -197,15 +197,15 @@ pub struct PrivateDirectory {
 
 impl Drop for PrivateDirectory {
     fn drop(&mut self) {
-        // If this fails, the directory is removed when the next one is made.
+        // If this fails, the directory is a leftover, which is removed later.
         let _ = self.inside.clear();
         let _ = unlinkat(&self.around, &self.name, AtFlags::REMOVEDIR);
     }
 }
 
-/// Moves the entry `from` of one directory to the name `to` in another, which must be free there.
+/// Moves the entry `from` of `source` to the name `to` in `target`, which must be free.
 ///
-/// Some network file systems do not support such a rename; there an empty file reserves the name first.
+/// Some network file systems do not support such a rename; on these, an empty file reserves the name first.
 pub fn rename_to_free_name(
     source: &Directory,
     from: &OsStr,

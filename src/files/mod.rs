@@ -1,4 +1,4 @@
-//! Finds, checks, makes and removes files in places where other users may interfere.
+//! Finds, checks, creates and removes files in directories where other users may interfere.
 //!
 //! A path is walked one name at a time from an open directory, so that the entry that was checked is the entry that is used. A link is followed only if no other
 //! user can have made it. Later steps use the open directory. New entries first have a private name (see `made`). SQLite opens files by their path, so it is

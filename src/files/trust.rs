@@ -13,15 +13,15 @@ const GROUP_WRITE: u32 = 0o020;
 /// In a directory with this bit, only the owner of an entry can rename or remove it.
 pub(super) const STICKY: u32 = 0o1000;
 
-/// Whether this user's files are trusted: root, who can do everything anyway, and the running user.
+/// Whether files of this user are trusted: those of root, who can do everything anyway, and those of the running user.
 pub fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == runner()
 }
 
 /// Why a file of this owner and mode is not a secret of `user`; `None` if it is. This is the rule for the key file, and the same as that of `PostgreSQL`.
 ///
-/// A file of `user` may be used by `user` only. A file of root may also be readable by its group, which is how root shows it to one user; an access list looks
-/// the same. Its group must not write to it, and other users must not use it at all.
+/// A file of `user` may be used by `user` only. A file of root may also be readable by its group, which is how root shows it to one user; the mode of a file
+/// with an access list looks the same. Its group must not be able to write to it, and other users must not be able to use it at all.
 pub fn secret_flaw((owner, mode): (u32, u32), user: u32) -> Option<Flaw> {
     let forbidden = match owner {
         owner if owner == user => 0o077,

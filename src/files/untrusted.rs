@@ -9,22 +9,22 @@ use super::users::{runner, shown_user};
 /// What is wrong with an entry of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, derive_more::Display)]
 pub enum Flaw {
-    /// A link in a place where links are not followed.
+    /// It is a link where links are not followed.
     #[display("is a link")]
     Link,
-    /// Not an entry of this kind.
+    /// It is not an entry of this kind.
     #[display("is not a {_0}")]
     Not(&'static str),
-    /// It belongs to another user; the id.
+    /// It belongs to another user, who has this id.
     #[display("belongs to {}", shown_user(*_0))]
     Owner(u32),
-    /// A directory of another user, who may have made any entry in it; the id.
+    /// It is a directory of another user, who has this id and may have created any entry in it.
     #[display("belongs to {}", shown_user(*_0))]
     DirectoryOf(u32),
-    /// Users other than its owner can write to it; the permission bits.
+    /// Users other than its owner can write to it, because it has these permission bits.
     #[display("can be written by others (mode {_0:04o})")]
     Writable(u32),
-    /// A secret that users other than its owner can read or change; the permission bits.
+    /// It is a secret that users other than its owner can read or change, because it has these permission bits.
     #[display("can be read by others (mode {_0:04o})")]
     Readable(u32),
 }
@@ -72,7 +72,7 @@ impl Untrusted {
         }
     }
 
-    /// A command that fixes the flaw, for an operator who trusts the owner; `None` if no command does.
+    /// A command that fixes the flaw, for an operator who trusts the owner; `None` if there is no such command.
     pub fn mend(&self) -> Option<String> {
         let path = quoted(&self.path);
         match self.flaw {

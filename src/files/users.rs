@@ -7,7 +7,7 @@ use rustix::fs::{Access, access};
 
 use super::shell::quoted;
 
-/// The prefix of the configuration's variables, which `sudo` drops unless it is told to keep them.
+/// The prefix of the configuration's variables, which `sudo` drops by default.
 const VARIABLES: &str = "ARKLOOP_";
 
 /// The effective user id of this process.
@@ -15,7 +15,7 @@ pub fn runner() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The user for a sentence: `root`, `arkloop (id 990)` or `the user with id 990`.
+/// The user, as in a sentence: `root`, `arkloop (id 990)` or `the user with id 990`.
 pub fn shown_user(id: u32) -> String {
     match user_name(id) {
         _ if id == 0 => "root".to_owned(),
@@ -30,8 +30,8 @@ pub fn chown_argument(user: u32, group: u32) -> String {
     format!("{}:{}", named("/etc/passwd", user), named("/etc/group", group))
 }
 
-/// How `user` with the group `group` can run the command line of this process: the rest of a sentence. For root there is no command to copy,
-/// because it should not be run as root without thought.
+/// How `user` with the group `group` can run the command line of this process, as the end of a sentence. For root, it does not contain a command to
+/// copy, because the operator should not run one as root without thought.
 pub fn run_as(user: u32, group: u32) -> String {
     let command = as_called();
     if user == 0 {
@@ -43,7 +43,7 @@ pub fn run_as(user: u32, group: u32) -> String {
     }
     let by_root = match user_name(user) {
         Some(name) => format!("runuser -u {name} -- {command}"),
-        // `runuser` takes no number.
+        // `runuser` accepts only a name.
         None => format!("setpriv --reuid {user} --regid {group} --clear-groups -- {command}"),
     };
     if runner() == 0 {

@@ -34,7 +34,7 @@ impl Directory {
     /// Opens the directory at `path`.
     ///
     /// # Errors
-    /// [`Untrusted`] inside, if another user may have made a link on the path.
+    /// [`Untrusted`] inside, if another user may have created a link on the path.
     pub fn open(path: &Path) -> io::Result<Self> {
         match walk(path, Missing::Refuse)? {
             End::Directory(directory) => Ok(directory),
@@ -42,7 +42,7 @@ impl Directory {
         }
     }
 
-    /// Opens the directory at `path`; makes it, for its owner only, if it is missing.
+    /// Opens the directory at `path`. Missing directories on the path are created, for their owner only.
     ///
     /// # Errors
     /// As [`Directory::open`] and [`Directory::refuse_planted`].
@@ -53,7 +53,7 @@ impl Directory {
         }
     }
 
-    /// Opens the parent directory of `path` for a file that will be made there, and returns the last name of `path` too.
+    /// Opens the parent directory of `path` for a file that will be created in it, and also returns the last name of `path`.
     ///
     /// # Errors
     /// As [`Directory::create`].
@@ -71,7 +71,7 @@ impl Directory {
 /// a `git clone` with umask 002). All users may write to the directory only if it is sticky. A read-only mount is not checked, because an administrator made it.
 ///
 /// # Errors
-/// [`Untrusted`] inside, or what the system says.
+/// [`Untrusted`] inside, or the error of the system.
 pub fn open_trusted(path: &Path) -> io::Result<File> {
     let End::Entry(directory, name) = walk(path, Missing::Refuse)? else {
         return Err(Errno::ISDIR.into());
