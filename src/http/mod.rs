@@ -1,8 +1,9 @@
-//! The HTTP server, in five modules.
+//! The HTTP server.
 //!
-//! `transport` accepts a connection, limits how many there are, and reads requests from it. `pipeline` is what every request passes: it gives a trace id, finds
+//! `transport` accepts connections, limits their number, and reads requests from them. Every request passes through `pipeline`: it creates a trace id, finds
 //! the operation, reads the body, checks origin, limit and token before the handler runs, and writes refusals and the log line. `api` has the handlers, one file
-//! per noun: each reads its fields, calls one method of [`crate::service`] and writes the answer. `openapi` makes the document, `pages` has what people see.
+//! per noun: each reads its fields, calls one method of [`crate::service`] and writes the answer. `openapi` writes the document, and `pages` has the pages for
+//! people. `settings` has the settings of the server, and `wiring` joins the modules.
 //!
 //! Only this module names `poem` and `hyper`.
 

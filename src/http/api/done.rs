@@ -1,4 +1,4 @@
-//! The body of answers that say only that it was done.
+//! The body of answers that say only that a request was carried out.
 
 use poem_openapi::Object;
 

@@ -1,4 +1,4 @@
-//! Proving an address through a mailed link.
+//! Verifying an address with a mailed link.
 
 use poem::http::{Method, StatusCode};
 use poem::{IntoResponse as _, Response};

@@ -1,4 +1,4 @@
-//! The fields that request bodies are made of, as the document describes them.
+//! The fields of request bodies, as the `OpenAPI` document describes them.
 //!
 //! The types in [`crate::domain`] decide what is accepted. A pattern accepts every text that its type accepts. It excludes other texts as far as it can
 //! without the tables of Unicode.
@@ -7,11 +7,11 @@ use crate::domain::{Locale, MAX_PASSWORD_BYTES, Timezone};
 use crate::http::pipeline::Code;
 use crate::http::pipeline::request_body::Field;
 
-/// Anything but white space alone. In Python, `\s` also matches U+001C to U+001F, which the server does not trim. The pattern does not list white space:
-/// generators would write U+2028 into JavaScript without escaping it, where it ends the line.
+/// A text with more than white space. U+001C to U+001F are listed because in Python, `\s` also matches these, which the server does not trim. White space is
+/// not listed, because generators would write U+2028 into JavaScript without escaping it, where it ends the line.
 const NOT_BLANK: &str = r"\S|[\x1c-\x1f]";
 
-/// A username or an address, to name an account.
+/// The username or the address of an account.
 pub(crate) const LOGIN: Field = Field {
     name: "login",
     description: "Username or e-mail address of at most 254 characters, in any case; white space and invisible format characters around \
@@ -107,7 +107,7 @@ pub(super) const TIMEZONE: Field = Field {
     ..Field::TEXT
 };
 
-/// The token that the captcha widget gave. Its length is not documented, since a token that is too long may make the whole body too long.
+/// The token from the captcha widget. Its length is not documented, since a token that is too long may make the whole body too long.
 pub(crate) const CAPTCHA_TOKEN: Field = Field {
     name: "cf_turnstile_token",
     description: "The token of the Turnstile widget, where the captcha is on.",
@@ -142,7 +142,7 @@ pub(super) const OTP: Field = Field {
     ..Field::TEXT
 };
 
-/// The other name of [`OTP`].
+/// The former name of [`OTP`].
 pub(super) const CODE: Field = Field {
     description: "The former name of `otp`. The server still takes it in the place of `otp`, but not both.",
     is_required: false,

@@ -1,4 +1,4 @@
-//! Whether the server lives, and whether it can serve.
+//! Whether the process runs, and whether it can serve requests.
 
 use std::future::ready;
 
@@ -54,8 +54,8 @@ pub(super) const READYZ: Operation = Operation {
     ..Operation::open(|exchange| Box::pin(ready(readyz(&exchange))))
 };
 
-/// Tells a load balancer only that the server cannot serve, and not why. The cause is not logged here: the log has it from the lost write, and any
-/// client may ask as often as it likes.
+/// Tells a load balancer only that the server cannot serve, and not why. The cause is not logged here, because it was logged when the
+/// write failed, and any client may ask as often as it likes.
 fn readyz(exchange: &Exchange) -> Result<Response, Refusal> {
     let ready = exchange.shared.service.ready();
     ready.map_err(|error| Refusal::from(error).without_cause())?;

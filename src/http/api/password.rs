@@ -94,7 +94,7 @@ async fn confirm_reset(exchange: Exchange) -> Result<Response, Refusal> {
     let min_length = service.password_min_length();
     let mut fields = exchange.fields;
     let token = fields.required(&TOKEN, LinkToken::parse);
-    // The names of the account are compared once the link has told which account it is.
+    // The password is compared with the names of the account later, when the account of the link is known.
     let new = fields.required(&REPLACING_PASSWORD, |text| {
         Password::parse(text, min_length, &[]).map(|_| text.to_owned())
     });

@@ -1,4 +1,4 @@
-//! Making an account.
+//! Creating an account.
 
 use poem::http::header::SET_COOKIE;
 use poem::http::{Method, StatusCode};
@@ -135,7 +135,7 @@ async fn register(exchange: Exchange) -> Result<Response, Refusal> {
 fn read(mut fields: Fields, min_length: usize) -> Result<Registration, Error> {
     let username = fields.required(&NEW_LOGIN, Username::parse);
     let email = fields.required(&EMAIL, Email::parse);
-    // The names as typed count too, because a name that is refused must not be the password either.
+    // The names as typed are included, because a name that is refused must not be the password either.
     let typed = [&NEW_LOGIN, &EMAIL].map(|field| trimmed(fields.text(field).unwrap_or_default()).to_owned());
     let kept = [
         username.as_ref().map(Username::as_str),

@@ -43,7 +43,7 @@ pub(super) const SETS_REFRESH_TOKEN: (&str, &str) = (
     "The refresh token, in the cookie `arkloop_refresh_token`.",
 );
 
-/// Writes that response.
+/// Writes the response [`SIGNED_IN`].
 pub(super) fn signed_in(shared: &Shared, signed_in: &SignedIn) -> Response {
     let tokens = Tokens {
         access_token: signed_in.access_token.expose_secret().to_owned(),

@@ -1,4 +1,4 @@
-//! The parts of the document that operations refer to. `components.json` has the fixed ones: the shape of refusals, the headers, and the
+//! The parts of the document that operations refer to. `components.json` has the fixed parts: the shape of refusals, the headers, and the
 //! response 304.
 
 use poem::http::StatusCode;
@@ -21,11 +21,11 @@ const UNCOUNTED: [StatusCode; 3] = [
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
 ];
 
-/// The parts so far.
+/// The parts that were added so far.
 pub(super) struct Components {
     /// The schemas of response bodies.
     pub(super) registry: Registry,
-    /// Everything else, as it stands in the document.
+    /// All other parts, in the form of the document.
     parts: Value,
 }
 
@@ -55,13 +55,13 @@ impl Components {
         }
     }
 
-    /// Adds the schema of a request body, and refers to it.
+    /// Adds the schema of a request body, and returns a reference to it.
     pub(super) fn request(&mut self, name: &str, fields: &[&Field]) -> Value {
         self.parts["schemas"][name] = schemas::request(fields);
         reference("schemas", name)
     }
 
-    /// Adds a response, and refers to it.
+    /// Adds a response, and returns a reference to it.
     pub(super) fn response(&mut self, name: &str, response: Value) -> Value {
         self.parts["responses"][name] = response;
         reference("responses", name)
@@ -74,7 +74,7 @@ impl Components {
         schema.example = Some(serde_json::from_str(example).expect("every example is JSON"));
     }
 
-    /// Every part, those of one kind in the order of their names.
+    /// All parts; schemas and responses are in the order of their names.
     pub(super) fn into_value(mut self) -> Value {
         for (name, schema) in self.registry.schemas {
             self.parts["schemas"][&name] = schemas::response(&name, schema);
@@ -86,12 +86,12 @@ impl Components {
     }
 }
 
-/// Refers to one of the parts.
+/// A reference to a part.
 pub(super) fn reference(kind: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
 }
 
-/// Refers to common headers.
+/// References to common headers, by name.
 pub(super) fn headers_named(names: &[&str]) -> Map<String, Value> {
     let references = names
         .iter()
@@ -99,7 +99,7 @@ pub(super) fn headers_named(names: &[&str]) -> Map<String, Value> {
     references.collect()
 }
 
-/// One example for each code.
+/// One example for each code that an operation answers.
 fn examples() -> Map<String, Value> {
     let example = |code: &Code| {
         let fields = match code {
@@ -113,7 +113,7 @@ fn examples() -> Map<String, Value> {
             json!({ "summary": code.message(), "value": value }),
         )
     };
-    // No operation answers that its path has no such operation.
+    // This code means that the path has no operation with the method of the request.
     let listed = Code::VARIANTS
         .iter()
         .filter(|code| **code != Code::MethodNotAllowed);
