@@ -1,6 +1,6 @@
-//! The document (`OpenAPI` 3.0.3), made from the operations: their paths, what each can be refused with, and the schemas of their bodies.
+//! The `OpenAPI` 3.0.3 document, generated from the operations: their paths, their refusals, and the schemas of their bodies.
 //!
-//! poem-openapi gives the schemas. It writes no document here, since it has no place for what [`Operation`] knows beyond its own description of an operation.
+//! poem-openapi provides only the schemas. It does not write the document, because its own description of an operation lacks much of what [`Operation`] has.
 
 mod components;
 mod operation;

@@ -33,16 +33,16 @@ fn schema(field: &Field) -> MetaSchema {
     }
 }
 
-/// The schema of a response body, with what poem-openapi leaves out: the derive marks a nullable member as optional although it is always present, and
-/// knows no formats.
+/// The schema of a response body, corrected: the derive of poem-openapi marks a nullable member as optional although it is always present, and adds no
+/// formats.
 pub(super) fn response(name: &str, mut schema: MetaSchema) -> Value {
-    // It repeats the name.
+    // The title repeats the name.
     schema.title = None;
     for (member, property) in &mut schema.properties {
         let MetaSchemaRef::Inline(property) = property else {
             continue;
         };
-        // A description beside a reference is repeated as a schema of its own.
+        // The derive repeats a description beside a reference as another schema.
         property
             .all_of
             .retain(|part| matches!(part, MetaSchemaRef::Reference(_)));
@@ -83,7 +83,7 @@ fn format(member: &str) -> Option<&'static str> {
     }
 }
 
-/// The derive takes descriptions from doc comments.
+/// Joins the lines of a description, which the derive takes from a doc comment.
 fn describe_on_one_line(schema: &mut Value) {
     if let Some(Value::String(description)) = schema.get_mut("description") {
         *description = on_one_line(description);

@@ -1,7 +1,7 @@
-//! The pages behind the links that are mailed or handed out: making an account, confirming an address, setting a password.
+//! The pages behind the links that are mailed or handed out: creating an account, confirming an address, setting a password.
 //!
-//! They are static files that use the public API like any client. What differs between servers is filled in once, at the start: the policy, which depends
-//! on the captcha, the least length of a password, and the name of the service. Browsers do not store the pages.
+//! They are static files that use the public API like any client. What differs between servers is filled in once, at the start: the minimum length of a
+//! password, the name of the service, and the content security policy, which depends on the captcha. Browsers do not store the pages.
 
 use std::collections::HashMap;
 
@@ -15,9 +15,9 @@ use crate::http::pipeline::{Operation, Shared};
 
 /// Where Turnstile's script and frame come from (Cloudflare, Turnstile, "Content Security Policy").
 const CAPTCHA_ORIGIN: &str = "https://challenges.cloudflare.com";
-/// Stands in the pages for the least length of a password.
+/// The text in the pages that is replaced to set the minimum length of a password.
 const LEAST_LENGTH: &str = r#"minlength="8""#;
-/// Stands in the pages for the name of the service.
+/// The placeholder in the pages for the name of the service.
 const SERVICE_NAME: &str = "{service}";
 const SWITCH: fn(&ServerSettings) -> bool = |settings| settings.pages;
 
@@ -31,13 +31,13 @@ pub(super) const VERIFY: Operation = page("/verify", Some(SWITCH));
 pub(super) const RESET: Operation = page("/reset", Some(SWITCH));
 pub(super) const FILES: Operation = page("/pages/{file}", Some(SWITCH));
 
-/// Adds the pages as they are for `shared`, and their files.
+/// Adds the pages, filled in for `shared`, and their files.
 pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
     let service = &shared.service;
     let least_length = format!(r#"minlength="{}""#, service.password_min_length());
     let service_name = HtmlEscape(service.name().as_str()).to_string();
     let policy = content_security_policy(!service.captcha_site_key().is_empty());
-    // This page asks for no captcha, and it holds a token that is worth stealing.
+    // This page needs no captcha and holds a token, so it runs no script of another host.
     let verify_policy = content_security_policy(false);
     for (operation, name, policy) in [
         (&REGISTER, "register.html", &policy),
@@ -51,8 +51,8 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
     add_files::<Static>(contents, "/pages/", REVALIDATE);
 }
 
-/// The policy of a page: scripts, styles, pictures and requests of this server only, nothing inline. With a captcha, its script and its frame are allowed
-/// too.
+/// The policy of a page: scripts, styles and requests of this server only, pictures of this server or in `data:` URLs, no inline code. With a captcha, its
+/// script and its frame are allowed too.
 fn content_security_policy(captcha_on: bool) -> String {
     let (script, frame) = if captcha_on {
         (

@@ -1,4 +1,4 @@
-//! The reference for people and programs: Swagger UI, from the executable itself, and the document it shows.
+//! The API reference: the `OpenAPI` document for programs, and Swagger UI, which is compiled in and shows the document to people.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use crate::http::ServerSettings;
 use crate::http::pipeline::content::{CACHE_FIVE_MINUTES, Content};
 use crate::http::pipeline::{Operation, Success, Tag};
 
-/// The policy of the page: its own scripts and styles, the pictures that the styles hold, requests to this server.
+/// The policy of the page: scripts, styles and requests of this server only, and also pictures and fonts in `data:` URLs.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                            font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; \
                            frame-ancestors 'none'";
 const SWITCH: fn(&ServerSettings) -> bool = |settings| settings.docs;
 
-/// Swagger UI as its project publishes it, and a page of our own.
+/// Swagger UI as its project publishes it, with our own page.
 #[derive(RustEmbed)]
 #[folder = "openapi/ui"]
 struct SwaggerUi;

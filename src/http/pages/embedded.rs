@@ -13,10 +13,10 @@ use crate::http::ServerSettings;
 use crate::http::pipeline::content::Content;
 use crate::http::pipeline::{Code, Exchange, Operation, Refusal};
 
-/// A client keeps the file, and asks each time whether it changed: a page never runs a script of another version of the server.
+/// Clients keep the file, but ask each time whether it has changed, so a page never runs a script of another version of the server.
 pub(super) const REVALIDATE: &str = "no-cache";
 
-/// GET of content, or of every content under a path that ends in a parameter.
+/// A GET operation for the content at `path`, or for all content below it if it ends in a parameter.
 pub(super) const fn page(path: &'static str, switch: Option<fn(&ServerSettings) -> bool>) -> Operation {
     Operation {
         path,

@@ -38,7 +38,7 @@ fn name(language: Language) -> String {
     format!("home.{}", language.tag())
 }
 
-/// Adds the page as it is for `shared`, in each language.
+/// Adds the page in each language, filled in for `shared`.
 pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
     let templates = Environment::new();
     for &language in Language::VARIANTS {
@@ -51,17 +51,17 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
         };
         // The ending of the name makes minijinja escape every value.
         let text = templates.render_named_str("home.html", include_str!("home.html"), context);
-        let text = text.expect("the template is compiled in, and names only what the context has");
+        let text = text.expect("the template is compiled in, and uses only values of the context");
         let page = html(Content::new(text), POLICY).with(VARY, "Accept, Accept-Language");
         contents.insert(name(language), page);
     }
 }
 
-/// The language that a client prefers. English for clients that accept none of ours.
+/// The language that a client prefers, or English if the client accepts no language of the server.
 fn preferred(headers: &HeaderMap) -> Language {
     let mut wanted = weighted(headers, ACCEPT_LANGUAGE);
     wanted.retain(|(_, weight)| *weight > 0.0);
-    // The sort is stable, so of two languages with the same weight the first counts.
+    // The sort is stable, so the first of two languages with the same weight is preferred.
     wanted.sort_by(|(_, left), (_, right)| right.total_cmp(left));
     let nearest = wanted.iter().find_map(|(tag, _)| Language::nearest(tag));
     nearest.unwrap_or_default()

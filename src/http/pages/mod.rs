@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use super::pipeline::content::Content;
 use super::pipeline::{Operation, Shared};
 
-/// Every page and every file. The document lists only those of the reference: the others are for people.
+/// Every page and every file. The `OpenAPI` document lists only itself and `/docs`.
 pub(super) static OPERATIONS: [&Operation; 10] = [
     &docs::OPENAPI_DOCUMENT,
     &docs::DOCS,
@@ -25,7 +25,7 @@ pub(super) static OPERATIONS: [&Operation; 10] = [
     &browser_client::TYPES,
 ];
 
-/// The content of the pages on the server that `shared` belongs to.
+/// The contents of all pages and files, filled in for `shared`.
 pub(super) fn contents(shared: &Shared, document: String) -> HashMap<String, Content> {
     let mut contents = HashMap::new();
     docs::add(&mut contents, document);

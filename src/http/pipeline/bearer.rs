@@ -29,7 +29,7 @@ pub(super) async fn authenticate(
         })
 }
 
-/// Reads the one `Authorization: Bearer <token>`; the scheme is compared without regard to case (RFC 9110 §11.1).
+/// The token of the only `Authorization` header, `Bearer <token>`. The scheme is compared without regard to case (RFC 9110 §11.1).
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or_else(|| Refusal::new(Code::MissingToken))?;

@@ -1,4 +1,4 @@
-//! The closed lists of codes: why a request is refused, and why a field is.
+//! The codes of refused requests, and the messages for refused requests and fields.
 
 use poem::http::StatusCode;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::domain::FieldError;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident: $status:ident $code:literal, $message:literal;)*) => {
-        /// What a client branches on: stable and documented. The codes stand in the order of their statuses.
+        /// The code of a refusal, on which clients branch: stable and documented. The codes are in the order of their statuses.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
         pub(crate) enum Code {
             $($(#[$doc])* $variant,)*
@@ -21,7 +21,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The name from which the document builds names of components.
+            /// The name of the variant, from which the document builds names of components.
             pub(crate) const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => stringify!($variant),)*
@@ -38,7 +38,7 @@ codes! {
     MissingToken: UNAUTHORIZED "auth.missing_token", "This operation needs an access token.";
     /// An `Authorization` header that is not `Bearer <token>`.
     InvalidAuthorization: UNAUTHORIZED "auth.invalid_authorization", "The Authorization header must be Bearer and an access token.";
-    /// An access token past its end.
+    /// An expired access token.
     TokenExpired: UNAUTHORIZED "auth.token_expired", "The access token has expired: refresh it.";
     /// Anything else that is wrong with a token.
     InvalidToken: UNAUTHORIZED "auth.invalid_token", "The token is not valid, or its session has ended.";
@@ -52,11 +52,11 @@ codes! {
     RegistrationDisabled: FORBIDDEN "auth.registration_disabled", "Registration is disabled.";
     /// The request comes from a page of an origin that is not listed.
     OriginForbidden: FORBIDDEN "request.origin_forbidden", "Pages of this origin may not do this.";
-    /// An account without a password sets one too long after its sign-in.
+    /// An account without a password may set one only shortly after its sign-in.
     ReauthenticationRequired: FORBIDDEN "auth.reauthentication_required", "Sign in again to do this.";
     /// No such path.
     NotFound: NOT_FOUND "http.not_found", "There is nothing here.";
-    /// No such session of the caller.
+    /// The caller has no such session.
     SessionNotFound: NOT_FOUND "session.not_found", "There is no such session.";
     /// The path has other methods.
     MethodNotAllowed: METHOD_NOT_ALLOWED "http.method_not_allowed", "This path does not have this method; Allow lists those it has.";

@@ -1,4 +1,4 @@
-//! `arkloop.js`: the client for web pages that this server offers to apps and uses in its own pages, and its types.
+//! `arkloop.js`, the client library for web pages, and its types. Apps may load it, and the built-in pages use it.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::http::pipeline::content::Content;
 pub(super) const SCRIPT: Operation = page("/arkloop.js", None);
 pub(super) const TYPES: Operation = page("/arkloop.d.ts", None);
 
-/// Adds both files.
+/// Adds the library and its types.
 pub(super) fn add(contents: &mut HashMap<String, Content>) {
     let script = include_str!("arkloop.js");
     let script = Content::file(script, "text/javascript; charset=utf-8", REVALIDATE);

@@ -3,7 +3,7 @@
 use poem::http::HeaderMap;
 use poem::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
-/// The names of UTF-8 without case and punctuation: the labels of the WHATWG Encoding Standard §4.2, and the alias that IANA registered.
+/// The names of UTF-8 in lower case and without punctuation: the labels of the WHATWG Encoding Standard §4.2, and the alias that IANA registered.
 const UTF_8_LABELS: [&str; 5] = [
     "utf8",
     "csutf8",

@@ -20,9 +20,9 @@ use serde_json::Value;
 use super::code::Code;
 use super::error::Refusal;
 
-/// The most bytes of a body: many times what any operation needs.
+/// The maximum size of a body in bytes: many times what any operation needs.
 pub const MAX_BYTES: usize = 16 * 1024;
-/// How much of a larger body is read and dropped, so that its sender reads the refusal instead of meeting a reset connection.
+/// How much of a larger body is read and dropped, so that the client can read the refusal before the connection is closed.
 const MAX_DROPPED_BYTES: usize = 1024 * 1024;
 /// How many levels of objects and arrays a body may have. No operation takes nested values; the contract names this limit.
 const MAX_DEPTH: u8 = 32;
@@ -81,13 +81,13 @@ impl From<Value> for Member {
     }
 }
 
-/// Reads the body of an operation that takes one.
+/// Parses the body of an operation that takes one.
 pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Object, Refusal> {
     if body.is_empty() {
         return Err(Refusal::new(Code::RequestMalformed));
     }
     if !media_type::is_identity(headers) {
-        // Only plain bodies are read (RFC 9110 §15.5.16).
+        // `Accept-Encoding` says that only plain bodies are read (RFC 9110 §15.5.16).
         let refusal = Refusal::new(Code::UnsupportedMediaType);
         return Err(refusal.with_header(ACCEPT_ENCODING, HeaderValue::from_static("identity")));
     }
@@ -97,7 +97,7 @@ pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Object, Refusal>
     read_object(body).ok_or_else(|| Refusal::new(Code::RequestMalformed))
 }
 
-/// `None` if it is no JSON object, is not in UTF-8, has lone surrogates or anything after the object, or nests too deep.
+/// `None` if the body is not a JSON object, is not in UTF-8, has lone surrogates or anything after the object, or nests too deep.
 fn read_object(body: &[u8]) -> Option<Object> {
     let text = std::str::from_utf8(body).ok()?;
     // Windows editors and shells write a byte order mark first; RFC 8259 §8.1 lets parsers ignore it.

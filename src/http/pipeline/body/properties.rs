@@ -74,7 +74,7 @@ fn nested_objects(levels: usize) -> String {
     format!("{}{{}}{}", "{\"a\":".repeat(levels), "}".repeat(levels))
 }
 
-/// How deep the values of a document nest, its outermost one included.
+/// How deep the values of a document nest, including the outermost one.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
     for c in text.chars() {

@@ -1,7 +1,7 @@
 //! The address of a client: that of the connected peer, or the one that a trusted proxy names.
 //!
 //! `Forwarded` and `X-Real-IP` are never read, and `X-Forwarded-For` counts only from a listed proxy, since any client can send these headers. poem's `RealIp`
-//! believes them from every peer.
+//! accepts them from every peer.
 
 #[cfg(test)]
 mod properties;
@@ -16,13 +16,13 @@ use crate::domain::{Client, TraceId, TrustedProxies};
 
 /// The headers by which proxies name their client.
 const FORWARDING_HEADERS: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
-/// How many peers are logged: enough for the proxies that an operator may have forgotten, and too few for attackers to fill the log.
+/// The maximum number of peers that are logged: enough for the proxies that an operator may have forgotten, and too few for attackers to fill the log.
 const MAX_NOTICES: usize = 8;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, derive_more::Display)]
 pub(crate) enum Peer {
-    /// An address; IPv4 as IPv4, also where the socket speaks IPv6.
+    /// An address. An IPv4 address has its IPv4 form even if the socket is an IPv6 socket.
     #[display("{_0}")]
     Address(IpAddr),
     /// A process on this machine, through the unix socket.
@@ -31,7 +31,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// Whether it is a listed proxy.
+    /// Whether the peer is a listed proxy.
     pub(crate) fn is_proxy(self, trusted: &TrustedProxies) -> bool {
         match self {
             Self::Address(address) => is_trusted(address, trusted),
@@ -39,7 +39,7 @@ impl Peer {
         }
     }
 
-    /// Its address; a process behind the unix socket has none.
+    /// The address of the peer; `None` for a process behind the unix socket.
     pub(crate) const fn address(self) -> Option<IpAddr> {
         match self {
             Self::Address(address) => Some(address),
@@ -70,7 +70,7 @@ impl ForwardingNotices {
             return;
         }
         noticed.push(peer);
-        // Outside of the request's span: it is about the configuration.
+        // Outside of the request's span, because the warning is about the configuration.
         tracing::warn!(
             parent: None,
             "{header} came from {peer}, which server.trusted_proxies does not list: it is not believed, and everybody behind \
@@ -89,8 +89,9 @@ pub(crate) fn client(address: Option<IpAddr>, headers: &HeaderMap, trace_id: Tra
 
 /// The address that sent a request: the right-most hop that is no trusted proxy.
 ///
-/// The hops to the left of it were written by a peer that is not trusted. An unreadable hop ends the list: the answer is the last hop before it, or else the
-/// proxy that connected. `None` is a process behind the unix socket that no proxy names; all of these count as one client.
+/// The hops to the left of it were written by a peer that is not trusted. Reading stops at an unreadable hop: the address is then the hop to the right of
+/// it, or else the proxy that connected. `None` means that the request came through the unix socket without the address of a client; all such requests count
+/// as one client.
 pub(crate) fn client_address(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
     let mut nearest = peer.address();
     if !peer.is_proxy(trusted) {

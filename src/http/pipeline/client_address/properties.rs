@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Thousands also in `cargo test`: an input that hides a client is one hop of one kind at one place.
+/// Thousands of cases even in `cargo test`: it may take one kind of hop at one position to hide a client.
 const FEWEST_CASES: u32 = 4_096;
-/// The longest line.
+/// The maximum length in bytes of what a client writes before the hops of a line.
 const LONGEST: usize = 5_000;
 
 fn trusted() -> TrustedProxies {
@@ -28,8 +28,8 @@ fn headers(lines: &[Vec<u8>]) -> HeaderMap {
     lines.map(|line| (name.clone(), line)).collect()
 }
 
-/// What the contract says of a list of hops, in other words than the code: hops are read from the right of one list; the
-/// first that cannot be read is not believed, the first that is no proxy of ours is the client.
+/// The client according to the contract, computed in another way than in the code: hops are read from the right of one
+/// list; the first unreadable hop ends the list, and the first hop that is not a trusted proxy is the client.
 fn expected(peer: Peer, lines: &[Vec<u8>]) -> Option<IpAddr> {
     let mut list = lines.join(&b',');
     let mut found = peer.address();
@@ -51,7 +51,7 @@ fn expected(peer: Peer, lines: &[Vec<u8>]) -> Option<IpAddr> {
     }
 }
 
-/// Reads a hop by its characters.
+/// Reads a hop character by character.
 fn read(hop: &[u8]) -> Option<IpAddr> {
     let is_blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
     let start = hop.iter().position(|byte| !is_blank(byte))?;
@@ -72,7 +72,7 @@ fn read(hop: &[u8]) -> Option<IpAddr> {
                     read_ipv4(inside).or_else(|| inside.parse::<Ipv6Addr>().ok().map(IpAddr::V6))?
                 }
                 (Some(port), None) if is_number(port, 0xffff) => inside.parse::<Ipv6Addr>().ok()?.into(),
-                // The zone of an address of the link, which the standard library reads before a port alone.
+                // The zone of a link-local address, which the standard library accepts only before a port.
                 (Some(port), Some((inside, zone)))
                     if is_number(port, 0xffff) && is_number(zone, 0xffff_ffff) =>
                 {
@@ -109,7 +109,7 @@ fn read_ipv4(text: &str) -> Option<IpAddr> {
     Some(octets.into())
 }
 
-/// Any byte that may stand in a header, most often one that is no text.
+/// Any byte that a header may contain; many are not ASCII.
 fn byte() -> impl Strategy<Value = u8> {
     prop_oneof![4 => 0x80..=0xff_u8, 4 => 0x20..=0x7e_u8, 1 => Just(b'\t'), 2 => Just(b',')]
 }
@@ -118,7 +118,7 @@ fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(byte(), 0..=most)
 }
 
-/// An address in one of the ways in which proxies write one, of ours more often than not.
+/// An address in a spelling that proxies use; most are addresses of trusted proxies.
 fn address() -> impl Strategy<Value = String> {
     let ipv4 = any::<Ipv4Addr>().prop_map(IpAddr::V4);
     let ipv6 = any::<Ipv6Addr>().prop_map(IpAddr::V6);
@@ -140,7 +140,7 @@ fn hop() -> impl Strategy<Value = Vec<u8>> {
     let blanks = prop::sample::select(vec!["", "", " ", "\t", "  "]);
     let whole = (blanks.clone(), address(), blanks)
         .prop_map(|(before, address, after)| [before, &address, after].concat().into_bytes());
-    // One byte put in, or in the place of another, anywhere.
+    // One byte inserted or replaced anywhere.
     let broken = (address(), any::<prop::sample::Index>(), byte(), 0..=1_usize).prop_map(
         |(address, place, byte, dropped)| {
             let mut hop = address.into_bytes();
@@ -177,7 +177,7 @@ fn proxy() -> impl Strategy<Value = Peer> {
     prop_oneof![Just(Peer::Address(Ipv4Addr::LOCALHOST.into())), Just(Peer::Unix)]
 }
 
-/// An address that is no proxy's.
+/// An address that is not a trusted proxy.
 fn stranger() -> impl Strategy<Value = IpAddr> {
     any::<IpAddr>().prop_map(|address| {
         let address = address.to_canonical();
