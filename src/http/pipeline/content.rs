@@ -1,5 +1,5 @@
-//! Content that is the same for every client, and that clients may keep: it has a validator, so that a client that has it gets a 304 (RFC 9110 §13.1.2). Large
-//! content is compressed once, when the first client accepts that. No content holds a secret, so its compressed length tells nothing.
+//! Content that does not depend on the client. Content that clients may keep has a validator, so that a client that still has it gets a 304 (RFC 9110 §13.1.2).
+//! If it is large, it is compressed once, for the first client that accepts gzip. No content holds a secret, so its compressed length reveals none.
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::Write as _;
@@ -16,10 +16,10 @@ use poem::http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::weights::weighted;
 
-/// Less than this fits into one packet with its headers, and gains nothing by compression.
+/// The minimum size for compression, in bytes. Smaller content fits into one packet with its headers, so compression gains nothing.
 const LEAST_COMPRESSED: usize = 1_000;
 
-/// The `Cache-Control` of what may change with an update of the server or a command: clients show the old content for five minutes at most.
+/// The `Cache-Control` of content that an update of the server or a command may change: clients show the old content for five minutes at most.
 pub(crate) const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
 
 /// A body and its headers.
@@ -40,7 +40,7 @@ impl Content {
         }
     }
 
-    /// Content with a validator, a digest of it. The validator is weak, because it stands for the compressed form as well.
+    /// Content with its digest as validator. The validator is weak, because the compressed form has the same one.
     pub(crate) fn kept(plain: impl Into<Bytes>) -> Self {
         let content = Self::new(plain);
         let mut hasher = DefaultHasher::new();
@@ -63,7 +63,7 @@ impl Content {
         self
     }
 
-    /// The response to a request with these headers: 304 if its client has the content, compressed if it accepts that.
+    /// The response to a request with the headers `asked`: 304 if the client has the content, compressed if the client accepts gzip.
     pub(crate) fn answer(&self, asked: &HeaderMap) -> Response {
         let mut response = Response::default();
         *response.headers_mut() = self.headers.clone();

@@ -10,10 +10,10 @@ use crate::domain::Timestamp;
 use crate::http::ServerSettings;
 use crate::service::RefreshCookie;
 
-/// Its name, fixed by the published API (a `__Host-` prefix would forbid its path).
+/// The name of the cookie, fixed by the published API (a `__Host-` prefix would forbid its path).
 pub(crate) const NAME: &str = "arkloop_refresh_token";
 
-/// The values of every cookie of that name, in the order they came. A browser may hold several, of other paths.
+/// The value of every cookie with this name, in the order of the request. A browser may hold several, with different paths.
 ///
 /// The document has no security scheme for the cookie: generated clients would write a token into it, but only the server sets it, and only a cookie jar
 /// sends it back.
@@ -29,7 +29,7 @@ pub(crate) fn presented(headers: &HeaderMap) -> Vec<String> {
     values
 }
 
-/// Takes off the one pair of quotes that a value may have (RFC 6265 §4.1.1).
+/// Removes the pair of quotes that a value may have (RFC 6265 §4.1.1).
 fn unquoted(value: &str) -> &str {
     let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     inner.unwrap_or(value)
@@ -46,7 +46,7 @@ pub(crate) fn clear(settings: &ServerSettings) -> String {
     write("", Duration::ZERO, Timestamp::from_millis(0), settings)
 }
 
-/// `Expires` says the same as `Max-Age`, for clients that know only the older of the two. `Secure` follows `public_url`, never a header of a request.
+/// `Expires` says the same as `Max-Age`, for clients that know only `Expires`. `Secure` follows `public_url`, never a header of a request.
 fn write(value: &str, max_age: Duration, expires_at: Timestamp, settings: &ServerSettings) -> String {
     let same_site = settings.same_site.attribute();
     let secure = if settings.is_secure { "; Secure" } else { "" };
@@ -74,7 +74,7 @@ mod properties {
         lines.map(|line| (COOKIE, line)).collect()
     }
 
-    /// Cookies of others, also such as no browser sends.
+    /// Cookies with other names, including some that no browser sends.
     fn foreign() -> impl Strategy<Value = String> {
         prop_oneof![
             "[a-z_]{1,12}=[A-Za-z0-9]{0,12}",

@@ -1,4 +1,4 @@
-//! Which pages may read the answers (Fetch Standard §3.3, CORS protocol).
+//! Tells browsers which pages may read the answers (Fetch Standard §3.3, CORS protocol).
 
 use poem::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -11,9 +11,9 @@ use poem::{IntoResponse as _, Request, Response};
 use super::origin::Origins;
 use super::routes::{Resource, list};
 
-/// The most bytes of header names that are echoed to a page that asks for them: far more than the libraries of an app add.
+/// The maximum length in bytes of the header names that the answer to a preflight repeats: far more than the libraries of an app add.
 const MAX_ECHOED_BYTES: usize = 4096;
-/// The longest name of a method that is echoed: longer than any registered one (RFC 9110 §16.1.1).
+/// The maximum length of the name of a method that the answer repeats: longer than any registered one (RFC 9110 §16.1.1).
 const MAX_METHOD_BYTES: usize = 32;
 /// The headers that pages may read beyond the safelisted ones.
 const EXPOSED_HEADERS: HeaderValue =
@@ -22,7 +22,7 @@ const EXPOSED_HEADERS: HeaderValue =
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 const ANY: HeaderValue = HeaderValue::from_static("*");
-/// What the answer to a preflight depends on beside the origin.
+/// The headers on which the answer to a preflight depends, besides `Origin`.
 const VARY_PREFLIGHT: HeaderValue =
     HeaderValue::from_static("Access-Control-Request-Method, Access-Control-Request-Headers");
 
@@ -36,7 +36,7 @@ pub(super) enum Access {
 }
 
 impl Access {
-    /// By the `Origin` of a request.
+    /// Compares the `Origin` of a request with the listed origins, unless the answer is public.
     pub(crate) fn new(headers: &HeaderMap, is_public: bool, origins: &Origins) -> Self {
         if is_public {
             return Self::Public;
@@ -63,7 +63,7 @@ impl Access {
             }
             Self::None => {}
         }
-        // Also where no header was added: a cache must not hand this answer to a page of another origin.
+        // Even if no header was added: a cache must not hand this answer to a page of another origin.
         headers.append(VARY, HeaderValue::from_static("Origin"));
     }
 
@@ -73,8 +73,8 @@ impl Access {
 
     /// Answers the preflight with the headers `asked`; `resource` is `None` for an unknown path.
     ///
-    /// A listed page may send any method and header to any path. A browser reports a refused preflight to the page as a network error: a header that a library
-    /// adds for tracing would break every call, and the page could read neither our 404 nor our 405.
+    /// A listed page may send any method and header to any path. A browser reports a refused preflight to the page as a network error. If the server refused
+    /// headers, one that a library adds for tracing would break every call, and the page could read neither our 404 nor our 405.
     pub(super) fn preflight(&self, resource: Option<&Resource>, asked: &HeaderMap) -> Response {
         let mut response = StatusCode::NO_CONTENT.into_response();
         let headers = response.headers_mut();
@@ -114,8 +114,8 @@ pub(super) fn requested_method(asked: &HeaderMap) -> Option<Method> {
         .filter(|_| name.len() <= MAX_METHOD_BYTES)
 }
 
-/// The header names that a preflight asks for, in its spelling, as far as they are valid and fit. A star is left out: in some answers it stands for all
-/// names.
+/// The valid header names that a preflight asks for, as it spells them, up to [`MAX_ECHOED_BYTES`]. A star is left out, because in an answer to requests
+/// without credentials it would stand for all names.
 fn echo(asked: &HeaderMap) -> Option<HeaderValue> {
     let lines = asked.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
     let items = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));

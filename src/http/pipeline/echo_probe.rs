@@ -1,7 +1,7 @@
-//! The echo probe: the server tells `arkloop check`, and no other client, how it sees a request. So an operator learns whether a proxy is trusted too much
-//! or too little.
+//! The echo probe: the server tells `arkloop check`, and no other client, which peer and client address it sees. So an operator learns whether a proxy is
+//! trusted too much or too little.
 //!
-//! `check` derives a word from the key file, which proves that it runs on this machine. Its requests cause no warning.
+//! `check` sends a word that it derives from the key file, which proves that it can read that file. Its requests cause no warning.
 
 use std::net::IpAddr;
 
@@ -18,12 +18,12 @@ const X_ARKLOOP_PEER: &str = "x-arkloop-peer";
 const X_ARKLOOP_CLIENT: &str = "x-arkloop-client";
 const X_ARKLOOP_HOPS: &str = "x-arkloop-hops";
 
-/// The words that were used. Each is valid once, so that an overheard word is worthless.
+/// The words that were used. Each word is valid only once, so an intercepted one is worthless.
 #[derive(Default)]
 pub(super) struct CheckWords(Mutex<Vec<(String, Timestamp)>>);
 
 impl CheckWords {
-    /// Whether `word` is valid and was not used before. Only valid words are remembered, until they expire, so that strangers cannot fill the memory.
+    /// Whether `word` is valid and was not used before. Only valid words are remembered, until they expire, so that other clients cannot fill the memory.
     fn take(&self, word: &str, service: &Service) -> bool {
         let Some(good_until) = service.check_word_end(word) else {
             return false;
@@ -74,7 +74,7 @@ impl EchoProbe {
         })
     }
 
-    /// Puts it into the headers of an answer.
+    /// Adds the headers of the probe to an answer.
     pub(super) fn write(&self, headers: &mut HeaderMap) {
         for (name, text) in [
             (X_ARKLOOP_PEER, self.peer.as_str()),
@@ -87,7 +87,7 @@ impl EchoProbe {
         }
     }
 
-    /// Reads it from the headers of an answer; `None` if another server answered.
+    /// Reads the probe from the headers of an answer. `None` if they are missing, because another server answered.
     pub fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         Some(Self {
             peer: header(X_ARKLOOP_PEER)?.to_owned(),

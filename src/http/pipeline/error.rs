@@ -1,4 +1,4 @@
-//! Refusals: which one an error becomes, and how it is written. No other file writes one.
+//! Refusals: which refusal an error becomes, and how the response is written. No other file writes refusals.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::domain::{FieldErrors, Limit};
 use crate::fault::with_sources;
 use crate::service;
 
-/// How long a client waits before it retries, where no better time is known.
+/// The shortest `Retry-After`, and the one to send if no better time is known.
 const RETRY_AFTER_SECONDS: u64 = 1;
-/// When to retry while the captcha cannot be checked: such outages last minutes, but people wait only seconds.
+/// The `Retry-After` while captchas cannot be checked: such outages last minutes, but people wait only seconds.
 const CAPTCHA_RETRY_AFTER: Duration = Duration::from_secs(5);
-/// When to ask for mail again where mail is off, which only the operator changes.
+/// The `Retry-After` while mail is off, which only the operator can change.
 const MAIL_RETRY_AFTER: Duration = Duration::from_hours(1);
-/// The challenge that every 401 needs (RFC 9110 §15.5.2), without an error code where no bad access token came (RFC 6750 §3.1). Browsers show no password
-/// prompt for it.
+/// The challenge that every 401 needs (RFC 9110 §15.5.2). It has no error code, because that is only for a bad access token (RFC 6750 §3.1). Browsers show no
+/// password prompt for `Bearer`.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
 
 /// Why a request was not carried out, ready to be written.
@@ -28,7 +28,7 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
 pub(crate) struct Refusal {
     pub(super) code: Code,
     fields: FieldErrors,
-    /// Which limit was reached.
+    /// The limit that was reached, for `details.limit`.
     limit: Option<Limit>,
     header: Option<(HeaderName, HeaderValue)>,
     /// For the log only.
@@ -63,7 +63,7 @@ impl Refusal {
         }
     }
 
-    /// All connections that one client may have are busy.
+    /// The client has as many connections as it may have, and all are busy.
     pub(crate) fn too_many_connections() -> Self {
         Self::later(Code::Unavailable, Duration::from_secs(RETRY_AFTER_SECONDS))
     }
@@ -86,7 +86,7 @@ impl Refusal {
         Self::new(Code::MethodNotAllowed).with_header(ALLOW, allow)
     }
 
-    /// The same refusal with a header. A refusal has at most one of its own.
+    /// The same refusal with a header of its own. A refusal has at most one such header.
     pub(super) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
         Self {
             header: Some((name, value)),
@@ -99,7 +99,7 @@ impl Refusal {
         Self { cause: None, ..self }
     }
 
-    /// The chain of causes, for the log; `None` if the client caused it.
+    /// The chain of causes, for the log; `None` if there is nothing to log.
     pub(crate) fn cause(&self) -> Option<String> {
         Some(with_sources(self.cause.as_deref()?))
     }
@@ -143,7 +143,7 @@ impl From<service::Error> for Refusal {
                 Self::unavailable(Code::CaptchaUnavailable, CAPTCHA_RETRY_AFTER, error)
             }
             Error::MailUnavailable => Self::later(Code::MailUnavailable, MAIL_RETRY_AFTER),
-            // Only the command line meets these.
+            // Only the command line gets these errors.
             Error::UserNotFound(_)
             | Error::AddressAndUsername(_)
             | Error::InviteNotFound
@@ -177,7 +177,7 @@ impl From<service::Error> for Refusal {
     }
 }
 
-/// A waiting time in whole seconds, rounded up so that a client that waits so long has waited long enough.
+/// A waiting time in whole seconds, rounded up so that a client does not retry too early. At least [`RETRY_AFTER_SECONDS`].
 pub(super) fn whole_seconds(wait: Duration) -> u64 {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     seconds.max(RETRY_AFTER_SECONDS)

@@ -6,7 +6,7 @@ use poem::http::header::{
 };
 
 const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
-/// The policy of everything but pages: nothing may be loaded, run or embedded.
+/// The policy of all responses except pages: nothing may be loaded, run or embedded.
 const NO_CONTENT_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// One year, as the preload lists require. Without subdomains, which may belong to other services.
 const ONE_YEAR_OF_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");

@@ -10,7 +10,7 @@ use crate::limits::{Limits, Subject};
 use crate::service::Error;
 use crate::system::System;
 
-/// The two fields of draft-ietf-httpapi-ratelimit-headers-11: how much there is (§3), and how much is left (§4).
+/// The two fields of draft-ietf-httpapi-ratelimit-headers-11: the quota (§3), and how much of it is left (§4).
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
@@ -34,7 +34,7 @@ impl Throttle {
         }
     }
 
-    /// Counts a request; returns the headers for its response too, which a refusal also has.
+    /// Counts a request. Also returns the headers for its response, which has them even if the request is refused.
     pub(crate) fn count(
         &self,
         class: LimitClass,
@@ -60,9 +60,9 @@ pub(crate) fn policy(class: LimitClass, rate: Rate) -> String {
     format!("\"{name}\";q={requests};w={seconds}")
 }
 
-/// The value of `RateLimit`; `wait` is the longest time until more is left.
+/// The value of `RateLimit`; `wait` is the longest time until one more request is allowed.
 pub(crate) fn state(class: LimitClass, left: u32, wait: Duration) -> String {
-    // Rounded up like `Retry-After`, which must not be shorter (§6).
+    // Rounded up like `Retry-After`, which must not be shorter than this (§6).
     let (name, seconds) = (class.into_str(), whole_seconds(wait));
     format!("\"{name}\";r={left};t={seconds}")
 }

@@ -1,6 +1,6 @@
-//! The listener for monitoring: metrics for Prometheus, and the cause while the server cannot serve.
+//! The operations of the listener for monitoring: metrics for Prometheus, and readiness with the cause of a failure.
 //!
-//! It has an address of its own: behind a proxy every request comes from this machine, so requests of monitoring could not be told from those of clients.
+//! The listener has its own address: behind a proxy every request comes from this machine, so on one address the server could not tell monitoring from clients.
 
 use std::future::ready;
 
@@ -32,7 +32,8 @@ pub(crate) static OPERATIONS: [&Operation; 2] = [
     },
 ];
 
-/// Starts the counters of requests at zero, so that a rate shows the first request: for each operation, every status and every limit that can refuse it.
+/// Registers the counters of requests at zero, for each operation with every status and every limit that can refuse it: `rate()` of Prometheus would miss
+/// the first request if that request created the counter.
 pub(crate) fn start_counters(operations: impl Iterator<Item = &'static Operation>) {
     for operation in operations.filter(|operation| operation.tag.is_some()) {
         let success = &operation.success;
@@ -57,7 +58,7 @@ fn start_counter(counter: &'static str, operation: &Operation, label: (&'static 
     metrics::counter!(counter, &labels).increment(0);
 }
 
-/// The metrics. Those about stored data are counted now, and left out if the database does not answer.
+/// The metrics. Stored data is counted now; its metrics are left out if the database does not answer.
 async fn scrape(exchange: Exchange) -> Result<Response, Refusal> {
     let shared = &exchange.shared;
     shared.service.report_readiness();
@@ -71,7 +72,7 @@ async fn scrape(exchange: Exchange) -> Result<Response, Refusal> {
     Ok((metrics.text)().with_content_type(TEXT_FORMAT).into_response())
 }
 
-/// 200 or 503, with the cause that the public `/readyz` keeps to itself.
+/// 200 or 503, with the cause that the public `/readyz` does not show.
 fn readiness(exchange: &Exchange) -> Response {
     let service = &exchange.shared.service;
     let (status, word, cause) = match service.ready() {
@@ -88,7 +89,7 @@ fn readiness(exchange: &Exchange) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "waiting_writes": service.store().waiting_writes(),
     });
-    // `with_header` would add a second type beside the one that a text has by itself.
+    // `with_header` would add a second `Content-Type` to the one that poem gives a `String`.
     let body = body
         .to_string()
         .with_content_type("application/json; charset=utf-8");

@@ -1,4 +1,4 @@
-//! What every request passes, in order: trace id, address, body, origin, limit, token, refusal, headers, metrics.
+//! The steps of every request after its body was read: trace id, route, fields, origin, limit, token, handler, refusal, headers, metrics.
 
 pub(super) mod bearer;
 pub(super) mod body;

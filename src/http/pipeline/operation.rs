@@ -1,8 +1,8 @@
-//! What the server knows about an operation before a request comes. Each operation is one such value beside its handler. The route table, the limits, CORS,
-//! the counters and the document derive from it.
+//! Operations as values: each [`Operation`] is a constant beside its handler. The route table, the limits, CORS, the counters and the `OpenAPI` document are
+//! derived from these values.
 //!
 //! poem-openapi describes only the bodies of responses here. Its `#[OpenApi]` has no room for limits, refusals and switches, so each operation would need a
-//! second description. A handler takes the results of the checks before it as arguments, because an extractor would have to compute them again.
+//! second description. A handler takes the results of the checks before it as arguments, because an extractor of poem would have to compute them again.
 
 use std::pin::Pin;
 
@@ -27,7 +27,7 @@ pub(crate) const UNDOCUMENTED: &str = "undocumented";
 
 /// One method of one path.
 pub(crate) struct Operation {
-    /// The `operationId`, by which logs and counters name it too.
+    /// The `operationId`, which is also its name in logs and counters.
     pub(crate) id: &'static str,
     pub(crate) method: &'static Method,
     /// A last segment in braces is a parameter.
@@ -37,18 +37,18 @@ pub(crate) struct Operation {
     pub(crate) request: &'static str,
     /// The fields of the request body, which is a JSON object. An operation without fields takes no body.
     pub(crate) fields: &'static [&'static Field],
-    /// `None` is never limited. Only content that is the same for every client and costs next to nothing has no limit: a refused health check would take a
+    /// `None` if it is not limited. Only content that is the same for every client and costs next to nothing has no limit: a refused health check would take a
     /// working server out of service, refused keys would stop the services that verify tokens, and clients behind one address share the pages.
     pub(crate) limit: Option<LimitClass>,
-    /// Beyond those that follow from the other members: see [`Operation::codes`].
+    /// The codes beyond those that follow from the other members: see [`Operation::codes`].
     pub(crate) refusals: &'static [Code],
-    /// Whether the settings leave the operation on. `None` is always on.
+    /// Whether the settings turn the operation on; `None` if it is always on.
     pub(crate) switch: Option<fn(&ServerSettings) -> bool>,
     /// Whether pages of every origin may read the answers.
     pub(crate) is_public: bool,
     /// Whether the path exists only for requests that accept HTML.
     pub(crate) is_for_browsers: bool,
-    /// Its group in the document. The document does not list an operation without one.
+    /// Its group in the document, which does not list operations without a group.
     pub(crate) tag: Option<Tag>,
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
@@ -57,13 +57,13 @@ pub(crate) struct Operation {
     pub(crate) success: Success,
 }
 
-/// How an operation is carried out, by the credential that it asks for.
+/// The function that carries out an operation, by the credential that the operation asks for.
 pub(crate) enum Handler {
     /// It asks for no credential.
     Open(fn(Exchange) -> Answer),
     /// It asks for an access token.
     Token(fn(Exchange, Caller) -> Answer),
-    /// It asks for refresh cookies, and is limited for each of their sessions.
+    /// It asks for refresh cookies, and is counted for one of their sessions.
     Cookies(fn(Exchange, RefreshCookies) -> Answer),
 }
 
@@ -96,19 +96,19 @@ pub(crate) struct Success {
     pub(crate) description: &'static str,
     /// The media type and the schema of the body.
     pub(crate) content: Option<(&'static str, Schema)>,
-    /// A body, as JSON.
+    /// An example of the body, as JSON.
     pub(crate) example: Option<&'static str>,
     /// The headers beyond those of every response, with their descriptions.
     pub(crate) headers: &'static [(&'static str, &'static str)],
     /// The headers that only some of the responses have.
     pub(crate) optional_headers: &'static [(&'static str, &'static str)],
-    /// Whether it has a validator, by which a client that has the content gets a 304.
+    /// Whether the response has a validator, so that a client that still has the content gets a 304.
     pub(crate) has_etag: bool,
-    /// The operations that a client may go on to.
+    /// The operations that a client may call next.
     pub(crate) links: Option<fn() -> Value>,
 }
 
-/// Registers a schema, and refers to it.
+/// Registers a schema, and returns a reference to it.
 pub(crate) type Schema = fn(&mut Registry) -> MetaSchemaRef;
 
 impl Success {
@@ -124,7 +124,7 @@ impl Success {
         }
     }
 
-    /// 200 with a body of another kind.
+    /// 200 with a body of another media type.
     pub(crate) const fn with_schema(
         media_type: &'static str,
         schema: Schema,
@@ -192,9 +192,9 @@ impl Operation {
         matches!(self.handler, Handler::Token(_))
     }
 
-    /// Every code that it can be refused with, in the order of [`Code`]. A test of the whole suite sees each of them, and no other.
+    /// Every code with which the operation can be refused, in the order of [`Code`]. The test suite checks that each of them occurs, and no other.
     pub(crate) fn codes(&self) -> Vec<Code> {
-        // A client that has its whole share of connections at work gets a 503 everywhere.
+        // Every operation answers 503 to a client whose whole share of connections is busy.
         let mut codes = vec![Code::RequestTooLarge, Code::InternalError, Code::Unavailable];
         codes.extend(self.refusals);
         if *self.method != Method::GET {
