@@ -12,12 +12,12 @@ pub struct Deadlines {
     pub header: Duration,
     /// From the header to the end of the body.
     pub body: Duration,
-    /// Between two requests of one connection. Longer than proxies keep theirs (Caddy two minutes, nginx one), so that the proxy closes it: a request that
-    /// meets a closing connection becomes a 502.
+    /// Between two requests of one connection. Longer than proxies keep connections (Caddy two minutes, nginx one), so that the proxy is the one that
+    /// closes it: a request on a connection that the server is closing becomes a 502.
     pub idle: Duration,
     /// Until the client has taken a whole response.
     pub response: Duration,
-    /// After the stop, for requests in flight.
+    /// After the stop signal, for requests in flight.
     pub drain: Duration,
 }
 
@@ -33,18 +33,18 @@ impl Default for Deadlines {
     }
 }
 
-/// Takes the id of an operation.
+/// A callback that gets the id of an operation.
 type BeforeAnswer = Arc<dyn Fn(&str) + Send + Sync>;
 
 #[derive(Clone, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a switch of the configuration of its own"
+    reason = "each is a separate switch of the configuration"
 )]
 pub struct ServerSettings {
     /// The origin of `server.public_url`, such as `https://auth.example.org`: no path, no slash at the end.
     pub public_origin: String,
-    /// The origin of `server.app_url`, if it has one.
+    /// The origin of `server.app_url`, if that is set.
     pub app_origin: Option<String>,
     /// The origins of other browser apps.
     pub allowed_origins: Vec<String>,
@@ -54,7 +54,7 @@ pub struct ServerSettings {
     pub same_site: SameSite,
     /// The peers whose `X-Forwarded-For` counts.
     pub trusted_proxies: TrustedProxies,
-    /// How often requests may come from one address or session; `None` is without limits.
+    /// How often requests may come from one address or session; `None` if requests are not limited.
     pub rates: Option<Rates>,
     /// Whether `/docs` and `/openapi.json` are served.
     pub docs: bool,
@@ -63,11 +63,11 @@ pub struct ServerSettings {
     /// Whether `/v1/auth/check` answers.
     pub identity_check: bool,
     pub deadlines: Deadlines,
-    /// How many connections are open at once. A new one evicts the one that has been at rest the longest; if there is none, it waits.
+    /// How many connections may be open at once. A further one evicts the connection that has been at rest the longest, or waits if all are busy.
     pub max_connections: usize,
-    /// How many of these one client address has, or one IPv6 network of 64 bits. A connection of a listed proxy counts for the client of its present request.
+    /// How many of these one IPv4 address or one IPv6 network of 64 bits may have. A connection of a listed proxy counts for the client of its current request.
     pub max_connections_per_address: usize,
-    /// Is called with the id of each operation before its handler answers, so that tests can make it panic.
+    /// Called with the id of each operation before its handler answers, so that tests can cause a panic there.
     #[doc(hidden)]
     pub before_answer: Option<BeforeAnswer>,
 }

@@ -1,4 +1,4 @@
-//! Which web pages may make this server act (OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Fetch Metadata
+//! Which web pages may send requests that change something (OWASP Cross-Site Request Forgery Prevention Cheat Sheet, "Fetch Metadata
 //! headers" and "Verifying Origin").
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -39,8 +39,8 @@ impl Origins {
 
     /// Whether a request may be carried out.
     ///
-    /// Requests with safe methods always may. For others `Sec-Fetch-Site` decides; if the browser does not send it, `Origin` must be listed or the request's
-    /// own host. A request with neither header does not come from a browser.
+    /// Requests with safe methods always may. For others, `Sec-Fetch-Site` must be `same-origin` or `none`, or `Origin` must be listed. If the browser does not
+    /// send `Sec-Fetch-Site`, `Origin` may also be the request's own host (`is_own_host`). A request with neither header does not come from a browser.
     pub(super) fn may_act(&self, method: &Method, headers: &HeaderMap) -> bool {
         if method.is_safe() {
             return true;
@@ -66,7 +66,7 @@ impl Origins {
     }
 
     /// Whether `host` is out of reach of DNS rebinding. A page of any other name may have come from an attacker's server, before the attacker pointed the name
-    /// to this one.
+    /// to this server.
     fn is_fixed(&self, host: &str) -> bool {
         let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         host == "localhost"
@@ -267,7 +267,7 @@ mod properties {
                 return Ok(());
             };
             let headers: HeaderMap = [(ORIGIN, origin), (HOST, named)].into_iter().collect();
-            // As a browser reads it.
+            // The host as a browser reads it.
             let host = url::Url::parse(&format!("http://{host}")).ok();
             let is_own = match host.as_ref().and_then(url::Url::host) {
                 Some(url::Host::Domain(name)) => ["auth.example.org", "localhost"].contains(&name),

@@ -14,7 +14,7 @@ use crate::domain::{parse_app_origin, site_of};
 const MAX_PER_NETWORK: usize = 16;
 /// How many origins are logged in all: too few for attackers in many networks to fill the log or the memory.
 const MAX_NOTICES: usize = 64;
-/// The name of a host has at most 253 characters (RFC 1035 §2.3.4); the scheme and the port come on top.
+/// The maximum length of an origin that is logged: a host name has at most 253 characters (RFC 1035 §2.3.4), and scheme and port are added.
 const MAX_ORIGIN_CHARS: usize = 300;
 /// The methods that the log names. Any other is text that an attacker chooses.
 const LOGGED_METHODS: [Method; 5] = [
@@ -31,14 +31,15 @@ fn is_web_origin(text: &str) -> bool {
     host_and_port(text).is_some_and(|host| host.contains(char::is_alphanumeric) && host.chars().all(is_host))
 }
 
-/// The origins that were logged, each with the network that sent it, which is `None` for a unix socket.
+/// The origins that were logged, each with the network of the client, which is `None` for a unix socket.
 #[derive(Default)]
 pub(crate) struct OriginNotices(Mutex<Vec<(Option<IpAddr>, String)>>);
 
 impl OriginNotices {
     /// Logs an origin the first time that it is refused. `listed` are the `allowed_origins`.
     ///
-    /// "null", which a page in a sandbox sends, cannot be listed and is not logged. Free text is not logged either, since an attacker chooses it.
+    /// "null", which a page in a sandbox sends, cannot be listed and is not logged. Other text that is not an origin is not logged either, since an attacker
+    /// chooses it.
     pub(crate) fn note_refused(
         &self,
         address: Option<IpAddr>,
@@ -76,7 +77,7 @@ impl OriginNotices {
         } else {
             ""
         };
-        // Outside of the request's span: it is about the configuration.
+        // Outside of the request's span, because the warning is about the configuration.
         tracing::warn!(
             parent: None,
             "a {method} from a page of {origin} was refused; if that is your app, set in [server]: allowed_origins = [{list}]{or_own}"

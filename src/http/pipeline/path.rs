@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-/// `path` with its percent-encoded unreserved characters decoded, such as `%6d` to `m`. RFC 3986 §6.2.2.2 calls that the same path.
+/// `path` with its percent-encoded unreserved characters decoded, such as `%6d` to `m`: the same path by RFC 3986 §6.2.2.2.
 ///
-/// All other characters stay encoded, so that `%2F` does not separate segments. It decodes once: `%256d` stays as it is.
+/// All other characters stay encoded, so that `%2F` does not separate segments. Decoding happens once: `%256d` stays as it is.
 pub(super) fn normalised(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);

@@ -7,12 +7,12 @@ use tokio::time::Instant;
 use super::code::Code;
 use super::error::Refusal;
 
-/// Logs the cause of a refusal that is the server's fault, with the trace id of the span, and counts a refusal by a limit.
+/// Logs the cause if a refusal is the server's fault, with the trace id of the span. Counts a refusal by a limit.
 pub(super) fn report_refusal(refusal: &Refusal, operation: &'static str) {
     let (code, cause) = (refusal.code, refusal.cause());
     match code {
         Code::InternalError => tracing::error!(operation, cause, "a request failed"),
-        // Without a cause, the client has used up its share of connections.
+        // Without a cause there is nothing to log: the client has used up its share of connections, or the cause is in the log already.
         Code::Unavailable if cause.is_some() => {
             tracing::warn!(operation, cause, "a request could not be served");
         }

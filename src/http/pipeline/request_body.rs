@@ -1,4 +1,4 @@
-//! The fields of a request body: one table of them both reads the body and documents it.
+//! The fields of a request body. The same table of fields reads the body and documents it.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use super::code::Code;
 use crate::domain::{FieldError, FieldErrors};
 use crate::service::Error;
 
-/// How many unknown fields are named. No client mistypes more, and the answer stays smaller than the request.
+/// How many unknown fields a refusal names. No client mistypes more, and the answer stays smaller than the request.
 const MAX_UNKNOWN_NAMED: usize = 16;
-/// How long the name of an unknown field may be to be repeated.
+/// The maximum length of the name of an unknown field that a refusal repeats.
 const MAX_UNKNOWN_CHARS: usize = 32;
-/// Stands for the name of an unknown field that is not repeated.
+/// Replaces the name of an unknown field that is not repeated.
 const UNNAMED: &str = "(unknown)";
 
 /// A field of a body. All fields are texts. The lengths and the pattern are for the document; the domain's types decide what is refused.
@@ -25,7 +25,7 @@ pub(crate) struct Field {
     pub(crate) max_length: Option<usize>,
     /// A regular expression (ECMA-262).
     pub(crate) pattern: Option<&'static str>,
-    /// Whether the body must have it. An optional field that is `null` or empty is absent.
+    /// Whether the body must have the field. An optional field that is `null` or empty is absent.
     pub(crate) is_required: bool,
     /// Whether only old clients send it.
     pub(crate) is_deprecated: bool,
@@ -56,7 +56,7 @@ impl Field {
 /// The fields of one request, and the errors that were found in them so far.
 #[derive(Default)]
 pub(crate) struct Fields {
-    /// `None` was sent as `null` or empty.
+    /// The value is `None` if the field was sent as `null`, empty or not as text.
     texts: BTreeMap<&'static str, Option<String>>,
     errors: FieldErrors,
 }
@@ -92,7 +92,7 @@ impl Fields {
         fields
     }
 
-    /// The text of `field`. `None` if it is absent, `null`, empty or no text.
+    /// The text of `field`. `None` if it is absent, `null`, empty or not text.
     pub(crate) fn text(&self, field: &Field) -> Option<&str> {
         self.texts.get(field.name)?.as_deref()
     }
@@ -139,8 +139,8 @@ impl Fields {
         self.errors.take(field.name, parsed)
     }
 
-    /// Parses a change of something that an account may lack. `Some(None)`, for `null` and an empty text, clears it; `None`, also if the field has an
-    /// error, leaves it.
+    /// Parses a change of a property that an account may lack. `Some(None)`, for `null` and an empty text, clears the property; `None` leaves it as it is. If
+    /// the field has an error, [`Self::finish`] fails, and the value has no meaning.
     pub(crate) fn change<T>(
         &mut self,
         field: &Field,
@@ -160,7 +160,7 @@ impl Fields {
     }
 }
 
-/// The name of an unknown field if it looks like one. People paste anything, also a password where a name belongs.
+/// The name of an unknown field if it looks like a field name, otherwise [`UNNAMED`]: a client may send a password where a name belongs.
 fn repeatable(name: &str) -> &str {
     let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() <= MAX_UNKNOWN_CHARS

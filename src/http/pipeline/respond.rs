@@ -1,7 +1,7 @@
-//! The steps that every request passes, in their order.
+//! The steps that every request passes, in order.
 //!
-//! They are no poem middleware: poem's `RealIp` and `Tracing` believe forwarding headers from any peer and log the query string, `Cors` reflects every origin,
-//! and `SizeLimit` answers 411 to a POST without a body. Several of these checks also need what an earlier one found.
+//! They are not poem middleware: poem's `RealIp` and `Tracing` accept forwarding headers from any peer and log the query string, `Cors` reflects every origin,
+//! and `SizeLimit` answers 411 to a POST without a body. Several of these steps also need the results of earlier ones.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -43,13 +43,13 @@ pub(crate) struct Arrival {
     /// The whole body, or why there is none.
     pub(crate) body: Result<Bytes, Refusal>,
     pub(crate) peer: Peer,
-    /// The address that sent it; `None` for a process behind the unix socket.
+    /// The address of the client; `None` if the request came through the unix socket and names no client.
     pub(crate) address: Option<IpAddr>,
-    /// When its head was read.
+    /// When the head of the request was read.
     pub(crate) started_at: Instant,
 }
 
-/// What a listener serves, and what its requests pass.
+/// The operations that a listener serves, and the state of the checks that their requests pass.
 pub(crate) struct Pipeline {
     shared: Arc<Shared>,
     routes: Routes,
@@ -60,7 +60,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Serves those `operations` that the settings leave on.
+    /// Serves those `operations` that the settings turn on.
     pub(crate) fn new(shared: Shared, operations: impl Iterator<Item = &'static Operation>) -> Self {
         Self {
             routes: Routes::new(operations, &shared.settings),
@@ -86,7 +86,7 @@ impl Pipeline {
     /// Answers one request.
     pub(crate) async fn respond(&self, arrival: Arrival) -> Response {
         let trace_id = self.shared.service.system().new_trace_id();
-        // At the highest level, so that a fault has its trace id at every log level.
+        // A span of the level that every log level includes, so that the log line of a fault always has the trace id.
         let span = tracing::error_span!("request", %trace_id);
         self.respond_under(trace_id, arrival).instrument(span).await
     }
@@ -137,15 +137,15 @@ impl Pipeline {
         response
     }
 
-    /// Logs a page of an origin that is not listed.
+    /// Logs that a page was refused because its origin is not listed.
     fn note_foreign(&self, client: &Client, method: &Method, headers: &HeaderMap) {
         let listed = &self.settings().allowed_origins;
         self.origin_notices
             .note_refused(client.address, method, headers, listed);
     }
 
-    /// The checks before every handler, in the order of the contract: size, path and method, shape, origin, limit, token. Those before the limit are so cheap
-    /// that they need none.
+    /// The checks before every handler, in the order of the contract: size, path and method, shape, origin, limit, token. The checks before
+    /// the limit cost so little that they need no limit.
     async fn carry_out(
         &self,
         mut request: Request,
@@ -187,7 +187,7 @@ impl Pipeline {
 
     /// Authenticates a request if the operation asks for that, counts it, and carries it out.
     ///
-    /// A request counts for a session only if the operation needs a token or cookie and it is valid, and for its address otherwise. So neither a
+    /// A request counts for a session only if the operation needs a token or cookie and that is valid, and for its address otherwise. So neither a
     /// forged token nor an account of their own gives attackers more guesses at passwords, and clients behind one address do not use up each other's refreshes.
     async fn call(
         &self,
@@ -230,8 +230,8 @@ impl Pipeline {
         answer.await
     }
 
-    /// Counts a request for the first of `subjects` that has a request left: the cookie of a used-up session, which an attacker may have planted, does not
-    /// spoil the others.
+    /// Counts a request for the first of `subjects` that has a request left. So an attacker cannot block a client by planting the cookie of a session that has
+    /// none left.
     async fn count(
         &self,
         operation: &Operation,

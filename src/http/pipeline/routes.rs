@@ -1,4 +1,4 @@
-//! Which operation a request is for.
+//! Finds the operation that a request is for.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,7 +21,7 @@ pub(crate) struct Routes {
 pub(crate) struct Resource(Vec<&'static Operation>);
 
 impl Routes {
-    /// The table of those `operations` that `settings` leave on.
+    /// The table of those `operations` that `settings` turn on.
     pub(crate) fn new(
         operations: impl Iterator<Item = &'static Operation>,
         settings: &ServerSettings,
@@ -43,13 +43,13 @@ impl Routes {
         routes
     }
 
-    /// Every method that some path has, for `OPTIONS *` (RFC 9110 §9.3.7).
+    /// Every method that at least one path has, for `OPTIONS *` (RFC 9110 §9.3.7).
     pub(crate) fn allow(&self) -> HeaderValue {
         let resources = self.literal.values().chain(self.templated.values());
         list(resources.flat_map(Resource::methods), "HEAD, OPTIONS")
     }
 
-    /// The resource that a request for `path` finds.
+    /// The resource at `path`; `None` if there is none for this request.
     pub(crate) fn find(&self, path: &str, method: &Method, headers: &HeaderMap) -> Option<&Resource> {
         let resource = self.literal.get(path).or_else(|| {
             let (before, parameter) = path.split_at(path.rfind('/')? + 1);
@@ -87,12 +87,12 @@ impl Resource {
         list(self.methods(), head)
     }
 
-    /// Whether pages of every origin may read it.
+    /// Whether pages of every origin may read the resource.
     pub(crate) fn is_public(&self) -> bool {
         self.0.iter().any(|operation| operation.is_public)
     }
 
-    /// Whether it exists for a request with these headers. Clients that are no browsers find no page at `/`.
+    /// Whether the resource exists for a request with these headers. Only clients that accept HTML find a page at `/`.
     fn is_there(&self, method: &Method, headers: &HeaderMap) -> bool {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         !self.0.iter().any(|operation| operation.is_for_browsers) || is_read && wants_html(headers)
@@ -107,7 +107,7 @@ pub(crate) fn list<'a>(methods: impl Iterator<Item = &'a Method>, more: &'a str)
     HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// Whether a client names HTML among what it accepts, as browsers do and programs do not.
+/// Whether a client accepts HTML by name, as browsers do and other programs do not.
 fn wants_html(headers: &HeaderMap) -> bool {
     let accepted = weighted(headers, ACCEPT);
     accepted

@@ -3,7 +3,7 @@
 use poem::http::HeaderMap;
 use poem::http::header::HeaderName;
 
-/// The items of such a list, in lower case, and their weights (RFC 9110 §12.4.2).
+/// The items of the header `name`, in lower case, and their weights (RFC 9110 §12.4.2). An invalid weight counts as 0.
 pub(crate) fn weighted(headers: &HeaderMap, name: HeaderName) -> Vec<(String, f32)> {
     let values = headers.get_all(name);
     let items = values

@@ -35,10 +35,10 @@ use crate::http::pipeline::error::Refusal;
 use crate::http::pipeline::respond::{Arrival, Pipeline};
 use crate::limits::Subject;
 
-/// The most bytes of a header, and of the read buffer: four times what the largest cookies and tokens take.
+/// The maximum size in bytes of a header, and of the read buffer: four times what the largest cookies and tokens take.
 const MAX_BUFFER_BYTES: usize = 32 * 1024;
 
-/// Tells connections when the server stops: `true` once it does. Once the sender is gone, connections close at once.
+/// Tells connections when the server stops: the value is then `true`. When the sender is dropped, connections close at once.
 pub(super) type Stop = watch::Receiver<bool>;
 
 type Response = hyper::Response<BoxBody<Bytes, io::Error>>;
@@ -104,7 +104,7 @@ async fn answer(
     Ok(response)
 }
 
-/// Waits for a place and for the body, and has the request answered.
+/// Waits for a place and for the body, and lets the pipeline answer the request.
 ///
 /// # Errors
 /// The connection is to be closed without an answer.
@@ -128,7 +128,7 @@ async fn receive_and_respond(
     };
     if !admission.begin_request() {
         return Err(io::Error::other(
-            "the connection was evicted before the request was whole",
+            "the connection was evicted before the request was complete",
         ));
     }
     let arrival = Arrival {
@@ -141,7 +141,7 @@ async fn receive_and_respond(
     Ok(pipeline.respond(arrival).await.into())
 }
 
-/// The answer that hyper gives to bytes that it cannot read: no body, and the connection ends, since it is not known where the next request begins.
+/// The answer that hyper gives to bytes that it cannot parse. It has no body, and closes the connection, because it is unknown where the next request begins.
 fn bad_request() -> Response {
     let mut response = hyper::Response::new(Empty::new().map_err(|never| match never {}).boxed());
     *response.status_mut() = StatusCode::BAD_REQUEST;
@@ -155,7 +155,7 @@ fn close_after(response: &mut Response) {
         .insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
-/// The stage of the present request of a connection. Its task sets the stage while it answers, and checks it while it reads.
+/// The stage of the current request of a connection, which the service function and the stream share.
 struct Progress {
     stage: AtomicU8,
     admission: Admission,
@@ -164,9 +164,9 @@ struct Progress {
 impl Progress {
     /// Between two requests.
     const IDLE: u8 = 0;
-    /// In a header, or waiting for the first one.
+    /// Reading a header, or waiting for the first one.
     const HEADER: u8 = 1;
-    /// From the end of the header until the response is made.
+    /// From the end of the header until the response is ready to be written.
     const REQUEST: u8 = 2;
 
     const fn new(admission: Admission) -> Self {
@@ -176,7 +176,7 @@ impl Progress {
         }
     }
 
-    // One task drives both sides, so these accesses happen in program order.
+    // The service function and the stream run in one task, so these accesses happen in program order.
     fn enter(&self, stage: u8) {
         self.stage.store(stage, Ordering::Relaxed);
         match stage {
@@ -191,7 +191,7 @@ impl Progress {
     }
 }
 
-/// A stream that fails once its client is too slow, and that spoils ambiguous framing.
+/// A stream that fails when its client is too slow, and that spoils the end of ambiguous lines ([`Framing`]).
 struct Guarded<S> {
     stream: S,
     progress: Arc<Progress>,
@@ -240,8 +240,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Guarded<S> {
-    /// Runs the response timer from the first write that the client did not take at once until everything is flushed. Taking a byte now and then does not
-    /// extend it.
+    /// Runs the response timer from the first write that has to wait for the client until everything is flushed. Reading a byte now and then does not give the
+    /// client more time.
     fn bound<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             return written;
@@ -275,7 +275,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes when its own buffer is empty, so the client has taken the answer.
+        // hyper flushes when its own buffer is empty, so the whole answer has been written.
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if flushed.is_ready() {
             self.response.stop();
@@ -289,7 +289,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 }
 
-/// A deadline that takes a timer of the runtime only once a client is slow.
+/// A deadline that creates a timer of the runtime only when a client is slow.
 struct Timer {
     length: Duration,
     started_at: Option<Instant>,

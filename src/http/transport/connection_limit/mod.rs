@@ -1,11 +1,11 @@
-//! How many connections are open at once, in all and for one client, and which one is evicted for a new one.
+//! Limits how many connections are open at once, in all and for one client, and chooses which connection is evicted for a new one.
 //!
-//! A connection is *busy* while a request of it is carried out, and *at rest* otherwise: between two requests, and while its client still sends one. A new
+//! A connection is *busy* while one of its requests is carried out, and *at rest* otherwise: between two requests, and while its client still sends one. A new
 //! connection that finds every place taken evicts the one that has been at rest the longest, so a client that opens connections and sends nothing cannot keep
-//! others out. A busy connection is never evicted. One new connection evicts at most one other.
+//! others out. A busy connection is never evicted. A new connection evicts one other, and another only if the place has not become free after a second.
 //!
 //! A connection counts for the client at its other end. A connection of a listed proxy carries requests of many clients, one after the other: it counts for
-//! the client of its present request, from the end of the head until the answer is made, and for none between two requests.
+//! the client of its present request, from the end of the head until the answer is ready, and for no client between two requests.
 
 mod table;
 #[cfg(test)]
@@ -26,9 +26,10 @@ use table::{State, Table};
 
 /// How long to wait for a free place before looking again for a connection at rest.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
-/// An evicted connection leaves much sooner. If no place is free by then, another new connection took it, and one more is evicted.
+/// How long to wait for the place of an evicted connection, which closes much sooner. If no place is free by then, another new connection has taken it, and
+/// one more is evicted.
 const LEAVES_WITHIN: Duration = Duration::from_secs(1);
-/// The shortest time between two log lines that say that places run out. During a flood every new connection would log one.
+/// The shortest time between two warnings that connections are evicted. During a flood every new connection would log one.
 const WARN_AT_MOST_EVERY: Duration = Duration::from_mins(1);
 /// How many connections of proxies may wait without a place for their first head, which a proxy sends at once. Only the head says which client the
 /// connection counts for, and so which other connection to evict.
@@ -44,7 +45,7 @@ pub(super) struct ConnectionLimit {
 }
 
 impl ConnectionLimit {
-    /// `most` in all, at least one; `most_for_client` for one IPv4 address or IPv6 network of 64 bits.
+    /// Allows `most` connections in all, but at least one, and `most_for_client` for one IPv4 address or IPv6 network of 64 bits.
     pub(super) fn new(most: usize, most_for_client: usize) -> Arc<Self> {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
@@ -57,7 +58,7 @@ impl ConnectionLimit {
         })
     }
 
-    /// Admits a connection of `client`, or of a proxy if that is `None`. Waits while all places are taken and no connection is at rest.
+    /// Admits a connection of `client`, or of a proxy if `client` is `None`. Waits while all places are taken and no connection is at rest.
     ///
     /// # Errors
     /// [`ShareExhausted`]: the connection is to be closed.
@@ -79,18 +80,17 @@ impl ConnectionLimit {
         Ok(self.enter(State::AtRest(Instant::now()), client, permit))
     }
 
-    /// Evicts the connection that has been at rest the longest. `false` if there is none.
+    /// Evicts the connection that is first in the order of eviction. `false` if none can be evicted.
     pub(super) fn make_room(&self) -> bool {
-        self.warn("there are as many connections as there may be");
+        self.warn("the limit of connections is reached");
         self.table.lock().evict(None)
     }
 
-    /// How many connections there are.
     pub(super) fn len(&self) -> usize {
         self.table.lock().len()
     }
 
-    /// Waits until there are none.
+    /// Waits until no connection is left.
     pub(super) async fn all_gone(&self) {
         for (places, number) in [(&self.places, self.most), (&self.lobby, LOBBY)] {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
@@ -98,7 +98,8 @@ impl ConnectionLimit {
         }
     }
 
-    /// Makes room within the share of `client`, and counts connection `number`, if there is one yet, for it. `true` if another connection was evicted.
+    /// Makes room within the share of `client`, and counts connection `number` for that client, if it has a number yet. `true` if another connection was
+    /// evicted.
     fn make_room_for(&self, client: Subject, number: Option<u64>) -> Result<bool, ShareExhausted> {
         let made_room = {
             let mut table = self.table.lock();
@@ -109,12 +110,13 @@ impl ConnectionLimit {
             made_room
         };
         if made_room != Ok(false) {
-            self.warn("a client holds as many connections as one may");
+            self.warn("a client has reached its limit of connections");
         }
         made_room
     }
 
-    /// Evicts one connection and takes a place, unless a connection `has_evicted` already.
+    /// Waits for a free place and takes it. While there is none, it evicts a connection, and another after each [`LEAVES_WITHIN`]. With `has_evicted`, the
+    /// first was evicted just before.
     async fn wait_for_place(&self, has_evicted: bool) -> OwnedSemaphorePermit {
         let mut evicted_at = has_evicted.then(Instant::now);
         loop {
@@ -154,7 +156,7 @@ impl ConnectionLimit {
             *warned_at = Some(Instant::now());
             tracing::warn!(
                 connections = self.len(),
-                "{reason}: those that are at rest make way for new ones"
+                "{reason}: new connections evict those at rest"
             );
         }
     }
@@ -171,12 +173,13 @@ pub(super) struct Admission {
     number: u64,
     is_of_proxy: bool,
     eviction: Arc<Notify>,
-    /// For a place, or for the lobby until there is one.
+    /// The permit for a place, or for the lobby until a place is free.
     permit: Mutex<OwnedSemaphorePermit>,
 }
 
 impl Admission {
-    /// The head of a request of `client` was read: a connection of a proxy counts for that client now. Waits for a place if the connection has none yet.
+    /// Called when the head of a request of `client` was read: a connection of a proxy counts for that client now. Waits for a place if the connection has
+    /// none yet.
     ///
     /// # Errors
     /// [`ShareExhausted`]: the request is to be refused.
@@ -200,20 +203,20 @@ impl Admission {
         self.limit.table.lock().state(self.number) == State::InLobby
     }
 
-    /// The whole request has arrived: the connection is busy. `false` if it was evicted before. Then the request must not be carried out, because its client
-    /// would not see the response.
+    /// Called when the whole request has arrived: the connection is busy. `false` if it was evicted before. Then the request must not be carried out,
+    /// because its client would not see the response.
     #[must_use]
     pub(super) fn begin_request(&self) -> bool {
         self.limit.table.lock().go_on_to(self.number, State::Busy)
     }
 
-    /// A request begins to arrive: the connection is at rest from now on.
+    /// Called when a request begins to arrive: the connection is at rest from now on.
     pub(super) fn rest(&self) {
         let state = State::AtRest(Instant::now());
         self.limit.table.lock().go_on_to(self.number, state);
     }
 
-    /// The request is answered: the connection is at rest, and that of a proxy counts for no client.
+    /// Called when the request is answered: the connection is at rest, and a connection of a proxy counts for no client.
     pub(super) fn end_request(&self) {
         if self.is_of_proxy {
             let state = State::KeptByProxy(Instant::now());

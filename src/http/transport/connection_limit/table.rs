@@ -26,12 +26,12 @@ struct Connection {
 /// What a connection is doing, as far as eviction depends on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// It has no place yet, and so none to give up.
+    /// It has no place yet, so evicting it would free none.
     InLobby,
     /// It waits for a request or receives one.
     AtRest(Instant),
-    /// A proxy keeps it between two requests. It is evicted after those at rest: the proxy may be about to use it, and a request that meets a closing
-    /// connection becomes a 502.
+    /// A proxy keeps it between two requests. It is evicted after those at rest: the proxy may be about to use it, and a request on a connection that the
+    /// server is closing becomes a 502.
     KeptByProxy(Instant),
     /// A request is carried out on it.
     Busy,
@@ -39,7 +39,7 @@ pub(super) enum State {
 }
 
 impl State {
-    /// Its place in the order of eviction, lowest first. `None` if it cannot be evicted.
+    /// The rank in the order of eviction, lowest first. `None` if the connection cannot be evicted.
     const fn rank(self) -> Option<(bool, Instant)> {
         match self {
             Self::AtRest(since) => Some((false, since)),
@@ -54,7 +54,7 @@ impl State {
 pub(crate) struct ShareExhausted;
 
 impl Table {
-    /// Enters a connection. Returns its number, and what wakes it when it is evicted.
+    /// Adds a connection. Returns its number, and the [`Notify`] that wakes it when it is evicted.
     pub(super) fn enter(&mut self, state: State, client: Option<Subject>) -> (u64, Arc<Notify>) {
         let number = self.next_number;
         self.next_number += 1;
@@ -78,7 +78,7 @@ impl Table {
         self.connections[&number].state
     }
 
-    /// Changes the state of a connection that has a place. `false` if it is evicted.
+    /// Changes the state of a connection, unless it is in the lobby. `false` if the connection is evicted.
     pub(super) fn go_on_to(&mut self, number: u64, state: State) -> bool {
         let Some(connection) = self.connections.get_mut(&number) else {
             return false;
@@ -91,7 +91,7 @@ impl Table {
         true
     }
 
-    /// Gives a connection its place.
+    /// Moves a connection that has got a place out of the lobby.
     pub(super) fn leave_lobby(&mut self, number: u64) {
         if let Some(connection) = self.connections.get_mut(&number) {
             connection.state = State::AtRest(Instant::now());
@@ -111,7 +111,7 @@ impl Table {
         self.give_back(before);
     }
 
-    /// Makes room for one more connection of `client`, whose share is `most`. `true` if another one of it was evicted.
+    /// Makes room for one more connection of `client`, whose share is `most`. `true` if one of its connections was evicted.
     pub(super) fn make_room_for(&mut self, client: Subject, most: usize) -> Result<bool, ShareExhausted> {
         if self.of_client.get(&client).is_none_or(|number| *number < most) {
             Ok(false)
@@ -122,9 +122,9 @@ impl Table {
         }
     }
 
-    /// Evicts the first connection in the order of eviction, of all or of those that count for `client`. `false` if none can be evicted.
+    /// Evicts the connection that is first in the order of eviction, among all or among those that count for `client`. `false` if none can be evicted.
     ///
-    /// Looks at all of them, which for two thousand takes less time than accepting one.
+    /// It looks at all connections, which takes less time for two thousand of them than accepting one.
     pub(super) fn evict(&mut self, client: Option<Subject>) -> bool {
         let first = self
             .connections
