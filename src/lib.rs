@@ -2,18 +2,18 @@
 //!
 //! A noun has the same file name in every layer: `session.rs` is in `cli`, `http/api`, `service`, `service/rules`, `domain` and `store`.
 //!
-//! - [`cli`]: the commands, one file a noun. `output.rs` prints.
-//! - [`http`]: `transport` (connections), `pipeline` (what every request passes), `api` (the operations, one file a noun), `openapi`, `pages`.
-//! - [`app`]: joins the parts at the start, and `check`.
+//! - [`cli`]: the commands, one file per noun. `output.rs` prints.
+//! - [`http`]: `transport` (connections), `pipeline` (what every request passes), `api` (the operations, one file per noun), `openapi`, `pages`.
+//! - [`app`]: joins the parts when a process starts, and does the work of `check`.
 //! - [`service`]: the use cases, which `cli` and `http` share. `rules`: the parts of one change that use cases share. `operator`: use cases of the command
 //!   line only. `upkeep`: backup, restore, rekey, sweep, the mail worker.
-//! - [`store`]: all SQL, one file a noun. `sqlite`: connections, the writer, locks, migrations.
-//! - [`domain`]: parsed types and pure questions, without I/O and clock.
+//! - [`store`]: all SQL, one file per noun. `sqlite`: connections, the writer, locks, migrations.
+//! - [`domain`]: parsed types and pure functions, without I/O and clock.
 //! - [`crypto`]: passwords, tokens, sealing, the key file. [`limits`]: rates of requests. [`mail`]: SMTP. [`captcha`]: Turnstile. [`web`]: an HTTP client.
 //!   [`tls`]: trusted certificates. [`files`]: files in directories that other users may write. [`config`]: the configuration. [`telemetry`]: logs and
-//!   metrics. [`fault`]: loops whose work fails. [`system`]: the only source of time and randomness.
+//!   metrics. [`fault`]: repeated work that fails. [`system`]: the only source of time and randomness.
 //!
-//! Imports point one way. `tests/it/contract/layering.rs` holds these rules, and that no files import each other in a ring:
+//! Imports go in one direction only. `tests/it/contract/layering.rs` tests the following rules, and that no files import each other in a cycle:
 //!
 //! ```text
 //! main → cli        cli → app config service files domain system telemetry (serve and openapi also http)
@@ -24,7 +24,7 @@
 //! system, tls, telemetry → domain     web → tls    domain, fault → nothing     everything may name fault
 //! ```
 
-/// So that unit tests can include a file of the integration tests.
+/// Unit tests include a file of the integration tests, which calls this crate `arkloop`.
 #[cfg(test)]
 extern crate self as arkloop;
 

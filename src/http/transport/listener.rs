@@ -27,7 +27,7 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Listener {
-    /// Listens. Must be called within a Tokio runtime.
+    /// Opens the socket. Must be called within a Tokio runtime.
     pub(super) fn new(listen: &Listen) -> io::Result<Self> {
         match listen {
             Listen::Tcp(address) => listen_on_address(*address).map(Self::Tcp),
@@ -53,7 +53,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // An answer is one write; waiting for more (RFC 896) would only delay it.
+                // An answer is one write. Nagle's algorithm (RFC 896), which waits for more, would only delay it.
                 let _ = stream.set_nodelay(true);
                 Ok((Box::new(stream), Peer::Address(peer.ip().to_canonical())))
             }
@@ -71,7 +71,7 @@ fn listen_on_address(address: SocketAddr) -> io::Result<TcpListener> {
     } else {
         TcpSocket::new_v6()?
     };
-    // A restart must not wait for connections of the process before it to time out.
+    // Otherwise a restarted server could not bind the address before the connections of the previous process time out.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)

@@ -1,4 +1,4 @@
-//! From the socket to a whole request: listening, connections, framing, the connection limit, the stop.
+//! From the socket to a complete request: listening, connections, framing, the connection limit, shutdown.
 
 mod connection;
 mod connection_limit;

@@ -1,7 +1,7 @@
-//! The server loop: listens, accepts, and stops in order.
+//! The server loop: listens, accepts, and stops after the requests in flight.
 //!
-//! poem's own server gives hyper no timer, has no connection limit, does not pause when accepting fails, and may wait for ever when it stops. This loop does
-//! what it leaves out.
+//! It replaces poem's own server, which gives hyper no timer, has no connection limit, does not pause when accepting fails, and may wait for ever when it
+//! stops.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -20,9 +20,9 @@ use crate::domain::Listen;
 use crate::fault::Fault;
 use crate::http::pipeline::respond::Pipeline;
 
-/// The first and the longest pause after accepting failed, usually because there are no descriptors left. Clients wait meanwhile.
+/// The first and the longest pause after a connection could not be accepted, usually because no file descriptor is left. New clients wait meanwhile.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-/// How often memory about clients that have gone is freed.
+/// How often the memory of limits that no client has used for a while is freed.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// A server that listens, and serves once it is [run](Server::run).
@@ -32,7 +32,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens. Must be called within a Tokio runtime.
+    /// Opens the socket. Must be called within a Tokio runtime.
     pub(crate) fn listen(listen: &Listen, pipeline: Pipeline) -> io::Result<Self> {
         Ok(Self {
             listener: Listener::new(listen)?,
@@ -83,7 +83,7 @@ async fn accept_all(
             Ok((stream, peer)) => {
                 fault.ended();
                 let client = client_of(peer, &pipeline.settings().trusted_proxies);
-                // Connections over the limit are closed without an answer, which would cost what the limit saves.
+                // Connections over the limit are closed without an answer: answering them would cost what the limit saves.
                 let Ok(admission) = limit.admit(client).await else {
                     continue;
                 };
@@ -105,7 +105,7 @@ async fn accept_all(
     }
 }
 
-/// Frees memory about clients that have gone, without end.
+/// Frees the memory of unused limits again and again, without end.
 async fn sweep(pipeline: &Pipeline) -> Infallible {
     loop {
         sleep(SWEEP_EVERY).await;
@@ -113,7 +113,7 @@ async fn sweep(pipeline: &Pipeline) -> Infallible {
     }
 }
 
-/// Whether accepting failed because of one client, so that the next one may succeed.
+/// Whether accepting failed because of one client, so that the next connection may be accepted.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(

@@ -33,12 +33,12 @@ fn from(last: u8) -> Subject {
 
 async fn admit(limit: &Arc<ConnectionLimit>, client: Option<Subject>) -> Admission {
     let admission = limit.admit(client).await.expect("it is admitted");
-    // So that no two rest for equally long.
+    // Of two connections at rest from the same moment, either might be evicted first.
     tokio::time::sleep(Duration::from_millis(2)).await;
     admission
 }
 
-/// A connection of a proxy with a request of a client on it whose body is not whole.
+/// A connection of a proxy that carries a request of the client `of`, whose body has not arrived completely.
 async fn upload(limit: &Arc<ConnectionLimit>, of: Subject) -> Admission {
     let admission = admit(limit, None).await;
     admission.count_for(of).await.expect("it has a share");
@@ -54,7 +54,8 @@ async fn is_evicted(admission: &Admission) -> bool {
     timeout(Duration::ZERO, admission.evicted()).await.is_ok()
 }
 
-/// Which of `held` are evicted while `arrival` waits for its place. They leave at once.
+/// Waits for `arrival`, and drops each of `held` as soon as it is evicted. Returns the positions of the evicted ones, those that are left, and the output of
+/// `arrival`.
 async fn left<T>(held: Vec<Admission>, arrival: impl Future<Output = T>) -> (Vec<usize>, Vec<Admission>, T) {
     let mut held: Vec<Option<Admission>> = held.into_iter().map(Some).collect();
     let mut left = Vec::new();
@@ -90,14 +91,14 @@ async fn a_connection_at_rest_is_evicted_and_a_busy_one_is_not() {
     let resting = admit(&limit, Some(from(2))).await;
     assert!(
         has_to_wait(admit(&limit, Some(from(3)))).await,
-        "it has not left yet"
+        "the evicted connection has not left yet"
     );
     assert!(is_evicted(&resting).await && !is_evicted(&busy).await);
     assert!(!resting.begin_request(), "its request must not be carried out");
     drop(resting);
     let third = work(admit(&limit, Some(from(3))).await);
     let leave = async {
-        // None is at rest now, until this one is.
+        // No connection is at rest before this one has ended its request.
         busy.end_request();
         busy.evicted().await;
         drop(busy);
@@ -144,7 +145,7 @@ async fn what_a_proxy_keeps_between_two_requests_is_evicted_last() {
     assert_eq!(gone, [1]);
     let _at_work = (work(fourth), work(fifth));
     let (gone, _, _sixth) = left(held, admit(&limit, Some(from(6)))).await;
-    assert_eq!(gone, [0], "it is the only one that can");
+    assert_eq!(gone, [0], "the others are at work");
 }
 
 #[tokio::test]
@@ -167,10 +168,10 @@ async fn a_client_with_its_whole_share_evicts_its_own_directly_and_through_a_pro
     assert!(limit.admit(Some(from(1))).await.is_err(), "both are at work");
     let of_proxy = admit(&limit, None).await;
     assert_eq!(of_proxy.count_for(from(1)).await, Err(ShareExhausted));
-    // It may be for another client, and counts for none until then.
+    // The next request may be of another client. Until its head has arrived, the connection counts for no client.
     assert!(of_proxy.begin_request(), "the refusal is answered");
     of_proxy.end_request();
-    of_proxy.count_for(from(3)).await.expect("this one has a share");
+    of_proxy.count_for(from(3)).await.expect("it has a share");
     drop((third, fourth));
     admit(&limit, Some(from(1))).await;
     drop((held, of_proxy));
@@ -217,7 +218,7 @@ async fn the_lobby_is_bounded_and_costs_nothing_but_its_place() {
         lobby.push(limit.admit(None).await.expect("there is room"));
     }
     assert!(has_to_wait(admit(&limit, None)).await);
-    // What is in the lobby has no place to give.
+    // A connection in the lobby holds no place, so evicting it would free none.
     assert!(!limit.make_room());
     lobby.truncate(2);
     let first = lobby.pop().expect("there are two");
@@ -229,7 +230,7 @@ async fn the_lobby_is_bounded_and_costs_nothing_but_its_place() {
     assert_eq!(lobby[0].count_for(from(2)).await, Err(ShareExhausted));
     drop((first, place));
     lobby[0].count_for(from(2)).await.expect("there is a place");
-    assert!(limit.make_room(), "it has a place to give now");
+    assert!(limit.make_room(), "the connection holds a place now");
     drop(lobby);
     assert!(limit.table.lock().is_empty());
     timeout(LOOK_AGAIN_AFTER, limit.all_gone())
