@@ -10,19 +10,20 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::subject::Subject;
 
-/// Enough locks that requests hardly ever wait for one another.
+/// The number of locks: so many that requests hardly ever wait for one another.
 const SHARDS: usize = 64;
-/// How many entries a table of 1024 slots takes before it grows. All shards of a class take about 2 MiB.
+/// How many entries a table of 1024 slots holds before it grows. All shards of a class take about 2 MiB.
 const SHARD_CAPACITY: usize = 896;
-/// How many buckets are dropped at once: enough that the search costs each new subject next to nothing.
+/// How many buckets are dropped at once: so many that the search is rare, and adds next to nothing to the cost of a request.
 const EVICTED: usize = SHARD_CAPACITY / 8;
 
 /// For each subject, when its bucket is full again.
 ///
 /// When a shard has no room for a new subject, the buckets that are nearest to full are dropped, which forgets the few
 /// requests that were taken from them. So a client cannot empty its bucket and then make the server forget it by a flood:
-/// the bucket is dropped only after seven eighths of its shard are at least as empty, and clients do not know the shards.
-/// Such a flood takes tens of thousands of addresses with as many requests each, which could be used directly.
+/// the bucket is dropped only when seven eighths of its shard are at least as empty, and clients do not know the shards.
+/// Such a flood takes tens of thousands of addresses that send as many requests each. A client that has so many addresses
+/// can send its requests from them directly.
 #[derive(Debug)]
 pub(super) struct Buckets {
     shards: Vec<Mutex<Shard>>,
@@ -109,7 +110,7 @@ fn make_room(shard: &mut Shard) {
         ties -= usize::from(is_tie);
         full_at < *last || is_tie
     };
-    // Into a new table: removed entries would leave marks in the old one, and make it grow.
+    // The kept ones move to a new table, because removed entries leave marks in the old one, which make it grow.
     let mut kept = Shard::with_capacity(SHARD_CAPACITY);
     kept.extend(shard.drain().filter(|(_, full_at)| !must_go(*full_at)));
     *shard = kept;

@@ -4,8 +4,8 @@
 //! requests as the rate of its class, and fills up evenly. The `governor` crate computes this (GCRA) with the time of
 //! [`System`]; `buckets` limits how many buckets there are, and decides which are dropped.
 //!
-//! The counts are lost when the server stops. The service counts in the database what must survive a restart: wrong
-//! passwords, attempts at a code, and mails to an address.
+//! The counts are lost when the server stops. Counts that must survive a restart are kept by the service in the database:
+//! wrong passwords, attempts at a code, and mails to an address.
 
 mod buckets;
 mod stopwatch;
@@ -51,8 +51,8 @@ impl Limits {
             .map_err(|refused| refused.wait_time_from(self.stopwatch.now()))
     }
 
-    /// Drops the buckets that are full again: a full bucket acts as none. Memory is bounded without this, but this returns
-    /// memory and forgets old addresses.
+    /// Drops the buckets that are full again, because a full bucket has the same effect as none. Memory is bounded even
+    /// without this, but this returns memory and forgets old addresses.
     pub fn sweep(&self) {
         for class in LimitClass::VARIANTS {
             let limiter = &self.limiters[*class];
@@ -90,7 +90,7 @@ mod tests {
         Subject::of_address(Some(text.parse().expect("it is an address")))
     }
 
-    /// Takes what is there, and says how much it was.
+    /// Empties a bucket, and returns how many requests it held.
     fn drain(limits: &Limits, subject: Subject) -> u32 {
         let mut taken = 0;
         while limits.check(LimitClass::Login, subject).is_ok() {

@@ -1,4 +1,4 @@
-//! The time by which buckets fill up.
+//! The clock by which buckets fill up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use crate::domain::{Rate, Timestamp};
 use crate::system::System;
 
-/// Counts elapsed time. It only runs forward: when the clock of the machine is set back, buckets would otherwise not fill
-/// up until it has caught up.
+/// Counts elapsed time, and never runs backwards. Otherwise, after the machine's clock was set back, buckets would not fill
+/// up until that clock has caught up.
 #[derive(Clone, Debug)]
 pub(super) struct Stopwatch {
     system: System,
@@ -45,7 +45,7 @@ impl Clock for Stopwatch {
         let mut reading = self.reading.lock();
         // Read under the lock, so that the readings of two threads do not overtake each other.
         let clock = self.system.now();
-        // After the longest window every bucket is full; a clock that jumps centuries ahead must not overflow.
+        // Every bucket is full after the longest window. The bound prevents an overflow if the clock jumps centuries ahead.
         let passed = clock.since(reading.clock).min(Rate::LONGEST);
         reading.elapsed += passed;
         reading.clock = clock;

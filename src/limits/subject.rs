@@ -1,4 +1,4 @@
-//! What a rate limit counts: an address, a session or an account.
+//! The subject whose requests a rate limit counts: an address, a session or an account.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use crate::domain::{Limit, SessionId, UserId, network_of};
 pub enum Subject {
     /// All processes on this machine that connect without a proxy, together.
     Local,
-    /// A network; an IPv4 address is one by itself.
+    /// An IPv4 address, or the network of an IPv6 address: see [`network_of`].
     Network(IpAddr),
     Session(SessionId),
     Account(UserId),
