@@ -14,13 +14,12 @@ use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, ServiceName, 
 #[folder = "src/mail/templates/"]
 struct Templates;
 
-/// What mails say about the service that sends them. A template advises only what the letterhead makes possible.
+/// What mails say about the service that sends them. The advice in a mail depends on it: no mail names a page that the service does not have.
 #[derive(Clone, Debug)]
 pub struct Letterhead {
     pub name: ServiceName,
-    /// The language for recipients who have chosen none, or one without templates.
+    /// The language for recipients who have chosen none, or a language without templates.
     pub language: Language,
-    /// How the owner of an account gets another password.
     pub reset: WayToReset,
     /// Whether links to verify an address lead to the built-in page; a mail can then name its buttons.
     pub has_verify_page: bool,
@@ -44,11 +43,11 @@ pub struct Composer {
 }
 
 impl Composer {
-    /// Parses all templates, so a caller makes one composer and keeps it.
+    /// Parses all templates, so a caller creates one composer and keeps it.
     pub fn new(letterhead: Letterhead) -> Self {
         const REASON: &str = "the templates are compiled in, and a test parses them all";
         let mut templates = Environment::new();
-        // A template that names something unknown is faulty and must not leave a gap in a mail.
+        // An unknown name in a template is a fault, and must not become a gap in a mail.
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         for name in Templates::iter() {
             let source = Templates::get(&name).map(|file| file.data);
@@ -64,7 +63,7 @@ impl Composer {
         }
     }
 
-    /// What mails call the service.
+    /// The name of the service in mails.
     pub fn name(&self) -> &ServiceName {
         &self.letterhead.name
     }
@@ -74,7 +73,7 @@ impl Composer {
         self.letterhead.language.into()
     }
 
-    /// Writes `letter` to the owner of `to`, in the language nearest to `locale` that mails have.
+    /// Writes `letter` to the owner of `to`, in the language of mails that is nearest to `locale`.
     pub fn compose(&self, letter: &Letter, to: &Email, locale: &Locale) -> Message {
         let language = Language::nearest(locale.as_str()).unwrap_or(self.letterhead.language);
         let context = self.context(letter, language);
@@ -97,7 +96,7 @@ impl Composer {
         }
     }
 
-    /// The values that templates can use. Every letter has all names, so that the layout can test for each.
+    /// The values that templates can use. Every letter defines all of them, so that the layout can test for each.
     fn context(&self, letter: &Letter, language: Language) -> Value {
         let (username, code, link) = match letter {
             Letter::VerifyEmail { username, link }
@@ -132,7 +131,7 @@ impl Composer {
 
 redacted!(Composer);
 
-/// A lifetime in words: in days from two days on, else in hours or minutes.
+/// A lifetime in words: whole days if it is at least two, otherwise whole hours, otherwise minutes.
 fn in_words(lifetime: Duration, language: Language) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;

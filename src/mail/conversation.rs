@@ -1,6 +1,6 @@
 //! The client's side of SMTP: commands and their replies. The caller sets the timeouts.
 //!
-//! The library that formats messages has an SMTP client too. That client does not say at which stage a server refused, reads replies only as UTF-8, takes no
+//! The library that formats messages has an SMTP client too. That client does not say at which stage a server refused, reads replies only as UTF-8, accepts no
 //! verifier of certificates, and keeps its read buffer when STARTTLS begins TLS.
 
 use std::future::poll_fn;
@@ -26,7 +26,7 @@ const MAX_LINE: u64 = 4096;
 /// The most lines of a reply; servers offer about a dozen extensions.
 const MAX_LINES: usize = 100;
 
-/// The errors of a connection that the other side has closed: which one comes depends on the timing.
+/// The errors of a connection that the other side has closed. Timing decides which one occurs.
 const CLOSED: [ErrorKind; 4] = [
     ErrorKind::UnexpectedEof,
     ErrorKind::ConnectionReset,
@@ -213,7 +213,7 @@ pub(super) async fn encrypt(
     host: &str,
 ) -> Result<AnyStream, Failure> {
     let name = server_name(host)
-        .ok_or_else(|| Failure::Broken("no certificate can be for the host of mail.smtp_url".to_owned()))?;
+        .ok_or_else(|| Failure::Broken("the host of mail.smtp_url is not a valid TLS name".to_owned()))?;
     let encrypted = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
     Ok(Box::new(encrypted))
 }

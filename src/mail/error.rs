@@ -12,7 +12,7 @@ use crate::tls::{TlsFailure, UnusableCertificates};
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     #[error(
-        "the sender of mails must be an address such as Example <no-reply@example.org>, in ASCII but for the name"
+        "the sender of mails must be an address such as Example <no-reply@example.org>, in ASCII except for the name"
     )]
     From,
     #[error("the file of mail.ca_file, {}, cannot be read", path.display())]
@@ -33,18 +33,18 @@ pub enum Verdict {
     Single,
     /// The mail server takes no mail for the recipient, or no attempt can succeed.
     Final,
-    /// The mail server has received the whole mail but has not replied, so the mail may arrive. RFC 5321 §4.5.3.2.6 asks for 10 minutes of patience, because
-    /// servers look for spam and viruses before they reply.
+    /// The mail server has received the whole mail but has not replied, so the mail may arrive. RFC 5321 §4.5.3.2.6 asks clients to wait 10 minutes,
+    /// because servers look for spam and viruses before they reply.
     Unanswered,
 }
 
-/// Why a mail was not sent this time.
+/// Why an attempt to send a mail failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// No transport is configured.
     #[error("mail is off")]
     Off,
-    /// This program has a fault with this mail.
+    /// A fault of this program while it handled this mail.
     #[error("{0}")]
     Program(String),
     /// A part of the mail is not allowed in a message, so that no attempt can succeed.
@@ -102,7 +102,7 @@ impl Failure {
 }
 
 impl SendError {
-    /// The error for a mail that the server has received as a whole without a reply so far.
+    /// The error for a mail that the server has received completely and has not replied to.
     pub fn unanswered(cause: &str) -> Self {
         Self::Server {
             stage: Stage::End,
@@ -119,7 +119,7 @@ impl SendError {
         }
     }
 
-    /// What the operator can do about it.
+    /// What the operator can do about the error.
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Server { hint, .. } => hint.as_deref(),
@@ -127,8 +127,8 @@ impl SendError {
         }
     }
 
-    /// Decides what the failure means. Only a reply about the recipient is final: servers use 5xx for everything that they dislike (a sender, a host name, a
-    /// network, a content), which the operator can fix, and then the mail goes out.
+    /// Decides what the failure means. Only a reply about the recipient is final. Servers also use 5xx to refuse a sender, a host name, a network or a
+    /// content: the operator can fix these, and the mail is then sent.
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Off | Self::File { .. } => Verdict::General,

@@ -35,7 +35,7 @@ impl FileTransport {
         Ok(())
     }
 
-    /// Checks that the directory can be used. A missing directory is no error: the first mail makes it.
+    /// Checks that the directory can be used. A missing directory is no error: the first mail creates it.
     pub(super) async fn check(&self) -> Result<(), SendError> {
         let look = |directory: &Path| match Directory::open(directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -44,7 +44,8 @@ impl FileTransport {
         self.off_the_executor(look).await
     }
 
-    /// Removes mails that have expired at `now`, and half-written mails; returns how many mails. Other files stay, and so do files of other users.
+    /// Removes mails that have expired at `now`, half-written ones of release 0.1 included, and returns their number. Also removes leftovers of crashes. Other
+    /// files stay, and so do files of other users.
     pub(super) fn sweep(&self, now: Timestamp) -> io::Result<usize> {
         let directory = match Directory::open(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
@@ -98,7 +99,7 @@ fn file_name(mail: &QueuedMail) -> String {
     format!("{expires_at}-{}-{id}{MAIL_SUFFIX}", mail.kind)
 }
 
-/// When the mail in a file of that name expires; `None` if the file is not a mail.
+/// When the mail in a file with this name expires; `None` if the file is not a mail.
 fn expires_at_seconds(name: &str) -> Option<i64> {
     let stem = name
         .strip_suffix(MAIL_SUFFIX)

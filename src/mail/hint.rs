@@ -117,7 +117,7 @@ impl SmtpSettings {
         )
     }
 
-    /// The host as in a URL: an IPv6 address stands in brackets.
+    /// The host as written in a URL: an IPv6 address is in brackets.
     fn url_host(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]", self.host)

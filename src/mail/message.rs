@@ -13,7 +13,7 @@ use crate::domain::{QueuedMail, is_unprintable};
 /// Separates the parts of a message. `=_` occurs in no quoted-printable or base64 text (RFC 2045 §6.7), and no template begins a line with it.
 /// It never changes, so that a mail that is sent twice has the same text.
 const BOUNDARY: &str = "=_arkloop_alternative";
-/// With the value `auto-generated` it asks for no "out of office" replies (RFC 3834 §5).
+/// The header whose value `auto-generated` asks recipients not to send "out of office" replies (RFC 3834 §5).
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 /// The latest time that `Date` can hold: 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799;

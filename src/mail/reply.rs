@@ -1,7 +1,7 @@
 //! The replies of a mail server, in a form that is safe to store and show.
 //!
-//! A reply is a stranger's text that goes to logs, the queue and a terminal. So control characters are removed, and so is what the reply repeats: the
-//! recipient, codes and links (filters quote the links that they reject), and the password (servers quote commands that they do not know).
+//! A reply is a stranger's text that goes to logs, the queue and a terminal. So control characters are removed. If the reply repeats the recipient, a code, a
+//! link (filters quote the links that they reject) or the password (servers quote commands that they do not know), these are replaced.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,12 +17,12 @@ pub(super) const MAX_WORDS: usize = 300;
 const RECIPIENT: &str = "<recipient>";
 /// Replaces a code, a link or a password.
 const SECRET: &str = "<secret>";
-/// What mail systems write between the two parts of an address: plain, as in URLs, in bounce addresses and in xtext (RFC 3461 §4), and with spaces, which
-/// may have been the end of a line.
+/// The separators that mail systems write between the two parts of an address: plain, in URLs, in bounce addresses, in xtext (RFC 3461 §4), and with spaces,
+/// which replace the end of a line.
 const SEPARATORS: [&str; 9] = ["@", "\"@", "%40", "=", "+40", " @", "@ ", " @ ", " at "];
-/// The shortest part of a mail that may be a code, if it has a digit.
+/// A word of a mail with a digit is hidden from this length on, because it may be a code.
 const SHORTEST_CODE: usize = 6;
-/// The shortest part of a mail that may be a token or an invite code, with or without a digit.
+/// A word of a mail is hidden from this length on, even without a digit, because it may be a token or an invite code.
 const SHORTEST_TOKEN: usize = 16;
 
 /// An enhanced status code: class, subject and detail (RFC 3463 §2).
@@ -33,7 +33,7 @@ type EnhancedCode = [u16; 3];
 const OF_THE_RECIPIENT: [EnhancedCode; 6] =
     [[5, 1, 1], [5, 1, 2], [5, 1, 3], [5, 1, 6], [5, 1, 10], [5, 2, 1]];
 
-/// Reads the code at the beginning of a line. Its class must be that of the reply (RFC 2034 §4).
+/// Reads the enhanced code at the beginning of a line. Its class must be that of `code`, the code of the reply (RFC 2034 §4).
 fn enhanced_code(line: &str, code: u16) -> Option<EnhancedCode> {
     let numbers = line.split_whitespace().next()?.split('.').map(|part| {
         let is_number = (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
@@ -154,7 +154,7 @@ impl Unsaid {
         unsaid
     }
 
-    /// Adds an address with its domain in ASCII and in Unicode, and also without its `+tag`, because servers name the mailbox.
+    /// Adds an address with its domain in ASCII and in Unicode, and also without its `+tag`, because servers may name only the mailbox.
     fn add_address(&mut self, address: &str) {
         let Some((local, domain)) = address.rsplit_once('@') else {
             return self.add(address, RECIPIENT);
@@ -178,7 +178,7 @@ impl Unsaid {
         }
     }
 
-    /// Replaces every pattern, without regard to case; where several match, the longest.
+    /// Replaces every pattern, ignoring case. Where several match, the longest is replaced.
     fn replace_in(&self, text: &str) -> String {
         let chars: Vec<char> = text.chars().collect();
         let folded: Vec<char> = chars.iter().map(|c| folded(*c)).collect();

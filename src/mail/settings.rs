@@ -20,12 +20,12 @@ pub struct SmtpSettings {
     pub host: String,
     pub port: u16,
     pub security: SmtpSecurity,
-    /// The argument of EHLO; `None` for the own address of each connection.
+    /// The argument of EHLO. `None` means this host's address on each connection.
     pub helo_name: Option<HeloName>,
     pub credentials: Option<Credentials>,
     /// The sender of all mails.
     pub from: Mailbox,
-    /// Certificates in PEM form that are trusted instead of the well-known authorities.
+    /// A file of certificates in PEM form that are trusted instead of the well-known authorities.
     pub ca_file: Option<PathBuf>,
     pub timeouts: SmtpTimeouts,
 }

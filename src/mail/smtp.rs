@@ -1,4 +1,4 @@
-//! Sends mails to a mail server: keeps its connections, and reports why it does not take a mail.
+//! Sends mails to a mail server: keeps connections for the next mails, and reports why the server refuses a mail.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::tls::ClientConfig;
 
 /// The timeout of the reply to QUIT, on which nothing depends.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The timeout of the reply to NOOP, which shows that a kept connection still works. If it does not, a new connection is made.
+/// The timeout of the reply to NOOP, which shows that a kept connection still works. Without the reply, a new connection is opened.
 const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most addresses of the server's name that are tried.
 const MAX_ADDRESSES: usize = 4;
@@ -93,13 +93,14 @@ impl SmtpTransport {
                 failure: Failure::Refused(_),
                 ..
             }) => quit(session).await,
-            // The conversation is out of step; dropping the connection closes it.
+            // A late reply would be read as the reply to the next command. Dropping the connection closes it.
             Err(_) => {}
         }
         handed_over
     }
 
-    /// Connects, signs in and names the sender, whom many servers refuse without a sign-in. No mail begins before DATA. Returns the argument of EHLO.
+    /// Connects, signs in and names the sender, because many servers refuse a missing sign-in only then. No mail begins before DATA. Returns the argument of
+    /// EHLO.
     pub(super) async fn check(&self) -> Result<HeloName, SendError> {
         let progress = Progress::default();
         let mut attempt = self.attempt(self.unsaid.clone(), &progress);
@@ -122,7 +123,7 @@ impl SmtpTransport {
         }
     }
 
-    /// A kept connection that still works.
+    /// Returns a kept connection that still works, if there is one.
     async fn reuse(&self) -> Option<Session> {
         loop {
             // This is a statement of its own, so that the lock is not held while the server replies.
@@ -197,7 +198,7 @@ impl Attempt<'_> {
             let encrypting = encrypt(plain, tls, &server.host);
             conversation = Conversation::new(self.step(Stage::Tls, encrypting).await?);
         }
-        // EHLO comes again after STARTTLS: what the server offered before does not count (RFC 3207 §4.2).
+        // EHLO is sent again after STARTTLS, because offers from before TLS do not count (RFC 3207 §4.2).
         self.step(Stage::Hello, conversation.hello(helo.as_str())).await?;
         if let Some(credentials) = &server.credentials {
             let signing_in = conversation.sign_in(&credentials.user, &credentials.password);
@@ -210,7 +211,7 @@ impl Attempt<'_> {
         })
     }
 
-    /// Sends one mail and waits for the reply that the server has taken it.
+    /// Sends one mail and waits until the server replies that it has taken the mail.
     async fn hand_over(&mut self, session: &mut Session, message: &lettre::Message) -> Result<(), SendError> {
         let Session {
             conversation, helo, ..

@@ -39,8 +39,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// Whether the next mail would fail here too. From RCPT on the cause may be the recipient: some servers ask the recipient's own server first, and take as
-    /// long as that one.
+    /// Whether the next mail would fail at this stage too. From RCPT on, the recipient may be the cause: some servers ask the recipient's own server first,
+    /// and reply only after that server has.
     pub const fn is_general(self) -> bool {
         !matches!(self, Self::Recipient | Self::Data | Self::Content | Self::End)
     }
@@ -72,7 +72,7 @@ pub struct SmtpTimeouts {
 
 impl SmtpTimeouts {
     /// For the running server: RFC 5321 §4.5.3.2. Mail servers look for spam and viruses before they reply to a mail; a client that gives up earlier sends it
-    /// again and again. That section has no timeout for the TCP connection; a host that does not answer within this time is down.
+    /// again and again. That section has no timeout for the TCP connection. A host that does not accept one within `connection` is down.
     pub const SERVER: Self = Self {
         connection: Duration::from_secs(30),
         greeting: Duration::from_mins(5),
@@ -83,7 +83,7 @@ impl SmtpTimeouts {
         slow: Duration::from_secs(10),
     };
 
-    /// For commands, for which a person waits.
+    /// For the command line, where a person waits.
     pub const COMMAND: Self = Self {
         connection: Duration::from_secs(10),
         greeting: Duration::from_secs(30),

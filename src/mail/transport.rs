@@ -14,7 +14,7 @@ use super::smtp::SmtpTransport;
 use super::stage::{Progress, SmtpTimeouts};
 use crate::domain::{HeloName, QueuedMail, Timestamp};
 
-/// A way to send mail. Each call is one attempt; the caller decides about the next.
+/// A way to send mail. Each call of [`Transport::send`] is one attempt; the caller decides whether to try again.
 pub enum Transport {
     Smtp(Box<SmtpTransport>),
     /// Writes files into a directory, for trials.
@@ -23,7 +23,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Reads the file of authorities. It connects only when there is a mail.
+    /// Sends to a mail server. Reads the file of authorities, but does not connect yet.
     pub fn smtp(settings: SmtpSettings) -> Result<Self, TransportError> {
         SmtpTransport::new(settings).map(|smtp| Self::Smtp(Box::new(smtp)))
     }
@@ -62,7 +62,8 @@ impl Transport {
         }
     }
 
-    /// Tests everything that needs no mail: connects, signs in and names the sender, or checks the directory. Changes nothing. Returns the argument of EHLO.
+    /// Tests everything that can be tested without a mail: connects, signs in and names the sender, or checks the directory. Changes nothing. Returns the
+    /// argument of EHLO.
     pub async fn check(&self) -> Result<Option<HeloName>, SendError> {
         match self {
             Self::Smtp(smtp) => smtp.check().await.map(Some),

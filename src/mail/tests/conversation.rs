@@ -1,4 +1,4 @@
-//! Conversations with a mail server that gives the replies that a test tells it to.
+//! Conversations with a mail server whose replies the test chooses.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::mail::error::Failure;
 use crate::mail::reply::Reply;
 use crate::mail::{Credentials, Progress, SendError, SmtpSettings, SmtpTimeouts, Stage, Transport, Verdict};
 
-/// The replies of a server that differ from those of a server that takes every mail: the beginning of a command, and the reply to it. `None` is the usual
-/// reply, but later than the client waits.
+/// The beginning of a command, and the reply to it if that differs from the reply of a server that takes every mail. `None` is the usual reply, sent later
+/// than the client waits.
 #[derive(Clone, Copy)]
 struct Exception(&'static str, Option<&'static str>);
 
-/// When a late reply comes: after the timeouts below, but before the client would give up a NOOP on the same connection.
+/// When a late reply comes: after the timeouts below, but before the client gives up a NOOP on the same connection.
 const LATE: Duration = Duration::from_millis(1500);
 
 /// The server takes every mail.
@@ -346,7 +346,7 @@ async fn a_server_that_is_not_there_is_told() {
         .transport(),
     )
     .await
-    .expect_err("nobody listens");
+    .expect_err("no server listens");
     assert!(
         matches!(
             error,

@@ -36,7 +36,7 @@ async fn a_mail_becomes_one_file_that_only_its_owner_reads() {
     let parent = tempfile::tempdir().expect("there is room");
     let outbox = parent.path().join("outbox");
     let transport = Transport::file(outbox.clone(), from());
-    assert!(!outbox.exists(), "nothing is made before the first mail");
+    assert!(!outbox.exists(), "nothing is created before the first mail");
     let letter = sign_in_code();
     let composed = compose(&letter, "en");
     for _attempt in 0..2 {
@@ -85,6 +85,6 @@ async fn a_directory_that_cannot_be_made_is_told() {
     assert_eq!(error.verdict(), Verdict::General);
     let missing = Transport::file(parent.path().join("outbox"), from());
     assert_eq!(missing.sweep_files(EXPIRES_AT).expect("nothing is there"), 0);
-    missing.check().await.expect("it can be made with the first mail");
+    missing.check().await.expect("the first mail can create it");
     assert!(!parent.path().join("outbox").exists());
 }

@@ -10,7 +10,7 @@ use crate::mail::{Letterhead, WayToReset};
 
 const LOCALES: [&str; 2] = ["en", "zh-CN"];
 
-/// The text that a mail program shows for `html`, with character references resolved.
+/// `html` with its character references resolved.
 fn resolve(html: &str) -> String {
     html.replace("&#x2f;", "/").replace("&amp;", "&")
 }
@@ -109,7 +109,7 @@ fn a_mail_says_how_long_its_code_or_link_works() {
 
 #[test]
 fn lines_of_text_are_short_enough_for_any_program() {
-    // A Chinese character is as wide as two letters; 78 is the line of RFC 5322 §2.1.1.
+    // A Chinese character is as wide as two letters. RFC 5322 §2.1.1 recommends at most 78 characters a line.
     let width = |line: &str| {
         line.chars()
             .map(|c| if c.is_ascii() { 1 } else { 2 })
@@ -188,7 +188,7 @@ fn no_name_is_made_a_link_of_by_any_mail_program() {
                 for line in mail.text.lines().map(without_link) {
                     assert!(!is_linked(&line), "{tag} {name}: {line}");
                 }
-                // A reader of the HTML sees the text between elements.
+                // A reader of the HTML sees the text between tags.
                 let html = resolve(&mail.html);
                 let body = html.split_once("<body").map_or("", |(_, body)| body);
                 for shown in body.split('<').filter_map(|part| part.split_once('>')) {

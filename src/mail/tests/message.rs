@@ -1,4 +1,4 @@
-//! The formatted message, read by another parser than the library that wrote it.
+//! The formatted message, read by a parser of another library than the one that wrote it.
 
 use mail_parser::MessageParser;
 

@@ -24,7 +24,7 @@ const CREATED_AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// Ten minutes later.
 const EXPIRES_AT: Timestamp = Timestamp::from_millis(1_767_226_200_000);
 
-/// One letter of each kind; the invite and the account that was taken back come with and without a page.
+/// The letters of each kind; two where a letter depends on its occasion, or on whether there is a link.
 fn letters(username: &str) -> Vec<Letter> {
     let (username, link) = (username.to_owned(), LINK.to_owned());
     vec![
@@ -100,7 +100,7 @@ fn compose_under(letterhead: Letterhead, letter: &Letter, tag: &str) -> Message 
     Composer::new(letterhead).compose(letter, &to, &locale(tag))
 }
 
-/// A mail in the outbox that says `letter`.
+/// A mail in the outbox for `letter`. Its sealed content is empty.
 fn queued(letter: &Letter) -> QueuedMail {
     let id: MailId = MESSAGE_ID[1..37].parse().expect("it is an id");
     QueuedMail {

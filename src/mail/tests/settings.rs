@@ -1,4 +1,4 @@
-//! Settings that are refused.
+//! Settings that are refused, and a password that is not printed.
 
 use super::FROM;
 use crate::domain::SmtpSecurity;
