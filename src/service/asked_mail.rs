@@ -1,7 +1,7 @@
-//! Mail that a visitor asks for under an address, which may have no account.
+//! Mail to an address that a visitor enters. The address may have no account.
 //!
-//! Each step treats an address with an account and one without alike: the same reads, the same composing and sealing, one write, the same limits. The mail
-//! is sent only if there is an account, and only then its code or link works.
+//! Each step is the same whether or not the address has an account: the same reads, the same composing and sealing, one write, the same limits. The mail is
+//! sent, and its code or link works, only if there is an account.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl Service {
     /// Admits a request for mail, writes the letter, and in one transaction spends the budget, stores what the letter carries and queues it.
     ///
     /// `write` takes the account, if there is one, and returns the letter and a closure that stores its code or link. The closure takes the id of the
-    /// account, or `None` if the code or link must open nothing.
+    /// account, or `None` if the code or link must not work.
     pub(super) async fn send_asked_mail<S>(
         &self,
         asked: AskedMail<'_>,
@@ -43,7 +43,7 @@ impl Service {
         let (email, purpose) = (asked.email.clone(), asked.purpose);
         self.change_audited(record, move |unit, _| {
             unit.spend_mail_budget(&email, purpose, kind_of(user.as_ref()))?;
-            // The account may have gone or changed its address meanwhile.
+            // The account may have been deleted or have changed its address meanwhile.
             let current = unit.find_user_by_email(&email)?;
             let is_same = |current: &User| {
                 let user = user.as_ref();

@@ -1,11 +1,11 @@
-//! Refusals: rows of the audit log, and counts in memory until they are written.
+//! Refusals in the audit log: written as rows at once, or counted in memory and written later.
 
 use super::error::Refused;
 use super::rules::Caller;
 use super::{Error, Service};
 use crate::domain::{AuditEvent, AuditReason, AuditRecord, Client, FailureKey};
 
-/// How many counts one write takes, so that no request waits long behind it.
+/// How many counts by account or name are written in one transaction, so that no request waits long for its turn.
 const CHUNK: usize = 1_000;
 
 impl Service {
@@ -14,7 +14,7 @@ impl Service {
         self.note_refused(AuditEvent::Throttled, reason, client);
     }
 
-    /// The same for a request of a signed-in caller, so that the log names their account.
+    /// As [`Service::note_throttled`], for a request of a signed-in caller: the log names their account.
     pub fn note_caller_throttled(&self, caller: &Caller, reason: AuditReason) {
         let record = caller.record(AuditEvent::Throttled).refused(reason);
         self.rules.note(&record);
@@ -26,8 +26,8 @@ impl Service {
         self.rules.note(&record);
     }
 
-    /// Counts a wrong password and writes the row of its refusal, in one transaction. Returns the refusal; if other guesses came first, it says that this one
-    /// has to wait.
+    /// Counts a wrong password and writes the row of its refusal, in one transaction. Returns the refusal. If other guesses were counted
+    /// meanwhile and this one has to wait, the refusal says so and the password is not counted.
     pub(super) async fn refuse_guess<T>(
         &self,
         record: AuditRecord,
@@ -48,8 +48,8 @@ impl Service {
         Err(waiting.await?.unwrap_or(error))
     }
 
-    /// Returns the refusal of a guess that has to wait; `record` is that of the guess. The refusal is counted in memory, because a client that has to wait must
-    /// not cause writes.
+    /// Returns the refusal of a guess that has to wait; `record` is the record of the guess. The refusal is counted in memory, because a client that has to
+    /// wait must not cause writes.
     pub(super) fn note_waiting(&self, record: &AuditRecord, refused: Refused) -> Error {
         if let Some(reason) = refused.reason {
             let record = AuditRecord {
@@ -61,10 +61,10 @@ impl Service {
         refused.error
     }
 
-    /// Writes what was counted in memory: one row for each event, address, account and minute, and what is counted in place.
+    /// Writes the counts in memory: one row for each event, address, account and minute, and the counts by account or name.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; what was not written is written the next time.
+    /// [`Error::Unavailable`]; the counts that were not written are written the next time.
     pub async fn flush_audit(&self) -> Result<(), Error> {
         let (tallies, kinds) = self.rules.pending.lock().take(self.system.now());
         let mut rest = kinds.as_slice();

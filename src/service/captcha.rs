@@ -18,7 +18,7 @@ impl Service {
     /// Refuses a request unless the captcha was solved or is off.
     ///
     /// # Errors
-    /// [`Error::CaptchaInvalid`]; [`Error::CaptchaUnavailable`] if the captcha service cannot tell: then no request passes.
+    /// [`Error::CaptchaInvalid`]; [`Error::CaptchaUnavailable`] if the captcha service gives no verdict; no request passes then.
     pub async fn check_captcha(&self, token: Option<&str>, client: &Client) -> Result<(), Error> {
         let checked = self.captcha.verify(token, client.address, &self.system).await;
         checked.map_err(|refusal| self.captcha_refused(refusal, client))

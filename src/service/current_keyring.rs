@@ -17,19 +17,19 @@ pub(super) struct CurrentKeyring {
 #[derive(Clone)]
 pub(super) struct Loaded {
     pub(super) keyring: Arc<Keyring>,
-    /// `Store::foreign_commits` before it was read.
+    /// The value of `Store::foreign_commits` before the keyring was read.
     pub(super) seen: u64,
 }
 
 impl CurrentKeyring {
     pub(super) fn new(keyring: Keyring) -> Self {
-        // Earlier than any commit, so that the first use reads the keys again if a command has changed them.
+        // 0 is earlier than any foreign commit, so that the first use reads the keys again if a command has changed them.
         Self {
             loaded: RwLock::new(Loaded {
                 keyring: Arc::new(keyring),
                 seen: 0,
             }),
-            fault: Fault::new("the signing keys cannot be read, the last known are published"),
+            fault: Fault::new("the signing keys cannot be read; the last known ones are published"),
         }
     }
 
@@ -42,7 +42,7 @@ impl CurrentKeyring {
         self.loaded.read().clone()
     }
 
-    /// Keeps a keyring that was read when `Store::foreign_commits` was `seen`, unless a later one is there.
+    /// Keeps a keyring that was read when `Store::foreign_commits` was `seen`, unless the present one was read later.
     pub(super) fn replace(&self, keyring: Arc<Keyring>, seen: u64) {
         let mut loaded = self.loaded.write();
         if seen >= loaded.seen {

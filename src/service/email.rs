@@ -1,4 +1,4 @@
-//! Verifying an address: mailing the link, following it, and rejecting an account that another person made.
+//! Verifying an address: mailing the link, following it, and rejecting an account that another person created.
 
 use super::error::Refused;
 use super::rules::{Caller, why_unusable};
@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use crate::store::{LinkRow, Reader};
 
-/// What a verification link is about, for the page that asks for a click.
+/// The account of a verification link, for the page that asks its visitor to confirm.
 #[derive(Clone, Debug)]
 pub struct PendingVerification {
     pub username: Username,
@@ -77,7 +77,7 @@ impl Service {
         .await
     }
 
-    /// Removes an account that another person made with the address, and tells the owner of the address that it is gone.
+    /// Removes an account that another person created with the address, and tells the owner of the address that it is gone.
     ///
     /// # Errors
     /// [`Error::EmailTokenInvalid`], also if the address was verified meanwhile.

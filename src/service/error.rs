@@ -9,7 +9,7 @@ use crate::store::{OpenError, StoreError};
 /// When to try again after a busy database or a full hash queue: both clear within a second or two.
 const SOON: Duration = Duration::from_secs(2);
 
-/// Why a use case was not carried out. All but [`Error::Unavailable`] and [`Error::Internal`] are refusals, which the caller can mend.
+/// Why a use case was not carried out. All variants except [`Error::Unavailable`] and [`Error::Internal`] are refusals, whose cause the caller can remove.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("a field is not acceptable")]
@@ -17,7 +17,7 @@ pub enum Error {
     /// The access token is past its `exp`.
     #[error("the access token has expired")]
     TokenExpired,
-    /// The access or refresh token is forged, revoked, of an ended session or of a user that is gone.
+    /// The access or refresh token is forged or revoked, or its session has ended, or its account was deleted.
     #[error("the token is not valid")]
     InvalidToken,
     #[error("the refresh token cookie is missing")]
@@ -45,7 +45,7 @@ pub enum Error {
     AddressAndUsername(String),
     #[error("there is no invite with this code")]
     InviteNotFound,
-    /// The list has no row with this id, after which it was to begin.
+    /// The list was to begin after the row with this id, and has no such row.
     #[error("the list has nothing with the id {0}, so it cannot go on behind it")]
     NotInList(String),
     #[error("the configuration pins registration.mode to {}", .0.into_str())]
@@ -57,7 +57,7 @@ pub enum Error {
     /// The one-time code is wrong, used, expired, guessed at too often, or of an unknown address.
     #[error("the code is wrong or has expired")]
     CodeInvalid,
-    /// Too many mails were asked for to one mailbox.
+    /// Too many mails to one mailbox were requested.
     #[error("too many mails were asked for")]
     CodeRateLimited { retry_after: Duration },
     #[error("too many wrong codes were tried")]
@@ -79,12 +79,12 @@ pub enum Error {
     /// The backup cannot be made at its destination.
     #[error("{problem}")]
     NoPlaceForBackup { problem: String, hint: String },
-    /// A key that was made before does not sign yet.
+    /// The key of an earlier rotation does not sign yet.
     #[error("the key {kid} was made before and waits: it signs from {active_at} on")]
     RotationWaits { kid: String, active_at: Timestamp },
     #[error("mail is off")]
     MailUnavailable,
-    /// `reason` says how far the mail came and what the mail server said; `hint` says how to mend a known cause.
+    /// `reason` says how far the mail came and what the mail server said; `hint` says how to fix a known cause.
     #[error("the mail was not sent: {reason}")]
     MailRefused { reason: String, hint: Option<String> },
     /// No server has run on this database yet.
@@ -159,7 +159,7 @@ impl From<HashError> for Error {
     }
 }
 
-/// Why a change was not carried out: a refusal, whose changes are undone and whose audit row is written, or a fault, which writes nothing.
+/// Why a change was not carried out. A refusal undoes the change and, if it has a reason, writes an audit row. A fault writes nothing.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) error: Error,

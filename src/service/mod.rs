@@ -1,8 +1,8 @@
-//! The use cases of this server: one method each, called alike by HTTP and by the command line. Nothing here knows HTTP, SQL or a terminal.
+//! The use cases of this server: one method each, which HTTP and the command line both call. Nothing here knows HTTP, SQL or a terminal.
 //!
 //! - A use case checks, hashes, and makes one change: [`Service`] opens a transaction for it and gives it a unit of work.
 //! - `rules` holds the steps that use cases share inside a change, one file per noun: where an invite is spent, what a new password entails, what a reused
-//!   refresh token does. It knows no use case.
+//!   refresh token does. It does not depend on use cases.
 //! - `operator` has the use cases of the command line, `upkeep` the work that keeps a server and its database going.
 
 mod asked_mail;

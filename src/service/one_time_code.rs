@@ -67,11 +67,11 @@ impl Service {
                 Some(user) => record.about(&user),
                 None => record.under(unit.rules.email_digest(&email)),
             };
-            // A refusal is no `Err` of the transaction, so that its counts are committed.
+            // A refusal is not returned as an `Err` of the transaction, because its counts must be committed.
             let mut user = match unit.compare_code(&email, &code) {
                 Ok(user) => user,
                 Err(refused) => {
-                    // At an address without an account every code is wrong for that reason.
+                    // If the address has no account, the log gives that as the reason.
                     let refused = match refused.error {
                         Error::CodeInvalid if record.subject.is_none() => {
                             Error::CodeInvalid.because(AuditReason::UnknownAccount)
@@ -98,7 +98,7 @@ impl Service {
         self.mint_tokens(&open?).await
     }
 
-    /// Warns once an hour while codes are mailed more slowly.
+    /// Warns once an hour while codes are mailed more slowly because codes of many accounts are being guessed.
     async fn warn_of_spraying(&self) -> Result<(), Error> {
         let Some(threshold) = self.rules.settings.spray_threshold else {
             return Ok(());
@@ -114,8 +114,8 @@ impl Service {
             *warned_at = Some(now);
             let per_hour = MailBudget::PER_HOUR_BRAKED;
             tracing::warn!(
-                "one-time codes of many accounts are being guessed: more than {threshold} were wrong within an hour. Until it is quiet, {per_hour} in an hour are \
-                 mailed for each mailbox; see who it is with `arkloop audit --event sign_in.code`"
+                "one-time codes of many accounts are being guessed: more than {threshold} were wrong within an hour. Until the guessing ends, at most \
+                 {per_hour} codes in an hour are mailed to each mailbox; see who it is with `arkloop audit --event sign_in.code`"
             );
         }
         Ok(())

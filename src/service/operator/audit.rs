@@ -10,7 +10,7 @@ use crate::store::{AuditCursor, AuditFilter, Reader};
 /// The rows of the log that the operator asks for.
 #[derive(Clone, Debug)]
 pub struct AuditQuery {
-    /// Only rows about this account, also after it was renamed or deleted; or under this name, if no account has it.
+    /// Only rows about this account, even if it was renamed or deleted. If no account has this name: only rows under the name.
     pub user: Option<UserRef>,
     pub events: Option<AuditEvents>,
     /// Only rows that are no older than this.
@@ -19,23 +19,23 @@ pub struct AuditQuery {
     pub limit: u32,
 }
 
-/// A part of the log.
+/// Which part of the log is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditPart {
     /// Its last rows.
     Last,
-    /// The first rows behind the one with this id; 0 for the beginning.
+    /// The first rows after the row with this id; 0 for the beginning of the log.
     After(i64),
-    /// The last rows before the one with this id.
+    /// The last rows before the row with this id.
     Before(i64),
     /// Everything after a position in the log.
     AfterCursor(AuditCursor),
 }
 
-/// A part of the log.
+/// A part of the log, as it was read.
 #[derive(Clone, Debug)]
 pub struct AuditPage {
-    /// Rows, the oldest first; then the counts that say more than these rows, the last changed one at the end.
+    /// Rows, the oldest first; then counts that include events without a row, in the order of their last change.
     pub entries: Vec<AuditEntry>,
     /// The number of rows among the entries.
     pub rows: usize,
@@ -45,7 +45,7 @@ pub struct AuditPage {
     pub end: AuditCursor,
 }
 
-/// The part of the log that a filter asks for: at most `limit` rows, and of the whole log at most as many counts.
+/// Reads the part of the log that a filter asks for: at most `limit` rows, and at most as many counts unless the filter is about one account or name.
 pub(super) fn list(reader: &Reader<'_>, filter: &AuditFilter, limit: u32) -> Result<AuditPage, Error> {
     // Read before the rows, so that a count that changes meanwhile is read the next time.
     let mut end = reader.end_of_counts()?;
@@ -58,7 +58,7 @@ pub(super) fn list(reader: &Reader<'_>, filter: &AuditFilter, limit: u32) -> Res
         end,
         entries: rows,
     };
-    // Counts stand at the end of the log.
+    // Counts follow the last row of the log.
     let is_end = filter.before.is_none() && (filter.after.is_none() || more == 0);
     if is_end {
         let counts = untold(reader, filter, &page, limit)?;
@@ -75,14 +75,14 @@ fn untold(
     limit: u32,
 ) -> Result<Vec<AuditEntry>, Error> {
     let is_cut = page.more > 0;
-    // The last rows of the whole log do not need counts from long before them.
+    // If older rows of the whole log are left out, counts that last changed before the first row here are left out too.
     let oldest = page.entries.first().filter(|_| is_cut && !filter.is_about_one());
     let since = match (filter.after, filter.counts_after) {
-        // Nor do the rows after a given one.
+        // A list that begins after a row leaves out counts that last changed before that row.
         (Some(id), None) => reader.find_audit_time(id)?,
         _ => oldest.map(|entry| entry.at),
     };
-    // An account has few counts.
+    // An account or a name has few counts, so all of them are listed.
     let most = if filter.is_about_one() { u32::MAX } else { limit };
     let counts = reader.list_audit_counts(
         &AuditFilter {
@@ -98,7 +98,7 @@ fn untold(
     Ok(untold.map(|(count, _)| count).collect())
 }
 
-/// Whether rows show everything that was counted.
+/// Whether `rows` show every event that `count` includes.
 fn is_told(count: &AuditEntry, rows: &[AuditEntry]) -> bool {
     let counted = &count.record;
     let is_same = |row: &&AuditEntry| {
@@ -113,7 +113,7 @@ fn is_told(count: &AuditEntry, rows: &[AuditEntry]) -> bool {
 }
 
 impl Service {
-    /// The part of the log that `query` asks for.
+    /// Reads the part of the log that `query` asks for.
     ///
     /// # Errors
     /// [`Error::UserNotFound`] for a name that no account can have; [`Error::NotInList`] for the id of a row that was never written.
@@ -128,7 +128,7 @@ impl Service {
                     AuditPart::Before(id) => (None, Some(id), None),
                     AuditPart::AfterCursor(cursor) => (Some(cursor.row), None, Some(cursor)),
                 };
-                // The rows of smaller ids may have been cleared away; their places stay.
+                // Rows with smaller ids may have been swept; a list can begin at such an id all the same.
                 if let AuditPart::After(id) | AuditPart::Before(id) = query.part
                     && id > reader.last_audit_id()?
                 {

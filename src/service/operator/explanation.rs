@@ -1,4 +1,4 @@
-//! Gathers what may explain why sign-ins were refused.
+//! Gathers the facts that may explain why sign-ins were refused.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use crate::store::{AuditFilter, Reader};
 /// How many rows of the log are gathered: more than a person reads.
 const MAX_ROWS: u32 = 200;
 
-/// Whose refusals are explained.
+/// The account, name or address whose refusals are explained.
 #[derive(Clone, Debug)]
 pub enum Explained {
     /// An account, or a name that no account has.
@@ -34,9 +34,9 @@ pub struct Explanation {
     pub user: Option<User>,
     /// The sessions of the account, live and ended.
     pub sessions: Vec<Session>,
-    /// Sessions that rows of the log name as over.
+    /// The sessions of rows that were refused because their session had ended.
     pub over: HashMap<SessionId, Session>,
-    /// Until when codes of the account are refused unread; `None` if they are compared.
+    /// Until when codes of the account are refused without a comparison; `None` if they are compared.
     pub codes_locked_until: Option<Timestamp>,
     /// When a code can be mailed to the account again; `None` if at once.
     pub codes_mailed_from: Option<Timestamp>,
@@ -49,18 +49,17 @@ pub struct Explanation {
 /// Guesses at a password that have to wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// The account; `None` for the name that was asked about.
+    /// The account's username; `None` if the explanation is about one account or name.
     pub username: Option<String>,
     /// `None` for a process on the same machine.
     pub address: Option<IpAddr>,
     /// Whether every other address has to wait too, except networks from which the account was used lately.
     pub is_for_all_addresses: bool,
-    /// Until when.
     pub until: Timestamp,
 }
 
 impl Explanation {
-    /// The session of a row, if it was already over.
+    /// The session of a row, if the row was refused because the session had ended.
     pub fn session_of(&self, entry: &AuditEntry) -> Option<&Session> {
         self.over.get(&entry.record.session_id?)
     }
@@ -69,7 +68,7 @@ impl Explanation {
 impl Service {
     /// Reads `text` as an IP address, or as the username, e-mail address or id of an account.
     ///
-    /// An IPv4 address is a legal username too. A text that is both is refused, so that neither hides the other.
+    /// An IPv4 address is a legal username too. If an account has it as its username, the text is refused, because either may be meant.
     ///
     /// # Errors
     /// [`Error::AddressAndUsername`].
@@ -88,7 +87,7 @@ impl Service {
         }
     }
 
-    /// Gathers the events at an account or from an address.
+    /// Gathers the events of an account or an address, and the limits that still apply.
     ///
     /// # Errors
     /// [`Error::UserNotFound`] for a name that no account can have.
@@ -103,7 +102,7 @@ impl Service {
                 let filter = match &subject {
                     Explained::Account(user) => user.audit_filter(reader, &rules.keys)?,
                     Explained::Address(address) => AuditFilter {
-                        // Rows that many requests share have the network of the address.
+                        // A row that counts many requests has the network of their addresses.
                         addresses: Some([address.to_canonical(), network_of(*address)]),
                         ..AuditFilter::default()
                     },
@@ -138,7 +137,7 @@ impl Service {
     }
 }
 
-/// The sessions of rows that give no other reason than that the session was over.
+/// The sessions of rows that were refused because their session had ended.
 fn sessions_over(reader: &Reader<'_>, entries: &[AuditEntry]) -> Result<HashMap<SessionId, Session>, Error> {
     let ended = entries.iter().map(|entry| &entry.record);
     let ended = ended.filter(|record| record.refused == Some(AuditReason::SessionEnded));
@@ -150,8 +149,8 @@ fn sessions_over(reader: &Reader<'_>, entries: &[AuditEntry]) -> Result<HashMap<
     Ok(over)
 }
 
-/// The guesses that have to wait after wrong passwords. Counts are kept under keyed digests of account and address, so each pair that the rows name is
-/// looked up.
+/// The guesses that have to wait after wrong passwords. Wrong passwords are counted under keyed digests of account and address, which cannot be listed, so the
+/// pair of each row is looked up.
 fn waits(
     reader: &Reader<'_>,
     rules: &Rules,

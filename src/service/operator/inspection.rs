@@ -1,4 +1,4 @@
-//! What `arkloop check` asks of the database, and the word that proves it to the running server.
+//! What `arkloop check` reads from the database, and the word with which it proves to the running server that it has the key file.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::domain::{SignatureAlgorithm, Timestamp, UserId, Username};
 use crate::service::{Error, FailedCodes, Service};
 use crate::store::{MailTrouble, Reader, Setting, StoreError};
 
-/// How long a word is valid: for the requests of one check.
+/// How long a word is valid: long enough for the requests of one check.
 const WORD_TTL: Duration = Duration::from_mins(2);
 
 /// The state of the database.
@@ -16,19 +16,19 @@ const WORD_TTL: Duration = Duration::from_mins(2);
 pub struct Inspection {
     /// What SQLite finds wrong; empty if nothing.
     pub faults: Vec<String>,
-    /// When the latest event in it happened.
+    /// The latest time of a new account or of a use of a session; `None` if there are neither.
     pub latest_at: Option<Timestamp>,
-    /// When the oldest account was made; `None` if there is none.
+    /// When the oldest account was created; `None` if there is none.
     pub first_user_at: Option<Timestamp>,
     /// When the last backup was made; `None` if never.
     pub last_backup_at: Option<Timestamp>,
-    /// Since when the newest key signs access tokens, and the name of its algorithm; `None` before the server has run.
+    /// From when on the newest key signs access tokens, and its algorithm; `None` before the server has run.
     pub newest_key: Option<(Timestamp, SignatureAlgorithm)>,
-    /// Why mails that were tried still wait; the cause that concerns the most of them comes first.
+    /// The reasons why mails were tried and still wait. The reason with the most mails comes first.
     pub mail_troubles: Vec<MailTrouble>,
     /// When a mail last expired before the mail server took it; `None` if never.
     pub last_mail_lost_at: Option<Timestamp>,
-    /// Valid usernames that look like something else, and like what.
+    /// Usernames that look like an id or an IP address, each with the thing that it may be taken for.
     pub ambiguous_usernames: Vec<(Username, TakenFor)>,
     /// Wrong one-time codes over all accounts.
     pub failed_codes: FailedCodes,
@@ -61,13 +61,13 @@ fn ambiguous(
         };
         found.push((username, taken_for));
     }
-    // Dangerous names come first, however many harmless ones were registered before them.
+    // Names that are the id of an account come first, because they are dangerous; many harmless ones may have been registered before them.
     found.sort_by_key(|(_, taken_for)| !matches!(taken_for, TakenFor::IdOf(_)));
     Ok(found)
 }
 
 impl Service {
-    /// Looks at everything in the database; takes a second for some hundred megabytes.
+    /// Checks the whole database, which takes a second for some hundred megabytes.
     pub async fn inspect(&self) -> Result<Inspection, Error> {
         let (rules, now) = (Arc::clone(&self.rules), self.system.now());
         self.store
@@ -96,7 +96,7 @@ impl Service {
         self.rules.keys.new_check_word(&self.system)
     }
 
-    /// Until when `word` is valid; `None` if it is not, or was not made with this server's key file.
+    /// Until when `word` is valid; `None` if it is not valid now, or was not made with this server's key file.
     pub fn check_word_end(&self, word: &str) -> Option<Timestamp> {
         let now = self.system.now();
         let made_at = self.rules.keys.open_check_word(word)?;

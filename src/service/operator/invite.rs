@@ -1,4 +1,4 @@
-//! Invites: making, listing and taking them back.
+//! Invites: creating, listing and revoking them.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::domain::{
 use crate::service::rules::{open_code, seal_code};
 use crate::service::{Error, Service};
 
-/// How long the mail with an invite is worth sending.
+/// The longest time for which sending the mail with an invite is tried.
 const MAIL_TTL: Duration = Duration::from_hours(7 * 24);
 
 /// An invite that the operator asks for.
 #[derive(Clone, Debug)]
 pub struct InviteDraft {
     pub max_uses: InviteUses,
-    /// After how long it stops; `None` if never.
+    /// The time after which it expires; `None` if never.
     pub expires_in: Option<Duration>,
     pub note: Option<Note>,
     /// `None` if it is not mailed.
@@ -40,15 +40,15 @@ pub enum InviteRef {
 pub struct InviteWithCode {
     pub invite: Invite,
     pub code: InviteCode,
-    /// A page where it can be used; `None` while there is none.
+    /// The address of a page where the code can be used; `None` if there is no such page.
     pub link: Option<String>,
 }
 
 impl Service {
-    /// Makes `count` invites alike, all or none, and mails them if the draft says so.
+    /// Creates `count` invites from one draft, all or none, and mails them if the draft has an address.
     ///
     /// # Errors
-    /// [`Error::MailUnavailable`] if they are to be mailed and cannot.
+    /// [`Error::MailUnavailable`] if they are to be mailed and mail is off.
     pub async fn create_invites(
         &self,
         draft: &InviteDraft,
@@ -95,7 +95,7 @@ impl Service {
         self.with_link(invite, InviteCode::from_random(self.system.random()))
     }
 
-    /// The mail that brings an invite; it expires with the invite, and after a week at the latest.
+    /// The mail with an invite; it expires with the invite, and after a week at the latest.
     fn invite_mail(&self, made: &InviteWithCode, to: &Email, draft: &InviteDraft) -> QueuedMail {
         let letter = Letter::Invite {
             code: made.code.reveal(),
@@ -110,10 +110,10 @@ impl Service {
         self.rules.mail(&letter, to, &locale, now, ttl)
     }
 
-    /// Invites, the newest first: those that admit an account now, or `all`.
+    /// Lists invites, the newest first: `all`, or only those that can admit an account now.
     ///
     /// # Errors
-    /// [`Error::InviteNotFound`] and [`Error::NotInList`] if no invite has the code or the id after which to begin.
+    /// [`Error::InviteNotFound`] and [`Error::NotInList`] if no invite has the code or the id after which the list is to begin.
     pub async fn list_invites(
         &self,
         all: bool,
@@ -151,7 +151,7 @@ impl Service {
         self.opened(invite, &sealed)
     }
 
-    /// Takes the invite with this code back; the accounts that it admitted stay.
+    /// Revokes the invite with this code; the accounts that it admitted stay.
     ///
     /// # Errors
     /// [`Error::InviteNotFound`].
@@ -179,7 +179,7 @@ impl Service {
     }
 }
 
-/// What the audit log says of an invite: how many it admits and whom it is for, never its code.
+/// What the audit log says about an invite: its number of uses and its note, never its code.
 fn describe(max_uses: InviteUses, note: Option<&Note>) -> String {
     let uses = match max_uses.get() {
         1 => "1 use".to_owned(),
