@@ -74,7 +74,7 @@ struct GlobalArguments {
         help = "The configuration file [default: ARKLOOP_CONFIG, ./arkloop.toml, /etc/arkloop/arkloop.toml]"
     )]
     config: Option<PathBuf>,
-    /// The directory of the database; overrides data_dir of the configuration
+    /// The directory of the database; overrides the configuration
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Print one JSON document instead of text; a refusal is an object on standard error
