@@ -27,9 +27,9 @@ pub struct Parts {
     pub keyring: Keyring,
     pub hasher: PasswordHasher,
     pub captcha: Captcha,
-    /// Off where this process sends no mail.
+    /// Off if this process sends no mail.
     pub transport: Transport,
-    /// How queued mail leaves, also if another process sends it.
+    /// How queued mail is sent, even if another process sends it.
     pub mail_transport: MailTransport,
     pub letterhead: Letterhead,
     pub links: Links,
@@ -79,8 +79,9 @@ impl Service {
 
     /// Carries out a change in one transaction and wakes the mail worker after the commit if mail was queued.
     ///
-    /// `Err` rolls everything back; a refusal that must leave a trace is `Ok` inside and becomes an error after this returns. The closure is `Fn`, so
-    /// that an engine with conflicts can run it again: it changes nothing outside of the transaction.
+    /// If `change` returns `Err`, everything is rolled back. A refusal that must leave a trace is therefore an `Ok` value, which the caller turns into an
+    /// error after the commit. `change` is `Fn`, so that a database engine that detects conflicts could run it again: it must change nothing outside of the
+    /// transaction.
     pub(super) async fn change<T: Send + 'static>(
         &self,
         actor: Actor,
@@ -99,8 +100,8 @@ impl Service {
         Ok(outcome)
     }
 
-    /// Carries out a change by the actor of `record` and writes `record` in the same transaction: as `change` left it, or as the row of the refusal. A
-    /// refusal undoes what `change` did and keeps its row.
+    /// Carries out a change by the actor of `record` and writes `record`, with what `change` added to it, in the same transaction. If `change` refuses, its
+    /// effects are undone, and `record` is written as the row of the refusal.
     pub(super) async fn change_audited<T: Send + 'static>(
         &self,
         record: AuditRecord,
@@ -112,7 +113,7 @@ impl Service {
         outcome.await?
     }
 
-    /// `event`, caused by the operator of this process.
+    /// A record of `event`, caused by the operator of this process.
     pub(super) fn by_operator(&self, event: AuditEvent) -> AuditRecord {
         AuditRecord::by_operator(event, &self.operator)
     }
@@ -133,12 +134,12 @@ impl Service {
         self.hasher.blocks_filled()
     }
 
-    /// The fewest characters of a new password.
+    /// The minimum length of a new password, in characters.
     pub fn password_min_length(&self) -> usize {
         self.rules.settings.password_min_length
     }
 
-    /// How queued mail leaves.
+    /// How queued mail is sent.
     pub fn mail_transport(&self) -> MailTransport {
         self.rules.mail_transport
     }
@@ -162,7 +163,7 @@ impl Service {
         &self.system
     }
 
-    /// The key file that this service works with.
+    /// The fingerprint of the key file that this service works with.
     pub fn key_fingerprint(&self) -> KeyFingerprint {
         self.rules.keys.fingerprint()
     }
@@ -171,7 +172,7 @@ impl Service {
         &self.store
     }
 
-    /// Whether requests can be served, as far as is known without asking the database: the last write was committed.
+    /// Fails if the database is known to be removed or replaced, or if the last write was not committed. It makes no query.
     pub fn ready(&self) -> Result<(), Error> {
         let trouble = self.store.trouble();
         trouble.map_or(Ok(()), |reason| Err(Error::unavailable(reason)))

@@ -16,12 +16,13 @@ use crate::domain::{
 };
 use crate::store::{LinkRow, Reader};
 
-/// How long after a sign-in an account without a password may set one. The session proves a mailbox; an old one may be in other hands by now.
+/// How long after a sign-in an account without a password may set one. The sign-in proved that the caller receives the account's mail, but an old session
+/// may be in other hands by now.
 pub const RECENT_SIGN_IN: Duration = Duration::from_mins(10);
 
 impl Service {
-    /// Changes the caller's password, ends their other sessions, and makes every earlier refresh token of the present session worthless. Returns the
-    /// new cookie, if one is to be set; `cookies` are the refresh cookies of the request.
+    /// Changes the caller's password, ends their other sessions, and invalidates every earlier refresh token of the present session. Returns the new
+    /// cookie, if one is to be set; `cookies` are the refresh cookies of the request.
     ///
     /// # Errors
     /// [`Error::Invalid`] on `current_password` if it is missing or wrong (a wrong one is counted as in [`Service::login`]), [`Error::RateLimited`] as
@@ -55,8 +56,8 @@ impl Service {
             }
             unit.replace_password(&user, &hash, Some(caller.session_id))?;
             let open = unit.renew_tokens(session, &user, &cookies)?;
-            // An unverified address may be another person's, and the person who registered it could change the password all day. The owner of a verified
-            // one is always told: accounts with other tags of the same mailbox could use up a budget.
+            // An unverified address may be another person's, and the person who registered it could change the password all day, so these mails have a
+            // budget. The owner of a verified address is always told, because accounts with other tags of the same mailbox could use up the budget.
             if user.email_verified_at.is_some() || unit.is_mail_left(&user, MailPurpose::Notice)? {
                 unit.mail_password_changed(&user)?;
             }
@@ -66,7 +67,7 @@ impl Service {
         Ok(open.map(|open| self.refresh_cookie(&open)))
     }
 
-    /// Checks that the caller knows the password, or signed in recently if there is none; returns the present hash.
+    /// Checks that the caller knows the password or, if the account has none, signed in recently; returns the present hash.
     async fn prove_presence(
         &self,
         caller: &Caller,
@@ -106,7 +107,7 @@ impl Service {
     /// Mails a link to set a new password, if the address has an account.
     ///
     /// # Errors
-    /// [`Error::MailUnavailable`], [`Error::CodeRateLimited`], the refusals of the captcha; the same for every address.
+    /// [`Error::MailUnavailable`], [`Error::CodeRateLimited`], the refusals of the captcha. They do not depend on whether the address has an account.
     pub async fn send_reset(
         &self,
         email: Email,
@@ -137,10 +138,10 @@ impl Service {
         .await
     }
 
-    /// Sets a password through a link and ends every session. A link that was mailed proves the address too. No link works for a suspended account, not
-    /// even one that was mailed since.
+    /// Sets a password through a link and ends every session. A link that was requested by mail ([`LinkPurpose::ResetPassword`]) also proves the address.
+    /// No link works for a suspended account, not even one that was mailed after the suspension.
     ///
-    /// `parse` reads the new password once the account is known, because it must differ from the names of the account.
+    /// `parse` reads the new password once the account is known, because the password must differ from the names of the account.
     ///
     /// # Errors
     /// [`Error::ResetTokenInvalid`], [`Error::Invalid`].
@@ -169,7 +170,7 @@ impl Service {
         }
         let hash = self.hasher.hash(parse(&user)?).await?;
         self.change_audited(record, move |unit, _| {
-            // A suspension and a change of the address remove the link, so it is looked up again.
+            // The link is looked up again, because a suspension or a change of the address may have removed it meanwhile.
             let (link, user) = find(unit, digest)?;
             unit.use_link(&link, Error::ResetTokenInvalid)?;
             let is_taken_back = link.purpose == LinkPurpose::ResetPassword && unit.prove_mailbox(&user)?;
@@ -184,7 +185,7 @@ impl Service {
     }
 }
 
-/// The link to set a password with this digest, used or not, and its account.
+/// Finds the link with this digest, used or not, and its account. A link that verifies an address is refused.
 fn find(reader: &Reader<'_>, digest: Option<LinkDigest>) -> Result<(LinkRow, User), Refused> {
     let found = digest.map(|digest| reader.find_link(digest)).transpose()?;
     let found = found

@@ -10,16 +10,16 @@ use crate::domain::{Actor, AuditEvent, AuditReason, AuditRecord, Client, Session
 pub struct RefreshCookies {
     /// The authentic tokens of sessions whose ids have the mark of this server.
     marked: Vec<PresentedRefreshToken>,
-    /// Why there is no such token, or none at all.
+    /// Why the refresh is refused if no token is authentic.
     reason: AuditReason,
-    /// The sessions that the request may count for.
+    /// The sessions against whose limits the request may count.
     countable: Vec<SessionId>,
-    /// The tokens of other sessions, which are not looked up yet.
+    /// The tokens of sessions whose ids do not have the mark. They are not looked up yet.
     unmarked: Vec<PresentedRefreshToken>,
 }
 
 impl RefreshCookies {
-    /// The sessions that the request may count for, each once; if there is none, it counts for its address.
+    /// The sessions against whose limits the request may count, each once. If there is none, the request counts against the limit of its address.
     pub fn sessions(&self) -> &[SessionId] {
         &self.countable
     }
@@ -54,9 +54,9 @@ impl Service {
 
     /// Exchanges a refresh token for the next one and a fresh access token.
     ///
-    /// The first cookie that can be served counts; cookies of live sessions of two accounts are refused without any consequence. A token that was never
-    /// authentic changes nothing. See [`Rotation::judge`](crate::domain::Rotation::judge) for what an old token means; a reused one ends its session,
-    /// which is committed before the refusal.
+    /// The first cookie that can be served is served. If there are cookies of live sessions of two accounts, the request is refused without any
+    /// consequence. A token that was never authentic changes nothing. See [`Rotation::judge`](crate::domain::Rotation::judge) for what an old token means.
+    /// A reused token ends its session, and this is committed before the refusal.
     ///
     /// # Errors
     /// [`Error::RefreshTokenMissing`], [`Error::InvalidToken`], [`Error::UserSuspended`], [`Error::Unavailable`].
@@ -80,7 +80,7 @@ impl Service {
         match refreshed.await? {
             Refreshed::Continued(open) => self.mint_tokens(&open).await,
             Refreshed::Refused(error) => Err(error),
-            // The password was changed since the first look.
+            // The password was changed after the tokens were found to be authentic.
             Refreshed::Forged => {
                 refuse(AuditReason::ForgedToken);
                 Err(Error::InvalidToken)
@@ -88,8 +88,8 @@ impl Service {
         }
     }
 
-    /// The sessions of the authentic tokens; if there is none, why. This query runs before the transaction, so that invented cookies cause no write and make
-    /// none longer.
+    /// The sessions of the authentic tokens; the inner `Err` says why there is none. This query runs before the transaction, so that made-up cookies
+    /// neither cause a write nor make a write longer.
     async fn find_presented(
         &self,
         tokens: Vec<PresentedRefreshToken>,
@@ -120,9 +120,9 @@ fn tokens_of(presented: &[PresentedSession]) -> Vec<PresentedRefreshToken> {
     presented.iter().map(|presented| presented.token).collect()
 }
 
-/// The sessions that a refresh may count for: those that can be served now. A stolen token that is never served must not use up the refreshes of its
-/// session, so it counts for the address. A token that ends its session counts for the session: an address whose limit is used up must not delay that.
-/// `is_whole`: whether these are all tokens of the request.
+/// The sessions against whose limits a refresh may count: those that can be served now. A stolen token that cannot be served must not use up the refreshes
+/// of its session, so it counts against the limit of the address. A token that ends its session counts against the limit of the session, because an address
+/// whose limit is used up must not delay the end. `is_whole` says whether `presented` covers all tokens of the request.
 fn countable(presented: &[PresentedSession], is_whole: bool) -> Vec<SessionId> {
     if two_accounts(presented).is_some() {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Registration: who may, and the one transaction in which it happens.
+//! Registration: who may register, and the one transaction that creates the account.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::store::NewUserRow;
 
-/// The warning if an account was made although its invite cannot be used.
+/// The warning if an account was created although its invite cannot be used.
 const INVITE_IGNORED: &str =
     "The invite code cannot be used and was ignored; registration is open, so no invite was needed.";
 
@@ -22,7 +22,7 @@ const NO_MAIL: &str = "No verification mail can be sent, because this server sen
 const TOO_MANY_MAILS: &str =
     "No verification mail was sent, because this mailbox was sent too many of them; ask for one later.";
 
-/// A request for an account. No `Debug`: the token of the captcha is good for one use.
+/// A request for an account. No `Debug`, because it would print the captcha token, which can be used once.
 pub struct Registration {
     pub username: Username,
     pub email: Email,
@@ -33,7 +33,7 @@ pub struct Registration {
     pub captcha_token: Option<String>,
 }
 
-/// An account that was made.
+/// An account that was created.
 #[derive(Debug)]
 pub struct Registered {
     /// Its first session.
@@ -43,9 +43,10 @@ pub struct Registered {
 }
 
 impl Service {
-    /// Makes an account and its first session.
+    /// Creates an account and its first session.
     ///
-    /// Mode and invite are checked before the password is hashed, because that check is cheap; the transaction decides. A refusal never spends an invite.
+    /// Mode and invite are checked before the password is hashed, because that check is cheap. The transaction checks both again and decides. A refusal
+    /// never spends an invite.
     ///
     /// # Errors
     /// The refusals of the captcha, [`Error::RegistrationDisabled`], [`Error::InviteCodeRequired`], [`Error::InviteCodeInvalid`],

@@ -12,7 +12,7 @@ impl Service {
     /// and the user is active.
     ///
     /// # Errors
-    /// [`Error::TokenExpired`], [`Error::InvalidToken`], [`Error::UserSuspended`] (asked before the session, which suspension ends).
+    /// [`Error::TokenExpired`], [`Error::InvalidToken`], [`Error::UserSuspended`] (checked before the session, because a suspension ends it).
     pub async fn authenticate(&self, access_token: &str, client: Client) -> Result<Caller, Error> {
         let now = self.system.now();
         let keyring = self.keyring.present();
@@ -36,7 +36,7 @@ impl Service {
         }
     }
 
-    /// The caller's live sessions as [`Session::as_shown_to`] shows them, the last used one first.
+    /// The caller's live sessions as [`Session::as_shown_to`] shows them; the session that was used last comes first.
     pub async fn list_own_sessions(&self, caller: &Caller) -> Result<Vec<Session>, Error> {
         let (user_id, now) = (caller.user.id, self.system.now());
         let sessions = self
@@ -46,12 +46,12 @@ impl Service {
         let mut shown: Vec<Session> = shown
             .map(|session| session.as_shown_to(caller.session_id, now))
             .collect();
-        // Sorted by what is shown: an order by the exact times would tell more.
+        // Sorted by the times that are shown, because an order by the exact times would reveal more.
         shown.sort_by_key(|session| Reverse((session.last_used_at.as_seconds(), session.id)));
         Ok(shown)
     }
 
-    /// Ends one of the caller's sessions, which may be the present one. A session whose term is over is ended too, because the clock may be wrong.
+    /// Ends one of the caller's sessions, which may be the present one. An expired session is ended too, because the clock may be wrong.
     ///
     /// # Errors
     /// [`Error::SessionNotFound`] also for a session of another account.

@@ -15,7 +15,7 @@ use crate::store::Credentials;
 impl Service {
     /// Signs in by password.
     ///
-    /// An unknown account, an account without a password and a wrong password cost the same work, are counted alike and get the same answer; suspension
+    /// An unknown account, an account without a password and a wrong password cost the same work, are counted alike and get the same answer. A suspension
     /// shows only after the right password.
     ///
     /// # Errors

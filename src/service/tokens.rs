@@ -1,4 +1,4 @@
-//! The tokens of a session: minted when it begins or continues.
+//! The tokens of a session, which are minted when it begins or continues.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::{Timestamp, UserId};
 #[derive(Debug)]
 pub struct RefreshCookie {
     pub value: SecretString,
-    /// The time to the end of the session, in whole seconds.
+    /// The time until the end of the session, in whole seconds.
     pub max_age: Duration,
     /// When the session ends.
     pub expires_at: Timestamp,

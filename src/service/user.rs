@@ -4,12 +4,12 @@ use super::rules::Caller;
 use super::{Error, Service};
 use crate::domain::{AccountName, AuditEvent, Client, Locale, Timezone, User, Username};
 
-/// What an owner changes about their account; `None` leaves it.
+/// What an owner changes about their account; `None` leaves a value unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileChange {
     pub username: Option<Username>,
     pub locale: Option<Locale>,
-    /// `Some(None)` removes it.
+    /// `Some(None)` removes the time zone.
     pub timezone: Option<Option<Timezone>>,
 }
 
@@ -25,7 +25,7 @@ impl ProfileChange {
 }
 
 impl Service {
-    /// Changes the caller's own account. A value that the account has already is no change, and a change of nothing leaves no trace.
+    /// Changes the caller's own account. Values that the account already has are ignored. If no others are left, nothing is written.
     ///
     /// # Errors
     /// [`Error::LoginExists`].
@@ -60,7 +60,7 @@ impl Service {
     /// Whether there is an account with this name.
     ///
     /// # Errors
-    /// The refusals of the captcha, where the operator asks for one here too.
+    /// The refusals of the captcha, if the operator also requires one here.
     pub async fn account_exists(
         &self,
         name: AccountName,

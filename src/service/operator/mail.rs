@@ -1,4 +1,4 @@
-//! What the operator sees of the outbox, and can do about it.
+//! What the operator does with mail: sending a test mail, listing the outbox and retrying its mails.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use crate::mail::Progress;
 use crate::service::{Error, Service};
 use crate::store::Setting;
 
-/// How long a test mail is worth reading.
+/// The lifetime of a test mail. If mail goes to files, its file is removed afterwards.
 const TEST_TTL: Duration = Duration::from_hours(1);
 
 impl Service {
-    /// Sends a test mail at once, past the outbox.
+    /// Sends a test mail at once, without the outbox.
     ///
     /// # Errors
     /// [`Error::MailUnavailable`]; [`Error::MailRefused`] with what the mail server said.
@@ -38,8 +38,8 @@ impl Service {
         mails.map(|mail| Ok((self.rules.open(&mail)?.to, mail))).collect()
     }
 
-    /// Makes every mail that waits due, also mail that was refused for good or may have arrived; says how many there are. The worker then does not
-    /// wait for the end of its pause.
+    /// Makes every waiting mail due now, including mail that was refused for good or may have arrived; returns the number of mails. The worker then does
+    /// not wait for the end of its pause.
     pub async fn retry_mail(&self) -> Result<usize, Error> {
         let record = self.by_operator(AuditEvent::MailRetried);
         self.change_audited(record, |unit, record| {

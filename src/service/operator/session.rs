@@ -3,14 +3,14 @@
 use crate::domain::{Actor, AuditEvent, Page, Paging, Session, SessionEnd, SessionId};
 use crate::service::{Error, Service, UserRef};
 
-/// How many sessions one write ends when all are ended, so that no request waits for the whole.
+/// How many sessions one write examines when all sessions are ended, so that no request has to wait until all are done.
 const CHUNK: u32 = 500;
 
 impl Service {
-    /// A part of a user's sessions, live and ended, the one that began last first.
+    /// A page of a user's sessions, live and ended; the session that began last comes first.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`]; [`Error::NotInList`] if the session after which to begin is not this user's.
+    /// [`Error::UserNotFound`]; [`Error::NotInList`] if `paging.after` is not a session of this user.
     pub async fn list_sessions_by_begin(
         &self,
         user: UserRef,
@@ -33,10 +33,10 @@ impl Service {
         page.await
     }
 
-    /// Ends a session, also one whose term is over.
+    /// Ends a session, even if it has expired.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`] if it does not exist or was ended before.
+    /// [`Error::SessionNotFound`] if it does not exist or has already been ended.
     pub async fn revoke_session(&self, id: SessionId) -> Result<(), Error> {
         let record = self.by_operator(AuditEvent::SessionRevoked).of_session(id);
         self.change_audited(record, move |unit, record| {
@@ -50,7 +50,7 @@ impl Service {
         .await
     }
 
-    /// Ends every session of a user; says how many were alive.
+    /// Ends every session of a user; returns how many were alive.
     ///
     /// # Errors
     /// [`Error::UserNotFound`].
@@ -66,16 +66,16 @@ impl Service {
         .await
     }
 
-    /// Ends every session of every account, some at a time; says how many were alive.
+    /// Ends every session of every account, one chunk at a time; returns how many were alive.
     pub async fn revoke_all_sessions(&self) -> Result<u64, Error> {
         let (mut after, mut total) = (None, 0);
         loop {
             let some = self.change(Actor::Operator(self.operator.clone()), move |unit| {
                 let ended = unit.end_some_sessions(after, CHUNK, SessionEnd::Revoked, unit.now)?;
-                // One row for the command, with the first of its transactions.
+                // The command writes one row, in its first transaction.
                 if after.is_none() && ended.is_some() {
                     let record = unit.record(AuditEvent::SessionRevoked);
-                    unit.audit(&record.saying("all of everybody"))?;
+                    unit.audit(&record.saying("all of every account"))?;
                 }
                 Ok(ended)
             });

@@ -15,7 +15,7 @@ const ANNOUNCED: Duration = Duration::from_mins(10);
 pub enum KeyRotation {
     /// The new key is published now and signs ten minutes later; the old one stays published until its last token has expired.
     Announced,
-    /// The new key signs now, and every other one is dropped with all its tokens: it may be stolen.
+    /// The new key signs now. Every other key is deleted, because it may be stolen, and the tokens that it signed become invalid.
     AtOnce,
 }
 
@@ -25,7 +25,7 @@ pub enum SigningKeyStage {
     /// It is published and will sign.
     Next,
     Signing,
-    /// It signs no more, and tokens that it signed may still be valid.
+    /// It no longer signs, but tokens that it signed may still be valid.
     Retired,
 }
 
@@ -34,12 +34,12 @@ pub enum SigningKeyStage {
 pub struct SigningKeyState {
     pub key: StoredSigningKey,
     pub stage: SigningKeyStage,
-    /// Until when it is in the JWKS at least; `None` while no other key follows it.
+    /// The key stays in the JWKS at least until then; `None` while it has no successor.
     pub published_until: Option<Timestamp>,
 }
 
 impl Service {
-    /// The signing keys, the one that became active last first.
+    /// The signing keys: those without a successor first, then the others, each group by `active_at` with the latest first.
     pub async fn list_signing_keys(&self) -> Result<Vec<SigningKeyState>, Error> {
         let now = self.system.now();
         let published_for = published_for(&self.keyring.present().settings);
@@ -58,11 +58,11 @@ impl Service {
         Ok(states.collect())
     }
 
-    /// Replaces the signing key by a new one, of the algorithm that is `wanted` or else of the same one; gives the change of the algorithm. The running
-    /// server publishes the new key with the next request for its JWKS, and signs with it when its time has come.
+    /// Replaces the signing key by a new one with the `wanted` algorithm; `None` keeps the algorithm. Returns the change of the algorithm, if there is one.
+    /// The running server publishes the new key with the next request for its JWKS, and signs with it from its `active_at` on.
     ///
     /// # Errors
-    /// [`Error::RotationWaits`] while an announced key does not sign yet; one that signs at once is not refused.
+    /// [`Error::RotationWaits`] for [`KeyRotation::Announced`] while an earlier announced key does not sign yet; [`Error::NoSigningKey`].
     pub async fn rotate_signing_key(
         &self,
         rotation: KeyRotation,

@@ -8,7 +8,7 @@ use crate::service::rules::Unit;
 use crate::service::{Error, PasswordLink, Service, UserRef};
 use crate::store::{NewUserRow, Reader, UserFilter};
 
-/// An account that the operator makes.
+/// An account that the operator creates.
 #[derive(Debug)]
 pub struct NewUser {
     pub username: Username,
@@ -43,8 +43,8 @@ impl UserSummary {
 }
 
 impl Service {
-    /// Makes an account; the registration mode does not matter. Without a password, the account gets a link with which its owner sets one. The link is mailed
-    /// too, unless mail is off or the operator declines.
+    /// Creates an account in any registration mode. Without a password, the account gets a link with which its owner sets one. The link is also mailed,
+    /// unless mail is off or `no_mail` is set.
     ///
     /// # Errors
     /// [`Error::LoginExists`], [`Error::EmailExists`].
@@ -75,11 +75,11 @@ impl Service {
         .await
     }
 
-    /// Makes another link with which the owner of an account sets a password. The one before stops working, and a mail in which it waits is dropped. The
-    /// present password and sessions stay until the link is used.
+    /// Creates a new link with which the owner of an account sets a password. The previous link stops working, and a queued mail with it is deleted. The
+    /// present password and sessions stay until the new link is used.
     ///
     /// # Errors
-    /// [`Error::UserSuspended`]: no link works for such an account.
+    /// [`Error::UserSuspended`], because no link works for a suspended account.
     pub async fn create_password_link(
         &self,
         user: UserRef,
@@ -103,7 +103,7 @@ impl Service {
     /// Accounts, the oldest first.
     ///
     /// # Errors
-    /// [`Error::NotInList`] if no account has the id after which to begin.
+    /// [`Error::NotInList`] if no account has the id `paging.after`.
     pub async fn list_users(
         &self,
         filter: UserFilter,
@@ -143,7 +143,7 @@ impl Service {
         .await
     }
 
-    /// Gives the account another address, unverified, and ends every session: they may be those of the holder of the old address.
+    /// Gives the account another address, unverified, and ends every session, because the holder of the old address may have begun one.
     ///
     /// # Errors
     /// [`Error::EmailExists`].
@@ -158,7 +158,7 @@ impl Service {
         .await
     }
 
-    /// Notes that the operator vouches for the address.
+    /// Records that the operator vouches for the address.
     pub async fn verify_email(&self, user: UserRef) -> Result<UserSummary, Error> {
         self.change_user(AuditEvent::UserEmailVerified, user, |unit, user| {
             Ok(unit.set_email_verified(user.id, unit.now)?)
@@ -176,7 +176,7 @@ impl Service {
         .await
     }
 
-    /// Lets the account be used again, and its passwords and codes be compared; its ended sessions stay ended.
+    /// Reactivates the account and forgets its wrong passwords and codes, so that its owner can sign in at once. Ended sessions stay ended.
     pub async fn reactivate(&self, user: UserRef) -> Result<UserSummary, Error> {
         self.change_user(AuditEvent::UserReactivated, user, |unit, user| {
             unit.set_user_status(user.id, UserStatus::Active)?;
@@ -185,7 +185,7 @@ impl Service {
         .await
     }
 
-    /// Removes the account with its sessions; gives it as it was.
+    /// Removes the account with its sessions; returns the account as it was.
     pub async fn delete_user(&self, user: UserRef) -> Result<User, Error> {
         let record = self.by_operator(AuditEvent::UserDeleted);
         self.change_audited(record, move |unit, record| {
@@ -198,7 +198,7 @@ impl Service {
         .await
     }
 
-    /// Changes an account; the audit row says under which address the account can be found afterwards.
+    /// Changes an account. The audit row has the digest of the address that the account has after the change.
     async fn change_user(
         &self,
         event: AuditEvent,
