@@ -6,7 +6,7 @@ use crate::service::error::Error;
 use crate::store::{NewUserRow, StoreError};
 
 impl Unit<'_> {
-    /// Opens an account and reads it back as later changes find it. The UNIQUE indexes decide whether its names are free.
+    /// Opens an account and returns it as it is stored. The UNIQUE indexes decide whether its names are free.
     ///
     /// # Errors
     /// [`Error::LoginExists`], also if both names are taken; [`Error::EmailExists`].
@@ -37,8 +37,8 @@ impl Unit<'_> {
         Ok(current.as_ref().map(PasswordHash::as_str) == hash.map(PasswordHash::as_str))
     }
 
-    /// Replaces the password of an account, with all that a new password entails: every session but `kept` ends, links that set a password and the code
-    /// stop working, the mails with them are dropped, and wrong guesses are forgotten.
+    /// Replaces the password of an account. Every session except `kept` ends, the one-time code and the links that set a password stop working, the queued
+    /// mails with them are deleted, and wrong guesses are forgotten.
     pub(crate) fn replace_password(
         &self,
         user: &User,
@@ -58,10 +58,10 @@ impl Unit<'_> {
         self.queue_mail(&Letter::PasswordChanged { username }, user)
     }
 
-    /// Notes that the caller receives mail at the address of the account, and says whether that took the account from another person.
+    /// Records that the caller receives mail at the address of the account. Returns whether this took the account from another person.
     ///
-    /// A password that was set before the first proof may be that of a person who registered a foreign address: it is dropped, and every session ends.
-    /// A link that the operator handed over stops working too: its holder may not be the owner of the mailbox.
+    /// A password that was set before the first proof may be that of a person who registered another person's address: it is removed, and every session
+    /// ends. A link that the operator handed over stops working too: its holder may not be the owner of the mailbox.
     pub(crate) fn prove_mailbox(&self, user: &User) -> Result<bool, Error> {
         if user.email_verified_at.is_some() {
             return Ok(false);
@@ -77,7 +77,7 @@ impl Unit<'_> {
         Ok(true)
     }
 
-    /// Tells the owner of the mailbox that the account is theirs now; `link` sets a password, if none is set.
+    /// Tells the owner of the mailbox that the account is theirs now; `link` sets a password, and is `None` if one is already set.
     pub(crate) fn mail_taken_back(&self, user: &User, link: Option<String>) -> Result<(), StoreError> {
         let username = user.username.to_string();
         self.queue_mail(&Letter::AccountTakenBack { username, link }, user)

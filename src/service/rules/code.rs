@@ -1,4 +1,4 @@
-//! One-time codes: comparing one.
+//! Comparing one-time codes.
 
 use super::Unit;
 use super::mail_budget::{kind_of, refuse_locked};
@@ -11,7 +11,7 @@ impl Unit<'_> {
     /// Compares a code that was mailed to `email`, uses it up if it is right, and returns the account. The comparison is counted before it is made, by one
     /// conditional UPDATE that also decides whether the code may be compared at all.
     ///
-    /// A refusal leaves its counts behind, so the caller must not roll them back.
+    /// A refusal changes counts, which the caller must not roll back.
     ///
     /// # Errors
     /// [`Error::CodeInvalid`], [`Error::CodeLocked`], [`Error::UserSuspended`] after a right code.
@@ -23,7 +23,7 @@ impl Unit<'_> {
         };
         let mac = self.rules.keys.code_mac(address, counted.created_at, code);
         let is_right = is_same_code(counted.mac, mac);
-        // Without an account an invented id is looked up, which takes as long.
+        // Without an account, a made-up id is looked up, which takes as long.
         let id = counted.user_id.unwrap_or_else(|| self.rules.system.new_id());
         let user = self.find_user(id)?;
         let user = user.filter(|user| user.email.key() == email.key());
@@ -40,7 +40,7 @@ impl Unit<'_> {
         Ok(user)
     }
 
-    /// Why a code is wrong. The code that was mailed before the last one is the owner's mistake and no stranger's guess.
+    /// Why a code is wrong. A code that was mailed before the last one is a mistake of the owner and not a guess of a stranger.
     fn why_wrong(&self, address: AddressDigest, code: &OneTimeCode, counted: &CountedCode) -> AuditReason {
         let is_older = counted.older.is_some_and(|(mac, created_at)| {
             is_same_code(mac, self.rules.keys.code_mac(address, created_at, code))

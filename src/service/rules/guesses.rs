@@ -1,4 +1,4 @@
-//! Wrong passwords and wrong codes: they are counted and make the next guess wait.
+//! Wrong passwords and wrong codes: they are counted, and they make the next guess wait.
 //!
 //! A guess that has to wait is not compared. This is checked before the password is hashed, and again in the transaction that follows. Transactions run one
 //! after the other, so the second check limits how many simultaneous guesses learn whether they were right. A right password among them may have to wait
@@ -32,7 +32,7 @@ impl Rules {
         let delay = runs.delay(limits, now);
         let (of_account, of_site) = (runs.pause(limits, now), runs.pause_of_site(key, limits, now));
         let pause = match of_account.max(of_site) {
-            // The sessions of a name without an account are looked up too. There are none.
+            // The sessions of a name without an account are looked up too, although it has none, so that its refusal costs the same.
             Some(_) => match acquaintance(reader, key, now)? {
                 Acquaintance::None => of_account.max(of_site),
                 Acquaintance::Site => of_site,
@@ -53,8 +53,8 @@ impl Rules {
         })
     }
 
-    /// Whether codes are mailed more slowly, to every address alike, because codes of many accounts are being guessed. Wrong codes at addresses without
-    /// an account do not count, so that made-up addresses slow nothing down.
+    /// Whether codes are mailed more slowly, to every address, because codes of many accounts are being guessed. Wrong codes at addresses without an
+    /// account do not count, so that made-up addresses slow nothing down.
     pub(crate) fn is_braked(&self, reader: &Reader<'_>, now: Timestamp) -> Result<bool, StoreError> {
         let threshold = self.settings.spray_threshold;
         threshold.map_or(Ok(false), |threshold| {
@@ -78,8 +78,8 @@ impl Rules {
 }
 
 impl Unit<'_> {
-    /// Counts a wrong password, unless the guess had to wait: then nothing is counted, and no delay grows. Reading and writing the count is atomic
-    /// because the one writer runs one change after the other.
+    /// Counts a wrong password. If the guess has to wait, it is refused and not counted, so no delay grows. Reading and writing the count is atomic because
+    /// the one writer runs one change after the other.
     ///
     /// # Errors
     /// [`Error::RateLimited`] for the account.
@@ -93,7 +93,7 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Counts a code that was compared and wrong, over all accounts.
+    /// Counts a wrong code in the count over all accounts.
     pub(crate) fn count_wrong_code(&self, kind: FailureKind) -> Result<(), StoreError> {
         let Some(threshold) = self.rules.settings.spray_threshold else {
             return Ok(());
@@ -116,7 +116,7 @@ impl Unit<'_> {
     }
 }
 
-/// How well the account that is guessed at knows where the guess comes from.
+/// Whether the sessions of the guessed account were lately used from the network or site of the guess.
 fn acquaintance(reader: &Reader<'_>, key: FailureKey, now: Timestamp) -> Result<Acquaintance, StoreError> {
     let since = Acquaintance::forgotten_before(now);
     let addresses = reader.list_session_addresses(key.user_id, since)?;
@@ -129,6 +129,6 @@ pub struct FailedCodes {
     pub of_accounts: u32,
     /// At addresses without an account.
     pub of_unknown: u32,
-    /// The threshold that those at accounts exceed, so that codes are mailed more slowly; `None` if they do not.
+    /// The threshold, if `of_accounts` exceeds it, so that codes are mailed more slowly.
     pub exceeded: Option<NonZeroU32>,
 }

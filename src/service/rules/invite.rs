@@ -13,7 +13,7 @@ use crate::system::System;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PresentedInvite {
     Absent,
-    /// A text that is no code.
+    /// A text that is not a code.
     Unreadable,
     /// A code, which may be unknown.
     Code(InviteCode),
@@ -42,10 +42,10 @@ pub(crate) fn open_code(keys: &Keys, id: InviteId, sealed: &Sealed) -> Result<In
     let code = std::str::from_utf8(&opened).map(InviteCode::parse);
     code.ok()
         .and_then(Result::ok)
-        .ok_or_else(|| Error::internal("a sealed invite code is no code"))
+        .ok_or_else(|| Error::internal("a sealed text is not an invite code"))
 }
 
-/// Where the registration mode comes from. The names are those on the command line.
+/// Where the registration mode comes from. The command line prints these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::Display)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum ModeSource {
@@ -57,7 +57,7 @@ pub enum ModeSource {
 }
 
 impl Rules {
-    /// The registration mode in force. It is read each time, so that a change acts at once.
+    /// The registration mode in force. It is read each time, so that a change takes effect at once.
     pub(crate) fn registration_mode(
         &self,
         reader: &Reader<'_>,
@@ -70,7 +70,7 @@ impl Rules {
             None => Ok((RegistrationMode::default(), ModeSource::Default)),
             Some(Ok(mode)) => Ok((mode, ModeSource::Database)),
             Some(Err(unknown)) => Err(StoreError::Failed(format!(
-                "the stored registration mode is none: {unknown}"
+                "the stored registration mode is unknown: {unknown}"
             ))),
         }
     }
@@ -96,7 +96,7 @@ impl Rules {
         }
     }
 
-    /// Why an invite admits no account; `None` if it does.
+    /// Why an invite admits no account; `None` if it admits one.
     fn why_refused(
         &self,
         reader: &Reader<'_>,
@@ -120,8 +120,8 @@ impl Rules {
 }
 
 impl Unit<'_> {
-    /// Decides by mode and invite whether an account may be opened, and takes one use of the invite; `None` if it is opened without one. One
-    /// conditional UPDATE takes the use, so that an invite never admits more accounts than it may.
+    /// Decides by mode and invite whether an account may be opened, and takes one use of the invite; returns `None` if the account is opened without an
+    /// invite. One conditional UPDATE takes the use, so that an invite never admits more accounts than it may.
     ///
     /// # Errors
     /// [`Error::RegistrationDisabled`], [`Error::InviteCodeRequired`], [`Error::InviteCodeInvalid`].

@@ -1,4 +1,4 @@
-//! Links that are mailed or handed over: how one is made and used.
+//! Creating and using links that are mailed or handed over.
 
 use super::Unit;
 use crate::crypto::link_digest;
@@ -8,7 +8,7 @@ use crate::domain::{
 use crate::service::error::{Error, Refused};
 use crate::store::{LinkRow, StoreError};
 
-/// A link with which the owner of an account sets a password. It proves no address. No `Debug`: it is a secret that is shown once.
+/// A link with which the owner of an account sets a password. Using it does not prove the address. No `Debug`, because it is a secret that is shown once.
 #[derive(Clone)]
 pub struct PasswordLink {
     pub url: String,
@@ -26,7 +26,7 @@ pub(crate) fn why_unusable(link: &LinkRow, now: Timestamp) -> Option<AuditReason
     }
 }
 
-/// The row of a link that is made at `now`; `user_id` is `None` for an address without an account.
+/// The row of a link that is created at `now`; `user_id` is `None` for an address without an account.
 pub(crate) fn link_row(
     token: &LinkToken,
     purpose: LinkPurpose,
@@ -46,7 +46,7 @@ pub(crate) fn link_row(
 }
 
 impl Unit<'_> {
-    /// Uses a link. One conditional UPDATE decides, so that a link is used once.
+    /// Uses a link. One conditional UPDATE decides, so that a link is used only once.
     ///
     /// # Errors
     /// `refusal` if the link was used or has expired.
@@ -57,7 +57,7 @@ impl Unit<'_> {
         Err(refusal.because(why_unusable(link, self.now).unwrap_or(AuditReason::UsedLink)))
     }
 
-    /// Makes a link for a user in place of the earlier one of that purpose; returns its URL.
+    /// Creates a link for a user, which replaces the earlier link with the same purpose; returns its URL.
     pub(crate) fn new_link(&self, purpose: LinkPurpose, user: &User) -> Result<String, StoreError> {
         let token = LinkToken::from_random(self.rules.system.random());
         let row = link_row(&token, purpose, Some(user.id), &user.email, self.now);
@@ -74,7 +74,7 @@ impl Unit<'_> {
         self.queue_mail(&letter, user)
     }
 
-    /// Makes a link to set a password in place of the earlier one, and queues a mail with it unless `no_mail` is set or mail is off.
+    /// Creates a link to set a password, which replaces the earlier one. Queues a mail with the link unless `no_mail` is set or mail is off.
     pub(crate) fn new_password_link(
         &self,
         user: &User,

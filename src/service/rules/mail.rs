@@ -80,7 +80,7 @@ impl Rules {
 }
 
 impl Unit<'_> {
-    /// Queues a letter to a user, until its link or code stops working. Where mail is off, nothing is queued.
+    /// Queues a letter to a user. If mail is off, nothing is queued. A letter that was not sent expires when its link or code stops working.
     pub(crate) fn queue_mail(&self, letter: &Letter, user: &User) -> Result<(), StoreError> {
         if self.rules.is_off() {
             return Ok(());

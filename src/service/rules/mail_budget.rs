@@ -7,7 +7,7 @@ use crate::domain::{
 use crate::service::error::{Error, Refused};
 use crate::store::Reader;
 
-/// Whether an account has the address.
+/// The kind of a wrong code at an address; `user` is the account that has the address.
 pub(crate) fn kind_of(user: Option<&User>) -> FailureKind {
     user.map_or(FailureKind::OfUnknownName, |_| FailureKind::OfAccount)
 }
@@ -56,7 +56,7 @@ impl Unit<'_> {
         Ok(self.put_mail_budget(mailbox, purpose, kind, &budget, self.now)?)
     }
 
-    /// Takes a mail to an account out of its budget and says whether it is to be sent: not if the budget is used up.
+    /// Takes one mail to an account out of the budget of its mailbox. Returns `false` if the budget is used up, and the mail is then not to be sent.
     pub(crate) fn is_mail_left(&self, user: &User, purpose: MailPurpose) -> Result<bool, Error> {
         let spent = self.spend_mail_budget(&user.email, purpose, FailureKind::OfAccount);
         match spent.map_err(Error::from) {
@@ -67,7 +67,7 @@ impl Unit<'_> {
     }
 }
 
-/// The wrong codes at an address; refuses while its codes are not compared.
+/// Returns the wrong codes at an address; refuses while they lock it, so that no code is compared.
 ///
 /// # Errors
 /// [`Error::CodeLocked`].

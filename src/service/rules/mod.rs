@@ -1,4 +1,4 @@
-//! The steps that use cases share inside one change, one file per noun. Nothing here knows a use case.
+//! The steps that use cases share inside one change, one file per noun. Nothing here depends on a use case.
 
 mod account;
 pub(super) mod audit;

@@ -1,4 +1,4 @@
-//! The refresh cookies of a request: to which sessions they belong, and what they mean there.
+//! The refresh cookies of a request: which sessions they belong to, and what they mean for these.
 //!
 //! A browser may send several cookies of one name: for other paths, from before a restart, or planted by a page on a neighbouring host. For each session,
 //! only the highest authentic generation counts. If one cookie can be served, the others have no effect. So a forged cookie, a cookie of an ended session and
@@ -43,12 +43,12 @@ impl PresentedSession {
         self.is_alive && self.verdict.is_served()
     }
 
-    /// Whether the token ends its live session, if none of its account can be served.
+    /// Whether the token ends its session, provided that no token of the request can be served.
     pub(crate) fn is_fatal(&self) -> bool {
         self.is_alive && matches!(self.verdict, RefreshVerdict::Reused | RefreshVerdict::Ahead)
     }
 
-    /// Whether signing in or out ends the session. A session whose term is over is ended too: it must not come back to life when a wrong clock is set right.
+    /// Whether signing in or out ends the session. An expired session is ended too, because it must not come back to life when a wrong clock is set right.
     pub(crate) fn is_endable(&self) -> bool {
         !self.is_suspended() && self.session.ended.is_none() && self.verdict.is_served()
     }
@@ -59,8 +59,8 @@ impl PresentedSession {
 }
 
 impl Rules {
-    /// The sessions of the authentic tokens, in the order in which they came; if no token is authentic, why. Each session is read once, and the MACs are
-    /// verified on what was read.
+    /// The sessions of the authentic tokens, in the order of the tokens; the inner `Err` says why no token is authentic. Each session is read once, and the
+    /// MACs of its tokens are verified against that row.
     pub(crate) fn find_presented(
         &self,
         reader: &Reader<'_>,
@@ -111,7 +111,7 @@ impl Rules {
     }
 }
 
-/// Live sessions of two accounts, if there are any: to serve one would sign a browser in to the account of the person who planted its cookie.
+/// Live sessions of two accounts, if there are any. Serving one of them could sign the browser in to the account of a person who planted the cookie.
 pub(crate) fn two_accounts(presented: &[PresentedSession]) -> Option<[&PresentedSession; 2]> {
     let mut live = presented.iter().filter(|presented| presented.is_alive);
     let first = live.next()?;

@@ -18,7 +18,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// `event`, caused by the caller and about their own account.
+    /// A record of `event`, caused by the caller and about their own account.
     pub(crate) fn record(&self, event: AuditEvent) -> AuditRecord {
         AuditRecord::by_client(event, &self.client).about(&self.user)
     }
@@ -32,7 +32,7 @@ pub(crate) struct OpenSession {
     pub(crate) at: Timestamp,
 }
 
-/// The outcome of a refresh inside its transaction. A refusal is no `Err` there, so that its consequences are committed.
+/// The outcome of a refresh inside its transaction. A refusal is not an `Err` there, so that its consequences are committed.
 pub(crate) enum Refreshed {
     Continued(Box<OpenSession>),
     Refused(Error),
@@ -41,7 +41,7 @@ pub(crate) enum Refreshed {
 }
 
 impl Unit<'_> {
-    /// The caller's session and account as they are now: they may have ended since the token was checked.
+    /// The caller's session and account as they are now. Since the token was checked, the session may have ended or the account may have been suspended.
     ///
     /// # Errors
     /// [`Error::UserSuspended`], [`Error::InvalidToken`].
@@ -55,7 +55,8 @@ impl Unit<'_> {
         }
     }
 
-    /// Begins a session for a user who proved who they are. Ends the session whose cookie is replaced and the surplus ones, and forgets wrong guesses.
+    /// Begins a session for a user who proved who they are. Ends the sessions whose cookies are replaced and the account's surplus sessions, and forgets
+    /// wrong guesses.
     ///
     /// # Errors
     /// [`Error::UserSuspended`].
@@ -103,8 +104,8 @@ impl Unit<'_> {
         self.end_presented(&presented, SessionEnd::SignedOut)
     }
 
-    /// Invalidates every earlier refresh token of a session. Returns the session if its new cookie is to be set. It is not set if the request had a cookie of
-    /// another account's live session and none of this account: the new cookie would overwrite that one.
+    /// Invalidates every earlier refresh token of a session. Returns the session if its new cookie is to be set. If the request had a cookie of another
+    /// account's live session and none of this account, the new cookie would overwrite that one, so the answer is `None`.
     pub(crate) fn renew_tokens(
         &self,
         session: Session,
@@ -122,7 +123,7 @@ impl Unit<'_> {
         Ok((!is_of_another).then_some(open))
     }
 
-    /// Continues the first session whose token can be served. If there is none, each authentic token has its consequence.
+    /// Continues the first session whose token can be served. If there is none, each authentic token is audited, and may end its session.
     pub(crate) fn refresh(&self, cookies: &[PresentedRefreshToken]) -> Result<Refreshed, Error> {
         let mut presented = self.find_presented(cookies)?;
         if let Some(both) = two_accounts(&presented) {
@@ -144,7 +145,8 @@ impl Unit<'_> {
         })
     }
 
-    /// Rotates a session if its token asks for that. The conditional UPDATE of `move_session` decides between two refreshes with one token.
+    /// Continues a session, and rotates it if the verdict on its token requires that. The conditional UPDATE of `move_session` decides between two
+    /// simultaneous refreshes with one token.
     fn continue_session(&self, presented: PresentedSession) -> Result<Refreshed, Error> {
         let (verdict, token) = (presented.verdict, presented.token.generation);
         let (session, user) = (presented.session, presented.user);
@@ -173,7 +175,7 @@ impl Unit<'_> {
         })
     }
 
-    /// Acts on an authentic token that cannot be served: a reused one ends its session.
+    /// Acts on an authentic token that cannot be served: if it was reused or is ahead of its live session, the session ends.
     fn punish(&self, presented: &PresentedSession) -> Result<(), Error> {
         let (session, user) = (&presented.session, &presented.user);
         if presented.is_suspended() {
@@ -250,7 +252,7 @@ impl Unit<'_> {
     }
 }
 
-/// Whether the token after a reused one was ever seen. If it was not, the answer with it may merely have been lost.
+/// Says whether the token that replaced a reused one was ever presented. If it was not, the answer with it may only have been lost.
 fn fate_of_successor(rotation: &Rotation, token: Generation) -> &'static str {
     if rotation.presented > Some(token) {
         "its successor was used"

@@ -5,22 +5,21 @@ use std::time::Duration;
 
 use crate::domain::{FailureLimits, RegistrationMode, SessionRules};
 
-/// The settings of the rules.
 pub struct RuleSettings {
     /// The registration mode that the configuration pins; `None` leaves it to the database.
     pub pinned_mode: Option<RegistrationMode>,
     pub password_min_length: usize,
     pub sessions: SessionRules,
-    /// How many digits one-time codes have; `None` turns codes off.
+    /// The length of one-time codes in digits; `None` turns codes off.
     pub code_digits: Option<u8>,
-    /// After how many wrong codes in an hour over all accounts codes are mailed more slowly; `None` if never.
+    /// If all accounts together have more wrong codes in an hour than this, codes are mailed more slowly; `None` turns this off.
     pub spray_threshold: Option<NonZeroU32>,
     /// How long rows of the audit log are kept.
     pub audit_keep: Duration,
     pub sign_in: SignInRules,
 }
 
-/// How wrong passwords delay a sign-in, and what helps instead of a password.
+/// How wrong passwords delay a sign-in, and which ways to sign in there are without the password.
 #[derive(Clone, Copy, Debug)]
 pub struct SignInRules {
     /// `None` turns the delays off, and the counting with them.

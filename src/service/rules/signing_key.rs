@@ -8,10 +8,10 @@ use crate::service::error::Error;
 use crate::store::{Store, StoredSigningKey, Tx};
 use crate::system::System;
 
-/// How much longer than its last token a retired key stays published: for clocks that differ.
+/// How much longer than its last token a retired key stays published, because clocks differ.
 const SLACK: Duration = Duration::from_hours(1);
 
-/// New tokens are signed with another algorithm than those before.
+/// A change of the algorithm with which tokens are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, derive_more::Display)]
 #[display("algorithm changed from {} to {}", from.into_str(), to.into_str())]
 pub struct AlgorithmChange {
@@ -30,22 +30,22 @@ pub(crate) fn published_for(settings: &AccessTokenSettings) -> Duration {
     settings.ttl + SLACK
 }
 
-/// Every key: those that sign or will first, and of these the one that became active last.
+/// Every key: those without a successor first, then the others, each group by `active_at` with the latest first.
 pub(crate) async fn list_keys(store: &Store) -> Result<Vec<StoredSigningKey>, Error> {
     let mut stored = store.read(|reader| reader.list_signing_keys()).await?;
     stored.sort_by_key(|key| key.retired_at.is_some());
     Ok(stored)
 }
 
-/// The key that signs at `now`; the first one if a clock that was set back leaves none.
+/// The key that signs at `now`. If the clock was set back and no key signs, it is the first one.
 pub(crate) fn signer(stored: &[StoredSigningKey], now: Timestamp) -> Option<&StoredSigningKey> {
     let signs = |key: &&StoredSigningKey| key.active_at <= now && key.retired_at.is_none_or(|end| now < end);
     let on_time = stored.iter().filter(signs);
     on_time.max_by_key(|key| key.active_at).or(stored.first())
 }
 
-/// Replaces all keys by a new one, of the algorithm that is `wanted` or else of the one that signed. Makes none if there was none and no algorithm is
-/// wanted: the next server chooses.
+/// Replaces all keys by a new one with the `wanted` algorithm; `None` keeps the algorithm of the key that signs. If there is no key either, none is
+/// created, and the next start of a server chooses the algorithm.
 pub(crate) fn replace_all_keys(
     tx: &Tx<'_>,
     keys: &Keys,

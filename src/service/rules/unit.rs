@@ -1,4 +1,4 @@
-//! The unit of work: one transaction with its time and its actor, and the parts that rules need beside the rows.
+//! The unit of work: one transaction with its time and its actor, and the parts that rules need besides the rows.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -13,7 +13,7 @@ use crate::mail::Composer;
 use crate::store::{StoreError, Tx};
 use crate::system::System;
 
-/// The parts that rules need beside the rows. All changes of a process share them.
+/// The parts that rules need besides the rows. All changes of a process share them.
 pub(crate) struct Rules {
     pub(crate) keys: Keys,
     pub(crate) refresh_tokens: RefreshTokens,
@@ -24,14 +24,14 @@ pub(crate) struct Rules {
     /// The counts in memory that are not yet in the audit log.
     pub(crate) pending: SharedCounts,
     pub(crate) system: System,
-    /// Wakes the mail worker. Notified after the commit: before it the worker would find nothing and sleep again.
+    /// Wakes the mail worker. Notified after the commit, because before it the worker would find nothing and sleep again.
     pub(crate) mail_queued: Notify,
 }
 
-/// One change: a transaction, to which it dereferences, and the parts that rules need beside it.
+/// One change: a transaction, to which it dereferences, and the parts that rules need besides it.
 pub(crate) struct Unit<'tx> {
     pub(super) tx: &'tx Tx<'tx>,
-    /// The time of the change. The clock is read once, so that a session never ends before the audit row that says why.
+    /// The time of the change. The clock is read once, so that a session and the audit row that says why it ended have the same time.
     pub(crate) now: Timestamp,
     pub(crate) actor: &'tx Actor,
     pub(crate) rules: &'tx Rules,

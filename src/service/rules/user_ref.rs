@@ -41,7 +41,7 @@ impl UserRef {
         }
     }
 
-    /// What finds the rows of the audit log about this account, also when it is gone or has another name.
+    /// The filter for the rows of the audit log about this account, even if it was deleted or renamed.
     pub(crate) fn audit_filter(&self, reader: &Reader<'_>, keys: &Keys) -> Result<AuditFilter, Error> {
         Ok(match &self.target {
             Target::Id(id) => AuditFilter {
@@ -69,7 +69,7 @@ impl UserRef {
         }
     }
 
-    /// The account.
+    /// Finds the account.
     ///
     /// # Errors
     /// [`Error::UserNotFound`].

@@ -9,7 +9,8 @@ use crate::domain::{Actor, AuditEvent, AuditRecord, Timestamp, UserId, site_of};
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 
-/// Rows that share a budget. Rows about the operator have none, nor have rows that cost a password hash, a mail, a link or a session.
+/// A class of rows that share a budget. Rows of the operator's actions have no budget, nor have rows of events that cost a password hash, a mail, a link or
+/// a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
 pub(super) enum Class {
     /// About no account: anyone can cause these with any name.
@@ -20,13 +21,13 @@ pub(super) enum Class {
     ByOwner,
     /// Rows that count the refusals kept in memory, one for each address, account and minute.
     Tally,
-    /// The same for refreshes without a token that this server made: a page without a session asks so each time it is opened.
+    /// Rows that count refreshes without a token of this server: a page without a session sends such a request each time it is opened.
     StrangeRefresh,
-    /// Refreshes of sessions that had ended, which a forgotten program goes on trying.
+    /// Refreshes with an authentic token that were refused or repeated, such as those of a forgotten program whose session has ended.
     EndedSession,
 }
 
-/// The most rows in a minute and in an hour.
+/// The maximum number of rows in a minute and in an hour.
 #[derive(Clone, Copy, Debug)]
 struct Most {
     in_minute: u32,
@@ -63,13 +64,13 @@ impl Class {
         match self {
             Self::NoAccount | Self::AtAccount => most(60, 600),
             Self::ByOwner => most(30, 300),
-            // Enough addresses to see who it is.
+            // Enough rows to see which addresses send the requests.
             Self::Tally => most(20, 300),
             Self::StrangeRefresh | Self::EndedSession => most(20, 150),
         }
     }
 
-    /// The share of one account, and that of one network: in an hour a tenth of all. More than the people of one office mistype.
+    /// The share of one account or one network: a third of all rows in a minute, a tenth in an hour. The people of one office mistype less than this.
     const fn share(self) -> Most {
         let total = self.total();
         most(total.in_minute / 3, total.in_hour / 10)
@@ -105,7 +106,7 @@ const fn costs(event: AuditEvent) -> bool {
 enum Holder {
     Everyone,
     Account(UserId),
-    /// The network of one client (`site_of`): with a share for each /64, a home connection would have as many shares as it likes.
+    /// The network of one client, as `site_of` returns it: with a share for each /64, a home connection could have as many shares as it likes.
     Network(Option<IpAddr>),
 }
 
@@ -132,7 +133,7 @@ impl Spent {
     }
 }
 
-/// A row that a budget gave.
+/// A row that was taken out of the budgets.
 #[derive(Clone, Debug)]
 pub(super) struct Granted {
     class: Class,
@@ -140,10 +141,10 @@ pub(super) struct Granted {
     at: Timestamp,
 }
 
-/// How many rows were given in the present hour: in all, to each account and to each network. A row comes out of all three.
+/// How many rows were taken in the present hour: in all, for each account and for each network. A row is taken out of all three budgets.
 ///
-/// Kept in memory: after a restart a stranger has the budget of one hour more. A holder is remembered only with a row that it got, so there are never more
-/// accounts or networks than rows in an hour, 2 100, and none has to be forgotten for another.
+/// Kept in memory, so after a restart a stranger has the whole budget of the hour again. A holder is remembered only if it got a row, so there are never
+/// more accounts or networks than rows in an hour, 2 100, and no holder has to be forgotten to make room.
 #[derive(Debug, Default)]
 pub(super) struct Budgets {
     hour: Option<Timestamp>,
@@ -151,7 +152,7 @@ pub(super) struct Budgets {
 }
 
 impl Budgets {
-    /// Takes a row of a class for a record; `None` if a share is used up or all rows are given.
+    /// Takes a row of `class` for `record` out of the budgets; `None` if one of them is used up.
     pub(super) fn take(&mut self, class: Class, record: &AuditRecord, now: Timestamp) -> Option<Granted> {
         let (hour, minute) = (Some(now.start_of(HOUR)), now.start_of(MINUTE));
         if self.hour != hour {
@@ -246,7 +247,7 @@ mod tests {
         let mut budgets = Budgets::default();
         let site = |number: u128| number << 16;
         assert_eq!(given(&mut budgets, (0..100).map(|n| guess(1, site(n))), NOW), 20);
-        // Networks of one site are one.
+        // Networks of one site share a budget.
         assert_eq!(
             given(&mut budgets, (0..100).map(|n| guess(n + 2, n.into())), NOW),
             19
@@ -295,13 +296,13 @@ mod tests {
         assert_eq!(all, 2100, "as the documentation of the type says");
     }
 
-    /// The sum in `docs/security.md`, "What strangers can make durable": what a crowd leaves behind that spends everything without end.
+    /// The sum in `docs/security.md`, "What strangers can make durable": how much data is stored if a crowd uses up every budget all the time.
     #[test]
     fn the_sum_of_all_that_strangers_can_have_written_down_is_as_documented() {
         const HOURS: u64 = 90 * 24;
         // More pairs of an event and a reason than strangers can cause.
         const KINDS: u64 = 128;
-        // What a test of `tests/it/faults/audit.rs` measures, with all their indexes.
+        // Sizes with all indexes, as a test in `tests/it/faults/audit.rs` measures them.
         const ROW_BYTES: u64 = 500;
         const COUNT_BYTES: u64 = 300;
         let totals = Class::VARIANTS

@@ -9,15 +9,16 @@ use super::budget::{Budgets, Class, HOUR, MINUTE};
 use crate::domain::{AuditRecord, Timestamp, network_of};
 use crate::store::{AuditCount, AuditKind, AuditTally, KindCount};
 
-/// The most tallies, and the most accounts, names and kinds, that are counted between two writes. Further events are only in the row that all share.
+/// The maximum number of kinds that are counted between two writes, and of tallies that are put back after a failed write. Events of further kinds are
+/// counted only in their tally; further tallies are lost.
 const MOST: usize = 10_000;
 
 /// Tallies that are to be written.
 pub(crate) type Tallies = Vec<(AuditTally, AuditCount)>;
-/// Counts in place that are to be written.
+/// Counts of kinds that are to be written.
 pub(crate) type Kinds = Vec<(AuditKind, KindCount)>;
 
-/// The counts of a process, shared with the closures that take a count back when a change is undone.
+/// The counts of a process, shared with the closures that give a row back to the budgets when a change is undone.
 #[derive(Clone, Default)]
 pub(crate) struct SharedCounts(Arc<Mutex<PendingCounts>>);
 
@@ -33,7 +34,7 @@ pub(crate) struct PendingCounts {
     pub(super) budgets: Budgets,
     /// The counts since the last write. A tally of the present minute stays after a write, so that it takes no second row of the budget.
     tallies: HashMap<AuditTally, AuditCount>,
-    /// Counts in place since the last write.
+    /// The counts of kinds since the last write.
     kinds: HashMap<AuditKind, KindCount>,
 }
 
@@ -64,7 +65,7 @@ impl PendingCounts {
         }
     }
 
-    /// Takes the counts since the last time.
+    /// Takes the counts since the last call, to write them.
     pub(crate) fn take(&mut self, now: Timestamp) -> (Tallies, Kinds) {
         let this_minute = now.start_of(MINUTE);
         let taken = self.tallies.iter().filter(|(_, count)| count.times > 0);
@@ -106,7 +107,7 @@ impl PendingCounts {
     }
 }
 
-/// The row of the hour for events without a row of their own.
+/// The tally of the hour, for events without a row of their own.
 pub(super) fn shared_tally(record: &AuditRecord, now: Timestamp) -> AuditTally {
     AuditTally {
         kind: AuditKind {
@@ -119,7 +120,7 @@ pub(super) fn shared_tally(record: &AuditRecord, now: Timestamp) -> AuditTally {
     }
 }
 
-/// The kind that a record is counted under in place.
+/// The kind under which a record is counted.
 pub(super) fn kind_of(record: &AuditRecord) -> AuditKind {
     AuditKind {
         event: record.event,

@@ -1,6 +1,6 @@
 //! Rows of the audit log, each written in the transaction that it reports.
 //!
-//! A refusal that has a row is therefore no `Err` of that transaction, which would roll the row back too: see [`Unit::audited`].
+//! A refusal that has a row is therefore not an `Err` of that transaction, which would roll the row back too: see [`Unit::audited`].
 
 use super::budget::{Class, HOUR};
 use super::pending::{kind_of, one, shared_tally};
@@ -23,13 +23,13 @@ impl Rules {
 }
 
 impl Unit<'_> {
-    /// `event`, caused by the actor of this change.
+    /// A record of `event`, caused by the actor of this change.
     pub(crate) fn record(&self, event: AuditEvent) -> AuditRecord {
         AuditRecord::by(event, self.actor.clone())
     }
 
-    /// Writes a row. When the budget of its class is used up, the row that all share in this hour counts it instead. A record with a budget is also
-    /// counted per account. Each case has the same number of writes, so that the time of the answer tells nothing.
+    /// Writes a row. If the budget of its class is used up, the shared row of the hour counts the event instead. A record whose class has a budget is also
+    /// counted by account or name. Both cases have the same number of writes, so that the time of the answer does not tell them apart.
     pub(crate) fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
         let now = self.now;
         let Some(class) = Class::of(record) else {
@@ -64,7 +64,7 @@ impl Unit<'_> {
         self.audit(record)
     }
 
-    /// Writes the row of a refusal and returns the refusal. A fault has no row and is an error here too.
+    /// Writes the row of a refusal and returns the refusal. A fault gets no row and is returned as an `Err`.
     pub(crate) fn audit_refusal(&self, record: AuditRecord, refused: Refused) -> Result<Error, Error> {
         let Refused { error, reason } = refused;
         let Some(reason) = reason else { return Err(error) };
@@ -72,8 +72,8 @@ impl Unit<'_> {
         Ok(error)
     }
 
-    /// Carries out `change` and writes `record` as `change` left it, or the row of the refusal. A refusal undoes what `change` did and keeps its row; it is
-    /// therefore no `Err` of the whole change, which would roll the row back too.
+    /// Carries out `change`, and writes `record` with what `change` added to it. If `change` refuses, its effects are undone, and `record` is written as
+    /// the row of the refusal. The refusal is then the inner `Err`, because an outer one would roll the row back too.
     pub(crate) fn audited<T>(
         &self,
         mut record: AuditRecord,
@@ -89,8 +89,8 @@ impl Unit<'_> {
     }
 }
 
-/// Whether the record is a request for mail to an address without an account. A request for an address with an account is not counted per account, because
-/// mails have budgets. The other request must cost the same writes.
+/// Whether the record is a request for mail to an address without an account. Such a request is not counted per name. A request for an address with an
+/// account is not counted either, because mails have budgets, and both requests must cost the same number of writes.
 fn is_answered_as_done(record: &AuditRecord) -> bool {
     matches!(record.event, AuditEvent::CodeSent | AuditEvent::ResetSent)
         && record.refused == Some(AuditReason::UnknownAccount)
