@@ -13,7 +13,7 @@ use crate::domain::{Actor, AuditEntry, AuditRecord, Client, Operator, Page, Time
 /// Events that share a row of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditTally {
-    /// In the row that all accounts and names share, it has neither subject nor name.
+    /// In the row that all accounts and names share, the kind has neither subject nor name.
     pub kind: AuditKind,
     /// The address or network of the clients; `None` in the row that all addresses share.
     pub address: Option<IpAddr>,
@@ -75,7 +75,7 @@ const FOUND: &str = "
             )";
 
 impl Reader<'_> {
-    /// The last `limit` rows that match `filter`, or the first after its cursor, and how many more match. The oldest row comes first.
+    /// The last `limit` rows that match `filter`, or the first ones after `filter.after`, and how many more match. The oldest row comes first.
     ///
     /// It reads every row of the log, so call it through [`super::Store::report`].
     pub fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Page<AuditEntry>> {

@@ -7,7 +7,7 @@ use rusqlite::{Row, ToSql};
 use super::columns::Address;
 use crate::domain::{AuditEvents, AuditSubject, NameDigest, Timestamp, UserId};
 
-/// A filter of the audit log. `None` admits all.
+/// A filter of the audit log. A field that is `None` admits every row.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
     pub user_id: Option<UserId>,
@@ -15,10 +15,10 @@ pub struct AuditFilter {
     pub username_key: Option<String>,
     /// Rows with this name or address, and rows about accounts that had it.
     pub name: Option<NameDigest>,
-    /// Rows from this address, or from its network.
+    /// Rows from the first of these, an address, or from the second, its network.
     pub addresses: Option<[IpAddr; 2]>,
     pub events: Option<AuditEvents>,
-    /// Rows of this time or later.
+    /// Rows from this time or later.
     pub since: Option<Timestamp>,
     /// Rows after the one with this id. The page then has the first rows that match; without it, the last ones.
     pub after: Option<i64>,
@@ -57,7 +57,7 @@ impl AuditFilter {
     }
 }
 
-/// The end of what was read of the log.
+/// The position up to which the log and its counts were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditCursor {
     /// The id of the last row; 0 if there was none.
@@ -69,8 +69,8 @@ pub struct AuditCursor {
 }
 
 impl AuditCursor {
-    /// The cursor to continue from; `end` is the cursor after the last count. The numbers of counts begin again when all counts were removed, so a number
-    /// beyond that of `end` restarts.
+    /// The cursor to continue from; `end` is the cursor after the last count. The numbers of counts begin again after all counts were removed, so a number
+    /// greater than that of `end` is replaced by 0.
     #[must_use]
     pub fn or_start_before(self, end: Self) -> Self {
         let or_start = |number: i64, end: i64| if number > end { 0 } else { number };

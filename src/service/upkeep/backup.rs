@@ -16,14 +16,14 @@ use crate::store::{self, Access, OpenError, OpenOptions, Setting, StagedDatabase
 
 /// Backups named by date: `arkloop-<time>.db`.
 const DATED_NAME: (&str, &str) = ("arkloop-", ".db");
-/// What the audit log and errors call a backup without a file.
+/// The name of a backup without a file, in the audit log and in errors.
 const STREAM: &str = "standard output";
 
 /// Where a backup goes.
 pub enum BackupDestination {
     /// A file that does not exist yet.
     File(PathBuf),
-    /// A file named by date in this directory, where so many of the newest stay.
+    /// A file named by date in this directory. So many of the newest such files stay.
     Dated(PathBuf, NonZeroUsize),
     Stream(Box<dyn Write + Send>),
 }
@@ -31,16 +31,16 @@ pub enum BackupDestination {
 /// A backup that was made.
 #[derive(Clone, Debug)]
 pub struct Backup {
-    /// `None` if it was written out.
+    /// `None` if it was written to a stream.
     pub path: Option<PathBuf>,
-    /// It has everything that was committed before.
+    /// The backup contains everything that was committed before this time.
     pub taken_at: Timestamp,
     pub bytes: u64,
     /// How many accounts are in it.
     pub users: u32,
     /// Its schema version.
     pub schema: u32,
-    /// The key file that it needs, and that is not in it.
+    /// The fingerprint of the key file that the backup needs and does not contain.
     pub key: KeyFingerprint,
     /// The older backups that were removed.
     pub removed: Vec<PathBuf>,
@@ -53,7 +53,7 @@ enum Target {
 }
 
 struct NewFile {
-    /// Opened once, so that its path may lead elsewhere later.
+    /// Opened only once: the backup is put into this directory even if the path leads elsewhere later.
     directory: Directory,
     name: OsString,
     path: PathBuf,
@@ -68,7 +68,7 @@ impl Service {
     /// [`Error::NoPlaceForBackup`], [`Error::BackupFailed`].
     pub async fn back_up(&self, destination: BackupDestination) -> Result<Backup, Error> {
         let taken_at = self.system.now();
-        // The name is checked again when the backup gets it; here it spares the work.
+        // Checked before the work, so that none is wasted; the name is checked again when the backup gets it.
         let target = Target::find(destination, taken_at)?;
         let from = self.store.path().to_owned();
         let staged = blocking(move || StagedDatabase::copy_of_live(&from)).await?;
@@ -116,8 +116,8 @@ impl Service {
         Ok(found.await?)
     }
 
-    /// Opens the copy as a server would: its key fits, its signing keys open. Notes in the copy when it was taken; returns its number of accounts and its
-    /// schema version.
+    /// Opens the copy as a server would, and checks that the key fits and that it opens the signing keys. Records in the copy when it was taken. Returns
+    /// the number of accounts and the schema version.
     async fn try_open(&self, staged: &StagedDatabase, taken_at: Timestamp) -> Result<(u32, u32), Error> {
         let store =
             open_staged(staged, Access::Use, &self.rules.keys, taken_at).map_err(Error::BackupFailed)?;
@@ -169,7 +169,7 @@ impl Target {
 
 /// Why no backup can be made in `directory`.
 fn no_directory(directory: &Path, cause: io::Error) -> Error {
-    // Do not say how to make a directory where none may be made.
+    // If a directory above is not trusted, the hint must not advise to create one there.
     let above = directory
         .ancestors()
         .skip(1)

@@ -16,10 +16,10 @@ use crate::system::System;
 /// Earlier than any expiry, so that nothing counts as expired.
 const BEFORE_ANY_EXPIRY: Timestamp = Timestamp::from_millis(i64::MIN);
 
-/// Seals all that `old` has sealed with `new`, in one transaction. The database then belongs to `new`.
+/// Replaces `old` by `new` in one transaction: everything that is sealed with `old` is sealed with `new` instead. The database then belongs to `new`.
 ///
-/// What was derived from the old key and cannot be derived again ends: sessions, whose refresh tokens it authenticated, one-time codes with their
-/// counts, and counts of wrong passwords. Invites, links, queued mail and signing keys stay usable.
+/// Everything that depends on the old key and cannot be derived again ends: sessions, because the key authenticated their refresh tokens, one-time codes
+/// with their counts, mail budgets, and counts of wrong passwords. Invites, links, queued mail and signing keys stay usable.
 pub async fn seal_anew(
     store: &Store,
     old: Arc<Keys>,
@@ -53,11 +53,11 @@ pub async fn seal_anew(
     sealed.await
 }
 
-/// Lets the database go on with `new` after its key file was lost, in one transaction.
+/// Makes the database belong to `new` after its key file was lost, in one transaction.
 ///
-/// Everything that only the lost key could open or prove ends: sessions, codes, invites, links, queued mail and signing keys. A new signing key
-/// takes their place, of the algorithm that is `wanted` or else of the same one. Accounts stay, with their passwords. An invite gets a new code that
-/// is never shown, so that the list of invites can still be read.
+/// Everything that only the lost key could open or prove ends: sessions, codes, invites, links, queued mail and signing keys. A new signing key with the
+/// `wanted` algorithm replaces the old ones; `None` keeps the algorithm. Accounts stay, with their passwords. An invite gets a new code that is never
+/// shown, so that the list of invites can still be read.
 pub async fn go_on_without_key(
     store: &Store,
     new: Arc<Keys>,
@@ -84,7 +84,7 @@ fn put_code(tx: &Tx<'_>, new: &Keys, id: InviteId, code: &InviteCode, system: &S
     Ok(tx.replace_invite_code(id, new.invite_digest(code), &sealed)?)
 }
 
-/// Ends all sessions and ties the database to the new key. One write ends them all: no other process has the database open, so that none waits behind it.
+/// Ends all sessions and ties the database to the new key. One write ends them all: no other process has the database open, so none has to wait.
 fn take_over(tx: &Tx<'_>, new: &Keys, mut ended: Ended, now: Timestamp) -> Result<Ended, Error> {
     let sessions = tx.end_some_sessions(None, u32::MAX, SessionEnd::KeyReplaced, now)?;
     ended.sessions = sessions.map_or(0, |(_, ended)| ended);

@@ -6,14 +6,16 @@ use crate::domain::{FailureRun, SessionId};
 use crate::service::rules::signing_key::published_for;
 use crate::service::{Error, Service};
 
-/// How long the row of an ended session stays: so long, an old refresh token is recognised as reuse, and the operator sees why the session ended.
+/// How long the row of an ended session stays. Until then, the audit log names the account of a refresh with one of its tokens, and the operator sees why
+/// the session ended.
 pub const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);
 /// How many rows one write removes, so that no request waits long behind it.
 const CHUNK: u32 = 200;
 
 impl Service {
-    /// Removes sessions that were over 30 days ago, surplus sessions of an account, audit rows that were kept long enough, old links, codes, budgets and
-    /// counts of wrong passwords, and signing keys whose last token has expired; some at a time. Returns the number of rows.
+    /// Removes sessions that ended or expired more than 30 days ago, surplus sessions of accounts, audit rows and counts that were kept long enough, old
+    /// links, codes and mail budgets, old counts of wrong codes and passwords, and signing keys whose last token has expired. One write removes only some
+    /// of them. Returns the number of removed rows.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let now = self.system.now();
         let (over_before, day_ago) = (now - KEEP_ENDED_SESSIONS, now - Duration::from_hours(24));
@@ -41,8 +43,8 @@ impl Service {
         }
     }
 
-    /// Ends and removes the surplus sessions of accounts. A use case that begins or ends sessions keeps to the bounds itself, except one that ends the
-    /// sessions of every account at once.
+    /// Ends and removes the surplus sessions of accounts. Use cases that begin or end sessions keep within the bounds themselves, except those that end the
+    /// sessions of every account.
     async fn sweep_crowded_users(&self) -> Result<usize, Error> {
         let most = self.rules.settings.sessions.max_sessions;
         let crowded = self.store.report(move |reader| reader.list_crowded_users(most));

@@ -1,16 +1,16 @@
 //! How many deliveries may be under way at once.
 //!
-//! A mail server that is slow with some mails must not hold up the others, and least of all a code. So a slow delivery gives its place up, and only a few
-//! mails to one domain are under way. All connections together stay below the 50 that Postfix allows to one client by default.
+//! A mail server that is slow with some mails must not hold up the others, and least of all a code. So a slow delivery gives up its place, and only a few
+//! mails to one domain are under way at once. All connections together stay below the 50 that Postfix allows to one client by default.
 
 use crate::domain::DomainDigest;
 
-/// How many deliveries may be under way, not counting the slow ones.
+/// How many deliveries may be under way, not counting the slow ones that [`SlowLimits`] allows.
 const PLACES: usize = 16;
 /// How many of them may go to one domain.
 const PLACES_OF_A_DOMAIN: usize = 2;
 
-/// How many deliveries may be slow before they take places again.
+/// How many deliveries may be slow before further slow ones take places too.
 #[derive(Clone, Copy)]
 pub(super) struct SlowLimits {
     in_all: usize,
@@ -22,7 +22,7 @@ impl SlowLimits {
         in_all: 28,
         of_a_domain: 14,
     };
-    /// A few places more than the usual mails get, so that slow domains of strangers do not delay urgent mails.
+    /// A few more than usual mails get, so that slow domains of strangers do not delay urgent mails.
     const URGENT: Self = Self {
         in_all: 32,
         of_a_domain: 16,
@@ -35,7 +35,7 @@ impl SlowLimits {
 
 /// A delivery under way.
 pub(super) struct UnderWay {
-    /// The recipient's; `None` if it is not known, and then only the limit of all applies.
+    /// The domain of the recipient. If it is `None`, only the limit over all domains applies.
     pub(super) domain: Option<DomainDigest>,
     pub(super) is_slow: bool,
 }
@@ -59,7 +59,7 @@ impl InFlight {
     }
 }
 
-/// How many places some deliveries take. Slow ones take none up to `free_slow`.
+/// How many places the deliveries take. Up to `free_slow` slow ones take none.
 fn taken<'a>(deliveries: impl Iterator<Item = &'a UnderWay> + Clone, free_slow: usize) -> usize {
     let slow = deliveries.clone().filter(|delivery| delivery.is_slow).count();
     let quick = deliveries.filter(|delivery| !delivery.is_slow).count();
@@ -70,7 +70,7 @@ fn taken<'a>(deliveries: impl Iterator<Item = &'a UnderWay> + Clone, free_slow: 
 mod tests {
     use super::*;
 
-    /// How many deliveries begin, to the domains that `domain` gives, before there is no room.
+    /// How many deliveries, to the domains that `domain` returns, begin before there is no room.
     fn fill(
         in_flight: &mut InFlight,
         is_slow: bool,

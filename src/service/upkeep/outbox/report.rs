@@ -6,7 +6,7 @@ use crate::domain::QueuedMail;
 use crate::fault::Fault;
 use crate::mail::{SendError, Verdict};
 
-/// How soon after a cause was logged it is logged again.
+/// How long a cause that was logged is not logged again.
 const LOG_AGAIN_AFTER: Duration = Duration::from_hours(1);
 /// How many causes are logged within that time. A mail server may word each refusal differently.
 const MAX_CAUSES: usize = 16;
@@ -43,10 +43,10 @@ impl Report {
         match failure.verdict() {
             Verdict::General => _ = self.not_sent.failed(&reason),
             Verdict::Final => {
-                tracing::warn!(mail = %id, kind, attempts, "mail was refused for good, and is not tried again but by `mail retry`: {reason}");
+                tracing::warn!(mail = %id, kind, attempts, "mail was refused for good, and only `mail retry` sends it again: {reason}");
             }
             Verdict::Unanswered => {
-                tracing::warn!(mail = %id, kind, attempts, "mail may have arrived, and is repeated after hours or never: {reason}");
+                tracing::warn!(mail = %id, kind, attempts, "mail may have arrived, and is sent again after hours or not at all: {reason}");
             }
             Verdict::Single => {
                 if self.not_taken.is_news(&reason, Instant::now()) {
@@ -89,7 +89,7 @@ fn count(mail: &QueuedMail, outcome: &'static str) {
 struct RecentCauses(Vec<(String, Instant)>);
 
 impl RecentCauses {
-    /// Whether `cause` is to be logged at `now`; notes that it was.
+    /// Whether `cause` is to be logged at `now`. If it is, it counts as logged.
     fn is_news(&mut self, cause: &str, now: Instant) -> bool {
         self.0.retain(|(_, at)| now - *at < LOG_AGAIN_AFTER);
         let is_news = self.0.len() < MAX_CAUSES && self.0.iter().all(|(logged, _)| logged != cause);

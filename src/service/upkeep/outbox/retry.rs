@@ -7,17 +7,17 @@ use crate::mail::{SendError, Verdict};
 
 /// How long to wait after the first failure; three times as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest wait between two tries.
+/// The longest wait between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
-/// How long to wait after each try with which the mail may have arrived. After the last of these it is not tried any more.
+/// How long to wait after each attempt in which the mail may have arrived. After the last repeat, the mail is not sent again.
 ///
-/// A mail server that is that slow has most often taken the mail. Two repeats in a day bother the recipient little, and save a mail that was lost.
+/// A mail server that does not answer has most often accepted the mail. Two repeats in a day bother the recipient little, and replace a mail that was lost.
 const REPEATS: [Duration; 2] = [Duration::from_hours(2), Duration::from_hours(8)];
 
-/// `mail` after `failure`, with the time of its next try; `chance` is random.
+/// Returns `mail` as it is after `failure`, with the time of its next attempt; `chance` is a random number.
 ///
-/// A mail whose recipient was refused for good stays until it expires, where `mail queue` shows it: another try would annoy the mail server, and dropping
-/// it would hide a cause that the operator can mend.
+/// A mail whose recipient was refused for good stays until it expires, and `mail queue` shows it: another attempt would annoy the mail server, and dropping
+/// the mail would hide a cause that the operator can fix.
 pub(super) fn after(mail: &QueuedMail, failure: &SendError, now: Timestamp, chance: u8) -> QueuedMail {
     let (before, verdict) = (&mail.attempts, failure.verdict());
     let pause = match verdict {
@@ -40,7 +40,7 @@ pub(super) fn after(mail: &QueuedMail, failure: &SendError, now: Timestamp, chan
     }
 }
 
-/// Up to a fifth is added by chance, so that mails that failed together are not tried together for ever.
+/// The pause before the next attempt. Up to a fifth is added at random, so that mails that failed together do not stay together.
 fn pause_after(attempts: u32, chance: u8) -> Duration {
     let pause = FIRST_PAUSE
         .saturating_mul(3_u32.saturating_pow(attempts))

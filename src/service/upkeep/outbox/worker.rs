@@ -18,22 +18,23 @@ use crate::mail::{Progress, SendError, Stage};
 use crate::service::{Error, Service};
 use crate::store::Setting;
 
-/// How often the worker looks at the outbox when nothing wakes it: for mail that commands have queued, for what is due again and for what has become slow.
+/// How often the worker looks at the outbox when nothing wakes it: for mail that commands have queued, mail that is due again, and deliveries that have
+/// become slow.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How much expired mail one write drops.
+/// How many expired mails one write deletes.
 const DROPPED_AT_ONCE: u32 = 200;
-/// How long the deliveries under way may take when the server stops. A mail server takes a mail within a second or two, or within minutes; and a
-/// container is killed ten seconds after it was told to stop (Docker).
+/// How long the deliveries under way may take when the server stops. A mail server accepts a mail either within two seconds or only after minutes, and
+/// Docker kills a container ten seconds after it was told to stop.
 const LAST_WAIT: Duration = Duration::from_secs(5);
-/// How often the worker then looks whether the remaining ones are slow.
+/// How often the worker then checks whether the remaining deliveries are slow.
 const LAST_LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 impl Service {
-    /// Sends what is due until `stopped`. A database has one worker: the server's.
+    /// Sends the mails that are due, until `stopped`. A database has one worker, that of the server.
     ///
-    /// Several mails are under way at once, so that a mail server which hangs in one conversation holds up none of the others. After `stopped` no
-    /// delivery begins, and those under way have a few seconds. A mail that the mail server has in whole by then, without an answer, may arrive, and is
-    /// noted as such. Any other is tried again by the next start.
+    /// Several mails are under way at once, so that a mail server which hangs in one conversation holds up none of the others. After `stopped` no delivery
+    /// begins, and those under way have a few seconds. If the mail server has received a whole mail by then and has not answered, the mail may arrive, and
+    /// is recorded as unanswered. Any other mail is tried again after the next start.
     pub async fn deliver_mail(self: Arc<Self>, stopped: impl Future<Output = ()>) {
         let not_worked_off = Fault::new("the outbox cannot be worked off");
         let not_swept = Fault::new("expired mail files cannot be removed");
@@ -74,7 +75,7 @@ impl Service {
     ) -> Result<(), SendError> {
         let message = self.rules.open(&mail);
         let message = message.map_err(|error| SendError::Program(error.to_string()))?;
-        // A newer program may have queued it.
+        // A newer version of the program may have queued the mail.
         if mail.kind.parse::<MailKind>().is_err() {
             return Err(SendError::Program("its kind is unknown".to_owned()));
         }
@@ -83,8 +84,8 @@ impl Service {
         Ok(())
     }
 
-    /// Drops mail that has expired, decoys among it. It does not wait for a delivery to end: strangers cause decoys as fast as they can ask, and the mail
-    /// server may hang meanwhile.
+    /// Deletes mail that has expired, including decoys. It does not wait for a delivery to end, because strangers cause decoys as fast as they can send
+    /// requests, even while the mail server hangs.
     async fn drop_expired_mail(&self, now: Timestamp) -> Result<Vec<QueuedMail>, Error> {
         let has_expired = self.store.read(move |reader| reader.has_expired_mail(now));
         if !has_expired.await? {
@@ -98,7 +99,7 @@ impl Service {
             Ok::<_, Error>(dropped)
         });
         let dropped = dropped.await?;
-        // There may be more.
+        // There may be more expired mail.
         self.rules.mail_queued.notify_one();
         Ok(dropped)
     }
@@ -110,7 +111,7 @@ type Sent = Result<(), SendError>;
 struct Delivery {
     mail: Arc<QueuedMail>,
     progress: Arc<Progress>,
-    /// The stage at which it was last found to be slow.
+    /// The stage at which the delivery was last found to be slow.
     slow_at: Option<Stage>,
     task: AbortHandle,
 }
@@ -121,7 +122,7 @@ impl Delivery {
     }
 }
 
-/// What a try changes in the outbox.
+/// What an attempt changes in the outbox.
 #[derive(Clone)]
 enum Note {
     Sent(MailId),
@@ -132,12 +133,12 @@ struct Worker {
     service: Arc<Service>,
     tasks: JoinSet<Sent>,
     deliveries: HashMap<task::Id, Delivery>,
-    /// What the database does not know yet. While there is anything, no delivery begins: the mails that the database does not know to be sent are never
-    /// more than those under way, and one process sends none of them twice.
+    /// Outcomes that are not yet in the database. While there are any, no delivery begins. So there are never more sent mails without a record than
+    /// deliveries under way, and one process sends none of them twice.
     notes: Vec<Note>,
     /// Whether mail that failed before the server started is due again.
     is_resumed: bool,
-    /// The last `mail retry` that the worker knows of.
+    /// The time of the last `mail retry` that the worker knows of.
     retried_at: Option<Timestamp>,
     report: Report,
 }
@@ -155,7 +156,7 @@ impl Worker {
         }
     }
 
-    /// Records the outcomes of the tries so far, and begins as many deliveries of due mails as there is room for.
+    /// Records the outcomes of the attempts so far, and begins as many deliveries of due mails as there is room for.
     async fn work_off(&mut self) -> Result<(), Error> {
         self.look_at_slow();
         self.write_notes().await?;
@@ -177,7 +178,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Tries what failed before the server started at once: the operator has most likely mended something.
+    /// Makes mail due at once that failed before the server started, because the operator has most likely fixed something.
     async fn resume(&mut self, now: Timestamp) -> Result<(), Error> {
         if self.is_resumed {
             return Ok(());
@@ -212,7 +213,7 @@ impl Worker {
         if in_flight.is_full(SlowLimits::of(true)) {
             return Ok(());
         }
-        // The database does not know that these are under way: for it they are still due.
+        // In the database, the mails under way are still due.
         let begun = self.deliveries.values().map(|delivery| delivery.mail.id);
         let begun: Vec<MailId> = begun.collect();
         let due = self.service.store.read(move |reader| {
@@ -245,8 +246,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Notes a mail as unanswered when the mail server has all of it and is slow to answer: it may arrive, so the next start does not send it again at
-    /// once, however the server ends. A mail server that is slow at an earlier stage is likely to be slow with every mail.
+    /// Notes a mail as unanswered if the mail server has received all of it and is slow to answer. The mail may arrive, so the next start must not send it
+    /// again at once, even if this server is killed. A mail server that is slow at an earlier stage is likely to be slow with every mail.
     fn look_at_slow(&mut self) {
         let slow_after = self.service.transport.slow_after();
         let mut unanswered = Vec::new();
@@ -281,7 +282,7 @@ impl Worker {
         self.notes.push(Note::Failed(after));
     }
 
-    /// Takes back a delivery that has ended. One that was aborted because its mail expired is not known any more.
+    /// Takes back a delivery that has ended. A delivery that was aborted because its mail expired is no longer in `deliveries`.
     fn take_back(&mut self, done: Result<(task::Id, Sent), JoinError>) {
         let (task, sent) = done.unwrap_or_else(|ended| {
             let panicked = "a fault in the program: it panicked".to_owned();
@@ -337,7 +338,7 @@ impl Worker {
         }
     }
 
-    /// Waits a little for the deliveries under way, and records their outcomes.
+    /// Waits up to [`LAST_WAIT`] for the deliveries under way, and records their outcomes.
     async fn finish(&mut self) {
         let _ = timeout(LAST_WAIT, self.take_back_quick_ones()).await;
         let is_unanswered = |delivery: &&Delivery| {
@@ -348,7 +349,7 @@ impl Worker {
         self.note_unanswered(&unanswered);
         self.tasks.shutdown().await;
         if let Err(error) = self.write_notes().await {
-            tracing::warn!("mails that were sent last may be sent again by the next start: {error}");
+            tracing::warn!("mails that were sent last may be sent again after the next start: {error}");
         }
     }
 }
