@@ -1,6 +1,7 @@
 //! Tables that anonymous requests can fill. Only the newest rows stay, so that such requests cannot fill the disk.
 //!
-//! Each row belongs to an account or to a name without one. A column `number` rises within each of these two kinds whenever a row is written.
+//! Each row belongs to an account, or to a name or address without one.
+//! Whenever a row of one of these two kinds is written, it gets the next `number` of its kind.
 
 use rusqlite::{ToSql, params};
 
@@ -10,7 +11,7 @@ use crate::domain::{MAX_ROWS_WITHOUT_ACCOUNT, Timestamp};
 /// The most surplus rows that one write removes: more than it adds, and few enough that other writes do not wait.
 const SURPLUS_AT_ONCE: u32 = 16;
 
-/// Removes surplus rows of addresses without an account, those that `is_without_account` selects; `key` names the columns of the primary key.
+/// Removes surplus rows of addresses without an account. `is_without_account` is the condition for such rows; `key` names the columns of the primary key.
 pub(super) fn trim_without_account(
     tx: &Tx<'_>,
     table: &str,
@@ -26,7 +27,7 @@ pub(super) fn trim_without_account(
     tx.execute(&sql, params![MAX_ROWS_WITHOUT_ACCOUNT, SURPLUS_AT_ONCE])
 }
 
-/// A table whose column `is_account` tells the two kinds apart.
+/// A table whose column `is_account` tells the two kinds of rows apart.
 pub(super) struct BoundedTable {
     pub(super) name: &'static str,
     /// The column with the time of the last change of a row.
@@ -34,7 +35,7 @@ pub(super) struct BoundedTable {
 }
 
 impl BoundedTable {
-    /// Removes all but the `most` newest rows of a kind. A row that is written again leaves a gap in the numbers, so fewer rows may stay.
+    /// Removes all but the `most` newest rows of a kind. A row that is written again gets a new number and leaves a gap, so fewer than `most` may stay.
     pub(super) fn trim(&self, tx: &Tx<'_>, is_account: impl ToSql, most: i64) -> Result<()> {
         let table = self.name;
         let sql = format!(
@@ -44,7 +45,7 @@ impl BoundedTable {
         tx.execute(&sql, params![is_account, most])
     }
 
-    /// Removes the rows from before `before` among the `limit` oldest of each kind; returns their number.
+    /// Removes the rows that were last changed before `before`, among the `limit` oldest of each kind; returns their number.
     pub(super) fn delete_old(&self, tx: &Tx<'_>, before: Timestamp, limit: u32) -> Result<usize> {
         let Self { name, changed_at } = self;
         let sql = format!(

@@ -1,4 +1,4 @@
-//! Conversions between types of the domain and columns. They are here because `domain` names no database.
+//! Conversions between types of the domain and columns. They are here because `domain` does not depend on a database.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::domain::{
     SignatureAlgorithm, Timestamp, Timezone, TraceId, UserId, UserStatus, Username,
 };
 
-/// `type: column type, |value| expression that writes it, function that reads it;`
+/// Each line: `type: column type, |value| expression that writes it, function that reads it;`
 macro_rules! columns {
     ($($type:ty: $column:ty, |$value:ident| $write:expr, $read:expr;)*) => {$(
         impl ToSql for $type {
@@ -60,7 +60,7 @@ columns! {
     MailBudget: Vec<u8>, |budget| encode_times(budget.newest_first()), |bytes| Self::new(decode_times(&bytes));
 }
 
-/// Enums, by their names.
+/// Enums, which are stored as their names.
 macro_rules! names {
     ($($type:ty;)*) => {$(
         impl ToSql for $type {

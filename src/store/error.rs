@@ -50,14 +50,14 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// Why a database was not opened. Nothing was changed.
+/// Why a database was not opened, created, copied or replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("there is no database at {}", .0.display())]
     Missing(PathBuf),
     #[error("another arkloop serves {}", .0.display())]
     AlreadyServed(PathBuf),
-    /// A command or a restore has it open.
+    /// Another process, usually a command, still has the database open or locked after five seconds.
     #[error("another arkloop command holds {}", .0.display())]
     InUse(PathBuf),
     #[error("{} is not an arkloop database", .0.display())]
@@ -72,16 +72,16 @@ pub enum OpenError {
         path: PathBuf,
         found: u32,
         known: u32,
-        /// The version of the program that made the schema, if it is stored.
+        /// The version of arkloop that created the schema, if it is stored.
         made_by: Option<String>,
     },
-    /// An older version of this program made it. Only `serve` and `init` migrate it.
+    /// An older version of arkloop created the schema. Only `serve` and `init` migrate it.
     #[error("{} has schema {found}, but this version needs {known}", path.display())]
     Older {
         path: PathBuf,
         found: u32,
         known: u32,
-        /// Whether a server runs on it. That server is then of the older version.
+        /// Whether a server runs on the database. Such a server is of the older version.
         is_served: bool,
     },
     /// An applied migration differs from the one in this program.
@@ -95,7 +95,7 @@ pub enum OpenError {
     },
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
-    /// The backup to restore is a database that a process has open.
+    /// The backup to restore is the database that it would replace, or has a write-ahead log: a process probably has it open.
     #[error("{} is a database in use and no backup", .0.display())]
     NotABackup(PathBuf),
     /// The database is copied before a migration. The copy failed, so the schema was not changed.
@@ -126,10 +126,10 @@ pub enum OpenError {
     #[error("{} cannot be used", path.display())]
     Io { path: PathBuf, source: io::Error },
     /// An error of SQLite. [`Store::open`](super::Store::open) replaces it with a variant that names the file.
-    // Not a `source`: rusqlite repeats the text in a source of its own.
+    // Not a `source`: errors of rusqlite repeat their text in their own source.
     #[error("the database cannot be used: {0}")]
     Sqlite(rusqlite::Error),
-    /// A part of the store cannot be set up. [`Store::open`](super::Store::open) replaces it too.
+    /// Any other error that does not name the file. [`Store::open`](super::Store::open) replaces it too.
     #[error("the database cannot be used: {0}")]
     Unusable(String),
 }
@@ -141,7 +141,7 @@ impl From<rusqlite::Error> for OpenError {
 }
 
 impl OpenError {
-    /// Makes an error about the file or directory at `path`.
+    /// Returns a function that turns an I/O error into an error about the file or directory at `path`.
     pub fn cannot_use(path: &Path) -> impl Fn(io::Error) -> Self + Copy {
         move |source| Self::Io {
             path: path.to_owned(),
@@ -149,7 +149,7 @@ impl OpenError {
         }
     }
 
-    /// The same error, naming the database at `path`.
+    /// Turns an error that does not name the file into one that names the database at `path`; returns any other error unchanged.
     pub(super) fn naming(self, path: &Path) -> Self {
         use ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
         let reason = match self {
@@ -166,7 +166,7 @@ impl OpenError {
             Self::Unusable(reason) => reason,
             named => return named,
         };
-        // As text: rusqlite repeats it in a source.
+        // As text, because errors of rusqlite repeat their text in their own source.
         Self::cannot_use(path)(io::Error::other(reason))
     }
 }

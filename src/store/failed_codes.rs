@@ -1,4 +1,4 @@
-//! Wrong one-time codes of the last hour over all accounts.
+//! Wrong one-time codes of the last hour, over all accounts and over all names without one.
 
 use std::num::NonZeroU32;
 
@@ -14,8 +14,8 @@ const TABLE: BoundedTable = BoundedTable {
 };
 
 impl Reader<'_> {
-    /// Whether more than `threshold` wrong codes for accounts were counted in the hour before `now`. Only one row is read: counted back from the newest row,
-    /// the one at distance `threshold` must be from that hour.
+    /// Whether more than `threshold` wrong codes for accounts were counted in the hour before `now`. Only one row is read: the one whose number is
+    /// `threshold` below the newest number must be from that hour.
     pub fn has_more_failed_codes(&self, threshold: NonZeroU32, now: Timestamp) -> Result<bool> {
         let sql = "SELECT failed_at FROM failed_codes
              WHERE is_account = 1 AND number = (SELECT max(number) FROM failed_codes WHERE is_account = 1) - ?1";

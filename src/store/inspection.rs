@@ -1,10 +1,10 @@
-//! Queries over all accounts and sessions, for `check` and the metrics.
+//! Queries over all accounts, sessions and mails, for `check` and the metrics.
 
 use super::{Reader, Result};
 use crate::domain::{Timestamp, Username};
 
 impl Reader<'_> {
-    /// The latest time of a new account or of a use of a session; `None` if there are neither.
+    /// The latest time at which an account was created or a session was used; `None` if there are no accounts and no sessions.
     pub fn find_latest_time(&self) -> Result<Option<Timestamp>> {
         let sql = "SELECT max(at) FROM (SELECT max(last_used_at) AS at FROM sessions UNION ALL SELECT max(created_at) FROM users)";
         self.query_one(sql, [], |row| row.get(0))
@@ -15,7 +15,7 @@ impl Reader<'_> {
         self.query_one("SELECT min(created_at) FROM users", [], |row| row.get(0))
     }
 
-    /// Usernames of 32 hexadecimal digits, and those of digits and full stops alone, in the order of the accounts.
+    /// Usernames of 32 hexadecimal digits, and usernames of only digits and full stops; the oldest account comes first.
     pub fn list_digit_usernames(&self) -> Result<Vec<Username>> {
         let sql = "SELECT username FROM users
              WHERE length(username_key) = 32 AND username_key NOT GLOB '*[^0-9a-f]*' OR username_key NOT GLOB '*[^0-9.]*'
@@ -23,8 +23,8 @@ impl Reader<'_> {
         self.query(sql, [], |row| row.get("username"))
     }
 
-    /// The number of accounts, of live sessions, of queued mails, and of queued mails that were tried and not taken; and when the oldest mail was queued.
-    /// It reads whole tables, so call it through [`Store::report`](super::Store::report).
+    /// The number of accounts, of live sessions, of queued mails, and of queued mails that the server has tried to send; and when the oldest mail was queued.
+    /// The query reads whole tables, so call it through [`Store::report`](super::Store::report).
     pub fn count_stored(&self, now: Timestamp) -> Result<(u64, u64, u64, u64, Option<Timestamp>)> {
         let sql = "SELECT (SELECT count(*) FROM users) AS users,
                     (SELECT count(*) FROM sessions WHERE ended_at IS NULL AND expires_at > ?1) AS live_sessions,

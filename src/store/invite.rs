@@ -66,7 +66,7 @@ impl Tx<'_> {
         self.execute(sql, params![id, digest, sealed_code])
     }
 
-    /// Revokes every invite that is not used up, also an expired one: a wrong clock may have let it expire. Returns how many could have been used at `now`.
+    /// Revokes every invite that is not used up. Expired invites are included, because the clock may be wrong. Returns how many could have been used at `now`.
     pub fn revoke_all_invites(&self, now: Timestamp) -> Result<usize> {
         let sql = "UPDATE invites SET revoked_at = ?1 WHERE revoked_at IS NULL AND uses < max_uses
              RETURNING expires_at IS NULL OR expires_at > ?1 AS was_active";

@@ -1,4 +1,4 @@
-//! When mail was asked for, by mailbox.
+//! Mail budgets: when mail to a mailbox was requested.
 
 use rusqlite::params;
 
@@ -7,7 +7,7 @@ use super::{Reader, Result, Tx};
 use crate::domain::{AddressDigest, FailureKind, MailBudget, MailPurpose, Timestamp};
 
 impl Reader<'_> {
-    /// When mail to a mailbox was last asked for.
+    /// When mail for this purpose was last requested for a mailbox.
     pub fn find_mail_budget(&self, mailbox: AddressDigest, purpose: MailPurpose) -> Result<MailBudget> {
         let sql = "SELECT sends FROM mail_budgets WHERE address_digest = ?1 AND purpose = ?2";
         let budget = self.query_opt(sql, params![mailbox, purpose.into_str()], |row| row.get(0))?;
@@ -16,8 +16,8 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Stores the budget of a mailbox after mail was asked for. `kind` says whether an account has the address; a budget of an account stays one for good.
-    /// Of the addresses without an account, only those with the newest budgets keep theirs.
+    /// Stores the budget of a mailbox after mail was requested. `kind` says whether an account has the address. A budget that was once stored for an account
+    /// keeps this kind. Of the budgets of addresses without an account, only the newest stay.
     pub fn put_mail_budget(
         &self,
         mailbox: AddressDigest,

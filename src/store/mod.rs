@@ -1,6 +1,6 @@
 //! The database: all SQL, and nothing else. Each kind of row has one file of statements; `sqlite` is the engine below them.
 //!
-//! [`Store::read`] runs a closure over a [`Reader`] on a pooled connection that can only read; [`Store::write`] runs one over a [`Tx`] on the single
+//! [`Store::read`] runs a closure over a [`Reader`] on a pooled connection that can only read; [`Store::write`] runs a closure over a [`Tx`] on the single
 //! writer thread, inside a transaction that many writes share. Both closures are synchronous, so a transaction never waits for a hash or the network.
 
 mod audit;

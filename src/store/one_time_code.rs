@@ -6,18 +6,18 @@ use super::bounded::trim_without_account;
 use super::{Reader, Result, Tx};
 use crate::domain::{AddressDigest, CODE_TTL, CodeFailures, CodeMac, MAX_CODE_ATTEMPTS, Timestamp, UserId};
 
-/// A code that may be compared. The comparison is counted already.
+/// A code that may be compared. The comparison has already been counted.
 #[derive(Clone, Copy, Debug)]
 pub struct CountedCode {
     pub user_id: Option<UserId>,
     pub mac: CodeMac,
     pub created_at: Timestamp,
-    /// The MAC of the code that it replaced, and when that code was made.
+    /// The MAC of the code that this one replaced, and when the replaced code was created.
     pub older: Option<(CodeMac, Timestamp)>,
 }
 
 impl Reader<'_> {
-    /// When the code of an address was used, if it was, and when it expires. It may have been compared too often.
+    /// When the code of an address was used, if it was, and when it expires. The code may have been compared too often.
     pub fn find_code_times(&self, address: AddressDigest) -> Result<Option<(Option<Timestamp>, Timestamp)>> {
         let sql = "SELECT used_at, expires_at FROM one_time_codes WHERE address_digest = ?1";
         self.query_opt(sql, [address], |row| {
@@ -25,7 +25,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The wrong codes of an address.
+    /// The number of wrong codes of an address, and the lock that follows from it.
     pub fn find_code_failures(&self, address: AddressDigest) -> Result<CodeFailures> {
         let sql = "SELECT failures, locked_until FROM one_time_codes WHERE address_digest = ?1";
         let found = self.query_opt(sql, [address], |row| {
@@ -52,8 +52,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Stores a code made at `now` in place of the address's earlier one. The count of wrong codes stays. `user_id` is `None` for an address without an
-    /// account, and only the newest codes of such addresses stay.
+    /// Stores a code created at `now`, which replaces the earlier code of the address. The count of wrong codes stays. `user_id` is `None` for an address
+    /// without an account, and only the newest codes of such addresses stay.
     pub fn replace_code(
         &self,
         address: AddressDigest,

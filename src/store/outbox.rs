@@ -10,11 +10,11 @@ use crate::domain::{Attempts, DomainDigest, MailId, QueuedMail, Sealed, Timestam
 /// A reason why mails are not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailTrouble {
-    /// The error of the last try of each mail.
+    /// The error of the last attempt, which is the same for each of these mails.
     pub error: String,
     /// What the operator can do about it.
     pub hint: Option<String>,
-    /// Whether the recipient was refused for good.
+    /// Whether the mails are not tried again: the recipient was refused for good, or no attempt can succeed.
     pub is_refused: bool,
     pub mails: usize,
 }
@@ -22,7 +22,7 @@ pub struct MailTrouble {
 const COLUMNS: &str = "id, kind, user_id, sealed_mail, message_id, created_at, expires_at, next_attempt_at, domain_digest, is_urgent,
      attempts, unanswered, is_refused, last_error, last_hint";
 
-/// Mails that are tried again after `?1` and cannot have arrived.
+/// The condition for mails whose next attempt is after `?1` and that cannot have arrived.
 const RESUMED: &str =
     "is_urgent IN (0, 1) AND next_attempt_at > ?1 AND expires_at > ?1 AND is_refused = 0 AND unanswered = 0";
 
@@ -54,8 +54,8 @@ impl Reader<'_> {
         self.query_one(sql, [now], |row| row.get(0))
     }
 
-    /// Returns the mails that `pick` accepts among those that are due and have not expired: urgent mails first, then the others, each by the time for which
-    /// they are due. `pick` gets the id, the domain and whether the mail is urgent, and breaks when it wants no more mails of that urgency.
+    /// Returns the mails that `pick` accepts among those that are due and have not expired: urgent mails first, then the others, each group in the
+    /// order in which its mails became due. `pick` gets the id, the domain and whether the mail is urgent, and returns `Break` to end the group.
     pub fn pick_due_mail(
         &self,
         now: Timestamp,
@@ -96,7 +96,7 @@ impl Reader<'_> {
         self.query(&sql, [now], mail_of)
     }
 
-    /// The reasons why mails were tried and still wait. The reason with the most mails comes first.
+    /// The reasons why mails still wait after an attempt to send them. The reason with the most mails comes first.
     pub fn list_mail_troubles(&self, now: Timestamp) -> Result<Vec<MailTrouble>> {
         let sql = "SELECT coalesce(last_error, '') AS error, last_hint, is_refused, count(*) AS mails FROM outbox WHERE attempts > 0 AND expires_at > ?1
              GROUP BY error, last_hint, is_refused ORDER BY mails DESC, error";
@@ -155,7 +155,7 @@ impl Tx<'_> {
         self.execute(sql, params![user_id, kind])
     }
 
-    /// Stores the attempts to send a mail and the time of the next one.
+    /// Stores the results of the attempts to send a mail, and the time of the next attempt.
     pub fn postpone_mail(&self, mail: &QueuedMail) -> Result<()> {
         let attempts = &mail.attempts;
         let sql = "UPDATE outbox SET next_attempt_at = ?2, attempts = ?3, unanswered = ?4, is_refused = ?5, last_error = ?6, last_hint = ?7
@@ -172,13 +172,13 @@ impl Tx<'_> {
         self.execute(sql, values)
     }
 
-    /// Makes every queued mail due at `now`, also a refused one; returns their number.
+    /// Makes every queued mail that has not expired due at `now`, even if its recipient was refused; returns the number of mails.
     pub fn retry_mail(&self, now: Timestamp) -> Result<usize> {
         let sql = "UPDATE outbox SET next_attempt_at = ?1, is_refused = 0 WHERE expires_at > ?1";
         self.execute_counted(sql, [now])
     }
 
-    /// Makes every mail due at `now` that is to be tried again later and cannot have arrived; returns their number.
+    /// Makes the mails due at `now` whose next attempt is later and that cannot have arrived; returns their number.
     pub fn resume_mail(&self, now: Timestamp) -> Result<usize> {
         self.execute_counted(
             &format!("UPDATE outbox SET next_attempt_at = ?1 WHERE {RESUMED}"),

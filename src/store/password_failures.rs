@@ -12,7 +12,7 @@ const TABLE: BoundedTable = BoundedTable {
     name: "password_failures",
     changed_at: "last_failed_at",
 };
-/// The value of `network` in the row of all networks together.
+/// The value of `network` in the row that counts all networks together.
 const EVERYWHERE: &[u8] = &[];
 
 impl Reader<'_> {
@@ -60,7 +60,7 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Stores the runs of a key, then removes all but the `most` latest rows of that kind.
+    /// Stores the runs of a key, then removes all but the `most` newest rows of its kind.
     pub fn put_failures(&self, key: FailureKey, runs: FailureRuns, most: u32) -> Result<()> {
         let from_here = runs.from_here.filter(|_| key.has_wide_site());
         for (network, run) in [

@@ -12,7 +12,8 @@ use crate::domain::{
 
 /// The number of ended sessions that stay per account: far more than an operator reads, and few enough that no sign-in writes many rows.
 const MAX_ENDED: u32 = 100;
-/// The most sessions of an account that one write removes. Each sign-in makes one such write, so a large surplus shrinks step by step.
+/// The maximum number of sessions of an account that one write ends, and of ended sessions that it removes. Each sign-in does this, so a large surplus
+/// shrinks step by step.
 const CLEARED_AT_ONCE: u32 = 200;
 
 const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, presented, moved_at, moved_address, \
@@ -208,7 +209,7 @@ impl Tx<'_> {
         Ok(renewed == 1)
     }
 
-    /// Ends a session that has not ended yet, also an expired one: a wrong clock may have let it expire. Returns whether it did.
+    /// Ends a session that has not ended yet, even if it has expired, because the clock may be wrong. Returns false if there is no such session.
     pub fn end_session(&self, id: SessionId, because: SessionEnd, now: Timestamp) -> Result<bool> {
         let sql = "UPDATE sessions SET ended_at = ?2, ended_because = ?3 WHERE id = ?1 AND ended_at IS NULL RETURNING user_id";
         let user_id = self.query_opt(sql, params![id, now, because], |row| row.get("user_id"))?;
@@ -219,7 +220,7 @@ impl Tx<'_> {
         Ok(true)
     }
 
-    /// Ends every session of a user but `keep`, also expired ones; returns how many were alive at `now`.
+    /// Ends every session of a user but `keep`, even expired ones; returns how many were alive at `now`.
     pub fn end_sessions_of(
         &self,
         user_id: UserId,
@@ -234,8 +235,8 @@ impl Tx<'_> {
         Ok(alive)
     }
 
-    /// Ends all but `keep` sessions of a user, at most `CLEARED_AT_ONCE`. Living sessions stay before expired ones, and those stay that were refreshed
-    /// last. An expired session ends as of its expiry. Returns the number of changed rows.
+    /// Ends all but `keep` sessions of a user, at most `CLEARED_AT_ONCE` of them. Live sessions are kept rather than expired ones, and then the sessions
+    /// that were used last. An expired session gets its expiry as the time of its end. Returns the number of changed and removed rows.
     pub fn end_surplus_sessions(&self, user_id: UserId, keep: u32, now: Timestamp) -> Result<usize> {
         let sql =
             "UPDATE sessions SET ended_at = min(?3, expires_at), ended_because = iif(expires_at > ?3, ?4, ?5)
@@ -253,7 +254,7 @@ impl Tx<'_> {
         Ok(ended + self.delete_ended_surplus(user_id)?)
     }
 
-    /// Removes all ended sessions of a user but the newest `MAX_ENDED`, at most `CLEARED_AT_ONCE`; returns their number.
+    /// Removes all ended sessions of a user but the newest `MAX_ENDED`, at most `CLEARED_AT_ONCE` of them; returns the number of removed rows.
     fn delete_ended_surplus(&self, user_id: UserId) -> Result<usize> {
         let sql = "DELETE FROM sessions
              WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NOT NULL
@@ -261,8 +262,8 @@ impl Tx<'_> {
         self.execute_counted(sql, params![user_id, CLEARED_AT_ONCE, MAX_ENDED])
     }
 
-    /// Looks at the next `limit` sessions of all users after the id `after`, and ends those that have not ended, also expired ones. Returns the last id and
-    /// how many were alive at `now`; `None` when there are no more sessions.
+    /// Reads the next `limit` sessions of all users after the id `after`, and ends those that have not ended, even expired ones. Returns the id of the last
+    /// session that was read, and how many were alive at `now`; `None` when there are no more sessions.
     pub fn end_some_sessions(
         &self,
         after: Option<SessionId>,
@@ -289,7 +290,7 @@ impl Tx<'_> {
         Ok(were_alive.iter().sum())
     }
 
-    /// Removes up to `limit` sessions that began before `began_before` and ended or expired before `over_before`; returns their number.
+    /// Removes up to `limit` sessions whose id is below `began_before` and that ended or expired before `over_before`; returns their number.
     ///
     /// Ids sort by time, so the search reads only the beginning of the primary key.
     pub fn delete_old_sessions(

@@ -19,21 +19,21 @@ pub enum Setting {
     ServedAppUrl,
     /// The registration mode that the configuration of that server pinned, if any.
     ServedPinnedMode,
-    /// The limits and ways to sign in of that server.
+    /// The limits of that server, and the ways to sign in that it offers.
     ServedRules,
     /// How that server composed and sent mail, as JSON.
     ServedMailing,
-    /// The version of this program that last migrated the schema.
+    /// The version of arkloop that last migrated the schema.
     SchemaMadeBy,
     /// When the last verified backup was taken.
     LastBackupAt,
-    /// When the operator last had all mail tried again.
+    /// When the operator last requested a new attempt for all mail.
     MailRetriedAt,
     /// When a mail last expired before a mail server accepted it.
     LastMailLostAt,
     /// In a backup only: when it was taken.
     BackupTakenAt,
-    /// When the server last tried a write.
+    /// When the server last wrote only to learn whether the database can be written.
     WriteTriedAt,
 }
 

@@ -12,14 +12,14 @@ pub struct StoredSigningKey {
     pub algorithm: SignatureAlgorithm,
     pub sealed_private: Sealed,
     pub created_at: Timestamp,
-    /// When it begins to sign.
+    /// When the key begins to sign.
     pub active_at: Timestamp,
-    /// When it stops signing.
+    /// When the key stops signing; `None` if that is not decided.
     pub retired_at: Option<Timestamp>,
 }
 
 impl Reader<'_> {
-    /// Every key, the last active one first.
+    /// Every key, the one with the latest `active_at` first.
     pub fn list_signing_keys(&self) -> Result<Vec<StoredSigningKey>> {
         let sql = "SELECT kid, algorithm, sealed_private, created_at, active_at, retired_at
              FROM signing_keys ORDER BY active_at DESC, kid";

@@ -19,12 +19,12 @@ pub struct NewUserRow {
     pub email_verified_at: Option<Timestamp>,
     pub password_hash: Option<PasswordHash>,
     pub locale: Locale,
-    /// The invite that admitted it.
+    /// The invite that was used to register the account.
     pub invite_id: Option<InviteId>,
     pub created_at: Timestamp,
 }
 
-/// A filter of accounts. `None` admits all.
+/// A filter of accounts. A field that is `None` admits all.
 #[derive(Clone, Debug, Default)]
 pub struct UserFilter {
     /// Text in the username or address; the case of ASCII letters is ignored.
@@ -32,7 +32,7 @@ pub struct UserFilter {
     pub status: Option<UserStatus>,
 }
 
-/// What a sign-in by password reads of an account.
+/// The columns of an account that a sign-in by password reads.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     pub user_id: UserId,
@@ -95,7 +95,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Every hash cost that is in use, as PHC strings write it, with the number of accounts that have it; sorted by cost.
+    /// Every hash cost that is in use, as it is written in PHC strings, with the number of accounts that have it. Sorted by the text of the cost.
     pub fn list_password_costs(&self) -> Result<Vec<(String, u32)>> {
         let sql = "SELECT cost, accounts FROM password_costs ORDER BY cost";
         self.query(sql, [], |row| Ok((row.get("cost")?, row.get("accounts")?)))
@@ -127,7 +127,7 @@ impl Reader<'_> {
         now: Timestamp,
     ) -> Result<Page<(User, u32)>> {
         let search = filter.search.as_deref().map(str::to_ascii_lowercase);
-        // Every id is greater than the empty one.
+        // The empty blob comes before every id.
         let after = paging.after.as_ref().map_or(&[][..], |id| id.as_bytes());
         let columns = format!(
             "{COLUMNS}, (SELECT count(*) FROM sessions
@@ -173,8 +173,8 @@ impl Tx<'_> {
         self.update_unique(sql, params![id, username, username.key()])
     }
 
-    /// Changes the address of an account; returns false if it is taken. The new one is unverified. Voids every link and code that was mailed before, even if the
-    /// new address differs only in case. They stay void if the old address is set again.
+    /// Changes the address of an account; returns false if it is taken. The new address is unverified. Voids every link and code that was mailed before, even if
+    /// the new address differs only in case. They stay void if the old address is set again.
     pub fn set_email(&self, id: UserId, email: &Email) -> Result<bool> {
         let sql = "UPDATE users SET email = ?2, email_key = ?3, email_verified_at = NULL WHERE id = ?1";
         let is_free = self.update_unique(sql, params![id, email, email.key()])?;
