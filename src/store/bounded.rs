@@ -1,7 +1,7 @@
 //! Tables that anonymous requests can fill. Only the newest rows stay, so that such requests cannot fill the disk.
 //!
-//! Each row belongs to an account, or to a name or address without one.
-//! Whenever a row of one of these two kinds is written, it gets the next `number` of its kind.
+//! Each row belongs to an account, or to a name or address without one. Whenever a row of one of these two kinds is written, it gets the next `number` of
+//! its kind.
 
 use rusqlite::{ToSql, params};
 

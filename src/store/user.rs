@@ -173,8 +173,8 @@ impl Tx<'_> {
         self.update_unique(sql, params![id, username, username.key()])
     }
 
-    /// Changes the address of an account; returns false if it is taken. The new address is unverified. Voids every link and code that was mailed before, even if
-    /// the new address differs only in case. They stay void if the old address is set again.
+    /// Changes the address of an account; returns false if it is taken. The new address is unverified. Voids every link and code that was mailed before, even
+    /// if the new address differs only in case. They stay void if the old address is set again.
     pub fn set_email(&self, id: UserId, email: &Email) -> Result<bool> {
         let sql = "UPDATE users SET email = ?2, email_key = ?3, email_verified_at = NULL WHERE id = ?1";
         let is_free = self.update_unique(sql, params![id, email, email.key()])?;

@@ -26,7 +26,7 @@ impl Creation {
     /// database meanwhile.
     ///
     /// # Errors
-    /// [`OpenError::AlreadyServed`] if a server runs there: its database was removed under it.
+    /// [`OpenError::AlreadyServed`] if a server still runs there, because its database was removed while it ran.
     pub fn begin(directory: &Path) -> Result<Option<Self>, OpenError> {
         let made = Directory::create(directory).map_err(OpenError::cannot_use(directory))?;
         refuse_other_directory(directory, &made)?;
@@ -46,7 +46,7 @@ impl Creation {
         }))
     }
 
-    /// Creates the database and binds it to the key file with the check value `key_check`. It is on disk afterwards.
+    /// Creates the database and binds it to the key file with the check value `key_check`. When this returns, the database is on disk.
     pub fn make_database(&self, key_check: &str, now: Timestamp) -> Result<(), OpenError> {
         let path = self.directory.join(DATABASE);
         let (staged, _) = StagedDatabase::create(&self.directory, &path)?;
@@ -55,7 +55,8 @@ impl Creation {
         staged.replace(&path)
     }
 
-    /// Removes the companions that a removed database has left: SQLite would read them into the new database. A log with content is renamed instead.
+    /// Removes the companions that a removed database has left: SQLite would read them into the new database. A log or journal with content is renamed
+    /// instead.
     fn clear_companions(&self, now: Timestamp) -> Result<(), OpenError> {
         for suffix in COMPANIONS {
             let path = companion(&self.directory.join(DATABASE), suffix);

@@ -1,4 +1,5 @@
-//! The data directory: whether it has a database, who owns that, and who may create one. These checks run before any file is created, opened or locked.
+//! The data directory: whether it has a database, who owns it, and who may create one; and the note of its server. The checks run before any file is
+//! created or locked.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
@@ -15,8 +16,8 @@ use crate::files::{Directory, is_trusted, runner};
 use crate::store::OpenError;
 
 pub(super) const DATABASE: &str = "arkloop.db";
-/// The largest page of SQLite. A database of this program has many pages. A smaller file may have no tables: a first start of release 0.1 that was killed
-/// left such a file.
+/// The largest page of SQLite, in bytes. A database of this program has many pages. A file that is not larger may have no tables: release 0.1 left such a
+/// file if it was killed at its first start.
 const LARGEST_PAGE: i64 = 65_536;
 
 impl Store {
@@ -44,7 +45,7 @@ impl Store {
         refuse_other_directory(directory, &opened)?;
         match found {
             None => Ok(false),
-            // SQLite does not open it: SQLite would remove the write-ahead log beside an empty file.
+            // SQLite must not open an empty file, because it would remove the write-ahead log beside it.
             Some(found) if found.st_size == 0 => Ok(false),
             Some(found) if found.st_size <= LARGEST_PAGE => {
                 Ok(schema_state(&path, Kind::ReadOnly, &path)? != SchemaState::Empty)
@@ -53,12 +54,13 @@ impl Store {
         }
     }
 
-    /// Checks whether this process may create a database in `directory`, which has none. If the directory is missing, the nearest existing one above it is
-    /// checked.
+    /// Checks whether this process may create a database in `directory`, which has none. If the directory is missing, the nearest existing directory above
+    /// it is checked.
     ///
     /// # Errors
-    /// [`OpenError::OtherDirectoryOwner`], also for root in the directory of another user: that user's server could not use the files of root.
-    /// [`OpenError::NotWritable`]. [`OpenError::DatabaseInParent`] if `directory` is missing and the directory above it has a database.
+    /// [`OpenError::OtherDirectoryOwner`] if `directory` exists and belongs neither to this user nor to root. Root is also refused below a directory of
+    /// another user, because that user's server could not use the files of root. [`OpenError::NotWritable`] if this process cannot create files there.
+    /// [`OpenError::DatabaseInParent`] if `directory` is missing and the directory above it has a database.
     pub fn may_create(directory: &Path) -> Result<(), OpenError> {
         let fail = OpenError::cannot_use(directory);
         let (nearest, is_there) = open_nearest(directory).map_err(fail)?;
@@ -86,7 +88,7 @@ impl Store {
         noted.map_err(OpenError::cannot_use(&directory.join(DATABASE)))
     }
 
-    /// The last note of a server of `directory`, which may have ended since; `None` if no server ever ran there.
+    /// The note of the last server of `directory`, which may have ended since; `None` if no server ever ran there.
     pub fn noted_server(directory: &Path) -> Result<Option<Vec<u8>>, OpenError> {
         match lock::read_note(directory) {
             Ok(note) => Ok(note.filter(|note| !note.is_empty())),
@@ -114,10 +116,11 @@ pub(super) fn refuse_other_directory(path: &Path, opened: &Directory) -> Result<
     }
 }
 
-/// The metadata of the database file in `directory`; `None` if there is no such file. Checks the companions and lock files beside it too.
+/// The metadata of the database file in `directory`; `None` if there is no such file. If this process may not enter the directory, returns the metadata of
+/// the directory. Checks the companions and lock files beside the database too.
 fn find_database(directory: &Directory) -> io::Result<Option<Stat>> {
     let found = match directory.find(OsStr::new(DATABASE)) {
-        // The owner of a directory that only its owner may enter also owns the database. A directory of root may hold the database of any user.
+        // The owner of a closed directory also owns the database in it, except that a directory of root may contain the database of any user.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             let around = directory.stat()?;
             return if is_trusted(around.st_uid) {
@@ -141,7 +144,7 @@ fn find_database(directory: &Directory) -> io::Result<Option<Stat>> {
     Ok(found)
 }
 
-/// The directory at `path`, or the nearest existing one above it; and whether `path` itself exists.
+/// The directory at `path`, or the nearest existing directory above it; and whether `path` itself exists.
 fn open_nearest(path: &Path) -> io::Result<(Directory, bool)> {
     for (above, path) in path.ancestors().enumerate() {
         match Directory::open(path) {

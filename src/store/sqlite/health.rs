@@ -1,4 +1,5 @@
-//! Whether the database can be written, without a call of SQLite: the outcome of the last write, and whether the open files still have their names.
+//! Tells whether the database can be written, without a call of SQLite: from the outcome of the last write, and from whether the open files still have
+//! their names.
 //!
 //! SQLite keeps writing to a file that was removed or replaced, and those writes are lost.
 
@@ -12,9 +13,9 @@ use rustix::io::Errno;
 
 use crate::store::{Result, StoreError};
 
-/// The age of the last commit from which the server tries a write of its own when a caller asks.
+/// If the last commit is this old when a caller asks for the health, the server tries a write of its own.
 const FRESH: Duration = Duration::from_secs(30);
-/// How long a file must be missing or replaced before that is final: while a file system is remounted, its files are missing for a short time.
+/// How long a file must be missing or replaced before this counts as final: while a file system is remounted, its files are missing for a short time.
 const CERTAIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Health {
@@ -34,16 +35,16 @@ struct State {
 
 struct Replaced {
     path: PathBuf,
-    /// Whether it is the database file itself.
+    /// Whether the replaced file is the database file itself.
     is_database: bool,
     since: Instant,
     is_final: bool,
 }
 
-/// A file as it was when it was opened.
+/// A file that was opened, and the path at which it was found.
 struct HeldFile {
     path: PathBuf,
-    /// Opened with `O_PATH`: closing any other descriptor of the database would drop the locks that SQLite has on it (POSIX).
+    /// Opened with `O_PATH`: closing an ordinary descriptor of the database would drop the locks that SQLite has on it (POSIX).
     descriptor: OwnedFd,
 }
 
@@ -54,9 +55,9 @@ impl HeldFile {
         Some(Self { path, descriptor })
     }
 
-    /// Whether its name belongs to another file, or to none. Any other error is no answer, and counts as `false`.
+    /// Whether another file or no file is now at the path. Any other error leaves this open, and counts as `false`.
     ///
-    /// Both inode numbers are read now: some file systems renumber their files, so an earlier number may be out of date.
+    /// Both inode numbers are read now: some file systems renumber their files, so a stored number may be out of date.
     fn is_replaced(&self) -> bool {
         match (
             fstat(&self.descriptor),
@@ -120,7 +121,7 @@ impl Health {
         self.judge(found, Instant::now())
     }
 
-    /// `found` is the index of a file that was replaced, if there is one.
+    /// Updates the state; returns an error if writes must be refused. `found` is the index of a file that was replaced, if there is one.
     fn judge(&self, found: Option<usize>, now: Instant) -> Result<()> {
         let mut state = self.state.lock();
         match (&mut state.replaced, found) {
@@ -155,8 +156,8 @@ impl Health {
             .map_or(Ok(()), |replaced| Err(replaced.refusal()))
     }
 
-    /// Whether the database file that SQLite has open lost its name. SQLite must not close it then: the last connection removes the log by its name, which
-    /// now belongs to another database.
+    /// Whether the database file that SQLite has open was removed or replaced. SQLite must not close it then: the last connection removes the log by its name,
+    /// which now belongs to another database.
     pub(super) fn is_database_replaced(&self) -> bool {
         self.state
             .lock()
@@ -201,7 +202,7 @@ mod tests {
         assert!(health.trouble().is_some() && health.is_database_replaced());
         assert!(health.judge(None, start + Duration::from_millis(950)).is_ok());
         assert_eq!(health.trouble(), None);
-        // The second that follows is counted anew.
+        // The next absence is timed from its own start.
         assert!(health.judge(Some(0), start + Duration::from_secs(2)).is_err());
         assert!(health.judge(None, start + Duration::from_millis(2100)).is_ok());
         drop(directory);
@@ -230,7 +231,7 @@ mod tests {
         std::os::unix::fs::symlink("aside", &path).expect("it is made");
         assert!(
             health.look().is_err(),
-            "SQLite opens what a link leads to under another name"
+            "SQLite opens the target of a link under another name"
         );
         std::fs::remove_file(&path).expect("it is there");
         std::fs::rename(directory.path().join("aside"), &path).expect("it is moved");
@@ -241,7 +242,7 @@ mod tests {
     fn a_question_causes_a_trial_only_half_a_minute_after_the_last_commit() {
         let (_directory, health) = watching();
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
-        assert!(!health.needs_trial(later(60)), "nobody has asked");
+        assert!(!health.needs_trial(later(60)), "no caller has asked");
         assert_eq!(health.trouble(), None);
         assert!(!health.needs_trial(later(29)));
         assert!(health.needs_trial(later(31)));

@@ -1,4 +1,4 @@
-//! Reading the schema and the key check value of a database file before it is opened for use.
+//! Reads the schema and the check value of the key file from a database file before it is opened for use.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::migrations::{self, SchemaState};
 use super::transaction::Tx;
 use crate::store::{OpenError, Setting};
 
-/// Checks that the file is a readable database of arkloop with a schema that this program knows. Errors name the file `shown`.
+/// Checks that the file is empty or a readable database of arkloop with a schema that this program knows. Errors name the file `shown`.
 pub(super) fn schema_state(path: &Path, kind: Kind, shown: &Path) -> Result<SchemaState, OpenError> {
     let state = connection::open(path, kind)
         .map_err(OpenError::from)

@@ -1,13 +1,14 @@
-//! File locks between processes: one serves, many use, one writes.
+//! File locks between processes: one process serves, many have the database open, and one at a time writes.
 //!
-//! - `server.lock`, exclusive for `serve`: there is one server.
-//! - `use.lock`, shared by every process that has the database open; exclusive for a process that changes its schema or replaces its file.
-//! - `write.lock`, exclusive around every transaction that writes. SQLite alone lets a busy server starve a command: back-to-back transactions gave a
-//!   second process 10 turns in 25 s. The kernel wakes the process that waits for this lock instead.
+//! - `server.lock`, exclusive for `serve` and for commands that replace the database or the key file: only one of them runs at a time.
+//! - `use.lock`, shared by every process that has the database open; exclusive for a process that creates or replaces the database, changes its schema, or
+//!   replaces the key file.
+//! - `write.lock`, exclusive around every transaction that writes. With SQLite's own lock alone, a busy server starves a command: back-to-back transactions
+//!   gave a second process 10 turns in 25 s. With this lock, the kernel wakes the waiting process.
 //! - `turn.lock`, held only while waiting for `write.lock`: a server that has just released `write.lock` cannot take it again before the waiting process
 //!   has woken up. Without `turn.lock` a command waited up to 4 s beside a server at full load.
 //!
-//! The locks are files of their own: closing any handle of the database file would drop SQLite's own locks on it (POSIX).
+//! The locks are separate files: closing any handle of the database file would drop SQLite's own locks on it (POSIX).
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
@@ -21,9 +22,9 @@ use rustix::fs::OFlags;
 use crate::files::{Directory, open_file};
 use crate::store::OpenError;
 
-/// How long a command waits for another process that changes the schema.
+/// How long a process waits for `use.lock`, for example while another process changes the schema.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A note is an address or a path, and no path is longer (`PATH_MAX`).
+/// A note is the address or the path of the server's socket, and a short line about its capacity. No path is longer than 4 KiB (`PATH_MAX`).
 const MAX_NOTE_BYTES: u64 = 8 * 1024;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -38,7 +39,7 @@ pub(super) enum Lock {
     Write,
 }
 
-/// The note of the last server in its lock file; `None` if there is no such file. It may belong to another user.
+/// The note of the last server in its lock file; `None` if there is no such file. The file may belong to another user.
 pub(super) fn read_note(directory: &Path) -> Result<Option<Vec<u8>>, OpenError> {
     let path = directory.join(LOCKS[Lock::Server as usize]);
     let mut note = Vec::new();
@@ -93,7 +94,7 @@ impl FileLock {
         })
     }
 
-    /// Replaces the content of the file. The lock does not depend on it.
+    /// Replaces the content of the file. The lock does not depend on the content.
     pub(super) fn note(&self, note: &[u8]) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.write_all_at(note, 0)

@@ -62,7 +62,7 @@ pub(super) fn newest() -> u32 {
 /// Compares the schema of a database with that of this program.
 ///
 /// # Errors
-/// [`OpenError::Foreign`], [`OpenError::Newer`], [`OpenError::EditedHistory`], or what SQLite says of a damaged file.
+/// [`OpenError::Foreign`], [`OpenError::Newer`], [`OpenError::EditedHistory`], or the error of SQLite for a damaged file.
 pub(super) fn state(connection: &Connection, path: &Path) -> Result<SchemaState, OpenError> {
     let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version = user_version(connection)?;
@@ -87,7 +87,7 @@ pub(super) fn state(connection: &Connection, path: &Path) -> Result<SchemaState,
             path: path.to_owned(),
             found: version,
             known,
-            // A newer schema may store it elsewhere.
+            // A newer schema may store the version elsewhere.
             made_by: made_by.ok(),
         });
     }
@@ -115,7 +115,7 @@ pub(super) fn user_version(connection: &Connection) -> rusqlite::Result<u32> {
 }
 
 /// Brings a database or an empty file to the current schema in one transaction: afterwards it has the old schema or the new one, never one in between.
-/// A database that is bound to no key file is bound to the one with `key_check`.
+/// A database that is bound to no key file is bound to the key file with the check value `key_check`.
 pub(super) fn migrate(path: &Path, key_check: Option<&str>, now: Timestamp) -> Result<(), OpenError> {
     let connection = connection::open(path, Kind::Writing)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -136,7 +136,7 @@ fn note_origin(tx: &Tx<'_>, key_check: Option<&str>, now: Timestamp) -> Result<(
     if tx.find_setting(Setting::KeyCheck)?.is_none() {
         tx.put_setting(Setting::KeyCheck, key_check, now)?;
     }
-    // An older program names this version in its refusal.
+    // An older program that refuses this schema names this version.
     tx.put_setting(Setting::SchemaMadeBy, Some(env!("CARGO_PKG_VERSION")), now)
 }
 

@@ -1,6 +1,7 @@
-//! Opening a database: locks, owner, application, schema. What does not fit is refused; nothing is repaired or replaced.
+//! Opens a database after checks of its locks, owner, application and schema. If a check fails, the database is refused, not repaired or replaced.
 //!
-//! Only `serve` and `init` migrate. They first copy the database to `arkloop.db.schema-<N>.<time>` beside it.
+//! Only `serve` and `init` migrate the database of a data directory. They first copy it to `arkloop.db.schema-<N>.<time>` beside it. `restore` migrates its
+//! copy of the backup.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -130,7 +131,7 @@ fn bring_up_to_date(path: &Path, options: &OpenOptions, in_use: &FileLock) -> Re
     in_use.take(Mode::Shared)
 }
 
-/// The state of the schema of a database that must belong to the key file of `options`. The file is not changed.
+/// Reads the state of the schema. Refuses a database that belongs to another key file than that of `options`. The file is not changed.
 fn judge(path: &Path, kind: Kind, options: &OpenOptions) -> Result<SchemaState, OpenError> {
     let state = schema_state(path, kind, path)?;
     if state == SchemaState::Empty || options.key_check.is_none() {
@@ -168,7 +169,7 @@ fn copy_first(path: &Path, found: u32, now: Timestamp) -> Result<PathBuf, OpenEr
         source: Box::new(source),
     })?;
     tracing::info!(
-        "the database has schema {found} and is brought to {}; as it was, it is kept as {}",
+        "the database is migrated from schema {found} to {}; a copy with the old schema is kept as {}",
         migrations::newest(),
         copy.display()
     );

@@ -28,11 +28,11 @@ pub struct OpenOptions {
     /// The directory of the database, `arkloop.db`.
     pub directory: PathBuf,
     pub access: Access,
-    /// The number of connections for small queries: as many as there are workers.
+    /// The number of connections for small queries: one for each worker in the server, and one in a command.
     pub readers: NonZeroU32,
-    /// For the history of migrations.
+    /// The current time, for the history of migrations and for the name of a copy.
     pub now: Timestamp,
-    /// The check value of the key file, which the database must have. `None` if the key file is lost.
+    /// The check value of the key file, which the database must have. `None` skips the check, for example if the key file is lost.
     pub key_check: Option<String>,
     pub test_hooks: Option<Arc<dyn TestHooks>>,
 }

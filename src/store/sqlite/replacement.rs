@@ -1,4 +1,4 @@
-//! Replacing a database by a backup while no other process has it open.
+//! Replaces a database by a backup while no other process has it open.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -26,9 +26,9 @@ impl Replacement {
     /// Locks every other process out of the database in `directory`, copies `backup` beside it, and checks the copy. The database is not changed.
     ///
     /// # Errors
-    /// [`OpenError::AlreadyServed`], [`OpenError::InUse`], [`OpenError::OtherOwner`], or why `backup` cannot be used.
+    /// [`OpenError::AlreadyServed`], [`OpenError::InUse`], [`OpenError::OtherOwner`], or an error about `backup`.
     pub fn begin(directory: &Path, backup: &Path) -> Result<Self, OpenError> {
-        // The server could not use files that root creates here.
+        // Refuses the database of another user, even to root: that user's server could not use files that root creates here.
         Store::exists(directory)?;
         let path = directory.join(DATABASE);
         refuse_live(backup, &path)?;
@@ -57,7 +57,7 @@ impl Replacement {
 
     /// Replaces the database by the copy; returns the path under which the old database is kept, or `None` if there was none.
     ///
-    /// A complete database has the name at all times: the old one gets a second name first, and one rename replaces it.
+    /// There is a complete database under the name `arkloop.db` at all times: the old one gets a second name first, and one rename replaces it.
     pub fn put_in_place(self, now: Timestamp) -> Result<Option<PathBuf>, OpenError> {
         let path = self.directory.path().join(DATABASE);
         let kept = format!("{DATABASE}.before-restore.{}", now.to_file_stamp());
@@ -65,7 +65,7 @@ impl Replacement {
         let fail = OpenError::cannot_use(&path);
         let had_one = path.try_exists().map_err(fail)?;
         if had_one {
-            // The write-ahead log moves into the file. If the database is too damaged for that, its log gets a second name too.
+            // The write-ahead log is merged into the file. If the database is too damaged for that, its log gets a second name too.
             if let Ok(connection) = connection::open(&path, Kind::Plain) {
                 let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             }
@@ -76,7 +76,7 @@ impl Replacement {
             fs::hard_link(&log, companion(&kept, "-wal")).map_err(fail)?;
         }
         self.directory.sync().map_err(fail)?;
-        // SQLite would read a log that stays into the restored file.
+        // SQLite would apply a log that is left here to the restored file.
         for stale in [log, companion(&path, "-shm")] {
             match fs::remove_file(&stale) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(fail(error)),
@@ -89,7 +89,7 @@ impl Replacement {
     }
 }
 
-/// Refuses a database that is in use as a backup: the copy would lack the writes in its log.
+/// Refuses a backup that is a database in use: the copy would lack the writes in its log.
 fn refuse_live(backup: &Path, database: &Path) -> Result<(), OpenError> {
     let log = companion(backup, "-wal");
     let is_in_use = log.metadata().is_ok_and(|log| log.len() > 0);

@@ -1,7 +1,7 @@
-//! Databases that get their name only when they are complete: they are made in a private directory, checked, and written to disk first.
+//! Databases that get their name only when they are complete: they are created in a private directory, checked, and written to disk first.
 //!
-//! Backups and restored databases are made so. The private directory is inside the data directory: SQLite opens files by path, and in the directory of the
-//! backups another user may be able to replace a path.
+//! New and restored databases, backups, and copies before a migration are created in this way. The private directory is inside the data directory: SQLite
+//! opens files by path, and in the directory of the backups another user may be able to replace a path.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -28,14 +28,14 @@ const CLOSING_TIME: Duration = Duration::from_secs(2);
 /// A database in a private directory. Both are removed when this is dropped.
 pub struct StagedDatabase {
     directory: PrivateDirectory,
-    // The file that it was copied from. Errors name this path.
+    // The file that was copied, or the path of the new database. Errors name this path.
     original: PathBuf,
 }
 
 impl StagedDatabase {
     /// Copies the database file `from` into a directory beside it, in one step. Other processes may write meanwhile.
     ///
-    /// `VACUUM INTO` reads one snapshot, so the copy has exactly the writes that were committed before. (SQLite's backup API begins again with each write
+    /// `VACUUM INTO` reads one snapshot, so the copy has exactly the writes that were committed before it. (SQLite's backup API begins again with each write
     /// of another process and never ends beside a busy server.) Freed pages, and the deleted rows in them, are not copied.
     pub fn copy_of_live(from: &Path) -> Result<Self, OpenError> {
         let (staged, _) = Self::create(from.parent().unwrap_or(from), from)?;
@@ -46,7 +46,7 @@ impl StagedDatabase {
         })?;
         let copied = connection::open(from, Kind::Writing)?.execute("VACUUM INTO ?1", [name]);
         copied.map_err(|error| match error.sqlite_error_code() {
-            // The disk of the copy is full, not that of the database.
+            // The copy cannot be written, so the error names its directory and not the database.
             Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
                 OpenError::cannot_use(&staged.directory())(io::Error::other(error.to_string()))
             }
@@ -92,7 +92,7 @@ impl StagedDatabase {
         self.directory().join(DATABASE)
     }
 
-    /// Checks that it is a database of arkloop, and that every page, index and reference is sound.
+    /// Checks that this is a database of arkloop, and that every page, index and reference is sound.
     fn check(&self) -> Result<(), OpenError> {
         let (copy, shown) = (self.database(), &self.original);
         if schema_state(&copy, Kind::Plain, shown)? == SchemaState::Empty {
@@ -107,7 +107,7 @@ impl StagedDatabase {
         let faults = faults.map_err(|error| damaged(error.to_string()))?;
         match faults.first() {
             None => Ok(()),
-            // The lines before the last one name the attached database, of which there is one.
+            // Only the last line is about the fault; the lines before it name the database, and there is only one.
             Some(fault) => Err(damaged(fault.lines().last().unwrap_or(fault).to_owned())),
         }
     }
@@ -116,7 +116,7 @@ impl StagedDatabase {
         Ok(user_version(&connection::open(&self.database(), Kind::Plain)?)?)
     }
 
-    /// Merges it into one file, checks that, and writes it to disk.
+    /// Merges the database and its log into one file, checks the file, and writes it to disk.
     fn finish(&self) -> Result<PathBuf, OpenError> {
         let copy = self.database();
         if leave_wal(&copy)? != "delete" {
@@ -128,7 +128,7 @@ impl StagedDatabase {
         Ok(copy)
     }
 
-    /// Checks it and moves it to the unused name `name` in `directory`; returns its size in bytes.
+    /// Checks the database and moves it to the unused name `name` in `directory`; returns its size in bytes.
     ///
     /// # Errors
     /// [`OpenError::Exists`] if the name is in use.
@@ -142,7 +142,7 @@ impl StagedDatabase {
         })
     }
 
-    /// Checks it and writes it to `to`, which errors call `name`; returns its size in bytes.
+    /// Checks the database and writes it to `to`, which errors call `name`; returns its size in bytes.
     pub fn write_to(self, to: &mut dyn io::Write, name: &Path) -> Result<u64, OpenError> {
         let copy = self.finish()?;
         let written = File::open(&copy).and_then(|mut copy| {
@@ -153,7 +153,7 @@ impl StagedDatabase {
         written.map_err(OpenError::cannot_use(name))
     }
 
-    /// Renames it, or copies it if `directory` is on another file system or mount.
+    /// Renames the database file, or copies it if `directory` is on another file system or mount.
     fn hand_over(&self, directory: &Directory, name: &OsStr) -> io::Result<()> {
         let (inside, database) = (&self.directory.inside, OsStr::new(DATABASE));
         match files::rename_to_free_name(inside, database, directory, name) {
@@ -166,7 +166,7 @@ impl StagedDatabase {
         copy.publish(name)
     }
 
-    /// Checks it and renames it to `path`. Replaces the database there.
+    /// Checks the database and renames it to `path`, where it replaces any other database.
     pub(super) fn replace(self, path: &Path) -> Result<(), OpenError> {
         let copy = self.finish()?;
         let replaced = fs::rename(&copy, path).and_then(|()| Directory::of(path)?.0.sync());
@@ -174,8 +174,8 @@ impl StagedDatabase {
     }
 }
 
-/// Merges the write-ahead log into the file and removes the log; returns the new journal mode. It needs the file for itself, so it waits for other
-/// connections to close.
+/// Merges the write-ahead log into the file and removes the log; returns the new journal mode. SQLite does this only if no other connection has the file
+/// open, so this waits for other connections to close.
 fn leave_wal(copy: &Path) -> Result<String, rusqlite::Error> {
     let connection = connection::open(copy, Kind::Plain)?;
     let started_at = Instant::now();
@@ -204,7 +204,7 @@ pub fn remove_older(
         let stamp = name.and_then(|name| name.strip_prefix(prefix)?.strip_suffix(suffix));
         stamp.is_some_and(Timestamp::is_file_stamp)
     });
-    // This program did not create links, directories or files of other users.
+    // Links, directories and files of other users were not created by this program.
     dated.retain(|name| directory.find_own(name).is_ok_and(|found| found.is_some()));
     dated.sort_unstable();
     dated.truncate(dated.len().saturating_sub(keep));

@@ -1,4 +1,4 @@
-//! The open database: a pool of readers, two connections for reports, and the writer.
+//! The open database: a pool of readers, up to two connections for reports, and the writer.
 
 use std::io::ErrorKind;
 use std::num::NonZeroU32;
@@ -69,7 +69,7 @@ impl Store {
         &self.path
     }
 
-    /// Runs a small query on the calling thread: that costs less than another thread. If every reader is busy, it waits on a blocking thread.
+    /// Runs a small query on the calling thread, because handing it to another thread would cost more. If every reader is busy, waits on a blocking thread.
     pub async fn read<T: Send + 'static, E: FromStore>(
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
@@ -90,9 +90,10 @@ impl Store {
         on_blocking_thread(self.reports.clone(), ask).await
     }
 
-    /// Changes rows. `Ok` means that the change is committed and on disk; `Err` means that nothing was changed.
+    /// Changes rows. `Ok` means that the change is committed and on disk; `Err` means that nothing was changed, except that a write which took too long may
+    /// still be committed.
     ///
-    /// A refusal that must leave a row is therefore `Ok` here. It becomes an error after this returns.
+    /// If a refusal must store a row, `change` therefore returns it as `Ok`, and the caller turns it into an error afterwards.
     pub async fn write<T: Send + 'static, E: FromStore>(
         &self,
         change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
@@ -110,7 +111,7 @@ impl Store {
         }
     }
 
-    /// Why the database cannot be written, without a call of SQLite; `None` if the last write was committed.
+    /// Why the database cannot be written; `None` if the last write was committed. This does not call SQLite.
     pub fn trouble(&self) -> Option<String> {
         self.health.trouble()
     }
@@ -127,7 +128,7 @@ impl Store {
         self.read(|reader| Ok(user_version(reader.connection)?)).await
     }
 
-    /// Counts how often a write of this process found that another process had committed since the write before.
+    /// Counts how often a transaction of this process found that another process had committed since the previous transaction.
     pub fn foreign_commits(&self) -> u64 {
         self.writer.foreign_commits.load(Ordering::Acquire)
     }

@@ -5,9 +5,9 @@ use rusqlite::{Connection, Result};
 /// The functions that a test passes to a store.
 #[doc(hidden)]
 pub trait TestHooks: Send + Sync {
-    /// Is called with each new connection, before its first query.
+    /// Called with each new connection, before its first query.
     fn opened(&self, connection: &mut Connection, is_writer: bool) -> Result<()>;
 
-    /// Is called with the connection of the writer before each batch.
+    /// Called with the connection of the writer before each batch.
     fn before_batch(&self, connection: &Connection) -> Result<()>;
 }

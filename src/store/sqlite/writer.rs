@@ -1,9 +1,9 @@
 //! The writer: one thread, one connection, many writes in one transaction.
 //!
-//! It takes the queued writes, runs each of them in a savepoint, commits once and then answers all of them (group commit). A disk takes milliseconds to
-//! confirm a commit: with one write per commit there are hundreds of durable writes a second, with group commit tens of thousands.
+//! The thread takes the queued writes, runs each of them in a savepoint, commits once and then answers all of them (group commit). A disk takes
+//! milliseconds to confirm a commit: with one write per commit there are hundreds of durable writes a second, with group commit tens of thousands.
 //!
-//! A write that fails is undone alone. After FULL, IOERR or NOMEM SQLite rolls back the whole transaction: every write of the batch is then refused.
+//! If a write fails, only that write is undone. After FULL, IOERR or NOMEM, SQLite rolls back the whole transaction, and every write of the batch is refused.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,10 +24,11 @@ use super::transaction::Tx;
 use crate::fault::Fault;
 use crate::store::{OpenError, Result, StoreError};
 
-/// The most writes that share a transaction. A larger batch would make commands wait longer for the write lock, and gain almost nothing: with 32 writes most of
-/// the gain is reached.
+/// The most writes that share a transaction. A larger batch would make commands wait longer for the write lock, and gain almost nothing: with 32 writes
+/// most of the gain is reached.
 const BATCH: usize = 256;
-/// The most writes that may wait: at ten thousand writes a second the last one waits a tenth of a second. Further writes are refused, and the client may try again.
+/// The most writes that may wait: at ten thousand writes a second the last one waits a tenth of a second. Further writes are refused, and the client may
+/// try again.
 const QUEUE: usize = 1024;
 /// How long an idle writer keeps its page cache, which helps only while writes follow one another. The kernel caches the file anyway.
 const PAGES_KEPT: Duration = Duration::from_secs(2);
@@ -86,7 +87,7 @@ where
 #[derive(Default)]
 pub(super) struct WriterHandle {
     queue: Option<Sender<Box<dyn QueuedWrite>>>,
-    /// Counts how often a write found that another process had committed since the write before.
+    /// Counts how often a transaction found that another process had committed since the previous transaction.
     pub(super) foreign_commits: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
@@ -109,7 +110,8 @@ impl WriterHandle {
 }
 
 impl Drop for WriterHandle {
-    /// Waits until the writer has run and answered the queued writes, and has moved the write-ahead log into the database file.
+    /// Waits until the writer has run and answered the queued writes. Except with [`Access::Use`], it has then also merged the write-ahead log into the
+    /// database file.
     fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
@@ -194,12 +196,12 @@ impl Writer {
             }
         }
         if self.health.is_database_replaced() {
-            // The database file was replaced. The last connection to close would remove the log by its name, which now belongs to another database, so this one
-            // is never closed.
+            // The database file was replaced. The last connection to close would remove the log by its name, which now belongs to another database, so this
+            // connection is never closed.
             std::mem::forget(self.connection);
             return;
         }
-        // A command leaves the log: it would compete with the server for SQLite's own lock, which has no queue.
+        // A command leaves the log as it is: a checkpoint would compete with the server for SQLite's own lock, which has no queue.
         if self.access == Access::Use {
             return;
         }
@@ -208,7 +210,7 @@ impl Writer {
         }
     }
 
-    /// Waits for the next write; `None` at the end. An idle writer releases the memory of SQLite.
+    /// Waits for the next write; `None` when the store was dropped. An idle writer releases the memory of SQLite.
     fn next(&self, queued: &Receiver<Box<dyn QueuedWrite>>) -> Option<Box<dyn QueuedWrite>> {
         match queued.recv_timeout(PAGES_KEPT) {
             Ok(write) => Some(write),
