@@ -30,7 +30,7 @@ impl Machine for ThisMachine {
         Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// Asks the kernel. The generator of AWS-LC is not used: it seeds itself from the jitter of the processor, which would cost each command 20 ms.
+    /// Reads from the kernel. The generator of AWS-LC is not used: it seeds itself from the jitter of the processor, which would cost each command 20 ms.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that draws randomness"
@@ -40,7 +40,7 @@ impl Machine for ThisMachine {
     }
 }
 
-/// The clock and the randomness that the other code uses.
+/// The clock and the source of randomness that other modules use.
 #[derive(Clone)]
 pub struct System(Arc<dyn Machine>);
 
@@ -77,7 +77,7 @@ impl System {
         TraceId(self.random())
     }
 
-    /// A key that marks two tries of one request to another server as the same. It is a UUID v4, which reveals no time.
+    /// A key that tells another server that two attempts are the same request. It is a UUID v4, which reveals no time.
     pub fn new_idempotency_key(&self) -> String {
         Builder::from_random_bytes(self.random()).into_uuid().to_string()
     }

@@ -13,10 +13,10 @@ use crate::domain::Timestamp;
 const SECONDS: [f64; 12] = [
     0.000_25, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
-/// Upper bounds of the number of writes in one transaction; the last is the most that are allowed.
+/// Upper bounds of the number of writes in one transaction; the last is the maximum.
 const BATCHES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// How often collected observations are moved into buckets. At 20,000 requests a second they take about 2 MiB by then.
+/// How often collected observations are moved into buckets. At 20,000 requests a second, the observations of this time take about 2 MiB.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 const LATENCY: &str = "arkloop_http_request_duration_seconds";
@@ -51,11 +51,11 @@ const GAUGES: [(&str, &str); 14] = [
     ),
     ("arkloop_write_queue", "Writes that wait for their transaction."),
     ("arkloop_users", "Accounts."),
-    ("arkloop_sessions", "Sessions that have not ended."),
+    ("arkloop_sessions", "Live sessions."),
     ("arkloop_mails_waiting", "Mails in the outbox."),
     (
         "arkloop_mails_failing",
-        "Mails in the outbox that were tried and not taken, or may have arrived.",
+        "Mails in the outbox after at least one attempt that failed or was not answered.",
     ),
     (
         "arkloop_mail_oldest_seconds",
@@ -108,7 +108,7 @@ impl Metrics {
         }
         metrics::describe_histogram!(
             LATENCY,
-            "From the header of a request to its answer, by operation."
+            "Time from the header of a request to its answer, by operation."
         );
         metrics::describe_histogram!(BATCH, "Writes that shared a transaction.");
         metrics::gauge!("arkloop_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -123,7 +123,7 @@ impl Metrics {
         self.handle.render() + &process::render(self.started_at)
     }
 
-    /// Moves observations into their buckets at regular intervals; never returns. A scrape does that too, but without scrapes the observations would pile up.
+    /// Moves observations into their buckets at regular intervals; never returns. A scrape also does this, but without scrapes the observations would pile up.
     pub async fn keep_tidy(&self) {
         loop {
             tokio::time::sleep(TIDY_EVERY).await;

@@ -19,7 +19,7 @@ pub use metrics::Metrics;
 
 use crate::domain::{LogFormat, printable, printable_json};
 
-/// Writes whole lines and escapes unprintable characters, because values may come from strangers.
+/// Writes whole lines and escapes unprintable characters, because logged values may come from attackers.
 struct PrintableLines<W> {
     format: LogFormat,
     kept: &'static [char],
@@ -53,7 +53,7 @@ pub fn start(format: LogFormat, level: Level) {
     let targets = Targets::new()
         .with_default(LevelFilter::from_level(of_others))
         .with_target(env!("CARGO_PKG_NAME"), LevelFilter::from_level(level));
-    // On a terminal, the control sequences of this program's colours are kept. The layer has already escaped those in values.
+    // On a terminal, the control sequences of this program's colours are kept. The layer has already escaped control sequences in values.
     let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let kept: &[char] = if is_coloured { &['\n', '\x1b'] } else { &['\n'] };
     // If standard error is closed, an attempt to report that on standard error would panic.

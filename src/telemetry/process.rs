@@ -1,6 +1,6 @@
 //! Metrics of this process, under the names that Prometheus' client libraries use.
 //!
-//! Their text is written here, because the CPU time is a fraction and the counters of the `metrics` facade are whole numbers.
+//! This module writes their text itself, because the CPU time is a fraction and the counters of the `metrics` facade are whole numbers.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::domain::Timestamp;
 
-/// Fields of `/proc/self/stat` (proc(5)). They stand after the name of the program, which may contain spaces.
+/// Fields of `/proc/self/stat` (proc(5)). They come after the name of the program, which may contain spaces.
 struct Stat {
     cpu_ticks: f64,
     threads: f64,
@@ -40,14 +40,14 @@ impl Stat {
     }
 }
 
-/// The start time of this process, in seconds since 1970; `None` if the system does not tell it.
+/// The start time of this process, in seconds since 1970; `None` if the system does not provide it.
 pub(super) fn started_at(now: Timestamp) -> Option<f64> {
     let boot = Duration::try_from(clock_gettime(ClockId::Boottime)).ok()?;
     let age = boot.as_secs_f64() - Stat::read()?.started_ticks / whole(clock_ticks_per_second());
     Some(whole(u64::try_from(now.as_millis()).ok()?) / 1e3 - age)
 }
 
-/// The samples in the text format of Prometheus, without those that the system does not tell.
+/// The samples in the text format of Prometheus, without those that the system does not provide.
 pub(super) fn render(started_at: Option<f64>) -> String {
     let stat = Stat::read();
     let stat = stat.as_ref();

@@ -7,10 +7,10 @@ use rustls::{CertificateError, Error};
 
 use crate::domain::{Timestamp, is_unprintable};
 
-/// The most hosts of a certificate that an error names.
+/// The maximum number of hosts of a certificate that an error names.
 const MAX_NAMES: usize = 5;
 
-/// What an operator should look at.
+/// The kind of failure, which decides what the operator is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsProblem {
     /// No trusted authority has issued the certificate.
@@ -31,12 +31,12 @@ pub enum TlsProblem {
 #[error("{text}")]
 pub struct TlsFailure {
     pub problem: TlsProblem,
-    /// The end of a sentence about the server: `its certificate expired on 2026-01-01`.
+    /// A clause about the server, such as `its certificate expired on 2026-01-01`.
     text: String,
 }
 
 impl TlsFailure {
-    /// `None` if the error of a stream is not about TLS.
+    /// Finds the TLS failure in an error of a stream; `None` if the error is not about TLS.
     pub fn of_io(error: &io::Error) -> Option<Self> {
         let error: &Error = error.get_ref()?.downcast_ref()?;
         Some(error.into())
@@ -70,7 +70,7 @@ impl From<&Error> for TlsFailure {
     }
 }
 
-/// `HandshakeFailure` as `handshake failure`.
+/// Writes `HandshakeFailure` as `handshake failure`.
 fn separated(name: &str) -> String {
     let mut words = String::with_capacity(name.len() + 4);
     for c in name.chars() {
@@ -82,7 +82,7 @@ fn separated(name: &str) -> String {
     words
 }
 
-/// What is wrong with a certificate, for the program and in words.
+/// What is wrong with a certificate: the kind of problem, and a text for the operator.
 pub(super) fn judge(error: &CertificateError) -> (TlsProblem, String) {
     use CertificateError as E;
     use TlsProblem::{Dates, Issuer, Name, Other, Purpose};
@@ -131,7 +131,8 @@ pub(super) fn judge(error: &CertificateError) -> (TlsProblem, String) {
     (problem, text.to_owned())
 }
 
-/// The hosts of a certificate, from texts such as `DnsName("mail.example.org")`. A stranger wrote them, and there may be hundreds.
+/// The hosts of a certificate, from texts such as `DnsName("mail.example.org")`. The server chose them, so there may be
+/// hundreds, and some may have unprintable characters.
 fn named(presented: &[String]) -> String {
     let of_text = |text: &String| -> String {
         let inner = text

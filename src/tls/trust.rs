@@ -60,7 +60,7 @@ pub fn server_name(host: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(host.to_owned()).ok()
 }
 
-/// Why a file of certificates cannot be used: the end of a sentence that begins with the name of the file.
+/// Why a file of certificates cannot be used. The texts continue a sentence that begins with the name of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableCertificates {
     #[error("is empty")]
@@ -96,10 +96,10 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, UnusableCert
         .collect()
 }
 
-/// Accepts the certificates in the operator's file, and those that one of them has issued.
+/// Accepts the certificates in the operator's file, and certificates that one of them has issued.
 ///
 /// The certificate of an operator's own mail server is usually self-signed, and either claims to be an authority or has no extensions. The library refuses
-/// such a certificate as one of a server, although the operator trusts it.
+/// such a certificate for a server, although the operator trusts it.
 #[derive(Debug)]
 struct OwnOrIssued {
     own: Vec<CertificateDer<'static>>,
@@ -152,7 +152,7 @@ impl ServerCertVerifier for OwnOrIssued {
 }
 
 /// Accepts a certificate of the operator's file if `error` is only about its issuer, purpose or name, and its name fits. The library verifies the dates first,
-/// so they are right.
+/// so the dates are right.
 fn accept_own(
     certificate: &CertificateDer<'_>,
     server_name: &ServerName<'_>,

@@ -16,11 +16,11 @@ use ureq::{Agent, Body, Timeout};
 use super::unix_socket::SocketConnector;
 use crate::tls::{TlsFailure, provider, system_authorities};
 
-/// The time limit for resolving the host name, and separately for connecting, TLS included. It is short, because a person waits.
+/// The time limit for resolving the host name, and separately for connecting, TLS included. It is short, because a person waits for the answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The limit of a whole request, unless the client or the request has another.
+/// The time limit of a whole request, unless the client or the request has another.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most bytes of an answer. The expected answers have a few hundred.
+/// The maximum size of the body of an answer. Expected answers have a few hundred bytes.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// An http or https URL with a host.
@@ -28,7 +28,7 @@ const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 pub struct Url(Uri);
 
 impl Url {
-    /// `None` if `text` is no such URL.
+    /// `None` if `text` is not an http or https URL with a host.
     pub fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let can_be_asked = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
@@ -79,7 +79,7 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// Whether a second try may succeed.
+    /// Whether a second attempt may succeed.
     pub fn is_transient(&self) -> bool {
         use ureq::Error::{ConnectionFailed, HostNotFound, Io, Timeout as TimedOut};
         matches!(
@@ -101,7 +101,7 @@ impl Failure {
 /// A client of one server.
 pub struct Client {
     agent: Agent,
-    /// Used if `agent` does not trust the server's certificate.
+    /// Tried by [`Client::get`] if TLS fails with `agent`.
     trusting_system: Option<Agent>,
     server: &'static str,
 }
@@ -116,7 +116,7 @@ impl Client {
         }
     }
 
-    /// Lets [`Client::get`] also trust the authorities of this machine, which may include the operator's own.
+    /// Makes [`Client::get`] also trust the authorities of this machine, which may include the operator's own.
     #[must_use]
     pub fn or_trusting_system(self) -> Self {
         let certificates: Vec<_> = system_authorities()
@@ -130,7 +130,7 @@ impl Client {
         }
     }
 
-    /// A client of the server on this machine, over its unix socket if there is one, else over TCP. `timeout` limits each whole request.
+    /// A client of the server on this machine, over the unix socket at `socket`, or over TCP if it is `None`. `timeout` limits each whole request.
     pub fn local(socket: Option<&Path>, timeout: Duration) -> Self {
         let config = config(0, RootCerts::WebPki)
             .timeout_connect(None)

@@ -18,8 +18,8 @@ pub(super) struct SocketConnector(pub(super) PathBuf);
 impl Connector for SocketConnector {
     type Out = SocketTransport;
 
-    /// A server that accepts no connection lets the client wait for ever, and std has a timeout for TCP only. So a thread of its own waits, which ends with
-    /// the command.
+    /// Connects on a separate thread, because a server that accepts no connection makes the client wait for ever, and std has a timeout for TCP only. The
+    /// thread may wait until the command ends.
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<SocketTransport>, Error> {
         let path = self.0.clone();
         let (sender, connected) = mpsc::channel();
