@@ -114,8 +114,8 @@ impl Service {
             *warned_at = Some(now);
             let per_hour = MailBudget::PER_HOUR_BRAKED;
             tracing::warn!(
-                "one-time codes of many accounts are being guessed: more than {threshold} were wrong within an hour. Until the guessing ends, at most \
-                 {per_hour} codes in an hour are mailed to each mailbox; see who it is with `arkloop audit --event sign_in.code`"
+                "one-time codes of many accounts are being guessed: more than {threshold} were wrong within an hour. Until the guessing ends, \
+                 {per_hour} in an hour are mailed to each mailbox; see who it is with `arkloop audit --event sign_in.code`"
             );
         }
         Ok(())
