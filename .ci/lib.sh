@@ -39,6 +39,8 @@ need() {
 
 # Exact versions of what more than one script installs.
 playwright=playwright-core@1.65.1
+# The accessibility checker (MPL-2.0).
+axe=axe-core@4.14.1
 jose=jose@6.2.18
 # PyJWT, and all that it needs.
 pyjwt=(pyjwt==2.15.1 cryptography==50.0.2 cffi==2.1.1 pycparser==3.12 typing_extensions==4.16.0)

@@ -74,6 +74,7 @@ async fn every_file_that_the_page_names_is_served() {
     /docs/favicon-16x16.png 200 image/png
     /docs/favicon-32x32.png 200 image/png
     /docs/init.js 200 text/javascript; charset=utf-8
+    /docs/page.css 200 text/css; charset=utf-8
     /docs/swagger-ui-bundle.js 200 text/javascript; charset=utf-8
     /docs/swagger-ui.css 200 text/css; charset=utf-8
     ");
