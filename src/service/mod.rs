@@ -16,6 +16,7 @@ mod one_time_code;
 mod operator;
 mod parts;
 mod password;
+mod presence;
 mod refresh;
 mod registration;
 mod rules;
@@ -34,7 +35,7 @@ pub use operator::{
     InviteWithCode, KeyRotation, NewUser, SigningKeyStage, SigningKeyState, TakenFor, UserSummary, Wait,
 };
 pub use parts::{Parts, Service};
-pub use password::RECENT_SIGN_IN;
+pub use presence::{Presence, RECENT_SIGN_IN};
 pub use refresh::RefreshCookies;
 pub use registration::{Registered, Registration};
 pub use rules::{

@@ -1,32 +1,23 @@
 //! Changing a password, and setting a new one through a link.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use super::asked_mail::AskedMail;
 use super::error::Refused;
 use super::rules::{Caller, Unit, link_row, parse_cookies, why_unusable};
 use super::tokens::RefreshCookie;
 use super::{Error, Service};
-use crate::crypto::{Compared, Verification, link_digest};
+use crate::crypto::link_digest;
 use crate::domain::{
-    AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FailureKey, FieldError, FieldErrors,
-    Guessed, Letter, LinkDigest, LinkPurpose, LinkToken, MailPurpose, Password, PasswordGuess, PasswordHash,
-    Timestamp, User, UserId, UserStatus,
+    AuditEvent, AuditReason, AuditRecord, Client, Email, Letter, LinkDigest, LinkPurpose, LinkToken,
+    MailPurpose, Password, PasswordGuess, User, UserId, UserStatus,
 };
 use crate::store::{LinkRow, Reader};
-
-/// How long after a sign-in an account without a password may set one. The sign-in proved that the caller receives the account's mail, but an old session
-/// may be in other hands by now.
-pub const RECENT_SIGN_IN: Duration = Duration::from_mins(10);
 
 impl Service {
     /// Changes the caller's password, ends their other sessions, and invalidates every earlier refresh token of the present session. Returns the new
     /// cookie, if one is to be set; `cookies` are the refresh cookies of the request.
     ///
     /// # Errors
-    /// [`Error::Invalid`] on `current_password` if it is missing or wrong (a wrong one is counted as in [`Service::login`]), [`Error::RateLimited`] as
-    /// there, [`Error::ReauthenticationRequired`] for an account without a password more than ten minutes after signing in.
+    /// Those of [`Service::prove_presence`].
     pub async fn change_password(
         &self,
         caller: &Caller,
@@ -34,26 +25,13 @@ impl Service {
         new: Password,
         cookies: &[String],
     ) -> Result<Option<RefreshCookie>, Error> {
-        let record = caller.record(AuditEvent::PasswordChanged);
-        let guessed = Guessed::Account(caller.user.id);
-        let key = self.rules.keys.failure_key(guessed, caller.client.address);
-        let stored = match self.prove_presence(caller, current, key).await {
-            Ok(stored) => stored,
-            Err(refused) if refused.reason == Some(AuditReason::WrongPassword) => {
-                return self.refuse_guess(record, refused, key).await;
-            }
-            Err(refused) => return self.refuse(record, refused).await,
-        };
+        let event = AuditEvent::PasswordChanged;
+        let presence = self.prove_presence(caller, current, event).await?;
         let hash = self.hasher.hash(new).await?;
         let (caller, cookies) = (caller.clone(), parse_cookies(cookies));
-        let open = self.change_audited(record, move |unit, _| {
+        let open = self.change_audited(caller.record(event), move |unit, _| {
             let (session, user) = unit.find_alive(&caller)?;
-            if stored.is_some() {
-                unit.rules.refuse_waiting(unit, key, unit.now)?;
-            }
-            if !unit.has_password_hash(&user, stored.as_ref())? {
-                return Err(incorrect().because(AuditReason::PasswordJustChanged));
-            }
+            presence.still_holds(unit, &user)?;
             unit.replace_password(&user, &hash, Some(caller.session_id))?;
             let open = unit.renew_tokens(session, &user, &cookies)?;
             // An unverified address may be another person's, and the person who registered it could change the password all day, so these mails have a
@@ -65,43 +43,6 @@ impl Service {
         });
         let open = open.await?;
         Ok(open.map(|open| self.refresh_cookie(&open)))
-    }
-
-    /// Checks that the caller knows the password or, if the account has none, signed in recently; returns the present hash.
-    async fn prove_presence(
-        &self,
-        caller: &Caller,
-        current: Option<PasswordGuess>,
-        key: FailureKey,
-    ) -> Result<Option<PasswordHash>, Refused> {
-        let name = AccountName::Username(caller.user.username.clone());
-        let (id, now, rules) = (caller.session_id, self.system.now(), Arc::clone(&self.rules));
-        let found = self.store.read(move |reader| {
-            let credentials = reader.find_credentials(&name)?;
-            let may_guess = rules.refuse_waiting(reader, key, now);
-            Ok::<_, Error>((credentials, reader.find_session(id)?, may_guess))
-        });
-        let (credentials, session, may_guess) = found.await?;
-        let Some(stored) = credentials.and_then(|credentials| credentials.password_hash) else {
-            return match session.map(|session| session.created_at) {
-                // A session that began in the future began while the clock was wrong, and may be old.
-                Some(began_at) if is_recent(began_at, now) => Ok(None),
-                _ => Err(Error::ReauthenticationRequired.into()),
-            };
-        };
-        let Some(current) = current else {
-            let missing = FieldErrors::one("current_password", FieldError::Missing);
-            return Err(Error::Invalid(missing).into());
-        };
-        may_guess.map_err(|refused| {
-            let record = caller.record(AuditEvent::PasswordChanged);
-            self.note_waiting(&record, refused)
-        })?;
-        let verified = self.hasher.verify(current, Compared::With(stored.clone())).await;
-        match verified.map_err(Error::from)? {
-            Verification::Wrong => Err(incorrect().because(AuditReason::WrongPassword)),
-            Verification::Right | Verification::RightButOutdated(_) => Ok(Some(stored)),
-        }
     }
 
     /// Mails a link to set a new password, if the address has an account.
@@ -192,12 +133,4 @@ fn find(reader: &Reader<'_>, digest: Option<LinkDigest>) -> Result<(LinkRow, Use
         .flatten()
         .filter(|(link, _)| link.purpose != LinkPurpose::VerifyEmail);
     found.ok_or_else(|| Error::ResetTokenInvalid.because(AuditReason::UnknownLink))
-}
-
-fn is_recent(began_at: Timestamp, now: Timestamp) -> bool {
-    now.since(began_at) < RECENT_SIGN_IN && began_at.since(now) < RECENT_SIGN_IN
-}
-
-fn incorrect() -> Error {
-    Error::Invalid(FieldErrors::one("current_password", FieldError::Incorrect))
 }

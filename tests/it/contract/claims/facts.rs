@@ -75,11 +75,11 @@ pub const FACTS: &[(&str, Value)] = &[
     ),
     (
         "may set one within {} of signing in",
-        Constant("service/password.rs", "RECENT_SIGN_IN"),
+        Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),
     (
         "its sign-in was more than {} ago",
-        Constant("service/password.rs", "RECENT_SIGN_IN"),
+        Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),
     (
         "signs {} later",
