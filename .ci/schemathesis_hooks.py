@@ -202,7 +202,7 @@ def before_call(context, case, kwargs):
     elif operation == "POST /v1/auth/email/otp/verify":
         body.pop("code", None)
         body["email"], body["otp"] = mailed_code()
-    elif operation == "POST /v1/auth/password/reset/confirm":
+    elif operation in ("POST /v1/auth/password/reset/preview", "POST /v1/auth/password/reset/confirm"):
         body["token"] = reset_token()
     elif operation == "POST /v1/auth/password/change":
         body["current_password"] = PASSWORD

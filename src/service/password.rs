@@ -8,7 +8,7 @@ use super::{Error, Service};
 use crate::crypto::link_digest;
 use crate::domain::{
     AuditEvent, AuditReason, AuditRecord, Client, Email, Letter, LinkDigest, LinkPurpose, LinkToken,
-    MailPurpose, Password, PasswordGuess, User, UserId, UserStatus,
+    MailPurpose, Password, PasswordGuess, Timestamp, User, UserId, UserStatus, Username,
 };
 use crate::store::{LinkRow, Reader};
 
@@ -79,6 +79,20 @@ impl Service {
         .await
     }
 
+    /// The name of the account that a link to set a password is about. Does not use the link.
+    ///
+    /// # Errors
+    /// [`Error::ResetTokenInvalid`].
+    pub async fn find_reset(&self, token: Option<LinkToken>) -> Result<Username, Error> {
+        let (digest, now) = (token.as_ref().map(link_digest), self.system.now());
+        let found = self.store.read(move |reader| find(reader, digest));
+        let (link, user) = found.await?;
+        match why_refused(&link, &user, now) {
+            Some(_) => Err(Error::ResetTokenInvalid),
+            None => Ok(user.username),
+        }
+    }
+
     /// Sets a password through a link and ends every session. A link that was requested by mail ([`LinkPurpose::ResetPassword`]) also proves the address.
     /// No link works for a suspended account, not even one that was mailed after the suspension.
     ///
@@ -100,11 +114,7 @@ impl Service {
             Err(refused) => return self.refuse(record, refused).await,
         };
         let record = record.about(&user);
-        let unusable = match user.status {
-            UserStatus::Suspended => Some(AuditReason::Suspended),
-            UserStatus::Active => why_unusable(&link, now),
-        };
-        if let Some(reason) = unusable {
+        if let Some(reason) = why_refused(&link, &user, now) {
             return self
                 .refuse(record, Error::ResetTokenInvalid.because(reason))
                 .await;
@@ -133,4 +143,12 @@ fn find(reader: &Reader<'_>, digest: Option<LinkDigest>) -> Result<(LinkRow, Use
         .flatten()
         .filter(|(link, _)| link.purpose != LinkPurpose::VerifyEmail);
     found.ok_or_else(|| Error::ResetTokenInvalid.because(AuditReason::UnknownLink))
+}
+
+/// Why a link of this account does not set a password; `None` if it does.
+fn why_refused(link: &LinkRow, user: &User, now: Timestamp) -> Option<AuditReason> {
+    match user.status {
+        UserStatus::Suspended => Some(AuditReason::Suspended),
+        UserStatus::Active => why_unusable(link, now),
+    }
 }

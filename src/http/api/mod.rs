@@ -17,7 +17,7 @@ mod user;
 use super::pipeline::Operation;
 
 /// Every operation of the API, in the order of the document.
-pub(super) static OPERATIONS: [&Operation; 24] = [
+pub(super) static OPERATIONS: [&Operation; 25] = [
     &captcha::CAPTCHA_CONFIG,
     &registration::REGISTRATION_MODE,
     &registration::REGISTER,
@@ -35,6 +35,7 @@ pub(super) static OPERATIONS: [&Operation; 24] = [
     &user::UPDATE_ME,
     &password::CHANGE_PASSWORD,
     &password::SEND_RESET,
+    &password::PREVIEW_RESET,
     &password::CONFIRM_RESET,
     &session::LIST_SESSIONS,
     &session::DELETE_SESSION,

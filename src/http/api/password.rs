@@ -3,6 +3,8 @@
 use poem::http::header::SET_COOKIE;
 use poem::http::{Method, StatusCode};
 use poem::{IntoResponse as _, Response};
+use poem_openapi::Object;
+use poem_openapi::payload::Json;
 
 use super::email::{MAIL_QUEUED, mail_request};
 use super::fields::{CAPTCHA_TOKEN, CURRENT_PASSWORD, MAIL_ADDRESS, REPLACING_PASSWORD, TOKEN};
@@ -72,6 +74,38 @@ async fn send_reset(exchange: Exchange) -> Result<Response, Refusal> {
         .send_reset(email, captcha_token.as_deref(), &exchange.client)
         .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// What a link to set a password is about.
+#[derive(Object)]
+struct ResetPreview {
+    /// The name of the account whose password the link sets.
+    username: String,
+}
+
+pub(super) const PREVIEW_RESET: Operation = Operation {
+    id: "preview_reset",
+    method: &Method::POST,
+    path: "/v1/auth/password/reset/preview",
+    request: "PreviewResetRequest",
+    fields: &[&TOKEN],
+    limit: Some(LimitClass::ConfirmReset),
+    refusals: &[Code::ResetTokenInvalid],
+    tag: Some(Tag::Account),
+    summary: "Tell what a link to set a password is about",
+    description: "For the page that asks for the new password: a link that has been used or has expired is refused before anything is typed. It uses nothing \
+                  up.",
+    success: Success::json::<ResetPreview>("", r#"{ "username": "alice" }"#),
+    ..Operation::open(|exchange| Box::pin(preview_reset(exchange)))
+};
+
+async fn preview_reset(exchange: Exchange) -> Result<Response, Refusal> {
+    let mut fields = exchange.fields;
+    let token = fields.required(&TOKEN, LinkToken::parse);
+    let token = fields.finish(token)?;
+    let username = exchange.shared.service.find_reset(token).await?;
+    let username = username.as_str().to_owned();
+    Ok(Json(ResetPreview { username }).into_response())
 }
 
 pub(super) const CONFIRM_RESET: Operation = Operation {

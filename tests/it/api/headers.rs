@@ -283,6 +283,7 @@ async fn allow_lists_the_methods_of_every_path() {
     /v1/auth/logout POST, OPTIONS
     /v1/auth/password/change POST, OPTIONS
     /v1/auth/password/reset/confirm POST, OPTIONS
+    /v1/auth/password/reset/preview POST, OPTIONS
     /v1/auth/password/reset/send POST, OPTIONS
     /v1/auth/refresh POST, OPTIONS
     /v1/auth/register POST, OPTIONS

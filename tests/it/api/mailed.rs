@@ -101,6 +101,12 @@ impl Mailed {
         self.token_to(login).await
     }
 
+    /// Asks what a link to set a password is about.
+    pub async fn preview_reset(&self, token: &str) -> Answer {
+        self.post("/v1/auth/password/reset/preview", json!({"token": token}))
+            .await
+    }
+
     /// Sets a password through a link.
     pub async fn reset(&self, token: &str, password: &str) -> Answer {
         self.post(

@@ -139,7 +139,7 @@ impl Operation {
             "update_me" => Some(json!({"locale": "zh"})),
             "send_code" | "send_reset" => Some(json!({"email": "alice@example.org"})),
             "sign_in_by_code" => Some(json!({"email": "alice@example.org", "otp": "000000"})),
-            "preview_verification" | "confirm_verification" | "reject_verification" => {
+            "preview_verification" | "confirm_verification" | "reject_verification" | "preview_reset" => {
                 Some(json!({"token": SOME_TOKEN}))
             }
             "change_password" => {

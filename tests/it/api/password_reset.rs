@@ -47,6 +47,54 @@ async fn a_reset_ends_every_session_and_works_once() {
 }
 
 #[tokio::test]
+async fn a_preview_names_the_account_and_uses_nothing_up() {
+    let mailed = Mailed::start().await;
+    let alice = mailed.register_verified("alice").await;
+    let token = mailed.reset_token_to("alice").await;
+    let rows = mailed.app.audit().await;
+    assert_snapshot!(mailed.preview_reset(&token).await.shown_with_headers(), @r#"
+    200
+
+    {
+      "username": "alice"
+    }
+    "#);
+    assert_eq!(mailed.preview_reset(&token).await.brief(), "200 -");
+    assert_eq!(mailed.app.me(&alice.access_token()).await.status, 200);
+    assert_eq!(mailed.app.audit().await, rows);
+    assert_eq!(mailed.reset(&token, NEW_PASSWORD).await.brief(), "204 -");
+}
+
+#[tokio::test]
+async fn a_link_that_is_over_is_refused_before_anything_is_typed() {
+    let mailed = Mailed::start().await;
+    mailed.register_verified("alice").await;
+    let used = mailed.reset_token_to("alice").await;
+    assert_eq!(mailed.reset(&used, NEW_PASSWORD).await.brief(), "204 -");
+    mailed.smtp.mail_to("alice@example.org").await;
+    mailed.app.advance(PAUSE);
+    let expired = mailed.reset_token_to("alice").await;
+    mailed.app.advance(Duration::from_secs(3_599));
+    assert_eq!(mailed.preview_reset(&expired).await.brief(), "200 -");
+    mailed.app.advance(Duration::from_secs(1));
+    let (_, verification) = mailed.register("bob").await;
+    let suspended = mailed.reset_token_to("bob").await;
+    let bob = UserRef::parse("bob");
+    mailed.app.service().suspend(bob).await.expect("he is there");
+    for over in [&used, &expired, &verification, &suspended, NO_TOKEN, "x"] {
+        assert_eq!(mailed.preview_reset(over).await.brief(), INVALID, "{over}");
+    }
+    assert_snapshot!(mailed.preview_reset(&used).await.shown(), @r#"
+    422
+    {
+      "code": "auth.reset_token_invalid",
+      "message": "This link has been used or has expired.",
+      "trace_id": "[trace id]"
+    }
+    "#);
+}
+
+#[tokio::test]
 async fn a_link_is_used_once_however_many_try() {
     let mailed = Mailed::start().await;
     mailed.register_verified("alice").await;
