@@ -141,6 +141,9 @@ pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> String {
         AuditReason::RenameLimit => {
             "the username had been changed too often; changes that are refused because the name is taken count too"
         }
+        AuditReason::OwnAccountLimit => {
+            "too many changes of the address, deletions or exports were asked for at the account in a short time"
+        }
         AuditReason::CaptchaInvalid => "the captcha was missing, not solved, or used twice",
         AuditReason::CaptchaUnavailable => {
             "the captcha could not be checked, because its service did not answer as it should"

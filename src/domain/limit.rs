@@ -126,6 +126,8 @@ pub enum LimitClass {
     Refresh,
     /// Changing the username: counted by account. The answer says whether the new name is taken, so refused changes count too.
     Rename,
+    /// Changing the address, deleting and exporting the account: counted by account, after the caller has proved to be its owner.
+    OwnAccount,
     /// Everything else.
     Other,
 }
@@ -143,6 +145,7 @@ impl LimitClass {
             }
             Self::Refresh => Rate::per_minutes(300, 1),
             Self::Rename => Rate::per_minutes(5, 60),
+            Self::OwnAccount => Rate::per_minutes(10, 60),
             Self::Other => Rate::per_minutes(600, 1),
         }
     }

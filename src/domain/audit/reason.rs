@@ -69,6 +69,8 @@ pub enum AuditReason {
     SessionLimit,
     /// The owner asked for too many changes of the username.
     RenameLimit,
+    /// The owner asked too often to change the address, to delete or to export the account.
+    OwnAccountLimit,
     /// Too many wrong passwords for the account came from one address.
     AccountLimit,
     /// Too many wrong passwords for the account came from all addresses together or from one IPv6 site; for a while no password from there is accepted.

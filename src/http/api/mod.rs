@@ -8,6 +8,7 @@ mod fields;
 mod health;
 mod keys;
 mod one_time_code;
+mod own_limit;
 mod password;
 mod registration;
 mod session;

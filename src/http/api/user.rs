@@ -8,9 +8,9 @@ use poem_openapi::Object;
 use poem_openapi::payload::Json;
 
 use super::fields::{LOCALE, TIMEZONE, USERNAME};
+use super::own_limit::admit;
 use crate::domain::{AuditReason, LimitClass, Locale, Timezone, User, Username};
 use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, Shared, Success, Tag};
-use crate::limits::Subject;
 use crate::service::{Caller, Error, ProfileChange};
 
 /// An account as its owner sees it.
@@ -121,14 +121,8 @@ fn read(mut fields: Fields, default: Locale) -> Result<ProfileChange, Error> {
 /// request that repeats the present name is not counted.
 fn admit_rename(shared: &Shared, caller: &Caller, username: Option<&Username>) -> Result<(), Refusal> {
     let is_renamed = username.is_some_and(|new| *new != caller.user.username);
-    if let (Some(throttle), true) = (&shared.throttle, is_renamed) {
-        let account = Subject::Account(caller.user.id);
-        let (_, outcome) = throttle.count(LimitClass::Rename, account);
-        outcome.inspect_err(|_| {
-            shared
-                .service
-                .note_caller_throttled(caller, AuditReason::RenameLimit);
-        })?;
+    if is_renamed {
+        admit(shared, caller, LimitClass::Rename, AuditReason::RenameLimit)?;
     }
     Ok(())
 }

@@ -97,6 +97,7 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     reset_confirm = "20/1m"
     refresh = "300/1m"
     rename = "5/1h"
+    own_account = "10/1h"
     other = "600/1m"
     wrong_passwords_per_address = "5/1m"
     wrong_passwords_per_account = "100/15m"
@@ -229,6 +230,7 @@ fn config_show_is_an_object_of_objects_as_json() {
         "reset_confirm": "20/1m",
         "refresh": "300/1m",
         "rename": "5/1h",
+        "own_account": "10/1h",
         "other": "600/1m",
         "wrong_passwords_per_address": "5/1m",
         "wrong_passwords_per_account": "100/15m"
