@@ -287,6 +287,14 @@ def hand_over_a_link(server, take):
     assert not server.command("user", "show", "dan")["email_verified"]
 
 
+def delete_an_account(server, take):
+    token = server.login("dan", PASSWORD)["access_token"]
+    server.post("/v1/auth/account/delete", {"current_password": PASSWORD}, token=token, expect=204)
+    server.login("dan", PASSWORD, expect=401)
+    told = take("dan@example.org")
+    assert "dan" in told.text and "://" not in told.text, told.text
+
+
 def test_from_the_command_line(server, take):
     document = server.command("mail", "test", "operator@example.org")
     expected = {"to": "operator@example.org", "transport": "smtp", "helo_name": "auth.example.org"}
@@ -371,7 +379,8 @@ def check(base, arkloop, work, smtp_port):
     smtp = start("good")
     for step in [
         verify_an_address, reject_an_account, sign_in_with_a_code, reset_a_password, change_a_password, write_in_chinese,
-        tell_a_robbed_owner, tell_an_owner_who_reset, mail_an_invite, hand_over_a_link, test_from_the_command_line,
+        tell_a_robbed_owner, tell_an_owner_who_reset, mail_an_invite, hand_over_a_link, delete_an_account,
+        test_from_the_command_line,
     ]:
         step(server, take)
     smtp.stop()

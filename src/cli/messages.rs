@@ -33,6 +33,7 @@ pub(super) const fn done(event: AuditEvent) -> &'static str {
         AuditEvent::AccountTakenBack => {
             "The owner proved the address for the first time; the password that was set before does not work any more"
         }
+        AuditEvent::AccountDeleted => "The account was deleted by its owner",
         AuditEvent::PasswordChanged => "The password was changed by its owner",
         AuditEvent::ResetSent => "A link to set a new password was mailed",
         AuditEvent::PasswordReset => "The password was set through a link",
@@ -79,6 +80,7 @@ pub(super) const fn refused(event: AuditEvent) -> &'static str {
         AuditEvent::EmailVerified => "A link to verify an address did not work",
         AuditEvent::EmailRejected => "A report that an account uses another person's address was refused",
         AuditEvent::AccountTakenBack => "Taking an account back was refused",
+        AuditEvent::AccountDeleted => "Deleting the account was refused",
         AuditEvent::PasswordChanged => "A change of the password was refused",
         AuditEvent::ResetSent => "No link to set a new password was mailed",
         AuditEvent::PasswordReset => "A link to set a password did not work",
@@ -153,7 +155,7 @@ pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> String {
         }
         AuditReason::SignInTooOld => {
             return format!(
-                "an account without a password sets one only within {} of signing in",
+                "without a password this is possible only within {} of signing in",
                 in_words(RECENT_SIGN_IN)
             );
         }

@@ -58,6 +58,10 @@ pub enum Letter {
     AccountRemoved {
         username: String,
     },
+    /// Tells the owner of an account that it was deleted at the request of a client that was signed in to it.
+    AccountDeleted {
+        username: String,
+    },
     /// Carries a code to register with.
     Invite {
         /// The code as a person types it.
@@ -94,6 +98,7 @@ impl Letter {
             Self::AccountTakenBack { link: None, .. }
             | Self::PasswordChanged { .. }
             | Self::AccountRemoved { .. }
+            | Self::AccountDeleted { .. }
             | Self::Invite { .. }
             | Self::Test => None,
         }

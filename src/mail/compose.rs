@@ -103,9 +103,9 @@ impl Composer {
             | Letter::ResetPassword { username, link }
             | Letter::SetPassword { username, link, .. } => (Some(username), None, Some(link)),
             Letter::AccountTakenBack { username, link } => (Some(username), None, link.as_ref()),
-            Letter::PasswordChanged { username } | Letter::AccountRemoved { username } => {
-                (Some(username), None, None)
-            }
+            Letter::PasswordChanged { username }
+            | Letter::AccountRemoved { username }
+            | Letter::AccountDeleted { username } => (Some(username), None, None),
             Letter::SignInCode { code } => (None, Some(code), None),
             Letter::Invite { code, link } => (None, Some(code), link.as_ref()),
             Letter::Test => (None, None, None),

@@ -5,6 +5,7 @@
 //!   refresh token does. It does not depend on use cases.
 //! - `operator` has the use cases of the command line, `upkeep` the work that keeps a server and its database going.
 
+mod account;
 mod asked_mail;
 mod audit;
 mod captcha;
@@ -27,6 +28,7 @@ mod upkeep;
 mod user;
 
 pub use crate::store::UserFilter;
+pub use account::CookieFate;
 pub use email::PendingVerification;
 pub use error::Error;
 pub use keyring::load_keyring;

@@ -34,9 +34,7 @@ impl Service {
             presence.still_holds(unit, &user)?;
             unit.replace_password(&user, &hash, Some(caller.session_id))?;
             let open = unit.renew_tokens(session, &user, &cookies)?;
-            // An unverified address may be another person's, and the person who registered it could change the password all day, so these mails have a
-            // budget. The owner of a verified address is always told, because accounts with other tags of the same mailbox could use up the budget.
-            if user.email_verified_at.is_some() || unit.is_mail_left(&user, MailPurpose::Notice)? {
+            if unit.is_notice_mailed(&user)? {
                 unit.mail_password_changed(&user)?;
             }
             Ok(open)

@@ -46,6 +46,9 @@ pub enum AuditEvent {
     /// The owner of an address proved it, and took over the account that someone else had registered with it.
     #[strum(serialize = "account.taken_back")]
     AccountTakenBack,
+    /// An owner deleted their account.
+    #[strum(serialize = "account.deleted")]
+    AccountDeleted,
     /// An owner changed their password.
     #[strum(serialize = "password.changed")]
     PasswordChanged,

@@ -14,7 +14,7 @@ pub enum AuditReason {
     /// The password was right, but changed while it was checked.
     PasswordJustChanged,
     Suspended,
-    /// An account without a password may set one only soon after signing in.
+    /// Without a password, the owner proves to be present only by a recent sign-in.
     SignInTooOld,
     /// The current password was not given.
     PasswordMissing,

@@ -1,6 +1,7 @@
 //! The operations of the API, one file per noun. Each is described by a value beside its handler; a handler reads its fields, calls one method
 //! of [`crate::service`] and writes the answer.
 
+mod account;
 mod captcha;
 mod done;
 mod email;
@@ -18,7 +19,7 @@ mod user;
 use super::pipeline::Operation;
 
 /// Every operation of the API, in the order of the document.
-pub(super) static OPERATIONS: [&Operation; 25] = [
+pub(super) static OPERATIONS: [&Operation; 26] = [
     &captcha::CAPTCHA_CONFIG,
     &registration::REGISTRATION_MODE,
     &registration::REGISTER,
@@ -38,6 +39,7 @@ pub(super) static OPERATIONS: [&Operation; 25] = [
     &password::SEND_RESET,
     &password::PREVIEW_RESET,
     &password::CONFIRM_RESET,
+    &account::DELETE_ACCOUNT,
     &session::LIST_SESSIONS,
     &session::DELETE_SESSION,
     &session::DELETE_OTHER_SESSIONS,

@@ -32,9 +32,9 @@ fn every_mail_reads_in_every_language_and_carries_its_code_and_link() {
             let (username, code, link) = match &letter {
                 Letter::SignInCode { .. } => (None, Some(CODE), None),
                 Letter::Invite { link, .. } => (None, Some(INVITE), link.as_deref()),
-                Letter::PasswordChanged { .. } | Letter::AccountRemoved { .. } => {
-                    (Some("alice-w"), None, None)
-                }
+                Letter::PasswordChanged { .. }
+                | Letter::AccountRemoved { .. }
+                | Letter::AccountDeleted { .. } => (Some("alice-w"), None, None),
                 Letter::AccountTakenBack { link, .. } => (Some("alice-w"), None, link.as_deref()),
                 Letter::Test => (None, None, None),
                 _ => (Some("alice-w"), None, Some(LINK)),

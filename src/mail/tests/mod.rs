@@ -50,7 +50,10 @@ fn letters(username: &str) -> Vec<Letter> {
             username: username.clone(),
             link: None,
         },
-        Letter::AccountRemoved { username },
+        Letter::AccountRemoved {
+            username: username.clone(),
+        },
+        Letter::AccountDeleted { username },
         Letter::Invite {
             code: INVITE.to_owned(),
             link: Some(link),

@@ -65,6 +65,14 @@ impl Unit<'_> {
             Err(error) => Err(error),
         }
     }
+
+    /// Whether a notice is mailed to the address of an account.
+    ///
+    /// An unverified address may be another person's, and the person who registered it could cause notices all day, so these mails have a budget. The owner of a
+    /// verified address is always told, because accounts with other tags of the same mailbox could use up the budget.
+    pub(crate) fn is_notice_mailed(&self, user: &User) -> Result<bool, Error> {
+        Ok(user.email_verified_at.is_some() || self.is_mail_left(user, MailPurpose::Notice)?)
+    }
 }
 
 /// Returns the wrong codes at an address; refuses while they lock it, so that no code is compared.

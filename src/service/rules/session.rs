@@ -104,23 +104,32 @@ impl Unit<'_> {
         self.end_presented(&presented, SessionEnd::SignedOut)
     }
 
-    /// Invalidates every earlier refresh token of a session. Returns the session if its new cookie is to be set. If the request had a cookie of another
-    /// account's live session and none of this account, the new cookie would overwrite that one, so the answer is `None`.
+    /// Whether the response may replace or clear the refresh cookie of the client. If the request had a cookie of another account's live session and none of
+    /// this account, that one would be lost.
+    pub(crate) fn may_replace_cookie(
+        &self,
+        cookies: &[PresentedRefreshToken],
+        user_id: UserId,
+    ) -> Result<bool, Error> {
+        let presented = self.find_presented(cookies)?;
+        let is_own = presented.iter().any(|presented| presented.user_id() == user_id);
+        Ok(is_own || !presented.iter().any(|presented| presented.is_alive))
+    }
+
+    /// Invalidates every earlier refresh token of a session. Returns the session if its new cookie is to be set, as [`Unit::may_replace_cookie`] says.
     pub(crate) fn renew_tokens(
         &self,
         session: Session,
         user: &User,
         cookies: &[PresentedRefreshToken],
     ) -> Result<Option<OpenSession>, Error> {
-        let presented = self.find_presented(cookies)?;
-        let is_own = presented.iter().any(|presented| presented.user_id() == user.id);
-        let is_of_another = !is_own && presented.iter().any(|presented| presented.is_alive);
+        let may_replace_cookie = self.may_replace_cookie(cookies, user.id)?;
         let nonce = SessionNonce(self.rules.system.random());
         if !self.renew_session_nonce(session.id, nonce)? {
             return Err(Error::InvalidToken);
         }
         let open = self.open(Session { nonce, ..session }, user);
-        Ok((!is_of_another).then_some(open))
+        Ok(may_replace_cookie.then_some(open))
     }
 
     /// Continues the first session whose token can be served. If there is none, each authentic token is audited, and may end its session.

@@ -271,6 +271,7 @@ async fn allow_lists_the_methods_of_every_path() {
     /healthz GET, HEAD, OPTIONS
     /openapi.json GET, HEAD, OPTIONS
     /readyz GET, HEAD, OPTIONS
+    /v1/auth/account/delete POST, OPTIONS
     /v1/auth/captcha-config GET, HEAD, OPTIONS
     /v1/auth/check POST, OPTIONS
     /v1/auth/email/otp/send POST, OPTIONS

@@ -30,6 +30,7 @@ mod old_web_client;
 mod one_time_code;
 pub mod operations;
 mod origin;
+mod own_account;
 mod pages;
 mod password;
 mod password_change;

@@ -193,6 +193,7 @@ fn every_success_is_described_with_an_example() {
             "refresh",
             "logout",
             "change_password",
+            "delete_account",
         ];
         let id = operation["operationId"].as_str().unwrap_or_default();
         assert_eq!(sets_cookie, expected.contains(&id), "{place}");

@@ -6,12 +6,13 @@ use serde_json::json;
 use crate::support::{Gate, PASSWORD, Request, TestApp};
 
 /// Every change that a bearer can ask for.
-const CHANGES: [&str; 6] = [
+const CHANGES: [&str; 7] = [
     "profile",
     "verification",
     "one session",
     "other sessions",
     "password",
+    "deletion",
     "sign-out",
 ];
 
@@ -24,6 +25,10 @@ fn change(app: &TestApp, name: &str, token: &str, other_session: &str) -> Reques
         "password" => {
             let body = json!({"current_password": PASSWORD, "new_password": "another quiet harbour"});
             app.post("/v1/auth/password/change").json(&body)
+        }
+        "deletion" => {
+            let body = json!({"current_password": PASSWORD});
+            app.post("/v1/auth/account/delete").json(&body)
         }
         _ => app.post("/v1/auth/logout"),
     };

@@ -59,6 +59,8 @@ export class AuthClient extends EventTarget {
   }): Promise<Registered>;
   /** Signs out in all tabs. Without an answer of the server, or of a tab that keeps the lock, this throws and all tabs stay signed in. */
   signOut(): Promise<void>;
+  /** Deletes the account and signs out in all tabs. It takes the password or, for an account without one, a sign-in of the last ten minutes. */
+  deleteAccount(fields?: { current_password?: string }): Promise<void>;
   /** An access token that has not expired. */
   accessToken(): Promise<string>;
   /** `fetch` with the access token, for any service that takes it: after a 401 once more with a new one. */

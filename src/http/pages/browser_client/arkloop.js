@@ -80,6 +80,13 @@ export class AuthClient extends EventTarget {
     });
   }
 
+  deleteAccount(fields = {}) {
+    return this.#inTurn(async () => {
+      await this.#requestInTurn("POST", "/v1/auth/account/delete", fields);
+      this.#tell({ token: null, ends: "all" });
+    });
+  }
+
   async accessToken() {
     return this.#isFresh() ? this.#token : this.#renewed(this.#token);
   }

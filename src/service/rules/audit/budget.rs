@@ -9,8 +9,8 @@ use crate::domain::{Actor, AuditEvent, AuditRecord, Timestamp, UserId, site_of};
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 
-/// A class of rows that share a budget. Rows of the operator's actions have no budget, nor have rows of events that cost a password hash, a mail, a link or
-/// a session.
+/// A class of rows that share a budget. Rows of the operator's actions have no budget, nor have rows of events that cost a password hash, a mail, a link,
+/// a session or an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
 pub(super) enum Class {
     /// About no account: anyone can cause these with any name.
@@ -81,7 +81,7 @@ const fn is_of_ended_session(event: AuditEvent) -> bool {
     matches!(event, AuditEvent::RefreshRefused | AuditEvent::RefreshRepeated)
 }
 
-/// Whether an event costs its actor a password hash, a mail, a link or a session each time.
+/// Whether an event costs its actor a password hash, a mail, a link, a session or an account each time.
 const fn costs(event: AuditEvent) -> bool {
     matches!(
         event,
@@ -95,6 +95,7 @@ const fn costs(event: AuditEvent) -> bool {
             | AuditEvent::VerificationSent
             | AuditEvent::EmailRejected
             | AuditEvent::AccountTakenBack
+            | AuditEvent::AccountDeleted
             | AuditEvent::PasswordChanged
             | AuditEvent::ResetSent
             | AuditEvent::PasswordReset

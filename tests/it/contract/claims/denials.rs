@@ -20,7 +20,7 @@ enum Proof {
 use Proof::{Command, Key, Operation};
 
 /// What people call a capability, and what shows that it is there.
-const CAPABILITIES: [(&[&str], Proof); 20] = [
+const CAPABILITIES: [(&[&str], Proof); 21] = [
     (&["audit"], Command("audit")),
     (
         &["changes the key file", "replaces the key", "new key file"],
@@ -46,6 +46,10 @@ const CAPABILITIES: [(&[&str], Proof); 20] = [
     ),
     (&["one-time code", "sign-in by code"], Operation("send_code")),
     (&["list of sessions", "end a session"], Operation("list_sessions")),
+    (
+        &["delete one's own account", "deletion of accounts"],
+        Operation("delete_account"),
+    ),
     (&["invite"], Command("invite create")),
 ];
 

@@ -78,6 +78,10 @@ pub const FACTS: &[(&str, Value)] = &[
         Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),
     (
+        "is deleted within {} of signing in",
+        Constant("service/presence.rs", "RECENT_SIGN_IN"),
+    ),
+    (
         "its sign-in was more than {} ago",
         Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),
