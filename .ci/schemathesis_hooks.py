@@ -204,7 +204,7 @@ def before_call(context, case, kwargs):
         body["email"], body["otp"] = mailed_code()
     elif operation in ("POST /v1/auth/password/reset/preview", "POST /v1/auth/password/reset/confirm"):
         body["token"] = reset_token()
-    elif operation in ("POST /v1/auth/password/change", "POST /v1/auth/account/delete"):
+    elif operation in ("POST /v1/auth/password/change", "POST /v1/auth/account/export", "POST /v1/auth/account/delete"):
         body["current_password"] = PASSWORD
     elif operation == "POST /v1/auth/register":
         if not PLAIN_NAME.fullmatch(trimmed(body["login"])):

@@ -34,6 +34,7 @@ pub(super) const fn done(event: AuditEvent) -> &'static str {
             "The owner proved the address for the first time; the password that was set before does not work any more"
         }
         AuditEvent::AccountDeleted => "The account was deleted by its owner",
+        AuditEvent::AccountExported => "The data of the account were exported by its owner",
         AuditEvent::PasswordChanged => "The password was changed by its owner",
         AuditEvent::ResetSent => "A link to set a new password was mailed",
         AuditEvent::PasswordReset => "The password was set through a link",
@@ -81,6 +82,7 @@ pub(super) const fn refused(event: AuditEvent) -> &'static str {
         AuditEvent::EmailRejected => "A report that an account uses another person's address was refused",
         AuditEvent::AccountTakenBack => "Taking an account back was refused",
         AuditEvent::AccountDeleted => "Deleting the account was refused",
+        AuditEvent::AccountExported => "An export of the account was refused",
         AuditEvent::PasswordChanged => "A change of the password was refused",
         AuditEvent::ResetSent => "No link to set a new password was mailed",
         AuditEvent::PasswordReset => "A link to set a password did not work",

@@ -1,9 +1,15 @@
-//! Deleting one's own account.
+//! Deleting and exporting one's own account.
+
+use std::time::Duration;
 
 use super::presence::Presence;
 use super::rules::{Caller, parse_cookies};
 use super::{Error, Service};
-use crate::domain::{AuditEvent, Letter};
+use crate::domain::{Actor, AuditEntry, AuditEvent, Client, Letter, Session, SessionId, Timestamp, User};
+use crate::store::AuditFilter;
+
+/// How many rows of the audit log an export has at most: years of an account that signs in every day, and about a megabyte.
+const MAX_EVENTS: u32 = 5_000;
 
 /// What a client is to do with its refresh cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +17,68 @@ pub enum CookieFate {
     Clear,
     /// It belongs to another account.
     Keep,
+}
+
+/// What the server keeps about an account, as far as its owner is told.
+#[derive(Clone, Debug)]
+pub struct AccountExport {
+    pub exported_at: Timestamp,
+    pub user: User,
+    /// The live sessions, as [`Service::list_own_sessions`] shows them.
+    pub sessions: Vec<Session>,
+    /// The newest events at the account, the oldest of them first.
+    pub events: Vec<OwnEvent>,
+    /// How many older events the log has.
+    pub left_out: u32,
+}
+
+/// A row of the audit log as the owner of the account sees it: without the reason of a refusal, which the API does not tell either, and without the name and
+/// the command of an operator.
+#[derive(Clone, Debug)]
+pub struct OwnEvent {
+    /// The start of the day for refreshes: the exact time would tell a thief when an old refresh token is answered, as in [`Session::as_shown_to`].
+    pub at: Timestamp,
+    pub event: AuditEvent,
+    pub is_refused: bool,
+    /// `None` if the operator caused it.
+    pub client: Option<Client>,
+    pub session_id: Option<SessionId>,
+    /// How many events the row counts.
+    pub times: u64,
+}
+
+impl From<AuditEntry> for OwnEvent {
+    fn from(entry: AuditEntry) -> Self {
+        const DAY: Duration = Duration::from_hours(24);
+        let AuditEntry {
+            at, record, times, ..
+        } = entry;
+        Self {
+            at: if is_refresh(record.event) {
+                at.start_of(DAY)
+            } else {
+                at
+            },
+            event: record.event,
+            is_refused: record.refused.is_some(),
+            client: match record.actor {
+                Actor::Client(client) => Some(client),
+                Actor::Operator(_) => None,
+            },
+            session_id: record.session_id,
+            times,
+        }
+    }
+}
+
+const fn is_refresh(event: AuditEvent) -> bool {
+    matches!(
+        event,
+        AuditEvent::RefreshReused
+            | AuditEvent::RefreshAhead
+            | AuditEvent::RefreshRepeated
+            | AuditEvent::RefreshRefused
+    )
 }
 
 impl Service {
@@ -45,5 +113,43 @@ impl Service {
             })
         })
         .await
+    }
+
+    /// Gathers what the server keeps about the caller's account.
+    ///
+    /// # Errors
+    /// Those of [`Service::prove_presence`], if the password has changed since.
+    pub async fn export_own_account(
+        &self,
+        caller: &Caller,
+        presence: Presence,
+    ) -> Result<AccountExport, Error> {
+        let sessions = self.list_own_sessions(caller).await?;
+        let filter = AuditFilter {
+            user_id: Some(caller.user.id),
+            ..AuditFilter::default()
+        };
+        let events = self
+            .store
+            .report(move |reader| Ok::<_, Error>(reader.list_audit(&filter, MAX_EVENTS)?));
+        let events = events.await?;
+        let (left_out, rows) = (events.more, events.rows.into_iter());
+        let mut events: Vec<OwnEvent> = rows.map(OwnEvent::from).collect();
+        // Sorted by the times that are shown, because an order by the exact times would reveal more.
+        events.sort_by_key(|event| event.at);
+        let (record, caller) = (caller.record(AuditEvent::AccountExported), caller.clone());
+        // The row of the export comes last: it is written only if session and account are still alive after everything was read.
+        let user = self.change_audited(record, move |unit, _| {
+            let (_, user) = unit.find_alive(&caller)?;
+            presence.still_holds(unit, &user)?;
+            Ok(user)
+        });
+        Ok(AccountExport {
+            user: user.await?,
+            exported_at: self.system.now(),
+            sessions,
+            events,
+            left_out,
+        })
     }
 }

@@ -28,7 +28,7 @@ mod upkeep;
 mod user;
 
 pub use crate::store::UserFilter;
-pub use account::CookieFate;
+pub use account::{AccountExport, CookieFate, OwnEvent};
 pub use email::PendingVerification;
 pub use error::Error;
 pub use keyring::load_keyring;

@@ -49,6 +49,9 @@ pub enum AuditEvent {
     /// An owner deleted their account.
     #[strum(serialize = "account.deleted")]
     AccountDeleted,
+    /// An owner exported the data of their account.
+    #[strum(serialize = "account.exported")]
+    AccountExported,
     /// An owner changed their password.
     #[strum(serialize = "password.changed")]
     PasswordChanged,

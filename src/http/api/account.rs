@@ -1,14 +1,18 @@
-//! Deleting the own account.
+//! Deleting and exporting the own account.
 
-use poem::http::header::SET_COOKIE;
+use poem::http::header::{CONTENT_DISPOSITION, SET_COOKIE};
 use poem::http::{Method, StatusCode};
 use poem::{IntoResponse as _, Response};
+use poem_openapi::payload::Json;
+use poem_openapi::{Enum, Object};
 
 use super::fields::CURRENT_PASSWORD;
 use super::own_limit::admit;
-use crate::domain::{AuditEvent, AuditReason, LimitClass, PasswordGuess};
+use super::session::SessionBody;
+use super::user::UserBody;
+use crate::domain::{AuditEvent, AuditReason, LimitClass, PasswordGuess, SessionId};
 use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, Shared, Success, Tag, cookie};
-use crate::service::{Caller, CookieFate, Presence};
+use crate::service::{AccountExport, Caller, CookieFate, OwnEvent, Presence};
 
 pub(super) const DELETE_ACCOUNT: Operation = Operation {
     id: "delete_account",
@@ -47,6 +51,183 @@ async fn delete_account(exchange: Exchange, caller: Caller) -> Result<Response, 
             .into_response(),
         CookieFate::Keep => response.into_response(),
     })
+}
+
+/// What the server keeps about an account.
+#[derive(Object)]
+#[oai(rename = "AccountExport")]
+struct ExportBody {
+    /// When it was exported: RFC 3339 in UTC, whole seconds.
+    exported_at: String,
+    /// The account.
+    account: ExportedAccount,
+    /// The sessions that are alive, as their list shows them.
+    sessions: Vec<SessionBody>,
+    /// The newest events at the account that the audit log still has, at most 5000, the oldest of them first.
+    audit: Vec<EventBody>,
+    /// How many older events the audit log has.
+    audit_left_out: u32,
+}
+
+/// An account in an export.
+#[derive(Object)]
+struct ExportedAccount {
+    #[oai(flatten)]
+    user: UserBody,
+    /// When its owner last signed in; `null` if never.
+    #[oai(nullable)]
+    last_sign_in_at: Option<String>,
+}
+
+/// An event at an account.
+#[derive(Object)]
+#[oai(rename = "AccountEvent")]
+struct EventBody {
+    /// When it happened, the first time if it is a count: RFC 3339 in UTC, whole seconds. For a refresh only the day is told.
+    at: String,
+    /// Its name, such as `sign_in.password`. Later versions may add names.
+    event: String,
+    /// Whether it was done or refused.
+    outcome: Outcome,
+    /// Who caused it.
+    by: CausedBy,
+    /// From which address it came; `null` if that is not known or it was the operator.
+    #[oai(nullable)]
+    ip: Option<String>,
+    /// What the client called itself, at most 200 characters; `null` if it did not or it was the operator.
+    #[oai(nullable)]
+    user_agent: Option<String>,
+    /// The session that it was about; `null` if it was about none.
+    #[oai(nullable)]
+    session_id: Option<String>,
+    /// How often it happened.
+    times: u32,
+}
+
+/// The outcome of an event.
+#[derive(Enum)]
+#[oai(rename_all = "snake_case")]
+enum Outcome {
+    /// It was done.
+    Done,
+    /// It was refused.
+    Refused,
+}
+
+/// Who caused an event.
+#[derive(Enum)]
+#[oai(rename_all = "snake_case")]
+enum CausedBy {
+    /// A client of the API.
+    Client,
+    /// The operator of the server.
+    Operator,
+}
+
+impl ExportBody {
+    /// `current` is the session of the request.
+    fn new(export: &AccountExport, current: SessionId) -> Self {
+        let sessions = export.sessions.iter();
+        Self {
+            exported_at: export.exported_at.to_string(),
+            account: ExportedAccount {
+                user: UserBody::from(&export.user),
+                last_sign_in_at: export.user.last_sign_in_at.as_ref().map(ToString::to_string),
+            },
+            sessions: sessions
+                .map(|session| SessionBody::new(session, current))
+                .collect(),
+            audit: export.events.iter().map(EventBody::from).collect(),
+            audit_left_out: export.left_out,
+        }
+    }
+}
+
+impl From<&OwnEvent> for EventBody {
+    fn from(event: &OwnEvent) -> Self {
+        let client = event.client.as_ref();
+        Self {
+            at: event.at.to_string(),
+            event: event.event.into_str().to_owned(),
+            outcome: if event.is_refused {
+                Outcome::Refused
+            } else {
+                Outcome::Done
+            },
+            by: client.map_or(CausedBy::Operator, |_| CausedBy::Client),
+            ip: client.and_then(|client| client.address).map(|ip| ip.to_string()),
+            user_agent: client.and_then(|client| client.user_agent.clone()),
+            session_id: event.session_id.map(|id| id.to_string()),
+            times: u32::try_from(event.times).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+pub(super) const EXPORT_ACCOUNT: Operation = Operation {
+    id: "export_account",
+    method: &Method::POST,
+    path: "/v1/auth/account/export",
+    request: "ExportAccountRequest",
+    fields: &[&CURRENT_PASSWORD],
+    refusals: &[Code::ReauthenticationRequired],
+    tag: Some(Tag::Account),
+    summary: "Export the own account",
+    description: "What the server keeps about the account, as a file: the account, its sessions and the events of the audit log about it. The reasons of \
+                  refusals are left out, as everywhere in this API, and so are the names of operators. Password and limit are those of a deletion.",
+    success: Success {
+        headers: &[(
+            "Content-Disposition",
+            "Has a browser save the body as `account.json`.",
+        )],
+        ..Success::json::<ExportBody>(
+            "",
+            r#"{
+                "exported_at": "2026-11-22T11:30:00Z",
+                "account": {
+                    "id": "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17",
+                    "username": "alice",
+                    "email": "alice@example.org",
+                    "email_verified": false,
+                    "has_password": true,
+                    "locale": "en",
+                    "timezone": "Europe/Berlin",
+                    "created_at": "2026-11-22T10:00:00Z",
+                    "last_sign_in_at": "2026-11-22T10:00:00Z"
+                },
+                "sessions": [{
+                    "id": "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c18",
+                    "current": true,
+                    "created_at": "2026-11-22T10:00:00Z",
+                    "last_used_at": "2026-11-22T11:00:00Z",
+                    "ip": "203.0.113.7",
+                    "user_agent": "curl/8.14.1"
+                }],
+                "audit": [{
+                    "at": "2026-11-22T10:00:00Z",
+                    "event": "register",
+                    "outcome": "done",
+                    "by": "client",
+                    "ip": "203.0.113.7",
+                    "user_agent": "curl/8.14.1",
+                    "session_id": "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c18",
+                    "times": 1
+                }],
+                "audit_left_out": 0
+            }"#,
+        )
+    },
+    ..Operation::with_token(|exchange, caller| Box::pin(export_account(exchange, caller)))
+};
+
+async fn export_account(exchange: Exchange, caller: Caller) -> Result<Response, Refusal> {
+    let (shared, event) = (&exchange.shared, AuditEvent::AccountExported);
+    let presence = prove_presence(shared, &caller, exchange.fields, event).await?;
+    let export = shared.service.export_own_account(&caller, presence).await?;
+    let body = ExportBody::new(&export, caller.session_id);
+    let disposition = r#"attachment; filename="account.json""#;
+    Ok(Json(body)
+        .with_header(CONTENT_DISPOSITION, disposition)
+        .into_response())
 }
 
 /// Reads the password, checks it, and counts the request for the account.

@@ -19,7 +19,7 @@ mod user;
 use super::pipeline::Operation;
 
 /// Every operation of the API, in the order of the document.
-pub(super) static OPERATIONS: [&Operation; 26] = [
+pub(super) static OPERATIONS: [&Operation; 27] = [
     &captcha::CAPTCHA_CONFIG,
     &registration::REGISTRATION_MODE,
     &registration::REGISTER,
@@ -39,6 +39,7 @@ pub(super) static OPERATIONS: [&Operation; 26] = [
     &password::SEND_RESET,
     &password::PREVIEW_RESET,
     &password::CONFIRM_RESET,
+    &account::EXPORT_ACCOUNT,
     &account::DELETE_ACCOUNT,
     &session::LIST_SESSIONS,
     &session::DELETE_SESSION,

@@ -21,7 +21,7 @@ struct SessionList {
 /// One place where an account is signed in.
 #[derive(Object)]
 #[oai(rename = "Session")]
-struct SessionBody {
+pub(super) struct SessionBody {
     /// Its id.
     id: String,
     /// Whether it is the session of this request.
@@ -39,7 +39,7 @@ struct SessionBody {
 }
 
 impl SessionBody {
-    fn new(session: &Session, current: SessionId) -> Self {
+    pub(super) fn new(session: &Session, current: SessionId) -> Self {
         Self {
             id: session.id.to_string(),
             current: session.id == current,

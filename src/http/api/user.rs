@@ -16,7 +16,7 @@ use crate::service::{Caller, Error, ProfileChange};
 /// An account as its owner sees it.
 #[derive(Object)]
 #[oai(rename = "User")]
-struct UserBody {
+pub(super) struct UserBody {
     /// Its id, which stays whatever its names become.
     id: String,
     /// The username as its owner wrote it.

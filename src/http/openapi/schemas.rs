@@ -79,7 +79,7 @@ fn format(member: &str) -> Option<&'static str> {
     if member == "id" || member.ends_with("_id") {
         Some("uuid")
     } else {
-        member.ends_with("_at").then_some("date-time")
+        (member == "at" || member.ends_with("_at")).then_some("date-time")
     }
 }
 

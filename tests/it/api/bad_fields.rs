@@ -201,6 +201,7 @@ async fn every_field_says_of_every_bad_text_what_is_wrong_also_beside_others() {
     preview_reset token: blank: missing; else 422 auth.reset_token_invalid
     confirm_reset token: blank: missing; else 422 auth.reset_token_invalid
     confirm_reset new_password: blank, NUL, escape, CR LF: invalid_characters; long: too_long; look-alike, noncharacter: too_short; else 422 auth.reset_token_invalid
+    export_account current_password: long: too_long; else incorrect
     delete_account current_password: long: too_long; else incorrect
     "#);
 }

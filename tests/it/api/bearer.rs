@@ -17,7 +17,7 @@ async fn every_operation_with_a_bearer_tells_what_is_wrong_with_it() {
         .iter()
         .filter(|operation| operation.needs_bearer)
         .count();
-    assert_eq!((expected.len(), bearers), (9, 9));
+    assert_eq!((expected.len(), bearers), (10, 10));
     for operation in &expected {
         let send = async |authorization: Option<&str>| {
             let mut request = operation.bare(&app);
@@ -72,8 +72,8 @@ async fn every_operation_with_a_bearer_tells_a_suspended_user_so() {
     let mut expected = operations_with(403, "auth.user_suspended");
     // A code tells it only if it is right: see `one_time_code.rs`.
     expected.retain(|operation| operation.id != "sign_in_by_code");
-    // Beside the nine with a bearer: login and refresh.
-    assert_eq!(expected.len(), 11);
+    // Beside the ten with a bearer: login and refresh.
+    assert_eq!(expected.len(), 12);
     for operation in expected {
         let answer = operation.whole(&app, &alice).send().await;
         assert_eq!(answer.brief(), "403 auth.user_suspended", "{operation:?}");

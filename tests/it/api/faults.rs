@@ -76,7 +76,7 @@ async fn every_operation_that_reads_is_503_while_the_database_does_not_answer() 
     ];
     let is_told = |id: &str| !only_write.contains(&id) && !need_no_database.contains(&id);
     expected.retain(|operation| is_told(&operation.id));
-    assert_eq!(expected.len(), 19);
+    assert_eq!(expected.len(), 20);
     let held = HeldReaders::take(&app);
     let mut requests = JoinSet::new();
     for operation in &expected {
@@ -121,6 +121,7 @@ async fn every_operation_that_writes_is_503_while_nothing_can_be_committed() {
         "sign_in_by_code",
         "change_password",
         "send_reset",
+        "export_account",
         "delete_account",
     ];
     for operation in operations() {

@@ -272,6 +272,7 @@ async fn allow_lists_the_methods_of_every_path() {
     /openapi.json GET, HEAD, OPTIONS
     /readyz GET, HEAD, OPTIONS
     /v1/auth/account/delete POST, OPTIONS
+    /v1/auth/account/export POST, OPTIONS
     /v1/auth/captcha-config GET, HEAD, OPTIONS
     /v1/auth/check POST, OPTIONS
     /v1/auth/email/otp/send POST, OPTIONS

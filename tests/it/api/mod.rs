@@ -14,6 +14,7 @@ mod code_limits;
 mod cookie_spellings;
 mod docs;
 mod email;
+mod export;
 mod faults;
 mod forged_tokens;
 mod headers;

@@ -145,7 +145,7 @@ impl Operation {
             "change_password" => {
                 Some(json!({"current_password": PASSWORD, "new_password": "a louder harbour"}))
             }
-            "delete_account" => Some(json!({"current_password": PASSWORD})),
+            "export_account" | "delete_account" => Some(json!({"current_password": PASSWORD})),
             "confirm_reset" => Some(json!({"token": SOME_TOKEN, "new_password": "a louder harbour"})),
             id => {
                 assert!(!self.takes_body, "{id} needs a body here");

@@ -1,4 +1,4 @@
-//! Deleting the own account.
+//! Deleting and exporting the own account.
 
 use std::time::Duration;
 
@@ -11,19 +11,20 @@ use super::mailed::{Mailed, NEW_PASSWORD, registration_with_address_of};
 use crate::support::{Answer, PASSWORD, Request, TestApp, registration};
 
 const DELETE: &str = "/v1/auth/account/delete";
+pub(super) const EXPORT: &str = "/v1/auth/account/export";
 /// What an owner does once they have proved to be one.
-const DEEDS: [&str; 1] = [DELETE];
+const DEEDS: [&str; 2] = [EXPORT, DELETE];
 
-fn ask(app: &TestApp, path: &str, signed_in: &Answer, body: &Value) -> Request {
+pub(super) fn ask(app: &TestApp, path: &str, signed_in: &Answer, body: &Value) -> Request {
     let request = app.post(path).json(body);
     request.bearer(&signed_in.access_token())
 }
 
-fn with_password() -> Value {
+pub(super) fn with_password() -> Value {
     json!({"current_password": PASSWORD})
 }
 
-async fn delete(app: &TestApp, signed_in: &Answer) -> Answer {
+pub(super) async fn delete(app: &TestApp, signed_in: &Answer) -> Answer {
     let request = ask(app, DELETE, signed_in, &with_password());
     request.cookie(&signed_in.cookie()).send().await
 }
@@ -71,6 +72,45 @@ async fn deleting_the_own_account_leaves_its_rows_in_the_log_and_the_invite_spen
         .json(&["audit", "--user", "alice@example.org"]);
     assert!(rows.to_string().contains("account.deleted"), "{rows}");
     assert_eq!(mailed.app.register("alice").await.status, 201);
+}
+
+#[tokio::test]
+async fn ten_times_an_hour_an_owner_exports_or_deletes_whatever_the_session() {
+    let app = TestApp::builder().open().limited().start().await;
+    let sessions = [app.register("alice").await, app.login("alice", PASSWORD).await];
+    // What is refused before the password was found right is not counted.
+    for body in [json!({}), json!({"current_password": "a wrong one"})] {
+        let answer = ask(&app, EXPORT, &sessions[0], &body).send().await;
+        assert_eq!(answer.brief(), "422 validation.error");
+    }
+    for turn in 0..10 {
+        let answer = ask(&app, EXPORT, &sessions[turn % 2], &with_password());
+        assert_eq!(answer.send().await.brief(), "200 -", "{turn}");
+    }
+    let refused = ask(&app, EXPORT, &sessions[0], &with_password()).send().await;
+    assert_eq!(refused.header("retry-after"), Some("360"));
+    assert_snapshot!(refused.shown(), @r#"
+    429
+    {
+      "code": "rate_limit.exceeded",
+      "message": "Too many requests: try again after Retry-After.",
+      "trace_id": "[trace id]",
+      "details": {
+        "limit": "account"
+      }
+    }
+    "#);
+    let refused = delete(&app, &sessions[1]).await;
+    assert_eq!(refused.brief(), "429 rate_limit.exceeded");
+    let rows = app.audit().await;
+    assert!(
+        rows.contains(&"throttled refused: own_account_limit @alice ×2".to_owned()),
+        "{rows:?}"
+    );
+    let bob = app.register("bob").await;
+    assert_eq!(delete(&app, &bob).await.brief(), "204 -");
+    app.advance(Duration::from_mins(6));
+    assert_eq!(delete(&app, &sessions[1]).await.brief(), "204 -");
 }
 
 #[tokio::test]

@@ -189,7 +189,7 @@ fn wrong_usage_of_audit_is_told() {
     exit: 2
     stderr:
     error: invalid value 'sign' for '--event <EVENT>': it must be one of these:
-      account, account.taken_back, account.deleted
+      account, account.taken_back, account.deleted, account.exported
       backup, backup.made, backup.restored
       captcha, captcha.refused
       code, code.sent

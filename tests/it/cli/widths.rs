@@ -102,7 +102,8 @@ fn a_refusal_ends_its_lines_between_words() {
     assert_snapshot!(screen(60, &["audit", "--event", "foo"]), @"
     error: invalid value 'foo' for '--event <EVENT>': it must be
     one of these:
-      account, account.taken_back, account.deleted
+      account, account.taken_back, account.deleted,
+      account.exported
       backup, backup.made, backup.restored
       captcha, captcha.refused
       code, code.sent

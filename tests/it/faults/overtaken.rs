@@ -6,13 +6,14 @@ use serde_json::json;
 use crate::support::{Gate, PASSWORD, Request, TestApp};
 
 /// Every change that a bearer can ask for.
-const CHANGES: [&str; 7] = [
+const CHANGES: [&str; 8] = [
     "profile",
     "verification",
     "one session",
     "other sessions",
     "password",
     "deletion",
+    "export",
     "sign-out",
 ];
 
@@ -26,9 +27,10 @@ fn change(app: &TestApp, name: &str, token: &str, other_session: &str) -> Reques
             let body = json!({"current_password": PASSWORD, "new_password": "another quiet harbour"});
             app.post("/v1/auth/password/change").json(&body)
         }
-        "deletion" => {
+        "deletion" | "export" => {
+            let deed = if name == "export" { "export" } else { "delete" };
             let body = json!({"current_password": PASSWORD});
-            app.post("/v1/auth/account/delete").json(&body)
+            app.post(&format!("/v1/auth/account/{deed}")).json(&body)
         }
         _ => app.post("/v1/auth/logout"),
     };

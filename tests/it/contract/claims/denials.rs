@@ -20,7 +20,7 @@ enum Proof {
 use Proof::{Command, Key, Operation};
 
 /// What people call a capability, and what shows that it is there.
-const CAPABILITIES: [(&[&str], Proof); 21] = [
+const CAPABILITIES: [(&[&str], Proof); 22] = [
     (&["audit"], Command("audit")),
     (
         &["changes the key file", "replaces the key", "new key file"],
@@ -49,6 +49,10 @@ const CAPABILITIES: [(&[&str], Proof); 21] = [
     (
         &["delete one's own account", "deletion of accounts"],
         Operation("delete_account"),
+    ),
+    (
+        &["export one's own account", "export of accounts"],
+        Operation("export_account"),
     ),
     (&["invite"], Command("invite create")),
 ];

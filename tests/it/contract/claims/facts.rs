@@ -78,7 +78,7 @@ pub const FACTS: &[(&str, Value)] = &[
         Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),
     (
-        "is deleted within {} of signing in",
+        "is exported or deleted within {} of signing in",
         Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),
     (
@@ -107,6 +107,7 @@ pub const FACTS: &[(&str, Value)] = &[
     ("get through {} guesses a day", Computed(guesses_a_day)),
     ("may try {} passwords a minute", Key("rate_limit.login")),
     ("{} times an hour for each account", Key("rate_limit.rename")),
+    ("possible {} times an hour", Key("rate_limit.own_account")),
     ("The body is larger than {} KiB", Computed(body_kib)),
     (
         "Fewest characters of a new password: {} to 64",
