@@ -123,6 +123,13 @@ impl Email {
         without_tag.unwrap_or(key)
     }
 
+    /// The address with all but the first characters of its local part and its domain hidden: `a***@e***`. Always three stars, so that the length is hidden too.
+    pub fn masked(&self) -> String {
+        let (local, domain) = self.0.rsplit_once('@').unwrap_or_default();
+        let [local, domain] = [local, domain].map(|part| part.chars().take(1).collect::<String>());
+        format!("{local}***@{domain}***")
+    }
+
     /// The domain in lower case.
     pub fn domain_key(&self) -> String {
         let key = self.key();
@@ -231,6 +238,19 @@ mod tests {
         ] {
             let found = Email::parse(address).map(|email| email.mailbox_key());
             assert_eq!(found.unwrap_or_default(), mailbox, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_masked_address_shows_two_characters_and_no_length() {
+        for (address, masked) in [
+            ("alice@example.org", "a***@e***"),
+            ("A@b.example", "A***@b***"),
+            ("+tag.of.alice@Sub.example.org", "+***@s***"),
+            ("j@b\u{fc}cher.example", "j***@x***"),
+        ] {
+            let found = Email::parse(address).map(|email| email.masked());
+            assert_eq!(found.as_deref(), Ok(masked), "{address}");
         }
     }
 

@@ -77,6 +77,7 @@ proptest! {
         let address = email.as_str();
         prop_assert!(address.is_ascii() && has_no_control(address) && !address.contains(' '), "{address:?}");
         prop_assert!(address.len() <= 254 && address.matches('@').count() == 1, "{address:?}");
+        prop_assert_eq!(email.masked().len(), "a***@e***".len());
         // An address cannot hide a second recipient, a header or mark-up.
         prop_assert!(!address.contains([',', ';', ':', '<', '>', '"', '(', ')', '[', ']', '\\']), "{address:?}");
         let (local, domain) = address.split_once('@').expect("it has an @");
