@@ -9,10 +9,10 @@ use crate::domain::{LinkTemplates, MailTransport, ServiceName};
 use crate::mail::{Letterhead, WayToReset};
 use crate::service::Links;
 
-/// How `links.verify` begins if it leads to the built-in page; `#` or `?` follows.
-const VERIFY_PAGE: &str = "{app_url}/verify";
-/// How `links.reset` begins if it leads to the built-in page; `#` or `?` follows.
-const RESET_PAGE: &str = "{app_url}/reset";
+/// The path of the built-in page to verify an address; `#` or `?` follows in a link.
+const VERIFY_PAGE: &str = "/verify";
+/// The path of the built-in page to set a password; `#` or `?` follows in a link.
+const RESET_PAGE: &str = "/reset";
 
 /// What commands must know about the server's mails. The names of the fields are those in the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,21 +61,25 @@ impl Mailing {
     pub(super) fn links(&self, public_url: &str, app_url: Option<&str>) -> Links {
         Links {
             templates: self.links.clone(),
-            has_pages: app_url.is_some() || self.pages,
-            app_url: app_url.unwrap_or(public_url).to_owned(),
+            public_url: public_url.to_owned(),
+            app_url: app_url.map(str::to_owned),
+            has_pages: self.pages,
         }
     }
 
-    pub(super) fn letterhead(&self, config: &Config, links: &Links, has_app: bool) -> Letterhead {
+    pub(super) fn letterhead(&self, config: &Config, links: &Links) -> Letterhead {
         let is_built_in = |link: &str, page: &str| {
-            let rest = link.strip_prefix(page);
-            !has_app && self.pages && rest.is_some_and(|rest| rest.starts_with(['#', '?']))
+            let path = link.split_once('}').map_or(link, |(_, path)| path);
+            let rest = path.strip_prefix(page);
+            self.pages
+                && links.leads_to_this_server(link)
+                && rest.is_some_and(|rest| rest.starts_with(['#', '?']))
         };
         Letterhead {
             name: self.name(config),
             language: self.locale.parse().unwrap_or_default(),
             reset: if is_built_in(&self.links.reset, RESET_PAGE) {
-                WayToReset::Page(RESET_PAGE.replace("{app_url}", &links.app_url))
+                WayToReset::Page(format!("{}{RESET_PAGE}", links.public_url))
             } else if links.has_page(&self.links.reset) {
                 WayToReset::App
             } else {

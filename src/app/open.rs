@@ -108,7 +108,7 @@ impl App {
             captcha: Captcha::new(config.turnstile.clone()),
             transport: transport(config, &mailing.name(config), timeouts)?,
             mail_transport: mailing.mail_transport(),
-            letterhead: mailing.letterhead(config, &links, served.app_url.is_some()),
+            letterhead: mailing.letterhead(config, &links),
             links,
             operator,
         };

@@ -141,13 +141,13 @@ fn is_display_name(name: &str) -> bool {
 }
 
 /// Whether `template` is an http(s) link to one host with `placeholder` in its path, query or fragment. The only other placeholder that it may have is
-/// `{app_url}`, at its beginning.
+/// `{app_url}` or `{public_url}`, at its beginning.
 ///
 /// The token must not be in the authority: the host is sent to name servers, and browsers do not protect user and port as they protect the fragment.
 pub(super) fn is_link(template: &str, placeholder: &str) -> bool {
-    const APP_URL: &str = "{app_url}";
-    let rest = template.strip_prefix(APP_URL);
-    // Any other text after `{app_url}` could extend the host of the origin.
+    const ORIGINS: [&str; 2] = ["{app_url}", "{public_url}"];
+    let rest = ORIGINS.iter().find_map(|origin| template.strip_prefix(origin));
+    // Any other text after the placeholder could extend the host of the origin.
     if rest.is_some_and(|rest| !rest.starts_with(['/', '?', '#'])) {
         return false;
     }

@@ -21,17 +21,19 @@ impl Config {
     /// One sentence for each accepted value that deserves the operator's attention.
     pub fn warnings(&self) -> Vec<String> {
         let applying = |(applies, sentence): Warning| applies.then_some(sentence);
-        let of_keys = self.warnings_of_keys().into_iter().chain(self.warnings_of_mail());
+        let of_keys = self
+            .warnings_of_keys()
+            .into_iter()
+            .chain(self.warnings_of_links());
+        let of_keys = of_keys.chain(self.warnings_of_mail());
         let of_keys = of_keys.filter_map(applying).chain(self.warnings_of_smtp());
         of_keys.chain(applying(self.warning_of_turnstile())).collect()
     }
 
-    fn warnings_of_keys(&self) -> [Warning; 7] {
+    fn warnings_of_keys(&self) -> [Warning; 6] {
         let (sessions, public) = (self.tokens.sessions, self.public_origin());
         let minimum = Argon2Cost::default();
         let (memory_kib, iterations) = (minimum.memory_kib, minimum.iterations);
-        let links = [&self.links.verify, &self.links.reset, &self.links.invite];
-        let leads_to_app = links.iter().any(|link| link.starts_with("{app_url}"));
         let metrics = self.metrics_listen.as_ref();
         [
             (
@@ -62,10 +64,24 @@ impl Config {
                 metrics.is_some_and(|listen| !listen.is_local()),
                 "metrics.listen accepts other machines: each client that reaches it can read how much the server is used".into(),
             ),
+        ]
+    }
+
+    fn warnings_of_links(&self) -> [Warning; 2] {
+        let links = [&self.links.verify, &self.links.reset, &self.links.invite];
+        let begins_with = |origin: &str| links.iter().any(|link| link.starts_with(origin));
+        let has_no_pages = !self.server.pages;
+        [
             (
-                !self.server.pages && self.server.app_url.is_none() && leads_to_app,
+                has_no_pages && self.server.app_url.is_none() && begins_with("{app_url}"),
                 "server.pages is false and server.app_url is not set: links in mails and of invites lead to this server, which has no \
                  page there; set server.app_url or [links]"
+                    .into(),
+            ),
+            (
+                has_no_pages && begins_with("{public_url}"),
+                "server.pages is false: links that begin with {public_url} lead to this server, which has no page there; set them in \
+                 [links]"
                     .into(),
             ),
         ]

@@ -193,7 +193,7 @@ fn mail(keys: &mut Reader) -> Result<Mail, ConfigError> {
 fn link(placeholder: &'static str) -> Format<String> {
     let accepted = format!(
         "an http(s) link of one host (no star) with {placeholder} in its path, query or fragment; it may begin with {{app_url}}, which stands \
-         for server.app_url"
+         for server.app_url, or with {{public_url}}, which stands for server.public_url"
     );
     text(accepted, move |text| {
         is_link(text, placeholder).then(|| text.to_owned())

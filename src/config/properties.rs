@@ -243,7 +243,8 @@ proptest! {
         wild_text(), almost("(\\{app_url\\}|https://a\\.example)/[a-z]{0,9}#\\{token\\}"),
     ]) {
         if is_link(&text, "{token}") {
-            let link = text.replace("{app_url}", "https://a.example").replace("{token}", "x");
+            let link = text.replace("{app_url}", "https://a.example");
+            let link = link.replace("{public_url}", "https://b.example").replace("{token}", "x");
             let is_one_word = has_no_control(&link) && !link.contains(['{', '}', ' ']);
             prop_assert!(url::Url::parse(&link).is_ok() && is_one_word, "{text:?}");
         }

@@ -10,7 +10,7 @@ use super::FieldError;
 use super::newtype::redacted;
 use super::typed::{Dashes, secret_of};
 
-/// The templates of links in the configuration. Each may begin with `{app_url}`. The names of the fields are those of the keys, and those in the
+/// The templates of links in the configuration. Each may begin with `{app_url}` or `{public_url}`. The names of the fields are those of the keys, and those in the
 /// server's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkTemplates {

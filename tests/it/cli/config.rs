@@ -206,7 +206,7 @@ fn a_bad_value_is_refused_with_its_place_and_the_accepted_form() {
     assert_snapshot!(refusal("password.min_length = 7"), @"the value of password.min_length is not acceptable (<dir>/arkloop.toml, line 1); it must be a whole number from 8 to 64");
     assert_snapshot!(refusal_of("ARKLOOP_PASSWORD__ARGON2_ITERATIONS", "0x2"), @"the value of password.argon2_iterations is not acceptable (variable ARKLOOP_PASSWORD__ARGON2_ITERATIONS); it must be a whole number from 1 to 16");
     assert_snapshot!(refusal("password.argon2_memory_kib = 16\npassword.argon2_parallelism = 4"), @"password.argon2_memory_kib is too small for password.argon2_parallelism; it must be at least 8 KiB for each lane");
-    assert_snapshot!(refusal("[links]\ninvite = \"{app_url}/register\""), @"the value of links.invite is not acceptable (<dir>/arkloop.toml, line 2); it must be an http(s) link of one host (no star) with {code} in its path, query or fragment; it may begin with {app_url}, which stands for server.app_url");
+    assert_snapshot!(refusal("[links]\ninvite = \"{app_url}/register\""), @"the value of links.invite is not acceptable (<dir>/arkloop.toml, line 2); it must be an http(s) link of one host (no star) with {code} in its path, query or fragment; it may begin with {app_url}, which stands for server.app_url, or with {public_url}, which stands for server.public_url");
     assert_snapshot!(refusal("[log]\nlevel = \"loud\""), @r#"the value of log.level is not acceptable (<dir>/arkloop.toml, line 2); it must be one of "error", "warn", "info", "debug", "trace""#);
     assert_snapshot!(refusal("data_dir = \"\""), @"the value of data_dir is not acceptable (<dir>/arkloop.toml, line 1); it must be a path");
 }

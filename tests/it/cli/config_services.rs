@@ -119,7 +119,7 @@ fn codes_have_six_to_eight_digits() {
 fn links_have_a_place_for_what_they_carry() {
     let config = load("[links]\nverify = \"https://app.example.org/v?token={token}\"");
     assert_eq!(config.links.verify, "https://app.example.org/v?token={token}");
-    assert_snapshot!(refusal("links.verify = \"{app_url}/verify\""), @"the value of links.verify is not acceptable (<dir>/arkloop.toml, line 1); it must be an http(s) link of one host (no star) with {token} in its path, query or fragment; it may begin with {app_url}, which stands for server.app_url");
+    assert_snapshot!(refusal("links.verify = \"{app_url}/verify\""), @"the value of links.verify is not acceptable (<dir>/arkloop.toml, line 1); it must be an http(s) link of one host (no star) with {token} in its path, query or fragment; it may begin with {app_url}, which stands for server.app_url, or with {public_url}, which stands for server.public_url");
     for link in [
         "/reset#{token}",
         "javascript:{token}",
@@ -144,6 +144,7 @@ fn a_link_carries_its_token_in_path_query_or_fragment_only() {
         "{app_url}/{token}",
         "{app_url}?{token}",
         "{app_url}#{token}",
+        "{public_url}/reset#token={token}",
         "http://[::1]:9/#{token}",
     ] {
         let config = load(&format!("[links]\nverify = \"{link}\"\nreset = \"{link}\""));
@@ -173,6 +174,8 @@ fn a_link_carries_its_token_in_path_query_or_fragment_only() {
         "{app_url}.example.net/#{token}",
         "{app_url}@example.net/#{token}",
         "{app_url}:1/#{token}",
+        "{public_url}.example.net/#{token}",
+        "{app_url}{public_url}/#{token}",
         "https://example.net/{app_url}/{token}",
         "https://*.example.org/#{token}",
         "https://%2A.example.org/#{token}",

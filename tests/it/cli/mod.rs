@@ -7,6 +7,7 @@ mod check_owners;
 mod check_server;
 mod completions;
 mod config;
+mod config_links;
 mod config_origins;
 mod config_owner;
 mod config_services;
