@@ -189,6 +189,7 @@ def main():
         for language, command in commands.items():
             verify(language, command, account, good, bad)
         check("the commands", "bash", "pasted.sh")
+        check("the web client's configuration", EXECUTABLE, "--config", "web-client.toml", "config", "show")
         check("the types", "node_modules/.bin/tsc", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "session.ts")
         os.environ["NODE_PATH"] = str(WORK / "node_modules")
         check("the page", "node", str(ROOT / ".ci/integrate.mjs"), str(WORK), ACCOUNT["login"], ACCOUNT["password"])

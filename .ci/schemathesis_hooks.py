@@ -66,7 +66,7 @@ def mailed(address, pattern):
     raise AssertionError(f"no mail to {address} has {pattern}")
 
 
-TOKEN_OF_LINK = r"#token=([A-Za-z0-9_-]{43})"
+TOKEN_OF_LINK = r"[?#]token=([A-Za-z0-9_-]{43})"
 
 
 def verification_token():
@@ -83,6 +83,12 @@ def mailed_code():
     account = register()
     ask_for_mail("/v1/auth/email/otp/send", account["email"])
     return account["email"], mailed(account["email"], r"(?m)^\s*(\d{6})\s*$")
+
+
+def flow_token(identity):
+    request = urllib.request.Request(SERVER + "/v1/auth/resolve", json.dumps({"identity": identity}).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)["flow_token"]
 
 
 def made_by_operator():
@@ -135,7 +141,7 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{2,32}")
 
 def straighten(body):
     """Replaces names and addresses of which the patterns, which know neither Unicode nor IDNA, accept more than the server."""
-    for field, pattern in (("email", PLAIN_ADDRESS), ("username", PLAIN_NAME), ("login", None)):
+    for field, pattern in (("email", PLAIN_ADDRESS), ("username", PLAIN_NAME), ("login", None), ("identity", None)):
         if not isinstance(body.get(field), str) or field == "username" and not body[field]:
             continue
         text = trimmed(body[field])
@@ -204,6 +210,13 @@ def before_call(context, case, kwargs):
         body["email"], body["otp"] = mailed_code()
     elif operation in ("POST /v1/auth/password/reset/preview", "POST /v1/auth/password/reset/confirm"):
         body["token"] = reset_token()
+    elif operation == "POST /v1/auth/resolve" and is_helped:
+        body["identity"] = register()["login"]
+    elif operation == "POST /v1/auth/resolve/otp/send":
+        body["flow_token"] = flow_token(register()["login"])
+    elif operation == "POST /v1/auth/resolve/otp/verify":
+        address, body["code"] = mailed_code()
+        body["flow_token"] = flow_token(address)
     elif operation in ("POST /v1/auth/password/change", "POST /v1/auth/account/export", "POST /v1/auth/account/delete"):
         body["current_password"] = PASSWORD
     elif operation == "POST /v1/auth/register":

@@ -30,6 +30,7 @@ pub fn http_settings(config: &Config) -> http::ServerSettings {
         docs: server.docs,
         pages: server.pages,
         identity_check: config.identity_check,
+        arkloop_client: server.arkloop_client,
         deadlines: http::Deadlines::default(),
         before_answer: None,
     }

@@ -27,7 +27,8 @@ impl Config {
             .chain(self.warnings_of_links());
         let of_keys = of_keys.chain(self.warnings_of_mail());
         let of_keys = of_keys.filter_map(applying).chain(self.warnings_of_smtp());
-        of_keys.chain(applying(self.warning_of_turnstile())).collect()
+        let of_parts = [self.warning_of_turnstile(), self.warning_of_arkloop_client()];
+        of_keys.chain(of_parts.into_iter().filter_map(applying)).collect()
     }
 
     fn warnings_of_keys(&self) -> [Warning; 6] {
@@ -111,6 +112,17 @@ impl Config {
         (
             turnstile.secret_key.is_none() && is_restricted,
             "[turnstile] has no secret_key, so that it is off and its other keys have no effect".into(),
+        )
+    }
+
+    fn warning_of_arkloop_client(&self) -> Warning {
+        const TAKEN_DIGITS: u8 = 6;
+        (
+            self.server.arkloop_client && self.otp.enabled && self.otp.digits != TAKEN_DIGITS,
+            format!(
+                "server.arkloop_client is true and otp.digits is {}: Arkloop's own web client takes only codes of {TAKEN_DIGITS} digits",
+                self.otp.digits
+            ),
         )
     }
 

@@ -48,16 +48,18 @@ impl Config {
 /// Reads every key, and refuses unknown ones.
 pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config, ConfigError> {
     let keys = &mut reader;
+    let data_dir = keys.read("data_dir", &path(), sources.cwd.join("data"))?;
+    let key_file = keys.read("key_file", &path().or_empty(), None)?;
+    let server = server(keys)?;
     let mut config = Config {
-        data_dir: keys.read("data_dir", &path(), sources.cwd.join("data"))?,
-        key_file: keys.read("key_file", &path().or_empty(), None)?,
-        server: server(keys)?,
+        data_dir,
+        key_file,
         registration_mode: keys.read("registration.mode", &one_of().or_empty(), None)?,
         identity_check: keys.read("registration.identity_check", &boolean(), true)?,
         tokens: tokens(keys)?,
         password: password(keys)?,
         mail: mail(keys)?,
-        links: links(keys)?,
+        links: links(keys, &server)?,
         otp: otp(keys)?,
         turnstile: turnstile(keys)?,
         rate_limit: rate_limit(keys)?,
@@ -65,6 +67,7 @@ pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config,
         metrics_listen: keys.read("metrics.listen", &listen().or_empty(), None)?,
         log_format: keys.read("log.format", &one_of(), LogFormat::Text)?,
         log_level: keys.read("log.level", &one_of(), Level::Info)?,
+        server,
         file: None,
         shown: Vec::new(),
         locations: Locations::new(),
@@ -81,7 +84,7 @@ fn server(keys: &mut Reader) -> Result<Server, ConfigError> {
     let origin = || text(Origin::ACCEPTED, Origin::parse).or_empty();
     let origins = list(Origin::ACCEPTED_LISTED, Origin::parse_listed);
     let connections = number(1..=MOST_CONNECTIONS);
-    let server = Server {
+    Ok(Server {
         name: keys.read("server.name", &text(name, ServiceName::parse).or_empty(), None)?,
         listen: keys
             .read("server.listen", &listen().or_empty(), None)?
@@ -99,21 +102,8 @@ fn server(keys: &mut Reader) -> Result<Server, ConfigError> {
         max_connections_per_address: keys.read("server.max_connections_per_address", &connections, 200)?,
         docs: keys.read("server.docs", &boolean(), true)?,
         pages: keys.read("server.pages", &boolean(), true)?,
-    };
-    refuse_until_released(keys, "server.arkloop_client")?;
-    Ok(server)
-}
-
-/// Refuses to switch on a feature that this release does not have.
-fn refuse_until_released(keys: &mut Reader, key: &str) -> Result<(), ConfigError> {
-    let is_on = keys.read(key, &boolean(), false)?;
-    match keys.location(key) {
-        Some(location) if is_on => Err(ConfigError::new(
-            format!("{key} is not in this release ({location})"),
-            "it would be silently without effect: take it out until a release says that it has come",
-        )),
-        _ => Ok(()),
-    }
+        arkloop_client: keys.read("server.arkloop_client", &boolean(), false)?,
+    })
 }
 
 fn tokens(keys: &mut Reader) -> Result<Tokens, ConfigError> {
@@ -200,12 +190,26 @@ fn link(placeholder: &'static str) -> Format<String> {
     })
 }
 
-fn links(keys: &mut Reader) -> Result<LinkTemplates, ConfigError> {
+fn links(keys: &mut Reader, server: &Server) -> Result<LinkTemplates, ConfigError> {
+    // Arkloop's own web client has a page to verify an address, which reads the query, and no page for resets and invites.
+    let [verify, reset, invite] = if server.arkloop_client {
+        [
+            "{app_url}/verify?token={token}",
+            "{public_url}/reset#token={token}",
+            "{public_url}/register?invite={code}",
+        ]
+    } else {
+        [
+            "{app_url}/verify#token={token}",
+            "{app_url}/reset#token={token}",
+            "{app_url}/register?invite={code}",
+        ]
+    };
     let (token, code) = (link("{token}"), link("{code}"));
     Ok(LinkTemplates {
-        verify: keys.read("links.verify", &token, "{app_url}/verify#token={token}".into())?,
-        reset: keys.read("links.reset", &token, "{app_url}/reset#token={token}".into())?,
-        invite: keys.read("links.invite", &code, "{app_url}/register?invite={code}".into())?,
+        verify: keys.read("links.verify", &token, verify.into())?,
+        reset: keys.read("links.reset", &token, reset.into())?,
+        invite: keys.read("links.invite", &code, invite.into())?,
     })
 }
 

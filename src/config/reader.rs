@@ -29,7 +29,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn location(&self, key: &str) -> Option<&Location> {
+    fn location(&self, key: &str) -> Option<&Location> {
         self.given.get(key).map(|given| &given.location)
     }
 

@@ -71,6 +71,8 @@ pub struct Server {
     pub docs: bool,
     /// Whether the built-in account pages are served.
     pub pages: bool,
+    /// Whether the operations of Arkloop's own web client are served.
+    pub arkloop_client: bool,
 }
 
 /// Tokens and the sessions behind them.

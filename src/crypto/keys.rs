@@ -11,9 +11,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::refresh_token::RefreshTokens;
 use crate::domain::{
-    AccountName, AddressDigest, CodeMac, DomainDigest, Email, FailureDigest, FailureKey, FailureKind,
-    Guessed, InviteCode, InviteDigest, KeyFingerprint, LinkDigest, LinkToken, NameDigest, OneTimeCode,
-    Sealed, Timestamp, UserId, network_of, site_of,
+    AccountName, AddressDigest, CodeMac, DomainDigest, Email, FailureDigest, FailureKey, FailureKind, Flow,
+    FlowToken, Guessed, InviteCode, InviteDigest, KeyFingerprint, LinkDigest, LinkToken, NameDigest,
+    OneTimeCode, Sealed, Timestamp, UserId, network_of, site_of,
 };
 use crate::system::System;
 
@@ -28,6 +28,8 @@ pub enum SealedFor<'a> {
     Mail(&'a [u8; 16]),
     /// The time in a word that `arkloop check` sends to the server.
     CheckWord,
+    /// What a flow token says.
+    Flow,
 }
 
 impl SealedFor<'_> {
@@ -37,6 +39,7 @@ impl SealedFor<'_> {
             Self::SigningKey(kid) => [b"signing key\0".as_slice(), kid.as_bytes()].concat(),
             Self::Mail(id) => [b"mail\0".as_slice(), id].concat(),
             Self::CheckWord => b"check word".to_vec(),
+            Self::Flow => b"flow".to_vec(),
         }
     }
 }
@@ -57,6 +60,8 @@ pub struct Keys {
     name: hmac::Key,
     failure: hmac::Key,
     sealing: LessSafeKey,
+    /// Clients cause as many flow tokens as their limits allow, so these have a key of their own: they never wear out the key of what is stored.
+    flow_sealing: LessSafeKey,
 }
 
 impl Keys {
@@ -72,9 +77,10 @@ impl Keys {
         root.expand(&[b"arkloop v1 key check"], HKDF_SHA256)
             .and_then(|bytes| bytes.fill(&mut check))
             .expect(SHORT_ENOUGH);
-        let sealing = root
-            .expand(&[b"arkloop v1 sealing"], &AES_256_GCM)
-            .map(UnboundKey::from);
+        let sealing_key = |label: &[u8]| {
+            let expanded = root.expand(&[label], &AES_256_GCM).map(UnboundKey::from);
+            LessSafeKey::new(expanded.expect(SHORT_ENOUGH))
+        };
         Self {
             check: URL_SAFE_NO_PAD.encode(check),
             refresh: mac_key(b"arkloop v1 refresh token"),
@@ -83,7 +89,8 @@ impl Keys {
             code: mac_key(b"arkloop v1 one-time code"),
             name: mac_key(b"arkloop v1 name digest"),
             failure: mac_key(b"arkloop v1 password failure"),
-            sealing: LessSafeKey::new(sealing.expect(SHORT_ENOUGH)),
+            sealing: sealing_key(b"arkloop v1 sealing"),
+            flow_sealing: sealing_key(b"arkloop v1 flow token"),
         }
     }
 
@@ -156,6 +163,15 @@ impl Keys {
         )))
     }
 
+    pub fn new_flow_token(&self, flow: Flow, system: &System) -> FlowToken {
+        FlowToken::new(self.seal(SealedFor::Flow, &flow.to_bytes(), system))
+    }
+
+    /// What a flow token says; `None` if it was not made with this key file.
+    pub fn open_flow_token(&self, token: &FlowToken) -> Option<Flow> {
+        Flow::from_bytes(&self.open(SealedFor::Flow, token.sealed()).ok()?)
+    }
+
     /// The key under which wrong passwords for `guessed` from `address` are counted. All names of an account share one key; an unknown name has its own. An
     /// `address` of `None` is a process on this machine.
     pub fn failure_key(&self, guessed: Guessed<'_>, address: Option<IpAddr>) -> FailureKey {
@@ -203,11 +219,11 @@ impl Keys {
     }
 
     /// Seals `plaintext` with AES-256-GCM under a random nonce, bound to its purpose. (Random nonces allow 2³² sealings under one key, NIST SP 800-38D
-    /// §8.3: far more than an auth server's invites, signing keys and mails.)
+    /// §8.3: far more than an auth server's invites, signing keys and mails, and than its flow tokens, which have another key.)
     pub fn seal(&self, purpose: SealedFor<'_>, plaintext: &[u8], system: &System) -> Sealed {
         let nonce: [u8; NONCE_LEN] = system.random();
         let mut sealed = plaintext.to_vec();
-        self.sealing
+        self.sealing_key(purpose)
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(purpose.context()),
@@ -217,12 +233,19 @@ impl Keys {
         Sealed([nonce.as_slice(), &sealed].concat())
     }
 
+    fn sealing_key(&self, purpose: SealedFor<'_>) -> &LessSafeKey {
+        match purpose {
+            SealedFor::Flow => &self.flow_sealing,
+            _ => &self.sealing,
+        }
+    }
+
     /// Opens what [`Keys::seal`] sealed for the same purpose.
     pub fn open(&self, purpose: SealedFor<'_>, sealed: &Sealed) -> Result<Vec<u8>, SealError> {
         let (nonce, ciphertext) = sealed.0.split_first_chunk::<NONCE_LEN>().ok_or(SealError)?;
         let mut opened = ciphertext.to_vec();
         let length = self
-            .sealing
+            .sealing_key(purpose)
             .open_in_place(
                 Nonce::assume_unique_for_key(*nonce),
                 Aad::from(purpose.context()),
@@ -290,6 +313,35 @@ mod tests {
             keys.open(SealedFor::Invite(&[7; 16]), &Sealed(vec![0; 5]))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_flow_token_is_read_with_its_key_only_and_shows_nothing() {
+        let (keys, system) = (Keys::derive(&[1; 32]), System::machine());
+        let email = Email::parse("alice@example.org").expect("it is valid");
+        let flow = Flow {
+            user_id: UserId::from_bytes([7; 16]),
+            address: keys.address_digest(&email),
+            made_at: system.now(),
+        };
+        let token = keys.new_flow_token(flow, &system);
+        assert_eq!(keys.open_flow_token(&token), Some(flow));
+        assert_eq!(Keys::derive(&[2; 32]).open_flow_token(&token), None);
+        assert_ne!(keys.new_flow_token(flow, &system).reveal(), token.reveal());
+        let sealed = &token.sealed().0;
+        assert!(!sealed.windows(4).any(|bytes| bytes == [7; 4]), "{sealed:?}");
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert_eq!(
+                keys.open_flow_token(&FlowToken::new(Sealed(changed))),
+                None,
+                "{at}"
+            );
+        }
+        // What is sealed for another purpose is no flow token, whatever is in it.
+        let other = keys.seal(SealedFor::CheckWord, &flow.to_bytes(), &system);
+        assert_eq!(keys.open_flow_token(&FlowToken::new(other)), None);
     }
 
     #[test]

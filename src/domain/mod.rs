@@ -7,6 +7,7 @@ mod audit;
 mod client;
 mod duration;
 mod field;
+mod flow_token;
 mod hash_cost;
 mod id;
 mod invite;
@@ -47,6 +48,7 @@ pub use audit::{
 pub use client::{Client, MAX_USER_AGENT_BYTES};
 pub use duration::{format_duration, in_words, parse_duration};
 pub use field::{FieldError, FieldErrors};
+pub use flow_token::{FLOW_TTL, Flow, FlowToken};
 pub use hash_cost::Argon2Cost;
 pub use id::{InviteId, MailId, SessionId, UserId};
 pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};

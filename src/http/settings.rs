@@ -62,6 +62,8 @@ pub struct ServerSettings {
     pub pages: bool,
     /// Whether `/v1/auth/check` answers.
     pub identity_check: bool,
+    /// Whether the operations of Arkloop's own web client are served.
+    pub arkloop_client: bool,
     pub deadlines: Deadlines,
     /// How many connections may be open at once. A further one evicts the connection that has been at rest the longest, or waits if all are busy.
     pub max_connections: usize,

@@ -26,6 +26,9 @@ pub enum Error {
     InvalidCredentials,
     #[error("the account is suspended")]
     UserSuspended,
+    /// The flow token is forged or too old, or its account was deleted or has another address now.
+    #[error("the flow token is not valid")]
+    FlowTokenInvalid,
     #[error("registration is disabled")]
     RegistrationDisabled,
     #[error("registration needs an invite code")]

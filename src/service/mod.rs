@@ -20,6 +20,7 @@ mod password;
 mod presence;
 mod refresh;
 mod registration;
+mod resolve;
 mod rules;
 mod session;
 mod sign_in;
@@ -40,6 +41,7 @@ pub use parts::{Parts, Service};
 pub use presence::{Presence, RECENT_SIGN_IN};
 pub use refresh::RefreshCookies;
 pub use registration::{Registered, Registration};
+pub use resolve::Resolved;
 pub use rules::{
     AlgorithmChange, Caller, FailedCodes, Links, ModeSource, PasswordLink, PresentedInvite, RuleSettings,
     SignInRules, UserRef,

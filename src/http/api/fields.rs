@@ -151,6 +151,20 @@ pub(super) const CODE: Field = Field {
     ..OTP.named("code")
 };
 
+/// The username or the address that a person enters first.
+pub(super) const IDENTITY: Field = LOGIN.named("identity");
+
+pub(super) const FLOW_TOKEN: Field = Field {
+    name: "flow_token",
+    description: "The `flow_token` that `resolve` answered. White space and invisible format characters around it are dropped.",
+    example: "c2VhbGVkIGFuZCBvcGFxdWUsIDg0IGJ5dGVzIGluIGFsbA",
+    pattern: Some(NOT_BLANK),
+    ..Field::TEXT
+};
+
+/// [`OTP`], as Arkloop's own web client calls it.
+pub(super) const RESOLVED_CODE: Field = OTP.named("code");
+
 /// The password that replaces the present one.
 pub(super) const REPLACING_PASSWORD: Field = Field {
     description: "The new password; see `password` of registration.",

@@ -12,6 +12,7 @@ mod one_time_code;
 mod own_limit;
 mod password;
 mod registration;
+mod resolve;
 mod session;
 mod sign_in;
 mod user;
@@ -19,7 +20,7 @@ mod user;
 use super::pipeline::Operation;
 
 /// Every operation of the API, in the order of the document.
-pub(super) static OPERATIONS: [&Operation; 27] = [
+pub(super) static OPERATIONS: [&Operation; 30] = [
     &captcha::CAPTCHA_CONFIG,
     &registration::REGISTRATION_MODE,
     &registration::REGISTER,
@@ -29,6 +30,9 @@ pub(super) static OPERATIONS: [&Operation; 27] = [
     &sign_in::LOGOUT,
     &one_time_code::SEND_CODE,
     &one_time_code::SIGN_IN_BY_CODE,
+    &resolve::RESOLVE,
+    &resolve::SEND_RESOLVED_CODE,
+    &resolve::SIGN_IN_BY_RESOLVED_CODE,
     &email::SEND_VERIFICATION,
     &email::PREVIEW_VERIFICATION,
     &email::CONFIRM_VERIFICATION,

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::domain::properties::{almost, wild_text};
 use crate::domain::{
-    AccountName, Email, LinkToken, Locale, MIN_PASSWORD_CHARS, OneTimeCode, Password, PasswordGuess,
-    Timezone, Username,
+    AccountName, Email, FlowToken, LinkToken, Locale, MIN_PASSWORD_CHARS, OneTimeCode, Password,
+    PasswordGuess, Timezone, Username,
 };
 
 fn document() -> Value {
@@ -73,13 +73,14 @@ fn parser(schema: &str, member: &str) -> fn(&str) -> bool {
     let new_password = |text: &str| Password::parse(text, MIN_PASSWORD_CHARS, &[]).is_ok();
     match (schema, member) {
         ("RegisterRequest", "login") | (_, "username") => |text| Username::parse(text).is_ok(),
-        (_, "login") => |text| AccountName::parse(text).is_ok(),
+        (_, "login" | "identity") => |text| AccountName::parse(text).is_ok(),
         (_, "email") => |text| Email::parse(text).is_ok(),
         ("RegisterRequest", "password") | (_, "new_password") => new_password,
         (_, "password" | "current_password") => |text| PasswordGuess::parse(text).is_ok(),
         (_, "locale") => |text| Locale::from_hint(text).is_ok(),
         (_, "timezone") => |text| Timezone::parse(text).is_ok(),
         (_, "token") => |text| LinkToken::parse(text).is_ok(),
+        (_, "flow_token") => |text| FlowToken::parse(text).is_ok(),
         (_, "otp" | "code") => |text| OneTimeCode::parse(text).is_ok(),
         // The server accepts these in any form.
         (_, "invite_code" | "cf_turnstile_token") => |_| true,

@@ -46,6 +46,8 @@ codes! {
     RefreshTokenMissing: UNAUTHORIZED "auth.refresh_token_missing", "The refresh token cookie is missing: sign in.";
     /// Wrong login or password.
     InvalidCredentials: UNAUTHORIZED "auth.invalid_credentials", "The login or the password is wrong.";
+    /// The flow token of a sign-in by code is not valid any more.
+    FlowTokenInvalid: UNAUTHORIZED "auth.flow_token_invalid", "This sign-in has taken too long or was begun elsewhere: begin again.";
     /// The account is suspended.
     UserSuspended: FORBIDDEN "auth.user_suspended", "This account is suspended.";
     /// Registration is off.

@@ -159,6 +159,7 @@ impl From<service::Error> for Refusal {
             Error::InvalidToken => Self::new(Code::InvalidToken),
             Error::RefreshTokenMissing => Self::new(Code::RefreshTokenMissing),
             Error::InvalidCredentials => Self::new(Code::InvalidCredentials),
+            Error::FlowTokenInvalid => Self::new(Code::FlowTokenInvalid),
             Error::UserSuspended => Self::new(Code::UserSuspended),
             Error::RegistrationDisabled => Self::new(Code::RegistrationDisabled),
             Error::InviteCodeRequired => Self::new(Code::InviteCodeRequired),

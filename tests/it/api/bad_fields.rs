@@ -69,7 +69,12 @@ async fn send(app: &TestApp, operation: &Operation, spoil: impl FnOnce(&mut Valu
 /// An answer that is no fault and repeats nothing.
 pub(super) fn checked(answer: Answer, operation: &Operation) -> Answer {
     assert!(answer.status < 500, "{}: {answer:?}", operation.id);
-    let whole = format!("{:?} {}", answer.headers, answer.body).to_lowercase();
+    let mut body = answer.body.clone();
+    if (operation.id.as_str(), answer.status) == ("resolve", 200) {
+        // The client shows again what its user entered.
+        body = body.replace(&answer.json()["prefill"].to_string(), "");
+    }
+    let whole = format!("{:?} {body}", answer.headers).to_lowercase();
     assert!(
         !whole.contains(MARK),
         "{} repeats what was sent: {answer:?}",
@@ -147,6 +152,7 @@ async fn wrong_together(
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "every field is a line of the table")]
 async fn every_field_says_of_every_bad_text_what_is_wrong_also_beside_others() {
     let app = app().await;
     let mut table = String::new();
@@ -188,6 +194,12 @@ async fn every_field_says_of_every_bad_text_what_is_wrong_also_beside_others() {
     sign_in_by_code email: blank: missing; long: too_long; else invalid
     sign_in_by_code otp: blank: missing; long: too_long; else 422 auth.otp_invalid
     sign_in_by_code code: blank: missing; long: too_long; else 422 auth.otp_invalid
+    resolve identity: blank: missing; long: too_long; else 200 -
+    resolve cf_turnstile_token: else 200 -
+    send_resolved_code flow_token: blank: missing; else 401 auth.flow_token_invalid
+    send_resolved_code cf_turnstile_token: else 401 auth.flow_token_invalid
+    sign_in_by_resolved_code flow_token: blank: missing; else 401 auth.flow_token_invalid
+    sign_in_by_resolved_code code: blank: missing; long: too_long; else 401 auth.flow_token_invalid
     preview_verification token: blank: missing; else 422 email.token_invalid
     confirm_verification token: blank: missing; else 422 email.token_invalid
     reject_verification token: blank: missing; else 422 email.token_invalid

@@ -187,7 +187,7 @@ async fn an_unknown_path_is_404_and_never_401() {
         "/v1//me",
         "/v1/./me",
         "/v1/auth/sessions/a/b",
-        "/v1/auth/resolve",
+        "/v1/auth/resolve/",
         "/v1/auth/email/verify",
         "/metrics",
         "/.well-known/openid-configuration",
@@ -290,6 +290,9 @@ async fn allow_lists_the_methods_of_every_path() {
     /v1/auth/refresh POST, OPTIONS
     /v1/auth/register POST, OPTIONS
     /v1/auth/registration-mode GET, HEAD, OPTIONS
+    /v1/auth/resolve POST, OPTIONS
+    /v1/auth/resolve/otp/send POST, OPTIONS
+    /v1/auth/resolve/otp/verify POST, OPTIONS
     /v1/auth/sessions DELETE, GET, HEAD, OPTIONS
     /v1/auth/sessions/019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17 DELETE, OPTIONS
     /v1/me GET, PATCH, HEAD, OPTIONS

@@ -42,6 +42,8 @@ mod refresh_limits;
 mod registration;
 mod registration_fields;
 mod renames;
+mod resolve;
+mod resolved_codes;
 mod service_name;
 mod session;
 mod several_cookies;

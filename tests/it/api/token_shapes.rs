@@ -9,6 +9,7 @@ use serde_json::json;
 use super::access_tokens::{claims, header, parts, read};
 use super::forged_tokens::{OwnKey, refused, signing_with_eddsa};
 use super::mailed::{Mailed, NEW_PASSWORD};
+use super::resolve::{flow_token, send};
 use crate::support::{PASSWORD, TestApp};
 
 /// The order of the group of Ed25519 (RFC 8032 §5.1), the least byte first.
@@ -194,18 +195,19 @@ async fn every_secret_is_good_for_its_own_purpose_only() {
     let reset = mailed.reset_token_to("alice").await;
     let code = mailed.code_to("alice").await;
     let invite = app.invite(1).await;
+    let flow = flow_token(app, "alice").await;
     let (access, refresh) = (alice.access_token(), alice.cookie());
-    for other in [&refresh, &verification, &reset, &code, &invite] {
+    for other in [&refresh, &verification, &reset, &code, &invite, &flow] {
         assert_eq!(app.me(other).await.status, 401, "{other} as a bearer");
     }
-    for other in [&access, &verification, &reset, &code, &invite] {
+    for other in [&access, &verification, &reset, &code, &invite, &flow] {
         assert_eq!(
             app.refresh(other).await.brief(),
             "401 auth.invalid_token",
             "{other} as a cookie"
         );
     }
-    for other in [&access, &refresh, &reset, &code, &invite] {
+    for other in [&access, &refresh, &reset, &code, &invite, &flow] {
         for what in ["preview", "confirm", "reject"] {
             assert_eq!(
                 mailed.verify(what, other).await.brief(),
@@ -214,12 +216,12 @@ async fn every_secret_is_good_for_its_own_purpose_only() {
             );
         }
     }
-    for other in [&access, &refresh, &verification, &code, &invite] {
+    for other in [&access, &refresh, &verification, &code, &invite, &flow] {
         let answer = mailed.reset(other, NEW_PASSWORD).await;
         assert_eq!(answer.brief(), "422 auth.reset_token_invalid", "{other}");
     }
     // The tokens are too long to be compared with a code at all; the others cost three of its five tries.
-    for other in [&access, &refresh, &verification, &reset, &invite] {
+    for other in [&access, &refresh, &verification, &reset, &invite, &flow] {
         assert_eq!(
             mailed.sign_in("alice", other).await.status,
             422,
@@ -232,6 +234,10 @@ async fn every_secret_is_good_for_its_own_purpose_only() {
             app.login("alice", other).await.brief(),
             "401 auth.invalid_credentials"
         );
+    }
+    for other in [&access, &refresh, &verification, &reset, &code, &invite] {
+        let answer = send(app, other).await;
+        assert_eq!(answer.brief(), "401 auth.flow_token_invalid", "{other}");
     }
     // Each still works at its own door.
     assert_eq!(app.me(&access).await.status, 200);

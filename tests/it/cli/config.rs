@@ -315,20 +315,6 @@ fn toml_that_cannot_be_read_is_refused_without_showing_it() {
 }
 
 #[test]
-fn what_comes_later_is_refused_instead_of_ignored() {
-    let refused = [("ARKLOOP_SERVER__ARKLOOP_CLIENT", "true")];
-    for (name, value) in refused {
-        let text = refusal_of(name, value);
-        assert!(
-            text.contains("is not in this release") && text.contains(name),
-            "{text}"
-        );
-    }
-    Place::new("server.pages = true\nserver.arkloop_client = false").load();
-    assert_snapshot!(refusal("[server]\narkloop_client = true"), @"server.arkloop_client is not in this release (<dir>/arkloop.toml, line 2); it would be silently without effect: take it out until a release says that it has come");
-}
-
-#[test]
 fn an_https_server_behind_an_unknown_proxy_is_refused() {
     let https = "[server]\npublic_url = \"https://auth.example.org\"\n";
     assert_snapshot!(refusal(https), @r#"server.public_url is https and server.listen is local, so there is a proxy, but server.trusted_proxies is not set: all clients would count as one; add to [server] in the configuration: trusted_proxies = ["127.0.0.0/8"] (or = [] if no proxy sets X-Forwarded-For)"#);

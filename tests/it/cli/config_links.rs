@@ -31,3 +31,45 @@ fn links_to_pages_that_are_off_are_warned_of() {
     let here = format!("{app}[links]\nreset = \"{{public_url}}/reset#token={{token}}\"");
     assert_snapshot!(warnings(&here), @"server.pages is false: links that begin with {public_url} lead to this server, which has no page there; set them in [links]");
 }
+
+#[test]
+fn arkloops_web_client_has_links_of_its_own_unless_they_are_set() {
+    let links = |file: &str| {
+        let links = Place::new(file).load().links;
+        [links.verify, links.reset, links.invite].join("\n")
+    };
+    let client = "[server]\narkloop_client = true\n";
+    assert_snapshot!(links(client), @"
+    {app_url}/verify?token={token}
+    {public_url}/reset#token={token}
+    {public_url}/register?invite={code}
+    ");
+    let set = format!("{client}[links]\nreset = \"{{app_url}}/reset#{{token}}\"");
+    assert_snapshot!(links(&set), @"
+    {app_url}/verify?token={token}
+    {app_url}/reset#{token}
+    {public_url}/register?invite={code}
+    ");
+    let mut workspace = Workspace::with_database();
+    workspace.set("ARKLOOP_SERVER__APP_URL", "https://app.example.org");
+    workspace.set("ARKLOOP_SERVER__ARKLOOP_CLIENT", "true");
+    assert_snapshot!(workspace.run(&["-q", "invite", "create"]), @"
+    exit: 0
+    stdout:
+    <code>
+    http://localhost:8080/register?invite=<code>
+    ");
+    let shown = workspace.json(&["config", "show"]);
+    assert_eq!(shown["server"]["arkloop_client"], true);
+    assert_eq!(shown["links"]["verify"], "{app_url}/verify?token={token}");
+}
+
+#[test]
+fn codes_that_arkloops_web_client_does_not_take_are_warned_of() {
+    let warnings = |file: &str| Place::new(file).load().warnings().join("\n");
+    let client = "server.arkloop_client = true\n";
+    assert_snapshot!(warnings(client), @"");
+    assert_snapshot!(warnings(&format!("{client}otp.digits = 8")), @"server.arkloop_client is true and otp.digits is 8: Arkloop's own web client takes only codes of 6 digits");
+    assert_snapshot!(warnings(&format!("{client}otp.digits = 8\notp.enabled = false")), @"");
+    assert_snapshot!(warnings("otp.digits = 8"), @"");
+}

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use arkloop::app::ANSWER_TIMEOUT;
 use arkloop::domain::{
-    AccountName, CODE_TTL, Email, FailureLimits, LinkPurpose, MAX_CODE_ATTEMPTS, MAX_PASSWORD_BYTES,
-    MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MIN_PASSWORD_CHARS, MailBudget, Username, in_words,
+    AccountName, CODE_TTL, Email, FLOW_TTL, FailureLimits, LinkPurpose, MAX_CODE_ATTEMPTS,
+    MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MIN_PASSWORD_CHARS, MailBudget, Username,
+    in_words,
 };
 use arkloop::http::MAX_BODY_BYTES;
 use arkloop::service::RECENT_SIGN_IN;
@@ -65,14 +66,14 @@ fn known() -> Vec<String> {
         Duration::from_hours(1),
         "it is written as one hour"
     );
-    let verify_hours = LinkPurpose::VerifyEmail.ttl().as_secs() / 3600;
     let (shortest, longest) = (MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS);
     let from_constants = [
         format!("At most one a minute, {hourly} an hour and {daily} a day"),
-        format!("{verify_hours} hours"),
+        format!("{} hours", LinkPurpose::VerifyEmail.ttl().as_secs() / 3600),
         "works, for an hour".to_owned(),
         "works for one hour".to_owned(),
         format!("the newest code works, for {}", in_words(CODE_TTL)),
+        format!("works for {}, and until the address", in_words(FLOW_TTL)),
         format!("A code is compared {MAX_CODE_ATTEMPTS} times at most"),
         format!("within {} of signing in", in_words(RECENT_SIGN_IN)),
         format!("By default, after {} wrong passwords in a row", here.requests()),

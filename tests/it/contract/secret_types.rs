@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arkloop::config::{Config, Sources};
 use arkloop::domain::{
-    InviteCode, Letter, LinkToken, MIN_PASSWORD_CHARS, OneTimeCode, Password, PasswordGuess, PasswordHash,
-    SessionNonce,
+    FlowToken, InviteCode, Letter, LinkToken, MIN_PASSWORD_CHARS, OneTimeCode, Password, PasswordGuess,
+    PasswordHash, Sealed, SessionNonce,
 };
 use arkloop::service::RefreshCookie;
 use syn::visit::{self, Visit};
@@ -16,9 +16,10 @@ use syn::visit::{self, Visit};
 use super::layering::sources_of_src;
 
 /// The types that are a secret, or hold one in a form that could be printed.
-const SECRETS: [&str; 21] = [
+const SECRETS: [&str; 22] = [
     "Exchange",
     "Fields",
+    "FlowToken",
     "Given",
     "InviteCode",
     "InviteWithCode",
@@ -280,6 +281,7 @@ fn nothing_secret_is_in_what_debug_prints() {
         OneTimeCode::parse(MARK).expect("it is read"),
         InviteCode::from_random(*b"zq7x-secre"),
         LinkToken::from_random(*b"zq7x-secretzq7x-secretzq7x-secre"),
+        FlowToken::new(Sealed(MARK.into())),
         SessionNonce(*b"zq7x-secretzq7x-"),
         RefreshCookie {
             value: mark().into(),

@@ -53,6 +53,13 @@ pub const FACTS: &[(&str, Value)] = &[
     ("The code is wrong, older than {}", Constant(CODES, "CODE_TTL")),
     ("or {} codes were tried", Constant(CODES, "MAX_CODE_ATTEMPTS")),
     (
+        "or its {} tries are used up",
+        Constant(CODES, "MAX_CODE_ATTEMPTS"),
+    ),
+    ("the flow_token is older than {}", Constant(CODES, "CODE_TTL")),
+    // The client.
+    ("that the server is down, for {} seconds", Elsewhere(12)),
+    (
         "After {} failures in a row for an address",
         Constant(CODES, "MAX_CODE_FAILURES"),
     ),

@@ -178,6 +178,8 @@ impl Running {
         let settings = app::http_settings(&config);
         let settings = http::ServerSettings {
             rates: settings.rates.filter(|_| set_up.limits == Limits::Hold),
+            // Every operation of the document is served, unless the test turns these off.
+            arkloop_client: settings.arkloop_client || !config.is_set("server.arkloop_client"),
             deadlines: set_up.deadlines,
             before_answer: Some(Arc::new(move |operation| trigger.touch(operation))),
             ..settings
