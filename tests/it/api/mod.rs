@@ -1,6 +1,7 @@
 //! Every endpoint over a real port: one file a noun, and one for each rule that all of them share.
 
 mod access_tokens;
+mod arkloop_client;
 mod audit;
 mod bad_fields;
 mod bad_headers;
