@@ -1,27 +1,27 @@
 //! The pages behind the links that are mailed or handed out: creating an account, confirming an address, setting a password.
 //!
-//! They are static files that use the public API like any client. What differs between servers is filled in once, at the start: the minimum length of a
-//! password, the name of the service, and the content security policy, which depends on the captcha. Browsers do not store the pages.
+//! They use the public API like any client. What differs between servers and languages is filled into their templates once, at the start, and so is the
+//! content security policy, which depends on the captcha. Browsers do not store the pages.
 
 use std::collections::HashMap;
 
-use minijinja::HtmlEscape;
+use poem::http::header::VARY;
 use rust_embed::RustEmbed;
+use strum::VariantArray as _;
 
-use super::embedded::{self, REVALIDATE, add_files, html, page};
+use super::embedded::{self, REVALIDATE, add_files, html};
+use super::languages::{key, page};
+use super::rendering::Templates;
+use crate::domain::Language;
 use crate::http::ServerSettings;
 use crate::http::pipeline::content::Content;
 use crate::http::pipeline::{Operation, Shared};
 
 /// Where Turnstile's script and frame come from (Cloudflare, Turnstile, "Content Security Policy").
 const CAPTCHA_ORIGIN: &str = "https://challenges.cloudflare.com";
-/// The text in the pages that is replaced to set the minimum length of a password.
-const LEAST_LENGTH: &str = r#"minlength="8""#;
-/// The placeholder in the pages for the name of the service.
-const SERVICE_NAME: &str = "{service}";
 const SWITCH: fn(&ServerSettings) -> bool = |settings| settings.pages;
 
-/// The pages, their scripts, their styles and their icon.
+/// The scripts of the pages, their texts, their styles and their icon.
 #[derive(RustEmbed)]
 #[folder = "src/http/pages/static"]
 struct Static;
@@ -29,24 +29,23 @@ struct Static;
 pub(super) const REGISTER: Operation = page("/register", Some(SWITCH));
 pub(super) const VERIFY: Operation = page("/verify", Some(SWITCH));
 pub(super) const RESET: Operation = page("/reset", Some(SWITCH));
-pub(super) const FILES: Operation = page("/pages/{file}", Some(SWITCH));
+pub(super) const FILES: Operation = embedded::page("/pages/{file}", Some(SWITCH));
 
-/// Adds the pages, filled in for `shared`, and their files.
-pub(super) fn add(contents: &mut HashMap<String, Content>, shared: &Shared) {
-    let service = &shared.service;
-    let least_length = format!(r#"minlength="{}""#, service.password_min_length());
-    let service_name = HtmlEscape(service.name().as_str()).to_string();
-    let policy = content_security_policy(!service.captcha_site_key().is_empty());
+/// Adds the pages in each language, and their files.
+pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates, shared: &Shared) {
+    let policy = content_security_policy(!shared.service.captcha_site_key().is_empty());
     // This page needs no captcha and holds a token, so it runs no script of another host.
     let verify_policy = content_security_policy(false);
-    for (operation, name, policy) in [
+    for (operation, template, policy) in [
         (&REGISTER, "register.html", &policy),
         (&VERIFY, "verify.html", &verify_policy),
         (&RESET, "reset.html", &policy),
     ] {
-        let text = embedded::text::<Static>(name).replace(LEAST_LENGTH, &least_length);
-        let page = Content::kept(text.replace(SERVICE_NAME, &service_name));
-        contents.insert(operation.path.to_owned(), html(page, policy));
+        for &language in Language::VARIANTS {
+            let page = Content::kept(templates.render(template, language));
+            let page = html(page, policy).with(VARY, "Accept-Encoding, Accept-Language");
+            contents.insert(key(operation.path, language), page);
+        }
     }
     add_files::<Static>(contents, "/pages/", REVALIDATE);
 }
@@ -73,7 +72,14 @@ mod tests {
     use std::borrow::Cow;
     use std::collections::{BTreeMap, BTreeSet};
 
+    use strum::VariantNames as _;
+
+    use super::super::rendering::Facts;
     use super::*;
+    use crate::domain::FieldError;
+    use crate::http::pipeline::Code;
+
+    const PAGES: [&str; 3] = ["register.html", "verify.html", "reset.html"];
 
     fn text(name: &str) -> String {
         embedded::text::<Static>(name)
@@ -84,17 +90,50 @@ mod tests {
         names.filter(|name| name.ends_with(extension)).collect()
     }
 
+    /// Every page in every language: its name, the beginning of the names of its files with texts, and its text.
+    fn rendered() -> Vec<(&'static str, &'static str, String)> {
+        let templates = Templates::new(Facts {
+            service: "Example".to_owned(),
+            password_min_length: 12,
+            app_origin: Some("https://app.example.org".to_owned()),
+            has_pages: true,
+            has_docs: true,
+        });
+        let pages = PAGES
+            .iter()
+            .flat_map(|page| Language::VARIANTS.iter().map(move |language| (*page, *language)));
+        pages
+            .map(|(page, language)| (page, language.into_str(), templates.render(page, language)))
+            .collect()
+    }
+
     /// Every text between a `start` and the next `end`.
     fn between<'a>(text: &'a str, start: &str, end: char) -> BTreeSet<&'a str> {
         let pieces = text.split(start).skip(1);
         pieces.filter_map(|piece| piece.split(end).next()).collect()
     }
 
-    /// The texts of a language by their keys.
+    /// The texts of a file by their keys.
     fn texts(source: &str) -> BTreeMap<&str, &str> {
         let lines = source.lines().filter_map(|line| line.strip_prefix("  "));
         let entries = lines.filter_map(|line| line.split_once(": \""));
         entries.map(|(key, text)| (key.trim_matches('"'), text)).collect()
+    }
+
+    /// The files with the texts of a page.
+    fn text_files(page: &str, language: &str) -> BTreeSet<String> {
+        let parts = between(page, "data-texts=\"", '"');
+        let parts = parts.iter().flat_map(|parts| parts.split_whitespace());
+        parts.map(|part| format!("{language}-{part}.js")).collect()
+    }
+
+    /// What the scripts of this file import at once.
+    fn imports(script: &str) -> BTreeSet<String> {
+        let source = text(script);
+        between(&source, " from \"./", '"')
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
@@ -114,23 +153,28 @@ mod tests {
 
     #[test]
     fn every_file_that_is_asked_for_is_there() {
-        for name in names(".html") {
-            for asked in between(&text(&name), "/pages/", '"') {
-                assert!(Static::get(asked).is_some(), "{name} asks for {asked}");
+        for (name, language, page) in rendered() {
+            let files = between(&page, "\"/pages/", '"').into_iter().map(str::to_owned);
+            for asked in files.chain(text_files(&page, language)) {
+                assert!(Static::get(&asked).is_some(), "{name} asks for {asked}");
             }
         }
         for name in names(".js") {
-            for asked in between(&text(&name), " from \"./", '"') {
-                assert!(Static::get(asked).is_some(), "{name} asks for {asked}");
+            let source = text(&name);
+            let later = between(&source, "import(\"./", '"')
+                .into_iter()
+                .map(str::to_owned);
+            for asked in later.chain(imports(&name)) {
+                assert!(Static::get(&asked).is_some(), "{name} asks for {asked}");
             }
         }
     }
 
     #[test]
     fn the_pages_hold_nothing_that_the_policy_forbids() {
-        for name in names(".html") {
-            let page = text(&name);
-            for forbidden in ["<style", " style=", "javascript:", "//"] {
+        for (name, _, page) in rendered() {
+            // A browser shows the indentation of the last two, which rendering drops.
+            for forbidden in ["<style", " style=", "javascript:", "//", "<pre", "<textarea"] {
                 assert!(!page.contains(forbidden), "{name} has {forbidden}");
             }
             let is_handler = |word: &str| word.starts_with("on") && word.contains('=');
@@ -143,36 +187,121 @@ mod tests {
 
     #[test]
     fn both_languages_have_the_same_texts_with_the_same_gaps() {
-        let (english, chinese) = (text("en.js"), text("zh.js"));
-        let (english, chinese) = (texts(&english), texts(&chinese));
-        assert!(english.len() > 80, "{}", english.len());
-        assert_eq!(
-            english.keys().collect::<Vec<_>>(),
-            chinese.keys().collect::<Vec<_>>()
-        );
-        for (key, said) in &english {
-            assert_eq!(between(said, "{", '}'), between(chinese[key], "{", '}'), "{key}");
+        let mut number = 0;
+        for name in names(".js") {
+            let Some(part) = name.strip_prefix("en-") else {
+                continue;
+            };
+            let (english, chinese) = (text(&name), text(&format!("zh-{part}")));
+            let (english, chinese) = (texts(&english), texts(&chinese));
+            let keys =
+                |texts: &BTreeMap<&str, &str>| texts.keys().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+            assert_eq!(keys(&english), keys(&chinese), "{part}");
+            for (key, said) in &english {
+                assert_eq!(
+                    between(said, "{", '}'),
+                    between(chinese[key], "{", '}'),
+                    "{part} {key}"
+                );
+            }
+            number += english.len();
         }
-        for name in names(".html") {
-            let page = text(&name);
+        assert!(number > 100, "{number}");
+        let of = |language: &str| {
+            names(".js")
+                .iter()
+                .filter(|name| name.starts_with(language))
+                .count()
+        };
+        assert_eq!(of("en-"), of("zh-"));
+    }
+
+    #[test]
+    fn every_text_of_a_page_is_in_a_file_that_the_page_loads() {
+        for (name, language, page) in rendered() {
+            let files: Vec<String> = text_files(&page, language)
+                .iter()
+                .map(|file| text(file))
+                .collect();
+            let known: BTreeSet<&str> = files.iter().flat_map(|file| texts(file).into_keys()).collect();
             let asked = between(&page, "data-text=\"", '"');
             for key in asked.union(&between(&page, "data-label=\"", '"')) {
-                assert!(english.contains_key(key), "{name} asks for {key}");
+                assert!(known.contains(key), "{name} in {language} asks for {key}");
             }
         }
     }
 
     #[test]
-    fn every_page_says_what_the_service_is_called() {
-        for name in names(".html") {
-            assert_eq!(text(&name).matches(SERVICE_NAME).count(), 3, "{name}");
+    fn every_code_has_a_sentence() {
+        let files = ["en-common.js", "en-entry.js"].map(text);
+        let known: BTreeSet<&str> = files.iter().flat_map(|file| texts(file).into_keys()).collect();
+        let refusals = text("refusal.js");
+        let (_, alike) = refusals
+            .split_once("const ALIKE")
+            .expect("it lists codes that one sentence explains");
+        let is_alike = |code: &str| alike.contains(&format!("\"{code}\": \""));
+        let client = include_str!("browser_client/arkloop.js");
+        let of_client = between(client, "\"client.", '"')
+            .into_iter()
+            .map(|code| format!("client.{code}"));
+        let of_server = Code::VARIANTS.iter().map(|code| code.as_str().to_owned());
+        let codes: Vec<String> = of_server.chain(of_client).collect();
+        assert!(
+            codes.iter().any(|code| code == "client.user_changed"),
+            "{codes:?}"
+        );
+        for code in codes {
+            assert!(
+                known.contains(format!("error.{code}").as_str()) || is_alike(&code),
+                "{code}"
+            );
+        }
+        for code in FieldError::VARIANTS {
+            // No page sends such a body.
+            let is_of_bodies = ["unknown", "duplicate", "wrong_type"].contains(code);
+            let is_explained = known
+                .iter()
+                .any(|key| key.starts_with("field.") && key.rsplit('.').next() == Some(*code));
+            assert!(is_of_bodies || is_explained, "{code}");
         }
     }
 
     #[test]
-    fn a_password_field_names_the_length_that_the_server_puts_in() {
-        for name in ["register.html", "reset.html"] {
-            assert_eq!(text(name).matches(LEAST_LENGTH).count(), 1, "{name}");
+    fn the_first_load_of_each_page_is_light() {
+        const MOST: usize = 60_000;
+        for (name, language, page) in rendered() {
+            let named = between(&page, "\"/pages/", '"').into_iter().map(str::to_owned);
+            let mut files: BTreeSet<String> = named.chain(text_files(&page, language)).collect();
+            loop {
+                let more: BTreeSet<String> = files.iter().flat_map(|file| imports(file)).collect();
+                let before = files.len();
+                files.extend(more);
+                if files.len() == before {
+                    break;
+                }
+            }
+            let client = include_str!("browser_client/arkloop.js").len();
+            let weight = page.len() + client + files.iter().map(|file| text(file).len()).sum::<usize>();
+            assert!(weight < MOST, "{name} in {language} weighs {weight} bytes");
+        }
+    }
+
+    #[test]
+    fn every_page_says_what_the_service_is_called() {
+        for (name, language, page) in rendered() {
+            assert_eq!(page.matches("Example").count(), 3, "{name} in {language}");
+        }
+    }
+
+    #[test]
+    fn a_password_field_names_the_length_that_the_server_asks_for() {
+        for (name, language, page) in rendered() {
+            let expected = usize::from(name != "verify.html");
+            assert_eq!(
+                page.matches("minlength=\"12\"").count(),
+                expected,
+                "{name} in {language}"
+            );
         }
     }
 }

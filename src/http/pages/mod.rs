@@ -5,11 +5,14 @@ mod built_in;
 mod docs;
 mod embedded;
 mod home;
+mod languages;
+mod rendering;
 
 use std::collections::HashMap;
 
 use super::pipeline::content::Content;
 use super::pipeline::{Operation, Shared};
+use rendering::{Facts, Templates};
 
 /// Every page and every file. The `OpenAPI` document lists only itself and `/docs`.
 pub(super) static OPERATIONS: [&Operation; 10] = [
@@ -28,9 +31,10 @@ pub(super) static OPERATIONS: [&Operation; 10] = [
 /// The contents of all pages and files, filled in for `shared`.
 pub(super) fn contents(shared: &Shared, document: String) -> HashMap<String, Content> {
     let mut contents = HashMap::new();
+    let templates = Templates::new(Facts::of(shared));
     docs::add(&mut contents, document);
-    home::add(&mut contents, shared);
-    built_in::add(&mut contents, shared);
+    home::add(&mut contents, &templates);
+    built_in::add(&mut contents, &templates, shared);
     browser_client::add(&mut contents);
     contents
 }

@@ -1,4 +1,4 @@
-//! The built-in pages: static files under a strict policy, which change nothing by being looked at.
+//! The built-in pages, under a strict policy: loading one changes nothing.
 
 use std::collections::BTreeSet;
 
@@ -39,8 +39,36 @@ async fn a_page_runs_nothing_but_its_own_scripts() {
     content-type: text/html; charset=utf-8
     cross-origin-opener-policy: same-origin
     etag: [digest]
-    vary: Accept-Encoding
+    vary: Accept-Encoding, Accept-Language
     ");
+}
+
+#[tokio::test]
+async fn a_page_is_in_the_language_that_the_browser_prefers() {
+    let app = TestApp::start().await;
+    for path in PAGES {
+        let english = app.get(path).send().await;
+        let chinese = app.get(path).header("accept-language", "zh-CN,zh;q=0.9,en;q=0.8");
+        let chinese = chinese.send().await;
+        for (answer, lang, texts) in [(&english, "en", "en"), (&chinese, "zh-Hans", "zh")] {
+            assert!(
+                answer.body.contains(&format!("<html lang=\"{lang}\"")),
+                "{path}: {}",
+                answer.body
+            );
+            let texts = format!("/pages/{texts}-common.js");
+            assert!(answer.body.contains(&texts), "{path}: {}", answer.body);
+        }
+        // The other language is not loaded, and a copy that a browser keeps in one language does not pass for the other.
+        assert!(!chinese.body.contains("/pages/en-"), "{path}: {}", chinese.body);
+        assert_ne!(english.header("etag"), chinese.header("etag"), "{path}");
+        let tag = english.header("etag").unwrap_or_default();
+        let switched = app
+            .get(path)
+            .header("accept-language", "zh")
+            .header("if-none-match", tag);
+        assert_eq!(switched.send().await.status, 200, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -90,6 +118,8 @@ async fn no_file_but_those_of_the_pages_is_served() {
         "/pages/",
         "/pages/nothing.js",
         "/pages/register.html",
+        "/register%20en",
+        "/pages/register%20en",
         "/pages/mod.rs",
         "/pages/../mod.rs",
         "/pages/..%2fmod.rs",

@@ -19,6 +19,7 @@ use arkloop::service::RECENT_SIGN_IN;
 use serde_json::Value;
 use syn::visit::{self, Visit};
 
+use super::claims::texts_of_pages;
 use crate::support::shown::commands;
 
 /// What is counted in sentences about limits.
@@ -67,6 +68,7 @@ fn known() -> Vec<String> {
         "it is written as one hour"
     );
     let (shortest, longest) = (MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS);
+    let (fewest, most) = (Username::MIN_CHARS, Username::MAX_CHARS);
     let from_constants = [
         format!("At most one a minute, {hourly} an hour and {daily} a day"),
         format!("{} hours", LinkPurpose::VerifyEmail.ttl().as_secs() / 3600),
@@ -76,6 +78,7 @@ fn known() -> Vec<String> {
         format!("works for {}, and until the address", in_words(FLOW_TTL)),
         format!("A code is compared {MAX_CODE_ATTEMPTS} times at most"),
         format!("within {} of signing in", in_words(RECENT_SIGN_IN)),
+        format!("a sign-in of the last {}", in_words(RECENT_SIGN_IN)),
         format!("By default, after {} wrong passwords in a row", here.requests()),
         format!("waits for 1 s, then 2, 4, up to {} s", here.per().as_secs()),
         format!(
@@ -87,11 +90,7 @@ fn known() -> Vec<String> {
         format!("at most {MAX_PASSWORD_BYTES} bytes"),
         format!("at most {} characters, unique", Email::MAX_CHARS),
         format!("at most {} characters, in any case", AccountName::MAX_CHARS),
-        format!(
-            "{} to {} characters: letters from A to Z",
-            Username::MIN_CHARS,
-            Username::MAX_CHARS
-        ),
+        format!("{fewest} to {most} characters: letters from A to Z"),
         format!("at most {MAX_USER_AGENT_BYTES} characters; `null`"),
         format!("{} KiB", MAX_BODY_BYTES / 1024),
         format!("has {} seconds to answer", ANSWER_TIMEOUT.as_secs()),
@@ -224,8 +223,9 @@ fn every_number_in_a_sentence_comes_from_its_constant() {
     let mut texts = Vec::new();
     descriptions(&document, &mut texts);
     found.extend(texts.iter().flat_map(|text| unknown("openapi", text)));
-    let english = fs::read_to_string(root.join("src/http/pages/static/en.js")).expect("it is there");
-    found.extend(english.lines().flat_map(|line| unknown("en.js", line)));
+    for page in texts_of_pages("en") {
+        found.extend(page.text.lines().flat_map(|line| unknown(&page.name, line)));
+    }
     let mut files = Vec::new();
     sources(&root.join("src"), &mut files);
     for file in files {

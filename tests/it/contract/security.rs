@@ -163,7 +163,7 @@ fn every_requirement_of_levels_one_and_two_has_one_answer() {
 }
 
 #[test]
-fn no_page_writes_html_or_keeps_anything_but_the_language() {
+fn no_page_writes_html_or_keeps_anything_but_the_language_and_the_link() {
     let folder = root().join("src/http/pages/static");
     let entries = fs::read_dir(folder).expect("the pages are there");
     let scripts: Vec<PathBuf> = entries.map(|entry| entry.expect("it is read").path()).collect();
@@ -187,11 +187,7 @@ fn no_page_writes_html_or_keeps_anything_but_the_language() {
         ] {
             assert!(!text.contains(forbidden), "{}: {forbidden}", script.display());
         }
-        let keeps_language = script.ends_with("i18n.js");
-        assert!(
-            keeps_language || !text.contains("sessionStorage"),
-            "{}",
-            script.display()
-        );
+        let keeps = script.ends_with("i18n.js") || script.ends_with("link.js");
+        assert!(keeps || !text.contains("sessionStorage"), "{}", script.display());
     }
 }

@@ -3,36 +3,43 @@ import { currentLanguage, hush, say } from "./i18n.js";
 import { auth, refused } from "./refusal.js";
 
 const SCRIPT = "https://challenges.cloudflare.com/turnstile/v0/api.js?render=explicit";
-const SLOT = "cf_turnstile_token";
+const FIELD = "cf_turnstile_token";
 /** The width of the full widget; on narrower screens there is a compact one. */
 const FULL_WIDTH = 300;
 
-let widget;
-let token;
+/** By the form that shows them: the id of the widget, and its token while that is good. */
+const widgets = new Map();
+let config;
+let script;
 
-/** Learns whether there is a captcha, and loads its script if there is. */
-export async function startCaptcha() {
-  const { enabled, site_key: siteKey } = await auth.requestPublic("GET", "/v1/auth/captcha-config");
-  if (!enabled || widget !== undefined) return;
-  document.getElementById(`${SLOT}-field`).hidden = false;
+/** Learns whether there is a captcha, and shows one in `form` if there is. */
+export async function startCaptcha(form) {
+  config ??= await auth.requestPublic("GET", "/v1/auth/captcha-config");
+  if (!config.enabled || widgets.has(form)) return;
+  const place = form.querySelector("[data-captcha]");
+  place.hidden = false;
+  const state = {};
+  widgets.set(form, state);
+  const fail = () => say(place.querySelector(".error"), "error.captcha.unloaded");
   try {
-    await loadScript();
+    await (script ??= loadScript());
   } catch {
+    // Asked for again with the next form, or when the page is loaded again.
+    script = undefined;
     fail();
     return;
   }
-  const slot = document.getElementById(SLOT);
-  widget = turnstile.render(slot, {
-    sitekey: siteKey,
+  state.id = turnstile.render(place.querySelector("[role=group]"), {
+    sitekey: config.site_key,
     language: currentLanguage(),
     size: document.querySelector("main").clientWidth < FULL_WIDTH + 40 ? "compact" : "flexible",
     callback: (solved) => {
-      token = solved;
-      hush(document.getElementById(`${SLOT}-error`));
+      state.token = solved;
+      hush(place.querySelector(".error"));
     },
-    "expired-callback": () => (token = undefined),
+    "expired-callback": () => (state.token = undefined),
     "error-callback": () => {
-      token = undefined;
+      state.token = undefined;
       fail();
       // Handled: otherwise Turnstile writes to the console.
       return true;
@@ -40,30 +47,26 @@ export async function startCaptcha() {
   });
 }
 
-/** Runs `send` with the token, which serves once: it is renewed whatever the answer is. `null` where there is no captcha. */
-export async function withCaptcha(send) {
-  const field = document.getElementById(`${SLOT}-field`);
-  if (field.hidden) return send({});
-  if (!token) throw refused(widget === undefined ? "captcha.unloaded" : "captcha.unsolved");
-  const spent = token;
+/** Runs `send` with the token of `form`, which serves once: it is renewed whatever the answer is. Without a captcha `send` gets no field. */
+export async function withCaptcha(form, send) {
+  const state = widgets.get(form);
+  if (!state) return send({});
+  if (!state.token) throw refused(state.id === undefined ? "captcha.unloaded" : "captcha.unsolved");
+  const spent = state.token;
   try {
-    return await send({ [SLOT]: spent });
+    return await send({ [FIELD]: spent });
   } finally {
-    token = undefined;
-    turnstile.reset(widget);
+    state.token = undefined;
+    turnstile.reset(state.id);
   }
 }
 
 function loadScript() {
   return new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = SCRIPT;
-    script.addEventListener("load", resolve);
-    script.addEventListener("error", reject);
-    document.head.append(script);
+    const tag = document.createElement("script");
+    tag.src = SCRIPT;
+    tag.addEventListener("load", resolve);
+    tag.addEventListener("error", reject);
+    document.head.append(tag);
   });
-}
-
-function fail() {
-  say(document.getElementById(`${SLOT}-error`), "error.captcha.unloaded");
 }

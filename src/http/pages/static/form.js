@@ -1,7 +1,7 @@
 // A form: sends itself, shows errors beside the fields that they are about, and shows passwords on request.
 import { hush, label, say } from "./i18n.js";
-import { announce, whileBusy } from "./page.js";
-import { fieldTexts, textOf } from "./refusal.js";
+import { announce, refuseIn, whileBusy } from "./page.js";
+import { fieldTexts } from "./refusal.js";
 
 /** Carries out `send` with the fields by name when `form` is sent, and shows what is refused. */
 export function startForm(form, send) {
@@ -17,33 +17,63 @@ export function startForm(form, send) {
   });
 }
 
-/** What stands in the fields; a blank one is absent. */
+/** Empties a form that is done with: no password stays in the page. */
+export function empty(form) {
+  form.reset();
+  clear(form);
+}
+
+/** Says below a form that it was done, to screen readers too. */
+export function sayDone(form, key, gaps) {
+  const done = form.querySelector(".done") ?? form.appendChild(document.createElement("p"));
+  done.className = "done";
+  say(done, key, gaps);
+  announce(key, gaps);
+  form.addEventListener("input", () => hush(done), { once: true });
+}
+
+/** What stands in the fields; a blank one is absent, and so is one that is not shown. */
 function fieldsOf(form) {
-  const entries = [...new FormData(form)];
-  // Turnstile adds a field of its own; its token comes from `captcha.js`.
-  const own = entries.filter(([name, value]) => form.querySelector(`#${name}-error`) && value !== "");
-  return Object.fromEntries(own);
+  const own = controls(form).filter(([, field]) => field.value !== "" && !field.closest("[hidden]"));
+  return Object.fromEntries(own.map(([name, field]) => [name, field.value]));
+}
+
+/** The fields with a name; Turnstile adds one of its own, whose token comes from `captcha.js`. */
+function controls(form) {
+  const fields = [...form.querySelectorAll("input[name], select[name]")];
+  return fields.filter((field) => field.type !== "hidden").map((field) => [field.name, field]);
+}
+
+/** Where the error of a field stands, and what to focus. */
+function placeOf(form, name) {
+  const [, field] = controls(form).find(([known]) => known === name) ?? [];
+  if (field) return { field, error: field.closest(".field").querySelector(".error") };
+  if (name === "cf_turnstile_token") {
+    const place = form.querySelector("[data-captcha]");
+    return place && { field: place.querySelector("[role=group]"), error: place.querySelector(".error") };
+  }
+  const lone = form.querySelector(`#${name}`);
+  return lone && { field: lone, error: form.querySelector(`#${name}-error`) };
 }
 
 function clear(form) {
-  form.querySelectorAll(".error, .notice").forEach(hush);
+  form.querySelectorAll(".error, .notice, .done").forEach(hush);
   form.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
 }
 
 function showRefusal(form, refusal) {
-  const texts = fieldTexts(refusal);
-  const bad = [...form.querySelectorAll(".error")].filter((error) => {
-    const name = error.id.replace(/-error$/, "");
-    if (!texts[name]) return false;
-    say(error, ...texts[name]);
-    const field = document.getElementById(name);
+  let first;
+  for (const [name, text] of Object.entries(fieldTexts(refusal))) {
+    const place = placeOf(form, name);
+    if (!place) continue;
+    say(place.error, ...text);
     // A group has no such property; it is described by its error all the same.
-    if (field.tagName === "INPUT") field.setAttribute("aria-invalid", "true");
-    error.closest(".field").hidden = false;
-    return true;
-  });
-  if (bad.length === 0) say(form.querySelector(".notice"), ...textOf(refusal));
-  else document.getElementById(bad[0].id.replace(/-error$/, "")).focus();
+    if (place.field.matches("input, select")) place.field.setAttribute("aria-invalid", "true");
+    const isEarlier = !first || place.field.compareDocumentPosition(first) & Node.DOCUMENT_POSITION_FOLLOWING;
+    if (isEarlier) first = place.field;
+  }
+  if (first) first.focus();
+  else refuseIn(form.querySelector(".notice"), refusal);
 }
 
 function startShowing(button) {

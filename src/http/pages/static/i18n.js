@@ -1,17 +1,20 @@
 // The language of the page. Every text is said by its key, so that switching translates what is shown and loses nothing.
-import en from "./en.js";
-import zh from "./zh.js";
-
+//
+// The server chooses the language that the browser prefers; only the texts of the language that is shown are loaded.
 const LANGUAGES = {
-  en: { tag: "en", name: "English", units: "long", texts: en },
-  zh: { tag: "zh-Hans", name: "中文", units: "short", texts: zh },
+  en: { tag: "en", name: "English", units: "long" },
+  zh: { tag: "zh-Hans", name: "中文", units: "short" },
 };
 // Of this tab only: the pages set no cookie and leave nothing behind.
 const STORED = "language";
 
-let language = remembered() ?? preferred();
+/** The parts of the texts that this page needs, by the beginnings of their files' names. */
+const parts = document.documentElement.dataset.texts.trim().split(/\s+/);
+const texts = { en: {}, zh: {} };
 /** What fills the gaps of a text, by the element that shows it. */
 const values = new WeakMap();
+let language = remembered() ?? served();
+await load(language);
 
 function remembered() {
   try {
@@ -23,9 +26,19 @@ function remembered() {
   }
 }
 
-function preferred() {
-  const wanted = navigator.languages.map((tag) => tag.toLowerCase().split("-")[0]);
-  return wanted.find((name) => Object.hasOwn(LANGUAGES, name)) ?? "en";
+function served() {
+  return Object.keys(LANGUAGES).find((name) => LANGUAGES[name].tag === document.documentElement.lang) ?? "en";
+}
+
+async function load(name) {
+  const modules = await Promise.all(parts.map((part) => import(`./${name}-${part}.js`)));
+  for (const module of modules) Object.assign(texts[name], module.default);
+}
+
+/** Loads the texts of a part that not every visit needs. */
+export async function addTexts(part) {
+  if (!parts.includes(part)) parts.push(part);
+  await load(language);
 }
 
 /** The name of the language that is shown: `en` or `zh`. */
@@ -33,21 +46,31 @@ export function currentLanguage() {
   return language;
 }
 
-/** Whether there is a text of this key. */
-export function hasText(key) {
-  return Object.hasOwn(en, key);
+/** Its tag, for `Intl`. */
+export function languageTag() {
+  return LANGUAGES[language].tag;
 }
 
-/** Shows the text of `key`; it is translated when the language changes. `gaps` fill its `{name}`s; `{ seconds }` is a time span. */
+/** Whether there is a text of this key. */
+export function hasText(key) {
+  return Object.hasOwn(texts[language], key);
+}
+
+/**
+ * Shows the text of `key`; it is translated when the language changes. `gaps` fill its `{name}`s: a text, a time span
+ * (`{ seconds }`), a time (`{ at }`, RFC 3339), a day (`{ day }`), or another text (`{ key }`).
+ */
 export function say(element, key, gaps = {}) {
   element.dataset.text = key;
+  element.hidden = false;
   values.set(element, gaps);
   translateElement(element);
 }
 
 /** Gives `element` the text of `key` as its accessible name. */
-export function label(element, key) {
+export function label(element, key, gaps = {}) {
   element.dataset.label = key;
+  values.set(element, gaps);
   translateElement(element);
 }
 
@@ -76,7 +99,13 @@ export function startLanguages() {
   translate();
 }
 
-function choose(name) {
+async function choose(name) {
+  try {
+    await load(name);
+  } catch {
+    // Without a connection the page stays in the language that it has.
+    return;
+  }
   language = name;
   try {
     sessionStorage.setItem(STORED, name);
@@ -94,11 +123,16 @@ function translate() {
   }
 }
 
+/** Translates what was added to the page since it was shown. */
+export function translateIn(element) {
+  element.querySelectorAll("[data-text], [data-label]").forEach(translateElement);
+}
+
 function translateElement(element) {
   // The title goes on with the name of the service.
   const after = element.dataset.after ?? "";
   if (element.dataset.text) element.textContent = textOf(element.dataset.text, gapsOf(element)) + after;
-  if (element.dataset.label) element.setAttribute("aria-label", textOf(element.dataset.label, {}));
+  if (element.dataset.label) element.setAttribute("aria-label", textOf(element.dataset.label, values.get(element) ?? {}));
 }
 
 /** The hint of a password names the least length, which the server wrote into its field. */
@@ -108,17 +142,20 @@ function gapsOf(element) {
 }
 
 function textOf(key, gaps) {
-  return LANGUAGES[language].texts[key].replace(/\{(\w+)\}/g, (_, name) => shown(gaps[name]));
+  return texts[language][key].replace(/\{(\w+)\}/g, (_, name) => shown(gaps[name]));
 }
 
 function shown(value) {
-  return typeof value === "object" ? timeSpan(value.seconds) : String(value);
+  if (typeof value !== "object" || value === null) return String(value);
+  if (value.key) return textOf(value.key, value);
+  if (value.seconds) return timeSpan(value.seconds);
+  const style = value.at ? { dateStyle: "medium", timeStyle: "short" } : { dateStyle: "medium" };
+  return new Intl.DateTimeFormat(languageTag(), style).format(new Date(value.at ?? value.day));
 }
 
 function timeSpan(seconds) {
   const units = [["hour", 3600], ["minute", 60], ["second", 1]];
   const [unit, size] = units.find(([, size]) => seconds >= 2 * size) ?? ["second", 1];
   const { tag, units: unitDisplay } = LANGUAGES[language];
-  const format = new Intl.NumberFormat(tag, { style: "unit", unit, unitDisplay });
-  return format.format(Math.ceil(seconds / size));
+  return new Intl.NumberFormat(tag, { style: "unit", unit, unitDisplay }).format(Math.ceil(seconds / size));
 }

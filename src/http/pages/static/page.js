@@ -1,11 +1,18 @@
-// What every page does: one section at a time, a token that leaves the address bar, buttons that wait.
+// What every page does: one section at a time, what screen readers announce, buttons that wait.
 import { hush, say, startLanguages } from "./i18n.js";
 import { asRefusal, textOf } from "./refusal.js";
+
+export const element = (id) => document.getElementById(id);
+
+/** What the server wrote into the head of the page. */
+export function written(name) {
+  const content = document.querySelector(`meta[name="${name}"]`)?.content ?? "";
+  return content.split(" ").filter(Boolean);
+}
 
 /** Shows the page in its language, and then what `load` decides; a failure can be tried again. */
 export async function startPage(load) {
   startLanguages();
-  document.querySelector("main").hidden = false;
   // A second link opened in this tab changes the fragment only, which by itself would load nothing.
   addEventListener("hashchange", () => location.hash && location.reload());
   const attempt = async () => {
@@ -13,11 +20,11 @@ export async function startPage(load) {
     try {
       await load();
     } catch (error) {
-      say(document.getElementById("failed-why"), ...textOf(asRefusal(error)));
+      say(element("failed-why"), ...textOf(asRefusal(error)));
       show("failed");
     }
   };
-  document.getElementById("failed-again").addEventListener("click", attempt);
+  element("failed-again").addEventListener("click", attempt);
   await attempt();
 }
 
@@ -30,18 +37,9 @@ export function show(id) {
   heading.focus();
 }
 
-/** Takes the token out of the address, where it would stay in the history and be seen; `undefined` without one. */
-export function takeToken() {
-  const fragment = new URLSearchParams(location.hash.slice(1));
-  const query = new URLSearchParams(location.search);
-  const token = fragment.get("token") || query.get("token") || undefined;
-  if (location.hash || query.has("token")) history.replaceState(null, "", location.pathname);
-  return token;
-}
-
-/** Tells what happens to whoever does not see it. */
-export function announce(key) {
-  say(document.getElementById("status"), key);
+/** Has screen readers say what happens. */
+export function announce(key, gaps) {
+  say(element("status"), key, gaps);
 }
 
 /** Runs `task` while `button` waits; a refusal goes to `refuse`. Pressed again meanwhile, nothing happens twice. */
@@ -52,11 +50,29 @@ export async function whileBusy(button, task, refuse) {
   announce("busy");
   try {
     await task();
-    hush(document.getElementById("status"));
+    if (element("status").dataset.text === "busy") hush(element("status"));
   } catch (error) {
-    hush(document.getElementById("status"));
+    hush(element("status"));
     refuse(asRefusal(error));
   } finally {
     button.removeAttribute("aria-disabled");
   }
+}
+
+/** Has a button outside of forms do `task`; what is refused is said in `notice`. */
+export function onPress(button, notice, task) {
+  button.addEventListener("click", () => {
+    hush(notice);
+    whileBusy(button, task, (refusal) => refuseIn(notice, refusal));
+  });
+}
+
+/** Says a refusal, and that it is over when it is. */
+export function refuseIn(notice, refusal) {
+  say(notice, ...textOf(refusal));
+  const { dataset } = notice;
+  const said = (dataset.said = String(Number(dataset.said ?? 0) + 1));
+  if (refusal.status !== 429 || !(refusal.retryAfter <= 3600)) return;
+  const isStill = () => dataset.said === said && dataset.text;
+  setTimeout(() => isStill() && say(notice, "error.over"), refusal.retryAfter * 1000);
 }

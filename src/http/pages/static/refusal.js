@@ -4,12 +4,27 @@ import { hasText } from "./i18n.js";
 
 /** The field that a refusal speaks of although it does not list fields. */
 const FIELDS = {
-  "auth.login_exists": "login",
-  "auth.email_exists": "email",
-  "auth.invite_code_required": "invite_code",
-  "auth.invite_code_invalid": "invite_code",
-  "auth.captcha_invalid": "cf_turnstile_token",
-  "captcha.unsolved": "cf_turnstile_token",
+  "auth.login_exists": ["login", "username"],
+  "auth.email_exists": ["email"],
+  "auth.invite_code_required": ["invite_code"],
+  "auth.invite_code_invalid": ["invite_code"],
+  "auth.otp_invalid": ["otp"],
+  "auth.captcha_invalid": ["cf_turnstile_token"],
+  "captcha.unsolved": ["cf_turnstile_token"],
+  "captcha.unloaded": ["cf_turnstile_token"],
+  "page.unsure": ["sure"],
+};
+
+/** Codes that one sentence explains alike. */
+const ALIKE = {
+  "auth.missing_token": "client.signed_out",
+  "auth.invalid_authorization": "client.signed_out",
+  "auth.token_expired": "client.signed_out",
+  "auth.invalid_token": "client.signed_out",
+  "auth.refresh_token_missing": "client.signed_out",
+  "auth.reset_token_invalid": "email.token_invalid",
+  "request.unsupported_media_type": "request.malformed",
+  "http.method_not_allowed": "http.not_found",
 };
 
 /** The client of all pages. */
@@ -22,11 +37,12 @@ export function refused(code) {
 
 /** What is wrong with single fields: the key and the gaps of a text for each. */
 export function fieldTexts({ code, details }) {
-  const field = FIELDS[code];
-  if (field) return { [field]: [`error.${code}`, {}] };
+  const fields = FIELDS[code];
+  if (fields) return Object.fromEntries(fields.map((name) => [name, [`error.${code}`, {}]]));
   return Object.fromEntries(
     Object.entries(details.fields ?? {}).map(([name, error]) => {
-      const keys = [`field.${name}.${error.code}`, `field.${error.code}`, "field.invalid"];
+      const own = name === "username" ? "login" : name;
+      const keys = [`field.${own}.${error.code}`, `field.${error.code}`, "field.invalid"];
       return [name, [keys.find(hasText), { min: error.min, max: error.max }]];
     }),
   );
@@ -34,11 +50,10 @@ export function fieldTexts({ code, details }) {
 
 /** What is wrong on the whole: the key and the gaps of a text. */
 export function textOf({ code, retryAfter, traceId }) {
-  const key = `error.${code}`;
-  const isLimit = code.startsWith("rate_limit.") || code.startsWith("auth.otp_");
-  if (isLimit) return ["error.too_many", { wait: { seconds: retryAfter ?? 60 } }];
-  if (hasText(key)) return [key, {}];
-  return traceId ? ["error.unexpected", { trace: traceId }] : ["error.client.unreachable", {}];
+  // A page may have a sentence of its own that says where to go on.
+  const own = [`here.${code}`, `error.${ALIKE[code] ?? code}`].find(hasText);
+  if (own) return [own, { wait: { seconds: retryAfter ?? 60 }, trace: traceId ?? "–" }];
+  return traceId ? ["error.internal.error", { trace: traceId }] : ["error.client.unreachable", {}];
 }
 
 /** The refusal; any other error is a fault of these scripts and belongs in the console. */

@@ -2,43 +2,45 @@
 import { startCaptcha, withCaptcha } from "./captcha.js";
 import { startForm } from "./form.js";
 import { currentLanguage, say } from "./i18n.js";
-import { show, startPage } from "./page.js";
+import { element, show, startPage } from "./page.js";
 import { auth } from "./refusal.js";
 
 /** What the server may warn of, by how its sentence begins: it is the same executable, and its sentences are English. */
 const WARNINGS = [
   ["The invite code cannot be used", "register.invite_ignored"],
   ["No verification mail can be sent", "register.no_mail"],
+  ["No verification mail was sent", "register.no_mail_now"],
 ];
-const element = (id) => document.getElementById(id);
-
 const form = element("form");
+
 startForm(form, register);
 await startPage(load);
 
 async function load() {
-  const [{ mode }] = await Promise.all([auth.requestPublic("GET", "/v1/auth/registration-mode"), startCaptcha()]);
+  const [{ mode }] = await Promise.all([auth.requestPublic("GET", "/v1/auth/registration-mode"), startCaptcha(form)]);
   const invite = new URLSearchParams(location.search).get("invite") ?? "";
   if (!element("invite_code").value) element("invite_code").value = invite;
   askForInvite(mode === "invite_only");
-  element("invite_code-field").hidden = mode !== "invite_only" && !invite;
+  element("invite").hidden = mode !== "invite_only" && !invite;
   show(mode === "disabled" ? "closed" : "ask");
 }
 
 function askForInvite(isNeeded) {
-  say(element("invite_code-label"), isNeeded ? "register.invite_code" : "register.invite_code_optional");
+  const name = document.querySelector("label[for=invite_code]");
+  say(name, isNeeded ? "register.invite_code" : "register.invite_code_optional");
   element("invite_code").required = isNeeded;
+  if (isNeeded) element("invite").hidden = false;
 }
 
 async function register(fields) {
   const body = { ...fields, locale: currentLanguage() };
   try {
-    const { warning } = await withCaptcha((captcha) => auth.register({ ...body, ...captcha }));
+    const { warning } = await withCaptcha(form, (captcha) => auth.register({ ...body, ...captcha }));
     finish(fields, warning ?? "");
   } catch (refused) {
     // The operator may have changed the mode since the page was loaded.
     if (refused.code === "auth.registration_disabled") return show("closed");
-    if (refused.code === "auth.invite_code_required") askForInvite(true);
+    if (refused.code?.startsWith("auth.invite_code")) askForInvite(true);
     throw refused;
   }
 }
@@ -46,13 +48,15 @@ async function register(fields) {
 function finish({ login, email }, warning) {
   // Gone with the password in it; browsers also take this for "it worked" and offer to save the password.
   form.remove();
+  // The code is spent: it need not stay in the history.
+  history.replaceState(null, "", location.pathname);
   element("username").textContent = login.trim();
   const keys = WARNINGS.filter(([beginning]) => warning.includes(beginning)).map(([, key]) => key);
   element("warnings").append(...(keys.length ? keys.map(known) : warning ? [unknown(warning)] : []));
   element("warnings").hidden = !warning;
-  const isMailed = !warning || (keys.length > 0 && !keys.includes("register.no_mail"));
-  if (isMailed) say(element("mailed"), "register.mailed", { email: email.trim() });
+  const isMailed = !warning || (keys.length > 0 && !keys.some((key) => key.startsWith("register.no_mail")));
   element("mailed").hidden = !isMailed;
+  if (isMailed) say(element("mailed"), "register.mailed", { email: email.trim() });
   show("done");
 }
 

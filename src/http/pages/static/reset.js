@@ -2,44 +2,64 @@
 import { startCaptcha, withCaptcha } from "./captcha.js";
 import { startForm } from "./form.js";
 import { say } from "./i18n.js";
-import { show, startPage, takeToken } from "./page.js";
+import { forgetLink, takeLink } from "./link.js";
+import { element, show, startPage } from "./page.js";
 import { auth } from "./refusal.js";
 
-const token = takeToken();
-const element = (id) => document.getElementById(id);
+const link = takeLink(["token"]);
+const chooseForm = element("choose-form");
+const askForm = element("ask-form");
 
-startForm(element("choose-form"), setPassword);
-startForm(element("ask-form"), askForMail);
+startForm(chooseForm, setPassword);
+startForm(askForm, askForMail);
 element("another").addEventListener("click", () => show("ask"));
 await startPage(load);
 
 async function load() {
   // Turnstile's script comes from elsewhere: it is not loaded beside a token that is worth something.
-  if (token) return show("choose");
-  await startCaptcha();
+  if (!link) {
+    await startCaptcha(askForm);
+    return show("ask");
+  }
+  try {
+    const { username } = await auth.requestPublic("POST", "/v1/auth/password/reset/preview", { token: link.token });
+    element("username").textContent = username;
+    element("name-of-account").value = username;
+    show("choose");
+  } catch (refused) {
+    if (!isOver(refused)) throw refused;
+    await showOver();
+  }
+}
+
+function isOver(refused) {
+  return refused.code === "auth.reset_token_invalid" || refused.details?.fields?.token;
+}
+
+/** The link is good for nothing: what helps is another one. */
+async function showOver() {
+  forgetLink();
+  chooseForm.remove();
+  say(element("ask-title"), "reset.invalid_title");
+  say(element("ask-why"), "reset.invalid");
+  await startCaptcha(askForm);
   show("ask");
 }
 
 async function setPassword(fields) {
   try {
-    await auth.requestPublic("POST", "/v1/auth/password/reset/confirm", { token, ...fields });
-    element("choose-form").remove();
-    show("changed");
+    await auth.requestPublic("POST", "/v1/auth/password/reset/confirm", { token: link.token, ...fields });
   } catch (refused) {
-    const isInvalid = refused.code === "auth.reset_token_invalid" || refused.details.fields?.token;
-    if (!isInvalid) throw refused;
-    element("choose-form").remove();
-    say(element("ask-title"), "reset.invalid_title");
-    say(element("ask-why"), "reset.invalid");
-    await startCaptcha();
-    show("ask");
+    if (!isOver(refused)) throw refused;
+    return showOver();
   }
+  forgetLink();
+  chooseForm.remove();
+  show("changed");
 }
 
 async function askForMail(fields) {
-  await withCaptcha((captcha) =>
-    auth.requestPublic("POST", "/v1/auth/password/reset/send", { ...fields, ...captcha }),
-  );
+  await withCaptcha(askForm, (captcha) => auth.requestPublic("POST", "/v1/auth/password/reset/send", { ...fields, ...captcha }));
   say(element("sent-where"), "reset.sent", { email: fields.email?.trim() });
   show("sent");
 }

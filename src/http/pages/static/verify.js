@@ -1,19 +1,19 @@
-// /verify: asks whether the account is theirs. Nothing is sent that changes anything before somebody clicks.
-import { hush, say } from "./i18n.js";
-import { show, startPage, takeToken, whileBusy } from "./page.js";
-import { auth, textOf } from "./refusal.js";
+// /verify: asks whether the account is theirs. Nothing is sent that changes anything before the person clicks.
+import { forgetLink, takeLink } from "./link.js";
+import { element, onPress, show, startPage } from "./page.js";
+import { auth } from "./refusal.js";
 
-const token = takeToken();
-const element = (id) => document.getElementById(id);
+const link = takeLink(["token"]);
 
-element("yes").addEventListener("click", () => act("question", "yes", confirm));
+for (const [section, button, task] of [["question", "yes", confirm], ["rejection", "delete", reject]]) {
+  onPress(element(button), document.querySelector(`#${section} .notice`), task);
+}
 element("no").addEventListener("click", () => show("rejection"));
 element("back").addEventListener("click", () => show("question"));
-element("delete").addEventListener("click", () => act("rejection", "delete", reject));
 await startPage(load);
 
 async function load() {
-  if (!token) return show("missing");
+  if (!link) return show("missing");
   const account = await unlessInvalid("invalid", () => ask("preview"));
   if (!account) return;
   for (const name of document.querySelectorAll("[data-username]")) name.textContent = account.username;
@@ -21,17 +21,20 @@ async function load() {
 }
 
 async function confirm() {
-  const answer = await unlessInvalid("invalid", () => ask("confirm"));
-  if (answer) show("confirmed");
+  if (await unlessInvalid("invalid", () => ask("confirm"))) finish("confirmed");
 }
 
 async function reject() {
-  const answer = await unlessInvalid("kept", () => ask("reject"));
-  if (answer) show("rejected");
+  if (await unlessInvalid("kept", () => ask("reject"))) finish("rejected");
+}
+
+function finish(section) {
+  forgetLink();
+  show(section);
 }
 
 function ask(operation) {
-  return auth.requestPublic("POST", `/v1/auth/email/verify/${operation}`, { token });
+  return auth.requestPublic("POST", `/v1/auth/email/verify/${operation}`, { token: link.token });
 }
 
 /** What `request` answers; if the link is not valid any more, shows the section that says so, and gives nothing. */
@@ -41,12 +44,6 @@ async function unlessInvalid(section, request) {
   } catch (refused) {
     const isInvalid = refused.code === "email.token_invalid" || refused.code === "validation.error";
     if (!isInvalid) throw refused;
-    show(section);
+    finish(section);
   }
-}
-
-function act(section, button, task) {
-  const notice = document.querySelector(`#${section} .notice`);
-  hush(notice);
-  return whileBusy(element(button), task, (refusal) => say(notice, ...textOf(refusal)));
 }

@@ -89,6 +89,10 @@ pub const FACTS: &[(&str, Value)] = &[
         Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),
     (
+        "needs a sign-in of the last {}",
+        Constant("service/presence.rs", "RECENT_SIGN_IN"),
+    ),
+    (
         "its sign-in was more than {} ago",
         Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),

@@ -39,6 +39,19 @@ pub fn guides() -> Vec<Guide> {
         .collect()
 }
 
+/// The files with the texts of the built-in pages in a language.
+pub fn texts_of_pages(language: &str) -> Vec<Guide> {
+    const FOLDER: &str = "src/http/pages/static";
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER));
+    let entries = entries.expect("there is a directory");
+    let names = entries.map(|entry| entry.expect("it is readable").file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    names
+        .filter(|name| name.starts_with(language) && name[language.len()..].starts_with('-'))
+        .map(|name| Guide::of(&format!("{FOLDER}/{name}")))
+        .collect()
+}
+
 impl Guide {
     /// The page of that name.
     pub fn of(name: &str) -> Self {

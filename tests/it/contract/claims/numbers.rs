@@ -12,7 +12,7 @@ use arkloop::domain::parse_duration;
 use super::facts::Value::{self, Computed, Constant, Elsewhere, Key, Per};
 use super::facts::{ACCOUNT, FACTS, LINKS};
 use super::keys::defaults;
-use super::{Guide, guides};
+use super::{guides, texts_of_pages};
 
 /// Pages whose other numbers are arithmetic about attacks, not restated values.
 const WITHOUT_COVERAGE: [&str; 1] = ["docs/security.md"];
@@ -224,7 +224,7 @@ fn every_number_with_a_unit_in_a_guide_is_one_of_the_program() {
         .collect();
     let guides: Vec<(String, String)> = guides()
         .into_iter()
-        .chain([Guide::of("src/http/pages/static/en.js")])
+        .chain(texts_of_pages("en"))
         .map(|guide| (guide.name.clone(), guide.flat()))
         .collect();
     let is_said = |readings: &[String]| {
@@ -272,8 +272,9 @@ fn the_pages_in_chinese_say_the_lifetimes_of_links() {
         Number::Time(ttl) => (ttl.as_secs() / 3_600).to_string(),
         Number::Count(_) => panic!("it is a time"),
     });
-    let page = Guide::of("src/http/pages/static/zh.js").text;
-    let parts: Vec<&str> = page.split(HOURS).collect();
+    let pages: Vec<String> = texts_of_pages("zh").into_iter().map(|page| page.text).collect();
+    let pages = pages.concat();
+    let parts: Vec<&str> = pages.split(HOURS).collect();
     let said = parts[..parts.len() - 1].iter();
     let said: Vec<&str> = said
         .map(|before| before.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or(""))

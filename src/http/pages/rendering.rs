@@ -1,0 +1,77 @@
+//! The templates of the pages, which are compiled in, and the values that they use.
+
+use minijinja::{Environment, UndefinedBehavior, context};
+use rust_embed::RustEmbed;
+
+use super::embedded;
+use crate::domain::Language;
+use crate::http::pipeline::Shared;
+
+/// A file for each page, and the pieces that pages share.
+#[derive(RustEmbed)]
+#[folder = "src/http/pages/templates"]
+struct Files;
+
+/// What differs between servers.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) service: String,
+    pub(super) password_min_length: usize,
+    pub(super) app_origin: Option<String>,
+    pub(super) has_pages: bool,
+    pub(super) has_docs: bool,
+}
+
+impl Facts {
+    pub(super) fn of(shared: &Shared) -> Self {
+        let (service, settings) = (&shared.service, &shared.settings);
+        Self {
+            service: service.name().as_str().to_owned(),
+            password_min_length: service.password_min_length(),
+            app_origin: settings.app_origin.clone(),
+            has_pages: settings.pages,
+            has_docs: settings.docs,
+        }
+    }
+}
+
+/// The templates, parsed, for one server.
+pub(super) struct Templates {
+    environment: Environment<'static>,
+    facts: Facts,
+}
+
+impl Templates {
+    pub(super) fn new(facts: Facts) -> Self {
+        let mut environment = Environment::new();
+        // An unknown name in a template is a fault, and must not become a gap in a page.
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        for name in Files::iter() {
+            let source = embedded::text::<Files>(&name);
+            let added = environment.add_template_owned(name, source);
+            added.expect("the templates are compiled in, and a test renders them all");
+        }
+        Self { environment, facts }
+    }
+
+    /// The page of the template `name`, without the indentation of the template. The ending of the name makes minijinja escape every value.
+    pub(super) fn render(&self, name: &str, language: Language) -> String {
+        let facts = &self.facts;
+        let context = context! {
+            language => language.tag(),
+            // The beginning of the names of the files with texts.
+            texts_of => language.into_str(),
+            zh => language == Language::Chinese,
+            service => facts.service.as_str(),
+            min_length => facts.password_min_length,
+            app => facts.app_origin.as_deref(),
+            has_pages => facts.has_pages,
+            has_docs => facts.has_docs,
+        };
+        let template = self.environment.get_template(name);
+        let text = template.and_then(|template| template.render(context));
+        let text = text.expect("the templates are compiled in, and a test renders them all");
+        let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty());
+        lines.flat_map(|line| [line, "\n"]).collect()
+    }
+}

@@ -1,0 +1,20 @@
+// The texts in English of the forms that people fill in before they are signed in.
+export default {
+  captcha: "Check that you are human",
+  "field.email.missing": "Enter an e-mail address.",
+  "field.email.invalid": "Enter one e-mail address, such as name@example.org.",
+  "field.password.missing": "Enter a password.",
+  "field.otp.missing": "Enter the code from the mail.",
+  "error.auth.email_exists": "There is already an account with this address. Sign in to it, or set a new password for it.",
+  "error.auth.invite_code_required": "Registration needs an invite code. Enter yours.",
+  "error.auth.invite_code_invalid": "This invite code cannot be used: it may be mistyped, used up or expired. Ask the person who invited you for another one.",
+  "error.auth.registration_disabled": "New accounts cannot be created here at the moment. The operator of this server can tell you more.",
+  "error.auth.captcha_invalid": "The check that you are human did not succeed. Do it once more.",
+  "error.auth.captcha_unavailable": "The check that you are human is out of service at the moment. Try again in a minute.",
+  "error.captcha.unsolved": "Complete the check that you are human first.",
+  "error.captcha.unloaded": "The check that you are human could not be loaded. Allow challenges.cloudflare.com in your browser and load the page again.",
+  "error.auth.invalid_credentials": "The name or the password is wrong. Check Caps Lock and the keyboard layout, and try again.",
+  "error.auth.otp_invalid": "This code is wrong or too old. Enter the code from the newest mail, or have another one mailed.",
+  "error.auth.otp_locked": "Too many wrong codes were entered for this address. Sign in with your password, or try again in {wait}.",
+  "error.auth.flow_token_invalid": "This sign-in took too long. Begin again.",
+};

@@ -1,0 +1,20 @@
+// The texts in Chinese of the forms that people fill in before they are signed in.
+export default {
+  captcha: "人机验证",
+  "field.email.missing": "请输入邮箱地址。",
+  "field.email.invalid": "请输入一个邮箱地址，例如 name@example.org。",
+  "field.password.missing": "请输入密码。",
+  "field.otp.missing": "请输入邮件中的验证码。",
+  "error.auth.email_exists": "此邮箱已注册账号。请直接登录，或为该账号设置新密码。",
+  "error.auth.invite_code_required": "注册需要邀请码，请输入您的邀请码。",
+  "error.auth.invite_code_invalid": "此邀请码无法使用，可能输入有误、已被用完或已过期。请向邀请您的人重新索取。",
+  "error.auth.registration_disabled": "目前无法在此注册新账号，详情请咨询服务器管理员。",
+  "error.auth.captcha_invalid": "人机验证未通过，请重新验证。",
+  "error.auth.captcha_unavailable": "人机验证服务暂时不可用，请稍后再试。",
+  "error.captcha.unsolved": "请先完成人机验证。",
+  "error.captcha.unloaded": "人机验证加载失败。请在浏览器中允许访问 challenges.cloudflare.com，然后重新加载页面。",
+  "error.auth.invalid_credentials": "名称或密码不正确。请检查大小写锁定和键盘布局后重试。",
+  "error.auth.otp_invalid": "验证码不正确或已过期。请输入最新一封邮件中的验证码，或重新获取。",
+  "error.auth.otp_locked": "此邮箱输入错误验证码的次数过多。请使用密码登录，或在{wait}后重试。",
+  "error.auth.flow_token_invalid": "此次登录耗时过长，请重新开始。",
+};
