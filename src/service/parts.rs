@@ -139,6 +139,11 @@ impl Service {
         self.rules.settings.password_min_length
     }
 
+    /// Whether people sign in with codes, as far as the configuration tells.
+    pub fn has_codes(&self) -> bool {
+        self.rules.settings.code_digits.is_some()
+    }
+
     /// How queued mail is sent.
     pub fn mail_transport(&self) -> MailTransport {
         self.rules.mail_transport

@@ -1,4 +1,4 @@
-//! The pages behind the links that are mailed or handed out: creating an account, confirming an address, setting a password.
+//! The built-in pages: signing in, creating an account, confirming an address, setting a password.
 //!
 //! They use the public API like any client. What differs between servers and languages is filled into their templates once, at the start, and so is the
 //! content security policy, which depends on the captcha. Browsers do not store the pages.
@@ -10,6 +10,7 @@ use rust_embed::RustEmbed;
 use strum::VariantArray as _;
 
 use super::embedded::{self, REVALIDATE, add_files, html};
+use super::home::HOME;
 use super::languages::{key, page};
 use super::rendering::Templates;
 use crate::domain::Language;
@@ -37,13 +38,19 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates
     // This page needs no captcha and holds a token, so it runs no script of another host.
     let verify_policy = content_security_policy(false);
     for (operation, template, policy) in [
+        (&HOME, "sign_in.html", &policy),
         (&REGISTER, "register.html", &policy),
         (&VERIFY, "verify.html", &verify_policy),
         (&RESET, "reset.html", &policy),
     ] {
+        let vary = if operation.is_for_browsers {
+            "Accept, Accept-Encoding, Accept-Language"
+        } else {
+            "Accept-Encoding, Accept-Language"
+        };
         for &language in Language::VARIANTS {
             let page = Content::kept(templates.render(template, language));
-            let page = html(page, policy).with(VARY, "Accept-Encoding, Accept-Language");
+            let page = html(page, policy).with(VARY, vary);
             contents.insert(key(operation.path, language), page);
         }
     }
@@ -79,7 +86,7 @@ mod tests {
     use crate::domain::FieldError;
     use crate::http::pipeline::Code;
 
-    const PAGES: [&str; 3] = ["register.html", "verify.html", "reset.html"];
+    const PAGES: [&str; 4] = ["sign_in.html", "register.html", "verify.html", "reset.html"];
 
     fn text(name: &str) -> String {
         embedded::text::<Static>(name)
@@ -96,7 +103,7 @@ mod tests {
             service: "Example".to_owned(),
             password_min_length: 12,
             app_origin: Some("https://app.example.org".to_owned()),
-            has_pages: true,
+            ways: "codes resets",
             has_docs: true,
         });
         let pages = PAGES
@@ -296,7 +303,7 @@ mod tests {
     #[test]
     fn a_password_field_names_the_length_that_the_server_asks_for() {
         for (name, language, page) in rendered() {
-            let expected = usize::from(name != "verify.html");
+            let expected = usize::from(["register.html", "reset.html"].contains(&name));
             assert_eq!(
                 page.matches("minlength=\"12\"").count(),
                 expected,

@@ -1,4 +1,4 @@
-//! The page at `/`, which tells a browser what this server is. Other clients find nothing there.
+//! The path `/`, where a browser finds a page and other clients find nothing: the sign-in page, or without built-in pages one that tells what this server is.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ pub(super) const HOME: Operation = Operation {
     ..page("/", None)
 };
 
-/// Adds the page in each language.
+/// Adds the page of a server without built-in pages, in each language.
 pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates) {
     for &language in Language::VARIANTS {
         let text = templates.render("home.html", language);

@@ -33,8 +33,11 @@ pub(super) fn contents(shared: &Shared, document: String) -> HashMap<String, Con
     let mut contents = HashMap::new();
     let templates = Templates::new(Facts::of(shared));
     docs::add(&mut contents, document);
-    home::add(&mut contents, &templates);
-    built_in::add(&mut contents, &templates, shared);
+    if shared.settings.pages {
+        built_in::add(&mut contents, &templates, shared);
+    } else {
+        home::add(&mut contents, &templates);
+    }
     browser_client::add(&mut contents);
     contents
 }

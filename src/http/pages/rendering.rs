@@ -4,7 +4,7 @@ use minijinja::{Environment, UndefinedBehavior, context};
 use rust_embed::RustEmbed;
 
 use super::embedded;
-use crate::domain::Language;
+use crate::domain::{Language, MailTransport};
 use crate::http::pipeline::Shared;
 
 /// A file for each page, and the pieces that pages share.
@@ -13,12 +13,12 @@ use crate::http::pipeline::Shared;
 struct Files;
 
 /// What differs between servers.
-#[derive(Default)]
 pub(super) struct Facts {
     pub(super) service: String,
     pub(super) password_min_length: usize,
     pub(super) app_origin: Option<String>,
-    pub(super) has_pages: bool,
+    /// How people sign in and come back in without their password: a list of words that scripts read.
+    pub(super) ways: &'static str,
     pub(super) has_docs: bool,
 }
 
@@ -29,7 +29,11 @@ impl Facts {
             service: service.name().as_str().to_owned(),
             password_min_length: service.password_min_length(),
             app_origin: settings.app_origin.clone(),
-            has_pages: settings.pages,
+            ways: match (service.mail_transport(), service.has_codes()) {
+                (MailTransport::Off, _) => "",
+                (_, false) => "resets",
+                (_, true) => "codes resets",
+            },
             has_docs: settings.docs,
         }
     }
@@ -65,7 +69,7 @@ impl Templates {
             service => facts.service.as_str(),
             min_length => facts.password_min_length,
             app => facts.app_origin.as_deref(),
-            has_pages => facts.has_pages,
+            ways => facts.ways,
             has_docs => facts.has_docs,
         };
         let template = self.environment.get_template(name);

@@ -124,7 +124,7 @@ async fn the_first_page_is_in_the_language_that_the_browser_says_however_it_spel
             .header("accept-language", said);
         let page = request.send().await;
         assert!(
-            page.body.contains(&format!("lang=\"{lang}\"")),
+            page.body.contains(&format!("<html lang=\"{lang}\"")),
             "{said}: {}",
             page.body
         );

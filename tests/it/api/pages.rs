@@ -5,16 +5,21 @@ use std::collections::BTreeSet;
 use insta::assert_snapshot;
 
 use super::mailed::Mailed;
-use crate::support::TestApp;
+use crate::support::{Answer, TestApp};
 
-const PAGES: [&str; 3] = ["/register", "/verify", "/reset"];
+const PAGES: [&str; 4] = ["/", "/register", "/verify", "/reset"];
+
+/// Asks as browsers do: `/` is there for them only.
+async fn open(app: &TestApp, path: &str) -> Answer {
+    app.get(path).header("accept", "text/html").send().await
+}
 
 #[tokio::test]
 async fn a_page_runs_nothing_but_its_own_scripts() {
     let app = TestApp::start().await;
     let mut shown = BTreeSet::new();
     for path in PAGES {
-        let mut answer = app.get(path).send().await;
+        let mut answer = open(&app, path).await;
         let page = std::mem::take(&mut answer.body);
         shown.insert(answer.shown_with_headers());
         // Every file that it names is there.
@@ -39,6 +44,13 @@ async fn a_page_runs_nothing_but_its_own_scripts() {
     content-type: text/html; charset=utf-8
     cross-origin-opener-policy: same-origin
     etag: [digest]
+    vary: Accept, Accept-Encoding, Accept-Language
+
+    200
+    content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'
+    content-type: text/html; charset=utf-8
+    cross-origin-opener-policy: same-origin
+    etag: [digest]
     vary: Accept-Encoding, Accept-Language
     ");
 }
@@ -47,9 +59,12 @@ async fn a_page_runs_nothing_but_its_own_scripts() {
 async fn a_page_is_in_the_language_that_the_browser_prefers() {
     let app = TestApp::start().await;
     for path in PAGES {
-        let english = app.get(path).send().await;
-        let chinese = app.get(path).header("accept-language", "zh-CN,zh;q=0.9,en;q=0.8");
-        let chinese = chinese.send().await;
+        let english = open(&app, path).await;
+        let asked = |language: &str| {
+            let request = app.get(path).header("accept", "text/html");
+            request.header("accept-language", language)
+        };
+        let chinese = asked("zh-CN,zh;q=0.9,en;q=0.8").send().await;
         for (answer, lang, texts) in [(&english, "en", "en"), (&chinese, "zh-Hans", "zh")] {
             assert!(
                 answer.body.contains(&format!("<html lang=\"{lang}\"")),
@@ -63,10 +78,7 @@ async fn a_page_is_in_the_language_that_the_browser_prefers() {
         assert!(!chinese.body.contains("/pages/en-"), "{path}: {}", chinese.body);
         assert_ne!(english.header("etag"), chinese.header("etag"), "{path}");
         let tag = english.header("etag").unwrap_or_default();
-        let switched = app
-            .get(path)
-            .header("accept-language", "zh")
-            .header("if-none-match", tag);
+        let switched = asked("zh").header("if-none-match", tag);
         assert_eq!(switched.send().await.status, 200, "{path}");
     }
 }
@@ -78,8 +90,13 @@ async fn with_a_captcha_the_policy_lets_its_host_in_where_it_is_asked_for() {
         .set("TURNSTILE__SECRET_KEY", "0x4AAAAAAAsecret")
         .start()
         .await;
-    for (path, has_captcha) in [("/register", true), ("/verify", false), ("/reset", true)] {
-        let answer = app.get(path).send().await;
+    for (path, has_captcha) in [
+        ("/", true),
+        ("/register", true),
+        ("/verify", false),
+        ("/reset", true),
+    ] {
+        let answer = open(&app, path).await;
         let policy = answer.header("content-security-policy").unwrap_or_default();
         assert_eq!(
             policy.contains("https://challenges.cloudflare.com"),
@@ -97,7 +114,8 @@ async fn looking_at_a_page_uses_no_link_up() {
     for method in ["GET", "HEAD"] {
         for path in PAGES {
             for path in [path.to_owned(), format!("{path}?token={token}")] {
-                let answer = mailed.app.request(method, &path).send().await;
+                let request = mailed.app.request(method, &path);
+                let answer = request.header("accept", "text/html").send().await;
                 assert_eq!(answer.status, 200, "{method} {path}");
             }
         }
@@ -133,7 +151,24 @@ async fn no_file_but_those_of_the_pages_is_served() {
 #[tokio::test]
 async fn the_operator_may_turn_the_pages_off() {
     let app = TestApp::builder().set("SERVER__PAGES", "false").start().await;
-    for path in PAGES.iter().chain(&["/pages/page.js"]) {
-        assert_eq!(app.get(path).send().await.brief(), "404 http.not_found", "{path}");
+    for path in PAGES[1..].iter().chain(&["/pages/page.js"]) {
+        assert_eq!(open(&app, path).await.brief(), "404 http.not_found", "{path}");
+    }
+    let root = open(&app, "/").await;
+    assert!(!root.body.contains("<script"), "{}", root.body);
+}
+
+#[tokio::test]
+async fn the_sign_in_page_offers_the_ways_that_there_are() {
+    for (key, value, ways) in [
+        ("MAIL__TRANSPORT", "file", "codes resets"),
+        ("OTP__ENABLED", "false", "resets"),
+        ("MAIL__TRANSPORT", "off", ""),
+    ] {
+        let builder = TestApp::builder().set("MAIL__TRANSPORT", "file");
+        let app = builder.set(key, value).start().await;
+        let page = open(&app, "/").await.body;
+        let written = format!("<meta name=\"ways\" content=\"{ways}\">");
+        assert!(page.contains(&written), "{key} = {value}: {page}");
     }
 }

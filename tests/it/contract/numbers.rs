@@ -76,6 +76,7 @@ fn known() -> Vec<String> {
         "works for one hour".to_owned(),
         format!("the newest code works, for {}", in_words(CODE_TTL)),
         format!("works for {}, and until the address", in_words(FLOW_TTL)),
+        format!("The code works for {}", in_words(CODE_TTL)),
         format!("A code is compared {MAX_CODE_ATTEMPTS} times at most"),
         format!("within {} of signing in", in_words(RECENT_SIGN_IN)),
         format!("a sign-in of the last {}", in_words(RECENT_SIGN_IN)),

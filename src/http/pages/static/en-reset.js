@@ -5,7 +5,7 @@ export default {
   "reset.new_password": "New password",
   "reset.submit": "Set password",
   "reset.changed_title": "Your password is set",
-  "reset.changed": "All earlier sign-ins have ended. You can close this page, go back to the app and sign in with the new password.",
+  "reset.changed": "All earlier sign-ins have ended. Sign in with the new password.",
   "reset.ask_title": "Forgotten your password?",
   "reset.ask": "Enter the address of your account. We send you a link to set a new password.",
   "reset.invalid_title": "This link does not work any more",
@@ -14,5 +14,6 @@ export default {
   "reset.sent_title": "Check your mail",
   "reset.sent": "If there is an account with the address {email}, a mail with a link is on its way. The link works for one hour.",
   "reset.sent_next": "If no mail comes within a few minutes, look in the spam folder, or check the spelling of the address.",
+  "reset.sign_in": "Sign in",
   "reset.another": "Use another address",
 };

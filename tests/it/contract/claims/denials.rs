@@ -20,7 +20,7 @@ enum Proof {
 use Proof::{Command, Key, Operation};
 
 /// What people call a capability, and what shows that it is there.
-const CAPABILITIES: [(&[&str], Proof); 22] = [
+const CAPABILITIES: [(&[&str], Proof); 23] = [
     (&["audit"], Command("audit")),
     (
         &["changes the key file", "replaces the key", "new key file"],
@@ -39,6 +39,7 @@ const CAPABILITIES: [(&[&str], Proof); 22] = [
     (&["metrics", "prometheus", "dashboard"], Key("metrics.listen")),
     (&["captcha", "turnstile"], Key("turnstile.secret_key")),
     (&["name of the service"], Key("server.name")),
+    (&["sign-in page", "page to sign in"], Key("server.pages")),
     (&["language of mails", "in chinese"], Key("mail.locale")),
     (
         &["reset a password", "password reset", "forgotten password"],

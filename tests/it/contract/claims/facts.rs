@@ -48,6 +48,7 @@ pub const FACTS: &[(&str, Value)] = &[
         "and {} tries. At most one mail",
         Constant(CODES, "MAX_CODE_ATTEMPTS"),
     ),
+    ("The code works for {}", Constant(CODES, "CODE_TTL")),
     ("compared {} times at most", Constant(CODES, "MAX_CODE_ATTEMPTS")),
     ("only the newest works, for {}", Constant(CODES, "CODE_TTL")),
     ("The code is wrong, older than {}", Constant(CODES, "CODE_TTL")),

@@ -1,0 +1,96 @@
+// /: signs in by a password or by a mailed code.
+import { startCaptcha, withCaptcha } from "./captcha.js";
+import { empty, sayDone, startForm } from "./form.js";
+import { say } from "./i18n.js";
+import { element, onPress, show, startPage, written } from "./page.js";
+import { auth } from "./refusal.js";
+
+const ways = written("ways");
+const form = element("form");
+const codeForm = element("code-form");
+const otpForm = element("otp-form");
+/** The address that a code was mailed to. */
+let mailedTo;
+
+startForm(form, signIn);
+startForm(codeForm, ({ email }) => sendCode(email));
+startForm(otpForm, signInByCode);
+element("by-code").addEventListener("click", askForAddress);
+for (const button of document.querySelectorAll("[data-back]")) button.addEventListener("click", () => showAsk());
+onPress(element("code-again"), otpForm.querySelector(".notice"), async () => {
+  await mailCode(mailedTo);
+  sayDone(otpForm, "code.again_sent");
+});
+onPress(element("sign-out"), document.querySelector("#signed-in .notice"), async () => {
+  await auth.signOut();
+  await showAsk();
+});
+// A page that the browser kept while the person was elsewhere.
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+await startPage(load);
+// Signed in or out in another tab. What this tab does itself it shows itself.
+auth.addEventListener("change", () => document.querySelector("[aria-disabled]") || settle());
+
+async function load() {
+  if (await auth.resume()) return showSignedIn();
+  await showAsk();
+}
+
+async function settle() {
+  if (auth.userId) await showSignedIn().catch(() => {});
+  else if (!element("signed-in").hidden) await showAsk();
+}
+
+async function showAsk() {
+  const [{ mode }] = await Promise.all([auth.requestPublic("GET", "/v1/auth/registration-mode"), startCaptcha(form)]);
+  element("by-code").hidden = !ways.includes("codes");
+  element("reset-link").hidden = !ways.includes("resets");
+  element("register-link").hidden = mode === "disabled";
+  empty(codeForm);
+  empty(otpForm);
+  show("ask");
+  // On a phone this would raise the keyboard over the page.
+  if (matchMedia("(pointer: fine)").matches) element("login").focus();
+}
+
+async function showSignedIn() {
+  const { username } = await auth.request("GET", "/v1/me");
+  element("username").textContent = username;
+  show("signed-in");
+}
+
+/** After a sign-in. */
+async function goOn() {
+  for (const done of [form, codeForm, otpForm]) empty(done);
+  await showSignedIn();
+}
+
+async function signIn(fields) {
+  await withCaptcha(form, (captcha) => auth.signIn({ ...fields, ...captcha }));
+  await goOn();
+}
+
+async function askForAddress() {
+  const login = element("login").value.trim();
+  if (login.includes("@")) element("email").value = login;
+  show("code-ask");
+  await startCaptcha(codeForm);
+}
+
+async function sendCode(email) {
+  await mailCode(email);
+  mailedTo = email.trim();
+  element("otp-email").value = mailedTo;
+  say(element("code-sent"), "code.sent", { email: mailedTo });
+  show("code-enter");
+  element("otp").focus();
+}
+
+function mailCode(email) {
+  return withCaptcha(codeForm, (captcha) => auth.requestPublic("POST", "/v1/auth/email/otp/send", { email, ...captcha }));
+}
+
+async function signInByCode(fields) {
+  await auth.signInByCode({ email: mailedTo, ...fields });
+  await goOn();
+}
