@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Rates, SameSite, TrustedProxies};
+use url::Url;
+
+use crate::domain::{Rates, SameSite, TrustedProxies, is_this_machine};
 
 /// How long the server waits for a client. If the client is slower, its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,4 +74,62 @@ pub struct ServerSettings {
     /// Called with the id of each operation before its handler answers, so that tests can cause a panic there.
     #[doc(hidden)]
     pub before_answer: Option<BeforeAnswer>,
+}
+
+impl ServerSettings {
+    /// The origins that the sign-in page brings people back to, as browsers write them: that of the app (of this server, if no app is set) and the
+    /// [`allowed_origins`](Self::allowed_origins). Of those with http only this machine's: elsewhere anyone on the way could read and change such a page.
+    pub(super) fn return_origins(&self) -> Vec<String> {
+        let first = self.app_origin.as_ref().unwrap_or(&self.public_origin);
+        let listed = std::iter::once(first).chain(&self.allowed_origins);
+        let listed = listed.map(|origin| origin.to_ascii_lowercase());
+        listed.filter(|origin| is_safe(origin)).collect()
+    }
+}
+
+/// Whether an origin is not plain http, or is this machine's own.
+fn is_safe(origin: &str) -> bool {
+    if !origin.starts_with("http://") {
+        return true;
+    }
+    let url = Url::parse(origin).ok();
+    url.is_some_and(|url| url.host().is_some_and(|host| is_this_machine(&host)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_goes_back_to_listed_apps_and_not_over_plain_http() {
+        let mut settings = ServerSettings {
+            public_origin: "https://auth.example.org".to_owned(),
+            allowed_origins: [
+                "https://other.example.com:8443",
+                "http://intranet.example.org",
+                "http://localhost:5173",
+                "http://app.localhost",
+                "http://127.0.0.1:3000",
+                "http://[::1]:3000",
+                "http://localhost.example.org",
+                "capacitor://localhost",
+            ]
+            .map(str::to_owned)
+            .into(),
+            ..ServerSettings::default()
+        };
+        let common = [
+            "https://other.example.com:8443",
+            "http://localhost:5173",
+            "http://app.localhost",
+            "http://127.0.0.1:3000",
+            "http://[::1]:3000",
+            "capacitor://localhost",
+        ];
+        let listed = |first: &'static str| [&[first][..], &common].concat();
+        assert_eq!(settings.return_origins(), listed("https://auth.example.org"));
+        // Where there is an app, the server's own pages are no place to go back to.
+        settings.app_origin = Some("https://App.example.org".to_owned());
+        assert_eq!(settings.return_origins(), listed("https://app.example.org"));
+    }
 }

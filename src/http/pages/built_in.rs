@@ -103,6 +103,7 @@ mod tests {
             service: "Example".to_owned(),
             password_min_length: 12,
             app_origin: Some("https://app.example.org".to_owned()),
+            return_to: "https://app.example.org http://localhost:5173".to_owned(),
             ways: "codes resets",
             has_docs: true,
         });

@@ -17,6 +17,8 @@ pub(super) struct Facts {
     pub(super) service: String,
     pub(super) password_min_length: usize,
     pub(super) app_origin: Option<String>,
+    /// The origins that a person may go back to after signing in, with a blank between two.
+    pub(super) return_to: String,
     /// How people sign in and come back in without their password: a list of words that scripts read.
     pub(super) ways: &'static str,
     pub(super) has_docs: bool,
@@ -29,6 +31,7 @@ impl Facts {
             service: service.name().as_str().to_owned(),
             password_min_length: service.password_min_length(),
             app_origin: settings.app_origin.clone(),
+            return_to: settings.return_origins().join(" "),
             ways: match (service.mail_transport(), service.has_codes()) {
                 (MailTransport::Off, _) => "",
                 (_, false) => "resets",
@@ -69,6 +72,7 @@ impl Templates {
             service => facts.service.as_str(),
             min_length => facts.password_min_length,
             app => facts.app_origin.as_deref(),
+            return_to => facts.return_to.as_str(),
             ways => facts.ways,
             has_docs => facts.has_docs,
         };

@@ -172,3 +172,41 @@ async fn the_sign_in_page_offers_the_ways_that_there_are() {
         assert!(page.contains(&written), "{key} = {value}: {page}");
     }
 }
+
+#[tokio::test]
+async fn the_pages_list_where_people_may_go_back_to() {
+    let app = TestApp::builder()
+        .set("SERVER__APP_URL", "https://app.example.org")
+        .set(
+            "SERVER__ALLOWED_ORIGINS",
+            "http://localhost:5173,http://intranet.example.org,https://other.example.com:8443,myapp://signed-in",
+        )
+        .start()
+        .await;
+    for path in ["/", "/register"] {
+        let page = open(&app, path).await.body;
+        let (_, rest) = page
+            .split_once("<meta name=\"return-to\" content=\"")
+            .expect("it has a list");
+        let listed = rest.split('"').next().unwrap_or_default().replace("&#x2f;", "/");
+        assert_eq!(
+            listed,
+            "https://app.example.org http://localhost:5173 https://other.example.com:8443 myapp://signed-in"
+        );
+    }
+    // The server itself redirects to no address: what is asked for is in no answer.
+    for asked in [
+        "https://app.example.org/",
+        "https://evil.example/",
+        "//evil.example",
+        "javascript:alert(1)",
+    ] {
+        let answer = open(&app, &format!("/?return_to={asked}")).await;
+        assert_eq!((answer.status, answer.header("location")), (200, None), "{asked}");
+        assert!(
+            !answer.body.contains("evil") && !answer.body.contains("alert(1)"),
+            "{}",
+            answer.body
+        );
+    }
+}

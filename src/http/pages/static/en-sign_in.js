@@ -6,6 +6,7 @@ export default {
   "sign_in.by_code": "Sign in with a code by mail",
   "sign_in.forgotten": "Forgotten your password?",
   "sign_in.register": "Create an account",
+  "return.to": "You will go back to {host} afterwards.",
 
   "code.title": "Sign in with a code",
   "code.ask": "Enter the address of your account. We mail you a code that signs you in without a password.",

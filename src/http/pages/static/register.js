@@ -4,6 +4,7 @@ import { startForm } from "./form.js";
 import { currentLanguage, say } from "./i18n.js";
 import { element, show, startPage } from "./page.js";
 import { auth } from "./refusal.js";
+import { askedReturn, goThere, passOn } from "./return_to.js";
 
 /** What the server may warn of, by how its sentence begins: it is the same executable, and its sentences are English. */
 const WARNINGS = [
@@ -11,9 +12,11 @@ const WARNINGS = [
   ["No verification mail can be sent", "register.no_mail"],
   ["No verification mail was sent", "register.no_mail_now"],
 ];
+const back = askedReturn();
 const form = element("form");
 
 startForm(form, register);
+element("go-on").addEventListener("click", () => goThere(back));
 await startPage(load);
 
 async function load() {
@@ -22,6 +25,8 @@ async function load() {
   if (!element("invite_code").value) element("invite_code").value = invite;
   askForInvite(mode === "invite_only");
   element("invite").hidden = mode !== "invite_only" && !invite;
+  element("bad-return").hidden = !back.isRefused;
+  for (const link of document.querySelectorAll(".links a")) passOn(link);
   show(mode === "disabled" ? "closed" : "ask");
 }
 
@@ -57,6 +62,9 @@ function finish({ login, email }, warning) {
   const isMailed = !warning || (keys.length > 0 && !keys.some((key) => key.startsWith("register.no_mail")));
   element("mailed").hidden = !isMailed;
   if (isMailed) say(element("mailed"), "register.mailed", { email: email.trim() });
+  element("go-back").hidden = Boolean(back.address);
+  element("go-on").hidden = !back.address;
+  if (back.address) say(element("go-on"), "return.go", { host: back.host });
   show("done");
 }
 

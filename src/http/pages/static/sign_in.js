@@ -1,11 +1,13 @@
-// /: signs in by a password or by a mailed code.
+// /: signs in by a password or by a mailed code, and brings the person back to the app.
 import { startCaptcha, withCaptcha } from "./captcha.js";
 import { empty, sayDone, startForm } from "./form.js";
 import { say } from "./i18n.js";
 import { element, onPress, show, startPage, written } from "./page.js";
 import { auth } from "./refusal.js";
+import { askedReturn, goThere, passOn } from "./return_to.js";
 
 const ways = written("ways");
+const back = askedReturn();
 const form = element("form");
 const codeForm = element("code-form");
 const otpForm = element("otp-form");
@@ -25,6 +27,7 @@ onPress(element("sign-out"), document.querySelector("#signed-in .notice"), async
   await auth.signOut();
   await showAsk();
 });
+element("go-on").addEventListener("click", () => goThere(back));
 // A page that the browser kept while the person was elsewhere.
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 await startPage(load);
@@ -43,9 +46,12 @@ async function settle() {
 
 async function showAsk() {
   const [{ mode }] = await Promise.all([auth.requestPublic("GET", "/v1/auth/registration-mode"), startCaptcha(form)]);
+  element("bad-return").hidden = !back.isRefused;
+  if (back.address) say(element("returning"), "return.to", { host: back.host });
   element("by-code").hidden = !ways.includes("codes");
   element("reset-link").hidden = !ways.includes("resets");
   element("register-link").hidden = mode === "disabled";
+  for (const link of document.querySelectorAll(".links a")) passOn(link);
   empty(codeForm);
   empty(otpForm);
   show("ask");
@@ -56,13 +62,17 @@ async function showAsk() {
 async function showSignedIn() {
   const { username } = await auth.request("GET", "/v1/me");
   element("username").textContent = username;
+  element("bad-return-in").hidden = !back.isRefused;
+  element("go-on").hidden = !back.address;
+  if (back.address) say(element("go-on"), "return.go", { host: back.host });
   show("signed-in");
 }
 
-/** After a sign-in. */
+/** After a sign-in: on to the app, or to what the person came for. */
 async function goOn() {
   for (const done of [form, codeForm, otpForm]) empty(done);
-  await showSignedIn();
+  if (back.address) return goThere(back);
+  return showSignedIn();
 }
 
 async function signIn(fields) {

@@ -6,6 +6,7 @@ export default {
   "sign_in.by_code": "使用邮件验证码登录",
   "sign_in.forgotten": "忘记密码？",
   "sign_in.register": "注册账号",
+  "return.to": "登录后将返回 {host}。",
 
   "code.title": "使用验证码登录",
   "code.ask": "请输入您账号的邮箱地址。我们会向您发送验证码，无需密码即可登录。",
