@@ -1,4 +1,4 @@
-//! The built-in pages: signing in, creating an account, confirming an address, setting a password.
+//! The built-in pages: signing in, creating an account, confirming an address, setting a password, the own account.
 //!
 //! They use the public API like any client. What differs between servers and languages is filled into their templates once, at the start, and so is the
 //! content security policy, which depends on the captcha. Browsers do not store the pages.
@@ -30,18 +30,20 @@ struct Static;
 pub(super) const REGISTER: Operation = page("/register", Some(SWITCH));
 pub(super) const VERIFY: Operation = page("/verify", Some(SWITCH));
 pub(super) const RESET: Operation = page("/reset", Some(SWITCH));
+pub(super) const ACCOUNT: Operation = page("/account", Some(SWITCH));
 pub(super) const FILES: Operation = embedded::page("/pages/{file}", Some(SWITCH));
 
 /// Adds the pages in each language, and their files.
 pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates, shared: &Shared) {
     let policy = content_security_policy(!shared.service.captcha_site_key().is_empty());
-    // This page needs no captcha and holds a token, so it runs no script of another host.
-    let verify_policy = content_security_policy(false);
+    // These pages need no captcha and hold tokens, so they run no script of another host.
+    let closed_policy = content_security_policy(false);
     for (operation, template, policy) in [
         (&HOME, "sign_in.html", &policy),
         (&REGISTER, "register.html", &policy),
-        (&VERIFY, "verify.html", &verify_policy),
+        (&VERIFY, "verify.html", &closed_policy),
         (&RESET, "reset.html", &policy),
+        (&ACCOUNT, "account.html", &closed_policy),
     ] {
         let vary = if operation.is_for_browsers {
             "Accept, Accept-Encoding, Accept-Language"
@@ -86,7 +88,13 @@ mod tests {
     use crate::domain::FieldError;
     use crate::http::pipeline::Code;
 
-    const PAGES: [&str; 4] = ["sign_in.html", "register.html", "verify.html", "reset.html"];
+    const PAGES: [&str; 5] = [
+        "sign_in.html",
+        "register.html",
+        "verify.html",
+        "reset.html",
+        "account.html",
+    ];
 
     fn text(name: &str) -> String {
         embedded::text::<Static>(name)
@@ -304,7 +312,7 @@ mod tests {
     #[test]
     fn a_password_field_names_the_length_that_the_server_asks_for() {
         for (name, language, page) in rendered() {
-            let expected = usize::from(["register.html", "reset.html"].contains(&name));
+            let expected = usize::from(["register.html", "reset.html", "account.html"].contains(&name));
             assert_eq!(
                 page.matches("minlength=\"12\"").count(),
                 expected,

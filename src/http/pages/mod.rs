@@ -15,7 +15,7 @@ use super::pipeline::{Operation, Shared};
 use rendering::{Facts, Templates};
 
 /// Every page and every file. The `OpenAPI` document lists only itself and `/docs`.
-pub(super) static OPERATIONS: [&Operation; 10] = [
+pub(super) static OPERATIONS: [&Operation; 11] = [
     &docs::OPENAPI_DOCUMENT,
     &docs::DOCS,
     &docs::FILES,
@@ -23,6 +23,7 @@ pub(super) static OPERATIONS: [&Operation; 10] = [
     &built_in::REGISTER,
     &built_in::VERIFY,
     &built_in::RESET,
+    &built_in::ACCOUNT,
     &built_in::FILES,
     &browser_client::SCRIPT,
     &browser_client::TYPES,

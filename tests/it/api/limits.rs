@@ -295,6 +295,7 @@ async fn keys_document_pages_and_files_spend_nothing_of_an_address() {
         "/register",
         "/verify",
         "/reset",
+        "/account",
         "/pages/page.js",
         "/arkloop.js",
         "/docs",

@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use super::mailed::Mailed;
 use crate::support::{Answer, TestApp};
 
-const PAGES: [&str; 4] = ["/", "/register", "/verify", "/reset"];
+const PAGES: [&str; 5] = ["/", "/register", "/verify", "/reset", "/account"];
 
 /// Asks as browsers do: `/` is there for them only.
 async fn open(app: &TestApp, path: &str) -> Answer {
@@ -95,6 +95,7 @@ async fn with_a_captcha_the_policy_lets_its_host_in_where_it_is_asked_for() {
         ("/register", true),
         ("/verify", false),
         ("/reset", true),
+        ("/account", false),
     ] {
         let answer = open(&app, path).await;
         let policy = answer.header("content-security-policy").unwrap_or_default();

@@ -57,7 +57,7 @@ async fn the_title_of_every_page_names_the_service_as_text() {
         .start()
         .await;
     let name = "示例 &lt;b&gt;&quot;A&quot; &amp; &#x27;B&#x27;";
-    for path in ["/", "/register", "/verify", "/reset"] {
+    for path in ["/", "/register", "/verify", "/reset", "/account"] {
         let page = app.get(path).header("accept", BROWSER).send().await.body;
         assert!(page.contains(&format!(" · {name}</title>")), "{path}: {page}");
         assert!(

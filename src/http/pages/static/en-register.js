@@ -13,8 +13,8 @@ export default {
   "register.closed": "New accounts cannot be created here at the moment. The operator of this server can tell you more.",
   "register.done_title": "Your account is ready",
   "register.mailed": "A mail is on its way to {email}. Open the link in it to confirm your address; it works for 24 hours. If no mail comes, look in the spam folder too.",
-  "register.go_back": "You can close this page and go back to the app.",
   "register.invite_ignored": "The invite code could not be used and was ignored. Registration is open, so none was needed.",
+  "register.account": "Your account",
   "register.no_mail": "This server sends no mail, so your address will not be confirmed for now.",
-  "register.no_mail_now": "No mail was sent to confirm your address, because it has been sent too many lately. Ask for one from the app later.",
+  "register.no_mail_now": "No mail was sent to confirm your address, because it has been sent too many lately. Ask for one on the page of your account later.",
 };

@@ -20,6 +20,7 @@ export default {
   "code.again": "Send another code",
 
   "signed_in.title": "You are signed in",
+  "signed_in.account": "Your account",
   "signed_in.sign_out": "Sign out",
 
   "field.login.missing": "Enter your username or e-mail address.",

@@ -9,7 +9,7 @@ export default {
   "verify.reject": "Yes, delete the account",
   "verify.back": "No, go back",
   "verify.confirmed_title": "Your address is confirmed",
-  "verify.confirmed": "Thank you. You can close this page and go back to the app.",
+  "verify.confirmed": "Thank you. You can close this page, or go on to your account.",
   "verify.already_title": "Already confirmed",
   "verify.already": "The e-mail address of this account has been confirmed. There is nothing left to do, and you can close this page.",
   "verify.rejected_title": "The account is deleted",
@@ -19,7 +19,8 @@ export default {
   "verify.kept_reset": "Set a new password",
   "verify.invalid_title": "This link does not work",
   "verify.invalid": "It may be older than 24 hours, replaced by a newer mail, or not copied completely.",
-  "verify.invalid_next": "Open the link in the newest mail. If that does not help, sign in from the app and ask for another one.",
+  "verify.invalid_next": "Open the link in the newest mail. If that does not help, have another one sent from your account.",
+  "verify.account": "Your account",
   "verify.missing_title": "Open the link in your mail",
   "verify.missing": "This page confirms an e-mail address and needs the link from the mail. If you have opened it before in this tab, open that link again.",
 };

@@ -62,7 +62,6 @@ function finish({ login, email }, warning) {
   const isMailed = !warning || (keys.length > 0 && !keys.some((key) => key.startsWith("register.no_mail")));
   element("mailed").hidden = !isMailed;
   if (isMailed) say(element("mailed"), "register.mailed", { email: email.trim() });
-  element("go-back").hidden = Boolean(back.address);
   element("go-on").hidden = !back.address;
   if (back.address) say(element("go-on"), "return.go", { host: back.host });
   show("done");

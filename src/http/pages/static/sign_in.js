@@ -72,6 +72,8 @@ async function showSignedIn() {
 async function goOn() {
   for (const done of [form, codeForm, otpForm]) empty(done);
   if (back.address) return goThere(back);
+  // An address that is not listed was asked for: the person stays here, and reads why.
+  if (!back.isRefused) return location.replace("/account");
   return showSignedIn();
 }
 

@@ -35,7 +35,7 @@ export default {
   "error.auth.login_exists": "此用户名已被使用，请换一个。",
   "error.auth.user_suspended": "此账号已被停用，原因请咨询服务器管理员。",
   "error.auth.otp_rate_limited": "发往此邮箱的邮件已达上限。请使用最新的一封，或在{wait}后重试。",
-  "error.auth.reauthentication_required": "此操作要求您在最近十分钟内登录过。请退出并重新登录，然后再试。",
+  "error.auth.reauthentication_required": "此操作要求您在最近 10 分钟内登录过。请退出并重新登录，然后再试。",
   "error.client.signed_out": "您的登录已失效，请重新登录。",
   "error.client.user_changed": "此浏览器已登录另一个账号，请重新加载页面。",
   "error.session.not_found": "此登录已经结束。",

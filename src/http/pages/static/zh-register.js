@@ -13,8 +13,8 @@ export default {
   "register.closed": "目前无法在此注册新账号，详情请咨询服务器管理员。",
   "register.done_title": "账号注册成功",
   "register.mailed": "确认邮件已发往 {email}。请打开邮件中的链接确认邮箱，链接 24 小时内有效。如果没有收到，请查看垃圾邮件文件夹。",
-  "register.go_back": "您可以关闭此页面，返回应用。",
   "register.invite_ignored": "邀请码无法使用，已被忽略。当前开放注册，无需邀请码。",
+  "register.account": "我的账号",
   "register.no_mail": "此服务器不发送邮件，您的邮箱暂时无法确认。",
-  "register.no_mail_now": "此邮箱近期收到的邮件过多，本次未发送确认邮件。请稍后在应用中重新获取。",
+  "register.no_mail_now": "此邮箱近期收到的邮件过多，本次未发送确认邮件。请稍后在账号页面重新获取。",
 };

@@ -20,6 +20,7 @@ export default {
   "code.again": "重新发送验证码",
 
   "signed_in.title": "您已登录",
+  "signed_in.account": "我的账号",
   "signed_in.sign_out": "退出登录",
 
   "field.login.missing": "请输入用户名或邮箱地址。",

@@ -9,7 +9,7 @@ export default {
   "verify.reject": "是的，删除此账号",
   "verify.back": "不，返回",
   "verify.confirmed_title": "邮箱已确认",
-  "verify.confirmed": "感谢您的确认。您可以关闭此页面，返回应用。",
+  "verify.confirmed": "感谢您的确认。您可以关闭此页面，或前往我的账号。",
   "verify.already_title": "邮箱此前已确认",
   "verify.already": "此账号的邮箱地址已经确认，无需再做任何操作，您可以关闭此页面。",
   "verify.rejected_title": "账号已删除",
@@ -19,7 +19,8 @@ export default {
   "verify.kept_reset": "设置新密码",
   "verify.invalid_title": "链接无效",
   "verify.invalid": "链接可能已超过 24 小时、已被更新的邮件取代，或者没有复制完整。",
-  "verify.invalid_next": "请打开最新一封邮件中的链接。如果仍然无效，请在应用中登录后重新获取。",
+  "verify.invalid_next": "请打开最新一封邮件中的链接。如果仍然无效，请在账号页面重新获取。",
+  "verify.account": "我的账号",
   "verify.missing_title": "请打开邮件中的链接",
   "verify.missing": "此页面用于确认邮箱地址，需要通过邮件中的链接打开。如果您此前已在此标签页中打开过，请再次点击该链接。",
 };

@@ -39,7 +39,10 @@ const CAPABILITIES: [(&[&str], Proof); 23] = [
     (&["metrics", "prometheus", "dashboard"], Key("metrics.listen")),
     (&["captcha", "turnstile"], Key("turnstile.secret_key")),
     (&["name of the service"], Key("server.name")),
-    (&["sign-in page", "page to sign in"], Key("server.pages")),
+    (
+        &["sign-in page", "page to sign in", "account page"],
+        Key("server.pages"),
+    ),
     (&["language of mails", "in chinese"], Key("mail.locale")),
     (
         &["reset a password", "password reset", "forgotten password"],

@@ -39,6 +39,7 @@ pub const FACTS: &[(&str, Value)] = &[
         Constant(LINKS, "Self::SetPassword"),
     ),
     ("for {} (verify)", Constant(LINKS, "Self::VerifyEmail")),
+    ("Its link works for {}", Constant(LINKS, "Self::VerifyEmail")),
     ("{} (reset) or", Constant(LINKS, "Self::ResetPassword")),
     ("or {} (first password)", Constant(LINKS, "Self::SetPassword")),
     ("({} to verify", Constant(LINKS, "Self::VerifyEmail")),

@@ -1,0 +1,132 @@
+// /account: one's own account, and where it is signed in.
+import { deviceOf } from "./device.js";
+import { empty, sayDone, startForm } from "./form.js";
+import { label, say } from "./i18n.js";
+import { announce, element, onPress, show, startPage, written } from "./page.js";
+import { auth, refused } from "./refusal.js";
+
+let me;
+
+startForm(element("profile"), saveProfile);
+startForm(element("password-form"), changePassword);
+onPress(element("send-again"), element("address-notice"), async () => {
+  await auth.request("POST", "/v1/auth/email/verify/send");
+  sayDone(element("unverified"), "address.sent", { email: me.email });
+});
+onPress(element("end-others"), element("sessions-notice"), async () => {
+  await auth.request("DELETE", "/v1/auth/sessions");
+  await showSessions();
+  announce("sessions.ended_others");
+  element("sessions-title").focus();
+});
+onPress(element("sign-out"), element("sessions-notice"), () => auth.signOut());
+onPress(element("sign-out-everywhere"), element("sessions-notice"), async () => {
+  await auth.request("DELETE", "/v1/auth/sessions");
+  await auth.signOut();
+});
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+await startPage(load);
+// Signed out or in in another tab, or the session has ended: nothing of another account stays in the page.
+auth.addEventListener("change", () => {
+  document.querySelectorAll("#account form").forEach(empty);
+  if (auth.userId) location.reload();
+  else show("signed-out");
+});
+
+async function load() {
+  if (!(await auth.resume())) return show("signed-out");
+  await showAccount();
+}
+
+async function showAccount() {
+  me = await auth.request("GET", "/v1/me");
+  fillZones();
+  showMe();
+  await showSessions();
+  show("account");
+}
+
+function showMe() {
+  const { username, email, email_verified: isVerified, has_password: hasPassword, locale, timezone } = me;
+  element("username").value = username;
+  element("locale").value = locale.split("-")[0] === "zh" ? "zh" : "en";
+  element("timezone").value = timezone ?? "";
+  element("address").textContent = email;
+  say(element("address-state"), isVerified ? "address.is_verified" : "address.is_unverified");
+  element("address-state").classList.toggle("good", isVerified);
+  element("unverified").hidden = isVerified || !written("ways").includes("resets");
+  element("no-password").hidden = hasPassword;
+  say(element("password-summary"), hasPassword ? "password.change" : "password.set");
+  for (const place of document.querySelectorAll("[data-present]")) place.hidden = !hasPassword;
+  for (const name of document.querySelectorAll("[data-name]")) name.value = username;
+}
+
+/** The zones that this browser knows, and the account's own if it is another one. */
+function fillZones() {
+  const zones = new Set(Intl.supportedValuesOf?.("timeZone") ?? []);
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const listed = ["", ...new Set([here, me.timezone, ...zones].filter(Boolean))];
+  element("timezone").replaceChildren(
+    ...listed.map((zone) => {
+      const option = new Option(zone.replaceAll("_", " "), zone);
+      if (zone === "") say(option, "profile.no_timezone");
+      return option;
+    }),
+  );
+}
+
+async function saveProfile({ username, locale, timezone }) {
+  const body = {};
+  if (username !== me.username) body.username = username ?? "";
+  if (locale !== (me.locale.split("-")[0] === "zh" ? "zh" : "en")) body.locale = locale;
+  if ((timezone ?? "") !== (me.timezone ?? "")) body.timezone = timezone ?? null;
+  // An empty name would be no change to the server: it is said here that there must be one.
+  if (body.username === "") throw Object.assign(refused("validation.error"), { details: { fields: { username: { code: "missing" } } } });
+  me = await auth.request("PATCH", "/v1/me", body);
+  showMe();
+  sayDone(element("profile"), "profile.saved");
+}
+
+async function changePassword(fields) {
+  await auth.request("POST", "/v1/auth/password/change", fields);
+  empty(element("password-form"));
+  me.has_password = true;
+  showMe();
+  await showSessions();
+  sayDone(element("password-form"), "password.changed");
+}
+
+async function showSessions() {
+  const { sessions } = await auth.request("GET", "/v1/auth/sessions");
+  // The present one first: it is what the person looks for.
+  sessions.sort((a, b) => Number(b.current) - Number(a.current));
+  element("sessions").replaceChildren(...sessions.map(rowOf));
+  element("end-others").hidden = sessions.length < 2;
+}
+
+function rowOf(session) {
+  const row = document.createElement("li");
+  const about = row.appendChild(document.createElement("div"));
+  const line = (className, ...text) => say(about.appendChild(Object.assign(document.createElement("p"), { className })), ...text);
+  const [key, gaps] = deviceOf(session.user_agent);
+  line("device", key, gaps);
+  if (session.current) line("tag good", "sessions.current");
+  line("quiet", session.ip ? "sessions.from" : "sessions.from_nowhere", { ip: session.ip });
+  const used = session.current ? { at: session.last_used_at } : { day: session.last_used_at };
+  line("quiet", "sessions.times", { began: { at: session.created_at }, used });
+  if (session.current) return row;
+  const end = row.appendChild(Object.assign(document.createElement("button"), { type: "button" }));
+  say(end, "sessions.end");
+  label(end, "sessions.end_label", { device: { key, ...gaps } });
+  end.dataset.text = "sessions.end";
+  onPress(end, element("sessions-notice"), async () => {
+    await auth.request("DELETE", `/v1/auth/sessions/${session.id}`).catch((error) => {
+      // It has ended already: that is what was wanted.
+      if (error.code !== "session.not_found") throw error;
+    });
+    await showSessions();
+    announce("sessions.ended");
+    element("sessions-title").focus();
+  });
+  return row;
+}
