@@ -9,6 +9,11 @@ let me;
 
 startForm(element("profile"), saveProfile);
 startForm(element("password-form"), changePassword);
+// What few visits do is loaded when it is done.
+for (const name of ["export", "delete"]) {
+  const form = element(`${name}-form`);
+  startForm(form, async (fields) => (await loaded(import("./account_more.js"))).tasks[name](fields, form));
+}
 onPress(element("send-again"), element("address-notice"), async () => {
   await auth.request("POST", "/v1/auth/email/verify/send");
   sayDone(element("unverified"), "address.sent", { email: me.email });
@@ -28,6 +33,7 @@ addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 await startPage(load);
 // Signed out or in in another tab, or the session has ended: nothing of another account stays in the page.
 auth.addEventListener("change", () => {
+  if (!element("gone").hidden) return;
   document.querySelectorAll("#account form").forEach(empty);
   if (auth.userId) location.reload();
   else show("signed-out");
@@ -36,6 +42,13 @@ auth.addEventListener("change", () => {
 async function load() {
   if (!(await auth.resume())) return show("signed-out");
   await showAccount();
+}
+
+/** A module that does not come is a server that cannot be reached. */
+function loaded(module) {
+  return module.catch(() => {
+    throw refused("client.unreachable");
+  });
 }
 
 async function showAccount() {

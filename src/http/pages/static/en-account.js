@@ -47,6 +47,19 @@ export default {
   "device.program": "{name}",
   "device.unknown": "An unknown program",
 
+  "data.title": "Your data",
+  "export.title": "Export",
+  "export.what": "A file with what this server keeps about you: the account, where it is signed in, and what happened to it. It is in JSON, a form that programs read.",
+  "export.submit": "Save the file",
+  "export.done": "The file is in your downloads. It tells where you were: keep it to yourself.",
+
+  "delete.title": "Delete the account",
+  "delete.what": "The account and its sessions are deleted at once and cannot be brought back. Your username and address become free.",
+  "delete.sure": "Yes, delete my account for good",
+  "delete.submit": "Delete the account",
+  "delete.done_title": "The account is deleted",
+  "delete.done": "You are signed out everywhere, and a mail confirms it. You can close this page.",
+
   "here.auth.reauthentication_required": "An account without a password needs a sign-in of the last 10 minutes for this. Sign out below, sign in with a code by mail, and repeat it.",
   "here.auth.user_suspended": "This account has been suspended, so nothing of it can be changed. Ask the operator of this server why.",
   "here.auth.otp_rate_limited": "Enough mails went to this address for now. Look for them, also in the spam folder, or try again in {wait}.",

@@ -47,6 +47,19 @@ export default {
   "device.program": "{name}",
   "device.unknown": "未知程序",
 
+  "data.title": "您的数据",
+  "export.title": "导出",
+  "export.what": "导出此服务器保存的有关您的内容：账号、登录位置，以及账号上发生的事件。文件为程序可读的 JSON 格式。",
+  "export.submit": "保存文件",
+  "export.done": "文件已保存到下载内容中。其中含有您的登录位置，请妥善保管。",
+
+  "delete.title": "删除账号",
+  "delete.what": "账号及其所有登录会立即删除，无法恢复。您的用户名和邮箱地址将可供他人使用。",
+  "delete.sure": "是的，永久删除我的账号",
+  "delete.submit": "删除账号",
+  "delete.done_title": "账号已删除",
+  "delete.done": "您已在所有位置退出登录，我们会发送邮件确认。您可以关闭此页面。",
+
   "here.auth.reauthentication_required": "没有密码的账号需要在最近 10 分钟内登录过才能进行此操作。请在下方退出登录，使用邮件验证码重新登录，然后再试。",
   "here.auth.user_suspended": "此账号已被停用，无法进行任何更改，原因请咨询服务器管理员。",
   "here.auth.otp_rate_limited": "发往此邮箱的邮件已达上限。请查收已有邮件（包括垃圾邮件文件夹），或在{wait}后重试。",

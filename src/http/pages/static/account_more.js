@@ -1,0 +1,24 @@
+// What an owner does with the account once in a long while: an export, and deleting it.
+import { empty, sayDone } from "./form.js";
+import { element, show } from "./page.js";
+import { auth, refused } from "./refusal.js";
+
+/** Each by the name of its form. */
+export const tasks = { export: exportData, delete: deleteAccount };
+
+async function exportData(fields, form) {
+  const data = await auth.request("POST", "/v1/auth/account/export", fields);
+  empty(form);
+  const file = URL.createObjectURL(new Blob([JSON.stringify(data, null, 2)], { type: "application/json" }));
+  Object.assign(document.createElement("a"), { href: file, download: `${location.hostname}-account.json` }).click();
+  // The browser has begun to read it by then.
+  setTimeout(() => URL.revokeObjectURL(file), 60_000);
+  sayDone(form, "export.done");
+}
+
+async function deleteAccount(fields) {
+  if (!element("sure").checked) throw refused("page.unsure");
+  await auth.deleteAccount(fields);
+  document.querySelectorAll("#account form").forEach(empty);
+  show("gone");
+}
