@@ -1,7 +1,8 @@
 """Prints the newest link that was mailed to an address; waits for it.
 
 Usage: mailed_link.py OUTBOX ADDRESS BEGINNING [KNOWN]
-OUTBOX holds the .eml files of `mail.transport = "file"`. The link begins with BEGINNING and is none of KNOWN (comma-separated).
+OUTBOX holds the .eml files of `mail.transport = "file"`. The link begins with BEGINNING and is none of KNOWN (comma-separated). If BEGINNING is
+`code`, it is the code of a mail instead.
 """
 
 import email
@@ -15,15 +16,16 @@ WAIT_SECONDS = 15
 
 
 def links(outbox: pathlib.Path, address: str, beginning: str) -> list[str]:
-    """Every such link, the newest mail's first."""
+    """Every such link or code, the newest mail's first."""
     found = []
+    pattern = r"^    (\d{6,8})\s*$" if beginning == "code" else re.escape(beginning) + r"[\w-]+"
     files = sorted(outbox.glob("*.eml"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
     for file in files:
         mail = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
         if address.lower() not in str(mail["To"]).lower():
             continue
         text = mail.get_body(("plain",)).get_content()
-        found += re.findall(re.escape(beginning) + r"[\w-]+", text)
+        found += re.findall(pattern, text, re.M)
     return found
 
 
@@ -37,7 +39,7 @@ def main() -> None:
             print(new[0])
             return
         time.sleep(0.1)
-    sys.exit(f"no mail to {address} with a new link {beginning}… in {outbox} within {WAIT_SECONDS} s")
+    sys.exit(f"no mail to {address} with a new link or code ({beginning}) in {outbox} within {WAIT_SECONDS} s")
 
 
 main()
