@@ -154,7 +154,7 @@ def rust_is_as_printed():
 
 def programs(names):
     """How each program for verifying is run, by the file of its block."""
-    assert {"verify.mjs", "app.js"} == set(names["js"]), names
+    assert {"verify.mjs", "app.js", "welcome.js"} == set(names["js"]), names
     commands = {
         "python": [sys.executable, "verify.py"],
         "node": ["node", "verify.mjs"],
@@ -192,7 +192,7 @@ def main():
         check("the web client's configuration", EXECUTABLE, "--config", "web-client.toml", "config", "show")
         check("the types", "node_modules/.bin/tsc", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "session.ts")
         os.environ["NODE_PATH"] = str(WORK / "node_modules")
-        check("the page", "node", str(ROOT / ".ci/integrate.mjs"), str(WORK), ACCOUNT["login"], ACCOUNT["password"])
+        check("the pages", "node", str(ROOT / ".ci/integrate.mjs"), str(WORK), ACCOUNT["login"], ACCOUNT["password"])
     for failure in failures:
         print(failure, file=sys.stderr)
     sys.exit(len(failures) > 0)
