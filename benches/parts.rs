@@ -198,7 +198,7 @@ impl Database {
         let directory =
             tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory is ours");
         let creation = Creation::begin(directory.path()).expect("the directory is ours");
-        let made = creation.expect("it is empty").make_database("", system.now());
+        let made = creation.expect("it is empty").create_database("", system.now());
         made.expect("it has room for a database");
         let store = Store::open(&OpenOptions::new(
             directory.path().to_owned(),

@@ -50,7 +50,7 @@ impl Captcha {
             settings,
             siteverify: Client::new("siteverify", MAX_AT_ONCE),
             permits: Arc::new(Semaphore::new(MAX_AT_ONCE)),
-            has_told_of_bad_secret: AtomicBool::new(false),
+            has_logged_bad_secret: AtomicBool::new(false),
         });
         Self(turnstile.map(Arc::new))
     }
@@ -126,7 +126,7 @@ struct Turnstile {
     siteverify: Client,
     permits: Arc<Semaphore>,
     /// Whether the log has reported that the secret key is refused.
-    has_told_of_bad_secret: AtomicBool,
+    has_logged_bad_secret: AtomicBool,
 }
 
 impl Turnstile {
@@ -170,7 +170,7 @@ impl Turnstile {
         if answer.status != 200 {
             return Err(not_understood());
         }
-        self.has_told_of_bad_secret.store(false, Ordering::Relaxed);
+        self.has_logged_bad_secret.store(false, Ordering::Relaxed);
         if self.settings.allowed_hosts.is_empty() {
             return Ok(());
         }
@@ -187,7 +187,7 @@ impl Turnstile {
         let codes = &verdict.error_codes;
         let says = |known: &[&str]| codes.iter().any(|code| known.contains(&code.as_str()));
         if says(&OPERATORS_FAULTS) {
-            if !self.has_told_of_bad_secret.swap(true, Ordering::Relaxed) {
+            if !self.has_logged_bad_secret.swap(true, Ordering::Relaxed) {
                 tracing::error!(
                     "Turnstile refuses turnstile.secret_key, so that no visitor passes the captcha: correct it and restart"
                 );

@@ -8,17 +8,17 @@ use super::memory::Memory;
 use crate::config::Config;
 
 /// All hashes together take at most a quarter of the memory; the rest is for connections, SQLite and the kernel's buffers.
-const HASH_PART: u64 = 4;
+const HASH_SHARE_DIVISOR: u64 = 4;
 /// All hashes together also take at most this much, in KiB: enough for eight threads at 64 MiB a hash.
-const MOST_HASH_KIB: u64 = 512 * 1024;
+const MAX_HASH_KIB: u64 = 512 * 1024;
 /// All connections together take at most a quarter of the memory.
 const CONNECTION_PART: u64 = 4;
 /// The maximum memory of a connection, in KiB: the largest head, the largest body, the answer, and the server's state.
 const CONNECTION_KIB: u64 = 64;
 /// The maximum number of readers. Each keeps a cache, and more readers than this make no answer faster.
-const MOST_READERS: usize = 16;
+const MAX_READERS: usize = 16;
 /// The threads besides the workers and the hash threads: for the database and for blocking calls.
-const THREADS_BESIDE: usize = 16;
+const OTHER_THREADS: usize = 16;
 
 /// The memory of this process, and what it allows.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ impl Capacity {
             hash_threads: config.password.hash_threads.unwrap_or(cores.min(fitting)),
             is_set: config.password.hash_threads.is_some(),
             connections: config.server.max_connections.min(connections.max(1)),
-            workers: cores.get().min(MOST_READERS),
+            workers: cores.get().min(MAX_READERS),
             hash_kib,
             memory,
         }
@@ -61,7 +61,7 @@ impl Capacity {
 
     /// How many threads a server needs in all.
     pub fn threads(&self) -> usize {
-        self.workers + self.hash_threads.get() + THREADS_BESIDE
+        self.workers + self.hash_threads.get() + OTHER_THREADS
     }
 
     /// Writes a record, from which `check` judges the memory of the server instead of its own.
@@ -71,7 +71,7 @@ impl Capacity {
     }
 
     /// Reads what [`Capacity::to_record`] wrote.
-    pub(super) fn of_record(config: &Config, record: &str) -> Option<Self> {
+    pub(super) fn from_record(config: &Config, record: &str) -> Option<Self> {
         let mut parts = record.splitn(3, ' ');
         let cores = parts.next()?.parse().ok()?;
         let kib = parts.next()?.parse().ok()?;
@@ -133,7 +133,7 @@ impl fmt::Display for Capacity {
 }
 
 fn hash_share(memory: &Memory) -> u64 {
-    (memory.kib / HASH_PART).min(MOST_HASH_KIB)
+    (memory.kib / HASH_SHARE_DIVISOR).min(MAX_HASH_KIB)
 }
 
 fn in_mib(kib: u64) -> String {
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn connections_and_readers_take_a_share_too() {
         let small = capacity(64, 128, &[]);
-        assert_eq!((small.connections, small.workers), (512, MOST_READERS));
+        assert_eq!((small.connections, small.workers), (512, MAX_READERS));
         assert_eq!(capacity(2, 4096, &[]).connections, 2000);
         assert_eq!(
             small.to_string(),

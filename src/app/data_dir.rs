@@ -47,7 +47,7 @@ impl Owner {
 
 /// A warning about a data directory in which users other than root and the running one can create or rename files; `None` if they cannot, if another
 /// user owns the directory, or if it cannot be examined.
-pub(super) fn open_to_others(directory: &Path) -> Option<String> {
+pub(super) fn warning_if_open(directory: &Path) -> Option<String> {
     match Directory::open(directory).and_then(|opened| opened.flaw()) {
         Ok(Some(Flaw::Writable(mode))) => Some(format!(
             "{} can be written by others (mode {mode:04o}), who can replace the database there",

@@ -181,7 +181,7 @@ fn key_file_hint(error: &KeyFileError) -> String {
              see `arkloop key reset --help`"
                 .to_owned()
         }
-        KeyFileError::Io { path, source } if is_root_s_alone(path, source) => format!(
+        KeyFileError::Io { path, source } if is_only_roots(path, source) => format!(
             "as root, run: chgrp {} {1} && chmod 640 {1}; a pod of Kubernetes needs securityContext.fsGroup",
             rustix::process::getegid().as_raw(),
             quoted(path)
@@ -206,7 +206,7 @@ fn key_file_hint(error: &KeyFileError) -> String {
     }
 }
 
-fn is_root_s_alone(path: &Path, cause: &std::io::Error) -> bool {
+fn is_only_roots(path: &Path, cause: &std::io::Error) -> bool {
     cause.kind() == std::io::ErrorKind::PermissionDenied
         && runner() != 0
         && path.metadata().is_ok_and(|found| found.uid() == 0)

@@ -50,11 +50,11 @@ pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<
     refuse_lost_database(config, role)?;
     let now = system.now();
     if let Some(keys) = find_key(config)? {
-        creation.make_database(&keys.check, now)?;
+        creation.create_database(&keys.check, now)?;
         return Ok((keys, Origin::Made));
     }
     let keys = create_successor(&config.key_path(), system)?;
-    creation.make_database(&keys.check, now)?;
+    creation.create_database(&keys.check, now)?;
     adopt_successor(&config.key_path(), now)?;
     Ok((keys, Origin::Made))
 }

@@ -41,7 +41,7 @@ pub fn listener(config: &Config) -> Result<Option<Listen>, OpenError> {
 pub(super) fn recorded_capacity(config: &Config) -> Option<Capacity> {
     let note = Store::noted_server(&config.data_dir).ok()??;
     let line = note.split(|byte| *byte == b'\n').nth(1)?;
-    Capacity::of_record(config, std::str::from_utf8(line).ok()?)
+    Capacity::from_record(config, std::str::from_utf8(line).ok()?)
 }
 
 fn parse(note: &[u8]) -> Option<Listen> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::capacity::Capacity;
-use super::data_dir::open_to_others;
+use super::data_dir::warning_if_open;
 use super::error::OpenError;
 use super::first_start::{Origin, open_keys};
 use super::parts::{service_settings, start_hasher, transport};
@@ -84,7 +84,7 @@ impl App {
         let store = store.map_err(|error| OpenError::of_store(error, config, Some(&keys)))?;
         let (served, mut notices) = agree(config, &store, &system, role).await?;
         if matches!(role, Role::Server | Role::Init | Role::InitForKey) {
-            notices.extend(open_to_others(&config.data_dir));
+            notices.extend(warning_if_open(&config.data_dir));
         }
         let token_settings = AccessTokenSettings {
             issuer: served.public_url.clone(),

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use super::error::OpenError;
 use super::replacement::finish_replacement;
 use crate::config::Config;
-use crate::crypto::{KeyFileError, Keys, adopt_successor, create_successor, may_replace, read_key_file};
+use crate::crypto::{
+    KeyFileError, Keys, adopt_successor, check_replaceable, create_successor, read_key_file,
+};
 use crate::domain::{KeyFingerprint, Operator, SignatureAlgorithm};
-use crate::service::{self, Ended, go_on_without_key, seal_anew};
+use crate::service::{self, Ended, replace_lost_key, seal_anew};
 use crate::store::{Access, OpenOptions, Store};
 use crate::system::System;
 
@@ -64,7 +66,7 @@ pub async fn reset_key(
     finish_replacement(config, &system)?;
     confirm_key_lost(config)?;
     replace(config, &system, None, async |store, new| {
-        go_on_without_key(store, new, wanted, &system, operator).await
+        replace_lost_key(store, new, wanted, &system, operator).await
     })
     .await
 }
@@ -87,7 +89,7 @@ async fn replace(
     seal: impl AsyncFnOnce(&Store, Arc<Keys>) -> Result<Ended, service::Error>,
 ) -> Result<NewKey, OpenError> {
     let key_file = config.key_path();
-    may_replace(&key_file, system.now())?;
+    check_replaceable(&key_file, system.now())?;
     let key_check = old.map(|keys| keys.check.clone());
     let options = OpenOptions::new(config.data_dir.clone(), Access::Alone, system.now(), key_check);
     let store = Store::open(&options).map_err(|error| OpenError::of_store(error, config, old))?;

@@ -14,7 +14,7 @@ use crate::system::System;
 pub(super) fn keys_in_force(config: &Config) -> Result<Keys, OpenError> {
     let path = config.key_path();
     if let Some(successor) = find_successor(&path) {
-        let recorded = Store::look_at_key_check(&config.data_dir)?;
+        let recorded = Store::read_key_check(&config.data_dir)?;
         if recorded.as_deref() == Some(&*successor.check) {
             return Ok(successor);
         }

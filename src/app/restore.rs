@@ -7,7 +7,7 @@ use super::error::OpenError;
 use crate::config::Config;
 use crate::crypto::read_key_file;
 use crate::domain::{KeyFingerprint, Operator, Timestamp};
-use crate::service::{Ended, end_what_was_live, open_staged};
+use crate::service::{Ended, end_live_state, open_staged};
 use crate::store::{self, Access, Replacement, Setting, Store};
 use crate::system::System;
 
@@ -81,7 +81,7 @@ pub async fn restore(config: &Config, operator: &Operator, file: &Path) -> Resul
         })
         .await?;
     let wanted = config.tokens.algorithm;
-    let ended = end_what_was_live(&store, Arc::clone(&keys), wanted, &system, operator).await?;
+    let ended = end_live_state(&store, Arc::clone(&keys), wanted, &system, operator).await?;
     let schema = store.schema().await?;
     drop(store);
     let kept = replacement.put_in_place(now).map_err(refused)?;

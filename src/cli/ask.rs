@@ -78,11 +78,11 @@ pub(super) struct Consent {
 impl Consent {
     /// Asks for consent to an `action` that cannot be undone, such as `delete ann`, unless `--yes` was given.
     pub(super) fn to(&self, action: &str) -> Result<(), Refusal> {
-        self.to_with(action, "This cannot be undone.")
+        self.to_consequence(action, "This cannot be undone.")
     }
 
     /// Like [`Self::to`], with another sentence about the consequence.
-    pub(super) fn to_with(&self, action: &str, consequence: &str) -> Result<(), Refusal> {
+    pub(super) fn to_consequence(&self, action: &str, consequence: &str) -> Result<(), Refusal> {
         if self.yes {
             return Ok(());
         }

@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Report, Re
     let database = config.database_path().display().to_string();
     let key_file = config.key_path().display().to_string();
     let role = if app::lacks_database(config)? && arguments.consent.is_possible() {
-        arguments.consent.to_with(
+        arguments.consent.to_consequence(
             &format!(
                 "make a new, empty database {database} for the key file {key_file}, which is there already"
             ),

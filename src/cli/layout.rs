@@ -13,7 +13,7 @@ use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 use crate::domain::printable;
 
 /// Narrower terminals print each record as a block, because a row of ids, times and addresses does not fit.
-const LEAST_TABLE_COLUMNS: usize = 90;
+const MIN_TABLE_COLUMNS: usize = 90;
 /// Wrapped text that is narrower than this is hard to read.
 const LEAST_TEXT_COLUMNS: usize = 24;
 /// The name of a column or line, and a value in it.
@@ -113,7 +113,7 @@ pub(super) fn records(rows: &[Vec<Fact>], columns: Option<usize>) -> String {
         return table(rows);
     };
     let fits = |table: &String| table.lines().all(|line| display_width(line) <= columns);
-    let table = (columns >= LEAST_TABLE_COLUMNS).then(|| table(rows));
+    let table = (columns >= MIN_TABLE_COLUMNS).then(|| table(rows));
     table.filter(fits).unwrap_or_else(|| {
         let blocks = rows.iter().map(|row| block(row, columns));
         blocks.collect::<Vec<_>>().join("\n\n")

@@ -144,7 +144,7 @@ pub fn run() -> ExitCode {
         is_json: arguments.iter().any(|argument| argument == "--json"),
         is_quiet: false,
     };
-    if let Err(refusal) = refuse_other_text(&arguments) {
+    if let Err(refusal) = refuse_non_utf8(&arguments) {
         output.refusal(&refusal);
         return ExitCode::from(2);
     }
@@ -155,7 +155,7 @@ pub fn run() -> ExitCode {
     });
     let (arguments, command_name) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return tell_usage(output, &error),
+        Err(error) => return print_usage(output, &error),
     };
     let output = Output {
         is_json: arguments.global.json,
@@ -169,7 +169,7 @@ pub fn run() -> ExitCode {
 }
 
 /// Refuses arguments that are not UTF-8, including paths, because JSON and the audit log cannot hold them unchanged.
-fn refuse_other_text(arguments: &[OsString]) -> Result<(), Refusal> {
+fn refuse_non_utf8(arguments: &[OsString]) -> Result<(), Refusal> {
     let other = arguments
         .iter()
         .skip(1)
@@ -183,7 +183,7 @@ fn refuse_other_text(arguments: &[OsString]) -> Result<(), Refusal> {
 }
 
 /// Prints the output of clap. Help and version are results; everything else is a usage error.
-fn tell_usage(output: Output, error: &clap::Error) -> ExitCode {
+fn print_usage(output: Output, error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let _ = output::print(&text);

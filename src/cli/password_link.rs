@@ -51,7 +51,7 @@ pub(super) fn create(context: &Context, account: NewAccount) -> Result<Report, R
         let (summary, link) = service.create_user(new).await?;
         let facts = facts_of(&summary, context.times());
         Ok::<_, Refusal>(match link {
-            Some(link) => of_link(context, service, &summary, &link, &facts, no_mail),
+            Some(link) => report_link(context, service, &summary, &link, &facts, no_mail),
             None => Report::new(document(&summary, None), facts),
         })
     })
@@ -61,7 +61,7 @@ pub(super) fn link(context: &Context, user: UserRef, no_mail: bool) -> Result<Re
     context.with_service(async |service| {
         let (summary, link) = service.create_password_link(user, no_mail).await?;
         let text = format!("{} sets the password here:", summary.user.username);
-        Ok::<_, Refusal>(of_link(context, service, &summary, &link, &text, no_mail))
+        Ok::<_, Refusal>(report_link(context, service, &summary, &link, &text, no_mail))
     })
 }
 
@@ -74,7 +74,7 @@ fn document(summary: &UserSummary, link: Option<&PasswordLink>) -> Value {
 }
 
 /// Reports a link to set a password: how to use it, and whether it is mailed.
-fn of_link(
+fn report_link(
     context: &Context,
     service: &Service,
     summary: &UserSummary,

@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Report, Re
             "There is none now.",
         )
     };
-    arguments.consent.to_with(&action, consequence)?;
+    arguments.consent.to_consequence(&action, consequence)?;
     let restored = with_progress(context.output, "copying and checking", |turn_to| {
         turn_to("the backup");
         run_to_end(app::restore(config, &context.operator, file))

@@ -59,7 +59,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal
 }
 
 fn list(context: &Context, user: UserRef, paging: Paging<SessionId>) -> Result<Report, Refusal> {
-    let page = context.with_service(async |service| service.list_sessions_by_begin(user, paging).await)?;
+    let page = context.with_service(async |service| service.list_sessions_by_age(user, paging).await)?;
     let nothing = match paging.after {
         Some(_) => "No session follows.",
         None => "This user has no sessions.",

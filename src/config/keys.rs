@@ -25,9 +25,9 @@ const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// This many connections take 3 GiB in the worst case.
-const MOST_CONNECTIONS: usize = 100_000;
+const MAX_CONNECTIONS: usize = 100_000;
 /// The upper end of `tokens.max_sessions`: one response lists all sessions of an account.
-const MOST_SESSIONS: u32 = 1000;
+const MAX_SESSIONS: u32 = 1000;
 /// Where tokens of Turnstile are verified (developers.cloudflare.com/turnstile/get-started/server-side-validation).
 const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 
@@ -125,7 +125,7 @@ fn tokens(keys: &mut Reader) -> Result<Tokens, ConfigError> {
                 grace: keys.read("tokens.refresh_grace", &grace, SECOND * 30)?,
                 lost_answer: keys.read("tokens.lost_answer", &lost_answer, DAY)?,
             },
-            max_sessions: keys.read("tokens.max_sessions", &number(1..=MOST_SESSIONS), 20)?,
+            max_sessions: keys.read("tokens.max_sessions", &number(1..=MAX_SESSIONS), 20)?,
         },
     })
 }

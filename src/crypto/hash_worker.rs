@@ -21,7 +21,7 @@ const KEPT: Duration = Duration::from_secs(2);
 
 /// The smallest allocation for a hash, in blocks. Allocators return so large an allocation to the system when it is freed
 /// (glibc above 32 MiB, `DEFAULT_MMAP_THRESHOLD_MAX`), and may keep a smaller one. Blocks that are never used take no memory.
-const LEAST_BLOCKS: usize = 33 * 1024;
+const MIN_BLOCKS: usize = 33 * 1024;
 
 /// Why no hash was computed or compared.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +149,7 @@ impl Worker {
             if self.memory.len() < blocks {
                 // Freed first, so that the old and the new memory do not exist together.
                 self.give_back();
-                self.memory.reserve_exact(blocks.max(LEAST_BLOCKS));
+                self.memory.reserve_exact(blocks.max(MIN_BLOCKS));
                 self.memory.resize(blocks, Block::new());
             }
             let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);

@@ -76,7 +76,7 @@ pub fn read(path: &Path) -> Result<Keys, KeyFileError> {
 /// # Errors
 /// [`KeyFileError::NotReplaceable`]: the directory cannot be written, or an orchestrator provides the file by a link, by a mount or as root, and
 /// would restore the old one.
-pub fn may_replace(path: &Path, now: Timestamp) -> Result<(), KeyFileError> {
+pub fn check_replaceable(path: &Path, now: Timestamp) -> Result<(), KeyFileError> {
     let refuse = |reason: String| KeyFileError::NotReplaceable {
         path: path.to_owned(),
         reason,

@@ -149,7 +149,7 @@ impl Keys {
     }
 
     /// A word with the present time in it. Without the key file it can be neither created nor read.
-    pub fn new_check_word(&self, system: &System) -> String {
+    pub fn new_check_token(&self, system: &System) -> String {
         let now = system.now().as_millis().to_be_bytes();
         URL_SAFE_NO_PAD.encode(self.seal(SealedFor::CheckWord, &now, system).0)
     }

@@ -19,7 +19,7 @@ use crate::domain::{Argon2Cost, Password, PasswordGuess, PasswordHash};
 use crate::system::System;
 
 /// How many passwords may wait; further ones are refused. At the default cost, two threads hash this many in about two
-/// seconds, or in four if each has a former form ([`PasswordGuess::as_former_bytes`]).
+/// seconds, or in four if each has a former form ([`PasswordGuess::as_nfc_bytes`]).
 const QUEUE: usize = 256;
 
 /// What a guess at a password is compared with.
@@ -112,7 +112,7 @@ impl PasswordHasher {
             .await
     }
 
-    /// Compares a password with a stored hash. If it is wrong and has a former form ([`PasswordGuess::as_former_bytes`]), that is compared too. Without a
+    /// Compares a password with a stored hash. If it is wrong and has a former form ([`PasswordGuess::as_nfc_bytes`]), that is compared too. Without a
     /// stored hash it does the work of these comparisons, so that the time of a refusal does not tell whether there is one.
     pub async fn verify(&self, guess: PasswordGuess, compared: Compared) -> Result<Verification, HashError> {
         let (cost, salt) = (self.cost, self.system.random());
@@ -120,7 +120,7 @@ impl PasswordHasher {
             let stored = match compared {
                 Compared::With(stored) => stored,
                 Compared::WithNothing(cost) => {
-                    for form in [Some(guess.as_bytes()), guess.as_former_bytes()]
+                    for form in [Some(guess.as_bytes()), guess.as_nfc_bytes()]
                         .into_iter()
                         .flatten()
                     {
@@ -133,7 +133,7 @@ impl PasswordHasher {
             if is_right && stored_cost == cost {
                 return Ok(Verification::Right);
             }
-            let is_outdated = match guess.as_former_bytes() {
+            let is_outdated = match guess.as_nfc_bytes() {
                 Some(former) if !is_right => worker.compare(former, &stored)?.0,
                 _ => is_right,
             };

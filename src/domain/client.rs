@@ -55,16 +55,16 @@ impl Client {
         })
     }
 
-    pub(super) fn has_network_of(&self, other: &Self) -> bool {
+    pub(super) fn shares_network_with(&self, other: &Self) -> bool {
         self.wide_network() == other.wide_network()
     }
 
-    pub(super) fn has_agent_of(&self, other: &Self) -> bool {
+    pub(super) fn shares_user_agent_with(&self, other: &Self) -> bool {
         self.user_agent == other.user_agent
     }
 
     /// Whether the user agents differ in digits at most: an update of a browser changes only those.
-    pub(super) fn has_product_of(&self, other: &Self) -> bool {
+    pub(super) fn shares_product_with(&self, other: &Self) -> bool {
         let product = |client: &Self| {
             let agent = client.user_agent.as_ref()?;
             Some(agent.replace(|c: char| c.is_ascii_digit(), ""))

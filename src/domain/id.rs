@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(hyphenated.to_uppercase().parse(), Ok(id));
         let bare = hyphenated.replace('-', "");
         let username = Username::parse(&bare).expect("it is a username");
-        assert_eq!(UserId::of_bare_digits(&username), Some(id));
+        assert_eq!(UserId::from_username_before_0_2(&username), Some(id));
         for text in [
             bare.clone(),
             format!("{{{hyphenated}}}"),

@@ -100,7 +100,7 @@ impl PasswordGuess {
     }
 
     /// The bytes that versions before 0.2 hashed; `None` if they are the same.
-    pub fn as_former_bytes(&self) -> Option<&[u8]> {
+    pub fn as_nfc_bytes(&self) -> Option<&[u8]> {
         self.formerly
             .as_ref()
             .map(|password| password.expose_secret().as_bytes())
@@ -180,7 +180,7 @@ mod tests {
         let forms = |text| {
             let guess = PasswordGuess::parse(text).expect("it is a guess");
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            (text(guess.as_bytes()), guess.as_former_bytes().map(text))
+            (text(guess.as_bytes()), guess.as_nfc_bytes().map(text))
         };
         assert_eq!(forms("a b"), ("a b".to_owned(), None));
         assert_eq!(

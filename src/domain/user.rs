@@ -67,7 +67,7 @@ const _: () = assert!(Username::MAX_CHARS < ID_CHARS, "a username must never be 
 
 impl UserId {
     /// The id for which versions before 0.2 took a username of 32 hexadecimal digits; `None` for another username.
-    pub fn of_bare_digits(username: &Username) -> Option<Self> {
+    pub fn from_username_before_0_2(username: &Username) -> Option<Self> {
         let digits = Some(username.as_str()).filter(|text| text.len() == 32);
         let id = digits.and_then(|text| Uuid::try_parse(text).ok());
         id.map(|id| Self::from_bytes(id.into_bytes()))

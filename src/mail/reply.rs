@@ -30,7 +30,7 @@ type EnhancedCode = [u16; 3];
 
 /// Codes about the recipient alone: no such mailbox, no such domain, no address, moved (RFC 3463 §3.2), a domain that takes no mail (RFC 7505 §4.1), and a
 /// closed mailbox (RFC 3463 §3.3). A full mailbox (5.2.2) is not among them, because its owner will empty it.
-const OF_THE_RECIPIENT: [EnhancedCode; 6] =
+const RECIPIENT_CODES: [EnhancedCode; 6] =
     [[5, 1, 1], [5, 1, 2], [5, 1, 3], [5, 1, 6], [5, 1, 10], [5, 2, 1]];
 
 /// Reads the enhanced code at the beginning of a line. Its class must be that of `code`, the code of the reply (RFC 2034 §4).
@@ -73,7 +73,7 @@ impl Reply {
     }
 
     /// Removes secrets from the words, and cuts the words to [`MAX_WORDS`] bytes.
-    pub(super) fn hide(&mut self, unsaid: &Unsaid) {
+    pub(super) fn hide(&mut self, unsaid: &Redactions) {
         self.words = unsaid.replace_in(&self.words);
         self.words.truncate(self.words.floor_char_boundary(MAX_WORDS));
     }
@@ -93,7 +93,7 @@ impl Reply {
     pub(super) fn refuses_recipient(&self, stage: Stage) -> bool {
         match (self.enhanced, stage) {
             (Some(enhanced), Stage::Recipient | Stage::Data | Stage::End) => {
-                OF_THE_RECIPIENT.contains(&enhanced)
+                RECIPIENT_CODES.contains(&enhanced)
             }
             (None, Stage::Recipient) => matches!(self.code, 550 | 553),
             _ => false,
@@ -120,12 +120,12 @@ fn without_unprintable(text: &str) -> String {
 
 /// The texts that a server may repeat and that the program must hide.
 #[derive(Clone, Default)]
-pub(super) struct Unsaid {
+pub(super) struct Redactions {
     /// Each text in lower case, and its replacement.
     patterns: Vec<(Vec<char>, &'static str)>,
 }
 
-impl Unsaid {
+impl Redactions {
     /// The password in each form in which a sign-in sends it.
     pub(super) fn of_credentials(user: &str, password: &SecretString) -> Self {
         let password = password.expose_secret();
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
     use crate::mail::tests::{compose, sign_in_code};
 
-    fn hidden(lines: &[&str], unsaid: &Unsaid) -> Reply {
+    fn hidden(lines: &[&str], unsaid: &Redactions) -> Reply {
         let mut reply = Reply::new(550, lines);
         reply.hide(unsaid);
         reply
@@ -221,7 +221,7 @@ mod tests {
     fn words(to: &str, line: &str) -> String {
         let mut message = compose(&sign_in_code(), "en");
         message.to = to.to_owned();
-        let unsaid = Unsaid::of_credentials("arkloop", &"hunter2".into()).with_mail(&message);
+        let unsaid = Redactions::of_credentials("arkloop", &"hunter2".into()).with_mail(&message);
         hidden(&[line], &unsaid).words
     }
 
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn words_are_one_short_line_that_moves_no_cursor() {
-        let short = |lines: &[&str]| hidden(lines, &Unsaid::default());
+        let short = |lines: &[&str]| hidden(lines, &Redactions::default());
         let reply = short(&["5.7.1 no\u{1b}[31m\ttoday", "5.7.1  and\u{202e} not tomorrow"]);
         assert_eq!(reply.status(), "550 5.7.1");
         assert_eq!(reply.quoted(), ": \"no[31m today and not tomorrow\"");

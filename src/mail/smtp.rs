@@ -13,7 +13,7 @@ use super::compose::Message;
 use super::conversation::{Conversation, encrypt};
 use super::error::{Failure, SendError, TransportError};
 use super::message::build;
-use super::reply::Unsaid;
+use super::reply::Redactions;
 use super::settings::SmtpSettings;
 use super::stage::{Progress, Stage};
 use crate::domain::{HeloName, QueuedMail, SmtpSecurity};
@@ -35,7 +35,7 @@ pub struct SmtpTransport {
     settings: SmtpSettings,
     tls: Option<Arc<ClientConfig>>,
     /// The texts of the sign-in that must be hidden in replies.
-    unsaid: Unsaid,
+    unsaid: Redactions,
     idle: Mutex<Vec<Session>>,
 }
 
@@ -51,7 +51,7 @@ struct Session {
 struct Attempt<'a> {
     transport: &'a SmtpTransport,
     /// The texts that must be hidden in replies.
-    unsaid: Unsaid,
+    unsaid: Redactions,
     progress: &'a Progress,
     /// The argument of EHLO.
     helo: Option<HeloName>,
@@ -62,8 +62,8 @@ impl SmtpTransport {
         let credentials = settings.credentials.as_ref();
         Ok(Self {
             tls: settings.tls()?,
-            unsaid: credentials.map_or_else(Unsaid::default, |credentials| {
-                Unsaid::of_credentials(&credentials.user, &credentials.password)
+            unsaid: credentials.map_or_else(Redactions::default, |credentials| {
+                Redactions::of_credentials(&credentials.user, &credentials.password)
             }),
             idle: Mutex::new(Vec::new()),
             settings,
@@ -114,7 +114,7 @@ impl SmtpTransport {
         named.map(|_| helo)
     }
 
-    fn attempt<'a>(&'a self, unsaid: Unsaid, progress: &'a Progress) -> Attempt<'a> {
+    fn attempt<'a>(&'a self, unsaid: Redactions, progress: &'a Progress) -> Attempt<'a> {
         Attempt {
             transport: self,
             unsaid,

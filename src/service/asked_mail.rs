@@ -66,7 +66,7 @@ impl Service {
     /// checks again.
     async fn admit_mail(&self, asked: &AskedMail<'_>) -> Result<(Option<User>, AuditRecord), Error> {
         self.rules.refuse_without_mail()?;
-        self.look_at_captcha(asked.captcha_token, asked.client)?;
+        self.refuse_malformed_captcha_token(asked.captcha_token, asked.client)?;
         let (email, purpose, now) = (asked.email.clone(), asked.purpose, self.system.now());
         let rules = Arc::clone(&self.rules);
         let found = self.store.read(move |reader| {

@@ -28,7 +28,11 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::CaptchaInvalid`] if it is missing or too long.
-    pub(super) fn look_at_captcha(&self, token: Option<&str>, client: &Client) -> Result<(), Error> {
+    pub(super) fn refuse_malformed_captcha_token(
+        &self,
+        token: Option<&str>,
+        client: &Client,
+    ) -> Result<(), Error> {
         let looked_at = self.captcha.look_at(token);
         looked_at.map_err(|refusal| self.captcha_refused(refusal, client))
     }

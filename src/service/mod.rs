@@ -35,7 +35,7 @@ pub use error::Error;
 pub use keyring::load_keyring;
 pub use operator::{
     AuditPage, AuditPart, AuditQuery, Explained, Explanation, Inspection, InviteDraft, InviteRef,
-    InviteWithCode, KeyRotation, NewUser, SigningKeyStage, SigningKeyState, TakenFor, UserSummary, Wait,
+    InviteWithCode, KeyRotation, Lookalike, NewUser, SigningKeyStage, SigningKeyState, UserSummary, Wait,
 };
 pub use parts::{Parts, Service};
 pub use presence::{Presence, RECENT_SIGN_IN};
@@ -48,7 +48,7 @@ pub use rules::{
 };
 pub use tokens::{RefreshCookie, SignedIn};
 pub use upkeep::{
-    Backup, BackupDestination, Ended, KEEP_ENDED_SESSIONS, end_what_was_live, go_on_without_key, open_staged,
+    Backup, BackupDestination, Ended, KEEP_ENDED_SESSIONS, end_live_state, open_staged, replace_lost_key,
     seal_anew,
 };
 pub use user::ProfileChange;

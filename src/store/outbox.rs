@@ -23,7 +23,7 @@ const COLUMNS: &str = "id, kind, user_id, sealed_mail, message_id, created_at, e
      attempts, unanswered, is_refused, last_error, last_hint";
 
 /// The condition for mails whose next attempt is after `?1` and that cannot have arrived.
-const RESUMED: &str =
+const RESUMABLE: &str =
     "is_urgent IN (0, 1) AND next_attempt_at > ?1 AND expires_at > ?1 AND is_refused = 0 AND unanswered = 0";
 
 fn mail_of(row: &Row<'_>) -> rusqlite::Result<QueuedMail> {
@@ -86,7 +86,7 @@ impl Reader<'_> {
 
     /// Whether [`Tx::resume_mail`] would change a mail.
     pub fn has_mail_to_resume(&self, now: Timestamp) -> Result<bool> {
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE {RESUMED})");
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE {RESUMABLE})");
         self.query_one(&sql, [now], |row| row.get(0))
     }
 
@@ -181,7 +181,7 @@ impl Tx<'_> {
     /// Makes the mails due at `now` whose next attempt is later and that cannot have arrived; returns their number.
     pub fn resume_mail(&self, now: Timestamp) -> Result<usize> {
         self.execute_counted(
-            &format!("UPDATE outbox SET next_attempt_at = ?1 WHERE {RESUMED}"),
+            &format!("UPDATE outbox SET next_attempt_at = ?1 WHERE {RESUMABLE}"),
             [now],
         )
     }

@@ -14,7 +14,7 @@ use crate::domain::{
 const MAX_ENDED: u32 = 100;
 /// The maximum number of sessions of an account that one write ends, and of ended sessions that it removes. Each sign-in does this, so a large surplus
 /// shrinks step by step.
-const CLEARED_AT_ONCE: u32 = 200;
+const MAX_CHANGED_AT_ONCE: u32 = 200;
 
 const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, presented, moved_at, moved_address, \
                        moved_agent, rotations, nonce, method, \
@@ -126,7 +126,7 @@ impl Reader<'_> {
 
     /// A page of a user's sessions, live and ended, the newest first. This order does not change between pages. The cursor is the time at which a session
     /// began, and its id.
-    pub fn list_sessions_by_begin(
+    pub fn list_sessions_by_age(
         &self,
         user_id: UserId,
         paging: Paging<(Timestamp, SessionId)>,
@@ -235,7 +235,7 @@ impl Tx<'_> {
         Ok(alive)
     }
 
-    /// Ends all but `keep` sessions of a user, at most `CLEARED_AT_ONCE` of them. Live sessions are kept rather than expired ones, and then the sessions
+    /// Ends all but `keep` sessions of a user, at most `MAX_CHANGED_AT_ONCE` of them. Live sessions are kept rather than expired ones, and then the sessions
     /// that were used last. An expired session gets its expiry as the time of its end. Returns the number of changed and removed rows.
     pub fn end_surplus_sessions(&self, user_id: UserId, keep: u32, now: Timestamp) -> Result<usize> {
         let sql =
@@ -248,18 +248,18 @@ impl Tx<'_> {
             now,
             SessionEnd::TooMany,
             SessionEnd::Expired,
-            CLEARED_AT_ONCE
+            MAX_CHANGED_AT_ONCE
         ];
         let ended = self.execute_counted(sql, values)?;
         Ok(ended + self.delete_ended_surplus(user_id)?)
     }
 
-    /// Removes all ended sessions of a user but the newest `MAX_ENDED`, at most `CLEARED_AT_ONCE` of them; returns the number of removed rows.
+    /// Removes all ended sessions of a user but the newest `MAX_ENDED`, at most `MAX_CHANGED_AT_ONCE` of them; returns the number of removed rows.
     fn delete_ended_surplus(&self, user_id: UserId) -> Result<usize> {
         let sql = "DELETE FROM sessions
              WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NOT NULL
                           ORDER BY ended_at DESC, id DESC LIMIT ?2 OFFSET ?3)";
-        self.execute_counted(sql, params![user_id, CLEARED_AT_ONCE, MAX_ENDED])
+        self.execute_counted(sql, params![user_id, MAX_CHANGED_AT_ONCE, MAX_ENDED])
     }
 
     /// Reads the next `limit` sessions of all users after the id `after`, and ends those that have not ended, even expired ones. Returns the id of the last

@@ -50,7 +50,7 @@ pub fn trusting_only(pem: &[u8]) -> Result<Arc<ClientConfig>, UnusableCertificat
     let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
         .build()
         .map_err(|_| UnusableCertificates::None)?;
-    let verifier = Arc::new(OwnOrIssued { own, authorities });
+    let verifier = Arc::new(TrustedFileVerifier { own, authorities });
     let builder = builder().dangerous().with_custom_certificate_verifier(verifier);
     Ok(Arc::new(builder.with_no_client_auth()))
 }
@@ -101,12 +101,12 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, UnusableCert
 /// The certificate of an operator's own mail server is usually self-signed, and either claims to be an authority or has no extensions. The library refuses
 /// such a certificate for a server, although the operator trusts it.
 #[derive(Debug)]
-struct OwnOrIssued {
+struct TrustedFileVerifier {
     own: Vec<CertificateDer<'static>>,
     authorities: Arc<WebPkiServerVerifier>,
 }
 
-impl ServerCertVerifier for OwnOrIssued {
+impl ServerCertVerifier for TrustedFileVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

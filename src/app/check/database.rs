@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::open::App;
 use super::finding::Finding;
 use crate::domain::{MailBudget, SignatureAlgorithm, Timestamp, Username, in_words};
-use crate::service::{Inspection, TakenFor};
+use crate::service::{Inspection, Lookalike};
 
 /// How far the clock may be behind the newest stored time. The clocks of two machines that share a backup differ by less.
 const CLOCK_SLACK: Duration = Duration::from_mins(2);
@@ -181,9 +181,9 @@ fn check_usernames(inspection: &Inspection) -> impl Iterator<Item = Finding> {
     names.iter().take(NAMED_USERNAMES).map(check_username).chain(more)
 }
 
-fn check_username((username, taken_for): &(Username, TakenFor)) -> Finding {
+fn check_username((username, taken_for): &(Username, Lookalike)) -> Finding {
     match taken_for {
-        TakenFor::IdOf(other) => Finding::bad(
+        Lookalike::IdOf(other) => Finding::bad(
             "usernames",
             format!("an account calls itself {username}, which is the id of {other} without its hyphens"),
             format!(
@@ -191,12 +191,12 @@ fn check_username((username, taken_for): &(Username, TakenFor)) -> Finding {
                  other: arkloop user suspend {username}"
             ),
         ),
-        TakenFor::Id => Finding::unwise(
+        Lookalike::Id => Finding::unwise(
             "usernames",
             format!("{username} is a username in the form of an id without hyphens"),
             format!("read it as a name only: arkloop user show {username}"),
         ),
-        TakenFor::Address => Finding::unwise(
+        Lookalike::Address => Finding::unwise(
             "usernames",
             format!("{username} is a username in the form of an IP address"),
             format!("for what came from that address say: arkloop explain --ip {username}"),

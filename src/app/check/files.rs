@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::super::data_dir::{Owner, open_to_others};
+use super::super::data_dir::{Owner, warning_if_open};
 use super::finding::Finding;
 use super::permissions::{Mend, Permissions};
 use crate::config::Config;
@@ -83,10 +83,10 @@ fn check_directory(directory: &Path, found: &Metadata, permissions: &mut Permiss
             let (owner, path) = (chown_argument(owner.user, owner.group), quoted(directory));
             mend = format!("as root, run: chown {owner} {path} && chmod 700 {path}; or {mend}");
         }
-        return open_to_others(directory).map(|seen| Finding::unwise("files", seen, mend));
+        return warning_if_open(directory).map(|seen| Finding::unwise("files", seen, mend));
     } else {
         permissions.look_at(directory, found);
-        if let (Some(seen), 0) = (open_to_others(directory), found.mode() & 0o077) {
+        if let (Some(seen), 0) = (warning_if_open(directory), found.mode() & 0o077) {
             permissions.note(seen);
         }
     }

@@ -87,7 +87,7 @@ pub(super) async fn check_turnstile(config: &Config) -> Finding {
 /// Asks the running server at its recorded address, and then through its public URL: once without and once with forged forwarding headers. Each request
 /// carries a word that proves knowledge of the key file, so the server adds to its answer how it sees the request.
 pub(super) async fn check_server(config: &Config, app: &App) -> Vec<Finding> {
-    let words = [(); 3].map(|()| app.service.new_check_word());
+    let words = [(); 3].map(|()| app.service.new_check_token());
     let (config, url) = (config.clone(), app.public_url.clone());
     let asked = tokio::task::spawn_blocking(move || {
         let [first, second, third] = &words;

@@ -116,9 +116,9 @@ impl Permissions {
     pub(super) fn look_at_key(&mut self, path: &Path, found: &Metadata) {
         let mode = found.mode() & 0o7777;
         let is_owned = found.uid() == self.owner.user;
-        let is_root_s = found.uid() == 0 && self.owner.user != 0;
+        let belongs_to_root = found.uid() == 0 && self.owner.user != 0;
         // Root lets a group read the key file, or users in an access list. With a list, the bits of the group show the mask of the list.
-        let (seen, mend) = if !is_owned && !is_root_s || is_root_s && mode & 0o040 == 0 {
+        let (seen, mend) = if !is_owned && !belongs_to_root || belongs_to_root && mode & 0o040 == 0 {
             let seen = format!("{} belongs to {}", path.display(), shown_user(found.uid()));
             (seen, Mend::Give)
         } else if secret_flaw((found.uid(), mode), self.owner.user).is_some() {

@@ -131,7 +131,9 @@ impl Rotation {
             };
         }
         if self.presented < Some(token) {
-            return if is_fresh && client.has_network_of(&self.moved_by) && client.has_agent_of(&self.moved_by)
+            return if is_fresh
+                && client.shares_network_with(&self.moved_by)
+                && client.shares_user_agent_with(&self.moved_by)
             {
                 RefreshVerdict::LateAnswer
             } else {
@@ -147,8 +149,8 @@ impl Rotation {
 
     fn repeat(&self, client: &Client) -> RefreshVerdict {
         match (
-            client.has_network_of(&self.moved_by),
-            client.has_agent_of(&self.moved_by),
+            client.shares_network_with(&self.moved_by),
+            client.shares_user_agent_with(&self.moved_by),
         ) {
             (true, true) => RefreshVerdict::Repeat,
             (false, false) => RefreshVerdict::RepeatElsewhere,
@@ -160,7 +162,7 @@ impl Rotation {
     fn is_lost_answer(&self, client: &Client, now: Timestamp, rules: &RefreshRules) -> bool {
         !rules.grace.is_zero()
             && now.since(self.moved_at) < rules.lost_answer
-            && client.has_product_of(&self.moved_by)
+            && client.shares_product_with(&self.moved_by)
     }
 
     /// The state after `verdict` on a token of the generation `token`; `None` if it does not change.

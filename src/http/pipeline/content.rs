@@ -17,7 +17,7 @@ use poem::http::{HeaderMap, HeaderValue, StatusCode};
 use super::weights::weighted;
 
 /// The minimum size for compression, in bytes. Smaller content fits into one packet with its headers, so compression gains nothing.
-const LEAST_COMPRESSED: usize = 1_000;
+const MIN_COMPRESSED_BYTES: usize = 1_000;
 
 /// The `Cache-Control` of content that an update of the server or a command may change: clients show the old content for five minutes at most.
 pub(crate) const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
@@ -82,7 +82,7 @@ impl Content {
     }
 
     fn gzip_for(&self, asked: &HeaderMap) -> Option<Bytes> {
-        if !self.headers.contains_key(ETAG) || self.plain.len() < LEAST_COMPRESSED || !takes_gzip(asked) {
+        if !self.headers.contains_key(ETAG) || self.plain.len() < MIN_COMPRESSED_BYTES || !takes_gzip(asked) {
             return None;
         }
         let compress = || {

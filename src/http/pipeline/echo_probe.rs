@@ -25,7 +25,7 @@ pub(super) struct CheckWords(Mutex<Vec<(String, Timestamp)>>);
 impl CheckWords {
     /// Whether `word` is valid and was not used before. Only valid words are remembered, until they expire, so that other clients cannot fill the memory.
     fn take(&self, word: &str, service: &Service) -> bool {
-        let Some(good_until) = service.check_word_end(word) else {
+        let Some(good_until) = service.check_token_expiry(word) else {
             return false;
         };
         let now = service.system().now();

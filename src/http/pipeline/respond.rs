@@ -112,7 +112,7 @@ impl Pipeline {
         let result = if cors::is_preflight(&request) {
             if access.is_none() {
                 let asked = cors::requested_method(headers).unwrap_or(Method::OPTIONS);
-                self.note_foreign(&client, &asked, headers);
+                self.log_refused_origin(&client, &asked, headers);
             }
             Ok(access.preflight(resource, headers))
         } else {
@@ -138,7 +138,7 @@ impl Pipeline {
     }
 
     /// Logs that a page was refused because its origin is not listed.
-    fn note_foreign(&self, client: &Client, method: &Method, headers: &HeaderMap) {
+    fn log_refused_origin(&self, client: &Client, method: &Method, headers: &HeaderMap) {
         let listed = &self.settings().allowed_origins;
         self.origin_notices
             .note_refused(client.address, method, headers, listed);
@@ -172,7 +172,7 @@ impl Pipeline {
             Fields::new(operation.fields, body::parse(request.headers(), &body)?)
         };
         if !self.origins.may_act(request.method(), request.headers()) {
-            self.note_foreign(&client, request.method(), request.headers());
+            self.log_refused_origin(&client, request.method(), request.headers());
             return Err(Refusal::new(Code::OriginForbidden));
         }
         let exchange = Exchange {

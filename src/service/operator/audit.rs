@@ -61,14 +61,14 @@ pub(super) fn list(reader: &Reader<'_>, filter: &AuditFilter, limit: u32) -> Res
     // Counts follow the last row of the log.
     let is_end = filter.before.is_none() && (filter.after.is_none() || more == 0);
     if is_end {
-        let counts = untold(reader, filter, &page, limit)?;
+        let counts = counts_to_list(reader, filter, &page, limit)?;
         page.entries.extend(counts);
     }
     Ok(page)
 }
 
 /// The counts that follow the rows of a page.
-fn untold(
+fn counts_to_list(
     reader: &Reader<'_>,
     filter: &AuditFilter,
     page: &AuditPage,
@@ -92,10 +92,10 @@ fn untold(
         },
         most,
     )?;
-    let untold = counts.into_iter().filter(|(count, is_listed)| {
+    let counts_to_list = counts.into_iter().filter(|(count, is_listed)| {
         !is_listed || is_cut && filter.is_about_one() && !is_told(count, &page.entries)
     });
-    Ok(untold.map(|(count, _)| count).collect())
+    Ok(counts_to_list.map(|(count, _)| count).collect())
 }
 
 /// Whether `rows` show every event that `count` includes.

@@ -122,7 +122,7 @@ impl Service {
                         .map(|wait| now + wait);
                 }
                 Ok(Explanation {
-                    over: sessions_over(reader, &entries)?,
+                    over: find_ended_sessions(reader, &entries)?,
                     waits: waits(reader, &rules, now, &subject, user.as_ref(), &entries)?,
                     entries,
                     sessions,
@@ -138,7 +138,10 @@ impl Service {
 }
 
 /// The sessions of rows that were refused because their session had ended.
-fn sessions_over(reader: &Reader<'_>, entries: &[AuditEntry]) -> Result<HashMap<SessionId, Session>, Error> {
+fn find_ended_sessions(
+    reader: &Reader<'_>,
+    entries: &[AuditEntry],
+) -> Result<HashMap<SessionId, Session>, Error> {
     let ended = entries.iter().map(|entry| &entry.record);
     let ended = ended.filter(|record| record.refused == Some(AuditReason::SessionEnded));
     let ids: HashSet<SessionId> = ended.filter_map(|record| record.session_id).collect();

@@ -9,7 +9,7 @@ use crate::service::{Error, FailedCodes, Service};
 use crate::store::{MailTrouble, Reader, Setting, StoreError};
 
 /// How long a word is valid: long enough for the requests of one check.
-const WORD_TTL: Duration = Duration::from_mins(2);
+const CHECK_TOKEN_TTL: Duration = Duration::from_mins(2);
 
 /// The state of the database.
 #[derive(Clone, Debug)]
@@ -29,14 +29,14 @@ pub struct Inspection {
     /// When a mail last expired before the mail server took it; `None` if never.
     pub last_mail_lost_at: Option<Timestamp>,
     /// Usernames that look like an id or an IP address, each with the thing that it may be taken for.
-    pub ambiguous_usernames: Vec<(Username, TakenFor)>,
+    pub ambiguous_usernames: Vec<(Username, Lookalike)>,
     /// Wrong one-time codes over all accounts.
     pub failed_codes: FailedCodes,
 }
 
 /// What a username may be taken for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TakenFor {
+pub enum Lookalike {
     /// The id, without hyphens, of the account with this username.
     IdOf(Username),
     /// An id without hyphens; no account has it.
@@ -49,20 +49,20 @@ pub enum TakenFor {
 fn ambiguous(
     reader: &Reader<'_>,
     candidates: Vec<Username>,
-) -> Result<Vec<(Username, TakenFor)>, StoreError> {
+) -> Result<Vec<(Username, Lookalike)>, StoreError> {
     let mut found = Vec::new();
     for username in candidates {
-        let taken_for = match UserId::of_bare_digits(&username) {
+        let taken_for = match UserId::from_username_before_0_2(&username) {
             Some(id) => reader
                 .find_user(id)?
-                .map_or(TakenFor::Id, |user| TakenFor::IdOf(user.username)),
-            None if username.as_str().parse::<Ipv4Addr>().is_ok() => TakenFor::Address,
+                .map_or(Lookalike::Id, |user| Lookalike::IdOf(user.username)),
+            None if username.as_str().parse::<Ipv4Addr>().is_ok() => Lookalike::Address,
             None => continue,
         };
         found.push((username, taken_for));
     }
     // Names that are the id of an account come first, because they are dangerous; many harmless ones may have been registered before them.
-    found.sort_by_key(|(_, taken_for)| !matches!(taken_for, TakenFor::IdOf(_)));
+    found.sort_by_key(|(_, taken_for)| !matches!(taken_for, Lookalike::IdOf(_)));
     Ok(found)
 }
 
@@ -92,14 +92,15 @@ impl Service {
     }
 
     /// A word that only the holder of the key file can make, valid once and for two minutes.
-    pub fn new_check_word(&self) -> String {
-        self.rules.keys.new_check_word(&self.system)
+    pub fn new_check_token(&self) -> String {
+        self.rules.keys.new_check_token(&self.system)
     }
 
     /// Until when `word` is valid; `None` if it is not valid now, or was not made with this server's key file.
-    pub fn check_word_end(&self, word: &str) -> Option<Timestamp> {
+    pub fn check_token_expiry(&self, word: &str) -> Option<Timestamp> {
         let now = self.system.now();
         let made_at = self.rules.keys.open_check_word(word)?;
-        (made_at <= now + WORD_TTL && now <= made_at + WORD_TTL).then(|| made_at + WORD_TTL)
+        (made_at <= now + CHECK_TOKEN_TTL && now <= made_at + CHECK_TOKEN_TTL)
+            .then(|| made_at + CHECK_TOKEN_TTL)
     }
 }

@@ -12,7 +12,7 @@ mod user;
 
 pub use audit::{AuditPage, AuditPart, AuditQuery};
 pub use explanation::{Explained, Explanation, Wait};
-pub use inspection::{Inspection, TakenFor};
+pub use inspection::{Inspection, Lookalike};
 pub use invite::{InviteDraft, InviteRef, InviteWithCode};
 pub use signing_key::{KeyRotation, SigningKeyStage, SigningKeyState};
 pub use user::{NewUser, UserSummary};

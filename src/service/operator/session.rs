@@ -11,7 +11,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::UserNotFound`]; [`Error::NotInList`] if `paging.after` is not a session of this user.
-    pub async fn list_sessions_by_begin(
+    pub async fn list_sessions_by_age(
         &self,
         user: UserRef,
         paging: Paging<SessionId>,
@@ -28,7 +28,7 @@ impl Service {
                 None => None,
             };
             let limit = paging.limit;
-            Ok(reader.list_sessions_by_begin(user.id, Paging { after, limit })?)
+            Ok(reader.list_sessions_by_age(user.id, Paging { after, limit })?)
         });
         page.await
     }

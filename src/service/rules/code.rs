@@ -1,7 +1,7 @@
 //! Comparing one-time codes.
 
 use super::Unit;
-use super::mail_budget::{kind_of, refuse_locked};
+use super::mail_budget::{failures_unless_locked, kind_of};
 use crate::crypto::is_same_code;
 use crate::domain::{AddressDigest, AuditReason, Email, OneTimeCode, User, UserStatus};
 use crate::service::error::{Error, Refused};
@@ -17,7 +17,7 @@ impl Unit<'_> {
     /// [`Error::CodeInvalid`], [`Error::CodeLocked`], [`Error::UserSuspended`] after a right code.
     pub(crate) fn compare_code(&self, email: &Email, code: &OneTimeCode) -> Result<User, Refused> {
         let address = self.rules.keys.address_digest(email);
-        let failures = refuse_locked(self, address, self.now)?;
+        let failures = failures_unless_locked(self, address, self.now)?;
         let Some(counted) = self.count_code_attempt(address, self.now)? else {
             return Err(Error::CodeInvalid.because(self.why_not_compared(address)?));
         };

@@ -26,7 +26,7 @@ impl Rules {
     ) -> Result<MailBudget, Refused> {
         let mut is_braked = false;
         if purpose == MailPurpose::SignIn {
-            refuse_locked(reader, self.keys.address_digest(email), now)?;
+            failures_unless_locked(reader, self.keys.address_digest(email), now)?;
             is_braked = self.is_braked(reader, now)?;
         }
         let budget = reader.find_mail_budget(self.keys.mailbox_digest(email), purpose)?;
@@ -79,7 +79,7 @@ impl Unit<'_> {
 ///
 /// # Errors
 /// [`Error::CodeLocked`].
-pub(super) fn refuse_locked(
+pub(super) fn failures_unless_locked(
     reader: &Reader<'_>,
     address: AddressDigest,
     now: Timestamp,

@@ -10,6 +10,6 @@ mod sweep;
 mod watch;
 
 pub use backup::{Backup, BackupDestination, open_staged};
-pub use rekey::{go_on_without_key, seal_anew};
-pub use restore::{Ended, end_what_was_live};
+pub use rekey::{replace_lost_key, seal_anew};
+pub use restore::{Ended, end_live_state};
 pub use sweep::KEEP_ENDED_SESSIONS;

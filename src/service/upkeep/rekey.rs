@@ -58,7 +58,7 @@ pub async fn seal_anew(
 /// Everything that only the lost key could open or prove ends: sessions, codes, invites, links, queued mail and signing keys. A new signing key with the
 /// `wanted` algorithm replaces the old ones; `None` keeps the algorithm. Accounts stay, with their passwords. An invite gets a new code that is never
 /// shown, so that the list of invites can still be read.
-pub async fn go_on_without_key(
+pub async fn replace_lost_key(
     store: &Store,
     new: Arc<Keys>,
     wanted: Option<SignatureAlgorithm>,

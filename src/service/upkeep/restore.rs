@@ -31,7 +31,7 @@ pub struct Ended {
 /// - The audit log of the backup stays, and a new entry says who restored the backup.
 /// - The signing keys are replaced by a new one: an old one may have been dropped because it was stolen. The new key has the algorithm `wanted`; `None`
 ///   keeps the algorithm.
-pub async fn end_what_was_live(
+pub async fn end_live_state(
     store: &Store,
     keys: Arc<Keys>,
     wanted: Option<SignatureAlgorithm>,

@@ -47,7 +47,7 @@ impl Creation {
     }
 
     /// Creates the database and binds it to the key file with the check value `key_check`. When this returns, the database is on disk.
-    pub fn make_database(&self, key_check: &str, now: Timestamp) -> Result<(), OpenError> {
+    pub fn create_database(&self, key_check: &str, now: Timestamp) -> Result<(), OpenError> {
         let path = self.directory.join(DATABASE);
         let (staged, _) = StagedDatabase::create(&self.directory, &path)?;
         migrate(&staged.database(), Some(key_check), now)?;

@@ -31,7 +31,7 @@ impl Store {
     }
 
     /// The check value of the key file that the database in `directory` belongs to. No file is created, changed or removed.
-    pub fn look_at_key_check(directory: &Path) -> Result<Option<String>, OpenError> {
+    pub fn read_key_check(directory: &Path) -> Result<Option<String>, OpenError> {
         if !Self::exists(directory)? {
             return Ok(None);
         }

@@ -21,7 +21,7 @@ use crate::store::{FromStore, OpenError, Result, StoreError};
 
 /// How long a request waits for its write before it is refused. A write takes milliseconds. It takes long only if the disk hangs, or if a command was
 /// stopped in the middle of its own write.
-const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Store {
     // Dropped first, so that the writer ends before the readers are closed.
@@ -100,7 +100,7 @@ impl Store {
     ) -> Result<T, E> {
         let (answer, answered) = oneshot::channel();
         self.writer.submit(Box::new(Write::new(change, answer)))?;
-        match tokio::time::timeout(WRITE_PATIENCE, answered).await {
+        match tokio::time::timeout(WRITE_TIMEOUT, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(StoreError::Unavailable("the writer has ended".to_owned()).into()),
             Err(_) => {

@@ -197,7 +197,7 @@ async fn a_session_from_before_marks_goes_on_and_counts_for_the_address() {
     app.change("UPDATE sessions SET id = randomblob(16)");
     let sessions = app
         .service()
-        .list_sessions_by_begin(UserRef::parse("alice"), Paging::default())
+        .list_sessions_by_age(UserRef::parse("alice"), Paging::default())
         .await;
     let session = sessions.expect("they are listed").rows.remove(0);
     let keys = read_key_file(&app.data_dir().join("arkloop.key")).expect("it is read");

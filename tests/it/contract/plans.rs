@@ -81,7 +81,7 @@ async fn list_in_parts(app: &TestApp, user: &UserRef) {
     let invites = service.list_invites(true, Paging::default()).await;
     assert_eq!(invites.expect("they are listed").rows.len(), 1);
     let sessions = service
-        .list_sessions_by_begin(user.clone(), Paging::default())
+        .list_sessions_by_age(user.clone(), Paging::default())
         .await;
     assert!(!sessions.expect("they are listed").rows.is_empty());
 }

@@ -25,15 +25,15 @@ pub(super) use table::ShareExhausted;
 use table::{State, Table};
 
 /// How long to wait for a free place before looking again for a connection at rest.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How long to wait for the place of an evicted connection, which closes much sooner. If no place is free by then, another new connection has taken it, and
 /// one more is evicted.
-const LEAVES_WITHIN: Duration = Duration::from_secs(1);
+const EVICTION_TIMEOUT: Duration = Duration::from_secs(1);
 /// The shortest time between two warnings that connections are evicted. During a flood every new connection would log one.
 const WARN_AT_MOST_EVERY: Duration = Duration::from_mins(1);
 /// How many connections of proxies may wait without a place for their first head, which a proxy sends at once. Only the head says which client the
 /// connection counts for, and so which other connection to evict.
-const LOBBY: usize = 64;
+const MAX_IN_LOBBY: usize = 64;
 
 pub(super) struct ConnectionLimit {
     most: usize,
@@ -52,7 +52,7 @@ impl ConnectionLimit {
             most,
             most_for_client,
             places: Arc::new(Semaphore::new(most)),
-            lobby: Arc::new(Semaphore::new(LOBBY)),
+            lobby: Arc::new(Semaphore::new(MAX_IN_LOBBY)),
             table: Mutex::default(),
             warned_at: Mutex::default(),
         })
@@ -92,7 +92,7 @@ impl ConnectionLimit {
 
     /// Waits until no connection is left.
     pub(super) async fn all_gone(&self) {
-        for (places, number) in [(&self.places, self.most), (&self.lobby, LOBBY)] {
+        for (places, number) in [(&self.places, self.most), (&self.lobby, MAX_IN_LOBBY)] {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             let _ = places.acquire_many(number).await;
         }
@@ -115,7 +115,7 @@ impl ConnectionLimit {
         made_room
     }
 
-    /// Waits for a free place and takes it. While there is none, it evicts a connection, and another after each [`LEAVES_WITHIN`]. With `has_evicted`, the
+    /// Waits for a free place and takes it. While there is none, it evicts a connection, and another after each [`EVICTION_TIMEOUT`]. With `has_evicted`, the
     /// first was evicted just before.
     async fn wait_for_place(&self, has_evicted: bool) -> OwnedSemaphorePermit {
         let mut evicted_at = has_evicted.then(Instant::now);
@@ -123,12 +123,12 @@ impl ConnectionLimit {
             if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
                 return permit;
             }
-            let is_due = evicted_at.is_none_or(|evicted_at| evicted_at.elapsed() > LEAVES_WITHIN);
+            let is_due = evicted_at.is_none_or(|evicted_at| evicted_at.elapsed() > EVICTION_TIMEOUT);
             if is_due && self.make_room() {
                 evicted_at = Some(Instant::now());
             }
             let freed = Arc::clone(&self.places).acquire_owned();
-            if let Ok(permit) = timeout(LOOK_AGAIN_AFTER, freed).await {
+            if let Ok(permit) = timeout(POLL_INTERVAL, freed).await {
                 return permit.expect("nothing closes the semaphore");
             }
         }

@@ -61,7 +61,7 @@ async fn left<T>(held: Vec<Admission>, arrival: impl Future<Output = T>) -> (Vec
     let mut left = Vec::new();
     let mut arrival = std::pin::pin!(arrival);
     let arrived = loop {
-        let arrived = timeout(LOOK_AGAIN_AFTER / 10, arrival.as_mut()).await;
+        let arrived = timeout(POLL_INTERVAL / 10, arrival.as_mut()).await;
         for (number, admission) in held.iter_mut().enumerate() {
             let leaves = match admission {
                 Some(admission) => is_evicted(admission).await,
@@ -81,7 +81,7 @@ async fn left<T>(held: Vec<Admission>, arrival: impl Future<Output = T>) -> (Vec
 
 /// Whether a new connection still waits after it has looked several times for one to evict.
 async fn has_to_wait(arrival: impl Future<Output = Admission>) -> bool {
-    timeout(LOOK_AGAIN_AFTER * 3, arrival).await.is_err()
+    timeout(POLL_INTERVAL * 3, arrival).await.is_err()
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_connection_at_rest_is_evicted_and_a_busy_one_is_not() {
     assert_eq!(limit.len(), 2);
     drop((third, last));
     assert!(limit.table.lock().is_empty());
-    timeout(LOOK_AGAIN_AFTER, limit.all_gone())
+    timeout(POLL_INTERVAL, limit.all_gone())
         .await
         .expect("no place is lost");
 }
@@ -214,7 +214,7 @@ async fn the_lobby_is_bounded_and_costs_nothing_but_its_place() {
     let limit = ConnectionLimit::new(1, 1);
     let place = work(admit(&limit, Some(from(1))).await);
     let mut lobby = Vec::new();
-    for _ in 0..LOBBY {
+    for _ in 0..MAX_IN_LOBBY {
         lobby.push(limit.admit(None).await.expect("there is room"));
     }
     assert!(has_to_wait(admit(&limit, None)).await);
@@ -223,7 +223,7 @@ async fn the_lobby_is_bounded_and_costs_nothing_but_its_place() {
     lobby.truncate(2);
     let first = lobby.pop().expect("there are two");
     assert!(
-        timeout(LOOK_AGAIN_AFTER * 3, first.count_for(from(2)))
+        timeout(POLL_INTERVAL * 3, first.count_for(from(2)))
             .await
             .is_err()
     );
@@ -233,7 +233,7 @@ async fn the_lobby_is_bounded_and_costs_nothing_but_its_place() {
     assert!(limit.make_room(), "the connection holds a place now");
     drop(lobby);
     assert!(limit.table.lock().is_empty());
-    timeout(LOOK_AGAIN_AFTER, limit.all_gone())
+    timeout(POLL_INTERVAL, limit.all_gone())
         .await
         .expect("no place is lost");
 }

@@ -8,7 +8,7 @@ use crate::domain::DomainDigest;
 /// How many deliveries may be under way, not counting the slow ones that [`SlowLimits`] allows.
 const PLACES: usize = 16;
 /// How many of them may go to one domain.
-const PLACES_OF_A_DOMAIN: usize = 2;
+const SLOTS_PER_DOMAIN: usize = 2;
 
 /// How many deliveries may be slow before further slow ones take places too.
 #[derive(Clone, Copy)]
@@ -55,7 +55,7 @@ impl InFlight {
             .0
             .iter()
             .filter(|other| domain.is_some() && other.domain == domain);
-        !self.is_full(limits) && taken(same, limits.of_a_domain) < PLACES_OF_A_DOMAIN
+        !self.is_full(limits) && taken(same, limits.of_a_domain) < SLOTS_PER_DOMAIN
     }
 }
 

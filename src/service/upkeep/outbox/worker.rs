@@ -20,14 +20,14 @@ use crate::store::Setting;
 
 /// How often the worker looks at the outbox when nothing wakes it: for mail that commands have queued, mail that is due again, and deliveries that have
 /// become slow.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How many expired mails one write deletes.
 const DROPPED_AT_ONCE: u32 = 200;
 /// How long the deliveries under way may take when the server stops. A mail server accepts a mail either within two seconds or only after minutes, and
 /// Docker kills a container ten seconds after it was told to stop.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 /// How often the worker then checks whether the remaining deliveries are slow.
-const LAST_LOOKS_EVERY: Duration = Duration::from_millis(50);
+const STOP_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Service {
     /// Sends the mails that are due, until `stopped`. A database has one worker, that of the server.
@@ -51,7 +51,7 @@ impl Service {
             let (pause, is_woken) = match worker.work_off().await {
                 Ok(()) => {
                     not_worked_off.ended();
-                    (LOOK_EVERY.min(self.transport.slow_after()), true)
+                    (POLL_INTERVAL.min(self.transport.slow_after()), true)
                 }
                 Err(error) => (not_worked_off.failed(&error), false),
             };
@@ -158,7 +158,7 @@ impl Worker {
 
     /// Records the outcomes of the attempts so far, and begins as many deliveries of due mails as there is room for.
     async fn work_off(&mut self) -> Result<(), Error> {
-        self.look_at_slow();
+        self.note_slow();
         self.write_notes().await?;
         let now = self.service.system.now();
         self.resume(now).await?;
@@ -248,7 +248,7 @@ impl Worker {
 
     /// Notes a mail as unanswered if the mail server has received all of it and is slow to answer. The mail may arrive, so the next start must not send it
     /// again at once, even if this server is killed. A mail server that is slow at an earlier stage is likely to be slow with every mail.
-    fn look_at_slow(&mut self) {
+    fn note_slow(&mut self) {
         let slow_after = self.service.transport.slow_after();
         let mut unanswered = Vec::new();
         for delivery in self.deliveries.values_mut() {
@@ -333,7 +333,7 @@ impl Worker {
         {
             tokio::select! {
                 Some(done) = self.tasks.join_next_with_id() => self.take_back(done),
-                () = sleep(LAST_LOOKS_EVERY) => {}
+                () = sleep(STOP_POLL_INTERVAL) => {}
             }
         }
     }

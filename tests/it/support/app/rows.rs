@@ -66,10 +66,7 @@ impl TestApp {
         let mut rows = String::new();
         for summary in users.rows {
             let user = arkloop::service::UserRef::from(summary.user.id);
-            let sessions = self
-                .service()
-                .list_sessions_by_begin(user, Paging::default())
-                .await;
+            let sessions = self.service().list_sessions_by_age(user, Paging::default()).await;
             let sessions = sessions.expect("they are listed").rows;
             let _ = writeln!(rows, "{summary:?}\n{sessions:?}");
         }
