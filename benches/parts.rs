@@ -1,6 +1,6 @@
-//! What the parts of a request cost one by one, over the public API of the library: `cargo bench --bench parts`.
+//! The cost of each part of a request, measured through the public API of the library: `cargo bench --bench parts`.
 //!
-//! These are wall times of one thread. What a whole request costs, `benches/load` measures from outside.
+//! The results are wall times of one thread. `benches/load` measures whole requests from outside.
 
 mod bare_hash;
 
@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 
 use bare_hash::BareHash;
 
-/// How many writes wait together in the group commit: as many as `benches/load` has connections.
+/// How many writes wait together for a group commit: as many as the default number of connections of `benches/load`.
 const TOGETHER: usize = 64;
 
 // Without `criterion_group!`, whose functions are public and have no docs.
@@ -45,16 +45,16 @@ fn main() {
 
 fn runtime() -> Runtime {
     let built = Builder::new_current_thread().enable_all().build();
-    built.expect("the system gives a runtime what it needs")
+    built.expect("the system can start a runtime")
 }
 
 fn password_hash(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("password_hash");
-    // A hash takes tens of milliseconds and varies little: twenty samples say as much as a hundred.
+    // A hash takes tens of milliseconds, with little variation, so twenty samples are as good as a hundred.
     group.sample_size(20);
     let mut bare = BareHash::new();
     group.bench_function("bare", |bencher| bencher.iter(|| bare.compute()));
-    // At normal priority: the low one of the server would measure what else the machine is doing.
+    // At normal priority: with the low priority that the server uses, the result would depend on the other load of the machine.
     let hasher = PasswordHasher::start(
         Argon2Cost::default(),
         NonZeroUsize::MIN,
@@ -68,7 +68,7 @@ fn password_hash(criterion: &mut Criterion) {
     group.bench_function("hasher", |bencher| {
         bencher.iter(|| {
             let hash = runtime.block_on(hasher.hash(password.clone()));
-            hash.expect("nothing else waits to be hashed")
+            hash.expect("the queue of hashes has room")
         });
     });
     group.finish();
@@ -153,7 +153,7 @@ fn limits(criterion: &mut Criterion) {
     group.bench_function("check_known", |bencher| {
         bencher.iter(|| limits.check(LimitClass::Other, black_box(known)));
     });
-    // Each of them comes once. There are soon as many as memory may hold, so that finding room is part of the cost.
+    // Each address comes once. Soon there are as many buckets as may be kept, so that the cost includes freeing one.
     let mut number = 0_u32;
     group.bench_function("check_newcomer", |bencher| {
         bencher.iter(|| {
@@ -194,12 +194,12 @@ struct Database {
 impl Database {
     fn create() -> Self {
         let system = System::machine();
-        // Beside the build and not in the system's temporary directory, which may be memory, where a commit costs nothing.
+        // In the target directory, because the system's temporary directory may be in memory, where a commit costs nothing.
         let directory =
             tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory is ours");
         let creation = Creation::begin(directory.path()).expect("the directory is ours");
         let made = creation.expect("it is empty").create_database("", system.now());
-        made.expect("it has room for a database");
+        made.expect("the disk has room for a database");
         let store = Store::open(&OpenOptions::new(
             directory.path().to_owned(),
             Access::Serve,
@@ -231,7 +231,7 @@ impl Database {
         }
     }
 
-    /// Moves each session to its next generation by a write of its own, all of them at once.
+    /// Moves each session to its next generation with a write of its own; all writes run at the same time.
     async fn rotate(&self, sessions: &[SessionId]) {
         let mut writes = JoinSet::new();
         for &id in sessions {
@@ -240,7 +240,7 @@ impl Database {
         }
         while let Some(written) = writes.join_next().await {
             let is_rotated = written.expect("the task ends").expect("the write is committed");
-            assert!(is_rotated, "the session is alive and nobody else moves it");
+            assert!(is_rotated, "the session is alive, and no other write moves it");
         }
     }
 }

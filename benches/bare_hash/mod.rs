@@ -1,16 +1,16 @@
-//! One password hash at the default cost with nothing around it: the ruler that a whole sign-in is held against.
+//! Password hashes at the default cost with nothing around them: the baseline for the cost of a whole sign-in.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use arkloop::domain::Argon2Cost;
 
-/// Hashes one password again and again in the same memory, as a hash thread of the server does.
+/// Hashes one password repeatedly in the same memory, as a hash thread of the server does.
 pub(crate) struct BareHash {
     argon2: Argon2<'static>,
     memory: Vec<Block>,
 }
 
 impl BareHash {
-    /// Takes the memory, so that the first hash costs what every other does.
+    /// Allocates the memory in advance, so that the first hash costs as much as every other.
     pub(crate) fn new() -> Self {
         let cost = Argon2Cost::default();
         let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, None);

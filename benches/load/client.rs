@@ -1,5 +1,5 @@
-//! An HTTP/1.1 client for one connection that is kept: as little as the answers of arkloop need, so that the generator costs less than what it
-//! measures.
+//! A minimal HTTP/1.1 client on one keep-alive connection. It supports only what answers of arkloop use, so that the load generator takes less
+//! CPU time than the server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// More than any answer of arkloop but its OpenAPI document; whatever is longer is no answer to measure.
+/// More than any answer of arkloop except its OpenAPI document. A longer answer is an error.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// A request, ready to be sent as often as it is wanted.
+/// A serialized request, which can be sent repeatedly.
 pub(crate) struct Request(Vec<u8>);
 
 impl Request {
-    /// Writes the request out; `fields` are headers beside those that every request has, `body` is JSON and may be empty.
+    /// Serializes a request; `fields` are headers in addition to those that every request has, and `body` is JSON or empty.
     pub(crate) fn new(method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Self {
         let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: arkloop-load\r\n");
         for (name, value) in fields {
@@ -29,7 +29,7 @@ impl Request {
     }
 }
 
-/// What came back.
+/// The parts of an answer that visitors use.
 pub(crate) struct Response {
     /// The status.
     pub(crate) status: u16,
@@ -92,7 +92,7 @@ impl Client {
     }
 }
 
-/// What the start of an answer says.
+/// The status line and the headers of an answer, as far as they are used.
 struct Head {
     status: u16,
     content_length: usize,

@@ -1,6 +1,6 @@
 //! A load generator over plain TCP on this machine: `cargo bench --bench load -- --help`.
 //!
-//! Here: what it is told, and the course of a run. It starts no server and judges no figure; `benches/run` does both.
+//! This file has the arguments and the course of a run. `benches/run` starts the server and judges the figures.
 
 #![expect(
     clippy::print_stdout,
@@ -32,9 +32,10 @@ use process::{CPU_PRECISION_MS, cpu_ms, memory_mib};
 use tally::{Tally, figure};
 use visitor::{Bounds, Operation, Visitor};
 
-/// How long the accounts may take to be made, and the last answers to come: a server that hangs must not hang its measurement.
+/// How long the registration of the accounts may take, and how long the last answers. Without a limit, a server that hangs would hang the load
+/// generator.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Who signs in during a flood, and who refreshes beside them (target 4 in the design of the performance).
+/// How many connections sign in during a flood, and how many refresh at the same time (target 4 in the design of the performance).
 const FLOOD: [(Operation, usize); 2] = [(Operation::Login, 32), (Operation::Refresh, 16)];
 
 /// Measure an arkloop server on this machine from outside
@@ -52,16 +53,16 @@ struct Arguments {
     /// The server: http:// with a loopback address and a port
     #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = parse_url)]
     url: SocketAddr,
-    /// How many connections ask at the same time; a flood has its own numbers
+    /// How many connections send requests at the same time; a flood has its own numbers
     #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(1..=256))]
     connections: u16,
-    /// How long, once every account is made
+    /// How many seconds to measure, after every account is registered
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..=300))]
     seconds: u64,
-    /// How many requests at most, over all connections
+    /// The maximum number of requests over all connections
     #[arg(long, default_value_t = 5_000_000, value_parser = value_parser!(u32).range(1..=20_000_000))]
     requests: u32,
-    /// The process of the server, to tell its CPU time and memory
+    /// The process id of the server, to report its CPU time and memory
     #[arg(long)]
     pid: Option<u32>,
 }
@@ -71,7 +72,7 @@ struct Arguments {
 enum What {
     /// Sign-ins by password
     Login,
-    /// Refreshes, each connection of its own session
+    /// Refreshes; each connection has a session of its own
     Refresh,
     /// GET /v1/me with a bearer token
     Me,
@@ -84,7 +85,7 @@ enum What {
 }
 
 impl What {
-    /// How many visitors ask for what; none for what needs no server.
+    /// How many visitors there are for each operation; none for a measurement without a server.
     fn plan(self, connections: u16) -> Vec<(Operation, usize)> {
         let operation = match self {
             Self::Login => Operation::Login,
@@ -102,7 +103,7 @@ fn parse_url(text: &str) -> Result<SocketAddr, String> {
     let address = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
     match address.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Ok(address),
-        // Load on somebody else's server is an attack, and over a network it would measure the network.
+        // Load on another operator's server would be an attack, and over a network the network would be measured.
         _ => Err("it must be a loopback address with a port, such as http://127.0.0.1:8080".to_owned()),
     }
 }
@@ -129,7 +130,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Hashes in one thread with nothing around it.
+/// Measures the bare hash in one thread.
 fn measure_hash(time: Duration) -> io::Result<()> {
     let (mut hash, own, began) = (BareHash::new(), std::process::id(), Instant::now());
     let (cpu_before, mut count) = (cpu_ms(own)?, 0_u32);
@@ -142,7 +143,7 @@ fn measure_hash(time: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets every visitor arrive, then lets all of them ask at once, and prints what came of it.
+/// Lets every visitor arrive, then lets all of them send requests at the same time, and prints the figures.
 async fn measure(arguments: &Arguments, plan: &[(Operation, usize)]) -> io::Result<()> {
     let arriving = timeout(PATIENCE, arrive(arguments.url, plan));
     let visitors = arriving.await.map_err(|_| late("register everybody"))??;
@@ -170,7 +171,7 @@ async fn measure(arguments: &Arguments, plan: &[(Operation, usize)]) -> io::Resu
             figure("server", name, &format!("{:.1}", memory_mib(pid, line)?));
         }
     }
-    // Near 1 the rate is the generator's and not the server's; the CPU time of the server still counts.
+    // If this is near 1, the generator limited the rate, not the server; the CPU time of the server is still valid.
     let busy = (own_after - own_before) / (elapsed.as_secs_f64() * 1000.0);
     figure("generator", "cpu_share", &format!("{busy:.2}"));
     Ok(())
@@ -184,7 +185,7 @@ fn late(what: &str) -> io::Error {
 }
 
 async fn arrive(address: SocketAddr, plan: &[(Operation, usize)]) -> io::Result<Vec<Visitor>> {
-    // Names of its own each time, so that one database serves many runs.
+    // Each run has names of its own, so that several runs can use one database.
     let run = System::machine().now().as_millis();
     let mut arriving = JoinSet::new();
     for &(operation, number) in plan {
@@ -209,7 +210,7 @@ async fn stay(visitors: Vec<Visitor>, bounds: Bounds) -> BTreeMap<&'static str, 
     tallies
 }
 
-/// Prints CPU time by request, and how far it can be off.
+/// Prints the CPU time in total and per request, and by how much the latter can be wrong.
 fn print_cpu(of: &str, cpu_ms: f64, requests: u32) {
     let each = |ms: f64| format!("{:.5}", ms / f64::from(requests.max(1)));
     figure(of, "cpu_ms", &format!("{cpu_ms:.0}"));

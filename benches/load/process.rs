@@ -1,17 +1,17 @@
-//! What a process has used so far, as `/proc` tells it.
+//! The CPU time and memory of a process, read from `/proc`.
 
 use std::fs;
 use std::io;
 
 /// Ticks a second in `/proc/<pid>/stat` on every architecture that arkloop is built for (`sysconf(_SC_CLK_TCK)`).
 const TICKS_PER_SECOND: f64 = 100.0;
-/// How far a difference between two readings of [`cpu_ms`] can be off: each is cut down to a whole tick, for user and for system time.
+/// By how much a difference between two results of [`cpu_ms`] can be wrong: user time and system time are each rounded down to a whole tick.
 pub(crate) const CPU_PRECISION_MS: f64 = 2.0 * 1000.0 / TICKS_PER_SECOND;
 
 /// User and system time of all threads of a process since it began, in milliseconds.
 pub(crate) fn cpu_ms(pid: u32) -> io::Result<f64> {
     let stat = read(pid, "stat")?;
-    // The name in the second field may hold spaces and brackets, so the fields are counted from its end: the next one is the third.
+    // The name in the second field may have spaces and brackets, so the fields are counted from the end of the name: the next field is the third.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let mut times = fields.split_whitespace().skip(14 - 3);
     let mut ticks = || times.next().and_then(|field| field.parse::<f64>().ok());

@@ -1,20 +1,20 @@
-//! What visitors counted, and how it is printed: one `name value` a line, for people and for `awk`.
+//! The counts of visitors, printed as one `name value` per line, for people and for `awk`.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-/// What came back, and when.
+/// The latencies of the served requests, and the errors of the others.
 #[derive(Default)]
 pub(crate) struct Tally {
     /// How long each served request took, in microseconds.
     latencies: Vec<u32>,
-    /// How often something else came back, by status or by what happened to the connection.
+    /// How often each other status came, and how often each error of a connection.
     errors: BTreeMap<String, u32>,
 }
 
 impl Tally {
-    /// Counts an answer. Only a 200 has a latency: refusals are quick and would flatter.
+    /// Counts an answer. Only the latency of a 200 is recorded, because refusals are quick and would improve the figures.
     pub(crate) fn add(&mut self, status: u16, latency: Duration) {
         if status == 200 {
             self.latencies
@@ -30,7 +30,7 @@ impl Tally {
         *self.errors.entry(what).or_default() += 1;
     }
 
-    /// Takes in what another visitor counted.
+    /// Adds the counts of another visitor.
     pub(crate) fn merge(&mut self, other: Self) {
         self.latencies.extend(other.latencies);
         for (what, count) in other.errors {
@@ -46,7 +46,7 @@ impl Tally {
             .fold(served, |sum, count| sum.saturating_add(*count))
     }
 
-    /// Prints the figures of what was asked under `name`.
+    /// Prints the figures under `name`; the requests took `time` in all.
     pub(crate) fn print(&mut self, name: &str, time: Duration) {
         self.latencies.sort_unstable();
         let served = f64::from(u32::try_from(self.latencies.len()).unwrap_or(u32::MAX));

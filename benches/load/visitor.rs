@@ -1,4 +1,4 @@
-//! Visitors: each has a connection and an account of its own, and asks one thing again and again.
+//! Visitors: each has a connection and an account of its own, and repeats one operation.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::client::{Client, Request, Response};
 use super::tally::Tally;
 
-/// No account of a person can have it: it stands here.
+/// The password of the visitors' accounts. It is public, so no real account may have it.
 const PASSWORD: &str = "measured, not kept secret";
 
-/// What a visitor asks for.
+/// What a visitor does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// Sign in by password.
@@ -21,12 +21,12 @@ pub(crate) enum Operation {
     Refresh,
     /// Read the own account.
     Me,
-    /// Ask whether the server is alive: what HTTP costs without any work.
+    /// Ask whether the server is alive, which shows the cost of HTTP alone.
     Healthz,
 }
 
 impl Operation {
-    /// The name of its figures.
+    /// The prefix of the names of its figures.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Login => "login",
@@ -37,7 +37,7 @@ impl Operation {
     }
 }
 
-/// When a visitor leaves: whatever comes first.
+/// When a visitor leaves: at the first of these bounds.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
     /// At this moment.
@@ -46,7 +46,7 @@ pub(crate) struct Bounds {
     pub(crate) requests: u32,
 }
 
-/// One connection, and what its account was given.
+/// A connection, and the request that the visitor repeats on it.
 pub(crate) struct Visitor {
     client: Client,
     operation: Operation,
@@ -84,12 +84,12 @@ impl Visitor {
         })
     }
 
-    /// What it asks for.
+    /// What the visitor does.
     pub(crate) fn operation(&self) -> Operation {
         self.operation
     }
 
-    /// Asks until the bounds, or until the connection is lost.
+    /// Sends requests until one of the bounds, or until the connection is lost.
     pub(crate) async fn stay(mut self, bounds: Bounds) -> Tally {
         let mut tally = Tally::default();
         for _ in 0..bounds.requests {
