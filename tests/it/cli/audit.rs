@@ -1,4 +1,4 @@
-//! `audit`: what operators and visitors did, beside a running server.
+//! `audit`: the log of what operators and visitors did, read while a server runs.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -31,7 +31,7 @@ fn operated() -> Workspace {
     workspace
 }
 
-/// The text without the user id of whoever runs the tests.
+/// The text without the id of the user who runs the tests.
 fn without_uid(workspace: &Workspace, text: &str) -> String {
     let uid = workspace.path().metadata().expect("it is there").uid();
     text.replace(&format!("operator {uid}"), "operator <uid>")
@@ -66,7 +66,7 @@ fn a_backup_and_a_restore_are_listed() {
     workspace.json(&["backup", "copy.db"]);
     workspace.json(&["restore", "copy.db", "--yes"]);
     workspace.json(&["backup", "another.db"]);
-    // The log of the copy has come back, which was made before its own row.
+    // The restored log is that of the copy, which was made before the row about the copy itself was written.
     let listed = workspace.run(&["audit"]);
     assert_snapshot!(without_uid(&workspace, &listed), @"
     exit: 0

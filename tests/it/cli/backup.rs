@@ -1,4 +1,4 @@
-//! `backup`: what it makes, what it says, and what it refuses.
+//! `backup`: what it creates, what it prints, and what it refuses.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,7 +23,7 @@ pub(super) fn stable(text: &str) -> String {
     text.lines().map(stable).collect::<Vec<_>>().join("\n")
 }
 
-/// The names in the workspace that are not its data.
+/// The names of the entries of `directory` in the workspace, without its data.
 fn names(workspace: &Workspace, directory: &str) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(workspace.path().join(directory))
         .expect("it is a directory")
@@ -249,7 +249,7 @@ fn a_damaged_database_gives_no_backup() {
     let workspace = Workspace::with_database();
     let path = old_database::path(&workspace);
     let database = rusqlite::Connection::open(&path).expect("it opens");
-    // An account whose invite is not there: no page is broken, and yet it is not what the schema promises.
+    // An account whose invite is missing: every page of the file is intact, but a foreign key of the schema is violated.
     database
         .execute_batch(
             "PRAGMA foreign_keys = OFF;

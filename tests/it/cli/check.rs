@@ -1,4 +1,4 @@
-//! `check`: a healthy server, and each fault that it has to find.
+//! `check`: a healthy server, and each fault that the command must find.
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,13 +11,13 @@ use crate::support::Served;
 use crate::support::smtp::SmtpServer;
 use crate::support::{Behaviour, SECRET_KEY, Siteverify, Workspace};
 
-/// A place that nobody listens at, a moment ago at least.
+/// An address with a free port. Another process could take the port before the test does.
 pub(super) fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     listener.local_addr().expect("it has an address").to_string()
 }
 
-/// A workspace with the cost of hashes that is meant for people, and a public address of its own; and that address.
+/// A workspace with the default cost of password hashes and with a public address of its own; returns that address too.
 pub(super) fn install() -> (Workspace, String) {
     let mut workspace = Workspace::new();
     let address = free_address();
@@ -28,14 +28,14 @@ pub(super) fn install() -> (Workspace, String) {
     (workspace, address)
 }
 
-/// A server as the README starts one.
+/// A server that runs as in the README.
 pub(super) fn healthy() -> (Workspace, Served) {
     let (workspace, address) = install();
     let server = workspace.serve_on(&address);
     (workspace, server)
 }
 
-/// The lines about what must be mended, if the command says that there are such.
+/// The lines of `check` about problems. The exit code must be 1 if there are any, and 0 otherwise.
 pub(super) fn mends(workspace: &Workspace) -> String {
     let output = workspace.run(&["check"]);
     let lines: Vec<&str> = output.lines().filter(|line| line.starts_with("mend ")).collect();
@@ -87,7 +87,7 @@ fn a_healthy_server_has_only_good_lines() {
     let told = workspace.run(&["--json", "check"]);
     let findings = told
         .strip_prefix("exit: 0\nstdout:\n")
-        .expect("there is nothing to mend");
+        .expect("there is no problem");
     let findings: Vec<serde_json::Value> = serde_json::from_str(findings).expect("it is a list");
     assert!(
         findings.iter().all(|finding| finding["state"] == "ok"),
@@ -225,7 +225,7 @@ fn a_damaged_database_is_found() {
          VALUES (randomblob(16), 'a', 'a', 'A@example.org', 'a@example.org', 'active', 'en', 0);
          PRAGMA wal_checkpoint(TRUNCATE)",
     );
-    // The address stands in its row and in the index: in one of them it changes.
+    // The address is stored in its row and in the index: this changes one of the two.
     let path = workspace.path().join("data/arkloop.db");
     let mut bytes = fs::read(&path).expect("it is there");
     let place = bytes.windows(13).position(|bytes| bytes == b"a@example.org");
@@ -286,7 +286,7 @@ async fn a_mail_server_that_cannot_be_used_is_found() {
 #[test]
 fn mail_that_is_not_taken_is_found() {
     let (workspace, server) = healthy();
-    // It would try the mails, which are made up: a server that starts has everything tried again.
+    // A running server would try to send the invented mails: at its start, all waiting mail becomes due.
     drop(server);
     let outbox = |workspace: &Workspace| {
         let lines = mends(workspace);
@@ -301,7 +301,7 @@ fn mail_that_is_not_taken_is_found() {
                 (randomblob(16), 'invite', x'00', '<c@b>', 1, 4102444800000, 4102444700000, 3, 'no time', NULL)",
     );
     assert_snapshot!(outbox(&workspace), @"mend     outbox         mails that were tried and still wait: 3; the last try: go away (2 of them; 1 for other reasons); ask the provider; see which with `arkloop mail queue`; when the cause is mended, have them tried again: arkloop mail retry");
-    // A recipient that does not exist is nothing that must be mended.
+    // A recipient that does not exist is not a problem that the operator must fix.
     plant(&workspace, "UPDATE outbox SET is_refused = 1");
     assert_eq!(outbox(&workspace), "");
     let check = workspace.run(&["check"]);

@@ -1,4 +1,4 @@
-//! `check` on owners and modes: it changes nothing, and one command mends what it finds.
+//! `check` of owners and modes: it changes nothing, and one command that it proposes fixes everything that it finds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::support::planting::{
     STRANGER, can_plant_for_others, directory, file, give, link, listing, names, run_in, run_in_as, set_mode,
 };
 
-/// A workspace, and a database in it that belongs to the service's user if root runs this, else to whoever does.
+/// A workspace with a database, which belongs to the service's user if root runs the tests, and otherwise to the user who runs them.
 fn installation() -> Workspace {
     let mut workspace = Workspace::new();
     if can_plant_for_others("a database of another user") {
@@ -26,7 +26,7 @@ fn data(workspace: &Workspace) -> PathBuf {
     workspace.path().join("data")
 }
 
-/// What `check` says as the owner, and as root if root runs this.
+/// What `check` says if the owner runs it, and if root does, provided that root runs the tests.
 fn checks(workspace: &Workspace, data: &Path) -> Vec<String> {
     let arguments = ["--data-dir", data.to_str().expect("it is text"), "check"];
     let by_owner = workspace.output(&arguments, "");
@@ -55,7 +55,7 @@ fn check_changes_nothing_whoever_runs_it() {
     unchanged("without locks");
     let server = workspace.serve();
     workspace.create_user("ann");
-    // The server itself may write meanwhile.
+    // Without the times of changes, because the running server may write meanwhile.
     let without_moments = || -> Vec<String> {
         let lines = listing(&data).into_iter();
         lines
@@ -92,7 +92,7 @@ fn check_changes_nothing_whoever_runs_it() {
     set_mode(&data, 0o700);
 }
 
-/// The command that a line proposes.
+/// The command that the line about files proposes.
 fn command(said: &str) -> &str {
     let line = said.lines().find(|line| line.starts_with("mend     files"));
     let line = line.unwrap_or_else(|| panic!("nothing is to be mended: {said}"));
@@ -112,14 +112,14 @@ fn one_command_mends_every_owner_and_mode_that_check_names() {
     let workspace = installation();
     let renamed = workspace.path().join("it's the data");
     fs::rename(data(&workspace), &renamed).expect("it can be renamed");
-    // What root leaves that runs 0.1: an outbox, the files of SQLite, locks.
+    // What version 0.1 leaves behind if root runs it: an outbox, the files of SQLite, locks.
     directory(&renamed.join("outbox"), 0o755);
     file(&renamed.join("outbox/1-invite-a.eml"), "", 0o600);
     for name in ["arkloop.db-wal", "server.lock", "arkloop.key"] {
         let _ = fs::remove_file(renamed.join(name));
         file(&renamed.join(name), "", 0o644);
     }
-    // Neither is the program's.
+    // These two do not belong to the program.
     directory(&renamed.join("lost+found"), 0o700);
     file(&renamed.join("arkloop.toml"), "", 0o644);
     set_mode(&renamed.join("arkloop.db"), 0o660);
@@ -162,7 +162,7 @@ fn another_user_is_told_of_owners_and_modes_and_how_to_see_the_rest() {
     }
     let workspace = installation();
     let (code, said) = run_in(&workspace.path(), &["check"], &[]);
-    // It has not seen whether all is well.
+    // The command fails, because it could not check everything.
     assert_eq!(code, 1, "{said}");
     for seen in [
         "ok       files",
@@ -172,7 +172,7 @@ fn another_user_is_told_of_owners_and_modes_and_how_to_see_the_rest() {
         assert!(said.contains(seen), "{seen}: {said}");
     }
     assert!(!said.contains("-u root") && !said.contains("whole"), "{said}");
-    // A third user cannot even look into it.
+    // A third user cannot even look into the directory.
     let (code, said) = run_in_as((54_991, &[]), &workspace.path(), &["check"], &[]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("as root, run: runuser -u nobody -- /"), "{said}");
@@ -184,7 +184,7 @@ fn what_root_made_in_the_service_s_directory_is_given_back_and_nothing_that_is_l
     if !can_plant_for_others("the directory of another user") {
         return;
     }
-    // As `init` of 0.1 by root left it in a directory that tmpfiles had made.
+    // The state after root ran `init` of version 0.1 in a directory that tmpfiles had created.
     let data = data(&workspace);
     set_mode(&workspace.path(), 0o755);
     give(&data, STRANGER, STRANGER);

@@ -1,4 +1,4 @@
-//! `check` and the running server: where it is asked, what it learns, and what it does not disturb.
+//! `check` and the running server: at which address it asks the server, what it learns, and what it does not disturb.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -19,7 +19,7 @@ fn stranger(address: &str) -> std::thread::JoinHandle<()> {
     })
 }
 
-/// Sends a request with further header lines; the answer.
+/// Sends a request with the additional header `lines`; returns the answer.
 fn ask(address: &str, lines: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the server listens");
     let request = format!("GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{lines}\r\n");
@@ -75,7 +75,7 @@ fn the_server_is_asked_where_it_recorded_that_it_listens() {
     "#);
 }
 
-/// Stands in front of a server like a proxy that adds `line` to each request's header, and remembers what came.
+/// Starts a proxy in front of a server, which adds `line` to the header of each request. Returns its address and the headers that it received.
 fn proxy(upstream: &str, line: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let address = listener.local_addr().expect("it has an address").to_string();
@@ -91,7 +91,7 @@ fn proxy(upstream: &str, line: &'static str) -> (String, Arc<Mutex<Vec<String>>>
             }
             let head = String::from_utf8_lossy(&head);
             memory.lock().expect("nobody panics").push(head.to_string());
-            // Behind what the client sent, as proxies append it.
+            // After the headers of the client, as proxies append their own.
             let head = format!("{}connection: close\r\n{line}\r\n", &head[..head.len() - 2]);
             let mut server = TcpStream::connect(&upstream).expect("the server listens");
             server.write_all(head.as_bytes()).expect("the server reads");

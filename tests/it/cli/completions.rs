@@ -1,4 +1,4 @@
-//! `completions SHELL`: whether the shells load them is tried by `.ci/shells`.
+//! `completions SHELL`. `.ci/shells` tests that the shells load them.
 
 use insta::assert_snapshot;
 

@@ -1,4 +1,4 @@
-//! The configuration: where it comes from, and what is refused.
+//! The configuration: its sources, and what is refused.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -328,7 +328,8 @@ fn an_https_server_behind_an_unknown_proxy_is_refused() {
 fn the_file_of_a_directory_that_may_not_be_searched_is_passed_over() {
     let place = Place::new("server.listen = \"127.0.0.1:9999\"");
     let directory = place.directory.path();
-    // Root may search every directory, so it becomes nobody, who may have no way to the executable: that is open already.
+    // Root may search every directory, so the script becomes the user nobody. That user may have no access to the executable, so the executable
+    // is opened before.
     let script = "chmod 0 . && if [ $(id -u) = 0 ]; then nobody='setpriv --reuid=65534 --regid=65534 --clear-groups'; fi
         exec $nobody /proc/self/fd/0 config show";
     let executable = fs::File::open(env!("CARGO_BIN_EXE_arkloop")).expect("it is built");

@@ -1,4 +1,4 @@
-//! Which origins may be listed, in the file, in the variable and by `check`.
+//! Which origins may be listed, in the file, in the variable and according to `check`.
 
 use arkloop::config::Origin;
 use insta::assert_snapshot;
@@ -8,7 +8,7 @@ use crate::support::Workspace;
 
 const KEY: &str = "ARKLOOP_SERVER__ALLOWED_ORIGINS";
 
-/// What is no origin of a single app.
+/// Texts that are not the origin of a single app.
 const OF_NO_APP: [&str; 51] = [
     "null",
     "NULL",
@@ -63,7 +63,7 @@ const OF_NO_APP: [&str; 51] = [
     "view-source://localhost",
 ];
 
-/// The items of the list, as they are compared with what browsers send.
+/// The items of the list, in the form in which they are compared with the origins that browsers send.
 fn listed(place: &Place) -> Vec<String> {
     let origins = place.load().server.allowed_origins;
     origins
@@ -134,7 +134,7 @@ fn what_names_no_single_app_is_not_listed() {
     }
     assert_snapshot!(refusal("server.allowed_origins = [\"null\"]"), @r#"the value of server.allowed_origins is not acceptable (<dir>/arkloop.toml, line 1); it must be a list (separated by commas in a variable) of origins without path, query, user or star, each by itself: of web apps such as "https://app.example.org", of native apps and extensions such as "capacitor://localhost", "app://." or "chrome-extension://" and the id; "null" and "file://" name no app: serve its pages from http, https or a scheme of its own"#);
     assert_snapshot!(refusal_of(KEY, "file://"), @r#"the value of server.allowed_origins is not acceptable (variable ARKLOOP_SERVER__ALLOWED_ORIGINS); it must be a list (separated by commas in a variable) of origins without path, query, user or star, each by itself: of web apps such as "https://app.example.org", of native apps and extensions such as "capacitor://localhost", "app://." or "chrome-extension://" and the id; "null" and "file://" name no app: serve its pages from http, https or a scheme of its own"#);
-    // Only pages of these are linked to.
+    // The server links to pages below these keys, so an origin of a native app is refused.
     for key in ["server.public_url", "server.app_url"] {
         let told = refusal(&format!("{key} = \"capacitor://localhost\""));
         assert!(told.contains("must be an http or https origin"), "{told}");

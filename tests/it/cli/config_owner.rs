@@ -1,4 +1,4 @@
-//! Whose configuration and secrets are believed.
+//! Which owners and modes a configuration and its secrets may have.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use crate::support::planting::{
 };
 
 const AUDIENCE: &str = "[tokens]\naudience = \"believed\"\n";
-/// A group that no process of the tests is in first.
+/// A group that is not the primary group of a process of the tests.
 const OTHER_GROUP: u32 = 54_321;
 
 /// A directory with a configuration in `conf/arkloop.toml`.
@@ -23,7 +23,7 @@ fn installation() -> (TempDir, PathBuf) {
     (root, path)
 }
 
-/// Reads the configuration at `path` in each of the three ways: by flag, by variable, and as the working directory's.
+/// Reads the configuration at `path` in each of the three ways: named by flag, named by variable, and found in the working directory.
 fn read_in_all_ways(path: &Path) -> [(i32, String); 3] {
     let root = Path::new("/");
     let around = path.parent().expect("it has one");
@@ -52,7 +52,7 @@ fn assert_all_believed(path: &Path) {
     }
 }
 
-/// Another group than the process's own, for what it owns: any if root gives it, else one of its further groups.
+/// A group other than that of the process, to which the process may give its files: any group for root, otherwise one of its supplementary groups.
 fn another_group() -> Option<u32> {
     if rustix::process::geteuid().is_root() {
         return Some(OTHER_GROUP);
@@ -76,7 +76,7 @@ fn a_stranger_s_configuration_is_refused_however_it_is_named() {
     assert_all_refused(&path, &["arkloop.toml", "65534", "chown", "--config"]);
     set_mode(&path, 0o600);
     assert_all_refused(&path, &["65534"]);
-    // Nor is it passed over for the next place.
+    // A file of root is believed although its group is a stranger's, because the group cannot write to it.
     give(&path, 0, STRANGER);
     set_mode(&path, 0o644);
     assert_all_believed(&path);
@@ -114,7 +114,7 @@ fn a_clone_with_umask_002_is_believed_and_another_group_s_file_is_not() {
     assert_all_believed(&path);
 }
 
-/// Sets an access list that lets a further user write as the owner may, and the group only have `group`.
+/// Sets an access list that gives another user the rights of the owner, and the group only the rights `group`.
 fn let_a_stranger_write(path: &Path, group: u16) -> rustix::io::Result<()> {
     let all = group | 6;
     let entries: [(u16, u16, u32); 5] = [
@@ -124,7 +124,7 @@ fn let_a_stranger_write(path: &Path, group: u16) -> rustix::io::Result<()> {
         (0x10, all, u32::MAX),
         (0x20, group, u32::MAX),
     ];
-    // The version, then the entries.
+    // The format is a version, then the entries.
     let mut list = 2_u32.to_le_bytes().to_vec();
     for (tag, rights, id) in entries {
         list.extend([tag.to_le_bytes(), rights.to_le_bytes()].concat());
@@ -143,7 +143,7 @@ fn an_access_list_that_lets_another_user_write_is_seen() {
         return;
     }
     assert_all_refused(&path, &["arkloop.toml", "0664"]);
-    // Neither are links in a directory with such a list.
+    // Links in a directory with such a list are not believed either.
     set_mode(&path, 0o644);
     fs::remove_file(&path).expect("it is there");
     file(&path, AUDIENCE, 0o644);
@@ -217,7 +217,7 @@ fn a_configuration_from_a_pipe_is_refused_as_one() {
 fn a_config_map_of_kubernetes_is_believed() {
     let root = tempfile::tempdir().expect("the system has a temporary directory");
     let mounted = root.path().join("mounted");
-    // As the kubelet makes it: everybody may write to the directory, and the file is reached through two links.
+    // As the kubelet creates it: every user may write to the directory, and two links lead to the file.
     directory(&mounted, 0o1777);
     directory(&mounted.join("..2026_11_28_10_00_00.123456789"), 0o755);
     file(
@@ -233,7 +233,7 @@ fn a_config_map_of_kubernetes_is_believed() {
         0o444,
     );
     assert_all_believed(&mounted.join("arkloop.toml"));
-    // Without the sticky bit anybody can turn a link round.
+    // Without the sticky bit every user can replace a link.
     set_mode(&mounted, 0o777);
     assert_all_refused(
         &mounted.join("arkloop.toml"),
@@ -262,7 +262,7 @@ fn a_link_is_judged_by_the_directory_it_is_in() {
         assert_all_refused(&own, &["links", "65534"]);
         give(&links, 0, 0);
     }
-    // Also a link in the middle of the way, and one behind another.
+    // Links in the middle of the path, and links to links, are believed too.
     fs::rename(&links, root.path().join("moved")).expect("it can be moved");
     link("moved", &links);
     assert_all_believed(&own);

@@ -1,4 +1,4 @@
-//! The configuration of what this server talks to: mail and Turnstile.
+//! The configuration of the services that this server uses: the mail server and Turnstile.
 
 use arkloop::config::Config;
 use arkloop::domain::MailTransport;
@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use super::config::{Place, refusal, refusal_of};
 
 const HTTPS: &str = "server.public_url = \"https://auth.example.org\"\nserver.trusted_proxies = []\n";
-/// The test key of Cloudflare that lets everybody pass.
+/// The test key of Cloudflare with which every captcha passes.
 const DUMMY: &str = "1x0000000000000000000000000000000AA";
 
 fn load(file: &str) -> Config {
@@ -342,7 +342,7 @@ fn a_variable_that_kept_the_quotes_of_its_file_is_refused() {
             "{said}"
         );
     }
-    // A secret that really has them has a place.
+    // A secret that really begins and ends with quotes can be given in the file.
     let place = Place::new("[mail]\nsmtp_user = \"ann\"\nsmtp_password = '\"hunter2\"'");
     let password = place.load().mail.smtp_password.expect("it is set");
     assert_eq!(password.expose_secret(), "\"hunter2\"");

@@ -1,4 +1,4 @@
-//! `config show`, and how a refused configuration is told.
+//! `config show`, and how it reports a configuration that is refused.
 
 #![expect(clippy::too_many_lines, reason = "every key is a line of the snapshot")]
 
@@ -252,7 +252,7 @@ fn config_show_is_an_object_of_objects_as_json() {
 #[test]
 fn what_config_show_prints_is_a_configuration() {
     let workspace = Workspace::new();
-    // U+007F stands as it is in JSON, and must not in TOML.
+    // JSON may have U+007F unescaped; TOML must not.
     workspace.write("arkloop.toml", "data_dir = \"a\\u007f\\tb\"\n");
     let shown = workspace.output(&["config", "show"], "").stdout;
     let shown = String::from_utf8(shown).expect("it is text");

@@ -1,4 +1,4 @@
-//! What all commands have in common: how they are refused without a database or a configuration that can be used, and how wrong usage is told.
+//! What all commands have in common: how they fail without a usable database or configuration, and how they report wrong usage.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -12,13 +12,13 @@ use crate::support::{Workspace, old_database};
 /// What a command needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Needs {
-    /// Nothing that could be missing.
+    /// Nothing that may be missing.
     Nothing,
     /// A configuration, and no database.
     Configuration,
-    /// A server that runs, or ran.
+    /// A server that runs or has run.
     Server,
-    /// A database, which it makes if there is none.
+    /// A database, which the command creates if there is none.
     Room,
     /// A database.
     Database,
@@ -28,10 +28,10 @@ enum Needs {
     Backup,
 }
 
-/// Each command, as it would be right.
+/// Each command in a valid form.
 const CALLS: [(&str, Needs); 37] = [
     ("init", Needs::Room),
-    // It cannot listen there, so that it ends in any case.
+    // The server cannot listen there, so the command always ends.
     ("serve -q --listen unix:/nowhere/socket", Needs::Room),
     ("invite create", Needs::Database),
     ("invite list", Needs::Database),
@@ -62,7 +62,7 @@ const CALLS: [(&str, Needs); 37] = [
     ("mail retry", Needs::Database),
     ("backup copy.db", Needs::Database),
     ("restore copy.db --yes", Needs::Backup),
-    // It goes on without, and says so: `check.rs`.
+    // Without a database, `check` goes on and reports that; see `check.rs`.
     ("check", Needs::Configuration),
     ("healthcheck", Needs::Server),
     ("config show", Needs::Configuration),
@@ -71,7 +71,8 @@ const CALLS: [(&str, Needs); 37] = [
     ("man .", Needs::Nothing),
 ];
 
-/// Runs every command that needs one of `needs`, in text and as JSON: what most of them say, and after it what others say, with their names.
+/// Runs every command that needs one of `needs`, in text and as JSON. Returns the most common output, then each other one with the names of its
+/// commands.
 fn said_by_all(workspace: &Workspace, needs: &[Needs]) -> String {
     let mut said: Vec<(String, Vec<&str>)> = Vec::new();
     for (call, _) in CALLS.iter().filter(|(_, need)| needs.contains(need)) {
@@ -91,7 +92,7 @@ fn said_by_all(workspace: &Workspace, needs: &[Needs]) -> String {
     [most].into_iter().chain(others).collect()
 }
 
-/// The text without the versions of the schema and of the program, which change with every release.
+/// The text with placeholders for the versions of the schema and of the program, which change with every release.
 fn without_versions(text: &str) -> String {
     let newest = old_database::newest();
     text.replace(
@@ -138,7 +139,7 @@ fn the_database_of_another_user_is_left_alone_by_every_command() {
     let workspace = Workspace::with_database();
     workspace.json(&["backup", "copy.db"]);
     let path = old_database::path(&workspace);
-    // Only root may give files away. Anybody else finds a file of root's in its place.
+    // Only root may give files away. If another user runs the tests, a link to a file of root replaces the database.
     if chown(&path, Some(65_534), None).is_err() {
         fs::remove_file(&path)
             .and_then(|()| symlink("/etc/passwd", &path))
@@ -152,7 +153,7 @@ fn the_database_of_another_user_is_left_alone_by_every_command() {
         &format!("belongs to {owner}, but this is run by {runner}"),
         "belongs to <owner>, but this is run by <runner>",
     );
-    // Root's is said to be root's, and no more.
+    // The proposed way differs if the database belongs to root.
     let said = said.replace("run: runuser -u nobody -- <command>", "<how to>");
     assert_snapshot!(said.replace("run it as root", "<how to>"), @r#"
     exit: 1

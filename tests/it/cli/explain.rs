@@ -7,17 +7,17 @@ use serde_json::json;
 
 use crate::support::{PASSWORD, TestApp, Workspace, registration};
 
-/// What `explain` tells, without the times and the trace ids.
+/// The texts of `explain`, without the times and the trace ids.
 fn told(workspace: &Workspace, subject: &str) -> String {
     let document = workspace.json(&["explain", subject]);
     let lines = document["timeline"].as_array().expect("it is a list").iter();
     let lines = lines.map(|line| line["text"].as_str().expect("it is a text"));
     let now = document["now"].as_array().expect("it is a list").iter();
     let now = now.map(|text| text.as_str().expect("it is a text"));
-    // It has the time of the machine.
+    // This line has the time of the machine.
     let now = now.filter(|text| !text.starts_with("The next code can be mailed at"));
     let told = lines.chain(now).collect::<Vec<_>>().join("\n");
-    // Of a session the moment is told at which it began.
+    // The line about a session has the time at which the session began.
     let (first, rest) = told.split_once("begun at ").unwrap_or((&told, ""));
     let rest = rest.split_once(", last used").map(|(_, rest)| rest);
     rest.map_or(first.to_owned(), |rest| {
@@ -168,7 +168,7 @@ async fn what_still_has_to_wait_is_told_with_the_end_of_it() {
         let sql = format!("UPDATE password_failures SET length = {length} WHERE {where_from}");
         assert_eq!(database.execute(&sql, []), Ok(2));
     };
-    // As many as make the next one wait for a minute.
+    // So many failures make the next try wait for a minute.
     guess_more(11, "network <> x''");
     let waits = |subject: &str| {
         let told = app.workspace().run(&["explain", subject]);
@@ -258,7 +258,7 @@ fn numbers_are_those_of_the_server_and_only_ways_that_exist_are_named() {
     let longer = "UPDATE password_failures SET length = 3 WHERE network = x''";
     assert_eq!(database.execute(longer, []), Ok(1));
     assert_eq!(guess(), 429);
-    // The command's own configuration is another.
+    // The command gets a configuration that differs from the server's.
     workspace
         .set("ARKLOOP_RATE_LIMIT__WRONG_PASSWORDS_PER_ACCOUNT", "100/15m")
         .set("ARKLOOP_OTP__ENABLED", "true");

@@ -1,4 +1,4 @@
-//! `healthcheck`
+//! `healthcheck`.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -172,7 +172,7 @@ fn a_socket_on_which_nothing_is_accepted_is_no_answer() {
     let socket = UnixSocket::new_stream().expect("it can be made");
     socket.bind(&path).expect("it is free");
     let _listener = socket.listen(0).expect("it is ours");
-    // The only place of those that wait.
+    // This connection takes the only place in the queue of the socket.
     let _waiting = UnixStream::connect(&path).expect("it listens");
     fs::create_dir(workspace.path().join("data")).expect("it is ours");
     workspace.write("data/server.lock", &format!("unix:{}", path.display()));
@@ -192,7 +192,7 @@ fn neither_a_lost_key_nor_another_reader_keeps_it_from_asking() {
     let said = workspace.run(&["healthcheck"]);
     assert!(said.starts_with("exit: 0\n"), "{said}");
     drop(server);
-    // Only root can give a directory away and run as another user.
+    // Only root can give a directory away and run commands as another user.
     if chown(&data, Some(65_534), None).is_ok() && chown(data.join("arkloop.db"), Some(65_534), None).is_ok()
     {
         let mut workspace = workspace;

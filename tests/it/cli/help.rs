@@ -1,4 +1,4 @@
-//! What the command line says about itself, and about wrong usage.
+//! The help texts, and how wrong usage is reported.
 
 use std::collections::BTreeSet;
 
@@ -129,7 +129,7 @@ fn nothing_secret_is_an_argument() {
                 "{command}: {telling:?}"
             );
         }
-        // The one flag about a password takes no value.
+        // The only flag for a password takes no value.
         assert!(!help.contains("--password-stdin <"), "{command}");
     }
     let output = workspace.output(

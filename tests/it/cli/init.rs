@@ -1,4 +1,4 @@
-//! `init`, and what happens without it.
+//! `init`, and commands that run before it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

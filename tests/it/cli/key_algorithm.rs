@@ -1,4 +1,4 @@
-//! The algorithm of access tokens: ES256 at first, and afterwards what the keys have until the operator says otherwise.
+//! The algorithm of access tokens: ES256 for new installations; others keep the algorithm of their keys until the operator changes it.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ fn header_of(token: &str) -> (String, String) {
     (member("alg"), member("kid"))
 }
 
-/// The algorithms of the signing keys, those that sign or will first.
+/// The algorithms of the signing keys, in the order of `key list`.
 fn algorithms(workspace: &Workspace) -> Vec<String> {
     let listed = workspace.json(&["key", "list"]);
     let keys = listed["signing_keys"].as_array().expect("it is a list");
@@ -31,7 +31,7 @@ fn algorithms(workspace: &Workspace) -> Vec<String> {
         .collect()
 }
 
-/// Starts the server with what is there, and gives the header of a token that it signs.
+/// Starts the server in the workspace, and returns the algorithm and the key id of a token that it signs.
 fn header_after_a_start(workspace: &Workspace) -> (String, String) {
     let server = workspace.serve();
     let token = server.sign_in("ann");
@@ -40,7 +40,7 @@ fn header_after_a_start(workspace: &Workspace) -> (String, String) {
     header_of(&token)
 }
 
-/// A database of version 0.1 in which a server of that version has made its signing key; the id of the key.
+/// A database of version 0.1 with a signing key as a server of that version created it; returns the id of the key too.
 fn installation_of_the_version_before() -> (Workspace, String) {
     let workspace = Workspace::with_database();
     old_database::put(&workspace, old_database::BEFORE_LOST_ANSWERS, 1);
@@ -60,7 +60,7 @@ fn installation_of_the_version_before() -> (Workspace, String) {
     (workspace, key.kid.clone())
 }
 
-/// An installation whose keys are for `EdDSA`, and whose configuration does not say so any more.
+/// An installation whose keys are for `EdDSA`, although its configuration no longer names that algorithm.
 fn installation_with_eddsa() -> Workspace {
     let workspace = Workspace::with_database();
     workspace.create_user("ann");
@@ -138,7 +138,7 @@ fn a_rotation_changes_the_algorithm_by_the_flag_and_says_so() {
         detail.ends_with(", algorithm changed from EdDSA to ES256\""),
         "{detail}"
     );
-    // The key that signs decides, not the one that waits.
+    // The algorithm of the key that signs is kept, not that of the key that waits.
     let now = workspace.json(&["key", "rotate", "--now"]);
     assert_eq!(now["algorithm_changed"], Value::Null);
     assert_eq!(header_after_a_start(&workspace).0, "EdDSA");
@@ -171,7 +171,7 @@ fn a_rotation_changes_the_algorithm_by_the_configuration_and_says_so() {
         announced["algorithm_changed"],
         json!({"from": "ES256", "to": "EdDSA"})
     );
-    // It is what the configuration asks for, so a start leaves it alone.
+    // The new key has the algorithm of the configuration, so a start does not change the keys.
     let log = workspace.serve().stop();
     assert_eq!(algorithms(&workspace), ["EdDSA", "ES256"]);
     assert!(!log.contains("tokens.algorithm"), "{log}");

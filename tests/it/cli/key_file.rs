@@ -1,4 +1,4 @@
-//! `key rekey` and `key reset`: what they do, and what they refuse.
+//! `key rekey` and `key reset`: what they change, and what they refuse.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Workspace, old_database};
 
-/// A workspace with an account that was signed in, an invite that admits one, and a mail that waits.
+/// A workspace with an account that was signed in, an invite for one account, and a mail that waits.
 fn in_use() -> (Workspace, String, String) {
     let workspace = Workspace::with_database();
     workspace.create_user("ann");
@@ -125,7 +125,7 @@ fn the_key_file_is_not_replaced_beside_a_server() {
 fn the_key_file_is_not_replaced_beside_a_command() {
     let workspace = Workspace::with_database();
     let in_use = fs::File::open(workspace.path().join("data/use.lock")).expect("it is there");
-    in_use.lock_shared().expect("nobody holds it otherwise");
+    in_use.lock_shared().expect("no other process holds the lock");
     assert_snapshot!(workspace.run_in_both_forms(&["key", "rekey"]), @r#"
     exit: 1
     stderr:

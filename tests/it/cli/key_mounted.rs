@@ -1,4 +1,4 @@
-//! Key files that an orchestrator puts in place: which are taken, and what happens where they cannot be replaced.
+//! Key files that an orchestrator mounts: which are accepted, and what happens if they cannot be replaced.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::support::planting::{
     STRANGER, assert_refused, can_plant_for_others, directory, give, link, listing, run_in_as, set_mode,
 };
 
-/// A workspace of the service's user, whose key is elsewhere: in `secret/`, of root.
+/// A workspace of the service's user whose key file is in `secret/`, a directory of root.
 fn with_secret() -> (Workspace, PathBuf) {
     let mut workspace = Workspace::new();
     set_mode(&workspace.path(), 0o755);
@@ -71,7 +71,7 @@ fn a_key_of_root_s_is_taken_if_nobody_else_can_write_it_and_others_cannot_read_i
             "fsGroup",
         ],
     );
-    // One's own is for its owner alone.
+    // Only the owner may have access to a key file that belongs to the service's user.
     give(&key, STRANGER, STRANGER);
     for (mode, is_taken) in [
         (0o600, true),
@@ -135,7 +135,7 @@ fn a_key_that_cannot_be_replaced_is_left_with_its_database_and_the_way_around_wo
     set_mode(&key, 0o440);
     let state = || [listing(secret), listing(&data)];
     for (owner, named) in [(0, "cannot be written"), (STRANGER, "belongs to root")] {
-        // Also where only the file is root's: its owner alone may give it a second name.
+        // The key file belongs to root in both cases, and only its owner may create a hard link to it.
         give(secret, owner, owner);
         let before = state();
         let refused = run(&workspace, &key, &["key", "rekey"]);
@@ -146,7 +146,7 @@ fn a_key_that_cannot_be_replaced_is_left_with_its_database_and_the_way_around_wo
         assert_eq!(state(), before);
         workspace.json(&["user", "list"]);
     }
-    // What the refusal says to do instead.
+    // The steps that the refusal proposes.
     let copy = data.join("copy.key");
     fs::copy(&key, &copy).expect("it can be copied");
     give(&copy, STRANGER, STRANGER);
@@ -156,7 +156,7 @@ fn a_key_that_cannot_be_replaced_is_left_with_its_database_and_the_way_around_wo
     fs::copy(&copy, &key).expect("root puts it in place");
     set_mode(&key, 0o440);
     workspace.json(&["user", "list"]);
-    // Without the key.
+    // `key reset` is refused too, after the key is lost.
     give(secret, 0, 0);
     fs::remove_file(&key).expect("it is there");
     let before = state();

@@ -143,7 +143,7 @@ fn without_mail_a_command_that_needs_it_says_how_to_turn_it_on() {
     stderr:
     {"error":"mail is off","hint":"set mail.transport to \"smtp\" and mail.smtp_url to your mail server (or mail.transport to \"file\", to try things out) in the configuration of the server, and name that with --config"}
     "#);
-    // It is refused as a whole.
+    // No invite was created either.
     assert_eq!(workspace.json(&["invite", "list"]), serde_json::json!([]));
 }
 
@@ -279,7 +279,7 @@ async fn a_mail_that_was_refused_for_good_waits_for_the_operator() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_that_was_cut_off_arrives_once_and_keeps_its_id() {
     let server = SmtpServer::start();
-    // Cut off before its end, taken without a word, and taken with one.
+    // The connection closes before the end of the mail, after the mail is accepted but before the answer, and after the answer.
     server.once(Stage::Content, Fault::Close);
     server.once(Stage::Taken, Fault::Close);
     server.once(Stage::Told, Fault::Close);

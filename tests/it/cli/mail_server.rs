@@ -1,5 +1,5 @@
-//! How the mail server is spoken to: by what name it is greeted, whose certificate is trusted, when there is TLS, and what is advised when it refuses.
-//! The certificate of the operator's own site is trusted by other rules.
+//! Connections to the mail server: the name in the greeting, trusted certificates, the use of TLS, and the advice after a failure. Other rules decide
+//! whether `check` trusts the certificate of the operator's own site; they are tested here too.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ fn sending_to(server: &SmtpServer) -> Workspace {
     workspace
 }
 
-/// What `mail test` says when it fails, without the sentence that all failures begin with.
+/// The error of `mail test`, without the words that all failures begin with.
 fn failure(workspace: &Workspace) -> String {
     let output = workspace.output(&TEST, "");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -51,7 +51,7 @@ fn succeeds(workspace: &Workspace) {
 async fn the_mail_server_is_greeted_by_a_full_name_or_an_address() {
     let server = SmtpServer::start();
     let mut workspace = sending_to(&server);
-    // The hostname of the machine comes first if it is a full one.
+    // The hostname of the machine is preferred if it has a domain.
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux has it");
     let full = Some(hostname.trim().to_owned()).filter(|name| name.contains('.'));
     succeeds(&workspace);
@@ -85,7 +85,7 @@ async fn the_mail_server_is_greeted_by_a_full_name_or_an_address() {
     );
 }
 
-/// What everybody makes: `openssl req -x509`, whose certificate calls itself an authority.
+/// The parameters of a usual self-signed certificate: like those of `openssl req -x509`, it is marked as an authority.
 fn usual(name: &str) -> CertificateParams {
     let mut params = CertificateParams::new([name.to_owned()]).expect("the name is one");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -105,7 +105,7 @@ async fn a_certificate_that_is_in_the_file_is_accepted_for_its_name_and_dates() 
     for params in [usual("127.0.0.1"), only_common_name, no_authority] {
         succeeds(&sending_to(&SmtpServer::certified(&params)));
     }
-    // Among others, as after a renewal.
+    // The file may also have other certificates, as after a renewal.
     let (server, other) = (
         SmtpServer::certified(&usual("127.0.0.1")),
         SmtpServer::certified(&usual("127.0.0.1")),
@@ -164,7 +164,7 @@ async fn tls_from_the_first_byte_needs_no_scheme_of_its_own() {
 async fn a_relay_on_a_private_network_is_used_without_tls_only_if_that_is_said() {
     let server = SmtpServer::start();
     let mut workspace = sending_to(&server);
-    // It leads to this machine, and does not say so.
+    // This address leads to this machine, but is not a loopback address.
     let url = format!("smtp://0.0.0.0:{}", server.port());
     workspace.set("ARKLOOP_MAIL__SMTP_URL", &url);
     assert_snapshot!(failure(&workspace), @r#"the conversation with the mail server failed while asking for STARTTLS: it offers no STARTTLS; use its port 465 with TLS from the first byte (smtps://0.0.0.0:465); only for a relay on a private network: mail.smtp_security = "none""#);
@@ -226,7 +226,7 @@ async fn the_classic_mix_ups_are_told_with_the_mend() {
     assert_snapshot!(told, @r#"the conversation with the mail server failed while starting TLS: it does not speak TLS there; if the server begins without TLS on port <port>, as on port 587: mail.smtp_url = "smtp://127.0.0.1:<port>" and mail.smtp_security = "starttls""#);
 }
 
-/// What takes TLS off in front of a server, and the authority of its certificate in PEM form.
+/// A TLS terminator for a proxy in front of a server, and the authority of its certificate in PEM form.
 fn terminator() -> (TlsAcceptor, String) {
     let (authority_key, key) = (
         KeyPair::generate().expect("there is randomness"),

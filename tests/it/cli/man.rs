@@ -1,4 +1,4 @@
-//! `man DIR`: whether `man` shows the pages is tried by `.ci/shells`.
+//! `man DIR`. `.ci/shells` tests that `man` shows the pages.
 
 use std::fs;
 
@@ -60,7 +60,7 @@ fn a_directory_that_is_not_there_is_refused() {
     "#);
 }
 
-/// The synopsis of a page, without the marks of fonts.
+/// The synopsis of a page, without font markup.
 fn synopsis(page: &str) -> String {
     let (_, rest) = page.split_once(".SH SYNOPSIS\n").expect("it has one");
     let line = rest.lines().next().expect("it is one line");

@@ -1,4 +1,4 @@
-//! The listener for whoever watches the server, of the real executable.
+//! The listener for monitoring of the real executable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
@@ -20,7 +20,7 @@ fn watched() -> Workspace {
     workspace
 }
 
-/// Asks the listener; head and body of its answer.
+/// Sends a request to the listener; returns the head and the body of the answer.
 fn ask(workspace: &Workspace, path: &str) -> (String, String) {
     let mut stream = UnixStream::connect(workspace.path().join("metrics.sock")).expect("it listens");
     let request = format!("GET {path} HTTP/1.1\r\nhost: metrics\r\nconnection: close\r\n\r\n");
@@ -31,7 +31,7 @@ fn ask(workspace: &Workspace, path: &str) -> (String, String) {
     (head.to_owned(), body.to_owned())
 }
 
-/// Every sample of a scrape, by its name with labels.
+/// The text of a scrape, and its samples by name with labels.
 fn scrape(workspace: &Workspace) -> (String, BTreeMap<String, f64>) {
     let (head, text) = ask(workspace, "/metrics");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -49,7 +49,7 @@ fn scrape(workspace: &Workspace) -> (String, BTreeMap<String, f64>) {
     (text.clone(), samples.collect())
 }
 
-/// Waits until the samples are as expected: what is stored is counted now and then.
+/// Waits until the sample has the value, because the rows of the database are counted only from time to time.
 fn wait_for(workspace: &Workspace, name: &str, value: f64) {
     let started_at = Instant::now();
     loop {
@@ -111,7 +111,7 @@ fn what_happens_is_counted_by_operation_and_status() {
     let limits = "arkloop_limits_hit_total{operation=\"send_code\",code=\"auth.otp_rate_limited\"}";
     assert_eq!(samples.get(limits), Some(&1.0));
     assert_eq!(samples.get("arkloop_hash_queue"), Some(&0.0));
-    // Two mails: to verify the address, and with the code.
+    // There are two mails: one to verify the address, and one with the code.
     wait_for(
         &workspace,
         "arkloop_mails_total{kind=\"sign_in_code\",outcome=\"sent\"}",

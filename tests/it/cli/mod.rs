@@ -1,4 +1,4 @@
-//! The real executable: exit code, standard output and standard error of each command, done and refused.
+//! The real executable: exit code, standard output and standard error of each command, successful and refused.
 
 mod audit;
 mod backup;

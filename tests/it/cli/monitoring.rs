@@ -1,4 +1,4 @@
-//! `packaging/monitoring`: what the dashboard and the alerts ask for is what a server tells.
+//! `packaging/monitoring`: the dashboard and the alerts query only metrics that a server has.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -11,7 +11,7 @@ use crate::support::Workspace;
 const DASHBOARD: &str = include_str!("../../../packaging/monitoring/grafana-dashboard.json");
 const ALERTS: &str = include_str!("../../../packaging/monitoring/alerts.yaml");
 
-/// The names of figures in a question to Prometheus.
+/// The names of the metrics in a Prometheus query.
 fn names(question: &str) -> BTreeSet<String> {
     let words = question.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours = words.filter(|word| word.starts_with("arkloop_") || word.starts_with("process_"));
@@ -23,7 +23,7 @@ fn names(question: &str) -> BTreeSet<String> {
     .collect()
 }
 
-/// The questions of the alerts: one a line, in quotes.
+/// The queries of the alerts: one per line, in quotes.
 fn alerts() -> Vec<&'static str> {
     let lines = ALERTS
         .lines()
@@ -33,7 +33,7 @@ fn alerts() -> Vec<&'static str> {
         .collect()
 }
 
-/// The questions of the dashboard.
+/// The queries of the dashboard.
 fn panels() -> Vec<String> {
     let dashboard: Value = serde_json::from_str(DASHBOARD).expect("it is JSON");
     let panels = dashboard["panels"].as_array().expect("it has panels").iter();
@@ -43,7 +43,7 @@ fn panels() -> Vec<String> {
         .collect()
 }
 
-/// The names that a server tells after a day's work.
+/// The names of the metrics of a server that has done some work.
 fn told() -> BTreeSet<String> {
     let mut workspace = Workspace::new();
     workspace
@@ -58,7 +58,7 @@ fn told() -> BTreeSet<String> {
     }
     workspace.json(&["backup", "copy.db"]);
     let mut found = BTreeSet::new();
-    // Mail that was sent is counted a moment later.
+    // The metrics of sent mail appear a moment later.
     for _ in 0..100 {
         let mut stream = UnixStream::connect(workspace.path().join("metrics.sock")).expect("it listens");
         let request = "GET /metrics HTTP/1.1\r\nhost: metrics\r\nconnection: close\r\n\r\n";
@@ -83,8 +83,8 @@ fn the_dashboard_and_the_alerts_ask_for_what_a_server_tells() {
     let asked: BTreeSet<String> = questions.flat_map(|question| names(&question)).collect();
     let told = told();
     let unknown: Vec<&String> = asked.difference(&told).collect();
-    assert!(unknown.is_empty(), "no server tells {unknown:?}, but {told:?}");
-    // Each figure of our own is worth a look.
+    assert!(unknown.is_empty(), "the server has no {unknown:?}, only {told:?}");
+    // The dashboard or an alert uses each metric of arkloop's own.
     let ours = told.iter().filter(|name| name.starts_with("arkloop_"));
     let unseen: Vec<&String> = ours.filter(|name| !asked.contains(*name)).collect();
     assert!(unseen.is_empty(), "the dashboard shows no {unseen:?}");
@@ -101,6 +101,6 @@ fn every_alert_says_what_it_is_about_and_how_bad_it_is() {
     ] {
         assert_eq!(ALERTS.matches(&format!("\n{part}")).count(), alerts, "{part}");
     }
-    assert!(!ALERTS.contains('\t'), "YAML has no tabulators");
+    assert!(!ALERTS.contains('\t'), "YAML does not allow tabs");
     assert!(alerts >= 8, "{alerts}");
 }

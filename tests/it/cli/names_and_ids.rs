@@ -1,4 +1,4 @@
-//! What can be read as an id or as a name: an id is never a name, and what is two things is refused.
+//! Texts that may be an id or a name: an id is never read as a name, and an ambiguous text is refused.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::Workspace;
 
-/// Two accounts: `ann`, and one that calls itself what is made of her id. The id.
+/// Creates two accounts: `ann`, and one whose name `spelling` derives from her id. Returns the id and that name.
 fn impersonate(workspace: &Workspace, spelling: impl Fn(&str) -> String) -> (String, String) {
     let id = workspace.create_user("ann");
     let name = spelling(&id);
@@ -27,7 +27,7 @@ fn bare(id: &str) -> String {
     id.replace('-', "")
 }
 
-/// One account as the command line shows it.
+/// One account in the form of `user show`.
 fn show(workspace: &Workspace, user: &str) -> Value {
     workspace.json(&["user", "show", user])
 }

@@ -1,4 +1,4 @@
-//! `openapi`
+//! `openapi`.
 
 use crate::support::Workspace;
 

@@ -1,4 +1,4 @@
-//! Who may run a command: it decides before it touches anything, and names the right user.
+//! Which user may run a command: a command checks this before it touches anything, and its error names the right user.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,10 +12,10 @@ use crate::support::planting::{
     run_in_as, set_mode,
 };
 
-/// A group that only what a volume is mounted for is in.
+/// The group of a volume. Only processes of the container with that volume are in it.
 const VOLUME: u32 = 54_321;
 
-/// Commands that work on the data directory, each in a form that would be right; the first two make one.
+/// Commands that use the data directory, each in a valid form; the first two create the directory.
 const CALLS: [&str; 12] = [
     "init",
     "serve --listen 127.0.0.1:0",
@@ -31,7 +31,7 @@ const CALLS: [&str; 12] = [
     "mail test ann@example.org",
 ];
 
-/// An open directory, which holds `data` of this user and mode.
+/// A directory that every user may search, with a directory `data` that has this owner and mode.
 fn home_of(user: u32, mode: u32) -> (TempDir, PathBuf) {
     let root = tempfile::tempdir().expect("the system has a temporary directory");
     set_mode(root.path(), 0o755);
@@ -59,7 +59,7 @@ fn root_makes_nothing_in_the_directory_of_another_user() {
     ] {
         let (root, data) = home_of(user, 0o700);
         let before = listing(root.path());
-        // In the directory itself, as the default of that working directory, and below it.
+        // Commands find the directory as the default below the working directory, by flag, as the working directory itself, and as a parent.
         let places = [
             (root.path(), vec![]),
             (
@@ -81,7 +81,7 @@ fn root_makes_nothing_in_the_directory_of_another_user() {
                 assert_eq!(listing(root.path()), before, "{command}");
             }
         }
-        // It is right for that user.
+        // The user who owns the directory may run the command.
         let made = run_in_as((user, &[]), root.path(), &["init"], &[]);
         assert_eq!(made.0, 0, "{}", made.1);
         let before = names(&data);
@@ -116,7 +116,7 @@ fn a_directory_that_cannot_be_written_is_refused_before_anything_is_made() {
             ],
         );
     }
-    // The one above decides about one that is missing, and is not given away.
+    // If the directory is missing, the nearest directory above it decides; no command is proposed that gives that one away.
     let refused = run(&["--data-dir", "other/data", "init"]);
     assert!(!refused.1.contains("chown"), "{}", refused.1);
     assert_refused(refused, &["cannot be written by nobody", "--data-dir DIR"]);
@@ -133,7 +133,7 @@ fn volumes_as_containers_get_them_are_used() {
     if !can_plant_for_others("a volume of root's") {
         return;
     }
-    // A claim with fsGroup, an emptyDir, and one with fsGroup; the data in them or in a directory below.
+    // A claim with fsGroup, an emptyDir, and an emptyDir with fsGroup; the data is in the volume itself or in a directory below it.
     for (group, mode) in [(VOLUME, 0o2775), (0, 0o777), (VOLUME, 0o2777)] {
         for data in ["volume", "volume/data"] {
             let root = tempfile::tempdir().expect("the system has a temporary directory");
@@ -203,7 +203,7 @@ fn the_right_user_is_told_with_the_whole_command_and_sudo_only_where_it_is() {
     let said = by_other(&[("PATH", &path), ("ARKLOOP_DATA_DIR", &data)]);
     let kept = "--preserve-env=ARKLOOP_DATA_DIR,ARKLOOP_PASSWORD__";
     assert!(said.contains(&format!("run: sudo -u nobody {kept}")), "{said}");
-    // Root needs none.
+    // Root does not need sudo.
     let said = run_in(root.path(), &["user", "list"], &[("PATH", &path)]).1;
     assert!(!said.contains("sudo"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! Links to set a password: `user create` without a password, and `user link`. What each says, and who gets a mail.
+//! Links to set a password: the output of `user create` without a password and of `user link`, and who gets a mail.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::Workspace;
 
 const CREATE: [&str; 5] = ["user", "create", "ann", "--email", "ann@example.org"];
 
-/// A database, and mail that leaves as `transport` says.
+/// A database, and mail by `transport`.
 fn with_mail(transport: &str) -> Workspace {
     let mut workspace = Workspace::with_database();
     workspace
@@ -17,12 +17,12 @@ fn with_mail(transport: &str) -> Workspace {
     workspace
 }
 
-/// What the command said beside its result.
+/// The notes of a command on standard error.
 fn notes(shown: &str) -> &str {
     shown.split_once("stderr:\n").map_or("", |(_, notes)| notes)
 }
 
-/// To whom mail waits, and which.
+/// The kind and the recipient of each mail that waits.
 fn queue(workspace: &Workspace) -> Vec<String> {
     let queue = workspace.json(&["mail", "queue"]);
     let mails = queue.as_array().expect("it is a list").iter();
@@ -131,7 +131,7 @@ fn another_link_takes_the_place_of_the_one_before_and_of_its_mail() {
     assert_eq!(confirm(&first), 422);
     assert_eq!(confirm(&last), 204);
     server.sign_in("ann");
-    // It is as good for an account that has a password, which stays until then.
+    // A link also works for an account with a password. The old password stays valid until the link is used.
     let another = link_in(&workspace.json(&["user", "link", "ann"]));
     server.sign_in("ann");
     assert_eq!(confirm(&another), 204);

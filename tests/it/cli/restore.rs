@@ -1,4 +1,4 @@
-//! `restore`: what comes back, and what must not.
+//! `restore`: what it brings back, and what must not come back.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::backup::stable;
 use crate::support::{Workspace, old_database};
 
-/// A workspace with an account that was signed in, an invite and a backup of both; then the account was suspended and the invite used up.
+/// A workspace with an account that was signed in, an invite, and a backup of both. After the backup, the account was suspended and the invite used up.
 fn backed_up() -> (Workspace, String, String) {
     let workspace = Workspace::with_database();
     workspace.create_user("ann");

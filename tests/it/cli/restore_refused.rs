@@ -1,4 +1,4 @@
-//! What `restore` refuses: nothing is touched then.
+//! What `restore` refuses. A refused restore changes nothing.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn backed_up() -> Workspace {
     workspace
 }
 
-/// Tries to restore `file`: what was said, in text and as JSON. The data directory must be what it was.
+/// Tries to restore `file`, in text and as JSON, and returns the output of both. Fails if the data directory changes.
 fn refused(workspace: &Workspace, file: &str) -> String {
     let files = || {
         let mut files: Vec<_> = fs::read_dir(workspace.path().join("data"))
@@ -60,7 +60,7 @@ fn a_restore_beside_a_server_is_refused() {
 fn a_restore_beside_a_command_is_refused() {
     let workspace = backed_up();
     let in_use = fs::File::open(workspace.path().join("data/use.lock")).expect("it is there");
-    in_use.lock_shared().expect("nobody holds it otherwise");
+    in_use.lock_shared().expect("no other process holds the lock");
     assert_snapshot!(workspace.run_in_both_forms(&["restore", "copy.db", "--yes"]), @r#"
     exit: 1
     stderr:

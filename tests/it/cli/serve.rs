@@ -1,4 +1,4 @@
-//! `serve`
+//! `serve`.
 
 use std::io::{Read as _, Write};
 use std::net::{TcpListener, TcpStream};
@@ -159,7 +159,7 @@ fn sigint_stops_it_as_well() {
 fn a_second_signal_ends_what_the_first_one_waits_for() {
     let workspace = Workspace::new();
     let server = workspace.serve();
-    // A request that never gets whole keeps the server waiting for it.
+    // The server waits for a request that is never complete.
     let mut slow = TcpStream::connect(server.address()).expect("the server listens");
     slow.write_all(b"POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n")
         .expect("it reads");
@@ -290,7 +290,7 @@ fn a_place_that_cannot_be_listened_on_is_told_by_what_is_wrong_with_it() {
 fn a_limit_of_processes_is_told_as_what_it_is() {
     let mut workspace = Workspace::new();
     let user = 64_999;
-    // The limit counts the processes of a user, and none for root.
+    // The limit counts the processes of a user; it does not apply to root.
     if rustix::process::geteuid().is_root() {
         let data = workspace.path().join("data");
         std::fs::create_dir(&data)
@@ -338,7 +338,7 @@ fn the_log_says_what_the_memory_is_used_for_and_warns_when_it_does_not_do() {
     let (log, check) = log_with(&[("ARKLOOP_PASSWORD__HASH_THREADS", "3")]);
     let told = "at most 3 passwords are hashed at once (24 KiB)";
     assert!(log.contains(told) && log.contains(" MiB "), "{log}");
-    // Redacted, as it differs between machines.
+    // [`Workspace::run`] redacts the line of `check`, because it differs between machines.
     assert!(check.is_empty() && log.lines().count() == 1, "{check}\n{log}");
     let (log, check) = log_with(&[
         ("ARKLOOP_PASSWORD__HASH_THREADS", "1024"),

@@ -1,4 +1,4 @@
-//! `serve` and the signals that it gets.
+//! How `serve` handles signals.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use crate::support::Workspace;
 use crate::support::{Served, send_signal};
 
-/// A session of its own, and no signal ignored, also where the tests run under `nohup`.
+/// Runs the server in a new session with no signal ignored, even if the tests run under `nohup`.
 const WITHOUT_A_TERMINAL: &str = "exec env --default-signal setsid \"$0\" \"$@\"";
 
-/// A request whose body is still to come, so that it is in flight; the server has read its head.
+/// Begins a request and keeps it in flight: the server has read the head, and the body is not sent yet.
 fn begin(server: &Served) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).expect("the server listens");
     let head = "POST /v1/auth/check HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
@@ -66,7 +66,7 @@ fn a_signal_that_was_ignored_from_the_start_stays_so() {
     assert!(!log.contains("SIGHUP"), "{log}");
 }
 
-/// A server on a terminal of its own, after `prelude`; and its process id.
+/// Runs `prelude` and then a server on a terminal of its own; returns the terminal and the process id of the server.
 fn serve_on_a_terminal(workspace: &Workspace, prelude: &str) -> (Child, u32) {
     let line = format!(
         "echo $$ >pid; {prelude} '{}' serve --listen 127.0.0.1:0 2>log",
@@ -105,7 +105,7 @@ fn until(workspace: &Workspace, what: &str, is_so: impl Fn() -> bool) {
 fn a_terminal_that_is_closed_stops_its_server_in_order() {
     let workspace = Workspace::new();
     let (mut terminal, _) = serve_on_a_terminal(&workspace, "exec env --default-signal=HUP");
-    // Its other end closes, and the kernel sends SIGHUP.
+    // This closes the other end of the terminal, and the kernel sends SIGHUP.
     terminal
         .kill()
         .and_then(|()| terminal.wait().map(drop))

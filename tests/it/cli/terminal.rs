@@ -1,4 +1,4 @@
-//! What is asked at a terminal: a yes before what cannot be undone, and a new password, twice.
+//! Questions at a terminal: a confirmation before what cannot be undone, and a new password, twice.
 
 use std::fs;
 
@@ -67,7 +67,7 @@ fn a_password_is_typed_twice_alike() {
     stdout:
     ann has a new password, and every session has ended
     ");
-    // The account is looked up first, so that nobody types one for a misspelt name.
+    // The account is looked up first, so that the operator types no password for a misspelt name.
     assert_snapshot!(workspace.run_at_a_terminal(&["user", "set-password", "anne"], ""), @r#"
     exit: 1
     stderr:

@@ -1,4 +1,4 @@
-//! What an operator types and pastes: codes, names, addresses and languages are read as over HTTP.
+//! Codes, names, addresses and languages that an operator types or pastes are parsed as over HTTP.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -63,7 +63,7 @@ fn names_and_addresses_are_trimmed_as_over_http() {
     stdout:
     a test mail to ops@example.org was written into <dir>/data/outbox
     ");
-    // An IP address too, which is no name of an account.
+    // The same is true of an IP address, which is not the name of an account.
     assert!(workspace.json(&["explain", &around("192.0.2.7")])["now"].is_array());
     for address in ["192.0.2.7", "2001:db8::7"] {
         let told = workspace.json(&["explain", "--ip", &around(address)]);

@@ -1,11 +1,11 @@
-//! What strangers wrote never reaches a terminal or a log as it is: control characters would steer the terminal, bidirectional ones reorder the line.
+//! Text from strangers is escaped in terminals and logs: control characters would steer the terminal, and bidirectional ones reorder the line.
 
 use insta::assert_snapshot;
 use serde_json::json;
 
 use crate::support::{TestApp, Workspace};
 
-/// An escape sequence, a carriage return, a C1 control, an override of the direction, an isolate, a zero-width space and a tag.
+/// Text with an escape sequence, a carriage return, a C1 control, an override of the direction, an isolate, a zero-width space and a tag.
 const WILD: &str = "evil\u{1b}[2J\r\u{9b}31m\u{202e}gnp\u{2066}.\u{200b}\u{e0041}exe";
 
 fn is_unprintable(c: char) -> bool {
@@ -17,7 +17,7 @@ fn assert_printable(arguments: &[&str], text: &str) {
     assert!(!text.contains(is_unprintable), "{arguments:?}: {text:?}");
 }
 
-/// A database in which every column that holds a stranger's text holds [`WILD`].
+/// A database with [`WILD`] in every column that can have text from a stranger.
 fn wild_database() -> Workspace {
     let workspace = Workspace::with_database();
     workspace.create_user("ann");
@@ -57,7 +57,7 @@ fn no_command_shows_an_unprintable_character() {
         vec!["explain", "192.0.2.1"],
         vec!["mail", "queue"],
         vec!["check"],
-        // What was typed is repeated in refusals.
+        // Refusals repeat the arguments.
         vec!["user", "show", WILD],
         vec!["invite", "show", WILD],
         vec!["session", "revoke", WILD],
@@ -79,7 +79,7 @@ fn no_command_shows_an_unprintable_character() {
     assert_eq!(
         sessions[0]["user_agent"],
         json!(WILD),
-        "JSON says the same in another way"
+        "JSON escapes the text without changing it"
     );
     let question = workspace.run_at_a_terminal(&["restore", WILD], "n\n");
     assert_printable(&["restore"], &question);

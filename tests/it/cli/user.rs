@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::Workspace;
 
-/// `user create LOGIN` with a password, and an address that follows from the login unless `more` has one.
+/// Runs `user create LOGIN` with a password, and with an address that is derived from the login unless `more` has one.
 fn create(workspace: &Workspace, login: &str, more: &[&str], password: &str) -> String {
     let email = format!("{login}@example.org");
     let email: &[&str] = if more.contains(&"--email") {
@@ -137,7 +137,7 @@ fn the_link_to_set_a_password_works_once_and_proves_no_address() {
     assert_eq!(confirm(&ann), 422);
     server.sign_in("ann");
     assert_eq!(workspace.json(&["user", "show", "ann"])["email_verified"], false);
-    // A password from the operator takes the place of the link.
+    // A password that the operator sets replaces the link.
     workspace.json_with_input(
         &["user", "set-password", "ben", "--password-stdin"],
         "another decent one\n",
@@ -157,7 +157,7 @@ fn the_link_to_set_a_password_leads_where_the_configuration_says() {
     assert!(link.starts_with("https://app.example.org/password?t="), "{link}");
 }
 
-/// Replaces the token of the link in the text: everything behind `#token=` that can be part of one.
+/// Replaces the token of the link in the text: all characters after `#token=` that can be part of a token.
 pub fn hide_token(text: &str) -> String {
     let (before, rest) = text.split_once("#token=").expect("there is a link");
     let is_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

@@ -1,10 +1,10 @@
-//! `user …` refused: what cannot be made, changed or deleted.
+//! Refusals of `user …`: accounts that cannot be created, changed or deleted.
 
 use insta::assert_snapshot;
 
 use crate::support::Workspace;
 
-/// Tries to make an account with a password, in text and as JSON.
+/// Tries to create an account with a password, in text and as JSON.
 fn refused(workspace: &Workspace, login: &str, email: &str, password: &str) -> String {
     let arguments = ["user", "create", login, "--email", email, "--password-stdin"];
     workspace.run_in_both_forms_with_input(&arguments, password)

@@ -1,11 +1,11 @@
-//! What commands print on terminals of all widths, and in a pipe.
+//! The output of commands on terminals of several widths, and in a pipe.
 
 use insta::assert_snapshot;
 use serde_json::Value;
 
 use crate::support::Workspace;
 
-/// A database with a few of everything that is listed.
+/// A database with a few rows for each command that lists something.
 fn furnished() -> Workspace {
     let workspace = Workspace::with_database();
     let ann = workspace.create_user("ann");

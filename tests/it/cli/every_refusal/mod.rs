@@ -1,5 +1,5 @@
-//! `explain` and every refusal of signing in, refreshing, codes, invites and limits: what the visitor was told, and, under the same trace id, what the
-//! operator is told.
+//! `explain` and every refusal of sign-ins, refreshes, codes, invites and limits: the code that the visitor got, and the text that the operator gets for
+//! the same trace id.
 
 mod stories;
 
@@ -16,9 +16,9 @@ use stories::{
 
 use crate::support::{Answer, TestApp, documented, registration};
 
-/// What can be asked of the five operations that this is about, by the names in the document.
+/// The five operations that these tests are about, by their names in the document.
 const OPERATIONS: [&str; 5] = ["login", "refresh", "send_code", "sign_in_by_code", "register"];
-/// Refusals whose cause is in the answer itself: the request was no good, the operator turned something off, or the log says under the trace id what broke.
+/// Refusals that `explain` does not list: the answer itself names the cause, or the log has the cause of a fault under the trace id.
 const SPEAK_FOR_THEMSELVES: [&str; 9] = [
     "http.not_found",
     "internal.error",
@@ -31,7 +31,7 @@ const SPEAK_FOR_THEMSELVES: [&str; 9] = [
     "validation.error",
 ];
 
-/// A server, and what was explained of its refusals.
+/// A server, and the explanations of its refusals.
 struct Story {
     app: TestApp,
     told: Mutex<Vec<String>>,
@@ -45,7 +45,7 @@ impl Story {
         }
     }
 
-    /// Finds the one line of `explain subject` that has the moment and the trace id of a refusal.
+    /// Finds the one line of `explain subject` that has the time and the trace id of a refusal.
     async fn explain(&self, subject: &str, refusal: &Answer) {
         let service = self.app.service();
         service.flush_audit().await.expect("it is written");
@@ -60,7 +60,7 @@ impl Story {
         self.told.lock().expect("nothing panicked").push(told);
     }
 
-    /// Everything that was explained, a line each, and the codes for the whole.
+    /// Returns all explanations, one per line, and adds their codes to `codes`.
     fn end(self, codes: &mut BTreeSet<String>) -> String {
         let told = self.told.into_inner().expect("nothing panicked");
         codes.extend(

@@ -1,4 +1,4 @@
-//! What brings each refusal about.
+//! The requests that cause each refusal.
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub(super) async fn sign_ins() -> Story {
     story
 }
 
-/// Refreshes with what is no token of a living session, and with one that was replaced.
+/// Refreshes without the token of a session that is alive, and with a token that was replaced.
 pub(super) async fn refreshes() -> Story {
     let app = TestApp::builder().open();
     let story = Story::of(app.set("SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start().await);
@@ -69,7 +69,7 @@ pub(super) async fn refreshes() -> Story {
     app.refresh(&app.refresh(&first).await.cookie()).await;
     app.advance(Duration::from_mins(1));
     story.explain("alice", &app.refresh(&first).await).await;
-    // What an older copy of the database does not know.
+    // A token that is newer than the database, as after a return to an older copy of it.
     let ahead = app.login("alice", PASSWORD).await.cookie();
     let ahead = app.refresh(&ahead).await.cookie();
     let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
@@ -82,7 +82,7 @@ pub(super) async fn refreshes() -> Story {
     story
 }
 
-/// Refreshes of sessions that ended, in each of the ways that are not about refresh tokens.
+/// Refreshes of sessions that ended for each reason that has nothing to do with refresh tokens.
 pub(super) async fn ends_of_sessions() -> Story {
     let story = Story::of(TestApp::open().await);
     let app = &story.app;
@@ -116,7 +116,7 @@ pub(super) async fn ends_of_sessions() -> Story {
     story
 }
 
-/// A code of that many digits that is another.
+/// A six-digit code other than `code`.
 fn other_than(code: &str) -> &'static str {
     if code == "000000" { "000001" } else { "000000" }
 }
@@ -163,7 +163,7 @@ pub(super) async fn mailed_codes() -> Story {
     }
     story.explain(alice, &app.verify_code(alice, &void).await).await;
     app.advance(Duration::from_hours(1));
-    // A code from before the suspension would be void.
+    // The code is sent after the suspension, which would void an earlier one.
     let user = UserRef::parse("alice");
     app.service().suspend(user).await.expect("it is there");
     let late = code().await;
@@ -240,7 +240,7 @@ pub(super) async fn registrations() -> Story {
     story
 }
 
-/// Wrong passwords until the next has to wait, and from a hundred addresses until strangers may try none any more.
+/// Wrong passwords from one address until the next try must wait, and from a hundred addresses until unknown addresses may not try at all.
 pub(super) async fn wrong_passwords() -> Story {
     let app = TestApp::builder().open();
     let app = app.set("SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start().await;
