@@ -1,6 +1,6 @@
-//! `arkloop.toml.example` against the defaults in the code: people copy the one and get the other.
+//! Compares `arkloop.toml.example` with the defaults in the code, because people copy the example and expect the defaults.
 //!
-//! A key without a default stands there as `#key = …` with an example; prose begins with `# `.
+//! In the example, a key without a default is written as `#key = …` with an example value; prose begins with `# `.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ fn load(text: &str) -> Config {
         ..Sources::default()
     };
     let mut config = Config::load(&sources).unwrap_or_else(|error| panic!("{error}; {}", error.hint));
-    // Paths count from the file, which has no fixed place here.
+    // Paths are relative to the file, which is in a temporary directory here.
     let data_dir = config
         .data_dir
         .strip_prefix(directory.path())
@@ -59,7 +59,7 @@ fn the_example_changes_nothing() {
 #[test]
 fn the_example_has_every_key_in_order_and_a_value_where_there_is_a_default() {
     let entries = load("").entries();
-    // These have a default that depends on other keys.
+    // The defaults of these depend on other keys.
     let is_derived = |key: &str| {
         [
             "key_file",

@@ -1,22 +1,22 @@
-//! `docs/configuration.md` is made from `arkloop.toml.example`, which `config_example` holds against the code: one place
-//! where a key is described, and a page on which it is found.
+//! `docs/configuration.md` is generated from `arkloop.toml.example`, which `config_example` compares with the code. So each key
+//! is described only once, and is also on a page that people find.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 const EXAMPLE: &str = include_str!("../../../arkloop.toml.example");
 const PAGE: &str = "docs/configuration.md";
-/// What makes the page anew.
+/// The command that generates the page again.
 const UPDATE: &str = "UPDATE_DOCS=1 cargo test --test it config_reference";
 
-/// A key with what the example says above it.
+/// A key with the comment above it in the example.
 #[derive(Debug, PartialEq, Eq)]
 struct Key {
     section: String,
     name: String,
     value: String,
     has_default: bool,
-    /// Empty if it is described together with the key before it.
+    /// Empty if the key is described together with the key before it.
     description: String,
 }
 
@@ -33,7 +33,7 @@ impl Key {
     }
 }
 
-/// The keys of a configuration file in which each stands below the comment about it.
+/// The keys of a configuration file in which each key follows the comment about it.
 fn keys(text: &str) -> Vec<Key> {
     let mut keys = Vec::new();
     let (mut section, mut comment) = ("", Vec::new());
@@ -58,7 +58,7 @@ fn keys(text: &str) -> Vec<Key> {
     keys
 }
 
-/// What stands before the keys.
+/// The text of the page before the keys.
 fn introduction() -> String {
     format!(
         "# Configuration\n\n\
@@ -97,7 +97,7 @@ fn introduction() -> String {
     )
 }
 
-/// The page.
+/// The whole page.
 fn page() -> String {
     let mut page = introduction();
     let (keys, mut section) = (keys(EXAMPLE), None);
@@ -138,6 +138,6 @@ fn the_page_is_the_example() {
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == page(),
-        "{PAGE} is not what the example says; run: {UPDATE}"
+        "{PAGE} differs from the example; run: {UPDATE}"
     );
 }

@@ -1,4 +1,4 @@
-//! No text of the program is Rust's debug output: it is for programmers, and names types that the operator does not know.
+//! No text of the program contains Rust's debug output, which is for programmers and names types that the operator does not know.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ fn debugging_lines(text: &str) -> Vec<&str> {
         .filter(|line| !line.trim_start().starts_with("//"))
         .filter(|line| {
             let in_a_format = line.contains(":?}") || line.contains(":#?}");
-            // `?error` of a log line.
+            // `?error` as a field of a log line.
             let as_a_field = ["(?", " ?", "= ?"].iter().any(|sigil| {
                 line.match_indices(sigil)
                     .any(|(at, _)| line[at + sigil.len()..].starts_with(|c: char| c.is_ascii_lowercase()))

@@ -1,4 +1,4 @@
-//! The document: one text in every place, and complete.
+//! The document is the same wherever it is published, and it is complete.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ fn document() -> Value {
     serde_json::from_str(COMMITTED).expect("the document is JSON")
 }
 
-/// Every operation with where it stands.
+/// Every operation with its method and path.
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let paths = document["paths"].as_object().expect("there are paths");
     let of_path = paths.iter().flat_map(|(path, item)| {
@@ -39,7 +39,7 @@ fn texts(list: &Value) -> BTreeSet<String> {
         .iter()
         .map(|text| text.as_str().expect("it is a text").to_owned())
         .collect();
-    assert_eq!(texts.len(), list.len(), "nothing is listed twice");
+    assert_eq!(texts.len(), list.len(), "a text is listed twice");
     texts
 }
 
@@ -59,7 +59,7 @@ async fn the_committed_document_is_what_is_served_and_printed() {
     let served = app.get("/openapi.json").send().await;
     let compact = document().to_string();
     assert!(served.body == compact, "/openapi.json differs");
-    // Mobile clients and generators load it whole.
+    // Mobile clients and code generators load the whole document.
     assert!(served.body.len() < 120_000, "{}", served.body.len());
 }
 
@@ -71,7 +71,7 @@ fn every_operation_has_a_name_a_description_and_a_group() {
     for (place, operation) in operations(&document) {
         let id = operation["operationId"].as_str().unwrap_or_default();
         assert!(!id.is_empty(), "{place} has no id");
-        assert!(ids.insert(id), "{id} stands twice");
+        assert!(ids.insert(id), "two operations have the id {id}");
         for member in ["summary", "description"] {
             if operation[member].as_str().is_none_or(str::is_empty) {
                 lacking.push(format!("{place} has no {member}"));
@@ -82,7 +82,7 @@ fn every_operation_has_a_name_a_description_and_a_group() {
     assert!(lacking.is_empty(), "{lacking:#?}");
 }
 
-/// What `value` refers to, or itself.
+/// The value that `value` refers to, or `value` itself.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let reference = value["$ref"].as_str();
     let found = reference.map(|path| document.pointer(path.trim_start_matches('#')));
@@ -211,10 +211,10 @@ fn the_list_of_codes_is_closed() {
             used.extend(codes(resolved(&document, response)));
         }
     }
-    // No operation answers it: it says that the path has no such operation.
+    // No operation answers with this code, which says that the path has no operation for the method.
     used.insert("http.method_not_allowed".to_owned());
     assert_eq!(used, listed);
-    // And every code that contract section 1 has for what is built.
+    // The codes of section 1 of the contract for the operations that exist.
     let table = [
         "request.malformed",
         "auth.missing_token",

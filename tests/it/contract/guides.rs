@@ -1,4 +1,4 @@
-//! The pages of `docs/` against what they tell about.
+//! Compares the pages of `docs/` with what they describe.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use crate::support::documented;
 
 const TROUBLESHOOTING: &str = include_str!("../../../docs/troubleshooting.md");
 
-/// The codes in the headings of the page, with the status that stands behind them.
+/// The codes in the headings of the page, with the status after them.
 fn explained() -> BTreeSet<(u16, String)> {
     let headings = TROUBLESHOOTING
         .lines()
@@ -27,7 +27,7 @@ fn explained() -> BTreeSet<(u16, String)> {
 
 #[test]
 fn every_code_is_explained() {
-    // A wrong method is of no operation, so that the document does not list it.
+    // The document does not list the refusal of a wrong method, because that belongs to no operation.
     let not_allowed = (405, "http.method_not_allowed".to_owned());
     let listed: BTreeSet<(u16, String)> = documented()
         .iter()

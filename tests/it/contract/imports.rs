@@ -1,4 +1,4 @@
-//! What each file of `src` imports, read from the sources: every path, followed through re-exports to the file that defines what it names.
+//! The imports of each file of `src`, read from the sources. Each path is followed through re-exports to the file that defines the item.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use syn::{Attribute, Item, Meta, UseTree, Visibility};
 /// The segments of a path.
 type Segments = Vec<String>;
 
-/// The sources of the crate, by their modules.
+/// The sources of the crate, keyed by the path of the module.
 pub(super) struct Imports {
     modules: BTreeMap<Segments, Module>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Module {
 /// One name of a `use`.
 struct Use {
     path: Segments,
-    /// The name that it gives to what is imported; `*` for everything.
+    /// The name under which the item is imported; `*` for everything.
     alias: String,
     is_export: bool,
 }
@@ -51,7 +51,7 @@ impl Imports {
         self.modules.iter()
     }
 
-    /// The files that each file needs, and the names that it takes from there. Re-exports alone are no need.
+    /// The files that each file needs, and the names that it uses from each. A re-export alone does not count as a need.
     pub(super) fn needs(&self) -> BTreeMap<&str, BTreeMap<&str, BTreeSet<&str>>> {
         let mut needs = BTreeMap::new();
         for (at, module) in &self.modules {
@@ -68,20 +68,20 @@ impl Imports {
         needs
     }
 
-    /// The crates that a module names. Names of the prelude and of local variables are among them.
+    /// The crates that a module names. The result also has names of the prelude and of local variables.
     pub(super) fn foreign<'a>(&'a self, at: &Segments, module: &'a Module) -> BTreeSet<&'a str> {
         let heads = module.all().filter_map(|path| path.first());
         let foreign = heads.filter(|head| !self.is_local(at, head));
         foreign.map(String::as_str).collect()
     }
 
-    /// Whether the module `at` knows `name` by itself.
+    /// Whether `name` is an item, an import or a submodule of the module `at`.
     fn is_local(&self, at: &Segments, name: &str) -> bool {
         let is_known = self.modules.get(at).is_some_and(|module| module.knows(name));
         is_known || self.modules.contains_key(&below(at, name))
     }
 
-    /// Follows `path`, which stands in the module `at`.
+    /// Follows `path`, which is written in the module `at`.
     fn follow<'a>(&'a self, at: &Segments, path: &'a [String], depth: usize) -> Option<Target<'a>> {
         if depth > 16 {
             return None;
@@ -145,12 +145,12 @@ impl Module {
         module
     }
 
-    /// Whether `name` is defined or imported here.
+    /// Whether this module defines or imports `name`.
     fn knows(&self, name: &str) -> bool {
         self.items.contains(name) || self.uses.iter().any(|import| import.alias == name)
     }
 
-    /// The paths whose targets this file needs itself.
+    /// The paths whose targets this file needs, without those that it only re-exports.
     fn needed(&self) -> impl Iterator<Item = &Segments> {
         let uses = self.uses.iter().filter(|import| !import.is_export);
         uses.map(|import| &import.path).chain(&self.paths)
@@ -161,7 +161,7 @@ impl Module {
         self.uses.iter().map(|import| &import.path).chain(&self.paths)
     }
 
-    /// The top-level modules of the crate that this module, which is `at`, names.
+    /// The top-level modules of the crate that this module names; `at` is the path of this module.
     pub(super) fn tops<'a>(&'a self, at: &'a Segments) -> BTreeSet<&'a str> {
         let named = self.all().filter_map(|path| match path.split_first()? {
             (head, rest) if head == "crate" || head == "arkloop" => rest.first(),
@@ -213,7 +213,7 @@ impl Module {
         });
     }
 
-    /// Finds paths in tokens that are not parsed: arguments of macros and attributes.
+    /// Adds the paths in tokens that are not parsed: arguments of macros and attributes.
     fn add_tokens(&mut self, tokens: &str) {
         let text = tokens.replace(" :: ", "::");
         let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';

@@ -1,4 +1,4 @@
-//! The layering rule of `src/lib.rs`: imports point one way, no files import each other in a ring, and each foreign crate has its module.
+//! The layering rule of `src/lib.rs`: imports point one way, no files import each other in a cycle, and only one module uses each foreign crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::imports::Imports;
 
-/// Which modules of the crate each one may name.
+/// Which other modules of the crate each module may name.
 const EDGES: [(&str, &[&str]); 19] = [
     ("main", &["cli"]),
     (
@@ -56,10 +56,11 @@ const EDGES: [(&str, &[&str]); 19] = [
     ("telemetry", &["domain"]),
     ("domain", &[]),
     (EVERYWHERE, &[]),
-    // It lists the modules.
+    // `lib.rs` only lists the modules.
     ("lib", &[]),
 ];
-/// Which rooms of a module each of its rooms may name. A file in no room of its own joins them.
+/// A room is a subdirectory of a module. For each room, the other rooms of the module that it may name. Files outside of rooms may name every room,
+/// and every room may name them.
 const ROOMS: [(&str, &[&str]); 8] = [
     ("http/transport", &["http/pipeline"]),
     ("http/pipeline", &[]),
@@ -70,11 +71,11 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("service/operator", &["service/rules"]),
     ("service/upkeep", &["service/rules"]),
 ];
-/// The module that every other one may name.
+/// The module that every other module may name.
 const EVERYWHERE: &str = "fault";
-/// The files that may name more, and what.
+/// The files that may name one more module, and that module.
 const EXCEPTIONS: [(&str, &str); 2] = [("cli/serve.rs", "http"), ("cli/openapi.rs", "http")];
-/// The only module that names a crate. A name here stands for every crate that begins with it.
+/// The only module that may name each crate. A name in this list stands for every crate whose name begins with it.
 const CRATES: [(&str, &str); 15] = [
     ("rusqlite", "store"),
     ("r2d2", "store"),
@@ -92,9 +93,9 @@ const CRATES: [(&str, &str); 15] = [
     ("tokio_rustls", "mail"),
     ("governor", "limits"),
 ];
-/// A longer file has more than one thought.
+/// The maximum length of a file. A longer file has more than one subject.
 const MAX_LINES: usize = 400;
-/// A handler takes its parts, parses, calls one method of the service and converts.
+/// The maximum length of a handler, which only parses its input, calls one method of the service and converts the result.
 const MAX_HANDLER_LINES: usize = 15;
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -174,7 +175,7 @@ fn no_files_import_each_other_in_a_ring() {
     assert!(told.is_empty(), "{told:#?}");
 }
 
-/// The sets of files that reach each other.
+/// The sets of files that need each other, directly or through others.
 fn rings<'a>(needs: &BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<&'a str>>>) -> BTreeSet<BTreeSet<&'a str>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> = needs
         .keys()

@@ -1,4 +1,4 @@
-//! What must agree: the document, the example configuration, the guides, the layers.
+//! Tests that the document, the example configuration, the guides and the layers agree with the code.
 
 mod claims;
 mod config_example;

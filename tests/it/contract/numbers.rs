@@ -1,6 +1,6 @@
-//! Numbers in prose: each is that of the constant or the default it tells of, so that neither changes without the other.
+//! Numbers in prose: each is equal to the constant or default that the sentence is about, so neither can change without the other.
 //!
-//! Looked at are the help of every command, the OpenAPI document, the built-in pages and every text in the sources.
+//! The test reads the help of every command, the OpenAPI document, the built-in pages and every text in the sources.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,7 @@ use syn::visit::{self, Visit};
 use super::claims::texts_of_pages;
 use crate::support::shown::commands;
 
-/// What is counted in sentences about limits.
+/// Units of numbers in sentences about limits.
 const UNITS: [&str; 22] = [
     "second",
     "seconds",
@@ -51,21 +51,21 @@ const WORDS: [&str; 18] = [
     "a", "an", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "fifteen",
     "twenty", "thirty", "sixty", "hundred", "quarter",
 ];
-/// Articles and "one" count only before spans: "one a minute", "an hour".
+/// Articles and "one" are numbers only before these words: "one a minute", "an hour".
 const SPANS: [&str; 8] = [
     "second", "minute", "hour", "day", "week", "year", "hundred", "quarter",
 ];
 
-/// The texts that come from constants, and those whose number is no limit, with the reason.
+/// Texts whose numbers come from constants, and texts whose number is not a limit, with the reason.
 fn known() -> Vec<String> {
     let limits = FailureLimits::default();
     let (here, everywhere) = (limits.from_one_network, limits.of_account);
     let (hourly, daily, pause) = (MailBudget::PER_HOUR, MailBudget::PER_DAY, MailBudget::PAUSE);
-    assert_eq!(pause, Duration::from_mins(1), "it is written as one a minute");
+    assert_eq!(pause, Duration::from_mins(1), "texts say one a minute");
     assert_eq!(
         LinkPurpose::ResetPassword.ttl(),
         Duration::from_hours(1),
-        "it is written as one hour"
+        "texts say one hour"
     );
     let (shortest, longest) = (MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS);
     let (fewest, most) = (Username::MIN_CHARS, Username::MAX_CHARS);
@@ -119,7 +119,7 @@ fn known() -> Vec<String> {
     from_constants.into_iter().chain(no_limits).collect()
 }
 
-/// The numbers with their units in a text, each with what stands around it.
+/// The numbers with units in a text, each with the words around it.
 fn numbers(text: &str) -> Vec<String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
@@ -137,7 +137,7 @@ fn numbers(text: &str) -> Vec<String> {
     around.collect()
 }
 
-/// Those of a text that no constant gives.
+/// The numbers of a text that are not from a constant.
 fn unknown(place: &str, text: &str) -> Vec<String> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let rest = known()
@@ -172,7 +172,7 @@ impl<'ast> Visit<'ast> for Texts {
     }
 }
 
-/// Every source but tests and `crypto`, whose texts are those of `expect`.
+/// Every source except tests and `crypto`, which has no texts other than those of `expect`.
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("it is there") {
         let path = entry.expect("it is there").path();
@@ -240,5 +240,5 @@ fn every_number_in_a_sentence_comes_from_its_constant() {
             .to_string();
         found.extend(texts.0.iter().flat_map(|text| unknown(&name, text)));
     }
-    assert!(found.is_empty(), "no constant gives these numbers: {found:#?}");
+    assert!(found.is_empty(), "no constant for these numbers: {found:#?}");
 }

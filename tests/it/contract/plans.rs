@@ -1,6 +1,6 @@
 //! How SQLite finds the rows of each statement.
 //!
-//! The texts come from servers that ran, so that none stands here a second time. `whole_run.rs` asks it of the statements of all tests.
+//! The statements are recorded from running servers, so that they are not repeated here. `whole_run.rs` checks the statements of all tests.
 
 use arkloop::domain::Paging;
 use arkloop::service::{UserFilter, UserRef};
@@ -25,7 +25,7 @@ async fn join(app: &TestApp, smtp: &SmtpServer) {
     assert_eq!(post(app, "/v1/auth/email/verify/confirm", &body).await, 200);
 }
 
-/// Signs in by every way, wrong ones first, and sets the password through a mailed link.
+/// Signs in by every method, first with wrong credentials, and sets the password through a mailed link.
 async fn sign_in(app: &TestApp, smtp: &SmtpServer) {
     for login in ["alice", "nobody"] {
         assert_eq!(app.login(login, "a noisy harbour").await.status, 401);
@@ -44,7 +44,7 @@ async fn sign_in(app: &TestApp, smtp: &SmtpServer) {
     assert_eq!(post(app, "/v1/auth/password/reset/confirm", &body).await, 204);
 }
 
-/// Goes on with sessions, and ends them.
+/// Refreshes sessions, and ends them.
 async fn use_sessions(app: &TestApp) {
     let old = app.login("alice", PASSWORD).await.cookie();
     let refreshed = app.refresh(&old).await;
@@ -65,7 +65,7 @@ async fn use_sessions(app: &TestApp) {
     assert_eq!(app.refresh(&old).await.status, 401);
 }
 
-/// Lists what an operator lists in parts.
+/// Lists everything that an operator can list in parts.
 async fn list_in_parts(app: &TestApp, user: &UserRef) {
     let service = app.service();
     let users = service.list_users(UserFilter::default(), Paging::default()).await;
@@ -102,7 +102,7 @@ async fn what_a_server_is_asked_all_day_reads_no_whole_table() {
     service.delete_user(alicia).await.expect("she is there");
     app.wait_for_empty_outbox().await;
     let statements = app.store_probe().statements();
-    // If one of these is missing, the statements are not seen any more.
+    // If one of these is missing, the statements are no longer recorded.
     for hot in [
         "UPDATE sessions SET generation",
         "UPDATE one_time_codes SET attempts",

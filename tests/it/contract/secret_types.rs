@@ -1,7 +1,7 @@
-//! No secret is printed by accident: what holds one derives no `Debug` over it, and has neither `Display` nor `Serialize`.
+//! No secret is printed by accident: a type that holds one has neither `Display` nor `Serialize`, and derives no `Debug` that would print it.
 //!
-//! The sources are read for it, so that a type which is added is looked at as well. That nothing secret is in any log or in the database,
-//! `faults/secrets.rs` tries.
+//! The test reads the sources, so that it also covers new types. `faults/secrets.rs` tests that no secret is in a log or in the
+//! database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ const SECRETS: [&str; 22] = [
     "SigningKey",
     "Sources",
 ];
-/// The words in the names of fields that stand for a secret.
+/// Words in the names of fields that indicate a secret.
 const SECRET_WORDS: [&str; 16] = [
     "body",
     "code",
@@ -59,31 +59,31 @@ const SECRET_WORDS: [&str; 16] = [
     "token",
     "tokens",
 ];
-/// The types whose `Debug` prints what is in them.
+/// Types whose `Debug` prints their content.
 const PRINTED: [&str; 8] = ["Bytes", "Cow", "OsString", "String", "Value", "Vec", "str", "u8"];
-/// What is called like a secret and is none: what another server answered.
+/// Fields that have the name of a secret but hold none: the answer of another server.
 const HARMLESS: [(&str, &str); 1] = [("Answer", "body")];
-/// What is written down for a reason: a mail, to be sealed.
+/// Types that may be written although they hold a secret: a mail is serialized to be sealed.
 const WRITTEN: [(&str, &str); 1] = [("Message", "Serialize")];
-/// Traits that exist to write a value down.
+/// Traits that write a value as text or data.
 const WRITERS: [&str; 3] = ["Display", "LowerHex", "Serialize"];
 
 /// A struct or an enum of the sources.
 #[derive(Default)]
 struct Type {
-    /// What it derives, and what is implemented for it where it stands.
+    /// The traits that the file implements for the type.
     traits: BTreeSet<String>,
     derives: BTreeSet<String>,
-    /// Its fields, those of variants included, each with the names of all types in its own.
+    /// The fields, including those of variants, each with the names of all types in the type of the field.
     fields: Vec<(String, BTreeSet<String>)>,
 }
 
-/// What the sources define. Tests are left out: they may print what they like.
+/// The types of the sources, without tests, which may print anything.
 #[derive(Default)]
 struct Catalogue {
     /// The file that is being read.
     file: String,
-    /// By file and name: two files may call different things alike.
+    /// Keyed by file and name, because two files may use one name for different types.
     types: BTreeMap<(String, String), Type>,
 }
 
@@ -140,13 +140,13 @@ impl Catalogue {
         for field in fields {
             let mut names = Names::default();
             names.visit_type(&field.ty);
-            // A field without a name is what its type is called.
+            // A field without a name counts as a field with the name of its type.
             let called = field.ident.as_ref().unwrap_or(name).to_string().to_lowercase();
             described.fields.push((called, names.0));
         }
     }
 
-    /// What is wrong with the types, a sentence each.
+    /// The faults of the types, one sentence each.
     fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
         for ((_, name), described) in &self.types {
@@ -228,7 +228,7 @@ fn no_type_of_the_sources_prints_a_secret() {
     assert_eq!(catalogue.mistakes(), Vec::<String>::new());
 }
 
-/// `{:?}` and `{:#?}` of a value.
+/// The values formatted with `{:?}` and `{:#?}`.
 macro_rules! printed {
     ($($value:expr),+ $(,)?) => {
         [$(format!("{0:?} {0:#?}", $value)),+]
@@ -294,7 +294,7 @@ fn nothing_secret_is_in_what_debug_prints() {
     let code = InviteCode::from_random(*b"zq7x-secre").reveal();
     let token = LinkToken::from_random(*b"zq7x-secretzq7x-secretzq7x-secre").reveal();
     for text in shown {
-        // The bytes of the mark as a list begin with 122, 113.
+        // The list of the bytes of the mark begins with 122, 113; in hexadecimal they begin with 7a71.
         for secret in [MARK, code.as_str(), token.as_str(), "122, 113", "7a71"] {
             assert!(
                 !text

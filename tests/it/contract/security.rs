@@ -1,4 +1,4 @@
-//! `docs/security.md` promises nothing that no test holds: every test it names is there, and every requirement it cites exists.
+//! Every test that `docs/security.md` names exists, and so does every requirement that the page cites.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,17 +12,17 @@ fn document() -> String {
     fs::read_to_string(root().join("docs/security.md")).expect("it is there")
 }
 
-/// What stands between backticks and is the path of a test, such as `api::bearer::a_missing_token_is_refused_like_this`.
+/// Paths of tests between backticks, such as `api::bearer::a_missing_token_is_refused_like_this`.
 fn named_tests(text: &str) -> BTreeSet<&str> {
     let is_test =
         |name: &&str| name.contains("::") && name.chars().all(|c| c.is_alphanumeric() || "_:".contains(c));
     text.split('`').skip(1).step_by(2).filter(is_test).collect()
 }
 
-/// The file that would have the tests of a module: of the black-box tests, or beside the code.
+/// The file with the tests of a module: a black-box test, or a source with unit tests.
 fn file_of(module: &str) -> Option<PathBuf> {
     let module = module.replace("::", "/");
-    // Unit tests stand in a module within the file that they are about.
+    // Unit tests are in a module inside the file that they test.
     let within = module.rsplit_once('/').map_or("", |(file, _)| file).to_owned();
     let in_tests = [
         format!("tests/it/{module}.rs"),
@@ -51,7 +51,7 @@ fn every_test_that_the_document_names_is_there() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// The requirements of OWASP ASVS 5.0.0 at levels 1 and 2, chapters 1 to 16: for each section those of its numbers.
+/// The requirements of OWASP ASVS 5.0.0 at levels 1 and 2, chapters 1 to 16: the numbers of each section.
 const REQUIREMENTS: &[(&str, &[u32])] = &[
     ("1.1", &[1, 2]),
     ("1.2", &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
@@ -127,7 +127,7 @@ const REQUIREMENTS: &[(&str, &[u32])] = &[
     ("16.5", &[1, 2, 3]),
 ];
 
-/// The requirements that stand in the first column of a table, `6.2.1–6.2.3` meaning all from one to the other.
+/// The requirements in the first column of tables. `6.2.1–6.2.3` is a range that includes both ends.
 fn cited(text: &str) -> Vec<String> {
     let rows = text.lines().filter_map(|line| line.strip_prefix("| "));
     let cells = rows.filter_map(|row| row.split('|').next());
@@ -153,7 +153,7 @@ fn every_requirement_of_levels_one_and_two_has_one_answer() {
         .flat_map(|(section, numbers)| numbers.iter().map(move |number| format!("{section}.{number}")))
         .collect();
     let unique: BTreeSet<String> = cited.iter().cloned().collect();
-    assert_eq!(unique.len(), cited.len(), "a requirement stands in two rows");
+    assert_eq!(unique.len(), cited.len(), "a requirement is in two rows");
     let unanswered: Vec<&String> = expected.difference(&unique).collect();
     let unknown: Vec<&String> = unique.difference(&expected).collect();
     assert!(

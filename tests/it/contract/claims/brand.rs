@@ -1,12 +1,12 @@
-//! The name of the program is written one way: arkloop. "Arkloop" is the app whose API it serves, and its web client.
+//! The name of the program is always written "arkloop". "Arkloop" is the app whose API the program serves, and the web client of that app.
 
 use std::fs;
 use std::path::Path;
 
-/// What follows where the other one is meant.
+/// The texts that follow "Arkloop" where the app is meant.
 const THE_OTHER: [&str; 3] = ["'s own web client", " auth API", "’s own web client"];
 
-/// Every file that people read or the program is made of.
+/// Adds every file below `directory` to `found`.
 fn files(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(directory).expect("it is readable") {
         let path = entry.expect("it is readable").path();
@@ -39,7 +39,7 @@ fn the_name_is_written_one_way_everywhere() {
     }
     let mut others = Vec::new();
     for path in paths {
-        // Tests may write senders as they like. Pictures and the like are no text.
+        // Tests may use any name for senders. Files that are not UTF-8, such as pictures, are skipped.
         if path.components().any(|part| part.as_os_str() == "tests") {
             continue;
         }
@@ -54,5 +54,5 @@ fn the_name_is_written_one_way_everywhere() {
             }
         }
     }
-    assert!(others.is_empty(), "it is called arkloop: {others:#?}");
+    assert!(others.is_empty(), "the program is called arkloop: {others:#?}");
 }

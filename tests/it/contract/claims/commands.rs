@@ -1,4 +1,4 @@
-//! Every command in the guides is one that the executable has, with flags that it takes.
+//! The executable has every command in the guides, and each command accepts the flags that the guides give it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use super::{Guide, guides};
 use crate::support::shown::{commands, leaves};
 
-/// What stands before the name of the program where a command is run as another user.
+/// Texts before the name of the program with which a command runs as another user.
 const PREFIXES: [&str; 3] = [
     "sudo -u arkloop ",
     "runuser -u arkloop -- ",
@@ -29,7 +29,7 @@ fn flags_of(command: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The words of a command behind the name of the program, up to where a shell takes over.
+/// The words of a command after the name of the program, up to the first operator or comment of the shell.
 fn words(call: &str) -> Vec<String> {
     let call = call.replace("\\|", " ").replace(['[', ']', '"'], " ");
     call.split_whitespace()
@@ -56,7 +56,7 @@ fn fault(call: &str, flags: &mut BTreeMap<String, BTreeSet<String>>) -> Option<S
         .find(|count| known.contains(&plain[..*count].join(" ")))?;
     let command = plain[..count].join(" ");
     let is_placeholder = |word: &str| word == "…" || word.starts_with('<') || word == "help";
-    // A group has to be followed by one of its commands, unless all of them are meant.
+    // One of its commands must follow a group, unless the text is about all of them.
     let next = plain.get(count);
     if !leaves().contains(command.as_str()) && next.is_some_and(|next| !is_placeholder(next)) {
         return Some(format!("there is no {:?} in {command:?}", next.unwrap_or(&"")));
@@ -70,7 +70,7 @@ fn fault(call: &str, flags: &mut BTreeMap<String, BTreeSet<String>>) -> Option<S
     Some(format!("{command:?} takes no {unknown}"))
 }
 
-/// Every call of the program in a guide, without what stands before it.
+/// Every call of the program in a guide, without the text before it.
 fn calls(guide: &Guide) -> Vec<String> {
     let is_call = |text: &str| {
         let text = text.trim();
@@ -83,7 +83,7 @@ fn calls(guide: &Guide) -> Vec<String> {
         (rest.is_empty() || rest.starts_with(' ')).then(|| rest.to_owned())
     };
     let lines = guide.code(&["sh", "text", "console", ""]);
-    // Within a line too: `INVITE=$(arkloop …`.
+    // Calls within a line too: `INVITE=$(arkloop …`.
     let inner = lines
         .iter()
         .filter_map(|line| line.split_once("$(").map(|(_, inner)| inner));
@@ -109,7 +109,7 @@ fn table(page: &Guide) -> Vec<String> {
     let spans = cells.flat_map(|cell| {
         let spans: Vec<String> = cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
         let noun = spans[0].split(' ').next().unwrap_or_default().to_owned();
-        // `user set-password`, `set-email`: the noun stands once.
+        // In `user set-password`, `set-email`, the noun is written only once.
         let has_noun = |span: &str| commands().contains(span.split(' ').next().unwrap_or_default());
         spans.into_iter().map(move |span| {
             if has_noun(&span) {

@@ -1,7 +1,7 @@
 //! No guide denies what the program has.
 //!
-//! A denial is a sentence that says "there is no", "cannot", "not yet" and the like about a capability. Which capabilities there are, the executable says: a
-//! command, a key or an operation. Sentences that deny something else of a capability stand in a list with the reason.
+//! A denial is a sentence that says "there is no", "cannot", "not yet" and the like about a capability. A capability exists if the executable has its
+//! command, key or operation. Sentences that name a capability but deny something else are listed in [`RIGHT`].
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::keys::keys;
 use crate::support::documented;
 use crate::support::shown::leaves;
 
-/// What shows that something is there.
+/// What proves that a capability exists.
 enum Proof {
     Command(&'static str),
     Key(&'static str),
@@ -61,7 +61,7 @@ const CAPABILITIES: [(&[&str], Proof); 23] = [
     (&["invite"], Command("invite create")),
 ];
 
-/// How a sentence denies.
+/// Words that make a sentence a denial.
 const DENYING: [&str; 19] = [
     "there is no ",
     "there are no ",
@@ -84,7 +84,7 @@ const DENYING: [&str; 19] = [
     "later release",
 ];
 
-/// Sentences that deny, and are right: what they deny is something else.
+/// Sentences that are correct although they deny something about a capability.
 const RIGHT: [&str; 5] = [
     "Turnstile makes this dearer and does not replace it",
     "A signing key alone cannot leak",
@@ -131,7 +131,7 @@ fn no_guide_denies_what_there_is() {
     assert_eq!(
         there.len(),
         CAPABILITIES.len(),
-        "a proof names what is not there any more"
+        "a proof names something that no longer exists"
     );
     let (mut denials, mut right) = (Vec::new(), BTreeSet::new());
     for guide in guides() {
@@ -148,6 +148,6 @@ fn no_guide_denies_what_there_is() {
     assert_eq!(
         right.len(),
         RIGHT.len(),
-        "a sentence of the list stands in no guide any more"
+        "a sentence of the list is no longer in a guide"
     );
 }

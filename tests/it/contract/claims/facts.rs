@@ -1,19 +1,19 @@
-//! What the guides restate, and where each value comes from: the list that `numbers.rs` holds to guides and program.
+//! Facts that the guides restate, and the source of each value. `numbers.rs` compares this list with the guides and the program.
 
 use super::numbers::{body_kib, guesses_a_day, jwks_seconds, link_bits};
 
 /// Where a value comes from.
 #[derive(Clone, Copy)]
 pub enum Value {
-    /// The default of a key. Of a rate, what stands before the slash.
+    /// The default of a key; for a rate, the number before the slash.
     Key(&'static str),
-    /// The default of a key that is a rate: the time behind the slash.
+    /// The time after the slash in the default of a key that is a rate.
     Per(&'static str),
     /// A constant in a file of `src`.
     Constant(&'static str, &'static str),
-    /// What follows from others.
+    /// A value that is computed from others.
     Computed(fn() -> u64),
-    /// What no part of the program decides: a comment says who does.
+    /// A value that the program does not decide; a comment names its source.
     Elsewhere(u64),
 }
 

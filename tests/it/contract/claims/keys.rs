@@ -1,4 +1,4 @@
-//! Every key of the configuration in the guides is one that the program reads.
+//! The program reads every key of the configuration that the guides name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -27,7 +27,7 @@ static DEFAULTS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The default of a key, as it is written.
+/// The default of a key, as written in the configuration.
 pub fn defaults(key: &str) -> &'static str {
     DEFAULTS
         .get(key)
@@ -44,7 +44,7 @@ pub fn keys() -> BTreeSet<String> {
     keys
 }
 
-/// Dotted names that are no keys although their first part is a section's: codes of refusals, and events of the audit log.
+/// Dotted names that are not keys although their first part is the name of a section: codes of refusals, and events of the audit log.
 fn other_names() -> BTreeSet<String> {
     let codes = documented().into_iter().map(|(_, _, code)| code);
     let events = AuditEvent::VARIANTS
@@ -53,7 +53,7 @@ fn other_names() -> BTreeSet<String> {
     codes.chain(events).collect()
 }
 
-/// Whether `name` stands for keys: one, all that begin alike (`password.argon2_*`), or with a value (`server.pages = false`).
+/// Whether `name` is a key, a prefix of keys with a star (`password.argon2_*`), or one of `others`.
 fn is_known(name: &str, keys: &BTreeSet<String>, others: &BTreeSet<String>) -> bool {
     if let Some(prefix) = name.strip_suffix('*') {
         return keys.iter().any(|key| key.starts_with(prefix));
@@ -61,7 +61,7 @@ fn is_known(name: &str, keys: &BTreeSet<String>, others: &BTreeSet<String>) -> b
     keys.contains(name) || others.contains(name)
 }
 
-/// `section.key` if that is what a span begins with.
+/// `section.key` if a span begins with it.
 fn dotted<'a>(span: &'a str, sections: &BTreeSet<&str>) -> Option<&'a str> {
     let name = span.split([' ', '=']).next()?;
     let (section, key) = name.split_once('.')?;
@@ -85,7 +85,7 @@ fn every_key_that_a_guide_names_exists() {
         for span in guide.spans() {
             if let Some(name) = dotted(&span, &sections) {
                 count += 1;
-                // Modules of the tests and files are named in ARCHITECTURE.md and CONTRIBUTING.md only.
+                // In CONTRIBUTING.md, a dotted name may also be a file or a module of the tests.
                 if !is_known(name, &keys, &others) && !guide.name.starts_with("CONTRIBUTING") {
                     faults.push(format!("{}: `{span}`", guide.name));
                 }

@@ -1,5 +1,5 @@
-//! What people read (README, SECURITY.md, `docs/`, the example configuration) against the program: every command, key and number there exists, and nothing
-//! that exists is denied.
+//! Compares the pages for people (README, SECURITY.md, `docs/`, the example configuration) with the program: every command, key and number in them exists,
+//! and they do not deny anything that exists.
 
 mod brand;
 mod commands;
@@ -53,7 +53,7 @@ pub fn texts_of_pages(language: &str) -> Vec<Guide> {
 }
 
 impl Guide {
-    /// The page of that name.
+    /// Reads a page; `name` is its path in the repository.
     pub fn of(name: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         Self {
@@ -62,7 +62,7 @@ impl Guide {
         }
     }
 
-    /// What stands between backticks in running text. Code blocks are left out.
+    /// The texts between backticks in prose, without code blocks.
     pub fn spans(&self) -> Vec<String> {
         let mut prose = String::new();
         let mut in_block = false;
@@ -80,7 +80,7 @@ impl Guide {
             .collect()
     }
 
-    /// The lines of the code blocks in one of `languages`; a line that ends with a backslash goes on.
+    /// The lines of the code blocks in one of `languages`. A line that ends with a backslash is joined with the next one.
     pub fn code(&self, languages: &[&str]) -> Vec<String> {
         let mut lines = Vec::new();
         let mut is_wanted = false;
@@ -96,7 +96,7 @@ impl Guide {
         lines
     }
 
-    /// The text in one line, without marks of emphasis and code.
+    /// The text as one line, without backticks and stars.
     pub fn flat(&self) -> String {
         let text = self.text.replace(['`', '*'], "");
         text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -1,7 +1,7 @@
-//! Every number with a unit in the guides is one of the program.
+//! Every number with a unit in the guides is a value of the program.
 //!
-//! A fact is a piece of a sentence in which `{}` stands for a value of the program. It must stand in a guide as it reads with the value of today, and every
-//! number with a unit must be in such a piece: a default that changes without its sentences fails, and so does a number that was made up.
+//! A fact is a piece of a sentence in which `{}` stands for a value of the program. A guide must contain the piece with the current value, and every
+//! number with a unit must be in such a piece. So the test fails if a default changes without its sentences, and if a number is invented.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::facts::{ACCOUNT, FACTS, LINKS};
 use super::keys::defaults;
 use super::{guides, texts_of_pages};
 
-/// Pages whose other numbers are arithmetic about attacks, not restated values.
+/// Pages whose other numbers are calculations about attacks, not restated values.
 const WITHOUT_COVERAGE: [&str; 1] = ["docs/security.md"];
 
 pub fn guesses_a_day() -> u64 {
@@ -48,7 +48,7 @@ pub fn link_bits() -> u64 {
     8 * u64::try_from(arkloop::domain::LinkToken::BYTES).expect("it is small")
 }
 
-/// A value as it is.
+/// A current value of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Number {
     Count(u64),
@@ -116,7 +116,7 @@ const WORDS: [&str; 11] = [
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
 ];
 
-/// How a count is written.
+/// The ways to write a count.
 fn counts(count: u64) -> Vec<String> {
     let digits = count.to_string();
     let mut written = vec![digits.clone()];
@@ -133,7 +133,7 @@ fn counts(count: u64) -> Vec<String> {
     written
 }
 
-/// How a time is written: in the largest unit of which it is a whole number, or the one below.
+/// The ways to write a time: in the largest unit of which it is a multiple, or in the next smaller unit.
 fn times(time: Duration) -> Vec<String> {
     let seconds = time.as_secs();
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
@@ -152,7 +152,7 @@ fn times(time: Duration) -> Vec<String> {
         .collect()
 }
 
-/// Every form of a fact with the value of today. Of a time in seconds alone it is a count for [`jwks_seconds`].
+/// Every form of a fact with its current value. A computed count may be a number of seconds, as in [`jwks_seconds`], so it is also written as a time.
 fn readings(piece: &str, value: Value) -> Vec<String> {
     let written = match value.read() {
         Number::Time(time) => times(time),
@@ -170,7 +170,7 @@ fn readings(piece: &str, value: Value) -> Vec<String> {
         .collect()
 }
 
-/// Where numbers with a unit stand in a text: from the number to the end of the unit.
+/// The positions of numbers with a unit in a text: from the start of the number to the end of the unit.
 fn numbers(text: &str) -> Vec<(usize, usize)> {
     const UNITS: [&str; 16] = [
         "second",
@@ -234,7 +234,7 @@ fn every_number_with_a_unit_in_a_guide_is_one_of_the_program() {
     let stale: Vec<_> = facts.iter().filter(|(_, readings)| !is_said(readings)).collect();
     assert!(
         stale.is_empty(),
-        "no guide says this, as the program is today: {stale:#?}"
+        "no guide says this with the current value: {stale:#?}"
     );
     let mut made_up = Vec::new();
     for (name, text) in guides
@@ -261,7 +261,7 @@ fn every_number_with_a_unit_in_a_guide_is_one_of_the_program() {
     }
     assert!(
         made_up.is_empty(),
-        "no fact in facts.rs holds these: {made_up:#?}"
+        "no fact in facts.rs has these numbers: {made_up:#?}"
     );
 }
 
