@@ -1,4 +1,4 @@
-//! Black-box tests: over a real port, and running the real executable.
+//! Black-box tests over a real port, and of the real executable.
 
 #![expect(
     unreachable_pub,

@@ -1,21 +1,21 @@
-//! An answer, and how a snapshot shows it.
+//! An answer of the server, and its form in snapshots.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// What the server answered.
+/// An answer of the server.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
-    /// The body as it came, which may be compressed.
+    /// The body as received, which may be compressed.
     pub bytes: Vec<u8>,
 }
 
 impl Answer {
-    /// The value of a header that stands at most once.
+    /// The value of a header. Fails if the answer has the header twice.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self
             .headers
@@ -25,7 +25,7 @@ impl Answer {
         let value = values.next();
         assert!(
             values.next().is_none(),
-            "{name} stands twice in {:?}",
+            "{name} occurs twice in {:?}",
             self.headers
         );
         value
@@ -34,7 +34,7 @@ impl Answer {
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body)
-            .unwrap_or_else(|error| panic!("no JSON ({error}): {} {:?}", self.status, self.body))
+            .unwrap_or_else(|error| panic!("the body is not JSON ({error}): {} {:?}", self.status, self.body))
     }
 
     /// The code of a refusal; `-` if it is none.
@@ -63,12 +63,12 @@ impl Answer {
         value.split(';').next().unwrap_or_default().to_owned()
     }
 
-    /// `401 auth.invalid_token`, for tests that are about many answers.
+    /// A form such as `401 auth.invalid_token`, for tests of many answers.
     pub fn brief(&self) -> String {
         format!("{} {}", self.status, self.code())
     }
 
-    /// Status and body, with what differs from run to run replaced by its kind.
+    /// Status and body. A placeholder replaces each value that differs between runs.
     pub fn shown(&self) -> String {
         let mut text = self.status.to_string();
         if !self.body.is_empty() {
@@ -79,7 +79,7 @@ impl Answer {
         text
     }
 
-    /// Status, headers and body. Of the headers that every answer has, only what differs is shown: `api::headers` holds the rest.
+    /// Status, headers and body. Headers of every answer are shown only if they differ from the usual; `api::headers` tests the rest.
     pub fn shown_with_headers(&self) -> String {
         let shown = self.headers.iter().filter(|(name, _)| name != "date");
         let mut lines: Vec<String> = shown

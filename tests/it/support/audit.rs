@@ -1,4 +1,4 @@
-//! The audit log as tests compare it: one short line for each row.
+//! The audit log in the form that tests compare: one short line for each row.
 
 use arkloop::domain::{Actor, AuditEntry};
 use arkloop::service::{AuditPage, AuditPart, AuditQuery};
@@ -15,21 +15,21 @@ pub const EVERYTHING: AuditQuery = AuditQuery {
 };
 
 impl TestApp {
-    /// The rows that `query` asks for, what was only counted included.
+    /// The rows that `query` asks for, without the counts after them.
     pub async fn audit_entries(&self, query: AuditQuery) -> Vec<AuditEntry> {
         let mut page = self.audit_page(query).await;
         page.entries.truncate(page.rows);
         page.entries
     }
 
-    /// The same with the counts that stand behind the rows.
+    /// The rows that `query` asks for, and the counts after them.
     pub async fn audit_page(&self, query: AuditQuery) -> AuditPage {
         let service = self.service();
         service.flush_audit().await.expect("it is written");
         service.list_audit(query).await.expect("it is read")
     }
 
-    /// Every row: what happened, why it was refused, to whom, what else is said of it, and how often.
+    /// Every row as text: the event, why it was refused, the account, further details, and how often it happened.
     pub async fn audit(&self) -> Vec<String> {
         self.audit_entries(EVERYTHING).await.iter().map(shown).collect()
     }

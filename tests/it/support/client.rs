@@ -1,4 +1,4 @@
-//! A client that sends one request on a connection of its own.
+//! A client that sends each request on a new connection.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::secrets::Vault;
 use super::{Answer, record};
 
-/// A request that is being put together.
+/// A request that is not sent yet.
 pub struct Request {
     address: SocketAddr,
     method: String,
@@ -32,7 +32,7 @@ impl Request {
         }
     }
 
-    /// Adds a header, beside others of the same name.
+    /// Adds a header; those of the same name stay.
     pub fn header(self, name: &str, value: &str) -> Self {
         self.header_of_bytes(name, value.as_bytes())
     }
@@ -49,28 +49,28 @@ impl Request {
         self
     }
 
-    /// Sends an access token.
+    /// Adds an access token.
     pub fn bearer(self, access_token: &str) -> Self {
         self.header("authorization", &format!("Bearer {access_token}"))
     }
 
-    /// Sends a refresh cookie.
+    /// Adds a refresh cookie.
     pub fn cookie(self, value: &str) -> Self {
         self.header("cookie", &format!("arkloop_refresh_token={value}"))
     }
 
-    /// Sends a JSON body.
+    /// Sets a JSON body.
     pub fn json(self, body: &Value) -> Self {
         self.text("application/json", body.to_string())
     }
 
-    /// Sends any body under any content type.
+    /// Sets any body with any content type.
     pub fn text(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self.header("content-type", content_type)
     }
 
-    /// Sends it and waits for the whole answer, which is recorded.
+    /// Sends the request and waits for the whole answer, which is recorded.
     pub async fn send(self) -> Answer {
         let what = format!("{} {}", self.method, self.path);
         self.try_send()
@@ -78,7 +78,7 @@ impl Request {
             .unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
-    /// Sends it; the error is that of a connection which ended before the answer was whole.
+    /// Sends the request. The error is that of a connection that ended before the answer was complete.
     pub async fn try_send(self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let vault = Vault::of(self.address);
         if let Some(vault) = &vault {
@@ -124,7 +124,8 @@ impl Request {
     }
 }
 
-/// Fails on what some clients cannot take: a 401 without a challenge is an error in the JDK, and so is a cookie whose end only `Max-Age` tells.
+/// Fails if some clients could not handle the answer: a 401 without a challenge is an error in the JDK, and so is a cookie with `Max-Age` but
+/// without `Expires`.
 fn check_for_old_clients(answer: &Answer) {
     let challenge = answer.header("www-authenticate");
     let is_challenged = challenge.is_some_and(|challenge| challenge.starts_with("Bearer"));
@@ -137,7 +138,7 @@ fn check_for_old_clients(answer: &Answer) {
     }
 }
 
-/// Preflights and wrong methods are of no operation, and a refused HEAD has no body to read the code from.
+/// Whether an answer belongs to an operation. Preflights and wrong methods do not, and a refused HEAD has no body with a code.
 fn is_of_an_operation(method: &str, answer: &Answer) -> bool {
     match method {
         "HEAD" => answer.status < 400,

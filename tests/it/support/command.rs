@@ -1,4 +1,4 @@
-//! Runs the real executable in a directory of its own, and shows what came out of it as one text to compare.
+//! Runs the real executable in a directory of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,11 +19,11 @@ use super::Served;
 use super::secrets::{Haystack, Vault};
 use super::smtp::{Mailbox, SmtpServer};
 
-/// A working directory, and the environment of the commands that are run in it. Dropped, it is searched for secrets.
+/// A working directory, and the environment of the commands that run in it. On drop, the directory is searched for secrets.
 pub struct Workspace {
     directory: TempDir,
     variables: BTreeMap<String, String>,
-    /// What the shell does before it becomes the command, and as whom, if not as whoever runs the tests.
+    /// What the shell runs before it becomes the command.
     prelude: Option<String>,
     user: Option<u32>,
     vault: Arc<Vault>,
@@ -37,7 +37,7 @@ impl Workspace {
         let variables = [
             ("ARKLOOP_PASSWORD__ARGON2_MEMORY_KIB", "8"),
             ("ARKLOOP_PASSWORD__ARGON2_ITERATIONS", "1"),
-            // The default follows the port, which differs between a test's server and its commands.
+            // The default depends on the port, which differs between the server of a test and the commands.
             ("ARKLOOP_SERVER__PUBLIC_URL", "http://localhost:8080"),
         ];
         let variables = variables
@@ -106,12 +106,12 @@ impl Workspace {
             .set("ARKLOOP_MAIL__SMTP_URL", &server.url())
     }
 
-    /// Whatever must be kept secret here.
+    /// The secrets of this workspace.
     pub fn vault(&self) -> &Arc<Vault> {
         &self.vault
     }
 
-    /// Every file that the program has made here, and a backup of the database.
+    /// Every file that the program has created here, and a backup of the database.
     pub fn files(&self) -> Haystack {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = self.path();
@@ -131,7 +131,7 @@ impl Workspace {
         self
     }
 
-    /// The configuration that a command run here would read.
+    /// The configuration that a command reads if it is run here.
     pub fn config(&self) -> Config {
         let sources = Sources {
             env: self.variables.clone(),
@@ -158,7 +158,7 @@ impl Workspace {
         command
     }
 
-    /// Starts a command, and leaves it to itself.
+    /// Starts a command, and does not wait for its end.
     pub fn spawn(&self, arguments: &[&str]) -> Child {
         self.command(arguments)
             .stdin(Stdio::null())
@@ -168,7 +168,7 @@ impl Workspace {
             .expect("the executable runs")
     }
 
-    /// Starts a command whose standard error nobody reads any more.
+    /// Starts a command whose standard error is a pipe without a reader.
     pub fn spawn_logging_into_a_closed_pipe(&self, arguments: &[&str]) -> Child {
         let (reader, writer) = std::io::pipe().expect("the system has pipes");
         drop(reader);
@@ -200,12 +200,12 @@ impl Workspace {
         output
     }
 
-    /// Runs a command with `--json` that must succeed; its document.
+    /// Runs a command with `--json`, which must succeed, and returns its document.
     pub fn json(&self, arguments: &[&str]) -> Value {
         self.json_with_input(arguments, "")
     }
 
-    /// Runs a command with `--json` and `input` on its standard input; it must succeed.
+    /// Runs a command with `--json` and with `input` on standard input; it must succeed. Returns its document.
     pub fn json_with_input(&self, arguments: &[&str], input: &str) -> Value {
         let output = self.output(&[&["--json"], arguments].concat(), input);
         assert!(
@@ -216,7 +216,7 @@ impl Workspace {
         serde_json::from_slice(&output.stdout).expect("standard output is one JSON document")
     }
 
-    /// The mails that wait, once the running server has tried each of them so often.
+    /// Waits until the running server has tried each waiting mail so often, and returns the waiting mails.
     pub fn wait_for_attempts(&self, attempts: u64) -> Vec<Value> {
         loop {
             let queue = self.json(&["mail", "queue"]);
@@ -231,7 +231,7 @@ impl Workspace {
         }
     }
 
-    /// Makes an account with the password `a decent password`; its id.
+    /// Creates an account with the password `a decent password`, and returns its id.
     pub fn create_user(&self, login: &str) -> String {
         let email = format!("{login}@example.org");
         let arguments = ["user", "create", login, "--email", &email, "--password-stdin"];
@@ -255,7 +255,7 @@ impl Workspace {
             .expect("the executable runs");
         let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let (found, address) = mpsc::channel();
-        // Read to the end, or a server that logs much would wait for a reader.
+        // The log is read to its end, because a server with a full pipe would wait for a reader.
         let log = thread::spawn(move || {
             let mut log = String::new();
             let mut start = 0;

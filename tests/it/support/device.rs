@@ -1,10 +1,10 @@
-//! A browser at an address: what tests of copied and planted refresh cookies send.
+//! A browser at an address, for tests of copied and planted refresh cookies.
 
 use std::sync::Arc;
 
 use super::{Answer, Request, TestApp};
 
-/// A server that believes the address in `X-Forwarded-For`, with registration open.
+/// A server that trusts `X-Forwarded-For`, with registration open.
 pub async fn behind_a_proxy() -> TestApp {
     TestApp::builder()
         .open()
@@ -13,7 +13,7 @@ pub async fn behind_a_proxy() -> TestApp {
         .await
 }
 
-/// A browser that calls itself `agent`, at `address`.
+/// A browser with the user agent `agent` at `address`.
 #[derive(Clone)]
 pub struct Device {
     address: Arc<str>,
@@ -33,7 +33,7 @@ impl Device {
         Self::new(address, &self.agent)
     }
 
-    /// Sends `request` from here.
+    /// Sends `request` with the address and the user agent of this browser.
     pub fn send(&self, request: Request) -> impl Future<Output = Answer> + use<> {
         request
             .header("x-forwarded-for", &self.address)

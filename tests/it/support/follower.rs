@@ -12,7 +12,7 @@ use super::Workspace;
 use super::secrets::Vault;
 use super::served::send_signal;
 
-/// Such a command; dropped, it is killed.
+/// A running command that prints lines of JSON. It is killed on drop.
 pub struct Follower {
     child: Child,
     lines: Option<BufReader<ChildStdout>>,
@@ -20,12 +20,12 @@ pub struct Follower {
 }
 
 impl Workspace {
-    /// Starts a command that follows something.
+    /// Starts a command that keeps printing.
     pub fn follow(&self, arguments: &[&str]) -> Follower {
         self.follow_with(self.command(arguments))
     }
 
-    /// The same with standard error in a file.
+    /// Starts a command that keeps printing, with standard error in a file.
     pub fn follow_into(&self, arguments: &[&str], errors: &Path) -> Follower {
         let errors = File::create(errors).expect("the directory is writable");
         let mut command = self.command(arguments);
@@ -49,27 +49,27 @@ impl Workspace {
 }
 
 impl Follower {
-    /// The next line; waits for it.
+    /// Waits for the next line, and returns it.
     pub fn line(&mut self) -> Value {
         let mut line = String::new();
         let lines = self.lines.as_mut().expect("it is read");
         lines.read_line(&mut line).expect("it is text");
         self.vault.hear("what a command wrote", &line);
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("no JSON ({error}): {line:?}"))
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("the line is not JSON ({error}): {line:?}"))
     }
 
-    /// Reads no more.
+    /// Closes the pipe from the command.
     pub fn close(&mut self) {
         self.lines = None;
     }
 
-    /// Sends SIGINT and waits for the end.
+    /// Sends SIGINT, and waits until the command ends.
     pub fn interrupt(self) -> ExitStatus {
         send_signal(self.child.id(), "INT");
         self.wait()
     }
 
-    /// Waits for the end.
+    /// Waits until the command ends.
     pub fn wait(mut self) -> ExitStatus {
         self.child.wait().expect("it ends")
     }

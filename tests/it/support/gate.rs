@@ -14,7 +14,7 @@ struct State {
     fails: AtomicBool,
 }
 
-/// Holds every COMMIT until it is opened; dropping it opens it.
+/// Holds every COMMIT until the gate is opened. Dropping the gate opens it.
 pub struct Gate(Arc<State>);
 
 impl Gate {
@@ -32,20 +32,20 @@ impl Gate {
         Self(state)
     }
 
-    /// Waits until a COMMIT stands at the gate.
+    /// Waits until a COMMIT waits at the gate.
     pub async fn wait_until_reached(&self) {
         while !self.0.reached.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 
-    /// Lets the COMMIT that stands here and all others through.
+    /// Lets the COMMIT that waits and all later ones through.
     pub fn open(&self) {
         *self.0.open.lock().expect("nobody panicked") = true;
         self.0.opened.notify_all();
     }
 
-    /// Makes the COMMIT that stands here and all others fail.
+    /// Makes the COMMIT that waits and all later ones fail.
     pub fn fail_from_now_on(&self) {
         self.0.fails.store(true, Ordering::SeqCst);
         self.open();

@@ -1,4 +1,4 @@
-//! A machine of a test's own: its clock stands still until the test moves it, and its random bytes are the same in each run.
+//! The machine of one test: its clock stands still until the test moves it, and its random bytes are the same in each run.
 //!
 //! The unit tests in `src` include this file too.
 
@@ -34,7 +34,7 @@ impl MovableClock {
     }
 }
 
-/// SHA-256 of a seed and a counter: repeatable and evenly spread.
+/// Random bytes that are SHA-256 of a seed and a counter: repeatable and evenly distributed.
 struct SeededBytes {
     seed: u64,
     counter: u64,
@@ -69,7 +69,7 @@ impl Machine for SeededMachine {
     }
 }
 
-/// A system with this clock, whose random bytes follow from `seed`.
+/// A system with this clock, whose random bytes are derived from `seed`.
 pub fn seeded_system(clock: &Arc<MovableClock>, seed: u64) -> System {
     System::new(Arc::new(SeededMachine {
         clock: Arc::clone(clock),

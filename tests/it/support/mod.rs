@@ -1,4 +1,4 @@
-//! What the tests share: a running server, a client that speaks HTTP/1.1, the real executable, the record of what was observed.
+//! Shared by the tests: a running server, an HTTP/1.1 client, the real executable, and the record of what the tests observed.
 
 mod answer;
 mod app;

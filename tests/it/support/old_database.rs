@@ -1,4 +1,4 @@
-//! Databases as earlier releases left them, made by the migrations of their time.
+//! Databases of earlier releases, created by the migrations that those releases had.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::Workspace;
 pub const FIRST_RELEASE: u32 = 2;
 /// The schema of version 0.1.
 pub const BEFORE_LOST_ANSWERS: u32 = 5;
-/// `arkl`, as in every database of ours.
+/// The id `arkl`, which every database of arkloop has.
 const APPLICATION_ID: i32 = 0x6172_6b6c;
 
-/// Accounts with one ended session each, as many as `?1` says.
+/// Inserts `?1` accounts. [`SESSIONS`] gives each one an ended session.
 const ACCOUNTS: &str = "
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
     INSERT INTO users (id, username, username_key, email, email_key, email_verified_at, password_hash, status, locale, created_at)
@@ -26,7 +26,7 @@ const SESSIONS: &str = "
     INSERT INTO sessions (id, user_id, nonce, method, created_at, last_used_at, expires_at, ended_at, ended_because)
     SELECT id, id, randomblob(16), 'pwd', created_at, created_at, created_at + 1000, created_at + 500, 'signed_out' FROM users";
 
-/// The migrations as they are in the sources: number, name, text.
+/// The migrations in the sources: number, name, text.
 fn migrations() -> Vec<(u32, String, String)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let mut found: Vec<_> = fs::read_dir(directory)
@@ -51,7 +51,7 @@ pub fn newest() -> u32 {
     migrations().last().expect("there are migrations").0
 }
 
-/// A table that the first release did not have.
+/// The name of a table that the first release did not have.
 pub fn a_newer_table() -> String {
     let newer = migrations()
         .into_iter()
@@ -60,7 +60,7 @@ pub fn a_newer_table() -> String {
         let (_, rest) = sql.split_once("\nCREATE TABLE ")?;
         Some(rest.split_whitespace().next()?.to_owned())
     });
-    names.next_back().expect("some migration makes a table")
+    names.next_back().expect("a migration creates a table")
 }
 
 /// The file of the database in a workspace.
@@ -68,7 +68,7 @@ pub fn path(workspace: &Workspace) -> PathBuf {
     workspace.path().join("data/arkloop.db")
 }
 
-/// Puts a database of schema `version` with so many accounts in the place of the one that `init` made, for the same key.
+/// Replaces the database that `init` created by one of schema `version` with so many accounts, for the same key.
 pub fn put(workspace: &Workspace, version: u32, accounts: u32) {
     let path = path(workspace);
     let key_check: String = Connection::open(&path)
@@ -80,7 +80,7 @@ pub fn put(workspace: &Workspace, version: u32, accounts: u32) {
         .expect("init recorded the key");
     fs::remove_file(&path).expect("there is one");
     let database = Connection::open(&path).expect("it is made");
-    make(&database, version, &key_check, accounts).expect("the migrations of their time work");
+    make(&database, version, &key_check, accounts).expect("the migrations of that version work");
 }
 
 fn make(database: &Connection, version: u32, key_check: &str, accounts: u32) -> rusqlite::Result<()> {
@@ -124,14 +124,14 @@ pub fn schema_of(path: &Path) -> (u32, Vec<String>) {
     (version, objects.collect::<Result<_, _>>().expect("it is read"))
 }
 
-/// The one number that `sql` asks for.
+/// The number that the query `sql` returns.
 pub fn count(path: &Path, sql: &str) -> i64 {
     Connection::open(path)
         .and_then(|database| database.query_row(sql, [], |row| row.get(0)))
         .expect("it is one number")
 }
 
-/// What SQLite's own check says of a file.
+/// The result of SQLite's integrity check of a file.
 pub fn integrity(path: &Path) -> String {
     Connection::open(path)
         .and_then(|database| database.query_row("PRAGMA integrity_check", [], |row| row.get(0)))

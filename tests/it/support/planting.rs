@@ -1,4 +1,4 @@
-//! What others may put where the program works: links, pipes, directories, files of another user.
+//! Entries that another user may have put where the program works: links, pipes, directories, files of that user.
 
 use std::fs::{self, Permissions};
 use std::io::Write as _;
@@ -8,10 +8,10 @@ use std::process::Command;
 
 use super::Workspace;
 
-/// The user of whom planted things are, where the tests are run by root: `nobody`.
+/// The owner of planted entries if root runs the tests: `nobody`.
 pub const STRANGER: u32 = 65_534;
 
-/// Whether the tests are run by root, who alone can plant what belongs to another user. Without it the test says loudly what it leaves out.
+/// Whether root runs the tests, who alone can plant files of another user. If not, prints that the test leaves `left_out` out.
 pub fn can_plant_for_others(left_out: &str) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
@@ -20,12 +20,12 @@ pub fn can_plant_for_others(left_out: &str) -> bool {
     is_root
 }
 
-/// Says that a test leaves something out, past the harness, which keeps what passing tests print.
+/// Prints why a test leaves something out. It writes to standard error directly, because the harness hides what passing tests print.
 pub fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
-/// Runs the executable in `directory`; its exit code and what it wrote. It is killed, and the code is 137, if it has not ended after 20 seconds.
+/// Runs the executable in `directory`; returns its exit code and its output. After 20 seconds it is killed, and the code is 137.
 pub fn run_in(directory: &Path, arguments: &[&str], variables: &[(&str, &Path)]) -> (i32, String) {
     run_after(&[], directory, arguments, variables)
 }
@@ -47,7 +47,7 @@ fn run_after(
         .env("ARKLOOP_PASSWORD__ARGON2_ITERATIONS", "1")
         .envs(variables.iter().copied())
         .output()
-        .expect("timeout is there");
+        .expect("the command timeout is installed");
     let said = [output.stdout, output.stderr].concat();
     let code = output.status.code().unwrap_or(137);
     (code, String::from_utf8_lossy(&said).into_owned())
@@ -56,7 +56,7 @@ fn run_after(
 /// A user and a group that have no name, for services in containers.
 pub const NAMELESS: u32 = 54_990;
 
-/// As [`run_in`], as another user, of that group and of no other but `groups`. Only root can.
+/// As [`run_in`], but as another user with that group and the supplementary groups `groups`. Only root can do this.
 pub fn run_in_as(
     (user, groups): (u32, &[u32]),
     directory: &Path,
@@ -73,7 +73,7 @@ pub fn run_in_as(
     run_after(&as_user, directory, arguments, variables)
 }
 
-/// Everything in a directory: the ways, and of each owner, mode, identity, size and the moments of its last changes.
+/// Everything in a directory: the path, owner, mode, inode, size and times of change of each entry.
 pub fn listing(directory: &Path) -> Vec<String> {
     let found = fs::symlink_metadata(directory).expect("it is there");
     let mut lines = vec![format!(
@@ -97,7 +97,7 @@ pub fn listing(directory: &Path) -> Vec<String> {
     lines
 }
 
-/// Asserts that a command is refused in time, and names each of `named`.
+/// Asserts that a command was refused before the time limit, and that its output has each of `named`.
 pub fn assert_refused((code, said): (i32, String), named: &[&str]) {
     assert_eq!(code, 1, "{said}");
     for name in named {
@@ -105,45 +105,45 @@ pub fn assert_refused((code, said): (i32, String), named: &[&str]) {
     }
 }
 
-/// Makes a directory with this mode, whatever the umask is.
+/// Creates a directory with this mode, regardless of the umask.
 pub fn directory(path: &Path, mode: u32) {
     fs::create_dir(path).expect("it can be made");
     set_mode(path, mode);
 }
 
-/// Makes a file with this mode, whatever the umask is.
+/// Creates a file with this mode, regardless of the umask.
 pub fn file(path: &Path, text: &str, mode: u32) {
     fs::write(path, text).expect("it can be written");
     set_mode(path, mode);
 }
 
-/// Lets go of a lock. Closing the file alone does not: a child that another test has just started keeps a copy of it until it runs its own program.
+/// Releases a lock. Closing the file is not enough: a child that another test has just started has a copy of the descriptor until it runs its program.
 pub fn let_go(lock: &fs::File) {
     lock.unlock().expect("it is held");
 }
 
-/// Sets the mode.
+/// Sets the mode of an entry.
 pub fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is one's own");
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("the mode can be changed");
 }
 
-/// Makes a link to `target`, which need not exist.
+/// Creates a link to `target`, which need not exist.
 pub fn link(target: impl AsRef<Path>, path: &Path) {
     symlink(target, path).expect("it can be made");
 }
 
-/// Makes a pipe, at which an unwary reader waits for ever.
+/// Creates a named pipe, on which a careless reader waits for ever.
 pub fn pipe(path: &Path) {
     let made = Command::new("mkfifo").arg(path).status();
-    assert!(made.is_ok_and(|status| status.success()), "a pipe is made");
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo succeeds");
 }
 
-/// Gives the entry itself, also a link, to another user and group.
+/// Gives an entry to another user and group. Links are not followed.
 pub fn give(path: &Path, user: u32, group: u32) {
     std::os::unix::fs::lchown(path, Some(user), Some(group)).expect("root can give it");
 }
 
-/// What a stranger hopes to have emptied, overwritten or removed.
+/// The content of files that an attack tries to empty, overwrite or remove.
 pub const PRECIOUS: &str = "precious";
 
 /// The names in a directory, sorted.
@@ -155,7 +155,7 @@ pub fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// A directory with something in it, and what is there.
+/// Creates a directory with files that must not change.
 pub fn precious(workspace: &Workspace) -> PathBuf {
     let path = workspace.path().join("precious");
     fs::create_dir(&path).expect("it can be made");
@@ -165,7 +165,7 @@ pub fn precious(workspace: &Workspace) -> PathBuf {
     path
 }
 
-/// Asserts that nothing of it was changed.
+/// Asserts that nothing in a directory of [`precious`] was changed.
 pub fn assert_precious(directory: &Path) {
     assert_eq!(names(directory), ["arkloop.db", "arkloop.key", PRECIOUS]);
     for name in names(directory) {
@@ -174,7 +174,7 @@ pub fn assert_precious(directory: &Path) {
     }
 }
 
-/// The form of the private names, with a random part of this digit.
+/// The name of a temporary file of the program whose random part consists of this digit.
 pub fn private_name(digit: char) -> String {
     format!(".arkloop-{}", digit.to_string().repeat(32))
 }

@@ -1,4 +1,4 @@
-//! A bare connection, for what a well-behaved client would not send.
+//! A bare connection, on which tests send what a well-behaved client would not.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// How little a [`RawConnection::open_narrow`] takes before its reader reads.
+/// The receive buffer of [`RawConnection::open_narrow`].
 const NARROW_BYTES: u32 = 4096;
 
 /// A TCP connection on which a test writes and reads bytes.
@@ -36,7 +36,7 @@ impl RawConnection {
         )
     }
 
-    /// A connection whose system holds next to nothing of what the server sends.
+    /// A connection with a small receive buffer, so that the server cannot send much before the test reads.
     pub async fn open_narrow(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("there is a descriptor");
         socket
@@ -55,18 +55,17 @@ impl RawConnection {
         self.0.write_all(bytes).await.is_ok()
     }
 
-    /// Reads until the server closes the connection, for at most `patience`; `None` if it did not close it.
+    /// Reads until the server closes the connection, for at most `patience`; `None` if the server did not close it.
     pub async fn read_to_end(&mut self, patience: Duration) -> Option<String> {
         let mut bytes = Vec::new();
         match tokio::time::timeout(patience, self.0.read_to_end(&mut bytes)).await {
-            // A reset is a close too.
+            // A reset counts as closed.
             Ok(_) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             Err(_) => None,
         }
     }
 
-    /// Reads what comes next, at most `most` bytes; empty if the server closed the connection or nothing comes within
-    /// `patience`.
+    /// Reads the next bytes, at most `most`; empty if the server closed the connection or nothing comes within `patience`.
     pub async fn read_some(&mut self, most: usize, patience: Duration) -> String {
         let mut bytes = vec![0; most];
         let read = tokio::time::timeout(patience, self.0.read(&mut bytes)).await;

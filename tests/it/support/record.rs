@@ -1,4 +1,4 @@
-//! What the tests of a whole run have seen, and what the document lists.
+//! The record of what the tests of a whole run have seen, and the list of what the document has.
 //!
 //! Each test adds to the file that `ARKLOOP_RECORD` names, if the variable is set. `tests/it/whole_run.rs` reads the file when the run is over.
 
@@ -24,14 +24,14 @@ pub enum Seen {
     Command(Shown),
     /// A statement that a server sent to its database.
     Statement(String),
-    /// A secret where none may be.
+    /// A secret that was found where none may be.
     Secret(String),
 }
 
-/// What this process has recorded, and where it records.
+/// The observations that this process has recorded, and the file for them.
 static RECORD: Mutex<(BTreeSet<Seen>, Option<File>)> = Mutex::new((BTreeSet::new(), None));
 
-/// Adds to the record, once each.
+/// Adds an observation to the record, unless this process has already recorded it.
 pub fn record(seen: Seen) {
     let Some(path) = std::env::var_os("ARKLOOP_RECORD") else {
         return;
@@ -80,7 +80,7 @@ pub fn operation_of(method: &str, path: &str) -> Option<String> {
     )
 }
 
-/// Everything that the document lists.
+/// Every observation that the document lists.
 pub fn documented() -> BTreeSet<Observation> {
     DOCUMENTED.clone()
 }
@@ -131,7 +131,7 @@ pub fn observe(method: &str, path: &str, status: u16, code: &str) {
     let Some(operation) = operation_of(method, path) else {
         return;
     };
-    // Preflight requests and what the HTTP parser rejects are of no operation.
+    // Preflight requests, and requests that the HTTP parser rejects, belong to no operation.
     let observation = (operation, status, code.to_owned());
     assert!(
         DOCUMENTED.contains(&observation),

@@ -1,8 +1,8 @@
-//! Makes what a program wrote the same in every run.
+//! Replaces values that differ between runs by placeholders.
 
 use std::path::Path;
 
-/// Shapes of what differs from run to run: h is a hexadecimal digit, d a decimal one, C a character of an invite code.
+/// Shapes of values that differ between runs: h is a hexadecimal digit, d a decimal digit, C a character of an invite code.
 const SHAPES: [(&str, &str); 7] = [
     ("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "<id>"),
     ("hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "<trace id>"),
@@ -13,7 +13,7 @@ const SHAPES: [(&str, &str); 7] = [
     ("ddddddddTdddddd.dddZ", "<stamp>"),
 ];
 
-/// Replaces `directory`, what the machine has to work with, and everything of a known [shape](SHAPES).
+/// Replaces `directory`, the capacity of the machine, and every value of a known [shape](SHAPES).
 pub fn redact(text: &str, directory: &Path) -> String {
     let text = redact_called(text).replace(&directory.display().to_string(), "<dir>");
     let mut text = redact_capacity(&text);
@@ -23,7 +23,7 @@ pub fn redact(text: &str, directory: &Path) -> String {
     text
 }
 
-/// Replaces each command that is proposed as it was called.
+/// Replaces each proposed command that begins with the path of the executable.
 fn redact_called(text: &str) -> String {
     let mut parts = text.split(env!("CARGO_BIN_EXE_arkloop"));
     let first = parts.next().unwrap_or_default().to_owned();
@@ -33,7 +33,7 @@ fn redact_called(text: &str) -> String {
     })
 }
 
-/// The sentence differs with the cores, the memory and the limits of the machine.
+/// Replaces how many passwords are hashed at once, which depends on the cores, the memory and the limits of the machine.
 fn redact_capacity(text: &str) -> String {
     let lines = text
         .split_inclusive('\n')

@@ -1,4 +1,4 @@
-//! A server that the tests run as a process of its own.
+//! A server that runs as a process of its own.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,10 +14,10 @@ use super::redact::redact;
 use super::secrets::Vault;
 use super::shown::show;
 
-/// A server that runs; dropped, it is killed.
+/// A running server. It is killed on drop.
 pub struct Served {
     pub(super) child: Child,
-    /// Gives the whole log when the server has ended.
+    /// Returns the whole log after the server has ended.
     pub(super) log: Option<JoinHandle<String>>,
     pub(super) address: String,
     pub(super) path: PathBuf,
@@ -25,17 +25,17 @@ pub struct Served {
 }
 
 impl Served {
-    /// Where it listens.
+    /// The address at which the server listens.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Its process id.
+    /// The process id of the server.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends a request; status and body.
+    /// Sends a request; returns status and body.
     pub fn request(
         &self,
         method: &str,
@@ -79,7 +79,7 @@ impl Served {
         (status, serde_json::from_str(body).unwrap_or(Value::Null))
     }
 
-    /// Signs in with the password of [`Workspace::create_user`]; the access token.
+    /// Signs in with the password of [`Workspace::create_user`]; returns the access token.
     pub fn sign_in(&self, login: &str) -> String {
         let body = serde_json::json!({ "login": login, "password": "a decent password" });
         let (status, body) = self.request("POST", "/v1/auth/login", None, Some(&body));
@@ -95,13 +95,13 @@ impl Served {
         send_signal(self.id(), name);
     }
 
-    /// Ends it as a loss of power would.
+    /// Kills the server, as a loss of power would end it.
     pub fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
     }
 
-    /// Stops it in order; the whole log as it was written.
+    /// Stops the server in order; returns the whole log without placeholders.
     pub fn stop(mut self) -> String {
         self.signal("TERM");
         let status = self.child.wait().expect("the server ends");
@@ -116,7 +116,7 @@ impl Served {
         Some(log)
     }
 
-    /// Waits for the end; the exit status and the whole log with what differs from run to run replaced.
+    /// Waits until the server ends. Returns the exit status, and the whole log with placeholders for values that differ between runs.
     pub fn wait(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().expect("the server ends");
         show(&["serve"], status.code().unwrap_or(-1));

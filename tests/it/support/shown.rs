@@ -1,4 +1,4 @@
-//! The commands as the executable itself lists them, and the record of how each was shown.
+//! The commands that the executable lists, and the record of which outcomes tests have shown.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Seen, record};
 
-/// How a command was asked to answer.
+/// The form in which a command printed its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Form {
-    /// For people.
+    /// Text for people.
     Text,
-    /// With `--json`.
+    /// JSON, with `--json`.
     Json,
 }
 
 /// A command, its form, and the exit code that a test has seen.
 pub type Shown = (String, Form, i32);
 
-/// Every command with one inside it or none, by its words. The helps list what is below them.
+/// Every command and every group, by its words, as read from the help of each group.
 static COMMANDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let mut found = BTreeSet::new();
     let mut left = vec![String::new()];
@@ -36,7 +36,7 @@ static COMMANDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     found
 });
 
-/// The names under `Commands:` in a help; `help` itself is none of ours.
+/// The names under `Commands:` in a help, without `help` itself.
 fn listed_in_help_of(command: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_arkloop"))
         .args(command.split_whitespace())
@@ -47,17 +47,17 @@ fn listed_in_help_of(command: &str) -> Vec<String> {
     let help = String::from_utf8_lossy(&output.stdout);
     let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let lines = lines.take_while(|line| !line.is_empty());
-    // What goes on in a second line stands further to the right.
+    // The second line of a description is indented further.
     let names = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned));
     names.filter(|name| !name.is_empty() && name != "help").collect()
 }
 
-/// Every command and every group of them, from the name of the program alone (`""`) on.
+/// Every command and every group, beginning with the program itself (`""`).
 pub fn commands() -> &'static BTreeSet<String> {
     &COMMANDS
 }
 
-/// Every command that does something by itself: not the groups, such as `invite`.
+/// Every command that does something itself, without groups such as `invite`.
 pub fn leaves() -> BTreeSet<&'static str> {
     let is_group = |command: &str| {
         let prefix = format!("{command} ");
@@ -67,7 +67,7 @@ pub fn leaves() -> BTreeSet<&'static str> {
     commands.filter(|command| !is_group(command)).collect()
 }
 
-/// The command that arguments name, if they name one.
+/// The command that the arguments name, if any.
 pub fn command_of(arguments: &[&str]) -> Option<&'static str> {
     let mut words = Vec::new();
     let mut arguments = arguments.iter();
@@ -82,7 +82,7 @@ pub fn command_of(arguments: &[&str]) -> Option<&'static str> {
     (1..=2).rev().find_map(named).map(String::as_str)
 }
 
-/// Remembers that a test has seen how a command ends.
+/// Records that a test has seen a command end with `code`.
 pub fn show(arguments: &[&str], code: i32) {
     let form = if arguments.contains(&"--json") {
         Form::Json

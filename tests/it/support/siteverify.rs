@@ -1,4 +1,4 @@
-//! A siteverify of a test's own: it judges tokens as Cloudflare's does, misbehaves when told to, and remembers every question.
+//! The siteverify of one test: it judges tokens as Cloudflare's does, misbehaves when the test asks for it, and remembers every request.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -12,29 +12,29 @@ use tokio::sync::watch;
 
 /// The secret key that this siteverify knows.
 pub const SECRET_KEY: &str = "0x4AAAAAAAfake-secret";
-/// The host on which it takes all tokens to have been made.
+/// The host of all tokens, unless the test sets another.
 const HOSTNAME: &str = "auth.example.org";
-/// Larger than anything that may be read.
+/// More than arkloop may read.
 const TEN_MEGABYTES: usize = 10 * 1024 * 1024;
 
-/// How a question is answered.
+/// How a request is answered.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
-    /// As Cloudflare does: a token that begins with `good` is good once, whatever the tries under one idempotency key; the secret is compared.
+    /// As by Cloudflare: the secret is compared, and a token that begins with `good` is valid once; repeats with the same idempotency key count as one use.
     Judge,
-    /// Success, as if the token had been made on this host.
+    /// With success, as if the token had been created on this host.
     SuccessOn(&'static str),
     /// With this status and body.
     Answer(u16, &'static str),
-    /// The same, after a while.
+    /// With this status and body, after a delay.
     AnswerAfter(Duration, u16, &'static str),
-    /// With a redirect to this address, where a success may wait.
+    /// With a redirect to this address, which may answer with success.
     Redirect(String),
-    /// With a success and ten megabytes of white space behind it.
+    /// With success, followed by ten megabytes of white space.
     TenMegabytes,
-    /// With a success, of which a byte comes each 200 ms.
+    /// With success, sent at one byte per 200 ms.
     Drip,
-    /// With bytes that are no HTTP.
+    /// With bytes that are not HTTP.
     Noise,
     /// Not at all: the connection is closed.
     HangUp,
@@ -42,7 +42,7 @@ pub enum Behaviour {
     Hang,
 }
 
-/// A question that was asked.
+/// A request that was received.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// Method and path.
@@ -66,7 +66,7 @@ struct State {
     planned: VecDeque<Behaviour>,
     usual: Option<Behaviour>,
     questions: Vec<Question>,
-    /// Each token that was used, with the key of the question that used it.
+    /// Each token that was used, with the idempotency key of the request that used it.
     used: HashMap<String, String>,
 }
 
@@ -101,7 +101,7 @@ pub struct Siteverify {
 }
 
 impl Siteverify {
-    /// One that judges.
+    /// Starts a siteverify that judges tokens.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
@@ -122,7 +122,7 @@ impl Siteverify {
         }
     }
 
-    /// One that does the same with each question.
+    /// Starts a siteverify that answers every request in the same way.
     pub async fn always(behaviour: Behaviour) -> Self {
         let siteverify = Self::start().await;
         siteverify.lock().usual = Some(behaviour);
@@ -133,17 +133,17 @@ impl Siteverify {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What `turnstile.verify_url` must be.
+    /// The value for `turnstile.verify_url`.
     pub fn url(&self) -> String {
         format!("http://{}/turnstile/v0/siteverify", self.address)
     }
 
-    /// Behaves so with the next question that nothing is planned for.
+    /// Plans the behaviour for the next request for which nothing is planned yet.
     pub fn once(&self, behaviour: Behaviour) {
         self.lock().planned.push_back(behaviour);
     }
 
-    /// Behaves so with each question from now on that nothing is planned for.
+    /// Sets the behaviour for all requests for which nothing is planned.
     pub fn usually(&self, behaviour: Behaviour) {
         self.lock().usual = Some(behaviour);
     }
@@ -153,12 +153,12 @@ impl Siteverify {
         self.released.send_modify(|times| *times += 1);
     }
 
-    /// Every question so far.
+    /// Every request so far.
     pub fn questions(&self) -> Vec<Question> {
         self.lock().questions.clone()
     }
 
-    /// Waits until so many questions were asked.
+    /// Waits until so many requests have come.
     pub async fn wait_for_questions(&self, number: usize) {
         while self.lock().questions.len() < number {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -166,7 +166,7 @@ impl Siteverify {
     }
 }
 
-/// Answers the questions on one connection; an error is a client that went away.
+/// Answers the requests on one connection. An error means that the client is gone.
 async fn serve(
     stream: TcpStream,
     state: Arc<Mutex<State>>,
@@ -239,7 +239,7 @@ async fn answer(stream: &mut BufReader<TcpStream>, status: u16, body: &str) -> s
     stream.write_all(format!("{head}{body}").as_bytes()).await
 }
 
-/// Reads a question; `None` when the client has no other one.
+/// Reads a request; `None` if the client sends no more.
 async fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Question>> {
     let mut lines = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! The statements that servers sent to their databases, and how SQLite carries each out.
+//! The statements that servers sent to their databases, and the query plan of each.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::Workspace;
 use super::record::{Seen, record};
 use super::store_probe::StoreProbe;
 
-/// Statements that may read a whole table or index: a part of the text, and why. Everything else finds its rows by an index.
+/// Statements that may read a whole table or index: a part of the text, and why. All others must find their rows by an index.
 const MAY_SCAN: &[(&str, &str)] = &[
     ("signing_keys", "there are a handful"),
     (
@@ -61,7 +61,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ),
 ];
 
-/// Remembers the statements of a server when it is gone.
+/// Records the statements of a server when it is dropped.
 pub struct Watched(pub StoreProbe);
 
 impl Drop for Watched {
@@ -72,7 +72,7 @@ impl Drop for Watched {
     }
 }
 
-/// Those of `statements` that read a whole table or index and may not, with their plans.
+/// The `statements` that read a whole table or index although they may not, with their plans.
 pub fn scans(statements: &BTreeSet<String>) -> Vec<String> {
     let workspace = Workspace::with_database();
     let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
@@ -86,7 +86,7 @@ pub fn scans(statements: &BTreeSet<String>) -> Vec<String> {
     scanning.map(|(sql, plan)| format!("{sql}: {plan:?}")).collect()
 }
 
-/// Whether a statement is one that finds rows.
+/// Whether SQLite has a query plan for a statement.
 fn has_plan(sql: &str) -> bool {
     let verb = sql.split_whitespace().next().unwrap_or_default();
     ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb)
@@ -102,13 +102,13 @@ fn plan(database: &Connection, sql: &str) -> Vec<String> {
     steps.expect("a plan is text")
 }
 
-/// Whether a step reads all rows of a table. Of what a statement itself has found before, it reads all.
+/// Whether a step reads all rows of a table. A scan of an intermediate result of the statement does not count.
 fn is_scan(step: &str) -> bool {
     step.strip_prefix("SCAN ")
         .is_some_and(|what| what != "CONSTANT ROW" && !what.starts_with('('))
 }
 
-/// The text with one space between any two words.
+/// The text with single spaces between words.
 pub fn one_line(sql: &str) -> String {
     sql.split_whitespace().collect::<Vec<_>>().join(" ")
 }

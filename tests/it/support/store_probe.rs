@@ -1,5 +1,5 @@
-//! Faults of the writer: a COMMIT that waits or fails, a file that may not grow. Measurements of the connections: which statements ran, and how much
-//! work they were.
+//! Causes faults of the writer: a COMMIT that waits or fails, a file that may not grow. Measures the connections: which statements ran, and how many
+//! instructions they took.
 
 use std::collections::BTreeSet;
 use std::ffi::c_int;
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
-/// Decides whether a COMMIT goes through. While it waits, the COMMIT waits.
+/// Decides whether a COMMIT succeeds. The COMMIT waits until the rule returns.
 type CommitRule = Box<dyn FnMut() -> bool + Send>;
 
 /// The number of instructions of SQLite's virtual machine between two calls of the handler: few enough to tell an index from a scan.
@@ -31,12 +31,12 @@ struct State {
 }
 
 impl StoreProbe {
-    /// From now on `rule` is asked inside every COMMIT; `false` makes it fail.
+    /// Calls `rule` inside every COMMIT from now on; `false` makes the COMMIT fail.
     pub fn on_commit(&self, rule: impl FnMut() -> bool + Send + 'static) {
         *self.0.commit_rule.lock() = Some(Box::new(rule));
     }
 
-    /// From now on every COMMIT goes through.
+    /// Lets every COMMIT succeed from now on.
     pub fn let_commits_through(&self) {
         *self.0.commit_rule.lock() = None;
     }
@@ -78,7 +78,7 @@ impl TestHooks for StoreProbe {
         let count = move || {
             let some = u64::try_from(INSTRUCTIONS).unwrap_or_default();
             state.instructions.fetch_add(some, Ordering::SeqCst);
-            // Whether to interrupt the statement.
+            // Do not interrupt the statement.
             false
         };
         connection.progress_handler(INSTRUCTIONS, Some(count))?;

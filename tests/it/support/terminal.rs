@@ -10,9 +10,9 @@ use super::Workspace;
 use super::redact::redact;
 
 impl Workspace {
-    /// Runs a command at a terminal of its own, into which `typed` is typed; the text is as from [`Workspace::run`].
+    /// As [`Workspace::run`], at a terminal of its own, into which `typed` is typed.
     ///
-    /// `script` (util-linux) makes the terminal. What a password is asked with goes there, and is not in the text.
+    /// `script` (util-linux) creates the terminal. The prompt for a password is written to the terminal and is not in the result.
     pub fn run_at_a_terminal(&self, arguments: &[&str], typed: &str) -> String {
         let streams = tempfile::tempdir().expect("the system has a temporary directory");
         let [stdout, stderr] = ["stdout", "stderr"].map(|name| streams.path().join(name));
@@ -43,7 +43,7 @@ impl Workspace {
         drop(keyboard);
         let code = terminal.wait().expect("it ends").code().unwrap_or(-1);
         let output = Output {
-            // As `wait` would have it: the exit code is the second byte.
+            // In the format of `wait`, the exit code is the second byte.
             status: ExitStatus::from_raw(code << 8),
             stdout: fs::read(stdout).unwrap_or_default(),
             stderr: fs::read(stderr).unwrap_or_default(),
@@ -52,7 +52,7 @@ impl Workspace {
     }
 }
 
-/// The screen after a command has written to it, with what differs from run to run as it is.
+/// The screen after a command has written to it, without placeholders.
 pub struct Screen {
     columns: usize,
     text: String,
@@ -60,19 +60,19 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Everything that was written, both streams.
+    /// Everything that the command wrote to both streams.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The same with what differs from run to run replaced.
+    /// The text with placeholders for values that differ between runs.
     pub fn redacted(&self) -> String {
         let text = redact(&self.text, &self.directory);
         let just_now = (0..90).rev().map(|seconds| format!("{seconds} s ago"));
         just_now.fold(text, |text, ago| text.replace(&ago, "<ago>"))
     }
 
-    /// Panics if a line is longer than the terminal is wide, unless it is one word that cannot be shorter.
+    /// Panics if a line is wider than the terminal, unless the line is a single word.
     pub fn fits(&self) -> &Self {
         for line in self.text.lines() {
             let is_one_word = !line.trim().contains(' ');
@@ -96,7 +96,7 @@ fn without_colours(line: &str) -> String {
 }
 
 impl Workspace {
-    /// Runs a command whose output goes to a terminal of that width, and gives what stands there afterwards.
+    /// Runs a command whose output goes to a terminal of that width, and returns the screen.
     pub fn look_at_a_terminal(&self, columns: usize, arguments: &[&str]) -> Screen {
         let command = self.command(arguments);
         let words = command.get_args().map(|word| format!("'{}'", word.display()));

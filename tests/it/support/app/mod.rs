@@ -1,4 +1,4 @@
-//! A server of a test's own: in this process, on port 0, over a data directory of its own, with a clock that the test moves.
+//! The server of one test: in this process, on a free port, with its own data directory, and with a clock that the test moves.
 
 mod requests;
 mod rows;
@@ -26,12 +26,12 @@ use super::smtp::SmtpServer;
 use super::statements::Watched;
 use super::store_probe::StoreProbe;
 
-/// 2026-01-01T00:00:00Z: where the clock of every test begins.
+/// The initial time of the clock of every test: 2026-01-01T00:00:00Z.
 const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-/// Good enough for every account that a test is not about.
+/// The password of every account whose password does not matter to the test.
 pub const PASSWORD: &str = "a quiet harbour";
 
-/// A server that is being set up.
+/// The settings of a server that is not started yet.
 pub struct Builder {
     workspace: Workspace,
     deadlines: Deadlines,
@@ -41,21 +41,21 @@ pub struct Builder {
     limits: Limits,
 }
 
-/// Whether the server works its outbox off.
+/// Whether the server sends the mail of its outbox.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outbox {
-    /// Mail is queued and stays there: no write comes in between that the test did not cause.
+    /// Mail stays in the queue, so that every write is caused by the test.
     Rests,
-    /// It is sent, as `serve` does.
+    /// Mail is sent, as by `serve`.
     IsWorkedOff,
 }
 
 /// Whether requests are limited.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Limits {
-    /// A test may ask as often as it likes.
+    /// Requests are not limited.
     Lifted,
-    /// As the configuration says.
+    /// Requests are limited as configured.
     Hold,
 }
 
@@ -73,36 +73,36 @@ impl Builder {
         self
     }
 
-    /// Limits requests as the configuration says.
+    /// Limits requests as configured.
     pub fn limited(mut self) -> Self {
         self.limits = Limits::Hold;
         self
     }
 
-    /// Limits requests, those of a class as said: `limit("login", "30/1m")`.
+    /// Limits requests, and sets the rate of one class: `limit("login", "30/1m")`.
     pub fn limit(self, class: &str, rate: &str) -> Self {
         let variable = format!("RATE_LIMIT__{}", class.to_uppercase());
         self.limited().set(&variable, rate)
     }
 
-    /// Lets everybody register.
+    /// Opens registration to everyone.
     pub fn open(self) -> Self {
         self.set("REGISTRATION__MODE", "open")
     }
 
-    /// Takes the clock of the machine, for tests in which another process works on the same database.
+    /// Uses the clock of the machine, for tests in which another process works on the same database.
     pub fn machine_clock(mut self) -> Self {
         self.machine_clock = true;
         self
     }
 
-    /// Waits otherwise for clients.
+    /// Sets how long the server waits for clients.
     pub fn deadlines(mut self, deadlines: Deadlines) -> Self {
         self.deadlines = deadlines;
         self
     }
 
-    /// Waits otherwise for the mail server.
+    /// Sets how long the server waits for the mail server.
     pub fn patience(mut self, patience: SmtpTimeouts) -> Self {
         self.patience = patience;
         self
@@ -127,7 +127,7 @@ impl Builder {
     }
 }
 
-/// What outlives a restart.
+/// What a server keeps over a restart.
 struct SetUp {
     workspace: Arc<Workspace>,
     clock: Arc<MovableClock>,
@@ -136,7 +136,7 @@ struct SetUp {
     machine_clock: bool,
     outbox: Outbox,
     limits: Limits,
-    /// So that a server that was started again draws other random bytes than before.
+    /// The number of restarts. It is part of the seed, so that a server draws new random bytes after a restart.
     starts: u64,
 }
 
@@ -215,7 +215,7 @@ impl Running {
     }
 }
 
-/// The machine of a command: the clock of the test, and true randomness, because a seed of its own could repeat the server's.
+/// The machine of a command: the clock of the test, and true randomness, because seeded bytes could repeat those of the server.
 struct CommandMachine(Arc<MovableClock>);
 
 impl Machine for CommandMachine {
@@ -235,7 +235,7 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// A server that asks for invites, with passwords that cost next to nothing.
+    /// A server that requires invites, with very cheap password hashes.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
@@ -268,12 +268,12 @@ impl TestApp {
         &self.running().app.service
     }
 
-    /// Faults for the writer.
+    /// The means to cause faults in the writer.
     pub fn store_probe(&self) -> &StoreProbe {
         &self.running().store_probe
     }
 
-    /// Faults for handlers.
+    /// The means to cause panics in handlers.
     pub fn panic_trigger(&self) -> &PanicTrigger {
         &self.running().panic_trigger
     }
@@ -282,13 +282,13 @@ impl TestApp {
         self.set_up.workspace.path().join("data")
     }
 
-    /// Changes the database file beside the server.
+    /// Changes the database file on a connection of its own, past the server.
     pub fn change(&self, sql: &str) {
         let database = rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("it opens");
         database.execute_batch(sql).expect("it is changed");
     }
 
-    /// One number out of the database file, read beside the server.
+    /// Reads one number from the database file, past the server.
     pub fn count(&self, sql: &str) -> i64 {
         let database = rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("it opens");
         database
@@ -296,7 +296,7 @@ impl TestApp {
             .expect("it is one number")
     }
 
-    /// One text out of the database file, read beside the server; empty if there is none.
+    /// Reads one text from the database file, past the server; empty if there is none.
     pub fn text(&self, sql: &str) -> String {
         let database = rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("it opens");
         let text: Option<String> = database
@@ -305,7 +305,7 @@ impl TestApp {
         text.unwrap_or_default()
     }
 
-    /// Waits until no mail waits, sent or dropped.
+    /// Waits until every mail is sent or dropped.
     pub async fn wait_for_empty_outbox(&self) {
         let wait = async {
             while self.count("SELECT count(*) FROM outbox") > 0 {
@@ -313,7 +313,7 @@ impl TestApp {
             }
         };
         let emptied = tokio::time::timeout(Duration::from_mins(1), wait).await;
-        emptied.expect("the outbox is worked off");
+        emptied.expect("the outbox becomes empty");
     }
 
     /// Moves the clock forward.
@@ -326,7 +326,7 @@ impl TestApp {
         self.set_up.clock.turn_back(by);
     }
 
-    /// Stops the server in order and starts another one on the same data, a moment later.
+    /// Stops the server in order, and starts another one on the same data.
     pub async fn restart(&mut self) {
         self.stop().await;
         self.start_again().await;
@@ -338,7 +338,7 @@ impl TestApp {
         self.running = Some(Running::start(&self.set_up).await);
     }
 
-    /// The same with another setting.
+    /// Restarts the server with another setting.
     pub async fn restart_with(&mut self, variable: &str, value: &str) {
         self.stop().await;
         let workspace = Arc::get_mut(&mut self.set_up.workspace).expect("no command is running");
@@ -355,7 +355,7 @@ impl TestApp {
             let _ = stop.send(());
             postman.await.expect("the mail worker did not panic");
         }
-        // The mails that were on their way let go of the service a moment later.
+        // Mails that were being sent release the service a moment later.
         for _ in 0..5_000 {
             if Arc::strong_count(&running.app.service) == 1 {
                 break;
@@ -365,7 +365,7 @@ impl TestApp {
         running.app.close();
     }
 
-    /// The parts as a command of the operator has them: another process as far as the database can tell, with the clock of this server.
+    /// The app of an operator's command: for the database it is another process, but it has the clock of this server.
     pub async fn command(&self) -> App {
         let system = System::new(Arc::new(CommandMachine(Arc::clone(&self.set_up.clock))));
         let operator = Operator::new(0, None, "a command");
@@ -376,12 +376,12 @@ impl TestApp {
         app.expect("the parts join")
     }
 
-    /// Where the real executable can be run on the data of this server, with the same configuration.
+    /// The workspace in which the real executable can be run on the data of this server, with the same configuration.
     pub fn workspace(&self) -> &Arc<Workspace> {
         &self.set_up.workspace
     }
 
-    /// Sends a write that, behind a closed gate, keeps the writer busy.
+    /// Sends a write, which keeps the writer busy while the gate is closed.
     pub fn occupy_writer(&self) -> JoinHandle<Result<(), StoreError>> {
         let service = Arc::clone(self.service());
         let invite_only = Some(RegistrationMode::InviteOnly.into_str());

@@ -1,4 +1,4 @@
-//! What the tests ask of a running server over HTTP.
+//! The requests of the tests to a running server.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ impl TestApp {
         self.request("DELETE", path)
     }
 
-    /// Registers `login` with an address made of it and [`PASSWORD`], and expects that to succeed.
+    /// Registers `login` with an address derived from it and with [`PASSWORD`]. Fails if the server refuses.
     pub async fn register(&self, login: &str) -> Answer {
         let answer = self
             .post("/v1/auth/register")
@@ -59,7 +59,7 @@ impl TestApp {
         self.post("/v1/auth/refresh").cookie(cookie).send().await
     }
 
-    /// Asks who a token is of.
+    /// Asks for the account of an access token.
     pub async fn me(&self, access_token: &str) -> Answer {
         self.get("/v1/me").bearer(access_token).send().await
     }
@@ -83,7 +83,7 @@ impl TestApp {
     }
 }
 
-/// A registration that nothing is wrong with.
+/// The body of a valid registration.
 pub fn registration(login: &str) -> Value {
     json!({"login": login, "password": PASSWORD, "email": format!("{login}@example.org")})
 }

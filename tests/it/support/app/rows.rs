@@ -1,4 +1,4 @@
-//! What the tests do and see past HTTP: as the operator, and in the database.
+//! What tests do without HTTP: actions of the operator, and queries of the database.
 
 use arkloop::domain::Paging;
 use arkloop::service::UserFilter;
@@ -13,7 +13,7 @@ use arkloop::store::StoreError;
 use super::TestApp;
 
 impl TestApp {
-    /// Waits until so many writes stand behind the one that runs.
+    /// Waits until so many writes wait behind the write that runs.
     pub async fn wait_for_waiting_writes(&self, number: usize) {
         while self.service().store().waiting_writes() < number {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -31,7 +31,7 @@ impl TestApp {
             .uses
     }
 
-    /// The session that a refresh cookie is of.
+    /// The session of a refresh cookie.
     async fn session_of(&self, cookie: &str) -> Session {
         let token = PresentedRefreshToken::parse(cookie).expect("it is a token");
         let id = token.session_id;
@@ -43,7 +43,7 @@ impl TestApp {
         found.expect("it is read").expect("it is there")
     }
 
-    /// How often the session of a refresh cookie has moved on.
+    /// The generation of the session of a refresh cookie.
     pub async fn generation_of(&self, cookie: &str) -> u32 {
         self.session_of(cookie).await.rotation.generation.0
     }
@@ -56,7 +56,7 @@ impl TestApp {
             .map(|(_, because)| because.into_str().to_owned())
     }
 
-    /// Every account and every session, to see whether anything changed.
+    /// Every account and every session as text, so that tests can compare them.
     pub async fn rows(&self) -> String {
         let users = self
             .service()
@@ -73,12 +73,12 @@ impl TestApp {
         rows
     }
 
-    /// Makes an invite as the operator would, and gives its code.
+    /// Creates an invite as the operator does, and returns its code.
     pub async fn invite(&self, max_uses: u32) -> String {
         self.make_invite(max_uses, None).await
     }
 
-    /// Makes an invite and mails it to `address`.
+    /// Creates an invite, mails it to `address`, and returns its code.
     pub async fn mail_invite(&self, address: &str) -> String {
         let to = arkloop::domain::Email::parse(address).expect("it is an address");
         self.make_invite(1, Some(to)).await

@@ -1,4 +1,4 @@
-//! What is kept secret, and every form in which it may have been written.
+//! Secrets, and every form in which they may have been written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,19 +9,19 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use crate::support::Answer;
 use crate::support::smtp::ReceivedMail;
 
-/// Shorter texts, and those of fewer different bytes, are found by chance.
+/// Texts that are shorter, or have fewer different bytes, could be found by chance.
 const MIN_BYTES: usize = 12;
 const MIN_DIFFERENT_BYTES: usize = 6;
-/// The end of a token that is searched for: what stands before is no secret (the id of the session), and 32 bytes are more than any id or trace id has.
+/// The length of the end of a token that is searched for. The bytes before it are not secret (the id of the session), and an id or trace id is shorter.
 const TOKEN_BYTES: usize = 32;
-/// The same as text.
+/// The length of that end as base64url.
 const TOKEN_CHARS: usize = 43;
-/// As much of a form is searched for: enough never to be found by chance, and little enough for thousands of secrets.
+/// The maximum length of a form that is searched for: too long to be found by chance, and short enough for thousands of secrets.
 const MAX_NEEDLE_BYTES: usize = 40;
-/// Shorter lines of a mail say nothing that stands nowhere else.
+/// Shorter lines of a mail may also occur elsewhere.
 const MIN_LINE_CHARS: usize = 24;
 
-/// What is kept secret, each with a name for the message of a failure.
+/// Secrets, each with a name for the message of a failure.
 #[derive(Clone, Default)]
 pub struct Secrets {
     secrets: BTreeMap<Vec<u8>, String>,
@@ -30,7 +30,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Something that is secret as it stands here, however short.
+    /// Adds a secret, even if it is short.
     pub fn add(&mut self, name: &str, secret: &str) {
         self.add_bytes(name, secret.as_bytes());
     }
@@ -41,7 +41,7 @@ impl Secrets {
             .or_insert_with(|| name.to_owned());
     }
 
-    /// A text that somebody gave as a secret, if it is one that nobody finds by chance.
+    /// Adds a text that was entered as a secret, unless it could be found by chance.
     pub fn add_typed(&mut self, name: &str, text: &str) {
         self.add_unlikely(name, text.as_bytes());
     }
@@ -53,7 +53,7 @@ impl Secrets {
         }
     }
 
-    /// A token in base64url, and the bytes behind it; of a JWT the signature, since everybody may read the rest.
+    /// Adds a token in base64url, and the bytes that it encodes. Of a JWT only the signature is added, because the rest is not secret.
     pub fn add_token(&mut self, name: &str, token: &str) {
         let token = match token.split('.').collect::<Vec<_>>()[..] {
             [_, _, signature] => signature,
@@ -68,7 +68,7 @@ impl Secrets {
         }
     }
 
-    /// A one-time code or an invite code, as it was typed and without what may stand between.
+    /// Adds a one-time code or an invite code, as typed and without separators.
     pub fn add_code(&mut self, name: &str, code: &str) {
         let plain: String = code.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
         match plain.len() {
@@ -83,13 +83,13 @@ impl Secrets {
         }
     }
 
-    /// Both tokens of a sign-in.
+    /// Adds both tokens of a sign-in.
     pub fn add_sign_in(&mut self, name: &str, answer: &Answer) {
         self.add_token(&format!("access token of {name}"), &answer.access_token());
         self.add_token(&format!("refresh token of {name}"), &answer.cookie());
     }
 
-    /// Everything that a mail says.
+    /// Adds the long lines, the tokens and the codes of a mail.
     pub fn add_mail(&mut self, mail: &ReceivedMail) {
         for line in mail.text().lines().map(str::trim) {
             if line.chars().count() >= MIN_LINE_CHARS {
@@ -105,7 +105,7 @@ impl Secrets {
         }
     }
 
-    /// Takes out what is no secret, because it was also given as a name or an address.
+    /// Removes texts that are not secret, because they were also given as a name or an address.
     pub fn remove_public(&mut self, public: &BTreeSet<String>) {
         self.secrets.retain(|secret, _| {
             !std::str::from_utf8(secret).is_ok_and(|text| public.contains(&text.to_lowercase()))
@@ -126,15 +126,15 @@ impl Secrets {
                 needles.push((name.as_str(), form, needle));
             }
         }
-        // The forms of a text without special characters are often the same.
+        // Several forms of a text without special characters are often equal.
         needles.sort_by(|a, b| a.2.cmp(&b.2));
         needles.dedup_by(|a, b| a.2 == b.2 && a.0 == b.0);
         needles
     }
 }
 
-/// Every form in which a secret may have been written: raw, hexadecimal, base64 at each of the three places it can have in a group of bytes, and
-/// encoded for an address.
+/// Every form in which a secret may have been written: raw, hexadecimal, base64 at each of the three offsets in a group of three bytes, and
+/// URL-encoded.
 fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut forms = vec![("raw", secret.to_owned())];
     let (mut lower, mut upper, mut percent, mut lower_percent) =
@@ -154,7 +154,7 @@ fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         for (before, foreign) in [(0, 0), (1, 2), (2, 3)] {
             let bytes = [&vec![0; before], secret].concat();
             let mut text = engine.encode(&bytes);
-            // Characters that hold bits of what stands before or behind differ from case to case.
+            // Base64 characters that also encode bits of the bytes before or after the secret are left out, because those bytes vary.
             if bytes.len() % 3 != 0 {
                 text.pop();
             }

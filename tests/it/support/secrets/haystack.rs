@@ -1,4 +1,4 @@
-//! Where secrets are searched for: the files of a directory, and what programs said.
+//! The data in which secrets are searched for: the files of a directory, and the output of programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,10 +9,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::Secrets;
 
-/// How much of the text around a find is shown.
+/// How many bytes before and after a secret are shown.
 const EXCERPT_BYTES: usize = 60;
 
-/// Bytes to be searched, each with the name of their place.
+/// Bytes to search, each with the name of its source.
 #[derive(Default)]
 pub struct Haystack {
     files: Vec<(String, Vec<u8>)>,
@@ -20,17 +20,17 @@ pub struct Haystack {
 }
 
 impl Haystack {
-    /// Every file of a directory but the mails that were written out.
+    /// Every file of a directory, except mails that were written as files.
     pub fn of_directory(directory: &Path) -> Self {
         Self::of_directory_without(directory, |_| false)
     }
 
-    /// The same, but for the files that `is_left_out` names.
+    /// As [`Haystack::of_directory`], without the files for which `is_left_out` is true.
     pub fn of_directory_without(directory: &Path, is_left_out: impl Fn(&Path) -> bool) -> Self {
         let mut files = Vec::new();
         let mut directories = vec![directory.to_owned()];
         while let Some(directory) = directories.pop() {
-            // What a server that still runs takes away meanwhile is not there any more.
+            // A server that still runs may remove entries meanwhile; errors are ignored.
             for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
                 let path = entry.path();
                 if path.is_dir() {
@@ -46,7 +46,7 @@ impl Haystack {
         }
     }
 
-    /// Adds the database as a backup of it would be: whole, without a write-ahead log and without what was deleted. A file that is none is left out.
+    /// Adds a backup of the database, which has neither a write-ahead log nor deleted content. A file that is not a database is left out.
     pub fn with_backup(mut self, database: &Path) -> Self {
         if let Some(bytes) = backup(database) {
             self.files
@@ -55,25 +55,25 @@ impl Haystack {
         self
     }
 
-    /// Adds what a program said.
+    /// Adds the output of a program.
     pub fn with_said(mut self, place: &str, said: impl Into<Vec<u8>>) -> Self {
         self.said.push((place.to_owned(), said.into()));
         self
     }
 
-    /// How many bytes the file has whose name ends so.
+    /// The length in bytes of the file whose path ends with `end`; 0 if there is none.
     pub fn len_of_file(&self, end: &str) -> usize {
         let found = self.files.iter().find(|(place, _)| place.ends_with(end));
         found.map_or(0, |(_, bytes)| bytes.len())
     }
 
-    /// Which secrets are found, in which form and where: the first place in each file.
+    /// The secrets that are found, with their form and their first position in each source.
     pub fn find(&self, secrets: &Secrets) -> BTreeSet<String> {
         let needles = secrets.needles();
         let automaton = AhoCorasick::builder()
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(needles.iter().map(|(_, _, needle)| needle))
-            .expect("there are not too many");
+            .expect("the automaton can hold all needles");
         let mut found = BTreeMap::new();
         for (place, bytes) in self.files.iter().chain(&self.said) {
             for hit in automaton.find_overlapping_iter(bytes) {
@@ -100,7 +100,7 @@ impl Haystack {
     }
 }
 
-/// Also one that is not yet written to its end.
+/// Whether a file is a mail, even if it is not completely written.
 fn is_mail(path: &Path) -> bool {
     let is_unfinished = path
         .parent()
@@ -121,7 +121,7 @@ fn backup(database: &Path) -> Option<Vec<u8>> {
     fs::read(copy).ok()
 }
 
-/// Where words of six or seven digits begin and end. The digits behind the point of a number, such as a duration, are none.
+/// The start and end of each word of six or seven digits. Digits after a decimal point, as in a duration, are not a word.
 fn numbers(text: &[u8]) -> impl Iterator<Item = (usize, usize)> {
     let mut start = 0;
     let words = text.split(|byte| !byte.is_ascii_alphanumeric()).map(move |word| {

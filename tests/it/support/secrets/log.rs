@@ -1,4 +1,4 @@
-//! What this process logs, of all its libraries and at every level, as long as somebody wants to know.
+//! Keeps the log of this process, with all libraries and at every level, while a window is open.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,7 +19,7 @@ struct Log {
     text: Vec<u8>,
     /// How many bytes were dropped before `text`.
     forgotten: usize,
-    /// Where each window begins.
+    /// The position at which each window begins.
     windows: BTreeMap<u64, usize>,
     next_id: u64,
 }
@@ -28,7 +28,7 @@ fn log() -> MutexGuard<'static, Log> {
     LOG.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is logged from its opening on. Tests that run meanwhile are seen too: no line says which test it is of.
+/// The log since the window was opened. It includes lines of other tests that run meanwhile, because no line names its test.
 pub struct Window(u64);
 
 impl Window {
@@ -45,7 +45,7 @@ impl Window {
         Self(id)
     }
 
-    /// Everything since.
+    /// Everything that was logged since the window was opened.
     pub fn text(&self) -> Vec<u8> {
         let log = log();
         log.text[log.windows[&self.0] - log.forgotten..].to_owned()

@@ -1,4 +1,4 @@
-//! What belongs to one directory: its secrets, and what was said about it.
+//! The secrets of one directory, and the output of programs about it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,17 +14,17 @@ use crate::support::Answer;
 use crate::support::record::{Seen, record};
 use crate::support::smtp::{Mailbox, ReceivedMail};
 
-/// Who listens where.
+/// The vault of the server at each address.
 static VAULTS: Mutex<BTreeMap<SocketAddr, Weak<Vault>>> = Mutex::new(BTreeMap::new());
 
-/// The secrets of one directory. Dropped, it searches what was said.
+/// The secrets of one directory, and the output of programs. On drop, the output is searched.
 #[derive(Default)]
 pub struct Vault(Mutex<Contents>);
 
 #[derive(Default)]
 struct Contents {
     secrets: Secrets,
-    /// What was given as a name, an address or an argument, in lower case, and so is stored and logged on purpose.
+    /// Texts that were given as a name, an address or an argument, in lower case. These are stored and logged on purpose.
     public: BTreeSet<String>,
     mailboxes: Vec<Mailbox>,
     said: BTreeMap<&'static str, String>,
@@ -42,27 +42,27 @@ impl Vault {
         lock(&VAULTS).get(&address).and_then(Weak::upgrade)
     }
 
-    /// Notes where the server listens whose secrets these are.
+    /// Notes the address of the server that has these secrets.
     pub fn serve_at(self: &Arc<Self>, address: SocketAddr) {
         lock(&VAULTS).insert(address, Arc::downgrade(self));
     }
 
-    /// Looks at what this process logs from now on.
+    /// Includes what this process logs from now on.
     pub fn watch_log(&self) {
         lock(&self.0).log.get_or_insert_with(Window::open);
     }
 
-    /// Looks into the mails that come here.
+    /// Includes the mails that come to this mailbox.
     pub fn watch_mailbox(&self, mailbox: Mailbox) {
         lock(&self.0).mailboxes.push(mailbox);
     }
 
-    /// Gathers secrets.
+    /// Adds secrets.
     pub fn gather(&self, gather: impl FnOnce(&mut Secrets)) {
         gather(&mut lock(&self.0).secrets);
     }
 
-    /// Notes what a program said that must hold no secret.
+    /// Notes output that must contain no secret.
     pub fn hear(&self, place: &'static str, said: &str) {
         let mut contents = lock(&self.0);
         let all = contents.said.entry(place).or_default();
@@ -70,7 +70,7 @@ impl Vault {
         all.push('\n');
     }
 
-    /// Gathers what a request carries.
+    /// Gathers the secrets in a request.
     pub fn gather_request(&self, headers: &[(String, String)], body: &[u8]) {
         let mut contents = lock(&self.0);
         for (name, value) in headers {
@@ -106,7 +106,7 @@ impl Vault {
         }
     }
 
-    /// Gathers what an answer carries; a refusal must carry no secret.
+    /// Gathers the secrets in an answer. A refusal must contain no secret.
     pub fn gather_answer(&self, answer: &Answer) {
         if answer.status >= 400 {
             self.hear("a refusal", &format!("{:?} {}", answer.headers, answer.body));
@@ -127,8 +127,8 @@ impl Vault {
         }
     }
 
-    /// Gathers what a command was given and what it prints for its operator. What else it writes must hold no secret. What stands among its arguments is
-    /// none: everybody on the machine can read those.
+    /// Gathers the secrets in the input of a command and in what it prints for the operator. Its other output must contain no secret. Arguments are not
+    /// secret, because every user of the machine can read them.
     pub fn gather_command(&self, arguments: &[&str], input: &str, output: &Output) {
         if arguments.contains(&"--password-stdin") {
             self.gather(|secrets| {
@@ -165,12 +165,12 @@ impl Vault {
         }
     }
 
-    /// Lets secrets lie about from now on: for a test that plants one.
+    /// Disables the search, for a test that plants a secret.
     pub fn give_up(&self) {
         lock(&self.0).is_given_up = true;
     }
 
-    /// Forgets every secret and what was said.
+    /// Forgets every secret and all output.
     pub fn forget(&self) {
         let mut contents = lock(&self.0);
         contents.secrets = Secrets::default();
@@ -187,7 +187,7 @@ impl Vault {
         secrets
     }
 
-    /// What was said so far.
+    /// The output so far.
     pub fn said(&self) -> Haystack {
         let contents = lock(&self.0);
         let mut haystack = Haystack::default();
@@ -200,7 +200,7 @@ impl Vault {
         }
     }
 
-    /// Gathers the mails that were written out.
+    /// Gathers the mails that were written as files.
     pub fn gather_written_mails(&self, directory: &Path) {
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
             let content = std::fs::read(entry.path()).unwrap_or_default();
@@ -219,14 +219,14 @@ impl Vault {
         }
     }
 
-    /// Which secrets of this vault are found.
+    /// The secrets of this vault that are found.
     pub fn find_in(&self, haystack: &Haystack) -> BTreeSet<String> {
         haystack.find(&self.secrets())
     }
 
-    /// Fails the test if a secret is found. It is recorded too: a failure in a thread of its own fails no test.
+    /// Fails the test if a secret is found. The secret is recorded too, because a panic in another thread does not fail a test.
     pub fn search(&self, haystack: &Haystack) {
-        // A test that has failed says why itself.
+        // A test that has already failed reports its own reason.
         if lock(&self.0).is_given_up || std::thread::panicking() {
             return;
         }
@@ -235,7 +235,7 @@ impl Vault {
         for secret in &found {
             record(Seen::Secret(secret.clone()));
         }
-        assert!(found.is_empty(), "secrets lie about: {found:#?}");
+        assert!(found.is_empty(), "secrets are exposed: {found:#?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! One conversation of the mail server with whoever sends mail.
+//! One conversation of the mail server with a client.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const MAX_LINE_BYTES: u64 = 64 * 1024;
 /// How long a client is given to read one part of an answer before the next one is sent.
 const BETWEEN_PARTS: Duration = Duration::from_millis(5);
 
-/// What became of a command.
+/// How a command ended.
 #[derive(PartialEq, Eq)]
 enum Outcome {
     Done,
@@ -36,7 +36,7 @@ pub(super) struct Conversation {
 
 impl Conversation {
     pub(super) fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
-        // So that what is written in parts also arrives in parts.
+        // Parts that are written separately then also arrive separately.
         let _ = stream.set_nodelay(true);
         Self {
             stream: BufReader::new(Box::new(stream)),
@@ -46,7 +46,7 @@ impl Conversation {
         }
     }
 
-    /// Speaks until one side closes; the error is how.
+    /// Runs the conversation until one side closes the connection. The error tells how it ended.
     pub(super) async fn run(mut self) -> io::Result<()> {
         if let Some(tls) = self.shared.start_tls.clone().filter(|tls| tls.is_implicit) {
             let encrypted = tls.acceptor.accept(self.stream.into_inner()).await?;
@@ -115,7 +115,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Says the parts of the answer to STARTTLS, and begins TLS.
+    /// Sends the parts of the answer to STARTTLS, and begins TLS.
     async fn encrypt(mut self, start_tls: &StartTls) -> io::Result<Self> {
         if let Some(Fault::Answer(answer)) = self.fail(Stage::StartTls).await? {
             self.refuse(answer).await?;
@@ -162,7 +162,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Says `usual`, unless something goes wrong at `stage`.
+    /// Sends the answer `usual`, unless a fault is set for `stage`.
     async fn answer(&mut self, stage: Stage, usual: &str) -> io::Result<Outcome> {
         if let Some(Fault::Answer(answer)) = self.fail(stage).await? {
             self.refuse(answer).await?;
@@ -172,11 +172,11 @@ impl Conversation {
         Ok(Outcome::Done)
     }
 
-    /// Falls silent or closes if that goes wrong at `stage`; gives a wrong answer to whoever has to say it.
+    /// Causes the fault that is set for `stage`. A wrong answer is returned, so that the caller sends it.
     async fn fail(&mut self, stage: Stage) -> io::Result<Option<Fault>> {
         match self.shared.fault(stage) {
             Some(Fault::Silence) => {
-                // Until the client gives up.
+                // The silence lasts until the client gives up.
                 tokio::io::copy(&mut self.stream, &mut tokio::io::sink()).await?;
                 Err(closed())
             }
@@ -202,7 +202,7 @@ impl Conversation {
         self.stream.write_all(format!("{line}\r\n").as_bytes()).await
     }
 
-    /// The next line with its end.
+    /// Reads the next line, with its end.
     async fn line(&mut self) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
         (&mut self.stream)
@@ -221,7 +221,7 @@ fn closed() -> io::Error {
     ErrorKind::ConnectionAborted.into()
 }
 
-/// `ann@example.org` of `RCPT TO:<ann@example.org>`.
+/// The address in a command: `ann@example.org` for `RCPT TO:<ann@example.org>`.
 fn path_of(line: &str) -> String {
     let path = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
     path.map(|(path, _)| path.to_owned()).unwrap_or_default()

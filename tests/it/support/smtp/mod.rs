@@ -1,4 +1,4 @@
-//! A mail server of a test's own: real SMTP on a loopback port, with STARTTLS where the test asks for it, which goes wrong where the test wants it to.
+//! The mail server of one test: real SMTP on a loopback port, with STARTTLS and with faults if the test asks for them.
 
 mod conversation;
 mod received;
@@ -18,13 +18,13 @@ use conversation::Conversation;
 pub use received::ReceivedMail;
 use starttls::StartTls;
 
-/// How long a test waits for a mail before it fails: more than the time-outs and the first two pauses of the worker together.
+/// How long a test waits for a mail before it fails: more than the sum of the time-outs and the first two pauses of the worker.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What every server of this run has taken, by its URL.
+/// The mailbox of every server of this run, by its URL.
 static MAILBOXES: Mutex<BTreeMap<String, Weak<Shared>>> = Mutex::new(BTreeMap::new());
 
-/// Where in a conversation something goes wrong, in the order in which a conversation gets there.
+/// The stages of a conversation at which a fault can occur, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// A connection has come; the greeting is due.
@@ -43,24 +43,24 @@ pub enum Stage {
     Recipient,
     /// DATA has come.
     Data,
-    /// The first line of a mail has come, and its end has not. No answer is due.
+    /// The first line of a mail has come, but not its end. No answer is due.
     Content,
-    /// The whole mail has come, and the server has not taken it yet.
+    /// The whole mail has come, and the server has not accepted it yet.
     End,
-    /// The server has taken the mail, and the client does not know it yet.
+    /// The server has accepted the mail, and the client does not know that yet.
     Taken,
-    /// The client has been told that the mail is taken, and has said nothing since. No answer is due.
+    /// The client knows that the mail is accepted, and has sent nothing since. No answer is due.
     Told,
 }
 
-/// What goes wrong.
+/// A fault of the server.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
     /// The server answers this line instead; after a 421 it closes, as RFC 5321 §3.8 says.
     Answer(&'static str),
-    /// The server goes on as usual, but later.
+    /// The server goes on as usual after this time.
     Delay(Duration),
-    /// The server says nothing any more, and keeps the connection.
+    /// The server sends nothing more, and keeps the connection open.
     Silence,
     /// The server closes the connection.
     Close,
@@ -71,7 +71,7 @@ struct Shared {
     faults: Mutex<Faults>,
     received: Mutex<Vec<Received>>,
     arrived: Notify,
-    /// Each stage that a conversation got to.
+    /// Each stage that a conversation has reached.
     reached: Mutex<Vec<Stage>>,
     start_tls: Option<StartTls>,
     /// The argument of each EHLO.
@@ -90,7 +90,7 @@ struct Received {
 }
 
 impl Shared {
-    /// What goes wrong now at `stage`.
+    /// Records that a conversation has reached `stage`, and returns the fault that is set for it.
     fn fault(&self, stage: Stage) -> Option<Fault> {
         lock(&self.reached).push(stage);
         let mut faults = lock(&self.faults);
@@ -111,11 +111,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a server has taken and will take; it outlives the server.
+/// The mails that a server accepts. The mailbox outlives the server.
 pub struct Mailbox(Arc<Shared>);
 
 impl Mailbox {
-    /// The mailbox of the server that a value of `mail.smtp_url` leads to.
+    /// The mailbox of the server at a value of `mail.smtp_url`.
     pub fn at(url: &str) -> Option<Self> {
         lock(&MAILBOXES).get(url).and_then(Weak::upgrade).map(Self)
     }
@@ -131,24 +131,24 @@ pub struct SmtpServer {
     address: SocketAddr,
     shared: Arc<Shared>,
     listening: Option<JoinHandle<()>>,
-    /// Bound and never listening: it keeps the port from everybody else while the server does not listen.
+    /// A bound socket that never listens. It reserves the port while the server does not listen.
     _reserved: TcpSocket,
 }
 
 impl SmtpServer {
-    /// A server that takes every mail.
+    /// Starts a server that accepts every mail.
     pub fn start() -> Self {
         let mut server = Self::refusing();
         server.listen();
         server
     }
 
-    /// A server that is down: whoever connects is refused.
+    /// A server that is down: connections are refused.
     pub fn refusing() -> Self {
         Self::with(Shared::default())
     }
 
-    /// A server that offers STARTTLS, and writes the parts of its answer one after the other before TLS begins.
+    /// A server that offers STARTTLS, and sends the parts of its answer separately before TLS begins.
     pub fn with_starttls(answer: &[&[u8]]) -> Self {
         let mut server = Self::with(Shared {
             start_tls: Some(StartTls::answering(answer)),
@@ -158,7 +158,7 @@ impl SmtpServer {
         server
     }
 
-    /// A server with a certificate that signs itself, and STARTTLS.
+    /// A server with STARTTLS and a self-signed certificate.
     pub fn certified(params: &CertificateParams) -> Self {
         let mut server = Self::with(Shared {
             start_tls: Some(StartTls::certified(params)),
@@ -200,44 +200,44 @@ impl SmtpServer {
         self.listening = Some(tokio::spawn(accept(listener, Arc::clone(&self.shared))));
     }
 
-    /// The value of `mail.smtp_url` that leads here.
+    /// The value of `mail.smtp_url` for this server.
     pub fn url(&self) -> String {
         format!("smtp://{}", self.address)
     }
 
-    /// What each EHLO has said.
+    /// The argument of each EHLO so far.
     pub fn greetings(&self) -> Vec<String> {
         lock(&self.shared.greetings).clone()
     }
 
-    /// Its port.
+    /// The port of the server.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// The authority of its certificate in PEM form, if it offers STARTTLS.
+    /// The authority of the server's certificate in PEM form, if the server uses TLS.
     pub fn authority(&self) -> Option<&str> {
         self.shared.start_tls.as_ref().map(|tls| tls.authority.as_str())
     }
 
-    /// Lets something go wrong each time a conversation gets to `stage`.
+    /// Causes a fault each time a conversation reaches `stage`.
     pub fn always(&self, stage: Stage, fault: Fault) {
         refuse_impossible(stage, fault);
         lock(&self.shared.faults).always.push((stage, fault));
     }
 
-    /// Lets something go wrong the next time a conversation gets to `stage`; several for one stage happen one after the other.
+    /// Causes a fault the next time a conversation reaches `stage`. Several faults for one stage are used one after the other.
     pub fn once(&self, stage: Stage, fault: Fault) {
         refuse_impossible(stage, fault);
         lock(&self.shared.faults).once.push((stage, fault));
     }
 
-    /// Lets nothing go wrong from now on. A conversation that has fallen silent stays so.
+    /// Removes all faults. A conversation that has fallen silent stays silent.
     pub fn heal(&self) {
         *lock(&self.shared.faults) = Faults::default();
     }
 
-    /// Waits until a conversation gets, or got, to `stage`.
+    /// Waits until a conversation has reached `stage`.
     pub async fn wait_until_reached(&self, stage: Stage) {
         let wait = async {
             while !lock(&self.shared.reached).contains(&stage) {
@@ -248,7 +248,7 @@ impl SmtpServer {
         reached.unwrap_or_else(|_| panic!("no conversation got to {stage:?}"));
     }
 
-    /// How often conversations got to `stage`.
+    /// How often conversations have reached `stage`.
     pub fn times_reached(&self, stage: Stage) -> usize {
         lock(&self.shared.reached)
             .iter()
@@ -261,13 +261,13 @@ impl SmtpServer {
         self.shared.received()
     }
 
-    /// Waits for the oldest mail to `address` that no test has asked for yet.
+    /// Waits for the oldest mail to `address` that this function has not returned yet.
     pub async fn mail_to(&self, address: &str) -> ReceivedMail {
         let wait = async {
             loop {
                 let arrived = self.shared.arrived.notified();
                 tokio::pin!(arrived);
-                // From here on no arrival is missed.
+                // From here on, every arrival is noticed.
                 arrived.as_mut().enable();
                 if let Some(mail) = self.take_unread(address) {
                     return mail;
@@ -306,7 +306,7 @@ impl Drop for SmtpServer {
     }
 }
 
-/// What no client could tell from a fault of its own.
+/// Panics if a test asks for an answer at a stage at which no answer is due.
 fn refuse_impossible(stage: Stage, fault: Fault) {
     let is_answer_due = !matches!(stage, Stage::Content | Stage::Told);
     assert!(
@@ -325,7 +325,7 @@ fn bind(address: SocketAddr) -> TcpSocket {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // Ends every conversation when it is dropped.
+    // The set ends every conversation when it is dropped.
     let mut conversations = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);

@@ -1,27 +1,27 @@
-//! What the mail server of a test has taken, and what a person finds in it.
+//! A mail that the server of a test has accepted, and the codes and links in it.
 
 use mail_parser::{Message, MessageParser};
 
-/// A mail that the server has taken.
+/// A mail that the server has accepted.
 #[derive(Clone)]
 pub struct ReceivedMail {
     /// MAIL FROM.
     pub sender: String,
     /// Each RCPT TO.
     pub recipients: Vec<String>,
-    /// What stood between DATA and the final dot, byte for byte.
+    /// The bytes between DATA and the final dot.
     pub content: Vec<u8>,
 }
 
 impl ReceivedMail {
-    /// The mail as a library reads it that did not write it.
+    /// The mail as parsed by a library other than the one that wrote it.
     pub fn message(&self) -> Message<'_> {
         MessageParser::default()
             .parse(&self.content)
             .expect("the content is a mail")
     }
 
-    /// The body for programs that show text.
+    /// The plain-text body.
     pub fn text(&self) -> String {
         self.message()
             .body_text(0)
@@ -37,7 +37,7 @@ impl ReceivedMail {
             .to_owned()
     }
 
-    /// The sign-in or invite code: what stands alone in its line.
+    /// The sign-in or invite code, which has a line of its own.
     pub fn code(&self) -> String {
         let text = self.text();
         let is_code = |line: &&str| {
@@ -50,7 +50,7 @@ impl ReceivedMail {
         code.unwrap_or_else(|| panic!("no code in {text}")).to_owned()
     }
 
-    /// The link: what stands alone in its line.
+    /// The link, which has a line of its own.
     pub fn link(&self) -> String {
         let text = self.text();
         let is_link = |line: &&str| line.starts_with("http://") || line.starts_with("https://");

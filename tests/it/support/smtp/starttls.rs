@@ -1,4 +1,4 @@
-//! How the mail server of a test begins TLS, and its certificate.
+//! How the mail server of a test begins TLS, and the certificate of the server.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(super) struct StartTls {
     pub(super) acceptor: TlsAcceptor,
     /// The certificate, which is its own authority.
     pub(super) authority: String,
-    /// What is written in plaintext, each part by itself.
+    /// The parts of the answer to STARTTLS, each of which is sent separately in plaintext.
     pub(super) answer: Vec<Vec<u8>>,
     /// Whether TLS begins with the first byte instead.
     pub(super) is_implicit: bool,
@@ -28,7 +28,7 @@ impl StartTls {
         }
     }
 
-    /// With a certificate that signs itself.
+    /// STARTTLS with a self-signed certificate.
     pub(super) fn certified(params: &CertificateParams) -> Self {
         let signing_key = KeyPair::generate().expect("there is randomness");
         let cert = params
