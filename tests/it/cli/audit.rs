@@ -33,7 +33,7 @@ fn operated() -> Workspace {
 
 /// The text without the id of the user who runs the tests.
 fn without_uid(workspace: &Workspace, text: &str) -> String {
-    let uid = workspace.path().metadata().expect("it is there").uid();
+    let uid = workspace.path().metadata().expect("the entry exists").uid();
     text.replace(&format!("operator {uid}"), "operator <uid>")
         .replace(&format!("\"uid\": {uid}"), "\"uid\": <uid>")
 }
@@ -146,7 +146,7 @@ fn what_visitors_do_is_listed_with_the_true_cause() {
     let listed = workspace.json(&["audit", "--event", "sign_in.password"]);
     let reasons: Vec<&Value> = listed
         .as_array()
-        .expect("it is a list")
+        .expect("the value is a list")
         .iter()
         .map(|row| &row["reason"])
         .collect();

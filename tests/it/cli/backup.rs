@@ -26,10 +26,10 @@ pub(super) fn stable(text: &str) -> String {
 /// The names of the entries of `directory` in the workspace, without its data.
 fn names(workspace: &Workspace, directory: &str) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(workspace.path().join(directory))
-        .expect("it is a directory")
+        .expect("the directory can be read")
         .map(|entry| {
             entry
-                .expect("it is read")
+                .expect("the entry can be read")
                 .file_name()
                 .to_string_lossy()
                 .into_owned()
@@ -73,7 +73,10 @@ fn a_backup_is_made_beside_the_running_server_and_names_its_key() {
     "#);
     assert_eq!(names(&workspace, "."), ["again.db", "copy.db", "data"]);
     let copy = workspace.path().join("copy.db");
-    let mode = fs::metadata(&copy).expect("it is there").permissions().mode();
+    let mode = fs::metadata(&copy)
+        .expect("the entry exists")
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(old_database::integrity(&copy), "ok");
     assert_eq!(old_database::count(&copy, "SELECT count(*) FROM users"), 1);
@@ -104,7 +107,7 @@ fn a_backup_replaces_no_file() {
     stderr:
     {"error":"<dir>/copy.db exists already","hint":"a backup replaces no file: name another, or move that one away"}
     "#);
-    let left = fs::read_to_string(workspace.path().join("copy.db")).expect("it is there");
+    let left = fs::read_to_string(workspace.path().join("copy.db")).expect("the file can be read");
     assert_eq!(left, "something else");
 }
 
@@ -112,8 +115,8 @@ fn a_backup_replaces_no_file() {
 fn a_backup_where_none_can_be_made_is_refused_before_the_work() {
     let workspace = Workspace::with_database();
     workspace.write("file", "");
-    fs::create_dir(workspace.path().join("directory")).expect("it is made");
-    std::os::unix::fs::symlink("nowhere.db", workspace.path().join("link")).expect("it is made");
+    fs::create_dir(workspace.path().join("directory")).expect("the directory can be created");
+    std::os::unix::fs::symlink("nowhere.db", workspace.path().join("link")).expect("the link can be created");
     assert_snapshot!(workspace.run_in_both_forms(&["backup", "absent/copy.db"]), @r#"
     exit: 1
     stderr:
@@ -162,13 +165,13 @@ fn a_backup_to_standard_output_is_whole_and_alone_there() {
         let output = workspace.output(arguments, "");
         assert!(output.status.success(), "{output:?}");
         let copy = workspace.path().join("copy.db");
-        fs::write(&copy, &output.stdout).expect("it is written");
+        fs::write(&copy, &output.stdout).expect("the file can be written");
         assert_eq!(old_database::integrity(&copy), "ok");
         assert_eq!(old_database::count(&copy, "SELECT count(*) FROM users"), 1);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         match arguments[0] {
             "--json" => {
-                let said: serde_json::Value = serde_json::from_str(&said).expect("it is JSON");
+                let said: serde_json::Value = serde_json::from_str(&said).expect("the text is JSON");
                 assert_eq!(
                     (&said["file"], &said["users"]),
                     (&serde_json::Value::Null, &1.into())
@@ -198,7 +201,7 @@ fn a_backup_to_standard_output_is_whole_and_alone_there() {
 #[test]
 fn backups_by_date_make_way_and_nothing_else_does() {
     let workspace = Workspace::with_database();
-    fs::create_dir(workspace.path().join("kept")).expect("it is made");
+    fs::create_dir(workspace.path().join("kept")).expect("the directory can be created");
     let strangers = [
         "arkloop-before-the-move.db",
         "arkloop-20200101T000000.000Z.db.gz",
@@ -248,7 +251,7 @@ fn backups_by_date_make_way_and_nothing_else_does() {
 fn a_damaged_database_gives_no_backup() {
     let workspace = Workspace::with_database();
     let path = old_database::path(&workspace);
-    let database = rusqlite::Connection::open(&path).expect("it opens");
+    let database = rusqlite::Connection::open(&path).expect("the database opens");
     // An account whose invite is missing: every page of the file is intact, but a foreign key of the schema is violated.
     database
         .execute_batch(
@@ -256,7 +259,7 @@ fn a_damaged_database_gives_no_backup() {
              INSERT INTO users (id, username, username_key, email, email_key, status, locale, invite_id, created_at)
              VALUES (zeroblob(16), 'a', 'a', 'a', 'a', 'active', 'en', zeroblob(16), 0)",
         )
-        .expect("it is written");
+        .expect("the SQL is executed");
     drop(database);
     assert_snapshot!(workspace.run_in_both_forms(&["backup", "copy.db"]), @r#"
     exit: 1

@@ -14,7 +14,10 @@ use crate::support::{Behaviour, SECRET_KEY, Siteverify, Workspace};
 /// An address with a free port. Another process could take the port before the test does.
 pub(super) fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it has an address").to_string()
+    listener
+        .local_addr()
+        .expect("the socket has an address")
+        .to_string()
 }
 
 /// A workspace with the default cost of password hashes and with a public address of its own; returns that address too.
@@ -46,12 +49,12 @@ pub(super) fn mends(workspace: &Workspace) -> String {
 
 fn set_mode(workspace: &Workspace, path: &str, mode: u32) {
     let path = workspace.path().join(path);
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the mode can be changed");
 }
 
 pub(super) fn plant(workspace: &Workspace, sql: &str) {
-    let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
-    database.execute_batch(sql).expect("it is planted");
+    let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("the database opens");
+    database.execute_batch(sql).expect("the SQL is executed");
 }
 
 #[test]
@@ -88,7 +91,7 @@ fn a_healthy_server_has_only_good_lines() {
     let findings = told
         .strip_prefix("exit: 0\nstdout:\n")
         .expect("there is no problem");
-    let findings: Vec<serde_json::Value> = serde_json::from_str(findings).expect("it is a list");
+    let findings: Vec<serde_json::Value> = serde_json::from_str(findings).expect("the text is JSON");
     assert!(
         findings.iter().all(|finding| finding["state"] == "ok"),
         "{findings:?}"
@@ -116,14 +119,14 @@ fn files_that_others_can_use_are_found() {
 fn a_missing_a_foreign_and_a_damaged_key_are_found() {
     let (workspace, _server) = healthy();
     let key = workspace.path().join("data/arkloop.key");
-    let bytes = fs::read(&key).expect("it is there");
-    fs::write(&key, [7; 32]).expect("it is ours");
+    let bytes = fs::read(&key).expect("the file can be read");
+    fs::write(&key, [7; 32]).expect("the file can be written");
     assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key is <key>, but <dir>/data/arkloop.db needs <key>; put the key file that is needed in its place, or name it with key_file in the configuration; nothing was changed");
-    fs::write(&key, [7; 5]).expect("it is ours");
+    fs::write(&key, [7; 5]).expect("the file can be written");
     assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key has 5 bytes, but a key has 32; put the right key file there; it was not changed");
-    fs::remove_file(&key).expect("it is ours");
+    fs::remove_file(&key).expect("the file can be removed");
     assert_snapshot!(mends(&workspace), @"mend     database       the key file <dir>/data/arkloop.key does not exist; put the key file of this database there, or name it with key_file in the configuration; if it is lost for good, see `arkloop key reset --help`");
-    fs::write(&key, bytes).expect("it is ours");
+    fs::write(&key, bytes).expect("the file can be written");
     set_mode(&workspace, "data/arkloop.key", 0o600);
     assert_eq!(mends(&workspace), "");
 }
@@ -227,10 +230,10 @@ fn a_damaged_database_is_found() {
     );
     // The address is stored in its row and in the index: this changes one of the two.
     let path = workspace.path().join("data/arkloop.db");
-    let mut bytes = fs::read(&path).expect("it is there");
+    let mut bytes = fs::read(&path).expect("the file can be read");
     let place = bytes.windows(13).position(|bytes| bytes == b"a@example.org");
     bytes[place.expect("it is stored")] = b'b';
-    fs::write(&path, bytes).expect("it is ours");
+    fs::write(&path, bytes).expect("the file can be written");
     let found = mends(&workspace);
     let found = found.lines().find(|line| line.contains(" database "));
     assert_snapshot!(found.expect("it is found"), @"mend     database       row 1 missing from index sqlite_autoindex_users_3; stop the server and restore a backup: arkloop restore FILE");

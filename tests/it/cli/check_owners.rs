@@ -28,7 +28,7 @@ fn data(workspace: &Workspace) -> PathBuf {
 
 /// What `check` says if the owner runs it, and if root does, provided that root runs the tests.
 fn checks(workspace: &Workspace, data: &Path) -> Vec<String> {
-    let arguments = ["--data-dir", data.to_str().expect("it is text"), "check"];
+    let arguments = ["--data-dir", data.to_str().expect("the path is text"), "check"];
     let by_owner = workspace.output(&arguments, "");
     let mut said = vec![String::from_utf8_lossy(&[by_owner.stdout, by_owner.stderr].concat()).into_owned()];
     if rustix::process::geteuid().is_root() {
@@ -50,7 +50,7 @@ fn check_changes_nothing_whoever_runs_it() {
     };
     unchanged("after init");
     for lock in ["use.lock", "turn.lock", "write.lock"] {
-        fs::remove_file(data.join(lock)).expect("it is there");
+        fs::remove_file(data.join(lock)).expect("the file can be removed");
     }
     unchanged("without locks");
     let server = workspace.serve();
@@ -111,7 +111,7 @@ fn one_command_mends_every_owner_and_mode_that_check_names() {
     }
     let workspace = installation();
     let renamed = workspace.path().join("it's the data");
-    fs::rename(data(&workspace), &renamed).expect("it can be renamed");
+    fs::rename(data(&workspace), &renamed).expect("the entry can be moved");
     // What version 0.1 leaves behind if root runs it: an outbox, the files of SQLite, locks.
     directory(&renamed.join("outbox"), 0o755);
     file(&renamed.join("outbox/1-invite-a.eml"), "", 0o600);
@@ -190,7 +190,7 @@ fn what_root_made_in_the_service_s_directory_is_given_back_and_nothing_that_is_l
     give(&data, STRANGER, STRANGER);
     let elsewhere = workspace.path().join("shadow");
     file(&elsewhere, "root's own", 0o600);
-    fs::hard_link(&elsewhere, data.join("arkloop.db.linked")).expect("it can be made");
+    fs::hard_link(&elsewhere, data.join("arkloop.db.linked")).expect("the link can be created");
     workspace.run_as(STRANGER);
     for said in checks(&workspace, &data) {
         assert!(said.contains("arkloop.db belongs to root"), "{said}");
@@ -205,7 +205,7 @@ fn what_root_made_in_the_service_s_directory_is_given_back_and_nothing_that_is_l
         refused.contains("chown -R --no-dereference nobody:nogroup"),
         "{refused}"
     );
-    fs::remove_file(data.join("arkloop.db.linked")).expect("it is there");
+    fs::remove_file(data.join("arkloop.db.linked")).expect("the file can be removed");
     mend(command(&checks(&workspace, &data)[1]));
     workspace.json(&["user", "list"]);
     assert_eq!(
@@ -224,8 +224,8 @@ fn no_command_leads_through_a_link_that_the_service_may_have_made() {
     file(&elsewhere, "root's own", 0o600);
     directory(&data.join("outbox"), 0o700);
     give(&data.join("outbox"), STRANGER, STRANGER);
-    fs::hard_link(&elsewhere, data.join("outbox/linked")).expect("it can be made");
-    fs::rename(data.join("arkloop.key"), data.join("key")).expect("it is there");
+    fs::hard_link(&elsewhere, data.join("outbox/linked")).expect("the link can be created");
+    fs::rename(data.join("arkloop.key"), data.join("key")).expect("the entry can be moved");
     link(&elsewhere, &data.join("arkloop.key"));
     for mode in [0o600, 0o644] {
         set_mode(&elsewhere, mode);

@@ -25,7 +25,7 @@ fn ask(address: &str, lines: &str) -> String {
     let request = format!("GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{lines}\r\n");
     stream.write_all(request.as_bytes()).expect("the server reads");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it is text");
+    stream.read_to_string(&mut answer).expect("the answer is text");
     answer
 }
 
@@ -78,7 +78,10 @@ fn the_server_is_asked_where_it_recorded_that_it_listens() {
 /// Starts a proxy in front of a server, which adds `line` to the header of each request. Returns its address and the headers that it received.
 fn proxy(upstream: &str, line: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let address = listener.local_addr().expect("it has an address").to_string();
+    let address = listener
+        .local_addr()
+        .expect("the socket has an address")
+        .to_string();
     let upstream = upstream.to_owned();
     let noted = Arc::new(Mutex::new(Vec::new()));
     let memory = Arc::clone(&noted);
@@ -176,7 +179,7 @@ fn only_the_holder_of_the_key_learns_how_the_server_sees_a_request() {
         let request = format!("{head}{word}\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("the server reads");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it is text");
+        stream.read_to_string(&mut answer).expect("the answer is text");
         assert!(
             answer.starts_with("HTTP/1.1 200") && !answer.contains("x-arkloop"),
             "{answer}"
@@ -228,7 +231,7 @@ fn verdicts_have_colours_on_a_terminal_that_has_them() {
 #[test]
 fn what_takes_longer_than_a_second_is_told_on_a_terminal_and_erased() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let address = silent.local_addr().expect("it has an address");
+    let address = silent.local_addr().expect("the socket has an address");
     std::thread::spawn(move || {
         while let Ok((stream, _)) = silent.accept() {
             std::thread::sleep(std::time::Duration::from_millis(1200));

@@ -42,7 +42,7 @@ impl Place {
 
     pub(super) fn write(self, name: &str, text: &str) -> Self {
         let path = self.path(name);
-        fs::create_dir_all(path.parent().expect("it has one")).expect("the directory is writable");
+        fs::create_dir_all(path.parent().expect("the path has a parent")).expect("the directory is writable");
         fs::write(path, text).expect("the directory is writable");
         self
     }
@@ -339,7 +339,7 @@ fn the_file_of_a_directory_that_may_not_be_searched_is_passed_over() {
         .stdin(executable)
         .output()
         .expect("there is a shell");
-    fs::set_permissions(directory, Permissions::from_mode(0o700)).expect("it is ours");
+    fs::set_permissions(directory, Permissions::from_mode(0o700)).expect("the mode can be changed");
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");
     assert!(shown.contains("listen = ") && !shown.contains("9999"), "{shown}");

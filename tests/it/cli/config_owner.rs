@@ -26,8 +26,13 @@ fn installation() -> (TempDir, PathBuf) {
 /// Reads the configuration at `path` in each of the three ways: named by flag, named by variable, and found in the working directory.
 fn read_in_all_ways(path: &Path) -> [(i32, String); 3] {
     let root = Path::new("/");
-    let around = path.parent().expect("it has one");
-    let flag = ["--config", path.to_str().expect("it is text"), "config", "show"];
+    let around = path.parent().expect("the path has a parent");
+    let flag = [
+        "--config",
+        path.to_str().expect("the path is text"),
+        "config",
+        "show",
+    ];
     [
         run_in(root, &flag, &[]),
         run_in(root, &["config", "show"], &[("ARKLOOP_CONFIG", path)]),
@@ -39,7 +44,7 @@ fn assert_all_refused(path: &Path, named: &[&str]) {
     for outcome in read_in_all_ways(path) {
         assert_refused(outcome, named);
     }
-    let around = path.parent().expect("it has one");
+    let around = path.parent().expect("the path has a parent");
     for command in [&["check"][..], &["serve"], &["user", "list"]] {
         assert_refused(run_in(around, command, &[]), named);
     }
@@ -89,7 +94,7 @@ fn a_configuration_that_others_can_write_is_refused() {
     assert_all_refused(&path, &["arkloop.toml", "0666", "chmod go-w"]);
     set_mode(&path, 0o646);
     assert_all_refused(&path, &["0646"]);
-    let around = path.parent().expect("it has one");
+    let around = path.parent().expect("the path has a parent");
     set_mode(&path, 0o644);
     set_mode(around, 0o777);
     assert_all_refused(&path, &["conf", "0777", "chmod go-w"]);
@@ -100,7 +105,7 @@ fn a_configuration_that_others_can_write_is_refused() {
 #[test]
 fn a_clone_with_umask_002_is_believed_and_another_group_s_file_is_not() {
     let (_root, path) = installation();
-    let around = path.parent().expect("it has one");
+    let around = path.parent().expect("the path has a parent");
     set_mode(around, 0o775);
     set_mode(&path, 0o664);
     assert_all_believed(&path);
@@ -108,7 +113,7 @@ fn a_clone_with_umask_002_is_believed_and_another_group_s_file_is_not() {
         skip("this user has one group, so that no file is another group's");
         return;
     };
-    std::os::unix::fs::chown(&path, None, Some(group)).expect("it can be given to the group");
+    std::os::unix::fs::chown(&path, None, Some(group)).expect("the owner can be changed");
     assert_all_refused(&path, &["arkloop.toml", "0664"]);
     set_mode(&path, 0o644);
     assert_all_believed(&path);
@@ -145,7 +150,7 @@ fn an_access_list_that_lets_another_user_write_is_seen() {
     assert_all_refused(&path, &["arkloop.toml", "0664"]);
     // Links in a directory with such a list are not believed either.
     set_mode(&path, 0o644);
-    fs::remove_file(&path).expect("it is there");
+    fs::remove_file(&path).expect("the file can be removed");
     file(&path, AUDIENCE, 0o644);
     let links = root.path().join("links");
     directory(&links, 0o755);
@@ -161,7 +166,7 @@ fn a_trusted_file_in_a_stranger_s_directory_is_not_believed() {
         return;
     }
     let (_root, path) = installation();
-    let around = path.parent().expect("it has one");
+    let around = path.parent().expect("the path has a parent");
     for mode in [0o755, 0o1777] {
         give(around, STRANGER, STRANGER);
         set_mode(around, mode);
@@ -263,12 +268,12 @@ fn a_link_is_judged_by_the_directory_it_is_in() {
         give(&links, 0, 0);
     }
     // Links in the middle of the path, and links to links, are believed too.
-    fs::rename(&links, root.path().join("moved")).expect("it can be moved");
+    fs::rename(&links, root.path().join("moved")).expect("the entry can be moved");
     link("moved", &links);
     assert_all_believed(&own);
     directory(&root.path().join("open"), 0o777);
     link(&own, &root.path().join("open/arkloop.toml"));
-    fs::remove_file(root.path().join("moved/arkloop.toml")).expect("it is there");
+    fs::remove_file(root.path().join("moved/arkloop.toml")).expect("the file can be removed");
     link("../open/next.toml", &root.path().join("moved/arkloop.toml"));
     link(&path, &root.path().join("open/next.toml"));
     assert_all_refused(&own, &["open", "next.toml", "0777"]);
@@ -277,16 +282,16 @@ fn a_link_is_judged_by_the_directory_it_is_in() {
 #[test]
 fn a_configuration_that_is_no_file_is_refused_without_waiting() {
     let (_root, path) = installation();
-    fs::remove_file(&path).expect("it is there");
+    fs::remove_file(&path).expect("the file can be removed");
     pipe(&path);
     assert_all_refused(&path, &["arkloop.toml", "not a regular file"]);
-    fs::remove_file(&path).expect("it is there");
-    fs::create_dir(&path).expect("it can be made");
+    fs::remove_file(&path).expect("the file can be removed");
+    fs::create_dir(&path).expect("the directory can be created");
     assert_all_refused(&path, &["arkloop.toml", "directory"]);
     fs::remove_dir(&path).expect("it is there");
     link("nowhere.toml", &path);
     assert_all_refused(&path, &["arkloop.toml", "does not exist"]);
-    fs::remove_file(&path).expect("it is there");
+    fs::remove_file(&path).expect("the file can be removed");
     link("arkloop.toml", &path);
     assert_all_refused(&path, &["arkloop.toml"]);
 }
@@ -317,13 +322,13 @@ fn secret_and_certificate_files_are_judged_alike() {
                 &["secret", "65534", "chown"],
             );
         }
-        fs::remove_file(&secret).expect("it is there");
+        fs::remove_file(&secret).expect("the file can be removed");
         pipe(&secret);
         assert_refused(
             run_in(root.path(), &["config", "show"], &key(name)),
             &["secret", "not a regular file"],
         );
-        fs::remove_file(&secret).expect("it is there");
+        fs::remove_file(&secret).expect("the file can be removed");
     }
     let conf =
         "[mail]\ntransport = \"smtp\"\nsmtp_url = \"smtps://mail.example.org\"\nca_file = \"../secret\"\n";
@@ -347,16 +352,16 @@ fn root_s_configuration_is_believed_by_the_service_s_user() {
     }
     let (root, path) = installation();
     set_mode(root.path(), 0o755);
-    give(path.parent().expect("it has one"), 0, STRANGER);
-    set_mode(path.parent().expect("it has one"), 0o750);
+    give(path.parent().expect("the path has a parent"), 0, STRANGER);
+    set_mode(path.parent().expect("the path has a parent"), 0o750);
     give(&path, 0, STRANGER);
     set_mode(&path, 0o640);
     let mut workspace = crate::support::Workspace::new();
     workspace
         .run_as(STRANGER)
-        .set("ARKLOOP_CONFIG", path.to_str().expect("it is text"));
+        .set("ARKLOOP_CONFIG", path.to_str().expect("the path is text"));
     set_mode(&workspace.path(), 0o755);
     let shown = workspace.json(&["config", "show"]);
     assert!(shown.to_string().contains("believed"), "{shown}");
-    assert_eq!(fs::metadata(&path).expect("it is there").uid(), 0);
+    assert_eq!(fs::metadata(&path).expect("the entry exists").uid(), 0);
 }

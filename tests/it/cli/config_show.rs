@@ -127,7 +127,7 @@ fn config_show_masks_secrets_and_tells_where_they_stand() {
     );
     workspace.set("ARKLOOP_TURNSTILE__SECRET_KEY", "sentinel-of-turnstile");
     let shown = workspace.output(&["config", "show"], "").stdout;
-    let shown = String::from_utf8(shown).expect("it is text");
+    let shown = String::from_utf8(shown).expect("the output is text");
     assert!(!shown.contains("sentinel"), "{shown}");
     let json = workspace.json(&["config", "show"]);
     assert!(!json.to_string().contains("sentinel"), "{json}");
@@ -255,7 +255,7 @@ fn what_config_show_prints_is_a_configuration() {
     // JSON may have U+007F unescaped; TOML must not.
     workspace.write("arkloop.toml", "data_dir = \"a\\u007f\\tb\"\n");
     let shown = workspace.output(&["config", "show"], "").stdout;
-    let shown = String::from_utf8(shown).expect("it is text");
+    let shown = String::from_utf8(shown).expect("the output is text");
     workspace.write("copy.toml", &shown);
     assert_eq!(
         workspace.json(&["config", "show", "--config", "copy.toml"]),

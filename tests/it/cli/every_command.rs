@@ -107,8 +107,8 @@ fn without_versions(text: &str) -> String {
 }
 
 fn edit(workspace: &Workspace, sql: &str) {
-    let database = rusqlite::Connection::open(old_database::path(workspace)).expect("it opens");
-    database.execute_batch(sql).expect("it is changed");
+    let database = rusqlite::Connection::open(old_database::path(workspace)).expect("the database opens");
+    database.execute_batch(sql).expect("the SQL is executed");
 }
 
 #[test]
@@ -145,7 +145,8 @@ fn the_database_of_another_user_is_left_alone_by_every_command() {
             .and_then(|()| symlink("/etc/passwd", &path))
             .expect("the directory is ours");
     }
-    let [owner, runner] = [&path, &workspace.path()].map(|path| path.metadata().expect("it is there").uid());
+    let [owner, runner] =
+        [&path, &workspace.path()].map(|path| path.metadata().expect("the entry exists").uid());
     let needs = [Needs::Room, Needs::Database, Needs::LostKey, Needs::Backup];
     let said = said_by_all(&workspace, &needs);
     let [owner, runner] = [owner, runner].map(arkloop::files::shown_user);
@@ -215,7 +216,7 @@ fn a_lost_key_file_is_told_by_every_command() {
     workspace.json(&["backup", "copy.db"]);
     let key = workspace.path().join("data/arkloop.key");
     let needs = [Needs::Room, Needs::Database, Needs::LostKey, Needs::Backup];
-    fs::set_permissions(&key, Permissions::from_mode(0o644)).expect("it is ours");
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).expect("the mode can be changed");
     assert_snapshot!(said_by_all(&workspace, &needs), @r#"
     exit: 1
     stderr:
@@ -224,7 +225,7 @@ fn a_lost_key_file_is_told_by_every_command() {
     stderr:
     {"error":"the key file <dir>/data/arkloop.key can be read by others (mode 0644)","hint":"run: chmod 600 <dir>/data/arkloop.key"}
     "#);
-    fs::remove_file(&key).expect("it is ours");
+    fs::remove_file(&key).expect("the file can be removed");
     let needs = [Needs::Room, Needs::Database];
     assert_snapshot!(said_by_all(&workspace, &needs), @r#"
     exit: 1
@@ -240,7 +241,7 @@ fn a_lost_key_file_is_told_by_every_command() {
 fn a_key_file_is_not_reset_for_a_database_that_cannot_be_used() {
     let workspace = Workspace::with_database();
     let key = workspace.path().join("data/arkloop.key");
-    fs::remove_file(&key).expect("it is ours");
+    fs::remove_file(&key).expect("the file can be removed");
     edit(&workspace, "PRAGMA user_version = 999");
     let newer = said_by_all(&workspace, &[Needs::LostKey]);
     assert_snapshot!(without_versions(&newer), @r#"

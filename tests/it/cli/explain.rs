@@ -10,10 +10,13 @@ use crate::support::{PASSWORD, TestApp, Workspace, registration};
 /// The texts of `explain`, without the times and the trace ids.
 fn told(workspace: &Workspace, subject: &str) -> String {
     let document = workspace.json(&["explain", subject]);
-    let lines = document["timeline"].as_array().expect("it is a list").iter();
-    let lines = lines.map(|line| line["text"].as_str().expect("it is a text"));
-    let now = document["now"].as_array().expect("it is a list").iter();
-    let now = now.map(|text| text.as_str().expect("it is a text"));
+    let lines = document["timeline"]
+        .as_array()
+        .expect("the value is a list")
+        .iter();
+    let lines = lines.map(|line| line["text"].as_str().expect("the value is a text"));
+    let now = document["now"].as_array().expect("the value is a list").iter();
+    let now = now.map(|text| text.as_str().expect("the value is a text"));
     // This line has the time of the machine.
     let now = now.filter(|text| !text.starts_with("The next code can be mailed at"));
     let told = lines.chain(now).collect::<Vec<_>>().join("\n");
@@ -39,7 +42,7 @@ async fn a_failed_sign_in_is_explained() {
     app.service()
         .suspend(UserRef::parse("alice"))
         .await
-        .expect("it is there");
+        .expect("the account exists");
     app.login("alice", PASSWORD).await;
     assert_snapshot!(told(app.workspace(), "alice"), @"
     Registered and signed in; from 127.0.0.1.
@@ -163,7 +166,7 @@ async fn what_still_has_to_wait_is_told_with_the_end_of_it() {
         assert_eq!(app.login(login, "a wrong password").await.status, 401);
     }
     app.send_code("alice@example.org").await;
-    let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
+    let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("the database opens");
     let guess_more = |length: u32, where_from: &str| {
         let sql = format!("UPDATE password_failures SET length = {length} WHERE {where_from}");
         assert_eq!(database.execute(&sql, []), Ok(2));
@@ -254,7 +257,8 @@ fn numbers_are_those_of_the_server_and_only_ways_that_exist_are_named() {
         server.request("POST", "/v1/auth/login", None, Some(&body)).0
     };
     assert_eq!(guess(), 401);
-    let database = rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
+    let database =
+        rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("the database opens");
     let longer = "UPDATE password_failures SET length = 3 WHERE network = x''";
     assert_eq!(database.execute(longer, []), Ok(1));
     assert_eq!(guess(), 429);

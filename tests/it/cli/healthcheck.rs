@@ -16,11 +16,11 @@ use crate::support::Workspace;
 
 /// Everything under a directory, with sizes and times of change.
 fn listing(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).expect("it is readable");
+    let entries = fs::read_dir(directory).expect("the directory can be read");
     let mut lines: Vec<String> = entries
         .map(|entry| {
-            let entry = entry.expect("it is readable");
-            let found = entry.metadata().expect("it is there");
+            let entry = entry.expect("the entry can be read");
+            let found = entry.metadata().expect("the entry exists");
             format!(
                 "{} {} {:?}",
                 entry.path().display(),
@@ -141,7 +141,10 @@ fn a_server_that_cannot_serve_or_does_not_answer_is_told() {
     said("exit: 0\n");
     drop(server);
     let unready = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let address = unready.local_addr().expect("it listens").to_string();
+    let address = unready
+        .local_addr()
+        .expect("the socket has an address")
+        .to_string();
     workspace.write("data/server.lock", &address);
     let answering = std::thread::spawn(move || {
         let (mut stream, _) = unready.accept().expect("it is asked");
@@ -173,8 +176,8 @@ fn a_socket_on_which_nothing_is_accepted_is_no_answer() {
     socket.bind(&path).expect("it is free");
     let _listener = socket.listen(0).expect("it is ours");
     // This connection takes the only place in the queue of the socket.
-    let _waiting = UnixStream::connect(&path).expect("it listens");
-    fs::create_dir(workspace.path().join("data")).expect("it is ours");
+    let _waiting = UnixStream::connect(&path).expect("the server listens");
+    fs::create_dir(workspace.path().join("data")).expect("the directory can be created");
     workspace.write("data/server.lock", &format!("unix:{}", path.display()));
     let said = workspace.run(&["healthcheck"]);
     assert!(
@@ -188,7 +191,7 @@ fn neither_a_lost_key_nor_another_reader_keeps_it_from_asking() {
     let workspace = Workspace::new();
     let server = workspace.serve();
     let data = workspace.path().join("data");
-    fs::remove_file(data.join("arkloop.key")).expect("it is ours");
+    fs::remove_file(data.join("arkloop.key")).expect("the file can be removed");
     let said = workspace.run(&["healthcheck"]);
     assert!(said.starts_with("exit: 0\n"), "{said}");
     drop(server);
@@ -196,7 +199,8 @@ fn neither_a_lost_key_nor_another_reader_keeps_it_from_asking() {
     if chown(&data, Some(65_534), None).is_ok() && chown(data.join("arkloop.db"), Some(65_534), None).is_ok()
     {
         let mut workspace = workspace;
-        fs::set_permissions(workspace.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+        fs::set_permissions(workspace.path(), fs::Permissions::from_mode(0o755))
+            .expect("the mode can be changed");
         let denied = workspace.run_as(65_533).run(&["healthcheck"]);
         assert!(denied.contains("arkloop.db belongs to "), "{denied}");
     }

@@ -145,7 +145,7 @@ fn the_commands_are_those_of_the_manual() {
     let pages = workspace.json(&["man", "."]);
     let pages: BTreeSet<&str> = pages
         .as_array()
-        .expect("it is a list")
+        .expect("the value is a list")
         .iter()
         .filter_map(|page| page.as_str())
         .collect();

@@ -19,7 +19,7 @@ fn init_makes_a_directory_a_database_and_a_key() {
     Keep a copy of the key file apart from the database: without it, sessions and invites are lost.
     ");
     let mode = |name: &str| {
-        let metadata = fs::metadata(workspace.path().join(name)).expect("it exists");
+        let metadata = fs::metadata(workspace.path().join(name)).expect("the entry exists");
         format!("{:o}", metadata.permissions().mode() & 0o777)
     };
     assert_eq!(

@@ -77,7 +77,7 @@ fn many_invites_are_made_at_once() {
     let made = workspace.json(&["invite", "create", "--count", "1000", "--note", "the fair"]);
     let codes: BTreeSet<&str> = made
         .as_array()
-        .expect("it is a list")
+        .expect("the value is a list")
         .iter()
         .map(code_of)
         .collect();
@@ -162,7 +162,7 @@ fn an_invite_is_mailed_as_well() {
     let queue = workspace.json(&["mail", "queue"]);
     let waits: Vec<_> = queue
         .as_array()
-        .expect("it is an array")
+        .expect("the value is a list")
         .iter()
         .map(|mail| format!("{} to {}", mail["kind"], mail["to"]))
         .collect();

@@ -32,7 +32,7 @@ pub(super) fn served() -> Workspace {
 }
 
 fn kids(document: &Value) -> Vec<String> {
-    let keys = document["signing_keys"].as_array().expect("it is a list");
+    let keys = document["signing_keys"].as_array().expect("the value is a list");
     keys.iter().map(|key| key["kid"].to_string()).collect()
 }
 

@@ -18,16 +18,16 @@ fn header_of(token: &str) -> (String, String) {
     let head = token.split('.').next().expect("a token has a head");
     let head = URL_SAFE_NO_PAD.decode(head).expect("it is base64url");
     let head: Value = serde_json::from_slice(&head).expect("it is JSON");
-    let member = |name: &str| head[name].as_str().expect("it is a text").to_owned();
+    let member = |name: &str| head[name].as_str().expect("the value is a text").to_owned();
     (member("alg"), member("kid"))
 }
 
 /// The algorithms of the signing keys, in the order of `key list`.
 fn algorithms(workspace: &Workspace) -> Vec<String> {
     let listed = workspace.json(&["key", "list"]);
-    let keys = listed["signing_keys"].as_array().expect("it is a list");
+    let keys = listed["signing_keys"].as_array().expect("the value is a list");
     keys.iter()
-        .map(|key| key["algorithm"].as_str().expect("it is a text").to_owned())
+        .map(|key| key["algorithm"].as_str().expect("the value is a text").to_owned())
         .collect()
 }
 

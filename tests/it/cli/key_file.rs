@@ -88,12 +88,12 @@ fn a_new_key_file_is_told_as_json_and_the_old_one_is_kept() {
     }
     "#);
     let kept: Vec<PathBuf> = fs::read_dir(workspace.path().join("data"))
-        .expect("it is there")
-        .map(|entry| entry.expect("it is read").path())
+        .expect("the directory can be read")
+        .map(|entry| entry.expect("the entry can be read").path())
         .filter(|path| path.display().to_string().contains("arkloop.key."))
         .collect();
     assert_eq!(kept.len(), 1, "{kept:?}");
-    assert_eq!(fs::read(&kept[0]).expect("it is there"), old);
+    assert_eq!(fs::read(&kept[0]).expect("the file can be read"), old);
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn without_the_lost_key_accounts_go_on() {
     let invites = workspace.json(&["invite", "list", "--all"]);
     let statuses: Vec<_> = invites
         .as_array()
-        .expect("it is a list")
+        .expect("the value is a list")
         .iter()
         .map(|invite| &invite["status"])
         .collect();

@@ -19,8 +19,8 @@ fn with_secret() -> (Workspace, PathBuf) {
     workspace.json(&["init"]);
     directory(&secret, 0o755);
     let key = secret.join("arkloop.key");
-    fs::rename(data.join("arkloop.key"), &key).expect("it can be moved");
-    workspace.set("ARKLOOP_KEY_FILE", key.to_str().expect("it is text"));
+    fs::rename(data.join("arkloop.key"), &key).expect("the entry can be moved");
+    workspace.set("ARKLOOP_KEY_FILE", key.to_str().expect("the path is text"));
     (workspace, key)
 }
 
@@ -98,7 +98,7 @@ fn a_key_in_a_secret_of_kubernetes_is_taken() {
     give(&mounted, 0, STRANGER);
     let version = mounted.join("..2026_11_28_10_00_00.123456789");
     directory(&version, 0o755);
-    fs::rename(&key, version.join("arkloop.key")).expect("it can be moved");
+    fs::rename(&key, version.join("arkloop.key")).expect("the entry can be moved");
     // `defaultMode: 0400` and `fsGroup` together.
     give(&version.join("arkloop.key"), 0, STRANGER);
     set_mode(&version.join("arkloop.key"), 0o440);
@@ -129,7 +129,7 @@ fn a_key_that_cannot_be_replaced_is_left_with_its_database_and_the_way_around_wo
     }
     let (workspace, key) = with_secret();
     workspace.create_user("ann");
-    let secret = key.parent().expect("it has one");
+    let secret = key.parent().expect("the path has a parent");
     let data = workspace.path().join("data");
     give(&key, 0, STRANGER);
     set_mode(&key, 0o440);
@@ -148,7 +148,7 @@ fn a_key_that_cannot_be_replaced_is_left_with_its_database_and_the_way_around_wo
     }
     // The steps that the refusal proposes.
     let copy = data.join("copy.key");
-    fs::copy(&key, &copy).expect("it can be copied");
+    fs::copy(&key, &copy).expect("the file can be copied");
     give(&copy, STRANGER, STRANGER);
     set_mode(&copy, 0o600);
     let (code, said) = run(&workspace, &copy, &["key", "rekey"]);
@@ -158,7 +158,7 @@ fn a_key_that_cannot_be_replaced_is_left_with_its_database_and_the_way_around_wo
     workspace.json(&["user", "list"]);
     // `key reset` is refused too, after the key is lost.
     give(secret, 0, 0);
-    fs::remove_file(&key).expect("it is there");
+    fs::remove_file(&key).expect("the file can be removed");
     let before = state();
     let refused = run(&workspace, &key, &["key", "reset", "--yes"]);
     assert_refused(

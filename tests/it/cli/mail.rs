@@ -113,14 +113,14 @@ fn a_test_mail_is_a_file_where_mail_is_files() {
     ");
     let files: Vec<_> = fs::read_dir(workspace.path().join("data/outbox"))
         .expect("the directory was made")
-        .map(|entry| entry.expect("it is read").path())
+        .map(|entry| entry.expect("the entry can be read").path())
         .collect();
     let [file] = files.as_slice() else {
         panic!("one file: {files:?}");
     };
-    let text = fs::read_to_string(file).expect("it is text");
+    let text = fs::read_to_string(file).expect("the file can be read");
     assert!(text.contains("To: ann@example.org\r\n"), "{text}");
-    let mode = fs::metadata(file).expect("it is there").permissions().mode();
+    let mode = fs::metadata(file).expect("the entry exists").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 

@@ -31,7 +31,7 @@ fn sending_to(server: &SmtpServer) -> Workspace {
 fn failure(workspace: &Workspace) -> String {
     let output = workspace.output(&TEST, "");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let told = String::from_utf8(output.stderr).expect("it is text");
+    let told = String::from_utf8(output.stderr).expect("the output is text");
     let (_, told) = told
         .split_once("error: the mail was not sent: ")
         .expect("it is about the mail");
@@ -111,7 +111,8 @@ async fn a_certificate_that_is_in_the_file_is_accepted_for_its_name_and_dates() 
         SmtpServer::certified(&usual("127.0.0.1")),
     );
     let workspace = sending_to(&server);
-    let [own, others] = [&server, &other].map(|server| server.authority().expect("it has one"));
+    let [own, others] =
+        [&server, &other].map(|server| server.authority().expect("the server has a certificate"));
     workspace.write("authority.pem", &format!("{others}{own}"));
     succeeds(&workspace);
 }
@@ -139,7 +140,10 @@ async fn a_certificate_that_is_refused_is_told_in_words() {
         SmtpServer::certified(&usual("127.0.0.1")),
     );
     let workspace = sending_to(&server);
-    workspace.write("authority.pem", other.authority().expect("it has one"));
+    workspace.write(
+        "authority.pem",
+        other.authority().expect("the server has a certificate"),
+    );
     assert_snapshot!(failure(&workspace), @"the conversation with the mail server failed while starting TLS: its certificate signs itself, and is not among those that are trusted; the certificate is neither in mail.ca_file nor issued by one in it; if it was renewed, replace it there");
     let mut workspace = sending_to(&server);
     workspace
@@ -172,7 +176,8 @@ async fn a_relay_on_a_private_network_is_used_without_tls_only_if_that_is_said()
         .set("ARKLOOP_MAIL__SMTP_SECURITY", "none")
         .set("ARKLOOP_MAIL__FROM", "no-reply@example.org");
     succeeds(&workspace);
-    let warnings = String::from_utf8(workspace.output(&["config", "show"], "").stderr).expect("it is text");
+    let warnings =
+        String::from_utf8(workspace.output(&["config", "show"], "").stderr).expect("the output is text");
     assert!(
         warnings.contains("mail.smtp_security is \"none\" and 0.0.0.0 is another machine"),
         "{warnings}"
@@ -182,7 +187,8 @@ async fn a_relay_on_a_private_network_is_used_without_tls_only_if_that_is_said()
         .set("ARKLOOP_MAIL__SMTP_USER", "arkloop")
         .set("ARKLOOP_MAIL__SMTP_PASSWORD", "the relay's password");
     succeeds(&workspace);
-    let warnings = String::from_utf8(workspace.output(&["config", "show"], "").stderr).expect("it is text");
+    let warnings =
+        String::from_utf8(workspace.output(&["config", "show"], "").stderr).expect("the output is text");
     assert!(warnings.contains("and so can mail.smtp_password"), "{warnings}");
     let found = workspace.output(&["check"], "");
     let found = String::from_utf8_lossy(&found.stdout).into_owned();
@@ -252,7 +258,10 @@ fn terminator() -> (TlsAcceptor, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn check_trusts_the_authorities_of_this_machine() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    let url = format!("https://{}", listener.local_addr().expect("it is bound"));
+    let url = format!(
+        "https://{}",
+        listener.local_addr().expect("the socket has an address")
+    );
     let (mut workspace, address) = install();
     workspace
         .set("ARKLOOP_SERVER__PUBLIC_URL", &url)
@@ -273,7 +282,7 @@ async fn check_trusts_the_authorities_of_this_machine() {
     assert!(found.contains(why), "{found}");
     workspace.write("authority.pem", &authority);
     let path = workspace.path().join("authority.pem");
-    workspace.set("SSL_CERT_FILE", path.to_str().expect("it is text"));
+    workspace.set("SSL_CERT_FILE", path.to_str().expect("the path is text"));
     let found = workspace.run(&["check"]);
     assert!(
         found.contains("leads to this server") && !found.contains("TLS with"),

@@ -11,11 +11,11 @@ fn there_is_a_page_for_every_command() {
     let workspace = Workspace::new();
     workspace.write("arkloop.toml", "nonsense = ");
     let directory = workspace.path().join("man1");
-    fs::create_dir(&directory).expect("it can be made");
+    fs::create_dir(&directory).expect("the directory can be created");
     let pages = workspace.json(&["man", "man1"]);
     let pages: Vec<&str> = pages
         .as_array()
-        .expect("it is a list")
+        .expect("the value is a list")
         .iter()
         .filter_map(|page| page.as_str())
         .collect();
@@ -29,7 +29,7 @@ fn there_is_a_page_for_every_command() {
     }
     assert!(!pages.iter().any(|page| page.contains("help")), "{pages:?}");
     for page in &pages {
-        let text = fs::read_to_string(directory.join(page)).expect("it was written");
+        let text = fs::read_to_string(directory.join(page)).expect("the file can be read");
         assert!(
             text.contains(".SH SYNOPSIS") && text.contains("Example"),
             "{page}"
@@ -72,11 +72,11 @@ fn synopsis(page: &str) -> String {
 #[test]
 fn a_synopsis_has_the_own_options_in_the_order_of_the_help_with_their_values() {
     let workspace = Workspace::new();
-    fs::create_dir(workspace.path().join("man1")).expect("it can be made");
+    fs::create_dir(workspace.path().join("man1")).expect("the directory can be created");
     workspace.json(&["man", "man1"]);
     let told = |name: &str| {
         let path = workspace.path().join("man1").join(name);
-        synopsis(&fs::read_to_string(path).expect("it was written"))
+        synopsis(&fs::read_to_string(path).expect("the file can be read"))
     };
     let names = [
         "arkloop.1",

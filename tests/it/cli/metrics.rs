@@ -22,11 +22,11 @@ fn watched() -> Workspace {
 
 /// Sends a request to the listener; returns the head and the body of the answer.
 fn ask(workspace: &Workspace, path: &str) -> (String, String) {
-    let mut stream = UnixStream::connect(workspace.path().join("metrics.sock")).expect("it listens");
+    let mut stream = UnixStream::connect(workspace.path().join("metrics.sock")).expect("the server listens");
     let request = format!("GET {path} HTTP/1.1\r\nhost: metrics\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("it reads");
+    stream.write_all(request.as_bytes()).expect("the server reads");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers in text");
+    stream.read_to_string(&mut answer).expect("the answer is text");
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
     (head.to_owned(), body.to_owned())
 }
@@ -220,7 +220,7 @@ fn the_listener_says_what_keeps_the_server_from_serving() {
     let server = workspace.serve();
     let (head, body) = ask(&workspace, "/readyz");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    let mut body: serde_json::Value = serde_json::from_str(&body).expect("it is JSON");
+    let mut body: serde_json::Value = serde_json::from_str(&body).expect("the text is JSON");
     assert!(body["waiting_writes"].take().is_u64(), "{body}");
     let expected = json!({
         "status": "ok", "cause": null, "version": env!("CARGO_PKG_VERSION"), "waiting_writes": null,
@@ -257,7 +257,7 @@ fn a_log_line_of_a_request_has_its_operation_status_and_time() {
 fn a_place_that_is_taken_is_refused_at_the_start() {
     let mut workspace = Workspace::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let address = taken.local_addr().expect("it has an address").to_string();
+    let address = taken.local_addr().expect("the socket has an address").to_string();
     workspace.set("ARKLOOP_METRICS__LISTEN", &address);
     let refused = workspace.run_in_both_forms(&["-q", "serve", "--listen", "127.0.0.1:0"]);
     assert_snapshot!(refused.replace(&address, "<address>"), @r#"

@@ -35,11 +35,11 @@ fn alerts() -> Vec<&'static str> {
 
 /// The queries of the dashboard.
 fn panels() -> Vec<String> {
-    let dashboard: Value = serde_json::from_str(DASHBOARD).expect("it is JSON");
+    let dashboard: Value = serde_json::from_str(DASHBOARD).expect("the text is JSON");
     let panels = dashboard["panels"].as_array().expect("it has panels").iter();
     let targets = panels.flat_map(|panel| panel["targets"].as_array().expect("each asks something"));
     targets
-        .map(|target| target["expr"].as_str().expect("it is text").to_owned())
+        .map(|target| target["expr"].as_str().expect("the value is a text").to_owned())
         .collect()
 }
 
@@ -60,11 +60,12 @@ fn told() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     // The metrics of sent mail appear a moment later.
     for _ in 0..100 {
-        let mut stream = UnixStream::connect(workspace.path().join("metrics.sock")).expect("it listens");
+        let mut stream =
+            UnixStream::connect(workspace.path().join("metrics.sock")).expect("the server listens");
         let request = "GET /metrics HTTP/1.1\r\nhost: metrics\r\nconnection: close\r\n\r\n";
-        stream.write_all(request.as_bytes()).expect("it reads");
+        stream.write_all(request.as_bytes()).expect("the server reads");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers in text");
+        stream.read_to_string(&mut answer).expect("the answer is text");
         let explained = answer
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());

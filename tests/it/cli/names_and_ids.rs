@@ -54,7 +54,7 @@ fn a_username_of_32_hex_digits_is_never_the_account_with_that_id() {
         let told = workspace.json(&["explain", &name])["now"].to_string();
         assert!(told.contains("The account is suspended"), "{told}");
         let rows = workspace.json(&["audit", "--user", &name]);
-        let rows = rows.as_array().expect("it is a list");
+        let rows = rows.as_array().expect("the value is a list");
         let is_of_ann = |row: &&Value| row["user_id"] == id.as_str();
         assert!(
             !rows.is_empty() && !rows.iter().any(|row| is_of_ann(&row)),

@@ -64,7 +64,7 @@ fn root_makes_nothing_in_the_directory_of_another_user() {
             (root.path(), vec![]),
             (
                 Path::new("/"),
-                vec!["--data-dir", data.to_str().expect("it is text")],
+                vec!["--data-dir", data.to_str().expect("the path is text")],
             ),
             (data.as_path(), vec![]),
             (root.path(), vec!["--data-dir", "data/deep/er"]),
@@ -153,7 +153,7 @@ fn volumes_as_containers_get_them_are_used() {
             run(&["backup", "volume/copy.db"]);
             run(&["restore", "volume/copy.db", "--yes"]);
             run(&["key", "rekey"]);
-            let made = |path: &str| fs::metadata(root.path().join(path)).expect("it is there");
+            let made = |path: &str| fs::metadata(root.path().join(path)).expect("the entry exists");
             assert_eq!(made(&format!("{data}/arkloop.db")).mode() & 0o777, 0o600);
             if data == "volume/data" {
                 assert_eq!(made(data).mode() & 0o777, 0o700);

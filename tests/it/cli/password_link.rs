@@ -25,7 +25,7 @@ fn notes(shown: &str) -> &str {
 /// The kind and the recipient of each mail that waits.
 fn queue(workspace: &Workspace) -> Vec<String> {
     let queue = workspace.json(&["mail", "queue"]);
-    let mails = queue.as_array().expect("it is a list").iter();
+    let mails = queue.as_array().expect("the value is a list").iter();
     mails
         .map(|mail| format!("{} {}", mail["kind"], mail["to"]).replace('"', ""))
         .collect()
@@ -164,7 +164,7 @@ fn no_link_is_made_that_would_not_work() {
 #[test]
 fn mails_of_commands_are_in_the_language_that_was_asked_for() {
     let mut workspace = Workspace::with_database();
-    let locale_of = |user: &Value| user["locale"].as_str().expect("it is a text").to_owned();
+    let locale_of = |user: &Value| user["locale"].as_str().expect("the value is a text").to_owned();
     workspace.set("ARKLOOP_MAIL__LOCALE", "zh");
     assert_eq!(locale_of(&workspace.json(&CREATE)), "zh");
     let ben = [

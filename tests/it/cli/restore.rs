@@ -177,13 +177,13 @@ fn a_killed_server_leaves_a_log_that_does_not_reach_the_restored_database() {
 fn a_backup_and_its_key_are_enough_on_a_new_machine() {
     let (workspace, ..) = backed_up();
     let fresh = Workspace::new();
-    fs::create_dir(fresh.path().join("data")).expect("it is made");
+    fs::create_dir(fresh.path().join("data")).expect("the directory can be created");
     fs::copy(
         workspace.path().join("data/arkloop.key"),
         fresh.path().join("data/arkloop.key"),
     )
-    .expect("it is copied");
-    fs::copy(workspace.path().join("copy.db"), fresh.path().join("copy.db")).expect("it is copied");
+    .expect("the file can be copied");
+    fs::copy(workspace.path().join("copy.db"), fresh.path().join("copy.db")).expect("the file can be copied");
     assert_snapshot!(stable(&fresh.run(&["restore", "copy.db", "--yes"])), @"
     exit: 0
     stdout:
@@ -204,7 +204,8 @@ fn a_backup_and_its_key_are_enough_on_a_new_machine() {
 fn an_older_backup_is_brought_up_to_date() {
     let workspace = Workspace::with_database();
     old_database::put(&workspace, old_database::FIRST_RELEASE, 3);
-    fs::rename(old_database::path(&workspace), workspace.path().join("old.db")).expect("it is moved");
+    fs::rename(old_database::path(&workspace), workspace.path().join("old.db"))
+        .expect("the entry can be moved");
     let restored = workspace.json(&["restore", "old.db", "--yes"]);
     assert_eq!(
         [

@@ -19,8 +19,8 @@ fn backed_up() -> Workspace {
 fn refused(workspace: &Workspace, file: &str) -> String {
     let files = || {
         let mut files: Vec<_> = fs::read_dir(workspace.path().join("data"))
-            .expect("it is there")
-            .map(|entry| entry.expect("it is read").path())
+            .expect("the directory can be read")
+            .map(|entry| entry.expect("the entry can be read").path())
             .map(|path| (fs::read(&path).unwrap_or_default(), path))
             .collect();
         files.sort_unstable_by(|a, b| a.1.cmp(&b.1));
@@ -38,8 +38,8 @@ fn refused(workspace: &Workspace, file: &str) -> String {
 }
 
 fn edit(file: &Path, sql: &str) {
-    let database = rusqlite::Connection::open(file).expect("it opens");
-    database.execute_batch(sql).expect("it is changed");
+    let database = rusqlite::Connection::open(file).expect("the database opens");
+    database.execute_batch(sql).expect("the SQL is executed");
 }
 
 #[test]
@@ -106,14 +106,14 @@ fn a_file_that_is_not_there_is_refused() {
 #[test]
 fn a_truncated_backup_is_refused() {
     let workspace = backed_up();
-    let whole = fs::read(workspace.path().join("copy.db")).expect("it is there");
+    let whole = fs::read(workspace.path().join("copy.db")).expect("the file can be read");
     for (name, length) in [
         ("half.db", whole.len() / 2),
         ("short.db", whole.len() - 4096),
         ("stub.db", 50),
         ("empty.db", 0),
     ] {
-        fs::write(workspace.path().join(name), &whole[..length]).expect("it is written");
+        fs::write(workspace.path().join(name), &whole[..length]).expect("the file can be written");
     }
     assert_snapshot!(refused(&workspace, "half.db"), @r#"
     exit: 1
@@ -152,14 +152,14 @@ fn a_truncated_backup_is_refused() {
 #[test]
 fn a_backup_with_a_damaged_page_is_refused() {
     let workspace = backed_up();
-    let mut bytes = fs::read(workspace.path().join("copy.db")).expect("it is there");
+    let mut bytes = fs::read(workspace.path().join("copy.db")).expect("the file can be read");
     let users = old_database::count(
         &workspace.path().join("copy.db"),
         "SELECT rootpage FROM sqlite_schema WHERE name = 'users'",
     );
     let start = (usize::try_from(users).expect("it is a page") - 1) * 4096;
     bytes[start..start + 4096].fill(0x55);
-    fs::write(workspace.path().join("damaged.db"), bytes).expect("it is written");
+    fs::write(workspace.path().join("damaged.db"), bytes).expect("the file can be written");
     assert_snapshot!(refused(&workspace, "damaged.db"), @r#"
     exit: 1
     stderr:
@@ -199,7 +199,8 @@ fn a_foreign_file_is_refused() {
 #[test]
 fn a_backup_of_another_key_is_refused() {
     let [workspace, other] = [backed_up(), backed_up()];
-    fs::copy(other.path().join("copy.db"), workspace.path().join("other.db")).expect("it is copied");
+    fs::copy(other.path().join("copy.db"), workspace.path().join("other.db"))
+        .expect("the file can be copied");
     assert_snapshot!(refused(&workspace, "other.db"), @r#"
     exit: 1
     stderr:
@@ -208,7 +209,7 @@ fn a_backup_of_another_key_is_refused() {
     stderr:
     {"error":"the key file <dir>/data/arkloop.key is <key>, but other.db needs <key>","hint":"put the key file that is needed in its place, or name it with key_file in the configuration; nothing was changed"}
     "#);
-    fs::remove_file(workspace.path().join("data/arkloop.key")).expect("it is there");
+    fs::remove_file(workspace.path().join("data/arkloop.key")).expect("the file can be removed");
     assert_snapshot!(refused(&workspace, "copy.db"), @r#"
     exit: 1
     stderr:
@@ -246,7 +247,7 @@ fn a_database_in_use_is_no_backup() {
     let server = other.serve();
     other.create_user("ben");
     let live = old_database::path(&other);
-    assert_snapshot!(refused(&workspace, live.to_str().expect("it is text")).replace(&other.path().display().to_string(), "<other>"), @r#"
+    assert_snapshot!(refused(&workspace, live.to_str().expect("the path is text")).replace(&other.path().display().to_string(), "<other>"), @r#"
     exit: 1
     stderr:
     error: <other>/data/arkloop.db is a database in use and no backup; make a backup of it with `arkloop backup FILE`, and restore that
@@ -280,7 +281,7 @@ fn a_restore_says_that_a_server_runs_before_it_asks_and_then_what_becomes_of_the
     stderr:
     Really replace <dir>/data/arkloop.db by copy.db? The database that is there now is kept beside it, as arkloop.db.before-restore.<time>. [y/N] error: nothing was done; answer y, or add --yes, to go on
     ");
-    fs::remove_file(old_database::path(&workspace)).expect("it is there");
+    fs::remove_file(old_database::path(&workspace)).expect("the file can be removed");
     assert_snapshot!(workspace.run_at_a_terminal(&["restore", "copy.db"], "n\n"), @"
     exit: 1
     stderr:

@@ -88,12 +88,12 @@ fn the_log_tells_once_of_a_proxy_that_is_not_listed() {
             "forwarded: for=198.51.100.1",
             "x-real-ip: 198.51.100.1",
         ] {
-            let mut stream = TcpStream::connect(server.address()).expect("it listens");
+            let mut stream = TcpStream::connect(server.address()).expect("the server listens");
             let request =
                 format!("GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{header}\r\n\r\n");
-            stream.write_all(request.as_bytes()).expect("it reads");
+            stream.write_all(request.as_bytes()).expect("the server reads");
             let mut answer = String::new();
-            stream.read_to_string(&mut answer).expect("it answers");
+            stream.read_to_string(&mut answer).expect("the answer is text");
             assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         }
         server.signal("TERM");
@@ -162,7 +162,7 @@ fn a_second_signal_ends_what_the_first_one_waits_for() {
     // The server waits for a request that is never complete.
     let mut slow = TcpStream::connect(server.address()).expect("the server listens");
     slow.write_all(b"POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n")
-        .expect("it reads");
+        .expect("the server reads");
     assert_eq!(server.request("GET", "/healthz", None, None).0, 200);
     server.signal("TERM");
     while TcpStream::connect(server.address()).is_ok() {
@@ -190,7 +190,7 @@ fn a_second_server_over_the_same_database_is_refused() {
 fn an_address_in_use_is_refused() {
     let workspace = Workspace::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let address = taken.local_addr().expect("it listens").to_string();
+    let address = taken.local_addr().expect("the socket has an address").to_string();
     let text = workspace
         .run_in_both_forms(&["-q", "serve", "--listen", &address])
         .replace(&address, "<address>");

@@ -17,15 +17,17 @@ fn begin(server: &Served) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).expect("the server listens");
     let head = "POST /v1/auth/check HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
                 content-length: 16\r\n\r\n";
-    stream.write_all(head.as_bytes()).expect("it reads");
+    stream.write_all(head.as_bytes()).expect("the server reads");
     assert_eq!(server.request("GET", "/healthz", None, None).0, 200);
     stream
 }
 
 fn finish(mut stream: TcpStream) -> String {
-    stream.write_all(b"{\"login\": \"ann\"}").expect("it reads");
+    stream
+        .write_all(b"{\"login\": \"ann\"}")
+        .expect("the server reads");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
+    stream.read_to_string(&mut answer).expect("the answer is text");
     answer
 }
 
@@ -146,7 +148,7 @@ fn a_second_hangup_does_not_cut_off_what_the_first_one_waits_for() {
     slow.write_all(
         b"POST /v1/auth/login HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n",
     )
-    .expect("it reads");
+    .expect("the server reads");
     std::thread::sleep(Duration::from_millis(100));
     send_signal(pid, "HUP");
     until(&workspace, "it drains", || {
@@ -158,9 +160,9 @@ fn a_second_hangup_does_not_cut_off_what_the_first_one_waits_for() {
     });
     slow.write_all(b"{}").expect("it still reads");
     let mut answer = String::new();
-    slow.read_to_string(&mut answer).expect("it answers");
+    slow.read_to_string(&mut answer).expect("the answer is text");
     assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
-    terminal.wait().expect("it ends");
+    terminal.wait().expect("the process ends");
     assert!(log_of(&workspace).trim_end().ends_with("stopped"));
 }
 
@@ -172,5 +174,5 @@ fn a_log_that_cannot_be_written_stops_nothing() {
         workspace.run(&["healthcheck"]).starts_with("exit: 0")
     });
     send_signal(server.id(), "TERM");
-    assert_eq!(server.wait().expect("it ends").code(), Some(0));
+    assert_eq!(server.wait().expect("the process ends").code(), Some(0));
 }

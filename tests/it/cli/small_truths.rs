@@ -39,7 +39,7 @@ fn post_from(address: &str, origin: &str) {
         format!("POST /v1/auth/refresh HTTP/1.1\r\nhost: a\r\nconnection: close\r\norigin: {origin}\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("the server reads");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it is text");
+    stream.read_to_string(&mut answer).expect("the answer is text");
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
 }
 
@@ -85,7 +85,7 @@ fn preflight_from(address: &str, origin: &str, method: &str) {
     );
     stream.write_all(request.as_bytes()).expect("the server reads");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it is text");
+    stream.read_to_string(&mut answer).expect("the answer is text");
     assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
 }
 
@@ -167,9 +167,9 @@ fn a_path_that_is_no_text_is_refused_wherever_it_is_given() {
     let output = run(&workspace, &[b"config", b"show"], Some(("ARKLOOP_PORT", path)));
     assert!(output.status.success());
     // No file was created under another name.
-    let names = std::fs::read_dir(workspace.path()).expect("it is there");
+    let names = std::fs::read_dir(workspace.path()).expect("the directory can be read");
     let names: Vec<_> = names
-        .map(|entry| entry.expect("it is there").file_name())
+        .map(|entry| entry.expect("the entry can be read").file_name())
         .collect();
     assert_eq!(names, ["data"]);
 }
@@ -178,7 +178,7 @@ fn a_path_that_is_no_text_is_refused_wherever_it_is_given() {
 fn a_working_directory_whose_name_is_no_text_works_or_is_named() {
     let workspace = Workspace::new();
     let directory = workspace.path().join(OsStr::from_bytes(OTHER));
-    std::fs::create_dir(&directory).expect("it is new");
+    std::fs::create_dir(&directory).expect("the directory can be created");
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_arkloop"));
         let output = command

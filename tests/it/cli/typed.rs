@@ -9,7 +9,7 @@ use crate::support::{Workspace, full_width, pasted_dashes};
 fn an_invite_code_is_read_however_it_was_typed_or_pasted() {
     let workspace = Workspace::with_database();
     let made = workspace.json(&["invite", "create"]);
-    let code = made["code"].as_str().expect("it is a text");
+    let code = made["code"].as_str().expect("the value is a text");
     let mut spellings = vec![
         full_width(code),
         format!("\u{feff} {code}.\u{200b}"),
@@ -43,7 +43,7 @@ fn names_and_addresses_are_trimmed_as_over_http() {
         (&user["username"], &user["email"]),
         (&json!("ann"), &json!("ann@example.org"))
     );
-    let id = around(user["id"].as_str().expect("it is a text"));
+    let id = around(user["id"].as_str().expect("the value is a text"));
     for who in [&ann, &address, &id] {
         assert_eq!(workspace.json(&["user", "show", who])["id"], user["id"]);
         assert_eq!(workspace.json(&["session", "list", who]), json!([]));
@@ -73,7 +73,7 @@ fn names_and_addresses_are_trimmed_as_over_http() {
     let body = json!({"login": "ann", "password": "a decent password"});
     assert_eq!(served.request("POST", "/v1/auth/login", None, Some(&body)).0, 200);
     let sessions = workspace.json(&["session", "list", "ann"]);
-    let session = around(sessions[0]["id"].as_str().expect("it is a text"));
+    let session = around(sessions[0]["id"].as_str().expect("the value is a text"));
     assert_eq!(
         workspace.json(&["session", "list", "ann", "--after", &session]),
         json!([])

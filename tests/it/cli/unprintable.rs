@@ -22,7 +22,8 @@ fn wild_database() -> Workspace {
     let workspace = Workspace::with_database();
     workspace.create_user("ann");
     workspace.json(&["invite", "create", "--note", "for Ann"]);
-    let database = rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
+    let database =
+        rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("the database opens");
     let sql = "
         INSERT INTO sessions (id, user_id, nonce, method, created_at, last_used_at, expires_at, address, user_agent)
             SELECT id, id, zeroblob(16), 'pwd', created_at, created_at, created_at + 1000000, '192.0.2.1', :wild FROM users;

@@ -23,7 +23,7 @@ fn debugging_lines(text: &str) -> Vec<&str> {
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("the sources are there") {
-        let path = entry.expect("it is read").path();
+        let path = entry.expect("the entry can be read").path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let is_test = name.is_some_and(|name| name.starts_with("tests") || name.starts_with("properties"));
         if path.is_dir() && !is_test {
@@ -39,7 +39,7 @@ fn no_text_of_the_program_is_debug_output() {
     let mut paths = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut paths);
     for path in paths {
-        let text = fs::read_to_string(&path).expect("it is text");
+        let text = fs::read_to_string(&path).expect("the file can be read");
         assert_eq!(debugging_lines(&text), Vec::<&str>::new(), "{}", path.display());
     }
 }

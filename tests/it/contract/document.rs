@@ -34,10 +34,10 @@ fn refusals(operation: &Value) -> Vec<(&str, &Value)> {
 }
 
 fn texts(list: &Value) -> BTreeSet<String> {
-    let list = list.as_array().expect("it is a list");
+    let list = list.as_array().expect("the value is a list");
     let texts: BTreeSet<String> = list
         .iter()
-        .map(|text| text.as_str().expect("it is a text").to_owned())
+        .map(|text| text.as_str().expect("the value is a text").to_owned())
         .collect();
     assert_eq!(texts.len(), list.len(), "a text is listed twice");
     texts

@@ -99,8 +99,8 @@ const MAX_LINES: usize = 400;
 const MAX_HANDLER_LINES: usize = 15;
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).expect("it is a directory") {
-        let path = entry.expect("it is read").path();
+    for entry in fs::read_dir(directory).expect("the directory can be read") {
+        let path = entry.expect("the entry can be read").path();
         if path.is_dir() {
             sources(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -116,7 +116,7 @@ pub(super) fn sources_of_src() -> Vec<(String, String)> {
     sources(&src, &mut files);
     let read = |file: &PathBuf| {
         let path = file.strip_prefix(&src).expect("it is below");
-        let text = fs::read_to_string(file).expect("it is text");
+        let text = fs::read_to_string(file).expect("the file can be read");
         (path.display().to_string(), text)
     };
     files.iter().map(read).collect()

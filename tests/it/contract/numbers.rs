@@ -174,8 +174,8 @@ impl<'ast> Visit<'ast> for Texts {
 
 /// Every source except tests and `crypto`, which has no texts other than those of `expect`.
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).expect("it is there") {
-        let path = entry.expect("it is there").path();
+    for entry in fs::read_dir(directory).expect("the directory can be read") {
+        let path = entry.expect("the entry can be read").path();
         let name = path
             .file_stem()
             .and_then(|name| name.to_str())
@@ -220,7 +220,7 @@ fn every_number_in_a_sentence_comes_from_its_constant() {
         let help = help.expect("the executable runs").stdout;
         found.extend(unknown(command, &String::from_utf8_lossy(&help)));
     }
-    let document: Value = serde_json::from_str(&arkloop::http::document()).expect("it is JSON");
+    let document: Value = serde_json::from_str(&arkloop::http::document()).expect("the text is JSON");
     let mut texts = Vec::new();
     descriptions(&document, &mut texts);
     found.extend(texts.iter().flat_map(|text| unknown("openapi", text)));
@@ -230,7 +230,7 @@ fn every_number_in_a_sentence_comes_from_its_constant() {
     let mut files = Vec::new();
     sources(&root.join("src"), &mut files);
     for file in files {
-        let source = fs::read_to_string(&file).expect("it is there");
+        let source = fs::read_to_string(&file).expect("the file can be read");
         let mut texts = Texts::default();
         texts.visit_file(&syn::parse_file(&source).expect("it is Rust"));
         let name = file

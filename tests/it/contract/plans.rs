@@ -99,7 +99,7 @@ async fn what_a_server_is_asked_all_day_reads_no_whole_table() {
     let alicia = UserRef::parse("alicia");
     service.find_user(alicia.clone()).await.expect("she is there");
     list_in_parts(&app, &alicia).await;
-    service.delete_user(alicia).await.expect("she is there");
+    service.delete_user(alicia).await.expect("the account exists");
     app.wait_for_empty_outbox().await;
     let statements = app.store_probe().statements();
     // If one of these is missing, the statements are no longer recorded.

@@ -9,7 +9,7 @@ fn root() -> &'static Path {
 }
 
 fn document() -> String {
-    fs::read_to_string(root().join("docs/security.md")).expect("it is there")
+    fs::read_to_string(root().join("docs/security.md")).expect("the file can be read")
 }
 
 /// Paths of tests between backticks, such as `api::bearer::a_missing_token_is_refused_like_this`.
@@ -166,14 +166,16 @@ fn every_requirement_of_levels_one_and_two_has_one_answer() {
 fn no_page_writes_html_or_keeps_anything_but_the_language_and_the_link() {
     let folder = root().join("src/http/pages/static");
     let entries = fs::read_dir(folder).expect("the pages are there");
-    let scripts: Vec<PathBuf> = entries.map(|entry| entry.expect("it is read").path()).collect();
+    let scripts: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("the entry can be read").path())
+        .collect();
     let scripts: Vec<&PathBuf> = scripts
         .iter()
         .filter(|path| path.extension().is_some_and(|kind| kind == "js"))
         .collect();
     assert!(!scripts.is_empty(), "the pages have scripts");
     for script in scripts {
-        let text = fs::read_to_string(script).expect("it is text");
+        let text = fs::read_to_string(script).expect("the file can be read");
         for forbidden in [
             "innerHTML",
             "outerHTML",

@@ -220,7 +220,7 @@ impl Workspace {
     pub fn wait_for_attempts(&self, attempts: u64) -> Vec<Value> {
         loop {
             let queue = self.json(&["mail", "queue"]);
-            let queue = queue.as_array().expect("it is an array").clone();
+            let queue = queue.as_array().expect("the value is a list").clone();
             if queue
                 .iter()
                 .all(|mail| mail["attempts"].as_u64() >= Some(attempts))

@@ -71,7 +71,7 @@ impl Follower {
 
     /// Waits until the command ends.
     pub fn wait(mut self) -> ExitStatus {
-        self.child.wait().expect("it ends")
+        self.child.wait().expect("the process ends")
     }
 }
 

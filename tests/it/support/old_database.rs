@@ -32,13 +32,13 @@ fn migrations() -> Vec<(u32, String, String)> {
     let mut found: Vec<_> = fs::read_dir(directory)
         .expect("there are migrations")
         .map(|entry| {
-            let path = entry.expect("it is read").path();
+            let path = entry.expect("the entry can be read").path();
             let stem = path
                 .file_stem()
                 .and_then(|stem| stem.to_str())
                 .expect("it has a name");
             let (number, name) = stem.split_once('_').expect("its name has a number");
-            let sql = fs::read_to_string(&path).expect("it is text");
+            let sql = fs::read_to_string(&path).expect("the file can be read");
             (number.parse().expect("it is a number"), name.to_owned(), sql)
         })
         .collect();
@@ -79,7 +79,7 @@ pub fn put(workspace: &Workspace, version: u32, accounts: u32) {
         })
         .expect("init recorded the key");
     fs::remove_file(&path).expect("there is one");
-    let database = Connection::open(&path).expect("it is made");
+    let database = Connection::open(&path).expect("the database opens");
     make(&database, version, &key_check, accounts).expect("the migrations of that version work");
 }
 
@@ -113,7 +113,7 @@ fn make(database: &Connection, version: u32, key_check: &str, accounts: u32) -> 
 
 /// The version of the schema in a file, and the objects in it, by name.
 pub fn schema_of(path: &Path) -> (u32, Vec<String>) {
-    let database = Connection::open(path).expect("it opens");
+    let database = Connection::open(path).expect("the database opens");
     let version = database
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .expect("it has a version");

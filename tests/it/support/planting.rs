@@ -75,7 +75,7 @@ pub fn run_in_as(
 
 /// Everything in a directory: the path, owner, mode, inode, size and times of change of each entry.
 pub fn listing(directory: &Path) -> Vec<String> {
-    let found = fs::symlink_metadata(directory).expect("it is there");
+    let found = fs::symlink_metadata(directory).expect("the entry exists");
     let mut lines = vec![format!(
         "{}: {}:{} {:o}, inode {}, {} bytes, {}.{:09} {}.{:09}",
         directory.display(),
@@ -107,13 +107,13 @@ pub fn assert_refused((code, said): (i32, String), named: &[&str]) {
 
 /// Creates a directory with this mode, regardless of the umask.
 pub fn directory(path: &Path, mode: u32) {
-    fs::create_dir(path).expect("it can be made");
+    fs::create_dir(path).expect("the directory can be created");
     set_mode(path, mode);
 }
 
 /// Creates a file with this mode, regardless of the umask.
 pub fn file(path: &Path, text: &str, mode: u32) {
-    fs::write(path, text).expect("it can be written");
+    fs::write(path, text).expect("the file can be written");
     set_mode(path, mode);
 }
 
@@ -129,7 +129,7 @@ pub fn set_mode(path: &Path, mode: u32) {
 
 /// Creates a link to `target`, which need not exist.
 pub fn link(target: impl AsRef<Path>, path: &Path) {
-    symlink(target, path).expect("it can be made");
+    symlink(target, path).expect("the link can be created");
 }
 
 /// Creates a named pipe, on which a careless reader waits for ever.
@@ -148,8 +148,10 @@ pub const PRECIOUS: &str = "precious";
 
 /// The names in a directory, sorted.
 pub fn names(directory: &Path) -> Vec<String> {
-    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("it is read").file_name();
-    let entries = fs::read_dir(directory).expect("it is a directory").map(name);
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("the entry can be read").file_name();
+    let entries = fs::read_dir(directory)
+        .expect("the directory can be read")
+        .map(name);
     let mut names: Vec<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
     names.sort_unstable();
     names
@@ -158,7 +160,7 @@ pub fn names(directory: &Path) -> Vec<String> {
 /// Creates a directory with files that must not change.
 pub fn precious(workspace: &Workspace) -> PathBuf {
     let path = workspace.path().join("precious");
-    fs::create_dir(&path).expect("it can be made");
+    fs::create_dir(&path).expect("the directory can be created");
     for name in [PRECIOUS, "arkloop.db", "arkloop.key"] {
         file(&path.join(name), PRECIOUS, 0o600);
     }
@@ -169,7 +171,7 @@ pub fn precious(workspace: &Workspace) -> PathBuf {
 pub fn assert_precious(directory: &Path) {
     assert_eq!(names(directory), ["arkloop.db", "arkloop.key", PRECIOUS]);
     for name in names(directory) {
-        let text = fs::read_to_string(directory.join(&name)).expect("it is there");
+        let text = fs::read_to_string(directory.join(&name)).expect("the file can be read");
         assert_eq!(text, PRECIOUS, "{name}");
     }
 }

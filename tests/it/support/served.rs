@@ -97,8 +97,8 @@ impl Served {
 
     /// Kills the server, as a loss of power would end it.
     pub fn kill(mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
+        self.child.kill().expect("the process runs");
+        self.child.wait().expect("the process ends");
     }
 
     /// Stops the server in order; returns the whole log without placeholders.

@@ -106,7 +106,7 @@ impl Siteverify {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("there is a free port");
-        let address = listener.local_addr().expect("it listens");
+        let address = listener.local_addr().expect("the socket has an address");
         let state = Arc::new(Mutex::new(State::default()));
         let (released, release) = watch::channel(0);
         let shared = Arc::clone(&state);

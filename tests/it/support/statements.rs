@@ -75,7 +75,7 @@ impl Drop for Watched {
 /// The `statements` that read a whole table or index although they may not, with their plans.
 pub fn scans(statements: &BTreeSet<String>) -> Vec<String> {
     let workspace = Workspace::with_database();
-    let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
+    let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("the database opens");
     let may_scan = |sql: &str| {
         let sql = one_line(sql);
         MAY_SCAN.iter().any(|(part, _)| sql.contains(part))

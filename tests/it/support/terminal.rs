@@ -41,7 +41,7 @@ impl Workspace {
             .write_all(typed.as_bytes())
             .expect("it takes a few lines");
         drop(keyboard);
-        let code = terminal.wait().expect("it ends").code().unwrap_or(-1);
+        let code = terminal.wait().expect("the process ends").code().unwrap_or(-1);
         let output = Output {
             // In the format of `wait`, the exit code is the second byte.
             status: ExitStatus::from_raw(code << 8),

@@ -50,12 +50,15 @@ impl Story {
         let service = self.app.service();
         service.flush_audit().await.expect("it is written");
         let document = self.app.workspace().json(&["explain", subject]);
-        let lines = document["timeline"].as_array().expect("it is a list").iter();
+        let lines = document["timeline"]
+            .as_array()
+            .expect("the value is a list")
+            .iter();
         let same = lines.filter(|line| line["trace_id"] == refusal.json()["trace_id"]);
         let lines: Vec<&Value> = same.collect();
         assert_eq!(lines.len(), 1, "{refusal:?} in {document:#}");
         assert_eq!(lines[0]["at"], service.system().now().to_string());
-        let text = lines[0]["text"].as_str().expect("it is a text");
+        let text = lines[0]["text"].as_str().expect("the value is a text");
         let told = format!("{}: {text}", refusal.code());
         self.told.lock().expect("nothing panicked").push(told);
     }

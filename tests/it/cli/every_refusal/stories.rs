@@ -33,7 +33,7 @@ pub(super) async fn sign_ins() -> Story {
     app.service().create_user(bob).await.expect("it is made");
     story.explain("bob", &app.login("bob", PASSWORD).await).await;
     let alice = UserRef::parse("alice");
-    app.service().suspend(alice).await.expect("it is there");
+    app.service().suspend(alice).await.expect("the account exists");
     story.explain("alice", &app.login("alice", PASSWORD).await).await;
     story
 }
@@ -50,7 +50,7 @@ pub(super) async fn refreshes() -> Story {
     story.explain(ADDRESS, &app.refresh(&forged).await).await;
     let gone = app.register("bob").await.cookie();
     let bob = UserRef::parse("bob");
-    app.service().delete_user(bob).await.expect("it is there");
+    app.service().delete_user(bob).await.expect("the account exists");
     story.explain(ADDRESS, &app.refresh(&gone).await).await;
     let current = app.refresh(&cookie).await.cookie();
     let elsewhere = app
@@ -72,7 +72,7 @@ pub(super) async fn refreshes() -> Story {
     // A token that is newer than the database, as after a return to an older copy of it.
     let ahead = app.login("alice", PASSWORD).await.cookie();
     let ahead = app.refresh(&ahead).await.cookie();
-    let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
+    let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("the database opens");
     let older = database.execute(
         "UPDATE sessions SET generation = 0, presented = NULL, rotations = x'' WHERE ended_at IS NULL AND generation = 1",
         [],
@@ -111,7 +111,7 @@ pub(super) async fn ends_of_sessions() -> Story {
     app.advance(Duration::from_hours(4 * 24));
     story.explain("alice", &app.refresh(&old).await).await;
     let suspended = app.login("alice", PASSWORD).await.cookie();
-    app.service().suspend(alice()).await.expect("it is there");
+    app.service().suspend(alice()).await.expect("the account exists");
     story.explain("alice", &app.refresh(&suspended).await).await;
     story
 }
@@ -165,7 +165,7 @@ pub(super) async fn mailed_codes() -> Story {
     app.advance(Duration::from_hours(1));
     // The code is sent after the suspension, which would void an earlier one.
     let user = UserRef::parse("alice");
-    app.service().suspend(user).await.expect("it is there");
+    app.service().suspend(user).await.expect("the account exists");
     let late = code().await;
     story.explain(alice, &app.verify_code(alice, &late).await).await;
     story

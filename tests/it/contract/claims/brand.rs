@@ -8,8 +8,8 @@ const THE_OTHER: [&str; 3] = ["'s own web client", " auth API", "’s own web cl
 
 /// Adds every file below `directory` to `found`.
 fn files(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
-    for entry in fs::read_dir(directory).expect("it is readable") {
-        let path = entry.expect("it is readable").path();
+    for entry in fs::read_dir(directory).expect("the directory can be read") {
+        let path = entry.expect("the entry can be read").path();
         if path.is_dir() {
             files(&path, found);
         } else {

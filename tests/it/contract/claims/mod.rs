@@ -29,7 +29,7 @@ pub fn guides() -> Vec<Guide> {
     .map(str::to_owned)
     .into();
     let docs = fs::read_dir(root.join("docs")).expect("there is a directory");
-    let docs = docs.map(|entry| entry.expect("it is readable").file_name());
+    let docs = docs.map(|entry| entry.expect("the entry can be read").file_name());
     names.extend(docs.map(|name| format!("docs/{}", name.to_string_lossy())));
     names.sort();
     names
@@ -58,7 +58,7 @@ impl Guide {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         Self {
             name: name.to_owned(),
-            text: fs::read_to_string(path).expect("it is text"),
+            text: fs::read_to_string(path).expect("the file can be read"),
         }
     }
 

@@ -186,7 +186,7 @@ impl Running {
         };
         let listen = Listen::Tcp("127.0.0.1:0".parse().expect("it is an address"));
         let server = Server::bind(&listen, Arc::clone(&app.service), settings).expect("there is a free port");
-        let address = server.local_addr().expect("it listens on TCP");
+        let address = server.local_addr().expect("the socket has an address");
         set_up.workspace.vault().serve_at(address);
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async {
@@ -284,13 +284,15 @@ impl TestApp {
 
     /// Changes the database file on a connection of its own, past the server.
     pub fn change(&self, sql: &str) {
-        let database = rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("it opens");
-        database.execute_batch(sql).expect("it is changed");
+        let database =
+            rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("the database opens");
+        database.execute_batch(sql).expect("the SQL is executed");
     }
 
     /// Reads one number from the database file, past the server.
     pub fn count(&self, sql: &str) -> i64 {
-        let database = rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("it opens");
+        let database =
+            rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("the database opens");
         database
             .query_row(sql, [], |row| row.get(0))
             .expect("it is one number")
@@ -298,7 +300,8 @@ impl TestApp {
 
     /// Reads one text from the database file, past the server; empty if there is none.
     pub fn text(&self, sql: &str) -> String {
-        let database = rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("it opens");
+        let database =
+            rusqlite::Connection::open(self.data_dir().join("arkloop.db")).expect("the database opens");
         let text: Option<String> = database
             .query_row(sql, [], |row| row.get(0))
             .expect("it is one row");

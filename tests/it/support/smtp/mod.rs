@@ -183,7 +183,7 @@ impl SmtpServer {
 
     fn with(shared: Shared) -> Self {
         let reserved = bind("127.0.0.1:0".parse().expect("it is an address"));
-        let address = reserved.local_addr().expect("it is bound");
+        let address = reserved.local_addr().expect("the socket has an address");
         let server = Self {
             address,
             shared: Arc::new(shared),
