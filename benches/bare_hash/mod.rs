@@ -14,7 +14,7 @@ impl BareHash {
     pub(crate) fn new() -> Self {
         let cost = Argon2Cost::default();
         let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, None);
-        let params = params.expect("the default cost is one of argon2");
+        let params = params.expect("argon2 accepts the default cost");
         let memory = vec![Block::new(); params.block_count()];
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut hash = Self { argon2, memory };

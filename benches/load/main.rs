@@ -5,7 +5,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "what it prints is the measurement"
+    reason = "the program prints its results"
 )]
 
 #[path = "../bare_hash/mod.rs"]

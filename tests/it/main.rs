@@ -2,7 +2,7 @@
 
 #![expect(
     unreachable_pub,
-    reason = "`pub` says that other files of the tests may use an item; nothing leaves this binary"
+    reason = "`pub` marks items that other test files use; the binary exports nothing"
 )]
 
 mod api;

@@ -211,7 +211,7 @@ fn a_database_with_orphans_or_of_a_newer_schema_is_found() {
     assert_snapshot!(mends(&workspace), @"mend     database         a row of sessions belongs to one of users that is gone; stop the server and restore a backup: arkloop restore FILE");
     plant(&workspace, "DELETE FROM sessions; PRAGMA user_version = 999");
     let migrations = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
-    let newest = migrations.expect("it is there").count();
+    let newest = migrations.expect("there are migrations").count();
     let mends = mends(&workspace)
         .replace(&format!("only {newest};"), "only <newest>;")
         .replace(env!("CARGO_PKG_VERSION"), "<version>");
@@ -249,7 +249,7 @@ fn a_clock_that_is_behind_is_found() {
     );
     let found = mends(&workspace);
     let (before, after) = found.split_once("it says ").expect("the clock is behind");
-    let after = after.split_once(',').expect("a sentence goes on").1;
+    let after = after.split_once(',').expect("a text follows the time").1;
     assert_snapshot!(format!("{before}it says <time>,{after}"), @"mend     clock            it says <time>, and the database knows of <time>; set the clock and keep it set: timedatectl set-ntp true");
 }
 

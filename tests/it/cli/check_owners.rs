@@ -95,7 +95,7 @@ fn check_changes_nothing_whoever_runs_it() {
 /// The command that the line about files proposes.
 fn command(said: &str) -> &str {
     let line = said.lines().find(|line| line.starts_with("mend     files"));
-    let line = line.unwrap_or_else(|| panic!("nothing is to be mended: {said}"));
+    let line = line.unwrap_or_else(|| panic!("no problem of files is reported: {said}"));
     line.split_once("run: ").expect("a command is proposed").1
 }
 
@@ -231,7 +231,7 @@ fn no_command_leads_through_a_link_that_the_service_may_have_made() {
         set_mode(&elsewhere, mode);
         let (_, said) = run_in(&workspace.path(), &["check"], &[]);
         let line = said.lines().find(|line| line.starts_with("mend     files"));
-        let line = line.unwrap_or_else(|| panic!("nothing is to be mended: {said}"));
+        let line = line.unwrap_or_else(|| panic!("no problem of files is reported: {said}"));
         assert!(
             line.contains("outbox, 1 belong to root, and not all are files with one name"),
             "{line}"

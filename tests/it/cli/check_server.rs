@@ -13,7 +13,7 @@ use crate::support::Workspace;
 fn stranger(address: &str) -> std::thread::JoinHandle<()> {
     let stranger = TcpListener::bind(address).expect("it is still free");
     std::thread::spawn(move || {
-        let (mut stream, _) = stranger.accept().expect("the check comes");
+        let (mut stream, _) = stranger.accept().expect("the check connects");
         let _ = stream.read(&mut [0; 1024]);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
     })
@@ -93,7 +93,10 @@ fn proxy(upstream: &str, line: &'static str) -> (String, Arc<Mutex<Vec<String>>>
                 head.push(byte[0]);
             }
             let head = String::from_utf8_lossy(&head);
-            memory.lock().expect("nobody panics").push(head.to_string());
+            memory
+                .lock()
+                .expect("the lock is not poisoned")
+                .push(head.to_string());
             // After the headers of the client, as proxies append their own.
             let head = format!("{}connection: close\r\n{line}\r\n", &head[..head.len() - 2]);
             let mut server = TcpStream::connect(&upstream).expect("the server listens");
@@ -155,7 +158,7 @@ fn a_word_that_was_heard_on_its_way_is_of_no_use() {
     workspace.set("ARKLOOP_SERVER__PUBLIC_URL", &format!("http://{address}"));
     let _server = workspace.serve_on(&upstream);
     workspace.run(&["check"]);
-    let noted = noted.lock().expect("nobody panics");
+    let noted = noted.lock().expect("the lock is not poisoned");
     assert_eq!(noted.len(), 2, "{noted:?}");
     for head in noted.iter() {
         let line = head.lines().find(|line| line.starts_with("x-arkloop-check: "));

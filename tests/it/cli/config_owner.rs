@@ -63,7 +63,7 @@ fn another_group() -> Option<u32> {
         return Some(OTHER_GROUP);
     }
     let own = rustix::process::getegid();
-    let groups = rustix::process::getgroups().expect("they can be asked");
+    let groups = rustix::process::getgroups().expect("the groups can be read");
     groups
         .into_iter()
         .find(|group| *group != own)
@@ -288,7 +288,7 @@ fn a_configuration_that_is_no_file_is_refused_without_waiting() {
     fs::remove_file(&path).expect("the file can be removed");
     fs::create_dir(&path).expect("the directory can be created");
     assert_all_refused(&path, &["arkloop.toml", "directory"]);
-    fs::remove_dir(&path).expect("it is there");
+    fs::remove_dir(&path).expect("the directory can be removed");
     link("nowhere.toml", &path);
     assert_all_refused(&path, &["arkloop.toml", "does not exist"]);
     fs::remove_file(&path).expect("the file can be removed");

@@ -110,7 +110,10 @@ fn until_it_listens(workspace: &Workspace, server: &mut Child) -> String {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let said = workspace.run(&["healthcheck"]);
-        let has_ended = server.try_wait().expect("it is ours").is_some();
+        let has_ended = server
+            .try_wait()
+            .expect("the process can be waited for")
+            .is_some();
         if said.starts_with("exit: 0") || has_ended || Instant::now() > deadline {
             return said;
         }
@@ -174,7 +177,7 @@ fn a_socket_on_which_nothing_is_accepted_is_no_answer() {
     let _inside = runtime.enter();
     let socket = UnixSocket::new_stream().expect("it can be made");
     socket.bind(&path).expect("it is free");
-    let _listener = socket.listen(0).expect("it is ours");
+    let _listener = socket.listen(0).expect("the socket can listen");
     // This connection takes the only place in the queue of the socket.
     let _waiting = UnixStream::connect(&path).expect("the server listens");
     fs::create_dir(workspace.path().join("data")).expect("the directory can be created");

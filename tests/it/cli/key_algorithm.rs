@@ -45,8 +45,9 @@ fn installation_of_the_version_before() -> (Workspace, String) {
     let workspace = Workspace::with_database();
     old_database::put(&workspace, old_database::BEFORE_LOST_ANSWERS, 1);
     let system = System::machine();
-    let (key, pkcs8) = SigningKey::generate(SignatureAlgorithm::EdDsa, &system).expect("it is drawn");
-    let keys = read_key_file(&workspace.path().join("data/arkloop.key")).expect("it is there");
+    let (key, pkcs8) =
+        SigningKey::generate(SignatureAlgorithm::EdDsa, &system).expect("the key is generated");
+    let keys = read_key_file(&workspace.path().join("data/arkloop.key")).expect("the key file can be read");
     let sealed = keys.seal(SealedFor::SigningKey(&key.kid), &pkcs8, &system);
     rusqlite::Connection::open(old_database::path(&workspace))
         .and_then(|database| {
@@ -56,7 +57,7 @@ fn installation_of_the_version_before() -> (Workspace, String) {
                 (&key.kid, sealed.0),
             )
         })
-        .expect("the row is of the schema");
+        .expect("the row fits the schema");
     (workspace, key.kid.clone())
 }
 

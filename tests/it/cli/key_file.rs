@@ -124,7 +124,7 @@ fn the_key_file_is_not_replaced_beside_a_server() {
 #[test]
 fn the_key_file_is_not_replaced_beside_a_command() {
     let workspace = Workspace::with_database();
-    let in_use = fs::File::open(workspace.path().join("data/use.lock")).expect("it is there");
+    let in_use = fs::File::open(workspace.path().join("data/use.lock")).expect("the lock file exists");
     in_use.lock_shared().expect("no other process holds the lock");
     assert_snapshot!(workspace.run_in_both_forms(&["key", "rekey"]), @r#"
     exit: 1

@@ -52,7 +52,7 @@ async fn the_mail_server_is_greeted_by_a_full_name_or_an_address() {
     let server = SmtpServer::start();
     let mut workspace = sending_to(&server);
     // The hostname of the machine is preferred if it has a domain.
-    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux has it");
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux has the file");
     let full = Some(hostname.trim().to_owned()).filter(|name| name.contains('.'));
     succeeds(&workspace);
     let by_address = full.clone().unwrap_or_else(|| "[127.0.0.1]".to_owned());
@@ -87,7 +87,7 @@ async fn the_mail_server_is_greeted_by_a_full_name_or_an_address() {
 
 /// The parameters of a usual self-signed certificate: like those of `openssl req -x509`, it is marked as an authority.
 fn usual(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::new([name.to_owned()]).expect("the name is one");
+    let mut params = CertificateParams::new([name.to_owned()]).expect("the name is valid");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params
 }
@@ -239,10 +239,12 @@ fn terminator() -> (TlsAcceptor, String) {
         KeyPair::generate().expect("there is randomness"),
     );
     let params = usual("authority.example");
-    let authority = params.self_signed(&authority_key).expect("it is possible");
+    let authority = params
+        .self_signed(&authority_key)
+        .expect("the parameters are valid");
     let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
         .and_then(|own| own.signed_by(&key, &Issuer::new(params, authority_key)))
-        .expect("it is possible");
+        .expect("the parameters are valid");
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()

@@ -62,7 +62,9 @@ fn a_directory_that_is_not_there_is_refused() {
 
 /// The synopsis of a page, without font markup.
 fn synopsis(page: &str) -> String {
-    let (_, rest) = page.split_once(".SH SYNOPSIS\n").expect("it has one");
+    let (_, rest) = page
+        .split_once(".SH SYNOPSIS\n")
+        .expect("the page has a synopsis");
     let line = rest.lines().next().expect("it is one line");
     ["\\fB", "\\fI", "\\fR", "\\"]
         .iter()

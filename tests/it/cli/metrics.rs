@@ -201,7 +201,7 @@ fn counters_are_there_from_the_start_and_the_process_is_measured() {
         .elapsed()
         .expect("it is past 1970")
         .as_secs_f64();
-    let started_at = of_process("start_time_seconds").expect("it is told");
+    let started_at = of_process("start_time_seconds").expect("the metric exists");
     assert!((now - started_at).abs() < 60.0, "{started_at}");
     assert!(of_process("resident_memory_bytes") < of_process("virtual_memory_bytes"));
     assert!(of_process("resident_memory_bytes") > Some(1_000_000.0), "{text}");

@@ -37,7 +37,7 @@ fn alerts() -> Vec<&'static str> {
 fn panels() -> Vec<String> {
     let dashboard: Value = serde_json::from_str(DASHBOARD).expect("the text is JSON");
     let panels = dashboard["panels"].as_array().expect("it has panels").iter();
-    let targets = panels.flat_map(|panel| panel["targets"].as_array().expect("each asks something"));
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().expect("a panel has queries"));
     targets
         .map(|target| target["expr"].as_str().expect("the value is a text").to_owned())
         .collect()

@@ -116,7 +116,7 @@ fn a_directory_that_cannot_be_written_is_refused_before_anything_is_made() {
             ],
         );
     }
-    // If the directory is missing, the nearest directory above it decides; no command is proposed that gives that one away.
+    // If the directory is missing, the nearest directory above it decides; no command is proposed that gives it away.
     let refused = run(&["--data-dir", "other/data", "init"]);
     assert!(!refused.1.contains("chown"), "{}", refused.1);
     assert_refused(refused, &["cannot be written by nobody", "--data-dir DIR"]);

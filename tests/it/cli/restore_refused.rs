@@ -59,7 +59,7 @@ fn a_restore_beside_a_server_is_refused() {
 #[test]
 fn a_restore_beside_a_command_is_refused() {
     let workspace = backed_up();
-    let in_use = fs::File::open(workspace.path().join("data/use.lock")).expect("it is there");
+    let in_use = fs::File::open(workspace.path().join("data/use.lock")).expect("the lock file exists");
     in_use.lock_shared().expect("no other process holds the lock");
     assert_snapshot!(workspace.run_in_both_forms(&["restore", "copy.db", "--yes"]), @r#"
     exit: 1

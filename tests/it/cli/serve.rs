@@ -301,7 +301,7 @@ fn a_limit_of_processes_is_told_as_what_it_is() {
                     std::os::unix::fs::PermissionsExt::from_mode(0o755),
                 )
             })
-            .expect("root may");
+            .expect("root may change the owner and the mode");
         workspace.run_as(user);
     } else {
         return;

@@ -83,7 +83,7 @@ fn serve_on_a_terminal(workspace: &Workspace, prelude: &str) -> (Child, u32) {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
-        .expect("script is there");
+        .expect("the command script is installed");
     until(workspace, "it listens", || {
         log_of(workspace).contains("registration is")
     });

@@ -35,13 +35,15 @@ fn wild_database() -> Workspace {
             SELECT id, 'test', x'00', 'a@b', created_at, created_at + 100000000, created_at, :wild FROM users;";
     for statement in sql.split_terminator(';').filter(|text| !text.trim().is_empty()) {
         let mut statement = database.prepare(statement).expect("it is SQL");
-        let parameter = statement.parameter_index(":wild").expect("it is read");
+        let parameter = statement
+            .parameter_index(":wild")
+            .expect("the parameter can be looked up");
         if let Some(parameter) = parameter {
             statement
                 .raw_bind_parameter(parameter, WILD)
                 .expect("it is bound");
         }
-        statement.raw_execute().expect("it runs");
+        statement.raw_execute().expect("the statement is executed");
     }
     workspace
 }

@@ -22,7 +22,7 @@ fn debugging_lines(text: &str) -> Vec<&str> {
 }
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).expect("the sources are there") {
+    for entry in fs::read_dir(directory).expect("the directory can be read") {
         let path = entry.expect("the entry can be read").path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let is_test = name.is_some_and(|name| name.starts_with("tests") || name.starts_with("properties"));

@@ -86,7 +86,7 @@ fn every_operation_has_a_name_a_description_and_a_group() {
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let reference = value["$ref"].as_str();
     let found = reference.map(|path| document.pointer(path.trim_start_matches('#')));
-    found.map_or(value, |found| found.expect("the reference leads somewhere"))
+    found.map_or(value, |found| found.expect("the reference can be resolved"))
 }
 
 /// The codes that a response can have.

@@ -278,7 +278,7 @@ fn nothing_secret_is_in_what_debug_prints() {
         Password::parse(MARK, MIN_PASSWORD_CHARS, &[]).expect("it is accepted"),
         PasswordGuess::parse(MARK).expect("it is a guess"),
         PasswordHash::new(mark()),
-        OneTimeCode::parse(MARK).expect("it is read"),
+        OneTimeCode::parse(MARK).expect("the code is valid"),
         InviteCode::from_random(*b"zq7x-secre"),
         LinkToken::from_random(*b"zq7x-secretzq7x-secretzq7x-secre"),
         FlowToken::new(Sealed(MARK.into())),

@@ -26,7 +26,7 @@ impl TestApp {
     pub async fn audit_page(&self, query: AuditQuery) -> AuditPage {
         let service = self.service();
         service.flush_audit().await.expect("it is written");
-        service.list_audit(query).await.expect("it is read")
+        service.list_audit(query).await.expect("the log is read")
     }
 
     /// Every row as text: the event, why it was refused, the account, further details, and how often it happened.

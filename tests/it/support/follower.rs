@@ -52,7 +52,7 @@ impl Follower {
     /// Waits for the next line, and returns it.
     pub fn line(&mut self) -> Value {
         let mut line = String::new();
-        let lines = self.lines.as_mut().expect("it is read");
+        let lines = self.lines.as_mut().expect("the pipe is open");
         lines.read_line(&mut line).expect("it is text");
         self.vault.hear("what a command wrote", &line);
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("the line is not JSON ({error}): {line:?}"))

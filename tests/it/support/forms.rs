@@ -35,7 +35,7 @@ impl Workspace {
         let full = fs::OpenOptions::new()
             .write(true)
             .open("/dev/full")
-            .expect("Linux has it");
+            .expect("Linux has the file");
         let output = self
             .command(arguments)
             .stdin(Stdio::null())

@@ -23,9 +23,9 @@ impl Gate {
         let rule = Arc::clone(&state);
         store_probe.on_commit(move || {
             rule.reached.store(true, Ordering::SeqCst);
-            let mut open = rule.open.lock().expect("nobody panicked");
+            let mut open = rule.open.lock().expect("the lock is not poisoned");
             while !*open {
-                open = rule.opened.wait(open).expect("nobody panicked");
+                open = rule.opened.wait(open).expect("the lock is not poisoned");
             }
             !rule.fails.load(Ordering::SeqCst)
         });
@@ -41,7 +41,7 @@ impl Gate {
 
     /// Lets the COMMIT that waits and all later ones through.
     pub fn open(&self) {
-        *self.0.open.lock().expect("nobody panicked") = true;
+        *self.0.open.lock().expect("the lock is not poisoned") = true;
         self.0.opened.notify_all();
     }
 

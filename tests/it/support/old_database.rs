@@ -120,8 +120,13 @@ pub fn schema_of(path: &Path) -> (u32, Vec<String>) {
     let mut statement = database
         .prepare("SELECT type || ' ' || name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY 1")
         .expect("it has a schema");
-    let objects = statement.query_map([], |row| row.get(0)).expect("it is read");
-    (version, objects.collect::<Result<_, _>>().expect("it is read"))
+    let objects = statement
+        .query_map([], |row| row.get(0))
+        .expect("the schema is read");
+    (
+        version,
+        objects.collect::<Result<_, _>>().expect("the schema is read"),
+    )
 }
 
 /// The number that the query `sql` returns.

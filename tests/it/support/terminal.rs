@@ -35,7 +35,7 @@ impl Workspace {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
-            .expect("script is there");
+            .expect("the command script is installed");
         let mut keyboard = terminal.stdin.take().expect("it is piped");
         keyboard
             .write_all(typed.as_bytes())
@@ -114,7 +114,7 @@ impl Workspace {
             .env("SHELL", "/bin/sh")
             .stdin(Stdio::null())
             .output()
-            .expect("script is there");
+            .expect("the command script is installed");
         self.tell(arguments, &output);
         Screen {
             columns,

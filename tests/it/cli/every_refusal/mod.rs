@@ -60,12 +60,12 @@ impl Story {
         assert_eq!(lines[0]["at"], service.system().now().to_string());
         let text = lines[0]["text"].as_str().expect("the value is a text");
         let told = format!("{}: {text}", refusal.code());
-        self.told.lock().expect("nothing panicked").push(told);
+        self.told.lock().expect("the lock is not poisoned").push(told);
     }
 
     /// Returns all explanations, one per line, and adds their codes to `codes`.
     fn end(self, codes: &mut BTreeSet<String>) -> String {
-        let told = self.told.into_inner().expect("nothing panicked");
+        let told = self.told.into_inner().expect("the lock is not poisoned");
         codes.extend(
             told.iter()
                 .filter_map(|line| Some(line.split_once(": ")?.0.to_owned())),
@@ -91,10 +91,7 @@ fn listed() -> BTreeSet<String> {
 }
 
 #[tokio::test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "it is one list: each refusal with what causes it"
-)]
+#[expect(clippy::too_many_lines, reason = "the test is one list of all refusals")]
 async fn every_refusal_is_explained_under_its_trace_id() {
     let mut codes = BTreeSet::new();
     assert_snapshot!(sign_ins().await.end(&mut codes), @"

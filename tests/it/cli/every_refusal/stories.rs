@@ -30,7 +30,10 @@ pub(super) async fn sign_ins() -> Story {
         locale: None,
         no_mail: false,
     };
-    app.service().create_user(bob).await.expect("it is made");
+    app.service()
+        .create_user(bob)
+        .await
+        .expect("the account is created");
     story.explain("bob", &app.login("bob", PASSWORD).await).await;
     let alice = UserRef::parse("alice");
     app.service().suspend(alice).await.expect("the account exists");
@@ -96,7 +99,7 @@ pub(super) async fn ends_of_sessions() -> Story {
     app.service()
         .revoke_sessions_of(alice())
         .await
-        .expect("it is there");
+        .expect("the account exists");
     let revoked = app.refresh(&second.cookie()).await;
     story.explain("alice", &revoked).await;
     story.explain(ADDRESS, &revoked).await;
@@ -205,7 +208,10 @@ pub(super) async fn registrations() -> Story {
         .await;
     let revoked = app.invite(1).await;
     let code = InviteCode::parse(&revoked).expect("it is a code");
-    app.service().revoke_invite(&code).await.expect("it is there");
+    app.service()
+        .revoke_invite(&code)
+        .await
+        .expect("the invite exists");
     story
         .explain(carol, &story.register("carol", Some(&revoked)).await)
         .await;
@@ -217,7 +223,7 @@ pub(super) async fn registrations() -> Story {
         locale: None,
     };
     let expired = app.service().create_invites(&draft, NonZeroU16::MIN).await;
-    let expired = expired.expect("it is made")[0].code.reveal();
+    let expired = expired.expect("the invite is created")[0].code.reveal();
     story
         .explain(carol, &story.register("carol", Some(&expired)).await)
         .await;

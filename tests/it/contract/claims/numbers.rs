@@ -29,7 +29,7 @@ pub fn jwks_seconds() -> u64 {
     let seconds = text
         .split("max-age=")
         .nth(1)
-        .expect("it says so")
+        .expect("the source has a max-age")
         .split('"')
         .next();
     seconds

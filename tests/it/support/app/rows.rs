@@ -26,7 +26,7 @@ impl TestApp {
         self.service()
             .find_invite(&code)
             .await
-            .expect("it is there")
+            .expect("the invite exists")
             .invite
             .uses
     }
@@ -40,7 +40,7 @@ impl TestApp {
             .store()
             .read(move |reader| reader.find_session(id))
             .await;
-        found.expect("it is read").expect("it is there")
+        found.expect("the session is read").expect("the session exists")
     }
 
     /// The generation of the session of a refresh cookie.
@@ -93,7 +93,7 @@ impl TestApp {
             locale: None,
         };
         let made = self.service().create_invites(&draft, NonZeroU16::MIN).await;
-        let code = made.expect("it is made")[0].code.reveal();
+        let code = made.expect("the invite is created")[0].code.reveal();
         let vault = self.workspace().vault();
         vault.gather(|secrets| secrets.add_code("an invite code", &code));
         code

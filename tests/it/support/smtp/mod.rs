@@ -120,7 +120,7 @@ impl Mailbox {
         lock(&MAILBOXES).get(url).and_then(Weak::upgrade).map(Self)
     }
 
-    /// Every mail that was taken, in this order.
+    /// Every mail that was accepted, in order of arrival.
     pub fn received(&self) -> Vec<ReceivedMail> {
         self.0.received()
     }
@@ -256,7 +256,7 @@ impl SmtpServer {
             .count()
     }
 
-    /// Every mail that was taken, in this order.
+    /// Every mail that was accepted, in order of arrival.
     pub fn received(&self) -> Vec<ReceivedMail> {
         self.shared.received()
     }

@@ -33,7 +33,7 @@ impl StartTls {
         let signing_key = KeyPair::generate().expect("there is randomness");
         let cert = params
             .self_signed(&signing_key)
-            .expect("the parameters are possible");
+            .expect("the parameters are valid");
         let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
