@@ -1,4 +1,4 @@
-//! Access tokens: what they say. (Every way to forge one: `forged_tokens.rs`.)
+//! The header and the claims of access tokens. (Forged tokens: `forged_tokens.rs`.)
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) fn parts(token: &str) -> [String; 3] {
     parts.try_into().expect("a JWT has three parts")
 }
 
-/// A part of a token, read.
+/// Decodes a part of a token.
 pub(super) fn read(part: &str) -> Value {
     let bytes = URL_SAFE_NO_PAD.decode(part).expect("it is base64url");
     serde_json::from_slice(&bytes).expect("it is JSON")
@@ -30,7 +30,7 @@ pub(super) fn claims(token: &str) -> Value {
     read(&parts(token)[1])
 }
 
-/// What a token says, without what differs from run to run.
+/// A part of a token, with the lengths of values that differ from run to run instead of the values.
 fn shown(part: &Value) -> String {
     let mut part = part.clone();
     for name in ["sub", "sid", "jti", "kid"] {
@@ -83,7 +83,7 @@ async fn a_refresh_keeps_when_and_how_somebody_signed_in() {
     let alice = app.register("alice").await;
     app.advance(Duration::from_mins(20));
     let name = arkloop::service::UserRef::parse("alice");
-    app.service().verify_email(name).await.expect("she is there");
+    app.service().verify_email(name).await.expect("the user exists");
     let (before, after) = (
         claims(&alice.access_token()),
         claims(&app.refresh(&alice.cookie()).await.access_token()),

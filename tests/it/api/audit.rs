@@ -1,4 +1,4 @@
-//! What the audit log says of requests: a row for each thing that happened, with the true cause of a refusal.
+//! What the audit log records of requests: a row for each event, with the true cause of a refusal.
 
 use std::time::Duration;
 
@@ -281,7 +281,7 @@ async fn an_account_is_found_by_every_name_it_had_also_when_it_is_gone() {
         };
         assert_eq!(app.audit_entries(query).await.len(), 5, "{name}");
     }
-    // What was tried afterwards under a name is found by the name.
+    // An attempt after the deletion is found by the name that it used.
     app.login("alicia", PASSWORD).await;
     let query = AuditQuery {
         user: Some(UserRef::parse("alicia")),

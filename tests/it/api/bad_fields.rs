@@ -1,6 +1,6 @@
 //! Bad values in every field of every operation. The fields come from the document, so that an operation that is added is tried as well.
 //!
-//! Whatever is sent: the answer is one that the document lists (`support/record.rs` holds it), no fault, and repeats nothing.
+//! Every answer must be one that the document lists (`support/record.rs` checks this), must not be a fault, and must repeat nothing of the request.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::operations::{Operation, operations};
 use crate::support::{Answer, TestApp};
 
-/// Stands in everything bad that is sent, so that an answer which repeats it is found.
+/// Part of every bad text, so that an answer which repeats the text is found.
 pub(super) const MARK: &str = "zq7x";
 
-/// Texts that no field was made for. What is around the mark makes each one bad.
+/// Texts that suit no field. The characters around the mark make each one bad.
 const TEXTS: [(&str, &str); 15] = [
     ("blank", " \t\u{a0}\u{3000}"),
     ("NUL", "zq7x\0zq7x"),
@@ -33,7 +33,7 @@ const TEXTS: [(&str, &str); 15] = [
     ("long", ""),
 ];
 
-/// A bad text for the field of that number: no two are equal, so that no password is refused for being the name beside it.
+/// A bad text for the field with that number. The texts of two fields differ, so that no password is refused for being equal to a name beside it.
 fn text_for(number: usize, kind: &str, text: &str) -> String {
     match kind {
         "long" => format!("{MARK}{number}{}", "a".repeat(2_000)),
@@ -66,7 +66,7 @@ async fn send(app: &TestApp, operation: &Operation, spoil: impl FnOnce(&mut Valu
     checked(request.json(&body).send().await, operation)
 }
 
-/// An answer that is no fault and repeats nothing.
+/// Asserts that an answer is no fault and repeats nothing of the request; returns the answer.
 pub(super) fn checked(answer: Answer, operation: &Operation) -> Answer {
     assert!(answer.status < 500, "{}: {answer:?}", operation.id);
     let mut body = answer.body.clone();
@@ -83,7 +83,7 @@ pub(super) fn checked(answer: Answer, operation: &Operation) -> Answer {
     answer
 }
 
-/// Puts `value` into a field. `otp` and `code` are two names of one: the other makes room.
+/// Sets a field to `value`. `otp` and `code` are two names of one field, so `otp` is removed when `code` is set.
 fn put(body: &mut Value, field: &str, value: Value) {
     if field == "code" {
         body.as_object_mut().expect("it is an object").remove("otp");
@@ -108,14 +108,14 @@ fn named(answer: &Answer) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What an answer says of a field: its code, or else the whole answer.
+/// What an answer says of a field: the code of the field if there is one, or else the whole answer in brief.
 fn said_of(answer: &Answer, field: &str) -> String {
     let named = named(answer);
     assert!(named.keys().all(|name| name == field), "{field}: {answer:?}");
     named.get(field).cloned().unwrap_or_else(|| answer.brief())
 }
 
-/// `otherwise` for what is said most often, and every other answer with what it is to.
+/// Lists the answers with the kinds of text that got them. `else` stands before the answer to most kinds.
 fn summed_up(said: &[(&str, String)]) -> String {
     let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (kind, said) in said {
@@ -133,7 +133,7 @@ fn summed_up(said: &[(&str, String)]) -> String {
     text + "else " + &most
 }
 
-/// What is wrong with every field when each of them has a bad text of `kind`.
+/// The codes of all fields in the answer to a body in which every field has a bad text of `kind`.
 async fn wrong_together(
     app: &TestApp,
     operation: &Operation,
@@ -142,7 +142,7 @@ async fn wrong_together(
 ) -> BTreeMap<String, String> {
     let answer = send(app, operation, |body| {
         for (number, field) in operation.fields.iter().enumerate() {
-            // Another name of `otp`: both would be one too many.
+            // `code` is another name of `otp`, and a body may have only one of the two.
             if field.name != "code" {
                 body[&field.name] = json!(text_for(number, kind, text));
             }
@@ -239,7 +239,7 @@ async fn every_field_of_every_operation_must_be_a_text() {
             for value in &wrong {
                 let answer = send(&app, &operation, |body| put(body, &field.name, value.clone())).await;
                 let mut said = named(&answer);
-                // Whichever name was taken for the code, none is left that is a text.
+                // If `code` is the bad field, the body has no `otp`, which may be reported as missing too.
                 said.retain(|name, code| !(name == "otp" && field.name == "code" && code == "missing"));
                 let expected = [(field.name.clone(), "wrong_type".to_owned())];
                 assert_eq!(said, expected.into(), "{} {value}", operation.id);

@@ -6,7 +6,7 @@ use super::bad_fields::checked;
 use super::operations::{Operation, operations, operations_with};
 use crate::support::{Answer, RawConnection, Request, TestApp};
 
-/// What no header was made for; hyper itself refuses NUL, CR and LF, see `headers.rs`.
+/// Values that suit no header. NUL, CR and LF are not among them, because hyper refuses these; see `headers.rs`.
 const VALUES: [&[u8]; 11] = [
     b"",
     b" ",
@@ -21,7 +21,7 @@ const VALUES: [&[u8]; 11] = [
     b"99999999999999999999999999999",
 ];
 
-/// Headers that decide nothing here, whatever clients and proxies put into them.
+/// Headers that have no effect here, whatever clients and proxies put into them.
 const WITHOUT_EFFECT: [&str; 20] = [
     "accept",
     "accept-charset",
@@ -53,7 +53,7 @@ async fn app() -> TestApp {
         .await
 }
 
-/// Sends a request that nothing is wrong with but what `spoil` adds.
+/// Sends a request whose only flaw is what `spoil` adds.
 async fn send(app: &TestApp, operation: &Operation, spoil: impl FnOnce(Request) -> Request) -> Answer {
     let (request, body) = operation.fresh(app).await;
     let request = match body {
@@ -69,7 +69,7 @@ async fn no_header_but_a_few_decides_anything() {
     for operation in operations() {
         let usual = send(&app, &operation, |request| request).await.brief();
         for value in VALUES {
-            // All of them at once: if one had an effect, it would show.
+            // All of them are sent at once: if one had an effect, it would show.
             let answer = send(&app, &operation, |request| {
                 WITHOUT_EFFECT
                     .iter()
@@ -119,7 +119,7 @@ async fn a_bad_cookie_is_no_refresh_token_and_disturbs_nothing_else() {
                 })
                 .await;
                 let expected = match (operation.id.as_str(), name) {
-                    // Only what stands under the name of the cookie was presented.
+                    // Only a value under the name of the cookie counts as presented.
                     ("refresh", "arkloop_refresh_token=") => "401 auth.invalid_token",
                     _ => &usual,
                 };

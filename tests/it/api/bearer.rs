@@ -68,7 +68,7 @@ async fn every_operation_with_a_bearer_tells_a_suspended_user_so() {
     let app = TestApp::open().await;
     let alice = app.register("alice").await;
     let suspended = app.service().suspend(UserRef::parse("alice")).await;
-    suspended.expect("she is there");
+    suspended.expect("the user exists");
     let mut expected = operations_with(403, "auth.user_suspended");
     // A code tells it only if it is right: see `one_time_code.rs` and `resolved_codes.rs`.
     let by_code = ["sign_in_by_code", "sign_in_by_resolved_code"];
@@ -149,7 +149,7 @@ async fn a_suspended_user_is_refused_like_this() {
     let app = TestApp::open().await;
     let alice = app.register("alice").await;
     let suspended = app.service().suspend(UserRef::parse("alice")).await;
-    suspended.expect("she is there");
+    suspended.expect("the user exists");
     assert_snapshot!(app.me(&alice.access_token()).await.shown_with_headers(), @r#"
     403
 

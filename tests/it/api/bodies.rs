@@ -1,4 +1,4 @@
-//! Request bodies: read strictly, and every bad field named.
+//! Request bodies: parsed strictly, and every bad field is named.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ async fn only_one_whole_json_object_is_read() {
         let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
         assert_eq!(send(&app, body).await.brief(), "400 request.malformed", "{shown}");
     }
-    // White space around it, and nesting that somebody may have meant, are no reason.
+    // White space around the object and moderate nesting are not malformed.
     assert_eq!(send(&app, " \r\n\t{} \n").await.brief(), "422 validation.error");
     assert_eq!(
         fields(&send(&app, deep(31)).await),
@@ -224,7 +224,7 @@ async fn a_name_that_may_be_a_secret_is_not_repeated() {
     let answer = send(&app, r#"{"login":"a","password":"b","My$ecret Passw0rd":"c"}"#).await;
     assert_eq!(fields(&answer), "(unknown) unknown");
     assert!(!answer.body.contains("ecret"), "{answer:?}");
-    // However many there are, the answer stays small.
+    // The answer stays small, however many unknown members there are.
     let many: serde_json::Map<String, Value> = (0..200)
         .map(|n| {
             (

@@ -96,7 +96,7 @@ async fn what_takes_no_body_drops_up_to_sixteen_kib_of_anything() {
             .json(&crate::support::registration(&operation.id.replace('_', "-")))
             .send()
             .await;
-        // The registration mailed a link too: the next one a minute later.
+        // The registration mailed a link too, so the next one may be asked for a minute later.
         app.advance(Duration::from_mins(1));
         let request = operation
             .signed_in(&app, &caller)
@@ -116,7 +116,7 @@ async fn refusals_come_in_one_order() {
     let too_large = || "x".repeat(KIB_16 + 1);
     let evil = |request: Request| request.header("origin", "https://evil.example");
     let brief = async |request: Request| request.send().await.brief();
-    // Size, path, method, shape, origin, token, fields.
+    // The order is: size, path, method, shape, origin, token, fields.
     let nowhere = evil(app.post("/nowhere"));
     assert_eq!(
         brief(nowhere.text("text/plain", too_large())).await,
@@ -140,7 +140,7 @@ async fn refusals_come_in_one_order() {
     );
     let unknown_caller = app.patch("/v1/me").json(&json!({"username": 7}));
     assert_eq!(brief(unknown_caller).await, "401 auth.missing_token");
-    // At registration: fields before mode and invite, these before what is taken.
+    // A registration checks the fields before mode and invite, and these before names that are taken.
     let app = TestApp::start().await;
     let register = async |body: Value| brief(app.post("/v1/auth/register").json(&body)).await;
     let mut body = crate::support::registration("alice");

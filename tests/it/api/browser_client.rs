@@ -1,4 +1,4 @@
-//! `arkloop.js`, the client for web pages: how it is served. What it does is tried in a browser, by `.ci/tabs` and `.ci/pages`.
+//! `arkloop.js`, the client for web pages: how it is served. `.ci/tabs` and `.ci/pages` test its behaviour in a browser.
 
 use std::collections::BTreeSet;
 
@@ -78,7 +78,7 @@ fn methods(text: &str) -> BTreeSet<&str> {
     let is_name = |name: &&str| {
         let is_method = name.starts_with(|c: char| c.is_ascii_lowercase())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        // What a call looks like.
+        // These look like methods, but are a call and a condition.
         is_method && !["super", "if"].contains(name)
     };
     names.filter(is_name).collect()

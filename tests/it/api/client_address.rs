@@ -1,8 +1,8 @@
-//! From where a session is said to be: the peer, or whom a trusted proxy names.
+//! The address that a session shows: that of the peer, or the one that a trusted proxy names.
 
 use crate::support::{Answer, TestApp, registration};
 
-/// The address that a session gets which is begun with these headers.
+/// The address of a session that begins with a request with these headers.
 async fn address_of(app: &TestApp, login: &str, headers: &[(&str, &str)]) -> String {
     let mut request = app.post("/v1/auth/register").json(&registration(login));
     for (name, value) in headers {
@@ -53,7 +53,7 @@ async fn the_right_most_hop_that_is_no_proxy_counts() {
     let cases: [(&[&str], &str); 10] = [
         (&[], "127.0.0.1"),
         (&["198.51.100.1"], "198.51.100.1"),
-        // What stands further left was written by the client.
+        // The client wrote the entries further left.
         (&["6.6.6.6, 198.51.100.1"], "198.51.100.1"),
         (&["6.6.6.6, 198.51.100.1, 10.0.0.7"], "198.51.100.1"),
         (&["6.6.6.6", "198.51.100.1,10.0.0.7"], "198.51.100.1"),
@@ -102,7 +102,7 @@ async fn a_byte_that_is_no_text_hides_no_client_that_the_proxy_named() {
             "198.51.100.5",
         ),
         (&[&long], "198.51.100.8"),
-        // Nothing is believed of the hop that cannot be read, nor of those left of it.
+        // A hop that cannot be read is not trusted, nor are those left of it.
         (&[b"198.51.100.1, \xff"], "127.0.0.1"),
         (&[b"198.51.100.1, 6.6.6.6\xa0, 127.0.0.2"], "127.0.0.2"),
         (&[b"198.51.100.1", b"\x80", b"127.0.0.9"], "127.0.0.9"),

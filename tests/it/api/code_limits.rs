@@ -1,4 +1,4 @@
-//! How often codes may be asked for and tried, and what is remembered of it.
+//! Limits on how often codes may be asked for and tried, and that a restart does not reset them.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn what_was_asked_for_is_remembered_across_a_restart() {
     assert_eq!(mailed.sign_in("alice", &code).await.brief(), INVALID);
 }
 
-/// Tries a hundred wrong codes for somebody's address, and gives the answer to one more.
+/// Tries a hundred wrong codes for the address of `login`, and returns the answer to one more.
 async fn lock(mailed: &Mailed, login: &str, is_known: bool) -> Answer {
     for _ in 0..20 {
         send_in_time(mailed, login).await;
@@ -54,7 +54,7 @@ async fn lock(mailed: &Mailed, login: &str, is_known: bool) -> Answer {
     mailed.sign_in(login, "123456").await
 }
 
-/// Asks for a code, as late as it must be.
+/// Asks for a code, after waiting as long as the refusals say.
 async fn send_in_time(mailed: &Mailed, login: &str) {
     let mut sent = mailed.send_code(login).await;
     while sent.status == 429 {
@@ -86,7 +86,7 @@ async fn an_address_is_locked_for_a_day_after_a_hundred_wrong_codes() {
     let code = mailed.smtp.mail_to("alice@example.org").await.code();
     mailed.app.advance(PAUSE);
     assert_eq!(mailed.sign_in("nobody", &code).await.brief(), INVALID);
-    // Known or not, it looks the same.
+    // The answer does not tell whether the address has an account.
     assert_eq!(shown[0], shown[1]);
     assert_snapshot!(shown[0], @r#"
     429
@@ -114,13 +114,13 @@ async fn another_sign_in_a_reset_and_the_operator_unlock_an_address() {
             "bob" => {
                 let token = mailed.reset_token_to(login).await;
                 assert_eq!(mailed.reset(&token, NEW_PASSWORD).await.status, 204);
-                // The mail that the password was changed.
+                // This mail says that the password was changed.
                 mailed.smtp.mail_to(&address(login)).await;
             }
             _ => {
                 let service = mailed.app.service();
                 let set = service.reactivate(UserRef::parse(login)).await;
-                set.expect("she is there");
+                set.expect("the user exists");
             }
         }
         send_in_time(&mailed, login).await;

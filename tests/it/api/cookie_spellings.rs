@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{Answer, PASSWORD, Request, TestApp, registration};
 
-/// The headers in which a cookie of that value may come.
+/// `Cookie` headers that carry a refresh cookie with this value.
 fn spellings(value: &str) -> [String; 9] {
     [
         format!("arkloop_refresh_token=\"{value}\""),
@@ -23,7 +23,7 @@ fn spellings(value: &str) -> [String; 9] {
     ]
 }
 
-/// Headers that name the value, and are no cookie of that value.
+/// Headers that contain the value, but carry no refresh cookie with it.
 fn misspellings(value: &str) -> [String; 11] {
     [
         format!("arkloop_refresh_token=\"{value}"),
@@ -44,7 +44,7 @@ fn refresh(app: &TestApp, cookies: &str) -> Request {
     app.post("/v1/auth/refresh").header("cookie", cookies)
 }
 
-/// Whether the session of a cookie was ended, and why.
+/// Why the session of a cookie was ended; `None` if it was not.
 async fn ended(app: &TestApp, cookie: &str) -> Option<String> {
     app.ended_because(cookie).await
 }
@@ -62,7 +62,7 @@ async fn a_cookie_is_read_with_quotes_and_among_the_attributes_of_rfc_2965() {
     }
 }
 
-/// A request for each operation that looks at the cookie on its way, beside the refresh. Each ends its session but one.
+/// Requests other than a refresh that read the cookie, each with the answer whose cookie it is to be sent with. Each ends the session of that cookie.
 async fn readers(app: &TestApp, number: usize) -> Vec<(Request, Answer)> {
     let new = |role: &str| format!("{role}-{number}");
     let mut readers = Vec::new();
@@ -72,7 +72,7 @@ async fn readers(app: &TestApp, number: usize) -> Vec<(Request, Answer)> {
     let register = app.register(&new("register")).await;
     let body = registration(&new("second"));
     readers.push((app.post("/v1/auth/register").json(&body), register));
-    // The session of the bearer is another one than that of the cookie.
+    // The bearer token and the cookie belong to different sessions.
     let logout = app.register(&new("logout")).await;
     let other = app.login(&new("logout"), PASSWORD).await;
     readers.push((app.post("/v1/auth/logout").bearer(&other.access_token()), logout));
@@ -112,7 +112,7 @@ async fn half_a_quote_is_no_value_and_revokes_nothing() {
             assert_eq!(ended(&app, &owner.cookie()).await, None, "{line}");
         }
     }
-    // Beside a good one it has no effect either.
+    // A misspelt cookie beside a good one has no effect either.
     for line in misspellings(&old) {
         let answer = refresh(&app, &format!("{line}; arkloop_refresh_token=\"{current}\""))
             .send()
@@ -120,7 +120,7 @@ async fn half_a_quote_is_no_value_and_revokes_nothing() {
         assert_eq!(answer.status, 200, "{line}: {answer:?}");
         current = answer.cookie();
     }
-    // Read with its quotes, it is reuse.
+    // In a spelling that is read, the old cookie is reuse.
     assert_eq!(
         refresh(&app, &spellings(&old)[1]).send().await.brief(),
         "401 auth.invalid_token"

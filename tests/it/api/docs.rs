@@ -117,7 +117,7 @@ async fn without_docs_nothing_of_it_is_there() {
     "#);
     let page = app.get("/docs/swagger-ui-bundle.js").send().await;
     assert_eq!(page.brief(), "404 http.not_found");
-    // Not even the methods are told.
+    // The answer does not list the methods either.
     assert_eq!(
         app.post("/openapi.json").send().await.brief(),
         "404 http.not_found"

@@ -10,7 +10,7 @@ use super::mailed::{Mailed, WAITS, registration_with_address_of, waits_between};
 use crate::support::PASSWORD;
 
 const INVALID: &str = "422 email.token_invalid";
-/// Has the form of a token, and is none.
+/// Has the form of a token, but was never issued.
 const NO_TOKEN: &str = "Zm9yIGV4YW1wbGUgMzIgcmFuZG9tIGJ5dGVzIHJlYWw";
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn the_link_of_the_registration_verifies_the_address() {
       "email_verified": false
     }
     "#);
-    // Looking at it uses nothing up and proves nothing.
+    // A preview does not use the link up and verifies nothing.
     assert_eq!(mailed.verify("preview", &token).await.brief(), "200 -");
     assert_eq!(me().await["email_verified"], false);
     assert_snapshot!(mailed.verify("confirm", &token).await.shown(), @r#"
@@ -39,7 +39,7 @@ async fn the_link_of_the_registration_verifies_the_address() {
     }
     "#);
     assert_eq!(me().await["email_verified"], true);
-    // Again is fine, also when the link would have expired, and the session and the password stay.
+    // Confirming again is fine, even after the lifetime of the link; the session and the password stay.
     mailed.app.advance(Duration::from_hours(25));
     assert_eq!(mailed.verify("confirm", &token).await.brief(), "200 -");
     assert_eq!(
@@ -80,7 +80,7 @@ async fn a_link_that_is_none_is_refused() {
 async fn a_link_works_for_a_day() {
     let mailed = Mailed::start().await;
     let (_, of_alice) = mailed.register("alice").await;
-    // A minute has passed.
+    // The registration advanced the clock by a minute already.
     mailed.app.advance(Duration::from_secs(24 * 3_600 - 61));
     assert_eq!(mailed.verify("preview", &of_alice).await.brief(), "200 -");
     mailed.app.advance(Duration::from_secs(1));
@@ -122,7 +122,7 @@ async fn links_are_one_a_minute_five_an_hour_and_ten_a_day() {
     // The registration mailed the first one.
     let waits = waits_between(&mailed.app, WAITS.len() - 1, send).await;
     assert_eq!(waits, WAITS[1..]);
-    // A budget of its own.
+    // Codes have a budget of their own.
     assert_eq!(mailed.send_code("alice").await.brief(), "204 -");
     assert_eq!(mailed.send_reset("alice").await.brief(), "204 -");
 }
@@ -162,13 +162,13 @@ async fn a_verified_account_is_not_deleted() {
     let (alice, token) = mailed.register("alice").await;
     assert_eq!(mailed.verify("confirm", &token).await.brief(), "200 -");
     assert_eq!(mailed.verify("reject", &token).await.brief(), INVALID);
-    // Neither if it was verified otherwise, while the link is unused.
+    // Nor is an account deleted that was verified in another way while the link was unused.
     let (bob, token) = mailed.register("bob").await;
     let code = mailed.code_to("bob").await;
     assert_eq!(mailed.sign_in("bob", &code).await.brief(), "200 -");
     assert_eq!(mailed.verify("reject", &token).await.brief(), INVALID);
     assert_eq!(mailed.app.me(&alice.access_token()).await.status, 200);
-    // Whoever registered it was signed out by the code, but the account is there.
+    // The sign-in by code signed out the session of the registration, but the account is there.
     assert_eq!(
         mailed.app.me(&bob.access_token()).await.brief(),
         "401 auth.invalid_token"

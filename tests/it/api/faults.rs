@@ -1,4 +1,4 @@
-//! What goes wrong on the server's side, for every operation that can be told of it.
+//! Faults on the server's side, and the answer of every operation that can meet them.
 
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{JoinHandle, available_parallelism};
@@ -18,7 +18,7 @@ struct HeldReaders {
 }
 
 impl HeldReaders {
-    /// Takes them all: there are as many as processors.
+    /// Takes all of them: there are as many as processors.
     fn take(app: &TestApp) -> Self {
         let number = available_parallelism().map_or(1, usize::from);
         let (taken, is_taken) = channel();
@@ -62,10 +62,10 @@ async fn every_operation_that_reads_is_503_while_the_database_does_not_answer() 
     let app = TestApp::open().await;
     let alice = app.register("alice").await;
     let mut expected = operations_with(503, "service.unavailable");
-    // These only write.
+    // These operations only write.
     let only_write = ["sign_in_by_code", "confirm_verification", "reject_verification"];
-    // These are 503 only to a client that has its whole share of connections.
-    // What readyz tells is known from the last write.
+    // These are refused with 503 only if a client has its whole share of connections.
+    // `readyz` knows its answer from the last write.
     let need_no_database = [
         "captcha_config",
         "jwks",
@@ -91,7 +91,7 @@ async fn every_operation_that_reads_is_503_while_the_database_does_not_answer() 
         assert_eq!(answer.header("set-cookie"), None, "{id}");
         assert_eq!(answer.header("www-authenticate"), None, "{id}");
     }
-    // What needs no database is served meanwhile.
+    // Operations that need no database are served meanwhile.
     for operation in operations() {
         if !need_no_database.contains(&operation.id.as_str()) {
             continue;
@@ -134,7 +134,7 @@ async fn every_operation_that_writes_is_503_while_nothing_can_be_committed() {
         assert_eq!(answer.brief(), "503 service.unavailable", "{operation:?}");
         assert_eq!(answer.header("retry-after"), Some("2"), "{operation:?}");
         assert_eq!(answer.header("set-cookie"), None, "{operation:?}");
-        // Logout must not look done.
+        // A failed logout must not look like a success.
         assert_eq!(answer.json().get("ok"), None);
     }
     app.store_probe().let_commits_through();
@@ -166,7 +166,7 @@ async fn every_operation_survives_a_panic() {
             }
             "#);
         }
-        // The others are served, and so is this one afterwards.
+        // The other operations are served, and so is this one afterwards.
         app.panic_trigger().panic_in(None);
         assert_eq!(app.me(&alice.access_token()).await.status, 200);
     }

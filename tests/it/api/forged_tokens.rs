@@ -1,4 +1,4 @@
-//! Tokens that this server did not issue, or not so, or not for this.
+//! Tokens that this server did not issue, did not issue in this form, or did not issue for this purpose.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::access_tokens::{claims, header, parts, read};
 use crate::support::{Answer, TestApp};
 
-/// A part of a token, written.
+/// Encodes a part of a token.
 fn write(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-/// The server's own signing key, for tokens that are wrong in anything but the signature.
+/// The server's own signing key, for tokens that have a good signature but are wrong otherwise.
 pub(super) struct OwnKey {
     pub(super) kid: String,
     pub(super) algorithm: Algorithm,
@@ -55,7 +55,7 @@ impl OwnKey {
         encode(&header, claims, &self.private).expect("it signs")
     }
 
-    /// Signs two parts of any text.
+    /// Signs any two texts as the header and the claims.
     pub(super) fn sign_text(&self, header: &str, claims: &str) -> String {
         let message = format!(
             "{}.{}",
@@ -76,7 +76,7 @@ pub(super) async fn signing_with_eddsa() -> TestApp {
         .await
 }
 
-/// Sends a token that must be refused; `what` names it.
+/// Asserts that a token is refused; `what` describes the token.
 pub(super) async fn refused(app: &TestApp, token: &str, what: &str) {
     let answer: Answer = app.me(token).await;
     assert_eq!(answer.brief(), "401 auth.invalid_token", "{what}");
@@ -146,7 +146,7 @@ async fn a_foreign_key_is_not_believed_however_it_is_brought() {
         .await;
     let token = app.register("alice").await.access_token();
     foreign.register("alice").await;
-    // Both servers draw from the same seed, so the foreign key is drawn here.
+    // Both servers use the same seed and so the same keys; the foreign key comes from another seed.
     let pair = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("it is a seed");
     let public = aws_lc_rs::signature::KeyPair::public_key(&pair).as_ref().to_vec();
     let jwk = json!({
@@ -181,7 +181,7 @@ async fn every_claim_is_checked() {
     let alice = app.register("alice").await;
     let bob = app.register("bob").await;
     let good = claims(&alice.access_token());
-    // What this test signs is accepted where nothing is wrong with it.
+    // A token that this test signs is accepted if nothing is wrong with it.
     assert_eq!(app.me(&own.sign(&good)).await.status, 200);
     let with = |name: &str, value: Value| {
         let mut claims = good.clone();
@@ -312,7 +312,7 @@ async fn one_kind_of_token_is_not_taken_for_another() {
     refused(&app, &alice.cookie(), "a refresh token as a bearer").await;
     let answer = app.refresh(&alice.access_token()).await;
     assert_eq!(answer.brief(), "401 auth.invalid_token");
-    // And neither attempt cost the session.
+    // Neither attempt ended the session.
     assert_eq!(app.refresh(&alice.cookie()).await.status, 200);
 }
 

@@ -1,4 +1,4 @@
-//! What every answer has, and what is said of paths and methods that are not there.
+//! The headers that every answer has, and the answers for unknown paths and methods.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use super::operations::operations;
 use crate::support::{Answer, RawConnection, TestApp};
 
-/// Checks what every answer has; its trace id.
+/// Checks the headers that every answer has; returns the trace id.
 fn check_fixed_headers(answer: &Answer, is_page: bool) -> String {
     let header = |name| answer.header(name).unwrap_or_default().to_owned();
     let trace_id = header("x-trace-id");
@@ -217,7 +217,7 @@ async fn a_trailing_slash_is_another_path() {
 async fn a_query_does_not_change_the_path() {
     let app = TestApp::start().await;
     assert_eq!(app.get("/healthz?a=b&c").send().await.status, 200);
-    // A token in the query is none (RFC 6750 §5.3).
+    // A token in the query does not count (RFC 6750 §5.3).
     let me = app.get("/v1/me?access_token=x").send().await;
     assert_eq!(me.brief(), "401 auth.missing_token");
 }
@@ -310,7 +310,7 @@ async fn what_the_parser_rejects_is_answered_without_a_body() {
             "POST /v1/auth/check HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n".to_owned(),
             400,
         ),
-        // The whole head is bounded, so a long path never gets as far as 414.
+        // The size of the whole head is limited, so a long path is refused with 431 and never with 414.
         (format!("GET /{long} HTTP/1.1\r\nhost: x\r\n\r\n"), 431),
         (
             format!("GET /healthz HTTP/1.1\r\nhost: x\r\nlong: {long}\r\n\r\n"),

@@ -1,4 +1,4 @@
-//! Public content that clients keep: validators, and what is compressed.
+//! Public content that clients cache: its validators and its compression.
 
 use std::fmt::Write as _;
 use std::io::Read as _;

@@ -13,7 +13,7 @@ async fn keys(app: &TestApp) -> Vec<Value> {
     set["keys"].as_array().expect("it has keys").clone()
 }
 
-/// The key without what differs from run to run.
+/// The key, with the lengths of values that differ from run to run instead of the values.
 fn shown(key: &Value) -> String {
     let mut key = key.clone();
     for member in ["kid", "x", "y"] {

@@ -1,11 +1,11 @@
-//! The language that a client says its person reads: a hint, which refuses nothing.
+//! The language that a client gives for its user: a hint, so that no value of it is refused.
 
 use serde_json::{Value, json};
 
 use super::mailed::{Mailed, address};
 use crate::support::{TestApp, registration};
 
-/// What devices and clients say, and what the account has then. The default is "zh" here.
+/// Hints of devices and clients, each with the language that the account then has. The default is "zh" here.
 const HINTS: [(&str, &str); 44] = [
     ("en_US", "en-US"),
     ("zh_CN.UTF-8", "zh-CN"),

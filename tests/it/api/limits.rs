@@ -1,6 +1,6 @@
-//! How often one may ask: by address, and by session for whoever is signed in.
+//! Limits on requests: by address, and by session for callers who are signed in.
 //!
-//! Every sign-in here is for another name, so that the limits of accounts are not what refuses it.
+//! Every sign-in here uses another name, so that the limits of accounts do not refuse it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::operations::{operations, operations_with};
 use crate::support::{Answer, Request, TestApp};
 
-/// Signs in as nobody, each time as another one.
+/// A sign-in without an account, each time under another name.
 fn guess(app: &TestApp) -> Request {
     static NAMES: AtomicU32 = AtomicU32::new(0);
     let name = format!("nobody-{}", NAMES.fetch_add(1, Ordering::Relaxed));
@@ -23,7 +23,7 @@ fn guess(app: &TestApp) -> Request {
         .json(&json!({"login": name, "password": "a wrong one"}))
 }
 
-/// The same through a proxy that says for whom.
+/// The same through a proxy that names the address of its client.
 fn guess_for(app: &TestApp, address: &str) -> Request {
     guess(app).header("x-forwarded-for", address)
 }
@@ -79,7 +79,7 @@ async fn a_hundred_wrong_passwords_from_one_address_are_sixty() {
       }
     }
     "#);
-    // Whoever keeps trying waits no longer for it.
+    // Refused requests do not prolong the wait.
     app.advance(Duration::from_secs(1));
     assert_eq!(let_through(10, |_| guess(&app)).await, 1);
     app.advance(Duration::from_mins(1));
@@ -116,7 +116,7 @@ async fn forged_headers_open_no_second_bucket() {
             .header("x-real-ip", &format!("198.51.100.{n}"))
     };
     assert_eq!(let_through(100, forged).await, 60);
-    // Nor does what a client writes in front of what its proxy adds.
+    // Nor does an address that a client writes in front of the one that its proxy adds.
     let app = behind_a_proxy().await;
     let forged = |n: u32| guess_for(&app, &format!("198.51.100.{n}, 203.0.113.9"));
     assert_eq!(let_through(100, forged).await, 60);
@@ -204,7 +204,7 @@ async fn a_token_that_is_not_good_counts_for_the_address() {
     let refused = app.me("forged").await;
     assert_eq!(refused.brief(), "429 rate_limit.exceeded");
     assert_eq!(limit_of(&refused), "address");
-    // Whose token is good is served from there all the same.
+    // A caller with a good token is served from that address all the same.
     assert_eq!(app.me(&alice.access_token()).await.status, 200);
 }
 
@@ -225,7 +225,7 @@ async fn the_limit_stands_behind_the_shape_and_before_the_fields() {
     let malformed = || post().text("application/json", "[");
     let foreign = || post().header("origin", "https://evil.example").json(&json!({}));
     let empty = || post().json(&json!({}));
-    // What is refused before costs nothing.
+    // Requests that are refused before the limit cost nothing.
     for _ in 0..5 {
         assert_eq!(malformed().send().await.brief(), "400 request.malformed");
         assert_eq!(foreign().send().await.brief(), "403 request.origin_forbidden");

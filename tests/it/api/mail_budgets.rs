@@ -1,4 +1,4 @@
-//! How many mails strangers can cause at one mailbox, and what those say.
+//! How many mails strangers can cause at one mailbox, and what those mails say.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -20,7 +20,7 @@ async fn a_mailbox_has_one_budget_for_each_purpose_whatever_the_tag() {
             let number = Cell::new(0);
             let ask = async || {
                 number.set(number.get() + 1);
-                // Every third one has no tag, and alice's account is found.
+                // Every third address has no tag, and is that of alice's account.
                 let address = match number.get() % 3 {
                     0 => format!("{login}@example.org"),
                     1 => format!("{login}+{}@example.org", number.get()),
@@ -35,7 +35,7 @@ async fn a_mailbox_has_one_budget_for_each_purpose_whatever_the_tag() {
             );
         }
     }
-    // Another mailbox has its own.
+    // Other mailboxes have their own budgets.
     for other in ["alic@example.org", "alice@example.net", "+alice@example.org"] {
         let body = json!({"email": other});
         assert_eq!(
@@ -71,7 +71,7 @@ async fn a_registration_beyond_the_budget_makes_an_account_and_sends_no_mail() {
     }
     mailed.app.wait_for_empty_outbox().await;
     assert_eq!((mailed.smtp.received().len(), warned), (5, 35));
-    // What was asked for and what a registration caused are one budget; a day later it is full again.
+    // Mails that were asked for and mails of registrations share one budget; a day later it is full again.
     mailed.app.advance(Duration::from_hours(24));
     let late = register(&mailed, "late", "victim").await;
     assert_eq!(late.json()["warning"], Value::Null);
@@ -108,7 +108,7 @@ async fn a_password_that_is_changed_again_and_again_is_told_a_few_times() {
         assert_eq!(changed.send().await.brief(), "204 -");
         app.count("SELECT count(*) FROM outbox WHERE kind = 'password_changed'")
     };
-    // The second one follows at once, and may be a thief's.
+    // The second change follows at once, and may be a thief's.
     let mut told = Vec::new();
     for number in 0..8 {
         told.push(change(number).await);

@@ -1,4 +1,4 @@
-//! Mailed codes and links, as the person gets them who reads the mail.
+//! Mailed codes and links, as the reader of the mail gets them.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use serde_json::json;
 use crate::support::smtp::SmtpServer;
 use crate::support::{Answer, PASSWORD, TestApp, registration};
 
-/// Good enough for every change of [`PASSWORD`] that a test is not about.
+/// A new password that is accepted, for tests that only need one.
 pub const NEW_PASSWORD: &str = "a louder harbour";
-/// How long two mails to one address are apart.
+/// The minimum time between two mails to one address.
 pub const PAUSE: Duration = Duration::from_mins(1);
 
-/// The address that [`registration`] makes of a login.
+/// The address that [`registration`] uses for a login.
 pub fn address(login: &str) -> String {
     format!("{login}@example.org")
 }
 
-/// A server that everybody may register with, and the mailboxes of everybody.
+/// A server with open registration, and the mail server that gets its mails.
 pub struct Mailed {
     pub app: TestApp,
     pub smtp: SmtpServer,
@@ -30,7 +30,7 @@ impl Mailed {
         Self { app, smtp }
     }
 
-    /// Registers somebody: the answer, and the token of the link to verify the address. A minute later the next mail may be asked for.
+    /// Registers an account; returns the answer and the token of the link to verify the address. Advances the clock so that the next mail may be asked for.
     pub async fn register(&self, login: &str) -> (Answer, String) {
         let answer = self.app.register(login).await;
         let token = self.token_to(login).await;
@@ -38,7 +38,7 @@ impl Mailed {
         (answer, token)
     }
 
-    /// Registers somebody who verifies the address.
+    /// Registers an account and verifies its address.
     pub async fn register_verified(&self, login: &str) -> Answer {
         let (answer, token) = self.register(login).await;
         let confirmed = self.verify("confirm", &token).await;
@@ -46,12 +46,12 @@ impl Mailed {
         answer
     }
 
-    /// The token in the next mail to somebody.
+    /// The token in the next mail to the address of `login`.
     pub async fn token_to(&self, login: &str) -> String {
         self.smtp.mail_to(&address(login)).await.token()
     }
 
-    /// Posts a JSON body without a token of access.
+    /// Posts a JSON body without an access token.
     pub async fn post(&self, path: &str, body: serde_json::Value) -> Answer {
         self.app.post(path).json(&body).send().await
     }
@@ -77,13 +77,13 @@ impl Mailed {
         .await
     }
 
-    /// Asks for a link to verify the own address.
+    /// Asks for a link to verify the caller's address.
     pub async fn send_verification(&self, access_token: &str) -> Answer {
         let request = self.app.post("/v1/auth/email/verify/send");
         request.bearer(access_token).send().await
     }
 
-    /// Does `what` with the token of a verification link: preview, confirm or reject.
+    /// Sends the token of a verification link to `what`: preview, confirm or reject.
     pub async fn verify(&self, what: &str, token: &str) -> Answer {
         self.post(&format!("/v1/auth/email/verify/{what}"), json!({"token": token}))
             .await
@@ -116,7 +116,7 @@ impl Mailed {
         .await
     }
 
-    /// Asserts that a stranger has nothing left of the account that they registered and were `signed_in` to.
+    /// Asserts that the stranger who registered the account, with the answer `signed_in`, has no access to it any more.
     pub async fn assert_shut_out(&self, login: &str, signed_in: &Answer) {
         let by_password = self.app.login(login, PASSWORD).await;
         assert_eq!(by_password.brief(), "401 auth.invalid_credentials");
@@ -127,13 +127,13 @@ impl Mailed {
     }
 }
 
-/// How long an answer asks to wait.
+/// How long a client must wait according to an answer.
 pub fn retry_after(answer: &Answer) -> Duration {
     let seconds = answer.header("retry-after").expect("it says when");
     Duration::from_secs(seconds.parse().expect("it is a number"))
 }
 
-/// Asks again and again, waiting as long as it is told to, and gives the seconds waited before each of the first `times` that were granted.
+/// Asks repeatedly, each time after the wait that the last answer named. Returns the seconds waited before each of the first `times` granted requests.
 pub async fn waits_between(app: &TestApp, times: usize, ask: impl AsyncFn() -> Answer) -> Vec<u64> {
     let mut waits = Vec::new();
     let mut waited = Duration::ZERO;
@@ -156,13 +156,13 @@ pub async fn waits_between(app: &TestApp, times: usize, ask: impl AsyncFn() -> A
     waits
 }
 
-/// What [`waits_between`] gives for a budget of one a minute, five an hour and ten a day.
+/// What [`waits_between`] returns for a budget of one a minute, five an hour and ten a day.
 pub const WAITS: [u64; 12] = [
     0, 60, 60, 60, 60, 3_360, 60, 60, 60, 60, // ten
     82_560, 60,
 ];
 
-/// A registration of somebody with the address that another login would have.
+/// A registration of `login` with the address of `owner`.
 pub fn registration_with_address_of(login: &str, owner: &str) -> serde_json::Value {
     let mut body = registration(login);
     body["email"] = json!(address(owner));

@@ -1,4 +1,4 @@
-//! Every endpoint over a real port: one file a noun, and one for each rule that all of them share.
+//! Tests of every endpoint over a real port: a file for each noun, and one for each rule that all endpoints share.
 
 mod access_tokens;
 mod arkloop_client;

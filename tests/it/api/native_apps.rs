@@ -1,4 +1,4 @@
-//! Pages that are of no web site: those of native apps, whose webviews have schemes of their own, and of browser extensions.
+//! Pages that belong to no web site: those of native apps, whose webviews have schemes of their own, and of browser extensions.
 
 use super::origin::cors;
 use crate::support::TestApp;
@@ -64,7 +64,7 @@ async fn pages_of_listed_apps_and_extensions_act_and_read_the_answer() {
 #[tokio::test]
 async fn the_host_of_an_app_has_no_case() {
     let app = app().await;
-    // WebKit has written the UUID of an extension in both.
+    // WebKit has written the UUID of an extension in upper and in lower case.
     for origin in [
         "safari-web-extension://e7d3d1b7-13a7-4b5f-8c52-5a3b1f0c9d2e",
         "capacitor://LOCALHOST",

@@ -1,4 +1,4 @@
-//! What requests may say in other words: media types, charsets, paths; and the challenge that every 401 carries.
+//! Spellings that mean the same in a request: of media types, charsets and paths; and the challenge that every 401 carries.
 
 use serde_json::{Value, json};
 
@@ -127,7 +127,7 @@ async fn an_encoded_path_is_the_same_path_for_every_operation() {
                 ..operation.clone()
             };
             let request = renamed.bare(&app).bearer("zq7x");
-            // A member that no operation has: what is asked twice is refused alike.
+            // No operation has this member, so that a second request gets the same refusal.
             request.json(&json!({"zq7x": 1})).send()
         };
         let (plain, found) = (ask(&operation.path).await, ask(&encoded(&operation.path)).await);
@@ -138,7 +138,7 @@ async fn an_encoded_path_is_the_same_path_for_every_operation() {
         assert_ne!(found.code(), "http.not_found", "{operation:?}");
         assert_eq!(names(&found.headers), names(&plain.headers), "{operation:?}");
     }
-    // What stands where the path has a parameter is decoded too.
+    // The value of a path parameter is decoded too.
     let listed = app
         .get("/v1/auth/sessions")
         .bearer(&alice.access_token())

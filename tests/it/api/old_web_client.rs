@@ -1,6 +1,6 @@
 //! Arkloop's own web client from before March 2026, as a script: the calls in its order, with the bodies and headers that it sends.
 //!
-//! It sends no `null`: what is not there is left out of its JSON. It asks for no code that has other than six digits, and its page for mailed links is
+//! It sends no `null`: absent members are left out of its JSON. It asks only for codes of six digits, and its page for mailed links is
 //! `/verify?token=`, which the operator sets in `[links]`.
 
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Browser<'_> {
         self.call("POST", path, None, Some(body)).await
     }
 
-    /// What the client does when it is opened: a refresh without a body, and if nobody is signed in what the first page needs.
+    /// What the client does when it is opened: a refresh without a body and, if that fails, requests for what the first page needs.
     async fn open(&mut self) -> Answer {
         let refreshed = self.call("POST", "/v1/auth/refresh", None, None).await;
         if refreshed.status != 200 {
@@ -78,7 +78,7 @@ impl Browser<'_> {
         answer.json()
     }
 
-    /// The name is free, and the registration needs an invite.
+    /// Registers with an invite, after asking whether the name is free.
     async fn register(&mut self) -> String {
         self.check("alice", false).await;
         let registration = json!({
@@ -93,7 +93,7 @@ impl Browser<'_> {
         signed_in(&registered, 201)
     }
 
-    /// The page of the link confirms it twice where React renders it twice.
+    /// The page of the link confirms it twice, as React may render the page twice.
     async fn confirm(&mut self, token: &str) {
         for _ in 0..2 {
             let confirmed = self.post("/v1/auth/email/verify/confirm", json!({ "token": token }));
@@ -102,7 +102,7 @@ impl Browser<'_> {
         }
     }
 
-    /// After a wrong password the client refreshes, which is in vain, and shows the refusal.
+    /// After a wrong password the client tries to refresh, which fails, and shows the refusal.
     async fn sign_in_by_password(&mut self) -> String {
         self.check("alice", true).await;
         let wrong = json!({"login": "alice", "password": "letters and 1 digit"});
@@ -136,7 +136,7 @@ impl Browser<'_> {
     }
 }
 
-/// What stands in the link of the next mail to alice, as the client's page reads it.
+/// The token in the link of the next mail to alice, as the client's page reads it.
 async fn token_in(smtp: &SmtpServer) -> String {
     let link = smtp.mail_to(&address("alice")).await.link();
     let token = link
@@ -177,7 +177,7 @@ async fn arkloops_web_client_from_before_march_2026_works_by_its_order_of_calls(
     browser.confirm(&token_in(&smtp).await).await;
     assert_eq!(browser.me(&access_token).await["email_verified"], true);
 
-    // The client is opened again after the access token has expired, which the cookie mends.
+    // The client is opened again after the access token has expired; the cookie gets it a new one.
     app.advance(Duration::from_mins(20));
     let late = browser.call("GET", "/v1/me", Some(&access_token), None).await;
     assert_eq!(late.brief(), "401 auth.token_expired");

@@ -40,7 +40,7 @@ async fn the_code_in_the_mail_signs_in() {
         (&json!("alice"), &json!(true))
     );
     assert_eq!(mailed.app.refresh(&answer.cookie()).await.status, 200);
-    // The address was proved before: nobody is signed out.
+    // The address was verified before, so the password stays.
     assert_eq!(mailed.app.login("alice", PASSWORD).await.status, 200);
 }
 
@@ -88,7 +88,7 @@ async fn an_unknown_address_is_answered_like_a_known_one() {
     let (known, unknown) = (mailed.send_code("alice").await, mailed.send_code("nobody").await);
     assert_eq!(plain(&known), plain(&unknown));
     let code = mailed.smtp.mail_to("alice@example.org").await.code();
-    // Too early, too.
+    // The same holds for requests that come too early.
     let (known, unknown) = (mailed.send_code("alice").await, mailed.send_code("nobody").await);
     assert_eq!(plain(&known), plain(&unknown));
     assert_snapshot!(known.shown_with_headers(), @r#"
@@ -118,9 +118,9 @@ async fn an_unknown_address_is_answered_like_a_known_one() {
       "trace_id": "[trace id]"
     }
     "#);
-    // An address that no code was ever asked for.
+    // No code was ever asked for at this address.
     assert_eq!(plain(&mailed.sign_in("stranger", wrong).await), plain(&known));
-    // Nothing was mailed to anybody else, and no account came of it.
+    // Nothing was mailed to other addresses, and no account was created.
     let received = mailed.smtp.received();
     assert!(
         received
@@ -192,7 +192,7 @@ async fn a_suspension_shows_only_after_the_right_code() {
     let mailed = Mailed::start().await;
     mailed.register_verified("alice").await;
     let suspended = mailed.app.service().suspend(UserRef::parse("alice")).await;
-    suspended.expect("she is there");
+    suspended.expect("the user exists");
     let code = mailed.code_to("alice").await;
     assert_eq!(mailed.sign_in("alice", other_than(&code)).await.brief(), INVALID);
     let answer = mailed.sign_in("alice", &code).await;

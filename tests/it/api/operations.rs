@@ -1,4 +1,4 @@
-//! The operations of the document, each with a request that nothing is wrong with, for the tests that hold a rule on all of them.
+//! The operations of the document, each with a request in a valid form, for tests of rules that hold for all of them.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, PASSWORD, Request, TestApp, documented, registration};
 
-/// Stands where a path has a parameter.
+/// The value of every path parameter.
 const SOME_ID: &str = "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17";
 
-/// Has the form of a link's token, and is none.
+/// Has the form of a link's token, but was never issued.
 const SOME_TOKEN: &str = "Zm9yIGV4YW1wbGUgMzIgcmFuZG9tIGJ5dGVzIHJlYWw";
 
 /// One operation of the document.
@@ -21,7 +21,7 @@ pub struct Operation {
     pub path: String,
     pub takes_body: bool,
     pub needs_bearer: bool,
-    /// What its body may have, in the order of the document.
+    /// The fields that its body may have, in the order of the document.
     pub fields: Vec<Field>,
 }
 
@@ -70,7 +70,7 @@ fn fields(document: &Value, body: &Value) -> Vec<Field> {
     properties.keys().map(field).collect()
 }
 
-/// Those that the document lists with `status` and `code`.
+/// The operations that the document lists with `status` and `code`.
 pub fn operations_with(status: u16, code: &str) -> Vec<Operation> {
     let listed: BTreeSet<String> = documented()
         .into_iter()
@@ -103,7 +103,7 @@ impl Operation {
             .cookie(&caller.cookie())
     }
 
-    /// A request that nothing is wrong with.
+    /// A request in a valid form.
     pub fn whole(&self, app: &TestApp, caller: &Answer) -> Request {
         let request = self.signed_in(app, caller);
         match self.body() {
@@ -112,7 +112,7 @@ impl Operation {
         }
     }
 
-    /// [`Operation::whole`] of a caller and with names that no other request has, so that none stands in another's way.
+    /// [`Operation::whole`] with a new caller and with names that no other request uses, so that requests do not affect each other.
     pub async fn fresh(&self, app: &TestApp) -> (Request, Option<Value>) {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -130,7 +130,7 @@ impl Operation {
         (request, body)
     }
 
-    /// A body whose form nothing is wrong with; codes and tokens in it are wrong.
+    /// A body in a valid form; codes and tokens in it are wrong.
     pub fn body(&self) -> Option<Value> {
         match self.id.as_str() {
             "register" => Some(registration("newcomer")),

@@ -24,7 +24,7 @@ pub async fn app() -> TestApp {
         .await
 }
 
-/// A request that changes nothing when it is served, but could.
+/// A request of an unsafe operation that changes nothing here, because it has no cookie.
 fn refresh(app: &TestApp) -> Request {
     app.post("/v1/auth/refresh")
 }
@@ -98,7 +98,7 @@ async fn without_it_the_origin_must_be_listed_or_the_own_host() {
     assert_eq!(refresh(&app).send().await.brief(), SERVED);
 }
 
-/// Asks for a refresh with exactly these lines of a head; the whole answer.
+/// Sends a refresh with exactly these header lines; returns the whole answer.
 async fn refresh_with(app: &TestApp, target: &str, lines: &str) -> String {
     let mut connection = RawConnection::open(app.address()).await;
     let request = format!("POST {target} HTTP/1.1\r\n{lines}\r\nconnection: close\r\n\r\n");
@@ -205,7 +205,7 @@ async fn what_changes_nothing_is_served_to_every_page_but_not_readable() {
         let answer = request.header("sec-fetch-site", "cross-site").send().await;
         assert_eq!(answer.status, 200, "{operation:?}");
         let expected: &[&str] = match operation.id.as_str() {
-            // They may be compressed, and do not differ from origin to origin.
+            // These answers may be compressed, and are the same for every origin.
             "jwks" | "openapi_document" => &[
                 "access-control-allow-origin: *",
                 "access-control-expose-headers: X-Trace-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate",
@@ -240,7 +240,7 @@ async fn listed_pages_may_read_every_answer_also_refusals() {
         app.get("/nowhere"),
         app.post("/v1/me"),
         app.post("/v1/auth/login").json(&json!({})),
-        // 503: there is no mail.
+        // This is a 503, because the server sends no mail.
         app.post("/v1/auth/email/otp/send")
             .json(&json!({"email": "ann@example.org"})),
         app.delete("/.well-known/nothing"),

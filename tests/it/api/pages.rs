@@ -22,7 +22,7 @@ async fn a_page_runs_nothing_but_its_own_scripts() {
         let mut answer = open(&app, path).await;
         let page = std::mem::take(&mut answer.body);
         shown.insert(answer.shown_with_headers());
-        // Every file that it names is there.
+        // Every file that the page names is served.
         let mut files = 0;
         for piece in page.split("\"/pages/").skip(1) {
             let file = piece.split('"').next().unwrap_or_default();

@@ -105,7 +105,7 @@ async fn an_unknown_account_costs_a_hash_too() {
     assert_eq!([work("nobody").await, work("no name").await], [known, known]);
 }
 
-/// The answer to somebody who registers with a password.
+/// Registers with a password; returns the answer.
 async fn register_with(app: &TestApp, login: &str, password: &str) -> Answer {
     let mut body = registration(login);
     body["password"] = json!(password);
@@ -149,7 +149,7 @@ async fn a_new_password_has_no_control_characters() {
             let said = &answer.json()["details"]["fields"][field]["code"];
             assert_eq!(said, "invalid_characters", "{control:?}");
         }
-        // To sign in with, any may be tried.
+        // A sign-in accepts any password as a guess.
         assert_eq!(
             mailed.app.login("alice", &password).await.brief(),
             "401 auth.invalid_credentials"
@@ -181,7 +181,7 @@ async fn a_password_is_the_same_whatever_space_was_typed() {
             assert_eq!(app.login(login, password).await.status, 200, "{space:?} {login}");
         }
     }
-    // A line separator is no space, and no space at all is none either.
+    // A line separator does not count as a space, nor does the absence of a space.
     assert_eq!(
         app.login("plain", &plain.replace(' ', "\u{2028}")).await.status,
         401
@@ -208,7 +208,7 @@ async fn with_old_hash(app: &TestApp, logins: &[&str]) {
 async fn a_password_of_an_older_version_opens_its_account_and_is_stored_anew() {
     let app = TestApp::open().await;
     with_old_hash(&app, &["alice", "ben", "carol"]).await;
-    // As the older version took it, which is the only way in until it is stored anew.
+    // Until the password is hashed anew, only the spelling that the older version hashed is accepted.
     assert_eq!(app.login("alice", "four quiet harbour lamps").await.status, 401);
     assert_eq!(stored_hash(&app, "alice").await, OLD_HASH);
     for _ in 0..2 {
@@ -218,7 +218,7 @@ async fn a_password_of_an_older_version_opens_its_account_and_is_stored_anew() {
     assert_ne!(renewed, OLD_HASH);
     assert_eq!(app.login("alice", "four quiet harbour lamps").await.status, 200);
     assert_eq!(stored_hash(&app, "alice").await, renewed);
-    // A change takes the present password in either way too.
+    // A password change also accepts the spelling that the older version hashed.
     let signed_in = app.login("ben", OLD_PASSWORD).await;
     app.change(&format!(
         "UPDATE users SET password_hash = '{OLD_HASH}' WHERE username = 'ben'"

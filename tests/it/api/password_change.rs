@@ -1,4 +1,4 @@
-//! Changing the own password.
+//! Changing one's own password.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ async fn the_current_password_must_be_given_and_right() {
       }
     }
     "#);
-    // The new one is judged like that of a registration.
+    // The new password follows the rules of a registration.
     for bad in ["short", "password", "alice@example.org"] {
         let body = json!({"current_password": PASSWORD, "new_password": bad});
         let answer = change(&app, &alice, body).await;
@@ -112,7 +112,7 @@ async fn an_account_without_a_password_sets_one_soon_after_signing_in() {
         ("alice", 599, "204 -"),
         ("bob", 600, "403 auth.reauthentication_required"),
     ] {
-        // The code proves an address that the registration never did, so the password is dropped.
+        // The code is the first proof of the address, so the password of the registration is dropped.
         mailed.register(login).await;
         let code = mailed.code_to(login).await;
         let signed_in = mailed.sign_in(login, &code).await;
@@ -130,7 +130,7 @@ async fn an_account_without_a_password_sets_one_soon_after_signing_in() {
               "trace_id": "[trace id]"
             }
             "#);
-            // A refresh is no signing in.
+            // A refresh does not count as a sign-in.
             let refreshed = mailed.app.refresh(&signed_in.cookie()).await;
             assert_eq!(change(&mailed.app, &refreshed, body()).await.brief(), expected);
         } else {

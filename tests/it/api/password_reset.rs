@@ -9,7 +9,7 @@ use super::mailed::{Mailed, NEW_PASSWORD, PAUSE, WAITS, waits_between};
 use crate::support::{PASSWORD, TestApp};
 
 const INVALID: &str = "422 auth.reset_token_invalid";
-/// Has the form of a token, and is none.
+/// Has the form of a token, but was never issued.
 const NO_TOKEN: &str = "Zm9yIGV4YW1wbGUgMzIgcmFuZG9tIGJ5dGVzIHJlYWw";
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn a_link_that_is_none_is_refused() {
 async fn an_unknown_address_is_answered_like_a_known_one() {
     let mailed = Mailed::start().await;
     mailed.register("alice").await;
-    // Granted, and too early.
+    // The first request is granted, the second comes too early.
     for status in [204, 429] {
         let (known, unknown) = (
             mailed.send_reset("alice").await,
@@ -220,7 +220,7 @@ async fn a_reset_lifts_no_suspension() {
     let mailed = Mailed::start().await;
     mailed.register_verified("alice").await;
     let suspended = mailed.app.service().suspend(UserRef::parse("alice")).await;
-    suspended.expect("she is there");
+    suspended.expect("the user exists");
     let token = mailed.reset_token_to("alice").await;
     assert_eq!(
         mailed.reset(&token, NEW_PASSWORD).await.brief(),

@@ -1,4 +1,4 @@
-//! OPTIONS: what a browser asks before it sends what a page wants sent, and what everybody else asks.
+//! OPTIONS: the preflights of browsers, and OPTIONS requests of other clients.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::support::{Answer, RawConnection, Request, TestApp};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The question whether a page may send something.
+/// A preflight: asks whether a page of `origin` may send `method`.
 fn preflight(app: &TestApp, path: &str, origin: &str, method: &str) -> Request {
     app.request("OPTIONS", path)
         .header("origin", origin)
         .header("access-control-request-method", method)
 }
 
-/// The names that a page of [`APP`] may send if it asks for those in `lines`.
+/// The header names that a page of [`APP`] may send if it asks for those in `lines`.
 async fn allowed(app: &TestApp, lines: &[&str]) -> Option<String> {
     let mut request = preflight(app, "/v1/auth/login", APP, "POST");
     for line in lines {
@@ -61,7 +61,7 @@ async fn a_listed_page_is_told_what_it_may_send() {
     let path = "/v1/auth/sessions/019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17";
     let one = preflight(&app, path, APP, "DELETE").send().await;
     assert_eq!(one.header("access-control-allow-methods"), Some("DELETE"));
-    // The fetch metadata of a preflight are those of the page, so they refuse nothing.
+    // A preflight has the fetch metadata of its page, so they are no reason to refuse it.
     let with_site = preflight(&app, "/v1/me", OTHER, "PATCH").header("sec-fetch-site", "cross-site");
     assert!(permits(&with_site.send().await, OTHER, "PATCH"));
 }
@@ -118,7 +118,7 @@ async fn a_preflight_of_a_listed_page_is_permitted_on_every_path() {
             assert!(permits(&answer, APP, method), "{path} {answer:?}");
             assert_eq!(answer.header("allow"), None, "{path}");
         }
-        // So that the page gets to read the refusal.
+        // This lets the page read the refusal.
         let refused = app.post(path).header("origin", APP).send().await;
         assert_eq!(refused.brief(), "404 http.not_found");
         assert_eq!(refused.header("access-control-allow-origin"), Some(APP));
@@ -163,7 +163,7 @@ async fn a_listed_page_may_send_a_method_that_the_path_does_not_have_and_reads_t
         let refused = app.request(method, path).header("origin", APP).send().await;
         assert_eq!(refused.brief(), "405 http.method_not_allowed", "{method} {path}");
         assert_eq!(refused.header("access-control-allow-origin"), Some(APP));
-        // What the path has is told as before.
+        // `Allow` still lists the methods that the path has.
         assert_eq!(asked.header("allow"), refused.header("allow"));
     }
     for method in ["", "A B", "A,B", "\u{e9}", &"X".repeat(1000)] {
@@ -239,7 +239,7 @@ async fn options_that_is_no_preflight_lists_the_methods_of_the_path() {
         assert_eq!(asked.status, 204, "{operation:?}");
         assert_eq!(asked.header("allow"), refused.header("allow"), "{operation:?}");
     }
-    // Half a preflight is none.
+    // A request with one of the two headers is not a preflight.
     let half = app
         .request("OPTIONS", "/v1/me")
         .header("origin", APP)

@@ -10,7 +10,6 @@ use crate::support::{Answer, TestApp};
 const DAY: Duration = Duration::from_hours(24);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Everything of the cookie but its value.
 fn attributes(answer: &Answer) -> String {
     let cookie = answer.header("set-cookie").expect("there is a cookie");
     cookie.split_once("; ").expect("it has attributes").1.to_owned()
@@ -80,7 +79,7 @@ async fn a_suspended_user_is_told_so_and_keeps_the_cookie() {
     let app = TestApp::open().await;
     let cookie = app.register("alice").await.cookie();
     let alice = UserRef::parse("alice");
-    app.service().suspend(alice).await.expect("she is there");
+    app.service().suspend(alice).await.expect("the user exists");
     assert_snapshot!(app.refresh(&cookie).await.shown_with_headers(), @r#"
     403
 
@@ -97,7 +96,7 @@ async fn a_deleted_user_is_refused() {
     let app = TestApp::open().await;
     let cookie = app.register("alice").await.cookie();
     let alice = UserRef::parse("alice");
-    app.service().delete_user(alice).await.expect("she is there");
+    app.service().delete_user(alice).await.expect("the user exists");
     assert_eq!(app.refresh(&cookie).await.brief(), "401 auth.invalid_token");
 }
 

@@ -16,7 +16,7 @@ async fn limited() -> TestApp {
     TestApp::builder().open().limit("refresh", "5/1m").start().await
 }
 
-/// A cookie of the right form, of a session that was never there.
+/// A cookie of the right form, of a session that never existed.
 fn made_up(number: u8) -> String {
     let mut bytes = [number; 53];
     bytes[0] = 1;
@@ -40,7 +40,7 @@ fn left(answer: &Answer) -> Option<&str> {
     answer.header("ratelimit")
 }
 
-/// Uses the refreshes of the address up, with every kind of garbage.
+/// Uses up the refreshes of the address, with every kind of garbage.
 async fn flood(app: &TestApp, someones: &str) {
     let kinds = ["junk".to_owned(), made_up(7), forged(someones), String::new()];
     for turn in 0..12 {
@@ -66,7 +66,7 @@ async fn garbage_cookies_stop_nobody_behind_the_same_address() {
     let refused = app.refresh(&cookie).await;
     assert_eq!(limit_of(&refused), "session");
     assert_eq!(refused.header("retry-after"), Some("12"));
-    // Each session has its own, and each fills up again.
+    // Each session has its own limit, which recovers with time.
     assert_eq!(app.refresh(&bob.cookie()).await.status, 200);
     let again = app.login("alice", PASSWORD).await;
     assert_eq!(app.refresh(&again.cookie()).await.status, 200);
@@ -132,7 +132,7 @@ async fn a_stolen_cookie_spends_no_refresh_of_its_owner() {
         Device::new("198.51.100.9", "Copier/1.0"),
     );
     let own = thief.register(&app, "mallory").await.cookie();
-    // Replaced a moment ago, reused, and current: beside an own one all count for the address of the thief.
+    // Reused, replaced a moment ago and current: beside the thief's own cookie, each stolen one counts for the thief's address.
     let first = owner.register(&app, "alice").await.cookie();
     let second = owner.refresh(&app, &[&first]).await.cookie();
     let mut current = owner.refresh(&app, &[&second]).await.cookie();
@@ -147,7 +147,7 @@ async fn a_stolen_cookie_spends_no_refresh_of_its_owner() {
         }
         app.advance(Duration::from_mins(2));
     }
-    // Alone a moment after it was replaced it is refused from elsewhere, and ends nothing.
+    // Alone, a token that was replaced a moment ago is refused from elsewhere, and ends nothing.
     let stolen = current.clone();
     current = owner.refresh(&app, &[&current]).await.cookie();
     for turn in 0..7 {

@@ -1,4 +1,4 @@
-//! Making an account.
+//! Creating an account.
 
 use arkloop::domain::Paging;
 use arkloop::service::UserFilter;
@@ -15,7 +15,7 @@ pub(super) async fn register(app: &TestApp, body: &Value) -> Answer {
     app.post("/v1/auth/register").json(body).send().await
 }
 
-/// A registration that nothing is wrong with but what `field` is set to.
+/// A valid registration, except that `field` is set to `value`.
 pub(super) fn with(field: &str, value: impl Into<Value>) -> Value {
     let mut body = registration("alice");
     body[field] = value.into();
@@ -108,7 +108,7 @@ async fn an_invite_lets_somebody_in_however_its_code_is_typed() {
         code.replace('-', ""),
         code.replace('-', " "),
         format!("  {code}\t"),
-        // Neither letter is ever in a code; people read them into it.
+        // Codes contain neither letter, but people mistake digits for them.
         code.replace('0', "o").replace('1', "l"),
     ];
     for (number, spelling) in spellings.iter().enumerate() {
@@ -135,7 +135,7 @@ async fn without_an_invite_nobody_gets_in_by_default() {
     }
     "#);
     let mut absent = vec![Value::Null];
-    // What is nothing once the typing is taken away is no code.
+    // Texts that are empty without separators and white space count as no code.
     absent.extend(
         [
             "",

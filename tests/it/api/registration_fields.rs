@@ -1,4 +1,4 @@
-//! The words of a new account: what is accepted in each field, and how the others are refused.
+//! The fields of a registration: which values are accepted, and how others are refused.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::registration::{register, with};
 use crate::support::{Answer, PASSWORD, TestApp, registration};
 
-/// What is wrong with a field: the code and its bound.
+/// What is wrong with a field: the error code and its bound.
 fn field(answer: &Answer, name: &str) -> String {
     assert_eq!(answer.brief(), "422 validation.error");
     let field = &answer.json()["details"]["fields"][name];

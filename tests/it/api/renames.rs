@@ -67,7 +67,7 @@ async fn five_names_an_hour_can_be_tried_whatever_the_session() {
             "{name}"
         );
     }
-    // What is refused takes nothing, and an hour gives five again.
+    // Refused tries do not count, and an hour later five are free again.
     app.advance(Duration::from_hours(1));
     let fresh = app.login("alice.w", PASSWORD).await.access_token();
     for turn in 0..6 {
@@ -78,7 +78,7 @@ async fn five_names_an_hour_can_be_tried_whatever_the_session() {
         };
         assert_eq!(rename(&app, &fresh, "bob").await, expected, "{turn}");
     }
-    // Another account has its own five.
+    // Another account has five tries of its own.
     let bob = app.login("bob", PASSWORD).await.access_token();
     assert_eq!(rename(&app, &bob, "robert").await, "200 -");
 }
@@ -103,7 +103,7 @@ async fn what_changes_no_name_is_no_try() {
                 "{body}"
             );
         }
-        // Of a name that cannot be one, nothing is told about anybody.
+        // The refusal of an invalid name tells nothing about any account, so it is not counted.
         assert_eq!(rename(&app, &token, "no name").await, "422 validation.error");
     }
     for turn in 0..6 {

@@ -25,7 +25,7 @@ async fn a_mail_says_in_from_subject_and_first_line_which_service_it_comes_from(
     let from = message.from().and_then(|from| from.first());
     assert_eq!(from.and_then(|from| from.name()), Some(name));
     assert_eq!(from.and_then(|from| from.address()), Some("no-reply@example.org"));
-    // Nobody has chosen a language for the account, so it is the default one.
+    // The account has no language of its own, so the mail is in the default one.
     assert_eq!(
         message.subject(),
         Some(format!("【{name}】请确认您的邮箱地址").as_str())
@@ -126,6 +126,6 @@ async fn the_page_at_the_root_leads_only_to_what_there_is() {
         .skip(1)
         .filter_map(|rest| rest.split('"').next())
         .collect();
-    // Slashes are references in attributes.
+    // Slashes in attributes are written as character references.
     assert_eq!(links, ["https:&#x2f;&#x2f;app.example.org"]);
 }

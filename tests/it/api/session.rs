@@ -136,7 +136,7 @@ async fn one_session_can_be_ended() {
         Some("ended_by_owner")
     );
     assert_eq!(list(&app, &first).await.len(), 1);
-    // It is over, so there is none to end.
+    // The session has ended already.
     assert_snapshot!(end(&app, &first, &id).await.shown_with_headers(), @r#"
     404
 

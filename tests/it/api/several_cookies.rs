@@ -1,5 +1,5 @@
-//! Several refresh cookies in one request: which counts, and what a planted one can do. (A browser sends those of longer paths first, and otherwise the
-//! older ones; whoever can plant one chooses its place.)
+//! Several refresh cookies in one request: which one counts, and what a planted one can do. (A browser sends cookies with longer paths first, and otherwise
+//! the older ones first; an attacker who can plant a cookie chooses its position.)
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn refresh(app: &TestApp, cookies: &[&str]) -> Answer {
     with_cookies(app.post("/v1/auth/refresh"), cookies).send().await
 }
 
-/// A refresh cookie of an account of that name, whose session was ended.
+/// The refresh cookie of a new account, whose session was ended.
 async fn ended(app: &TestApp, login: &str) -> String {
     let answer = app.register(login).await;
     let out = app.post("/v1/auth/logout").bearer(&answer.access_token());
@@ -20,7 +20,7 @@ async fn ended(app: &TestApp, login: &str) -> String {
     answer.cookie()
 }
 
-/// The places of `planted` around `live`: before, after, and on both sides.
+/// Both cookies in each order: `planted` before `live`, after it, and on both sides.
 fn orders<'a>(planted: &'a str, live: &'a str) -> [Vec<&'a str>; 3] {
     [
         vec![planted, live],
@@ -89,7 +89,7 @@ async fn a_stale_cookie_of_another_living_session_of_the_account_ends_nothing_be
     }
     assert_eq!(app.ended_because(&newest).await, None);
     assert_eq!(refresh(&app, &[&newest]).await.status, 200);
-    // Alone it is what it is.
+    // Alone, the stale cookie is reuse and ends its session.
     assert_eq!(refresh(&app, &[&stale]).await.status, 401);
     assert_eq!(
         app.ended_because(&newest).await.as_deref(),
@@ -97,8 +97,8 @@ async fn a_stale_cookie_of_another_living_session_of_the_account_ends_nothing_be
     );
 }
 
-/// A cookie that somebody stole from the living session of an owner, for each thing that it can mean: current, replaced a moment ago, and reused. Beside
-/// it the owner's own one.
+/// Cookies that a thief stole from living sessions: one that is reused, one that was replaced a moment ago, and a current one. Each comes with the cookie
+/// that its owner has now.
 async fn stolen(app: &TestApp, name: &str) -> Vec<(String, String)> {
     let mut stolen = Vec::new();
     for meaning in ["reused", "repeated", "current"] {
@@ -128,7 +128,7 @@ async fn a_refresh_beside_an_own_cookie_tells_a_thief_nothing_about_a_stolen_one
     let stolen = stolen(&app, "owner").await;
     let before = app.rows().await;
     for (cookie, _) in &stolen {
-        // Also beside a stale one of his own, and beside both.
+        // This also holds beside a stale cookie of the thief's own, and beside both.
         for order in [
             vec![cookie.as_str(), &own],
             vec![&own, cookie],

@@ -118,7 +118,7 @@ async fn a_suspension_shows_only_after_the_right_password() {
     let app = TestApp::open().await;
     app.register("alice").await;
     let alice = UserRef::parse("alice");
-    app.service().suspend(alice).await.expect("she is there");
+    app.service().suspend(alice).await.expect("the user exists");
     assert_snapshot!(app.login("alice", PASSWORD).await.shown_with_headers(), @r#"
     403
 
@@ -202,7 +202,7 @@ async fn a_sign_in_replaces_the_session_of_its_cookie() {
             .send()
             .await
     };
-    // A failed one replaces nothing.
+    // A failed sign-in replaces nothing.
     let failed = sign_in(&alice.cookie(), "alice", "a wrong password").await;
     assert_eq!((failed.status, failed.header("set-cookie")), (401, None));
     assert_eq!(app.ended_because(&alice.cookie()).await, None);
@@ -217,7 +217,7 @@ async fn a_sign_in_replaces_the_session_of_its_cookie() {
         app.me(&alice.access_token()).await.brief(),
         "401 auth.invalid_token"
     );
-    // Also when somebody else used the browser before, and by a cookie that was rotated meanwhile.
+    // The session of another account is replaced too, also if a refresh has replaced its cookie meanwhile.
     assert_eq!(app.refresh(&bob.cookie()).await.status, 200);
     assert_eq!(sign_in(&bob.cookie(), "alice", PASSWORD).await.status, 200);
     assert_eq!(
@@ -290,7 +290,7 @@ async fn a_deleted_account_is_unknown() {
     app.service()
         .delete_user(UserRef::parse("alice"))
         .await
-        .expect("she is there");
+        .expect("the user exists");
     assert_eq!(
         app.login("alice", PASSWORD).await.brief(),
         "401 auth.invalid_credentials"

@@ -90,7 +90,7 @@ async fn signing_out_needs_a_token_that_has_not_expired() {
     let out = logout(&app, &answer, &[&answer.cookie()]).await;
     assert_eq!(out.brief(), "401 auth.token_expired");
     assert_eq!(out.header("set-cookie"), None);
-    // The way out: refresh, then sign out.
+    // The client refreshes first, then signs out.
     let fresh = app.refresh(&answer.cookie()).await;
     assert_eq!(logout(&app, &fresh, &[]).await.status, 200);
     assert_eq!(

@@ -39,7 +39,7 @@ async fn the_first_sign_in_by_code_shuts_the_stranger_out() {
     assert_eq!(mailed.reset(&told.token(), NEW_PASSWORD).await.brief(), "204 -");
     let signed_in = mailed.app.login("alice", NEW_PASSWORD).await;
     assert_eq!(signed_in.status, 200);
-    // The second time nobody is a stranger.
+    // The address is verified now, so a second code shuts nobody out.
     mailed.app.advance(PAUSE);
     // The mail that the password was changed comes first.
     let told = mailed.smtp.mail_to("alice@example.org").await;
@@ -99,7 +99,7 @@ async fn the_first_mailed_reset_shuts_the_stranger_out_and_tells_the_owner_in_on
     assert_ne!(owner.cookie(), stranger.cookie());
     let me = mailed.app.me(&owner.access_token()).await.json();
     assert_eq!(me["email_verified"], true, "{me}");
-    // The second time nobody is a stranger.
+    // The address is verified now, so a second reset sends the usual mail.
     mailed.app.advance(PAUSE);
     let token = mailed.reset_token_to("alice").await;
     assert_eq!(mailed.reset(&token, PASSWORD).await.brief(), "204 -");
@@ -182,7 +182,7 @@ async fn a_planted_cookie_of_another_account_changes_nothing() {
     let me = mailed.app.me(&owner.access_token()).await.json();
     assert_eq!(me["username"], "alice");
     assert_ne!(owner.cookie(), stranger.cookie());
-    // Its cookie was replaced, so its session ended.
+    // The stranger's session was replaced, so it has ended.
     assert_eq!(
         mailed.app.refresh(&stranger.cookie()).await.brief(),
         "401 auth.invalid_token"

@@ -33,7 +33,7 @@ async fn a_zone_of_the_iana_database_is_taken_also_by_an_old_name() {
     ] {
         let answer = update(&app, &alice, &json!({ "timezone": zone })).await;
         assert_eq!(answer.json()["timezone"], zone);
-        // Names differ in more than case, so every case of a name means the same zone.
+        // No two names differ only in case, so a name is accepted in any case.
         for spelling in [zone.to_lowercase(), zone.to_uppercase()] {
             let answer = update(&app, &alice, &json!({ "timezone": spelling })).await;
             assert_eq!(answer.json()["timezone"], zone, "{spelling}");

@@ -1,4 +1,4 @@
-//! Access tokens in forms that nobody issues, also under the right key; and secrets at the doors of others.
+//! Access tokens in forms that the server never issues, even under its own key; and secrets that are sent in place of other secrets.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
@@ -40,7 +40,7 @@ async fn a_header_is_one_that_this_server_writes() {
     let good = format!(r#"{{"typ":"JWT","alg":"ES256","kid":"{kid}"}}"#);
     assert_eq!(app.me(&own.sign_text(&good, &claims)).await.status, 200);
     for head in [
-        // What is critical must be understood, and nothing here understands anything (RFC 7515 §4.1.11).
+        // Extensions in `crit` must be understood, and this server understands none (RFC 7515 §4.1.11).
         format!(r#"{{"typ":"JWT","alg":"ES256","kid":"{kid}","crit":["exp"],"exp":1}}"#),
         format!(r#"{{"typ":"JWT","alg":"ES256","kid":"{kid}","crit":["b64"],"b64":false}}"#),
         format!(r#"{{"typ":"JWT","alg":"ES256","kid":"{kid}","crit":[]}}"#),
@@ -89,7 +89,7 @@ async fn claims_are_one_json_object_without_doubles() {
 
 #[tokio::test]
 async fn a_token_has_one_spelling() {
-    // A signature of ES256 has a twin, with the negative of s: the standard takes both, and they say the same.
+    // With EdDSA, because an ES256 signature has a second valid form, with the negative of s.
     let app = signing_with_eddsa().await;
     let token = app.register("alice").await.access_token();
     let [head, body, signature] = parts(&token);
@@ -166,7 +166,7 @@ async fn an_es256_server_takes_nothing_but_es256_of_its_own_key() {
         let forged = encode(&head, &read(&body), &EncodingKey::from_secret(&secret));
         refused(&app, &forged.expect("it signs"), "the public key as a secret").await;
     }
-    // r = s = 0 satisfies a verifier that forgets to look (CVE-2022-21449).
+    // r = s = 0 satisfies a verifier that does not check the range of both (CVE-2022-21449).
     let ones = [[0_u8; 31].as_slice(), &[1], &[0; 31], &[1]].concat();
     for wrong in [vec![0; 64], vec![0xff; 64], ones, vec![0x30, 6, 2, 1, 0, 2, 1, 0]] {
         let forged = format!("{head}.{body}.{}", URL_SAFE_NO_PAD.encode(wrong));
@@ -228,7 +228,7 @@ async fn every_secret_is_good_for_its_own_purpose_only() {
             "{other} as a code"
         );
     }
-    // Four, since a fifth wrong password in a row would have to wait.
+    // Only four tries, since a fifth wrong password in a row would have to wait.
     for other in [&refresh, &reset, &code, &invite] {
         assert_eq!(
             app.login("alice", other).await.brief(),

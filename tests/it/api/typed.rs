@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::mailed::{Mailed, NEW_PASSWORD, address, other_than};
 use crate::support::{PASSWORD, TestApp, full_width, pasted_dashes, registration};
 
-/// Characters that are copied along and not seen: byte order mark, zero width space, bidirectional marks, soft hyphen, word joiner, a tag.
+/// Invisible characters that are copied along: byte order mark, zero width space, bidirectional marks, soft hyphen, word joiner, a tag.
 const UNSEEN: &str = "\u{feff}\u{200b}\u{200e}\u{202b}\u{2066}\u{ad}\u{2060}\u{e0001}\u{a0}\u{3000}\t\r\n ";
 
-/// `text` with something unseen around it and between its characters.
+/// `text` with invisible characters around it and between its characters.
 fn scattered(text: &str) -> String {
     let mut unseen = UNSEEN.chars().cycle();
     let mut scattered: String = text
@@ -20,7 +20,7 @@ fn scattered(text: &str) -> String {
     scattered
 }
 
-/// The same secret in every way in which it may arrive.
+/// The secret in every spelling in which it may arrive.
 fn spellings(secret: &str) -> Vec<String> {
     let mut spellings = vec![
         full_width(secret),
@@ -100,10 +100,10 @@ async fn a_wrong_code_costs_one_try_however_it_was_typed() {
             "{typed:?}"
         );
     }
-    // What is nothing but dashes is no code, and no try.
+    // A text of only dashes is not a code, and costs no try.
     let nothing = mailed.sign_in("alice", " - \u{2014} ").await;
     assert_eq!(nothing.brief(), "422 validation.error");
-    // The fifth try is the last one, and it is still there.
+    // The fifth and last try is still left.
     assert_eq!(
         mailed
             .sign_in("alice", &scattered(&full_width(&code)))
@@ -140,7 +140,7 @@ async fn a_mailed_token_is_read_however_it_was_pasted() {
 #[tokio::test]
 async fn a_login_and_an_address_are_trimmed_alike_before_they_are_judged() {
     let mailed = Mailed::start().await;
-    // More than any name or address may have, were it counted.
+    // So many invisible characters that the text would be too long if they counted.
     let around = |name: &str| format!("{}{name}{}", UNSEEN.repeat(20), UNSEEN.repeat(20));
     let body = json!({"login": around("alice"), "email": around(&address("alice")), "password": PASSWORD});
     let alice = mailed.post("/v1/auth/register", body).await;
@@ -194,7 +194,7 @@ async fn a_password_is_no_name_and_no_address_however_they_were_typed() {
         named.json()["details"]["fields"]["password"]["code"],
         "contains_identity"
     );
-    // The address as it is kept.
+    // The password equals the address as it is stored.
     for typed in ["carol@exam\u{ad}ple.org", "carol@\u{ff45}xample\u{3002}org"] {
         let body = json!({"login": "carol", "email": typed, "password": "carol@example.org"});
         let named = mailed.post("/v1/auth/register", body).await;
@@ -204,7 +204,7 @@ async fn a_password_is_no_name_and_no_address_however_they_were_typed() {
             "{typed}"
         );
     }
-    // Within a name such characters stay wrong.
+    // Within a name, invisible characters are refused.
     let body = json!({"login": "al\u{200b}ice", "email": "b@exa mple.org", "password": PASSWORD});
     assert_eq!(
         mailed.post("/v1/auth/register", body).await.json()["details"]["fields"]["login"]["code"],

@@ -38,7 +38,7 @@ async fn a_verified_address_shows() {
     let app = TestApp::open().await;
     let alice = app.register("alice").await;
     let name = arkloop::service::UserRef::parse("alice");
-    app.service().verify_email(name).await.expect("she is there");
+    app.service().verify_email(name).await.expect("the user exists");
     assert_eq!(
         app.me(&alice.access_token()).await.json()["email_verified"],
         json!(true)
@@ -88,7 +88,7 @@ async fn a_taken_name_is_refused_in_every_case_and_the_own_one_is_not() {
       "trace_id": "[trace id]"
     }
     "#);
-    // Nothing of a refused change happened.
+    // A refused change changes nothing.
     assert_eq!(app.me(&alice.access_token()).await.json()["locale"], "en");
     let answer = update(&app, &alice, &json!({"username": "ALICE"})).await;
     assert_eq!(

@@ -11,14 +11,14 @@ const VOID: &str = "422 email.token_invalid";
 const RESET_VOID: &str = "422 auth.reset_token_invalid";
 const CODE_VOID: &str = "422 auth.otp_invalid";
 
-/// Everything that one person holds who reads the mail of an address.
+/// Everything that was mailed to one address.
 struct Held {
     verification: String,
     reset: String,
     code: String,
 }
 
-/// Registers somebody, who never verifies the address, and asks for everything that is mailed.
+/// Registers an account, leaves its address unverified, and asks for every kind of mail.
 async fn registered(mailed: &Mailed, login: &str) -> Held {
     let (_, verification) = mailed.register(login).await;
     let reset = mailed.reset_token_to(login).await;
@@ -61,7 +61,7 @@ async fn reactivate(app: &TestApp, login: &str) {
     reactivated.expect("the account is there");
 }
 
-/// Makes an account without a password as the operator does, and gives the token of its link.
+/// Creates an account without a password as the operator does, and returns the token of its link.
 async fn create_without_password(app: &TestApp, login: &str) -> String {
     let new = NewUser {
         username: Username::parse(login).expect("it is a name"),
@@ -88,7 +88,7 @@ async fn a_change_of_address_voids_every_link_and_code_also_when_the_old_one_com
     set_email(&mailed.app, "alice", "alice@example.org").await;
     held.assert_void(&mailed, &addresses, "when it is back").await;
     assert_eq!(mailed.app.login("alice", PASSWORD).await.status, 200);
-    // What is mailed from then on works.
+    // Codes that are mailed from then on work.
     mailed.app.advance(PAUSE);
     let code = mailed.code_to("alice").await;
     assert_eq!(mailed.sign_in("alice", &code).await.brief(), "200 -");
@@ -151,7 +151,7 @@ async fn a_link_to_set_the_first_password_is_void_after_a_change_of_address_or_a
                 reactivate(&mailed.app, login).await;
             }
             _ => {
-                // The operator handed the link to somebody; the owner of the mailbox comes and is somebody else, perhaps.
+                // The mailbox may belong to another person than the one to whom the operator gave the link.
                 assert_eq!(mailed.token_to(login).await, token);
                 let code = mailed.code_to(login).await;
                 assert_eq!(mailed.sign_in(login, &code).await.brief(), "200 -");
@@ -184,7 +184,7 @@ async fn what_was_mailed_to_a_deleted_account_opens_nothing_of_the_next_one_with
 
 #[tokio::test]
 async fn mail_that_waits_is_dropped_with_the_links_and_codes_in_it_and_a_notice_is_not() {
-    // The outbox rests: nothing is sent.
+    // The outbox worker does not run, so nothing is sent.
     let app = TestApp::open().await;
     for login in ["alice", "bob", "carol", "dave", "erin"] {
         let token = app.register(login).await.access_token();

@@ -1,4 +1,4 @@
-//! The audit log under strangers: it grows no faster than it says, keeps no name in plain that is nobody's, and forgets in time.
+//! The audit log under abuse: it grows no faster than its budgets allow, stores no name without an account in plain text, and drops old rows.
 
 use std::fs;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,7 +14,7 @@ use strum::VariantArray;
 
 use crate::support::{EVERYTHING, PASSWORD, SECRET_KEY, TestApp};
 
-/// How many rows there are, and how many happenings they stand for.
+/// How many rows there are, and how many events they stand for.
 async fn rows_and_times(app: &TestApp) -> (usize, u64) {
     let entries = app.audit_entries(EVERYTHING).await;
     (entries.len(), entries.iter().map(|entry| entry.times).sum())
@@ -68,7 +68,7 @@ async fn throttles_of_many_addresses_are_a_few_rows() {
             app.service().flush_audit().await.expect("it is written");
         }
     }
-    // All are of one /48, which has a third of what all have together: six with their addresses, and one for the others.
+    // All these addresses are in one /48, whose share is a third of the common budget: six rows with addresses, and one for the rest.
     assert_eq!(rows_and_times(&app).await, (7, 11_000));
     for site in 1..=100_u128 {
         let address = Ipv6Addr::from(0x2001_0db8_u128 << 96 | site << 80);
@@ -87,7 +87,7 @@ async fn sign_ins_under_unknown_names_are_few_rows_and_all_counted() {
     }
     // Twenty in the minute from one network, and one row for the rest of the hour.
     assert_eq!(rows_and_times(&app).await, (1 + 20 + 1, 1 + 100));
-    // What happens to an account is not hidden by that.
+    // This does not hide the events of an account.
     app.login("alice", "a wrong password").await;
     app.login("alice", PASSWORD).await;
     assert_eq!(rows_and_times(&app).await, (22 + 2, 103));
@@ -98,7 +98,7 @@ async fn sign_ins_under_unknown_names_are_few_rows_and_all_counted() {
 
 #[tokio::test]
 async fn refused_sign_ins_of_accounts_and_changes_of_profiles_have_an_end_too() {
-    // Without limits, or hardly any of these would be refused for its password.
+    // Limits are off, since otherwise few of these sign-ins would be refused for their password.
     let unlimited = TestApp::builder().set("RATE_LIMIT__ENABLED", "false");
     let app = unlimited.open().start().await;
     let token = app.register("alice").await.access_token();
@@ -184,7 +184,7 @@ fn longest<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str) -> T {
     longest.expect("there are some")
 }
 
-/// How many bytes of the database a row takes, of `ROWS` that `write` adds.
+/// The bytes of the database for each of the `ROWS` rows that `write` adds.
 async fn bytes_each(
     app: &TestApp,
     write: impl Fn(&arkloop::store::Tx<'_>, u32) -> Result<(), StoreError> + Send + 'static,
@@ -198,7 +198,7 @@ async fn bytes_each(
     (size() - before) / i64::from(ROWS)
 }
 
-/// The sizes that the sum in `service/rules/audit/budget.rs` counts with.
+/// Checks the sizes that the calculation in `service/rules/audit/budget.rs` assumes.
 #[tokio::test]
 async fn rows_and_counts_take_no_more_of_the_disk_than_the_sum_says() {
     let app = TestApp::start().await;
@@ -208,7 +208,7 @@ async fn rows_and_counts_take_no_more_of_the_disk_than_the_sum_says() {
         Some(
             "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"
                 .parse()
-                .expect("it is one"),
+                .expect("it is an address"),
         ),
         Some(&"\u{1f600}".repeat(200)),
         TraceId([255; 16]),

@@ -1,4 +1,4 @@
-//! The captcha against a siteverify that refuses, breaks, lies and hangs: nobody gets through who should not, and nothing waits for it for long.
+//! The captcha against a siteverify that refuses, breaks, lies and hangs: no refused token passes, and no request waits for it for long.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 
 use crate::support::{Behaviour, MovableClock, SECRET_KEY, Siteverify, seeded_system};
 
-/// The whole of what [`Captcha::verify`] may take.
+/// The maximum time that [`Captcha::verify`] may take.
 const TOTAL: Duration = Duration::from_secs(5);
-/// What a busy machine may add to it.
+/// The time that a busy machine may add.
 const SLACK: Duration = Duration::from_secs(3);
 
 fn system() -> System {
@@ -33,7 +33,7 @@ fn settings(verify_url: &str) -> TurnstileSettings {
     }
 }
 
-/// Visitors in front of a captcha. All tokens that one checks have their own idempotency keys.
+/// A captcha, and the system with its clock and random numbers.
 #[derive(Clone)]
 struct Door {
     captcha: Captcha,
@@ -312,7 +312,7 @@ async fn a_connection_is_waited_for_two_seconds_and_tried_once_more() {
     socket
         .bind("127.0.0.1:0".parse().expect("it is an address"))
         .expect("there is a free port");
-    // A queue of one that nobody serves: the kernel drops whoever comes then.
+    // The listen queue has room for one connection, and none is accepted: the kernel drops all others.
     let full = socket.listen(0).expect("it listens");
     let address = full.local_addr().expect("it listens");
     let _first = TcpStream::connect(address).await.expect("there is room for one");
@@ -339,7 +339,7 @@ async fn a_hanging_siteverify_holds_32_threads_and_no_more() {
     siteverify.wait_for_questions(32).await;
     let started_at = Instant::now();
     assert_snapshot!(unavailable(&door.verify("good").await), @"too many tokens are being verified");
-    // Visitors who hang up take no thread back.
+    // A visitor who hangs up does not free the thread.
     waiting.abort_all();
     while waiting.join_next().await.is_some() {}
     unavailable(&door.verify("good").await);

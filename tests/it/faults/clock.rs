@@ -23,7 +23,7 @@ async fn a_clock_that_jumps_forward_ends_what_has_a_term_and_nothing_else() {
     assert_eq!(app.send_code("alice@example.org").await.status, 204);
     let again = app.login("alice", PASSWORD).await;
     assert_eq!(app.me(&again.access_token()).await.status, 200);
-    // Set right again: what ended by the wrong time has not ended, and what began in it goes on.
+    // The clock is set right again: what expired by the wrong time has not ended, and what began in it goes on.
     app.turn_back(400 * 24 * HOUR);
     assert_eq!(app.refresh(&alice.cookie()).await.status, 200);
     assert_eq!(app.refresh(&again.cookie()).await.status, 200);

@@ -1,4 +1,4 @@
-//! One-time codes and links when many try at once: what is counted is counted before it is compared, and what works once works once.
+//! One-time codes and links under many simultaneous tries: a guess is counted before it is compared, and what works once does not work twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +30,7 @@ async fn new_code(app: &TestApp, smtp: &SmtpServer, email: &str) -> String {
     smtp.mail_to(email).await.code()
 }
 
-/// A code that is not `code`: the `number`th after it.
+/// A code that differs from `code`, by adding `number`.
 fn wrong(code: &str, number: u32) -> String {
     let right: u32 = code.parse().expect("a code is a number");
     format!("{:06}", (right + 1 + number) % 1_000_000)
@@ -87,7 +87,7 @@ async fn among_200_parallel_guesses_five_are_compared() {
         };
         assert!(is_used_up, "{attempts} attempts, {signed_in} signed in");
         assert_eq!(used, i64::from(signed_in == 1));
-        // A success forgives; without one each comparison is a failure.
+        // A success resets the failures; without one, each comparison is a failure.
         assert!(failures <= 5, "{failures}");
         assert_eq!(
             app.verify_code(&email, &code).await.brief(),
@@ -116,7 +116,7 @@ async fn after_five_wrong_guesses_the_right_code_is_wrong_also_across_a_restart(
             "422 auth.otp_invalid"
         };
         assert_eq!(app.verify_code(ALICE, &code).await.brief(), expected);
-        // That the account was taken back is told once.
+        // A sign-in by code takes the account back, and one mail tells the owner.
         if wrong_guesses < 5 {
             smtp.mail_to(ALICE).await;
         }
@@ -227,7 +227,7 @@ async fn after_100_failures_an_address_is_locked_for_a_day_also_across_a_restart
 
 #[tokio::test(flavor = "multi_thread")]
 async fn asking_for_mail_is_one_write_whether_or_not_the_address_is_known() {
-    // The outbox rests, so that every commit is of a request.
+    // The outbox worker does not run, so every commit belongs to a request.
     let app = TestApp::open().await;
     app.register("alice").await;
     let commits = Arc::new(AtomicUsize::new(0));
@@ -251,7 +251,7 @@ async fn asking_for_mail_is_one_write_whether_or_not_the_address_is_known() {
         assert_eq!(
             commits.swap(0, Ordering::SeqCst),
             2,
-            "{email}: they write nothing, yet take their turn"
+            "{email}: refusals take their turn as writes too"
         );
         let after = tables.map(rows);
         grown.push([0, 1, 2].map(|table| after[table] - before[table]));
@@ -326,7 +326,7 @@ async fn a_verification_link_is_confirmed_or_rejected_and_never_both() {
         let user = format!("SELECT count(*) FROM users WHERE username = '{login}'");
         let (confirmations, rejections) = (count(&confirmed, 200), count(&rejected, 200));
         if rejections == 0 {
-            // Confirming again is fine, and the first one has won over every rejection.
+            // Confirming again is fine, and the first confirmation has won over every rejection.
             assert_eq!(confirmations, confirmed.len());
             assert_eq!(
                 tally(&rejected),

@@ -1,4 +1,4 @@
-//! What a command did is seen by the first request sent after it ended.
+//! The first request after a command sees what the command did.
 
 use serde_json::json;
 

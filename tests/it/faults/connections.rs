@@ -1,4 +1,4 @@
-//! How many connections there are at once, in all and of one address, and who makes way for whom.
+//! Limits on simultaneous connections, in all and of one address, and which connection is closed for a new one.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::{Gate, RawConnection, TestApp, registration};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Nobody is closed for being slow.
+/// Deadlines under which no connection is closed for being slow.
 fn patient() -> Deadlines {
     let hour = Duration::from_hours(1);
     Deadlines {
@@ -66,7 +66,7 @@ async fn whoever_has_not_sent_a_whole_request_makes_way() {
     }
     for mut holder in holders {
         assert_eq!(app.get("/healthz").send().await.status, 200);
-        // What was being served has left its place again: the next one is needed.
+        // The request above has freed its place again, so it takes these connections to close the holder.
         let _kept = (
             rested(&app, 1).await,
             rested(&app, 1).await,
@@ -113,7 +113,7 @@ async fn an_address_with_its_whole_share_makes_way_for_itself() {
     for connection in [&mut second, &mut third, &mut neighbour] {
         connection.ask().await;
     }
-    // Both of the next are being answered, so there is nobody of this address to make way.
+    // The next two connections of this address are being served, so neither can be closed for a third.
     drop((second, third));
     let gate = Gate::close(app.store_probe());
     let register = |login: &str| app.post("/v1/auth/register").json(&registration(login)).send();

@@ -1,4 +1,5 @@
-//! Two holders of one refresh token: the thief is cut off by a new password, learns no moment to come back at, and both are signed out when both go on.
+//! Two holders of one refresh token: a new password cuts the thief off, the list of sessions tells no time to come back,
+//! and both are signed out when both go on.
 
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ async fn the_list_of_sessions_tells_no_moment_of_a_refresh() {
     assert_eq!(owner().refresh(&app, &[&answer.cookie()]).await.status, 200);
     let after = [list(&app, &answer).await, list(&app, &second).await];
     assert_eq!(before, after);
-    // The others are shown by the day, and the one that asks by the hour.
+    // The time of the last use is shown by the day for other sessions, and by the hour for the caller's.
     app.advance(Duration::from_hours(25));
     let later = owner().refresh(&app, &[&second.cookie()]).await;
     let shown = list(&app, &later).await;
@@ -105,7 +106,7 @@ async fn a_changed_password_cuts_off_every_copy_at_once() {
     204
     set-cookie: arkloop_refresh_token=[refresh token]; Path=/v1/auth; HttpOnly; SameSite=Strict; Max-Age=1209600; Expires=Thu, 15 Jan 2026 00:00:00 GMT
     ");
-    // Within the grace, as the owner, and in every form: a copy is worth nothing, and does no harm either.
+    // Even within the grace and from the owner's device, a copy of either token is refused and ends nothing.
     for copy in [&first, &current] {
         let answer = owner().refresh(&app, &[&copy.cookie()]).await;
         assert_eq!(answer.brief(), "401 auth.invalid_token");
@@ -178,7 +179,7 @@ async fn a_repeat_from_elsewhere_is_refused_and_counted_and_the_session_lives() 
         assert_eq!(answer.brief(), "401 auth.invalid_token");
         assert_eq!(answer.header("set-cookie"), None);
     }
-    // Another address or another agent alone is answered, and counted.
+    // A repeat from only another address, or from only another agent, is answered and counted.
     for device in [
         owner().moved_to("198.51.100.66"),
         Device::new("192.0.2.99", "Browser/9.2"),
@@ -191,7 +192,7 @@ async fn a_repeat_from_elsewhere_is_refused_and_counted_and_the_session_lives() 
     refresh.repeated refused: from_elsewhere @alice [session] ×3
     refresh.repeated @alice [session] ×2
     ");
-    // Another hour, another row.
+    // In another hour it gets another row.
     app.advance(Duration::from_hours(1));
     let third = owner().refresh(&app, &[&second]).await.cookie();
     assert_eq!(thief().refresh(&app, &[&second]).await.status, 401);

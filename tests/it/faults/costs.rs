@@ -1,4 +1,4 @@
-//! The cost of hashes is changed: the work of a sign-in does not tell which names have an account. Work is counted, since a clock is not exact enough.
+//! After a change of the hash cost, the work of a sign-in does not tell which names have an account. Work is counted, since a clock is not exact enough.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::{PASSWORD, TestApp, Workspace, old_database};
 
-/// A server at which one may guess as often as one likes.
+/// A server without limits on guesses.
 async fn unlimited() -> TestApp {
     let builder = TestApp::builder().open();
     builder.set("RATE_LIMIT__ENABLED", "false").start().await
@@ -22,7 +22,7 @@ async fn work(app: &TestApp, login: &str) -> u64 {
     app.service().blocks_filled() - before
 }
 
-/// How many of 200 names that nobody has cost how much, the first time and always.
+/// How many of 200 names without an account have each cost. Asserts that every spelling of a name has the same cost.
 async fn works_of_nobody(app: &TestApp) -> BTreeMap<u64, u32> {
     let mut works = BTreeMap::new();
     for number in 0..200 {
@@ -76,14 +76,14 @@ async fn names_that_nobody_has_cost_what_those_of_accounts_cost() {
     assert_eq!(works_of_nobody(&app).await, [(8, 200)].into());
     register(&app, 0..15).await;
     app.restart_with("PASSWORD__ARGON2_MEMORY_KIB", "16").await;
-    // Whoever looks now sees what every account costs.
+    // All accounts still have the old cost, and so have the names without one.
     assert_eq!(works_of_nobody(&app).await, [(8, 200)].into());
     register(&app, 15..20).await;
     let works = works_of_nobody(&app).await;
     assert_eq!(works.keys().copied().collect::<Vec<_>>(), [8, 16]);
-    // Three in four; with 200 names, so far off once in a million keys.
+    // Three in four are expected; with 200 names, one key in a million gives a number outside of this range.
     assert!((120..=180).contains(&works[&8]), "{works:?}");
-    // An account costs its own, under each of its names.
+    // An account has its own cost, under each of its names.
     for (name, cost) in [("user-3", 8), ("USER-3@example.org", 8), ("user-17", 16)] {
         assert_eq!(work(&app, name).await, cost, "{name}");
     }
@@ -128,7 +128,7 @@ async fn every_write_of_a_password_is_counted() {
     let alice = app.register("alice").await;
     register(&app, 0..4).await;
     assert_counted(&app, &[(OLD, 5)]);
-    // What is refused counts nothing.
+    // Refused changes are not counted.
     let taken = json!({"login": "alice", "password": PASSWORD, "email": "else@example.org"});
     assert_eq!(
         app.post("/v1/auth/register").json(&taken).send().await.status,
@@ -136,7 +136,7 @@ async fn every_write_of_a_password_is_counted() {
     );
     assert_counted(&app, &[(OLD, 5)]);
     app.restart_with("PASSWORD__ARGON2_MEMORY_KIB", "16").await;
-    // Changed by its owner, renewed by a sign-in, set by the operator, deleted, taken back: each once.
+    // Each of these changes is counted once: by the owner, by a sign-in, by the operator, a deletion, and when the account is taken back.
     let alice = app.refresh(&alice.cookie()).await;
     let change = json!({"current_password": PASSWORD, "new_password": "another quiet harbour"});
     let request = app.post("/v1/auth/password/change").bearer(&alice.access_token());
@@ -148,29 +148,29 @@ async fn every_write_of_a_password_is_counted() {
     let command = app.command().await;
     let user = |name: &str| UserRef::parse(name);
     let password = Password::parse("another quiet harbour", MIN_PASSWORD_CHARS, &[]);
-    let password = password.expect("it is one");
+    let password = password.expect("it is long enough");
     command
         .service
         .set_password(user("user-1"), password)
         .await
-        .expect("she is there");
+        .expect("the user exists");
     assert_counted(&app, &[(NEW, 3), (OLD, 2)]);
     command
         .service
         .delete_user(user("user-2"))
         .await
-        .expect("she is there");
+        .expect("the user exists");
     command
         .service
         .delete_user(user("user-0"))
         .await
-        .expect("she is there");
+        .expect("the user exists");
     assert_counted(&app, &[(NEW, 2), (OLD, 1)]);
     command
         .service
         .suspend(user("user-3"))
         .await
-        .expect("she is there");
+        .expect("the user exists");
     assert_counted(&app, &[(NEW, 2), (OLD, 1)]);
     command.close();
 }

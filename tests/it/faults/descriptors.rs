@@ -12,7 +12,7 @@ fn a_flood_that_takes_every_descriptor_is_survived() {
     let connect = || TcpStream::connect(server.address()).expect("the system's queue has room");
     for _ in 0..3 {
         let flood: Vec<_> = (0..150).map(|_| connect()).collect();
-        // A client that says nothing makes way, so others are served while it lasts.
+        // Silent connections are closed for new ones, so others are served during the flood.
         assert_eq!(server.request("GET", "/readyz", None, None).0, 200);
         drop(flood);
         assert_eq!(server.request("GET", "/readyz", None, None).0, 200);

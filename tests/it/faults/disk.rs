@@ -1,7 +1,7 @@
 //! The real executable on a disk that is full, for a while or from the beginning.
 //!
-//! What is full here is the size that a file may have, which the kernel refuses to exceed as it refuses to exceed a
-//! disk, and which can be changed for a process that runs.
+//! These tests limit the size of files instead of filling a disk: the kernel refuses the writes in the same way, and
+//! the limit of a running process can be changed.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use crate::support::{PASSWORD, Served, Workspace, registration};
 /// Without this the kernel would end the process instead of refusing the write.
 pub(super) const REFUSE_ONLY: &str = "trap '' XFSZ";
 
-/// No file of the server may become larger than `bytes`; `None` lifts that.
+/// Limits the size of the server's files to `bytes`; `None` lifts the limit.
 pub(super) fn limit_files(server: &Served, bytes: Option<u64>) {
     let pid = i32::try_from(server.id()).ok().and_then(Pid::from_raw);
     let limit = Rlimit {
@@ -87,7 +87,7 @@ fn a_command_on_a_full_disk_changes_nothing() {
     );
     workspace.under("true");
     assert_eq!(workspace.json(&["user", "show", "alice"])["status"], "active");
-    // Nothing half made is in the way.
+    // The failed `init` left nothing behind that is in the way.
     assert_snapshot!(workspace.run(&["-q", "init", "--data-dir", "elsewhere"]), @"
     exit: 0
     stdout:

@@ -1,4 +1,4 @@
-//! Sessions that are over: they are kept for a while, and cost nothing.
+//! Ended sessions: they are kept for a while, and make nothing slower.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::support::{Answer, PASSWORD, TestApp};
 /// How many sessions an account may have, and how many of its ended ones are kept.
 const MOST_ALIVE: i64 = 20;
 const MOST_ENDED: i64 = 100;
-/// Far more than either, and far less than reading 20 000 rows takes.
+/// Far more than it takes to read that many sessions, and far less than it takes to read 20 000 rows.
 const A_FEW_INSTRUCTIONS: u64 = 30_000;
 
-/// Gives `login` so many sessions that ended, and as many whose term is over, one second apart.
+/// Gives `login` sessions one second apart: `ended` that ended, and `over` whose term is over.
 fn pile_up(app: &TestApp, login: &str, ended: u32, over: u32) {
     app.change(&format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {})
@@ -45,10 +45,10 @@ async fn sign_out(app: &TestApp, caller: &Answer) {
     assert_eq!(request.send().await.status, 200);
 }
 
-/// That `work` on an account with 20 000 ended sessions takes little more than on one without.
+/// Asserts that `work` on an account with 20 000 ended sessions takes little more than on one without.
 async fn assert_costs_alike(app: &TestApp, what: &str, work: impl AsyncFn(&str)) {
     let mut costs = [0, 0];
-    // Each once before, so that what is done once in the life of a connection is done.
+    // The first round is a warm-up, for what is done once per connection.
     for _ in 0..2 {
         for (cost, login) in costs.iter_mut().zip(["lonely", "crowded"]) {
             let before = app.store_probe().instructions();
@@ -129,7 +129,7 @@ async fn of_an_account_s_ended_sessions_the_newest_hundred_are_kept() {
     let last = last.expect("there is one").cookie();
     assert_eq!(app.ended_because(&last).await.as_deref(), Some("signed_out"));
     assert_eq!(list(&app, &first).await, 1);
-    // Many that end at once are no more.
+    // The bound also holds when many sessions end at once.
     for _ in 0..30 {
         app.login("alice", PASSWORD).await;
     }
@@ -138,7 +138,7 @@ async fn of_an_account_s_ended_sessions_the_newest_hundred_are_kept() {
         .service()
         .set_password(UserRef::parse("alice"), password)
         .await;
-    set.expect("she is there");
+    set.expect("the user exists");
     assert_eq!(count(&app, "alice", "ended_at IS NULL"), 0);
     assert_eq!(
         count(&app, "alice", "ended_because = 'password_changed'"),
@@ -179,7 +179,7 @@ async fn what_has_piled_up_before_is_swept() {
     pile_up(&app, "bob", 90, 10);
     app.service().sweep().await.expect("it is swept");
     assert_eq!(count(&app, "alice", "true"), MOST_ALIVE + MOST_ENDED);
-    // The newest ones, and whoever lives.
+    // The newest ended sessions and all living ones are left.
     assert_eq!(list(&app, &alice).await, 1);
     let oldest = "SELECT min(coalesce(ended_at, expires_at)) FROM sessions WHERE user_id = (SELECT id FROM users WHERE username_key = 'alice')";
     assert!(app.count(oldest) > 1_766_100_000_000 + 6_800_000);

@@ -1,4 +1,4 @@
-//! The first start: it is cut off at every step, and a database that is lost is not taken for one.
+//! The first start: it may be cut off at any step, and a lost database is not mistaken for a first start.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -9,10 +9,10 @@ use insta::{allow_duplicates, assert_snapshot};
 
 use crate::support::{Workspace, old_database};
 
-/// A private name, as the program draws them.
+/// A private name, in the form that the program gives it.
 const PRIVATE: &str = ".arkloop-0123456789abcdef0123456789abcdef";
 
-/// Takes a whole installation apart, by the path of its data directory or database.
+/// Turns a whole installation into an incomplete one; gets the path of its data directory or database.
 type Step = fn(&Path);
 
 #[test]
@@ -67,7 +67,7 @@ fn a_lost_database_is_not_taken_for_a_first_start() {
         ("empty", |database| {
             fs::write(database, "").expect("it is written");
         }),
-        // As release 0.1 left it when its first start was killed.
+        // Release 0.1 left it like this when its first start was killed.
         ("without tables", |database| {
             fs::remove_file(database).expect("it is there");
             let connection = rusqlite::Connection::open(database).expect("it opens");

@@ -1,4 +1,4 @@
-//! What ends a delay after wrong passwords: every way in which an owner shows up, and the operator.
+//! What ends a delay after wrong passwords: every way in which the owner proves who they are, and the operator.
 
 use arkloop::domain::{MIN_PASSWORD_CHARS, Password};
 use arkloop::service::UserRef;
@@ -46,7 +46,7 @@ async fn assert_waits(app: &TestApp) {
     assert_eq!(answer.brief(), "429 rate_limit.exceeded");
 }
 
-/// That as many guesses are free as if there had been none.
+/// Asserts that as many guesses are free as if there had been none.
 async fn assert_forgiven(app: &TestApp) {
     exhaust(app).await;
     let length = app.count("SELECT max(length) FROM password_failures");
@@ -94,10 +94,10 @@ async fn the_operator_forgives_wrong_passwords() {
     app.service()
         .set_password(alice(), password)
         .await
-        .expect("she is there");
+        .expect("the user exists");
     assert_eq!(app.login("alice", NEW_PASSWORD).await.status, 200);
     exhaust(&app).await;
-    app.service().reactivate(alice()).await.expect("she is there");
+    app.service().reactivate(alice()).await.expect("the user exists");
     assert_forgiven(&app).await;
 }
 
@@ -119,11 +119,11 @@ async fn a_wrong_current_password_counts_like_a_wrong_login() {
     assert_eq!(waiting.json()["details"]["limit"], "account");
     assert_eq!(waiting.header("retry-after"), Some("1"));
     assert_waits(&app).await;
-    // Nothing but passwords waits.
+    // Only passwords have to wait.
     assert_eq!(app.me(&alice.access_token()).await.status, 200);
     assert_eq!(app.refresh(&alice.cookie()).await.status, 200);
     app.advance(std::time::Duration::from_secs(1));
     assert_eq!(change(&app, &alice, PASSWORD, NEW_PASSWORD).await.status, 204);
-    // A new password is no longer what was guessed at.
+    // The guesses were at the old password, so a new one clears them.
     assert_forgiven(&app).await;
 }

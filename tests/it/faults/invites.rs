@@ -1,4 +1,4 @@
-//! An invite never admits more than it may, and is spent by nothing but an account.
+//! An invite never admits more accounts than it may, and only a new account spends it.
 
 use arkloop::domain::Paging;
 use arkloop::service::UserFilter;

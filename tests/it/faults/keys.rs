@@ -1,4 +1,4 @@
-//! Signing keys are replaced while everybody goes on working.
+//! Signing keys are replaced while clients go on working.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

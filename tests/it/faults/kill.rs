@@ -119,7 +119,7 @@ async fn what_was_acknowledged_survives_kill_9() {
     }
 }
 
-/// What was acknowledged must be there in the next server.
+/// Checks that the next server has everything that was acknowledged.
 pub async fn check_after_restart(workspace: &Workspace, seen: &Seen) {
     let server = workspace.serve();
     let address: SocketAddr = server.address().parse().expect("it is an address");

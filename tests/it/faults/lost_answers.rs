@@ -1,4 +1,4 @@
-//! A refresh whose answer never arrives signs nobody out; what comes back too late, or from another client, does.
+//! A refresh whose answer never arrives signs nobody out; a replaced token that comes back too late, or from another client, does.
 
 use std::time::Duration;
 
@@ -97,10 +97,10 @@ async fn an_answer_that_seemed_lost_may_arrive_within_the_grace() {
     let current = phone().refresh(&app, &[&first]).await.cookie();
     app.advance(Duration::from_secs(29));
     assert_eq!(phone().refresh(&app, &[&late]).await.cookie(), current);
-    // Other tabs have it too, also when one of them has moved on.
+    // Other tabs may send the late cookie too, even after one of them has moved on.
     let next = phone().refresh(&app, &[&current]).await.cookie();
     assert_eq!(phone().refresh(&app, &[&late]).await.cookie(), next);
-    // It was seen, so the one before is the older of two holders.
+    // The newer cookie was used, so the late one is reuse after the grace.
     app.advance(PAUSE);
     assert_eq!(phone().refresh(&app, &[&late]).await.status, 401);
     assert_eq!(phone().refresh(&app, &[&next]).await.status, 401);
@@ -143,7 +143,7 @@ async fn a_clock_that_is_set_back_or_forward_makes_no_lost_answer_a_theft() {
         assert_ne!(again.cookie(), lost, "{jump}: it counts as lost, not as repeated");
         assert_eq!(phone().refresh(&app, &[&again.cookie()]).await.status, 200);
     }
-    // A little is within the grace.
+    // A small jump stays within the grace.
     let app = behind_a_proxy().await;
     let first = phone().register(&app, "alice").await.cookie();
     let second = phone().refresh(&app, &[&first]).await.cookie();

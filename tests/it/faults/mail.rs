@@ -1,5 +1,5 @@
-//! Mail against a server that is down, refuses, hangs or breaks off, and against our own end in the middle of it: nobody waits for it, nothing is lost,
-//! and nothing comes twice but where no protocol can help it.
+//! Mail when the mail server is down, refuses, hangs or breaks off, and when our own server ends in the middle of it: no request waits for it, none is lost,
+//! and none comes twice unless the protocol cannot prevent that.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use tokio::task::JoinSet;
 use crate::support::smtp::{Fault, SmtpServer, Stage};
 use crate::support::{Answer, Request, TestApp, Workspace, registration};
 
-/// More than the longest pause after a first failure.
+/// Longer than the longest pause after a first failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(7);
-/// More than a request that waits for nobody takes on a busy machine, and less than any time-out of the conversation with a mail server.
+/// Longer than a request takes on a busy machine if it waits for nothing, and shorter than any time-out of the conversation with a mail server.
 const AT_ONCE: Duration = Duration::from_secs(8);
 
 async fn start(smtp: &SmtpServer) -> TestApp {
     TestApp::builder().open().smtp(smtp).start().await
 }
 
-/// Registers alice and asks for each kind of mail, for her and for nobody. All are answered alike.
+/// Registers alice and asks for each kind of mail, for her and for an unknown address. Both get the same answers.
 async fn ask_for_mails(app: &TestApp) {
     app.register("alice").await;
     let mut shown = Vec::new();
@@ -37,7 +37,7 @@ async fn ask_for_mails(app: &TestApp) {
     assert_eq!(shown[0], shown[1], "known and unknown are told apart");
 }
 
-/// Waits until each mail that may ever be sent has failed once.
+/// Waits until each mail that is not a decoy has failed once.
 async fn wait_until_all_failed_once(app: &TestApp, mails: i64) {
     let wait = async {
         let failed =
@@ -50,7 +50,7 @@ async fn wait_until_all_failed_once(app: &TestApp, mails: i64) {
     failed.expect("every mail was tried");
 }
 
-/// Everything that alice was owed came once, works, and nobody else got anything.
+/// Checks that each mail to alice came once, that the code works, and that no other address got mail.
 async fn check_mails(app: &TestApp, smtp: &SmtpServer) {
     app.wait_for_empty_outbox().await;
     let received = smtp.received();
@@ -156,7 +156,7 @@ async fn a_mail_that_was_refused_for_good_is_dropped_when_it_expires() {
     ask_for_mails(&app).await;
     wait_until_all_failed_once(&app, 3).await;
     smtp.heal();
-    // The verification is good for a day, the others for less.
+    // The verification is good for a day, the other mails for less.
     app.advance(Duration::from_hours(24));
     app.wait_for_empty_outbox().await;
     assert_eq!(smtp.received().len(), 0);
@@ -181,7 +181,7 @@ async fn nobody_waits_for_a_server_that_hangs() {
     answered.await.expect("no request waits for the mail server");
     assert_eq!(smtp.received().len(), 0);
     smtp.heal();
-    // The conversations that hang are given up first.
+    // The conversations that hang are ended first.
     while app.count("SELECT count(*) FROM outbox WHERE attempts = 0 AND expires_at > created_at") > 0 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -259,7 +259,7 @@ pub(super) async fn wait_for_empty_outbox(workspace: &Workspace) {
     emptied.expect("the outbox is worked off");
 }
 
-/// Kills the server when the conversation about its first mail has got to `stage`, starts it again, and gives the Message-IDs of what came.
+/// Kills the server when the conversation about its first mail has reached `stage`, starts it again, and returns the Message-IDs of the mails that came.
 async fn kill_at(stage: Stage) -> Vec<String> {
     let smtp = SmtpServer::start();
     smtp.once(stage, Fault::Silence);
@@ -290,7 +290,8 @@ async fn killed_after_a_mail_was_taken_one_more_comes_with_the_same_id() {
     assert_eq!(ids[0], ids[1]);
 }
 
-/// Lets COMMITs fail from the one after the next on: registration is written, and that its mail was sent is not. Gives how many failed, and a switch.
+/// Lets the next commit through and fails all later ones, so that a registration is stored, but not that its mail was sent. Returns how many failed,
+/// and a switch that lets commits through again.
 pub(super) fn fail_all_but_one_commit(app: &TestApp) -> (Arc<AtomicUsize>, Arc<AtomicBool>) {
     let (failed, works) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let (count, switch, mut is_first) = (Arc::clone(&failed), Arc::clone(&works), true);
@@ -355,7 +356,7 @@ async fn a_database_has_one_worker() {
                 .send(),
         );
     }
-    // The operator is impatient.
+    // Retries by the operator start no second worker.
     for _ in 0..5 {
         workspace.run(&["mail", "retry"]);
     }

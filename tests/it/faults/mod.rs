@@ -1,4 +1,4 @@
-//! What must hold when many come at once, when clients are hostile, and when things break.
+//! Tests with many simultaneous clients, with hostile clients, and with failures.
 
 mod audit;
 mod backup;

@@ -1,4 +1,4 @@
-//! Noise in the audit log: no flood of refusals, of whatever kind and from wherever, hides the guesses at an account.
+//! Noise in the audit log: no flood of refusals, of any kind and from anywhere, hides the guesses at an account.
 //!
 //! The log is read as the operator reads it, by `audit --user` and `explain`.
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, PASSWORD, Request, TestApp};
 
-/// More than the budget of any account or network for a minute, and before there were such, more than that of all together.
+/// More than the budget of any account or network for a minute.
 const FLOOD: u32 = 130;
 const GUESSES: u64 = 3;
 const MINUTE: Duration = Duration::from_mins(1);
@@ -61,21 +61,21 @@ impl Stage {
         }
     }
 
-    /// What `audit` tells of a user.
+    /// What `audit` shows of a user.
     async fn audit(&self, user: &str) -> Vec<Value> {
         self.app.service().flush_audit().await.expect("it is written");
         let rows = self.app.workspace().json(&["audit", "--user", user]);
         rows.as_array().expect("it is a list").clone()
     }
 
-    /// How often `audit` tells of one reason.
+    /// How many events `audit` counts with one reason.
     async fn times(&self, user: &str, reason: &str) -> u64 {
         let rows = self.audit(user).await;
         let rows = rows.iter().filter(|row| row["reason"] == reason);
         rows.filter_map(|row| row["times"].as_u64()).sum()
     }
 
-    /// What `explain` tells of a user.
+    /// What `explain` shows of a user.
     async fn explain(&self, user: &str) -> String {
         self.app.service().flush_audit().await.expect("it is written");
         self.app.workspace().json(&["explain", user]).to_string()
@@ -139,7 +139,7 @@ impl Stage {
     }
 }
 
-/// Floods of every kind, all from the network from which the guesses come too: it has spent its share.
+/// Every flood comes from the network of the guesses, so that this network has spent its share.
 #[tokio::test]
 async fn guesses_show_whatever_noise_comes_before_and_after() {
     let stage = Stage::set().await;
@@ -175,7 +175,7 @@ async fn a_flood_by_one_account_takes_no_row_from_another() {
 }
 
 impl Stage {
-    /// Many accounts and many networks together spend what all have together for this minute.
+    /// Lets many accounts and many networks spend the common budget of this minute.
     async fn spend_everything(&self) {
         for number in 0..40 {
             let login = format!("crowd{}", number % 10);
@@ -227,7 +227,7 @@ async fn guesses_are_counted_under_the_account_when_every_budget_is_spent() {
     let told = stage.explain("victim").await;
     let sentence = "A sign-in by password was refused: the password was wrong; the last from 2001:db8:1:2::; 6 times since 2026-01-01T00:01:00Z.";
     assert!(told.contains(sentence), "{told}");
-    // Also to an operator who asks for the whole log, or for the address.
+    // The count also shows when the operator asks for the whole log, or for the address.
     let whole = stage
         .app
         .workspace()
@@ -249,7 +249,7 @@ async fn many_networks_at_one_account_hide_no_other_kind_of_guess() {
         .send()
         .await;
     assert_eq!(answer.brief(), "422 auth.otp_invalid");
-    // More rows of its own account than anybody is shown.
+    // More rows of the account itself than are ever shown.
     for minute in 0..600_u32 {
         stage.app.advance(MINUTE);
         stage.guess("victim", &format!("192.0.2.{}", minute % 200)).await;

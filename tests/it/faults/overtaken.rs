@@ -37,7 +37,7 @@ fn change(app: &TestApp, name: &str, token: &str, other_session: &str) -> Reques
     request.bearer(token)
 }
 
-/// Holds the commit of `end` while `change` passes the check of its token and waits; gives the answer to it.
+/// Holds the commit of `end` while `change` passes the check of its token and waits; returns the answer to `change`.
 async fn overtaken(app: &TestApp, change: Request, end: End) -> String {
     let gate = Gate::close(app.store_probe());
     let service = std::sync::Arc::clone(app.service());
@@ -87,7 +87,7 @@ async fn no_change_is_carried_out_for_a_session_that_ended_meanwhile() {
                 "00000000-0000-7000-8000-000000000000",
             );
             assert_eq!(overtaken(&app, request, end).await, expected, "{name} {end:?}");
-            // What waits may be dropped with the account, but nothing is queued.
+            // Waiting mail may be dropped with the account, but none is queued.
             assert!(
                 app.count("SELECT count(*) FROM outbox") <= before,
                 "{name} {end:?}"

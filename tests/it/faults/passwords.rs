@@ -12,7 +12,7 @@ use crate::support::{Answer, PASSWORD, TestApp};
 const WRONG: &str = "a noisy harbour";
 /// Where the owner is at home.
 const HOME: &str = "192.0.2.1";
-/// Where somebody guesses.
+/// The address of a guesser.
 const GUESSER: &str = "198.51.100.7";
 
 /// A server behind a proxy on this machine. The limits of addresses are not what these tests are about.
@@ -41,7 +41,7 @@ fn brief(answer: &Answer) -> String {
     }
 }
 
-/// Guesses wrong `times` times, which is told each time.
+/// Makes `times` wrong guesses and asserts that each is answered as a wrong password.
 async fn guess(app: &TestApp, times: u32, address: &str, name: &str) {
     for number in 0..times {
         let answer = app.login_from(address, name, WRONG).await;
@@ -75,7 +75,7 @@ async fn a_hundred_wrong_passwords_from_one_address_wait_longer_and_longer() {
             if *delay == 0 {
                 continue;
             }
-            // The right password is not tried either; and being refused prolongs nothing.
+            // The right password is not tried either, and a refusal does not prolong the wait.
             let waits = format!("429 account {delay}");
             assert_eq!(
                 brief(&app.login_from(GUESSER, name, PASSWORD).await),
@@ -113,7 +113,7 @@ async fn a_hundred_wrong_passwords_from_many_addresses_pause_the_account_for_str
         assert_eq!(brief(&from_home), "429 account 900");
         cookie = app.refresh(&cookie).await.cookie();
         app.advance(Duration::from_mins(15));
-        // Ninety-nine more are free again: each from an address that is new.
+        // Ninety-nine more guesses are free again, each from a new address.
         for number in 0..99 {
             guess(&app, 1, &format!("10.2.0.{number}"), name).await;
         }
@@ -145,7 +145,7 @@ async fn while_one_address_keeps_guessing_the_owner_signs_in_and_stays_signed_in
     // Five at once, six within 63 seconds, then one a minute.
     assert_eq!(compared, 5 + 6 + 8);
     assert_eq!(brief(&app.login_from(HOME, "alice", PASSWORD).await), "200");
-    // That forgets the failures: the guesser has five again before it waits, and no more.
+    // The sign-in clears the failures: the guesser has five guesses again before it waits, and no more.
     guess(&app, 5, GUESSER, "alice").await;
     assert_eq!(
         brief(&app.login_from(GUESSER, "alice", WRONG).await),
@@ -158,7 +158,7 @@ async fn while_one_address_keeps_guessing_the_owner_signs_in_and_stays_signed_in
 async fn the_count_survives_a_restart_and_does_not_depend_on_spelling() {
     let mut app = start().await;
     app.register("alice").await;
-    // An address and a name that nobody has are two names, for nobody could tell whose they are.
+    // An address and a name without an account count as two names, because no account connects them.
     for (spellings, in_the_end) in [
         (
             [
@@ -221,7 +221,7 @@ async fn a_guess_that_has_to_wait_is_not_compared() {
     let app = start().await;
     app.register("alice").await;
     guess(&app, 5, GUESSER, "alice").await;
-    // Whoever compared with this would find that it is no hash.
+    // A comparison with this text would fail, because it is not a hash.
     let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
     let spoilt = database.execute("UPDATE users SET password_hash = 'none'", []);
     assert_eq!(spoilt.expect("it is written"), 1);
@@ -259,7 +259,7 @@ async fn of_fifty_guesses_at_once_five_are_told_that_they_are_wrong() {
             assert_eq!(told[0], "401 × 5", "{name}: {told:?}");
             assert_eq!(told[1..].join(" "), format!("429 account 1 × {}", 45), "{name}");
         } else {
-            // The right one came before the fifth wrong one, and five more were free after it.
+            // The right password came before the fifth wrong one, and five more guesses were free after it.
             let wrong = told.iter().find_map(|line| line.strip_prefix("401 × "));
             let wrong: u32 = wrong.and_then(|number| number.parse().ok()).unwrap_or(0);
             assert!(place.is_some() && (5..=9).contains(&wrong), "{name}: {told:?}");
@@ -299,7 +299,7 @@ async fn a_day_without_failures_forgets_them() {
         "429 account 2"
     );
     app.advance(Duration::from_secs(2));
-    // Now the failures of nobody are a day old, those of alice are not.
+    // Now the failures of the name `nobody` are a day old, and those of alice are not.
     guess(&app, 5, GUESSER, "nobody").await;
     app.advance(Duration::from_secs(24 * 3600 + 1));
     app.service().sweep().await.expect("it sweeps");
@@ -322,7 +322,7 @@ async fn the_operator_may_set_the_limits() {
         guess(&app, 1, GUESSER, "alice").await;
         assert_eq!(brief(&app.login_from(GUESSER, "alice", PASSWORD).await), then);
     }
-    // Of one address one is counted, so that it takes four.
+    // One failure of each address counts for the account, so the pause takes four addresses.
     for number in 1..=3 {
         guess(&app, 1, &format!("198.51.100.1{number}"), "alice").await;
     }
@@ -385,7 +385,7 @@ async fn of_many_names_only_those_that_failed_last_are_remembered() {
     }
     for number in 101..=400 {
         fail(&app, FailureKind::OfUnknownName, number, 0).await;
-        // Somebody who keeps guessing is not pushed out by those who come once.
+        // A name with repeated guesses is not pushed out by names with one guess.
         if number % 7 == 0 {
             fail(&app, FailureKind::OfUnknownName, 100, 0).await;
         }

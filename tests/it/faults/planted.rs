@@ -1,4 +1,4 @@
-//! The search for secrets finds what is planted: in each form, and in each place that every test is searched in.
+//! The search for secrets finds what is planted: in each form, and in each place that is searched for every test.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::support::secrets::{Haystack, Secrets};
 use crate::support::{Request, TestApp, Workspace};
 
-/// A server whose secrets may lie about, and which has been told `password`.
+/// A server that has received `password`, and whose secrets may be found without failing the test.
 async fn told(password: &str) -> TestApp {
     let app = TestApp::open().await;
     app.workspace().vault().give_up();
@@ -18,7 +18,7 @@ async fn told(password: &str) -> TestApp {
     app
 }
 
-/// What is found of the secrets of `app` in everything that was said.
+/// The secrets of `app` that are found in everything that was said.
 fn said(app: &TestApp) -> BTreeSet<String> {
     let vault = app.workspace().vault();
     vault.find_in(&vault.said())
@@ -85,12 +85,12 @@ async fn a_token_and_a_code_in_a_refusal_are_found() {
     repeating.await.expect("it answered");
     let found = said(&app);
     assert!(is_in(&found, "a refusal"), "{found:#?}");
-    // With the space that was typed it is no word of six digits.
+    // With the space that was typed, the code is not a word of six digits.
     assert!(
         !found.iter().any(|found| found.starts_with("a code,")),
         "{found:#?}"
     );
-    // And behind a point it is a part of a number.
+    // Behind a decimal point, it is a part of a number.
     app.workspace()
         .vault()
         .hear("a refusal", "duration_ms=352.730519");
@@ -110,7 +110,7 @@ fn what_commands_and_the_executable_write_is_searched() {
     let workspace = Workspace::with_database();
     let vault = workspace.vault();
     vault.give_up();
-    // What they say anyway, taken for secrets.
+    // These texts are always written; here they count as secrets.
     for (words, place) in [
         ("No mail waits.", "what a command wrote"),
         ("listening on http://", "the log of the executable"),

@@ -1,4 +1,4 @@
-//! Directories of others: as the data directory, around it, and where a crash might have left one.
+//! Directories of other users: as the data directory, around it, and where a crash might have left one.
 
 use std::fs;
 use std::path::Path;
@@ -61,7 +61,7 @@ fn a_database_in_a_stranger_s_directory_is_not_used_nor_given_away() {
         said.contains("65534") && said.contains("runuser -u nobody -- /"),
         "{said}"
     );
-    // What root has made there goes back to whose directory it is, and never the other way.
+    // The hint gives root's files to the owner of the directory, and never the other way.
     assert!(said.contains("arkloop.db belongs to root"), "{said}");
     assert!(said.contains("chown -R --no-dereference nobody:"), "{said}");
     assert!(!said.contains("root:"), "{said}");
@@ -75,7 +75,7 @@ fn a_data_directory_that_others_can_write_is_warned_of() {
     let warned = "can be written by others";
     directory(&data, 0o700);
     if can_plant_for_others("a data directory of root's") {
-        // As a volume of Kubernetes is mounted.
+        // Kubernetes mounts a volume like this.
         set_mode(&workspace.path(), 0o755);
         workspace.run_as(STRANGER);
         set_mode(&data, 0o777);

@@ -75,7 +75,7 @@ fn a_killed_backup_leaves_what_the_next_one_clears_away_and_nothing_else_goes() 
         names(&data)
     );
     assert_eq!(names(&workspace.path()), ["data"]);
-    // Beside it: one whose maker lives, one with something else in it, a link, a file, and a name of another form.
+    // Beside it: one whose maker still runs, one with something else in it, a link, a file, and a name of another form.
     let [held, strange, linked, plain] = ['a', 'b', 'c', 'd'].map(|digit| data.join(private_name(digit)));
     let lock = {
         directory(&held, 0o700);
@@ -173,7 +173,7 @@ fn only_files_of_one_s_own_make_way_for_a_new_backup() {
         file(&dated(7), "not ours", 0o600);
         give(&dated(7), STRANGER, STRANGER);
         left.push(dated(7));
-        // Neither does it push the real ones out.
+        // Nor does a later file of another user push the real backups out.
         let newest = shared.join("arkloop-99990101T000000.000Z.db");
         file(&newest, "not ours", 0o600);
         give(&newest, STRANGER, STRANGER);
@@ -213,7 +213,7 @@ fn a_backup_does_not_go_where_a_stranger_s_link_or_directory_leads() {
     );
     assert_eq!(names(&workspace.path().join("data")), before);
     assert!(names(&shared.join("theirs")).is_empty());
-    // One's own are fine there.
+    // A link of one's own is accepted there.
     link(workspace.path(), &shared.join("own"));
     workspace.json(&["backup", "shared/own/copy.db"]);
 }

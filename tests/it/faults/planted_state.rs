@@ -1,4 +1,4 @@
-//! Links, pipes, directories and files that others have put in the place of what the program keeps: database, locks, keys, mails, pages, sockets.
+//! Links, pipes, directories and files that others have put where the program keeps its own: database, locks, keys, mails, pages, sockets.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -72,7 +72,7 @@ fn a_database_that_is_a_link_or_a_pipe_is_refused_and_named() {
             fs::read(&aside).expect("it is there") == before,
             "{name} was written to"
         );
-        // The search for secrets would wait at the pipe.
+        // The search for secrets would block at the pipe.
         fs::rename(&aside, &path).expect("it is there");
     }
 }
@@ -156,7 +156,7 @@ fn the_outbox_is_swept_of_mails_only() {
     }
     let left = names(&outbox);
     assert_precious(&precious);
-    // The search for secrets would read them as mails, and wait at the pipe.
+    // The search for secrets would read them as mails, and block at the pipe.
     fs::remove_dir_all(&outbox).expect("it is there");
     assert_eq!(left, ["1-invite-a.eml", "1-invite-b.eml", "1-invite-c.eml"]);
 }
@@ -213,7 +213,7 @@ fn a_socket_takes_the_place_of_one_s_own_dead_socket_only() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(mode().ok(), Some(0o660));
-    // What has taken its place meanwhile is not its own to remove.
+    // The server does not remove a file that has replaced its socket.
     fs::remove_file(&path).expect("it is there");
     file(&path, PRECIOUS, 0o600);
     crate::support::send_signal(child.id(), "TERM");

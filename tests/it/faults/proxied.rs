@@ -17,7 +17,7 @@ const A: &str = "198.51.100.1";
 const B: &str = "198.51.100.2";
 const C: &str = "198.51.100.3";
 
-/// A server behind a proxy at 127.0.0.1, which closes nobody for being slow. Other addresses of this machine are clients.
+/// A server behind a proxy at 127.0.0.1, which closes no connection for being slow. Other addresses of this machine are clients.
 async fn behind_a_proxy(most: &str, most_per_address: &str) -> TestApp {
     let hour = Duration::from_hours(1);
     let deadlines = Deadlines {
@@ -37,7 +37,7 @@ async fn behind_a_proxy(most: &str, most_per_address: &str) -> TestApp {
         .await
 }
 
-/// A connection of the proxy with an upload of `client` whose first byte alone has come.
+/// A connection of the proxy with an upload of `client` of which only the first byte has come.
 async fn upload(app: &TestApp, client: &str) -> RawConnection {
     let mut connection = RawConnection::open(app.address()).await;
     begin_upload(&mut connection, client).await;
@@ -82,7 +82,7 @@ async fn dripping_uploads_through_a_proxy_leave_the_others_served() {
     ask(&mut kept, B).await;
     let mut drips = Vec::new();
     for number in 0..200 {
-        // One client, and then as many as it takes to fill every place.
+        // The first hundred uploads are of one client, the others of as many as it takes to fill every place.
         let client = if number < 100 {
             A.to_owned()
         } else {
@@ -121,7 +121,7 @@ async fn a_request_that_is_not_whole_makes_way_oldest_first_also_through_a_proxy
         newcomers.push(upload(&app, C).await);
         assert!(holder.is_closed_within(PATIENCE).await);
     }
-    // What is kept between two requests would make way last.
+    // A connection that is kept between two requests would make way last.
     ask(&mut kept, A).await;
 }
 
@@ -143,7 +143,7 @@ async fn a_client_behind_a_proxy_has_the_share_of_an_address() {
             assert!(is_open(connection).await, "{client}");
         }
     }
-    // What comes without a word about its client has the share of the proxy.
+    // A request that names no client counts for the share of the proxy.
     let nameless = async || {
         let mut connection = RawConnection::open(app.address()).await;
         begin_upload(&mut connection, "\u{ff}").await;
@@ -260,7 +260,7 @@ fn a_client_behind_the_unix_socket_has_a_share_also_one_that_cannot_be_named() {
                 .expect("it is a length of time");
             matches!(stream.read(&mut [0; 9]), Ok(0))
         };
-        // The second of each pair is the same client, or nobody again.
+        // Both of each pair count as one client: that of the same address, or one that cannot be named.
         for (client, again) in [
             (&b"\xff"[..], &b"unknown"[..]),
             (b"198.51.100.1, \x80", b""),

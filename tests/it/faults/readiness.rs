@@ -27,7 +27,7 @@ fn watched() -> Workspace {
     let mut workspace = Workspace::new();
     workspace
         .set("ARKLOOP_METRICS__LISTEN", "unix:metrics.sock")
-        // The outbox would be made anew where the data directory was.
+        // An outbox of files would create the data directory anew at its old path.
         .set("ARKLOOP_MAIL__TRANSPORT", "off")
         .set("ARKLOOP_REGISTRATION__MODE", "open");
     workspace
@@ -59,7 +59,7 @@ async fn a_server_is_not_ready_from_a_commit_that_fails_to_one_that_does_not() {
     assert_eq!(answer.brief(), "503 service.unavailable");
     assert!(!answer.body.contains("COMMIT"), "{answer:?}");
     assert_eq!(app.get("/healthz").send().await.status, 200);
-    // The question itself touches no database.
+    // `/readyz` itself touches no database.
     app.store_probe().let_commits_through();
     assert_eq!(app.get("/readyz").send().await.status, 503);
     app.register("alice").await;
@@ -85,7 +85,7 @@ fn a_full_disk_is_told_and_the_server_itself_finds_out_when_there_is_room_again(
     assert_eq!(head.to_lowercase().matches("content-type:").count(), 1, "{head}");
     let cause = body["cause"].as_str().unwrap_or_default();
     assert!(cause.contains("disk"), "{body}");
-    // A second and more later it has tried, and it is as it was.
+    // More than a second later the server has tried again, in vain.
     std::thread::sleep(Duration::from_millis(1200));
     assert_eq!(readiness(&server), 503);
     limit_files(&server, None);
@@ -147,7 +147,7 @@ fn stops_for_good(name: &str, lose: Loss) {
     });
     assert_eq!(readiness(&server), 503);
     if name == "arkloop.db" {
-        // The right file comes too late: what was written meanwhile beside the server is not known.
+        // It is too late to put the right file back: what was written meanwhile without the server is not known.
         let _ = fs::rename(data.with_extension("moved"), &data);
         let _ = fs::remove_file(&database);
         fs::rename(&kept, &database).expect("it is moved");

@@ -1,4 +1,4 @@
-//! A session moves on once for everybody who asks at once, and ends when an old token comes back.
+//! Simultaneous requests move a session on only once, and an old token that comes back ends the session.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,7 @@ async fn refresh_at_once(app: &TestApp, cookie: &str) -> Vec<Answer> {
     tabs.join_all().await
 }
 
-/// The cookie that all of them got.
+/// The one cookie that all answers set.
 fn common_cookie(answers: &[Answer]) -> String {
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     let cookies: BTreeSet<String> = answers.iter().map(Answer::cookie).collect();

@@ -1,4 +1,4 @@
-//! Databases and key files that cannot be used: each is refused with its path, the cause and the mend, and no byte of
+//! Databases and key files that cannot be used: each is refused with its path, the cause and the fix, and no byte of
 //! what is there changes.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use crate::support::Workspace;
 use crate::support::planting::can_plant_for_others;
 
-/// The user and the group that own nothing, on any system.
+/// The id of a user and of a group that own nothing, on any system.
 const NOBODY: u32 = 65_534;
 
 /// Everything in the data directory but lock files, which have no content, and what SQLite keeps while it works.
@@ -52,7 +52,7 @@ fn sayings(workspace: &Workspace) -> String {
     format!("{of_command}{}", others.concat())
 }
 
-/// The same, and no file that was there may change by it.
+/// [`sayings`], with a check that no file that was there changes.
 fn refusals(workspace: &Workspace) -> String {
     let before = files(workspace);
     let text = sayings(workspace);
@@ -79,7 +79,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Lets the modes of files count, which they do not for root: everything is handed over to a user without rights.
+/// Makes the modes of files count, which root ignores: everything is handed over to a user without rights.
 fn without_rights(workspace: &mut Workspace) {
     if !is_root() {
         return;
@@ -282,7 +282,7 @@ fn whoever_does_not_own_the_database_is_told_who_does() {
     if is_root() {
         workspace.run_as(NOBODY);
     } else {
-        // A file of root is at hand without being root.
+        // Without root, the test cannot create a file of root's, but can link to one.
         fs::remove_file(database(&workspace)).expect("it is ours");
         symlink("/etc/passwd", database(&workspace)).expect("the name is free");
     }
@@ -297,7 +297,7 @@ fn whoever_does_not_own_the_database_is_told_who_does() {
     same
     ");
     if is_root() {
-        // Whose the database in it is cannot be seen.
+        // The owner of the database cannot be seen, because the directory is closed.
         set_mode(&workspace.path().join("data"), 0o700);
         assert_snapshot!(refusals(&workspace).replace(&runner, "<runner>"), @"
         exit: 1

@@ -1,4 +1,4 @@
-//! Mail that the mail server refuses: the operator sees why in the server's words, and it goes out when the cause is mended.
+//! Mail that the mail server refuses: the operator sees why in the server's words, and it goes out when the cause is fixed.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::mail::{wait_for_empty_outbox, workspace};
 use crate::support::Workspace;
 use crate::support::smtp::{Fault, SmtpServer, Stage};
 
-/// More than what does not wait for a pause takes on a busy machine, and less than the pauses after five failures together.
+/// Longer than a mail without a pause takes on a busy machine, and shorter than the pauses after five failures together.
 const WITHOUT_PAUSES: Duration = Duration::from_secs(20);
 
 fn invite(workspace: &Workspace, address: &str) {
@@ -21,7 +21,7 @@ fn row_id(workspace: &Workspace) -> String {
     id.expect("one mail waits")
 }
 
-/// How the operator has it tried again.
+/// How the operator causes another try.
 enum Way {
     Restart,
     Retry,
@@ -46,7 +46,7 @@ async fn what_the_operator_mends_goes_out_under_its_id_after_a_retry_or_a_restar
         let workspace = workspace(&smtp);
         let server = workspace.serve();
         invite(&workspace, "ann@example.org");
-        // So often that the next try by itself is far away.
+        // After so many tries, the next automatic one is far away.
         for attempts in 1..=4 {
             workspace.wait_for_attempts(attempts);
             workspace.json(&["mail", "retry"]);

@@ -1,4 +1,4 @@
-//! Replacing the key file is cut off at every point, and the database opens afterwards.
+//! The replacement of the key file is cut off at every point, and the database opens afterwards.
 
 use std::fs;
 use std::time::Instant;
@@ -21,7 +21,7 @@ fn a_replacement_that_was_cut_off_before_the_key_changed_hands_is_finished_by_th
     let old = fs::read(workspace.key_file()).expect("there is a key");
     let kept = workspace.json(&["key", "rekey"])["kept"].clone();
     let new = fs::read(workspace.key_file()).expect("there is a key");
-    // As it is after the commit: the new key is still beside the old one.
+    // This is the state after the commit: the new key is still beside the old one.
     let kept = kept.as_str().expect("the old one is kept");
     fs::rename(
         workspace.key_file(),

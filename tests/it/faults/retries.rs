@@ -1,4 +1,4 @@
-//! Loops whose work fails: they wait longer and longer, the log is told once, and they go on when the cause is gone.
+//! Loops whose work fails: they wait longer and longer, log the failure once, and go on when the cause is gone.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -16,7 +16,7 @@ use crate::support::{Served, TestApp, Workspace, registration};
 
 /// Longer than the first two pauses together, and shorter than the first three.
 const A_WHILE: Duration = Duration::from_millis(4500);
-/// How often something is tried in that time, and once more for a slow machine.
+/// How often a loop tries in that time, and once more for a slow machine.
 const A_FEW: usize = 4;
 
 /// A server with one mail that was refused, on a disk that is full from now on; the mail is due.
@@ -140,7 +140,7 @@ fn a_follower_outlives_a_database_that_does_not_answer() {
     let log = workspace.path().join("follower.log");
     let mut follower = workspace.follow_into(&["audit", "--follow"], &log);
     assert_eq!(follower.line()["event"], "user.created");
-    // Readers find a damaged index, and cannot mend it while another process writes.
+    // Readers find a damaged index, and cannot repair it while another process writes.
     let database = rusqlite::Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
     database.execute_batch("BEGIN IMMEDIATE").expect("it is free");
     let index = OpenOptions::new()

@@ -55,13 +55,14 @@ impl Traces {
         Self { commits }
     }
 
-    /// Commits since the last time this was asked.
+    /// Commits since the last call.
     fn commits(&self) -> usize {
         self.commits.swap(0, Ordering::SeqCst)
     }
 }
 
-/// Asks the same about everybody, step by step, with `pause` after each; the answers and the work must be those of the first.
+/// Sends all bodies in each step, with the pauses after the steps. All answers and work of a step must equal those for its first body.
+/// Returns the answers in brief.
 async fn assert_same(app: &TestApp, path: &str, bodies: &[Value], pauses: &[u64]) -> Vec<String> {
     const TABLES: [&str; 5] = [
         "outbox",
@@ -128,8 +129,8 @@ async fn codes_and_resets_are_answered_alike_whoever_they_are_for() {
     let asked = names.map(|name| json!({"email": format!("{name}@example.org")}));
     let tried = names.map(|name| json!({"email": format!("{name}@example.org"), "otp": "000000"}));
     let (sent, early, wrong) = ("204 -", "429 auth.otp_rate_limited", "422 auth.otp_invalid");
-    // Before any code was made, and six times for each of three. Each step has a minute of its own and each code an hour,
-    // so that the log has a row for each refusal.
+    // Codes are tried before any was made, and then six times for each of three. Each step has a minute of its own and each
+    // code an hour, so that the log has a row for each refusal.
     assert_eq!(
         assert_same(&app, "/v1/auth/email/otp/verify", &tried, &[0]).await,
         [wrong]

@@ -1,5 +1,5 @@
-//! No secret lies about: what people and operators keep secret is searched for in the bytes of the database, of its write-ahead log and of the log of the
-//! real executable at its most talkative, after everything that handles secrets has run.
+//! Secrets of people and operators are neither stored nor logged: they are searched for in the bytes of the database, of its write-ahead log and of the log
+//! of the real executable at its most verbose, after everything that handles secrets has run.
 //!
 //! `support/secrets` does the same for every test. Here nothing is left out: short secrets are chosen so that they can be searched for, and passwords
 //! are typed where names belong.
@@ -26,7 +26,7 @@ const FOREIGN_BEARER: &str = "sentinel-foreign-bearer-token";
 const FOREIGN_TOKEN: &str = "sentinel-foreign-link-token";
 const WRONG_CODE: &str = "73519264";
 
-/// The real executable at its most talkative, and a client of it.
+/// The real executable at its most verbose, and a client of it.
 struct Talkative {
     workspace: Workspace,
     server: Served,
@@ -207,7 +207,7 @@ async fn live(arkloop: &Talkative, smtp: &SmtpServer, siteverify: &Siteverify, s
     );
 }
 
-/// The operator's commands, one with each kind of secret; gives what they wrote about themselves.
+/// Runs the operator's commands, one with each kind of secret; returns what they wrote about themselves.
 async fn operate(arkloop: &Talkative, smtp: &SmtpServer, secrets: &mut Secrets) -> String {
     let bob = "bob@example.org";
     let mut said = String::new();
@@ -280,7 +280,7 @@ async fn no_secret_is_in_database_or_log() {
         .with_said("the log", log)
         .with_said("what commands wrote", said);
     assert_none(&haystack, &secrets);
-    // What is no secret is found in the same places, so the search sees what people typed.
+    // The address is not secret, and is found in the same places, so the search sees what people typed.
     let mut known = Secrets::default();
     known.add("address", "alice@example.org");
     let found = haystack.find(&known);

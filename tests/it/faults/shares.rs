@@ -1,4 +1,4 @@
-//! Who can make an account take no password: no single network, and nobody where its owner was signed in lately.
+//! Who can pause the passwords of an account: no single network can, and a pause does not apply where its owner was signed in lately.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::support::{Answer, PASSWORD, TestApp, registration};
 
 const WRONG: &str = "a noisy harbour";
-/// Where nobody was signed in.
+/// A network without a session of the owner.
 const ELSEWHERE: &str = "192.0.2.1";
 /// Where the owner is at home, in other notations too.
 const HOME: &str = "203.0.113.5";
@@ -31,7 +31,7 @@ async fn register_from(app: &TestApp, address: &str, login: &str) -> Answer {
     answer
 }
 
-/// The status, and how long to wait if that is 429.
+/// The status, and for a 429 how long to wait.
 fn brief(answer: &Answer) -> String {
     match answer.header("retry-after") {
         Some(seconds) => format!("{} {seconds}", answer.status),
@@ -52,7 +52,7 @@ async fn pause(app: &TestApp, name: &str) {
     assert_eq!(try_from(app, ELSEWHERE, name, WRONG).await, "429 900", "{name}");
 }
 
-/// How many wrong passwords are counted for everybody, over all names.
+/// How many wrong passwords the common count of all networks has, over all names.
 fn counted_for_everybody(app: &TestApp) -> i64 {
     app.count("SELECT coalesce(sum(length), 0) FROM password_failures WHERE network = x''")
 }
@@ -90,7 +90,7 @@ async fn a_thousand_wrong_passwords_from_one_ipv6_site_pause_nobody_else() {
             let address = format!("2001:db8:7:{network:x}::{network:x}");
             told.push(try_from(&app, &address, name, WRONG).await);
         }
-        // Its networks together guess no faster than the account may be guessed at.
+        // Its networks together have as many guesses as an account allows, and no more.
         assert!(told[..100].iter().all(|told| told == "401"), "{told:?}");
         assert!(told[100..].iter().all(|told| told == "429 900"), "{told:?}");
         assert_eq!(
@@ -166,7 +166,7 @@ async fn the_owner_signs_in_from_where_a_session_was_during_a_pause() {
             .await;
         for (place, expected) in places {
             pause(&app, "alice").await;
-            // A wrong one from there neither ends nor prolongs the pause of the others.
+            // A wrong password from there neither ends nor prolongs the pause of the others.
             let wrong = if expected == "200" { "401" } else { expected };
             assert_eq!(try_from(&app, place, "alice", WRONG).await, wrong, "{place}");
             assert_eq!(try_from(&app, ELSEWHERE, "alice", PASSWORD).await, "429 900");
@@ -204,7 +204,7 @@ async fn the_present_password_is_asked_for_alike() {
 async fn whoever_shares_the_network_of_the_owner_waits_for_its_own_guesses_only() {
     let app = start().await;
     register_from(&app, HOME_6, "alice").await;
-    // A neighbour in the same site uses up what the site has.
+    // A neighbour in the same site spends the guesses of the site.
     for network in 0..100 {
         let address = format!("2001:db8:5:{:x}::1", 0x100 + network);
         assert_eq!(try_from(&app, &address, "alice", WRONG).await, "401", "{network}");
@@ -218,7 +218,7 @@ async fn whoever_shares_the_network_of_the_owner_waits_for_its_own_guesses_only(
         try_from(&app, "2001:db8:5:200::1", "alice", WRONG).await,
         "429 900"
     );
-    // One in the same network has the delays of that network.
+    // A guesser in the same network has the delays of that network.
     for _ in 0..4 {
         assert_eq!(try_from(&app, HOME_6, "alice", WRONG).await, "401");
     }

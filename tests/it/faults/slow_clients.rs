@@ -1,4 +1,4 @@
-//! Clients that drip, or send nothing, lose their connection; nobody else notices.
+//! Clients that drip, or send nothing, lose their connection; other clients notice nothing.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ fn quick() -> Deadlines {
     }
 }
 
-/// Sends the beginning of a request and then one byte at a time for as long as the server lets it; says how long that was.
+/// Sends the beginning of a request and then one byte at a time for as long as the server accepts it; returns how long that was.
 async fn drip(mut connection: RawConnection, beginning: &'static [u8]) -> Duration {
     let started = Instant::now();
     connection.write(beginning).await;

@@ -11,17 +11,17 @@ use super::mail::workspace;
 use crate::support::smtp::{Fault, SmtpServer, Stage};
 use crate::support::{Request, TestApp, registration};
 
-/// When a server is slow in these tests.
+/// The time after which a mail server counts as slow in these tests.
 const SLOW: Duration = Duration::from_millis(100);
-/// Longer than that, and no time-out.
+/// Longer than [`SLOW`], and shorter than any time-out.
 const LATER: Duration = Duration::from_millis(400);
-/// More than what is not held up takes on a busy machine, and less than any time-out of a server's.
+/// Longer than a mail that is not held up takes on a busy machine, and shorter than any time-out of a server.
 const AT_ONCE: Duration = Duration::from_secs(20);
-/// After how long a mail that may have arrived is sent again, and after how long once more.
+/// The waits before the first and before the second repeat of a mail that may have arrived.
 const REPEATS: [Duration; 2] = [Duration::from_hours(2), Duration::from_hours(8)];
 const ALICE: &str = "alice@example.org";
 
-/// A server that soon finds the mail server slow, and waits as long as any for it.
+/// A server that soon counts a mail server as slow, with the usual time-outs otherwise.
 async fn start(smtp: &SmtpServer) -> TestApp {
     let patience = SmtpTimeouts {
         slow: SLOW,
@@ -49,14 +49,13 @@ async fn wait_until(app: &TestApp, address: &str, status: MailStatus) -> QueuedM
     waited.unwrap_or_else(|_| panic!("no mail to {address} became {status:?}"))
 }
 
-/// The Message-ID of each copy that the mail server has of what was sent to `address`.
+/// The Message-IDs of all copies that the mail server got of mail to `address`.
 fn copies(smtp: &SmtpServer, address: &str) -> Vec<String> {
     let received = smtp.received().into_iter();
     let received = received.filter(|mail| mail.recipients == [address]);
     received.map(|mail| mail.message_id()).collect()
 }
 
-/// Waits until `is_so`.
 async fn until(what: &str, is_so: impl Fn() -> bool) {
     let wait = async {
         while !is_so() {

@@ -1,5 +1,5 @@
-//! Requests that two servers might read differently: the one here refuses them and hangs up, and never takes for a
-//! request what stands in the body of another (RFC 9112 §11.2).
+//! Requests that two servers might read differently: this server refuses them and closes the connection, and never
+//! takes the body of a request for another request (RFC 9112 §11.2).
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn statuses(app: &TestApp, bytes: &[u8]) -> String {
     connection.write(bytes).await;
     let answers = connection.read_to_end(PATIENCE).await;
     let answers = answers.unwrap_or_else(|| panic!("it stays open after {}", bytes.escape_ascii()));
-    // A body does not end its line.
+    // A body does not end with a line break, so the text is not split by lines.
     let answers = answers.split("HTTP/1.").skip(1);
     answers
         .map(|answer| answer.split(' ').nth(1).unwrap_or_default())
@@ -29,7 +29,7 @@ async fn are_refused(requests: &[&str]) {
     for request in requests {
         let bytes = [request.as_bytes(), SMUGGLED.as_bytes()].concat();
         assert_eq!(statuses(&app, &bytes).await, "400", "{}", request.escape_debug());
-        // Behind a request that is fine, the same is refused and that one is answered.
+        // After a valid request, that one is answered and the bad one is refused all the same.
         let bytes = [b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", bytes.as_slice()].concat();
         assert_eq!(
             statuses(&app, &bytes).await,
@@ -189,7 +189,7 @@ async fn other_versions_are_refused() {
         "GET /healthz http/1.1\r\nhost: x\r\n\r\n",
     ])
     .await;
-    // An answer in HTTP/1.1 would mean nothing to whoever speaks HTTP/2.
+    // A client that speaks HTTP/2 could not read an answer in HTTP/1.1.
     let app = TestApp::start().await;
     let preface = format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{SMUGGLED}");
     assert_eq!(statuses(&app, preface.as_bytes()).await, "");
@@ -210,7 +210,7 @@ async fn heads_are_limited_in_number_and_size() {
         "b".repeat(33_000)
     );
     assert_eq!(statuses(&app, large.as_bytes()).await, "431");
-    // What stands behind a body is a head too.
+    // Trailers after a body have the limits of a head.
     let trailers = format!(
         "POST /v1/auth/check HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\na: {}\r\n\r\n",
         "b".repeat(33_000)
@@ -234,7 +234,7 @@ async fn what_follows_a_request_in_order_is_answered_in_order() {
         followed(get("/healthz", "") + &get("/v1/me", "")).await,
         "200 401 404"
     );
-    // A body is a body, whatever it looks like.
+    // A body that looks like a request is still a body.
     let length = format!("content-length: {}", SMUGGLED.len());
     assert_eq!(followed(post(&length, SMUGGLED)).await, "400 404");
     let chunk = format!(
@@ -249,21 +249,21 @@ async fn what_follows_a_request_in_order_is_answered_in_order() {
         followed(get("/healthz", &format!("{length}\r\n")) + SMUGGLED).await,
         "200 404"
     );
-    // Nobody is upgraded.
+    // Requests for an upgrade are ignored.
     for protocol in ["h2c", "websocket"] {
         let lines = format!(
             "connection: upgrade, http2-settings\r\nupgrade: {protocol}\r\nhttp2-settings: AAMAAABkAAQA\r\n"
         );
         assert_eq!(followed(get("/healthz", &lines)).await, "200 404", "{protocol}");
     }
-    // The whole URL of this host is a target too (RFC 9112 §3.2.2), and an empty line before a request none.
+    // The full URL of this host is a target too (RFC 9112 §3.2.2), and an empty line before a request is skipped.
     assert_eq!(followed(get("http://x/healthz", "")).await, "200 404");
     assert_eq!(followed(format!("\r\n{}", get("/healthz", ""))).await, "200 404");
     assert_eq!(
         followed("OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n".to_owned()).await,
         "204 404"
     );
-    // HTTP/1.0 needs no host and is over after one.
+    // HTTP/1.0 needs no host, and its connection is closed after one request.
     assert_eq!(followed("GET /healthz HTTP/1.0\r\n\r\n".to_owned()).await, "200");
 }
 

@@ -1,4 +1,4 @@
-//! Guessing one-time codes of many accounts, a few at each: above a number of wrong codes an hour they are mailed more slowly, for everybody alike.
+//! Guessing one-time codes of many accounts, a few at each: above a number of wrong codes an hour, codes are mailed more slowly to every address.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::{Answer, PASSWORD, TestApp, Workspace};
 
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// A server behind a proxy on this machine, with so many wrong codes an hour allowed.
+/// A server behind a proxy on this machine that allows `threshold` wrong codes an hour.
 async fn start(threshold: &str, smtp: &SmtpServer) -> TestApp {
     let builder = TestApp::builder()
         .open()
@@ -23,21 +23,21 @@ fn address(login: &str) -> String {
     format!("{login}@example.org")
 }
 
-/// Tries so many wrong codes at `login` from `network`, no more than five: all of one code.
+/// Tries `times` wrong codes for `login` from `network`; at most five, since that many belong to one code.
 async fn guess(app: &TestApp, login: &str, times: u32, network: &str) {
     let sent = app.send_code(&address(login)).await;
     assert_eq!(sent.brief(), "204 -", "{login}");
     for _ in 0..times {
         let request = app.post("/v1/auth/email/otp/verify");
         let request = request.header("x-forwarded-for", network);
-        // It can be no code, so that it is wrong whatever was mailed.
+        // This text is wrong whatever code was mailed.
         let body = json!({"email": address(login), "otp": "wrong"});
         let answer = request.json(&body).send().await;
         assert_eq!(answer.brief(), "422 auth.otp_invalid", "{login}");
     }
 }
 
-/// Registers so many accounts and gives their names.
+/// Registers `number` accounts and returns their names.
 async fn accounts(app: &TestApp, prefix: &str, number: usize) -> Vec<String> {
     let mut logins = Vec::new();
     for number in 0..number {
@@ -97,7 +97,7 @@ async fn above_the_threshold_codes_are_mailed_twice_an_hour_for_every_address_un
         assert_eq!(request.send().await.brief(), "204 -");
         app.advance(PAUSE);
     }
-    // An hour after the last but ten the count is at the threshold again.
+    // Once the eleventh last wrong code is an hour old, the count is at the threshold again.
     app.advance(Duration::from_hours(1));
     for login in ["alice", "nobody", "somebody"] {
         assert_eq!(sends(&app, login).await.0, 5, "{login}");
@@ -110,7 +110,7 @@ async fn one_network_adds_at_most_twenty_wrong_codes_an_hour() {
     let app = start("25", &smtp).await;
     let logins = accounts(&app, "user-", 11).await;
     for (number, login) in logins.iter().take(8).enumerate() {
-        // Forty of one IPv6 /48, in the end of many /64 of it.
+        // Forty wrong codes come from one IPv6 /48, in several /64 of it.
         let network = format!("2001:db8:1:{number:x}::{number}");
         guess(&app, login, 5, &network).await;
     }
@@ -146,7 +146,7 @@ async fn wrong_codes_of_unknown_addresses_count_apart_and_slow_nothing_down() {
     for login in ["alice", "somebody"] {
         assert_eq!(sends(&app, login).await.0, 5, "{login}");
     }
-    // Of either kind no more are kept than decide.
+    // Only those that decide are kept of each kind: one more than the threshold.
     assert_eq!(app.count("SELECT count(*) FROM failed_codes"), 11);
     app.advance(Duration::from_hours(26));
     app.service().sweep().await.expect("it sweeps");
@@ -225,7 +225,7 @@ fn the_log_check_and_the_figures_warn_while_codes_are_braked() {
     assert_eq!(log.matches(warning).count(), 1, "{log}");
 }
 
-/// What the listener for figures says.
+/// The answer of the metrics listener.
 fn figures(workspace: &Workspace) -> String {
     use std::io::{Read as _, Write as _};
     let socket = workspace.path().join("metrics.sock");

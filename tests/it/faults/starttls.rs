@@ -10,7 +10,7 @@ use crate::support::{TestApp, Workspace};
 /// Answers to everything that a client says inside TLS: to EHLO, AUTH, MAIL, RCPT, DATA and to the mail.
 const FORGED: &str = "250 localhost\r\n250 fine\r\n250 fine\r\n354 go on\r\n250 taken\r\n";
 
-/// What is told of the first try of a mail, which must fail.
+/// The failure of the first try of a mail, which must fail.
 async fn first_failure(smtp: &SmtpServer) -> String {
     let app = TestApp::builder().open().smtp(smtp).start().await;
     app.register("alice").await;
@@ -62,7 +62,7 @@ async fn what_comes_with_the_answer_to_starttls_refuses_the_connection() {
     for answer in answers {
         let parts: Vec<_> = answer.iter().map(Vec::as_slice).collect();
         let smtp = SmtpServer::with_starttls(&parts);
-        // Whoever sits in between keeps the true server's words to themselves.
+        // An attacker in between withholds the true server's words.
         smtp.always(Stage::EncryptedHello, Fault::Silence);
         let told = first_failure(&smtp).await;
         let shown: Vec<_> = parts.iter().map(|part| part.escape_ascii().to_string()).collect();

@@ -1,4 +1,4 @@
-//! A server that is told to stop finishes what it has begun, and is held up by nobody.
+//! A server that is told to stop finishes what it has begun, and no client holds it up.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

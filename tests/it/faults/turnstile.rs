@@ -1,4 +1,4 @@
-//! Turnstile over HTTP: whatever siteverify does, nobody gets through who should not, nothing is left behind, and nobody else waits.
+//! Turnstile over HTTP: whatever siteverify does, no refused token passes, nothing is left behind, and no other request waits.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const OPERATIONS: [&str; 5] = [
     "/v1/auth/password/reset/send",
 ];
 
-/// A body that nothing is wrong with; the token is left out if it is empty.
+/// A valid body; the token is left out if it is empty.
 fn body_of(path: &str, token: &str) -> Value {
     let mut body = match path {
         "/v1/auth/register" => json!({"login": "bob", "password": PASSWORD, "email": "bob@example.org"}),
@@ -43,7 +43,7 @@ async fn start(siteverify: &Siteverify) -> TestApp {
         .await
 }
 
-/// The same with alice, who used the token `good alice`; her refresh cookie.
+/// [`start`] with the account alice, who used the token `good alice`. Also returns her refresh cookie.
 async fn start_with_alice(siteverify: &Siteverify) -> (TestApp, String) {
     let app = start(siteverify).await;
     let mut body = body_of(OPERATIONS[0], "good alice");
@@ -54,7 +54,7 @@ async fn start_with_alice(siteverify: &Siteverify) -> (TestApp, String) {
     (app, answer.cookie())
 }
 
-/// All five operations at once, with a token of each's own that begins so (or with none if it is empty).
+/// Calls all five operations at once, each with a token of its own that begins with `token`. An empty one is left out, and `good alice` is sent unchanged.
 async fn ask_all(app: &TestApp, token: &str) -> Vec<Answer> {
     let mut asking = JoinSet::new();
     for (number, path) in OPERATIONS.into_iter().enumerate() {
@@ -75,7 +75,7 @@ fn briefs(answers: &[Answer]) -> Vec<String> {
     answers.iter().map(Answer::brief).collect()
 }
 
-/// Everything that letting somebody through would have changed.
+/// Everything that a request would have changed if it had passed.
 async fn traces(app: &TestApp) -> String {
     let tables = [
         "users",
@@ -236,7 +236,7 @@ async fn what_limits_refuse_spends_no_token() {
         };
         app.post(path).json(&body).send().await
     };
-    // Alike for an account and for an address that has none.
+    // An account and a name without one are refused in the same way.
     for name in ["alice", "nobody"] {
         for path in [send_code, send_reset] {
             assert_eq!(
@@ -266,7 +266,7 @@ async fn what_limits_refuse_spends_no_token() {
     }
     assert_eq!(siteverify.questions().len(), asked);
     assert_eq!(refusals[..6], refusals[6..]);
-    // Without a token a client does not see whether mail was asked for.
+    // A client without a token does not learn whether mail was asked for.
     for path in [send_code, send_reset] {
         let refused = ask(path, "alice", "").await;
         assert_eq!(refused.brief(), "422 auth.captcha_invalid", "{path}");
@@ -361,7 +361,7 @@ async fn whoever_needs_no_captcha_is_served_while_siteverify_hangs() {
         assert_eq!(answer.status, 200, "{answer:?}");
         cookie = answer.cookie();
     }
-    // Those for whom there was no room were told at once; the others are given up after five seconds, which is not yet.
+    // Tokens for which there was no room were refused at once; the others are given up after five seconds, which have not passed yet.
     let mut answers = Vec::new();
     while let Some(answer) = hanging.try_join_next() {
         answers.push(answer.expect("it did not panic"));

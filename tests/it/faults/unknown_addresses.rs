@@ -1,4 +1,4 @@
-//! Addresses without an account, of which strangers have as many as they like: what they leave behind is bounded, and pushes nothing of an account out.
+//! Addresses without an account, of which strangers have any number: the rows for them are bounded, and push out no row of an account.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const MOST: i64 = 100_000;
 const CODES_OF_NOBODY: &str = "SELECT count(*) FROM one_time_codes WHERE user_id IS NULL";
 const BUDGETS_OF_NOBODY: &str = "SELECT count(*) FROM mail_budgets WHERE is_account = 0";
 
-/// Does what asking for codes of so many addresses does, only faster.
+/// Does what requests for codes of that many addresses do, only faster.
 fn flood(app: &TestApp, addresses: i64) {
     let database = Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
     let sql = format!(
@@ -33,7 +33,7 @@ fn flood(app: &TestApp, addresses: i64) {
     database.execute_batch(&sql).expect("it is written");
 }
 
-/// A server with alice, whose code was mailed, her budget of the hour spent, and four of its five tries.
+/// A server with alice: a code was mailed to her, her mails of the hour are spent, and so are four of the five tries of the code.
 async fn start(smtp: &SmtpServer) -> (TestApp, String) {
     let app = TestApp::builder().open().smtp(smtp).start().await;
     app.register("alice").await;
@@ -54,7 +54,7 @@ async fn start(smtp: &SmtpServer) -> (TestApp, String) {
 async fn a_flood_of_unknown_addresses_is_kept_up_to_a_bound_and_forgets_nothing_of_an_account() {
     let smtp = SmtpServer::start();
     let (mut app, code) = start(&smtp).await;
-    // An address with a tag, or another spelling, is no way to make the account's budget one of nobody's.
+    // Another spelling of the address has the budget of the account, and not that of an unknown address.
     assert_eq!(app.send_code("ALICE@EXAMPLE.ORG").await.status, 429);
     flood(&app, MOST - 5);
     for number in 0..20 {
@@ -65,7 +65,7 @@ async fn a_flood_of_unknown_addresses_is_kept_up_to_a_bound_and_forgets_nothing_
     for table in [CODES_OF_NOBODY, BUDGETS_OF_NOBODY] {
         assert_eq!(app.count(table), MOST, "{table}");
     }
-    // One place for all links that are nobody's.
+    // All links for unknown addresses share one row.
     let links = "SELECT count(*) FROM link_tokens WHERE user_id IS NULL";
     assert_eq!(app.count(links), 1);
     for _ in 0..2 {
@@ -73,7 +73,7 @@ async fn a_flood_of_unknown_addresses_is_kept_up_to_a_bound_and_forgets_nothing_
         assert_eq!(sent.brief(), "429 auth.otp_rate_limited");
         app.restart().await;
     }
-    // The newest of nobody's are still there too.
+    // The newest rows of unknown addresses are still there too.
     assert_eq!(app.send_code("nobody-19@example.org").await.status, 429);
     assert_eq!(app.verify_code(ALICE, "wrong").await.status, 422);
     assert_eq!(
@@ -82,7 +82,7 @@ async fn a_flood_of_unknown_addresses_is_kept_up_to_a_bound_and_forgets_nothing_
         "five tries are used up"
     );
     app.wait_for_empty_outbox().await;
-    // A day after its end all of it is swept.
+    // A day after their term, all these rows are swept.
     app.advance(Duration::from_hours(50));
     app.service().sweep().await.expect("it sweeps");
     for table in ["one_time_codes", "mail_budgets", "link_tokens"] {
@@ -114,16 +114,16 @@ async fn a_locked_account_stays_locked_through_a_flood_of_unknown_addresses() {
 async fn a_budget_that_an_account_has_spent_of_stays_an_account_s() {
     let smtp = SmtpServer::start();
     let app = TestApp::builder().open().smtp(&smtp).start().await;
-    // Asked for before anybody had the address: a budget of nobody's.
+    // At this request no account has the address, so the budget is one of an unknown address.
     assert_eq!(app.send_reset(ALICE).await.status, 204);
     assert_eq!(app.count(BUDGETS_OF_NOBODY), 1);
     app.register("alice").await;
     app.advance(PAUSE);
     assert_eq!(app.send_reset(ALICE).await.status, 204);
     assert_eq!(app.count(BUDGETS_OF_NOBODY), 0);
-    // The account goes, and the mailbox is asked for again: its count is the same one.
+    // When the account is gone and its mailbox is asked for again, the count goes on.
     let alice = arkloop::service::UserRef::parse("alice");
-    app.service().delete_user(alice).await.expect("she is there");
+    app.service().delete_user(alice).await.expect("the user exists");
     app.advance(PAUSE);
     assert_eq!(app.send_reset(ALICE).await.status, 204);
     assert_eq!(app.count(BUDGETS_OF_NOBODY), 0);

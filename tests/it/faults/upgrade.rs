@@ -1,4 +1,4 @@
-//! From the schema of the first release to that of this one: whole, or not at all.
+//! Upgrades from the schema of the first release to that of this one: whole, or not at all.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::support::planting::let_go;
 use crate::support::{Workspace, old_database};
 use old_database::{FIRST_RELEASE, count, integrity, newest, schema_of};
 
-/// Accounts of the drill that is measured.
+/// The number of accounts in the upgrade that is measured.
 const MANY: u32 = 100_000;
 const KILLS: u32 = 10;
 
@@ -147,7 +147,7 @@ fn an_older_program_names_the_version_to_use() {
 fn a_new_command_beside_an_old_server_changes_nothing_and_says_why() {
     let workspace = workspace_with(1);
     let path = old_database::path(&workspace);
-    // An old server is: its lock, its use of the database, and its schema.
+    // To a command, an old server is its lock, its shared lock of the database, and its schema.
     let [server, in_use] = ["server.lock", "use.lock"].map(|name| {
         let lock = fs::File::create(workspace.path().join("data").join(name));
         lock.expect("it is made")
@@ -197,7 +197,7 @@ fn a_hundred_thousand_accounts_are_brought_up_whole_or_not_at_all() {
         for copy in copies(&workspace) {
             fs::remove_file(copy).expect("it is removed");
         }
-        // One in each tenth of the time, anywhere in it.
+        // There is a kill in each tenth of the time, at a random moment in it.
         let nanos = std::time::UNIX_EPOCH
             .elapsed()
             .expect("it is past 1970")
@@ -233,7 +233,7 @@ fn a_hundred_thousand_accounts_are_brought_up_whole_or_not_at_all() {
     );
 }
 
-/// Puts the old database in its place again, without the log of the one that was there.
+/// Puts the old database back in its place, without the log of the one that was there.
 fn put_back(original: &Path, path: &Path) {
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(format!("{}{suffix}", path.display()));

@@ -1,4 +1,4 @@
-//! Sessions of version 0.1 over the change of the schema: their cookies go on working, and what was theft stays theft.
+//! Sessions of version 0.1 across the change of the schema: their cookies go on working, and reuse remains reuse.
 
 use arkloop::crypto::read_key_file;
 use arkloop::domain::{
@@ -73,7 +73,7 @@ impl Old {
     }
 }
 
-/// What else version 0.1 had.
+/// Rows of version 0.1 in other tables.
 const OTHER_ROWS: &str = "
     INSERT INTO mail_budgets VALUES (randomblob(32), 'verify', x'0000019b7654000000000190b7654000', 1767225600000);
     INSERT INTO one_time_codes (address_digest, code_mac, created_at, expires_at)
@@ -131,18 +131,18 @@ async fn refresh_cookies_of_the_version_before_go_on_working() {
         replaced: &[HOUR, HOUR, HOUR, HOUR, HOUR, HOUR, HOUR, HOUR],
     };
     let app = upgraded(&[&IDLE, &FRESH, &LOST, &NEW, &COPIED]).await;
-    // The current token, of each.
+    // The current token of each session is accepted.
     for (old, generation) in [(&IDLE, 3), (&NEW, 0)] {
         let answer = old.refresh(&app, generation).await;
         assert_eq!(answer.status, 200, "{}: {answer:?}", old.number);
         assert_eq!(answer.cookie(), old.token(&app, generation + 1));
     }
-    // Within the grace: each of the tokens that were replaced in it, and not the one from before it.
+    // Each token that was replaced within the grace is accepted, and the one from before it is not.
     for generation in [2, 1] {
         let repeated = FRESH.refresh(&app, generation).await;
         assert_eq!(repeated.cookie(), FRESH.token(&app, 3), "{generation}");
     }
-    // Without a sign that the successor was seen, the answer may have been lost before the change.
+    // There is no sign that the successor was seen, so the answer may have been lost before the change.
     assert_eq!(LOST.refresh(&app, 0).await.cookie(), LOST.token(&app, 2));
     for (old, generation) in [(&FRESH, 0), (&COPIED, 10)] {
         assert_eq!(old.refresh(&app, generation).await.status, 401);

@@ -1,4 +1,4 @@
-//! The writer: what was acknowledged is on disk, and what fails takes nobody else along.
+//! The writer: what was acknowledged is on disk, and a write that fails does not fail others.
 
 use arkloop::domain::Paging;
 use arkloop::service::UserFilter;
@@ -77,7 +77,7 @@ async fn a_commit_that_fails_is_a_503_for_every_piece_of_its_batch() {
                 .send(),
         );
     }
-    // One that would be refused for itself: its refusal is not certain either while the batch is not.
+    // This registration would be refused anyway, but that is not certain either while the batch is not.
     batch.spawn(app.post("/v1/auth/register").json(&registration("alice")).send());
     batch.spawn(app.post("/v1/auth/refresh").cookie(&cookie).send());
     app.wait_for_waiting_writes(12).await;
@@ -166,7 +166,7 @@ async fn a_full_disk_refuses_and_leaves_nothing_half_done() {
     app.store_probe().limit_pages(1);
     let mut refused = None;
     let mut acknowledged = Vec::new();
-    // Free space inside the pages that are there lets a few through first.
+    // Free space in existing pages lets a few through first.
     for number in 0..200 {
         let login = format!("user-{number}");
         let answer = app

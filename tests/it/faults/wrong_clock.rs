@@ -18,7 +18,7 @@ fn alice() -> UserRef {
     UserRef::parse("alice")
 }
 
-/// Does `end` while the clock is 40 days ahead, and checks that the session of `cookie` has ended for this reason, for good.
+/// Does `end` while the clock is 40 days ahead, and checks that the session of `cookie` has ended for this reason and stays ended.
 async fn assert_ends(app: &TestApp, cookie: &str, because: &str, end: impl AsyncFnOnce()) {
     app.advance(FORTY_DAYS);
     end().await;
@@ -46,9 +46,9 @@ async fn a_suspension_ends_every_session() {
     let cookie = app.register("alice").await.cookie();
     let service = app.service();
     app.advance(FORTY_DAYS);
-    service.suspend(alice()).await.expect("she is there");
+    service.suspend(alice()).await.expect("the user exists");
     app.turn_back(FORTY_DAYS);
-    service.reactivate(alice()).await.expect("she is there");
+    service.reactivate(alice()).await.expect("the user exists");
     assert_eq!(app.refresh(&cookie).await.brief(), "401 auth.invalid_token");
     assert_eq!(app.ended_because(&cookie).await.as_deref(), Some("suspended"));
 }
@@ -63,18 +63,18 @@ async fn what_the_operator_does_to_an_account_ends_every_session() {
         service
             .set_password(alice(), password)
             .await
-            .expect("she is there");
+            .expect("the user exists");
     })
     .await;
     let cookie = app.login("alice", PASSWORD).await.cookie();
     assert_ends(&app, &cookie, "email_changed", async || {
         let email = Email::parse("another@example.org").expect("it is an address");
-        service.set_email(alice(), email).await.expect("she is there");
+        service.set_email(alice(), email).await.expect("the user exists");
     })
     .await;
     let cookie = app.login("alice", PASSWORD).await.cookie();
     assert_ends(&app, &cookie, "revoked", async || {
-        service.revoke_sessions_of(alice()).await.expect("she is there");
+        service.revoke_sessions_of(alice()).await.expect("alice exists");
     })
     .await;
     let cookie = app.login("alice", PASSWORD).await.cookie();
@@ -155,7 +155,7 @@ async fn a_reset_and_the_first_proof_of_an_address_end_every_session() {
     app.service()
         .set_password(alice(), password)
         .await
-        .expect("she is there");
+        .expect("the user exists");
     smtp.mail_to("alice@example.org").await;
     let cookie = app.login("alice", PASSWORD).await.cookie();
     assert_ends(&app, &cookie, "password_changed", async || {

@@ -1,5 +1,5 @@
-//! The rule of refresh tokens once more, told from the whole history of a session instead of from the columns that are stored: what the server's verdict
-//! is compared with. Beside it the rule of version 0.1, to show that the world can tell a worse rule.
+//! The rule of refresh tokens once more, over the whole history of a session instead of the columns that are stored; the server's verdict is compared
+//! with it. Beside it the rule of version 0.1, to show that the simulated world finds a worse rule.
 
 use super::world::{Moment, Place, Said, Session, Token};
 
@@ -10,7 +10,7 @@ const REMEMBERED: usize = 8;
 struct Move {
     at: Moment,
     from: Place,
-    /// The generation that was presented and thereby left.
+    /// The generation that was presented, and that this move replaced.
     left: Token,
     /// The generation that was handed out.
     to: Token,
@@ -106,7 +106,7 @@ impl Session for ByHistory {
             },
             Some(newest) if token > newest => {
                 if self.is_recent(last.at, now) && last.from == from {
-                    // It was skipped no more: the last move left this generation too.
+                    // This generation was skipped before; now the last move replaces it too.
                     self.moves.push(Move { left: token, ..last });
                     Said::Cookie(current)
                 } else {

@@ -1,4 +1,4 @@
-//! Refresh tokens in a simulated world of cookie jars: what an honest owner suffers, and how soon a copied cookie is found out.
+//! Refresh tokens in a simulated world of cookie jars: how often an honest owner is signed out, and how soon a copied cookie is found out.
 //!
 //! The world knows who is honest and who has a copy, and judges by that, never by what the session says of itself. `ARKLOOP_REFRESHES=1000000` sets how
 //! many refreshes each line of the tables tries, and prints them; `docs/security.md` has the figures of a million.
@@ -74,7 +74,7 @@ fn telephone() -> Habits {
     habits(1, 50, Latency::Even(SECOND / 2))
 }
 
-/// The same, and the network never changes.
+/// [`telephone`] on a network that never changes.
 fn at_one_place() -> Habits {
     Habits {
         moves_network: 0,
@@ -82,17 +82,17 @@ fn at_one_place() -> Habits {
     }
 }
 
-/// Three tabs, reloaded in bursts of four: 2 % are lost, half a second.
+/// Three tabs, reloaded in bursts of four: 2 % of the answers are lost, and an answer takes half a second.
 fn three_tabs() -> Habits {
     habits(4, 20, Latency::Even(SECOND / 4))
 }
 
-/// Ten tabs, in bursts of four: 5 % are lost, two seconds.
+/// Ten tabs, reloaded in bursts of four: 5 % of the answers are lost, and an answer takes two seconds.
 fn ten_tabs() -> Habits {
     habits(4, 50, Latency::Even(SECOND))
 }
 
-/// How often an owner who is alone is signed out in so many refreshes.
+/// How often an owner without a thief is signed out in `refreshes` refreshes.
 fn sign_outs_alone<S: Session>(habits: Habits, refreshes: u64, begin: impl Fn() -> S) -> u64 {
     let mut dice = Dice::new(1);
     let (mut tried, mut signed_out) = (0, 0);
@@ -114,7 +114,7 @@ fn sign_outs_alone<S: Session>(habits: Habits, refreshes: u64, begin: impl Fn() 
 #[test]
 fn an_owner_alone_is_hardly_ever_signed_out_whatever_the_network_loses() {
     let (tried, asked) = refreshes();
-    // The most that is accepted in a million, and the same where answers overtake each other more often.
+    // The most sign-outs that are accepted in a million refreshes: with even latencies, and when answers overtake each other more often.
     let lines = [
         ("one tab", telephone(), 0, 0),
         ("three tabs", three_tabs(), 10, 100),
@@ -137,7 +137,7 @@ fn an_owner_alone_is_hardly_ever_signed_out_whatever_the_network_loses() {
                     habits.latency
                 );
             }
-            // Few refreshes are a small sample: one sign-out more than the share is no finding.
+            // Few refreshes are a small sample, so one sign-out more than the share is accepted.
             let allowed = most * tried / 1_000_000 + u64::from(most > 0 && tried < 1_000_000);
             assert!(now <= allowed, "{name}: {now} of {tried}");
             assert!(before > 10 * (now + 1), "the world is too kind: {name}: {before}");
@@ -162,7 +162,7 @@ fn a_clock_that_jumps_up_to_half_a_day_signs_no_single_tab_out() {
     }
 }
 
-/// Lets a thief copy the owner's jar at a random moment, and both go on; gives how many bursts the slower of the two had until the session was over.
+/// Lets a thief copy the owner's jar at a random moment, and both go on. Returns how many bursts the slower of the two had until the session was over.
 fn bursts_until_found_out(owner: Habits, thief: Habits, place: Place, dice: &mut Dice) -> Option<u64> {
     let mut session = UnderTest::begin();
     let mut world = World::new(dice.next());
@@ -258,7 +258,7 @@ fn a_copy_replayed_in_time_from_elsewhere_gets_nothing_and_harms_nobody() {
     }
 }
 
-/// The verdict against the rule told from the whole history: any token at any time from anywhere, also with clocks that jump for weeks.
+/// Compares the verdict with the rule over the whole history: any token at any time from anywhere, also with clocks that jump for weeks.
 #[test]
 fn the_verdict_is_what_the_history_says() {
     let (tried, _) = refreshes();
@@ -311,7 +311,7 @@ fn the_verdict_is_what_the_history_says() {
     );
 }
 
-/// The same world with the real server: cookies over HTTP, its clock, and a restart now and then.
+/// Runs the same world with the real server: cookies over HTTP, its clock, and a restart now and then.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_answers_in_the_world_as_the_history_says() {
     let mut app = TestApp::builder()

@@ -13,7 +13,7 @@ pub const HOUR: Moment = 60 * MINUTE;
 /// A refresh token, as a number that only the session understands.
 pub type Token = u32;
 
-/// From where a request comes.
+/// The origin of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub address: &'static str,
@@ -59,7 +59,7 @@ impl Dice {
         low + Moment::try_from(self.next() % span).expect("it is below the span")
     }
 
-    /// Once in `1000 / per_mille`.
+    /// True `per_mille` times in a thousand.
     pub fn happens(&mut self, per_mille: u64) -> bool {
         self.next() % 1000 < per_mille
     }
@@ -86,9 +86,9 @@ impl Dice {
 /// How long one leg takes, there or back.
 #[derive(Clone, Copy, Debug)]
 pub enum Latency {
-    /// Between nothing and twice this mean, all alike.
+    /// Uniform between nothing and twice this mean.
     Even(Moment),
-    /// About this mean, and now and then up to twenty times as much: answers overtake each other more often.
+    /// About this mean, and now and then up to twenty times as much, so that answers overtake each other more often.
     LongTail(Moment),
 }
 
@@ -112,12 +112,12 @@ pub struct Habits {
 pub struct Holder {
     pub habits: Habits,
     pub place: Place,
-    /// Between which addresses they move.
+    /// The addresses between which they move.
     pub addresses: &'static [&'static str],
     pub jar: Token,
-    /// Bursts so far.
+    /// The number of bursts so far.
     pub bursts: u64,
-    /// Refusals while the session lived on.
+    /// The number of refusals while the session lived on.
     pub refused: u64,
 }
 
@@ -161,7 +161,7 @@ pub struct Request {
 /// The world: holders, their requests under way, and the clock of the server.
 pub struct World {
     pub now: Moment,
-    /// The server's clock is so much ahead.
+    /// How far the server's clock is ahead.
     pub clock_offset: Moment,
     pub dice: Dice,
     pub holders: Vec<Holder>,
@@ -194,7 +194,7 @@ impl World {
             .push(Reverse((self.now + after, self.number, who, what)));
     }
 
-    /// Lets things happen until a request reaches the server.
+    /// Runs the world until a request reaches the server.
     pub fn next_request(&mut self) -> Request {
         loop {
             let Reverse((at, _, who, what)) = self.under_way.pop().expect("bursts follow each other");
