@@ -83,7 +83,7 @@ fn server(keys: &mut Reader) -> Result<Server, ConfigError> {
     );
     let origin = || text(Origin::ACCEPTED, Origin::parse).or_empty();
     let origins = list(Origin::ACCEPTED_LISTED, Origin::parse_listed);
-    let connections = number(1..=MOST_CONNECTIONS);
+    let connections = number(1..=MAX_CONNECTIONS);
     Ok(Server {
         name: keys.read("server.name", &text(name, ServiceName::parse).or_empty(), None)?,
         listen: keys
