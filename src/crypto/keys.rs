@@ -60,7 +60,8 @@ pub struct Keys {
     name: hmac::Key,
     failure: hmac::Key,
     sealing: LessSafeKey,
-    /// Clients cause as many flow tokens as their limits allow, so these have a key of their own: they never wear out the key of what is stored.
+    /// Flow tokens have their own key. Clients can request many of them, and each encryption counts against the limit of its key;
+    /// the key of stored values is not affected.
     flow_sealing: LessSafeKey,
 }
 

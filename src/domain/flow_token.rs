@@ -16,7 +16,7 @@ const FLOW_LEEWAY: Duration = Duration::from_mins(1);
 
 /// A sealed [`Flow`], which only the server that made it can read. `Debug` does not print it.
 ///
-/// It names an account, and authenticates nobody: a sign-in also needs the code that was mailed.
+/// It identifies an account and is no credential: a sign-in also needs the mailed code.
 #[derive(Clone)]
 pub struct FlowToken(Sealed);
 

@@ -248,7 +248,8 @@ impl FailureLimits {
         doubled.min(self.from_one_network.per())
     }
 
-    /// The most wrong passwords of one site that count between two pauses: a tenth of what causes a pause, at least 1.
+    /// The maximum number of wrong passwords from one site that count between two pauses: a tenth of the number that causes a pause,
+    /// and at least 1.
     pub fn share(self) -> u32 {
         (self.of_account.requests().get() / 10).max(1)
     }

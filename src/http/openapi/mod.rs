@@ -1,6 +1,7 @@
 //! The `OpenAPI` 3.0.3 document, generated from the operations: their paths, their refusals, and the schemas of their bodies.
 //!
-//! poem-openapi provides only the schemas. It does not write the document, because its own description of an operation lacks much of what [`Operation`] has.
+//! poem-openapi generates only the schemas. The document is written here, because poem-openapi cannot describe everything that an
+//! [`Operation`] contains.
 
 mod components;
 mod operation;

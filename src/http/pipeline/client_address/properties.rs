@@ -7,7 +7,7 @@ use super::*;
 
 /// Thousands of cases even in `cargo test`: it may take one kind of hop at one position to hide a client.
 const FEWEST_CASES: u32 = 4_096;
-/// The maximum length in bytes of what a client writes before the hops of a line.
+/// The maximum number of bytes that a generated client puts in front of the hops of one header line.
 const LONGEST: usize = 5_000;
 
 fn trusted() -> TrustedProxies {
