@@ -37,15 +37,13 @@ impl Mailing {
     }
 
     /// The configuration keys that a command compares with its own, and their values.
-    pub(super) fn keys(&self) -> [(&'static str, &str); 6] {
-        [
-            ("server.name", &self.name),
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let own = [
+            ("server.name", self.name.as_str()),
             ("mail.locale", &self.locale),
             ("mail.transport", &self.transport),
-            ("links.verify", &self.links.verify),
-            ("links.reset", &self.links.reset),
-            ("links.invite", &self.links.invite),
-        ]
+        ];
+        own.into_iter().chain(self.links.by_key())
     }
 
     /// The recorded name of the service, or the name in `config` if the recorded one is not valid.
@@ -87,5 +85,19 @@ impl Mailing {
             },
             has_verify_page: is_built_in(&self.links.verify, VERIFY_PAGE),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_version_0_1_has_the_default_links_of_a_change() {
+        let record = r#"{"name":"Example","locale":"en","transport":"off","pages":true,"verify":"v","reset":"r","invite":"i"}"#;
+        let mailing: Mailing = serde_json::from_str(record).expect("it is a record");
+        assert_eq!(mailing.links.invite, "i");
+        assert_eq!(mailing.links.change, LinkTemplates::default_change());
+        assert_eq!(mailing.links.undo, LinkTemplates::default_undo());
     }
 }

@@ -147,7 +147,6 @@ fn differences(config: &Config, recorded: &Served) -> Vec<String> {
     let own_mailing = Mailing::of(config);
     let mailing = own_mailing
         .keys()
-        .into_iter()
         .zip(recorded.mailing.keys())
         .map(|((key, own), (_, recorded))| (key, config.is_set(key).then_some(own), Some(recorded)));
     [

@@ -69,21 +69,26 @@ impl Config {
     }
 
     fn warnings_of_links(&self) -> [Warning; 2] {
-        let links = [&self.links.verify, &self.links.reset, &self.links.invite];
-        let begins_with = |origin: &str| links.iter().any(|link| link.starts_with(origin));
+        let links = self.links.by_key();
+        let begin_with = |origin: &str| {
+            let keys = links.iter().filter(|(_, link)| link.starts_with(origin));
+            keys.map(|(key, _)| *key).collect::<Vec<_>>()
+        };
+        let (to_app, to_server) = (begin_with("{app_url}"), begin_with("{public_url}"));
         let has_no_pages = !self.server.pages;
         [
             (
-                has_no_pages && self.server.app_url.is_none() && begins_with("{app_url}"),
+                has_no_pages && self.server.app_url.is_none() && !to_app.is_empty(),
                 "server.pages is false and server.app_url is not set: links in mails and of invites lead to this server, which has no \
                  page there; set server.app_url or [links]"
                     .into(),
             ),
             (
-                has_no_pages && begins_with("{public_url}"),
-                "server.pages is false: links that begin with {public_url} lead to this server, which has no page there; set them in \
-                 [links]"
-                    .into(),
+                has_no_pages && !to_server.is_empty(),
+                format!(
+                    "server.pages is false: this server has no pages for the links of {}; let them lead to your app",
+                    to_server.join(" and ")
+                ),
             ),
         ]
     }

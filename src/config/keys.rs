@@ -210,6 +210,8 @@ fn links(keys: &mut Reader, server: &Server) -> Result<LinkTemplates, ConfigErro
         verify: keys.read("links.verify", &token, verify.into())?,
         reset: keys.read("links.reset", &token, reset.into())?,
         invite: keys.read("links.invite", &code, invite.into())?,
+        change: keys.read("links.change", &token, LinkTemplates::default_change())?,
+        undo: keys.read("links.undo", &token, LinkTemplates::default_undo())?,
     })
 }
 

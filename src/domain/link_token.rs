@@ -10,8 +10,8 @@ use super::FieldError;
 use super::newtype::redacted;
 use super::typed::{Dashes, secret_of};
 
-/// The templates of links in the configuration. Each may begin with `{app_url}` or `{public_url}`. The names of the fields are those of the keys, and those in the
-/// server's record.
+/// The templates of links in the configuration. Each may begin with `{app_url}` or `{public_url}`. The names of the fields are those of the keys, and those
+/// in the server's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkTemplates {
     /// The link to verify an address; has `{token}`.
@@ -20,6 +20,35 @@ pub struct LinkTemplates {
     pub reset: String,
     /// The link to register with an invite; has `{code}`.
     pub invite: String,
+    /// The link to confirm a new address; has `{token}`. Versions before 0.2 did not record it.
+    #[serde(default = "LinkTemplates::default_change")]
+    pub change: String,
+    /// The link to undo a change of the address; has `{token}`. Versions before 0.2 did not record it.
+    #[serde(default = "LinkTemplates::default_undo")]
+    pub undo: String,
+}
+
+impl LinkTemplates {
+    /// Each template with its configuration key.
+    pub fn by_key(&self) -> [(&'static str, &str); 5] {
+        [
+            ("links.verify", &self.verify),
+            ("links.reset", &self.reset),
+            ("links.invite", &self.invite),
+            ("links.change", &self.change),
+            ("links.undo", &self.undo),
+        ]
+    }
+
+    /// The built-in page, which asks for the password or uses the session of its own browser.
+    pub fn default_change() -> String {
+        "{public_url}/account#change={token}".to_owned()
+    }
+
+    /// The built-in page.
+    pub fn default_undo() -> String {
+        "{public_url}/account#undo={token}".to_owned()
+    }
 }
 
 /// What a link is for. The names are those in the database.

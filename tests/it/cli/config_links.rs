@@ -25,11 +25,17 @@ fn a_link_may_lead_to_this_server_although_the_app_is_elsewhere() {
 fn links_to_pages_that_are_off_are_warned_of() {
     let warnings = |file: &str| Place::new(file).load().warnings().join("\n");
     let off = "[server]\npages = false\n";
-    assert_snapshot!(warnings(off), @"server.pages is false and server.app_url is not set: links in mails and of invites lead to this server, which has no page there; set server.app_url or [links]");
+    assert_snapshot!(warnings(off), @"
+    server.pages is false and server.app_url is not set: links in mails and of invites lead to this server, which has no page there; set server.app_url or [links]
+    server.pages is false: this server has no pages for the links of links.change and links.undo; let them lead to your app
+    ");
     let app = format!("{off}app_url = \"https://app.example.org\"\n");
-    assert_snapshot!(warnings(&app), @"");
-    let here = format!("{app}[links]\nreset = \"{{public_url}}/reset#token={{token}}\"");
-    assert_snapshot!(warnings(&here), @"server.pages is false: links that begin with {public_url} lead to this server, which has no page there; set them in [links]");
+    assert_snapshot!(warnings(&app), @"server.pages is false: this server has no pages for the links of links.change and links.undo; let them lead to your app");
+    let there =
+        format!("{app}[links]\nchange = \"{{app_url}}/c#{{token}}\"\nundo = \"{{app_url}}/u#{{token}}\"\n");
+    assert_snapshot!(warnings(&there), @"");
+    let here = format!("{there}reset = \"{{public_url}}/reset#token={{token}}\"");
+    assert_snapshot!(warnings(&here), @"server.pages is false: this server has no pages for the links of links.reset; let them lead to your app");
 }
 
 #[test]

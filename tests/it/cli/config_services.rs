@@ -145,6 +145,7 @@ fn a_link_carries_its_token_in_path_query_or_fragment_only() {
         "{app_url}?{token}",
         "{app_url}#{token}",
         "{public_url}/reset#token={token}",
+        "{public_url}?{token}",
         "http://[::1]:9/#{token}",
     ] {
         let config = load(&format!("[links]\nverify = \"{link}\"\nreset = \"{link}\""));
@@ -174,9 +175,12 @@ fn a_link_carries_its_token_in_path_query_or_fragment_only() {
         "{app_url}.example.net/#{token}",
         "{app_url}@example.net/#{token}",
         "{app_url}:1/#{token}",
+        "{public_url}{token}",
         "{public_url}.example.net/#{token}",
+        "{public_url}@example.net/#{token}",
         "{app_url}{public_url}/#{token}",
         "https://example.net/{app_url}/{token}",
+        "https://example.net/{public_url}/{token}",
         "https://*.example.org/#{token}",
         "https://%2A.example.org/#{token}",
     ] {

@@ -71,6 +71,8 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     verify = "{app_url}/verify#token={token}"
     reset = "{app_url}/reset#token={token}"
     invite = "{app_url}/register?invite={code}"
+    change = "{public_url}/account#change={token}"
+    undo = "{public_url}/account#undo={token}"
 
     [otp]
     enabled = true
@@ -203,7 +205,9 @@ fn config_show_is_an_object_of_objects_as_json() {
       "links": {
         "verify": "{app_url}/verify#token={token}",
         "reset": "{app_url}/reset#token={token}",
-        "invite": "{app_url}/register?invite={code}"
+        "invite": "{app_url}/register?invite={code}",
+        "change": "{public_url}/account#change={token}",
+        "undo": "{public_url}/account#undo={token}"
       },
       "otp": {
         "enabled": true,
