@@ -61,6 +61,10 @@ pub enum LinkPurpose {
     ResetPassword,
     /// To set a password. The operator hands the link over, so using it does not prove the address.
     SetPassword,
+    /// To give an account a new address, which is proved by it. Such links have a table of their own.
+    ChangeEmail,
+    /// To give an account its former address back. Such links have a table of their own.
+    UndoChange,
 }
 
 impl LinkPurpose {
@@ -68,8 +72,9 @@ impl LinkPurpose {
     pub const fn ttl(self) -> Duration {
         match self {
             Self::VerifyEmail => Duration::from_hours(24),
-            Self::ResetPassword => Duration::from_hours(1),
+            Self::ChangeEmail | Self::ResetPassword => Duration::from_hours(1),
             Self::SetPassword => Duration::from_hours(7 * 24),
+            Self::UndoChange => Duration::from_hours(72),
         }
     }
 }

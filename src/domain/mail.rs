@@ -54,9 +54,40 @@ pub enum Letter {
         /// The page that takes a password; `None` if the owner has just chosen one.
         link: Option<String>,
     },
-    /// Tells the owner of an address that the account which claimed it is gone, as they asked.
+    /// Tells the owner of an address that the account which claimed it is gone.
     AccountRemoved {
         username: String,
+        occasion: RemovalOccasion,
+    },
+    /// Asks the reader of a new address to confirm it for an account.
+    ChangeEmail {
+        username: String,
+        /// The page that confirms, for which the account's session or password is needed too.
+        link: String,
+    },
+    /// Tells the owner of an account at the present address that another address was asked for.
+    ChangeRequested {
+        username: String,
+        /// The new address, masked.
+        address: String,
+    },
+    /// Tells the owner of an address that another account asked for it.
+    AddressWanted {
+        /// The recipient's; who asked is not told.
+        username: String,
+    },
+    /// Tells the owner of an account at the former address that the account has another address now.
+    EmailChanged {
+        username: String,
+        /// The new address, masked.
+        address: String,
+        /// The page that undoes the change; `None` if the former address gets no undo.
+        undo: Option<String>,
+    },
+    /// Tells the owner of an account that it has its former address again, and carries a link to choose a new password.
+    ChangeUndone {
+        username: String,
+        link: String,
     },
     /// Tells the owner of an account that it was deleted at the request of a client that was signed in to it.
     AccountDeleted {
@@ -71,6 +102,15 @@ pub enum Letter {
     },
     /// Shows the operator that mails arrive.
     Test,
+}
+
+/// Why an account was removed that claimed an address without having verified it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovalOccasion {
+    /// The owner of the address said that the account is not theirs.
+    Rejected,
+    /// The owner of the address gave it to another account.
+    Moved,
 }
 
 /// Why an operator makes a link to set a password.
@@ -91,7 +131,9 @@ impl Letter {
         match self {
             Self::VerifyEmail { .. } => Some(LinkPurpose::VerifyEmail.ttl()),
             Self::SignInCode { .. } => Some(CODE_TTL),
-            Self::ResetPassword { .. } => Some(LinkPurpose::ResetPassword.ttl()),
+            Self::ResetPassword { .. } | Self::ChangeUndone { .. } => Some(LinkPurpose::ResetPassword.ttl()),
+            Self::ChangeEmail { .. } => Some(LinkPurpose::ChangeEmail.ttl()),
+            Self::EmailChanged { undo: Some(_), .. } => Some(LinkPurpose::UndoChange.ttl()),
             Self::SetPassword { .. } | Self::AccountTakenBack { link: Some(_), .. } => {
                 Some(LinkPurpose::SetPassword.ttl())
             }
@@ -99,6 +141,9 @@ impl Letter {
             | Self::PasswordChanged { .. }
             | Self::AccountRemoved { .. }
             | Self::AccountDeleted { .. }
+            | Self::ChangeRequested { .. }
+            | Self::AddressWanted { .. }
+            | Self::EmailChanged { undo: None, .. }
             | Self::Invite { .. }
             | Self::Test => None,
         }

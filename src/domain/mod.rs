@@ -57,7 +57,9 @@ pub use language::{Language, Locale};
 pub use limit::{Limit, LimitClass, LimitClassTable, Rate, Rates};
 pub use link_token::{LinkDigest, LinkPurpose, LinkTemplates, LinkToken};
 pub use log_format::LogFormat;
-pub use mail::{Attempts, Letter, LinkOccasion, MailKind, MailStatus, MailTransport, QueuedMail};
+pub use mail::{
+    Attempts, Letter, LinkOccasion, MailKind, MailStatus, MailTransport, QueuedMail, RemovalOccasion,
+};
 pub use mail_budget::{MailBudget, MailPurpose};
 pub use network::{Listen, SameSite, TrustedProxies, network_of, site_of};
 pub(crate) use newtype::{checked_text, redacted};

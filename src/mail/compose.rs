@@ -7,7 +7,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use rust_embed::RustEmbed;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, ServiceName, redacted};
+use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, RemovalOccasion, ServiceName, redacted};
 
 /// The templates, compiled in: `layout.html`, and `subject.txt`, `body.txt` and `body.html` in `<language>/<kind>/`.
 #[derive(RustEmbed)]
@@ -101,14 +101,23 @@ impl Composer {
         let (username, code, link) = match letter {
             Letter::VerifyEmail { username, link }
             | Letter::ResetPassword { username, link }
-            | Letter::SetPassword { username, link, .. } => (Some(username), None, Some(link)),
+            | Letter::SetPassword { username, link, .. }
+            | Letter::ChangeEmail { username, link }
+            | Letter::ChangeUndone { username, link } => (Some(username), None, Some(link)),
             Letter::AccountTakenBack { username, link } => (Some(username), None, link.as_ref()),
+            Letter::EmailChanged { username, undo, .. } => (Some(username), None, undo.as_ref()),
             Letter::PasswordChanged { username }
-            | Letter::AccountRemoved { username }
-            | Letter::AccountDeleted { username } => (Some(username), None, None),
+            | Letter::AccountRemoved { username, .. }
+            | Letter::AccountDeleted { username }
+            | Letter::ChangeRequested { username, .. }
+            | Letter::AddressWanted { username } => (Some(username), None, None),
             Letter::SignInCode { code } => (None, Some(code), None),
             Letter::Invite { code, link } => (None, Some(code), link.as_ref()),
             Letter::Test => (None, None, None),
+        };
+        let address = match letter {
+            Letter::ChangeRequested { address, .. } | Letter::EmailChanged { address, .. } => Some(address),
+            _ => None,
         };
         let reset_page = match &self.letterhead.reset {
             WayToReset::Page(page) => Some(page),
@@ -120,8 +129,10 @@ impl Composer {
             username => username.map(|username| unlinkable(username)),
             code => code.map(String::as_str),
             link => link.map(String::as_str),
+            address => address.map(String::as_str),
             lifetime => letter.lifetime().map(|lifetime| in_words(lifetime, language)),
             is_new_account => matches!(letter, Letter::SetPassword { occasion: LinkOccasion::NewAccount, .. }),
+            is_moved => matches!(letter, Letter::AccountRemoved { occasion: RemovalOccasion::Moved, .. }),
             reset_page,
             can_reset => self.letterhead.reset != WayToReset::Operator,
             has_verify_page => self.letterhead.has_verify_page,

@@ -6,7 +6,7 @@ use super::{Error, Service};
 use crate::crypto::link_digest;
 use crate::domain::{
     AuditEvent, AuditReason, AuditRecord, Client, FailureKind, Letter, LinkDigest, LinkPurpose, LinkToken,
-    MailPurpose, User, Username,
+    MailPurpose, RemovalOccasion, User, Username,
 };
 use crate::store::{LinkRow, Reader};
 
@@ -92,8 +92,11 @@ impl Service {
             }
             unit.use_link(&link, Error::EmailTokenInvalid)?;
             unit.delete_user(user.id)?;
-            let username = user.username.to_string();
-            Ok(unit.queue_mail(&Letter::AccountRemoved { username }, &user)?)
+            let letter = Letter::AccountRemoved {
+                username: user.username.to_string(),
+                occasion: RemovalOccasion::Rejected,
+            };
+            Ok(unit.queue_mail(&letter, &user)?)
         })
         .await
     }

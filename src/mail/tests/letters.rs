@@ -1,11 +1,13 @@
 //! The texts of every letter in every language.
 
+use insta::assert_snapshot;
 use strum::VariantArray;
 
 use super::{
-    CODE, INVITE, LINK, RESET_PAGE, SERVICE, compose, compose_under, letterhead, letters, set_password,
+    ADDRESS, CODE, INVITE, LINK, RESET_PAGE, SERVICE, compose, compose_under, letterhead, letters,
+    set_password,
 };
-use crate::domain::{Language, Letter, LinkOccasion, MailKind, ServiceName};
+use crate::domain::{Language, Letter, LinkOccasion, MailKind, RemovalOccasion, ServiceName};
 use crate::mail::{Letterhead, WayToReset};
 
 const LOCALES: [&str; 2] = ["en", "zh-CN"];
@@ -34,8 +36,12 @@ fn every_mail_reads_in_every_language_and_carries_its_code_and_link() {
                 Letter::Invite { link, .. } => (None, Some(INVITE), link.as_deref()),
                 Letter::PasswordChanged { .. }
                 | Letter::AccountRemoved { .. }
-                | Letter::AccountDeleted { .. } => (Some("alice-w"), None, None),
-                Letter::AccountTakenBack { link, .. } => (Some("alice-w"), None, link.as_deref()),
+                | Letter::AccountDeleted { .. }
+                | Letter::ChangeRequested { .. }
+                | Letter::AddressWanted { .. } => (Some("alice-w"), None, None),
+                Letter::AccountTakenBack { link, .. } | Letter::EmailChanged { undo: link, .. } => {
+                    (Some("alice-w"), None, link.as_deref())
+                }
                 Letter::Test => (None, None, None),
                 _ => (Some("alice-w"), None, Some(LINK)),
             };
@@ -96,6 +102,9 @@ fn a_mail_says_how_long_its_code_or_link_works() {
         (3, "7 days", "7 天"),
         (4, "7 days", "7 天"),
         (6, "7 days", "7 天"),
+        (10, "1 hour", "1 小时"),
+        (13, "3 days", "3 天"),
+        (16, "1 hour", "1 小时"),
     ] {
         let letter = &letters("alice")[letter];
         for (tag, lifetime) in [("en", english), ("zh", chinese)] {
@@ -183,7 +192,11 @@ fn no_name_is_made_a_link_of_by_any_mail_program() {
         for tag in LOCALES {
             for letter in letters(name) {
                 let mail = compose(&letter, tag);
-                let without_link = |text: &str| text.replace(LINK, "").replace(RESET_PAGE, "");
+                // No program makes a link of stars.
+                let without_link = |text: &str| {
+                    let text = text.replace(LINK, "").replace(RESET_PAGE, "");
+                    text.replace(ADDRESS, "")
+                };
                 assert!(!is_linked(&mail.subject), "{tag} {name} {}", mail.subject);
                 for line in mail.text.lines().map(without_link) {
                     assert!(!is_linked(&line), "{tag} {name}: {line}");
@@ -197,9 +210,7 @@ fn no_name_is_made_a_link_of_by_any_mail_program() {
             }
         }
     }
-    let removed = Letter::AccountRemoved {
-        username: "ann.b-1980".to_owned(),
-    };
+    let removed = super::removed("ann.b-1980", RemovalOccasion::Rejected);
     assert!(compose(&removed, "en").text.contains("Account: ann . b-1980"));
 }
 
@@ -315,6 +326,64 @@ fn a_link_that_the_operator_makes_is_told_from_a_new_account() {
             "Example: Set a password for your account"
         ]
     );
+}
+
+#[test]
+fn the_owner_of_a_wanted_address_is_not_told_who_wants_it() {
+    for tag in LOCALES {
+        let wanted = Letter::AddressWanted {
+            username: "alice".to_owned(),
+        };
+        let mail = compose(&wanted, tag);
+        assert!(mail.text.contains("alice"), "{tag}");
+        assert!(
+            !mail.html.contains("href=") && !mail.text.contains("://"),
+            "{tag}"
+        );
+    }
+}
+
+#[test]
+fn the_former_address_is_told_the_masked_address_and_what_the_undo_does() {
+    assert_snapshot!(compose(&super::email_changed("alice", Some(LINK.to_owned())), "en").text, @"
+    Example
+
+    The address of your account was changed
+
+    This account has another e-mail address now. Mails about it go there
+    from now on, and other devices have been signed out.
+
+        Account: alice
+        New address: b***@n***
+
+    If that was you, there is nothing to do. If it was not you, take the
+    account back on this page:
+
+    https://auth.example.org/verify#token=Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE
+
+    The link works once, within 3 days. It signs everybody out,
+    drops the password, and makes all later changes void. Until then no
+    other account can have this address.
+
+    You receive this mail because the account belonged to this address. It
+    is sent after every change of the address.
+    ");
+    assert_snapshot!(compose(&super::email_changed("alice", None), "zh").text, @"
+    Example
+
+    您账号的邮箱已更换
+
+    以下账号现已使用另一个邮箱地址，今后的邮件将发往该邮箱，
+    其他设备均已退出登录。
+
+        账号：alice
+        新邮箱：b***@n***
+
+    如果不是您本人操作，请立即告知管理员。
+
+    您收到这封邮件，是因为该账号曾使用此邮箱地址。每次更换邮箱后，
+    我们都会发送这样的通知。
+    ");
 }
 
 #[test]

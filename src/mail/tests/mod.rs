@@ -8,13 +8,15 @@ mod settings;
 
 use super::{Composer, Letterhead, Message, WayToReset};
 use crate::domain::{
-    Attempts, Email, Language, Letter, LinkOccasion, Locale, MailId, QueuedMail, Sealed, ServiceName,
-    Timestamp,
+    Attempts, Email, Language, Letter, LinkOccasion, Locale, MailId, QueuedMail, RemovalOccasion, Sealed,
+    ServiceName, Timestamp,
 };
 
 const CODE: &str = "047193";
 const INVITE: &str = "ABCD-EFGH-JKMN-PQRS";
 const LINK: &str = "https://auth.example.org/verify#token=Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE";
+/// The new address of an account, masked.
+const ADDRESS: &str = "b***@n***";
 const MESSAGE_ID: &str = "<0198c5a2-7d1e-7000-8000-000000000001@auth.example.org>";
 const FROM: &str = "Example <no-reply@example.org>";
 const SERVICE: &str = "Example";
@@ -50,10 +52,28 @@ fn letters(username: &str) -> Vec<Letter> {
             username: username.clone(),
             link: None,
         },
-        Letter::AccountRemoved {
+        removed(&username, RemovalOccasion::Rejected),
+        removed(&username, RemovalOccasion::Moved),
+        Letter::ChangeEmail {
+            username: username.clone(),
+            link: link.clone(),
+        },
+        Letter::ChangeRequested {
+            username: username.clone(),
+            address: ADDRESS.to_owned(),
+        },
+        Letter::AddressWanted {
             username: username.clone(),
         },
-        Letter::AccountDeleted { username },
+        email_changed(&username, Some(link.clone())),
+        email_changed(&username, None),
+        Letter::AccountDeleted {
+            username: username.clone(),
+        },
+        Letter::ChangeUndone {
+            username,
+            link: link.clone(),
+        },
         Letter::Invite {
             code: INVITE.to_owned(),
             link: Some(link),
@@ -77,6 +97,21 @@ fn set_password(username: &str, occasion: LinkOccasion) -> Letter {
         username: username.to_owned(),
         link: LINK.to_owned(),
         occasion,
+    }
+}
+
+fn removed(username: &str, occasion: RemovalOccasion) -> Letter {
+    Letter::AccountRemoved {
+        username: username.to_owned(),
+        occasion,
+    }
+}
+
+fn email_changed(username: &str, undo: Option<String>) -> Letter {
+    Letter::EmailChanged {
+        username: username.to_owned(),
+        address: ADDRESS.to_owned(),
+        undo,
     }
 }
 

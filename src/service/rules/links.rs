@@ -20,6 +20,8 @@ impl Links {
         let template = match purpose {
             LinkPurpose::VerifyEmail => &self.templates.verify,
             LinkPurpose::ResetPassword | LinkPurpose::SetPassword => &self.templates.reset,
+            LinkPurpose::ChangeEmail => &self.templates.change,
+            LinkPurpose::UndoChange => &self.templates.undo,
         };
         self.at_origin(template).replace("{token}", &token.reveal())
     }
