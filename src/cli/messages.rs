@@ -30,6 +30,17 @@ pub(super) const fn done(event: AuditEvent) -> &'static str {
         AuditEvent::EmailRejected => {
             "The owner of the address said that the account is not theirs, and it was deleted"
         }
+        AuditEvent::EmailChangeRequested => "A change of the address was asked for",
+        AuditEvent::EmailChanged => "The address was changed by its owner; all other sessions ended",
+        AuditEvent::EmailChangeCancelled => {
+            "A change of the address was cancelled by the reader of the new address"
+        }
+        AuditEvent::EmailChangeUndone => {
+            "The former address was taken back; the password was removed and all sessions ended"
+        }
+        AuditEvent::AccountDisplaced => {
+            "The account was deleted, because the owner of its unverified address gave the address to another account"
+        }
         AuditEvent::AccountTakenBack => {
             "The owner proved the address for the first time; the password that was set before does not work any more"
         }
@@ -80,6 +91,12 @@ pub(super) const fn refused(event: AuditEvent) -> &'static str {
         AuditEvent::VerificationSent => "No link to verify the address was mailed",
         AuditEvent::EmailVerified => "A link to verify an address did not work",
         AuditEvent::EmailRejected => "A report that an account uses another person's address was refused",
+        AuditEvent::EmailChangeRequested => "A change of the address was refused",
+        AuditEvent::EmailChanged | AuditEvent::EmailChangeCancelled => {
+            "A link to change the address did not work"
+        }
+        AuditEvent::EmailChangeUndone => "A link to take a former address back did not work",
+        AuditEvent::AccountDisplaced => "Deleting an account with an unverified address was refused",
         AuditEvent::AccountTakenBack => "Taking an account back was refused",
         AuditEvent::AccountDeleted => "Deleting the account was refused",
         AuditEvent::AccountExported => "An export of the account was refused",
@@ -113,6 +130,7 @@ pub(super) fn cause(reason: AuditReason, rules: &SignInRules) -> String {
         }
         AuditReason::UsedLink => "the link had been used before",
         AuditReason::ExpiredLink => "the link was too old",
+        AuditReason::ForeignLink => "the link belongs to another account",
         AuditReason::AlreadyVerified => "the address was verified already",
         AuditReason::RegistrationDisabled => "nobody may register now",
         AuditReason::InviteMissing => "an invite is needed, and none was given",
@@ -271,7 +289,8 @@ pub(super) const fn why_ended(end: SessionEnd) -> &'static str {
         SessionEnd::Revoked => "the operator ended it",
         SessionEnd::Suspended => "the operator suspended the account",
         SessionEnd::PasswordChanged => "the password was changed",
-        SessionEnd::EmailChanged => "the operator set another address",
+        SessionEnd::EmailChanged => "the address was changed",
+        SessionEnd::ChangeUndone => "the owner of the former address took it back",
         SessionEnd::Restored => "an older copy of the database was restored",
         SessionEnd::KeyReplaced => "the operator replaced the key file",
         SessionEnd::TakenBack => "the owner of the address proved it for the first time",

@@ -38,8 +38,10 @@ pub enum SessionEnd {
     /// The operator suspended the account.
     Suspended,
     PasswordChanged,
-    /// The operator changed the address.
+    /// The address was changed.
     EmailChanged,
+    /// The owner of the former address undid a change of the address.
+    ChangeUndone,
     /// The owner of the address verified it, and took over the account from the person who had registered it.
     TakenBack,
     /// A backup was restored; the session may have ended after the backup was made.

@@ -43,6 +43,21 @@ pub enum AuditEvent {
     /// The owner of an address said that the account is not theirs, and it was deleted.
     #[strum(serialize = "email.rejected")]
     EmailRejected,
+    /// An owner asked for a change of the address.
+    #[strum(serialize = "email.change_requested")]
+    EmailChangeRequested,
+    /// A change of the address was confirmed.
+    #[strum(serialize = "email.changed")]
+    EmailChanged,
+    /// The reader of the new address cancelled a change.
+    #[strum(serialize = "email.change_cancelled")]
+    EmailChangeCancelled,
+    /// The owner of the former address took it back.
+    #[strum(serialize = "email.change_undone")]
+    EmailChangeUndone,
+    /// The owner of an address gave it to another account, and the account that had claimed it without verifying it was deleted.
+    #[strum(serialize = "account.displaced")]
+    AccountDisplaced,
     /// The owner of an address proved it, and took over the account that someone else had registered with it.
     #[strum(serialize = "account.taken_back")]
     AccountTakenBack,

@@ -39,6 +39,8 @@ pub enum AuditReason {
     UnknownLink,
     UsedLink,
     ExpiredLink,
+    /// The link belongs to another account than the caller's.
+    ForeignLink,
     /// The address was verified after the link was created.
     AlreadyVerified,
     RegistrationDisabled,

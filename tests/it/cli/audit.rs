@@ -189,11 +189,11 @@ fn wrong_usage_of_audit_is_told() {
     exit: 2
     stderr:
     error: invalid value 'sign' for '--event <EVENT>': it must be one of these:
-      account, account.taken_back, account.deleted, account.exported
+      account, account.displaced, account.taken_back, account.deleted, account.exported
       backup, backup.made, backup.restored
       captcha, captcha.refused
       code, code.sent
-      email, email.verification_sent, email.verified, email.rejected
+      email, email.verification_sent, email.verified, email.rejected, email.change_requested, email.changed, email.change_cancelled, email.change_undone
       invite, invite.created, invite.revoked
       key, key.rotated, key.file_replaced, key.file_reset
       mail, mail.retried

@@ -94,6 +94,11 @@ const fn costs(event: AuditEvent) -> bool {
             | AuditEvent::CodeSent
             | AuditEvent::VerificationSent
             | AuditEvent::EmailRejected
+            | AuditEvent::EmailChangeRequested
+            | AuditEvent::EmailChanged
+            | AuditEvent::EmailChangeCancelled
+            | AuditEvent::EmailChangeUndone
+            | AuditEvent::AccountDisplaced
             | AuditEvent::AccountTakenBack
             | AuditEvent::AccountDeleted
             | AuditEvent::PasswordChanged
