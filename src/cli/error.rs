@@ -71,6 +71,9 @@ fn hint(error: &Error) -> Option<&str> {
     let hint = match error {
         Error::LoginExists => "choose another, or look who has it: arkloop user list --search NAME",
         Error::EmailExists => "give another, or look who has it: arkloop user list --search ADDRESS",
+        Error::EmailReserved { .. } => {
+            "wait, or set another address for that account first: arkloop user set-email USER ADDRESS"
+        }
         Error::UserSuspended => {
             "no link works for it; let it be used again first: arkloop user reactivate USER"
         }

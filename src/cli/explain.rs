@@ -171,6 +171,14 @@ fn state(explanation: &Explanation, now: Timestamp) -> Vec<String> {
     if user.email_verified_at.is_none() {
         state.push("The address was never verified.".to_owned());
     }
+    state.extend(explanation.pending_change.iter().map(|(email, until)| {
+        format!("A change of the address to {email} waits for its link until {until}.")
+    }));
+    state.extend(explanation.undos.iter().map(|(email, until)| {
+        format!(
+            "The former address {email} can be taken back until {until} by the link that was mailed to it; no other account can have it until then."
+        )
+    }));
     if rules.codes {
         state.extend(explanation.codes_locked_until.map(|until| {
             format!("Codes are not compared until {until}, because too many were wrong; a sign-in by password or a reset lifts this.")

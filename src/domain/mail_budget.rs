@@ -11,6 +11,8 @@ pub enum MailPurpose {
     SignIn,
     Verify,
     Reset,
+    /// Asks the reader of a new address to confirm it.
+    Change,
     /// Informs the owner of a change.
     Notice,
 }

@@ -6,6 +6,7 @@ mod account_name;
 mod audit;
 mod client;
 mod duration;
+mod email_change;
 mod field;
 mod flow_token;
 mod hash_cost;
@@ -47,6 +48,7 @@ pub use audit::{
 };
 pub use client::{Client, MAX_USER_AGENT_BYTES};
 pub use duration::{format_duration, in_words, parse_duration};
+pub use email_change::{FORMER_FOR, LEAST_HELD, LeftAddress};
 pub use field::{FieldError, FieldErrors};
 pub use flow_token::{FLOW_TTL, Flow, FlowToken};
 pub use hash_cost::Argon2Cost;

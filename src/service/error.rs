@@ -40,6 +40,9 @@ pub enum Error {
     LoginExists,
     #[error("the e-mail address is taken")]
     EmailExists,
+    /// An undo reserves the address. Over HTTP this is [`Error::EmailExists`].
+    #[error("the account that had this address can still take it back, until {until}")]
+    EmailReserved { until: Timestamp },
     #[error("there is no such session")]
     SessionNotFound,
     #[error("there is no user \"{0}\"")]
@@ -67,7 +70,7 @@ pub enum Error {
     CodeLocked { retry_after: Duration },
     #[error("this was tried too often")]
     RateLimited { limit: Limit, retry_after: Duration },
-    /// The verification link is unknown, used or expired.
+    /// The link of an address is unknown, used or expired.
     #[error("the verification link cannot be used")]
     EmailTokenInvalid,
     /// The link to set a password is unknown, used or expired.
@@ -133,7 +136,7 @@ impl Error {
             Self::RegistrationDisabled => AuditReason::RegistrationDisabled,
             Self::InviteCodeRequired => AuditReason::InviteMissing,
             Self::LoginExists => AuditReason::UsernameTaken,
-            Self::EmailExists => AuditReason::EmailTaken,
+            Self::EmailExists | Self::EmailReserved { .. } => AuditReason::EmailTaken,
             Self::SessionNotFound => AuditReason::NoSuchSession,
             Self::CodeRateLimited { .. } => AuditReason::TooManyMails,
             Self::CodeLocked { .. } => AuditReason::CodesLocked,

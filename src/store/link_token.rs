@@ -46,9 +46,9 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Removes every link and all queued mail.
+    /// Removes every link, also those of changes of addresses and of undos, and all queued mail.
     pub fn delete_links_and_mail(&self) -> Result<()> {
-        for table in ["link_tokens", "outbox"] {
+        for table in ["link_tokens", "email_changes", "email_undos", "outbox"] {
             self.execute(&format!("DELETE FROM {table}"), [])?;
         }
         Ok(())
@@ -84,24 +84,24 @@ impl Tx<'_> {
     pub fn delete_password_links(&self, user_id: UserId) -> Result<()> {
         for sql in [
             "DELETE FROM link_tokens WHERE user_id = ?1 AND purpose <> 'verify_email'",
-            "DELETE FROM outbox WHERE user_id = ?1 AND kind NOT IN ('verify_email', 'sign_in_code')",
+            "DELETE FROM outbox WHERE user_id = ?1 AND kind NOT IN ('verify_email', 'sign_in_code', 'change_email', 'email_changed')",
         ] {
             self.execute(sql, [user_id])?;
         }
         Ok(())
     }
 
-    /// Removes every link and code of an account, and the mails that contain one. Expired ones go too: if a clock is wrong for a while, a link that seems
-    /// expired now would work again later.
+    /// Removes every link and code of an account but undos, and the mails that contain one. Expired ones go too: if a clock is wrong for a while, a link that
+    /// seems expired now would work again later. The mail with an undo stays, because only a change by the operator voids undos.
     pub(super) fn void_links_and_codes(&self, user_id: UserId) -> Result<()> {
         for sql in [
             "DELETE FROM link_tokens WHERE user_id = ?1",
             "DELETE FROM one_time_codes WHERE user_id = ?1",
-            "DELETE FROM outbox WHERE user_id = ?1",
+            "DELETE FROM outbox WHERE user_id = ?1 AND kind <> 'email_changed'",
         ] {
             self.execute(sql, [user_id])?;
         }
-        Ok(())
+        self.delete_email_change_of(user_id)
     }
 
     /// Removes up to `limit` links that expired before `before`; returns their number.

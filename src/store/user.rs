@@ -145,12 +145,14 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds an account; returns false if its username or its address is taken. The unique indexes decide that.
+    /// Adds an account; returns false if its username or its address is taken, also if an undo reserves the address for another account. This statement and
+    /// the unique indexes decide that.
     pub fn insert_user(&self, user: &NewUserRow) -> Result<bool> {
         // A conflict is not an error of SQLite, so the transaction can go on.
         let sql = "INSERT INTO users (id, username, username_key, email, email_key, email_verified_at, password_hash, status, locale,
                                 invite_id, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'active', ?8, ?9, ?10)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'active', ?8, ?9, ?10
+             WHERE NOT EXISTS (SELECT 1 FROM email_undos WHERE email_key = ?5 AND expires_at > ?10)
              ON CONFLICT DO NOTHING";
         let values = params![
             user.id,
@@ -173,11 +175,18 @@ impl Tx<'_> {
         self.update_unique(sql, params![id, username, username.key()])
     }
 
-    /// Changes the address of an account; returns false if it is taken. The new address is unverified. Voids every link and code that was mailed before, even
-    /// if the new address differs only in case. They stay void if the old address is set again.
-    pub fn set_email(&self, id: UserId, email: &Email) -> Result<bool> {
-        let sql = "UPDATE users SET email = ?2, email_key = ?3, email_verified_at = NULL WHERE id = ?1";
-        let is_free = self.update_unique(sql, params![id, email, email.key()])?;
+    /// Changes the address of an account, which it has had since `since`; returns false if the address is taken. Callers check whether an undo reserves it
+    /// (see [`Reader::find_reservation_end`]). The address is unverified if `verified_at` is `None`. Voids every link and code that was mailed before, but no
+    /// undo, even if the new address differs only in case. They stay void if the old address is set again.
+    pub fn set_email(
+        &self,
+        id: UserId,
+        email: &Email,
+        verified_at: Option<Timestamp>,
+        since: Timestamp,
+    ) -> Result<bool> {
+        let sql = "UPDATE users SET email = ?2, email_key = ?3, email_verified_at = ?4, email_since = ?5 WHERE id = ?1";
+        let is_free = self.update_unique(sql, params![id, email, email.key(), verified_at, since])?;
         if is_free {
             self.void_links_and_codes(id)?;
         }
@@ -211,7 +220,7 @@ impl Tx<'_> {
         self.execute(sql, params![id, old, new])
     }
 
-    /// Suspends or reactivates an account. Either change voids every link and code: those from before the suspension, and those requested during it.
+    /// Suspends or reactivates an account. Either change voids every link and code but undos: those from before the suspension, and those requested during it.
     pub fn set_user_status(&self, id: UserId, status: UserStatus) -> Result<()> {
         self.execute("UPDATE users SET status = ?2 WHERE id = ?1", params![id, status])?;
         self.void_links_and_codes(id)

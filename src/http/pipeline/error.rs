@@ -165,7 +165,7 @@ impl From<service::Error> for Refusal {
             Error::InviteCodeRequired => Self::new(Code::InviteCodeRequired),
             Error::InviteCodeInvalid => Self::new(Code::InviteCodeInvalid),
             Error::LoginExists => Self::new(Code::LoginExists),
-            Error::EmailExists => Self::new(Code::EmailExists),
+            Error::EmailExists | Error::EmailReserved { .. } => Self::new(Code::EmailExists),
             Error::SessionNotFound => Self::new(Code::SessionNotFound),
             Error::CaptchaInvalid => Self::new(Code::CaptchaInvalid),
             Error::CodeInvalid => Self::new(Code::OtpInvalid),

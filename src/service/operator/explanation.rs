@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::audit::list;
 use crate::domain::{
-    Actor, AuditEntry, AuditReason, Guessed, MailPurpose, Session, SessionId, Timestamp, User, network_of,
-    trimmed,
+    Actor, AuditEntry, AuditReason, Email, Guessed, MailPurpose, Session, SessionId, Timestamp, User,
+    network_of, trimmed,
 };
 use crate::service::rules::Rules;
 use crate::service::{Error, Service, SignInRules, UserRef};
@@ -40,6 +40,10 @@ pub struct Explanation {
     pub codes_locked_until: Option<Timestamp>,
     /// When a code can be mailed to the account again; `None` if at once.
     pub codes_mailed_from: Option<Timestamp>,
+    /// The new address of a change that waits for its link, and when the link expires.
+    pub pending_change: Option<(Email, Timestamp)>,
+    /// The former addresses that can be taken back, each with the end of that time, the oldest first.
+    pub undos: Vec<(Email, Timestamp)>,
     /// Guesses that still have to wait after wrong passwords.
     pub waits: Vec<Wait>,
     /// The rules as they are now.
@@ -109,6 +113,7 @@ impl Service {
                 };
                 let entries = list(reader, &filter, MAX_ROWS)?.entries;
                 let (mut codes_locked_until, mut codes_mailed_from) = (None, None);
+                let (mut pending_change, mut undos) = (None, Vec::new());
                 let mut sessions = Vec::new();
                 if let Some(user) = &user {
                     sessions = reader.list_sessions(user.id)?;
@@ -120,6 +125,14 @@ impl Service {
                         .spend(MailPurpose::SignIn, rules.is_braked(reader, now)?, now)
                         .err()
                         .map(|wait| now + wait);
+                    let change = reader.find_email_change_of(user.id)?;
+                    let change = change.filter(|change| change.expires_at > now);
+                    pending_change = change.map(|change| (change.email, change.expires_at));
+                    let living = reader.list_email_undos(user.id, now)?;
+                    undos = living
+                        .into_iter()
+                        .map(|undo| (undo.email, undo.expires_at))
+                        .collect();
                 }
                 Ok(Explanation {
                     over: find_ended_sessions(reader, &entries)?,
@@ -129,6 +142,8 @@ impl Service {
                     user,
                     codes_locked_until,
                     codes_mailed_from,
+                    pending_change,
+                    undos,
                     subject,
                     rules: rules.settings.sign_in,
                 })

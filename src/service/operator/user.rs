@@ -47,7 +47,7 @@ impl Service {
     /// unless mail is off or `no_mail` is set.
     ///
     /// # Errors
-    /// [`Error::LoginExists`], [`Error::EmailExists`].
+    /// [`Error::LoginExists`], [`Error::EmailExists`], [`Error::EmailReserved`].
     pub async fn create_user(&self, new: NewUser) -> Result<(UserSummary, Option<PasswordLink>), Error> {
         let password_hash = match new.password {
             Some(password) => Some(self.hasher.hash(password).await?),
@@ -57,6 +57,7 @@ impl Service {
         let record = self.by_operator(AuditEvent::UserCreated);
         let record = record.under(self.rules.email_digest(&new.email));
         self.change_audited(record, move |unit, record| {
+            refuse_reserved(unit, &new.email, None, unit.now)?;
             let user = unit.open_account(&NewUserRow {
                 id: unit.rules.system.new_id(),
                 username: new.username.clone(),
@@ -143,15 +144,19 @@ impl Service {
         .await
     }
 
-    /// Gives the account another address, unverified, and ends every session, because the holder of the old address may have begun one.
+    /// Gives the account another address, unverified, and ends every session, because the holder of the old address may have begun one. No former address
+    /// can be taken back any more.
     ///
     /// # Errors
-    /// [`Error::EmailExists`].
+    /// [`Error::EmailExists`], [`Error::EmailReserved`].
     pub async fn set_email(&self, user: UserRef, email: Email) -> Result<UserSummary, Error> {
         self.change_user(AuditEvent::UserEmailSet, user, move |unit, user| {
-            if !unit.set_email(user.id, &email)? {
+            refuse_reserved(unit, &email, Some(user.id), unit.now)?;
+            let since = unit.leave_address(user, &email)?;
+            if !unit.set_email(user.id, &email, None, since)? {
                 return Err(Error::EmailExists);
             }
+            unit.delete_email_undos_of(user.id)?;
             unit.end_sessions_of(user.id, None, SessionEnd::EmailChanged, unit.now)?;
             Ok(())
         })
@@ -214,5 +219,18 @@ impl Service {
             Ok(summary)
         })
         .await
+    }
+}
+
+/// Refuses an address that an account other than `but_for` can take back.
+fn refuse_reserved(
+    reader: &Reader<'_>,
+    email: &Email,
+    but_for: Option<UserId>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    match reader.find_reservation_end(email, but_for, now)? {
+        Some(until) => Err(Error::EmailReserved { until }),
+        None => Ok(()),
     }
 }

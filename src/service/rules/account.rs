@@ -1,15 +1,17 @@
 //! Accounts: opening one, replacing its password, proving its mailbox.
 
 use super::Unit;
-use crate::domain::{AccountName, AuditEvent, Letter, PasswordHash, SessionEnd, SessionId, User};
+use crate::domain::{
+    AccountName, AuditEvent, Email, Letter, PasswordHash, SessionEnd, SessionId, Timestamp, User,
+};
 use crate::service::error::Error;
 use crate::store::{NewUserRow, StoreError};
 
 impl Unit<'_> {
-    /// Opens an account and returns it as it is stored. The UNIQUE indexes decide whether its names are free.
+    /// Opens an account and returns it as it is stored. The statement that adds it decides whether its names are free.
     ///
     /// # Errors
-    /// [`Error::LoginExists`], also if both names are taken; [`Error::EmailExists`].
+    /// [`Error::LoginExists`], also if both names are taken; [`Error::EmailExists`], also if an undo reserves the address.
     pub(crate) fn open_account(&self, account: &NewUserRow) -> Result<User, Error> {
         if !self.insert_user(account)? {
             let name = AccountName::Username(account.username.clone());
@@ -56,6 +58,18 @@ impl Unit<'_> {
     pub(crate) fn mail_password_changed(&self, user: &User) -> Result<(), StoreError> {
         let username = user.username.to_string();
         self.queue_mail(&Letter::PasswordChanged { username }, user)
+    }
+
+    /// Remembers the address that a user leaves for `email`, if it is verified and another one. Returns since when the account has `email`.
+    pub(crate) fn leave_address(&self, user: &User, email: &Email) -> Result<Timestamp, StoreError> {
+        if user.email.key() == email.key() {
+            return self.find_email_since(user.id);
+        }
+        if user.email_verified_at.is_some() {
+            let address = self.rules.keys.address_digest(&user.email);
+            self.put_former_address(user.id, address, self.now)?;
+        }
+        Ok(self.now)
     }
 
     /// Records that the caller receives mail at the address of the account. Returns whether this took the account from another person.

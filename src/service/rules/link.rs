@@ -6,7 +6,7 @@ use crate::domain::{
     AuditReason, Email, Letter, LinkOccasion, LinkPurpose, LinkToken, Timestamp, User, UserId,
 };
 use crate::service::error::{Error, Refused};
-use crate::store::{LinkRow, StoreError};
+use crate::store::{EmailChangeRow, EmailUndoRow, LinkRow, StoreError};
 
 /// A link with which the owner of an account sets a password. Using it does not prove the address. No `Debug`, because it is a secret that is shown once.
 #[derive(Clone)]
@@ -45,6 +45,22 @@ pub(crate) fn link_row(
     }
 }
 
+/// The row of a change to `email` whose link is created at `now`.
+pub(crate) fn change_row(
+    token: &LinkToken,
+    user_id: UserId,
+    email: &Email,
+    now: Timestamp,
+) -> EmailChangeRow {
+    EmailChangeRow {
+        user_id,
+        digest: link_digest(token),
+        email: email.clone(),
+        created_at: now,
+        expires_at: now + LinkPurpose::ChangeEmail.ttl(),
+    }
+}
+
 impl Unit<'_> {
     /// Uses a link. One conditional UPDATE decides, so that a link is used only once.
     ///
@@ -62,6 +78,21 @@ impl Unit<'_> {
         let token = LinkToken::from_random(self.rules.system.random());
         let row = link_row(&token, purpose, Some(user.id), &user.email, self.now);
         self.replace_link(&row)?;
+        Ok(self.rules.links.of_token(purpose, &token))
+    }
+
+    /// Creates an undo, with which `user` gets back the address that it leaves now and has had since `email_since`; returns the URL of the undo.
+    pub(crate) fn new_undo(&self, user: &User, email_since: Timestamp) -> Result<String, StoreError> {
+        let purpose = LinkPurpose::UndoChange;
+        let token = LinkToken::from_random(self.rules.system.random());
+        self.insert_email_undo(&EmailUndoRow {
+            digest: link_digest(&token),
+            user_id: user.id,
+            email: user.email.clone(),
+            email_since,
+            created_at: self.now,
+            expires_at: self.now + purpose.ttl(),
+        })?;
         Ok(self.rules.links.of_token(purpose, &token))
     }
 

@@ -14,8 +14,8 @@ const CHUNK: u32 = 200;
 
 impl Service {
     /// Removes sessions that ended or expired more than 30 days ago, surplus sessions of accounts, audit rows and counts that were kept long enough, old
-    /// links, codes and mail budgets, old counts of wrong codes and passwords, and signing keys whose last token has expired. One write removes only some
-    /// of them. Returns the number of removed rows.
+    /// links, changes of addresses, undos, codes and mail budgets, former addresses, old counts of wrong codes and passwords, and signing keys whose last
+    /// token has expired. One write removes only some of them. Returns the number of removed rows.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let now = self.system.now();
         let (over_before, day_ago) = (now - KEEP_ENDED_SESSIONS, now - Duration::from_hours(24));
@@ -29,6 +29,7 @@ impl Service {
                     tx.delete_signing_keys_retired_before(keys_before)?
                         + tx.delete_old_sessions(began_before, over_before, CHUNK)?
                         + tx.delete_old_links(day_ago, CHUNK)?
+                        + tx.delete_old_email_changes(day_ago, CHUNK)?
                         + tx.delete_old_codes(day_ago, now, CHUNK)?
                         + tx.delete_old_failed_codes(day_ago, CHUNK)?
                         + tx.delete_old_audit(audited_before, CHUNK)?

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use insta::assert_snapshot;
 use serde_json::json;
 
+use super::former_addresses::put_address_rows;
 use crate::support::{Workspace, old_database};
 
 /// A workspace with an account that was signed in, an invite for one account, and a mail that waits.
@@ -22,6 +23,7 @@ fn in_use() -> (Workspace, String, String) {
     );
     server.stop();
     workspace.json(&["invite", "create", "--email", "zoe@example.org"]);
+    put_address_rows(&workspace);
     (
         workspace,
         token,
@@ -55,6 +57,14 @@ fn a_new_key_file_ends_sessions_and_keeps_the_rest() {
     assert_eq!(workspace.json(&["invite", "list"]), invites);
     assert_eq!(workspace.json(&["mail", "queue"]), mails);
     assert_eq!(mails.as_array().map(Vec::len), Some(1));
+    let rows = |table: &str| {
+        old_database::count(
+            &old_database::path(&workspace),
+            &format!("SELECT count(*) FROM {table}"),
+        )
+    };
+    assert_eq!((rows("email_changes"), rows("email_undos")), (1, 1));
+    assert_eq!(rows("former_addresses"), 0, "their digests are of the old key");
     let server = workspace.serve();
     assert_eq!(server.request("GET", "/v1/me", Some(&token), None).0, 401);
     server.sign_in("ann");
@@ -235,6 +245,9 @@ fn a_reset_says_what_ended_as_json() {
         "outbox",
         "mail_budgets",
         "password_failures",
+        "email_changes",
+        "email_undos",
+        "former_addresses",
     ] {
         assert_eq!(
             old_database::count(&database, &format!("SELECT count(*) FROM {table}")),

@@ -15,6 +15,7 @@ mod config_show;
 mod every_command;
 mod every_refusal;
 mod explain;
+mod former_addresses;
 mod healthcheck;
 mod help;
 mod init;

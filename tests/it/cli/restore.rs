@@ -6,6 +6,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 
 use super::backup::stable;
+use super::former_addresses::put_address_rows;
 use crate::support::{Workspace, old_database};
 
 /// A workspace with an account that was signed in, an invite, and a backup of both. After the backup, the account was suspended and the invite used up.
@@ -27,6 +28,7 @@ fn backed_up() -> (Workspace, String, String) {
             .0,
         204
     );
+    put_address_rows(&workspace);
     workspace.json(&["backup", "copy.db"]);
     let ben = json!({"login": "ben", "email": "ben@example.org", "password": "a decent password", "invite_code": invite});
     assert_eq!(
@@ -78,6 +80,9 @@ fn a_restore_brings_accounts_back_and_nothing_that_was_live() {
         "outbox",
         "mail_budgets",
         "password_failures",
+        "email_changes",
+        "email_undos",
+        "former_addresses",
     ] {
         let rows = old_database::count(&database, &format!("SELECT count(*) FROM {table}"));
         assert_eq!(rows, 0, "{table}");
