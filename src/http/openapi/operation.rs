@@ -5,6 +5,7 @@ use poem_openapi::registry::MetaSchemaRef;
 use serde_json::{Map, Value, json};
 
 use super::components::{self, Components, SCHEME, reference};
+use crate::http::pipeline::operation::Handler;
 use crate::http::pipeline::{Operation, Success, Tag};
 
 /// Describes `operation`. The schemas and responses that the description refers to are added to `components`.
@@ -32,11 +33,15 @@ pub(super) fn describe(operation: &Operation, tag: Tag, components: &mut Compone
         });
     }
     described["responses"] = responses(operation, components);
-    if operation.needs_token() {
-        described["security"] = json!([{ SCHEME: [] }]);
-        described["operationId"] = json!(operation.id);
-    } else {
-        described["operationId"] = json!(operation.id);
+    let needed = json!({ SCHEME: [] });
+    match operation.handler {
+        Handler::Token(_) => described["security"] = json!([needed]),
+        // The empty requirement says that the token may be missing.
+        Handler::EitherToken(_) => described["security"] = json!([{}, needed]),
+        Handler::Open(_) | Handler::Cookies(_) => {}
+    }
+    described["operationId"] = json!(operation.id);
+    if !operation.takes_token() {
         described["security"] = json!([]);
     }
     described

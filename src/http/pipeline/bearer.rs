@@ -29,6 +29,19 @@ pub(super) async fn authenticate(
         })
 }
 
+/// As [`authenticate`], for a request that needs no access token; `None` if it has no `Authorization` header.
+pub(super) async fn authenticate_if_sent(
+    headers: &HeaderMap,
+    service: &Service,
+    client: Client,
+) -> Result<Option<Caller>, Refusal> {
+    if headers.contains_key(AUTHORIZATION) {
+        authenticate(headers, service, client).await.map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
 /// The token of the only `Authorization` header, `Bearer <token>`. The scheme is compared without regard to case (RFC 9110 §11.1).
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();

@@ -63,6 +63,8 @@ pub(crate) enum Handler {
     Open(fn(Exchange) -> Answer),
     /// It asks for an access token.
     Token(fn(Exchange, Caller) -> Answer),
+    /// It takes an access token, which may be missing. One that was sent must be valid.
+    EitherToken(fn(Exchange, Option<Caller>) -> Answer),
     /// It asks for refresh cookies, and is counted for one of their sessions.
     Cookies(fn(Exchange, RefreshCookies) -> Answer),
 }
@@ -183,6 +185,10 @@ impl Operation {
         Self::new(Handler::Token(handler))
     }
 
+    pub(crate) const fn with_token_or_none(handler: fn(Exchange, Option<Caller>) -> Answer) -> Self {
+        Self::new(Handler::EitherToken(handler))
+    }
+
     pub(crate) const fn with_cookies(handler: fn(Exchange, RefreshCookies) -> Answer) -> Self {
         Self::new(Handler::Cookies(handler))
     }
@@ -190,6 +196,11 @@ impl Operation {
     /// Whether it asks for an access token.
     pub(crate) const fn needs_token(&self) -> bool {
         matches!(self.handler, Handler::Token(_))
+    }
+
+    /// Whether it looks at an access token, needed or not.
+    pub(crate) const fn takes_token(&self) -> bool {
+        matches!(self.handler, Handler::Token(_) | Handler::EitherToken(_))
     }
 
     /// Every code with which the operation can be refused, in the order of [`Code`]. The test suite checks that each of them occurs, and no other.
@@ -208,7 +219,7 @@ impl Operation {
                 Code::ValidationError,
             ]);
         }
-        if self.needs_token() {
+        if self.takes_token() {
             codes.extend([
                 Code::MissingToken,
                 Code::InvalidAuthorization,

@@ -187,7 +187,7 @@ impl Pipeline {
 
     /// Authenticates a request if the operation asks for that, counts it, and carries it out.
     ///
-    /// A request counts for a session only if the operation needs a token or cookie and that is valid, and for its address otherwise. So neither a
+    /// A request counts for a session only if the operation takes a token or cookie and that is valid, and for its address otherwise. So neither a
     /// forged token nor an account of their own gives attackers more guesses at passwords, and clients behind one address do not use up each other's refreshes.
     async fn call(
         &self,
@@ -207,6 +207,14 @@ impl Pipeline {
             Handler::Token(handler) => {
                 let caller = bearer::authenticate(headers, service, client.clone()).await;
                 let known = caller.as_ref().ok();
+                let subject = known.map_or(address, |caller| Subject::Session(caller.session_id));
+                self.count(operation, &[subject], client, known, rate_limit)
+                    .await?;
+                handler(exchange, caller?)
+            }
+            Handler::EitherToken(handler) => {
+                let caller = bearer::authenticate_if_sent(headers, service, client.clone()).await;
+                let known = caller.as_ref().ok().and_then(Option::as_ref);
                 let subject = known.map_or(address, |caller| Subject::Session(caller.session_id));
                 self.count(operation, &[subject], client, known, rate_limit)
                     .await?;
