@@ -5,12 +5,14 @@ Loaded through SCHEMATHESIS_HOOKS. No check and no operation is left out: valid 
 
 import atexit
 import collections
+import contextlib
 import email
 import email.policy
 import itertools
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import time
 import unicodedata
@@ -79,6 +81,30 @@ def reset_token():
     return mailed(account["email"], r"/reset" + TOKEN_OF_LINK)
 
 
+def send(path, body, authorization=None):
+    headers = {"Content-Type": "application/json"} | ({"Authorization": authorization} if authorization else {})
+    request = urllib.request.Request(SERVER + path, json.dumps(body).encode(), headers)
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+def change_token(authorization):
+    """The token of a change of the bearer's address."""
+    new = fresh_names()["email"]
+    send("/v1/auth/email/change", {"new_email": new, "current_password": PASSWORD}, authorization)
+    return mailed(new, r"#change=([A-Za-z0-9_-]{43})")
+
+
+def undo_token():
+    """The token of an undo: of an account that was registered four days ago, as far as the database knows."""
+    account = register()
+    bearer = f"Bearer {account['access_token']}"
+    send("/v1/auth/email/verify/confirm", {"token": mailed(account["email"], TOKEN_OF_LINK)})
+    with contextlib.closing(sqlite3.connect(os.path.join(DATA_DIR, "arkloop.db"), timeout=10)) as database, database:
+        database.execute("UPDATE users SET created_at = created_at - 345600000 WHERE username = ?", (account["login"],))
+    send("/v1/auth/email/change/confirm", {"token": change_token(bearer)}, bearer)
+    return mailed(account["email"], r"#undo=([A-Za-z0-9_-]{43})")
+
+
 def mailed_code():
     account = register()
     ask_for_mail("/v1/auth/email/otp/send", account["email"])
@@ -141,13 +167,14 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{2,32}")
 
 def straighten(body):
     """Replaces names and addresses of which the patterns, which know neither Unicode nor IDNA, accept more than the server."""
-    for field, pattern in (("email", PLAIN_ADDRESS), ("username", PLAIN_NAME), ("login", None), ("identity", None)):
+    patterns = {"email": PLAIN_ADDRESS, "new_email": PLAIN_ADDRESS, "username": PLAIN_NAME, "login": None, "identity": None}
+    for field, pattern in patterns.items():
         if not isinstance(body.get(field), str) or field == "username" and not body[field]:
             continue
         text = trimmed(body[field])
         is_right = 0 < len(text) <= 254 if pattern is None else pattern.fullmatch(text)
         if not is_right:
-            body[field] = fresh_names()["email" if field == "email" else "login"]
+            body[field] = fresh_names()["email" if field.endswith("email") else "login"]
 
 
 def is_taken(body):
@@ -219,6 +246,16 @@ def before_call(context, case, kwargs):
         body["flow_token"] = flow_token(address)
     elif operation in ("POST /v1/auth/password/change", "POST /v1/auth/account/export", "POST /v1/auth/account/delete"):
         body["current_password"] = PASSWORD
+    elif operation == "POST /v1/auth/email/change":
+        body["current_password"] = PASSWORD
+        if is_helped:
+            body["new_email"] = fresh_names()["email"]
+    elif operation == "POST /v1/auth/email/change/preview":
+        body["token"] = change_token(f"Bearer {register()['access_token']}")
+    elif operation == "POST /v1/auth/email/change/undo":
+        body["token"] = undo_token()
+    elif operation == "POST /v1/auth/email/change/confirm" and "Authorization" in case.headers:
+        body["token"] = change_token(case.headers["Authorization"])
     elif operation == "POST /v1/auth/register":
         if not PLAIN_NAME.fullmatch(trimmed(body["login"])):
             body["login"] = fresh_names()["login"]

@@ -32,15 +32,9 @@ pub(super) const fn done(event: AuditEvent) -> &'static str {
         }
         AuditEvent::EmailChangeRequested => "A change of the address was asked for",
         AuditEvent::EmailChanged => "The address was changed by its owner; all other sessions ended",
-        AuditEvent::EmailChangeCancelled => {
-            "A change of the address was cancelled by the reader of the new address"
-        }
-        AuditEvent::EmailChangeUndone => {
-            "The former address was taken back; the password was removed and all sessions ended"
-        }
-        AuditEvent::AccountDisplaced => {
-            "The account was deleted, because the owner of its unverified address gave the address to another account"
-        }
+        AuditEvent::EmailChangeCancelled => "The reader of the new address cancelled a change",
+        AuditEvent::EmailChangeUndone => "The former address came back; password and sessions are gone",
+        AuditEvent::AccountDisplaced => "Deleted: the owner of its address gave that to another account",
         AuditEvent::AccountTakenBack => {
             "The owner proved the address for the first time; the password that was set before does not work any more"
         }

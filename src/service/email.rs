@@ -77,7 +77,8 @@ impl Service {
         .await
     }
 
-    /// Removes an account that another person created with the address, and tells the owner of the address that it is gone.
+    /// Removes an account that another person created with the address, and tells the owner of the address that it is gone. A link that was mailed for a change
+    /// of the address only cancels that change.
     ///
     /// # Errors
     /// [`Error::EmailTokenInvalid`], also if the address was verified meanwhile.
@@ -85,6 +86,11 @@ impl Service {
         let record = AuditRecord::by_client(AuditEvent::EmailRejected, client);
         let digest = token.as_ref().map(link_digest);
         self.change_audited(record, move |unit, record| {
+            if let Some(user) = unit.cancel_change(digest)? {
+                record.event = AuditEvent::EmailChangeCancelled;
+                record.subject = Some((&user).into());
+                return Ok(());
+            }
             let (link, user) = find(unit, digest)?;
             record.subject = Some((&user).into());
             if user.email_verified_at.is_some() {

@@ -11,6 +11,7 @@ mod audit;
 mod captcha;
 mod current_keyring;
 mod email;
+mod email_change;
 mod error;
 mod keyring;
 mod one_time_code;
@@ -31,6 +32,7 @@ mod user;
 pub use crate::store::UserFilter;
 pub use account::{AccountExport, CookieFate, OwnEvent};
 pub use email::PendingVerification;
+pub use email_change::{PendingChange, PendingChangeKind, Proof};
 pub use error::Error;
 pub use keyring::load_keyring;
 pub use operator::{

@@ -106,6 +106,7 @@ fn is_recent(began_at: Timestamp, now: Timestamp) -> bool {
     now.since(began_at) < RECENT_SIGN_IN && began_at.since(now) < RECENT_SIGN_IN
 }
 
-fn incorrect() -> Error {
+/// The refusal of a wrong current password.
+pub(super) fn incorrect() -> Error {
     Error::Invalid(FieldErrors::one("current_password", FieldError::Incorrect))
 }

@@ -111,7 +111,8 @@ pub(super) const REJECT_VERIFICATION: Operation = Operation {
     id: "reject_verification",
     path: "/v1/auth/email/verify/reject",
     summary: "Say \"this was not me\"",
-    description: "Deletes the account that claims the address, unless the address was verified meanwhile.",
+    description: "Deletes the account that claims the address, unless the address was verified meanwhile. With the link of a change of address it only cancels \
+                  that change.",
     success: DONE,
     ..with_verification_token(|exchange| Box::pin(reject_verification(exchange)))
 };

@@ -51,6 +51,13 @@ pub(super) const EMAIL: Field = Field {
     ..Field::TEXT
 };
 
+/// The address that an account is to have.
+pub(super) const NEW_EMAIL: Field = Field {
+    description: "The new address, as at registration. The present one, repeated exactly, is refused; another spelling of it is not.",
+    example: "alice@example.net",
+    ..EMAIL.named("new_email")
+};
+
 pub(super) const NEW_PASSWORD: Field = Field {
     name: "password",
     description: "8 to 128 characters after Unicode normalisation (NFC); the operator may ask for more than 8. No control \
@@ -177,6 +184,12 @@ pub(super) const CURRENT_PASSWORD: Field = Field {
     is_required: false,
     min_length: None,
     ..PASSWORD.named("current_password")
+};
+
+/// The password that stands for an access token.
+pub(super) const LINK_PASSWORD: Field = Field {
+    description: "The present password. It is needed where no access token comes along.",
+    ..CURRENT_PASSWORD
 };
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod account;
 mod captcha;
 mod done;
 mod email;
+mod email_change;
 mod fields;
 mod health;
 mod keys;
@@ -20,7 +21,7 @@ mod user;
 use super::pipeline::Operation;
 
 /// Every operation of the API, in the order of the document.
-pub(super) static OPERATIONS: [&Operation; 30] = [
+pub(super) static OPERATIONS: [&Operation; 34] = [
     &captcha::CAPTCHA_CONFIG,
     &registration::REGISTRATION_MODE,
     &registration::REGISTER,
@@ -43,6 +44,10 @@ pub(super) static OPERATIONS: [&Operation; 30] = [
     &password::SEND_RESET,
     &password::PREVIEW_RESET,
     &password::CONFIRM_RESET,
+    &email_change::CHANGE_EMAIL,
+    &email_change::PREVIEW_EMAIL_CHANGE,
+    &email_change::CONFIRM_EMAIL_CHANGE,
+    &email_change::UNDO_EMAIL_CHANGE,
     &account::EXPORT_ACCOUNT,
     &account::DELETE_ACCOUNT,
     &session::LIST_SESSIONS,

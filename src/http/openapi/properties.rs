@@ -74,7 +74,7 @@ fn parser(schema: &str, member: &str) -> fn(&str) -> bool {
     match (schema, member) {
         ("RegisterRequest", "login") | (_, "username") => |text| Username::parse(text).is_ok(),
         (_, "login" | "identity") => |text| AccountName::parse(text).is_ok(),
-        (_, "email") => |text| Email::parse(text).is_ok(),
+        (_, "email" | "new_email") => |text| Email::parse(text).is_ok(),
         ("RegisterRequest", "password") | (_, "new_password") => new_password,
         (_, "password" | "current_password") => |text| PasswordGuess::parse(text).is_ok(),
         (_, "locale") => |text| Locale::from_hint(text).is_ok(),

@@ -193,11 +193,6 @@ impl Operation {
         Self::new(Handler::Cookies(handler))
     }
 
-    /// Whether it asks for an access token.
-    pub(crate) const fn needs_token(&self) -> bool {
-        matches!(self.handler, Handler::Token(_))
-    }
-
     /// Whether it looks at an access token, needed or not.
     pub(crate) const fn takes_token(&self) -> bool {
         matches!(self.handler, Handler::Token(_) | Handler::EitherToken(_))

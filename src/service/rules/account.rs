@@ -39,8 +39,8 @@ impl Unit<'_> {
         Ok(current.as_ref().map(PasswordHash::as_str) == hash.map(PasswordHash::as_str))
     }
 
-    /// Replaces the password of an account. Every session except `kept` ends, the one-time code and the links that set a password stop working, the queued
-    /// mails with them are deleted, and wrong guesses are forgotten.
+    /// Replaces the password of an account. Every session except `kept` ends, the one-time code, a pending change of the address and the links that set a
+    /// password stop working, the queued mails with them are deleted, and wrong guesses are forgotten.
     pub(crate) fn replace_password(
         &self,
         user: &User,
@@ -50,6 +50,7 @@ impl Unit<'_> {
         self.set_password_hash(user.id, Some(hash))?;
         self.end_sessions_of(user.id, kept, SessionEnd::PasswordChanged, self.now)?;
         self.delete_password_links(user.id)?;
+        self.delete_email_change_of(user.id)?;
         self.delete_code_of(user.id)?;
         self.forgive_guesses(user)
     }
@@ -75,13 +76,14 @@ impl Unit<'_> {
     /// Records that the caller receives mail at the address of the account. Returns whether this took the account from another person.
     ///
     /// A password that was set before the first proof may be that of a person who registered another person's address: it is removed, and every session
-    /// ends. A link that the operator handed over stops working too: its holder may not be the owner of the mailbox.
+    /// ends. A link that the operator handed over and a pending change of the address stop working too: their holders may not be the owner of the mailbox.
     pub(crate) fn prove_mailbox(&self, user: &User) -> Result<bool, Error> {
         if user.email_verified_at.is_some() {
             return Ok(false);
         }
         self.set_email_verified(user.id, self.now)?;
         self.delete_password_links(user.id)?;
+        self.delete_email_change_of(user.id)?;
         if !user.has_password {
             return Ok(false);
         }

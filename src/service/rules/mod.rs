@@ -3,6 +3,7 @@
 mod account;
 pub(super) mod audit;
 mod code;
+mod email_change;
 mod guesses;
 mod invite;
 mod link;
@@ -26,6 +27,7 @@ pub use settings::{RuleSettings, SignInRules};
 pub use signing_key::AlgorithmChange;
 pub use user_ref::UserRef;
 
+pub(super) use email_change::AddressHolder;
 pub(super) use invite::{open_code, seal_code};
 pub(super) use link::{link_row, why_unusable};
 pub(super) use refresh_cookies::{PresentedSession, parse_cookies, two_accounts};

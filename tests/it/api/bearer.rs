@@ -17,7 +17,7 @@ async fn every_operation_with_a_bearer_tells_what_is_wrong_with_it() {
         .iter()
         .filter(|operation| operation.needs_bearer)
         .count();
-    assert_eq!((expected.len(), bearers), (10, 10));
+    assert_eq!((expected.len(), bearers), (12, 12));
     for operation in &expected {
         let send = async |authorization: Option<&str>| {
             let mut request = operation.bare(&app);
@@ -73,8 +73,8 @@ async fn every_operation_with_a_bearer_tells_a_suspended_user_so() {
     // A code tells it only if it is right: see `one_time_code.rs` and `resolved_codes.rs`.
     let by_code = ["sign_in_by_code", "sign_in_by_resolved_code"];
     expected.retain(|operation| !by_code.contains(&operation.id.as_str()));
-    // Beside the ten with a bearer: login and refresh.
-    assert_eq!(expected.len(), 12);
+    // Beside the twelve with a bearer: login and refresh.
+    assert_eq!(expected.len(), 14);
     for operation in expected {
         let answer = operation.whole(&app, &alice).send().await;
         assert_eq!(answer.brief(), "403 auth.user_suspended", "{operation:?}");

@@ -87,7 +87,7 @@ async fn every_operation_with_a_body_refuses_what_is_no_object() {
     let app = TestApp::open().await;
     let alice = app.register("alice").await;
     let expected = operations_with(400, "request.malformed");
-    assert_eq!(expected.len(), 18);
+    assert_eq!(expected.len(), 22);
     for operation in expected {
         for body in ["", "[]", "{\"a\""] {
             let request = operation.signed_in(&app, &alice).text("application/json", body);

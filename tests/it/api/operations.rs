@@ -142,14 +142,21 @@ impl Operation {
             "update_me" => Some(json!({"locale": "zh"})),
             "send_code" | "send_reset" => Some(json!({"email": "alice@example.org"})),
             "sign_in_by_code" => Some(json!({"email": "alice@example.org", "otp": "000000"})),
-            "preview_verification" | "confirm_verification" | "reject_verification" | "preview_reset" => {
-                Some(json!({"token": SOME_TOKEN}))
-            }
+            "preview_verification"
+            | "confirm_verification"
+            | "reject_verification"
+            | "preview_reset"
+            | "preview_email_change"
+            | "confirm_email_change"
+            | "undo_email_change" => Some(json!({"token": SOME_TOKEN})),
             "change_password" => {
                 Some(json!({"current_password": PASSWORD, "new_password": "a louder harbour"}))
             }
             "export_account" | "delete_account" => Some(json!({"current_password": PASSWORD})),
             "confirm_reset" => Some(json!({"token": SOME_TOKEN, "new_password": "a louder harbour"})),
+            "change_email" => {
+                Some(json!({"new_email": "newcomer@example.net", "current_password": PASSWORD}))
+            }
             id => {
                 assert!(!self.takes_body, "{id} needs a body here");
                 None

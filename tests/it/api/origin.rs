@@ -173,7 +173,7 @@ async fn every_unsafe_operation_refuses_foreign_pages() {
         .iter()
         .filter(|operation| operation.is_unsafe())
         .count();
-    assert_eq!((expected.len(), unsafe_ones), (23, 23));
+    assert_eq!((expected.len(), unsafe_ones), (27, 27));
     for operation in &expected {
         let request = operation.whole(&app, &alice).header("origin", EVIL);
         assert_eq!(request.send().await.brief(), FORBIDDEN, "{operation:?}");

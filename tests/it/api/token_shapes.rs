@@ -10,7 +10,7 @@ use super::access_tokens::{claims, header, parts, read};
 use super::forged_tokens::{OwnKey, refused, signing_with_eddsa};
 use super::mailed::{Mailed, NEW_PASSWORD};
 use super::resolve::{flow_token, send};
-use crate::support::{PASSWORD, TestApp};
+use crate::support::{Answer, PASSWORD, TestApp};
 
 /// The order of the group of Ed25519 (RFC 8032 §5.1), the least byte first.
 const ORDER: [u8; 32] = [
@@ -187,6 +187,30 @@ async fn an_es256_server_takes_nothing_but_es256_of_its_own_key() {
     }
 }
 
+/// The token of a change of the own address.
+async fn change_token(mailed: &Mailed, caller: &Answer) -> String {
+    let body = json!({"new_email": "new@example.net", "current_password": PASSWORD});
+    let asked = mailed.app.post("/v1/auth/email/change").json(&body);
+    assert_eq!(asked.bearer(&caller.access_token()).send().await.status, 204);
+    mailed.smtp.mail_to("new@example.net").await.token()
+}
+
+/// Does `what` with a text as if it were the token of a change.
+async fn as_change(app: &TestApp, what: &str, access: &str, token: &str) -> String {
+    let request = app.post(&format!("/v1/auth/email/change/{what}"));
+    let request = request.json(&json!({ "token": token })).bearer(access);
+    request.send().await.brief()
+}
+
+async fn refuse_as_change(app: &TestApp, access: &str, others: &[&String]) {
+    for other in others {
+        for what in ["preview", "confirm", "undo"] {
+            let answer = as_change(app, what, access, other).await;
+            assert_eq!(answer, "422 email.token_invalid", "{other} for {what}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_secret_is_good_for_its_own_purpose_only() {
     let mailed = Mailed::start().await;
@@ -195,12 +219,13 @@ async fn every_secret_is_good_for_its_own_purpose_only() {
     let reset = mailed.reset_token_to("alice").await;
     let code = mailed.code_to("alice").await;
     let invite = app.invite(1).await;
+    let change = change_token(&mailed, &alice).await;
     let flow = flow_token(app, "alice").await;
     let (access, refresh) = (alice.access_token(), alice.cookie());
-    for other in [&refresh, &verification, &reset, &code, &invite, &flow] {
+    for other in [&refresh, &verification, &reset, &code, &invite, &flow, &change] {
         assert_eq!(app.me(other).await.status, 401, "{other} as a bearer");
     }
-    for other in [&access, &verification, &reset, &code, &invite, &flow] {
+    for other in [&access, &verification, &reset, &code, &invite, &flow, &change] {
         assert_eq!(
             app.refresh(other).await.brief(),
             "401 auth.invalid_token",
@@ -216,7 +241,13 @@ async fn every_secret_is_good_for_its_own_purpose_only() {
             );
         }
     }
-    for other in [&access, &refresh, &verification, &code, &invite, &flow] {
+    refuse_as_change(
+        app,
+        &access,
+        &[&access, &refresh, &verification, &reset, &code, &invite],
+    )
+    .await;
+    for other in [&access, &refresh, &verification, &code, &invite, &flow, &change] {
         let answer = mailed.reset(other, NEW_PASSWORD).await;
         assert_eq!(answer.brief(), "422 auth.reset_token_invalid", "{other}");
     }
@@ -244,6 +275,7 @@ async fn every_secret_is_good_for_its_own_purpose_only() {
     assert_eq!(app.refresh(&refresh).await.status, 200);
     assert_eq!(app.login("alice", PASSWORD).await.status, 200);
     assert_eq!(mailed.verify("confirm", &verification).await.status, 200);
+    assert_eq!(as_change(app, "preview", &access, &change).await, "200 -");
     assert_eq!(mailed.sign_in("alice", &code).await.status, 200);
     assert_eq!(mailed.reset(&reset, NEW_PASSWORD).await.status, 204);
 }

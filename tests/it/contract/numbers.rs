@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use arkloop::app::ANSWER_TIMEOUT;
 use arkloop::domain::{
-    AccountName, CODE_TTL, Email, FLOW_TTL, FailureLimits, LinkPurpose, MAX_CODE_ATTEMPTS,
-    MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MIN_PASSWORD_CHARS, MailBudget, Username,
-    in_words,
+    AccountName, CODE_TTL, Email, FLOW_TTL, FORMER_FOR, FailureLimits, LEAST_HELD, LinkPurpose,
+    MAX_CODE_ATTEMPTS, MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MIN_PASSWORD_CHARS,
+    MailBudget, Username, in_words,
 };
 use arkloop::http::MAX_BODY_BYTES;
 use arkloop::service::RECENT_SIGN_IN;
@@ -56,7 +56,28 @@ const SPANS: [&str; 8] = [
     "second", "minute", "hour", "day", "week", "year", "hundred", "quarter",
 ];
 
-/// Texts whose numbers come from constants, and texts whose number is not a limit, with the reason.
+/// Texts whose number is not a limit, with the reason.
+const NO_LIMITS: [(&str, &str); 11] = [
+    ("twice or three times", "how often a flag may be given"),
+    (
+        "in a minute and in an hour",
+        "which windows there are, not how much they allow",
+    ),
+    (
+        "within an hour",
+        "the window that otp.spray_threshold is documented with",
+    ),
+    ("{} in an hour", "the number is a constant"),
+    ("{} in a day", "the number is a constant"),
+    ("{per_hour} in an hour", "the number is a constant"),
+    ("within three days", "what an example asks for"),
+    ("Try again in a minute", "advice"),
+    ("a second one ends it", "a second signal"),
+    ("1 to 255 characters", "the accepted form stands beside its check"),
+    ("at least 8 KiB for each lane", "RFC 9106 §3.1"),
+];
+
+/// Texts whose numbers come from constants, and [`NO_LIMITS`].
 fn known() -> Vec<String> {
     let limits = FailureLimits::default();
     let (here, everywhere) = (limits.from_one_network, limits.of_account);
@@ -67,6 +88,11 @@ fn known() -> Vec<String> {
         Duration::from_hours(1),
         "texts say one hour"
     );
+    let [undo_hours, held_hours, former_days] = [
+        LinkPurpose::UndoChange.ttl().as_secs() / 3600,
+        LEAST_HELD.as_secs() / 3600,
+        FORMER_FOR.as_secs() / 86_400,
+    ];
     let (shortest, longest) = (MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS);
     let (fewest, most) = (Username::MIN_CHARS, Username::MAX_CHARS);
     let from_constants = [
@@ -74,6 +100,9 @@ fn known() -> Vec<String> {
         format!("{} hours", LinkPurpose::VerifyEmail.ttl().as_secs() / 3600),
         "works, for an hour".to_owned(),
         "works for one hour".to_owned(),
+        format!("undo the change, for {undo_hours} hours"),
+        format!("had it for {held_hours} hours"),
+        format!("left in the last {former_days} days"),
         format!("the newest code works, for {}", in_words(CODE_TTL)),
         format!("works for {}, and until the address", in_words(FLOW_TTL)),
         format!("The code works for {}", in_words(CODE_TTL)),
@@ -96,26 +125,7 @@ fn known() -> Vec<String> {
         format!("{} KiB", MAX_BODY_BYTES / 1024),
         format!("has {} seconds to answer", ANSWER_TIMEOUT.as_secs()),
     ];
-    let no_limits = [
-        ("twice or three times", "how often a flag may be given"),
-        (
-            "in a minute and in an hour",
-            "which windows there are, not how much they allow",
-        ),
-        (
-            "within an hour",
-            "the window that otp.spray_threshold is documented with",
-        ),
-        ("{} in an hour", "the number is a constant"),
-        ("{} in a day", "the number is a constant"),
-        ("{per_hour} in an hour", "the number is a constant"),
-        ("within three days", "what an example asks for"),
-        ("Try again in a minute", "advice"),
-        ("a second one ends it", "a second signal"),
-        ("1 to 255 characters", "the accepted form stands beside its check"),
-        ("at least 8 KiB for each lane", "RFC 9106 §3.1"),
-    ];
-    let no_limits = no_limits.iter().map(|(phrase, _)| (*phrase).to_owned());
+    let no_limits = NO_LIMITS.iter().map(|(phrase, _)| (*phrase).to_owned());
     from_constants.into_iter().chain(no_limits).collect()
 }
 

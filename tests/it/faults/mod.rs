@@ -1,5 +1,6 @@
 //! Tests with many simultaneous clients, with hostile clients, and with failures.
 
+mod address_races;
 mod address_rows;
 mod audit;
 mod backup;

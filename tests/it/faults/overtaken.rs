@@ -6,12 +6,14 @@ use serde_json::json;
 use crate::support::{Gate, PASSWORD, Request, TestApp};
 
 /// Every change that a bearer can ask for.
-const CHANGES: [&str; 8] = [
+const CHANGES: [&str; 10] = [
     "profile",
     "verification",
     "one session",
     "other sessions",
     "password",
+    "address",
+    "address confirmed",
     "deletion",
     "export",
     "sign-out",
@@ -31,6 +33,14 @@ fn change(app: &TestApp, name: &str, token: &str, other_session: &str) -> Reques
             let deed = if name == "export" { "export" } else { "delete" };
             let body = json!({"current_password": PASSWORD});
             app.post(&format!("/v1/auth/account/{deed}")).json(&body)
+        }
+        "address" => {
+            let body = json!({"new_email": "new@example.net", "current_password": PASSWORD});
+            app.post("/v1/auth/email/change").json(&body)
+        }
+        "address confirmed" => {
+            let body = json!({"token": "Zm9yIGV4YW1wbGUgMzIgcmFuZG9tIGJ5dGVzIHJlYWw"});
+            app.post("/v1/auth/email/change/confirm").json(&body)
         }
         _ => app.post("/v1/auth/logout"),
     };

@@ -198,7 +198,7 @@ async fn a_client_whose_share_is_at_work_is_refused_everywhere_and_others_are_se
     app.wait_for_waiting_writes(1).await;
     let before = app.rows().await;
     let operations = operations_with(503, "service.unavailable");
-    assert_eq!(operations.len(), 32);
+    assert_eq!(operations.len(), 36);
     for operation in operations {
         let refused = of(operation.whole(&app, &alice), A).send().await;
         assert_eq!(refused.brief(), "503 service.unavailable", "{operation:?}");

@@ -2,12 +2,14 @@
 //!
 //! Forty days ahead every session seems to be past its term, and every invite and link too.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use arkloop::domain::{Email, MIN_PASSWORD_CHARS, Password, SessionId};
 use arkloop::service::UserRef;
 use serde_json::json;
 
+use crate::support::address::{HELD, Mover};
 use crate::support::smtp::SmtpServer;
 use crate::support::{Answer, PASSWORD, TestApp, Workspace};
 
@@ -164,6 +166,24 @@ async fn a_reset_and_the_first_proof_of_an_address_end_every_session() {
         let request = app.post("/v1/auth/password/reset/confirm");
         let body = json!({"token": token, "new_password": NEW_PASSWORD});
         assert_eq!(request.json(&body).send().await.status, 204);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_of_the_address_and_its_undo_end_every_session() {
+    let mover = Mover::start().await;
+    let cookie = mover.verified("alice", HELD).await.cookie();
+    let undo = RefCell::new(String::new());
+    assert_ends(&mover.app, &cookie, "email_changed", async || {
+        let alice = mover.signed_in("alice").await;
+        mover.move_to(&alice, "new@example.net").await;
+        undo.replace(mover.undo_token("alice@example.org").await);
+    })
+    .await;
+    let cookie = mover.signed_in("alice").await.cookie();
+    assert_ends(&mover.app, &cookie, "change_undone", async || {
+        assert_eq!(mover.undo(&undo.take()).await.brief(), "200 -");
     })
     .await;
 }

@@ -1,5 +1,6 @@
 //! Shared by the tests: a running server, an HTTP/1.1 client, the real executable, and the record of what the tests observed.
 
+pub mod address;
 mod answer;
 mod app;
 mod audit;

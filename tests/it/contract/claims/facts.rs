@@ -44,6 +44,19 @@ pub const FACTS: &[(&str, Value)] = &[
     ("or {} (first password)", Constant(LINKS, "Self::SetPassword")),
     ("({} to verify", Constant(LINKS, "Self::VerifyEmail")),
     ("{} to reset)", Constant(LINKS, "Self::ResetPassword")),
+    (
+        "to change the address works for {}",
+        Constant(LINKS, "Self::ChangeEmail | Self::ResetPassword"),
+    ),
+    (
+        "undo such a change works for {}",
+        Constant(LINKS, "Self::UndoChange"),
+    ),
+    ("the account back for {}", Constant(LINKS, "Self::UndoChange")),
+    (
+        "has been the account's for {}",
+        Constant("domain/email_change.rs", "LEAST_HELD"),
+    ),
     ("A code works for {}", Constant(CODES, "CODE_TTL")),
     (
         "and {} tries. At most one mail",

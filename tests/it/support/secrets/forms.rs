@@ -95,7 +95,8 @@ impl Secrets {
             if line.chars().count() >= MIN_LINE_CHARS {
                 self.add("a line of a mail", line);
             }
-            if let Some((_, token)) = line.split_once("token=") {
+            let marks = ["token=", "#change=", "#undo="];
+            if let Some((_, token)) = marks.iter().find_map(|mark| line.split_once(mark)) {
                 self.add_token("the token in a mail", token);
             }
             let is_code = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase() || byte == b'-';

@@ -61,7 +61,9 @@ impl ReceivedMail {
     /// The token in the link.
     pub fn token(&self) -> String {
         let link = self.link();
-        let token = link.split_once("#token=").map(|(_, token)| token.to_owned());
+        let tokens = ["#token=", "#change=", "#undo="];
+        let token = tokens.iter().find_map(|mark| link.split_once(mark));
+        let token = token.map(|(_, token)| token.to_owned());
         token.unwrap_or_else(|| panic!("no token in {link}"))
     }
 }
