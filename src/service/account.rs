@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use super::presence::Presence;
-use super::rules::{Caller, parse_cookies};
+use super::rules::{Caller, Unit, parse_cookies};
 use super::{Error, Service};
-use crate::domain::{Actor, AuditEntry, AuditEvent, Client, Letter, Session, SessionId, Timestamp, User};
-use crate::store::AuditFilter;
+use crate::domain::{
+    Actor, AuditEntry, AuditEvent, AuditReason, AuditRecord, Client, Letter, Session, SessionId, Timestamp,
+    User,
+};
+use crate::store::{AuditFilter, StoreError};
 
 /// How many rows of the audit log an export has at most: years of an account that signs in every day, and about a megabyte.
 const MAX_EVENTS: u32 = 5_000;
@@ -60,7 +63,7 @@ impl From<AuditEntry> for OwnEvent {
                 at
             },
             event: record.event,
-            is_refused: record.refused.is_some(),
+            is_refused: is_refusal(&record),
             client: match record.actor {
                 Actor::Client(client) => Some(client),
                 Actor::Operator(_) => None,
@@ -69,6 +72,13 @@ impl From<AuditEntry> for OwnEvent {
             times,
         }
     }
+}
+
+/// Whether the owner is told of a refusal. A request to move the account to an address that is taken was answered as if the address were free.
+fn is_refusal(record: &AuditRecord) -> bool {
+    let is_of_taken_address =
+        record.event == AuditEvent::EmailChangeRequested && record.refused == Some(AuditReason::EmailTaken);
+    record.refused.is_some() && !is_of_taken_address
 }
 
 const fn is_refresh(event: AuditEvent) -> bool {
@@ -82,7 +92,8 @@ const fn is_refresh(event: AuditEvent) -> bool {
 }
 
 impl Service {
-    /// Deletes the caller's account with its sessions, links and codes, and tells its owner by mail. The names are free at once; the audit log keeps the id,
+    /// Deletes the caller's account with its sessions, links and codes, and tells its owner by mail, also at each former address that could be taken back: a
+    /// thief may have moved the account. The names are free at once; the audit log keeps the id,
     /// and a used invite stays used. `cookies` are the refresh cookies of the request.
     ///
     /// # Errors
@@ -101,10 +112,15 @@ impl Service {
             // The log is searched by the address after the account is gone.
             record.name = unit.rules.email_digest(&user.email);
             let may_clear = unit.may_replace_cookie(&cookies, user.id)?;
+            let former = former_owners(unit, &user)?;
             unit.delete_user(user.id)?;
+            let username = user.username.to_string();
+            let letter = Letter::AccountDeleted { username };
             if unit.is_notice_mailed(&user)? {
-                let username = user.username.to_string();
-                unit.queue_mail(&Letter::AccountDeleted { username }, &user)?;
+                unit.queue_mail(&letter, &user)?;
+            }
+            for owner in former {
+                unit.queue_mail(&letter, &owner)?;
             }
             Ok(if may_clear {
                 CookieFate::Clear
@@ -152,4 +168,21 @@ impl Service {
             left_out,
         })
     }
+}
+
+/// The account as it was at each former address that can be taken back, to mail it there. All these addresses were verified.
+fn former_owners(unit: &Unit<'_>, user: &User) -> Result<Vec<User>, StoreError> {
+    let mut keys = vec![user.email.key()];
+    let mut owners = Vec::new();
+    for undo in unit.list_email_undos(user.id, unit.now)? {
+        let key = undo.email.key();
+        if !keys.contains(&key) {
+            keys.push(key);
+            owners.push(User {
+                email: undo.email,
+                ..user.clone()
+            });
+        }
+    }
+    Ok(owners)
 }

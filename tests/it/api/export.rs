@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use arkloop::service::UserRef;
 use insta::assert_snapshot;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::mailed::Mailed;
 use super::own_account::{EXPORT, ask, delete, with_password};
+use crate::support::address::Mover;
 use crate::support::{Answer, PASSWORD, TestApp};
 
 /// An account with events of each sort, and its export by the session that is the newest.
@@ -117,4 +118,22 @@ async fn an_export_has_the_newest_rows_and_says_how_many_are_left_out() {
     let rows = exported["audit"].as_array().expect("it is a list");
     assert_eq!((rows.len(), &exported["audit_left_out"]), (5_000, &json!(2)));
     assert!(rows.iter().all(|row| row["event"] == "sign_in.password"));
+}
+
+#[tokio::test]
+async fn an_export_tells_a_request_for_a_taken_address_as_done() {
+    let mover = Mover::start().await;
+    let alice = mover.verified("alice", Duration::ZERO).await;
+    mover.verified("bob", Duration::ZERO).await;
+    for wanted in ["bob@example.org", "free@example.org"] {
+        assert_eq!(mover.ask(&alice, wanted).await.brief(), "204 -");
+    }
+    let guess = json!({"new_email": "bob@example.org", "current_password": "a wrong one"});
+    assert_eq!(mover.ask_with(&alice, guess).await.status, 422);
+    let exported = ask(&mover.app, EXPORT, &alice, &with_password());
+    let exported = exported.send().await.json();
+    let events = exported["audit"].as_array().expect("it is a list").iter();
+    let outcomes = events.filter(|event| event["event"] == "email.change_requested");
+    let outcomes: Vec<&Value> = outcomes.map(|event| &event["outcome"]).collect();
+    assert_eq!(outcomes, ["done", "done", "refused"]);
 }

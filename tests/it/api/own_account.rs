@@ -283,3 +283,28 @@ async fn a_deletion_against_fifty_refreshes_leaves_none_alive() {
         assert_eq!(app.count(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
     }
 }
+
+#[tokio::test]
+async fn a_former_address_that_can_be_taken_back_is_told_of_a_deletion_once() {
+    let mailed = Mailed::start().await;
+    let alice = mailed.register_verified("alice").await;
+    for (address, days) in [
+        ("former@example.org", 1),
+        ("Former@example.org", 2),
+        ("ALICE@example.org", 1),
+        ("over@example.org", 0),
+    ] {
+        mailed.app.change(&format!(
+            "INSERT INTO email_undos SELECT randomblob(32), id, '{address}', lower('{address}'), created_at, created_at,
+                 created_at + {days} * 86400000 FROM users"
+        ));
+    }
+    assert_eq!(delete(&mailed.app, &alice).await.status, 204);
+    mailed.app.wait_for_empty_outbox().await;
+    let received = mailed.smtp.received().into_iter();
+    let told =
+        received.filter(|mail| mail.message().subject() == Some("localhost: Your account was deleted"));
+    let mut told: Vec<String> = told.map(|mail| mail.recipients.concat().to_lowercase()).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["alice@example.org", "former@example.org"]);
+}
