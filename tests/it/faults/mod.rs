@@ -48,6 +48,7 @@ mod stops;
 mod turnstile;
 mod unknown_addresses;
 mod upgrade;
+mod upgrade_of_addresses;
 mod upgrade_of_sessions;
 mod writer;
 mod wrong_clock;
