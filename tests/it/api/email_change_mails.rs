@@ -161,3 +161,26 @@ async fn without_mail_no_change_is_asked_for_and_links_of_before_still_work() {
     let body = registration_with_address_of("bob", "alice");
     assert_eq!(mover.post("/v1/auth/register", body).await.status, 201);
 }
+
+#[tokio::test]
+async fn the_export_does_not_tell_that_an_address_was_taken() {
+    let mover = Mover::start().await;
+    mover.verified("bob", HELD).await;
+    let alice = mover.verified("alice", HELD).await;
+    // So many refusals that the log lists no more of them under the account.
+    for _ in 0..40 {
+        let none = json!({"token": "Zm9yIGV4YW1wbGUgMzIgcmFuZG9tIGJ5dGVzIHJlYWw"});
+        let request = mover.app.post("/v1/auth/email/change/confirm").json(&none);
+        assert_eq!(request.bearer(&alice.access_token()).send().await.status, 422);
+    }
+    for address in ["bob@example.org", "free@example.org"] {
+        assert_eq!(mover.ask(&alice, address).await.brief(), "204 -");
+    }
+    let body = json!({"current_password": PASSWORD});
+    let request = mover.app.post("/v1/auth/account/export").json(&body);
+    let exported = request.bearer(&alice.access_token()).send().await.json();
+    let rows = exported["audit"].as_array().expect("it is a list").iter();
+    let asked = rows.filter(|row| row["event"] == "email.change_requested");
+    let outcomes: Vec<&str> = asked.filter_map(|row| row["outcome"].as_str()).collect();
+    assert_eq!(outcomes, ["done", "done"]);
+}

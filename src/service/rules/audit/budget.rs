@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::domain::{Actor, AuditEvent, AuditRecord, Timestamp, UserId, site_of};
+use crate::domain::{Actor, AuditEvent, AuditReason, AuditRecord, Timestamp, UserId, site_of};
 
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
@@ -45,6 +45,12 @@ impl Class {
             (Actor::Operator(_), ..) => None,
             _ if is_of_ended_session(record.event) => Some(Self::EndedSession),
             (_, None, _) => Some(Self::NoAccount),
+            // It costs what the same request costs that is carried out. A row that a budget left out would tell in an export that the address is taken.
+            (_, Some(_), Some(AuditReason::EmailTaken))
+                if record.event == AuditEvent::EmailChangeRequested =>
+            {
+                None
+            }
             (_, Some(_), Some(_)) => Some(Self::AtAccount),
             (_, Some(_), None) if costs(record.event) => None,
             _ => Some(Self::ByOwner),

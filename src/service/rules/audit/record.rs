@@ -89,15 +89,9 @@ impl Unit<'_> {
     }
 }
 
-/// Whether the record is a request for mail that is refused although the answer says that it was done: the address has no account, or belongs to another
-/// one. Such a request is not counted per name. A request that is carried out is not counted either, because mails have budgets, and both requests must cost
-/// the same number of writes.
+/// Whether the record is a request for mail to an address without an account. Such a request is not counted per name. A request for an address with an
+/// account is not counted either, because mails have budgets, and both requests must cost the same number of writes.
 fn is_answered_as_done(record: &AuditRecord) -> bool {
-    matches!(
-        (record.event, record.refused),
-        (
-            AuditEvent::CodeSent | AuditEvent::ResetSent,
-            Some(AuditReason::UnknownAccount)
-        ) | (AuditEvent::EmailChangeRequested, Some(AuditReason::EmailTaken))
-    )
+    matches!(record.event, AuditEvent::CodeSent | AuditEvent::ResetSent)
+        && record.refused == Some(AuditReason::UnknownAccount)
 }
