@@ -88,21 +88,20 @@ fn known() -> Vec<String> {
         Duration::from_hours(1),
         "texts say one hour"
     );
-    let [undo_hours, held_hours, former_days] = [
-        LinkPurpose::UndoChange.ttl().as_secs() / 3600,
-        LEAST_HELD.as_secs() / 3600,
-        FORMER_FOR.as_secs() / 86_400,
-    ];
+    let hours = |time: Duration| time.as_secs() / 3600;
+    let undo_hours = hours(LinkPurpose::UndoChange.ttl());
     let (shortest, longest) = (MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS);
     let (fewest, most) = (Username::MIN_CHARS, Username::MAX_CHARS);
     let from_constants = [
         format!("At most one a minute, {hourly} an hour and {daily} a day"),
-        format!("{} hours", LinkPurpose::VerifyEmail.ttl().as_secs() / 3600),
+        format!("{} hours", hours(LinkPurpose::VerifyEmail.ttl())),
         "works, for an hour".to_owned(),
         "works for one hour".to_owned(),
+        "is older than one hour, was".to_owned(),
         format!("undo the change, for {undo_hours} hours"),
-        format!("had it for {held_hours} hours"),
-        format!("left in the last {former_days} days"),
+        format!("is older than {undo_hours} hours"),
+        format!("had it for {} hours", hours(LEAST_HELD)),
+        format!("left in the last {} days", hours(FORMER_FOR) / 24),
         format!("the newest code works, for {}", in_words(CODE_TTL)),
         format!("works for {}, and until the address", in_words(FLOW_TTL)),
         format!("The code works for {}", in_words(CODE_TTL)),

@@ -1,16 +1,18 @@
-// /account: one's own account, and where it is signed in.
+// /account: one's own account, where it is signed in, and the links of a change of address.
 import { deviceOf } from "./device.js";
 import { empty, sayDone, startForm } from "./form.js";
-import { label, say } from "./i18n.js";
+import { addTexts, label, say } from "./i18n.js";
+import { takeLink } from "./link.js";
 import { announce, element, onPress, show, startPage, written } from "./page.js";
 import { auth, refused } from "./refusal.js";
 
+const link = takeLink(["change", "undo"]);
 let me;
 
 startForm(element("profile"), saveProfile);
 startForm(element("password-form"), changePassword);
 // What few visits do is loaded when it is done.
-for (const name of ["export", "delete"]) {
+for (const name of ["address", "export", "delete"]) {
   const form = element(`${name}-form`);
   startForm(form, async (fields) => (await loaded(import("./account_more.js"))).tasks[name](fields, form));
 }
@@ -33,14 +35,19 @@ addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 await startPage(load);
 // Signed out or in in another tab, or the session has ended: nothing of another account stays in the page.
 auth.addEventListener("change", () => {
-  if (!element("gone").hidden) return;
+  if (!element("gone").hidden || !element("link").hidden) return;
   document.querySelectorAll("#account form").forEach(empty);
   if (auth.userId) location.reload();
   else show("signed-out");
 });
 
 async function load() {
-  if (!(await auth.resume())) return show("signed-out");
+  const isSignedIn = await auth.resume();
+  if (link) {
+    const [{ showLink }] = await loaded(Promise.all([import("./address_link.js"), addTexts("address")]));
+    return showLink(link, isSignedIn);
+  }
+  if (!isSignedIn) return show("signed-out");
   await showAccount();
 }
 

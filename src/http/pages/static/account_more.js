@@ -1,10 +1,16 @@
-// What an owner does with the account once in a long while: an export, and deleting it.
+// What an owner does with the account once in a long while: another address, an export, the end.
 import { empty, sayDone } from "./form.js";
 import { element, show } from "./page.js";
 import { auth, refused } from "./refusal.js";
 
 /** Each by the name of its form. */
-export const tasks = { export: exportData, delete: deleteAccount };
+export const tasks = { address: changeAddress, export: exportData, delete: deleteAccount };
+
+async function changeAddress(fields, form) {
+  await auth.request("POST", "/v1/auth/email/change", fields);
+  empty(form);
+  sayDone(form, "address.asked", { email: fields.new_email.trim() });
+}
 
 async function exportData(fields, form) {
   const data = await auth.request("POST", "/v1/auth/account/export", fields);

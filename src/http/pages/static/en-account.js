@@ -20,6 +20,11 @@ export default {
   "address.unverified": "Open the link in the mail that was sent to you, so that you can use this address to get back into your account.",
   "address.send": "Send the mail again",
   "address.sent": "A mail is on its way to {email}. Its link works for 24 hours.",
+  "address.change": "Change the address",
+  "address.how": "We mail a link to the new address. Until you have opened it, the present address stays.",
+  "address.new": "New address",
+  "address.submit": "Send the link",
+  "address.asked": "If no other account has the address {email}, a mail with a link is on its way to it. The link works for one hour. Open it in this browser, or have your password at hand.",
 
   "password.none": "This account has no password. Its owner signs in with a code by mail.",
   "password.change": "Change the password",

@@ -20,6 +20,11 @@ export default {
   "address.unverified": "请打开发送给您的邮件中的链接，以便日后通过此邮箱找回账号。",
   "address.send": "重新发送邮件",
   "address.sent": "邮件已发往 {email}，其中的链接 24 小时内有效。",
+  "address.change": "更换邮箱",
+  "address.how": "我们会向新邮箱发送链接。在您打开链接之前，当前邮箱保持不变。",
+  "address.new": "新邮箱地址",
+  "address.submit": "发送链接",
+  "address.asked": "如果没有其他账号使用 {email}，您将在该邮箱收到一封带有链接的邮件。链接 1 小时内有效。请在此浏览器中打开，或准备好您的密码。",
 
   "password.none": "此账号没有密码，通过邮件验证码登录。",
   "password.change": "修改密码",

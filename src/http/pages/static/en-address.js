@@ -1,0 +1,37 @@
+// The texts of the links of a change of address, on /account, in English.
+export default {
+  "link.title": "Confirm your new address",
+  "link.why": "From then on this account belongs to the new address. All other devices are signed out.",
+  "link.why_password": "Enter the password of this account to move it to the new address. All devices are signed out then. If the account has no password, sign in to it first and open the link again.",
+  "link.why_other": "You are signed in as {username}, which is another account. Enter the password of this one to move it to the new address. All its devices are signed out then.",
+  "link.confirm": "Confirm the new address",
+  "link.not_me": "This was not me",
+  "link.confirmed_title": "Your address is changed",
+  "link.confirmed": "The account belongs to the new address now, and all other devices are signed out. The former address was told.",
+  "link.confirmed_out_title": "Your address is changed",
+  "link.confirmed_out": "The account belongs to the new address now, and all devices are signed out. Sign in again.",
+
+  "link.reject_title": "Call the change off?",
+  "link.reject_why": "If this is not your account, its owner has probably mistyped an address. The account stays as it is, and the link stops working.",
+  "link.reject": "Call it off",
+  "link.back": "Go back",
+  "link.rejected_title": "The change is called off",
+  "link.rejected": "The account keeps its former address, and the link works no more. You can close this page.",
+
+  "link.undo_title": "Take your address back?",
+  "link.undo_why": "The address of this account was changed. If that was not you, take it back:",
+  "link.undo_means": "All devices are signed out, the present password is dropped, and later changes of the address count no more. We mail you a link to set a new password.",
+  "link.undo": "Take the address back",
+  "link.undo_not": "No, I changed it myself",
+  "link.undone_title": "Your address is back",
+  "link.undone": "All devices are signed out, and the old password works no more. A mail with a link to set a new one is on its way to {email}.",
+
+  "link.over_title": "This link does not work any more",
+  "link.over": "It has been used, is older than one hour, was replaced by a newer mail, or became void by another change. Ask for another one from your account.",
+  "link.undo_over_title": "This link does not work any more",
+  "link.undo_over": "It has been used or is older than 72 hours. If the account is not in your hands, ask the operator of this server.",
+  "link.taken_title": "This address has another account",
+  "link.taken": "Another account has come to have this address in the meantime. Choose another address, or delete the other account first.",
+  "link.account": "Your account",
+  "link.sign_in": "Sign in",
+};

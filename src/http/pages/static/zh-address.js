@@ -1,0 +1,37 @@
+// The texts of the links of a change of address, on /account, in Chinese.
+export default {
+  "link.title": "确认新邮箱",
+  "link.why": "确认后，此账号将归属于新邮箱，其他设备均会退出登录。",
+  "link.why_password": "请输入此账号的密码，以将其转移到新邮箱。届时所有设备均会退出登录。如果账号没有密码，请先登录，然后再次打开链接。",
+  "link.why_other": "您当前登录的是另一个账号 {username}。请输入此账号的密码，以将其转移到新邮箱。届时其所有设备均会退出登录。",
+  "link.confirm": "确认新邮箱",
+  "link.not_me": "不是我本人",
+  "link.confirmed_title": "邮箱已更换",
+  "link.confirmed": "此账号现已归属于新邮箱，其他设备均已退出登录。我们已通知原邮箱。",
+  "link.confirmed_out_title": "邮箱已更换",
+  "link.confirmed_out": "此账号现已归属于新邮箱，所有设备均已退出登录，请重新登录。",
+
+  "link.reject_title": "要取消此次更换吗？",
+  "link.reject_why": "如果这不是您的账号，可能是其所有者输错了邮箱地址。该账号将保持不变，此链接随即失效。",
+  "link.reject": "取消更换",
+  "link.back": "返回",
+  "link.rejected_title": "更换已取消",
+  "link.rejected": "该账号仍使用原邮箱，此链接已失效。您可以关闭此页面。",
+
+  "link.undo_title": "要取回您的邮箱吗？",
+  "link.undo_why": "此账号的邮箱已被更换。如果不是您本人操作，请将其取回：",
+  "link.undo_means": "所有人都会退出登录，当前密码会被清除，此后的邮箱更换均会作废。我们会向您发送设置新密码的链接。",
+  "link.undo": "取回邮箱",
+  "link.undo_not": "不，是我自己更换的",
+  "link.undone_title": "邮箱已取回",
+  "link.undone": "所有人均已退出登录，原密码已失效。设置新密码的链接已发往 {email}。",
+
+  "link.over_title": "链接已失效",
+  "link.over": "链接已被使用、已超过 1 小时、已被更新的邮件取代，或因其他更改而作废。请在账号页面重新获取。",
+  "link.undo_over_title": "链接已失效",
+  "link.undo_over": "链接已被使用，或已超过 72 小时。如果账号已不在您手中，请联系服务器管理员。",
+  "link.taken_title": "此邮箱已属于另一个账号",
+  "link.taken": "在此期间，另一个账号开始使用此邮箱。请选择其他邮箱，或先删除那个账号。",
+  "link.account": "我的账号",
+  "link.sign_in": "登录",
+};
