@@ -1,12 +1,14 @@
 // Walks through the built-in pages in a real browser, in each language, with the links and codes of the mails.
 //
 // Usage: CHROMIUM=… node pages.mjs BASE_URL OUTBOX INVITE APP_PORT [SCREENSHOTS]
-// INVITE has to be good for four registrations. The server lists http://localhost:APP_PORT.
+// INVITE has to be good for four registrations. The server lists http://localhost:APP_PORT. The accounts owner-en and owner-zh have had their
+// verified addresses for more than 72 hours.
 import { mkdirSync } from "node:fs";
 
 import { chromium, options } from "./chromium.mjs";
 import * as account from "./pages_account.mjs";
 import * as entry from "./pages_entry.mjs";
+import * as own from "./pages_own.mjs";
 import * as signIn from "./pages_sign_in.mjs";
 import { LANGUAGES, NEW_PASSWORD, PASSWORD, Setting, problems } from "./pages_view.mjs";
 
@@ -36,6 +38,11 @@ async function walk(language) {
   await account.password(setting, language, renamed, NEW_PASSWORD, PASSWORD);
   await account.sessions(setting, language, renamed, PASSWORD);
   console.log(`${language}: changed profile and password, ended sessions`);
+  const changed = await own.changeAddress(setting, language, `owner-${language}`);
+  console.log(`${language}: changed an address and took it back`);
+  await own.exportData(setting, language, `owner-${language}`, changed);
+  await own.deleteAccount(setting, language, `owner-${language}`, changed);
+  console.log(`${language}: exported and deleted an account`);
 }
 
 /** How long each page takes until it shows something: a figure to look at, and no test. */
