@@ -54,6 +54,14 @@ pub const FACTS: &[(&str, Value)] = &[
     ),
     ("the account back for {}", Constant(LINKS, "Self::UndoChange")),
     (
+        "is older than {}, was replaced by a newer mail",
+        Constant(LINKS, "Self::ChangeEmail | Self::ResetPassword"),
+    ),
+    (
+        "used or is older than {}. If",
+        Constant(LINKS, "Self::UndoChange"),
+    ),
+    (
         "has been the account's for {}",
         Constant("domain/email_change.rs", "LEAST_HELD"),
     ),
@@ -160,6 +168,36 @@ pub const FACTS: &[(&str, Value)] = &[
     ("it works for {}", Constant(LINKS, "Self::VerifyEmail")),
     ("older than {}, replaced", Constant(LINKS, "Self::VerifyEmail")),
     ("The link works for {}", Constant(LINKS, "Self::ResetPassword")),
+    // The table of mails.
+    (
+        "asks once more | the address of the account | {}",
+        Constant(LINKS, "Self::VerifyEmail"),
+    ),
+    (
+        "asks for a code | the address of the account | {}",
+        Constant(CODES, "CODE_TTL"),
+    ),
+    (
+        "link to set a password | the address of the account | {}",
+        Constant(LINKS, "Self::ResetPassword"),
+    ),
+    (
+        "or user link | the address of the account | {}",
+        Constant(LINKS, "Self::SetPassword"),
+    ),
+    (
+        "without owning it | the address of the account | {}, if",
+        Constant(LINKS, "Self::SetPassword"),
+    ),
+    (
+        "was asked for | the new address | {}",
+        Constant(LINKS, "Self::ChangeEmail | Self::ResetPassword"),
+    ),
+    ("had until then | {}, if", Constant(LINKS, "Self::UndoChange")),
+    (
+        "taken back | that address | {}",
+        Constant(LINKS, "Self::ResetPassword"),
+    ),
     (
         "2 to {} characters: letters",
         Constant("domain/user.rs", "MAX_CHARS"),
