@@ -29,11 +29,12 @@ CREATE INDEX email_undos_by_user ON email_undos (user_id);
 CREATE INDEX email_undos_by_address ON email_undos (email_key, expires_at);
 CREATE INDEX email_undos_by_end ON email_undos (expires_at);
 
--- Addresses that an account has had verified, for 30 days: a change back to one of them sends no undo. Keyed digests: the addresses themselves are not kept.
+-- Addresses that an account has had verified, for 30 days: a change back to one of them sends no undo. They are no keyed digests, so that a restore and
+-- another key file leave them as they are: a thief's address that the owner leaves would get an undo otherwise.
 CREATE TABLE former_addresses (
-    user_id        BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    address_digest BLOB NOT NULL CHECK (length(address_digest) = 32),
-    left_at        INTEGER NOT NULL,
-    PRIMARY KEY (user_id, address_digest)
+    user_id   BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    email_key TEXT NOT NULL,
+    left_at   INTEGER NOT NULL,
+    PRIMARY KEY (user_id, email_key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX former_addresses_by_end ON former_addresses (left_at);

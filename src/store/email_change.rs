@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::{Reader, Result, Tx};
-use crate::domain::{AddressDigest, Email, FORMER_FOR, LinkDigest, Timestamp, UserId};
+use crate::domain::{Email, FORMER_FOR, LinkDigest, Timestamp, UserId};
 
 /// A change that waits for the link that was mailed to the new address.
 #[derive(Clone, Debug)]
@@ -100,9 +100,9 @@ impl Reader<'_> {
     }
 
     /// Whether an account left this address, verified, at `since` or later.
-    pub fn was_held_lately(&self, user_id: UserId, address: AddressDigest, since: Timestamp) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM former_addresses WHERE user_id = ?1 AND address_digest = ?2 AND left_at >= ?3)";
-        self.query_one(sql, params![user_id, address, since], |row| row.get(0))
+    pub fn was_held_lately(&self, user_id: UserId, email: &Email, since: Timestamp) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM former_addresses WHERE user_id = ?1 AND email_key = ?2 AND left_at >= ?3)";
+        self.query_one(sql, params![user_id, email.key(), since], |row| row.get(0))
     }
 }
 
@@ -179,15 +179,10 @@ impl Tx<'_> {
     }
 
     /// Remembers that an account left a verified address. If it left the address before, the later time counts.
-    pub fn put_former_address(
-        &self,
-        user_id: UserId,
-        address: AddressDigest,
-        left_at: Timestamp,
-    ) -> Result<()> {
-        let sql = "INSERT INTO former_addresses (user_id, address_digest, left_at) VALUES (?1, ?2, ?3)
-             ON CONFLICT (user_id, address_digest) DO UPDATE SET left_at = max(left_at, excluded.left_at)";
-        self.execute(sql, params![user_id, address, left_at])
+    pub fn put_former_address(&self, user_id: UserId, email: &Email, left_at: Timestamp) -> Result<()> {
+        let sql = "INSERT INTO former_addresses (user_id, email_key, left_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (user_id, email_key) DO UPDATE SET left_at = max(left_at, excluded.left_at)";
+        self.execute(sql, params![user_id, email.key(), left_at])
     }
 
     /// Forgets the addresses that an account left at `since` or later.
@@ -203,8 +198,8 @@ impl Tx<'_> {
         let changes = self.execute_counted(sql, params![day_ago, limit])?;
         let sql = "DELETE FROM email_undos WHERE digest IN (SELECT digest FROM email_undos WHERE expires_at < ?1 LIMIT ?2)";
         let undos = self.execute_counted(sql, params![day_ago, limit])?;
-        let sql = "DELETE FROM former_addresses WHERE (user_id, address_digest) IN (
-                 SELECT user_id, address_digest FROM former_addresses WHERE left_at < ?1 LIMIT ?2)";
+        let sql = "DELETE FROM former_addresses WHERE (user_id, email_key) IN (
+                 SELECT user_id, email_key FROM former_addresses WHERE left_at < ?1 LIMIT ?2)";
         let former = self.execute_counted(sql, params![day_ago - FORMER_FOR, limit])?;
         Ok(changes + undos + former)
     }

@@ -39,14 +39,13 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Removes every code, the counts of wrong codes and passwords, every mail budget, and what is known of former addresses: rows under keyed digests.
+    /// Removes every code, the counts of wrong codes and passwords, and every mail budget.
     pub fn delete_codes_and_failures(&self) -> Result<()> {
         for table in [
             "one_time_codes",
             "failed_codes",
             "mail_budgets",
             "password_failures",
-            "former_addresses",
         ] {
             self.execute(&format!("DELETE FROM {table}"), [])?;
         }

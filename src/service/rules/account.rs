@@ -67,8 +67,7 @@ impl Unit<'_> {
             return self.find_email_since(user.id);
         }
         if user.email_verified_at.is_some() {
-            let address = self.rules.keys.address_digest(&user.email);
-            self.put_former_address(user.id, address, self.now)?;
+            self.put_former_address(user.id, &user.email, self.now)?;
         }
         Ok(self.now)
     }

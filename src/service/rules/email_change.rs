@@ -76,11 +76,7 @@ impl Unit<'_> {
             AddressHolder::Mover | AddressHolder::Nobody => {}
         }
         // Read before the address that is left is remembered, because the two may differ only in case.
-        let was_held = self.was_held_lately(
-            user.id,
-            self.rules.keys.address_digest(email),
-            self.now - FORMER_FOR,
-        )?;
+        let was_held = self.was_held_lately(user.id, email, self.now - FORMER_FOR)?;
         let left = LeftAddress {
             is_verified: user.email_verified_at.is_some(),
             since: self.find_email_since(user.id)?,

@@ -31,6 +31,7 @@ pub struct Ended {
 /// - The audit log of the backup stays, and a new entry says who restored the backup.
 /// - The signing keys are replaced by a new one: an old one may have been dropped because it was stolen. The new key has the algorithm `wanted`; `None`
 ///   keeps the algorithm.
+/// - The former addresses of accounts stay: a thief's address that the owner leaves would get an undo otherwise.
 pub async fn end_live_state(
     store: &Store,
     keys: Arc<Keys>,

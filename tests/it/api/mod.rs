@@ -20,6 +20,7 @@ mod email_change_confirmed;
 mod email_change_mails;
 mod email_change_void;
 mod email_undo;
+mod email_undo_limits;
 mod email_undo_reserved;
 mod export;
 mod faults;

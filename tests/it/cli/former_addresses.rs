@@ -43,7 +43,7 @@ pub fn put_address_rows(workspace: &Workspace) {
     let rows = "
         INSERT INTO email_changes SELECT id, randomblob(32), 'new@example.org', created_at, created_at FROM users;
         INSERT INTO email_undos SELECT randomblob(32), id, 'old@example.org', 'old@example.org', created_at, created_at, created_at FROM users;
-        INSERT INTO former_addresses SELECT id, randomblob(32), created_at FROM users";
+        INSERT INTO former_addresses SELECT id, 'former@example.org', created_at FROM users";
     let put = database(workspace).execute_batch(rows);
     put.expect("the rows are of the schema");
 }
