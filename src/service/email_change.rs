@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::error::Refused;
 use super::presence::{Presence, incorrect};
-use super::rules::{AddressHolder, Caller, Unit, kind_of, parse_cookies};
+use super::rules::{AddressHolder, Caller, Unit, parse_cookies};
 use super::tokens::RefreshCookie;
 use super::{Error, Service};
 use crate::crypto::{Compared, Verification, link_digest};
 use crate::domain::{
-    AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FailureKey, Guessed, Letter,
-    LinkDigest, LinkToken, MailPurpose, PasswordGuess, PasswordHash, Timestamp, User, UserStatus, Username,
+    AccountName, AuditEvent, AuditReason, AuditRecord, Client, Email, FailureKey, FailureKind, Guessed,
+    Letter, LinkDigest, LinkToken, MailPurpose, PasswordGuess, PasswordHash, Timestamp, User, UserStatus,
+    Username,
 };
 use crate::store::Reader;
 
@@ -74,12 +75,8 @@ impl Service {
             let (_, user) = unit.find_alive(&caller)?;
             presence.still_holds(unit, &user)?;
             let holder = unit.holder_of(&new, user.id)?;
-            let kind = kind_of(match &holder {
-                AddressHolder::Claimant(user) | AddressHolder::Owner(user) => Some(user),
-                AddressHolder::Mover => Some(&user),
-                AddressHolder::Nobody | AddressHolder::Former => None,
-            });
-            unit.spend_mail_budget(&new, MailPurpose::Change, kind)?;
+            // An address without an account is mailed too, so its budget must not be pushed out by those of other such addresses.
+            unit.spend_mail_budget(&new, MailPurpose::Change, FailureKind::OfAccount)?;
             let link = unit.new_change(&user, &new)?;
             if matches!(holder, AddressHolder::Owner(_) | AddressHolder::Former) {
                 record.refused = Some(AuditReason::EmailTaken);

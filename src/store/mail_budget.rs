@@ -16,8 +16,8 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Stores the budget of a mailbox after mail was requested. `kind` says whether an account has the address. A budget that was once stored for an account
-    /// keeps this kind. Of the budgets of addresses without an account, only the newest stay.
+    /// Stores the budget of a mailbox after mail was requested. `kind` says whether an account has the address or asked for the mail. A budget that was once
+    /// stored for an account keeps this kind. Of the budgets of addresses without an account, only the newest stay.
     pub fn put_mail_budget(
         &self,
         mailbox: AddressDigest,

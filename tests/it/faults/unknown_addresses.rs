@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::support::TestApp;
+use crate::support::address::Mover;
 use crate::support::smtp::{Fault, SmtpServer, Stage};
 
 const ALICE: &str = "alice@example.org";
@@ -134,6 +135,20 @@ async fn a_budget_that_an_account_has_spent_of_stays_an_account_s() {
     }
     app.advance(PAUSE);
     assert_eq!(app.send_reset(ALICE).await.brief(), "429 auth.otp_rate_limited");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_unknown_addresses_frees_no_mailbox_for_changes_of_an_address() {
+    const STRANGER: &str = "stranger@example.net";
+    let mover = Mover::start().await;
+    let alice = mover.verified("alice", PAUSE).await;
+    for _ in 0..5 {
+        mover.token_to(&alice, STRANGER).await;
+    }
+    flood(&mover.app, MOST);
+    assert_eq!(mover.app.send_code("nobody@example.org").await.status, 204);
+    let more = mover.ask(&alice, STRANGER).await;
+    assert_eq!(more.brief(), "429 auth.otp_rate_limited");
 }
 
 #[tokio::test(flavor = "multi_thread")]
