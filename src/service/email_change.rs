@@ -144,14 +144,16 @@ impl Service {
     ) -> Result<Option<RefreshCookie>, Error> {
         let record = caller.record(AuditEvent::EmailChanged);
         let cookies = parse_cookies(cookies);
-        let open = self.change_audited(record, move |unit, _| {
+        let open = self.change_audited(record, move |unit, record| {
             let (session, user) = unit.find_alive(&caller)?;
             let change = unit.use_change(digest)?;
             if change.user_id != user.id {
                 return Err(Error::EmailTokenInvalid.because(AuditReason::ForeignLink));
             }
-            let user = unit.move_address(&user, &change.email, Some(session.id))?;
-            Ok(unit.renew_tokens(session, &user, &cookies)?)
+            let moved = unit.move_address(&user, &change.email, Some(session.id))?;
+            // The log is searched by the address that was left, too.
+            record.name = unit.rules.email_digest(&user.email);
+            Ok(unit.renew_tokens(session, &moved, &cookies)?)
         });
         let open = open.await?;
         Ok(open.map(|open| self.refresh_cookie(&open)))
@@ -178,7 +180,7 @@ impl Service {
             };
             return self.refuse_guess(record, incorrect().because(reason), key).await;
         }
-        self.change_audited(record, move |unit, _| {
+        self.change_audited(record, move |unit, record| {
             unit.rules.refuse_waiting(unit, key, unit.now)?;
             let change = unit.use_change(digest)?;
             let user = unit.find_user(change.user_id)?;
@@ -187,6 +189,7 @@ impl Service {
                 return Err(incorrect().because(AuditReason::PasswordJustChanged));
             }
             unit.move_address(&user, &change.email, None)?;
+            record.name = unit.rules.email_digest(&user.email);
             Ok(())
         })
         .await

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::crypto::HashError;
-use crate::domain::{AuditReason, FieldErrors, Limit, RegistrationMode, Timestamp};
+use crate::domain::{AuditReason, FieldErrors, Limit, RegistrationMode, Timestamp, Username};
 use crate::store::{OpenError, StoreError};
 
 /// When to try again after a busy database or a full hash queue: both clear within a second or two.
@@ -41,8 +41,8 @@ pub enum Error {
     #[error("the e-mail address is taken")]
     EmailExists,
     /// An undo reserves the address. Over HTTP this is [`Error::EmailExists`].
-    #[error("the account that had this address can still take it back, until {until}")]
-    EmailReserved { until: Timestamp },
+    #[error("the account {username} had this address and can still take it back, until {until}")]
+    EmailReserved { username: Username, until: Timestamp },
     #[error("there is no such session")]
     SessionNotFound,
     #[error("there is no user \"{0}\"")]

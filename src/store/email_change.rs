@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::{Reader, Result, Tx};
-use crate::domain::{Email, FORMER_FOR, LinkDigest, Timestamp, UserId};
+use crate::domain::{Email, FORMER_FOR, LinkDigest, Timestamp, UserId, Username};
 
 /// A change that waits for the link that was mailed to the new address.
 #[derive(Clone, Debug)]
@@ -82,15 +82,19 @@ impl Reader<'_> {
         self.query(&sql, params![user_id, now], undo_of)
     }
 
-    /// Until when an undo reserves the address for its account; `None` if no undo does. The undos of the account `but_for` do not count.
-    pub fn find_reservation_end(
+    /// The account for which an undo reserves the address, and until when; `None` if no undo does. The undos of the account `but_for` do not count.
+    pub fn find_reservation(
         &self,
         email: &Email,
         but_for: Option<UserId>,
         now: Timestamp,
-    ) -> Result<Option<Timestamp>> {
-        let sql = "SELECT max(expires_at) FROM email_undos WHERE email_key = ?1 AND expires_at > ?3 AND user_id IS NOT ?2";
-        self.query_one(sql, params![email.key(), but_for, now], |row| row.get(0))
+    ) -> Result<Option<(Username, Timestamp)>> {
+        let sql = "SELECT username, email_undos.expires_at FROM email_undos JOIN users ON users.id = email_undos.user_id
+             WHERE email_undos.email_key = ?1 AND email_undos.expires_at > ?3 AND email_undos.user_id IS NOT ?2
+             ORDER BY email_undos.expires_at DESC LIMIT 1";
+        self.query_opt(sql, params![email.key(), but_for, now], |row| {
+            Ok((row.get("username")?, row.get("expires_at")?))
+        })
     }
 
     /// Since when an account has had its address. It has had the address from its registration on if the address was never changed.

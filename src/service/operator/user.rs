@@ -229,8 +229,8 @@ fn refuse_reserved(
     but_for: Option<UserId>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    match reader.find_reservation_end(email, but_for, now)? {
-        Some(until) => Err(Error::EmailReserved { until }),
+    match reader.find_reservation(email, but_for, now)? {
+        Some((username, until)) => Err(Error::EmailReserved { username, until }),
         None => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use super::Unit;
 use super::link::change_row;
 use crate::domain::{
     AuditEvent, AuditReason, Email, FORMER_FOR, LeftAddress, Letter, LinkDigest, LinkPurpose, LinkToken,
-    MailPurpose, RemovalOccasion, SessionEnd, SessionId, User, UserId,
+    RemovalOccasion, SessionEnd, SessionId, User, UserId,
 };
 use crate::service::error::{Error, Refused};
 use crate::store::{EmailChangeRow, EmailUndoRow, StoreError};
@@ -26,11 +26,11 @@ impl Unit<'_> {
     /// Who has `email`, for the account `mover`. Reads the same rows for each answer.
     pub(crate) fn holder_of(&self, email: &Email, mover: UserId) -> Result<AddressHolder, StoreError> {
         let holder = self.find_user_by_email(email)?;
-        let reserved_until = self.find_reservation_end(email, Some(mover), self.now)?;
+        let reserved = self.find_reservation(email, Some(mover), self.now)?;
         Ok(match holder {
             Some(user) if user.id == mover => AddressHolder::Mover,
             Some(user) if user.email_verified_at.is_some() => AddressHolder::Owner(user),
-            _ if reserved_until.is_some() => AddressHolder::Former,
+            _ if reserved.is_some() => AddressHolder::Former,
             Some(user) => AddressHolder::Claimant(user),
             None => AddressHolder::Nobody,
         })
@@ -150,10 +150,8 @@ impl Unit<'_> {
         self.tell_owner(user, &letter)
     }
 
-    /// Mails a notice to the address of `user`. A verified address always gets it, because accounts with other tags of the same mailbox could use up its
-    /// budget. One that was never verified may be another person's, so its mails have a budget.
     fn tell_owner(&self, user: &User, letter: &Letter) -> Result<(), Error> {
-        if user.email_verified_at.is_some() || self.is_mail_left(user, MailPurpose::Notice)? {
+        if self.is_notice_mailed(user)? {
             self.queue_mail(letter, user)?;
         }
         Ok(())

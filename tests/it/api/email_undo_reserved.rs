@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::mailed::registration_with_address_of;
 use crate::support::address::{ASKED, HELD, Mover};
-use crate::support::registration;
+use crate::support::{PASSWORD, registration};
 
 const OWN: &str = "alice@example.org";
 const OTHER: &str = "other@example.net";
@@ -112,4 +112,21 @@ async fn the_operator_may_give_the_own_account_its_former_address() {
         .await;
     set.expect("its own undo reserves it");
     assert_eq!(mover.living_undos(), 0);
+}
+
+#[tokio::test]
+async fn the_log_is_found_by_an_address_that_was_left() {
+    for by_password in [false, true] {
+        let mover = Mover::start().await;
+        let alice = mover.verified("alice", HELD).await;
+        let token = mover.token_to(&alice, OTHER).await;
+        let confirmed = if by_password {
+            mover.confirm_with(PASSWORD, &token).await
+        } else {
+            mover.confirm_by(&alice, &token).await
+        };
+        assert_eq!(confirmed.brief(), "200 -");
+        let rows = mover.app.workspace().json(&["audit", "--user", OWN]);
+        assert!(rows.to_string().contains("email.changed"), "{rows}");
+    }
 }

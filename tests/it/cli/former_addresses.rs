@@ -57,16 +57,16 @@ fn an_address_that_another_account_can_take_back_is_not_given_away() {
     assert_snapshot!(workspace.run_in_both_forms(&["user", "set-email", "ben", "OLD@example.org"]), @r#"
     exit: 1
     stderr:
-    error: the account that had this address can still take it back, until <time>; wait, or set another address for that account first: arkloop user set-email USER ADDRESS
+    error: the account ann had this address and can still take it back, until <time>; wait, or set another address for that account first: arkloop user set-email USER ADDRESS
     exit: 1
     stderr:
-    {"error":"the account that had this address can still take it back, until <time>","hint":"wait, or set another address for that account first: arkloop user set-email USER ADDRESS"}
+    {"error":"the account ann had this address and can still take it back, until <time>","hint":"wait, or set another address for that account first: arkloop user set-email USER ADDRESS"}
     "#);
     let create = ["user", "create", "cat", "--email", "old@example.org"];
     assert_snapshot!(workspace.run(&create), @"
     exit: 1
     stderr:
-    error: the account that had this address can still take it back, until <time>; wait, or set another address for that account first: arkloop user set-email USER ADDRESS
+    error: the account ann had this address and can still take it back, until <time>; wait, or set another address for that account first: arkloop user set-email USER ADDRESS
     ");
     let own = workspace.json(&["user", "set-email", "ann", "old@example.org"]);
     assert_eq!(own["email"], "old@example.org");
