@@ -1,7 +1,7 @@
 // Walks through the built-in pages in a real browser, in each language, with the links and codes of the mails.
 //
 // Usage: CHROMIUM=… node pages.mjs BASE_URL OUTBOX INVITE APP_PORT [SCREENSHOTS]
-// INVITE has to be good for four registrations. The server lists http://localhost:APP_PORT. The accounts owner-en and owner-zh have had their
+// INVITE has to be good for six registrations. The server lists http://localhost:APP_PORT. The accounts owner-en and owner-zh have had their
 // verified addresses for more than 72 hours.
 import { mkdirSync } from "node:fs";
 
@@ -38,6 +38,8 @@ async function walk(language) {
   await account.password(setting, language, renamed, NEW_PASSWORD, PASSWORD);
   await account.sessions(setting, language, renamed, PASSWORD);
   console.log(`${language}: changed profile and password, ended sessions`);
+  await own.changeNothing(setting, language, `owner-${language}`);
+  console.log(`${language}: two changes of an address came to nothing`);
   const changed = await own.changeAddress(setting, language, `owner-${language}`);
   console.log(`${language}: changed an address and took it back`);
   await own.exportData(setting, language, `owner-${language}`, changed);

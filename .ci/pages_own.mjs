@@ -4,6 +4,58 @@ import { readFileSync } from "node:fs";
 import { enter, submit, unfold } from "./pages_account.mjs";
 import { NEW_PASSWORD, PASSWORD, Visitor, check } from "./pages_view.mjs";
 
+/** Two changes that come to nothing: the new address gets another account meanwhile, and a link is called off. */
+export async function changeNothing(setting, language, login) {
+  const [taken, off, other] = [`${login}-taken@example.org`, `${login}-off@example.org`, `${login}-other`];
+  const view = await enter(setting, language, login, PASSWORD);
+  await unfold(view, "address");
+  await ask(view, taken);
+  await register(setting, language, other, taken);
+  const late = await view.visitor.open(setting.mailed(taken, "/account#change"));
+  await late.see("link.title", "taken");
+  await late.refused("409 /v1/auth/email/change/confirm", async () => {
+    await late.button("link.confirm").click();
+    await late.see("link.taken_title");
+  });
+  await ask(view, off);
+  const link = setting.mailed(off, "/account#change");
+  await view.visitor.close();
+
+  const stranger = await enter(setting, language, other, PASSWORD);
+  const asked = await stranger.visitor.open(link);
+  await asked.see("link.title", "other");
+  await asked.seeText("link.why_other", { username: other });
+  await asked.button("link.confirm").click();
+  await asked.seeText("field.current_password.missing");
+  await asked.button("link.not_me").click();
+  await asked.button("link.reject").click();
+  await asked.see("link.rejected_title");
+  stranger.visitor.expected.add("422 /v1/auth/email/change/preview");
+  await (await stranger.visitor.open(link)).see("link.over_title", "called-off");
+  await stranger.visitor.close();
+  const me = await setting.me(login, PASSWORD);
+  check(me.email === `${login}@example.org`, `not changed: ${JSON.stringify(me)}`);
+}
+
+/** Asks for a change by the form, which is open. */
+async function ask(view, address) {
+  const form = view.page.locator("#address-form");
+  await form.locator("[name=new_email]").fill(address);
+  await form.locator("[name=current_password]").fill(PASSWORD);
+  await submit(form);
+  await view.seeText("address.asked", { email: address });
+}
+
+/** An account with a verified address, without the pages. */
+async function register(setting, language, login, email) {
+  const body = { login, email, password: PASSWORD, invite_code: setting.invite, locale: language };
+  const registered = await setting.api("/v1/auth/register", body);
+  check(registered.status === 201, `registered: ${JSON.stringify(registered)}`);
+  const token = setting.mailed(email, "/verify#token").split("=")[1];
+  const confirmed = await setting.api("/v1/auth/email/verify/confirm", { token });
+  check(confirmed.status === 200, `verified: ${JSON.stringify(confirmed)}`);
+}
+
 /** Moves an old account to a new address, and takes the old one back. Gives the password that is set after that. */
 export async function changeAddress(setting, language, login) {
   const [before, after] = [`${login}@example.org`, `${login}-new@example.org`];
@@ -61,6 +113,8 @@ async function undo(setting, language, login, before) {
   await view.see("link.undo_title");
   await view.button("link.undo").click();
   await view.see("link.undone_title");
+  view.visitor.expected.add("422 /v1/auth/email/change/preview");
+  await (await view.visitor.open(link)).see("link.undo_over_title");
   await view.visitor.close();
   check((await setting.signIn(login, PASSWORD)).status === 401, "the password still works after an undo");
 

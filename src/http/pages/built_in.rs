@@ -248,6 +248,27 @@ mod tests {
     }
 
     #[test]
+    fn every_text_about_a_link_of_a_change_is_there_and_shown() {
+        let (script, english) = (text("address_link.js"), text("en-address.js"));
+        let asked = between(&script, "\"link.", '"');
+        let known = texts(&english).into_keys();
+        let known: BTreeSet<&str> = known.filter_map(|key| key.strip_prefix("link.")).collect();
+        for key in &asked {
+            assert!(known.contains(key), "{key}");
+        }
+        for key in &known {
+            let of_title = key.strip_suffix("_title");
+            let is_shown = asked.contains(key) || of_title.is_some_and(|key| asked.contains(key));
+            assert!(is_shown, "{key}");
+        }
+        // A text that ends the steps has a title.
+        let last = between(&script, "done(\"link.", '"');
+        for key in last.iter().chain(&["over", "undo_over", "taken"]) {
+            assert!(known.contains(format!("{key}_title").as_str()), "{key}");
+        }
+    }
+
+    #[test]
     fn every_code_has_a_sentence() {
         let files = ["en-common.js", "en-entry.js"].map(text);
         let known: BTreeSet<&str> = files.iter().flat_map(|file| texts(file).into_keys()).collect();

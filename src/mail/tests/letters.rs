@@ -356,8 +356,8 @@ fn the_former_address_is_told_the_masked_address_and_what_the_undo_does() {
         Account: alice
         New address: b***@n***
 
-    If that was you, there is nothing to do. If it was not you, take the
-    account back on this page:
+    If that was you, there is nothing to do. If it was not you, do not
+    change the address back yourself: take the account back on this page.
 
     https://auth.example.org/verify#token=Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE
 

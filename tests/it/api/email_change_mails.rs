@@ -103,8 +103,8 @@ async fn the_old_address_is_told_twice() {
         Account: alice
         New address: n***@e***
 
-    If that was you, there is nothing to do. If it was not you, take the
-    account back on this page:
+    If that was you, there is nothing to do. If it was not you, do not
+    change the address back yourself: take the account back on this page.
 
     http://localhost:8080/account#undo=[token]
 

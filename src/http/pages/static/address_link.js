@@ -5,7 +5,7 @@ import { startForm } from "./form.js";
 import { say, translateIn } from "./i18n.js";
 import { forgetLink } from "./link.js";
 import { element, onPress, show } from "./page.js";
-import { auth } from "./refusal.js";
+import { auth, refused } from "./refusal.js";
 
 const CHANGE = "/v1/auth/email/change";
 let link;
@@ -88,7 +88,9 @@ function askConfirm(about, own) {
   form.prepend(name);
   const section = step("link.title", made("p", own ? "link.why_other" : "link.why_password", { username: own?.username }), named(about), form, notice, no);
   startForm(section.querySelector("form"), async ({ current_password: current }) => {
-    const body = { token: link.token, current_password: current ?? "" };
+    // Without a password the server would ask for a session instead.
+    if (!current) throw Object.assign(refused("validation.error"), { details: { fields: { current_password: { code: "missing" } } } });
+    const body = { token: link.token, current_password: current };
     if (await unlessOver(() => auth.requestPublic("POST", `${CHANGE}/confirm`, body))) done("link.confirmed_out");
   });
 }
@@ -127,7 +129,8 @@ async function unlessOver(request) {
     const isOver = refused.code === "email.token_invalid" || refused.details?.fields?.token;
     if (!isOver && !isTaken) throw refused;
     forgetLink();
-    const kind = isTaken ? "taken" : link.kind === "undo" ? "undo_over" : "over";
-    step(`link.${kind}_title`, made("p", `link.${kind}`), account("link.account"));
+    const over = link.kind === "undo" ? "link.undo_over" : "link.over";
+    const key = isTaken ? "link.taken" : over;
+    step(`${key}_title`, made("p", key), account("link.account"));
   }
 }

@@ -7,7 +7,7 @@ export default {
   "link.confirm": "Confirm the new address",
   "link.not_me": "This was not me",
   "link.confirmed_title": "Your address is changed",
-  "link.confirmed": "The account belongs to the new address now, and all other devices are signed out. The former address was told.",
+  "link.confirmed": "The account belongs to the new address now, and all other devices are signed out.",
   "link.confirmed_out_title": "Your address is changed",
   "link.confirmed_out": "The account belongs to the new address now, and all devices are signed out. Sign in again.",
 
@@ -19,12 +19,12 @@ export default {
   "link.rejected": "The account keeps its former address, and the link works no more. You can close this page.",
 
   "link.undo_title": "Take your address back?",
-  "link.undo_why": "The address of this account was changed. If that was not you, take it back:",
+  "link.undo_why": "The address of this account was changed. If that was not you, take it back here instead of changing it again yourself:",
   "link.undo_means": "All devices are signed out, the present password is dropped, and later changes of the address count no more. We mail you a link to set a new password.",
   "link.undo": "Take the address back",
   "link.undo_not": "No, I changed it myself",
   "link.undone_title": "Your address is back",
-  "link.undone": "All devices are signed out, and the old password works no more. A mail with a link to set a new one is on its way to {email}.",
+  "link.undone": "All devices are signed out, and the old password works no more. Set a new one with the link in the mail to {email}. If no mail arrives, ask the operator of this server.",
 
   "link.over_title": "This link does not work any more",
   "link.over": "It has been used, is older than one hour, was replaced by a newer mail, or became void by another change. Ask for another one from your account.",

@@ -7,7 +7,7 @@ export default {
   "link.confirm": "确认新邮箱",
   "link.not_me": "不是我本人",
   "link.confirmed_title": "邮箱已更换",
-  "link.confirmed": "此账号现已归属于新邮箱，其他设备均已退出登录。我们已通知原邮箱。",
+  "link.confirmed": "此账号现已归属于新邮箱，其他设备均已退出登录。",
   "link.confirmed_out_title": "邮箱已更换",
   "link.confirmed_out": "此账号现已归属于新邮箱，所有设备均已退出登录，请重新登录。",
 
@@ -19,12 +19,12 @@ export default {
   "link.rejected": "该账号仍使用原邮箱，此链接已失效。您可以关闭此页面。",
 
   "link.undo_title": "要取回您的邮箱吗？",
-  "link.undo_why": "此账号的邮箱已被更换。如果不是您本人操作，请将其取回：",
+  "link.undo_why": "此账号的邮箱已被更换。如果不是您本人操作，请在此处取回，不要自行改回：",
   "link.undo_means": "所有人都会退出登录，当前密码会被清除，此后的邮箱更换均会作废。我们会向您发送设置新密码的链接。",
   "link.undo": "取回邮箱",
   "link.undo_not": "不，是我自己更换的",
   "link.undone_title": "邮箱已取回",
-  "link.undone": "所有人均已退出登录，原密码已失效。设置新密码的链接已发往 {email}。",
+  "link.undone": "所有人均已退出登录，原密码已失效。请使用发往 {email} 的邮件中的链接设置新密码。如果没有收到邮件，请联系服务器管理员。",
 
   "link.over_title": "链接已失效",
   "link.over": "链接已被使用、已超过 1 小时、已被更新的邮件取代，或因其他更改而作废。请在账号页面重新获取。",
