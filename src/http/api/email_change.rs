@@ -195,8 +195,8 @@ pub(super) const UNDO_EMAIL_CHANGE: Operation = Operation {
     path: "/v1/auth/email/change/undo",
     summary: "Undo a change of the address",
     description: "The account has its former address back. Every later change of the address, every other link and code and every session is void, and so is \
-                  the password: a link to set another one is mailed to the address that is back. Later changes do not void the link, only the operator does, \
-                  by setting an address. While it works, no other account can have the address.",
+                  the password: a link to set another one is mailed to the address that is back. Later changes do not void the link; only the operator \
+                  does, by setting an address, and the deletion of the account. While it works, no other account can have the address.",
     success: DONE,
     ..with_change_token(|exchange| Box::pin(undo_email_change(exchange)))
 };
