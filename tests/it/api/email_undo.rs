@@ -157,6 +157,16 @@ async fn an_undo_voids_all_that_came_after_it() {
     let reset = mover.mail(THIEF, "localhost: Reset your password").await.token();
     let change = mover.token_to(&thief, "thief-2@example.net").await;
     assert_eq!(mover.undo(&first).await.brief(), "200 -");
+    // The account has nothing but the link that the undo mails. What the thief was mailed would be refused at this address anyway.
+    let links = "SELECT group_concat(purpose || ' ' || link_tokens.email_key) FROM link_tokens JOIN users ON users.id = user_id";
+    assert_eq!(mover.app.text(links), format!("reset_password {OWN}"));
+    for table in ["one_time_codes WHERE user_id IS NOT NULL", "email_changes"] {
+        assert_eq!(
+            mover.app.count(&format!("SELECT count(*) FROM {table}")),
+            0,
+            "{table}"
+        );
+    }
     for address in [THIEF, OWN] {
         let answer = mover.app.verify_code(address, &code).await;
         assert_eq!(answer.brief(), "422 auth.otp_invalid", "{address}");

@@ -10,6 +10,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use super::mailed::{Mailed, address};
+use crate::support::address::{HELD, Mover};
 use crate::support::{Answer, Behaviour, SECRET_KEY, Siteverify, TestApp, registration};
 
 const INVALID: &str = "401 auth.flow_token_invalid";
@@ -228,6 +229,24 @@ async fn a_flow_token_is_void_after_a_change_of_address() {
     deleted.expect("she is there");
     assert_eq!(verify(app, &token, &code).await.brief(), INVALID);
     assert_eq!(send(app, &token).await.brief(), INVALID);
+}
+
+#[tokio::test]
+async fn a_flow_token_is_void_after_an_owner_s_change_of_the_address_and_after_its_undo() {
+    let mover = Mover::start().await;
+    let (app, alice) = (&mover.app, mover.verified("alice", HELD).await);
+    let before = flow_token(app, "alice").await;
+    mover.move_to(&alice, "new@example.net").await;
+    let undo = mover.undo_token(&address("alice")).await;
+    let between = flow_token(app, "alice").await;
+    for undone in [false, true] {
+        if undone {
+            assert_eq!(mover.undo(&undo).await.brief(), "200 -");
+        }
+        let token = if undone { &between } else { &before };
+        assert_eq!(send(app, token).await.brief(), INVALID, "{undone}");
+        assert_eq!(verify(app, token, "123456").await.brief(), INVALID, "{undone}");
+    }
 }
 
 #[tokio::test]

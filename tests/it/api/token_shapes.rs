@@ -1,5 +1,7 @@
 //! Access tokens in forms that the server never issues, even under its own key; and secrets that are sent in place of other secrets.
 
+use arkloop::crypto::link_digest;
+use arkloop::domain::LinkToken;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -202,6 +204,27 @@ async fn as_change(app: &TestApp, what: &str, access: &str, token: &str) -> Stri
     request.send().await.brief()
 }
 
+/// The token of an undo. A real one takes an account of three days.
+fn undo_token(app: &TestApp) -> String {
+    let token = LinkToken::from_random([7; LinkToken::BYTES]);
+    let database = rusqlite::Connection::open(app.data_dir().join("arkloop.db")).expect("it opens");
+    let sql =
+        "INSERT INTO email_undos SELECT ?1, id, 'old@example.org', 'old@example.org', created_at, created_at,
+             created_at + 72 * 3600000 FROM users";
+    let planted = database.execute(sql, [link_digest(&token).0]);
+    assert_eq!(planted.expect("the row is of the schema"), 1);
+    token.reveal()
+}
+
+async fn refuse_as_verification(mailed: &Mailed, others: &[&String]) {
+    for other in others {
+        for what in ["preview", "confirm", "reject"] {
+            let answer = mailed.verify(what, other).await;
+            assert_eq!(answer.brief(), "422 email.token_invalid", "{other} for {what}");
+        }
+    }
+}
+
 async fn refuse_as_change(app: &TestApp, access: &str, others: &[&String]) {
     for other in others {
         for what in ["preview", "confirm", "undo"] {
@@ -211,62 +234,57 @@ async fn refuse_as_change(app: &TestApp, access: &str, others: &[&String]) {
     }
 }
 
+fn others<'a>(all: &[&'a String], own: &[&String]) -> Vec<&'a String> {
+    let others = all.iter().filter(|secret| !own.contains(secret));
+    others.copied().collect()
+}
+
 #[tokio::test]
 async fn every_secret_is_good_for_its_own_purpose_only() {
     let mailed = Mailed::start().await;
     let app = &mailed.app;
-    let (alice, verification) = mailed.register("alice").await;
+    let (alice, verify) = mailed.register("alice").await;
     let reset = mailed.reset_token_to("alice").await;
     let code = mailed.code_to("alice").await;
     let invite = app.invite(1).await;
     let change = change_token(&mailed, &alice).await;
+    let undo = undo_token(app);
     let flow = flow_token(app, "alice").await;
     let (access, refresh) = (alice.access_token(), alice.cookie());
-    for other in [&refresh, &verification, &reset, &code, &invite, &flow, &change] {
+    let all = [
+        &access, &refresh, &verify, &reset, &code, &invite, &flow, &change, &undo,
+    ];
+    let but = |own: &[&String]| others(&all, own);
+    for other in but(&[&access]) {
         assert_eq!(app.me(other).await.status, 401, "{other} as a bearer");
     }
-    for other in [&access, &verification, &reset, &code, &invite, &flow, &change] {
-        assert_eq!(
-            app.refresh(other).await.brief(),
-            "401 auth.invalid_token",
-            "{other} as a cookie"
-        );
+    for other in but(&[&refresh]) {
+        let answer = app.refresh(other).await;
+        assert_eq!(answer.brief(), "401 auth.invalid_token", "{other} as a cookie");
     }
-    for other in [&access, &refresh, &reset, &code, &invite, &flow] {
-        for what in ["preview", "confirm", "reject"] {
-            assert_eq!(
-                mailed.verify(what, other).await.brief(),
-                "422 email.token_invalid",
-                "{other}"
-            );
-        }
+    // Calling a change off is the purpose of its link, too.
+    refuse_as_verification(&mailed, &but(&[&verify, &change])).await;
+    refuse_as_change(app, &access, &but(&[&change, &undo])).await;
+    // The link of an undo makes no change, and that of a change undoes none.
+    for (what, other) in [("confirm", &undo), ("undo", &change)] {
+        let answer = as_change(app, what, &access, other).await;
+        assert_eq!(answer, "422 email.token_invalid", "{what}");
     }
-    refuse_as_change(
-        app,
-        &access,
-        &[&access, &refresh, &verification, &reset, &code, &invite],
-    )
-    .await;
-    for other in [&access, &refresh, &verification, &code, &invite, &flow, &change] {
+    for other in but(&[&reset]) {
         let answer = mailed.reset(other, NEW_PASSWORD).await;
         assert_eq!(answer.brief(), "422 auth.reset_token_invalid", "{other}");
     }
     // The tokens are too long to be compared with a code at all; the others cost three of its five tries.
-    for other in [&access, &refresh, &verification, &reset, &invite, &flow] {
-        assert_eq!(
-            mailed.sign_in("alice", other).await.status,
-            422,
-            "{other} as a code"
-        );
+    for other in [&access, &refresh, &verify, &reset, &invite, &flow] {
+        let answer = mailed.sign_in("alice", other).await;
+        assert_eq!(answer.status, 422, "{other} as a code");
     }
     // Only four tries, since a fifth wrong password in a row would have to wait.
     for other in [&refresh, &reset, &code, &invite] {
-        assert_eq!(
-            app.login("alice", other).await.brief(),
-            "401 auth.invalid_credentials"
-        );
+        let answer = app.login("alice", other).await;
+        assert_eq!(answer.brief(), "401 auth.invalid_credentials");
     }
-    for other in [&access, &refresh, &verification, &reset, &code, &invite] {
+    for other in but(&[&flow]) {
         let answer = send(app, other).await;
         assert_eq!(answer.brief(), "401 auth.flow_token_invalid", "{other}");
     }
@@ -274,8 +292,10 @@ async fn every_secret_is_good_for_its_own_purpose_only() {
     assert_eq!(app.me(&access).await.status, 200);
     assert_eq!(app.refresh(&refresh).await.status, 200);
     assert_eq!(app.login("alice", PASSWORD).await.status, 200);
-    assert_eq!(mailed.verify("confirm", &verification).await.status, 200);
-    assert_eq!(as_change(app, "preview", &access, &change).await, "200 -");
+    assert_eq!(mailed.verify("confirm", &verify).await.status, 200);
+    for link in [&change, &undo] {
+        assert_eq!(as_change(app, "preview", &access, link).await, "200 -");
+    }
     assert_eq!(mailed.sign_in("alice", &code).await.status, 200);
     assert_eq!(mailed.reset(&reset, NEW_PASSWORD).await.status, 204);
 }

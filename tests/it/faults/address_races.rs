@@ -14,6 +14,7 @@ const OWN: &str = "alice@example.org";
 const NEW: &str = "new@example.net";
 const NEW_PASSWORD: &str = "a louder harbour";
 const INVALID: &str = "422 email.token_invalid";
+const LIVE_SESSIONS: &str = "SELECT count(*) FROM sessions WHERE ended_at IS NULL";
 
 fn confirm(app: &TestApp, caller: &Answer, token: &str) -> Request {
     let request = app.post("/v1/auth/email/change/confirm");
@@ -109,12 +110,84 @@ async fn an_undo_against_a_change_ends_with_the_former_address() {
         assert_eq!(answers, expected, "{is_undo_first}");
         assert_eq!(mover.stored_address("alice"), OWN, "{is_undo_first}");
         assert_eq!(mover.living_undos(), 0);
-        assert_eq!(
-            mover
-                .app
-                .count("SELECT count(*) FROM sessions WHERE ended_at IS NULL"),
-            0
-        );
+        assert_eq!(mover.app.count(LIVE_SESSIONS), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_session_of_a_sign_in_or_refresh_in_flight_survives_an_undo() {
+    for (way, refused) in [
+        ("password", "401 auth.invalid_credentials"),
+        ("code", "422 auth.otp_invalid"),
+        ("refresh", "401 auth.invalid_token"),
+    ] {
+        for is_undo_first in [true, false] {
+            let mover = Mover::start().await;
+            let thief = mover.verified("alice", HELD).await;
+            let cookie = mover.move_to(&thief, NEW).await.cookie();
+            let undo = undo(&mover.app, &mover.undo_token(OWN).await);
+            let entry = match way {
+                "password" => {
+                    let body = json!({"login": "alice", "password": PASSWORD});
+                    mover.app.post("/v1/auth/login").json(&body)
+                }
+                "code" => {
+                    assert_eq!(mover.app.send_code(NEW).await.status, 204);
+                    let code = mover.mail(NEW, "localhost: Your sign-in code").await.code();
+                    let body = json!({"email": NEW, "otp": code});
+                    mover.app.post("/v1/auth/email/otp/verify").json(&body)
+                }
+                _ => mover.app.post("/v1/auth/refresh").cookie(&cookie),
+            };
+            let (answers, expected) = if is_undo_first {
+                let answers = one_after_the_other(&mover.app, undo, entry).await;
+                (answers, ["200 -", refused])
+            } else {
+                let answers = one_after_the_other(&mover.app, entry, undo).await;
+                (answers, ["200 -", "200 -"])
+            };
+            assert_eq!(answers, expected, "{way}");
+            assert_eq!(mover.app.count(LIVE_SESSIONS), 0, "{way}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_of_a_change_is_confirmed_or_called_off_and_never_both() {
+    for is_confirmed in [true, false] {
+        let mover = Mover::start().await;
+        let alice = mover.verified("alice", HELD).await;
+        let token = mover.token_to(&alice, NEW).await;
+        let reject = mover.app.post("/v1/auth/email/verify/reject");
+        let reject = reject.json(&json!({ "token": token }));
+        let confirm = confirm(&mover.app, &alice, &token);
+        let (first, second, address) = if is_confirmed {
+            (confirm, reject, NEW)
+        } else {
+            (reject, confirm, OWN)
+        };
+        let answers = one_after_the_other(&mover.app, first, second).await;
+        assert_eq!(answers, ["200 -", INVALID], "{is_confirmed}");
+        assert_eq!(mover.stored_address("alice"), address);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_requests_at_once_leave_one_link() {
+    // The outbox rests: nothing is sent.
+    let app = TestApp::open().await;
+    let alice = app.register("alice").await;
+    let mut asking = JoinSet::new();
+    for number in 0..50 {
+        let body = json!({"new_email": format!("new-{number}@example.net"), "current_password": PASSWORD});
+        let request = app.post("/v1/auth/email/change").json(&body);
+        asking.spawn(request.bearer(&alice.access_token()).send());
+    }
+    for answer in asking.join_all().await {
+        assert_eq!(answer.brief(), "204 -");
+    }
+    for rows in ["email_changes", "outbox WHERE kind = 'change_email'"] {
+        assert_eq!(app.count(&format!("SELECT count(*) FROM {rows}")), 1, "{rows}");
     }
 }
 

@@ -3,6 +3,7 @@
 use arkloop::service::UserRef;
 use serde_json::json;
 
+use crate::support::address::{HELD, Mover};
 use crate::support::{Gate, PASSWORD, Request, TestApp};
 
 /// Every change that a bearer can ask for.
@@ -105,6 +106,32 @@ async fn no_change_is_carried_out_for_a_session_that_ended_meanwhile() {
             let changed =
                 "SELECT count(*) FROM audit_events WHERE refused_because IS NULL AND operator_uid IS NULL";
             assert_eq!(app.count(changed), 1, "{name} {end:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_link_of_a_change_works_for_an_account_that_is_suspended_or_deleted_meanwhile() {
+    const NEW: &str = "new@example.net";
+    for end in [End::Suspension, End::Deletion] {
+        for what in ["confirm", "undo"] {
+            let mover = Mover::start().await;
+            let alice = mover.verified("alice", HELD).await;
+            let body = if what == "confirm" {
+                json!({"token": mover.token_to(&alice, NEW).await, "current_password": PASSWORD})
+            } else {
+                mover.move_to(&alice, NEW).await;
+                json!({"token": mover.undo_token("alice@example.org").await})
+            };
+            let addresses = "SELECT group_concat(email) FROM users";
+            let (app, before) = (&mover.app, mover.app.text(addresses));
+            app.wait_for_empty_outbox().await;
+            let request = app.post(&format!("/v1/auth/email/change/{what}")).json(&body);
+            let answer = overtaken(app, request, end).await;
+            assert_eq!(answer, "422 email.token_invalid", "{what} {end:?}");
+            if matches!(end, End::Suspension) {
+                assert_eq!(app.text(addresses), before, "{what}");
+            }
         }
     }
 }
