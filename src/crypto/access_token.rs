@@ -229,7 +229,9 @@ impl Keyring {
 mod tests {
     use std::sync::Arc;
 
+    use jsonwebtoken::{Algorithm, EncodingKey};
     use secrecy::ExposeSecret;
+    use serde_json::json;
 
     use super::*;
     use crate::domain::SignatureAlgorithm;
@@ -282,6 +284,50 @@ mod tests {
                     keyring.verify(token.expose_secret(), end).map(|_| ()),
                     Err(AccessTokenError::Expired)
                 );
+            }
+        }
+    }
+
+    /// The token of [`claims`] in the compact serialization of `jsonwebtoken`, signed with the key of `keyring(algorithm, "arkloop", 1)`.
+    fn made_by_jsonwebtoken(algorithm: SignatureAlgorithm) -> String {
+        let (key, pkcs8) = SigningKey::generate(algorithm, &system(1)).expect("it is generated");
+        let (algorithm, private) = match algorithm {
+            SignatureAlgorithm::EdDsa => (Algorithm::EdDSA, EncodingKey::from_ed_der(&pkcs8)),
+            SignatureAlgorithm::Es256 => (Algorithm::ES256, EncodingKey::from_ec_der(&pkcs8)),
+        };
+        let header = Header {
+            kid: Some(key.kid),
+            ..Header::new(algorithm)
+        };
+        let claims = json!({
+            "iss": "http://a",
+            "aud": "arkloop",
+            "sub": "01010101-0101-0101-0101-010101010101",
+            "sid": "02020202-0202-0202-0202-020202020202",
+            "jti": URL_SAFE_NO_PAD.encode(system(2).random::<16>()),
+            "iat": 1_767_225_600,
+            "exp": 1_767_226_500,
+            "auth_time": 1_767_225_600,
+            "amr": ["pwd"],
+            "email_verified": true,
+        });
+        jsonwebtoken::encode(&header, &claims, &private).expect("it signs")
+    }
+
+    #[test]
+    fn a_token_is_what_jsonwebtoken_makes_of_the_same_claims() {
+        for algorithm in [SignatureAlgorithm::EdDsa, SignatureAlgorithm::Es256] {
+            let keyring = keyring(algorithm, "arkloop", 1);
+            let token = keyring.issue(&claims(), &system(2)).expect("it signs");
+            let (token, expected) = (token.expose_secret(), made_by_jsonwebtoken(algorithm));
+            match algorithm {
+                SignatureAlgorithm::EdDsa => assert_eq!(token, expected),
+                // A signature by ES256 depends on a random number, so that two of the same text differ.
+                SignatureAlgorithm::Es256 => {
+                    let [signed, expected] = [token, &expected].map(|token| token.rsplit_once('.'));
+                    assert_eq!(signed.map(|parts| parts.0), expected.map(|parts| parts.0));
+                    assert!(keyring.verify(token, NOW).is_ok());
+                }
             }
         }
     }
