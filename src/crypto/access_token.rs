@@ -1,12 +1,13 @@
 //! Access tokens: JWTs (RFC 7519, profile of RFC 9068 as far as it applies) signed by a key whose public half is in the JWKS.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{Header, Validation, decode, decode_header, encode};
+use jsonwebtoken::{Validation, decode, decode_header};
 use parking_lot::Mutex;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -47,16 +48,16 @@ pub struct AccessClaims {
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireClaims {
-    iss: String,
-    aud: String,
+struct WireClaims<'a> {
+    iss: Cow<'a, str>,
+    aud: Cow<'a, str>,
     sub: String,
     sid: String,
     jti: String,
     iat: i64,
     exp: i64,
     auth_time: i64,
-    amr: Vec<String>,
+    amr: Vec<Cow<'a, str>>,
     email_verified: bool,
 }
 
@@ -132,24 +133,18 @@ impl Keyring {
         let now = system.now();
         let key = self.signer(now).ok_or(SigningKeyError(None))?;
         let wire = WireClaims {
-            iss: self.settings.issuer.clone(),
-            aud: self.settings.audience.clone(),
+            iss: Cow::Borrowed(&self.settings.issuer),
+            aud: Cow::Borrowed(&self.settings.audience),
             sub: claims.user_id.to_string(),
             sid: claims.session_id.to_string(),
             jti: URL_SAFE_NO_PAD.encode(system.random::<16>()),
             iat: now.as_seconds(),
             exp: (now + self.settings.ttl).as_seconds(),
             auth_time: claims.authenticated_at.as_seconds(),
-            amr: vec![claims.method.into_str().to_owned()],
+            amr: vec![Cow::Borrowed(claims.method.into_str())],
             email_verified: claims.is_email_verified,
         };
-        let header = Header {
-            kid: Some(key.kid.clone()),
-            ..Header::new(jwt_algorithm(key.algorithm))
-        };
-        encode(&header, &wire, &key.private)
-            .map(SecretString::from)
-            .map_err(|error| SigningKeyError(Some(error)))
+        key.sign(&wire)
     }
 
     fn signer(&self, now: Timestamp) -> Option<&SigningKey> {
@@ -197,7 +192,9 @@ impl Keyring {
         validation.leeway = 0;
         // The library would read the clock of the machine; `verify` compares `exp` with the caller's `now`.
         validation.validate_exp = false;
-        let wire = decode::<WireClaims>(token, &key.public, &validation).ok()?.claims;
+        let wire = decode::<WireClaims<'_>>(token, &key.public, &validation)
+            .ok()?
+            .claims;
         let claims = AccessClaims {
             user_id: wire.sub.parse().ok()?,
             session_id: wire.sid.parse().ok()?,
@@ -229,7 +226,7 @@ impl Keyring {
 mod tests {
     use std::sync::Arc;
 
-    use jsonwebtoken::{Algorithm, EncodingKey};
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
     use secrecy::ExposeSecret;
     use serde_json::json;
 
