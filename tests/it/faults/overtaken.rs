@@ -1,4 +1,5 @@
-//! A change by a bearer that waits for the writer while the session or the account ends: it must not be carried out.
+//! A change by a bearer that waits for the writer while the session or the account ends, and a sign-in that waits while the password is changed: neither
+//! may be carried out.
 
 use arkloop::service::UserRef;
 use serde_json::json;
@@ -134,4 +135,26 @@ async fn no_link_of_a_change_works_for_an_account_that_is_suspended_or_deleted_m
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_was_changed_meanwhile_signs_nobody_in() {
+    let app = TestApp::open().await;
+    let alice = app.register("alice").await;
+    let gate = Gate::close(app.store_probe());
+    let changing = tokio::spawn(change(&app, "password", &alice.access_token(), "").send());
+    gate.wait_until_reached().await;
+    // The new password is not committed, so that the old one is found and is right.
+    let body = json!({"login": "alice", "password": PASSWORD});
+    let signing_in = tokio::spawn(app.post("/v1/auth/login").json(&body).send());
+    app.wait_for_waiting_writes(1).await;
+    gate.open();
+    assert_eq!(changing.await.expect("it did not panic").brief(), "204 -");
+    let refused = signing_in.await.expect("it did not panic");
+    assert_eq!(refused.brief(), "401 auth.invalid_credentials");
+    assert!(refused.header("set-cookie").is_none(), "{refused:?}");
+    assert_eq!(app.count("SELECT count(*) FROM sessions"), 1);
+    app.service().flush_audit().await.expect("it is written");
+    let reason = "SELECT refused_because FROM audit_events WHERE refused_because IS NOT NULL";
+    assert_eq!(app.text(reason), "password_just_changed");
 }
