@@ -138,6 +138,16 @@ impl<'c> Tx<'c> {
         self.undo_callbacks.borrow_mut().clear();
     }
 
+    /// Fails if SQLite has rolled back the whole transaction: FULL, IOERR and NOMEM do, and not only to the savepoint. SQLite is then in autocommit mode:
+    /// the earlier changes are lost, and each further one would be committed alone.
+    pub(super) fn check_active(&self) -> Result<()> {
+        if self.connection.is_autocommit() {
+            let reason = "SQLite rolled the transaction back".to_owned();
+            return Err(StoreError::Unavailable(reason));
+        }
+        Ok(())
+    }
+
     /// Runs `change` in a savepoint. If `change` fails, only its own effects are undone: earlier changes stay, and later ones are possible. Attempts can be
     /// nested, because SQLite goes back to the innermost savepoint with this name.
     ///
@@ -147,13 +157,7 @@ impl<'c> Tx<'c> {
         let taken = self.undo_callbacks.borrow().len();
         self.execute("SAVEPOINT attempt", [])?;
         let outcome = change(self);
-        // FULL, IOERR and NOMEM roll back the whole transaction, not only the savepoint. SQLite is then in autocommit mode: the earlier changes are lost, and
-        // each further one would be committed alone.
-        if self.connection.is_autocommit() {
-            return Err(StoreError::Unavailable(
-                "SQLite rolled the transaction back".to_owned(),
-            ));
-        }
+        self.check_active()?;
         if outcome.is_err() {
             self.execute("ROLLBACK TO attempt", [])?;
             self.give_back(taken);

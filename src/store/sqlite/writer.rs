@@ -3,7 +3,8 @@
 //! The thread takes the queued writes, runs each of them in a savepoint, commits once and then answers all of them (group commit). A disk takes
 //! milliseconds to confirm a commit: with one write per commit there are hundreds of durable writes a second, with group commit tens of thousands.
 //!
-//! If a write fails, only that write is undone. After FULL, IOERR or NOMEM, SQLite rolls back the whole transaction, and every write of the batch is refused.
+//! If a write fails, only that write is undone. A write that is alone in its transaction has no savepoint: the transaction is rolled back. After FULL, IOERR
+//! or NOMEM, SQLite rolls back the whole transaction, and every write of the batch is refused.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -265,11 +266,21 @@ impl Writer {
         self.execute("BEGIN IMMEDIATE")?;
         self.notice_foreign_commits()?;
         let tx = Tx::new(&self.connection);
+        let is_alone = batch.len() == 1;
         for write in batch {
             let changes = self.connection.total_changes();
-            let kept = tx.attempt(|tx| write.run(tx))?;
+            let kept = if is_alone {
+                let kept = write.run(&tx);
+                tx.check_active()?;
+                kept
+            } else {
+                tx.attempt(|tx| write.run(tx))?
+            };
             if kept.is_ok() && self.connection.total_changes() > changes {
                 self.has_changed.set(true);
+            }
+            if kept.is_err() && is_alone {
+                return self.execute("ROLLBACK");
             }
         }
         // If COMMIT fails, nothing is changed, and every caller may try again.

@@ -1,11 +1,12 @@
 //! The writer: what was acknowledged is on disk, and a write that fails does not fail others.
 
-use arkloop::domain::Paging;
-use arkloop::service::UserFilter;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use arkloop::store::StoreError;
+use arkloop::domain::{Paging, Timestamp};
+use arkloop::service::UserFilter;
+use arkloop::store::{Setting, StoreError, Tx};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -118,11 +119,7 @@ async fn a_piece_that_fails_or_panics_leaves_its_neighbours_alone() {
             let failed: Result<(), StoreError> = service
                 .store()
                 .write(|tx| {
-                    tx.put_setting(
-                        arkloop::store::Setting::ServedAppUrl,
-                        Some("half done"),
-                        arkloop::domain::Timestamp::from_millis(0),
-                    )?;
+                    do_half(tx)?;
                     panic!("a test asked for this panic")
                 })
                 .await;
@@ -151,12 +148,61 @@ async fn a_piece_that_fails_or_panics_leaves_its_neighbours_alone() {
             .len(),
         4
     );
-    let half_done = app
-        .service()
-        .store()
-        .read(|reader| reader.find_setting(arkloop::store::Setting::ServedAppUrl))
+    assert_eq!(half_done(&app).await, None);
+}
+
+/// Changes a setting, so that a write which fails afterwards has something to undo.
+fn do_half(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.put_setting(
+        Setting::ServedAppUrl,
+        Some("half done"),
+        Timestamp::from_millis(0),
+    )
+}
+
+/// What [`do_half`] left.
+async fn half_done(app: &TestApp) -> Option<String> {
+    let store = app.service().store();
+    let found: Result<_, StoreError> = store
+        .read(|reader| reader.find_setting(Setting::ServedAppUrl))
         .await;
-    assert_eq!(half_done.expect("it is read"), None);
+    found.expect("it is read")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_piece_that_is_alone_is_undone_when_it_fails_or_panics() {
+    let app = TestApp::open().await;
+    for (end, panics) in [("fails", false), ("panics", true)] {
+        let given_back = Arc::new(AtomicU32::new(0));
+        let budget = Arc::clone(&given_back);
+        let failed: Result<(), StoreError> = app
+            .service()
+            .store()
+            .write(move |tx| {
+                do_half(tx)?;
+                tx.if_undone(move || {
+                    budget.fetch_add(1, Ordering::SeqCst);
+                });
+                assert!(!panics, "a test asked for this panic");
+                Err(StoreError::Unavailable("a test asked for this".to_owned()))
+            })
+            .await;
+        let is_expected = match failed {
+            Err(StoreError::Panicked(_)) => panics,
+            Err(StoreError::Unavailable(ref reason)) => !panics && reason == "a test asked for this",
+            _ => false,
+        };
+        assert!(is_expected, "{end}: {failed:?}");
+        assert_eq!(given_back.load(Ordering::SeqCst), 1, "{end}");
+        assert_eq!(
+            app.service().store().trouble(),
+            None,
+            "{end}: the disk is not at fault"
+        );
+        // The next commit does not contain it either.
+        app.register(&format!("somebody-{end}")).await;
+        assert_eq!(half_done(&app).await, None, "{end}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
