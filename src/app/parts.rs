@@ -14,7 +14,7 @@ use crate::mail::{Credentials, Mailbox, SmtpSettings, SmtpTimeouts, Transport, T
 use crate::service;
 use crate::system::System;
 
-/// The settings of the HTTP side.
+/// The settings of the HTTP side, without the logo, which is read from a file.
 pub fn http_settings(config: &Config) -> http::ServerSettings {
     let server = &config.server;
     http::ServerSettings {
@@ -29,6 +29,7 @@ pub fn http_settings(config: &Config) -> http::ServerSettings {
         rates: config.rate_limit.enabled.then(|| config.rate_limit.rates.clone()),
         docs: server.docs,
         pages: server.pages,
+        logo: None,
         identity_check: config.identity_check,
         arkloop_client: server.arkloop_client,
         deadlines: http::Deadlines::default(),

@@ -1,6 +1,6 @@
 //! Refusals for an operator: the problem and how to fix it.
 
-use crate::app::OpenError;
+use crate::app::{LogoError, OpenError};
 use crate::config::ConfigError;
 use crate::domain::{FieldError, FieldErrors, printable};
 use crate::fault::with_sources;
@@ -36,6 +36,12 @@ pub(super) fn one_line(text: &str) -> String {
 impl From<ConfigError> for Refusal {
     fn from(error: ConfigError) -> Self {
         Self::new(error.to_string(), error.hint)
+    }
+}
+
+impl From<LogoError> for Refusal {
+    fn from(error: LogoError) -> Self {
+        Self::new(with_sources(&error), error.hint())
     }
 }
 

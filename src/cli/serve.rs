@@ -21,7 +21,7 @@ use super::error::Refusal;
 use super::signals::Signals;
 use crate::app::{self, App, Capacity, Origin, Role};
 use crate::config::Config;
-use crate::domain::{Listen, MailTransport, RegistrationMode};
+use crate::domain::{Listen, Logo, MailTransport, RegistrationMode};
 use crate::http;
 use crate::service::Service;
 use crate::system::System;
@@ -77,6 +77,7 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+    let logo = app::read_logo(config)?;
     raise_descriptor_limit(config.server.max_connections);
     // This comes before the slow part of the start, so that no signal is lost.
     let mut signals = Signals::new().map_err(|cause| no_runtime(&cause))?;
@@ -91,7 +92,7 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     }
     let mut tasks = JoinSet::new();
     start_metrics(config, &app, &mut tasks)?;
-    let server = listen(config, &app, capacity)?;
+    let server = listen(config, &app, capacity, logo)?;
     if config.server.docs {
         tracing::info!("the API is described at {}/docs", config.public_url());
     }
@@ -167,9 +168,18 @@ fn raise_descriptor_limit(max_connections: usize) {
     }
 }
 
-fn listen(config: &Config, app: &App, capacity: &Capacity) -> Result<http::Server, Refusal> {
+fn listen(
+    config: &Config,
+    app: &App,
+    capacity: &Capacity,
+    logo: Option<Logo>,
+) -> Result<http::Server, Refusal> {
     let place = &config.server.listen;
-    let server = http::Server::bind(place, Arc::clone(&app.service), app::http_settings(config))
+    let settings = http::ServerSettings {
+        logo,
+        ..app::http_settings(config)
+    };
+    let server = http::Server::bind(place, Arc::clone(&app.service), settings)
         .map_err(|cause| why_not_listening("listen", place, &cause, "--listen or server.listen"))?;
     // If the configured port is 0, the real one is known only now.
     let (shown, listener) = match server.local_addr() {

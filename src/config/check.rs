@@ -24,7 +24,7 @@ impl Config {
         let of_keys = self
             .warnings_of_keys()
             .into_iter()
-            .chain(self.warnings_of_links());
+            .chain(self.warnings_of_pages());
         let of_keys = of_keys.chain(self.warnings_of_mail());
         let of_keys = of_keys.filter_map(applying).chain(self.warnings_of_smtp());
         let of_parts = [self.warning_of_turnstile(), self.warning_of_arkloop_client()];
@@ -68,7 +68,7 @@ impl Config {
         ]
     }
 
-    fn warnings_of_links(&self) -> [Warning; 2] {
+    fn warnings_of_pages(&self) -> [Warning; 3] {
         let links = self.links.by_key();
         let begin_with = |origin: &str| {
             let keys = links.iter().filter(|(_, link)| link.starts_with(origin));
@@ -89,6 +89,10 @@ impl Config {
                     "server.pages is false: this server has no pages for the links of {}; let them lead to your app",
                     to_server.join(" and ")
                 ),
+            ),
+            (
+                has_no_pages && self.server.logo_file.is_some(),
+                "server.logo_file has no effect while server.pages is false".into(),
             ),
         ]
     }

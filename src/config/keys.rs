@@ -86,6 +86,7 @@ fn server(keys: &mut Reader) -> Result<Server, ConfigError> {
     let connections = number(1..=MAX_CONNECTIONS);
     Ok(Server {
         name: keys.read("server.name", &text(name, ServiceName::parse).or_empty(), None)?,
+        logo_file: keys.read("server.logo_file", &path().or_empty(), None)?,
         listen: keys
             .read("server.listen", &listen().or_empty(), None)?
             .unwrap_or_else(|| Listen::Tcp(([127, 0, 0, 1], 8080).into())),

@@ -53,6 +53,8 @@ pub struct Config {
 pub struct Server {
     /// What mails and pages call the service; `None` if it was not set. See [`Config::service_name`].
     pub name: Option<ServiceName>,
+    /// The picture that the built-in pages show beside the name.
+    pub logo_file: Option<PathBuf>,
     pub listen: Listen,
     /// The origin that clients see; `None` is `http://localhost` at the port of `listen`. See [`Config::public_origin`].
     pub public_url: Option<Origin>,

@@ -17,6 +17,7 @@ mod language;
 mod limit;
 mod link_token;
 mod log_format;
+mod logo;
 mod mail;
 mod mail_budget;
 mod network;
@@ -59,6 +60,7 @@ pub use language::{Language, Locale};
 pub use limit::{Limit, LimitClass, LimitClassTable, Rate, Rates};
 pub use link_token::{LinkDigest, LinkPurpose, LinkTemplates, LinkToken};
 pub use log_format::LogFormat;
+pub use logo::{Logo, LogoFlaw, LogoFormat};
 pub use mail::{
     Attempts, Letter, LinkOccasion, MailKind, MailStatus, MailTransport, QueuedMail, RemovalOccasion,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::domain::{Rates, SameSite, TrustedProxies, is_this_machine};
+use crate::domain::{Logo, Rates, SameSite, TrustedProxies, is_this_machine};
 
 /// How long the server waits for a client. If the client is slower, its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct ServerSettings {
     pub docs: bool,
     /// Whether the built-in pages are served.
     pub pages: bool,
+    /// The picture that the built-in pages show; `None` if they show the sign of arkloop.
+    pub logo: Option<Logo>,
     /// Whether `/v1/auth/check` answers.
     pub identity_check: bool,
     /// Whether the operations of Arkloop's own web client are served.

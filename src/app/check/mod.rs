@@ -13,11 +13,13 @@ pub use finding::{Finding, State};
 use super::capacity::Capacity;
 use super::error::OpenError;
 use super::listener::recorded_capacity;
+use super::logo::read_logo;
 use super::open::App;
 use super::role::Role;
 use crate::config::Config;
 use crate::crypto::KeyFileError;
 use crate::domain::Operator;
+use crate::fault::with_sources;
 use crate::system::System;
 
 /// Checks everything that `config` names, and calls `begin` with the name of a part before it checks that part. The most urgent findings come last, where
@@ -35,6 +37,7 @@ pub async fn check(
         findings.push(finding);
     } else {
         findings.push(memory(config));
+        findings.extend(logo(config));
         findings.extend(database_and_beyond(config, system, operator, begin, &findings).await);
     }
     findings.sort_by_key(|finding| finding.state);
@@ -101,6 +104,12 @@ fn memory(config: &Config) -> Finding {
         None => Finding::good("memory", capacity.to_string()),
         Some((seen, mend)) => Finding::unwise("memory", seen, mend),
     }
+}
+
+/// Reports a logo that the pages cannot show, with which the server does not start.
+fn logo(config: &Config) -> Option<Finding> {
+    let error = read_logo(config).err()?;
+    Some(Finding::bad("logo", with_sources(&error), error.hint()))
 }
 
 /// Reports the warnings about an accepted configuration.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use poem::http::header::VARY;
+use poem::http::header::{CONTENT_SECURITY_POLICY, VARY};
 use rust_embed::RustEmbed;
 use strum::VariantArray as _;
 
@@ -13,13 +13,17 @@ use super::embedded::{self, REVALIDATE, add_files, html};
 use super::home::HOME;
 use super::languages::{key, page};
 use super::rendering::Templates;
-use crate::domain::Language;
+use crate::domain::{Language, Logo, LogoFormat};
 use crate::http::ServerSettings;
 use crate::http::pipeline::content::Content;
 use crate::http::pipeline::{Operation, Shared};
 
 /// Where Turnstile's script and frame come from (Cloudflare, Turnstile, "Content Security Policy").
 const CAPTCHA_ORIGIN: &str = "https://challenges.cloudflare.com";
+/// The policy of the logo, which a browser may also open as a page: no scripts, forms or requests, for an origin of its own. The styles, pictures and fonts that
+/// are in the file itself are allowed, because Firefox applies the policy of an SVG file also where an `<img>` shows it.
+const LOGO_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; \
+                           frame-ancestors 'none'; sandbox";
 const SWITCH: fn(&ServerSettings) -> bool = |settings| settings.pages;
 
 /// The scripts of the pages, their texts, their styles and their icon.
@@ -57,6 +61,19 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates
         }
     }
     add_files::<Static>(contents, "/pages/", REVALIDATE);
+    if let Some(logo) = &shared.settings.logo {
+        contents.insert(templates.logo().to_owned(), picture(logo));
+    }
+}
+
+/// The file of the operator's logo.
+fn picture(logo: &Logo) -> Content {
+    let content_type = match logo.format() {
+        LogoFormat::Png => "image/png",
+        // The file was checked as UTF-8, and a declaration in it must not make browsers read it as anything else.
+        LogoFormat::Svg => "image/svg+xml; charset=utf-8",
+    };
+    Content::file(logo.bytes().to_vec(), content_type, REVALIDATE).with(CONTENT_SECURITY_POLICY, LOGO_POLICY)
 }
 
 /// The policy of a page: scripts, styles and requests of this server only, pictures of this server or in `data:` URLs, no inline code. With a captcha, its
@@ -109,6 +126,7 @@ mod tests {
     fn rendered() -> Vec<(&'static str, &'static str, String)> {
         let templates = Templates::new(Facts {
             service: "Example".to_owned(),
+            logo: "/pages/icon.svg",
             password_min_length: 12,
             app_origin: Some("https://app.example.org".to_owned()),
             return_to: "https://app.example.org http://localhost:5173".to_owned(),

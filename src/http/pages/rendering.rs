@@ -4,7 +4,7 @@ use minijinja::{Environment, UndefinedBehavior, context};
 use rust_embed::RustEmbed;
 
 use super::embedded;
-use crate::domain::{Language, MailTransport};
+use crate::domain::{Language, Logo, LogoFormat, MailTransport};
 use crate::http::pipeline::Shared;
 
 /// A file for each page, and the pieces that pages share.
@@ -15,6 +15,8 @@ struct Files;
 /// What differs between servers.
 pub(super) struct Facts {
     pub(super) service: String,
+    /// The path of the picture beside the name.
+    pub(super) logo: &'static str,
     pub(super) password_min_length: usize,
     pub(super) app_origin: Option<String>,
     /// The origins that a person may go back to after signing in, with a blank between two.
@@ -29,6 +31,11 @@ impl Facts {
         let (service, settings) = (&shared.service, &shared.settings);
         Self {
             service: service.name().as_str().to_owned(),
+            logo: match settings.logo.as_ref().map(Logo::format) {
+                None => "/pages/icon.svg",
+                Some(LogoFormat::Png) => "/pages/logo.png",
+                Some(LogoFormat::Svg) => "/pages/logo.svg",
+            },
             password_min_length: service.password_min_length(),
             app_origin: settings.app_origin.clone(),
             return_to: settings.return_origins().join(" "),
@@ -61,6 +68,11 @@ impl Templates {
         Self { environment, facts }
     }
 
+    /// The path of the picture that the pages show.
+    pub(super) const fn logo(&self) -> &'static str {
+        self.facts.logo
+    }
+
     /// The page of the template `name`, without the indentation of the template. The ending of the name makes minijinja escape every value.
     pub(super) fn render(&self, name: &str, language: Language) -> String {
         let facts = &self.facts;
@@ -70,6 +82,7 @@ impl Templates {
             texts_of => language.into_str(),
             zh => language == Language::Chinese,
             service => facts.service.as_str(),
+            logo => facts.logo,
             min_length => facts.password_min_length,
             app => facts.app_origin.as_deref(),
             return_to => facts.return_to.as_str(),

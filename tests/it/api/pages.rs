@@ -1,8 +1,10 @@
 //! The built-in pages, under a strict policy: loading one changes nothing.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use insta::assert_snapshot;
+use tempfile::TempDir;
 
 use super::mailed::Mailed;
 use crate::support::{Answer, TestApp};
@@ -210,4 +212,31 @@ async fn the_pages_list_where_people_may_go_back_to() {
             answer.body
         );
     }
+}
+
+#[tokio::test]
+async fn the_logo_stands_on_every_page() {
+    const LOGO: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1 1\"/>";
+    let directory = TempDir::new().expect("there is room");
+    let file = directory.path().join("logo.svg");
+    fs::write(&file, LOGO).expect("it is written");
+    let app = TestApp::builder().set("SERVER__LOGO_FILE", &file.to_string_lossy());
+    let app = app.start().await;
+    for path in PAGES {
+        let page = open(&app, path).await.body;
+        assert_eq!(page.matches("\"/pages/logo.svg\"").count(), 2, "{path}: {page}");
+        assert!(!page.contains("icon.svg"), "{path}: {page}");
+    }
+    let mut logo = app.get("/pages/logo.svg").send().await;
+    assert_eq!(std::mem::take(&mut logo.body), LOGO);
+    // A browser that opens the file by itself runs nothing in it, and shows it with the styles that it brings.
+    assert_snapshot!(logo.shown_with_headers(), @r"
+    200
+    cache-control: no-cache
+    content-security-policy: default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'; sandbox
+    content-type: image/svg+xml; charset=utf-8
+    etag: [digest]
+    vary: Accept-Encoding
+    ");
+    assert_eq!(app.get("/pages/logo.png").send().await.status, 404);
 }

@@ -182,9 +182,9 @@ fn an_unknown_key_is_refused_with_its_place() {
     assert_snapshot!(refusal("listen = \"127.0.0.1:1\""), @"unknown key listen (<dir>/arkloop.toml, line 1); outside of a section there are data_dir, key_file");
     assert_snapshot!(refusal("server = \"127.0.0.1:1\""), @"unknown key server (<dir>/arkloop.toml, line 1); server is a section: write [server] and its keys below it");
     assert_snapshot!(refusal("[server.listen]\nport = 1"), @r#"the value of server.listen is not acceptable (<dir>/arkloop.toml, line 1); it must be an address with a port such as "127.0.0.1:8080" or "[::1]:8080", or "unix:/path/of/socket""#);
-    assert_snapshot!(refusal_of("ARKLOOP_SERVER__PORT", "1"), @"unknown key server.port (variable ARKLOOP_SERVER__PORT); [server] has allowed_origins, app_url, arkloop_client, cookie_same_site, docs, listen, max_connections, max_connections_per_address, name, pages, public_url, trusted_proxies");
+    assert_snapshot!(refusal_of("ARKLOOP_SERVER__PORT", "1"), @"unknown key server.port (variable ARKLOOP_SERVER__PORT); [server] has allowed_origins, app_url, arkloop_client, cookie_same_site, docs, listen, logo_file, max_connections, max_connections_per_address, name, pages, public_url, trusted_proxies");
     assert_snapshot!(refusal_of("ARKLOOP_server__listen", "127.0.0.1:1"), @"unknown key server__listen (variable ARKLOOP_server__listen); outside of a section there are data_dir, key_file");
-    assert_snapshot!(refusal_of("ARKLOOP_SERVER__TLS__CERT", "x"), @"unknown key server.tls__cert (variable ARKLOOP_SERVER__TLS__CERT); [server] has allowed_origins, app_url, arkloop_client, cookie_same_site, docs, listen, max_connections, max_connections_per_address, name, pages, public_url, trusted_proxies");
+    assert_snapshot!(refusal_of("ARKLOOP_SERVER__TLS__CERT", "x"), @"unknown key server.tls__cert (variable ARKLOOP_SERVER__TLS__CERT); [server] has allowed_origins, app_url, arkloop_client, cookie_same_site, docs, listen, logo_file, max_connections, max_connections_per_address, name, pages, public_url, trusted_proxies");
 }
 
 #[test]

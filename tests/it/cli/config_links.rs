@@ -36,6 +36,8 @@ fn links_to_pages_that_are_off_are_warned_of() {
     assert_snapshot!(warnings(&there), @"");
     let here = format!("{there}reset = \"{{public_url}}/reset#token={{token}}\"");
     assert_snapshot!(warnings(&here), @"server.pages is false: this server has no pages for the links of links.reset; let them lead to your app");
+    let logo = there.replace("pages = false", "pages = false\nlogo_file = \"logo.svg\"");
+    assert_snapshot!(warnings(&logo), @"server.logo_file has no effect while server.pages is false");
 }
 
 #[test]

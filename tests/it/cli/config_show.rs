@@ -23,6 +23,7 @@ fn config_show_tells_every_value_and_where_it_was_given() {
 
     [server]
     name = "localhost"
+    # logo_file is not set
     listen = "127.0.0.1:8080"
     public_url = "http://localhost:8080"  # variable ARKLOOP_SERVER__PUBLIC_URL
     # app_url is not set
@@ -158,6 +159,7 @@ fn config_show_is_an_object_of_objects_as_json() {
       "key_file": "<dir>/data/arkloop.key",
       "server": {
         "name": "localhost",
+        "logo_file": null,
         "listen": "127.0.0.1:8080",
         "public_url": "http://localhost:8080",
         "app_url": null,

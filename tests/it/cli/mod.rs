@@ -24,6 +24,7 @@ mod key;
 mod key_algorithm;
 mod key_file;
 mod key_mounted;
+mod logo;
 mod mail;
 mod mail_server;
 mod man;

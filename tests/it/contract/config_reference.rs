@@ -73,7 +73,7 @@ fn introduction() -> String {
          number and a unit: `30s`, `15m`, `12h`, `7d`. An unknown key or a bad value stops the start, with the key, the\n\
          place and the accepted form. `arkloop config show` prints what holds, secrets masked.\n\n\
          ## Whose files are believed\n\n\
-         The configuration file, each `<key>_file` and `mail.ca_file` say what the program does, so they are refused unless\n\
+         The configuration file, each `<key>_file`, `mail.ca_file` and `server.logo_file` say what the program does or shows, so they are refused unless\n\
          root or the user who runs arkloop owns them, and nobody else can write to them: not others, and the group only\n\
          if it is the process's own and no access list names further users. The directory they are in belongs to\n\
          root or that user too, and if everybody can write to it, it must be sticky, as `/tmp` is. A link on the way must be\n\

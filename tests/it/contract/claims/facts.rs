@@ -1,6 +1,6 @@
 //! Facts that the guides restate, and the source of each value. `numbers.rs` compares this list with the guides and the program.
 
-use super::numbers::{body_kib, guesses_a_day, jwks_seconds, link_bits};
+use super::numbers::{body_kib, guesses_a_day, jwks_seconds, link_bits, logo_kib};
 
 /// Where a value comes from.
 #[derive(Clone, Copy)]
@@ -143,6 +143,7 @@ pub const FACTS: &[(&str, Value)] = &[
     ("{} times an hour for each account", Key("rate_limit.rename")),
     ("possible {} times an hour", Key("rate_limit.own_account")),
     ("The body is larger than {} KiB", Computed(body_kib)),
+    ("PNG or SVG, at most {} KiB", Computed(logo_kib)),
     (
         "Fewest characters of a new password: {} to 64",
         Key("password.min_length"),

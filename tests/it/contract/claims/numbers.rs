@@ -38,7 +38,16 @@ pub fn jwks_seconds() -> u64 {
 }
 
 pub fn body_kib() -> u64 {
-    match Constant("http/pipeline/body/mod.rs", "MAX_BYTES").read() {
+    most_kib("http/pipeline/body/mod.rs")
+}
+
+pub fn logo_kib() -> u64 {
+    most_kib("domain/logo.rs")
+}
+
+/// The `MAX_BYTES` of a file, in KiB.
+fn most_kib(file: &'static str) -> u64 {
+    match Constant(file, "MAX_BYTES").read() {
         Number::Count(bytes) => bytes / 1024,
         Number::Time(_) => panic!("it is a size"),
     }

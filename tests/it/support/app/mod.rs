@@ -162,13 +162,12 @@ impl Running {
             seeded_system(&set_up.clock, seed)
         };
         let store_probe = StoreProbe::default();
-        let operator = Operator::new(0, None, "serve");
         let probe: Arc<dyn TestHooks> = Arc::new(store_probe.clone());
         let app = App::open_with_hooks(
             &config,
             system,
             Role::Server,
-            operator,
+            Operator::new(0, None, "serve"),
             set_up.patience,
             Some(probe),
         );
@@ -177,6 +176,7 @@ impl Running {
         let trigger = panic_trigger.clone();
         let settings = app::http_settings(&config);
         let settings = http::ServerSettings {
+            logo: app::read_logo(&config).expect("the logo can be shown"),
             rates: settings.rates.filter(|_| set_up.limits == Limits::Hold),
             // Every operation of the document is served, unless the test turns these off.
             arkloop_client: settings.arkloop_client || !config.is_set("server.arkloop_client"),
