@@ -176,7 +176,7 @@ impl Tx<'_> {
     }
 
     /// Changes the address of an account, which it has had since `since`; returns false if the address is taken. Callers check whether an undo reserves it
-    /// (see [`Reader::find_reservation_end`]). The address is unverified if `verified_at` is `None`. Voids every link and code that was mailed before, but no
+    /// (see [`Reader::find_reservation`]). The address is unverified if `verified_at` is `None`. Voids every link and code that was mailed before, but no
     /// undo, even if the new address differs only in case. They stay void if the old address is set again.
     pub fn set_email(
         &self,
