@@ -53,6 +53,8 @@ async function leaveAndComeBack(view, question, missing) {
   await view.see(question, "reloaded");
   await view.keepsNoToken();
   const path = new URL(view.page.url()).pathname;
+  const kept = await view.page.evaluate(() => Object.keys(sessionStorage));
+  check(kept.includes(`link ${path}`), `the tab keeps no token for a reload: ${kept}`);
   await view.goto(path === "/reset" ? "/verify" : "/reset");
   await view.goto(path);
   await view.see(missing);
@@ -61,12 +63,38 @@ async function leaveAndComeBack(view, question, missing) {
   await view.page.getByRole("heading", { name: view.texts[missing], exact: true }).waitFor();
 }
 
+/** Each page drops the tokens that the tab keeps of the others: scripts of another host may run in it. */
+export async function dropLinks(setting, language) {
+  const view = await new Visitor(setting, language).open("/verify");
+  for (const path of setting.paths) {
+    await view.page.evaluate((paths) => {
+      for (const each of paths) sessionStorage.setItem(`link ${each}`, JSON.stringify({ kind: "token", token: "kept" }));
+    }, setting.paths);
+    await view.goto(path);
+    const kept = await view.page.evaluate(() => Object.keys(sessionStorage));
+    // Its own too, since this is no reload; where a page takes no links there is none.
+    const isLeft = (key) => key.startsWith("link ") && (key !== `link ${path}` || ["/verify", "/reset"].includes(path));
+    check(!kept.some(isLeft), `${path} leaves in the tab: ${kept}`);
+  }
+  await view.visitor.close();
+}
+
+/** A page that the browser kept and shows again after Back has no token any more. */
+async function backToKept(setting, language, link, missing) {
+  const view = await Visitor.openLink(setting, language, link);
+  await view.page.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
+  await view.page.getByRole("heading", { name: view.texts[missing], exact: true }).waitFor();
+  check((await view.page.evaluate(() => sessionStorage.length)) === 0, `a kept page has a token: ${link.split("=")[0]}`);
+  await view.visitor.close();
+}
+
 export async function confirm(setting, language, login) {
   const link = await register(setting, language, login);
   await preview(setting, language, link, login);
   const left = await Visitor.openLink(setting, language, link);
   await leaveAndComeBack(left, "verify.question", "verify.missing_title");
   await left.visitor.close();
+  await backToKept(setting, language, link, "verify.missing_title");
 
   const view = await Visitor.openLink(setting, language, link);
   await view.see("verify.question");
@@ -119,6 +147,7 @@ export async function reset(setting, language, login) {
   const left = await Visitor.openLink(setting, language, link);
   await leaveAndComeBack(left, "reset.title", "reset.ask_title");
   await left.visitor.close();
+  await backToKept(setting, language, link, "reset.ask_title");
 
   const view = await Visitor.openLink(setting, language, link.replace("#", "?"));
   await view.see("reset.title");

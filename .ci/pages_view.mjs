@@ -75,6 +75,7 @@ export class Visitor {
     const { browser } = this.setting;
     const { locale, options } = this;
     this.context ??= await browser.newContext({ locale, viewport: { width: 320, height: 740 }, reducedMotion: "reduce", ...options });
+    await this.setting.prepare?.(this.context);
     const page = await this.context.newPage();
     page.setDefaultTimeout(20_000);
     this.watch(page);
@@ -110,14 +111,17 @@ export class Visitor {
     page.on("pageerror", (error) => problems.add(`page error: ${error.stack}`));
     // With scripts off, scripts are not loaded.
     const hasScripts = this.options.javaScriptEnabled !== false;
-    page.on("requestfailed", (request) => hasScripts && problems.add(`failed: ${request.url()} ${request.failure()?.errorText}`));
+    page.on("requestfailed", (request) => {
+      const isExpected = !hasScripts || this.isExpected(`failed ${new URL(request.url()).pathname}`);
+      if (!isExpected) problems.add(`failed: ${request.url()} ${request.failure()?.errorText}`);
+    });
     page.on("response", (response) => {
       const answer = `${response.status()} ${new URL(response.url()).pathname}`;
       if (response.status() >= 400 && !this.isExpected(answer)) problems.add(answer);
     });
     page.on("request", (request) => {
       const { protocol, origin } = new URL(request.url());
-      const isOwn = protocol === "blob:" || origin === base || origin === this.setting.app;
+      const isOwn = protocol === "blob:" || [base, this.setting.app, this.setting.captcha].includes(origin);
       check(isOwn, `another host: ${request.url()}`);
       check(!request.headers().referer, `a referrer goes to ${request.url()}: ${request.headers().referer}`);
     });
@@ -137,7 +141,8 @@ export class View {
     const response = await page.goto(url.href, { waitUntil: "networkidle" });
     const headers = response.headers();
     const path = url.pathname;
-    check(/^default-src 'none'; script-src 'self'; style-src 'self'; /.test(headers["content-security-policy"]), `${path}: policy`);
+    const policy = headers["content-security-policy"].replaceAll(` ${setting.captcha}`, "").replace("frame-src; ", "");
+    check(policy.startsWith("default-src 'none'; script-src 'self'; style-src 'self'; "), `${path}: policy`);
     check(headers["referrer-policy"] === "no-referrer", `${path}: referrer policy`);
     check(headers["cross-origin-opener-policy"] === "same-origin", `${path}: opener policy`);
     check(headers["cache-control"] === "no-store", `${path}: cached`);
@@ -145,12 +150,14 @@ export class View {
     await this.keepsNoToken();
   }
 
-  /** No token of a link stands in the address, nor in what Back goes to. */
+  /** No token of a link stands in the address, nor in what Back goes to, nor does the tab keep one of another page. */
   async keepsNoToken() {
     const session = await this.page.context().newCDPSession(this.page);
     const { entries } = await session.send("Page.getNavigationHistory");
     await session.detach();
     for (const { url } of entries) check(!/(token|change|undo)=/.test(url), `a token stays in the history: ${url}`);
+    const { own, kept } = await this.page.evaluate(() => ({ own: `link ${location.pathname}`, kept: Object.keys(sessionStorage) }));
+    for (const key of kept) check(key === own || key === "language", `${this.page.url()} finds in the tab: ${key}`);
   }
 
   button(key) {

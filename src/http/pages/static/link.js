@@ -1,8 +1,9 @@
 // The token of a mailed link: it leaves the address bar at once, outlives a reload of its tab, and nothing else.
 //
-// It is kept in the storage of the tab, which a browser copies when a tab is duplicated or restored and which a later visit could read. So only a load
-// that the browser itself calls a reload gets it back; every other one without a link removes it.
-const STORED = `link ${location.pathname}`;
+// The storage of a tab is copied when the tab is duplicated or restored, and every script of this origin can read it. So only a load that the browser
+// itself calls a reload gets the token back; every other load, and every other page, removes it.
+const PREFIX = "link ";
+const STORED = PREFIX + location.pathname;
 
 /** The link of this visit: which of `kinds` it is (`token`, `change`, `undo`) and its token; `undefined` without one. */
 export function takeLink(kinds) {
@@ -15,38 +16,45 @@ export function takeLink(kinds) {
     query.delete(kind);
   }
   if (link || location.hash) history.replaceState(null, "", location.pathname + (query.size ? `?${query}` : ""));
-  if (link) keep(JSON.stringify(link));
+  if (link) inTab((tab) => tab.setItem(STORED, JSON.stringify(link)));
   else if (isReload()) link = kept(kinds);
   else forgetLink();
+  if (link) addEventListener("pageshow", leaveKeptPage);
   return link;
+}
+
+/** A page that the browser kept in memory, token and all, and shows again after Back: that is another visit. */
+function leaveKeptPage({ persisted }) {
+  if (!persisted) return;
+  forgetLink();
+  location.reload();
 }
 
 /** Drops the token: it was used, or it is good for nothing. */
 export function forgetLink() {
-  try {
-    sessionStorage.removeItem(STORED);
-  } catch {
-    // Nothing was kept.
-  }
+  inTab((tab) => tab.removeItem(STORED));
+}
+
+/** Drops the tokens of other pages: this one may run scripts of another host. */
+export function forgetOtherLinks() {
+  const isOther = (key) => key.startsWith(PREFIX) && key !== STORED;
+  inTab((tab) => Object.keys(tab).filter(isOther).forEach((key) => tab.removeItem(key)));
 }
 
 function isReload() {
   return performance.getEntriesByType("navigation")[0]?.type === "reload";
 }
 
-function keep(text) {
-  try {
-    sessionStorage.setItem(STORED, text);
-  } catch {
-    // Then a reload asks for the mail once more.
-  }
+function kept(kinds) {
+  const link = inTab((tab) => JSON.parse(tab.getItem(STORED)));
+  return kinds.includes(link?.kind) && typeof link.token === "string" ? link : undefined;
 }
 
-function kept(kinds) {
+/** What `task` makes of the storage of the tab; nothing where the browser keeps none. */
+function inTab(task) {
   try {
-    const link = JSON.parse(sessionStorage.getItem(STORED));
-    return link && kinds.includes(link.kind) && typeof link.token === "string" ? link : undefined;
+    return task(sessionStorage);
   } catch {
-    return undefined;
+    // Then a reload asks for the mail once more.
   }
 }

@@ -1,5 +1,6 @@
 // What every page does: one section at a time, what screen readers announce, buttons that wait.
 import { hush, say, startLanguages } from "./i18n.js";
+import { forgetOtherLinks } from "./link.js";
 import { asRefusal, textOf } from "./refusal.js";
 
 export const element = (id) => document.getElementById(id);
@@ -12,6 +13,7 @@ export function written(name) {
 
 /** Shows the page in its language, and then what `load` decides; a failure can be tried again. */
 export async function startPage(load) {
+  forgetOtherLinks();
   startLanguages();
   // A second link opened in this tab changes the fragment only, which by itself would load nothing.
   addEventListener("hashchange", () => location.hash && location.reload());
