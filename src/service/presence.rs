@@ -15,6 +15,8 @@ use crate::domain::{
 /// How long after a sign-in an account without a password may be changed. The sign-in proved that the caller receives the account's mail, but an old session
 /// may be in other hands by now.
 pub const RECENT_SIGN_IN: Duration = Duration::from_mins(10);
+/// How far in the future such a sign-in may have been. Clocks that are adjusted jump by less.
+const LEEWAY: Duration = Duration::from_mins(1);
 
 /// The caller gave the password of the account or, if it has none, signed in recently.
 pub struct Presence {
@@ -103,7 +105,7 @@ impl Service {
 }
 
 fn is_recent(began_at: Timestamp, now: Timestamp) -> bool {
-    now.since(began_at) < RECENT_SIGN_IN && began_at.since(now) < RECENT_SIGN_IN
+    now.since(began_at) < RECENT_SIGN_IN && began_at.since(now) <= LEEWAY
 }
 
 /// The refusal of a wrong current password.

@@ -105,6 +105,23 @@ async fn the_current_password_must_be_given_and_right() {
 }
 
 #[tokio::test]
+async fn a_sign_in_while_the_clock_was_ahead_is_not_recent() {
+    let mailed = Mailed::start().await;
+    let body = json!({"new_password": NEW_PASSWORD});
+    for (login, ahead, expected) in [
+        ("alice", 60, "204 -"),
+        ("bob", 61, "403 auth.reauthentication_required"),
+    ] {
+        mailed.register(login).await;
+        let code = mailed.code_to(login).await;
+        let signed_in = mailed.sign_in(login, &code).await;
+        mailed.app.turn_back(Duration::from_secs(ahead));
+        let answer = change(&mailed.app, &signed_in, body.clone()).await;
+        assert_eq!(answer.brief(), expected, "{ahead}");
+    }
+}
+
+#[tokio::test]
 async fn an_account_without_a_password_sets_one_soon_after_signing_in() {
     let mailed = Mailed::start().await;
     let body = || json!({"new_password": NEW_PASSWORD});
