@@ -44,7 +44,7 @@ export function announce(key, gaps) {
   say(element("status"), key, gaps);
 }
 
-/** Runs `task` while `button` waits; a refusal goes to `refuse`. Pressed again meanwhile, nothing happens twice. */
+/** Runs `task` while `button` waits; a refusal goes to `refuse`. Pressed again meanwhile, nothing happens twice. The document then gets the event `idle`. */
 export async function whileBusy(button, task, refuse) {
   if (button.getAttribute("aria-disabled")) return;
   // Not `disabled`, which would take the focus away.
@@ -58,6 +58,7 @@ export async function whileBusy(button, task, refuse) {
     refuse(asRefusal(error));
   } finally {
     button.removeAttribute("aria-disabled");
+    document.dispatchEvent(new Event("idle"));
   }
 }
 

@@ -13,6 +13,8 @@ const codeForm = element("code-form");
 const otpForm = element("otp-form");
 /** The address that a code was mailed to. */
 let mailedTo;
+/** The account that the page shows, `null` while it shows none, `undefined` before it has loaded. */
+let shown;
 
 startForm(form, signIn);
 startForm(codeForm, ({ email }) => sendCode(email));
@@ -30,18 +32,22 @@ onPress(element("sign-out"), document.querySelector("#signed-in .notice"), async
 element("go-on").addEventListener("click", () => goThere(back));
 // A page that the browser kept while the person was elsewhere.
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
-await startPage(load);
 // Signed in or out in another tab. What this tab does itself it shows itself.
-auth.addEventListener("change", () => document.querySelector("[aria-disabled]") || settle());
+auth.addEventListener("change", follow);
+document.addEventListener("idle", follow);
+await startPage(load);
 
 async function load() {
-  if (await auth.resume()) return showSignedIn();
-  await showAsk();
+  shown = undefined;
+  if (await auth.resume()) await showSignedIn();
+  else await showAsk();
+  await follow();
 }
 
-async function settle() {
-  if (auth.userId) await showSignedIn().catch(() => {});
-  else if (!element("signed-in").hidden) await showAsk();
+/** Shows what has changed since: not before the page has loaded, nor while a button waits. */
+async function follow() {
+  if (shown === undefined || shown === auth.userId || document.querySelector("[aria-disabled]")) return;
+  await (auth.userId ? showSignedIn() : showAsk()).catch(() => {});
 }
 
 async function showAsk() {
@@ -54,13 +60,17 @@ async function showAsk() {
   for (const link of document.querySelectorAll(".links a")) passOn(link);
   empty(codeForm);
   empty(otpForm);
+  element("username").textContent = "";
+  shown = null;
   show("ask");
   // On a phone this would raise the keyboard over the page.
   if (matchMedia("(pointer: fine)").matches) element("login").focus();
 }
 
 async function showSignedIn() {
+  const { userId } = auth;
   const { username } = await auth.request("GET", "/v1/me");
+  shown = userId;
   element("username").textContent = username;
   element("bad-return-in").hidden = !back.isRefused;
   element("go-on").hidden = !back.address;
@@ -71,10 +81,12 @@ async function showSignedIn() {
 /** After a sign-in: on to the app, or to what the person came for. */
 async function goOn() {
   for (const done of [form, codeForm, otpForm]) empty(done);
-  if (back.address) return goThere(back);
   // An address that is not listed was asked for: the person stays here, and reads why.
-  if (!back.isRefused) return location.replace("/account");
-  return showSignedIn();
+  if (back.isRefused) return showSignedIn();
+  // This page is left and need not show the account.
+  shown = auth.userId;
+  if (back.address) goThere(back);
+  else location.replace("/account");
 }
 
 async function signIn(fields) {
