@@ -13,7 +13,7 @@ export function startForm(form, send) {
       clear(form);
       return send(fieldsOf(form));
     };
-    whileBusy(form.querySelector("[type=submit]"), task, (refusal) => showRefusal(form, refusal));
+    whileBusy(form.querySelector("[type=submit]"), task, (refusal) => refuseForm(form, refusal));
   });
 }
 
@@ -61,7 +61,8 @@ function clear(form) {
   form.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
 }
 
-function showRefusal(form, refusal) {
+/** Shows what is refused: beside the fields that it is about, else below the form. */
+export function refuseForm(form, refusal) {
   let first;
   for (const [name, text] of Object.entries(fieldTexts(refusal))) {
     const place = placeOf(form, name);

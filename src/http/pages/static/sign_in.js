@@ -1,11 +1,13 @@
 // /: signs in by a password or by a mailed code, and brings the person back to the app.
 import { startCaptcha, withCaptcha } from "./captcha.js";
-import { empty, sayDone, startForm } from "./form.js";
+import { empty, refuseForm, sayDone, startForm } from "./form.js";
 import { say } from "./i18n.js";
 import { element, onPress, show, startPage, written } from "./page.js";
 import { auth } from "./refusal.js";
 import { askedReturn, goThere, passOn } from "./return_to.js";
 
+/** Refusals that a person overcomes by solving the captcha. */
+const OF_CAPTCHA = ["captcha.unsolved", "captcha.unloaded", "auth.captcha_invalid"];
 const ways = written("ways");
 const back = askedReturn();
 const form = element("form");
@@ -21,10 +23,7 @@ startForm(codeForm, ({ email }) => sendCode(email));
 startForm(otpForm, signInByCode);
 element("by-code").addEventListener("click", askForAddress);
 for (const button of document.querySelectorAll("[data-back]")) button.addEventListener("click", () => showAsk());
-onPress(element("code-again"), otpForm.querySelector(".notice"), async () => {
-  await mailCode(mailedTo);
-  sayDone(otpForm, "code.again_sent");
-});
+onPress(element("code-again"), otpForm.querySelector(".notice"), mailAgain);
 onPress(element("sign-out"), document.querySelector("#signed-in .notice"), async () => {
   await auth.signOut();
   await showAsk();
@@ -108,6 +107,19 @@ async function sendCode(email) {
   say(element("code-sent"), "code.sent", { email: mailedTo });
   show("code-enter");
   element("otp").focus();
+}
+
+async function mailAgain() {
+  try {
+    await mailCode(mailedTo);
+  } catch (refusal) {
+    if (!OF_CAPTCHA.includes(refusal.code)) throw refusal;
+    // The widget stands in the form that asked for the first code.
+    element("email").value = mailedTo;
+    show("code-ask");
+    return refuseForm(codeForm, refusal);
+  }
+  sayDone(otpForm, "code.again_sent");
 }
 
 function mailCode(email) {
