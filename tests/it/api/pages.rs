@@ -162,7 +162,7 @@ async fn the_operator_may_turn_the_pages_off() {
 }
 
 #[tokio::test]
-async fn the_sign_in_page_offers_the_ways_that_there_are() {
+async fn the_pages_offer_the_ways_that_there_are() {
     for (key, value, ways) in [
         ("MAIL__TRANSPORT", "file", "codes resets"),
         ("OTP__ENABLED", "false", "resets"),
@@ -170,9 +170,11 @@ async fn the_sign_in_page_offers_the_ways_that_there_are() {
     ] {
         let builder = TestApp::builder().set("MAIL__TRANSPORT", "file");
         let app = builder.set(key, value).start().await;
-        let page = open(&app, "/").await.body;
         let written = format!("<meta name=\"ways\" content=\"{ways}\">");
-        assert!(page.contains(&written), "{key} = {value}: {page}");
+        for path in ["/", "/register", "/account"] {
+            let page = open(&app, path).await.body;
+            assert!(page.contains(&written), "{path}, {key} = {value}: {page}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 import { startCaptcha, withCaptcha } from "./captcha.js";
 import { startForm } from "./form.js";
 import { currentLanguage, say } from "./i18n.js";
-import { element, show, startPage } from "./page.js";
+import { element, show, startPage, written } from "./page.js";
 import { auth } from "./refusal.js";
 import { askedReturn, goThere, passOn } from "./return_to.js";
 
@@ -26,7 +26,8 @@ async function load() {
   askForInvite(mode === "invite_only");
   element("invite").hidden = mode !== "invite_only" && !invite;
   element("bad-return").hidden = !back.isRefused;
-  for (const link of document.querySelectorAll(".links a")) passOn(link);
+  element("reset-link").hidden = !written("ways").includes("resets");
+  for (const link of document.querySelectorAll(".links a, #closed a")) passOn(link);
   show(mode === "disabled" ? "closed" : "ask");
 }
 

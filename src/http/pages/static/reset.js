@@ -5,6 +5,7 @@ import { say } from "./i18n.js";
 import { forgetLink, takeLink } from "./link.js";
 import { element, show, startPage } from "./page.js";
 import { auth } from "./refusal.js";
+import { passOn } from "./return_to.js";
 
 const link = takeLink(["token"]);
 const chooseForm = element("choose-form");
@@ -13,6 +14,8 @@ const askForm = element("ask-form");
 startForm(chooseForm, setPassword);
 startForm(askForm, askForMail);
 element("another").addEventListener("click", () => show("ask"));
+// They lead to the sign-in page.
+for (const link of document.querySelectorAll("main a")) passOn(link);
 await startPage(load);
 
 async function load() {
