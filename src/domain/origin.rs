@@ -4,15 +4,19 @@ use std::num::NonZeroU16;
 
 use url::Host;
 
-/// Schemes that do not identify an app. Browsers send `null` as the origin of pages with most of these schemes, and no page has one of the others.
-const SCHEMES_OF_NO_APP: [&str; 10] = [
+/// Schemes that do not identify an app. Browsers send `null` as the origin of pages with most of these schemes, and no page has one of the others. Those of
+/// Android that open any app, or any page as a fallback, would also let the sign-in page be left for anywhere.
+const SCHEMES_OF_NO_APP: [&str; 13] = [
     "about",
+    "android-app",
     "blob",
     "data",
     "file",
     "filesystem",
     "ftp",
+    "intent",
     "javascript",
+    "market",
     "view-source",
     "ws",
     "wss",

@@ -9,7 +9,7 @@ use crate::support::Workspace;
 const KEY: &str = "ARKLOOP_SERVER__ALLOWED_ORIGINS";
 
 /// Texts that are not the origin of a single app.
-const OF_NO_APP: [&str; 51] = [
+const OF_NO_APP: [&str; 55] = [
     "null",
     "NULL",
     "file://",
@@ -61,6 +61,10 @@ const OF_NO_APP: [&str; 51] = [
     "about://blank",
     "javascript://localhost",
     "view-source://localhost",
+    "intent://scan",
+    "Intent://app.example.org",
+    "android-app://org.example.app",
+    "market://details",
 ];
 
 /// The items of the list, in the form in which they are compared with the origins that browsers send.
