@@ -8,13 +8,14 @@ import { auth, refused } from "./refusal.js";
 
 const link = takeLink(["change", "undo"]);
 let me;
+/** Whether the page shows an account or that there is none: never with a link of a mail. */
+let isShown = false;
 
 startForm(element("profile"), saveProfile);
-startForm(element("password-form"), changePassword);
 // What few visits do is loaded when it is done.
-for (const name of ["address", "export", "delete"]) {
+for (const name of ["password", "address", "export", "delete"]) {
   const form = element(`${name}-form`);
-  startForm(form, async (fields) => (await loaded(import("./account_more.js"))).tasks[name](fields, form));
+  startForm(form, async (fields) => (await loaded(import("./account_more.js"))).tasks[name](fields, form, showChanged));
 }
 onPress(element("send-again"), element("address-notice"), async () => {
   await auth.request("POST", "/v1/auth/email/verify/send");
@@ -31,15 +32,24 @@ onPress(element("sign-out-everywhere"), element("sessions-notice"), async () => 
   await auth.request("DELETE", "/v1/auth/sessions");
   await auth.signOut();
 });
-addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+if (!link) addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+auth.addEventListener("change", () => isShown && follow());
 await startPage(load);
-// Signed out or in in another tab, or the session has ended: nothing of another account stays in the page.
-auth.addEventListener("change", () => {
-  if (!element("gone").hidden || !element("link").hidden) return;
+
+/** After a sign-in or sign-out in another tab, or the end of the session: nothing of another account stays in the page. */
+function follow() {
+  if (!element("gone").hidden) return;
   document.querySelectorAll("#account form").forEach(empty);
   if (auth.userId) location.reload();
-  else show("signed-out");
-});
+  else showSignedOut();
+}
+
+function showSignedOut() {
+  isShown = true;
+  // A sign-in loads the page anew.
+  element("account")?.remove();
+  show("signed-out");
+}
 
 async function load() {
   const isSignedIn = await auth.resume();
@@ -47,7 +57,7 @@ async function load() {
     const [{ showLink }] = await loaded(Promise.all([import("./address_link.js"), addTexts("address")]));
     return showLink(link, isSignedIn);
   }
-  if (!isSignedIn) return show("signed-out");
+  if (!isSignedIn) return showSignedOut();
   await showAccount();
 }
 
@@ -59,17 +69,26 @@ function loaded(module) {
 }
 
 async function showAccount() {
+  const { userId } = auth;
   me = await auth.request("GET", "/v1/me");
   fillZones();
+  await showChanged({});
+  isShown = true;
+  // The sessions may be those of another account already.
+  if (auth.userId !== userId) return follow();
+  show("account");
+}
+
+async function showChanged(changes) {
+  Object.assign(me, changes);
   showMe();
   await showSessions();
-  show("account");
 }
 
 function showMe() {
   const { username, email, email_verified: isVerified, has_password: hasPassword, locale, timezone } = me;
   element("username").value = username;
-  element("locale").value = locale.split("-")[0] === "zh" ? "zh" : "en";
+  element("locale").value = languageOf(locale);
   element("timezone").value = timezone ?? "";
   element("address").textContent = email;
   say(element("address-state"), isVerified ? "address.is_verified" : "address.is_unverified");
@@ -79,6 +98,10 @@ function showMe() {
   say(element("password-summary"), hasPassword ? "password.change" : "password.set");
   for (const place of document.querySelectorAll("[data-present]")) place.hidden = !hasPassword;
   for (const name of document.querySelectorAll("[data-name]")) name.value = username;
+}
+
+function languageOf(locale) {
+  return locale.split("-")[0] === "zh" ? "zh" : "en";
 }
 
 /** The zones that this browser knows, and the account's own if it is another one. */
@@ -98,22 +121,13 @@ function fillZones() {
 async function saveProfile({ username, locale, timezone }) {
   const body = {};
   if (username !== me.username) body.username = username ?? "";
-  if (locale !== (me.locale.split("-")[0] === "zh" ? "zh" : "en")) body.locale = locale;
+  if (locale !== languageOf(me.locale)) body.locale = locale;
   if ((timezone ?? "") !== (me.timezone ?? "")) body.timezone = timezone ?? null;
   // An empty name would be no change to the server: it is said here that there must be one.
   if (body.username === "") throw Object.assign(refused("validation.error"), { details: { fields: { username: { code: "missing" } } } });
   me = await auth.request("PATCH", "/v1/me", body);
   showMe();
   sayDone(element("profile"), "profile.saved");
-}
-
-async function changePassword(fields) {
-  await auth.request("POST", "/v1/auth/password/change", fields);
-  empty(element("password-form"));
-  me.has_password = true;
-  showMe();
-  await showSessions();
-  sayDone(element("password-form"), "password.changed");
 }
 
 async function showSessions() {

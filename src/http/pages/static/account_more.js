@@ -1,10 +1,17 @@
-// What an owner does with the account once in a long while: another address, an export, the end.
+// What an owner does with the account once in a long while: another password or address, an export, the end.
 import { empty, sayDone } from "./form.js";
 import { element, show } from "./page.js";
 import { auth, refused } from "./refusal.js";
 
 /** Each by the name of its form. */
-export const tasks = { address: changeAddress, export: exportData, delete: deleteAccount };
+export const tasks = { password: changePassword, address: changeAddress, export: exportData, delete: deleteAccount };
+
+async function changePassword(fields, form, showChanged) {
+  await auth.request("POST", "/v1/auth/password/change", fields);
+  empty(form);
+  await showChanged({ has_password: true });
+  sayDone(form, "password.changed");
+}
 
 async function changeAddress(fields, form) {
   await auth.request("POST", "/v1/auth/email/change", fields);
