@@ -26,7 +26,7 @@ export default {
   "address.submit": "Send the link",
   "address.asked": "If no other account has the address {email}, a mail with a link is on its way to it. The link works for one hour. Open it in this browser, or have your password at hand.",
 
-  "password.none": "This account has no password. Its owner signs in with a code by mail.",
+  "password.none": "This account has no password.",
   "password.change": "Change the password",
   "password.set": "Set a password",
   "password.present": "Present password",
@@ -63,9 +63,9 @@ export default {
   "delete.sure": "Yes, delete my account for good",
   "delete.submit": "Delete the account",
   "delete.done_title": "The account is deleted",
-  "delete.done": "You are signed out everywhere, and a mail confirms it. You can close this page.",
+  "delete.done": "You are signed out everywhere. You can close this page.",
 
-  "here.auth.reauthentication_required": "An account without a password needs a sign-in of the last 10 minutes for this. Sign out below, sign in with a code by mail, and repeat it.",
+  "here.auth.reauthentication_required": "An account without a password needs a sign-in of the last 10 minutes for this. Sign out below, sign in again, and repeat it.",
   "here.auth.user_suspended": "This account has been suspended, so nothing of it can be changed. Ask the operator of this server why.",
   "here.auth.otp_rate_limited": "Enough mails went to this address for now. Look for them, also in the spam folder, or try again in {wait}.",
 };

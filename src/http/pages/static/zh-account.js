@@ -26,7 +26,7 @@ export default {
   "address.submit": "发送链接",
   "address.asked": "如果没有其他账号使用 {email}，您将在该邮箱收到一封带有链接的邮件。链接 1 小时内有效。请在此浏览器中打开，或准备好您的密码。",
 
-  "password.none": "此账号没有密码，通过邮件验证码登录。",
+  "password.none": "此账号没有密码。",
   "password.change": "修改密码",
   "password.set": "设置密码",
   "password.present": "当前密码",
@@ -63,9 +63,9 @@ export default {
   "delete.sure": "是的，永久删除我的账号",
   "delete.submit": "删除账号",
   "delete.done_title": "账号已删除",
-  "delete.done": "您已在所有位置退出登录，我们会发送邮件确认。您可以关闭此页面。",
+  "delete.done": "您已在所有位置退出登录。您可以关闭此页面。",
 
-  "here.auth.reauthentication_required": "没有密码的账号需要在最近 10 分钟内登录过才能进行此操作。请在下方退出登录，使用邮件验证码重新登录，然后再试。",
+  "here.auth.reauthentication_required": "没有密码的账号需要在最近 10 分钟内登录过才能进行此操作。请在下方退出登录，重新登录，然后再试。",
   "here.auth.user_suspended": "此账号已被停用，无法进行任何更改，原因请咨询服务器管理员。",
   "here.auth.otp_rate_limited": "发往此邮箱的邮件已达上限。请查收已有邮件（包括垃圾邮件文件夹），或在{wait}后重试。",
 };
