@@ -1,4 +1,4 @@
-// The steps of .ci/pages.mjs at /account: profile, password and sessions.
+// The steps of .ci/pages.mjs at /account: profile, password, sessions, and what other tabs do meanwhile.
 import { fillIn } from "./pages_sign_in.mjs";
 import { Visitor, check } from "./pages_view.mjs";
 
@@ -90,5 +90,39 @@ export async function sessions(setting, language, login, password) {
   await view.button("sessions.sign_out_everywhere").click();
   for (const each of [view, tab]) await each.page.getByRole("heading", { name: view.texts["account.signed_out_title"], exact: true }).waitFor();
   check((await view.page.context().cookies()).length === 0, "a cookie after signing out");
+  const left = await view.page.evaluate(() => document.documentElement.textContent + [...document.querySelectorAll("input")].map((input) => input.value));
+  for (const own of [login, "@example.org", "127.0.0.1"]) check(!left.includes(own), `${own} stays in the page after signing out`);
+  await view.visitor.close();
+}
+
+/** Another account signs in in another tab while a page loads, after the server has answered the page: it shows the other account. */
+export async function changeMeanwhile(setting, language, login, password) {
+  const other = `${login}-b`;
+  const fields = { login: other, email: `${other}@example.org`, password, invite_code: setting.invite };
+  check((await setting.api("/v1/auth/register", fields)).status === 201, `${other} is not registered`);
+  const view = await enter(setting, language, login, password);
+  const { page } = view;
+  const tab = await view.visitor.open("/register");
+  const shows = { "/": "signed_in.title", "/account": "account.title" };
+  // What a page asks for last.
+  for (const [path, answer] of [["/account", "/v1/auth/sessions"], ["/", "/v1/me"]]) {
+    const next = path === "/account" ? other : login;
+    await page.route(setting.base + answer, async (route) => {
+      const response = await route.fetch();
+      const signIn = async (data) => {
+        const { AuthClient } = await import("/arkloop.js");
+        await new AuthClient().signIn(data);
+      };
+      await tab.page.evaluate(signIn, { login: next, password });
+      // The other tabs have been told.
+      await page.waitForTimeout(200);
+      await route.fulfill({ response });
+    }, { times: 1 });
+    await page.goto(setting.base + path);
+    view.texts = await setting.textsOf(language, path);
+    await page.getByRole("heading", { name: view.texts[shows[path]], exact: true }).waitFor();
+    const named = (name) => [document.querySelector("#username")?.value, document.querySelector("#username")?.textContent].includes(name);
+    await page.waitForFunction(named, next);
+  }
   await view.visitor.close();
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 
 import { enter, submit, unfold } from "./pages_account.mjs";
+import { backToKept } from "./pages_entry.mjs";
 import { NEW_PASSWORD, PASSWORD, Visitor, check } from "./pages_view.mjs";
 
 /** Two changes that come to nothing: the new address gets another account meanwhile, and a link is called off. */
@@ -19,6 +20,7 @@ export async function changeNothing(setting, language, login) {
   });
   await ask(view, off);
   const link = setting.mailed(off, "/account#change");
+  await backToKept(setting, language, link, "account.signed_out_title");
   await view.visitor.close();
 
   const stranger = await enter(setting, language, other, PASSWORD);
