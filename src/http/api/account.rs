@@ -22,14 +22,15 @@ pub(super) const DELETE_ACCOUNT: Operation = Operation {
     fields: &[&CURRENT_PASSWORD],
     refusals: &[Code::ReauthenticationRequired],
     tag: Some(Tag::Account),
-    summary: "Delete the own account",
-    description: "Deletes the account with its sessions, links and codes, and tells its owner by mail. It cannot be brought back; its names are free at once. \
-                  An account without a password is deleted within 10 minutes of signing in. A wrong current password counts like one of signing in. \
-                  Deletions and exports have a limit of their own for each account, which counts once the password was right.",
+    summary: "Delete the caller's account",
+    description: "Deletes the account with its sessions, links and codes, and tells its owner by mail. The account cannot be brought back; its username and \
+                  its address are free at once. An account without a password can be deleted within 10 minutes of signing in. A wrong current password counts \
+                  as a wrong password at sign-in. Deletions, exports and changes of the address share one limit for each account, which counts only requests \
+                  with the right password.",
     success: Success {
         optional_headers: &[(
             "Set-Cookie",
-            "Takes the cookie `arkloop_refresh_token` away, unless it is one of a living session of another account.",
+            "Removes the cookie `arkloop_refresh_token`, unless it belongs to a live session of another account.",
         )],
         ..Success::no_content("The account is deleted.")
     },
@@ -61,11 +62,11 @@ struct ExportBody {
     exported_at: String,
     /// The account.
     account: ExportedAccount,
-    /// The sessions that are alive, as their list shows them.
+    /// The live sessions, as `list_sessions` shows them.
     sessions: Vec<SessionBody>,
-    /// The newest events at the account that the audit log still has, at most 5000, the oldest of them first.
+    /// The events of the audit log about the account, the oldest first. If there are more than 5000, only the newest 5000.
     audit: Vec<EventBody>,
-    /// How many older events the audit log has.
+    /// How many older events the audit log has beside these.
     audit_left_out: u32,
 }
 
@@ -79,25 +80,25 @@ struct ExportedAccount {
     last_sign_in_at: Option<String>,
 }
 
-/// An event at an account.
+/// An event of the audit log.
 #[derive(Object)]
 #[oai(rename = "AccountEvent")]
 struct EventBody {
-    /// When it happened, the first time if it is a count: RFC 3339 in UTC, whole seconds. For a refresh only the day is told.
+    /// When it happened, or happened first if `times` is more than 1: RFC 3339 in UTC, whole seconds. For a refresh it is the start of the day.
     at: String,
-    /// Its name, such as `sign_in.password`. Later versions may add names.
+    /// The name of the event, such as `sign_in.password`. Later versions may add names.
     event: String,
     /// Whether it was done or refused.
     outcome: Outcome,
     /// Who caused it.
     by: CausedBy,
-    /// From which address it came; `null` if that is not known or it was the operator.
+    /// The address of the client; `null` if it is not known or the operator caused the event.
     #[oai(nullable)]
     ip: Option<String>,
-    /// What the client called itself, at most 200 characters; `null` if it did not or it was the operator.
+    /// The `User-Agent` of the client, at most 200 characters; `null` if there was none or the operator caused the event.
     #[oai(nullable)]
     user_agent: Option<String>,
-    /// The session that it was about; `null` if it was about none.
+    /// The session that the event is about; `null` if there is none.
     #[oai(nullable)]
     session_id: Option<String>,
     /// How often it happened.
@@ -171,9 +172,9 @@ pub(super) const EXPORT_ACCOUNT: Operation = Operation {
     fields: &[&CURRENT_PASSWORD],
     refusals: &[Code::ReauthenticationRequired],
     tag: Some(Tag::Account),
-    summary: "Export the own account",
-    description: "What the server keeps about the account, as a file: the account, its sessions and the events of the audit log about it. The reasons of \
-                  refusals are left out, as everywhere in this API, and so are the names of operators. Password and limit are those of a deletion.",
+    summary: "Export the caller's account",
+    description: "A JSON file with the account, its live sessions and the events of the audit log about it. The reasons of refusals are left out, as \
+                  everywhere in this API, and so are the names of operators. It needs the same proof as a deletion, and counts against the same limit.",
     success: Success {
         headers: &[(
             "Content-Disposition",

@@ -13,7 +13,7 @@ use crate::http::pipeline::{Exchange, Operation, Success, Tag};
 struct CaptchaConfig {
     /// Whether a Turnstile token is asked for.
     enabled: bool,
-    /// The site key of the widget; empty when it is off.
+    /// The site key of the widget; empty while the captcha is off.
     site_key: String,
 }
 
@@ -22,7 +22,8 @@ pub(super) const CAPTCHA_CONFIG: Operation = Operation {
     path: "/v1/auth/captcha-config",
     tag: Some(Tag::Registration),
     summary: "Tell how to show the captcha",
-    description: "While it is on, registering, signing in with a password and asking for mail need a `cf_turnstile_token`, and `check` may.",
+    description: "While the captcha is on, registering, signing in with a password, `resolve`, and requests for a code or for a link to set a password need a \
+                  `cf_turnstile_token`. `check` needs one if the operator has set `turnstile.protect_check`.",
     success: Success::json::<CaptchaConfig>("", r#"{ "enabled": false, "site_key": "" }"#),
     ..Operation::open(|exchange| Box::pin(ready(Ok(captcha_config(&exchange)))))
 };

@@ -4,7 +4,7 @@ use poem_openapi::Object;
 
 use crate::http::pipeline::Success;
 
-/// It was done.
+/// The request was carried out.
 #[derive(Object)]
 pub(super) struct Done {
     /// Always `true`.

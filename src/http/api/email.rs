@@ -12,7 +12,7 @@ use crate::http::pipeline::operation::Answer;
 use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, Success, Tag};
 use crate::service::{Caller, Error};
 
-/// What a verification link is about.
+/// The account that a verification link is about.
 #[derive(Object)]
 struct VerificationPreview {
     /// The name of the account that claims the address.
@@ -23,7 +23,7 @@ struct VerificationPreview {
 
 /// The response to every request for a mail.
 pub(super) const MAIL_QUEUED: Success =
-    Success::no_content("It is on its way, if there is anybody to send it to.");
+    Success::no_content("The mail is on its way, if there is an account to send it to.");
 
 /// Reads a request for a mail: the address, and the captcha token if there is one.
 pub(super) fn mail_request(mut fields: Fields) -> Result<(Email, Option<String>), Error> {
@@ -61,8 +61,8 @@ pub(super) const SEND_VERIFICATION: Operation = Operation {
         Code::MailUnavailable,
     ],
     tag: Some(Tag::Email),
-    summary: "Mail a link to verify the own address",
-    description: "At most one a minute, 5 an hour and 10 a day; only the newest link works, for 24 hours.",
+    summary: "Mail a link to verify the account's address",
+    description: "At most one a minute, 5 an hour and 10 a day are mailed. Only the newest link works, for 24 hours.",
     success: MAIL_QUEUED,
     ..Operation::with_token(|exchange, caller| Box::pin(send_verification(exchange, caller)))
 };
@@ -75,8 +75,8 @@ async fn send_verification(exchange: Exchange, caller: Caller) -> Result<Respons
 pub(super) const PREVIEW_VERIFICATION: Operation = Operation {
     id: "preview_verification",
     path: "/v1/auth/email/verify/preview",
-    summary: "Tell what a verification link is about",
-    description: "For the page that asks whether to confirm. It uses nothing up.",
+    summary: "Show the account of a verification link",
+    description: "For the page that asks whether to confirm. The link stays usable.",
     success: Success::json::<VerificationPreview>("", r#"{ "username": "alice", "email_verified": false }"#),
     ..with_verification_token(|exchange| Box::pin(preview_verification(exchange)))
 };
@@ -95,7 +95,7 @@ pub(super) const CONFIRM_VERIFICATION: Operation = Operation {
     id: "confirm_verification",
     path: "/v1/auth/email/verify/confirm",
     summary: "Verify an address",
-    description: "Doing it again with the same token is fine while the address is verified.",
+    description: "The request may be repeated with the same token: it succeeds while the address is verified.",
     success: DONE,
     ..with_verification_token(|exchange| Box::pin(confirm_verification(exchange)))
 };
@@ -111,7 +111,7 @@ pub(super) const REJECT_VERIFICATION: Operation = Operation {
     id: "reject_verification",
     path: "/v1/auth/email/verify/reject",
     summary: "Say \"this was not me\"",
-    description: "Deletes the account that claims the address, unless the address was verified meanwhile. With the link of a change of address it only cancels \
+    description: "Deletes the account that claims the address, unless the address was verified meanwhile. With a link to confirm a new address it only cancels \
                   that change.",
     success: DONE,
     ..with_verification_token(|exchange| Box::pin(reject_verification(exchange)))

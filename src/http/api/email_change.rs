@@ -27,14 +27,14 @@ enum ChangePurpose {
     Undo,
 }
 
-/// What a link about a change of the address would do.
+/// The change that a link would make.
 #[derive(Object)]
 struct EmailChangePreview {
     /// What the link is for.
     purpose: ChangePurpose,
     /// The name of the account.
     username: String,
-    /// The address that the account would have.
+    /// The address that the account has after the change.
     email: String,
 }
 
@@ -50,14 +50,15 @@ pub(super) const CHANGE_EMAIL: Operation = Operation {
         Code::MailUnavailable,
     ],
     tag: Some(Tag::Account),
-    summary: "Ask for a change of the own address",
+    summary: "Ask for a change of the account's address",
     description: "Mails a link to the new address, and tells the present one. Nothing changes until the link is confirmed; only the newest link works, for an \
                   hour, and none after the password or the address has changed.\n\n\
-                  The answer is the same for an address of another account, whose owner is told if it is verified. At most one a minute, 5 an hour and 10 a day \
-                  are mailed to one mailbox (the address without its `+tag`). An account without a password asks within 10 minutes of signing in. A wrong \
-                  current password counts like one of signing in. With a right one, changes, deletions and exports have a limit of their own for each account.",
+                  The answer is the same for an address of another account, whose owner is told if it is verified. At most one a minute, 5 an hour and 10 a \
+                  day are mailed to a mailbox (the address without its `+tag`). An account without a password can ask within 10 minutes of signing in. A wrong \
+                  current password counts as a wrong password at sign-in. Deletions, exports and changes of the address share one limit for each account, \
+                  which counts only requests with the right password.",
     success: Success {
-        description: "It is on its way, unless the address belongs to another account.",
+        description: "The mail is on its way, unless the address belongs to another account.",
         ..MAIL_QUEUED
     },
     ..Operation::with_token(|exchange, caller| Box::pin(change_email(exchange, caller)))
@@ -110,8 +111,8 @@ fn change_token(mut fields: Fields) -> Result<Option<LinkToken>, Error> {
 pub(super) const PREVIEW_EMAIL_CHANGE: Operation = Operation {
     id: "preview_email_change",
     path: "/v1/auth/email/change/preview",
-    summary: "Tell what a link about a change of the address would do",
-    description: "For the page that asks whether to confirm or to undo. It uses nothing up.",
+    summary: "Show the change that a link would make",
+    description: "For the page that asks whether to confirm or to undo. The link stays usable.",
     success: Success::json::<EmailChangePreview>(
         "",
         r#"{ "purpose": "change", "username": "alice", "email": "alice@example.net" }"#,
@@ -142,14 +143,14 @@ pub(super) const CONFIRM_EMAIL_CHANGE: Operation = Operation {
     limit: Some(LimitClass::ConfirmVerification),
     refusals: &[Code::EmailTokenInvalid, Code::EmailExists],
     tag: Some(Tag::Account),
-    summary: "Confirm a change of the own address",
-    description: "Takes the token of the link and the account itself, so that the reader of a mistyped address gets nothing: the account's access token, or its \
-                  password. Where both come, the access token decides, and the password is not looked at.\n\n\
-                  The account has the new address then, verified. With an access token every other session ends, and every refresh token of the present one \
-                  is worthless: the new one is in the cookie of the answer. Only if no refresh cookie of this account came along, but one of a living session \
-                  of another account, none is set. With the password every session ends; a wrong one counts like one of signing in. An account that claims \
-                  the address without having verified it is deleted. An address that was verified gets a link to undo the change, for 72 hours, if the \
-                  account had it for 72 hours and does not return to an address that it left in the last 30 days.",
+    summary: "Confirm a change of the account's address",
+    description: "Needs the token of the link, and the access token or the password of the account: the link alone gives the reader of a mistyped address \
+                  nothing. A request with both is decided by the access token, and the password is ignored.\n\n\
+                  After that the account has the new address, verified. With an access token, every other session ends and the refresh token of this one is \
+                  replaced: the new token is in the cookie of the answer. No cookie is set if the request has no refresh cookie of this account, but one of a \
+                  live session of another account. With the password, every session ends; a wrong password counts as a wrong password at sign-in. Another \
+                  account that has the address without having verified it is deleted. The former address gets a link to undo the change, for 72 hours, if it \
+                  was verified, the account had it for 72 hours, and the new address is not one that the account left in the last 30 days.",
     success: Success {
         optional_headers: &[(
             "Set-Cookie",
@@ -194,9 +195,9 @@ pub(super) const UNDO_EMAIL_CHANGE: Operation = Operation {
     id: "undo_email_change",
     path: "/v1/auth/email/change/undo",
     summary: "Undo a change of the address",
-    description: "The account has its former address back. Every later change of the address, every other link and code and every session is void, and so is \
-                  the password: a link to set another one is mailed to the address that is back. Later changes do not void the link; only the operator \
-                  does, by setting an address, and the deletion of the account. While it works, no other account can have the address.",
+    description: "Gives the account its former address back. It undoes every later change of the address, voids every other link and code, ends every session \
+                  and removes the password: a link to set a new one is mailed to the former address. Later changes do not void the link; only an address that \
+                  the operator sets, or the deletion of the account, does. While the link works, no other account can have the address.",
     success: DONE,
     ..with_change_token(|exchange| Box::pin(undo_email_change(exchange)))
 };

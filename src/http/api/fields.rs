@@ -93,9 +93,9 @@ pub(super) const INVITE_CODE: Field = Field {
 /// The language of an account's mails.
 pub(super) const LOCALE: Field = Field {
     name: "locale",
-    description: "The language of mails: a hint; only one that is too long is refused. A BCP 47 tag, or as devices say it: `en_US`, \
-                  `zh_CN.UTF-8`, `sr_RS@latin`. It is kept as a BCP 47 tag in its canonical case, and mails are in the \
-                  nearest available language. A text that names no language, such as `C`, stands for the default of the server.",
+    description: "The language of mails, as a hint: it is refused only if it is too long. A BCP 47 tag, or the form that devices send: `en_US`, `zh_CN.UTF-8`, \
+                  `sr_RS@latin`. It is kept as a BCP 47 tag in its canonical case, and mails are in the nearest available language. A text that names no \
+                  language, such as `C`, stands for the default of the server.",
     example: "en",
     max_length: Some(Locale::MAX_HINT_CHARS),
     is_required: false,
@@ -105,8 +105,8 @@ pub(super) const LOCALE: Field = Field {
 /// The time zone of an account's owner.
 pub(super) const TIMEZONE: Field = Field {
     name: "timezone",
-    description: "The name of a time zone in the IANA database (its release 2026f, which is compiled in), also an old one, in any case; \
-                  it is kept in the spelling of the database, for clients. `null` or an empty text clears it.",
+    description: "The name of a time zone in the IANA database (its release 2026f, which is compiled in). Old names are accepted too, in any case; the name is \
+                  stored in the spelling of the database. `null` or an empty text clears it.",
     example: "Europe/Berlin",
     max_length: Some(Timezone::MAX_CHARS),
     pattern: Some("^([A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*)?$"),
@@ -151,7 +151,7 @@ pub(super) const OTP: Field = Field {
 
 /// The former name of [`OTP`].
 pub(super) const CODE: Field = Field {
-    description: "The former name of `otp`. The server still takes it in the place of `otp`, but not both.",
+    description: "The former name of `otp`. The server still accepts it instead of `otp`, but not both.",
     is_required: false,
     is_deprecated: true,
     pattern: None,
@@ -163,7 +163,7 @@ pub(super) const IDENTITY: Field = LOGIN.named("identity");
 
 pub(super) const FLOW_TOKEN: Field = Field {
     name: "flow_token",
-    description: "The `flow_token` that `resolve` answered. White space and invisible format characters around it are dropped.",
+    description: "The `flow_token` from the answer of `resolve`. White space and invisible format characters around it are dropped.",
     example: "c2VhbGVkIGFuZCBvcGFxdWUsIDg0IGJ5dGVzIGluIGFsbA",
     pattern: Some(NOT_BLANK),
     ..Field::TEXT
@@ -180,7 +180,7 @@ pub(super) const REPLACING_PASSWORD: Field = Field {
 
 /// The password that is replaced.
 pub(super) const CURRENT_PASSWORD: Field = Field {
-    description: "The present password: required exactly when the account has one.",
+    description: "The present password; required if the account has one.",
     is_required: false,
     min_length: None,
     ..PASSWORD.named("current_password")
@@ -188,7 +188,7 @@ pub(super) const CURRENT_PASSWORD: Field = Field {
 
 /// The password that stands for an access token.
 pub(super) const LINK_PASSWORD: Field = Field {
-    description: "The present password. It is needed where no access token comes along.",
+    description: "The present password; required in a request without an access token.",
     ..CURRENT_PASSWORD
 };
 

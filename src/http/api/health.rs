@@ -30,8 +30,8 @@ pub(super) const HEALTHZ: Operation = Operation {
     path: "/healthz",
     limit: None,
     tag: Some(Tag::Server),
-    summary: "Tell whether the process lives",
-    description: "It asks nothing of the database: a process that cannot serve for a while need not be restarted.",
+    summary: "Tell whether the process runs",
+    description: "This does not read the database, because a process that cannot serve for a while need not be restarted.",
     success: HEALTHY,
     ..Operation::open(|_| Box::pin(ready(Ok(healthz()))))
 };
@@ -47,9 +47,9 @@ pub(super) const READYZ: Operation = Operation {
     limit: None,
     tag: Some(Tag::Server),
     summary: "Tell whether requests can be served",
-    description: "503 while the database cannot be written: the disk is full, or the database file was replaced. It is known from the last write. \
-                  The server tries a small one itself while writes fail, and when it is asked and nothing was written lately. The metrics listener \
-                  tells the cause.",
+    description: "503 while the database cannot be written, for example because the disk is full or the database file was replaced. The answer is the result \
+                  of the last write. While writes fail, and when this is asked and nothing was written lately, the server tries a small write itself. The \
+                  metrics listener tells the cause.",
     success: HEALTHY,
     ..Operation::open(|exchange| Box::pin(ready(readyz(&exchange))))
 };

@@ -18,12 +18,12 @@ struct JwkSet {
 struct Jwk {
     /// The kind of key: `EC` for P-256, `OKP` for Ed25519.
     kty: String,
-    /// What it is for.
+    /// The use of the key: `sig`.
     #[oai(rename = "use")]
     usage: String,
-    /// The algorithm that it verifies, and no other: `ES256` or `EdDSA`.
+    /// The only algorithm of the signatures that the key verifies: `ES256` or `EdDSA`.
     alg: String,
-    /// Its id, the thumbprint of RFC 7638; in the `kid` of every token that it signed.
+    /// The id of the key, which is its thumbprint by RFC 7638. Every token that the key signed has it as `kid`.
     kid: String,
     /// The curve.
     crv: String,
@@ -42,8 +42,8 @@ pub(super) const JWKS: Operation = Operation {
     tag: Some(Tag::Keys),
     summary: "Show the public keys",
     description: "For services that verify access tokens themselves: take the key that has the `kid` of the token, accept only that key's `alg`, and check \
-                  `iss`, `aud` and `exp`. Fetch the keys again when a `kid` is not among them, and refuse the token if it still is not. There may be \
-                  several keys, also of different algorithms.",
+                  `iss`, `aud` and `exp`. Fetch the keys again when none has the `kid`, and refuse the token if still none has it. There may be several keys, \
+                  also of different algorithms.",
     success: Success {
         headers: &[("Cache-Control", "Five minutes.")],
         has_etag: true,

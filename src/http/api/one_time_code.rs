@@ -24,8 +24,8 @@ pub(super) const SEND_CODE: Operation = Operation {
     ],
     tag: Some(Tag::SignIn),
     summary: "Mail a code to sign in with",
-    description: "The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day for a mailbox (the address \
-                  without its `+tag`); only the newest code works, for 10 minutes.",
+    description: "The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day are mailed to a mailbox (the \
+                  address without its `+tag`). Only the newest code works, for 10 minutes.",
     success: MAIL_QUEUED,
     ..Operation::open(|exchange| Box::pin(send_code(exchange)))
 };
@@ -54,8 +54,8 @@ pub(super) const SIGN_IN_BY_CODE: Operation = Operation {
     ],
     tag: Some(Tag::SignIn),
     summary: "Sign in with a mailed code",
-    description: "A code is compared 5 times at most. It proves the address: if that was never verified, it becomes so, and a password that somebody set without \
-                  owning the address is dropped with all other sessions.",
+    description: "A code is compared 5 times at most. The sign-in verifies the address. If the address was not verified before, a password that was set \
+                  without this proof is removed, and all other sessions end.",
     success: SIGNED_IN,
     ..Operation::open(|exchange| Box::pin(sign_in_by_code(exchange)))
 };

@@ -20,10 +20,10 @@ pub(super) const CHANGE_PASSWORD: Operation = Operation {
     fields: &[&CURRENT_PASSWORD, &REPLACING_PASSWORD],
     refusals: &[Code::ReauthenticationRequired],
     tag: Some(Tag::Account),
-    summary: "Change the own password",
-    description: "Ends every other session, and makes every refresh token of the present one worthless: the new one is in the cookie of the answer. Only if \
-                  no refresh cookie of this account came along, but one of a living session of another account, none is set. An account without a \
-                  password sets one within 10 minutes of signing in. A wrong current password counts like one of signing in.",
+    summary: "Change the caller's password",
+    description: "Ends every other session, and replaces the refresh token of this one: the new token is in the cookie of the answer. No cookie is set if the \
+                  request has no refresh cookie of this account, but one of a live session of another account. An account without a password sets one within \
+                  10 minutes of signing in. A wrong current password counts as a wrong password at sign-in.",
     success: Success {
         optional_headers: &[(
             "Set-Cookie",
@@ -60,9 +60,9 @@ pub(super) const SEND_RESET: Operation = Operation {
     limit: Some(LimitClass::SendReset),
     refusals: &[Code::OtpRateLimited, Code::MailUnavailable],
     tag: Some(Tag::Account),
-    summary: "Mail a link to set a password anew",
-    description: "The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day for a mailbox (the address \
-                  without its `+tag`); only the newest link works, for an hour.",
+    summary: "Mail a link to set a new password",
+    description: "The answer is the same whether or not the address has an account. At most one a minute, 5 an hour and 10 a day are mailed to a mailbox (the \
+                  address without its `+tag`). Only the newest link works, for an hour.",
     success: MAIL_QUEUED,
     ..Operation::open(|exchange| Box::pin(send_reset(exchange)))
 };
@@ -76,7 +76,7 @@ async fn send_reset(exchange: Exchange) -> Result<Response, Refusal> {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// What a link to set a password is about.
+/// The account that a link to set a password is about.
 #[derive(Object)]
 struct ResetPreview {
     /// The name of the account whose password the link sets.
@@ -92,9 +92,9 @@ pub(super) const PREVIEW_RESET: Operation = Operation {
     limit: Some(LimitClass::ConfirmReset),
     refusals: &[Code::ResetTokenInvalid],
     tag: Some(Tag::Account),
-    summary: "Tell what a link to set a password is about",
-    description: "For the page that asks for the new password: a link that has been used or has expired is refused before anything is typed. It uses nothing \
-                  up.",
+    summary: "Show the account of a link to set a password",
+    description: "For the page that asks for the new password: a link that has been used or has expired is refused before anything is typed. The link stays \
+                  usable.",
     success: Success::json::<ResetPreview>("", r#"{ "username": "alice" }"#),
     ..Operation::open(|exchange| Box::pin(preview_reset(exchange)))
 };
@@ -118,7 +118,7 @@ pub(super) const CONFIRM_RESET: Operation = Operation {
     refusals: &[Code::ResetTokenInvalid],
     tag: Some(Tag::Account),
     summary: "Set a password through a link",
-    description: "Ends every session of the account. A link that was mailed proves the address too.",
+    description: "Ends every session of the account. A mailed link also verifies the address.",
     success: Success::no_content("The password is set."),
     ..Operation::open(|exchange| Box::pin(confirm_reset(exchange)))
 };

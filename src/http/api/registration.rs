@@ -28,11 +28,11 @@ struct CurrentRegistrationMode {
     rename_all = "snake_case"
 )]
 enum ModeName {
-    /// Anybody.
+    /// Everyone.
     Open,
-    /// Whoever has a usable invite.
+    /// Everyone with a usable invite.
     InviteOnly,
-    /// Nobody.
+    /// No one.
     Disabled,
 }
 
@@ -46,8 +46,8 @@ struct RegisteredBody {
     access_token: String,
     /// How the access token is sent.
     token_type: TokenType,
-    /// A sentence for a person about what went otherwise than asked for: the invite was ignored, or no verification mail was sent because mail is off or
-    /// the mailbox was sent too many; `null` if nothing did.
+    /// A sentence for a person if not all of the request was carried out: the invite was ignored, or no verification mail was sent because mail is off or the
+    /// mailbox was sent too many; `null` otherwise.
     #[oai(nullable)]
     warning: Option<String>,
 }
@@ -68,7 +68,7 @@ pub(super) const REGISTRATION_MODE: Operation = Operation {
     path: "/v1/auth/registration-mode",
     tag: Some(Tag::Registration),
     summary: "Tell who may register",
-    description: "The answer is what holds now; the operator may change it at any time.",
+    description: "The answer is the current mode; the operator may change it at any time.",
     success: Success::json::<CurrentRegistrationMode>("", r#"{ "mode": "invite_only" }"#),
     ..Operation::open(|exchange| Box::pin(registration_mode(exchange)))
 };
@@ -100,15 +100,15 @@ pub(super) const REGISTER: Operation = Operation {
         Code::EmailExists,
     ],
     tag: Some(Tag::Registration),
-    summary: "Make an account",
+    summary: "Create an account",
     description: "While registration is by invite, `invite_code` is needed and one use of it is spent; a refused registration never spends one. While it is \
-                  open, a usable code is spent, and an unusable one only makes a `warning`. A live refresh cookie that comes with the request loses its \
-                  session, since its cookie is replaced.",
+                  open, a usable code is spent, and an unusable one only makes a `warning`. The session of a live refresh cookie in the request ends, because \
+                  its cookie is replaced.",
     success: Success {
         status: StatusCode::CREATED,
         headers: &[SETS_REFRESH_TOKEN],
         ..Success::json::<RegisteredBody>(
-            "The account was made and is signed in.",
+            "The account was created and is signed in.",
             r#"{
                 "user_id": "019abd3a-6f00-7c3e-9a51-4f0e6d2b8c17",
                 "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9…",

@@ -23,34 +23,34 @@ enum NextStep {
     Register,
 }
 
-/// What the client fills in in its next form: what was entered, and nothing else.
+/// What the client fills into its next form: the text that was entered, and nothing else.
 #[derive(Object)]
 struct Prefill {
     /// The name to sign in or to register with.
     #[oai(skip_serializing_if_is_none)]
     login: Option<String>,
-    /// The address to register with, where what was entered has an `@`.
+    /// The address to register with, if the entered text has an `@`.
     #[oai(skip_serializing_if_is_none)]
     email: Option<String>,
 }
 
-/// What an identity names.
+/// The account that an identity names, if there is one.
 #[derive(Object)]
 #[oai(rename = "Resolved")]
 struct ResolvedBody {
     /// What the client shows next: `password` if there is an account.
     next_step: NextStep,
-    /// Stands for the account when a code is asked for; only with `password`.
+    /// Identifies the account in requests for a code; present only with `password`.
     #[oai(skip_serializing_if_is_none)]
     flow_token: Option<String>,
-    /// The address of the account, masked as in `a***@e***`; only with `password`.
+    /// The address of the account, masked as in `a***@e***`; present only with `password`.
     #[oai(skip_serializing_if_is_none)]
     masked_email: Option<String>,
     /// Whether the account can sign in with a mailed code.
     otp_available: bool,
     /// Whether registering needs an invite; `false` if there is an account.
     invite_required: bool,
-    /// What the client fills in in its next form.
+    /// What the client fills into its next form.
     prefill: Prefill,
 }
 
@@ -102,9 +102,10 @@ pub(super) const RESOLVE: Operation = Operation {
     request: "ResolveRequest",
     fields: &[&IDENTITY, &CAPTCHA_TOKEN],
     limit: Some(LimitClass::Check),
-    summary: "Tell what to do about a name or an address",
-    description: "The first question of Arkloop's own web client: whether to sign in or to register. It is there only with `server.arkloop_client`, since it \
-                  tells more than `check`. The `flow_token` works for 10 minutes, and until the address of the account changes; it may be used more than once.",
+    summary: "Tell whether to sign in or to register",
+    description: "Arkloop's own web client sends this first, to choose between the forms for signing in and for registering. The operation exists only with \
+                  `server.arkloop_client = true`, because it tells more than `check`. The `flow_token` works for 10 minutes, unless the address of the account \
+                  changes, and may be used more than once.",
     success: Success::json::<ResolvedBody>(
         "",
         r#"{
@@ -145,7 +146,7 @@ pub(super) const SEND_RESOLVED_CODE: Operation = Operation {
         Code::MailUnavailable,
     ],
     summary: "Mail a code to a resolved account",
-    description: "As `send_code`, for the account of a `flow_token`. It is there only with `server.arkloop_client`.",
+    description: "Like `send_code`, for the account of a `flow_token`. The operation exists only with `server.arkloop_client = true`.",
     success: MAIL_QUEUED,
     ..for_arkloop_client(|exchange| Box::pin(send_resolved_code(exchange)))
 };
@@ -175,7 +176,7 @@ pub(super) const SIGN_IN_BY_RESOLVED_CODE: Operation = Operation {
         Code::UserSuspended,
     ],
     summary: "Sign in to a resolved account with a mailed code",
-    description: "As `sign_in_by_code`, for the account of a `flow_token`. It is there only with `server.arkloop_client`.",
+    description: "Like `sign_in_by_code`, for the account of a `flow_token`. The operation exists only with `server.arkloop_client = true`.",
     success: SIGNED_IN,
     ..for_arkloop_client(|exchange| Box::pin(sign_in_by_resolved_code(exchange)))
 };

@@ -10,15 +10,15 @@ use crate::domain::{Session, SessionId};
 use crate::http::pipeline::{Code, Exchange, Operation, Refusal, Success, Tag};
 use crate::service::Caller;
 
-/// The sessions of an account that are alive.
+/// The live sessions of an account.
 // Not `Sessions`: Python generators name a variable after the schema, which then collides with the member.
 #[derive(Object)]
 struct SessionList {
-    /// The sessions, the one used last first.
+    /// The sessions, the most recently used first.
     sessions: Vec<SessionBody>,
 }
 
-/// One place where an account is signed in.
+/// A sign-in of an account that goes on: one for each browser or device.
 #[derive(Object)]
 #[oai(rename = "Session")]
 pub(super) struct SessionBody {
@@ -30,10 +30,10 @@ pub(super) struct SessionBody {
     created_at: String,
     /// When it was last used: the present hour for the session of this request, the day of the last refresh for others; never before it began.
     last_used_at: String,
-    /// From which address it began; `null` if that is not known.
+    /// The address of the client at the sign-in; `null` if it is not known.
     #[oai(nullable)]
     ip: Option<String>,
-    /// What the client called itself then, at most 200 characters; `null` if it did not.
+    /// The `User-Agent` of the client at the sign-in, at most 200 characters; `null` if there was none.
     #[oai(nullable)]
     user_agent: Option<String>,
 }
@@ -51,14 +51,14 @@ impl SessionBody {
     }
 }
 
-const ENDED: Success = Success::no_content("Ended; their access tokens are refused from now on.");
+const ENDED: Success = Success::no_content("Access tokens of an ended session are refused from now on.");
 
 pub(super) const LIST_SESSIONS: Operation = Operation {
     id: "list_sessions",
     path: "/v1/auth/sessions",
     tag: Some(Tag::Sessions),
-    summary: "List where the account is signed in",
-    description: "Only sessions that are alive, the one used last first.",
+    summary: "List the sessions of the account",
+    description: "Only live sessions, the most recently used first.",
     success: Success {
         links: Some(|| {
             json!({ "DeleteSession": {

@@ -71,8 +71,8 @@ pub(super) const CHECK: Operation = Operation {
     switch: Some(|settings| settings.identity_check),
     tag: Some(Tag::SignIn),
     summary: "Tell whether an account exists",
-    description: "For clients that ask for a name first and then show the form for signing in or for registering. An operator who does not want to tell turns \
-                  it off (`registration.identity_check`); then it is 404.",
+    description: "For clients that ask for a name first and then show the form for signing in or for registering. The operator can turn it off \
+                  (`registration.identity_check`); then it is 404.",
     success: Success::json::<Checked>("", r#"{ "exists": true }"#),
     ..Operation::open(|exchange| Box::pin(check(exchange)))
 };
@@ -99,11 +99,11 @@ pub(super) const LOGIN: Operation = Operation {
     refusals: &[Code::InvalidCredentials, Code::UserSuspended],
     tag: Some(Tag::SignIn),
     summary: "Sign in with a password",
-    description: "Whether the name or the password was wrong is not told. A live refresh cookie that comes with the request loses its session, since its \
-                  cookie is replaced; where living sessions of two accounts come, none does.\n\n\
-                  By default, after 5 wrong passwords in a row for an account from one address (IPv6: from one /64) the next one waits for 1 s, then 2, 4, up \
-                  to 60 s; after 100 in a row from everywhere for 15 minutes. Meanwhile no password is tried: 429 with `details.limit` = `account`. A name that \
-                  no account has is counted alike. A sign-in, also by a mailed code, or a new password ends it at once.",
+    description: "The answer does not tell whether the name or the password was wrong. The session of a live refresh cookie in the request ends, because its \
+                  cookie is replaced; if the cookies have live sessions of two accounts, none ends.\n\n\
+                  By default, after 5 wrong passwords in a row for an account from one address (IPv6: from one /64) the next try waits for 1 s, then 2, 4, up \
+                  to 60 s; after 100 in a row from all addresses it waits for 15 minutes. Meanwhile no password is tried: 429 with `details.limit` = \
+                  `account`. Names without an account are counted in the same way. A sign-in, also by a mailed code, or a new password ends the wait at once.",
     success: SIGNED_IN,
     ..Operation::open(|exchange| Box::pin(login(exchange)))
 };
@@ -130,12 +130,12 @@ pub(super) const REFRESH: Operation = Operation {
     refusals: &[Code::RefreshTokenMissing, Code::InvalidToken, Code::UserSuspended],
     tag: Some(Tag::SignIn),
     summary: "Get a fresh access token",
-    description: "The request carries the cookie `arkloop_refresh_token` and nothing else: browsers send it by themselves (from other origins with `credentials: \
-                  \"include\"`), other clients keep it in a cookie jar. It needs no access token.\n\n\
-                  The refresh token in the cookie is replaced. One that was replaced a moment ago is answered with the current one, so that tabs that wake up \
-                  together all stay signed in. If the answer with the successor was lost, the same client may ask again later. Any other replaced one ends its \
-                  session. Of several cookies the first that can be served counts, and the others have no effect; cookies of living sessions of two accounts are \
-                  refused together. A refusal never clears the cookie.",
+    description: "The request carries the cookie `arkloop_refresh_token` and nothing else: browsers send it by themselves (from other origins with \
+                  `credentials: \"include\"`), other clients keep it in a cookie jar. It needs no access token.\n\n\
+                  The refresh token in the cookie is replaced. For a token that was replaced a moment ago, the answer is the current token, so that tabs that \
+                  wake up together all stay signed in. If the answer with the new token was lost, the same client may ask again later. Any other replaced \
+                  token ends its session. Of several cookies, the first that can be served is used, and the others have no effect; cookies of live sessions of \
+                  two accounts are refused together. A refusal never clears the cookie.",
     success: SIGNED_IN,
     ..Operation::with_cookies(|exchange, cookies| Box::pin(refresh(exchange, cookies)))
 };
@@ -151,10 +151,10 @@ pub(super) const LOGOUT: Operation = Operation {
     path: "/v1/auth/logout",
     tag: Some(Tag::SignIn),
     summary: "Sign out",
-    description: "Ends the session of the access token, and those of refresh cookies sent with it that are the same user's.",
+    description: "Ends the session of the access token, and the sessions of the same account whose refresh cookies are sent with it.",
     success: Success {
         description: "Signed out.",
-        headers: &[("Set-Cookie", "Takes the cookie `arkloop_refresh_token` away.")],
+        headers: &[("Set-Cookie", "Removes the cookie `arkloop_refresh_token`.")],
         ..DONE
     },
     ..Operation::with_token(|exchange, caller| Box::pin(logout(exchange, caller)))

@@ -17,22 +17,22 @@ use crate::service::{Caller, Error, ProfileChange};
 #[derive(Object)]
 #[oai(rename = "User")]
 pub(super) struct UserBody {
-    /// Its id, which stays whatever its names become.
+    /// The id of the account, which never changes.
     id: String,
     /// The username as its owner wrote it.
     username: String,
     /// The address as its owner wrote it.
     email: String,
-    /// Whether its owner has proved to receive mail there.
+    /// Whether the address is verified.
     email_verified: bool,
-    /// Whether it can sign in by password.
+    /// Whether the account has a password.
     has_password: bool,
-    /// The language of its mails.
+    /// The language of mails to the owner.
     locale: String,
-    /// Its time zone; `null` if its owner has set none.
+    /// The time zone of the owner; `null` if none is set.
     #[oai(nullable)]
     timezone: Option<String>,
-    /// When it was made: RFC 3339 in UTC, whole seconds.
+    /// When the account was created: RFC 3339 in UTC, whole seconds.
     created_at: String,
 }
 
@@ -69,8 +69,8 @@ pub(super) const GET_ME: Operation = Operation {
     id: "get_me",
     path: "/v1/me",
     tag: Some(Tag::Account),
-    summary: "Show the own account",
-    description: "The account as it is now, whatever the access token said when it was issued.",
+    summary: "Show the caller's account",
+    description: "The account as it is now, also if it has changed since the access token was issued.",
     success: OWN_ACCOUNT,
     ..Operation::with_token(|_, caller| Box::pin(ready(Ok(get_me(&caller)))))
 };
@@ -87,10 +87,10 @@ pub(super) const UPDATE_ME: Operation = Operation {
     fields: &[&USERNAME, &LOCALE, &TIMEZONE],
     refusals: &[Code::LoginExists],
     tag: Some(Tag::Account),
-    summary: "Change the own account",
-    description: "Fields that are absent stay as they are, and `{}` changes nothing. `null` or an empty text clears `timezone`; the other fields, which every \
-                  account has, stay as they are then too. Changes of the username have a limit of their own for each account, and those that are refused \
-                  because the name is taken count too. The present username, repeated exactly, is no change.",
+    summary: "Change the caller's account",
+    description: "Fields that are absent stay as they are, and `{}` changes nothing. `null` or an empty text clears `timezone` and leaves every other field as \
+                  it is. Changes of the username have a limit of their own for each account, which also counts changes that are refused because the name is \
+                  taken. Repeating the present username exactly is no change.",
     success: OWN_ACCOUNT,
     ..Operation::with_token(|exchange, caller| Box::pin(update_me(exchange, caller)))
 };

@@ -39,8 +39,8 @@ pub(super) const OPENAPI_DOCUMENT: Operation = Operation {
 pub(super) const DOCS: Operation = Operation {
     id: "docs",
     tag: Some(Tag::Server),
-    summary: "Show this document to people",
-    description: "Swagger UI, which comes from this server entirely.",
+    summary: "Show this document as a web page",
+    description: "Swagger UI, which loads nothing from other hosts.",
     success: Success {
         headers: &[
             ("Cache-Control", "Five minutes."),

@@ -74,17 +74,17 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response, Refusal>> 
 /// The groups of operations.
 #[derive(Clone, Copy, Tags)]
 pub(crate) enum Tag {
-    /// Making an account.
+    /// Creating an account.
     Registration,
     /// Signing in, staying signed in, signing out.
     #[oai(rename = "Sign-in")]
     SignIn,
-    /// Proving an address.
+    /// Verifying an address.
     #[oai(rename = "E-mail")]
     Email,
-    /// The own account.
+    /// The caller's account.
     Account,
-    /// Where the account is signed in.
+    /// The sessions of the account.
     Sessions,
     /// Public keys for services that verify access tokens.
     Keys,

@@ -103,7 +103,7 @@ fn known() -> Vec<String> {
         format!("had it for {} hours", hours(LEAST_HELD)),
         format!("left in the last {} days", hours(FORMER_FOR) / 24),
         format!("the newest code works, for {}", in_words(CODE_TTL)),
-        format!("works for {}, and until the address", in_words(FLOW_TTL)),
+        format!("works for {}, unless the address", in_words(FLOW_TTL)),
         format!("The code works for {}", in_words(CODE_TTL)),
         format!("A code is compared {MAX_CODE_ATTEMPTS} times at most"),
         format!("within {} of signing in", in_words(RECENT_SIGN_IN)),
@@ -111,7 +111,7 @@ fn known() -> Vec<String> {
         format!("By default, after {} wrong passwords in a row", here.requests()),
         format!("waits for 1 s, then 2, 4, up to {} s", here.per().as_secs()),
         format!(
-            "after {} in a row from everywhere for {}",
+            "after {} in a row from all addresses it waits for {}",
             everywhere.requests(),
             in_words(everywhere.per())
         ),
