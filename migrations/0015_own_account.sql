@@ -1,12 +1,12 @@
--- What an owner does about their own account: a change of the address, and the way back.
+-- Changes of an account's address by its owner, and the links that undo them.
 
--- Since when the account has its address; NULL: since the account was made. (What the operator set before this version counts as old.)
+-- When the account got its address; NULL: at its creation. (An address that the operator set before this version counts as held since then.)
 ALTER TABLE users ADD COLUMN email_since INTEGER;
 
--- Changes that wait for the link that was mailed to the new address: one for an account, the newest. A row is removed when it is used or void.
+-- Changes that are not confirmed yet: one for an account, the newest. The row is deleted when the change is confirmed or void.
 CREATE TABLE email_changes (
     user_id    BLOB PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
-    -- SHA-256 of 32 random bytes, as of other links.
+    -- SHA-256 of the token of the mailed link, 32 random bytes, as for other links.
     digest     BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
     email      TEXT NOT NULL,
     created_at INTEGER NOT NULL,
@@ -14,13 +14,13 @@ CREATE TABLE email_changes (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX email_changes_by_end ON email_changes (expires_at);
 
--- Links with which a former address comes back. While one lives, no other account takes that address.
+-- Links that give an account a former address back. Until a link expires, no other account can take its address.
 CREATE TABLE email_undos (
     digest      BLOB PRIMARY KEY CHECK (length(digest) = 32),
     user_id     BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     email       TEXT NOT NULL,
     email_key   TEXT NOT NULL,
-    -- Since when the address had been the account's: it has that age again when it comes back.
+    -- When the account had got the address: users.email_since has this value again after the undo.
     email_since INTEGER NOT NULL,
     created_at  INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL
@@ -29,8 +29,8 @@ CREATE INDEX email_undos_by_user ON email_undos (user_id);
 CREATE INDEX email_undos_by_address ON email_undos (email_key, expires_at);
 CREATE INDEX email_undos_by_end ON email_undos (expires_at);
 
--- Addresses that an account has had verified, for 30 days: a change back to one of them sends no undo. They are no keyed digests, so that a restore and
--- another key file leave them as they are: a thief's address that the owner leaves would get an undo otherwise.
+-- Verified addresses that an account has left, for 30 days: a change back to one of them sends no undo. Not keyed digests, because those become useless
+-- after a restore and with another key file; then a thief's address that the owner leaves would get an undo.
 CREATE TABLE former_addresses (
     user_id   BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     email_key TEXT NOT NULL,

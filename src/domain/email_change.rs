@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::Timestamp;
 
-/// How long an account must have had an address before that address gets an undo. A thief's address, which the owner leaves again, would otherwise get one.
+/// How long an account must have had an address before that address gets an undo. Without this minimum, the owner's change
+/// back would mail an undo to the thief's address.
 pub const LEAST_HELD: Duration = Duration::from_hours(72);
 
 /// How long a verified address that an account has left is remembered. The longer it is, the longer a change back to the address gets no undo.
@@ -21,8 +22,8 @@ pub struct LeftAddress {
 }
 
 impl LeftAddress {
-    /// Whether it gets a link to undo the change. `was_new_one_held` says whether the account held the new address verified within [`FORMER_FOR`]: where the
-    /// owner moves the account back by hand, the address that it leaves is the thief's.
+    /// Whether the address gets a link to undo the change. `was_new_one_held` says whether the account held the new address verified within [`FORMER_FOR`]:
+    /// if so, the owner is probably moving the account back, and the address that it leaves is the thief's.
     pub fn gets_undo(self, was_new_one_held: bool, now: Timestamp) -> bool {
         self.is_verified && !self.has_same_key && !was_new_one_held && now.since(self.since) >= LEAST_HELD
     }

@@ -1,4 +1,4 @@
-//! Flow tokens: what a client that resolved an identity shows for asking for a code and signing in with it.
+//! Flow tokens: they identify the account that a client resolved, when the client asks for a code and signs in with it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{AddressDigest, FieldError, Sealed, Timestamp, UserId};
 
 /// How long a flow token works: as long as the code that it is used for.
 pub const FLOW_TTL: Duration = super::CODE_TTL;
-/// How far in the future a flow token may have been made. Clocks that are adjusted jump by less; a token from a clock that was wrong does not work for longer.
+/// How far in the future a flow token may have been made. An adjusted clock jumps by less, and a token that was made under a wrong clock does not work for long.
 const FLOW_LEEWAY: Duration = Duration::from_mins(1);
 
 /// A sealed [`Flow`], which only the server that made it can read. `Debug` does not print it.

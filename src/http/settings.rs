@@ -79,8 +79,9 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
-    /// The origins that the sign-in page brings people back to, as browsers write them: that of the app (of this server, if no app is set) and the
-    /// [`allowed_origins`](Self::allowed_origins). Of those with http only this machine's: elsewhere anyone on the way could read and change such a page.
+    /// The origins that the sign-in page returns people to, in the form of browsers: that of the app (or of this server, if no app is set) and the
+    /// [`allowed_origins`](Self::allowed_origins). Origins with plain http are left out, except this machine's, because others on the way could read and
+    /// change such a page.
     pub(super) fn return_origins(&self) -> Vec<String> {
         let first = self.app_origin.as_ref().unwrap_or(&self.public_origin);
         let listed = std::iter::once(first).chain(&self.allowed_origins);
@@ -130,7 +131,7 @@ mod tests {
         ];
         let listed = |first: &'static str| [&[first][..], &common].concat();
         assert_eq!(settings.return_origins(), listed("https://auth.example.org"));
-        // Where there is an app, the server's own pages are no place to go back to.
+        // With an app, people are not returned to the server's own origin.
         settings.app_origin = Some("https://App.example.org".to_owned());
         assert_eq!(settings.return_origins(), listed("https://app.example.org"));
     }

@@ -1,4 +1,4 @@
-//! Deleting and exporting one's own account.
+//! Deleting and exporting the caller's account.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::store::{AuditFilter, StoreError};
 
-/// How many rows of the audit log an export has at most: years of an account that signs in every day, and about a megabyte.
+/// The maximum number of audit rows in an export: years of an account that signs in every day, about a megabyte.
 const MAX_EVENTS: u32 = 5_000;
 
 /// What a client is to do with its refresh cookie.
@@ -22,7 +22,7 @@ pub enum CookieFate {
     Keep,
 }
 
-/// What the server keeps about an account, as far as its owner is told.
+/// An account, its live sessions and its events in the audit log, as far as its owner is told.
 #[derive(Clone, Debug)]
 pub struct AccountExport {
     pub exported_at: Timestamp,
@@ -93,8 +93,8 @@ const fn is_refresh(event: AuditEvent) -> bool {
 
 impl Service {
     /// Deletes the caller's account with its sessions, links and codes, and tells its owner by mail, also at each former address that could be taken back: a
-    /// thief may have moved the account. The names are free at once; the audit log keeps the id,
-    /// and a used invite stays used. `cookies` are the refresh cookies of the request.
+    /// thief may have moved the account. The names are free at once; the audit log keeps the id, and a used invite stays used. `cookies` are the refresh
+    /// cookies of the request.
     ///
     /// # Errors
     /// Those of [`Service::prove_presence`], if the password has changed since.
@@ -131,7 +131,7 @@ impl Service {
         .await
     }
 
-    /// Gathers what the server keeps about the caller's account.
+    /// Gathers the caller's account, its live sessions and its events in the audit log.
     ///
     /// # Errors
     /// Those of [`Service::prove_presence`], if the password has changed since.

@@ -39,7 +39,7 @@ pub enum Proof {
     Password(PasswordGuess, Client),
 }
 
-/// The account that a guess with a link of a change is about.
+/// The account of a link, with everything that a guess of its password needs.
 struct Guessing {
     record: AuditRecord,
     stored: Option<PasswordHash>,
@@ -59,7 +59,7 @@ impl Service {
     /// Mails a link that moves the caller's account to the address `new`, and tells the present address. The link of an earlier request is void.
     ///
     /// An address that another account has or may take back gets no link, but the same answer for the same work: rows, mails and budget. Its owner is told
-    /// that it was asked for, and not who asked.
+    /// that the address was asked for, but not by which account.
     ///
     /// # Errors
     /// [`Error::CodeRateLimited`], those of [`Service::prove_presence`].

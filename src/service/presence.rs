@@ -22,7 +22,7 @@ const LEEWAY: Duration = Duration::from_mins(1);
 pub struct Presence {
     /// The hash that the password was compared with; `None` if the account had no password.
     stored: Option<PasswordHash>,
-    /// Under which wrong passwords of this caller are counted.
+    /// The key under which wrong passwords of this caller are counted.
     key: FailureKey,
 }
 

@@ -1,4 +1,4 @@
-//! What Arkloop's own web client asks first: the account that an identity names. It then signs in to this account by password or by a mailed code.
+//! The first request of Arkloop's own web client, which resolves an identity to an account, and the sign-in with a code that follows it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Deleting and exporting the own account.
+//! Deleting and exporting the caller's account.
 
 use poem::http::header::{CONTENT_DISPOSITION, SET_COOKIE};
 use poem::http::{Method, StatusCode};
@@ -54,7 +54,7 @@ async fn delete_account(exchange: Exchange, caller: Caller) -> Result<Response, 
     })
 }
 
-/// What the server keeps about an account.
+/// An account, its live sessions and its events in the audit log.
 #[derive(Object)]
 #[oai(rename = "AccountExport")]
 struct ExportBody {

@@ -1,4 +1,4 @@
-//! Changing the own address, and undoing a change with a mailed link.
+//! Changing the account's address, and undoing a change with a mailed link.
 
 use poem::http::header::SET_COOKIE;
 use poem::http::{Method, StatusCode};

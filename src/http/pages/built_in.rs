@@ -1,4 +1,4 @@
-//! The built-in pages: signing in, creating an account, confirming an address, setting a password, the own account.
+//! The built-in pages: signing in, creating an account, confirming an address, setting a password, the account of the person.
 //!
 //! They use the public API like any client. What differs between servers and languages is filled into their templates once, at the start, and so is the
 //! content security policy, which depends on the captcha. Browsers do not store the pages.
@@ -312,7 +312,7 @@ mod tests {
             );
         }
         for code in FieldError::VARIANTS {
-            // No page sends such a body.
+            // The pages never send bodies with these errors.
             let is_of_bodies = ["unknown", "duplicate", "wrong_type"].contains(code);
             let is_explained = known
                 .iter()

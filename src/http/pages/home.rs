@@ -1,4 +1,4 @@
-//! The path `/`, where a browser finds a page and other clients find nothing: the sign-in page, or without built-in pages one that tells what this server is.
+//! The path `/`, which only browsers find: the sign-in page or, without the built-in pages, a page that says what this server is.
 
 use std::collections::HashMap;
 

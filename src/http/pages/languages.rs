@@ -28,7 +28,7 @@ fn in_preferred_language(exchange: &Exchange) -> Result<Response, Refusal> {
     Ok(page.answer(&exchange.headers))
 }
 
-/// The key of the page at `path` in a language. It is the path of no file, so the operations that serve files do not find the page by it.
+/// The key of the page at `path` in a language. It contains a blank, so no request has this path, and the operations that serve files do not find the page.
 pub(super) fn key(path: &str, language: Language) -> String {
     format!("{path} {}", language.tag())
 }

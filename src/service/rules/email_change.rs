@@ -94,8 +94,8 @@ impl Unit<'_> {
         Ok(self.find_account(user.id)?)
     }
 
-    /// Gives an account the address of `undo` back, which its owner receives mail at. All that came after the change is void: links, codes, other undos, every
-    /// session and the password. Mails a link to set another one.
+    /// Gives an account back the address of `undo`, at which its owner receives mail. Voids everything that came after the change: links, codes, other
+    /// undos, every session and the password. Mails a link to set a new password.
     ///
     /// # Errors
     /// [`Error::EmailTokenInvalid`] if another account has the address, which the reservation prevents.

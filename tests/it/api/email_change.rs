@@ -1,4 +1,4 @@
-//! Asking for a change of the own address.
+//! Asking for a change of the account's address.
 
 use std::time::Duration;
 

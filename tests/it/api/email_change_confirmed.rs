@@ -1,4 +1,4 @@
-//! Confirming a change of the own address: the link of the mail and the account are needed, and what it entails.
+//! Confirming a change of the account's address: the link of the mail and the account are needed, and what it entails.
 
 use std::time::Duration;
 

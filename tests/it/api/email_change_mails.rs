@@ -1,4 +1,4 @@
-//! The mails about changes of the own address: who is told, and how often.
+//! The mails about changes of an account's address: who is told, and how often.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! Changes of the own address that wait to be confirmed, and what makes them void.
+//! Changes of an account's address that wait to be confirmed, and what makes them void.
 
 use arkloop::domain::{Email, Password};
 use arkloop::service::UserRef;

@@ -1,4 +1,4 @@
-//! Undoing a change of the own address with the link that was mailed to the former one.
+//! Undoing a change of the account's address with the link that was mailed to the former one.
 
 use std::time::Duration;
 

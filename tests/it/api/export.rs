@@ -1,4 +1,4 @@
-//! Exporting the own account. What it asks for, `own_account.rs` tries.
+//! Exporting the caller's account. `own_account.rs` tests the password and the limit.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Deleting and exporting the own account.
+//! Deleting and exporting the caller's account.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::support::{Answer, PASSWORD, Request, TestApp, registration};
 const DELETE: &str = "/v1/auth/account/delete";
 pub(super) const EXPORT: &str = "/v1/auth/account/export";
 const CHANGE: &str = "/v1/auth/email/change";
-/// What an owner does once they have proved to be one.
+/// The operations that need the password or a recent sign-in.
 const DEEDS: [&str; 3] = [EXPORT, CHANGE, DELETE];
 
 pub(super) fn ask(app: &TestApp, path: &str, signed_in: &Answer, body: &Value) -> Request {

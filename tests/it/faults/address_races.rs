@@ -1,4 +1,4 @@
-//! Changes of an address that meet other changes of the account: one of them wins, and the owner of the former address in the end.
+//! Races between a change of the address and other changes of the account: one wins, and an undo always does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Changes of an account's address, as those see them who ask for one and who read the mails.
+//! A server and its mailboxes, for tests of changes of the address: requests as a client sends them, and the mails that arrive.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::smtp::{ReceivedMail, SmtpServer};
 use super::{Answer, Builder, PASSWORD, TestApp};
 
-/// So long an account must have had an address before that address gets an undo.
+/// How long an account must have had an address before the address gets an undo.
 pub const HELD: Duration = Duration::from_hours(72);
 /// How long two mails to one mailbox are apart.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -18,7 +18,7 @@ pub const WANTED: &str = "localhost: Somebody tried to use your address";
 pub const CHANGED: &str = "localhost: The address of your account was changed";
 pub const UNDONE: &str = "localhost: Your address is back: set a new password";
 
-/// A server that all may register with, and the mailboxes of all.
+/// A server with open registration, and the mail server that receives its mails.
 pub struct Mover {
     pub app: TestApp,
     pub smtp: SmtpServer,

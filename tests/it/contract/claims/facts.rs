@@ -53,6 +53,7 @@ pub const FACTS: &[(&str, Value)] = &[
         Constant(LINKS, "Self::UndoChange"),
     ),
     ("the account back for {}", Constant(LINKS, "Self::UndoChange")),
+    ("the account back within {}", Constant(LINKS, "Self::UndoChange")),
     (
         "is older than {}, was replaced by a newer mail",
         Constant(LINKS, "Self::ChangeEmail | Self::ResetPassword"),
@@ -108,7 +109,7 @@ pub const FACTS: &[(&str, Value)] = &[
         Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),
     (
-        "is exported or deleted within {} of signing in",
+        "exported or deleted within {} of signing in",
         Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),
     (
@@ -116,7 +117,7 @@ pub const FACTS: &[(&str, Value)] = &[
         Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),
     (
-        "its sign-in was more than {} ago",
+        "its last sign-in was more than {} ago",
         Constant("service/presence.rs", "RECENT_SIGN_IN"),
     ),
     (
@@ -141,7 +142,10 @@ pub const FACTS: &[(&str, Value)] = &[
     ("get through {} guesses a day", Computed(guesses_a_day)),
     ("may try {} passwords a minute", Key("rate_limit.login")),
     ("{} times an hour for each account", Key("rate_limit.rename")),
-    ("possible {} times an hour", Key("rate_limit.own_account")),
+    (
+        "limit of {} an hour for each account",
+        Key("rate_limit.own_account"),
+    ),
     ("The body is larger than {} KiB", Computed(body_kib)),
     ("PNG or SVG, at most {} KiB", Computed(logo_kib)),
     (
