@@ -361,9 +361,9 @@ fn the_former_address_is_told_the_masked_address_and_what_the_undo_does() {
 
     https://auth.example.org/verify#token=Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE
 
-    The link works once, within 3 days. It signs everybody out,
-    drops the password, and makes all later changes void. Until then no
-    other account can have this address.
+    The link works once, within 3 days. It signs out all devices,
+    removes the password, and undoes all later changes. While the link
+    works, no other account can have this address.
 
     You receive this mail because the account belonged to this address. It
     is sent after every change of the address.

@@ -164,14 +164,14 @@ async fn a_squatter_on_the_new_address_is_removed_and_nothing_of_it_is_merged() 
 
     You have given this address to another account of yours. This account had
     claimed the address without ever confirming it, so it was deleted, and
-    whoever had registered it was signed out.
+    the person who registered it was signed out.
 
         Account: squatter
 
     There is nothing more to do.
 
     You receive this mail because the account used this address. If you did
-    not move another account here, somebody else may be able to read your
+    not move another account here, another person may be able to read your
     mail: change the password of your mailbox.
     "#);
     // The name is free again.

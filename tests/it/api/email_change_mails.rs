@@ -22,18 +22,18 @@ async fn the_owner_of_a_wanted_address_is_told_and_who_asked_is_not() {
     assert_snapshot!(mail.text(), @r#"
     localhost
 
-    Somebody tried to use your address
+    Another account asked for your address
 
-    Somebody has asked to give an account your e-mail address. Since it
-    belongs to your own account already, nothing was changed.
+    Another account has asked for this e-mail address. It belongs to your
+    account, so nothing was changed.
 
         Account: bob
 
     If that was you: this address has the account above. Give that one
     another address first, or delete it.
 
-    If it was not you, there is nothing to do: they learned nothing, and
-    your account is as it was.
+    If that was not you, there is nothing to do: the person was told
+    nothing, and your account is unchanged.
 
     You receive this mail because the account belongs to this address.
     "#);
@@ -74,7 +74,7 @@ async fn the_old_address_is_told_twice() {
 
     Your account is to get another address
 
-    Somebody, most likely you, has asked to give this account another e-mail
+    A person, most likely you, has asked to give this account another e-mail
     address. It keeps the present one until the new one is confirmed.
 
         Account: alice
@@ -108,9 +108,9 @@ async fn the_old_address_is_told_twice() {
 
     http://localhost:8080/account#undo=[token]
 
-    The link works once, within 3 days. It signs everybody out,
-    drops the password, and makes all later changes void. Until then no
-    other account can have this address.
+    The link works once, within 3 days. It signs out all devices,
+    removes the password, and undoes all later changes. While the link
+    works, no other account can have this address.
 
     You receive this mail because the account belonged to this address. It
     is sent after every change of the address.

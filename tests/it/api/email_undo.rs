@@ -60,8 +60,8 @@ async fn the_former_address_takes_the_account_back() {
 
     Your address is back
 
-    You have taken this account back. It has this address again, everybody
-    was signed out, and its old password works no more.
+    You have taken this account back. It has this address again, all devices
+    were signed out, and the old password no longer works.
 
         Account: alice
 
@@ -74,7 +74,7 @@ async fn the_former_address_takes_the_account_back() {
     http://localhost:8080/reset
 
     You receive this mail because the account belongs to this address again.
-    If you did not take it back, somebody else may be able to read your
+    If you did not take it back, another person may be able to read your
     mail: change the password of your mailbox.
     "#);
     let rows = mover.app.audit().await;

@@ -130,8 +130,8 @@ async fn this_was_not_me_shuts_the_stranger_out_and_tells_the_owner_that_all_is_
 
     The account with your address was deleted
 
-    You said that this account is not yours. It was deleted, and whoever had
-    registered it was signed out.
+    You said that this account is not yours. It was deleted, and the person
+    who registered it was signed out.
 
         Account: alice
 
@@ -140,8 +140,8 @@ async fn this_was_not_me_shuts_the_stranger_out_and_tells_the_owner_that_all_is_
     Did you say so by mistake? Then you need a new account.
 
     You receive this mail because the account used this address. If you did
-    not say that the account is not yours, somebody else may be able to read
-    your mail: change the password of your mailbox.
+    not say that the account is not yours, another person may be able to
+    read your mail: change the password of your mailbox.
     "#);
     // With the stranger's cookie still in the browser the owner registers, and gets an account of their own.
     let request = mailed.app.post("/v1/auth/register");

@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_mins(1);
 
 pub const ASKED: &str = "localhost: Confirm your new e-mail address";
 pub const REQUESTED: &str = "localhost: Your account is to get another address";
-pub const WANTED: &str = "localhost: Somebody tried to use your address";
+pub const WANTED: &str = "localhost: Another account asked for your address";
 pub const CHANGED: &str = "localhost: The address of your account was changed";
 pub const UNDONE: &str = "localhost: Your address is back: set a new password";
 
