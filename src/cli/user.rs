@@ -69,6 +69,8 @@ pub(super) enum Command {
         password: PasswordArguments,
     },
     /// Set the address; it is unverified afterwards
+    ///
+    /// Ends every session, and voids every link and code that was mailed, a change of the address that waits, and the links that take a former address back.
     #[command(after_help = "Example:\n  arkloop user set-email ann ann@example.net")]
     SetEmail {
         #[command(flatten)]
@@ -117,7 +119,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Report, Refusal
         Command::SetPassword { who, password } => set_password(context, who.user, &password),
         Command::SetEmail { who, email } => change(
             context,
-            "has a new address, which is not verified",
+            "has a new address, which is not verified; every session has ended",
             async |service| service.set_email(who.user, email).await,
         ),
         Command::VerifyEmail(who) => change(context, "has a verified address", async |service| {

@@ -265,7 +265,7 @@ fn an_account_is_changed() {
     assert_snapshot!(workspace.run(&["user", "set-email", "ann", "ann@example.com"]), @"
     exit: 0
     stdout:
-    ann has a new address, which is not verified
+    ann has a new address, which is not verified; every session has ended
     ");
     assert_snapshot!(workspace.run(&["user", "suspend", "ann"]), @"
     exit: 0
