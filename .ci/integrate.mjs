@@ -59,7 +59,7 @@ async function useOwnForm(context) {
   assert.equal((await context.cookies("http://localhost:8080/v1/auth")).length, 0);
 }
 
-/** To the server's pages and back: by a registration, which ends with a button, and by a sign-in. */
+/** To the server's pages and back: by a registration, which ends with a button, and by a sign-in. Then a sign-out without a network, and one in another tab. */
 async function useSignInPage(context) {
   const address = "/welcome.html?x=1#place";
   const page = await open(context, address);
@@ -83,4 +83,12 @@ async function useSignInPage(context) {
   await page.keyboard.press("Enter");
   await arrive();
   await page.getByText(`Hello ${login}`).waitFor();
+  await context.setOffline(true);
+  await welcome.click();
+  await page.waitForFunction(() => document.querySelector("#message").textContent !== "");
+  await context.setOffline(false);
+  const other = await open(context, address);
+  await other.getByRole("button", { name: "Sign out" }).click();
+  for (const tab of [page, other]) await tab.getByRole("link", { name: "Sign in" }).waitFor();
+  assert.equal(await page.locator("#message").textContent(), "");
 }

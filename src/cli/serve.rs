@@ -316,7 +316,7 @@ fn tell_mail(config: &Config) {
             config.outbox_path().display()
         ),
         MailTransport::Off => tracing::warn!(
-            "mail is off: nobody can verify an address, sign in with a code or reset a password; set mail.transport"
+            "mail is off: people cannot verify an address, sign in with a code or reset a password; set mail.transport"
         ),
     }
 }

@@ -59,7 +59,7 @@ impl Config {
             ),
             (
                 !self.rate_limit.enabled,
-                "rate_limit.enabled is false: whoever wants to may guess passwords as fast as this machine hashes them".into(),
+                "rate_limit.enabled is false: any client may guess passwords as fast as this machine hashes them".into(),
             ),
             (
                 metrics.is_some_and(|listen| !listen.is_local()),
@@ -102,7 +102,8 @@ impl Config {
         [
             (
                 self.mail.transport.is_none() && self.mail.smtp_url.is_some(),
-                "mail.smtp_url is set and mail.transport is not: nothing is sent there until it is \"smtp\"".into(),
+                "mail.smtp_url is set and mail.transport is not: nothing is sent there until it is \"smtp\""
+                    .into(),
             ),
             (
                 transport == MailTransport::Smtp && !self.is_set("mail.from"),
@@ -110,7 +111,8 @@ impl Config {
             ),
             (
                 transport == MailTransport::File && !self.public_origin().is_loopback(),
-                "mail.transport is \"file\": mail stays in data_dir/outbox, where nobody but the operator reads it".into(),
+                "mail.transport is \"file\": mail stays in data_dir/outbox, where only the operator reads it"
+                    .into(),
             ),
         ]
     }

@@ -27,7 +27,7 @@ pub(super) async fn check_mail(config: &Config) -> Finding {
     if transport.is_off() {
         return Finding::unwise(
             "mail",
-            "it is off: nobody can verify an address, sign in with a code or reset a password",
+            "it is off: people cannot verify an address, sign in with a code or reset a password",
             "set mail.transport",
         );
     }
@@ -170,7 +170,7 @@ fn judge(url: &str, plain: &EchoProbe, forged: &EchoProbe) -> Finding {
     if forged.client == FORGED {
         return Finding::bad(
             SUBJECT,
-            "whoever sends X-Forwarded-For is believed: limits can be evaded, and the log names the wrong addresses",
+            "X-Forwarded-For is believed from every client: limits can be evaded, and the log names the wrong addresses",
             "let the proxy replace the header (Caddy does; nginx: proxy_set_header X-Forwarded-For $remote_addr;), \
              and list only the proxy's own address in server.trusted_proxies",
         );

@@ -117,7 +117,7 @@ fn a_proxy_that_is_believed_too_little_or_too_much_is_found() {
             "x-forwarded-for: 198.51.100.1\r\n",
             "trusted_proxies = [\"127.0.0.1\"]",
         ),
-        ("127.0.0.0/8", "", "whoever sends X-Forwarded-For is believed"),
+        ("127.0.0.0/8", "", "X-Forwarded-For is believed from every client"),
         ("127.0.0.0/8", "x-forwarded-for: 198.51.100.1\r\n", ""),
     ] {
         let mut workspace = Workspace::new();

@@ -375,6 +375,6 @@ fn what_is_accepted_and_unwise_is_warned_of() {
     the argon2 parameters of [password] are below the minimum of the OWASP Password Storage Cheat Sheet (19456 KiB and 2 iterations): a stolen database is cheaper to guess at
     tokens.refresh_idle_ttl is longer than tokens.refresh_absolute_ttl: sessions end at the latter
     server.public_url is http://auth.example.org: without https, passwords and cookies can be read on the way
-    rate_limit.enabled is false: whoever wants to may guess passwords as fast as this machine hashes them
+    rate_limit.enabled is false: any client may guess passwords as fast as this machine hashes them
     ");
 }

@@ -305,7 +305,7 @@ fn what_would_have_no_effect_is_warned_of() {
     assert_snapshot!(load(senderless).warnings().join("\n"), @"mail.from is not set: mail comes from no-reply@localhost, which most servers refuse");
     let unread = format!("{HTTPS}mail.transport = \"file\"\nturnstile.allowed_hosts = [\"a.example\"]");
     assert_snapshot!(load(&unread).warnings().join("\n"), @r#"
-    mail.transport is "file": mail stays in data_dir/outbox, where nobody but the operator reads it
+    mail.transport is "file": mail stays in data_dir/outbox, where only the operator reads it
     [turnstile] has no secret_key, so that it is off and its other keys have no effect
     "#);
 }

@@ -66,7 +66,7 @@ fn it_says_how_mail_leaves_and_warns_when_it_does_not() {
         let lines: Vec<_> = log.lines().filter(|line| line.contains(" mail ")).collect();
         lines.join("\n")
     };
-    assert_snapshot!(log_with(&[("ARKLOOP_MAIL__TRANSPORT", "off")]), @"<time>  WARN mail is off: nobody can verify an address, sign in with a code or reset a password; set mail.transport");
+    assert_snapshot!(log_with(&[("ARKLOOP_MAIL__TRANSPORT", "off")]), @"<time>  WARN mail is off: people cannot verify an address, sign in with a code or reset a password; set mail.transport");
     let smtp = [
         ("ARKLOOP_MAIL__TRANSPORT", "smtp"),
         ("ARKLOOP_MAIL__SMTP_URL", "smtps://mail.example.org"),
@@ -105,7 +105,7 @@ fn the_log_tells_once_of_a_proxy_that_is_not_listed() {
         lines.join("\n")
     };
     assert_eq!(log_with("127.0.0.0/8"), "");
-    assert_snapshot!(log_with("10.0.0.0/8"), @r#"<time>  WARN x-forwarded-for came from 127.0.0.1, which server.trusted_proxies does not list: it is not believed, and everybody behind 127.0.0.1 counts as one client; if that is your proxy, add "127.0.0.1" to server.trusted_proxies"#);
+    assert_snapshot!(log_with("10.0.0.0/8"), @r#"<time>  WARN x-forwarded-for came from 127.0.0.1, which server.trusted_proxies does not list: it is not believed, and all clients behind 127.0.0.1 count as one client; if that is your proxy, add "127.0.0.1" to server.trusted_proxies"#);
 }
 
 #[test]

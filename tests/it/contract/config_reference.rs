@@ -74,9 +74,9 @@ fn introduction() -> String {
          place and the accepted form. `arkloop config show` prints what holds, secrets masked.\n\n\
          ## Whose files are believed\n\n\
          The configuration file, each `<key>_file`, `mail.ca_file` and `server.logo_file` say what the program does or shows, so they are refused unless\n\
-         root or the user who runs arkloop owns them, and nobody else can write to them: not others, and the group only\n\
+         root or the user who runs arkloop owns them, and no other user can write to them: not others, and the group only\n\
          if it is the process's own and no access list names further users. The directory they are in belongs to\n\
-         root or that user too, and if everybody can write to it, it must be sticky, as `/tmp` is. A link on the way must be\n\
+         root or that user too, and if every user can write to it, it must be sticky, as `/tmp` is. A link on the way must be\n\
          in a directory for which the same holds as for the files; in a sticky one, root or that user must own the link\n\
          itself. Pipes and devices are refused. This is so however the file is named, and a\n\
          refused `./arkloop.toml` stops the command: it is not passed over. A `git clone` with umask 002, config maps and\n\
@@ -90,9 +90,9 @@ fn introduction() -> String {
          repeats the command as that user runs it. A directory that does not exist is made with mode 0700; the one above it\n\
          decides who may.\n\n\
          A directory of root's passes if the user can write to it, as a volume of Kubernetes does with `fsGroup`, and an\n\
-         `emptyDir`. If other users can write to it too, whoever they are has the database, and the server starts with a\n\
+         `emptyDir`. If other users can write to it too, those users have the database, and the server starts with a\n\
          warning; what runs that were cut off have left there under names like `.arkloop-…` is not cleared away. In a\n\
-         container nobody else may be there, but the server cannot know that. So name a directory inside the volume that does\n\
+         container there may be no other user, but the server cannot know that. So name a directory inside the volume that does\n\
          not exist yet, as the image does: the server makes it for its user alone.\n"
     )
 }

@@ -73,8 +73,8 @@ impl ForwardingNotices {
         // Outside of the request's span, because the warning is about the configuration.
         tracing::warn!(
             parent: None,
-            "{header} came from {peer}, which server.trusted_proxies does not list: it is not believed, and everybody behind \
-             {peer} counts as one client; if that is your proxy, add \"{peer}\" to server.trusted_proxies"
+            "{header} came from {peer}, which server.trusted_proxies does not list: it is not believed, and all clients behind \
+             {peer} count as one client; if that is your proxy, add \"{peer}\" to server.trusted_proxies"
         );
     }
 }
