@@ -53,7 +53,9 @@ pub(super) fn add_files<E: RustEmbed>(
             Some("css") => "text/css; charset=utf-8",
             Some("svg") => "image/svg+xml",
             Some("png") => "image/png",
-            _ => continue,
+            // The page of Swagger UI, which is served at another path, and what came with it.
+            Some("html" | "txt" | "LICENSE" | "NOTICE") => continue,
+            _ => panic!("{name} has no content type"),
         };
         let content = Content::file(file::<E>(&name), content_type, cache_control);
         contents.insert(format!("{folder}{name}"), content);
@@ -62,7 +64,7 @@ pub(super) fn add_files<E: RustEmbed>(
 
 /// The text of a file.
 pub(super) fn text<E: RustEmbed>(name: &str) -> String {
-    String::from_utf8_lossy(&file::<E>(name)).into_owned()
+    String::from_utf8(file::<E>(name).to_vec()).expect("the file is UTF-8")
 }
 
 fn file<E: RustEmbed>(name: &str) -> Bytes {

@@ -7,6 +7,8 @@ mod embedded;
 mod home;
 mod languages;
 mod rendering;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 

@@ -199,7 +199,7 @@ async fn the_pages_list_where_people_may_go_back_to() {
             "https://app.example.org http://localhost:5173 https://other.example.com:8443 myapp://signed-in"
         );
     }
-    // The server itself redirects to no address: what is asked for is in no answer.
+    // The server redirects to no address. The pages are rendered at the start; if they were rendered for each request, what it asks for must not be in them.
     for asked in [
         "https://app.example.org/",
         "https://evil.example/",

@@ -1,0 +1,314 @@
+//! Tests of the built-in pages as a whole: templates, scripts and texts refer to each other, and what the policy forbids is in none of them.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use strum::{VariantArray as _, VariantNames as _};
+
+use super::built_in::{Static, content_security_policy};
+use super::embedded;
+use super::rendering::{Facts, Templates};
+use crate::domain::{FieldError, Language};
+use crate::http::pipeline::Code;
+
+const PAGES: [&str; 5] = [
+    "sign_in.html",
+    "register.html",
+    "verify.html",
+    "reset.html",
+    "account.html",
+];
+
+fn text(name: &str) -> String {
+    embedded::text::<Static>(name)
+}
+
+fn names(extension: &str) -> Vec<String> {
+    let names = Static::iter().map(Cow::into_owned);
+    names.filter(|name| name.ends_with(extension)).collect()
+}
+
+/// Every page in every language: its name, the beginning of the names of its files with texts, and its text.
+fn rendered() -> Vec<(&'static str, &'static str, String)> {
+    let templates = Templates::new(Facts {
+        service: "Example".to_owned(),
+        logo: "/pages/icon.svg",
+        password_min_length: 12,
+        app_origin: Some("https://app.example.org".to_owned()),
+        return_to: "https://app.example.org http://localhost:5173".to_owned(),
+        ways: "codes resets",
+        has_docs: true,
+    });
+    let pages = PAGES
+        .iter()
+        .flat_map(|page| Language::VARIANTS.iter().map(move |language| (*page, *language)));
+    pages
+        .map(|(page, language)| (page, language.into_str(), templates.render(page, language)))
+        .collect()
+}
+
+/// Every text between a `start` and the next `end`.
+fn between<'a>(text: &'a str, start: &str, end: char) -> BTreeSet<&'a str> {
+    let pieces = text.split(start).skip(1);
+    pieces.filter_map(|piece| piece.split(end).next()).collect()
+}
+
+/// The texts of a file by their keys.
+fn texts(source: &str) -> BTreeMap<&str, &str> {
+    let lines = source.lines().filter_map(|line| line.strip_prefix("  "));
+    let entries = lines.filter_map(|line| line.split_once(": \""));
+    entries.map(|(key, text)| (key.trim_matches('"'), text)).collect()
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// The files with the texts of a page.
+fn text_files(page: &str, language: &str) -> BTreeSet<String> {
+    let parts = between(page, "data-texts=\"", '"');
+    let parts = parts.iter().flat_map(|parts| parts.split_whitespace());
+    parts.map(|part| format!("{language}-{part}.js")).collect()
+}
+
+/// What the scripts of this file import at once.
+fn imports(script: &str) -> BTreeSet<String> {
+    let source = text(script);
+    between(&source, " from \"./", '"')
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn only_a_captcha_opens_the_policy_and_only_to_its_own_host() {
+    assert_eq!(
+        content_security_policy(false),
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    assert_eq!(
+        content_security_policy(true),
+        "default-src 'none'; script-src 'self' https://challenges.cloudflare.com; \
+         frame-src https://challenges.cloudflare.com; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+}
+
+#[test]
+fn every_file_that_is_asked_for_is_there() {
+    for (name, language, page) in rendered() {
+        let files = between(&page, "\"/pages/", '"').into_iter().map(str::to_owned);
+        for asked in files.chain(text_files(&page, language)) {
+            assert!(Static::get(&asked).is_some(), "{name} asks for {asked}");
+        }
+    }
+    for name in names(".js") {
+        let source = text(&name);
+        let later = between(&source, "import(\"./", '"')
+            .into_iter()
+            .map(str::to_owned);
+        for asked in later.chain(imports(&name)) {
+            assert!(Static::get(&asked).is_some(), "{name} asks for {asked}");
+        }
+    }
+}
+
+#[test]
+fn the_pages_hold_nothing_that_the_policy_forbids() {
+    for (name, _, page) in rendered() {
+        // A browser shows the indentation of the last two, which rendering drops.
+        for forbidden in ["<style", " style=", "javascript:", "//", "<pre", "<textarea"] {
+            assert!(!page.contains(forbidden), "{name} has {forbidden}");
+        }
+        let is_handler = |word: &str| word.starts_with("on") && word.contains('=');
+        assert!(!page.split_whitespace().any(is_handler), "{name} has a handler");
+        let scripts = page.matches("<script").count();
+        let modules = page.matches("<script type=\"module\" src=").count();
+        assert_eq!(scripts, modules, "{name} has a script of its own");
+    }
+}
+
+#[test]
+fn both_languages_have_the_same_texts_with_the_same_gaps() {
+    let mut number = 0;
+    for name in names(".js") {
+        let Some(part) = name.strip_prefix("en-") else {
+            continue;
+        };
+        let (english, chinese) = (text(&name), text(&format!("zh-{part}")));
+        let (english, chinese) = (texts(&english), texts(&chinese));
+        let keys =
+            |texts: &BTreeMap<&str, &str>| texts.keys().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+        assert_eq!(keys(&english), keys(&chinese), "{part}");
+        for (key, said) in &english {
+            let translated = chinese[key];
+            assert_eq!(
+                between(said, "{", '}'),
+                between(translated, "{", '}'),
+                "{part} {key}"
+            );
+            let said = said.replace("one hour", "1 hour");
+            assert_eq!(digits(&said), digits(translated), "{part} {key}");
+        }
+        number += english.len();
+    }
+    assert!(number > 100, "{number}");
+    let of = |language: &str| {
+        names(".js")
+            .iter()
+            .filter(|name| name.starts_with(language))
+            .count()
+    };
+    assert_eq!(of("en-"), of("zh-"));
+}
+
+#[test]
+fn every_text_of_a_page_is_in_a_file_that_the_page_loads() {
+    for (name, language, page) in rendered() {
+        let files: Vec<String> = text_files(&page, language)
+            .iter()
+            .map(|file| text(file))
+            .collect();
+        let known: BTreeSet<&str> = files.iter().flat_map(|file| texts(file).into_keys()).collect();
+        let asked = between(&page, "data-text=\"", '"');
+        for key in asked.union(&between(&page, "data-label=\"", '"')) {
+            assert!(known.contains(key), "{name} in {language} asks for {key}");
+        }
+    }
+}
+
+#[test]
+fn every_key_in_a_script_has_a_text() {
+    let (of_texts, scripts): (Vec<String>, Vec<String>) = names(".js")
+        .into_iter()
+        .partition(|name| name.starts_with("en-") || name.starts_with("zh-"));
+    let english = of_texts.iter().filter(|name| name.starts_with("en-"));
+    let english: Vec<String> = english.map(|name| text(name)).collect();
+    let known: BTreeSet<&str> = english.iter().flat_map(|file| texts(file).into_keys()).collect();
+    let beginnings: BTreeSet<&str> = known.iter().filter_map(|key| key.split('.').next()).collect();
+    let mut number = 0;
+    for name in scripts {
+        let script = text(&name);
+        let literals = script.lines().flat_map(|line| line.split('"').skip(1).step_by(2));
+        for literal in literals {
+            let is_key = literal.contains('.')
+                && literal
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || b"._".contains(&byte))
+                && beginnings.contains(literal.split('.').next().unwrap_or_default());
+            // Codes of refusals look alike, and their texts have a prefix.
+            let is_known = known.contains(literal) || known.contains(format!("error.{literal}").as_str());
+            assert!(!is_key || is_known, "{name} asks for {literal}");
+            number += usize::from(is_key);
+        }
+    }
+    assert!(number > 50, "{number}");
+}
+
+#[test]
+fn the_page_knows_every_warning_of_a_registration() {
+    let (service, script) = (include_str!("../../service/registration.rs"), text("register.js"));
+    let (_, list) = script.split_once("const WARNINGS = [").expect("it has a list");
+    let (list, _) = list.split_once("];").expect("the list ends");
+    let beginnings = between(list, "  [\"", '"');
+    assert_eq!(beginnings.len(), 3);
+    for beginning in beginnings {
+        assert!(service.contains(&format!("\"{beginning}")), "{beginning}");
+    }
+}
+
+#[test]
+fn every_text_about_a_link_of_a_change_is_there_and_shown() {
+    let (script, english) = (text("address_link.js"), text("en-address.js"));
+    let asked = between(&script, "\"link.", '"');
+    let known = texts(&english).into_keys();
+    let known: BTreeSet<&str> = known.filter_map(|key| key.strip_prefix("link.")).collect();
+    for key in &asked {
+        assert!(known.contains(key), "{key}");
+    }
+    for key in &known {
+        let of_title = key.strip_suffix("_title");
+        let is_shown = asked.contains(key) || of_title.is_some_and(|key| asked.contains(key));
+        assert!(is_shown, "{key}");
+    }
+    // A text that ends the steps has a title.
+    let last = between(&script, "done(\"link.", '"');
+    for key in last.iter().chain(&["over", "undo_over", "taken"]) {
+        assert!(known.contains(format!("{key}_title").as_str()), "{key}");
+    }
+}
+
+#[test]
+fn every_code_has_a_sentence() {
+    let files = ["en-common.js", "en-entry.js"].map(text);
+    let known: BTreeSet<&str> = files.iter().flat_map(|file| texts(file).into_keys()).collect();
+    let refusals = text("refusal.js");
+    let (_, alike) = refusals
+        .split_once("const ALIKE")
+        .expect("it lists codes that one sentence explains");
+    let is_alike = |code: &str| alike.contains(&format!("\"{code}\": \""));
+    let client = include_str!("browser_client/arkloop.js");
+    let of_client = between(client, "\"client.", '"')
+        .into_iter()
+        .map(|code| format!("client.{code}"));
+    let of_server = Code::VARIANTS.iter().map(|code| code.as_str().to_owned());
+    let codes: Vec<String> = of_server.chain(of_client).collect();
+    assert!(
+        codes.iter().any(|code| code == "client.user_changed"),
+        "{codes:?}"
+    );
+    for code in codes {
+        assert!(
+            known.contains(format!("error.{code}").as_str()) || is_alike(&code),
+            "{code}"
+        );
+    }
+    for code in FieldError::VARIANTS {
+        // The pages never send bodies with these errors.
+        let is_of_bodies = ["unknown", "duplicate", "wrong_type"].contains(code);
+        let is_explained = known
+            .iter()
+            .any(|key| key.starts_with("field.") && key.rsplit('.').next() == Some(*code));
+        assert!(is_of_bodies || is_explained, "{code}");
+    }
+}
+
+#[test]
+fn the_first_load_of_each_page_is_light() {
+    const MOST: usize = 60_000;
+    for (name, language, page) in rendered() {
+        let named = between(&page, "\"/pages/", '"').into_iter().map(str::to_owned);
+        let mut files: BTreeSet<String> = named.chain(text_files(&page, language)).collect();
+        loop {
+            let more: BTreeSet<String> = files.iter().flat_map(|file| imports(file)).collect();
+            let before = files.len();
+            files.extend(more);
+            if files.len() == before {
+                break;
+            }
+        }
+        let client = include_str!("browser_client/arkloop.js").len();
+        let weight = page.len() + client + files.iter().map(|file| text(file).len()).sum::<usize>();
+        assert!(weight < MOST, "{name} in {language} weighs {weight} bytes");
+    }
+}
+
+#[test]
+fn every_page_says_what_the_service_is_called() {
+    for (name, language, page) in rendered() {
+        assert_eq!(page.matches("Example").count(), 3, "{name} in {language}");
+    }
+}
+
+#[test]
+fn a_password_field_names_the_length_that_the_server_asks_for() {
+    for (name, language, page) in rendered() {
+        let expected = usize::from(["register.html", "reset.html", "account.html"].contains(&name));
+        assert_eq!(
+            page.matches("minlength=\"12\"").count(),
+            expected,
+            "{name} in {language}"
+        );
+    }
+}
