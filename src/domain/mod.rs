@@ -49,7 +49,7 @@ pub use audit::{
 };
 pub use client::{Client, MAX_USER_AGENT_BYTES};
 pub use duration::{format_duration, in_words, parse_duration};
-pub use email_change::{FORMER_FOR, LEAST_HELD, LeftAddress};
+pub use email_change::{FORMER_ADDRESS_TTL, LeftAddress, MIN_HELD};
 pub use field::{FieldError, FieldErrors};
 pub use flow_token::{FLOW_TTL, Flow, FlowToken};
 pub use hash_cost::Argon2Cost;

@@ -116,9 +116,7 @@ impl Service {
             unit.delete_user(user.id)?;
             let username = user.username.to_string();
             let letter = Letter::AccountDeleted { username };
-            if unit.is_notice_mailed(&user)? {
-                unit.queue_mail(&letter, &user)?;
-            }
+            unit.mail_notice(&letter, &user)?;
             for owner in former {
                 unit.queue_mail(&letter, &owner)?;
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::Refused;
 use super::presence::{Presence, incorrect};
-use super::rules::{AddressHolder, Caller, Unit, parse_cookies};
+use super::rules::{AddressHolder, Caller, Unit, parse_cookies, unknown_link};
 use super::tokens::RefreshCookie;
 use super::{Error, Service};
 use crate::crypto::{Compared, Verification, link_digest};
@@ -184,7 +184,7 @@ impl Service {
             unit.rules.refuse_waiting(unit, key, unit.now)?;
             let change = unit.use_change(digest)?;
             let user = unit.find_user(change.user_id)?;
-            let user = user.ok_or_else(unknown)?;
+            let user = user.ok_or_else(unknown_link)?;
             if !unit.has_password_hash(&user, stored.as_ref())? {
                 return Err(incorrect().because(AuditReason::PasswordJustChanged));
             }
@@ -232,9 +232,9 @@ impl Service {
         let record = AuditRecord::by_client(AuditEvent::EmailChangeUndone, client);
         let digest = token.as_ref().map(link_digest);
         self.change_audited(record, move |unit, record| {
-            let digest = digest.ok_or_else(unknown)?;
-            let undo = unit.find_email_undo(digest)?.ok_or_else(unknown)?;
-            let user = unit.find_user(undo.user_id)?.ok_or_else(unknown)?;
+            let digest = digest.ok_or_else(unknown_link)?;
+            let undo = unit.find_email_undo(digest)?.ok_or_else(unknown_link)?;
+            let user = unit.find_user(undo.user_id)?.ok_or_else(unknown_link)?;
             record.subject = Some((&user).into());
             if user.status == UserStatus::Suspended {
                 return Err(Error::EmailTokenInvalid.because(AuditReason::Suspended));
@@ -275,9 +275,9 @@ fn mail_change(
 
 /// The active account whose change has this link.
 fn find_mover(reader: &Reader<'_>, digest: Option<LinkDigest>, now: Timestamp) -> Result<User, Refused> {
-    let digest = digest.ok_or_else(unknown)?;
-    let change = reader.find_email_change(digest)?.ok_or_else(unknown)?;
-    let user = reader.find_user(change.user_id)?.ok_or_else(unknown)?;
+    let digest = digest.ok_or_else(unknown_link)?;
+    let change = reader.find_email_change(digest)?.ok_or_else(unknown_link)?;
+    let user = reader.find_user(change.user_id)?.ok_or_else(unknown_link)?;
     if user.status == UserStatus::Suspended {
         return Err(Error::EmailTokenInvalid.because(AuditReason::Suspended));
     }
@@ -285,8 +285,4 @@ fn find_mover(reader: &Reader<'_>, digest: Option<LinkDigest>, now: Timestamp) -
         return Err(Error::EmailTokenInvalid.because(AuditReason::ExpiredLink));
     }
     Ok(user)
-}
-
-fn unknown() -> Refused {
-    Error::EmailTokenInvalid.because(AuditReason::UnknownLink)
 }

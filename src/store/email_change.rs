@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::{Reader, Result, Tx};
-use crate::domain::{Email, FORMER_FOR, LinkDigest, Timestamp, UserId, Username};
+use crate::domain::{Email, FORMER_ADDRESS_TTL, LinkDigest, Timestamp, UserId, Username};
 
 /// A change that waits for the link that was mailed to the new address.
 #[derive(Clone, Debug)]
@@ -204,7 +204,7 @@ impl Tx<'_> {
         let undos = self.execute_counted(sql, params![day_ago, limit])?;
         let sql = "DELETE FROM former_addresses WHERE (user_id, email_key) IN (
                  SELECT user_id, email_key FROM former_addresses WHERE left_at < ?1 LIMIT ?2)";
-        let former = self.execute_counted(sql, params![day_ago - FORMER_FOR, limit])?;
+        let former = self.execute_counted(sql, params![day_ago - FORMER_ADDRESS_TTL, limit])?;
         Ok(changes + undos + former)
     }
 }

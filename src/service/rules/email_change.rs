@@ -1,10 +1,10 @@
 //! Changes of an account's address: who has the new one, moving the account there, and giving it its former address back.
 
 use super::Unit;
-use super::link::change_row;
+use super::link::{change_row, unknown_link};
 use crate::domain::{
-    AuditEvent, AuditReason, Email, FORMER_FOR, LeftAddress, Letter, LinkDigest, LinkPurpose, LinkToken,
-    RemovalOccasion, SessionEnd, SessionId, User, UserId,
+    AuditEvent, AuditReason, Email, FORMER_ADDRESS_TTL, LeftAddress, Letter, LinkDigest, LinkPurpose,
+    LinkToken, RemovalOccasion, SessionEnd, SessionId, User, UserId,
 };
 use crate::service::error::{Error, Refused};
 use crate::store::{EmailChangeRow, EmailUndoRow, StoreError};
@@ -76,7 +76,7 @@ impl Unit<'_> {
             AddressHolder::Mover | AddressHolder::Nobody => {}
         }
         // Read before the address that is left is remembered, because the two may differ only in case.
-        let was_held = self.was_held_lately(user.id, email, self.now - FORMER_FOR)?;
+        let was_held = self.was_held_lately(user.id, email, self.now - FORMER_ADDRESS_TTL)?;
         let left = LeftAddress {
             is_verified: user.email_verified_at.is_some(),
             since: self.find_email_since(user.id)?,
@@ -137,7 +137,7 @@ impl Unit<'_> {
             username: user.username.to_string(),
             address: email.masked(),
         };
-        self.tell_owner(user, &letter)
+        self.mail_notice(&letter, user)
     }
 
     /// Tells the owner of an account, at the address that `user` still has, that the account has the address `email` now.
@@ -147,14 +147,7 @@ impl Unit<'_> {
             address: email.masked(),
             undo,
         };
-        self.tell_owner(user, &letter)
-    }
-
-    fn tell_owner(&self, user: &User, letter: &Letter) -> Result<(), Error> {
-        if self.is_notice_mailed(user)? {
-            self.queue_mail(letter, user)?;
-        }
-        Ok(())
+        self.mail_notice(&letter, user)
     }
 
     /// Removes an account whose unverified address the owner of the mailbox gives to another account.
@@ -172,8 +165,4 @@ impl Unit<'_> {
         let found = self.find_user(id)?;
         found.ok_or_else(|| Error::internal("an account is gone within one transaction"))
     }
-}
-
-fn unknown_link() -> Refused {
-    Error::EmailTokenInvalid.because(AuditReason::UnknownLink)
 }

@@ -26,6 +26,11 @@ pub(crate) fn why_unusable(link: &LinkRow, now: Timestamp) -> Option<AuditReason
     }
 }
 
+/// The refusal of a link about an address that has no row.
+pub(crate) fn unknown_link() -> Refused {
+    Error::EmailTokenInvalid.because(AuditReason::UnknownLink)
+}
+
 /// The row of a link that is created at `now`; `user_id` is `None` for an address without an account.
 pub(crate) fn link_row(
     token: &LinkToken,

@@ -2,7 +2,8 @@
 
 use super::{Rules, Unit};
 use crate::domain::{
-    AddressDigest, AuditReason, CodeFailures, Email, FailureKind, MailBudget, MailPurpose, Timestamp, User,
+    AddressDigest, AuditReason, CodeFailures, Email, FailureKind, Letter, MailBudget, MailPurpose, Timestamp,
+    User,
 };
 use crate::service::error::{Error, Refused};
 use crate::store::Reader;
@@ -72,6 +73,14 @@ impl Unit<'_> {
     /// verified address is always told, because accounts with other tags of the same mailbox could use up the budget.
     pub(crate) fn is_notice_mailed(&self, user: &User) -> Result<bool, Error> {
         Ok(user.email_verified_at.is_some() || self.is_mail_left(user, MailPurpose::Notice)?)
+    }
+
+    /// Mails a notice to the address of an account, if notices are mailed there.
+    pub(crate) fn mail_notice(&self, letter: &Letter, user: &User) -> Result<(), Error> {
+        if self.is_notice_mailed(user)? {
+            self.queue_mail(letter, user)?;
+        }
+        Ok(())
     }
 }
 

@@ -29,7 +29,7 @@ pub use user_ref::UserRef;
 
 pub(super) use email_change::AddressHolder;
 pub(super) use invite::{open_code, seal_code};
-pub(super) use link::{link_row, why_unusable};
+pub(super) use link::{link_row, unknown_link, why_unusable};
 pub(super) use refresh_cookies::{PresentedSession, parse_cookies, two_accounts};
 pub(super) use session::{OpenSession, Refreshed};
 pub(super) use unit::{Rules, Unit};

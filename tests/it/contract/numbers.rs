@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use arkloop::app::ANSWER_TIMEOUT;
 use arkloop::domain::{
-    AccountName, CODE_TTL, Email, FLOW_TTL, FORMER_FOR, FailureLimits, LEAST_HELD, LinkPurpose,
-    MAX_CODE_ATTEMPTS, MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MIN_PASSWORD_CHARS,
-    MailBudget, Username, in_words,
+    AccountName, CODE_TTL, Email, FLOW_TTL, FORMER_ADDRESS_TTL, FailureLimits, LinkPurpose,
+    MAX_CODE_ATTEMPTS, MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, MAX_USER_AGENT_BYTES, MIN_HELD,
+    MIN_PASSWORD_CHARS, MailBudget, Username, in_words,
 };
 use arkloop::http::MAX_BODY_BYTES;
 use arkloop::service::RECENT_SIGN_IN;
@@ -100,8 +100,8 @@ fn known() -> Vec<String> {
         "is older than one hour, was".to_owned(),
         format!("undo the change, for {undo_hours} hours"),
         format!("is older than {undo_hours} hours"),
-        format!("had it for {} hours", hours(LEAST_HELD)),
-        format!("left in the last {} days", hours(FORMER_FOR) / 24),
+        format!("had it for {} hours", hours(MIN_HELD)),
+        format!("left in the last {} days", hours(FORMER_ADDRESS_TTL) / 24),
         format!("the newest code works, for {}", in_words(CODE_TTL)),
         format!("works for {}, unless the address", in_words(FLOW_TTL)),
         format!("The code works for {}", in_words(CODE_TTL)),

@@ -64,7 +64,7 @@ pub const FACTS: &[(&str, Value)] = &[
     ),
     (
         "has been the account's for {}",
-        Constant("domain/email_change.rs", "LEAST_HELD"),
+        Constant("domain/email_change.rs", "MIN_HELD"),
     ),
     ("A code works for {}", Constant(CODES, "CODE_TTL")),
     (
