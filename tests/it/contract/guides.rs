@@ -1,6 +1,8 @@
 //! Compares the pages of `docs/` with what they describe.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use crate::support::documented;
 
@@ -36,4 +38,20 @@ fn every_code_is_explained() {
         .chain([not_allowed])
         .collect();
     assert_eq!(explained(), listed);
+}
+
+#[test]
+fn every_mail_has_a_row() {
+    let page = include_str!("../../../docs/mail.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let listed: BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mail/templates/en");
+    let entries = fs::read_dir(folder).expect("the templates are there");
+    let entries = entries.map(|entry| entry.expect("the entry can be read"));
+    let mails = entries.filter(|entry| entry.path().is_dir());
+    let mails: BTreeSet<String> = mails
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    let mails: BTreeSet<&str> = mails.iter().map(String::as_str).collect();
+    assert_eq!(listed, mails);
 }
