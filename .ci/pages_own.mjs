@@ -1,4 +1,4 @@
-// The steps of .ci/pages.mjs at /account that an owner does once in a long while: another address, an export, the end.
+// The steps of .ci/pages.mjs at /account for the rarely used forms: changing the address, exporting, deleting.
 import { readFileSync } from "node:fs";
 
 import { enter, submit, unfold } from "./pages_account.mjs";

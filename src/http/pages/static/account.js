@@ -12,7 +12,7 @@ let me;
 let isShown = false;
 
 startForm(element("profile"), saveProfile);
-// What few visits do is loaded when it is done.
+// Loaded when they are used: few visits need them.
 for (const name of ["password", "address", "export", "delete"]) {
   const form = element(`${name}-form`);
   startForm(form, async (fields) => (await loaded(import("./account_more.js"))).tasks[name](fields, form, showChanged));
@@ -36,7 +36,7 @@ if (!link) addEventListener("pageshow", ({ persisted }) => persisted && location
 auth.addEventListener("change", () => isShown && follow());
 await startPage(load);
 
-/** After a sign-in or sign-out in another tab, or the end of the session: nothing of another account stays in the page. */
+/** Another tab signed in or out, or the session has ended: nothing of the former account stays in the page. */
 function follow() {
   if (!element("gone").hidden) return;
   document.querySelectorAll("#account form").forEach(empty);
@@ -61,7 +61,7 @@ async function load() {
   await showAccount();
 }
 
-/** A module that does not come is a server that cannot be reached. */
+/** Waits for a module. A module that cannot be loaded means that the server cannot be reached. */
 function loaded(module) {
   return module.catch(() => {
     throw refused("client.unreachable");
@@ -104,7 +104,7 @@ function languageOf(locale) {
   return locale.split("-")[0] === "zh" ? "zh" : "en";
 }
 
-/** The zones that this browser knows, and the account's own if it is another one. */
+/** Fills the list: none, the zone of this device, the account's zone, and all others that the browser knows. */
 function fillZones() {
   const zones = new Set(Intl.supportedValuesOf?.("timeZone") ?? []);
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -123,7 +123,7 @@ async function saveProfile({ username, locale, timezone }) {
   if (username !== me.username) body.username = username ?? "";
   if (locale !== languageOf(me.locale)) body.locale = locale;
   if ((timezone ?? "") !== (me.timezone ?? "")) body.timezone = timezone ?? null;
-  // An empty name would be no change to the server: it is said here that there must be one.
+  // The server takes an empty name for "no change", so the page refuses it.
   if (body.username === "") throw Object.assign(refused("validation.error"), { details: { fields: { username: { code: "missing" } } } });
   me = await auth.request("PATCH", "/v1/me", body);
   showMe();
@@ -132,7 +132,7 @@ async function saveProfile({ username, locale, timezone }) {
 
 async function showSessions() {
   const { sessions } = await auth.request("GET", "/v1/auth/sessions");
-  // The present one first: it is what the person looks for.
+  // This session first, because people look for it.
   sessions.sort((a, b) => Number(b.current) - Number(a.current));
   element("sessions").replaceChildren(...sessions.map(rowOf));
   element("end-others").hidden = sessions.length < 2;
@@ -155,7 +155,7 @@ function rowOf(session) {
   end.dataset.text = "sessions.end";
   onPress(end, element("sessions-notice"), async () => {
     await auth.request("DELETE", `/v1/auth/sessions/${session.id}`).catch((error) => {
-      // It has ended already: that is what was wanted.
+      // Already ended, as wanted.
       if (error.code !== "session.not_found") throw error;
     });
     await showSessions();

@@ -1,9 +1,9 @@
-// What an owner does with the account once in a long while: another password or address, an export, the end.
+// The forms that owners rarely use: changing the password or the address, exporting the data, deleting the account.
 import { empty, sayDone } from "./form.js";
 import { element, show } from "./page.js";
 import { auth, refused } from "./refusal.js";
 
-/** Each by the name of its form. */
+/** The task of each form, by the name of the form. */
 export const tasks = { password: changePassword, address: changeAddress, export: exportData, delete: deleteAccount };
 
 async function changePassword(fields, form, showChanged) {
@@ -24,7 +24,7 @@ async function exportData(fields, form) {
   empty(form);
   const file = URL.createObjectURL(new Blob([JSON.stringify(data, null, 2)], { type: "application/json" }));
   Object.assign(document.createElement("a"), { href: file, download: `${location.hostname}-account.json` }).click();
-  // The browser has begun to read it by then.
+  // Long enough for the browser to start reading it.
   setTimeout(() => URL.revokeObjectURL(file), 60_000);
   sayDone(form, "export.done");
 }

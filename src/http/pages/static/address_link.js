@@ -1,6 +1,6 @@
-// The links of a change of address: confirming it with the account's session or password, calling it off, and taking a former address back.
+// The mailed links about a change of the address: to confirm it (with the account's session or password), to cancel it, to undo it.
 //
-// It is loaded only for such a link. Nothing is sent that changes anything before the person clicks.
+// It is loaded only for such a link. Nothing is changed before a click.
 import { startForm } from "./form.js";
 import { say, translateIn } from "./i18n.js";
 import { forgetLink } from "./link.js";

@@ -1,4 +1,4 @@
-// Turnstile, where the server asks for it: the only thing that comes from another host, and only then.
+// Turnstile, if the server asks for it. Nothing else is loaded from another host.
 import { currentLanguage, hush, say } from "./i18n.js";
 import { auth, refused } from "./refusal.js";
 
@@ -24,7 +24,7 @@ export async function startCaptcha(form) {
   try {
     await (script ??= loadScript());
   } catch {
-    // Asked for again with the next form, or when the page is loaded again.
+    // The next form, or a reload of the page, loads it again.
     script = undefined;
     fail();
     return;

@@ -1,4 +1,4 @@
-// A device in words, from what its browser calls itself. A guess, and good enough to recognise one's own.
+// Names a device by its User-Agent. This is a guess, good enough for people to recognise their own devices.
 const BROWSERS = [
   ["Edge", /\bEdg(?:e|A|iOS)?\//],
   ["Opera", /\bOPR\//],

@@ -17,7 +17,7 @@ export function startForm(form, send) {
   });
 }
 
-/** Empties a form that is done with: no password stays in the page. */
+/** Empties a form that was sent, so that no password stays in the page. */
 export function empty(form) {
   form.reset();
   clear(form);
@@ -32,7 +32,7 @@ export function sayDone(form, key, gaps) {
   form.addEventListener("input", () => hush(done), { once: true });
 }
 
-/** What stands in the fields; a blank one is absent, and so is one that is not shown. */
+/** The values of the fields by name, without empty and hidden fields. */
 function fieldsOf(form) {
   const own = controls(form).filter(([, field]) => field.value !== "" && !field.closest("[hidden]"));
   return Object.fromEntries(own.map(([name, field]) => [name, field.value]));
@@ -68,7 +68,7 @@ export function refuseForm(form, refusal) {
     const place = placeOf(form, name);
     if (!place) continue;
     say(place.error, ...text);
-    // A group has no such property; it is described by its error all the same.
+    // The captcha's group takes no aria-invalid; its error describes it.
     if (place.field.matches("input, select")) place.field.setAttribute("aria-invalid", "true");
     const isEarlier = !first || place.field.compareDocumentPosition(first) & Node.DOCUMENT_POSITION_FOLLOWING;
     if (isEarlier) first = place.field;
@@ -85,7 +85,7 @@ function startShowing(button) {
   });
 }
 
-/** Hidden again before it is sent, so that a browser does not keep it among the texts it completes. */
+/** Shows or hides a password. It is hidden before the form is sent, so that browsers do not offer it as a completion. */
 function showPassword(button, isShown) {
   fieldOf(button).type = isShown ? "text" : "password";
   say(button, isShown ? "password.hide" : "password.show");

@@ -5,7 +5,7 @@ const LANGUAGES = {
   en: { tag: "en", name: "English", units: "long" },
   zh: { tag: "zh-Hans", name: "中文", units: "short" },
 };
-// Of this tab only: the pages set no cookie and leave nothing behind.
+// In the storage of the tab: the pages set no cookie and keep nothing after the tab is closed.
 const STORED = "language";
 
 /** The parts of the texts that this page needs, by the beginnings of their files' names. */
@@ -110,7 +110,7 @@ async function choose(name) {
   try {
     sessionStorage.setItem(STORED, name);
   } catch {
-    // Then the choice holds for this page.
+    // The choice then lasts until the page is left.
   }
   translate();
 }

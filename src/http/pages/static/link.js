@@ -1,4 +1,4 @@
-// The token of a mailed link: it leaves the address bar at once, outlives a reload of its tab, and nothing else.
+// The token of a mailed link. It is removed from the address bar at once, and survives a reload of its tab, but nothing else.
 //
 // The storage of a tab is copied when the tab is duplicated or restored, and every script of this origin can read it. So only a load that the browser
 // itself calls a reload gets the token back; every other load, and every other page, removes it.
@@ -30,7 +30,7 @@ function leaveKeptPage({ persisted }) {
   location.reload();
 }
 
-/** Drops the token: it was used, or it is good for nothing. */
+/** Deletes the token, which was used or does not work. */
 export function forgetLink() {
   inTab((tab) => tab.removeItem(STORED));
 }

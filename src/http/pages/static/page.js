@@ -5,7 +5,7 @@ import { asRefusal, textOf } from "./refusal.js";
 
 export const element = (id) => document.getElementById(id);
 
-/** What the server wrote into the head of the page. */
+/** The words in a `<meta>` of the page, which the server filled in. */
 export function written(name) {
   const content = document.querySelector(`meta[name="${name}"]`)?.content ?? "";
   return content.split(" ").filter(Boolean);
@@ -15,7 +15,7 @@ export function written(name) {
 export async function startPage(load) {
   forgetOtherLinks();
   startLanguages();
-  // A second link opened in this tab changes the fragment only, which by itself would load nothing.
+  // Opening a second mailed link in this tab changes only the fragment, which does not load the page.
   addEventListener("hashchange", () => location.hash && location.reload());
   const attempt = async () => {
     show("loading");
@@ -62,7 +62,7 @@ export async function whileBusy(button, task, refuse) {
   }
 }
 
-/** Has a button outside of forms do `task`; what is refused is said in `notice`. */
+/** Runs `task` when a button outside of a form is pressed; shows a refusal in `notice`. */
 export function onPress(button, notice, task) {
   button.addEventListener("click", () => {
     hush(notice);
@@ -70,7 +70,7 @@ export function onPress(button, notice, task) {
   });
 }
 
-/** Says a refusal, and that it is over when it is. */
+/** Shows a refusal. A refusal with a wait of up to an hour is replaced when the wait is over. */
 export function refuseIn(notice, refusal) {
   say(notice, ...textOf(refusal));
   const { dataset } = notice;

@@ -2,7 +2,7 @@
 import { AuthClient, AuthError } from "/arkloop.js";
 import { hasText } from "./i18n.js";
 
-/** The field that a refusal speaks of although it does not list fields. */
+/** The fields of the codes that concern a field without listing it. */
 const FIELDS = {
   "auth.login_exists": ["login", "username"],
   "auth.email_exists": ["email"],
@@ -15,7 +15,7 @@ const FIELDS = {
   "page.unsure": ["sure"],
 };
 
-/** Codes that one sentence explains alike. */
+/** Codes that have the sentence of another code. */
 const ALIKE = {
   "auth.missing_token": "client.signed_out",
   "auth.invalid_authorization": "client.signed_out",
@@ -48,7 +48,7 @@ export function fieldTexts({ code, details }) {
   );
 }
 
-/** What is wrong on the whole: the key and the gaps of a text. */
+/** The text of a refusal that is not about a field: its key and its gaps. */
 export function textOf({ code, retryAfter, traceId }) {
   // A page may have a sentence of its own that says where to go on.
   const own = [`here.${code}`, `error.${ALIKE[code] ?? code}`].find(hasText);

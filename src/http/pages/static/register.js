@@ -1,4 +1,4 @@
-// /register: makes an account, with the invite of the address if it has one.
+// /register: creates an account; the invite code in the address fills its field.
 import { startCaptcha, withCaptcha } from "./captcha.js";
 import { startForm } from "./form.js";
 import { currentLanguage, say } from "./i18n.js";
@@ -6,7 +6,7 @@ import { element, show, startPage, written } from "./page.js";
 import { auth } from "./refusal.js";
 import { askedReturn, goThere, passOn } from "./return_to.js";
 
-/** What the server may warn of, by how its sentence begins: it is the same executable, and its sentences are English. */
+/** The beginning of each warning, and the key of its text. The warnings are in src/service/registration.rs; a test compares them. */
 const WARNINGS = [
   ["The invite code cannot be used", "register.invite_ignored"],
   ["No verification mail can be sent", "register.no_mail"],
@@ -52,7 +52,7 @@ async function register(fields) {
 }
 
 function finish({ login, email }, warning) {
-  // Gone with the password in it; browsers also take this for "it worked" and offer to save the password.
+  // Removed together with the password. Browsers take this as a successful sign-in and offer to save the password.
   form.remove();
   // The code is spent: it need not stay in the history.
   history.replaceState(null, "", location.pathname);

@@ -19,7 +19,7 @@ for (const link of document.querySelectorAll("main a")) passOn(link);
 await startPage(load);
 
 async function load() {
-  // Turnstile's script comes from elsewhere: it is not loaded beside a token that is worth something.
+  // A page that holds a token loads no script of another host.
   if (!link) {
     await startCaptcha(askForm);
     return show("ask");
@@ -39,7 +39,7 @@ function isOver(refused) {
   return refused.code === "auth.reset_token_invalid" || refused.details?.fields?.token;
 }
 
-/** The link is good for nothing: what helps is another one. */
+/** Says that the link does not work, and offers to mail another. */
 async function showOver() {
   forgetLink();
   chooseForm.remove();

@@ -6,7 +6,7 @@ import { written } from "./page.js";
 const MOST_CHARACTERS = 2000;
 /** Scheme, host and port as they are written; then the path, the query, the fragment or the end. No user, no percent sign, no other script. */
 const WRITTEN = /^([a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?)(?=[/?#]|$)/i;
-/** What URL parsers drop, repair or read as another character. */
+/** Characters that URL parsers drop, repair or replace. */
 const ODD = /[^!-~]|[\\<>"`^{|}]/;
 
 /** The address in `text` if its origin is one of `origins`, letter for letter; else `null`. */
@@ -35,11 +35,11 @@ export function askedReturn() {
   const address = asked.length === 1 ? listedAddress(asked[0], written("return-to")) : null;
   if (!address) return { isRefused: true };
   const { host, protocol } = new URL(address);
-  // Of an app with a scheme of its own the scheme is its name.
+  // A native app is named by its scheme.
   return { address, host: /^https?:$/.test(protocol) ? host : `${protocol}//` };
 }
 
-/** Goes there; the page of the sign-in is left out when the person goes back. */
+/** Goes to the app. The sign-in page is replaced in the history, so that Back skips it. */
 export function goThere({ address }) {
   location.replace(address);
 }

@@ -29,7 +29,7 @@ onPress(element("sign-out"), document.querySelector("#signed-in .notice"), async
   await showAsk();
 });
 element("go-on").addEventListener("click", () => goThere(back));
-// A page that the browser kept while the person was elsewhere.
+// The browser shows a page again that it kept, for example after Back.
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 // Signed in or out in another tab. What this tab does itself it shows itself.
 auth.addEventListener("change", follow);
@@ -77,10 +77,10 @@ async function showSignedIn() {
   show("signed-in");
 }
 
-/** After a sign-in: on to the app, or to what the person came for. */
+/** After a sign-in: back to the app, or to the account page. */
 async function goOn() {
   for (const done of [form, codeForm, otpForm]) empty(done);
-  // An address that is not listed was asked for: the person stays here, and reads why.
+  // The refused `return_to` is explained here, so the person stays on this page.
   if (back.isRefused) return showSignedIn();
   // This page is left and need not show the account.
   shown = auth.userId;

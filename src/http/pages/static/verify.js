@@ -1,4 +1,4 @@
-// /verify: asks whether the account is theirs. Nothing is sent that changes anything before the person clicks.
+// /verify: asks whether the account belongs to the person. Nothing is changed before a click.
 import { forgetLink, takeLink } from "./link.js";
 import { element, onPress, show, startPage } from "./page.js";
 import { auth } from "./refusal.js";
