@@ -24,7 +24,7 @@ export default {
   "address.how": "We mail a link to the new address. Until you have opened it, the present address stays.",
   "address.new": "New address",
   "address.submit": "Send the link",
-  "address.asked": "If no other account has the address {email}, a mail with a link is on its way to it. The link works for one hour. Open it in this browser, or have your password at hand.",
+  "address.asked": "If no other account has the address {email}, a mail with a link is on its way to it. The link works for one hour. Open the link in this browser, or enter your password there.",
 
   "password.none": "This account has no password.",
   "password.change": "Change the password",
@@ -54,7 +54,7 @@ export default {
 
   "data.title": "Your data",
   "export.title": "Export",
-  "export.what": "A file with what this server keeps about you: the account, where it is signed in, and what happened to it. It is in JSON, a form that programs read.",
+  "export.what": "A file with your account, where it is signed in, and what happened to it. It is in JSON, a form that programs read.",
   "export.submit": "Save the file",
   "export.done": "The file is in your downloads. It tells where you were: keep it to yourself.",
 
@@ -66,6 +66,6 @@ export default {
   "delete.done": "You are signed out everywhere. You can close this page.",
 
   "here.auth.reauthentication_required": "An account without a password needs a sign-in of the last 10 minutes for this. Sign out below, sign in again, and repeat it.",
-  "here.auth.user_suspended": "This account has been suspended, so nothing of it can be changed. Ask the operator of this server why.",
-  "here.auth.otp_rate_limited": "Enough mails went to this address for now. Look for them, also in the spam folder, or try again in {wait}.",
+  "here.auth.user_suspended": "This account has been suspended, so you cannot change it. Ask the operator of this server why.",
+  "here.auth.otp_rate_limited": "This address has been sent enough mails for now. Look for them, also in the spam folder, or try again in {wait}.",
 };

@@ -34,7 +34,7 @@ export default {
 
   "error.auth.login_exists": "This username is taken. Choose another one.",
   "error.auth.user_suspended": "This account is suspended. Ask the operator of this server why.",
-  "error.auth.otp_rate_limited": "Enough mails went to this address for now. Use the newest one, or try again in {wait}.",
+  "error.auth.otp_rate_limited": "This address has been sent enough mails for now. Use the newest mail, or try again in {wait}.",
   "error.auth.reauthentication_required": "This needs a sign-in of the last 10 minutes. Sign out, sign in again, and repeat it.",
   "error.client.signed_out": "You are not signed in any more. Sign in again.",
   "error.client.user_changed": "Another account has signed in in this browser. Load the page again.",

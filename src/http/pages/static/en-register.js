@@ -16,5 +16,5 @@ export default {
   "register.invite_ignored": "The invite code could not be used and was ignored. Registration is open, so none was needed.",
   "register.account": "Your account",
   "register.no_mail": "This server sends no mail, so your address will not be confirmed for now.",
-  "register.no_mail_now": "No mail was sent to confirm your address, because it has been sent too many lately. Ask for one on the page of your account later.",
+  "register.no_mail_now": "No mail was sent to confirm your address, because too many mails were sent to it lately. Ask for one on the page of your account later.",
 };

@@ -16,7 +16,7 @@ export default {
   "code.sent": "If there is an account with the address {email}, a mail with a code is on its way. The code works for 10 minutes. If no mail comes, look in the spam folder too.",
   "code.otp": "Code",
   "code.otp_hint": "The digits from the newest mail. Spaces do not matter.",
-  "code.again_sent": "Another code is on its way. The one before works no more.",
+  "code.again_sent": "Another code is on its way. The earlier code no longer works.",
   "code.again": "Send another code",
 
   "signed_in.title": "You are signed in",

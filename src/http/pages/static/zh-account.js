@@ -24,7 +24,7 @@ export default {
   "address.how": "我们会向新邮箱发送链接。在您打开链接之前，当前邮箱保持不变。",
   "address.new": "新邮箱地址",
   "address.submit": "发送链接",
-  "address.asked": "如果没有其他账号使用 {email}，您将在该邮箱收到一封带有链接的邮件。链接 1 小时内有效。请在此浏览器中打开，或准备好您的密码。",
+  "address.asked": "如果没有其他账号使用 {email}，您将在该邮箱收到一封带有链接的邮件。链接 1 小时内有效。请在此浏览器中打开链接，或在打开的页面输入密码。",
 
   "password.none": "此账号没有密码。",
   "password.change": "修改密码",
@@ -54,7 +54,7 @@ export default {
 
   "data.title": "您的数据",
   "export.title": "导出",
-  "export.what": "导出此服务器保存的有关您的内容：账号、登录位置，以及账号上发生的事件。文件为程序可读的 JSON 格式。",
+  "export.what": "导出您的账号、登录位置，以及账号上发生的事件。文件为程序可读的 JSON 格式。",
   "export.submit": "保存文件",
   "export.done": "文件已保存到下载内容中。其中含有您的登录位置，请妥善保管。",
 
