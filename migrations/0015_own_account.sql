@@ -38,3 +38,6 @@ CREATE TABLE former_addresses (
     PRIMARY KEY (user_id, email_key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX former_addresses_by_end ON former_addresses (left_at);
+
+-- So that an export of an account reads its own rows of the log only.
+CREATE INDEX audit_events_by_user ON audit_events (user_id) WHERE user_id IS NOT NULL;

@@ -9,7 +9,7 @@ use crate::domain::{
     Actor, AuditEntry, AuditEvent, AuditReason, AuditRecord, Client, Letter, Session, SessionId, Timestamp,
     User,
 };
-use crate::store::{AuditFilter, StoreError};
+use crate::store::StoreError;
 
 /// The maximum number of audit rows in an export: years of an account that signs in every day, about a megabyte.
 const MAX_EVENTS: u32 = 5_000;
@@ -139,13 +139,10 @@ impl Service {
         presence: Presence,
     ) -> Result<AccountExport, Error> {
         let sessions = self.list_own_sessions(caller).await?;
-        let filter = AuditFilter {
-            user_id: Some(caller.user.id),
-            ..AuditFilter::default()
-        };
+        let user_id = caller.user.id;
         let events = self
             .store
-            .report(move |reader| Ok::<_, Error>(reader.list_audit(&filter, MAX_EVENTS)?));
+            .report(move |reader| Ok::<_, Error>(reader.list_audit_of_account(user_id, MAX_EVENTS)?));
         let events = events.await?;
         let (left_out, rows) = (events.more, events.rows.into_iter());
         let mut events: Vec<OwnEvent> = rows.map(OwnEvent::from).collect();

@@ -8,7 +8,7 @@ use super::audit_count::AuditKind;
 use super::audit_filter::{AUDITED_ACCOUNTS, subject_of};
 use super::columns::Address;
 use super::{AuditFilter, Reader, Result, Tx};
-use crate::domain::{Actor, AuditEntry, AuditRecord, Client, Operator, Page, Timestamp, TraceId};
+use crate::domain::{Actor, AuditEntry, AuditRecord, Client, Operator, Page, Timestamp, TraceId, UserId};
 
 /// Events that share a row of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +61,11 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     })
 }
 
+/// What [`entry_of`] reads of a row.
+const COLUMNS: &str =
+    "id, at, event, refused_because, user_id, username, name_digest, session_id, detail, address, user_agent,
+                       trace_id, operator_uid, operator_sudo_user, operator_command, times";
+
 /// The rows that match a filter.
 const FOUND: &str = "
             found AS (
@@ -83,9 +88,7 @@ impl Reader<'_> {
         let sql = format!(
             "{AUDITED_ACCOUNTS} {FOUND},
              part AS (SELECT * FROM found ORDER BY id {order} LIMIT :limit)
-             SELECT id, at, event, refused_because, user_id, username, name_digest, session_id, detail, address, user_agent,
-                    trace_id, operator_uid, operator_sudo_user, operator_command, times
-             FROM part ORDER BY id"
+             SELECT {COLUMNS} FROM part ORDER BY id"
         );
         let mut values = filter.values();
         values.push((":after", Box::new(filter.after)));
@@ -97,6 +100,17 @@ impl Reader<'_> {
         }
         let sql = format!("{AUDITED_ACCOUNTS} {FOUND} SELECT count(*) FROM found");
         let found: u32 = self.query_one(&sql, &values[..values.len() - 1], |row| row.get(0))?;
+        let more = found.saturating_sub(limit);
+        Ok(Page { rows, more })
+    }
+
+    /// The last `limit` rows about an account, the oldest of them first, and how many more there are. Unlike [`Reader::list_audit`], it reads no other rows.
+    pub fn list_audit_of_account(&self, user_id: UserId, limit: u32) -> Result<Page<AuditEntry>> {
+        let sql = format!("SELECT {COLUMNS} FROM audit_events WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2");
+        let mut rows = self.query(&sql, params![user_id, limit], entry_of)?;
+        rows.reverse();
+        let sql = "SELECT count(*) FROM audit_events WHERE user_id = ?1";
+        let found: u32 = self.query_one(sql, [user_id], |row| row.get(0))?;
         let more = found.saturating_sub(limit);
         Ok(Page { rows, more })
     }

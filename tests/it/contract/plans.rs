@@ -52,9 +52,11 @@ async fn use_sessions(app: &TestApp) {
     assert_eq!(app.me(&token).await.status, 200);
     let profile = json!({"username": "alicia", "locale": "zh", "timezone": "Asia/Shanghai"});
     let passwords = json!({"current_password": PASSWORD, "new_password": PASSWORD});
+    let presence = json!({"current_password": PASSWORD});
     for (request, status) in [
         (app.patch("/v1/me").json(&profile), 200),
         (app.get("/v1/auth/sessions"), 200),
+        (app.post("/v1/auth/account/export").json(&presence), 200),
         (app.post("/v1/auth/password/change").json(&passwords), 204),
         (app.delete("/v1/auth/sessions"), 204),
         (app.post("/v1/auth/logout"), 200),
@@ -110,6 +112,7 @@ async fn what_a_server_is_asked_all_day_reads_no_whole_table() {
         "FROM outbox WHERE is_urgent",
         "FROM users WHERE id > ?1",
         "FROM invites WHERE id < ?1",
+        "FROM audit_events WHERE user_id = ?1 ORDER BY id DESC",
         "ORDER BY sessions.created_at DESC",
     ] {
         let is_seen = statements.iter().any(|sql| one_line(sql).contains(hot));

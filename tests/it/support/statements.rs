@@ -21,7 +21,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ),
     (
         "WITH wanted (user_id) AS",
-        "the operator reads the audit log, or an owner exports an account, which has a limit of its own; on a connection for reports",
+        "the operator reads the audit log, on a connection for reports",
     ),
     (
         "FROM outbox WHERE expires_at > ?1 ORDER BY id",
