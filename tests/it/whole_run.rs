@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use support::record::{Observation, Seen, documented};
-use support::scans;
 use support::shown::{Form, Shown, leaves};
+use support::{Statistics, scans};
 
 /// What the run has recorded.
 fn recorded() -> BTreeSet<Seen> {
@@ -69,7 +69,7 @@ fn no_statement_but_the_known_ones_reads_a_whole_table() {
     };
     let statements: BTreeSet<String> = recorded().into_iter().filter_map(statement).collect();
     assert!(!statements.is_empty(), "servers have sent statements");
-    let scans = scans(&statements);
+    let scans = scans(&statements, Statistics::Absent);
     assert!(scans.is_empty(), "these read a whole table: {scans:#?}");
 }
 

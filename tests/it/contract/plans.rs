@@ -2,12 +2,15 @@
 //!
 //! The statements are recorded from running servers, so that they are not repeated here. `whole_run.rs` checks the statements of all tests.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use arkloop::domain::Paging;
 use arkloop::service::{UserFilter, UserRef};
+use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::support::smtp::SmtpServer;
-use crate::support::{PASSWORD, TestApp, one_line, scans};
+use crate::support::{PASSWORD, Planner, Statistics, TestApp, one_line, scans};
 
 const ALICE: &str = "alice@example.org";
 
@@ -118,6 +121,110 @@ async fn what_a_server_is_asked_all_day_reads_no_whole_table() {
         let is_seen = statements.iter().any(|sql| one_line(sql).contains(hot));
         assert!(is_seen, "{hot}: {statements:#?}");
     }
-    let scans = scans(&statements);
+    let scans: Vec<String> = Statistics::ALL
+        .iter()
+        .flat_map(|&statistics| scans(&statements, statistics))
+        .collect();
     assert!(scans.is_empty(), "these read a whole table: {scans:#?}");
+}
+
+/// A statement without its list of columns and values.
+fn shortened(sql: &str) -> String {
+    let (start, end) = match sql.split_whitespace().next() {
+        Some("SELECT") => (" ", " FROM "),
+        Some("UPDATE") => (" SET ", " WHERE "),
+        Some("INSERT") => return sql.split(" (").next().unwrap_or_default().to_owned(),
+        _ => return sql.to_owned(),
+    };
+    match (sql.split_once(start), sql.split_once(end)) {
+        (Some((before, _)), Some((_, after))) => format!("{before} …{end}{after}"),
+        _ => sql.to_owned(),
+    }
+}
+
+/// The statements whose plan has steps, each with its steps.
+fn shown(plans: &BTreeMap<String, Vec<String>>) -> String {
+    let steps = plans.iter().filter(|(_, steps)| !steps.is_empty());
+    let shown: Vec<String> = steps
+        .map(|(sql, steps)| format!("{}\n    {}", shortened(sql), steps.join("\n    ")))
+        .collect();
+    shown.join("\n")
+}
+
+/// The statements that registering, signing in, refreshing and reading the own account add to those of a start.
+async fn hot_statements() -> BTreeSet<String> {
+    let app = TestApp::open().await;
+    let of_start = app.store_probe().statements();
+    app.register("alice").await;
+    let cookie = app.login("alice", PASSWORD).await.cookie();
+    let token = app.refresh(&cookie).await.access_token();
+    assert_eq!(app.me(&token).await.status, 200);
+    let all = app.store_probe().statements();
+    all.difference(&of_start).cloned().collect()
+}
+
+#[tokio::test]
+async fn statistics_and_growth_change_no_plan() {
+    let hot = hot_statements().await;
+    let [absent, few, many] = Statistics::ALL.map(|statistics| Planner::new(statistics).plans(&hot));
+    assert_snapshot!(shown(&absent), @r"
+    DELETE FROM link_tokens WHERE user_id IS ?1 AND purpose = ?2
+        SEARCH link_tokens USING INDEX sqlite_autoindex_link_tokens_2 (user_id=? AND purpose=?)
+    DELETE FROM mail_budgets WHERE (address_digest, purpose) IN ( SELECT address_digest, purpose FROM mail_budgets WHERE is_account = 0 AND number <= (SELECT max(number) FROM mail_budgets WHERE is_account = 0) - ?1 ORDER BY number LIMIT ?2)
+        SEARCH mail_budgets USING PRIMARY KEY (address_digest=? AND purpose=?)
+        LIST SUBQUERY 3
+        SEARCH mail_budgets USING COVERING INDEX mail_budgets_of_nobody (number<?)
+        SCALAR SUBQUERY 1
+        SEARCH mail_budgets USING COVERING INDEX mail_budgets_of_nobody
+    DELETE FROM password_failures WHERE guessed = ?1
+        SEARCH password_failures USING INDEX sqlite_autoindex_password_failures_2 (guessed=?)
+    DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NOT NULL ORDER BY ended_at DESC, id DESC LIMIT ?2 OFFSET ?3)
+        SEARCH sessions USING PRIMARY KEY (id=?)
+        LIST SUBQUERY 1
+        SEARCH sessions USING COVERING INDEX sessions_by_user (user_id=? AND ended_at>?)
+    INSERT INTO mail_budgets
+        SCALAR SUBQUERY 1
+        SEARCH mail_budgets USING COVERING INDEX mail_budgets_of_nobody
+    INSERT INTO users
+        SCAN CONSTANT ROW
+        SCALAR SUBQUERY 1
+        SEARCH email_undos USING COVERING INDEX email_undos_by_address (email_key=? AND expires_at>?)
+        SEARCH former_addresses USING PRIMARY KEY (user_id=?)
+        SEARCH email_undos USING INDEX email_undos_by_user (user_id=?)
+        SEARCH email_changes USING PRIMARY KEY (user_id=?)
+        SEARCH one_time_codes USING INDEX one_time_codes_by_user (user_id=?)
+        SEARCH link_tokens USING INDEX sqlite_autoindex_link_tokens_2 (user_id=?)
+        SEARCH outbox USING INDEX outbox_by_user (user_id=?)
+        SEARCH sessions USING INDEX sessions_by_user (user_id=?)
+    SELECT … FROM password_costs ORDER BY cost
+        SCAN password_costs
+    SELECT … FROM users WHERE username_key = ?1
+        SEARCH users USING INDEX sqlite_autoindex_users_2 (username_key=?)
+    SELECT … FROM password_failures WHERE guessed = ?1 AND network IN (?2, ?3, ?4)
+        SEARCH password_failures USING INDEX sqlite_autoindex_password_failures_2 (guessed=? AND network=?)
+    SELECT … FROM mail_budgets WHERE address_digest = ?1 AND purpose = ?2
+        SEARCH mail_budgets USING PRIMARY KEY (address_digest=? AND purpose=?)
+    SELECT … FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1
+        SEARCH sessions USING PRIMARY KEY (id=?)
+        SEARCH users USING PRIMARY KEY (id=?)
+    SELECT … FROM users WHERE id = ?1
+        SEARCH users USING PRIMARY KEY (id=?)
+    SELECT … FROM users LEFT JOIN sessions ON sessions.id = ?2 AND sessions.user_id = users.id AND ended_at IS NULL AND expires_at > ?3 WHERE users.id = ?1 AND EXISTS (SELECT 1 FROM signing_keys WHERE kid = ?4)
+        SEARCH users USING PRIMARY KEY (id=?)
+        SEARCH sessions USING PRIMARY KEY (id=?) LEFT-JOIN
+        SEARCH signing_keys EXISTS USING PRIMARY KEY (kid=?)
+    UPDATE one_time_codes … WHERE address_digest = ?1
+        SEARCH one_time_codes USING PRIMARY KEY (address_digest=?)
+    UPDATE sessions … WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL ORDER BY expires_at > ?3 DESC, last_used_at DESC, id DESC LIMIT ?6 OFFSET ?2)
+        SEARCH sessions USING PRIMARY KEY (id=?)
+        LIST SUBQUERY 1
+        SEARCH sessions USING INDEX sessions_by_user (user_id=? AND ended_at=?)
+        USE TEMP B-TREE FOR ORDER BY
+    UPDATE sessions … WHERE id = ?1 AND generation = ?2 AND presented IS ?3 AND nonce = ?4 AND ended_at IS NULL
+        SEARCH sessions USING PRIMARY KEY (id=?)
+    UPDATE users … WHERE id = ?1
+        SEARCH users USING PRIMARY KEY (id=?)
+    ");
+    assert_eq!(few, absent);
+    assert_eq!(many, absent);
 }

@@ -18,6 +18,17 @@ async fn the_writer_syncs_every_commit() {
     assert_eq!(app.store_probe().synchronous(), 2, "2 is FULL");
 }
 
+#[tokio::test]
+async fn every_connection_keeps_its_plans() {
+    let app = TestApp::start().await;
+    let stability = app.store_probe().plan_stability();
+    assert!(
+        stability.len() >= 3,
+        "the writer, readers and reports: {stability:?}"
+    );
+    assert!(stability.iter().all(|is_stable| *is_stable), "{stability:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_leaves_before_its_commit() {
     let app = TestApp::open().await;

@@ -1,8 +1,9 @@
 //! The statements that servers sent to their databases, and the query plan of each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::Workspace;
 use super::record::{Seen, record};
@@ -72,34 +73,109 @@ impl Drop for Watched {
     }
 }
 
+/// What SQLite knows of the sizes of tables when it plans a statement. Nothing else tells it: without statistics a large table is planned like an empty one.
+#[derive(Clone, Copy, Debug)]
+pub enum Statistics {
+    /// `ANALYZE` has never run. The program does not run it.
+    Absent,
+    /// An operator ran `ANALYZE` on a young database: three rows in each table.
+    OfFewRows,
+    /// An operator ran `ANALYZE` on a grown database: a million rows in each table. The first column of an index has a thousand equal values, and its
+    /// other columns make a row unique.
+    OfManyRows,
+}
+
+impl Statistics {
+    pub const ALL: [Self; 3] = [Self::Absent, Self::OfFewRows, Self::OfManyRows];
+
+    /// The statistics of an index with so many columns: the number of rows, then for each column the number of rows with equal values up to there.
+    fn of_index(self, columns: usize) -> Option<String> {
+        let numbers = match self {
+            Self::Absent => return None,
+            Self::OfFewRows => [vec![3], vec![1; columns]].concat(),
+            Self::OfManyRows if columns < 2 => vec![1_000_000, 1],
+            Self::OfManyRows => [vec![1_000_000, 1_000], vec![1; columns - 1]].concat(),
+        };
+        let numbers: Vec<String> = numbers.iter().map(i32::to_string).collect();
+        Some(numbers.join(" "))
+    }
+}
+
+/// Plans statements on a database with the present schema, like a server's connection.
+pub struct Planner {
+    database: Connection,
+    _workspace: Workspace,
+}
+
+impl Planner {
+    pub fn new(statistics: Statistics) -> Self {
+        let workspace = Workspace::with_database();
+        let path = workspace.path().join("data/arkloop.db");
+        let database = Connection::open(path).expect("the database opens");
+        database
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .expect("SQLite knows this setting");
+        let planner = Self {
+            database,
+            _workspace: workspace,
+        };
+        planner.write(statistics).expect("the statistics are written");
+        planner
+    }
+
+    /// Puts `statistics` in the place of what `ANALYZE` finds, and has them read.
+    fn write(&self, statistics: Statistics) -> rusqlite::Result<()> {
+        if matches!(statistics, Statistics::Absent) {
+            return Ok(());
+        }
+        self.database.execute_batch("ANALYZE; DELETE FROM sqlite_stat1")?;
+        // The statistics of a primary key WITHOUT ROWID have the name of the table.
+        let indexes = "SELECT tables.name, iif(indexes.origin = 'pk', tables.name, indexes.name),
+                    (SELECT count(*) FROM pragma_index_info(indexes.name))
+             FROM sqlite_schema AS tables, pragma_index_list(tables.name) AS indexes
+             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%'";
+        let mut indexes = self.database.prepare(indexes)?;
+        let mut indexes = indexes.query([])?;
+        while let Some(row) = indexes.next()? {
+            let (table, index): (String, String) = (row.get(0)?, row.get(1)?);
+            let values = (table, index, statistics.of_index(row.get(2)?));
+            let insert = "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?1, ?2, ?3)";
+            self.database.execute(insert, values)?;
+        }
+        self.database.execute_batch("ANALYZE sqlite_schema")
+    }
+
+    /// The `statements` that have a plan, each in one line, with the steps of its plan.
+    pub fn plans(&self, statements: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
+        let planned = statements.iter().filter(|sql| has_plan(sql));
+        planned.map(|sql| (one_line(sql), self.plan(sql))).collect()
+    }
+
+    fn plan(&self, sql: &str) -> Vec<String> {
+        let explain = self.database.prepare(&format!("EXPLAIN QUERY PLAN {sql}"));
+        let mut explain = explain.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let steps = explain
+            .raw_query()
+            .mapped(|row| row.get("detail"))
+            .collect::<Result<_, _>>();
+        steps.expect("a plan is text")
+    }
+}
+
 /// The `statements` that read a whole table or index although they may not, with their plans.
-pub fn scans(statements: &BTreeSet<String>) -> Vec<String> {
-    let workspace = Workspace::with_database();
-    let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("the database opens");
-    let may_scan = |sql: &str| {
-        let sql = one_line(sql);
-        MAY_SCAN.iter().any(|(part, _)| sql.contains(part))
-    };
-    let asked = statements.iter().filter(|sql| has_plan(sql) && !may_scan(sql));
-    let planned = asked.map(|sql| (one_line(sql), plan(&database, sql)));
-    let scanning = planned.filter(|(_, plan)| plan.iter().any(|step| is_scan(step)));
-    scanning.map(|(sql, plan)| format!("{sql}: {plan:?}")).collect()
+pub fn scans(statements: &BTreeSet<String>, statistics: Statistics) -> Vec<String> {
+    let may_scan = |sql: &str| MAY_SCAN.iter().any(|(part, _)| sql.contains(part));
+    let planned = Planner::new(statistics).plans(statements).into_iter();
+    let scanning = planned.filter(|(sql, plan)| !may_scan(sql) && plan.iter().any(|step| is_scan(step)));
+    scanning
+        .map(|(sql, plan)| format!("{statistics:?}: {sql}: {plan:?}"))
+        .collect()
 }
 
 /// Whether SQLite has a query plan for a statement.
 fn has_plan(sql: &str) -> bool {
     let verb = sql.split_whitespace().next().unwrap_or_default();
     ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb)
-}
-
-fn plan(database: &Connection, sql: &str) -> Vec<String> {
-    let explain = database.prepare(&format!("EXPLAIN QUERY PLAN {sql}"));
-    let mut explain = explain.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    let steps = explain
-        .raw_query()
-        .mapped(|row| row.get("detail"))
-        .collect::<Result<_, _>>();
-    steps.expect("a plan is text")
 }
 
 /// Whether a step reads all rows of a table. A scan of an intermediate result of the statement does not count.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use arkloop::store::TestHooks;
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 /// Decides whether a COMMIT succeeds. The COMMIT waits until the rule returns.
@@ -26,6 +27,7 @@ struct State {
     commit_rule: Mutex<Option<CommitRule>>,
     page_limit: AtomicU32,
     synchronous: AtomicU32,
+    plan_stability: Mutex<Vec<bool>>,
     statements: Mutex<BTreeSet<String>>,
     instructions: AtomicU64,
 }
@@ -51,6 +53,11 @@ impl StoreProbe {
         self.0.synchronous.load(Ordering::SeqCst)
     }
 
+    /// For each connection: whether its query plans depend on the statement and the schema alone.
+    pub fn plan_stability(&self) -> Vec<bool> {
+        self.0.plan_stability.lock().clone()
+    }
+
     /// The text of every statement that ran.
     pub fn statements(&self) -> BTreeSet<String> {
         self.0.statements.lock().clone()
@@ -64,6 +71,8 @@ impl StoreProbe {
 
 impl TestHooks for StoreProbe {
     fn opened(&self, connection: &mut Connection, is_writer: bool) -> rusqlite::Result<()> {
+        let is_stable = connection.db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG)?;
+        self.0.plan_stability.lock().push(is_stable);
         if is_writer {
             let synchronous = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
             self.0.synchronous.store(synchronous, Ordering::SeqCst);
