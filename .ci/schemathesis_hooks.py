@@ -52,16 +52,25 @@ def ask_for_mail(path, address):
     urllib.request.urlopen(request, timeout=10).close()
 
 
+def find_mailed(address, pattern):
+    with os.scandir(os.path.join(DATA_DIR, "outbox")) as entries:
+        files = sorted((entry for entry in entries if entry.name.endswith(".eml")), key=lambda entry: -entry.stat().st_mtime_ns)
+    for file in files[:40]:
+        with open(file.path, "rb") as content:
+            mail = email.message_from_binary_file(content, policy=email.policy.default)
+        found = re.search(pattern, mail.get_body(("plain",)).get_content()) if address in mail["To"] else None
+        if found:
+            return found
+    return None
+
+
 def mailed(address, pattern):
     """What `pattern` finds in a mail to `address`; the server writes mails as files."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        with os.scandir(os.path.join(DATA_DIR, "outbox")) as entries:
-            files = sorted((entry for entry in entries if entry.name.endswith(".eml")), key=lambda entry: -entry.stat().st_mtime_ns)
-        for file in files[:40]:
-            with open(file.path, "rb") as content:
-                mail = email.message_from_binary_file(content, policy=email.policy.default)
-            found = re.search(pattern, mail.get_body(("plain",)).get_content()) if address in mail["To"] else None
+        # The server removes files of expired mails, maybe between the list and the reading.
+        with contextlib.suppress(FileNotFoundError):
+            found = find_mailed(address, pattern)
             if found:
                 return found[1]
         time.sleep(0.02)
