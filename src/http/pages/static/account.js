@@ -11,11 +11,12 @@ let me;
 /** Whether the page shows an account or that there is none: never with a link of a mail. */
 let isShown = false;
 
-startForm(element("profile"), saveProfile);
-// Loaded when they are used: few visits need them.
-for (const name of ["password", "address", "export", "delete"]) {
-  const form = element(`${name}-form`);
-  startForm(form, async (fields) => (await loaded(import("./account_more.js"))).tasks[name](fields, form, showChanged));
+/** What the tasks of the forms need of this page. */
+const page = { showChanged, languageOf, account: () => me };
+for (const form of document.querySelectorAll("#account form")) {
+  const name = form.id.replace("-form", "");
+  // Loaded when a form is sent: few visits need it.
+  startForm(form, async (fields) => (await loaded(import("./account_more.js"))).tasks[name](fields, form, page));
 }
 onPress(element("send-again"), element("address-notice"), async () => {
   await auth.request("POST", "/v1/auth/email/verify/send");
@@ -116,18 +117,6 @@ function fillZones() {
       return option;
     }),
   );
-}
-
-async function saveProfile({ username, locale, timezone }) {
-  const body = {};
-  if (username !== me.username) body.username = username ?? "";
-  if (locale !== languageOf(me.locale)) body.locale = locale;
-  if ((timezone ?? "") !== (me.timezone ?? "")) body.timezone = timezone ?? null;
-  // The server takes an empty name for "no change", so the page refuses it.
-  if (body.username === "") throw Object.assign(refused("validation.error"), { details: { fields: { username: { code: "missing" } } } });
-  me = await auth.request("PATCH", "/v1/me", body);
-  showMe();
-  sayDone(element("profile"), "profile.saved");
 }
 
 async function showSessions() {

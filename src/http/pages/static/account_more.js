@@ -1,12 +1,24 @@
-// The forms that owners rarely use: changing the password or the address, exporting the data, deleting the account.
+// What the forms of /account do: saving the profile, changing the password or the address, exporting the data, deleting the account.
 import { empty, sayDone } from "./form.js";
 import { element, show } from "./page.js";
 import { auth, refused } from "./refusal.js";
 
 /** The task of each form, by the name of the form. */
-export const tasks = { password: changePassword, address: changeAddress, export: exportData, delete: deleteAccount };
+export const tasks = { profile: saveProfile, password: changePassword, address: changeAddress, export: exportData, delete: deleteAccount };
 
-async function changePassword(fields, form, showChanged) {
+async function saveProfile({ username, locale, timezone }, form, { account, languageOf, showChanged }) {
+  const me = account();
+  const body = {};
+  if (username !== me.username) body.username = username ?? "";
+  if (locale !== languageOf(me.locale)) body.locale = locale;
+  if ((timezone ?? "") !== (me.timezone ?? "")) body.timezone = timezone ?? null;
+  // The server takes an empty name for "no change", so the page refuses it.
+  if (body.username === "") throw Object.assign(refused("validation.error"), { details: { fields: { username: { code: "missing" } } } });
+  await showChanged(await auth.request("PATCH", "/v1/me", body));
+  sayDone(form, "profile.saved");
+}
+
+async function changePassword(fields, form, { showChanged }) {
   await auth.request("POST", "/v1/auth/password/change", fields);
   empty(form);
   await showChanged({ has_password: true });
