@@ -11,7 +11,7 @@ use crate::store::{EmailChangeRow, EmailUndoRow, StoreError};
 
 /// Who has the address that an account is to move to.
 pub(crate) enum AddressHolder {
-    Nobody,
+    NoAccount,
     /// The account itself, in this or another spelling.
     Mover,
     /// Another account claims the address, and never verified it.
@@ -32,7 +32,7 @@ impl Unit<'_> {
             Some(user) if user.email_verified_at.is_some() => AddressHolder::Owner(user),
             _ if reserved.is_some() => AddressHolder::Former,
             Some(user) => AddressHolder::Claimant(user),
-            None => AddressHolder::Nobody,
+            None => AddressHolder::NoAccount,
         })
     }
 
@@ -73,7 +73,7 @@ impl Unit<'_> {
         match self.holder_of(email, user.id)? {
             AddressHolder::Owner(_) | AddressHolder::Former => return Err(Error::EmailExists.into()),
             AddressHolder::Claimant(claimant) => self.displace(&claimant)?,
-            AddressHolder::Mover | AddressHolder::Nobody => {}
+            AddressHolder::Mover | AddressHolder::NoAccount => {}
         }
         // Read before the address that is left is remembered, because the two may differ only in case.
         let was_held = self.was_held_lately(user.id, email, self.now - FORMER_ADDRESS_TTL)?;
