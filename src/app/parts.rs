@@ -8,7 +8,7 @@ use super::role::Role;
 use super::served::Served;
 use crate::config::Config;
 use crate::crypto::{HashError, PasswordHasher, Priority};
-use crate::domain::{MailTransport, ServiceName};
+use crate::domain::{HashImplementation, MailTransport, ServiceName};
 use crate::http;
 use crate::mail::{Credentials, Mailbox, SmtpSettings, SmtpTimeouts, Transport, TransportError};
 use crate::service;
@@ -55,14 +55,19 @@ pub(super) fn start_hasher(
     role: Role,
     system: &System,
 ) -> Result<PasswordHasher, HashError> {
-    // A command hashes at most one password.
-    let (threads, priority) = match role {
-        Role::Server => (capacity.hash_threads, Priority::Low),
-        _ => (NonZeroUsize::MIN, Priority::Normal),
+    // A command hashes at most one password, for which the check of the fast implementation would take longer than the hash.
+    let (implementation, threads, priority) = match role {
+        Role::Server => (
+            config.password.implementation,
+            capacity.hash_threads,
+            Priority::Low,
+        ),
+        _ => (HashImplementation::Portable, NonZeroUsize::MIN, Priority::Normal),
     };
     let memory_kib = capacity.hash_memory_kib();
     PasswordHasher::start(
         config.password.cost,
+        implementation,
         threads,
         memory_kib,
         priority,

@@ -15,9 +15,9 @@ use super::reader::Reader;
 use super::sections::{Config, Level, Mail, Otp, Password, RateLimit, Server, Tokens};
 use super::sources::Sources;
 use crate::domain::{
-    Argon2Cost, FailureLimits, HeloName, Language, LimitClassTable, LinkTemplates, Listen, LogFormat,
-    MIN_PASSWORD_CHARS, OneTimeCode, RefreshRules, SameSite, ServiceName, SessionRules, SmtpUrl,
-    TurnstileSettings,
+    Argon2Cost, FailureLimits, HashImplementation, HeloName, Language, LimitClassTable, LinkTemplates,
+    Listen, LogFormat, MIN_PASSWORD_CHARS, OneTimeCode, RefreshRules, SameSite, ServiceName, SessionRules,
+    SmtpUrl, TurnstileSettings,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -148,6 +148,11 @@ fn password(keys: &mut Reader) -> Result<Password, ConfigError> {
         hash_threads: keys
             .read("password.hash_threads", &number(1..=1024).or_unset(), None)?
             .and_then(NonZeroUsize::new),
+        implementation: keys.read(
+            "password.implementation",
+            &one_of(),
+            HashImplementation::default(),
+        )?,
     };
     if password.cost.memory_kib < 8 * password.cost.parallelism {
         return Err(ConfigError::new(

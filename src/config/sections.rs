@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::address::Origin;
 use super::error::Locations;
 use crate::domain::{
-    Argon2Cost, FailureLimits, HeloName, Language, LinkTemplates, Listen, LogFormat, MailTransport, Rates,
-    RegistrationMode, SameSite, ServiceName, SessionRules, SignatureAlgorithm, SmtpSecurity, SmtpUrl,
-    TrustedProxies, TurnstileSettings,
+    Argon2Cost, FailureLimits, HashImplementation, HeloName, Language, LinkTemplates, Listen, LogFormat,
+    MailTransport, Rates, RegistrationMode, SameSite, ServiceName, SessionRules, SignatureAlgorithm,
+    SmtpSecurity, SmtpUrl, TrustedProxies, TurnstileSettings,
 };
 
 /// Everything that can be configured, checked.
@@ -95,6 +95,7 @@ pub struct Password {
     pub cost: Argon2Cost,
     /// How many hashes are computed at once; `None` for as many as cores and memory allow.
     pub hash_threads: Option<NonZeroUsize>,
+    pub implementation: HashImplementation,
 }
 
 /// How mail is sent.

@@ -1,9 +1,11 @@
 //! Passwords, access tokens, refresh tokens, sealing, and the key file.
 //!
-//! No other module uses the crates `argon2` and `jsonwebtoken`.
+//! No other module uses the crates `argon2`, `argon2-rust` and `jsonwebtoken`.
 
 mod access_token;
+mod argon2_filler;
 mod hash_budget;
+mod hash_error;
 mod hash_worker;
 mod key_file;
 mod keys;
@@ -15,7 +17,7 @@ mod refresh_token;
 mod signing_key;
 
 pub use access_token::{AccessClaims, AccessTokenError, AccessTokenSettings, Keyring, PublishedKey};
-pub use hash_worker::HashError;
+pub use hash_error::HashError;
 pub use key_file::{
     KeyFileError, adopt_successor, check_replaceable, create_successor, find_successor, read as read_key_file,
 };

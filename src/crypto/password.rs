@@ -12,10 +12,12 @@ use std::thread;
 use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
 
+use super::argon2_filler::{FastPath, Filler};
 use super::hash_budget::Budget;
-use super::hash_worker::{HashError, Job, Worker, unusable};
+use super::hash_error::HashError;
+use super::hash_worker::{Job, Worker};
 use super::password_cost::CostShares;
-use crate::domain::{Argon2Cost, Password, PasswordGuess, PasswordHash};
+use crate::domain::{Argon2Cost, HashImplementation, Password, PasswordGuess, PasswordHash};
 use crate::system::System;
 
 /// How many passwords may wait; further ones are refused. At the default cost, two threads hash this many in about two
@@ -62,18 +64,20 @@ impl PasswordHasher {
     /// it is free, and a stored hash that needs more than all of it runs alone.
     pub fn start(
         cost: Argon2Cost,
+        implementation: HashImplementation,
         threads: NonZeroUsize,
         memory_kib: u64,
         priority: Priority,
         system: System,
     ) -> Result<Self, HashError> {
-        cost.params().map_err(unusable)?;
         let (jobs, queue) = crossbeam_channel::bounded(QUEUE);
         let blocks_filled = Arc::default();
         let budget = Arc::new(Budget::new(memory_kib));
+        let fast_path = Arc::new(FastPath::new(implementation));
         for number in 0..threads.get() {
             let queue = queue.clone();
-            let worker = Worker::new(cost, Arc::clone(&blocks_filled), Arc::clone(&budget));
+            let filler = Filler::new(cost, Arc::clone(&fast_path))?;
+            let worker = Worker::new(filler, Arc::clone(&blocks_filled), Arc::clone(&budget));
             let work = move || {
                 if priority == Priority::Low {
                     // On Linux each thread has its own niceness. Where it cannot be set, hashing works all the same.
@@ -184,8 +188,15 @@ mod tests {
     };
 
     fn hasher(cost: Argon2Cost) -> PasswordHasher {
-        PasswordHasher::start(cost, NonZeroUsize::MIN, 8, Priority::Normal, System::machine())
-            .expect("it starts")
+        let started = PasswordHasher::start(
+            cost,
+            HashImplementation::Auto,
+            NonZeroUsize::MIN,
+            8,
+            Priority::Normal,
+            System::machine(),
+        );
+        started.expect("it starts")
     }
 
     async fn hash(hasher: &PasswordHasher) -> PasswordHash {
@@ -225,6 +236,15 @@ mod tests {
             verify(&hasher, "correct horse", None).await,
             Ok(Verification::Wrong)
         ));
+    }
+
+    #[tokio::test]
+    async fn the_check_of_the_fast_implementation_counts_as_no_work() {
+        let hasher = hasher(CHEAP);
+        for hashes in 1..=2 {
+            hash(&hasher).await;
+            assert_eq!(hasher.blocks_filled(), 8 * hashes);
+        }
     }
 
     #[tokio::test]

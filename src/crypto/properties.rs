@@ -1,10 +1,12 @@
-//! Properties of tokens and sealed values, tested with random values and with valid ones that were changed; `benches/fuzz` tries millions.
+//! Properties of tokens, sealed values and password hashes, tested with random values and with valid ones that were changed; `benches/fuzz` tries millions.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use argon2_rust::params::{Memory, TagLen};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::Mutex;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use secrecy::ExposeSecret;
@@ -28,6 +30,32 @@ static REFRESH_TOKENS: LazyLock<RefreshTokens> = LazyLock::new(|| KEYS.refresh_t
 /// One key of each algorithm, with a token that it signed.
 static SIGNED: LazyLock<[(Keyring, String); 2]> =
     LazyLock::new(|| [SignatureAlgorithm::Es256, SignatureAlgorithm::EdDsa].map(signed));
+/// Computes the hashes of all inputs, so that most of them are computed in memory that another hash has used.
+static FAST_ARGON2ID: LazyLock<Mutex<argon2_rust::Hasher>> =
+    LazyLock::new(|| Mutex::new(fast_argon2id(argon2_rust::Params::DEFAULT).hasher()));
+
+const fn fast_argon2id(params: argon2_rust::Params) -> argon2_rust::Argon2 {
+    argon2_rust::Argon2::new(
+        argon2_rust::Algorithm::Argon2id,
+        argon2_rust::Version::V0x13,
+        params,
+    )
+}
+
+/// Memory in KiB, passes and lanes. The memory is often the least that is allowed, a little more, which is rounded down, or about the 2 MiB from which the fast
+/// implementation maps pages.
+fn hash_costs() -> impl Strategy<Value = (u32, u32, u32)> {
+    (1..=4_u32).prop_flat_map(|lanes| {
+        let least = 8 * lanes;
+        let memory = prop_oneof![
+            Just(least),
+            least + 1..=least + 4 * lanes,
+            least..=512,
+            2047..=2049_u32
+        ];
+        (memory, 1..=4_u32, Just(lanes))
+    })
+}
 
 fn system(seed: u64) -> System {
     seeded_system(&Arc::new(MovableClock::new(NOW)), seed)
@@ -195,5 +223,25 @@ proptest! {
         prop_assert!(!is_same_code(stored, mac(bob, millis, bits)));
         prop_assert!(!is_same_code(stored, mac(alice, millis + 1, bits)));
         prop_assert_eq!(is_same_code(stored, mac(alice, millis, other)), code(bits).reveal() == code(other).reveal());
+    }
+
+    #[test]
+    fn both_implementations_of_argon2id_agree(
+        (memory_kib, passes, lanes) in hash_costs(), length in 4..=128_usize, is_memory_new: bool,
+        password in prop::collection::vec(any::<u8>(), 0..=1024), salt in prop::collection::vec(any::<u8>(), 8..=64),
+    ) {
+        let (mut portable, mut fast) = (vec![0; length], vec![0; length]);
+        let params = argon2::Params::new(memory_kib, passes, lanes, Some(length)).expect("the cost is allowed");
+        let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+        argon2.hash_password_into(&password, &salt, &mut portable).expect("it is computed");
+        let params = argon2_rust::Params::builder().memory(Memory::kib(memory_kib.into())).passes(passes).lanes(lanes);
+        let params = params.threads(1).tag_len(TagLen::bytes(length as u64)).build().expect("the cost is allowed");
+        let mut hasher = FAST_ARGON2ID.lock();
+        if is_memory_new {
+            hasher.clear();
+        }
+        hasher.set_argon2(fast_argon2id(params));
+        hasher.hash_into(&password, &salt, &mut fast).expect("it is computed");
+        prop_assert_eq!(portable, fast);
     }
 }

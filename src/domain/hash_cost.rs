@@ -1,4 +1,4 @@
-//! What a password hash costs (argon2id, RFC 9106).
+//! What a password hash costs (argon2id, RFC 9106), and what computes it.
 
 /// Memory in KiB and iterations that the OWASP Password Storage Cheat Sheet calls equally strong.
 const OWASP_COSTS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
@@ -32,4 +32,17 @@ impl Argon2Cost {
             .into_iter()
             .any(|(memory_kib, iterations)| self.memory_kib >= memory_kib && self.iterations >= iterations)
     }
+}
+
+/// What computes password hashes. The hashes are the same.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum HashImplementation {
+    /// The faster implementation for hashes of the configured cost, once it has computed known hashes correctly.
+    #[default]
+    Auto,
+    /// The portable implementation for all hashes.
+    Portable,
 }

@@ -52,7 +52,7 @@ pub use duration::{format_duration, in_words, parse_duration};
 pub use email_change::{FORMER_ADDRESS_TTL, LeftAddress, MIN_HELD};
 pub use field::{FieldError, FieldErrors};
 pub use flow_token::{FLOW_TTL, Flow, FlowToken};
-pub use hash_cost::Argon2Cost;
+pub use hash_cost::{Argon2Cost, HashImplementation};
 pub use id::{InviteId, MailId, SessionId, UserId};
 pub use invite::{Invite, InviteCode, InviteDigest, InviteStatus, InviteUses, Note};
 pub use key::KeyFingerprint;

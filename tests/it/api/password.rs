@@ -92,6 +92,32 @@ async fn outdated_hash_parameters_are_raised_at_the_next_sign_in() {
 }
 
 #[tokio::test]
+async fn both_implementations_open_what_the_other_stored() {
+    let mut app = TestApp::open().await;
+    app.register("auto").await;
+    for (implementation, login) in [("portable", "portable"), ("auto", "auto-again")] {
+        app.restart_with("PASSWORD__IMPLEMENTATION", implementation).await;
+        app.register(login).await;
+        for login in ["auto", login] {
+            let stored = stored_hash(&app, login).await;
+            assert_eq!(app.login(login, PASSWORD).await.status, 200, "{login}");
+            assert_eq!(app.login(login, "a wrong password").await.status, 401, "{login}");
+            // The stored hash does not tell which implementation computed it.
+            assert_eq!(stored_hash(&app, login).await, stored);
+        }
+    }
+    // A changed password as well.
+    let signed_in = app.login("portable", PASSWORD).await;
+    let body = json!({"current_password": PASSWORD, "new_password": "a louder harbour"});
+    let changed = app
+        .post("/v1/auth/password/change")
+        .bearer(&signed_in.access_token());
+    assert_eq!(changed.json(&body).send().await.brief(), "204 -");
+    app.restart_with("PASSWORD__IMPLEMENTATION", "portable").await;
+    assert_eq!(app.login("portable", "a louder harbour").await.status, 200);
+}
+
+#[tokio::test]
 async fn an_unknown_account_costs_a_hash_too() {
     let app = TestApp::open().await;
     app.register("alice").await;

@@ -56,6 +56,7 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     argon2_iterations = 1  # variable ARKLOOP_PASSWORD__ARGON2_ITERATIONS
     argon2_parallelism = 1
     # hash_threads is not set
+    implementation = "auto"
 
     [mail]
     transport = "file"
@@ -191,7 +192,8 @@ fn config_show_is_an_object_of_objects_as_json() {
         "argon2_memory_kib": 8,
         "argon2_iterations": 1,
         "argon2_parallelism": 1,
-        "hash_threads": null
+        "hash_threads": null,
+        "implementation": "auto"
       },
       "mail": {
         "transport": "file",
