@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use poem::http::header::CACHE_CONTROL;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use rust_embed::RustEmbed;
 
-use super::embedded::{add_files, html, page, text};
+use super::embedded::{content_type, html, page};
 use crate::http::ServerSettings;
 use crate::http::pipeline::content::{CACHE_FIVE_MINUTES, Content};
 use crate::http::pipeline::{Operation, Success, Tag};
@@ -17,10 +16,31 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
                            frame-ancestors 'none'";
 const SWITCH: fn(&ServerSettings) -> bool = |settings| settings.docs;
 
-/// Swagger UI as its project publishes it, with our own page.
-#[derive(RustEmbed)]
-#[folder = "openapi/ui"]
-struct SwaggerUi;
+/// Our own page of Swagger UI, and the small files that it loads.
+const PAGE: &str = include_str!("../../../openapi/ui/index.html");
+const SMALL_FILES: [(&str, &[u8]); 4] = [
+    (
+        "favicon-16x16.png",
+        include_bytes!("../../../openapi/ui/favicon-16x16.png"),
+    ),
+    (
+        "favicon-32x32.png",
+        include_bytes!("../../../openapi/ui/favicon-32x32.png"),
+    ),
+    ("init.js", include_bytes!("../../../openapi/ui/init.js")),
+    ("page.css", include_bytes!("../../../openapi/ui/page.css")),
+];
+/// Swagger UI as its project publishes it, compressed by `build.rs`.
+const COMPRESSED_FILES: [(&str, &[u8]); 2] = [
+    (
+        "swagger-ui-bundle.js",
+        include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui-bundle.js.gz")),
+    ),
+    (
+        "swagger-ui.css",
+        include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui.css.gz")),
+    ),
+];
 
 pub(super) const OPENAPI_DOCUMENT: Operation = Operation {
     id: "openapi_document",
@@ -66,8 +86,14 @@ fn inline(kind: &'static str) -> MetaSchemaRef {
 pub(super) fn add(contents: &mut HashMap<String, Content>, document: String) {
     let document = Content::file(document, "application/json; charset=utf-8", CACHE_FIVE_MINUTES);
     contents.insert(OPENAPI_DOCUMENT.path.to_owned(), document);
-    let page = html(Content::kept(text::<SwaggerUi>("index.html")), PAGE_POLICY);
-    let page = page.with(CACHE_CONTROL, CACHE_FIVE_MINUTES);
+    let page = html(Content::kept(PAGE), PAGE_POLICY).with(CACHE_CONTROL, CACHE_FIVE_MINUTES);
     contents.insert(DOCS.path.to_owned(), page);
-    add_files::<SwaggerUi>(contents, "/docs/", CACHE_FIVE_MINUTES);
+    for (name, stored) in SMALL_FILES {
+        let file = Content::file(stored, content_type(name), CACHE_FIVE_MINUTES);
+        contents.insert(format!("/docs/{name}"), file);
+    }
+    for (name, gzip) in COMPRESSED_FILES {
+        let file = Content::compressed_file(gzip, content_type(name), CACHE_FIVE_MINUTES);
+        contents.insert(format!("/docs/{name}"), file);
+    }
 }

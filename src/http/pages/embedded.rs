@@ -48,17 +48,19 @@ pub(super) fn add_files<E: RustEmbed>(
     cache_control: &str,
 ) {
     for name in E::iter() {
-        let content_type = match name.rsplit('.').next() {
-            Some("js") => "text/javascript; charset=utf-8",
-            Some("css") => "text/css; charset=utf-8",
-            Some("svg") => "image/svg+xml",
-            Some("png") => "image/png",
-            // The page of Swagger UI, which is served at another path, and what came with it.
-            Some("html" | "txt" | "LICENSE" | "NOTICE") => continue,
-            _ => panic!("{name} has no content type"),
-        };
-        let content = Content::file(file::<E>(&name), content_type, cache_control);
+        let content = Content::file(file::<E>(&name), content_type(&name), cache_control);
         contents.insert(format!("{folder}{name}"), content);
+    }
+}
+
+/// The media type of a file that pages load.
+pub(super) fn content_type(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        _ => panic!("{name} has no content type"),
     }
 }
 

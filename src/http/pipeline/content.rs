@@ -1,12 +1,13 @@
 //! Content that does not depend on the client. Content that clients may keep has a validator, so that a client that still has it gets a 304 (RFC 9110 §13.1.2).
-//! If it is large, it is compressed once, for the first client that accepts gzip. No content holds a secret, so its compressed length reveals none.
+//! If it is large, it is compressed once, for the first client that accepts gzip, or compiled in as gzip. No content holds a secret, so its compressed length
+//! reveals none.
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::Write as _;
 use std::sync::OnceLock;
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{GzDecoder, GzEncoder};
 use hyper::body::Bytes;
 use poem::Response;
 use poem::http::header::{
@@ -24,29 +25,38 @@ pub(crate) const CACHE_FIVE_MINUTES: &str = "public, max-age=300";
 
 /// A body and its headers.
 pub(crate) struct Content {
-    plain: Bytes,
+    body: Body,
     headers: HeaderMap,
-    /// `None` if compression gains nothing.
-    gzip: OnceLock<Option<Bytes>>,
+}
+
+/// A body as it is stored, and its other form, which is made once: for the first client that needs it.
+enum Body {
+    Plain {
+        stored: Bytes,
+        /// `None` if compression gains nothing.
+        gzip: OnceLock<Option<Bytes>>,
+    },
+    Gzip {
+        stored: &'static [u8],
+        plain: OnceLock<Bytes>,
+    },
 }
 
 impl Content {
     /// Content that clients do not keep.
     pub(crate) fn new(plain: impl Into<Bytes>) -> Self {
         Self {
-            plain: plain.into(),
+            body: Body::Plain {
+                stored: plain.into(),
+                gzip: OnceLock::new(),
+            },
             headers: HeaderMap::new(),
-            gzip: OnceLock::new(),
         }
     }
 
-    /// Content with its digest as validator. The validator is weak, because the compressed form has the same one.
+    /// Content with its digest as validator.
     pub(crate) fn kept(plain: impl Into<Bytes>) -> Self {
-        let content = Self::new(plain);
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&content.plain);
-        let tag = format!("W/\"{:016x}\"", hasher.finish());
-        content.with(ETAG, &tag).with(VARY, "Accept-Encoding")
+        Self::new(plain).validated()
     }
 
     /// Kept content of a media type, with its `Cache-Control`.
@@ -54,6 +64,32 @@ impl Content {
         Self::kept(plain)
             .with(CONTENT_TYPE, content_type)
             .with(CACHE_CONTROL, cache_control)
+    }
+
+    /// As [`Content::file`], of a file that the build compressed.
+    pub(crate) fn compressed_file(gzip: &'static [u8], content_type: &str, cache_control: &str) -> Self {
+        let content = Self {
+            body: Body::Gzip {
+                stored: gzip,
+                plain: OnceLock::new(),
+            },
+            headers: HeaderMap::new(),
+        };
+        content
+            .validated()
+            .with(CONTENT_TYPE, content_type)
+            .with(CACHE_CONTROL, cache_control)
+    }
+
+    /// Adds a digest of the stored form. As validator of both forms it is weak.
+    fn validated(self) -> Self {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(match &self.body {
+            Body::Plain { stored, .. } => stored,
+            Body::Gzip { stored, .. } => stored,
+        });
+        let tag = format!("W/\"{:016x}\"", hasher.finish());
+        self.with(ETAG, &tag).with(VARY, "Accept-Encoding")
     }
 
     /// Adds a header.
@@ -76,23 +112,48 @@ impl Content {
             let encoding = HeaderValue::from_static("gzip");
             response.headers_mut().insert(CONTENT_ENCODING, encoding);
         } else {
-            response.set_body(self.plain.clone());
+            response.set_body(self.body.plain());
         }
         response
     }
 
     fn gzip_for(&self, asked: &HeaderMap) -> Option<Bytes> {
-        if !self.headers.contains_key(ETAG) || self.plain.len() < MIN_COMPRESSED_BYTES || !takes_gzip(asked) {
-            return None;
-        }
-        let compress = || {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-            encoder.write_all(&self.plain).ok()?;
-            let compressed = encoder.finish().ok()?;
-            (compressed.len() < self.plain.len()).then(|| compressed.into())
-        };
-        self.gzip.get_or_init(compress).clone()
+        let is_kept = self.headers.contains_key(ETAG);
+        (is_kept && takes_gzip(asked)).then(|| self.body.gzip())?
     }
+}
+
+impl Body {
+    fn plain(&self) -> Bytes {
+        match self {
+            Self::Plain { stored, .. } => stored.clone(),
+            Self::Gzip { stored, plain } => plain.get_or_init(|| decompress(stored)).clone(),
+        }
+    }
+
+    fn gzip(&self) -> Option<Bytes> {
+        match self {
+            Self::Plain { stored, gzip } => gzip.get_or_init(|| compress(stored)).clone(),
+            Self::Gzip { stored, .. } => Some(Bytes::from_static(stored)),
+        }
+    }
+}
+
+/// `None` if compression gains nothing.
+fn compress(plain: &[u8]) -> Option<Bytes> {
+    if plain.len() < MIN_COMPRESSED_BYTES {
+        return None;
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(plain).ok()?;
+    let compressed = encoder.finish().ok()?;
+    (compressed.len() < plain.len()).then(|| compressed.into())
+}
+
+fn decompress(gzip: &[u8]) -> Bytes {
+    let mut decoder = GzDecoder::new(Vec::new());
+    let decompressed = decoder.write_all(gzip).and_then(|()| decoder.finish());
+    decompressed.expect("the build compressed it").into()
 }
 
 /// Whether a client has the content that `tag` names. Compares weakly (RFC 9110 §8.8.3.2): a proxy may have made the validator weak or strong.
@@ -142,5 +203,19 @@ mod tests {
             assert_eq!(takes_gzip(&headers), expected, "{accepted}");
         }
         assert!(!takes_gzip(&HeaderMap::new()));
+    }
+
+    /// The paths of files have no rate limit, so no request may cost the work of decompression.
+    #[test]
+    fn a_compressed_file_is_decompressed_once() {
+        let gzip: &[u8] = compress(&[b'a'; 10_000])
+            .expect("compression gains")
+            .to_vec()
+            .leak();
+        let file = Content::compressed_file(gzip, "text/css", CACHE_FIVE_MINUTES);
+        let first = file.body.plain();
+        assert_eq!(*first, [b'a'; 10_000]);
+        assert_eq!(file.body.plain().as_ptr(), first.as_ptr());
+        assert_eq!(file.body.gzip().as_deref(), Some(gzip));
     }
 }

@@ -1,7 +1,10 @@
 //! The document and the page that shows it.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::io::Read as _;
 
+use flate2::read::GzDecoder;
 use insta::assert_snapshot;
 
 use crate::support::TestApp;
@@ -78,6 +81,35 @@ async fn every_file_that_the_page_names_is_served() {
     /docs/swagger-ui-bundle.js 200 text/javascript; charset=utf-8
     /docs/swagger-ui.css 200 text/css; charset=utf-8
     ");
+}
+
+#[tokio::test]
+async fn a_file_is_the_same_compressed_and_plain() {
+    let app = TestApp::start().await;
+    for name in [
+        "swagger-ui-bundle.js",
+        "swagger-ui.css",
+        "init.js",
+        "favicon-32x32.png",
+    ] {
+        let path = format!("{}/openapi/ui/{name}", env!("CARGO_MANIFEST_DIR"));
+        let published = fs::read(path).expect("the file is there");
+        for _ in 0..2 {
+            let plain = app.get(&format!("/docs/{name}")).send().await;
+            assert_eq!(plain.header("content-encoding"), None, "{name}");
+            assert!(plain.bytes == published, "{name}");
+            let packed = app.get(&format!("/docs/{name}"));
+            let packed = packed.header("accept-encoding", "gzip").send().await;
+            assert_eq!(packed.header("etag"), plain.header("etag"), "{name}");
+            let mut bytes = packed.bytes.clone();
+            if packed.header("content-encoding").is_some() {
+                bytes.clear();
+                let mut decoder = GzDecoder::new(packed.bytes.as_slice());
+                decoder.read_to_end(&mut bytes).expect("it is gzip");
+            }
+            assert!(bytes == published, "{name}");
+        }
+    }
 }
 
 #[tokio::test]
