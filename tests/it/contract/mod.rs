@@ -1,5 +1,6 @@
 //! Tests that the document, the example configuration, the guides and the layers agree with the code.
 
+mod build;
 mod claims;
 mod config_example;
 mod config_reference;
