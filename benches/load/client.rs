@@ -1,11 +1,13 @@
-//! A minimal HTTP/1.1 client on one keep-alive connection. It supports only what answers of arkloop use, so that the load generator takes less
-//! CPU time than the server.
+//! A minimal HTTP/1.1 client on one keep-alive connection. It supports only what answers of arkloop and of the servers beside
+//! it use, so that the load generator takes less CPU time than the server.
 
 use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use super::chunked;
 
 /// More than any answer of arkloop except its OpenAPI document. A longer answer is an error.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -67,18 +69,37 @@ impl Client {
             }
         };
         let head = Head::parse(&self.received[..body_start])?;
-        let end = body_start.saturating_add(head.content_length);
-        while self.received.len() < end {
-            self.receive().await?;
-        }
+        let (body, end) = match head.content_length {
+            Some(length) => self.sized_body(body_start, length).await?,
+            None => self.chunked_body(body_start).await?,
+        };
         if self.received.len() > end {
             return Err(unreadable("more than one answer to one request"));
         }
         Ok(Response {
             status: head.status,
             cookie: head.cookie,
-            body: self.received[body_start..].to_vec(),
+            body,
         })
+    }
+
+    /// The body of a known length, and where it ends.
+    async fn sized_body(&mut self, start: usize, length: usize) -> io::Result<(Vec<u8>, usize)> {
+        let end = start.saturating_add(length);
+        while self.received.len() < end {
+            self.receive().await?;
+        }
+        Ok((self.received[start..end].to_vec(), end))
+    }
+
+    /// The body of an answer in chunks, and where it ends.
+    async fn chunked_body(&mut self, start: usize) -> io::Result<(Vec<u8>, usize)> {
+        loop {
+            if let Some((body, length)) = chunked::decode(&self.received[start..])? {
+                return Ok((body, start + length));
+            }
+            self.receive().await?;
+        }
     }
 
     async fn receive(&mut self) -> io::Result<()> {
@@ -95,7 +116,8 @@ impl Client {
 /// The status line and the headers of an answer, as far as they are used.
 struct Head {
     status: u16,
-    content_length: usize,
+    /// `None` if the body comes in chunks.
+    content_length: Option<usize>,
     cookie: Option<String>,
 }
 
@@ -109,18 +131,17 @@ impl Head {
             .ok_or_else(|| unreadable("an answer without a status"))?;
         let mut head = Self {
             status,
-            content_length: 0,
+            content_length: Some(0),
             cookie: None,
         };
         for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
             if name.eq_ignore_ascii_case("content-length") {
-                head.content_length = value
-                    .parse()
-                    .map_err(|_| unreadable("a length that is no number"))?;
+                let length = value.parse();
+                head.content_length = Some(length.map_err(|_| unreadable("a length that is no number"))?);
             } else if name.eq_ignore_ascii_case("set-cookie") {
                 head.cookie = value.split(';').next().map(str::to_owned);
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
-                return Err(unreadable("an answer without a length"));
+                head.content_length = None;
             }
         }
         Ok(head)

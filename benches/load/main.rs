@@ -10,7 +10,9 @@
 
 #[path = "../bare_hash/mod.rs"]
 mod bare_hash;
+mod chunked;
 mod client;
+mod peer;
 mod process;
 mod tally;
 mod visitor;
@@ -28,22 +30,23 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use bare_hash::BareHash;
+use peer::Peer;
 use process::{CPU_PRECISION_MS, cpu_ms, memory_mib};
 use tally::{Tally, figure};
-use visitor::{Bounds, Operation, Visitor};
+use visitor::{Bounds, Group, Operation, Visitor};
 
 /// How long the registration of the accounts may take, and how long the last answers. Without a limit, a server that hangs would hang the load
 /// generator.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// How many connections sign in during a flood, and how many refresh at the same time (target 4 in the design of the performance).
-const FLOOD: [(Operation, usize); 2] = [(Operation::Login, 32), (Operation::Refresh, 16)];
+const PATIENCE: Duration = Duration::from_mins(3);
+/// How often the connections of a storm send a request, all at the same time.
+const RHYTHM: Duration = Duration::from_secs(2);
 
-/// Measure an arkloop server on this machine from outside
+/// Measure a server on this machine from outside
 #[derive(Parser)]
 #[command(
     name = "load",
     bin_name = "cargo bench --bench load --",
-    after_help = "The server must let anybody register, without limits:\n  \
+    after_help = "The server must let anybody register, without limits; for arkloop:\n  \
                   ARKLOOP_REGISTRATION__MODE=open ARKLOOP_RATE_LIMIT__ENABLED=false"
 )]
 struct Arguments {
@@ -53,10 +56,13 @@ struct Arguments {
     /// The server: http:// with a loopback address and a port
     #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = parse_url)]
     url: SocketAddr,
+    /// The kind of the server
+    #[arg(long, value_enum, default_value_t = Peer::Arkloop)]
+    peer: Peer,
     /// How many connections send requests at the same time; a flood has its own numbers
     #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(1..=256))]
     connections: u16,
-    /// How many seconds to measure, after every account is registered
+    /// How many seconds to measure, after every account is registered; a flood takes them three times: before, during and after it
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..=300))]
     seconds: u64,
     /// The maximum number of requests over all connections
@@ -65,37 +71,65 @@ struct Arguments {
     /// The process id of the server, to report its CPU time and memory
     #[arg(long)]
     pid: Option<u32>,
+    /// Print each half second, too: its number of requests, and their p50, p99 and maximum in milliseconds
+    #[arg(long)]
+    series: bool,
 }
 
 /// What can be measured.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
+    /// Registrations, each of a new account
+    Register,
     /// Sign-ins by password
     Login,
     /// Refreshes; each connection has a session of its own
     Refresh,
-    /// GET /v1/me with a bearer token
+    /// Reads of the own account
     Me,
-    /// GET /healthz
+    /// Questions whether the server is alive
     Healthz,
     /// 32 connections signing in beside 16 refreshing ones
-    Flood,
+    FloodSignIn,
+    /// 32 connections registering beside 16 refreshing and 16 reading ones
+    FloodRegister,
+    /// 256 connections refreshing at the same moment, every 2 s, beside 16 refreshing and 16 reading ones
+    Storm,
     /// No server at all: the bare hash in one thread
     Hash,
 }
 
 impl What {
-    /// How many visitors there are for each operation; none for a measurement without a server.
-    fn plan(self, connections: u16) -> Vec<(Operation, usize)> {
-        let operation = match self {
-            Self::Login => Operation::Login,
-            Self::Refresh => Operation::Refresh,
-            Self::Me => Operation::Me,
-            Self::Healthz => Operation::Healthz,
-            Self::Flood => return FLOOD.to_vec(),
-            Self::Hash => return Vec::new(),
+    /// The visitors of a run, and those that come and go during a flood.
+    fn groups(self, connections: u16) -> (Vec<Group>, Option<Group>) {
+        let group = |operation: Operation, number| Group {
+            name: operation.name(),
+            operation,
+            number,
+            rhythm: Duration::ZERO,
         };
-        vec![(operation, connections.into())]
+        let flood = |operation, number, rhythm| Group {
+            name: "flood",
+            operation,
+            number,
+            rhythm,
+        };
+        let alone = |operation| (vec![group(operation, connections.into())], None);
+        let beside = || vec![group(Operation::Refresh, 16), group(Operation::Me, 16)];
+        match self {
+            Self::Register => alone(Operation::Register),
+            Self::Login => alone(Operation::Login),
+            Self::Refresh => alone(Operation::Refresh),
+            Self::Me => alone(Operation::Me),
+            Self::Healthz => alone(Operation::Healthz),
+            Self::FloodSignIn => {
+                let flood = flood(Operation::Login, 32, Duration::ZERO);
+                (vec![group(Operation::Refresh, 16)], Some(flood))
+            }
+            Self::FloodRegister => (beside(), Some(flood(Operation::Register, 32, Duration::ZERO))),
+            Self::Storm => (beside(), Some(flood(Operation::Refresh, 256, RHYTHM))),
+            Self::Hash => (Vec::new(), None),
+        }
     }
 }
 
@@ -119,7 +153,7 @@ async fn main() -> ExitCode {
     };
     let measured = match what {
         What::Hash => measure_hash(Duration::from_secs(arguments.seconds)),
-        _ => measure(&arguments, &what.plan(arguments.connections)).await,
+        _ => measure(&arguments, what).await,
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,
@@ -143,10 +177,31 @@ fn measure_hash(time: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets every visitor arrive, then lets all of them send requests at the same time, and prints the figures.
-async fn measure(arguments: &Arguments, plan: &[(Operation, usize)]) -> io::Result<()> {
-    let arriving = timeout(PATIENCE, arrive(arguments.url, plan));
-    let visitors = arriving.await.map_err(|_| late("register everybody"))??;
+/// Lets every visitor arrive, then measures once, or before, during and after a flood.
+async fn measure(arguments: &Arguments, what: What) -> io::Result<()> {
+    let (groups, flood) = what.groups(arguments.connections);
+    let mut visitors = arrive_in_time(arguments, &groups).await?;
+    let Some(flood) = flood else {
+        measure_part(arguments, Instant::now(), "", visitors).await?;
+        return Ok(());
+    };
+    let crowd = arrive_in_time(arguments, &[flood]).await?;
+    let clock = Instant::now();
+    visitors = measure_part(arguments, clock, "before.", visitors).await?;
+    visitors.extend(crowd);
+    visitors = measure_part(arguments, clock, "during.", visitors).await?;
+    visitors.retain(|visitor| visitor.name() != flood.name);
+    measure_part(arguments, clock, "after.", visitors).await?;
+    Ok(())
+}
+
+/// Lets all visitors send requests at the same time, prints the figures with `part` before their names, and gives the visitors back.
+async fn measure_part(
+    arguments: &Arguments,
+    clock: Instant,
+    part: &str,
+    visitors: Vec<Visitor>,
+) -> io::Result<Vec<Visitor>> {
     let own = std::process::id();
     let cpu = |pid: Option<u32>| pid.map(cpu_ms).transpose();
     let (own_before, server_before, began) = (cpu_ms(own)?, cpu(arguments.pid)?, Instant::now());
@@ -154,27 +209,34 @@ async fn measure(arguments: &Arguments, plan: &[(Operation, usize)]) -> io::Resu
     let time = Duration::from_secs(arguments.seconds);
     let number = u32::try_from(visitors.len()).unwrap_or(u32::MAX);
     let bounds = Bounds {
+        clock,
+        began,
         until: began + time,
         requests: arguments.requests.div_ceil(number),
     };
     let staying = timeout(time + PATIENCE, stay(visitors, bounds));
-    let tallies = staying.await.map_err(|_| late("answer everybody"))?;
+    let (visitors, tallies) = staying.await.map_err(|_| late("answer everybody"))?;
 
     let (elapsed, server_after, own_after) = (began.elapsed(), cpu(arguments.pid)?, cpu_ms(own)?);
     let requests = tallies.values().map(Tally::requests).sum();
     for (name, mut tally) in tallies {
-        tally.print(name, elapsed);
+        let name = format!("{part}{name}");
+        tally.print(&name, elapsed);
+        if arguments.series {
+            tally.print_series(&name);
+        }
     }
+    let server = format!("{part}server");
     if let (Some(pid), Some(before), Some(after)) = (arguments.pid, server_before, server_after) {
-        print_cpu("server", after - before, requests);
+        print_cpu(&server, after - before, requests);
         for (name, line) in [("rss_mib", "VmRSS"), ("peak_rss_mib", "VmHWM")] {
-            figure("server", name, &format!("{:.1}", memory_mib(pid, line)?));
+            figure(&server, name, &format!("{:.1}", memory_mib(pid, line)?));
         }
     }
     // If this is near 1, the generator limited the rate, not the server; the CPU time of the server is still valid.
     let busy = (own_after - own_before) / (elapsed.as_secs_f64() * 1000.0);
-    figure("generator", "cpu_share", &format!("{busy:.2}"));
-    Ok(())
+    figure(&format!("{part}generator"), "cpu_share", &format!("{busy:.2}"));
+    Ok(visitors)
 }
 
 fn late(what: &str) -> io::Error {
@@ -184,30 +246,39 @@ fn late(what: &str) -> io::Error {
     )
 }
 
-async fn arrive(address: SocketAddr, plan: &[(Operation, usize)]) -> io::Result<Vec<Visitor>> {
+async fn arrive_in_time(arguments: &Arguments, groups: &[Group]) -> io::Result<Vec<Visitor>> {
+    let arriving = timeout(PATIENCE, arrive(arguments, groups));
+    arriving.await.map_err(|_| late("register everybody"))?
+}
+
+async fn arrive(arguments: &Arguments, groups: &[Group]) -> io::Result<Vec<Visitor>> {
     // Each run has names of its own, so that several runs can use one database.
     let run = System::machine().now().as_millis();
+    let (address, peer) = (arguments.url, arguments.peer);
     let mut arriving = JoinSet::new();
-    for &(operation, number) in plan {
-        for index in 0..number {
-            let login = format!("{}-{run:x}-{index}", operation.name());
-            arriving.spawn(async move { Visitor::arrive(address, operation, &login).await });
+    for &group in groups {
+        for index in 0..group.number {
+            let login = format!("{}-{run:x}-{index}", group.name);
+            arriving.spawn(async move { Visitor::arrive(address, peer, group, login).await });
         }
     }
     arriving.join_all().await.into_iter().collect()
 }
 
-async fn stay(visitors: Vec<Visitor>, bounds: Bounds) -> BTreeMap<&'static str, Tally> {
+async fn stay(visitors: Vec<Visitor>, bounds: Bounds) -> (Vec<Visitor>, BTreeMap<&'static str, Tally>) {
     let mut staying = JoinSet::new();
-    for visitor in visitors {
-        let name = visitor.operation().name();
-        staying.spawn(async move { (name, visitor.stay(bounds).await) });
+    for mut visitor in visitors {
+        staying.spawn(async move {
+            let tally = visitor.stay(bounds).await;
+            (visitor, tally)
+        });
     }
-    let mut tallies = BTreeMap::<_, Tally>::new();
-    for (name, tally) in staying.join_all().await {
-        tallies.entry(name).or_default().merge(tally);
+    let (mut visitors, mut tallies) = (Vec::new(), BTreeMap::<_, Tally>::new());
+    for (visitor, tally) in staying.join_all().await {
+        tallies.entry(visitor.name()).or_default().merge(tally);
+        visitors.push(visitor);
     }
-    tallies
+    (visitors, tallies)
 }
 
 /// Prints the CPU time in total and per request, and by how much the latter can be wrong.

@@ -1,6 +1,7 @@
 //! Tests that the document, the example configuration, the guides and the layers agree with the code.
 
 mod build;
+mod chunks;
 mod claims;
 mod config_example;
 mod config_reference;
