@@ -95,7 +95,7 @@ enum What {
     FloodRegister,
     /// 256 connections refreshing at the same moment, every 2 s, beside 16 refreshing and 16 reading ones
     Storm,
-    /// No server at all: the bare hash in one thread
+    /// No server at all: the bare hash in one thread, by argon2-rust and by argon2, for --seconds each
     Hash,
 }
 
@@ -164,16 +164,31 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Measures the bare hash in one thread.
+/// Measures the bare hash in one thread: first `argon2-rust`, which the server uses by default, then the portable `argon2`.
 fn measure_hash(time: Duration) -> io::Result<()> {
-    let (mut hash, own, began) = (BareHash::new(), std::process::id(), Instant::now());
+    let (algorithm, version) = (argon2_rust::Algorithm::Argon2id, argon2_rust::Version::V0x13);
+    let mut fast = argon2_rust::Argon2::new(algorithm, version, argon2_rust::Params::OWASP).hasher();
+    repeat("hash", time, || {
+        let mut output = [0; 32];
+        let computed = fast.hash_into(b"correct horse", &[7; 16], &mut output);
+        computed.expect("the password and the salt fit the cost");
+        output
+    })?;
+    figure("hash", "backend", &argon2_rust::detected_backend().to_string());
+    let mut portable = BareHash::new();
+    repeat("portable_hash", time, || portable.compute())
+}
+
+/// Computes as many hashes as fit into `time`.
+fn repeat(name: &str, time: Duration, mut compute: impl FnMut() -> [u8; 32]) -> io::Result<()> {
+    let (own, began) = (std::process::id(), Instant::now());
     let (cpu_before, mut count) = (cpu_ms(own)?, 0_u32);
     while began.elapsed() < time {
-        black_box(hash.compute());
+        black_box(compute());
         count += 1;
     }
-    figure("hash", "count", &count.to_string());
-    print_cpu("hash", cpu_ms(own)? - cpu_before, count);
+    figure(name, "count", &count.to_string());
+    print_cpu(name, cpu_ms(own)? - cpu_before, count);
     Ok(())
 }
 
