@@ -11,13 +11,13 @@ use super::error::Refusal;
 use super::output;
 use super::progress::with_progress;
 use super::report::{Report, facts};
-use crate::service::BackupDestination;
+use crate::service::{BackupDestination, BackupStep, Copied};
 
 /// Copy the database into a file while the server runs, and check the copy
 ///
 /// The copy has everything that was committed before the command started. It is opened and checked, page by page, before it gets its name, and never
 /// replaces a file. It does not include the key file: keep a copy of the key file elsewhere, because a backup cannot be restored without it. The copy is
-/// first created in the data directory, which needs as much free space as the database takes.
+/// first created in the data directory, which needs as much free space as the database takes. On a terminal, a line shows how far the work is.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example: one file\n  arkloop backup /var/backups/arkloop.db\n\nExample: for a timer, the newest 14 in a separate directory\n  arkloop backup --keep 14 /var/backups/arkloop\n\nExample: encrypted, on another machine\n  arkloop backup - | age -R keys.txt | ssh backups 'cat >arkloop.db.age'"
@@ -44,9 +44,9 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Ref
         None if is_stream => BackupDestination::Stream(Box::new(output::stream()?)),
         None => BackupDestination::File(arguments.path),
     };
-    let backup = with_progress(context.output, "copying and checking", |turn_to| {
-        turn_to("the database");
-        context.with_service(async |service| service.back_up(destination).await)
+    let backup = with_progress(context.output, |progress| {
+        let on_step = move |step| progress.say(to_text(step));
+        context.with_service(async |service| service.back_up(destination, on_step).await)
     })?;
     let key_file = context.config.key_path();
     let key_file = key_file.to_string_lossy();
@@ -82,4 +82,17 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Report, Ref
         is_on_stderr: is_stream,
         ..report
     })
+}
+
+/// What a backup does now, for the line of progress.
+fn to_text(step: BackupStep) -> String {
+    let (doing, copied) = match step {
+        BackupStep::Copying(copied) => ("copying the database", Some(copied)),
+        BackupStep::Checking => ("checking the copy", None),
+        BackupStep::Writing(copied) => ("writing the copy", Some(copied)),
+    };
+    match copied.and_then(Copied::percent) {
+        Some(percent) => format!("{doing}, {percent} %"),
+        None => doing.to_owned(),
+    }
 }

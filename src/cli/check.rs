@@ -20,8 +20,9 @@ const COLOURS: [(&str, u8); 3] = [
 
 pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
     let (output, operator) = (context.output, context.operator.clone());
-    let mut findings = with_progress(output, "looking at", |turn_to| {
-        let findings = app::check(&context.config, System::machine(), operator, turn_to);
+    let mut findings = with_progress(output, |progress| {
+        let turn_to = |subject| progress.say(format!("looking at {subject}"));
+        let findings = app::check(&context.config, System::machine(), operator, &turn_to);
         run_to_end(async { Ok::<_, Refusal>(findings.await) })
     })?;
     let count = |state| findings.iter().filter(|finding| finding.state == state).count();

@@ -44,8 +44,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Report, Re
         )
     };
     arguments.consent.to_consequence(&action, consequence)?;
-    let restored = with_progress(context.output, "copying and checking", |turn_to| {
-        turn_to("the backup");
+    let restored = with_progress(context.output, |progress| {
+        progress.say("copying and checking the backup");
         run_to_end(app::restore(config, &context.operator, file))
     })?;
     let document = json!({

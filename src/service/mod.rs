@@ -29,7 +29,7 @@ mod tokens;
 mod upkeep;
 mod user;
 
-pub use crate::store::UserFilter;
+pub use crate::store::{Copied, UserFilter};
 pub use account::{AccountExport, CookieFate, OwnEvent};
 pub use email::PendingVerification;
 pub use email_change::{PendingChange, PendingChangeKind, Proof};
@@ -50,7 +50,7 @@ pub use rules::{
 };
 pub use tokens::{RefreshCookie, SignedIn};
 pub use upkeep::{
-    Backup, BackupDestination, Ended, KEEP_ENDED_SESSIONS, end_live_state, open_staged, replace_lost_key,
-    seal_anew,
+    Backup, BackupDestination, BackupStep, Ended, KEEP_ENDED_SESSIONS, end_live_state, open_staged,
+    replace_lost_key, seal_anew,
 };
 pub use user::ProfileChange;

@@ -35,7 +35,7 @@ pub use outbox::MailTrouble;
 pub use settings::Setting;
 pub use signing_key::StoredSigningKey;
 pub use sqlite::{
-    Access, Creation, LOCKS, OpenOptions, Reader, Replacement, StagedDatabase, Store, TestHooks, Tx,
+    Access, Copied, Creation, LOCKS, OpenOptions, Reader, Replacement, StagedDatabase, Store, TestHooks, Tx,
     remove_older,
 };
 pub use user::{Credentials, NewUserRow, UserFilter};

@@ -12,7 +12,7 @@ use crate::domain::{AuditEvent, KeyFingerprint, Timestamp};
 use crate::files::{Directory, Untrusted, quoted};
 use crate::service::rules::signing_key::unseal;
 use crate::service::{Error, Service};
-use crate::store::{self, Access, OpenError, OpenOptions, Setting, StagedDatabase, Store};
+use crate::store::{self, Access, Copied, OpenError, OpenOptions, Setting, StagedDatabase, Store};
 
 /// Backups named by date: `arkloop-<time>.db`.
 const DATED_NAME: (&str, &str) = ("arkloop-", ".db");
@@ -26,6 +26,17 @@ pub enum BackupDestination {
     /// A file named by date in this directory. So many of the newest such files stay.
     Dated(PathBuf, NonZeroUsize),
     Stream(Box<dyn Write + Send>),
+}
+
+/// What a backup does at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupStep {
+    /// The database is copied. The copy is somewhat smaller, because it has no free space.
+    Copying(Copied),
+    /// The copy is opened and checked, page by page.
+    Checking,
+    /// The copy is written to another file system or to a stream.
+    Writing(Copied),
 }
 
 /// A backup that was made.
@@ -62,23 +73,34 @@ struct NewFile {
 }
 
 impl Service {
-    /// Copies the database while others write, opens the copy, checks every page of it, and only then gives it its name or writes it out.
+    /// Copies the database while others write, opens the copy, checks every page of it, and only then gives it its name or writes it out. Calls `on_step`
+    /// at the beginning of each step, and repeatedly during long ones.
     ///
     /// # Errors
     /// [`Error::NoPlaceForBackup`], [`Error::BackupFailed`].
-    pub async fn back_up(&self, destination: BackupDestination) -> Result<Backup, Error> {
+    pub async fn back_up(
+        &self,
+        destination: BackupDestination,
+        on_step: impl Fn(BackupStep) + Clone + Send + Sync + 'static,
+    ) -> Result<Backup, Error> {
         let taken_at = self.system.now();
         // Checked before the work, so that none is wasted; the name is checked again when the backup gets it.
         let target = Target::find(destination, taken_at)?;
-        let from = self.store.path().to_owned();
-        let staged = blocking(move || StagedDatabase::copy_of_live(&from)).await?;
+        let (from, on_copied) = (self.store.path().to_owned(), on_step.clone());
+        let on_copied = move |copied| on_copied(BackupStep::Copying(copied));
+        let staged = blocking(move || StagedDatabase::copy_of_live(&from, &on_copied)).await?;
+        on_step(BackupStep::Checking);
+        let on_written = move |written| on_step(BackupStep::Writing(written));
         let (users, schema) = self.try_open(&staged, taken_at).await?;
         let (file, bytes) = blocking(move || match target {
             Target::File(file) => {
-                let bytes = staged.publish(&file.directory, &file.name)?;
+                let bytes = staged.publish(&file.directory, &file.name, &on_written)?;
                 Ok((Some(file), bytes))
             }
-            Target::Stream(mut stream) => Ok((None, staged.write_to(&mut stream, Path::new(STREAM))?)),
+            Target::Stream(mut stream) => {
+                let bytes = staged.write_to(&mut stream, Path::new(STREAM), &on_written)?;
+                Ok((None, bytes))
+            }
         })
         .await?;
         let path = file.as_ref().map(|file| file.path.clone());

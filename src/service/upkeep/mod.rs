@@ -9,7 +9,8 @@ mod restore;
 mod sweep;
 mod watch;
 
-pub use backup::{Backup, BackupDestination, open_staged};
+
+pub use backup::{Backup, BackupDestination, BackupStep, open_staged};
 pub use rekey::{replace_lost_key, seal_anew};
 pub use restore::{Ended, end_live_state};
 pub use sweep::KEEP_ENDED_SESSIONS;

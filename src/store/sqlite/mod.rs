@@ -21,7 +21,7 @@ pub use creation::Creation;
 pub use lock::LOCKS;
 pub use options::{Access, OpenOptions};
 pub use replacement::Replacement;
-pub use staging::{StagedDatabase, remove_older};
+pub use staging::{Copied, StagedDatabase, remove_older};
 pub use store::Store;
 pub use test_hooks::TestHooks;
 pub use transaction::{Reader, Tx};

@@ -162,8 +162,8 @@ fn copy_first(path: &Path, found: u32, now: Timestamp) -> Result<PathBuf, OpenEr
     let name = format!("{prefix}{}", now.to_file_stamp());
     let copy = path.with_file_name(&name);
     let (directory, _) = Directory::of(path).map_err(OpenError::cannot_use(path))?;
-    let copied =
-        StagedDatabase::copy_of_live(path).and_then(|staged| staged.publish(&directory, OsStr::new(&name)));
+    let copied = StagedDatabase::copy_of_live(path, &|_| ())
+        .and_then(|staged| staged.publish(&directory, OsStr::new(&name), &|_| ()));
     copied.map_err(|source| OpenError::NotCopied {
         path: path.to_owned(),
         source: Box::new(source),

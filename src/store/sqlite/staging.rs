@@ -5,12 +5,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode};
 use rustix::fs::OFlags;
 
 use super::connection::{self, Kind};
@@ -25,6 +26,44 @@ use crate::store::OpenError;
 /// How long released connections may take to close: a pool closes its connections on another thread.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
+/// How often [`StagedDatabase::copy_of_live`] reports how much it has copied.
+const REPORT_EVERY: Duration = Duration::from_millis(250);
+
+/// How much of a database was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    pub bytes: u64,
+    /// The expected size of the copy.
+    pub of: u64,
+}
+
+impl Copied {
+    /// `None` if the expected size is zero.
+    pub fn percent(self) -> Option<u64> {
+        let percent = self.bytes.saturating_mul(100).checked_div(self.of);
+        percent.map(|percent| percent.min(100))
+    }
+}
+
+/// Reads a copy, and reports each further percent of it.
+struct Reported<'a, R> {
+    from: R,
+    copied: Copied,
+    report: &'a dyn Fn(Copied),
+}
+
+impl<R: Read> Read for Reported<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.from.read(buffer)?;
+        let before = self.copied.percent();
+        self.copied.bytes += u64::try_from(length).unwrap_or(u64::MAX);
+        if self.copied.percent() != before {
+            (self.report)(self.copied);
+        }
+        Ok(length)
+    }
+}
+
 /// A database in a private directory. Both are removed when this is dropped.
 pub struct StagedDatabase {
     directory: PrivateDirectory,
@@ -33,18 +72,21 @@ pub struct StagedDatabase {
 }
 
 impl StagedDatabase {
-    /// Copies the database file `from` into a directory beside it, in one step. Other processes may write meanwhile.
+    /// Copies the database file `from` into a directory beside it, in one step. Other processes may write meanwhile. Calls `report` at the beginning, at the
+    /// end and in between.
     ///
     /// `VACUUM INTO` reads one snapshot, so the copy has exactly the writes that were committed before it. (SQLite's backup API begins again with each write
     /// of another process and never ends beside a busy server.) Freed pages, and the deleted rows in them, are not copied.
-    pub fn copy_of_live(from: &Path) -> Result<Self, OpenError> {
+    pub fn copy_of_live(from: &Path, report: &(dyn Fn(Copied) + Sync)) -> Result<Self, OpenError> {
         let (staged, _) = Self::create(from.parent().unwrap_or(from), from)?;
         let copy = staged.database();
         let name = copy.to_str().ok_or_else(|| {
             let source = io::Error::new(ErrorKind::InvalidInput, "its name is not UTF-8");
             OpenError::cannot_use(&copy)(source)
         })?;
-        let copied = connection::open(from, Kind::Writing)?.execute("VACUUM INTO ?1", [name]);
+        let connection = connection::open(from, Kind::Writing)?;
+        let of = used_bytes(&connection)?;
+        let copied = with_reports(&copy, of, report, || connection.execute("VACUUM INTO ?1", [name]));
         copied.map_err(|error| match error.sqlite_error_code() {
             // The copy cannot be written, so the error names its directory and not the database.
             Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
@@ -128,25 +170,36 @@ impl StagedDatabase {
         Ok(copy)
     }
 
-    /// Checks the database and moves it to the unused name `name` in `directory`; returns its size in bytes.
+    /// Checks the database and moves it to the unused name `name` in `directory`; returns its size in bytes. Calls `report` while it copies the file because
+    /// `directory` is on another file system.
     ///
     /// # Errors
     /// [`OpenError::Exists`] if the name is in use.
-    pub fn publish(self, directory: &Directory, name: &OsStr) -> Result<u64, OpenError> {
+    pub fn publish(
+        self,
+        directory: &Directory,
+        name: &OsStr,
+        report: &dyn Fn(Copied),
+    ) -> Result<u64, OpenError> {
         let bytes = self.finish()?.metadata().map(|found| found.len());
         let path = directory.path().join(name);
-        let published = bytes.and_then(|bytes| self.hand_over(directory, name).map(|()| bytes));
+        let published = bytes.and_then(|bytes| self.hand_over(directory, name, report).map(|()| bytes));
         published.map_err(|source| match source.kind() {
             ErrorKind::AlreadyExists => OpenError::Exists(path),
             _ => OpenError::Io { path, source },
         })
     }
 
-    /// Checks the database and writes it to `to`, which errors call `name`; returns its size in bytes.
-    pub fn write_to(self, to: &mut dyn io::Write, name: &Path) -> Result<u64, OpenError> {
+    /// Checks the database and writes it to `to`, which errors call `name`; returns its size in bytes. Calls `report` while it writes.
+    pub fn write_to(
+        self,
+        to: &mut dyn io::Write,
+        name: &Path,
+        report: &dyn Fn(Copied),
+    ) -> Result<u64, OpenError> {
         let copy = self.finish()?;
-        let written = File::open(&copy).and_then(|mut copy| {
-            let bytes = io::copy(&mut copy, to)?;
+        let written = File::open(&copy).and_then(|copy| {
+            let bytes = io::copy(&mut reported(copy, report)?, to)?;
             to.flush()?;
             Ok(bytes)
         });
@@ -154,7 +207,7 @@ impl StagedDatabase {
     }
 
     /// Renames the database file, or copies it if `directory` is on another file system or mount.
-    fn hand_over(&self, directory: &Directory, name: &OsStr) -> io::Result<()> {
+    fn hand_over(&self, directory: &Directory, name: &OsStr, report: &dyn Fn(Copied)) -> io::Result<()> {
         let (inside, database) = (&self.directory.inside, OsStr::new(DATABASE));
         match files::rename_to_free_name(inside, database, directory, name) {
             Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
@@ -162,7 +215,8 @@ impl StagedDatabase {
         }
         let _ = directory.clear_leftovers();
         let mut copy = directory.new_file()?;
-        io::copy(&mut inside.open_own(database, OFlags::RDONLY)?, &mut copy.file)?;
+        let from = inside.open_own(database, OFlags::RDONLY)?;
+        io::copy(&mut reported(from, report)?, &mut copy.file)?;
         copy.publish(name)
     }
 
@@ -172,6 +226,40 @@ impl StagedDatabase {
         let replaced = fs::rename(&copy, path).and_then(|()| Directory::of(path)?.0.sync());
         replaced.map_err(OpenError::cannot_use(path))
     }
+}
+
+fn reported(from: File, report: &dyn Fn(Copied)) -> io::Result<Reported<'_, File>> {
+    let of = from.metadata()?.len();
+    let copied = Copied { bytes: 0, of };
+    report(copied);
+    Ok(Reported { from, copied, report })
+}
+
+/// The size of the used pages of a database, in bytes.
+fn used_bytes(connection: &Connection) -> Result<u64, rusqlite::Error> {
+    let sql = "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+/// Runs `work`, which writes `file`, and reports the size of the file meanwhile.
+fn with_reports<T>(file: &Path, of: u64, report: &(dyn Fn(Copied) + Sync), work: impl FnOnce() -> T) -> T {
+    let report = || {
+        let bytes = file.metadata().map_or(0, |found| found.len());
+        report(Copied { bytes, of });
+    };
+    report();
+    let done = thread::scope(|scope| {
+        // Dropped when `work` ends, also by a panic.
+        let (_running, ended) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            while ended.recv_timeout(REPORT_EVERY) == Err(RecvTimeoutError::Timeout) {
+                report();
+            }
+        });
+        work()
+    });
+    report();
+    done
 }
 
 /// Merges the write-ahead log into the file and removes the log; returns the new journal mode. SQLite does this only if no other connection has the file

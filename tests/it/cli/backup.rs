@@ -1,11 +1,14 @@
 //! `backup`: what it creates, what it prints, and what it refuses.
 
-use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::{fs, io};
 
+use arkloop::service::{BackupDestination, BackupStep, Copied};
 use insta::assert_snapshot;
+use parking_lot::Mutex;
 
-use crate::support::{Workspace, old_database};
+use crate::support::{TestApp, Workspace, old_database};
 
 /// A text without the numbers that change with the schema.
 pub(super) fn stable(text: &str) -> String {
@@ -270,4 +273,40 @@ fn a_damaged_database_gives_no_backup() {
     {"error":"the database is damaged: a row of users belongs to one of invites that is gone","hint":"no backup was made; restore the last one that is good, and keep it"}
     "#);
     assert_eq!(names(&workspace, "."), ["data"]);
+}
+
+#[test]
+fn a_backup_into_a_slow_pipe_shows_how_much_is_written() {
+    let workspace = Workspace::with_database();
+    let screen = workspace.look_at_a_pipe(80, &["backup", "-"], "(sleep 3; cat >copy.db)");
+    let shown = screen.text();
+    let percent = shown.split_once("writing the copy, ").map(|(_, rest)| rest);
+    let percent: Option<u32> = percent.and_then(|rest| rest.split_once(" %\u{2026} ")?.0.parse().ok());
+    // A pipe has room for 64 KiB, and the smallest database takes more.
+    assert!(percent.is_some_and(|percent| percent < 100), "{shown:?}");
+    assert_eq!(workspace.json(&["restore", "copy.db", "--yes"])["users"], 0);
+}
+
+#[tokio::test]
+async fn a_backup_tells_each_of_its_steps() {
+    let app = TestApp::start().await;
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&steps);
+    let destination = BackupDestination::Stream(Box::new(io::sink()));
+    let backup = app
+        .service()
+        .back_up(destination, move |step| noted.lock().push(step))
+        .await;
+    let bytes = backup.expect("it is made").bytes;
+    let steps = steps.lock();
+    let (begun, rest) = steps.split_first().expect("there are steps");
+    assert!(matches!(begun, BackupStep::Copying(Copied { bytes: 0, of }) if *of > 0));
+    let checking = rest.iter().position(|step| *step == BackupStep::Checking);
+    let (copying, rest) = rest.split_at(checking.expect("it is checked"));
+    assert!(matches!(copying.last(), Some(BackupStep::Copying(copied)) if copied.bytes > 0));
+    assert_eq!(rest[1], BackupStep::Writing(Copied { bytes: 0, of: bytes }));
+    assert_eq!(
+        rest.last(),
+        Some(&BackupStep::Writing(Copied { bytes, of: bytes }))
+    );
 }

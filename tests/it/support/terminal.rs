@@ -98,10 +98,19 @@ fn without_colours(line: &str) -> String {
 impl Workspace {
     /// Runs a command whose output goes to a terminal of that width, and returns the screen.
     pub fn look_at_a_terminal(&self, columns: usize, arguments: &[&str]) -> Screen {
+        self.look(columns, arguments, "")
+    }
+
+    /// Runs a command whose standard output `reader`, a command of the shell, reads. Its standard error goes to a terminal.
+    pub fn look_at_a_pipe(&self, columns: usize, arguments: &[&str], reader: &str) -> Screen {
+        self.look(columns, arguments, &format!("| {reader}"))
+    }
+
+    fn look(&self, columns: usize, arguments: &[&str], pipe: &str) -> Screen {
         let command = self.command(arguments);
         let words = command.get_args().map(|word| format!("'{}'", word.display()));
         let line = format!(
-            "stty cols {columns} rows 24; exec '{}' {}",
+            "stty cols {columns} rows 24; '{}' {} {pipe}",
             command.get_program().display(),
             words.collect::<Vec<_>>().join(" ")
         );
