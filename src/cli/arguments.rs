@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::error::describe;
 use super::output::Output;
-use crate::domain::{FieldError, trimmed};
+use crate::domain::{FieldError, More, trimmed};
 use crate::service::UserRef;
 
 /// The default limit on a terminal, more than a person reads at once.
@@ -22,7 +22,7 @@ pub(super) struct Limit {
         long,
         value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..),
-        help = format!("The maximum number of rows [default: {ROWS_ON_A_TERMINAL} on a terminal, all in a pipe and with --json]")
+        help = format!("The maximum number of rows [default: {ROWS_ON_A_TERMINAL} on a terminal, all in a pipe and with --json]; rows that are left out are counted up to {}", More::MOST_COUNTED)
     )]
     limit: Option<u32>,
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::error::Refusal;
 use super::layout::{self, can_rewrite, columns, has_colours};
 use super::report::Report;
-use crate::domain::{printable, printable_json};
+use crate::domain::{More, printable, printable_json};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
@@ -40,8 +40,10 @@ impl Output {
             self.note(note);
         }
         if let Some((more, flag, id)) = report.rest.as_ref().filter(|_| !self.is_quiet) {
-            let document = json!({ "more": more, flag.trim_start_matches('-'): id });
-            self.say(&document, &format!("{more} more; go on with {flag} {id}"));
+            let More { rows, is_at_least } = more;
+            let document = json!({ "more": rows, "at_least": is_at_least, flag.trim_start_matches('-'): id });
+            let than = if *is_at_least { "more than " } else { "" };
+            self.say(&document, &format!("{than}{rows} more; go on with {flag} {id}"));
         }
         Ok(())
     }

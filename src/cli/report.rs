@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::layout::{self, Fact, columns};
 use super::times::Times;
-use crate::domain::Page;
+use crate::domain::{More, Page};
 
 /// A row of a list: its JSON document, and its cells in the table, each with the name of its column.
 pub(super) type Row = (Value, Vec<Fact>);
@@ -18,7 +18,7 @@ pub(super) struct Report {
     pub(super) text: Option<String>,
     pub(super) notes: Vec<String>,
     /// The number of rows that are not printed, and the flag and id that print them: `--after` and the last id.
-    pub(super) rest: Option<(u32, &'static str, String)>,
+    pub(super) rest: Option<(More, &'static str, String)>,
     /// Whether the report goes to standard error, because standard output has other data.
     pub(super) is_on_stderr: bool,
     /// Colours of words at the beginning of lines on a terminal: numbers of ECMA-48, "Select Graphic Rendition".
@@ -68,8 +68,8 @@ impl Report {
     }
 
     /// Adds how many rows are not printed, and the `flag` and `id` with which a further call prints them.
-    pub(super) fn more(mut self, rows: u32, flag: &'static str, id: Option<String>) -> Self {
-        self.rest = id.filter(|_| rows > 0).map(|id| (rows, flag, id));
+    pub(super) fn more(mut self, more: More, flag: &'static str, id: Option<String>) -> Self {
+        self.rest = id.filter(|_| more.rows > 0).map(|id| (more, flag, id));
         self
     }
 }

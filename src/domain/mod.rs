@@ -72,7 +72,7 @@ pub use one_time_code::{
     MAX_CODE_FAILURES, MAX_ROWS_WITHOUT_ACCOUNT, OneTimeCode,
 };
 pub use origin::{is_exact_host, is_this_machine, parse_app_origin};
-pub use page::{Page, Paging};
+pub use page::{More, Page, Paging};
 pub use password::{
     MAX_PASSWORD_BYTES, MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, Password, PasswordGuess, PasswordHash,
 };

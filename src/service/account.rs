@@ -143,9 +143,8 @@ impl Service {
         let events = self
             .store
             .report(move |reader| Ok::<_, Error>(reader.list_audit_of_account(user_id, MAX_EVENTS)?));
-        let events = events.await?;
-        let (left_out, rows) = (events.more, events.rows.into_iter());
-        let mut events: Vec<OwnEvent> = rows.map(OwnEvent::from).collect();
+        let (rows, left_out) = events.await?;
+        let mut events: Vec<OwnEvent> = rows.into_iter().map(OwnEvent::from).collect();
         // Sorted by the times that are shown, because an order by the exact times would reveal more.
         events.sort_by_key(|event| event.at);
         let (record, caller) = (caller.record(AuditEvent::AccountExported), caller.clone());

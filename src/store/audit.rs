@@ -8,7 +8,9 @@ use super::audit_count::AuditKind;
 use super::audit_filter::{AUDITED_ACCOUNTS, subject_of};
 use super::columns::Address;
 use super::{AuditFilter, Reader, Result, Tx};
-use crate::domain::{Actor, AuditEntry, AuditRecord, Client, Operator, Page, Timestamp, TraceId, UserId};
+use crate::domain::{
+    Actor, AuditEntry, AuditRecord, Client, More, Operator, Page, Timestamp, TraceId, UserId,
+};
 
 /// Events that share a row of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,7 +73,7 @@ const FOUND: &str = "
             found AS (
                 SELECT * FROM audit_events
                 WHERE id > coalesce(:after, 0)
-                  AND (:before IS NULL OR id < :before)
+                  AND id < coalesce(:before, 9223372036854775807)
                   AND (:since IS NULL OR at >= :since)
                   AND (:address IS NULL OR address IN (:address, :network))
                   AND (:event IS NULL OR event = :event OR substr(event, 1, length(:event) + 1) = :event || '.')
@@ -96,23 +98,28 @@ impl Reader<'_> {
         values.push((":limit", Box::new(limit)));
         let rows = self.query(&sql, &values[..], entry_of)?;
         if rows.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
-            return Ok(Page { rows, more: 0 });
+            return Ok(Page {
+                rows,
+                more: More::default(),
+            });
         }
-        let sql = format!("{AUDITED_ACCOUNTS} {FOUND} SELECT count(*) FROM found");
-        let found: u32 = self.query_one(&sql, &values[..values.len() - 1], |row| row.get(0))?;
-        let more = found.saturating_sub(limit);
+        let sql =
+            format!("{AUDITED_ACCOUNTS} {FOUND} SELECT count(*) FROM (SELECT 1 FROM found LIMIT :limit)");
+        values.pop();
+        values.push((":limit", Box::new(limit.saturating_add(More::LOOKED_FOR))));
+        let found: u32 = self.query_one(&sql, &values[..], |row| row.get(0))?;
+        let more = More::of(found.saturating_sub(limit));
         Ok(Page { rows, more })
     }
 
     /// The last `limit` rows about an account, the oldest of them first, and how many more there are. Unlike [`Reader::list_audit`], it reads no other rows.
-    pub fn list_audit_of_account(&self, user_id: UserId, limit: u32) -> Result<Page<AuditEntry>> {
+    pub fn list_audit_of_account(&self, user_id: UserId, limit: u32) -> Result<(Vec<AuditEntry>, u32)> {
         let sql = format!("SELECT {COLUMNS} FROM audit_events WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2");
         let mut rows = self.query(&sql, params![user_id, limit], entry_of)?;
         rows.reverse();
         let sql = "SELECT count(*) FROM audit_events WHERE user_id = ?1";
         let found: u32 = self.query_one(sql, [user_id], |row| row.get(0))?;
-        let more = found.saturating_sub(limit);
-        Ok(Page { rows, more })
+        Ok((rows, found.saturating_sub(limit)))
     }
 
     /// The time of the row with this id, or of the last row before it; `None` if no row up to this id is left.

@@ -37,8 +37,9 @@ impl Reader<'_> {
             COLUMNS,
             "FROM invites WHERE id < ?1
              AND (?2 IS NULL OR (revoked_at IS NULL AND uses < max_uses AND (expires_at IS NULL OR expires_at > ?2)))",
-            "ORDER BY id DESC LIMIT ?3",
-            params![paging.after.unwrap_or(InviteId::LAST), active_at, paging.limit],
+            "ORDER BY id DESC",
+            params![paging.after.unwrap_or(InviteId::LAST), active_at],
+            paging.limit,
             invite_of,
         )
     }

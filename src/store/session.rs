@@ -135,8 +135,9 @@ impl Reader<'_> {
         self.query_page(
             COLUMNS,
             "FROM sessions WHERE user_id = ?1 AND (?2 IS NULL OR (sessions.created_at, id) < (?2, ?3))",
-            "ORDER BY sessions.created_at DESC, id DESC LIMIT ?4",
-            params![user_id, begun_at, id, paging.limit],
+            "ORDER BY sessions.created_at DESC, id DESC",
+            params![user_id, begun_at, id],
+            paging.limit,
             session_of,
         )
     }

@@ -137,8 +137,9 @@ impl Reader<'_> {
             &columns,
             "FROM users WHERE id > ?1
              AND (?2 IS NULL OR instr(username_key, ?2) > 0 OR instr(email_key, ?2) > 0) AND (?3 IS NULL OR status = ?3)",
-            "ORDER BY id LIMIT ?5",
-            params![after, search, filter.status, now, paging.limit],
+            "ORDER BY id",
+            params![after, search, filter.status, now],
+            paging.limit,
             |row| Ok((user_of(row)?, row.get("live_sessions")?)),
         )
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{AuditEntry, AuditEvents, Page};
+use crate::domain::{AuditEntry, AuditEvents, More, Page};
 use crate::service::{Error, Service, UserRef};
 use crate::store::{AuditCursor, AuditFilter, Reader};
 
@@ -40,7 +40,7 @@ pub struct AuditPage {
     /// The number of rows among the entries.
     pub rows: usize,
     /// How many other rows match: later ones if the part begins after a row, else earlier ones.
-    pub more: u32,
+    pub more: More,
     /// The position after this part.
     pub end: AuditCursor,
 }
@@ -59,7 +59,7 @@ pub(super) fn list(reader: &Reader<'_>, filter: &AuditFilter, limit: u32) -> Res
         entries: rows,
     };
     // Counts follow the last row of the log.
-    let is_end = filter.before.is_none() && (filter.after.is_none() || more == 0);
+    let is_end = filter.before.is_none() && (filter.after.is_none() || more.rows == 0);
     if is_end {
         let counts = counts_to_list(reader, filter, &page, limit)?;
         page.entries.extend(counts);
@@ -74,7 +74,7 @@ fn counts_to_list(
     page: &AuditPage,
     limit: u32,
 ) -> Result<Vec<AuditEntry>, Error> {
-    let is_cut = page.more > 0;
+    let is_cut = page.more.rows > 0;
     // If older rows of the whole log are left out, counts that last changed before the first row here are left out too.
     let oldest = page.entries.first().filter(|_| is_cut && !filter.is_about_one());
     let since = match (filter.after, filter.counts_after) {

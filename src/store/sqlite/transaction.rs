@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, ToSql};
 
 use super::connection::companion;
-use crate::domain::Page;
+use crate::domain::{More, Page};
 use crate::store::{Result, StoreError};
 
 /// A connection for queries.
@@ -55,23 +55,34 @@ impl Reader<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// A page of rows, and how many rows follow it. `wanted` selects the rows (`FROM … WHERE …`); `order` sorts them and limits the page (`ORDER BY …
-    /// LIMIT …`). In `values`, the parameters of `wanted` come first.
+    /// A page of at most `limit` rows, and how many rows follow it. `wanted` selects the rows (`FROM … WHERE …`); `order` sorts them (`ORDER BY …`). In
+    /// `values`, the parameters of `wanted` come first.
     pub(in crate::store) fn query_page<T>(
         &self,
         columns: &str,
         wanted: &str,
         order: &str,
         values: &[&dyn ToSql],
+        limit: u32,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Page<T>> {
-        let rows = self.query(&format!("SELECT {columns} {wanted} {order}"), values, read)?;
-        let mut count = self
-            .connection
-            .prepare_cached(&format!("SELECT count(*) {wanted}"))?;
-        let values = &values[..count.parameter_count()];
-        let found: usize = count.query_row(values, |row| row.get(0))?;
-        let more = u32::try_from(found.saturating_sub(rows.len())).unwrap_or(u32::MAX);
+        let with_limit = [values, &[&limit]].concat();
+        let sql = format!("SELECT {columns} {wanted} {order} LIMIT :limit");
+        let rows = self.query(&sql, &with_limit[..], read)?;
+        if rows.len() < limit as usize {
+            return Ok(Page {
+                rows,
+                more: More::default(),
+            });
+        }
+        // The count of a long list would take longer than its page.
+        let sql = format!("SELECT count(*) FROM (SELECT 1 {wanted} LIMIT :limit)");
+        let mut count = self.connection.prepare_cached(&sql)?;
+        let most = limit.saturating_add(More::LOOKED_FOR);
+        let mut of_wanted = values[..count.parameter_count() - 1].to_vec();
+        of_wanted.push(&most);
+        let found: u32 = count.query_row(&of_wanted[..], |row| row.get(0))?;
+        let more = More::of(found.saturating_sub(limit));
         Ok(Page { rows, more })
     }
 

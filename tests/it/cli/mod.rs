@@ -25,6 +25,7 @@ mod key_algorithm;
 mod key_file;
 mod key_mounted;
 mod logo;
+mod long_lists;
 mod mail;
 mod mail_server;
 mod man;

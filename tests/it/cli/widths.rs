@@ -206,7 +206,7 @@ fn the_audit_log_is_read_in_parts_forwards_and_backwards() {
       }
     ]
     stderr:
-    {"more":2,"before":"3"}
+    {"more":2,"at_least":false,"before":"3"}
     "#);
     assert_snapshot!(workspace.run(&["audit", "--after", "4"]), @"
     exit: 1

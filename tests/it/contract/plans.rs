@@ -82,7 +82,7 @@ async fn list_in_parts(app: &TestApp, user: &UserRef) {
     let rest = service
         .list_users(UserFilter::default(), Paging { after, limit: 1 })
         .await;
-    assert_eq!(rest.expect("they are listed").more, 0);
+    assert_eq!(rest.expect("they are listed").more.rows, 0);
     let invites = service.list_invites(true, Paging::default()).await;
     assert_eq!(invites.expect("they are listed").rows.len(), 1);
     let sessions = service

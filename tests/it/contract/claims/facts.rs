@@ -125,6 +125,14 @@ pub const FACTS: &[(&str, Value)] = &[
         Constant("service/operator/signing_key.rs", "ANNOUNCED"),
     ),
     ("may be cached for {}", Computed(jwks_seconds)),
+    (
+        "which is {} on a terminal",
+        Constant("cli/arguments.rs", "ROWS_ON_A_TERMINAL"),
+    ),
+    (
+        "The rows are counted up to {}",
+        Constant("domain/page.rs", "MOST_COUNTED"),
+    ),
     // `cooldownDuration` of jose, `cooldown_duration` of PyJWT.
     ("PyJWT do so at most every {} seconds", Elsewhere(30)),
     // `cacheMaxAge` of jose, `lifespan` of PyJWT; `cacheMaxAge` of jwks-rsa.
