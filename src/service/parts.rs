@@ -10,6 +10,7 @@ use super::current_keyring::CurrentKeyring;
 use super::error::{Error, Refused};
 use super::rules::audit::SharedCounts;
 use super::rules::{Links, RuleSettings, Rules, Unit};
+use super::upkeep::Counted;
 use crate::captcha::Captcha;
 use crate::crypto::{Keyring, Keys, PasswordHasher};
 use crate::domain::{
@@ -48,6 +49,8 @@ pub struct Service {
     pub(super) rules: Arc<Rules>,
     /// When the log last warned that codes of many accounts are being guessed.
     pub(super) spraying_warned_at: Mutex<Option<Timestamp>>,
+    /// The last count for the metrics.
+    pub(super) counted: Mutex<Option<Counted>>,
     pub(super) system: System,
 }
 
@@ -66,6 +69,7 @@ impl Service {
         };
         Self {
             spraying_warned_at: Mutex::default(),
+            counted: Mutex::default(),
             store: parts.store,
             keyring: CurrentKeyring::new(parts.keyring),
             hasher: parts.hasher,

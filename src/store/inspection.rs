@@ -23,14 +23,17 @@ impl Reader<'_> {
         self.query(sql, [], |row| row.get("username"))
     }
 
-    /// The number of accounts, of live sessions, of queued mails, and of queued mails that the server has tried to send; and when the oldest mail was queued.
-    /// The query reads whole tables, so call it through [`Store::report`](super::Store::report).
-    pub fn count_stored(&self, now: Timestamp) -> Result<(u64, u64, u64, u64, Option<Timestamp>)> {
+    /// The number of accounts and of live sessions. The query reads whole tables, so call it through [`Store::report`](super::Store::report).
+    pub fn count_users_and_sessions(&self, now: Timestamp) -> Result<(u64, u64)> {
         let sql = "SELECT (SELECT count(*) FROM users) AS users,
-                    (SELECT count(*) FROM sessions WHERE ended_at IS NULL AND expires_at > ?1) AS live_sessions,
-                    (SELECT count(*) FROM outbox) AS waiting_mails,
-                    (SELECT count(*) FROM outbox WHERE attempts > 0) AS failing_mails,
-                    (SELECT min(created_at) FROM outbox) AS oldest_mail_at";
+                    (SELECT count(*) FROM sessions WHERE ended_at IS NULL AND expires_at > ?1) AS live_sessions";
         self.query_one(sql, [now], |row| row.try_into())
+    }
+
+    /// The number of queued mails, and of those that the server has tried to send; and when the oldest mail was queued. The query reads the whole queue, so
+    /// call it through [`Store::report`](super::Store::report).
+    pub fn count_mail(&self) -> Result<(u64, u64, Option<Timestamp>)> {
+        let sql = "SELECT count(*) AS waiting, count(nullif(attempts, 0)) AS failing, min(created_at) AS oldest_at FROM outbox";
+        self.query_one(sql, [], |row| row.try_into())
     }
 }

@@ -15,6 +15,8 @@ const MAX_ENDED: u32 = 100;
 /// The maximum number of sessions of an account that one write ends, and of ended sessions that it removes. Each sign-in does this, so a large surplus
 /// shrinks step by step.
 const MAX_CHANGED_AT_ONCE: u32 = 200;
+/// The number of sessions that one read of the sweep looks at: they take a few milliseconds.
+const MOST_LOOKED_AT: u32 = 10_000;
 
 const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, presented, moved_at, moved_address, \
                        moved_agent, rotations, nonce, method, \
@@ -142,12 +144,47 @@ impl Reader<'_> {
         )
     }
 
-    /// Accounts with more than `most_unended` sessions that have not ended, or with more than `MAX_ENDED` ended ones. It reads an index of all sessions,
-    /// so call it through [`Store::report`](super::Store::report).
-    pub fn list_crowded_users(&self, most_unended: u32) -> Result<Vec<UserId>> {
-        let sql = "SELECT user_id FROM sessions GROUP BY user_id
-             HAVING count(*) - count(ended_at) > ?1 OR count(ended_at) > ?2";
-        self.query(sql, [most_unended, MAX_ENDED], |row| row.get(0))
+    /// Looks at the next [`MOST_LOOKED_AT`] sessions in the order of their accounts, after the account `after`. Returns the accounts that have more than
+    /// `most_unended` sessions that have not ended, or more than `MAX_ENDED` ended ones, and the last account; `None` if there are no more.
+    pub fn list_crowded_users(
+        &self,
+        most_unended: u32,
+        after: Option<UserId>,
+    ) -> Result<(Vec<UserId>, Option<UserId>)> {
+        // The empty blob comes before every id.
+        let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+        let sql = "SELECT user_id FROM sessions WHERE user_id > ?1 ORDER BY user_id LIMIT 1 OFFSET ?2";
+        let last: Option<UserId> = self.query_opt(sql, params![after, MOST_LOOKED_AT], |row| row.get(0))?;
+        // No id begins with this byte, so it comes after every id.
+        let end = last.as_ref().map_or(&[0xff][..], |id| id.as_bytes());
+        let sql = "SELECT user_id FROM sessions WHERE user_id > ?1 AND user_id <= ?2 GROUP BY user_id
+             HAVING count(*) - count(ended_at) > ?3 OR count(ended_at) > ?4";
+        let crowded = self.query(sql, params![after, end, most_unended, MAX_ENDED], |row| {
+            row.get(0)
+        })?;
+        Ok((crowded, last))
+    }
+
+    /// Looks at the next [`MOST_LOOKED_AT`] sessions after the id `after` whose id is below `began_before`. Returns those that ended or expired before
+    /// `over_before`, and the last one that it looked at; `None` if there are no more.
+    ///
+    /// Ids sort by time, so it reads only the beginning of the primary key.
+    pub fn list_old_sessions(
+        &self,
+        after: Option<SessionId>,
+        began_before: SessionId,
+        over_before: Timestamp,
+    ) -> Result<(Vec<SessionId>, Option<SessionId>)> {
+        let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+        let sql = "SELECT id FROM sessions WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1 OFFSET ?3";
+        let last = self.query_opt(sql, params![after, began_before, MOST_LOOKED_AT], |row| {
+            row.get(0)
+        })?;
+        let sql =
+            "SELECT id FROM sessions WHERE id > ?1 AND id <= ?2 AND coalesce(ended_at, expires_at) < ?3";
+        let values = params![after, last.unwrap_or(began_before), over_before];
+        let old = self.query(sql, values, |row| row.get(0))?;
+        Ok((old, last))
     }
 }
 
@@ -291,17 +328,9 @@ impl Tx<'_> {
         Ok(were_alive.iter().sum())
     }
 
-    /// Removes up to `limit` sessions whose id is below `began_before` and that ended or expired before `over_before`; returns their number.
-    ///
-    /// Ids sort by time, so the search reads only the beginning of the primary key.
-    pub fn delete_old_sessions(
-        &self,
-        began_before: SessionId,
-        over_before: Timestamp,
-        limit: u32,
-    ) -> Result<usize> {
-        let sql = "DELETE FROM sessions WHERE id IN (
-                 SELECT id FROM sessions WHERE id < ?1 AND coalesce(ended_at, expires_at) < ?2 LIMIT ?3)";
-        self.execute_counted(sql, params![began_before, over_before, limit])
+    /// Removes a session if it ended or expired before `over_before`; returns the number of removed rows.
+    pub fn delete_old_session(&self, id: SessionId, over_before: Timestamp) -> Result<usize> {
+        let sql = "DELETE FROM sessions WHERE id = ?1 AND coalesce(ended_at, expires_at) < ?2";
+        self.execute_counted(sql, params![id, over_before])
     }
 }

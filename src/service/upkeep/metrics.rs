@@ -1,10 +1,11 @@
 //! Gauges and counters about what is stored.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strum::VariantArray;
 
+use super::counted::Counted;
 use crate::domain::MailKind;
 use crate::service::{Error, Service};
 
@@ -35,13 +36,14 @@ impl Service {
         let rules = Arc::clone(&self.rules);
         let counted = self.store.report(move |reader| {
             Ok::<_, Error>((
-                reader.count_stored(now)?,
+                reader.count_mail()?,
                 reader.database_bytes(),
                 rules.failed_codes(reader, now)?,
             ))
         });
-        let (stored, database_bytes, failed_codes) = counted.await?;
-        let (users, live_sessions, waiting_mails, failing_mails, oldest_mail_at) = stored;
+        let (mail, database_bytes, failed_codes) = counted.await?;
+        let (waiting_mails, failing_mails, oldest_mail_at) = mail;
+        let counted = self.counted().await?;
         for (address, count) in [
             ("known", failed_codes.of_accounts),
             ("unknown", failed_codes.of_unknown),
@@ -59,8 +61,8 @@ impl Service {
             reason = "a gauge is a float; no count here comes near 2^53"
         )]
         for (name, value) in [
-            ("arkloop_users", users),
-            ("arkloop_sessions", live_sessions),
+            ("arkloop_users", counted.users),
+            ("arkloop_sessions", counted.live_sessions),
             ("arkloop_mails_waiting", waiting_mails),
             ("arkloop_mails_failing", failing_mails),
             ("arkloop_database_bytes", database_bytes),
@@ -69,5 +71,27 @@ impl Service {
             metrics::gauge!(name).set(value as f64);
         }
         Ok(())
+    }
+
+    /// Counts accounts and live sessions, or returns the last count.
+    async fn counted(&self) -> Result<Counted, Error> {
+        let last = *self.counted.lock();
+        if let Some(counted) = last.filter(|counted| counted.is_reported_again(Instant::now())) {
+            return Ok(counted);
+        }
+        let now = self.system.now();
+        let counting = self.store.report(move |reader| {
+            let at = Instant::now();
+            let (users, live_sessions) = reader.count_users_and_sessions(now)?;
+            Ok::<_, Error>(Counted {
+                at,
+                took: at.elapsed(),
+                users,
+                live_sessions,
+            })
+        });
+        let counted = counting.await?;
+        *self.counted.lock() = Some(counted);
+        Ok(counted)
     }
 }

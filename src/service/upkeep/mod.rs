@@ -2,6 +2,7 @@
 //! needs.
 
 mod backup;
+mod counted;
 mod metrics;
 mod outbox;
 mod rekey;
@@ -9,6 +10,7 @@ mod restore;
 mod sweep;
 mod watch;
 
+pub(super) use counted::Counted;
 
 pub use backup::{Backup, BackupDestination, BackupStep, open_staged};
 pub use rekey::{replace_lost_key, seal_anew};

@@ -16,6 +16,7 @@ mod disk;
 mod ended_sessions;
 mod first_start;
 mod forgiveness;
+mod grown;
 mod invites;
 mod jars;
 mod keys;

@@ -37,11 +37,11 @@ const MAY_SCAN: &[(&str, &str)] = &[
         "all invites are taken back at once",
     ),
     (
-        "SELECT user_id FROM sessions GROUP BY user_id",
-        "the hourly sweep, on a connection for reports",
+        "SELECT (SELECT count(*) FROM users) AS users",
+        "figures, on a connection for reports",
     ),
     (
-        "SELECT (SELECT count(*) FROM users) AS users",
+        "SELECT count(*) AS waiting, count(nullif(attempts, 0)) AS failing",
         "figures, on a connection for reports",
     ),
     (
