@@ -1,4 +1,4 @@
-"""Makes the tables and plots of docs/performance.md of the raw output of benches/compare."""
+"""Makes the tables and plots of docs/performance.md of the raw output of benches/compare and benches/grow."""
 
 import os
 import re
@@ -172,12 +172,32 @@ def picture(page, name, alt, draw):
             f'<img src="pictures/{name}-light.svg" alt="{alt}"></picture>')
 
 
-def write(raw, page, written):
-    """Replaces the figures in the text of `page` by those of `raw`, and writes it as `written`."""
-    figures, name = Figures(raw), os.path.basename(raw)
-    kind = "two-cores" if "two-cores" in name else "one-core"
-    facts = figures.runs[("facts", "-", "-", "1")]
-    parts = [f"Raw output: [{name}](../benches/results/{name}).", table(["", ""], [[key.replace("_", " "), text] for key, text in facts.items()])]
+def growth(figures):
+    sizes = sorted({int(key[0]) for key in figures.runs if key[0].isdigit()})
+    asked = [("Refresh at 64, CPU", "refresh", 64, "server.cpu_ms_each", 1000, "µs"), ("Refresh at 64, p99", "refresh", 64, "refresh.p99_ms", 1, "ms"),
+             ("Read at 64, CPU", "me", 64, "server.cpu_ms_each", 1000, "µs"), ("Read at 64, p99", "me", 64, "me.p99_ms", 1, "ms"),
+             ("Sign-in at 16, CPU", "login", 16, "server.cpu_ms_each", 1, "ms"), ("Registration at 16, CPU", "register", 16, "server.cpu_ms_each", 1, "ms"),
+             ("Start", "process", "-", "start.ms", 1, "ms"), ("RSS idle", "process", "-", "rss.idle_mib", 1, "MiB"),
+             ("RSS after 5 s of rest", "process", "-", "rss.rested_mib", 1, "MiB"), ("`/metrics`, the first", "metrics", "-", "first_ms", 1, "ms"),
+             ("`/metrics`, later", "metrics", "-", "later_ms", 1, "ms"), ("Database", "process", "-", "database.mb", 1, "MB"),
+             ("First sweep", "sweep", "-", "sweep.seconds", 1, "s"), ("Refresh at 16 beside it, longest", "sweep-refresh", 16, "refresh.max_ms", 1, "ms"),
+             ("Read at 16 beside it, longest", "sweep-me", 16, "me.max_ms", 1, "ms")]
+    commands = {name: None for key, run in figures.runs.items() if key[1] == "commands" for name in run}
+    asked += [(f"`{name.replace('_', ' ')}`", "commands", "-", name, 1, "ms") for name in commands]
+
+    def row(title, what, width, name, factor, unit):
+        found = [figures.median(str(size), what, width, name) for size in sizes]
+        ratio = found[-1] / found[0] if found[0] and found[-1] else None
+        return [title, *(number(value and value * factor) for value in found), unit, number(ratio)]
+    heads = ["", *(f"{size:,} accounts".replace(",", " ") for size in sizes), "", "last : first"]
+    return table(heads, [row(*one) for one in asked])
+
+
+def body(kind, figures, written):
+    """The parts of a page below the facts."""
+    if kind == "growth":
+        return [growth(figures)]
+    parts = []
     if rates(figures):
         parts.append(picture(written, f"perf-{kind}-rates", "Requests per second of each server", plots.bars(rates(figures))))
     for what, title in TITLES.items():
@@ -186,7 +206,16 @@ def write(raw, page, written):
     if latencies(figures):
         parts += ["### Floods", picture(written, f"perf-{kind}-floods", "Latency of refreshes before, during and after each flood",
                                         plots.lines(latencies(figures))), floods(figures)]
-    parts += ["### Targets", targets(figures)]
+    return [*parts, "### Targets", targets(figures)]
+
+
+def write(raw, page, written):
+    """Replaces the figures in the text of `page` by those of `raw`, and writes it as `written`."""
+    figures, name = Figures(raw), os.path.basename(raw)
+    kind = next(kind for kind in ("one-core", "two-cores", "growth") if kind in name)
+    facts = figures.runs[("facts", "-", "-", "1")]
+    parts = [f"Raw output: [{name}](../benches/results/{name}).", table(["", ""], [[key.replace("_", " "), text] for key, text in facts.items()])]
+    parts += body(kind, figures, written)
     with open(page) as file:
         before, _, rest = file.read().partition(f"<!-- {kind}:begin -->\n")
         after = rest.partition(f"<!-- {kind}:end -->")[2]
