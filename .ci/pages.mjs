@@ -30,7 +30,8 @@ async function walk(language) {
   await entry.switchLanguage(setting, language);
   await entry.dropLinks(setting, language);
   await entry.withoutScripts(setting, language);
-  console.log(`${language}: registered, confirmed, rejected, without scripts`);
+  await entry.beforeScripts(setting, language);
+  console.log(`${language}: registered, confirmed, rejected, without scripts and before they come`);
   await signIn.byPassword(setting, language, login, PASSWORD);
   await signIn.byCode(setting, language, login);
   await entry.reset(setting, language, login);

@@ -170,6 +170,31 @@ export async function reset(setting, language, login) {
   return NEW_PASSWORD;
 }
 
+/** A form that is shown before its script has come cannot be sent, which would put the password into the address; and the page says what to do. */
+export async function beforeScripts(setting, language) {
+  const visitor = new Visitor(setting, language);
+  const view = await visitor.open("/verify");
+  const { page } = view;
+  for (const path of ["/", "/register"]) {
+    const held = [];
+    await page.route("**/pages/*.js", (route) => held.push(route));
+    await page.goto(setting.base + path, { waitUntil: "commit" });
+    const [password, send] = [page.locator("#password"), page.locator("#form [type=submit]")];
+    await password.fill(PASSWORD);
+    await password.press("Enter");
+    await send.click({ force: true });
+    await page.getByText(view.texts.late).waitFor({ timeout: 12_000 });
+    await view.look(`before-scripts${path.replace("/", "-")}`);
+    check(page.url() === setting.base + path, `sent without a script: ${page.url()}`);
+    await page.unroute("**/pages/*.js");
+    for (const route of held) await route.continue();
+    await page.locator("#late").waitFor({ state: "detached" });
+    check(await send.isEnabled(), `${path}: the form cannot be sent`);
+    check((await password.inputValue()) === PASSWORD, `${path}: the password has gone`);
+  }
+  await visitor.close();
+}
+
 /** With the switch, what is shown is translated, and so is the next page of the tab. */
 export async function switchLanguage(setting, language) {
   const other = language === "en" ? "zh" : "en";

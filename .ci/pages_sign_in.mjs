@@ -49,6 +49,13 @@ export async function byCode(setting, language, login) {
   await view.button("sign_in.by_code").click();
   await view.see("code.title");
   check((await view.field("email").inputValue()) === email, "the address is not carried over");
+  // Going back needs no connection.
+  await view.page.context().setOffline(true);
+  await view.button("code.by_password").click();
+  await view.see("sign_in.title");
+  await view.button("sign_in.by_code").click();
+  await view.see("code.title");
+  await view.page.context().setOffline(false);
   await view.button("code.send").click();
   await view.see("code.enter_title");
   const code = setting.mailed(email, "code");

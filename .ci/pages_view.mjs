@@ -8,11 +8,11 @@ export const PASSWORD = "a long and unusual one";
 export const NEW_PASSWORD = "another quite unusual one";
 const WIDTHS = [1280, 320];
 const SCHEMES = ["dark", "light"];
-/** The texts of each page, by the beginnings of their files' names. */
+/** What the scripts of each page say, by the ends of the files' names. */
 const TEXTS = {
   "/": ["common", "entry", "sign_in"],
   "/register": ["common", "entry", "register"],
-  "/verify": ["common", "verify"],
+  "/verify": ["common"],
   "/reset": ["common", "entry", "reset"],
   "/account": ["common", "account", "address"],
 };
@@ -56,12 +56,14 @@ export class Setting {
 
   async textsOf(language, path) {
     this.texts ??= {};
-    const load = async (part) => {
-      const response = await fetch(`${this.base}/pages/${language}-${part}.js`);
-      if (!response.ok) return {};
-      return (await import(`data:text/javascript,${encodeURIComponent(await response.text())}`)).default;
+    const load = async (file) => {
+      const response = await fetch(`${this.base}/pages/${language}${file}`);
+      if (!response.ok) throw new Error(`${file}: ${response.status}`);
+      return response.text();
     };
-    return (this.texts[`${language} ${path}`] ??= Object.assign({}, ...(await Promise.all(TEXTS[path].map(load)))));
+    const said = async (part) => (await import(`data:text/javascript,${encodeURIComponent(await load(`-${part}.js`))}`)).default;
+    const written = async () => JSON.parse(await load(".json"));
+    return (this.texts[`${language} ${path}`] ??= Object.assign({}, ...(await Promise.all([written(), ...TEXTS[path].map(said)]))));
   }
 }
 
@@ -142,7 +144,7 @@ export class View {
     const headers = response.headers();
     const path = url.pathname;
     const policy = headers["content-security-policy"].replaceAll(` ${setting.captcha}`, "").replace("frame-src; ", "");
-    check(policy.startsWith("default-src 'none'; script-src 'self'; style-src 'self'; "), `${path}: policy`);
+    check(/^default-src 'none'; script-src 'self'; style-src 'sha256-[^']+'; img-src/.test(policy), `${path}: policy`);
     check(headers["referrer-policy"] === "no-referrer", `${path}: referrer policy`);
     check(headers["cross-origin-opener-policy"] === "same-origin", `${path}: opener policy`);
     check(headers["cache-control"] === "no-store", `${path}: cached`);
@@ -160,16 +162,23 @@ export class View {
     for (const key of kept) check(key === own || key === "language", `${this.page.url()} finds in the tab: ${key}`);
   }
 
+  /** The text of a key. With `undefined` as a name, Playwright would find any element of the role. */
+  text(key) {
+    const text = this.texts[key];
+    if (text === undefined) throw new Error(`no text ${key}`);
+    return text;
+  }
+
   button(key) {
-    return this.page.getByRole("button", { name: this.texts[key], exact: true });
+    return this.page.getByRole("button", { name: this.text(key), exact: true });
   }
 
   field(key) {
-    return this.page.getByRole("textbox", { name: this.texts[key], exact: true });
+    return this.page.getByRole("textbox", { name: this.text(key), exact: true });
   }
 
   link(key) {
-    return this.page.getByRole("link", { name: this.texts[key], exact: true });
+    return this.page.getByRole("link", { name: this.text(key), exact: true });
   }
 
   /** The texts of another page, which a click has led to. */
@@ -180,10 +189,10 @@ export class View {
 
   /** Waits for the section with this heading and looks at it; `state` tells apart what has the same heading. */
   async see(key, state = "") {
-    const heading = this.page.getByRole("heading", { level: 1, name: this.texts[key], exact: true });
+    const heading = this.page.getByRole("heading", { level: 1, name: this.text(key), exact: true });
     await heading.filter({ visible: true }).waitFor();
     const title = await this.page.title();
-    check(title === `${this.texts[key]} · ${new URL(this.setting.base).hostname}`, `title: ${title}`);
+    check(title === `${this.text(key)} · ${new URL(this.setting.base).hostname}`, `title: ${title}`);
     await this.look(`${key}${state && `-${state}`}`);
   }
 
@@ -206,7 +215,7 @@ export class View {
 
   /** Waits until a text stands there, with what fills its gaps. */
   async seeText(key, gaps = {}) {
-    const text = this.texts[key].replace(/\{(\w+)\}/g, (_, name) => gaps[name]);
+    const text = this.text(key).replace(/\{(\w+)\}/g, (_, name) => gaps[name]);
     await this.page.getByText(text, { exact: true }).filter({ visible: true }).first().waitFor();
   }
 

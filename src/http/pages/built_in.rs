@@ -6,14 +6,13 @@
 use std::collections::HashMap;
 
 use poem::http::header::{CONTENT_SECURITY_POLICY, VARY};
-use rust_embed::RustEmbed;
 use strum::VariantArray as _;
 
 use super::embedded::{self, REVALIDATE, add_files, html};
 use super::home::HOME;
-use super::languages::{key, page};
-use super::rendering::Templates;
-use crate::domain::{Language, Logo, LogoFormat};
+use super::languages::{key, page, page_by_mode};
+use super::rendering::{self, Static, Templates};
+use crate::domain::{Language, Logo, LogoFormat, RegistrationMode};
 use crate::http::ServerSettings;
 use crate::http::pipeline::content::Content;
 use crate::http::pipeline::{Operation, Shared};
@@ -26,28 +25,24 @@ const LOGO_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-sr
                            frame-ancestors 'none'; sandbox";
 const SWITCH: fn(&ServerSettings) -> bool = |settings| settings.pages;
 
-/// The scripts of the pages, their texts, their styles and their icon.
-#[derive(RustEmbed)]
-#[folder = "src/http/pages/static"]
-pub(super) struct Static;
-
-pub(super) const REGISTER: Operation = page("/register", Some(SWITCH));
+pub(super) const REGISTER: Operation = page_by_mode("/register", Some(SWITCH));
 pub(super) const VERIFY: Operation = page("/verify", Some(SWITCH));
 pub(super) const RESET: Operation = page("/reset", Some(SWITCH));
 pub(super) const ACCOUNT: Operation = page("/account", Some(SWITCH));
 pub(super) const FILES: Operation = embedded::page("/pages/{file}", Some(SWITCH));
 
-/// Adds the pages in each language, and their files.
+/// Adds the pages in each language, and for each registration mode where it matters, and their files.
 pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates, shared: &Shared) {
     let policy = content_security_policy(!shared.service.captcha_site_key().is_empty());
     // These pages need no captcha and hold tokens, so they run no script of another host.
     let closed_policy = content_security_policy(false);
-    for (operation, template, policy) in [
-        (&HOME, "sign_in.html", &policy),
-        (&REGISTER, "register.html", &policy),
-        (&VERIFY, "verify.html", &closed_policy),
-        (&RESET, "reset.html", &policy),
-        (&ACCOUNT, "account.html", &closed_policy),
+    let (all, any) = (RegistrationMode::VARIANTS, &[RegistrationMode::default()][..]);
+    for (operation, template, policy, modes) in [
+        (&HOME, "sign_in.html", &policy, all),
+        (&REGISTER, "register.html", &policy, all),
+        (&VERIFY, "verify.html", &closed_policy, any),
+        (&RESET, "reset.html", &policy, any),
+        (&ACCOUNT, "account.html", &closed_policy, any),
     ] {
         let vary = if operation.is_for_browsers {
             "Accept, Accept-Encoding, Accept-Language"
@@ -55,9 +50,11 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates
             "Accept-Encoding, Accept-Language"
         };
         for &language in Language::VARIANTS {
-            let page = Content::kept(templates.render(template, language));
-            let page = html(page, policy).with(VARY, vary);
-            contents.insert(key(operation.path, language), page);
+            for &mode in modes {
+                let page = Content::kept(templates.render(template, language, mode));
+                let page = html(page, policy).with(VARY, vary);
+                contents.insert(key(operation.path, language, mode), page);
+            }
         }
     }
     add_files::<Static>(contents, "/pages/", REVALIDATE);
@@ -76,9 +73,10 @@ fn picture(logo: &Logo) -> Content {
     Content::file(logo.bytes().to_vec(), content_type, REVALIDATE).with(CONTENT_SECURITY_POLICY, LOGO_POLICY)
 }
 
-/// The policy of a page: scripts, styles and requests of this server only, pictures of this server or in `data:` URLs, no inline code. With a captcha, its
-/// script and its frame are allowed too.
+/// The policy of a page: scripts and requests of this server only, the style sheet that is written into the page, pictures of this server or in `data:` URLs, no
+/// inline code. With a captcha, its script and its frame are allowed too.
 pub(super) fn content_security_policy(captcha_on: bool) -> String {
+    let style = rendering::style_source();
     let (script, frame) = if captcha_on {
         (
             format!(" {CAPTCHA_ORIGIN}"),
@@ -88,7 +86,7 @@ pub(super) fn content_security_policy(captcha_on: bool) -> String {
         (String::new(), String::new())
     };
     format!(
-        "default-src 'none'; script-src 'self'{script}; {frame}style-src 'self'; img-src 'self' data:; \
+        "default-src 'none'; script-src 'self'{script}; {frame}style-src '{style}'; img-src 'self' data:; \
          connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 }

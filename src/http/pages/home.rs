@@ -6,9 +6,9 @@ use poem::http::header::VARY;
 use strum::VariantArray as _;
 
 use super::embedded::html;
-use super::languages::{key, page};
+use super::languages::{key, page_by_mode};
 use super::rendering::Templates;
-use crate::domain::Language;
+use crate::domain::{Language, RegistrationMode};
 use crate::http::pipeline::Operation;
 use crate::http::pipeline::content::Content;
 
@@ -18,14 +18,16 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:
 
 pub(super) const HOME: Operation = Operation {
     is_for_browsers: true,
-    ..page("/", None)
+    ..page_by_mode("/", None)
 };
 
 /// Adds the page of a server without built-in pages, in each language.
 pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates) {
     for &language in Language::VARIANTS {
-        let text = templates.render("home.html", language);
-        let page = html(Content::new(text), POLICY).with(VARY, "Accept, Accept-Language");
-        contents.insert(key(HOME.path, language), page);
+        for &mode in RegistrationMode::VARIANTS {
+            let text = templates.render("home.html", language, mode);
+            let page = html(Content::new(text), POLICY).with(VARY, "Accept, Accept-Language");
+            contents.insert(key(HOME.path, language, mode), page);
+        }
     }
 }

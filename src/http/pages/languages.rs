@@ -6,7 +6,7 @@ use poem::Response;
 use poem::http::HeaderMap;
 use poem::http::header::ACCEPT_LANGUAGE;
 
-use crate::domain::Language;
+use crate::domain::{Language, RegistrationMode};
 use crate::http::ServerSettings;
 use crate::http::pipeline::weights::weighted;
 use crate::http::pipeline::{Code, Exchange, Operation, Refusal};
@@ -17,20 +17,41 @@ pub(super) const fn page(path: &'static str, switch: Option<fn(&ServerSettings) 
         path,
         limit: None,
         switch,
-        ..Operation::open(|exchange| Box::pin(ready(in_preferred_language(&exchange))))
+        ..Operation::open(|exchange| Box::pin(ready(find(&exchange, RegistrationMode::default()))))
     }
 }
 
-fn in_preferred_language(exchange: &Exchange) -> Result<Response, Refusal> {
-    let key = key(&exchange.path, preferred(&exchange.headers));
+/// Like [`page`], for a page that also depends on who may register.
+pub(super) const fn page_by_mode(
+    path: &'static str,
+    switch: Option<fn(&ServerSettings) -> bool>,
+) -> Operation {
+    Operation {
+        path,
+        limit: None,
+        switch,
+        ..Operation::open(|exchange| {
+            Box::pin(async move {
+                // While the database does not answer, the page is there all the same: its forms say what does not work.
+                let mode = exchange.shared.service.registration_mode().await;
+                let mode = mode.map_or_else(|_| RegistrationMode::default(), |(mode, _)| mode);
+                find(&exchange, mode)
+            })
+        })
+    }
+}
+
+fn find(exchange: &Exchange, mode: RegistrationMode) -> Result<Response, Refusal> {
+    let key = key(&exchange.path, preferred(&exchange.headers), mode);
     let page = exchange.shared.contents.get(&key);
     let page = page.ok_or_else(|| Refusal::new(Code::NotFound))?;
     Ok(page.answer(&exchange.headers))
 }
 
-/// The key of the page at `path` in a language. It contains a blank, so no request has this path, and the operations that serve files do not find the page.
-pub(super) fn key(path: &str, language: Language) -> String {
-    format!("{path} {}", language.tag())
+/// The key of the page at `path` in a language; a page that does not depend on the mode has the key of the default. It contains a blank, so no request has
+/// this path, and the operations that serve files do not find the page.
+pub(super) fn key(path: &str, language: Language, mode: RegistrationMode) -> String {
+    format!("{path} {} {}", language.tag(), mode.into_str())
 }
 
 /// The language that a client prefers, or English if the client accepts no language of the server.

@@ -1,16 +1,42 @@
 //! The templates of the pages, which are compiled in, and the values that they use.
 
-use minijinja::{Environment, UndefinedBehavior, context};
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use minijinja::{Environment, HtmlEscape, UndefinedBehavior, context};
 use rust_embed::RustEmbed;
 
 use super::embedded;
-use crate::domain::{Language, Logo, LogoFormat, MailTransport};
+use crate::domain::{Language, Logo, LogoFormat, MailTransport, RegistrationMode};
 use crate::http::pipeline::Shared;
 
-/// A file for each page, and the pieces that pages share.
+/// A file for each page, the pieces that pages share, and their style sheet.
 #[derive(RustEmbed)]
 #[folder = "src/http/pages/templates"]
 struct Files;
+
+/// The scripts of the pages, their texts and their icon.
+#[derive(RustEmbed)]
+#[folder = "src/http/pages/static"]
+pub(super) struct Static;
+
+/// The style sheet, which is written into every page: without a request for it, the browser paints the page sooner.
+const STYLES: &str = "pages.css";
+
+/// The source in a content security policy that allows the style sheet (CSP Level 3, §2.3.1).
+pub(super) fn style_source() -> String {
+    let styles = Files::get(STYLES).expect("the file is compiled in");
+    format!("sha256-{}", BASE64_STANDARD.encode(styles.metadata.sha256_hash()))
+}
+
+/// The texts of the pages by key, without those that only scripts say.
+type Texts = HashMap<String, String>;
+
+pub(super) fn texts(language: Language) -> Texts {
+    let file = embedded::text::<Static>(&format!("{}.json", language.into_str()));
+    serde_json::from_str(&file).expect("the texts are compiled in, and a test reads them all")
+}
 
 /// What differs between servers.
 pub(super) struct Facts {
@@ -23,6 +49,8 @@ pub(super) struct Facts {
     pub(super) return_to: String,
     /// How people sign in and come back in without their password: a list of words that scripts read.
     pub(super) ways: &'static str,
+    /// Turnstile's, empty without a captcha.
+    pub(super) captcha_site_key: String,
     pub(super) has_docs: bool,
 }
 
@@ -44,6 +72,7 @@ impl Facts {
                 (_, false) => "resets",
                 (_, true) => "codes resets",
             },
+            captcha_site_key: service.captcha_site_key().to_owned(),
             has_docs: settings.docs,
         }
     }
@@ -74,7 +103,7 @@ impl Templates {
     }
 
     /// The page of the template `name`, without the indentation of the template. The ending of the name makes minijinja escape every value.
-    pub(super) fn render(&self, name: &str, language: Language) -> String {
+    pub(super) fn render(&self, name: &str, language: Language, mode: RegistrationMode) -> String {
         let facts = &self.facts;
         let context = context! {
             language => language.tag(),
@@ -87,12 +116,37 @@ impl Templates {
             app => facts.app_origin.as_deref(),
             return_to => facts.return_to.as_str(),
             ways => facts.ways,
+            captcha_key => facts.captcha_site_key.as_str(),
+            mode => mode.into_str(),
             has_docs => facts.has_docs,
         };
         let template = self.environment.get_template(name);
         let text = template.and_then(|template| template.render(context));
         let text = text.expect("the templates are compiled in, and a test renders them all");
         let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty());
-        lines.flat_map(|line| [line, "\n"]).collect()
+        let page: String = lines.flat_map(|line| [line, "\n"]).collect();
+        let styles = format!("<style>{}</style>", embedded::text::<Files>(STYLES));
+        let texts = texts(language);
+        with_texts(&page, &texts, facts.password_min_length).replacen("<style></style>", &styles, 1)
     }
+}
+
+/// Writes the texts into the elements of a page that name them, as `i18n.js` does when a person changes the language: `data-text` is what the element shows,
+/// `data-label` what screen readers call it. The attributes of the templates hold no `>`.
+fn with_texts(page: &str, texts: &Texts, min_length: usize) -> String {
+    let text = |tag: &str, attribute: &str| {
+        let (_, key) = tag.split_once(attribute)?;
+        let (key, _) = key.split_once('"')?;
+        let text = texts[key].replace("{min}", &min_length.to_string());
+        Some(HtmlEscape(&text).to_string())
+    };
+    let mut filled = String::with_capacity(2 * page.len());
+    for piece in page.split_inclusive('>') {
+        match (piece.strip_suffix('>'), text(piece, " data-label=\"")) {
+            (Some(tag), Some(label)) => filled.extend([tag, " aria-label=\"", &label, "\">"]),
+            _ => filled.push_str(piece),
+        }
+        filled.extend(text(piece, " data-text=\""));
+    }
+    filled
 }

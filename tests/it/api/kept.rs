@@ -17,7 +17,7 @@ const KEPT: [(&str, bool); 9] = [
     ("/register", true),
     ("/pages/form.js", true),
     ("/arkloop.js", true),
-    ("/pages/pages.css", true),
+    ("/pages/zh.json", true),
     ("/pages/icon.svg", false),
 ];
 
@@ -161,7 +161,7 @@ async fn a_page_never_meets_the_scripts_of_another_version() {
     /register no-store
     /pages/form.js no-cache
     /arkloop.js no-cache
-    /pages/pages.css no-cache
+    /pages/zh.json no-cache
     /pages/icon.svg no-cache
     ");
 }

@@ -71,9 +71,9 @@ function loaded(module) {
 
 async function showAccount() {
   const { userId } = auth;
-  me = await auth.request("GET", "/v1/me");
+  [me] = await Promise.all([auth.request("GET", "/v1/me"), showSessions()]);
   fillZones();
-  await showChanged({});
+  showMe();
   isShown = true;
   // The sessions may be those of another account already.
   if (auth.userId !== userId) return follow();

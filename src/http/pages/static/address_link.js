@@ -43,7 +43,7 @@ function named({ username, email }) {
   name.translate = false;
   const address = made("strong", undefined, undefined, { textContent: email, className: "breaks" });
   address.translate = false;
-  box.append(made("span", "account"), " ", name, document.createElement("br"), made("span", "email"), " ", address);
+  box.append(made("span", "link.of"), " ", name, document.createElement("br"), made("span", "email"), " ", address);
   return box;
 }
 

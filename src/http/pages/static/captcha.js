@@ -1,21 +1,21 @@
 // Turnstile, if the server asks for it. Nothing else is loaded from another host.
 import { currentLanguage, hush, say } from "./i18n.js";
-import { auth, refused } from "./refusal.js";
+import { written } from "./page.js";
+import { refused } from "./refusal.js";
 
 const SCRIPT = "https://challenges.cloudflare.com/turnstile/v0/api.js?render=explicit";
 const FIELD = "cf_turnstile_token";
 /** The width of the full widget; on narrower screens there is a compact one. */
 const FULL_WIDTH = 300;
 
-/** By the form that shows them: the id of the widget, and its token while that is good. */
+/** By the form that shows them: the id of the widget, its token while that is good, and whether it could not be loaded. */
 const widgets = new Map();
-let config;
+const [siteKey] = written("captcha");
 let script;
 
-/** Learns whether there is a captcha, and shows one in `form` if there is. */
+/** Shows a captcha in `form` if there is one. */
 export async function startCaptcha(form) {
-  config ??= await auth.requestPublic("GET", "/v1/auth/captcha-config");
-  if (!config.enabled || widgets.has(form)) return;
+  if (!siteKey || widgets.has(form)) return;
   const place = form.querySelector("[data-captcha]");
   place.hidden = false;
   const state = {};
@@ -26,11 +26,12 @@ export async function startCaptcha(form) {
   } catch {
     // The next form, or a reload of the page, loads it again.
     script = undefined;
+    state.isMissing = true;
     fail();
     return;
   }
   state.id = turnstile.render(place.querySelector("[role=group]"), {
-    sitekey: config.site_key,
+    sitekey: siteKey,
     language: currentLanguage(),
     size: document.querySelector("main").clientWidth < FULL_WIDTH + 40 ? "compact" : "flexible",
     callback: (solved) => {
@@ -49,9 +50,11 @@ export async function startCaptcha(form) {
 
 /** Runs `send` with the token of `form`, which serves once: it is renewed whatever the answer is. Without a captcha `send` gets no field. */
 export async function withCaptcha(form, send) {
+  // The form may be sent before its captcha has been started.
+  if (!widgets.has(form)) await startCaptcha(form);
   const state = widgets.get(form);
   if (!state) return send({});
-  if (!state.token) throw refused(state.id === undefined ? "captcha.unloaded" : "captcha.unsolved");
+  if (!state.token) throw refused(state.isMissing ? "captcha.unloaded" : "captcha.unsolved");
   const spent = state.token;
   try {
     return await send({ [FIELD]: spent });

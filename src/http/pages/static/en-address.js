@@ -1,5 +1,6 @@
 // The texts of the links of a change of address, on /account, in English.
 export default {
+  "link.of": "Account",
   "link.title": "Confirm your new address",
   "link.why": "After that the account has the new address, and all other devices are signed out.",
   "link.why_password": "Enter the password of this account to move it to the new address. All devices are signed out then. If the account has no password, sign in to it first and open the link again.",

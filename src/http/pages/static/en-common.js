@@ -1,20 +1,10 @@
 // The texts in English that every page needs. The files of `zh` have the same keys.
 export default {
-  language: "Language",
-  loading: "One moment…",
   busy: "One moment…",
-  account: "Account",
-  email: "E-mail address",
-  password: "Password",
-  "password.hint": "At least {min} characters. A few unrelated words are easy to remember and hard to guess.",
-  "password.show": "Show",
   "password.hide": "Hide",
-  "password.show_label": "Show password",
   "password.hide_label": "Hide password",
   "password.is_shown": "The password is shown.",
   "password.is_hidden": "The password is hidden.",
-  "failed.title": "This did not work",
-  "failed.again": "Try again",
 
   "field.missing": "Please fill in this field.",
   "field.invalid": "This is not accepted.",

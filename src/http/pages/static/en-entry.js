@@ -1,7 +1,5 @@
 // The texts in English of the forms that people fill in before they are signed in.
 export default {
-  captcha: "Check that you are human",
-  "return.refused": "The app that sent you here is not known to this server, so you will not be sent back to it. You can use this page all the same.",
   "return.go": "Go on to {host}",
   "field.email.missing": "Enter an e-mail address.",
   "field.email.invalid": "Enter one e-mail address, such as name@example.org.",

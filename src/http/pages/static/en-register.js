@@ -1,20 +1,7 @@
 // The texts of /register in English.
 export default {
-  "register.title": "Create an account",
-  "register.invite_code": "Invite code",
-  "register.invite_code_optional": "Invite code (optional)",
-  "register.login": "Username",
-  "register.login_hint": "2 to 32 characters: letters from A to Z, digits, dots, hyphens and underscores.",
-  "register.email_hint": "We send a link to this address to confirm that it is yours.",
-  "register.submit": "Create account",
-  "register.known": "Have an account already? Sign in",
-  "register.reset": "Forgotten your password?",
-  "register.closed_title": "Registration is closed",
-  "register.closed": "New accounts cannot be created here at the moment. The operator of this server can tell you more.",
-  "register.done_title": "Your account is ready",
   "register.mailed": "A mail is on its way to {email}. Open the link in it to confirm your address; it works for 24 hours. If no mail comes, look in the spam folder too.",
   "register.invite_ignored": "The invite code could not be used and was ignored. Registration is open, so none was needed.",
-  "register.account": "Your account",
   "register.no_mail": "This server sends no mail, so your address will not be confirmed for now.",
   "register.no_mail_now": "No mail was sent to confirm your address, because too many mails were sent to it lately. Ask for one on the page of your account later.",
 };

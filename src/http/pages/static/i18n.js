@@ -1,20 +1,33 @@
 // The language of the page. Every text is said by its key, so that switching translates what is shown and loses nothing.
 //
-// The server chooses the language that the browser prefers; only the texts of the language that is shown are loaded.
+// The server chooses the language that the browser prefers, and writes the page's own texts into it; what scripts say beyond them is in modules. The page's
+// texts in the other language are loaded when they are asked for.
 const LANGUAGES = {
-  en: { tag: "en", name: "English", units: "long" },
-  zh: { tag: "zh-Hans", name: "中文", units: "short" },
+  en: { tag: "en", units: "long" },
+  zh: { tag: "zh-Hans", units: "short" },
 };
 // In the storage of the tab: the pages set no cookie and keep nothing after the tab is closed.
 const STORED = "language";
 
 /** The parts of the texts that this page needs, by the beginnings of their files' names. */
 const parts = document.documentElement.dataset.texts.trim().split(/\s+/);
-const texts = { en: {}, zh: {} };
+const served = Object.keys(LANGUAGES).find((name) => LANGUAGES[name].tag === document.documentElement.lang) ?? "en";
+const texts = { en: {}, zh: {}, [served]: written() };
 /** What fills the gaps of a text, by the element that shows it. */
 const values = new WeakMap();
-let language = remembered() ?? served();
-await load(language);
+let language = served;
+await choose(remembered());
+if (language === served) await load(served);
+
+/** The texts that the server wrote into the page, by their keys. */
+function written() {
+  const found = {};
+  for (const { dataset, textContent, ariaLabel } of document.querySelectorAll("[data-text], [data-label]")) {
+    if (dataset.text) found[dataset.text] = textContent.slice(0, textContent.length - (dataset.after ?? "").length);
+    if (dataset.label) found[dataset.label] = ariaLabel;
+  }
+  return found;
+}
 
 function remembered() {
   try {
@@ -26,13 +39,12 @@ function remembered() {
   }
 }
 
-function served() {
-  return Object.keys(LANGUAGES).find((name) => LANGUAGES[name].tag === document.documentElement.lang) ?? "en";
-}
-
 async function load(name) {
-  const modules = await Promise.all(parts.map((part) => import(`./${name}-${part}.js`)));
-  for (const module of modules) Object.assign(texts[name], module.default);
+  const modules = parts.map((part) => import(`./${name}-${part}.js`));
+  // The key of the switch is on every page.
+  const page = Object.hasOwn(texts[name], "language") ? {} : fetch(`/pages/${name}.json`).then((response) => response.json());
+  const loaded = await Promise.all([page, ...modules]);
+  Object.assign(texts[name], ...loaded.map((one) => one.default ?? one));
 }
 
 /** Loads the texts of a part that not every visit needs. */
@@ -80,26 +92,15 @@ export function hush(element) {
   element.textContent = "";
 }
 
-/** Translates the page and adds the switch to its header. */
+/** Starts the switch in the header. */
 export function startLanguages() {
-  const group = document.createElement("div");
-  group.className = "languages";
-  group.setAttribute("role", "group");
-  group.dataset.label = "language";
-  for (const [name, { tag, name: title }] of Object.entries(LANGUAGES)) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.lang = tag;
-    button.textContent = title;
-    button.dataset.language = name;
-    button.addEventListener("click", () => choose(name));
-    group.append(button);
+  for (const button of document.querySelectorAll("[data-language]")) {
+    button.addEventListener("click", () => choose(button.dataset.language));
   }
-  document.querySelector("header").append(group);
-  translate();
 }
 
 async function choose(name) {
+  if (!name || name === language) return;
   try {
     await load(name);
   } catch {
@@ -150,7 +151,9 @@ function shown(value) {
   if (value.key) return textOf(value.key, value);
   if (value.seconds) return timeSpan(value.seconds);
   const style = value.at ? { dateStyle: "medium", timeStyle: "short" } : { dateStyle: "medium" };
-  return new Intl.DateTimeFormat(languageTag(), style).format(new Date(value.at ?? value.day));
+  const text = new Intl.DateTimeFormat(languageTag(), style).format(new Date(value.at ?? value.day));
+  // A line does not break inside a date.
+  return text.replaceAll(" ", "\u00a0");
 }
 
 function timeSpan(seconds) {

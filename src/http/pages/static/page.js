@@ -11,14 +11,15 @@ export function written(name) {
   return content.split(" ").filter(Boolean);
 }
 
-/** Shows the page in its language, and then what `load` decides; a failure can be tried again. */
+/** Starts what the page shows already, and then shows what `load` decides; a failure can be tried again. */
 export async function startPage(load) {
   forgetOtherLinks();
   startLanguages();
+  // A form that was sent before its script was there would put the password into the address.
+  for (const button of document.querySelectorAll(":disabled")) button.disabled = false;
   // Opening a second mailed link in this tab changes only the fragment, which does not load the page.
   addEventListener("hashchange", () => location.hash && location.reload());
   const attempt = async () => {
-    show("loading");
     try {
       await load();
     } catch (error) {
@@ -26,8 +27,12 @@ export async function startPage(load) {
       show("failed");
     }
   };
-  element("failed-again").addEventListener("click", attempt);
+  element("failed-again").addEventListener("click", () => {
+    show("loading");
+    return attempt();
+  });
   await attempt();
+  element("late").remove();
 }
 
 /** Shows one section and moves the focus to its heading, so that a screen reader goes on there. */

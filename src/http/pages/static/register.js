@@ -2,7 +2,7 @@
 import { startCaptcha, withCaptcha } from "./captcha.js";
 import { startForm } from "./form.js";
 import { currentLanguage, say } from "./i18n.js";
-import { element, show, startPage, written } from "./page.js";
+import { element, show, startPage } from "./page.js";
 import { auth } from "./refusal.js";
 import { askedReturn, goThere, passOn } from "./return_to.js";
 
@@ -14,28 +14,24 @@ const WARNINGS = [
 ];
 const back = askedReturn();
 const form = element("form");
+const invite = new URLSearchParams(location.search).get("invite") ?? "";
 
 startForm(form, register);
 element("go-on").addEventListener("click", () => goThere(back));
-await startPage(load);
+element("bad-return").hidden = !back.isRefused;
+for (const link of document.querySelectorAll(".links a, #closed a")) passOn(link);
+if (!element("invite_code").value) element("invite_code").value = invite;
+if (invite) element("invite").hidden = false;
+await startPage(() => {
+  if (!element("ask").hidden) startCaptcha(form);
+});
 
-async function load() {
-  const [{ mode }] = await Promise.all([auth.requestPublic("GET", "/v1/auth/registration-mode"), startCaptcha(form)]);
-  const invite = new URLSearchParams(location.search).get("invite") ?? "";
-  if (!element("invite_code").value) element("invite_code").value = invite;
-  askForInvite(mode === "invite_only");
-  element("invite").hidden = mode !== "invite_only" && !invite;
-  element("bad-return").hidden = !back.isRefused;
-  element("reset-link").hidden = !written("ways").includes("resets");
-  for (const link of document.querySelectorAll(".links a, #closed a")) passOn(link);
-  show(mode === "disabled" ? "closed" : "ask");
-}
-
-function askForInvite(isNeeded) {
-  const name = document.querySelector("label[for=invite_code]");
-  say(name, isNeeded ? "register.invite_code" : "register.invite_code_optional");
-  element("invite_code").required = isNeeded;
-  if (isNeeded) element("invite").hidden = false;
+/** The operator has made invites necessary since the page was loaded. */
+function askForInvite() {
+  element("invite").hidden = false;
+  element("invite-needed").hidden = false;
+  element("invite-optional").hidden = true;
+  element("invite_code").required = true;
 }
 
 async function register(fields) {
@@ -46,7 +42,7 @@ async function register(fields) {
   } catch (refused) {
     // The operator may have changed the mode since the page was loaded.
     if (refused.code === "auth.registration_disabled") return show("closed");
-    if (refused.code?.startsWith("auth.invite_code")) askForInvite(true);
+    if (refused.code?.startsWith("auth.invite_code")) askForInvite();
     throw refused;
   }
 }

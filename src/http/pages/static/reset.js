@@ -20,10 +20,7 @@ await startPage(load);
 
 async function load() {
   // A page that holds a token loads no script of another host.
-  if (!link) {
-    await startCaptcha(askForm);
-    return show("ask");
-  }
+  if (!link) return ask();
   try {
     const { username } = await auth.requestPublic("POST", "/v1/auth/password/reset/preview", { token: link.token });
     element("username").textContent = username;
@@ -45,8 +42,12 @@ async function showOver() {
   chooseForm.remove();
   say(element("ask-title"), "reset.invalid_title");
   say(element("ask-why"), "reset.invalid");
-  await startCaptcha(askForm);
+  ask();
+}
+
+function ask() {
   show("ask");
+  startCaptcha(askForm);
 }
 
 async function setPassword(fields) {

@@ -2,13 +2,12 @@
 import { startCaptcha, withCaptcha } from "./captcha.js";
 import { empty, refuseForm, sayDone, startForm } from "./form.js";
 import { say } from "./i18n.js";
-import { element, onPress, show, startPage, written } from "./page.js";
+import { element, onPress, show, startPage } from "./page.js";
 import { auth } from "./refusal.js";
 import { askedReturn, goThere, passOn } from "./return_to.js";
 
 /** Refusals that a person overcomes by solving the captcha. */
 const OF_CAPTCHA = ["captcha.unsolved", "captcha.unloaded", "auth.captcha_invalid"];
-const ways = written("ways");
 const back = askedReturn();
 const form = element("form");
 const codeForm = element("code-form");
@@ -21,13 +20,16 @@ let shown;
 startForm(form, signIn);
 startForm(codeForm, ({ email }) => sendCode(email));
 startForm(otpForm, signInByCode);
-element("by-code").addEventListener("click", askForAddress);
-for (const button of document.querySelectorAll("[data-back]")) button.addEventListener("click", () => showAsk());
+element("by-code")?.addEventListener("click", askForAddress);
+for (const button of document.querySelectorAll("[data-back]")) button.addEventListener("click", showAsk);
 onPress(element("code-again"), otpForm.querySelector(".notice"), mailAgain);
 onPress(element("sign-out"), document.querySelector("#signed-in .notice"), async () => {
   await auth.signOut();
-  await showAsk();
+  showAsk();
 });
+element("bad-return").hidden = !back.isRefused;
+if (back.address) say(element("returning"), "return.to", { host: back.host });
+for (const link of document.querySelectorAll(".links a")) passOn(link);
 element("go-on").addEventListener("click", () => goThere(back));
 // The browser shows a page again that it kept, for example after Back.
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
@@ -39,31 +41,30 @@ await startPage(load);
 async function load() {
   shown = undefined;
   if (await auth.resume()) await showSignedIn();
-  else await showAsk();
+  // The form was there at once: the person may have gone on to a code.
+  else if (element("code-ask").hidden && element("code-enter").hidden) showAsk();
+  else shown = null;
   await follow();
 }
 
 /** Shows what has changed since: not before the page has loaded, nor while a button waits. */
 async function follow() {
   if (shown === undefined || shown === auth.userId || document.querySelector("[aria-disabled]")) return;
-  await (auth.userId ? showSignedIn() : showAsk()).catch(() => {});
+  if (auth.userId) await showSignedIn().catch(() => {});
+  else showAsk();
 }
 
-async function showAsk() {
-  const [{ mode }] = await Promise.all([auth.requestPublic("GET", "/v1/auth/registration-mode"), startCaptcha(form)]);
-  element("bad-return").hidden = !back.isRefused;
-  if (back.address) say(element("returning"), "return.to", { host: back.host });
-  element("by-code").hidden = !ways.includes("codes");
-  element("reset-link").hidden = !ways.includes("resets");
-  element("register-link").hidden = mode === "disabled";
-  for (const link of document.querySelectorAll(".links a")) passOn(link);
+function showAsk() {
   empty(codeForm);
   empty(otpForm);
   element("username").textContent = "";
   shown = null;
-  show("ask");
+  // At first it is there already, and a person may be typing.
+  if (element("ask").hidden) show("ask");
+  startCaptcha(form);
   // On a phone this would raise the keyboard over the page.
-  if (matchMedia("(pointer: fine)").matches) element("login").focus();
+  const isFree = !form.contains(document.activeElement);
+  if (isFree && matchMedia("(pointer: fine)").matches) element("login").focus();
 }
 
 async function showSignedIn() {

@@ -1,5 +1,6 @@
 // The texts of the links of a change of address, on /account, in Chinese.
 export default {
+  "link.of": "账号",
   "link.title": "确认新邮箱",
   "link.why": "确认后，此账号将归属于新邮箱，其他设备均会退出登录。",
   "link.why_password": "请输入此账号的密码，以将其转移到新邮箱。届时所有设备均会退出登录。如果账号没有密码，请先登录，然后再次打开链接。",

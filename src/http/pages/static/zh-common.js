@@ -1,20 +1,10 @@
 // The texts in Chinese that every page needs. The files of `en` have the same keys.
 export default {
-  language: "语言",
-  loading: "请稍候…",
   busy: "请稍候…",
-  account: "账号",
-  email: "邮箱地址",
-  password: "密码",
-  "password.hint": "至少 {min} 个字符。几个互不相关的词语组合在一起，好记又难猜。",
-  "password.show": "显示",
   "password.hide": "隐藏",
-  "password.show_label": "显示密码",
   "password.hide_label": "隐藏密码",
   "password.is_shown": "密码已显示。",
   "password.is_hidden": "密码已隐藏。",
-  "failed.title": "操作未成功",
-  "failed.again": "重试",
 
   "field.missing": "请填写此项。",
   "field.invalid": "此内容无法使用。",

@@ -1,7 +1,5 @@
 // The texts in Chinese of the forms that people fill in before they are signed in.
 export default {
-  captcha: "人机验证",
-  "return.refused": "此服务器不认识将您引导至此的应用，因此不会带您返回该应用。您仍可以使用此页面。",
   "return.go": "继续前往 {host}",
   "field.email.missing": "请输入邮箱地址。",
   "field.email.invalid": "请输入一个邮箱地址，例如 name@example.org。",

@@ -1,20 +1,7 @@
 // The texts of /register in Chinese.
 export default {
-  "register.title": "注册账号",
-  "register.invite_code": "邀请码",
-  "register.invite_code_optional": "邀请码（选填）",
-  "register.login": "用户名",
-  "register.login_hint": "2 至 32 个字符，可使用英文字母、数字、点、连字符和下划线。",
-  "register.email_hint": "我们会向此邮箱发送一个链接，以确认邮箱属于您。",
-  "register.submit": "注册",
-  "register.known": "已有账号？登录",
-  "register.reset": "忘记密码？",
-  "register.closed_title": "暂未开放注册",
-  "register.closed": "目前无法在此注册新账号，详情请咨询服务器管理员。",
-  "register.done_title": "账号注册成功",
   "register.mailed": "确认邮件已发往 {email}。请打开邮件中的链接确认邮箱，链接 24 小时内有效。如果没有收到，请查看垃圾邮件文件夹。",
   "register.invite_ignored": "邀请码无法使用，已被忽略。当前开放注册，无需邀请码。",
-  "register.account": "我的账号",
   "register.no_mail": "此服务器不发送邮件，您的邮箱暂时无法确认。",
   "register.no_mail_now": "此邮箱近期收到的邮件过多，本次未发送确认邮件。请稍后在账号页面重新获取。",
 };

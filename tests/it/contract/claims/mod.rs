@@ -47,7 +47,7 @@ pub fn texts_of_pages(language: &str) -> Vec<Guide> {
     let names = entries.map(|entry| entry.expect("it is readable").file_name());
     let names = names.map(|name| name.to_string_lossy().into_owned());
     names
-        .filter(|name| name.starts_with(language) && name[language.len()..].starts_with('-'))
+        .filter(|name| name.starts_with(language) && name[language.len()..].starts_with(['-', '.']))
         .map(|name| Guide::of(&format!("{FOLDER}/{name}")))
         .collect()
 }
