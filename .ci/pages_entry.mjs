@@ -177,7 +177,8 @@ export async function beforeScripts(setting, language) {
   const { page } = view;
   for (const path of ["/", "/register"]) {
     const held = [];
-    await page.route("**/pages/*.js", (route) => held.push(route));
+    let holds = true;
+    await page.route("**/pages/*.js", (route) => (holds ? held.push(route) : route.continue()));
     await page.goto(setting.base + path, { waitUntil: "commit" });
     const [password, send] = [page.locator("#password"), page.locator("#form [type=submit]")];
     await password.fill(PASSWORD);
@@ -186,11 +187,12 @@ export async function beforeScripts(setting, language) {
     await page.getByText(view.texts.late).waitFor({ timeout: 12_000 });
     await view.look(`before-scripts${path.replace("/", "-")}`);
     check(page.url() === setting.base + path, `sent without a script: ${page.url()}`);
-    await page.unroute("**/pages/*.js");
+    holds = false;
     for (const route of held) await route.continue();
     await page.locator("#late").waitFor({ state: "detached" });
     check(await send.isEnabled(), `${path}: the form cannot be sent`);
     check((await password.inputValue()) === PASSWORD, `${path}: the password has gone`);
+    await page.unroute("**/pages/*.js");
   }
   await visitor.close();
 }

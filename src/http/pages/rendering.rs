@@ -47,8 +47,10 @@ pub(super) struct Facts {
     pub(super) app_origin: Option<String>,
     /// The origins that a person may go back to after signing in, with a blank between two.
     pub(super) return_to: String,
-    /// How people sign in and come back in without their password: a list of words that scripts read.
-    pub(super) ways: &'static str,
+    /// Whether mail is sent: people can come back in without their password.
+    pub(super) has_mail: bool,
+    /// Whether people can sign in by a mailed code.
+    pub(super) has_codes: bool,
     /// Turnstile's, empty without a captcha.
     pub(super) captcha_site_key: String,
     pub(super) has_docs: bool,
@@ -67,11 +69,8 @@ impl Facts {
             password_min_length: service.password_min_length(),
             app_origin: settings.app_origin.clone(),
             return_to: settings.return_origins().join(" "),
-            ways: match (service.mail_transport(), service.has_codes()) {
-                (MailTransport::Off, _) => "",
-                (_, false) => "resets",
-                (_, true) => "codes resets",
-            },
+            has_mail: service.mail_transport() != MailTransport::Off,
+            has_codes: service.mail_transport() != MailTransport::Off && service.has_codes(),
             captcha_site_key: service.captcha_site_key().to_owned(),
             has_docs: settings.docs,
         }
@@ -115,7 +114,8 @@ impl Templates {
             min_length => facts.password_min_length,
             app => facts.app_origin.as_deref(),
             return_to => facts.return_to.as_str(),
-            ways => facts.ways,
+            has_mail => facts.has_mail,
+            has_codes => facts.has_codes,
             captcha_key => facts.captcha_site_key.as_str(),
             mode => mode.into_str(),
             has_docs => facts.has_docs,

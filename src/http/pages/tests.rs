@@ -36,7 +36,8 @@ fn rendered() -> Vec<(&'static str, &'static str, String)> {
         password_min_length: 12,
         app_origin: Some("https://app.example.org".to_owned()),
         return_to: "https://app.example.org http://localhost:5173".to_owned(),
-        ways: "codes resets",
+        has_mail: true,
+        has_codes: true,
         captcha_site_key: "0x4AAAAAAAsite".to_owned(),
         has_docs: true,
     });

@@ -94,7 +94,7 @@ function showMe() {
   element("address").textContent = email;
   say(element("address-state"), isVerified ? "address.is_verified" : "address.is_unverified");
   element("address-state").classList.toggle("good", isVerified);
-  element("unverified").hidden = isVerified || !written("ways").includes("resets");
+  element("unverified").hidden = isVerified || !written("mail").length;
   element("no-password").hidden = hasPassword;
   say(element("password-summary"), hasPassword ? "password.change" : "password.set");
   for (const place of document.querySelectorAll("[data-present]")) place.hidden = !hasPassword;
