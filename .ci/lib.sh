@@ -28,8 +28,12 @@ trap finish EXIT
 install() {
   local sudo=
   [[ $EUID -eq 0 ]] || sudo=sudo
-  $sudo apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@"
+  # One at a time, also when scripts run beside each other.
+  (
+    flock 9
+    $sudo apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@"
+  ) 9<"${BASH_SOURCE[0]}"
 }
 
 # Installs the Debian package $2 unless the command $1 is there.
