@@ -2,7 +2,8 @@
 
 use rusqlite::params;
 
-use super::user::{self, user_of};
+use super::columns::Fields;
+use super::user::{user_columns, user_of};
 use super::{Reader, Result, Tx};
 use crate::domain::{LinkDigest, LinkPurpose, Timestamp, User, UserId};
 
@@ -24,23 +25,26 @@ pub struct LinkRow {
 impl Reader<'_> {
     /// The link with this digest, used or not, and its account, which must still have the address.
     pub fn find_link(&self, digest: LinkDigest) -> Result<Option<(LinkRow, User)>> {
-        let sql = format!(
-            "SELECT purpose, links.email_key, links.created_at, expires_at, used_at, {}
+        const SQL: &str = concat!(
+            "SELECT ",
+            user_columns!(),
+            ", purpose, links.email_key, links.created_at, expires_at, used_at
              FROM link_tokens AS links JOIN users ON users.id = links.user_id AND users.email_key = links.email_key
-             WHERE digest = ?1",
-            user::COLUMNS
+             WHERE digest = ?1"
         );
-        self.query_opt(&sql, [digest], |row| {
+        self.query_opt(SQL, [digest], |row| {
+            let mut fields = Fields::of(row);
+            let user = user_of(&mut fields)?;
             let link = LinkRow {
                 digest,
-                purpose: row.get("purpose")?,
-                user_id: row.get("user_id")?,
-                email_key: row.get("email_key")?,
-                created_at: row.get("created_at")?,
-                expires_at: row.get("expires_at")?,
-                used_at: row.get("used_at")?,
+                purpose: fields.take()?,
+                user_id: Some(user.id),
+                email_key: fields.take()?,
+                created_at: fields.take()?,
+                expires_at: fields.take()?,
+                used_at: fields.take()?,
             };
-            Ok((link, user_of(row)?))
+            Ok((link, user))
         })
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use rusqlite::params;
 
 use super::bounded::BoundedTable;
+use super::columns::Fields;
 use super::{Reader, Result, Tx};
 use crate::domain::{FailureDigest, FailureKey, FailureRun, FailureRuns, Timestamp, UserId};
 
@@ -25,13 +26,14 @@ impl Reader<'_> {
             sql,
             params![key.guessed, key.network, key.site, EVERYWHERE],
             |row| {
+                let mut fields = Fields::of(row);
+                let network: Vec<u8> = fields.take()?;
                 let run = Some(FailureRun {
-                    length: row.get("length")?,
-                    last_failed_at: row.get("last_failed_at")?,
-                    stretch: row.get("stretch")?,
-                    added: row.get("added")?,
+                    length: fields.take()?,
+                    last_failed_at: fields.take()?,
+                    stretch: fields.take()?,
+                    added: fields.take()?,
                 });
-                let network: Vec<u8> = row.get("network")?;
                 if network == EVERYWHERE {
                     runs.from_everywhere = run;
                 }

@@ -1,9 +1,10 @@
 //! Sessions.
 
-use rusqlite::{Params, Row, params};
+use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
+use rusqlite::{Params, params};
 
-use super::columns::Address;
-use super::user::{self, user_of};
+use super::columns::{Address, Fields};
+use super::user::{user_columns, user_of};
 use super::{Reader, Result, Tx};
 use crate::domain::{
     Client, Generation, Page, Paging, Rotation, Session, SessionEnd, SessionId, SessionNonce, Timestamp,
@@ -18,40 +19,53 @@ const MAX_CHANGED_AT_ONCE: u32 = 200;
 /// The number of sessions that one read of the sweep looks at: they take a few milliseconds.
 const MOST_LOOKED_AT: u32 = 10_000;
 
-const COLUMNS: &str = "sessions.id AS session_id, sessions.user_id AS session_user_id, generation, presented, moved_at, moved_address, \
-                       moved_agent, rotations, nonce, method, \
-                       sessions.created_at AS session_created_at, last_used_at, expires_at, ended_at, ended_because, address, \
-                       user_agent";
+/// What [`session_of`] takes, in this order.
+macro_rules! session_columns {
+    () => {
+        "sessions.id, sessions.user_id, generation, presented, moved_at, moved_address, moved_agent, rotations, nonce, method, \
+         sessions.created_at, last_used_at, expires_at, ended_at, ended_because, address, user_agent"
+    };
+}
+#[cfg(test)]
+pub(super) use session_columns;
 
-/// Reads the [`COLUMNS`].
-fn session_of(row: &Row<'_>) -> rusqlite::Result<Session> {
-    let ended: (Option<Timestamp>, Option<SessionEnd>) = (row.get("ended_at")?, row.get("ended_because")?);
+/// Takes the columns of a session. Rust evaluates the fields in the order in which they are written here.
+pub(super) fn session_of(fields: &mut Fields<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
-        id: row.get("session_id")?,
-        user_id: row.get("session_user_id")?,
-        nonce: row.get("nonce")?,
+        id: fields.take()?,
+        user_id: fields.take()?,
         rotation: Rotation {
-            generation: row.get("generation")?,
-            presented: row.get("presented")?,
-            moved_at: row.get("moved_at")?,
-            moved_by: Client {
-                address: row.get::<_, Address>("moved_address")?.0,
-                user_agent: row.get("moved_agent")?,
-                trace_id: None,
-            },
-            replaced: decode_replaced(row.get_ref("rotations")?.as_blob()?),
+            generation: fields.take()?,
+            presented: fields.take()?,
+            moved_at: fields.take()?,
+            moved_by: client_of(fields)?,
+            replaced: fields.take::<Replaced>()?.0,
         },
-        method: row.get("method")?,
-        created_at: row.get("session_created_at")?,
-        last_used_at: row.get("last_used_at")?,
-        expires_at: row.get("expires_at")?,
-        ended: ended.0.zip(ended.1),
-        client: Client {
-            address: row.get::<_, Address>("address")?.0,
-            user_agent: row.get("user_agent")?,
-            trace_id: None,
-        },
+        nonce: fields.take()?,
+        method: fields.take()?,
+        created_at: fields.take()?,
+        last_used_at: fields.take()?,
+        expires_at: fields.take()?,
+        ended: Option::zip(fields.take()?, fields.take()?),
+        client: client_of(fields)?,
     })
+}
+
+fn client_of(fields: &mut Fields<'_>) -> rusqlite::Result<Client> {
+    Ok(Client {
+        address: fields.take::<Address>()?.0,
+        user_agent: fields.take()?,
+        trace_id: None,
+    })
+}
+
+/// The column `rotations`.
+struct Replaced(Vec<(Generation, Timestamp)>);
+
+impl FromSql for Replaced {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_blob().map(decode_replaced).map(Self)
+    }
 }
 
 /// Reads replaced generations and the times of their replacement: 4 and 8 bytes each, big-endian.
@@ -76,17 +90,23 @@ fn encode_replaced(replaced: &[(Generation, Timestamp)]) -> Vec<u8> {
 impl Reader<'_> {
     /// The session with this id, live or ended.
     pub fn find_session(&self, id: SessionId) -> Result<Option<Session>> {
-        let sql = format!("SELECT {COLUMNS} FROM sessions WHERE id = ?1");
-        self.query_opt(&sql, [id], session_of)
+        const SQL: &str = concat!("SELECT ", session_columns!(), " FROM sessions WHERE id = ?1");
+        self.query_opt(SQL, [id], |row| session_of(&mut Fields::of(row)))
     }
 
     /// The session with this id, live or ended, and its user.
     pub fn find_session_with_user(&self, id: SessionId) -> Result<Option<(Session, User)>> {
-        let sql = format!(
-            "SELECT {COLUMNS}, {} FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1",
-            user::COLUMNS
+        const SQL: &str = concat!(
+            "SELECT ",
+            session_columns!(),
+            ", ",
+            user_columns!(),
+            " FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1"
         );
-        self.query_opt(&sql, [id], |row| Ok((session_of(row)?, user_of(row)?)))
+        self.query_opt(SQL, [id], |row| {
+            let mut fields = Fields::of(row);
+            Ok((session_of(&mut fields)?, user_of(&mut fields)?))
+        })
     }
 
     /// The user with this id, and whether the session belongs to that user and is alive. `None` if there is no such user, or no signing key with the id
@@ -98,32 +118,39 @@ impl Reader<'_> {
         kid: &str,
         now: Timestamp,
     ) -> Result<Option<(User, bool)>> {
-        let sql = format!(
-            "SELECT {}, sessions.id IS NOT NULL AS is_alive
+        const SQL: &str = concat!(
+            "SELECT ",
+            user_columns!(),
+            ", sessions.id IS NOT NULL AS is_alive
              FROM users LEFT JOIN sessions
                ON sessions.id = ?2 AND sessions.user_id = users.id AND ended_at IS NULL AND expires_at > ?3
-             WHERE users.id = ?1 AND EXISTS (SELECT 1 FROM signing_keys WHERE kid = ?4)",
-            user::COLUMNS
+             WHERE users.id = ?1 AND EXISTS (SELECT 1 FROM signing_keys WHERE kid = ?4)"
         );
-        self.query_opt(&sql, params![user_id, session_id, now, kid], |row| {
-            Ok((user_of(row)?, row.get("is_alive")?))
+        self.query_opt(SQL, params![user_id, session_id, now, kid], |row| {
+            let mut fields = Fields::of(row);
+            Ok((user_of(&mut fields)?, fields.take()?))
         })
     }
 
     /// A user's sessions that are alive at `now`, the last used one first.
     pub fn list_live_sessions(&self, user_id: UserId, now: Timestamp) -> Result<Vec<Session>> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2
+        const SQL: &str = concat!(
+            "SELECT ",
+            session_columns!(),
+            " FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2
              ORDER BY last_used_at DESC, id DESC"
         );
-        self.query(&sql, params![user_id, now], session_of)
+        self.query(SQL, params![user_id, now], |row| session_of(&mut Fields::of(row)))
     }
 
     /// A user's sessions, live and ended, the last used one first.
     pub fn list_sessions(&self, user_id: UserId) -> Result<Vec<Session>> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM sessions WHERE user_id = ?1 ORDER BY last_used_at DESC, id DESC");
-        self.query(&sql, [user_id], session_of)
+        const SQL: &str = concat!(
+            "SELECT ",
+            session_columns!(),
+            " FROM sessions WHERE user_id = ?1 ORDER BY last_used_at DESC, id DESC"
+        );
+        self.query(SQL, [user_id], |row| session_of(&mut Fields::of(row)))
     }
 
     /// A page of a user's sessions, live and ended, the newest first. This order does not change between pages. The cursor is the time at which a session
@@ -135,12 +162,12 @@ impl Reader<'_> {
     ) -> Result<Page<Session>> {
         let (begun_at, id) = paging.after.unzip();
         self.query_page(
-            COLUMNS,
+            session_columns!(),
             "FROM sessions WHERE user_id = ?1 AND (?2 IS NULL OR (sessions.created_at, id) < (?2, ?3))",
             "ORDER BY sessions.created_at DESC, id DESC",
             params![user_id, begun_at, id],
             paging.limit,
-            session_of,
+            |row| session_of(&mut Fields::of(row)),
         )
     }
 

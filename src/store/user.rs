@@ -1,15 +1,21 @@
 //! Accounts.
 
-use rusqlite::{Row, params};
+use rusqlite::params;
 
+use super::columns::Fields;
 use super::{Reader, Result, Tx};
 use crate::domain::{
     AccountName, AuditSubject, Email, InviteId, Locale, Page, Paging, PasswordHash, Timestamp, Timezone,
     User, UserId, UserStatus, Username,
 };
 
-pub(super) const COLUMNS: &str = "users.id AS user_id, username, email, email_verified_at, password_hash IS NOT NULL AS has_password, \
-                       status, locale, timezone, users.created_at AS user_created_at, last_sign_in_at";
+/// What [`user_of`] takes, in this order.
+macro_rules! user_columns {
+    () => {
+        "users.id, username, email, email_verified_at, password_hash IS NOT NULL, status, locale, timezone, users.created_at, last_sign_in_at"
+    };
+}
+pub(super) use user_columns;
 
 /// An account to add.
 pub struct NewUserRow {
@@ -51,19 +57,19 @@ impl From<&Credentials> for AuditSubject {
     }
 }
 
-/// Reads the [`COLUMNS`].
-pub(super) fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
+/// Takes the columns of an account. Rust evaluates the fields in the order in which they are written here.
+pub(super) fn user_of(fields: &mut Fields<'_>) -> rusqlite::Result<User> {
     Ok(User {
-        id: row.get("user_id")?,
-        username: row.get("username")?,
-        email: row.get("email")?,
-        email_verified_at: row.get("email_verified_at")?,
-        has_password: row.get("has_password")?,
-        status: row.get("status")?,
-        locale: row.get("locale")?,
-        timezone: row.get("timezone")?,
-        created_at: row.get("user_created_at")?,
-        last_sign_in_at: row.get("last_sign_in_at")?,
+        id: fields.take()?,
+        username: fields.take()?,
+        email: fields.take()?,
+        email_verified_at: fields.take()?,
+        has_password: fields.take()?,
+        status: fields.take()?,
+        locale: fields.take()?,
+        timezone: fields.take()?,
+        created_at: fields.take()?,
+        last_sign_in_at: fields.take()?,
     })
 }
 
@@ -79,18 +85,27 @@ impl Reader<'_> {
     }
 
     pub fn find_credentials(&self, name: &AccountName) -> Result<Option<Credentials>> {
-        let (column, key) = match name {
-            AccountName::Email(email) => ("email_key", email.key()),
-            AccountName::Username(username) => ("username_key", username.key()),
+        macro_rules! by {
+            ($key:literal) => {
+                concat!(
+                    "SELECT id, username, password_hash, status FROM users WHERE ",
+                    $key,
+                    " = ?1"
+                )
+            };
+        }
+        let (sql, key) = match name {
+            AccountName::Email(email) => (by!("email_key"), email.key()),
+            AccountName::Username(username) => (by!("username_key"), username.key()),
             AccountName::Unusable(_) => return Ok(None),
         };
-        let sql = format!("SELECT id, username, password_hash, status FROM users WHERE {column} = ?1");
-        self.query_opt(&sql, [key], |row| {
+        self.query_opt(sql, [key], |row| {
+            let mut fields = Fields::of(row);
             Ok(Credentials {
-                user_id: row.get("id")?,
-                username: row.get("username")?,
-                password_hash: row.get("password_hash")?,
-                status: row.get("status")?,
+                user_id: fields.take()?,
+                username: fields.take()?,
+                password_hash: fields.take()?,
+                status: fields.take()?,
             })
         })
     }
@@ -98,19 +113,19 @@ impl Reader<'_> {
     /// Every hash cost that is in use, as it is written in PHC strings, with the number of accounts that have it. Sorted by the text of the cost.
     pub fn list_password_costs(&self) -> Result<Vec<(String, u32)>> {
         let sql = "SELECT cost, accounts FROM password_costs ORDER BY cost";
-        self.query(sql, [], |row| Ok((row.get("cost")?, row.get("accounts")?)))
+        self.query(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     /// The account with this address.
     pub fn find_user_by_email(&self, email: &Email) -> Result<Option<User>> {
-        let sql = format!("SELECT {COLUMNS} FROM users WHERE email_key = ?1");
-        self.query_opt(&sql, [email.key()], user_of)
+        const SQL: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE email_key = ?1");
+        self.query_opt(SQL, [email.key()], |row| user_of(&mut Fields::of(row)))
     }
 
     /// The account with this id.
     pub fn find_user(&self, id: UserId) -> Result<Option<User>> {
-        let sql = format!("SELECT {COLUMNS} FROM users WHERE id = ?1");
-        self.query_opt(&sql, [id], user_of)
+        const SQL: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = ?1");
+        self.query_opt(SQL, [id], |row| user_of(&mut Fields::of(row)))
     }
 
     /// The number of live sessions of an account.
@@ -126,21 +141,25 @@ impl Reader<'_> {
         paging: Paging<UserId>,
         now: Timestamp,
     ) -> Result<Page<(User, u32)>> {
+        const COLUMNS: &str = concat!(
+            user_columns!(),
+            ", (SELECT count(*) FROM sessions
+                WHERE user_id = users.id AND ended_at IS NULL AND expires_at > ?4) AS live_sessions"
+        );
         let search = filter.search.as_deref().map(str::to_ascii_lowercase);
         // The empty blob comes before every id.
         let after = paging.after.as_ref().map_or(&[][..], |id| id.as_bytes());
-        let columns = format!(
-            "{COLUMNS}, (SELECT count(*) FROM sessions
-                         WHERE user_id = users.id AND ended_at IS NULL AND expires_at > ?4) AS live_sessions"
-        );
         self.query_page(
-            &columns,
+            COLUMNS,
             "FROM users WHERE id > ?1
              AND (?2 IS NULL OR instr(username_key, ?2) > 0 OR instr(email_key, ?2) > 0) AND (?3 IS NULL OR status = ?3)",
             "ORDER BY id",
             params![after, search, filter.status, now],
             paging.limit,
-            |row| Ok((user_of(row)?, row.get("live_sessions")?)),
+            |row| {
+                let mut fields = Fields::of(row);
+                Ok((user_of(&mut fields)?, fields.take()?))
+            },
         )
     }
 }

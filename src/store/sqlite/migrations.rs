@@ -159,6 +159,14 @@ fn apply_missing(connection: &Connection, now: Timestamp) -> rusqlite::Result<()
     connection.pragma_update(None, "application_id", APPLICATION_ID)
 }
 
+/// Runs `test` on a new database in memory.
+#[cfg(test)]
+pub(in crate::store) fn in_new_database(test: impl FnOnce(&Connection) -> rusqlite::Result<()>) {
+    let connection = Connection::open_in_memory().expect("memory is enough");
+    apply_missing(&connection, Timestamp::from_millis(0)).expect("the migrations apply");
+    test(&connection).expect("SQLite knows the statements");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,8 @@ mod writer;
 
 pub use creation::Creation;
 pub use lock::LOCKS;
+#[cfg(test)]
+pub(super) use migrations::in_new_database;
 pub use options::{Access, OpenOptions};
 pub use replacement::Replacement;
 pub use staging::{Copied, StagedDatabase, remove_older};
