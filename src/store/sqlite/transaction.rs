@@ -21,6 +21,26 @@ pub struct Tx<'c> {
     undo_callbacks: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
+/// The statements of a savepoint.
+struct Savepoint {
+    begin: &'static str,
+    undo: &'static str,
+    end: &'static str,
+}
+
+const ATTEMPT: Savepoint = Savepoint {
+    begin: "SAVEPOINT attempt",
+    undo: "ROLLBACK TO attempt",
+    end: "RELEASE attempt",
+};
+/// The savepoint of one write in a batch. It has another name than that of an attempt: a panic leaves the savepoints of attempts open, and going back to
+/// the innermost one would keep what the write did before.
+const WRITE: Savepoint = Savepoint {
+    begin: "SAVEPOINT write",
+    undo: "ROLLBACK TO write",
+    end: "RELEASE write",
+};
+
 impl Reader<'_> {
     /// The one row that a statement returns.
     pub(in crate::store) fn query_one<T>(
@@ -165,15 +185,28 @@ impl<'c> Tx<'c> {
     /// # Errors
     /// The outer `Err` means that SQLite has rolled back the whole transaction, as on a full disk.
     pub fn attempt<T, E>(&self, change: impl FnOnce(&Self) -> Result<T, E>) -> Result<Result<T, E>> {
+        self.run_in(&ATTEMPT, change)
+    }
+
+    /// Runs one write of a batch in a savepoint, as [`Tx::attempt`] does.
+    pub(super) fn run_write<T, E>(&self, write: impl FnOnce(&Self) -> Result<T, E>) -> Result<Result<T, E>> {
+        self.run_in(&WRITE, write)
+    }
+
+    fn run_in<T, E>(
+        &self,
+        savepoint: &Savepoint,
+        change: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<Result<T, E>> {
         let taken = self.undo_callbacks.borrow().len();
-        self.execute("SAVEPOINT attempt", [])?;
+        self.execute(savepoint.begin, [])?;
         let outcome = change(self);
         self.check_active()?;
         if outcome.is_err() {
-            self.execute("ROLLBACK TO attempt", [])?;
+            self.execute(savepoint.undo, [])?;
             self.give_back(taken);
         }
-        self.execute("RELEASE attempt", [])?;
+        self.execute(savepoint.end, [])?;
         Ok(outcome)
     }
 }

@@ -274,7 +274,7 @@ impl Writer {
                 tx.check_active()?;
                 kept
             } else {
-                tx.attempt(|tx| write.run(tx))?
+                tx.run_write(|tx| write.run(tx))?
             };
             if kept.is_ok() && self.connection.total_changes() > changes {
                 self.has_changed.set(true);

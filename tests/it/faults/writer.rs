@@ -217,6 +217,38 @@ async fn a_piece_that_is_alone_is_undone_when_it_fails_or_panics() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_panic_inside_an_attempt_undoes_the_whole_piece() {
+    let app = TestApp::open().await;
+    let gate = Gate::close(app.store_probe());
+    let holder = app.occupy_writer();
+    gate.wait_until_reached().await;
+    let mut neighbours = JoinSet::new();
+    neighbours.spawn(app.post("/v1/auth/register").json(&registration("before")).send());
+    app.wait_for_waiting_writes(1).await;
+    let service = Arc::clone(app.service());
+    let panics = tokio::spawn(async move {
+        let failed: Result<(), StoreError> = service
+            .store()
+            .write(|tx| {
+                do_half(tx)?;
+                tx.attempt(|_| panic!("a test asked for this panic"))?
+            })
+            .await;
+        assert!(matches!(failed, Err(StoreError::Panicked(_))), "{failed:?}");
+    });
+    app.wait_for_waiting_writes(2).await;
+    neighbours.spawn(app.post("/v1/auth/register").json(&registration("after")).send());
+    app.wait_for_waiting_writes(3).await;
+    gate.open();
+    holder.await.expect("it did not panic").expect("it is written");
+    panics.await.expect("the panic was caught");
+    for answer in neighbours.join_all().await {
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+    assert_eq!(half_done(&app).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_and_leaves_nothing_half_done() {
     let app = TestApp::open().await;
     let cookie = app.register("alice").await.cookie();
