@@ -56,10 +56,9 @@ impl Service {
         let open = self.change_audited(record, move |unit, record| {
             unit.rules.refuse_waiting(unit, key, unit.now)?;
             let changed = || Error::InvalidCredentials.because(AuditReason::PasswordJustChanged);
-            let user = unit.find_user(user_id)?.ok_or_else(changed)?;
-            if !unit.has_password_hash(&user, Some(&stored))? {
-                return Err(changed());
-            }
+            let user = unit
+                .find_user_with_password(user_id, &stored)?
+                .ok_or_else(changed)?;
             if let Verification::RightButOutdated(renewed) = &verified {
                 unit.renew_password_hash(user.id, &stored, renewed)?;
             }

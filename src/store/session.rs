@@ -13,8 +13,8 @@ use crate::domain::{
 
 /// The number of ended sessions that stay per account: far more than an operator reads, and few enough that no sign-in writes many rows.
 const MAX_ENDED: u32 = 100;
-/// The maximum number of sessions of an account that one write ends, and of ended sessions that it removes. Each sign-in does this, so a large surplus
-/// shrinks step by step.
+/// The maximum number of sessions of an account that one write ends, and of ended sessions that it removes. The hourly sweep repeats such writes until no
+/// surplus is left.
 const MAX_CHANGED_AT_ONCE: u32 = 200;
 /// The number of sessions that one read of the sweep looks at: they take a few milliseconds.
 const MOST_LOOKED_AT: u32 = 10_000;
@@ -300,9 +300,25 @@ impl Tx<'_> {
         Ok(alive)
     }
 
-    /// Ends all but `keep` sessions of a user, at most `MAX_CHANGED_AT_ONCE` of them. Live sessions are kept rather than expired ones, and then the sessions
-    /// that were used last. An expired session gets its expiry as the time of its end. Returns the number of changed and removed rows.
+    /// Makes room for a new session of a user: ends all but `keep` sessions, as [`Tx::end_surplus_sessions`] does, and removes surplus ended sessions only
+    /// if it has ended one. Otherwise there is no new surplus, and the sweep removes an older one.
+    pub fn make_room_for_session(&self, user_id: UserId, keep: u32, now: Timestamp) -> Result<()> {
+        if self.end_all_but(user_id, keep, now)? > 0 {
+            self.delete_ended_surplus(user_id)?;
+        }
+        Ok(())
+    }
+
+    /// Ends all but `keep` sessions of a user, at most `MAX_CHANGED_AT_ONCE` of them, and removes surplus ended sessions. Returns the number of changed and
+    /// removed rows.
     pub fn end_surplus_sessions(&self, user_id: UserId, keep: u32, now: Timestamp) -> Result<usize> {
+        let ended = self.end_all_but(user_id, keep, now)?;
+        Ok(ended + self.delete_ended_surplus(user_id)?)
+    }
+
+    /// Ends all but `keep` sessions of a user, at most `MAX_CHANGED_AT_ONCE` of them; returns how many. Live sessions are kept rather than expired ones, and
+    /// then the sessions that were used last. An expired session gets its expiry as the time of its end.
+    fn end_all_but(&self, user_id: UserId, keep: u32, now: Timestamp) -> Result<usize> {
         let sql =
             "UPDATE sessions SET ended_at = min(?3, expires_at), ended_because = iif(expires_at > ?3, ?4, ?5)
              WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL
@@ -315,8 +331,7 @@ impl Tx<'_> {
             SessionEnd::Expired,
             MAX_CHANGED_AT_ONCE
         ];
-        let ended = self.execute_counted(sql, values)?;
-        Ok(ended + self.delete_ended_surplus(user_id)?)
+        self.execute_counted(sql, values)
     }
 
     /// Removes all ended sessions of a user but the newest `MAX_ENDED`, at most `MAX_CHANGED_AT_ONCE` of them; returns the number of removed rows.

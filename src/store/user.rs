@@ -128,6 +128,16 @@ impl Reader<'_> {
         self.query_opt(SQL, [id], |row| user_of(&mut Fields::of(row)))
     }
 
+    /// The account with this id, if `hash` is its password hash. In a change the answer holds until its end, because one writer runs all changes in turn.
+    pub fn find_user_with_password(&self, id: UserId, hash: &PasswordHash) -> Result<Option<User>> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM users WHERE id = ?1 AND password_hash = ?2"
+        );
+        self.query_opt(SQL, params![id, hash], |row| user_of(&mut Fields::of(row)))
+    }
+
     /// The number of live sessions of an account.
     pub fn count_live_sessions(&self, id: UserId, now: Timestamp) -> Result<u32> {
         let sql = "SELECT count(*) FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2";

@@ -74,7 +74,7 @@ impl Unit<'_> {
             self.end_presented(&presented, SessionEnd::Replaced)?;
         }
         let (now, rules) = (self.now, self.rules.settings.sessions);
-        self.end_surplus_sessions(user.id, rules.max_sessions - 1, now)?;
+        self.make_room_for_session(user.id, rules.max_sessions - 1, now)?;
         let session = Session {
             id: self.rules.refresh_tokens.mark(self.rules.system.new_id()),
             user_id: user.id,

@@ -14,3 +14,4 @@ mod numbers;
 mod plans;
 mod secret_types;
 mod security;
+mod statements;

@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::support::smtp::SmtpServer;
-use crate::support::{PASSWORD, Planner, Statistics, TestApp, one_line, scans};
+use crate::support::{PASSWORD, Planner, Statistics, TestApp, one_line, scans, shortened};
 
 const ALICE: &str = "alice@example.org";
 
@@ -128,20 +128,6 @@ async fn what_a_server_is_asked_all_day_reads_no_whole_table() {
     assert!(scans.is_empty(), "these read a whole table: {scans:#?}");
 }
 
-/// A statement without its list of columns and values.
-fn shortened(sql: &str) -> String {
-    let (start, end) = match sql.split_whitespace().next() {
-        Some("SELECT") => (" ", " FROM "),
-        Some("UPDATE") => (" SET ", " WHERE "),
-        Some("INSERT") => return sql.split(" (").next().unwrap_or_default().to_owned(),
-        _ => return sql.to_owned(),
-    };
-    match (sql.split_once(start), sql.split_once(end)) {
-        (Some((before, _)), Some((_, after))) => format!("{before} …{end}{after}"),
-        _ => sql.to_owned(),
-    }
-}
-
 /// The statements whose plan has steps, each with its steps.
 fn shown(plans: &BTreeMap<String, Vec<String>>) -> String {
     let steps = plans.iter().filter(|(_, steps)| !steps.is_empty());
@@ -177,10 +163,6 @@ async fn what_is_asked_all_day_is_planned_like_this() {
         SEARCH mail_budgets USING COVERING INDEX mail_budgets_of_nobody
     DELETE FROM password_failures WHERE guessed = ?1
         SEARCH password_failures USING INDEX sqlite_autoindex_password_failures_2 (guessed=?)
-    DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NOT NULL ORDER BY ended_at DESC, id DESC LIMIT ?2 OFFSET ?3)
-        SEARCH sessions USING PRIMARY KEY (id=?)
-        LIST SUBQUERY 1
-        SEARCH sessions USING COVERING INDEX sessions_by_user (user_id=? AND ended_at>?)
     INSERT INTO mail_budgets
         SCALAR SUBQUERY 1
         SEARCH mail_budgets USING COVERING INDEX mail_budgets_of_nobody
@@ -207,6 +189,8 @@ async fn what_is_asked_all_day_is_planned_like_this() {
         SEARCH sessions USING PRIMARY KEY (id=?)
         SEARCH users USING PRIMARY KEY (id=?)
     SELECT … FROM users WHERE id = ?1
+        SEARCH users USING PRIMARY KEY (id=?)
+    SELECT … FROM users WHERE id = ?1 AND password_hash = ?2
         SEARCH users USING PRIMARY KEY (id=?)
     SELECT … FROM users LEFT JOIN sessions ON sessions.id = ?2 AND sessions.user_id = users.id AND ended_at IS NULL AND expires_at > ?3 WHERE users.id = ?1 AND EXISTS (SELECT 1 FROM signing_keys WHERE kid = ?4)
         SEARCH users USING PRIMARY KEY (id=?)

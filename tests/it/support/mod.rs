@@ -38,5 +38,5 @@ pub use raw::RawConnection;
 pub use record::documented;
 pub use served::{Served, send_signal};
 pub use siteverify::{Behaviour, SECRET_KEY, Siteverify};
-pub use statements::{Planner, Statistics, one_line, scans};
+pub use statements::{Planner, Statistics, one_line, scans, shortened};
 pub use typing::{full_width, pasted_dashes};

@@ -188,3 +188,17 @@ fn is_scan(step: &str) -> bool {
 pub fn one_line(sql: &str) -> String {
     sql.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+/// A statement without its list of columns and values.
+pub fn shortened(sql: &str) -> String {
+    let (start, end) = match sql.split_whitespace().next() {
+        Some("SELECT") => (" ", " FROM "),
+        Some("UPDATE") => (" SET ", " WHERE "),
+        Some("INSERT") => return sql.split(" (").next().unwrap_or_default().to_owned(),
+        _ => return sql.to_owned(),
+    };
+    match (sql.split_once(start), sql.split_once(end)) {
+        (Some((before, _)), Some((_, after))) => format!("{before} …{end}{after}"),
+        _ => sql.to_owned(),
+    }
+}

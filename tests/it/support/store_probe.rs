@@ -18,6 +18,9 @@ type CommitRule = Box<dyn FnMut() -> bool + Send>;
 /// The number of instructions of SQLite's virtual machine between two calls of the handler: few enough to tell an index from a scan.
 const INSTRUCTIONS: c_int = 10;
 
+/// The statement with which the probe limits the size of the database.
+const PAGE_LIMIT: &str = "PRAGMA max_page_count";
+
 /// The hooks of one server and of the commands beside it; a clone shares everything.
 #[derive(Clone, Default)]
 pub struct StoreProbe(Arc<State>);
@@ -29,6 +32,8 @@ struct State {
     synchronous: AtomicU32,
     plan_stability: Mutex<Vec<bool>>,
     statements: Mutex<BTreeSet<String>>,
+    /// `None` while it is not recorded.
+    course: Mutex<Option<Vec<String>>>,
     instructions: AtomicU64,
 }
 
@@ -63,6 +68,16 @@ impl StoreProbe {
         self.0.statements.lock().clone()
     }
 
+    /// Begins to record the statements in the order in which they run, until [`StoreProbe::take_course`] is called.
+    pub fn record_course(&self) {
+        *self.0.course.lock() = Some(Vec::new());
+    }
+
+    /// The text of every statement that ran since [`StoreProbe::record_course`], as often as it ran.
+    pub fn take_course(&self) -> Vec<String> {
+        self.0.course.lock().take().unwrap_or_default()
+    }
+
     /// The number of instructions of SQLite's virtual machine that all statements took so far, to the nearest ten.
     pub fn instructions(&self) -> u64 {
         self.0.instructions.load(Ordering::SeqCst)
@@ -94,8 +109,12 @@ impl TestHooks for StoreProbe {
         let state = Arc::clone(&self.0);
         let note = move |event: TraceEvent<'_>| {
             if let TraceEvent::Stmt(statement, _) = event {
-                let mut statements = state.statements.lock();
-                statements.insert(statement.sql().into_owned());
+                let sql = statement.sql().into_owned();
+                let is_own = sql.starts_with(PAGE_LIMIT);
+                if let Some(course) = state.course.lock().as_mut().filter(|_| !is_own) {
+                    course.push(sql.clone());
+                }
+                state.statements.lock().insert(sql);
             }
         };
         connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note))

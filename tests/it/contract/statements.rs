@@ -1,0 +1,55 @@
+//! The statements that a request runs: their number is most of what a request costs the database.
+
+use insta::assert_snapshot;
+
+use crate::support::{PASSWORD, TestApp, one_line, shortened};
+
+/// The statements that `work` runs, numbered.
+async fn course(app: &TestApp, work: impl Future) -> String {
+    app.store_probe().record_course();
+    work.await;
+    let course = app.store_probe().take_course();
+    let numbered = course.iter().enumerate();
+    let lines: Vec<String> = numbered
+        .map(|(index, sql)| format!("{} {}", index + 1, shortened(&one_line(sql))))
+        .collect();
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn a_refresh_and_a_sign_in_run_these_statements() {
+    let app = TestApp::open().await;
+    let cookie = app.register("alice").await.cookie();
+    let refresh = course(&app, async {
+        assert_eq!(app.refresh(&cookie).await.status, 200);
+    });
+    assert_snapshot!(refresh.await, @r"
+    1 SELECT … FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1
+    2 BEGIN IMMEDIATE
+    3 PRAGMA data_version
+    4 SELECT … FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1
+    5 UPDATE sessions … WHERE id = ?1 AND generation = ?2 AND presented IS ?3 AND nonce = ?4 AND ended_at IS NULL
+    6 COMMIT
+    ");
+    let sign_in = course(&app, async {
+        assert_eq!(app.login("alice", PASSWORD).await.status, 200);
+    });
+    assert_snapshot!(sign_in.await, @r"
+    1 SELECT … FROM users WHERE username_key = ?1
+    2 SELECT … FROM password_failures WHERE guessed = ?1 AND network IN (?2, ?3, ?4)
+    3 SELECT … FROM password_costs ORDER BY cost
+    4 BEGIN IMMEDIATE
+    5 PRAGMA data_version
+    6 SAVEPOINT attempt
+    7 SELECT … FROM password_failures WHERE guessed = ?1 AND network IN (?2, ?3, ?4)
+    8 SELECT … FROM users WHERE id = ?1 AND password_hash = ?2
+    9 UPDATE sessions … WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL ORDER BY expires_at > ?3 DESC, last_used_at DESC, id DESC LIMIT ?6 OFFSET ?2)
+    10 INSERT INTO sessions
+    11 UPDATE users … WHERE id = ?1
+    12 DELETE FROM password_failures WHERE guessed = ?1
+    13 UPDATE one_time_codes … WHERE address_digest = ?1
+    14 RELEASE attempt
+    15 INSERT INTO audit_events
+    16 COMMIT
+    ");
+}
