@@ -183,7 +183,7 @@ def growth(figures):
              ("First sweep", "sweep", "-", "sweep.seconds", 1, "s"), ("Refresh at 16 beside it, longest", "sweep-refresh", 16, "refresh.max_ms", 1, "ms"),
              ("Read at 16 beside it, longest", "sweep-me", 16, "me.max_ms", 1, "ms")]
     commands = {name: None for key, run in figures.runs.items() if key[1] == "commands" for name in run}
-    asked += [(f"`{name.replace('_', ' ')}`", "commands", "-", name, 1, "ms") for name in commands]
+    asked += [(f"`{name.replace('+', ' ')}`", "commands", "-", name, 1, "ms") for name in commands]
 
     def row(title, what, width, name, factor, unit):
         found = [figures.median(str(size), what, width, name) for size in sizes]

@@ -107,15 +107,17 @@ class Filler:
 
     def counts(self):
         """What is counted in place: wrong passwords of accounts and of names without one."""
-        def count(is_account, number, subject, name):
-            first_at = self.between(120, 60)
+        def count(is_account, number, last_at, subject, name):
             return (is_account, number, subject, name, "sign_in.password", "wrong_password" if is_account else "unknown_account",
-                    self.random.randrange(1, 50), first_at, self.between(60, 0), "203.0.113.0", None if number % 3 else number)
-        accounts = [count(1, number, *who) for number, who in enumerate(self.known[::20], 1)]
-        names = [count(0, number, self.random.randbytes(32), None) for number in range(1, min(self.accounts // 10, 100_000) + 1)]
+                    self.random.randrange(1, 50), last_at - DAY, last_at, "203.0.113.0", None if number % 3 else number)
+        # Numbers come in the order of the last change.
+        counted = self.known[::20]
+        accounts = [count(1, number, last_at, *who) for number, (last_at, who) in enumerate(zip(self.spread(len(counted), 100, 0), counted), 1)]
+        most = min(self.accounts // 10, 10_000)
+        names = [count(0, number, last_at, self.random.randbytes(32), None) for number, last_at in enumerate(self.spread(most, 100, 0), 1)]
         self.insert("audit_counts", ["is_account", "number", "subject", "username", "event", "refused_because", "times", "first_at", "last_at",
                                      "last_network", "unlisted"], accounts + names)
-        failures = [(1, number, self.random.randbytes(16), b"", 3, self.between(3, 0)) for number in range(1, self.accounts // 50 + 1)]
+        failures = [(1, number, self.random.randbytes(16), b"", 3, at) for number, at in enumerate(self.spread(self.accounts // 50, 3, 0), 1)]
         self.insert("password_failures", ["is_account", "number", "guessed", "network", "length", "last_failed_at"], failures)
 
     def mailed(self):

@@ -196,7 +196,7 @@ def pick_cores():
 
 def commit():
     """The commit, and whether what is measured differs from it."""
-    measured = ["src", "migrations", "benches/load", "benches/peers", "Cargo.toml", "Cargo.lock", ".cargo"]
+    measured = ["src", "migrations", "benches/load", "benches/peers", "Cargo.toml", "Cargo.lock", "build.rs", ".cargo"]
     head = run("git", "rev-parse", "--short=12", "HEAD", cwd=ROOT, stdout=subprocess.PIPE).stdout.strip()
     changed = run("git", "status", "--porcelain", "--", *measured, cwd=ROOT, stdout=subprocess.PIPE).stdout
     return head + (" with changes" if changed else "")
