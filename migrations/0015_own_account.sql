@@ -41,3 +41,9 @@ CREATE INDEX former_addresses_by_end ON former_addresses (left_at);
 
 -- So that an export of an account reads its own rows of the log only.
 CREATE INDEX audit_events_by_user ON audit_events (user_id) WHERE user_id IS NOT NULL;
+-- So that what happened to an account or under a name is found without reading the rest of the log, also under a username that the account had before.
+CREATE INDEX audit_events_by_username ON audit_events (lower(username)) WHERE user_id IS NOT NULL;
+CREATE INDEX audit_events_by_name ON audit_events (name_digest) WHERE name_digest IS NOT NULL;
+CREATE INDEX audit_counts_by_username ON audit_counts (lower(username)) WHERE is_account = 1;
+-- The counts that a list of the log shows, by the time of their last change.
+CREATE INDEX audit_counts_unlisted ON audit_counts (last_at) WHERE unlisted IS NOT NULL;

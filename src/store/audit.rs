@@ -76,21 +76,31 @@ const FOUND: &str = "
                   AND id < coalesce(:before, 9223372036854775807)
                   AND (:since IS NULL OR at >= :since)
                   AND (:address IS NULL OR address IN (:address, :network))
-                  AND (:event IS NULL OR event = :event OR substr(event, 1, length(:event) + 1) = :event || '.')
-                  AND ((:user_id IS NULL AND :username_key IS NULL AND :name IS NULL)
-                       OR name_digest = :name OR user_id IN (SELECT user_id FROM wanted))
-            )";
+                  AND (:event IS NULL OR event = :event OR substr(event, 1, length(:event) + 1) = :event || '.')";
+
+/// The further condition of a filter about one account or name. Each part of it is found by an index.
+const ABOUT_ONE: &str = "
+                  AND id IN (SELECT id FROM audit_events WHERE name_digest = :name
+                             UNION SELECT id FROM audit_events WHERE user_id IN (SELECT user_id FROM wanted))";
+
+/// The beginning of a statement that selects from `found`.
+fn with_found(filter: &AuditFilter) -> String {
+    let about = if filter.is_about_one() { ABOUT_ONE } else { "" };
+    format!("{AUDITED_ACCOUNTS} {FOUND} {about})")
+}
 
 impl Reader<'_> {
     /// The last `limit` rows that match `filter`, or the first ones after `filter.after`, and how many more match. The oldest row comes first.
     ///
-    /// It reads every row of the log, so call it through [`super::Store::report`].
+    /// Unless the filter is about one account or name, it reads rows until enough match, which may be the whole log. So call it through
+    /// [`super::Store::report`].
     pub fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Page<AuditEntry>> {
         let order = if filter.after.is_some() { "ASC" } else { "DESC" };
         let sql = format!(
-            "{AUDITED_ACCOUNTS} {FOUND},
+            "{},
              part AS (SELECT * FROM found ORDER BY id {order} LIMIT :limit)
-             SELECT {COLUMNS} FROM part ORDER BY id"
+             SELECT {COLUMNS} FROM part ORDER BY id",
+            with_found(filter)
         );
         let mut values = filter.values();
         values.push((":after", Box::new(filter.after)));
@@ -103,8 +113,10 @@ impl Reader<'_> {
                 more: More::default(),
             });
         }
-        let sql =
-            format!("{AUDITED_ACCOUNTS} {FOUND} SELECT count(*) FROM (SELECT 1 FROM found LIMIT :limit)");
+        let sql = format!(
+            "{} SELECT count(*) FROM (SELECT 1 FROM found LIMIT :limit)",
+            with_found(filter)
+        );
         values.pop();
         values.push((":limit", Box::new(limit.saturating_add(More::LOOKED_FOR))));
         let found: u32 = self.query_one(&sql, &values[..], |row| row.get(0))?;

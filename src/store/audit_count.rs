@@ -76,27 +76,33 @@ impl Reader<'_> {
     /// The last `limit` counts that `filter` selects, in the order of their last change; with each, whether every event that it counts has a row in the
     /// log. With a cursor, it returns only counts to which an event without a row was added after the cursor.
     ///
-    /// It reads the whole table, as [`Reader::list_audit`] does.
+    /// Unless the filter is about one account or name, it returns only counts that include an event without a row.
     pub fn list_audit_counts(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<(AuditEntry, bool)>> {
-        const SQL: &str = "
+        let wanted = if filter.is_about_one() {
+            "(subject = :name OR subject IN (SELECT user_id FROM wanted))"
+        } else {
+            "unlisted IS NOT NULL"
+        };
+        let sql = format!(
+            "{AUDITED_ACCOUNTS}
             found AS (
                 SELECT * FROM audit_counts
-                WHERE (:names IS NULL OR unlisted > CASE is_account WHEN 0 THEN :names ELSE :accounts END)
-                  AND (:since IS NULL OR last_at >= :since)
+                WHERE {wanted}
+                  AND (:names IS NULL OR unlisted > CASE is_account WHEN 0 THEN :names ELSE :accounts END)
+                  AND last_at >= coalesce(:since, -9223372036854775808)
                   AND (:address IS NULL OR last_network IN (:address, :network))
                   AND (:event IS NULL OR event = :event OR substr(event, 1, length(:event) + 1) = :event || '.')
-                  AND ((:user_id IS NULL AND :username_key IS NULL AND :name IS NULL)
-                       OR subject = :name OR subject IN (SELECT user_id FROM wanted))
                 ORDER BY last_at DESC, number DESC LIMIT :limit
             )
             SELECT subject, username, event, nullif(refused_because, '') AS reason, times, first_at, last_at, last_network, unlisted IS NULL AS is_listed
-            FROM found ORDER BY last_at, number";
+            FROM found ORDER BY last_at, number"
+        );
         let after = filter.counts_after;
         let mut values = filter.values();
         values.push((":names", Box::new(after.map(|cursor| cursor.names))));
         values.push((":accounts", Box::new(after.map(|cursor| cursor.accounts))));
         values.push((":limit", Box::new(limit)));
-        self.query(&[AUDITED_ACCOUNTS, SQL].concat(), &values[..], entry_of)
+        self.query(&sql, &values[..], entry_of)
     }
 
     /// The cursor that is before the first row of the log and after the last count.

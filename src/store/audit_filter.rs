@@ -87,8 +87,8 @@ impl AuditCursor {
 pub(super) const AUDITED_ACCOUNTS: &str = "
             WITH wanted (user_id) AS (
                 SELECT :user_id WHERE :user_id IS NOT NULL
-                UNION SELECT user_id FROM audit_events
-                      WHERE user_id IS NOT NULL AND (lower(username) = :username_key OR name_digest = :name)
+                UNION SELECT user_id FROM audit_events WHERE user_id IS NOT NULL AND lower(username) = :username_key
+                UNION SELECT user_id FROM audit_events WHERE user_id IS NOT NULL AND name_digest = :name
                 UNION SELECT subject FROM audit_counts WHERE is_account = 1 AND lower(username) = :username_key
             ),";
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use arkloop::domain::Paging;
-use arkloop::service::{AuditPart, AuditQuery, UserFilter};
+use arkloop::domain::{More, Paging};
+use arkloop::service::{AuditPage, AuditPart, AuditQuery, UserFilter, UserRef};
 
 use crate::support::TestApp;
 
@@ -24,14 +24,32 @@ fn add_users(app: &TestApp, first: u32, last: u32) {
     ));
 }
 
+/// Adds a row about each of so many accounts, and a count of refusals that have no rows.
 fn add_audit(app: &TestApp, first: u32, last: u32) {
     app.change(&format!(
-        "{} INSERT INTO audit_events (at, event) SELECT 1766000000000, 'sign_out' FROM n",
+        "{} INSERT INTO audit_events (at, event, user_id, username) SELECT i, 'sign_out', unhex(printf('%032x', i)), 'u' || i FROM n",
+        numbers(first, last)
+    ));
+    app.change(&format!(
+        "{} INSERT INTO audit_counts (is_account, number, subject, username, event, refused_because, times, first_at, last_at, unlisted)
+         SELECT 1, i, unhex(printf('%032x', i)), 'u' || i, 'sign_in.password', 'wrong_password', 1, i, i, i FROM n",
         numbers(first, last)
     ));
 }
 
-/// The work of reading the first accounts, and the last rows of the audit log.
+async fn list_audit(app: &TestApp, user: Option<UserRef>) -> AuditPage {
+    let query = AuditQuery {
+        user,
+        events: None,
+        since: None,
+        part: AuditPart::Last,
+        limit: 10,
+    };
+    let page = app.service().list_audit(query).await;
+    page.expect("they are listed")
+}
+
+/// The work of reading the first accounts, the last rows of the audit log, and all rows about an account.
 async fn cost_of_pages(app: &TestApp) -> u64 {
     let before = app.store_probe().instructions();
     let paging = Paging {
@@ -41,16 +59,14 @@ async fn cost_of_pages(app: &TestApp) -> u64 {
     let users = app.service().list_users(UserFilter::default(), paging).await;
     let more = users.expect("they are listed").more;
     assert!(more.is_at_least, "{more:?}");
-    let query = AuditQuery {
-        user: None,
-        events: None,
-        since: None,
-        part: AuditPart::Last,
-        limit: 10,
-    };
-    let rows = app.service().list_audit(query).await;
-    let more = rows.expect("they are listed").more;
-    assert!(more.is_at_least, "{more:?}");
+    let page = list_audit(app, None).await;
+    assert!(page.more.is_at_least, "{page:?}");
+    assert_eq!(page.entries.len(), 20, "{page:?}");
+    // One row and one count each: the account is known by its id, by its username, or only by a username in the log.
+    for user in ["00000000-0000-0000-0000-000000000007", "u7", "u10007"] {
+        let page = list_audit(app, Some(UserRef::parse(user))).await;
+        assert_eq!((page.entries.len(), page.more), (2, More::default()), "{page:?}");
+    }
     app.store_probe().instructions() - before
 }
 
@@ -59,6 +75,7 @@ async fn a_page_takes_no_more_work_in_a_list_that_is_twice_as_long() {
     let app = TestApp::start().await;
     add_users(&app, 1, 11_000);
     add_audit(&app, 1, 11_000);
+    app.change("DELETE FROM users WHERE username_key = 'u10007'");
     // A warm-up, for what is done once per connection.
     cost_of_pages(&app).await;
     let short = cost_of_pages(&app).await;
