@@ -57,7 +57,7 @@ async function walk(language) {
 try {
   await measure(setting);
   // Beside each other: a walk waits more than it computes.
-  await Promise.all(Object.keys(LANGUAGES).map(walk));
+  for (const { reason } of await Promise.allSettled(Object.keys(LANGUAGES).map(walk))) if (reason) problems.add(reason.stack);
 } catch (error) {
   // Together with what was seen before: it usually says why.
   problems.add(error.stack);

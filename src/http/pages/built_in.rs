@@ -1,6 +1,6 @@
 //! The built-in pages: signing in, creating an account, confirming an address, setting a password, the account of the person.
 //!
-//! They use the public API like any client. What differs between servers and languages is filled into their templates once, at the start, and so is the
+//! They use the public API like any client. What differs between servers, languages and registration modes is filled into their templates once, at the start, and so is the
 //! content security policy, which depends on the captcha. Browsers do not store the pages.
 
 use std::collections::HashMap;
@@ -31,18 +31,19 @@ pub(super) const RESET: Operation = page("/reset", Some(SWITCH));
 pub(super) const ACCOUNT: Operation = page("/account", Some(SWITCH));
 pub(super) const FILES: Operation = embedded::page("/pages/{file}", Some(SWITCH));
 
-/// Adds the pages in each language, and for each registration mode where it matters, and their files.
+/// Adds the pages in each language, those with [`page_by_mode`] for each registration mode, and their files.
 pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates, shared: &Shared) {
     let policy = content_security_policy(!shared.service.captcha_site_key().is_empty());
     // These pages need no captcha and hold tokens, so they run no script of another host.
     let closed_policy = content_security_policy(false);
-    let (all, any) = (RegistrationMode::VARIANTS, &[RegistrationMode::default()][..]);
+    let every_mode = RegistrationMode::VARIANTS.iter().copied().map(Some).collect();
+    let no_mode = vec![None];
     for (operation, template, policy, modes) in [
-        (&HOME, "sign_in.html", &policy, all),
-        (&REGISTER, "register.html", &policy, all),
-        (&VERIFY, "verify.html", &closed_policy, any),
-        (&RESET, "reset.html", &policy, any),
-        (&ACCOUNT, "account.html", &closed_policy, any),
+        (&HOME, "sign_in.html", &policy, &every_mode),
+        (&REGISTER, "register.html", &policy, &every_mode),
+        (&VERIFY, "verify.html", &closed_policy, &no_mode),
+        (&RESET, "reset.html", &policy, &no_mode),
+        (&ACCOUNT, "account.html", &closed_policy, &no_mode),
     ] {
         let vary = if operation.is_for_browsers {
             "Accept, Accept-Encoding, Accept-Language"
@@ -51,7 +52,7 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates
         };
         for &language in Language::VARIANTS {
             for &mode in modes {
-                let page = Content::kept(templates.render(template, language, mode));
+                let page = Content::kept(templates.render(template, language, mode.unwrap_or_default()));
                 let page = html(page, policy).with(VARY, vary);
                 contents.insert(key(operation.path, language, mode), page);
             }
@@ -87,6 +88,6 @@ pub(super) fn content_security_policy(captcha_on: bool) -> String {
     };
     format!(
         "default-src 'none'; script-src 'self'{script}; {frame}style-src '{style}'; img-src 'self' data:; \
-         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+         connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
     )
 }

@@ -13,8 +13,8 @@ use crate::http::pipeline::Operation;
 use crate::http::pipeline::content::Content;
 
 /// The page runs nothing and sends nothing.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
-                      form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(super) const HOME: Operation = Operation {
     is_for_browsers: true,
@@ -27,7 +27,7 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates
         for &mode in RegistrationMode::VARIANTS {
             let text = templates.render("home.html", language, mode);
             let page = html(Content::new(text), POLICY).with(VARY, "Accept, Accept-Language");
-            contents.insert(key(HOME.path, language, mode), page);
+            contents.insert(key(HOME.path, language, Some(mode)), page);
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) const fn page(path: &'static str, switch: Option<fn(&ServerSettings) 
         path,
         limit: None,
         switch,
-        ..Operation::open(|exchange| Box::pin(ready(find(&exchange, RegistrationMode::default()))))
+        ..Operation::open(|exchange| Box::pin(ready(find(&exchange, None))))
     }
 }
 
@@ -35,23 +35,27 @@ pub(super) const fn page_by_mode(
                 // While the database does not answer, the page is there all the same: its forms say what does not work.
                 let mode = exchange.shared.service.registration_mode().await;
                 let mode = mode.map_or_else(|_| RegistrationMode::default(), |(mode, _)| mode);
-                find(&exchange, mode)
+                find(&exchange, Some(mode))
             })
         })
     }
 }
 
-fn find(exchange: &Exchange, mode: RegistrationMode) -> Result<Response, Refusal> {
+fn find(exchange: &Exchange, mode: Option<RegistrationMode>) -> Result<Response, Refusal> {
     let key = key(&exchange.path, preferred(&exchange.headers), mode);
     let page = exchange.shared.contents.get(&key);
     let page = page.ok_or_else(|| Refusal::new(Code::NotFound))?;
     Ok(page.answer(&exchange.headers))
 }
 
-/// The key of the page at `path` in a language; a page that does not depend on the mode has the key of the default. It contains a blank, so no request has
-/// this path, and the operations that serve files do not find the page.
-pub(super) fn key(path: &str, language: Language, mode: RegistrationMode) -> String {
-    format!("{path} {} {}", language.tag(), mode.into_str())
+/// The key of the page at `path` in a language and, if it depends on it, for a registration mode. It contains a blank, so no request has this path, and the
+/// operations that serve files do not find the page.
+pub(super) fn key(path: &str, language: Language, mode: Option<RegistrationMode>) -> String {
+    format!(
+        "{path} {} {}",
+        language.tag(),
+        mode.map_or("", |mode| mode.into_str())
+    )
 }
 
 /// The language that a client prefers, or English if the client accepts no language of the server.

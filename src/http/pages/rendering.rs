@@ -33,7 +33,7 @@ pub(super) fn style_source() -> String {
 /// The texts of the pages by key, without those that only scripts say.
 type Texts = HashMap<String, String>;
 
-pub(super) fn texts(language: Language) -> Texts {
+fn texts(language: Language) -> Texts {
     let file = embedded::text::<Static>(&format!("{}.json", language.into_str()));
     serde_json::from_str(&file).expect("the texts are compiled in, and a test reads them all")
 }
@@ -88,7 +88,7 @@ impl Templates {
         let mut environment = Environment::new();
         // An unknown name in a template is a fault, and must not become a gap in a page.
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        for name in Files::iter() {
+        for name in Files::iter().filter(|name| *name != STYLES) {
             let source = embedded::text::<Files>(&name);
             let added = environment.add_template_owned(name, source);
             added.expect("the templates are compiled in, and a test renders them all");

@@ -79,7 +79,7 @@ async fn with_pages_off_the_root_still_tells_what_this_is() {
     let page = std::mem::take(&mut answer.body);
     assert_snapshot!(answer.shown_with_headers(), @r"
     200
-    content-security-policy: default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'
+    content-security-policy: default-src 'none'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'
     content-type: text/html; charset=utf-8
     cross-origin-opener-policy: same-origin
     vary: Accept, Accept-Language

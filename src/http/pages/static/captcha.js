@@ -23,6 +23,7 @@ export async function startCaptcha(form) {
   const fail = () => say(place.querySelector(".error"), "error.captcha.unloaded");
   try {
     await (script ??= loadScript());
+    state.id = render(place, state, fail);
   } catch {
     // The next form, or a reload of the page, loads it again.
     script = undefined;
@@ -30,7 +31,11 @@ export async function startCaptcha(form) {
     fail();
     return;
   }
-  state.id = turnstile.render(place.querySelector("[role=group]"), {
+}
+
+/** The id of a new widget. */
+function render(place, state, fail) {
+  return turnstile.render(place.querySelector("[role=group]"), {
     sitekey: siteKey,
     language: currentLanguage(),
     size: document.querySelector("main").clientWidth < FULL_WIDTH + 40 ? "compact" : "flexible",

@@ -9,10 +9,10 @@ const LANGUAGES = {
 // In the storage of the tab: the pages set no cookie and keep nothing after the tab is closed.
 const STORED = "language";
 
-/** The parts of the texts that this page needs, by the beginnings of their files' names. */
+/** The parts of what the scripts of this page say, by the ends of the files' names. */
 const parts = document.documentElement.dataset.texts.trim().split(/\s+/);
 const served = Object.keys(LANGUAGES).find((name) => LANGUAGES[name].tag === document.documentElement.lang) ?? "en";
-const texts = { en: {}, zh: {}, [served]: written() };
+const texts = { en: {}, zh: {}, [served]: servedTexts() };
 /** What fills the gaps of a text, by the element that shows it. */
 const values = new WeakMap();
 let language = served;
@@ -20,11 +20,12 @@ await choose(remembered());
 if (language === served) await load(served);
 
 /** The texts that the server wrote into the page, by their keys. */
-function written() {
+function servedTexts() {
   const found = {};
-  for (const { dataset, textContent, ariaLabel } of document.querySelectorAll("[data-text], [data-label]")) {
+  for (const element of document.querySelectorAll("[data-text], [data-label]")) {
+    const { dataset, textContent } = element;
     if (dataset.text) found[dataset.text] = textContent.slice(0, textContent.length - (dataset.after ?? "").length);
-    if (dataset.label) found[dataset.label] = ariaLabel;
+    if (dataset.label) found[dataset.label] = element.getAttribute("aria-label");
   }
   return found;
 }
@@ -42,7 +43,7 @@ function remembered() {
 async function load(name) {
   const modules = parts.map((part) => import(`./${name}-${part}.js`));
   // The key of the switch is on every page.
-  const page = Object.hasOwn(texts[name], "language") ? {} : fetch(`/pages/${name}.json`).then((response) => response.json());
+  const page = Object.hasOwn(texts[name], "language") ? {} : fetch(`/pages/${name}.json`).then((answer) => (answer.ok ? answer.json() : Promise.reject(answer)));
   const loaded = await Promise.all([page, ...modules]);
   Object.assign(texts[name], ...loaded.map((one) => one.default ?? one));
 }

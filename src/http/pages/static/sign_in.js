@@ -40,7 +40,8 @@ await startPage(load);
 
 async function load() {
   shown = undefined;
-  if (await auth.resume()) await showSignedIn();
+  // The form, which is there, says itself if the server does not answer.
+  if (await auth.resume().catch(() => false)) await showSignedIn();
   // The form was there at once: the person may have gone on to a code.
   else if (element("code-ask").hidden && element("code-enter").hidden) showAsk();
   else shown = null;
@@ -49,7 +50,7 @@ async function load() {
 
 /** Shows what has changed since: not before the page has loaded, nor while a button waits. */
 async function follow() {
-  if (shown === undefined || shown === auth.userId || document.querySelector("[aria-disabled]")) return;
+  if (shown === undefined || shown === (auth.userId ?? null) || document.querySelector("[aria-disabled]")) return;
   if (auth.userId) await showSignedIn().catch(() => {});
   else showAsk();
 }
@@ -63,7 +64,7 @@ function showAsk() {
   if (element("ask").hidden) show("ask");
   startCaptcha(form);
   // On a phone this would raise the keyboard over the page.
-  const isFree = !form.contains(document.activeElement);
+  const isFree = document.activeElement?.matches("body, h1");
   if (isFree && matchMedia("(pointer: fine)").matches) element("login").focus();
 }
 
@@ -75,6 +76,8 @@ async function showSignedIn() {
   element("bad-return-in").hidden = !back.isRefused;
   element("go-on").hidden = !back.address;
   if (back.address) say(element("go-on"), "return.go", { host: back.host });
+  // Also what was typed before it was known that an account is signed in.
+  [form, codeForm, otpForm].forEach(empty);
   show("signed-in");
 }
 
