@@ -21,6 +21,7 @@ fn sqlite_has_these_parts() {
     assert_snapshot!(parts.join("\n"), @r"
     ENABLE_API_ARMOR
     ENABLE_COLUMN_METADATA
+    OMIT_JSON
     OMIT_LOAD_EXTENSION
     ");
 }
