@@ -2,10 +2,11 @@
 
 use poem::http::Method;
 use poem::http::header::SET_COOKIE;
+use poem::web::Json;
 use poem::{IntoResponse as _, Response};
-use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object};
 use secrecy::ExposeSecret as _;
+use serde::Serialize;
 
 use super::done::{DONE, Done};
 use super::fields::{self, CAPTCHA_TOKEN, PASSWORD};
@@ -14,15 +15,17 @@ use crate::http::pipeline::{Code, Exchange, Operation, Refusal, Shared, Success,
 use crate::service::{Caller, RefreshCookies, SignedIn};
 
 /// How an access token is sent: as `Authorization: Bearer <token>`.
-#[derive(Enum)]
+#[derive(Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(super) enum TokenType {
     /// RFC 6750.
     Bearer,
 }
 
 /// A fresh access token; the refresh token is in the cookie.
-#[derive(Object)]
+// `Serialize` writes what `Object` describes, without building the tree of values first.
+#[derive(Object, Serialize)]
 struct Tokens {
     /// The access token, a JWT.
     access_token: String,
@@ -55,7 +58,7 @@ pub(super) fn signed_in(shared: &Shared, signed_in: &SignedIn) -> Response {
 }
 
 /// Whether an account exists.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 struct Checked {
     /// Whether an account has this username or address.
     exists: bool,
@@ -167,4 +170,21 @@ async fn logout(exchange: Exchange, caller: Caller) -> Result<Response, Refusal>
     Ok(Json(Done { ok: true })
         .with_header(SET_COOKIE, cleared)
         .into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ToJSON as _;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_written_as_they_are_described() {
+        let tokens = Tokens {
+            access_token: "a.b.c".to_owned(),
+            token_type: TokenType::Bearer,
+        };
+        let written = serde_json::to_string(&tokens).expect("it has text only");
+        assert_eq!(written, tokens.to_json_string());
+    }
 }

@@ -3,9 +3,10 @@
 use std::future::ready;
 
 use poem::http::Method;
+use poem::web::Json;
 use poem::{IntoResponse as _, Response};
 use poem_openapi::Object;
-use poem_openapi::payload::Json;
+use serde::Serialize;
 
 use super::fields::{LOCALE, TIMEZONE, USERNAME};
 use super::own_limit::admit;
@@ -14,7 +15,8 @@ use crate::http::pipeline::{Code, Exchange, Fields, Operation, Refusal, Shared, 
 use crate::service::{Caller, Error, ProfileChange};
 
 /// An account as its owner sees it.
-#[derive(Object)]
+// `Serialize` writes what `Object` describes, without building the tree of values first.
+#[derive(Object, Serialize)]
 #[oai(rename = "User")]
 pub(super) struct UserBody {
     /// The id of the account, which never changes.
@@ -125,4 +127,29 @@ fn admit_rename(shared: &Shared, caller: &Caller, username: Option<&Username>) -
         admit(shared, caller, LimitClass::Rename, AuditReason::RenameLimit)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ToJSON as _;
+
+    use super::*;
+
+    #[test]
+    fn an_account_is_written_as_it_is_described() {
+        for timezone in [None, Some("Europe/Berlin".to_owned())] {
+            let body = UserBody {
+                id: "1".to_owned(),
+                username: "\"Ä\"\u{1}".to_owned(),
+                email: "2".to_owned(),
+                email_verified: true,
+                has_password: false,
+                locale: "3".to_owned(),
+                timezone,
+                created_at: "4".to_owned(),
+            };
+            let written = serde_json::to_string(&body).expect("it has text only");
+            assert_eq!(written, body.to_json_string());
+        }
+    }
 }
