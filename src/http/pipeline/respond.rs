@@ -29,7 +29,7 @@ use super::operation::{Handler, Operation};
 use super::origin::Origins;
 use super::origin_notices::OriginNotices;
 use super::path;
-use super::report::{report_refusal, report_request};
+use super::report::{Meter, report_refusal, report_request};
 use super::request_body::Fields;
 use super::routes::{Resource, Routes};
 use crate::domain::{Client, TraceId};
@@ -53,6 +53,8 @@ pub(crate) struct Arrival {
 pub(crate) struct Pipeline {
     shared: Arc<Shared>,
     routes: Routes,
+    /// The metrics of requests that are for no operation.
+    unknown: Meter,
     origins: Origins,
     check_words: CheckWords,
     origin_notices: OriginNotices,
@@ -64,6 +66,7 @@ impl Pipeline {
     pub(crate) fn new(shared: Shared, operations: impl Iterator<Item = &'static Operation>) -> Self {
         Self {
             routes: Routes::new(operations, &shared.settings),
+            unknown: Meter::new("-"),
             origins: Origins::new(&shared.settings),
             shared: Arc::new(shared),
             check_words: CheckWords::default(),
@@ -104,8 +107,8 @@ impl Pipeline {
         let method = request.method().clone();
         let path = path::normalised(request.uri().path()).into_owned();
         let resource = self.routes.find(&path, &method, headers);
-        let operation = resource.and_then(|resource| resource.operation(&method));
-        let operation = operation.map_or("-", |operation| operation.id);
+        let meter = resource.and_then(|resource| resource.meter(&method));
+        let meter = meter.unwrap_or(&self.unknown);
         let is_public = resource.is_some_and(Resource::is_public);
         let access = Access::new(headers, is_public, &self.origins);
         let mut rate_limit = None;
@@ -123,7 +126,7 @@ impl Pipeline {
         };
         let trace_text = trace_id.to_string();
         let mut response = result.unwrap_or_else(|refusal| {
-            report_refusal(&refusal, operation);
+            report_refusal(&refusal, meter.operation);
             refusal.write(&trace_text)
         });
         let headers = response.headers_mut();
@@ -133,7 +136,7 @@ impl Pipeline {
         if let Some(echo) = echo {
             echo.write(headers);
         }
-        report_request(&trace_text, &method, operation, &response, arrival.started_at);
+        report_request(&trace_text, &method, meter, &response, arrival.started_at);
         response
     }
 

@@ -6,6 +6,7 @@ use poem::http::header::ACCEPT;
 use poem::http::{HeaderMap, HeaderValue, Method};
 
 use super::operation::Operation;
+use super::report::Meter;
 use super::weights::weighted;
 use crate::http::ServerSettings;
 
@@ -18,7 +19,13 @@ pub(crate) struct Routes {
 
 /// The operations of one path.
 #[derive(Default)]
-pub(crate) struct Resource(Vec<&'static Operation>);
+pub(crate) struct Resource(Vec<Route>);
+
+/// An operation that is served, and its metrics.
+struct Route {
+    operation: &'static Operation,
+    meter: Meter,
+}
 
 impl Routes {
     /// The table of those `operations` that `settings` turn on.
@@ -38,7 +45,10 @@ impl Routes {
                 Some((prefix, _)) => routes.templated.entry(prefix),
                 None => routes.literal.entry(operation.path),
             };
-            resource.or_default().0.push(operation);
+            resource.or_default().0.push(Route {
+                operation,
+                meter: Meter::new(operation.id),
+            });
         }
         routes
     }
@@ -63,20 +73,26 @@ impl Routes {
 impl Resource {
     /// The operation that `method` stands for. HEAD is GET without a body.
     pub(crate) fn operation(&self, method: &Method) -> Option<&'static Operation> {
+        self.route(method).map(|route| route.operation)
+    }
+
+    /// The metrics of that operation.
+    pub(super) fn meter(&self, method: &Method) -> Option<&Meter> {
+        self.route(method).map(|route| &route.meter)
+    }
+
+    fn route(&self, method: &Method) -> Option<&Route> {
         let method = if *method == Method::HEAD {
             &Method::GET
         } else {
             method
         };
-        self.0
-            .iter()
-            .copied()
-            .find(|operation| operation.method == method)
+        self.0.iter().find(|route| route.operation.method == method)
     }
 
     /// The documented methods.
     pub(crate) fn methods(&self) -> impl Iterator<Item = &Method> {
-        self.0.iter().map(|operation| operation.method)
+        self.0.iter().map(|route| route.operation.method)
     }
 
     /// Every method that is answered, for `Allow`.
@@ -89,13 +105,13 @@ impl Resource {
 
     /// Whether pages of every origin may read the resource.
     pub(crate) fn is_public(&self) -> bool {
-        self.0.iter().any(|operation| operation.is_public)
+        self.0.iter().any(|route| route.operation.is_public)
     }
 
     /// Whether the resource exists for a request with these headers. Only clients that accept HTML find a page at `/`.
     fn is_there(&self, method: &Method, headers: &HeaderMap) -> bool {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
-        !self.0.iter().any(|operation| operation.is_for_browsers) || is_read && wants_html(headers)
+        !self.0.iter().any(|route| route.operation.is_for_browsers) || is_read && wants_html(headers)
     }
 }
 
