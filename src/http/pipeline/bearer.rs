@@ -64,10 +64,42 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
 /// `b64token` of RFC 6750 §2.1.
 fn is_token(text: &str) -> bool {
     let symbols = text.trim_end_matches('=');
-    !symbols.is_empty()
-        && symbols
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+    // No early end: without branches the hundreds of characters of a token cost a few instructions each.
+    let are_known = symbols
+        .bytes()
+        .fold(true, |known, byte| known & SYMBOLS[usize::from(byte)]);
+    !symbols.is_empty() && are_known
+}
+
+/// The bytes that a `b64token` has before its padding.
+const SYMBOLS: [bool; 256] = {
+    let mut symbols = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        symbols[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        byte += 1;
+    }
+    symbols
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_these_characters_only() {
+        let characters = (0..=255).map(char::from);
+        let admitted: String = characters
+            .filter(|character| is_token(&format!("a{character}b")))
+            .collect();
+        assert_eq!(
+            admitted,
+            "+-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
+        );
+        assert!(is_token("a=="));
+        assert!(!is_token("=="));
+    }
 }
 
 #[cfg(test)]
