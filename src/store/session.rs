@@ -171,7 +171,7 @@ impl Reader<'_> {
         )
     }
 
-    /// Looks at the next [`MOST_LOOKED_AT`] sessions in the order of their accounts, after the account `after`. Returns the accounts that have more than
+    /// Looks at the next `MOST_LOOKED_AT` sessions in the order of their accounts, after the account `after`. Returns the accounts that have more than
     /// `most_unended` sessions that have not ended, or more than `MAX_ENDED` ended ones, and the last account; `None` if there are no more.
     pub fn list_crowded_users(
         &self,
@@ -192,7 +192,7 @@ impl Reader<'_> {
         Ok((crowded, last))
     }
 
-    /// Looks at the next [`MOST_LOOKED_AT`] sessions after the id `after` whose id is below `began_before`. Returns those that ended or expired before
+    /// Looks at the next `MOST_LOOKED_AT` sessions after the id `after` whose id is below `began_before`. Returns those that ended or expired before
     /// `over_before`, and the last one that it looked at; `None` if there are no more.
     ///
     /// Ids sort by time, so it reads only the beginning of the primary key.
