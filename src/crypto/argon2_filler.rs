@@ -194,12 +194,8 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+    use crate::crypto::password_cost::CHEAP;
 
-    const CHEAP: Argon2Cost = Argon2Cost {
-        memory_kib: 8,
-        iterations: 1,
-        parallelism: 1,
-    };
     const OLDER: Argon2Cost = Argon2Cost {
         memory_kib: 16,
         ..CHEAP

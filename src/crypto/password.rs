@@ -179,13 +179,8 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::*;
+    use crate::crypto::password_cost::CHEAP;
     use crate::domain::MIN_PASSWORD_CHARS;
-
-    const CHEAP: Argon2Cost = Argon2Cost {
-        memory_kib: 8,
-        iterations: 1,
-        parallelism: 1,
-    };
 
     fn hasher(cost: Argon2Cost) -> PasswordHasher {
         let started = PasswordHasher::start(

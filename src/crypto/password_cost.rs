@@ -81,15 +81,17 @@ impl CostShares {
     }
 }
 
+/// The least cost that argon2id has, for tests.
+#[cfg(test)]
+pub(super) const CHEAP: Argon2Cost = Argon2Cost {
+    memory_kib: 8,
+    iterations: 1,
+    parallelism: 1,
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const CHEAP: Argon2Cost = Argon2Cost {
-        memory_kib: 8,
-        iterations: 1,
-        parallelism: 1,
-    };
 
     #[test]
     fn names_have_costs_in_the_proportions_of_the_stored_ones() {
