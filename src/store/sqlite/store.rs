@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use r2d2::Pool;
+use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::sync::oneshot;
 
 use super::connection::{self, ConnectionManager, Kind, companion};
@@ -54,11 +55,12 @@ impl Store {
             hooks: options.test_hooks.clone(),
         };
         let two = NonZeroU32::MIN.saturating_add(1);
+        let opener = opener();
         Ok(Self {
             writer,
             path: path.to_owned(),
-            readers: pool(manager(), options.readers)?,
-            reports: pool(manager(), two.min(options.readers))?,
+            readers: pool(manager(), options.readers, &opener)?,
+            reports: pool(manager(), two.min(options.readers), &opener)?,
             health,
             _locks: locks,
         })
@@ -156,9 +158,20 @@ async fn on_blocking_thread<T: Send + 'static, E: FromStore>(
         .map_err(|error| StoreError::Panicked(error.to_string()))?
 }
 
-fn pool(manager: ConnectionManager, size: NonZeroU32) -> Result<Pool<ConnectionManager>, OpenError> {
+/// The thread that opens the connections of both pools. By default each pool has three, which have nothing to do after the start.
+fn opener() -> Arc<ScheduledThreadPool> {
+    let opener = ScheduledThreadPool::builder().num_threads(1);
+    Arc::new(opener.thread_name_pattern("readers").build())
+}
+
+fn pool(
+    manager: ConnectionManager,
+    size: NonZeroU32,
+    opener: &Arc<ScheduledThreadPool>,
+) -> Result<Pool<ConnectionManager>, OpenError> {
     let builder = Pool::builder()
         .max_size(size.get())
+        .thread_pool(Arc::clone(opener))
         // Connections to a file on the same machine do not go stale.
         .test_on_check_out(false)
         .idle_timeout(None)
