@@ -29,7 +29,7 @@ impl Server {
     pub fn bind(listen: &Listen, service: Arc<Service>, settings: ServerSettings) -> io::Result<Self> {
         let mut shared = Shared::new(service, settings);
         // Without white space, because programs read it; `/docs` is for people.
-        let document = openapi::document(operations()).to_string();
+        let document = || openapi::document(operations()).to_string();
         shared.contents = pages::contents(&shared, document);
         Self::listen(listen, Pipeline::new(shared, operations()))
     }

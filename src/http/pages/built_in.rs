@@ -1,9 +1,9 @@
 //! The built-in pages: signing in, creating an account, confirming an address, setting a password, the account of the person.
 //!
-//! They use the public API like any client. What differs between servers, languages and registration modes is filled into their templates once, at the start, and so is the
+//! They use the public API like any client. What differs between servers, languages and registration modes is filled into their templates once, for the first request, and so is the
 //! content security policy, which depends on the captcha. Browsers do not store the pages.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use poem::http::header::{CONTENT_SECURITY_POLICY, VARY};
 use strum::VariantArray as _;
@@ -15,6 +15,7 @@ use super::rendering::{self, Static, Templates};
 use crate::domain::{Language, Logo, LogoFormat, RegistrationMode};
 use crate::http::ServerSettings;
 use crate::http::pipeline::content::Content;
+use crate::http::pipeline::contents::Contents;
 use crate::http::pipeline::{Operation, Shared};
 
 /// Where Turnstile's script and frame come from (Cloudflare, Turnstile, "Content Security Policy").
@@ -32,18 +33,17 @@ pub(super) const ACCOUNT: Operation = page("/account", Some(SWITCH));
 pub(super) const FILES: Operation = embedded::page("/pages/{file}", Some(SWITCH));
 
 /// Adds the pages in each language, those with [`page_by_mode`] for each registration mode, and their files.
-pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates, shared: &Shared) {
-    let policy = content_security_policy(!shared.service.captcha_site_key().is_empty());
-    // These pages need no captcha and hold tokens, so they run no script of another host.
-    let closed_policy = content_security_policy(false);
+pub(super) fn add(contents: &mut Contents, templates: &Arc<Templates>, shared: &Shared) {
+    let captcha_on = !shared.service.captcha_site_key().is_empty();
     let every_mode = RegistrationMode::VARIANTS.iter().copied().map(Some).collect();
     let no_mode = vec![None];
-    for (operation, template, policy, modes) in [
-        (&HOME, "sign_in.html", &policy, &every_mode),
-        (&REGISTER, "register.html", &policy, &every_mode),
-        (&VERIFY, "verify.html", &closed_policy, &no_mode),
-        (&RESET, "reset.html", &policy, &no_mode),
-        (&ACCOUNT, "account.html", &closed_policy, &no_mode),
+    // The pages without a captcha hold tokens, so they run no script of another host.
+    for (operation, template, has_captcha, modes) in [
+        (&HOME, "sign_in.html", captcha_on, &every_mode),
+        (&REGISTER, "register.html", captcha_on, &every_mode),
+        (&VERIFY, "verify.html", false, &no_mode),
+        (&RESET, "reset.html", captcha_on, &no_mode),
+        (&ACCOUNT, "account.html", false, &no_mode),
     ] {
         let vary = if operation.is_for_browsers {
             "Accept, Accept-Encoding, Accept-Language"
@@ -52,15 +52,17 @@ pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates
         };
         for &language in Language::VARIANTS {
             for &mode in modes {
-                let page = Content::kept(templates.render(template, language, mode.unwrap_or_default()));
-                let page = html(page, policy).with(VARY, vary);
-                contents.insert(key(operation.path, language, mode), page);
+                let templates = Arc::clone(templates);
+                contents.add(key(operation.path, language, mode), move || {
+                    let page = templates.render(template, language, mode.unwrap_or_default());
+                    html(Content::kept(page), &content_security_policy(has_captcha)).with(VARY, vary)
+                });
             }
         }
     }
     add_files::<Static>(contents, "/pages/", REVALIDATE);
-    if let Some(logo) = &shared.settings.logo {
-        contents.insert(templates.logo().to_owned(), picture(logo));
+    if let Some(logo) = shared.settings.logo.clone() {
+        contents.add(templates.logo(), move || picture(&logo));
     }
 }
 

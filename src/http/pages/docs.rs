@@ -1,13 +1,12 @@
 //! The API reference: the `OpenAPI` document for programs, and Swagger UI, which is compiled in and shows the document to people.
 
-use std::collections::HashMap;
-
 use poem::http::header::CACHE_CONTROL;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 
 use super::embedded::{content_type, html, page};
 use crate::http::ServerSettings;
 use crate::http::pipeline::content::{CACHE_FIVE_MINUTES, Content};
+use crate::http::pipeline::contents::Contents;
 use crate::http::pipeline::{Operation, Success, Tag};
 
 /// The policy of the page: scripts, styles and requests of this server only, and also pictures and fonts in `data:` URLs.
@@ -82,18 +81,22 @@ fn inline(kind: &'static str) -> MetaSchemaRef {
     MetaSchemaRef::Inline(Box::new(MetaSchema::new(kind)))
 }
 
-/// Adds `document`, the page that shows it, and the files of the page.
-pub(super) fn add(contents: &mut HashMap<String, Content>, document: String) {
-    let document = Content::file(document, "application/json; charset=utf-8", CACHE_FIVE_MINUTES);
-    contents.insert(OPENAPI_DOCUMENT.path.to_owned(), document);
-    let page = html(Content::kept(PAGE), PAGE_POLICY).with(CACHE_CONTROL, CACHE_FIVE_MINUTES);
-    contents.insert(DOCS.path.to_owned(), page);
+/// Adds the document that `document` makes, the page that shows it, and the files of the page.
+pub(super) fn add(contents: &mut Contents, document: fn() -> String) {
+    contents.add(OPENAPI_DOCUMENT.path, move || {
+        Content::file(document(), "application/json; charset=utf-8", CACHE_FIVE_MINUTES)
+    });
+    contents.add(DOCS.path, || {
+        html(Content::kept(PAGE), PAGE_POLICY).with(CACHE_CONTROL, CACHE_FIVE_MINUTES)
+    });
     for (name, stored) in SMALL_FILES {
-        let file = Content::file(stored, content_type(name), CACHE_FIVE_MINUTES);
-        contents.insert(format!("/docs/{name}"), file);
+        contents.add(format!("/docs/{name}"), move || {
+            Content::file(stored, content_type(name), CACHE_FIVE_MINUTES)
+        });
     }
     for (name, gzip) in COMPRESSED_FILES {
-        let file = Content::compressed_file(gzip, content_type(name), CACHE_FIVE_MINUTES);
-        contents.insert(format!("/docs/{name}"), file);
+        contents.add(format!("/docs/{name}"), move || {
+            Content::compressed_file(gzip, content_type(name), CACHE_FIVE_MINUTES)
+        });
     }
 }

@@ -1,7 +1,6 @@
-//! Serves the pages and files that are compiled in. Each becomes content at the start, stored by its path.
+//! Serves the pages and files that are compiled in, by their paths.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::future::ready;
 
 use hyper::body::Bytes;
@@ -11,6 +10,7 @@ use rust_embed::RustEmbed;
 
 use crate::http::ServerSettings;
 use crate::http::pipeline::content::Content;
+use crate::http::pipeline::contents::Contents;
 use crate::http::pipeline::{Code, Exchange, Operation, Refusal};
 
 /// Clients keep the file, but ask each time whether it has changed, so a page never runs a script of another version of the server.
@@ -42,14 +42,11 @@ pub(super) fn html(content: Content, policy: &str) -> Content {
 }
 
 /// Adds the files of `E` that pages load; `folder` is their path up to the name.
-pub(super) fn add_files<E: RustEmbed>(
-    contents: &mut HashMap<String, Content>,
-    folder: &str,
-    cache_control: &str,
-) {
+pub(super) fn add_files<E: RustEmbed>(contents: &mut Contents, folder: &str, cache_control: &'static str) {
     for name in E::iter() {
-        let content = Content::file(file::<E>(&name), content_type(&name), cache_control);
-        contents.insert(format!("{folder}{name}"), content);
+        contents.add(format!("{folder}{name}"), move || {
+            Content::file(file::<E>(&name), content_type(&name), cache_control)
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! The path `/`, which only browsers find: the sign-in page or, without the built-in pages, a page that says what this server is.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use poem::http::header::VARY;
 use strum::VariantArray as _;
@@ -11,6 +11,7 @@ use super::rendering::Templates;
 use crate::domain::{Language, RegistrationMode};
 use crate::http::pipeline::Operation;
 use crate::http::pipeline::content::Content;
+use crate::http::pipeline::contents::Contents;
 
 /// The page runs nothing and sends nothing.
 const POLICY: &str =
@@ -22,12 +23,14 @@ pub(super) const HOME: Operation = Operation {
 };
 
 /// Adds the page of a server without built-in pages, in each language.
-pub(super) fn add(contents: &mut HashMap<String, Content>, templates: &Templates) {
+pub(super) fn add(contents: &mut Contents, templates: &Arc<Templates>) {
     for &language in Language::VARIANTS {
         for &mode in RegistrationMode::VARIANTS {
-            let text = templates.render("home.html", language, mode);
-            let page = html(Content::new(text), POLICY).with(VARY, "Accept, Accept-Language");
-            contents.insert(key(HOME.path, language, Some(mode)), page);
+            let templates = Arc::clone(templates);
+            contents.add(key(HOME.path, language, Some(mode)), move || {
+                let text = templates.render("home.html", language, mode);
+                html(Content::new(text), POLICY).with(VARY, "Accept, Accept-Language")
+            });
         }
     }
 }

@@ -10,9 +10,9 @@ mod rendering;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::pipeline::content::Content;
+use super::pipeline::contents::Contents;
 use super::pipeline::{Operation, Shared};
 use rendering::{Facts, Templates};
 
@@ -31,10 +31,10 @@ pub(super) static OPERATIONS: [&Operation; 11] = [
     &browser_client::TYPES,
 ];
 
-/// The contents of all pages and files, filled in for `shared`.
-pub(super) fn contents(shared: &Shared, document: String) -> HashMap<String, Content> {
-    let mut contents = HashMap::new();
-    let templates = Templates::new(Facts::of(shared));
+/// The contents of all pages and files, filled in for `shared`. `document` makes the `OpenAPI` document.
+pub(super) fn contents(shared: &Shared, document: fn() -> String) -> Contents {
+    let mut contents = Contents::default();
+    let templates = Arc::new(Templates::new(Facts::of(shared)));
     docs::add(&mut contents, document);
     if shared.settings.pages {
         built_in::add(&mut contents, &templates, shared);

@@ -77,7 +77,7 @@ impl Facts {
     }
 }
 
-/// The templates, parsed, for one server.
+/// The templates for one server; each is parsed when a page needs it.
 pub(super) struct Templates {
     environment: Environment<'static>,
     facts: Facts,
@@ -88,11 +88,10 @@ impl Templates {
         let mut environment = Environment::new();
         // An unknown name in a template is a fault, and must not become a gap in a page.
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        for name in Files::iter().filter(|name| *name != STYLES) {
-            let source = embedded::text::<Files>(&name);
-            let added = environment.add_template_owned(name, source);
-            added.expect("the templates are compiled in, and a test renders them all");
-        }
+        environment.set_loader(|name| {
+            let file = Files::get(name);
+            Ok(file.map(|file| String::from_utf8_lossy(&file.data).into_owned()))
+        });
         Self { environment, facts }
     }
 

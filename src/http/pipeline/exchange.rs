@@ -1,11 +1,10 @@
 //! What handlers know about the request that they serve, and about the server that serves it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use poem::http::HeaderMap;
 
-use super::content::Content;
+use super::contents::Contents;
 use super::limit::Throttle;
 use super::request_body::Fields;
 use crate::domain::Client;
@@ -36,8 +35,8 @@ pub(crate) struct Shared {
     pub(crate) settings: ServerSettings,
     /// `None` if requests are not limited.
     pub(crate) throttle: Option<Throttle>,
-    /// The content of the pages, by path.
-    pub(crate) contents: HashMap<String, Content>,
+    /// Pages and files, by path.
+    pub(crate) contents: Contents,
     /// `None` on the public listener.
     pub(crate) metrics: Option<Metrics>,
 }
@@ -51,7 +50,7 @@ impl Shared {
         Self {
             service,
             throttle,
-            contents: HashMap::new(),
+            contents: Contents::default(),
             metrics: None,
             settings,
         }

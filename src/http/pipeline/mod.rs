@@ -5,6 +5,7 @@ pub(super) mod body;
 pub(super) mod client_address;
 pub(super) mod code;
 pub(super) mod content;
+pub(super) mod contents;
 pub(super) mod cookie;
 pub(super) mod cors;
 pub(super) mod echo_probe;
