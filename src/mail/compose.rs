@@ -1,6 +1,5 @@
 //! Writes a letter as a message: subject, text and HTML in one language.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
@@ -43,20 +42,15 @@ pub struct Composer {
 }
 
 impl Composer {
-    /// Parses all templates, so a caller creates one composer and keeps it.
+    /// Keeps each template that it has used, parsed, so a caller creates one composer and keeps it.
     pub fn new(letterhead: Letterhead) -> Self {
-        const REASON: &str = "the templates are compiled in, and a test parses them all";
         let mut templates = Environment::new();
         // An unknown name in a template is a fault, and must not become a gap in a mail.
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        for name in Templates::iter() {
-            let source = Templates::get(&name).map(|file| file.data);
-            let (Cow::Borrowed(name), Some(Cow::Borrowed(source))) = (name, source) else {
-                unreachable!("{REASON}");
-            };
-            let source = std::str::from_utf8(source).expect(REASON);
-            templates.add_template(name, source).expect(REASON);
-        }
+        templates.set_loader(|name| {
+            let file = Templates::get(name);
+            Ok(file.map(|file| String::from_utf8_lossy(&file.data).into_owned()))
+        });
         Self {
             templates,
             letterhead,
