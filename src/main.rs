@@ -9,9 +9,9 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// With this option and value, mimalloc returns a large block to the system as soon as it is freed. By default it waits for the next call of the allocator,
-/// and an idle server makes none.
-const PURGE_AT_ONCE: (&str, &str) = ("MIMALLOC_ARENA_PURGE_MULT", "0");
+/// With this option and value, mimalloc returns memory to the system as soon as a page of its own (64 KiB) is free. By default it waits for a later call of
+/// the allocator, and an idle server makes none.
+const PURGE_AT_ONCE: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
 
 fn main() -> ExitCode {
     if env::args_os().any(|argument| argument == "serve") {
