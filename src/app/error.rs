@@ -148,7 +148,7 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         ),
         Refused::OldSqlite(_) => "build arkloop with its bundled SQLite".to_owned(),
         Refused::Io { .. } => "check that the directory exists, has room and belongs to the user who runs arkloop".to_owned(),
-        Refused::Sqlite(_) | Refused::Unusable(_) => return None,
+        Refused::Engine(..) | Refused::Unusable(_) => return None,
     })
 }
 

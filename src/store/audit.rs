@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use rusqlite::{Row, params};
-
 use super::audit_count::AuditKind;
 use super::audit_filter::{AUDITED_ACCOUNTS, subject_of};
-use super::columns::Address;
+use super::columns::{Address, address_text};
+use super::engine::Row;
+use super::value::params;
 use super::{AuditFilter, Reader, Result, Tx};
 use crate::domain::{
     Actor, AuditEntry, AuditRecord, Client, More, Operator, Page, Timestamp, TraceId, UserId,
@@ -32,7 +32,7 @@ pub struct AuditCount {
     pub trace_id: Option<TraceId>,
 }
 
-fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
+fn entry_of(row: &mut Row<'_>) -> Result<AuditEntry> {
     let actor = match row.get("operator_command")? {
         Some(command) => Actor::Operator(Operator {
             uid: row.get("operator_uid")?,
@@ -40,7 +40,7 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
             command,
         }),
         None => Actor::Client(Client {
-            address: row.get::<_, Address>("address")?.0,
+            address: row.get::<Address>("address")?.0,
             user_agent: row.get("user_agent")?,
             trace_id: row.get("trace_id")?,
         }),
@@ -72,15 +72,13 @@ const COLUMNS: &str =
 const FOUND: &str = "
             found AS (
                 SELECT * FROM audit_events
-                WHERE id > coalesce(:after, 0)
-                  AND id < coalesce(:before, 9223372036854775807)
-                  AND (:since IS NULL OR at >= :since)
-                  AND (:address IS NULL OR address IN (:address, :network))
-                  AND (:event IS NULL OR event = :event OR substr(event, 1, length(:event) + 1) = :event || '.')";
+                WHERE id > ?8 AND id < ?9 AND at >= ?7
+                  AND (CAST(?4 AS TEXT) IS NULL OR address IN (?4, ?5))
+                  AND (CAST(?6 AS TEXT) IS NULL OR event = ?6 OR substr(event, 1, length(?6) + 1) = ?6 || '.')";
 
 /// The further condition of a filter about one account or name. Each part of it is found by an index.
 const ABOUT_ONE: &str = "
-                  AND id IN (SELECT id FROM audit_events WHERE name_digest = :name
+                  AND id IN (SELECT id FROM audit_events WHERE name_digest = ?3
                              UNION SELECT id FROM audit_events WHERE user_id IN (SELECT user_id FROM wanted))";
 
 /// The beginning of a statement that selects from `found`.
@@ -98,15 +96,13 @@ impl Reader<'_> {
         let order = if filter.after.is_some() { "ASC" } else { "DESC" };
         let sql = format!(
             "{},
-             part AS (SELECT * FROM found ORDER BY id {order} LIMIT :limit)
+             part AS (SELECT * FROM found ORDER BY id {order} LIMIT ?10)
              SELECT {COLUMNS} FROM part ORDER BY id",
             with_found(filter)
         );
-        let mut values = filter.values();
-        values.push((":after", Box::new(filter.after)));
-        values.push((":before", Box::new(filter.before)));
-        values.push((":limit", Box::new(limit)));
-        let rows = self.query(&sql, &values[..], entry_of)?;
+        let shared = filter.values();
+        let (after, before) = (filter.after.unwrap_or(0), filter.before.unwrap_or(i64::MAX));
+        let rows = self.query(&sql, &shared.and(params![after, before, limit]), entry_of)?;
         if rows.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
             return Ok(Page {
                 rows,
@@ -114,12 +110,12 @@ impl Reader<'_> {
             });
         }
         let sql = format!(
-            "{} SELECT count(*) FROM (SELECT 1 FROM found LIMIT :limit)",
+            "{} SELECT count(*) FROM (SELECT 1 FROM found LIMIT ?10) AS some",
             with_found(filter)
         );
-        values.pop();
-        values.push((":limit", Box::new(limit.saturating_add(More::LOOKED_FOR))));
-        let found: u32 = self.query_one(&sql, &values[..], |row| row.get(0))?;
+        let most = limit.saturating_add(More::LOOKED_FOR);
+        let values = shared.and(params![after, before, most]);
+        let found: u32 = self.query_one(&sql, &values, |row| row.take())?;
         let more = More::of(found.saturating_sub(limit));
         Ok(Page { rows, more })
     }
@@ -130,21 +126,23 @@ impl Reader<'_> {
         let mut rows = self.query(&sql, params![user_id, limit], entry_of)?;
         rows.reverse();
         let sql = "SELECT count(*) FROM audit_events WHERE user_id = ?1";
-        let found: u32 = self.query_one(sql, [user_id], |row| row.get(0))?;
+        let found: u32 = self.query_one(sql, params![user_id], |row| row.take())?;
         Ok((rows, found.saturating_sub(limit)))
     }
 
     /// The time of the row with this id, or of the last row before it; `None` if no row up to this id is left.
     pub fn find_audit_time(&self, id: i64) -> Result<Option<Timestamp>> {
         let sql = "SELECT at FROM audit_events WHERE id <= ?1 ORDER BY id DESC LIMIT 1";
-        self.query_opt(sql, [id], |row| row.get("at"))
+        self.query_opt(sql, params![id], |row| row.get("at"))
     }
 
     /// The id of the last row; 0 if there is none.
     pub fn last_audit_id(&self) -> Result<i64> {
-        self.query_one("SELECT coalesce(max(id), 0) FROM audit_events", [], |row| {
-            row.get(0)
-        })
+        self.query_one(
+            "SELECT coalesce(max(id), 0) FROM audit_events",
+            params![],
+            |row| row.take(),
+        )
     }
 }
 
@@ -168,7 +166,7 @@ impl Tx<'_> {
             record.name,
             record.session_id,
             record.detail,
-            Address(client.and_then(|client| client.address)),
+            address_text(client.and_then(|client| client.address)),
             client.and_then(|client| client.user_agent.as_ref()),
             client.and_then(|client| client.trace_id),
             operator.map(|operator| operator.uid),
@@ -195,7 +193,7 @@ impl Tx<'_> {
             count.at,
             event,
             reason,
-            Address(tally.address),
+            address_text(tally.address),
             subject.as_ref().map(|subject| subject.user_id),
             subject.as_ref().map(|subject| &subject.username),
             name,

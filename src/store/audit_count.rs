@@ -3,11 +3,11 @@
 
 use std::net::IpAddr;
 
-use rusqlite::{Row, params};
-
 use super::audit_filter::{AUDITED_ACCOUNTS, AuditCursor, subject_of};
 use super::bounded::BoundedTable;
-use super::columns::Address;
+use super::columns::{Address, address_text};
+use super::engine::Row;
+use super::value::params;
 use super::{AuditFilter, Reader, Result, Tx};
 use crate::domain::{
     Actor, AuditEntry, AuditEvent, AuditReason, AuditRecord, AuditSubject, Client, NameDigest, Timestamp,
@@ -46,14 +46,14 @@ pub struct KindCount {
 }
 
 /// Reads a count as an entry of the log, and whether every event that it counts has a row in the log.
-fn entry_of(row: &Row<'_>) -> rusqlite::Result<(AuditEntry, bool)> {
+fn entry_of(row: &mut Row<'_>) -> Result<(AuditEntry, bool)> {
     let subject: Vec<u8> = row.get("subject")?;
     let user_id = subject.as_slice().try_into().ok().map(UserId::from_bytes);
     let record = AuditRecord {
         event: row.get("event")?,
         refused: row.get("reason")?,
         actor: Actor::Client(Client {
-            address: row.get::<_, Address>("last_network")?.0,
+            address: row.get::<Address>("last_network")?.0,
             user_agent: None,
             trace_id: None,
         }),
@@ -79,7 +79,7 @@ impl Reader<'_> {
     /// Unless the filter is about one account or name, it returns only counts that include an event without a row.
     pub fn list_audit_counts(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<(AuditEntry, bool)>> {
         let wanted = if filter.is_about_one() {
-            "(subject = :name OR subject IN (SELECT user_id FROM wanted))"
+            "(subject = ?3 OR subject IN (SELECT user_id FROM wanted))"
         } else {
             "unlisted IS NOT NULL"
         };
@@ -88,28 +88,26 @@ impl Reader<'_> {
             found AS (
                 SELECT * FROM audit_counts
                 WHERE {wanted}
-                  AND (:names IS NULL OR unlisted > CASE is_account WHEN 0 THEN :names ELSE :accounts END)
-                  AND last_at >= coalesce(:since, -9223372036854775808)
-                  AND (:address IS NULL OR last_network IN (:address, :network))
-                  AND (:event IS NULL OR event = :event OR substr(event, 1, length(:event) + 1) = :event || '.')
-                ORDER BY last_at DESC, number DESC LIMIT :limit
+                  AND (CAST(?8 AS BIGINT) IS NULL OR unlisted > CASE is_account WHEN 0 THEN ?8 ELSE CAST(?9 AS BIGINT) END)
+                  AND last_at >= ?7
+                  AND (CAST(?4 AS TEXT) IS NULL OR last_network IN (?4, ?5))
+                  AND (CAST(?6 AS TEXT) IS NULL OR event = ?6 OR substr(event, 1, length(?6) + 1) = ?6 || '.')
+                ORDER BY last_at DESC, number DESC LIMIT ?10
             )
             SELECT subject, username, event, nullif(refused_because, '') AS reason, times, first_at, last_at, last_network, unlisted IS NULL AS is_listed
             FROM found ORDER BY last_at, number"
         );
         let after = filter.counts_after;
-        let mut values = filter.values();
-        values.push((":names", Box::new(after.map(|cursor| cursor.names))));
-        values.push((":accounts", Box::new(after.map(|cursor| cursor.accounts))));
-        values.push((":limit", Box::new(limit)));
-        self.query(&sql, &values[..], entry_of)
+        let (names, accounts) = after.map(|cursor| (cursor.names, cursor.accounts)).unzip();
+        let shared = filter.values();
+        self.query(&sql, &shared.and(params![names, accounts, limit]), entry_of)
     }
 
     /// The cursor that is before the first row of the log and after the last count.
     pub fn end_of_counts(&self) -> Result<AuditCursor> {
         let sql = "SELECT coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 0), 0) AS names,
                     coalesce((SELECT max(number) FROM audit_counts WHERE is_account = 1), 0) AS accounts";
-        self.query_one(sql, [], |row| {
+        self.query_one(sql, params![], |row| {
             Ok(AuditCursor {
                 row: 0,
                 names: row.get("names")?,
@@ -145,7 +143,7 @@ impl Tx<'_> {
             i64::try_from(count.times).unwrap_or(i64::MAX),
             count.first_at,
             count.last_at,
-            Address(count.network),
+            address_text(count.network),
             count.is_listed,
         ];
         self.execute_counted(sql, values)?;

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use rusqlite::{Row, ToSql};
-
-use super::columns::Address;
+use super::Result;
+use super::columns::address_text;
+use super::engine::Row;
+use super::value::ToValue;
 use crate::domain::{AuditEvents, AuditSubject, NameDigest, Timestamp, UserId};
 
 /// A filter of the audit log. A field that is `None` admits every row.
@@ -28,8 +29,33 @@ pub struct AuditFilter {
     pub counts_after: Option<AuditCursor>,
 }
 
-/// The values of a statement, by the names of its parameters.
-pub(super) type NamedValues<'a> = Vec<(&'static str, Box<dyn ToSql + 'a>)>;
+/// The values of the parameters that the statements for rows and for counts share, in the order of their numbers.
+pub(super) struct FilterValues<'a> {
+    user_id: Option<UserId>,
+    username_key: Option<&'a str>,
+    name: Option<NameDigest>,
+    address: Option<String>,
+    network: Option<String>,
+    event: Option<&'a str>,
+    since: Timestamp,
+}
+
+impl FilterValues<'_> {
+    /// These values, and after them the values of further parameters.
+    pub(super) fn and<'v>(&'v self, further: &[&'v dyn ToValue]) -> Vec<&'v dyn ToValue> {
+        let mut values: Vec<&dyn ToValue> = vec![
+            &self.user_id,
+            &self.username_key,
+            &self.name,
+            &self.address,
+            &self.network,
+            &self.event,
+            &self.since,
+        ];
+        values.extend(further);
+        values
+    }
+}
 
 impl AuditFilter {
     /// Whether only rows about one account or name match.
@@ -37,23 +63,20 @@ impl AuditFilter {
         self.user_id.is_some() || self.username_key.is_some() || self.name.is_some()
     }
 
-    /// The parameters that rows and counts share.
-    pub(super) fn values(&self) -> NamedValues<'_> {
-        vec![
-            (":user_id", Box::new(self.user_id)),
-            (":username_key", Box::new(&self.username_key)),
-            (":name", Box::new(self.name)),
-            (
-                ":address",
-                Box::new(Address(self.addresses.map(|[address, _]| address))),
-            ),
-            (
-                ":network",
-                Box::new(Address(self.addresses.map(|[_, network]| network))),
-            ),
-            (":event", Box::new(self.events.as_ref().map(AuditEvents::as_str))),
-            (":since", Box::new(self.since)),
-        ]
+    pub(super) fn values(&self) -> FilterValues<'_> {
+        let [address, network] = match self.addresses {
+            Some(addresses) => addresses.map(|address| address_text(Some(address))),
+            None => [None, None],
+        };
+        FilterValues {
+            user_id: self.user_id,
+            username_key: self.username_key.as_deref(),
+            name: self.name,
+            address,
+            network,
+            event: self.events.as_ref().map(AuditEvents::as_str),
+            since: self.since.unwrap_or(Timestamp::from_millis(i64::MIN)),
+        }
     }
 }
 
@@ -82,18 +105,18 @@ impl AuditCursor {
     }
 }
 
-/// The accounts that a filter is about. A renamed or deleted account is found by its old names: rows about it contain its username, and some the digest
+/// The accounts that a filter is about, and NULL if it names none by its id. A renamed or deleted account is found by its old names: rows about it contain its username, and some the digest
 /// of its address.
 pub(super) const AUDITED_ACCOUNTS: &str = "
             WITH wanted (user_id) AS (
-                SELECT :user_id WHERE :user_id IS NOT NULL
-                UNION SELECT user_id FROM audit_events WHERE user_id IS NOT NULL AND lower(username) = :username_key
-                UNION SELECT user_id FROM audit_events WHERE user_id IS NOT NULL AND name_digest = :name
-                UNION SELECT subject FROM audit_counts WHERE is_account = 1 AND lower(username) = :username_key
+                SELECT ?1
+                UNION SELECT user_id FROM audit_events WHERE user_id IS NOT NULL AND lower(username) = ?2
+                UNION SELECT user_id FROM audit_events WHERE user_id IS NOT NULL AND name_digest = ?3
+                UNION SELECT subject FROM audit_counts WHERE is_account = 1 AND lower(username) = ?2
             ),";
 
 /// The account with this id, and the username that it had.
-pub(super) fn subject_of(user_id: Option<UserId>, row: &Row<'_>) -> rusqlite::Result<Option<AuditSubject>> {
+pub(super) fn subject_of(user_id: Option<UserId>, row: &Row<'_>) -> Result<Option<AuditSubject>> {
     let username: Option<String> = row.get("username")?;
     Ok(user_id.map(|user_id| AuditSubject {
         user_id,

@@ -3,8 +3,7 @@
 //! Each row belongs to an account, or to a name or address without one. Whenever a row of one of these two kinds is written, it gets the next `number` of
 //! its kind.
 
-use rusqlite::{ToSql, params};
-
+use super::value::{ToValue, params};
 use super::{Result, Tx};
 use crate::domain::{MAX_ROWS_WITHOUT_ACCOUNT, Timestamp};
 
@@ -36,7 +35,7 @@ pub(super) struct BoundedTable {
 
 impl BoundedTable {
     /// Removes all but the `most` newest rows of a kind. A row that is written again gets a new number and leaves a gap, so fewer than `most` may stay.
-    pub(super) fn trim(&self, tx: &Tx<'_>, is_account: impl ToSql, most: i64) -> Result<()> {
+    pub(super) fn trim(&self, tx: &Tx<'_>, is_account: impl ToValue, most: i64) -> Result<()> {
         let table = self.name;
         let sql = format!(
             "DELETE FROM {table}

@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use rusqlite::Row;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Null, ToSql, ToSqlOutput, ValueRef};
-
+use super::value::{FromValue, ToValue, Value, ValueError};
 use crate::domain::{
     AddressDigest, AuditEvent, AuditReason, CodeMac, DomainDigest, Email, FailureDigest, FailureKind,
     Generation, InviteDigest, InviteId, InviteUses, LinkDigest, LinkPurpose, Locale, MailBudget, MailId,
@@ -12,38 +10,19 @@ use crate::domain::{
     SignatureAlgorithm, Timestamp, Timezone, TraceId, UserId, UserStatus, Username,
 };
 
-/// The columns of a row, taken from left to right. SQLite finds a column by its number at once, and by its name only by comparing the names one by one.
-pub(super) struct Fields<'row> {
-    row: &'row Row<'row>,
-    pub(super) taken: usize,
-}
-
-impl<'row> Fields<'row> {
-    pub(super) fn of(row: &'row Row<'row>) -> Self {
-        Self { row, taken: 0 }
-    }
-
-    /// The next column.
-    pub(super) fn take<T: FromSql>(&mut self) -> rusqlite::Result<T> {
-        let value = self.row.get(self.taken)?;
-        self.taken += 1;
-        Ok(value)
-    }
-}
-
 /// Each line: `type: column type, |value| expression that writes it, function that reads it;`
 macro_rules! columns {
     ($($type:ty: $column:ty, |$value:ident| $write:expr, $read:expr;)*) => {$(
-        impl ToSql for $type {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        impl ToValue for $type {
+            fn to_value(&self) -> Value<'_> {
                 let $value = self;
-                Ok(ToSqlOutput::from($write))
+                Value::from($write)
             }
         }
 
-        impl FromSql for $type {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                <$column>::column_result(value).map($read)
+        impl FromValue for $type {
+            fn from_value(value: Value<'_>) -> Result<Self, ValueError> {
+                <$column>::from_value(value).map($read)
             }
         }
     )*};
@@ -77,21 +56,20 @@ columns! {
     Username: String, |username| username.as_str(), Self::from_stored;
 
     FailureKind: bool, |kind| *kind == Self::OfAccount, |is_account| if is_account { Self::OfAccount } else { Self::OfUnknownName };
-    MailBudget: Vec<u8>, |budget| encode_times(budget.newest_first()), |bytes| Self::new(decode_times(&bytes));
 }
 
 /// Enums, which are stored as their names.
 macro_rules! names {
     ($($type:ty;)*) => {$(
-        impl ToSql for $type {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                Ok(ToSqlOutput::from(self.into_str()))
+        impl ToValue for $type {
+            fn to_value(&self) -> Value<'_> {
+                Value::from(self.into_str())
             }
         }
 
-        impl FromSql for $type {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                value.as_str()?.parse().map_err(FromSqlError::other)
+        impl FromValue for $type {
+            fn from_value(value: Value<'_>) -> Result<Self, ValueError> {
+                value.text()?.parse().map_err(|_| ValueError::Name)
             }
         }
     )*};
@@ -107,40 +85,43 @@ names! {
     UserStatus;
 }
 
-impl ToSql for InviteUses {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::from(self.get()))
+impl ToValue for InviteUses {
+    fn to_value(&self) -> Value<'_> {
+        Value::from(self.get())
     }
 }
 
-impl FromSql for InviteUses {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let uses = u32::column_result(value)?;
-        Self::new(uses).ok_or(FromSqlError::OutOfRange(uses.into()))
+impl FromValue for InviteUses {
+    fn from_value(value: Value<'_>) -> Result<Self, ValueError> {
+        Self::new(u32::from_value(value)?).ok_or(ValueError::Range)
     }
 }
 
-/// A network address as text; `None` for NULL, and for text that is no address.
+/// A network address that is read from text; `None` for NULL, and for text that is no address.
 pub(super) struct Address(pub(super) Option<IpAddr>);
 
-impl ToSql for Address {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self.0 {
-            Some(address) => address.to_string().into(),
-            None => Null.into(),
-        })
+impl FromValue for Address {
+    fn from_value(value: Value<'_>) -> Result<Self, ValueError> {
+        Ok(Self(match value {
+            Value::Null => None,
+            value => value.text()?.parse().ok(),
+        }))
     }
 }
 
-impl FromSql for Address {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let text = value.as_str_or_null()?;
-        Ok(Self(text.and_then(|text| text.parse().ok())))
+/// A network address as [`Address`] reads it.
+pub(super) fn address_text(address: Option<IpAddr>) -> Option<String> {
+    address.map(|address| address.to_string())
+}
+
+impl FromValue for MailBudget {
+    fn from_value(value: Value<'_>) -> Result<Self, ValueError> {
+        value.bytes().map(|bytes| Self::new(decode_times(bytes)))
     }
 }
 
 /// Times in one column: 8 bytes each, big-endian.
-fn encode_times(times: &[Timestamp]) -> Vec<u8> {
+pub(super) fn encode_times(times: &[Timestamp]) -> Vec<u8> {
     times.iter().flat_map(|at| at.as_millis().to_be_bytes()).collect()
 }
 
@@ -152,15 +133,13 @@ fn decode_times(bytes: &[u8]) -> Vec<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
-    use rusqlite::params;
-
     use super::*;
     use crate::domain::{Client, Rotation, Session, User};
     use crate::store::session::{session_columns, session_of};
     use crate::store::sqlite::in_new_database;
     use crate::store::user::{user_columns, user_of};
+    use crate::store::value::params;
+    use crate::store::{Result, Tx};
 
     const AT: fn(i64) -> Timestamp = Timestamp::from_millis;
 
@@ -209,47 +188,41 @@ mod tests {
     }
 
     /// Adds [`user`] and [`session`]. Every value is written under the name of its column, and no two values are equal.
-    fn add_rows(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
-        connection.execute(
+    fn add_rows(tx: &Tx<'_>) -> Result<()> {
+        tx.execute(
             "INSERT INTO users (id, username, username_key, email, email_key, email_verified_at, password_hash, status, locale, timezone,
                                 created_at, last_sign_in_at)
              VALUES (?1, 'Alice', 'alice', 'Alice@example.org', 'alice@example.org', 11, '$argon2id$v=19$m=8,t=1,p=1$', 'suspended', 'de', 'Europe/Berlin',
                      12, 13)",
-            [user().id],
+            params![user().id],
         )?;
-        connection.execute(
+        tx.execute(
             "INSERT INTO sessions (id, user_id, nonce, generation, presented, moved_at, moved_address, moved_agent, rotations, method,
                                    created_at, last_used_at, expires_at, ended_at, ended_because, address, user_agent)
              VALUES (?1, ?2, ?3, 21, 22, 23, '192.0.2.24', 'the browser that moved it',
                      x'00000019000000000000001a0000001b000000000000001c', 'otp', 31, 32, 33, 34, 'revoked', '192.0.2.35',
                      'the browser that began it')",
             params![session().id, user().id, session().nonce],
-        )?;
-        Ok(())
+        )
     }
 
     #[test]
     fn a_session_and_its_user_are_read_as_they_were_written() {
-        let widths = Cell::new((0, 0));
-        in_new_database(|connection| {
-            add_rows(connection)?;
+        // What reads the columns takes each of them, so that the number comes next.
+        in_new_database(|tx| {
+            add_rows(tx)?;
             let sql = concat!(
                 "SELECT ",
                 session_columns!(),
                 ", ",
                 user_columns!(),
-                " FROM sessions JOIN users ON users.id = user_id"
+                ", 99 FROM sessions JOIN users ON users.id = user_id"
             );
-            let read = connection.query_row(sql, [], |row| {
-                let mut fields = Fields::of(row);
-                let read = (session_of(&mut fields)?, user_of(&mut fields)?);
-                widths.set((fields.taken, row.as_ref().column_count()));
-                Ok(read)
+            let read = tx.query_one(sql, params![], |row| {
+                Ok((session_of(row)?, user_of(row)?, row.take()?))
             })?;
-            assert_eq!(read, (session(), user()));
+            assert_eq!(read, (session(), user(), 99_i64));
             Ok(())
         });
-        let (taken, selected) = widths.get();
-        assert_eq!(taken, selected, "what reads the columns takes each of them");
     }
 }

@@ -1,7 +1,7 @@
 //! Changes of addresses that wait to be confirmed, links that undo changes, and the addresses that accounts had before.
 
-use rusqlite::{Row, params};
-
+use super::engine::Row;
+use super::value::params;
 use super::{Reader, Result, Tx};
 use crate::domain::{Email, FORMER_ADDRESS_TTL, LinkDigest, Timestamp, UserId, Username};
 
@@ -34,7 +34,7 @@ pub struct EmailUndoRow {
 const CHANGE_COLUMNS: &str = "user_id, digest, email, created_at, expires_at";
 const UNDO_COLUMNS: &str = "digest, user_id, email, email_since, created_at, expires_at";
 
-fn change_of(row: &Row<'_>) -> rusqlite::Result<EmailChangeRow> {
+fn change_of(row: &mut Row<'_>) -> Result<EmailChangeRow> {
     Ok(EmailChangeRow {
         user_id: row.get("user_id")?,
         digest: row.get("digest")?,
@@ -44,7 +44,7 @@ fn change_of(row: &Row<'_>) -> rusqlite::Result<EmailChangeRow> {
     })
 }
 
-fn undo_of(row: &Row<'_>) -> rusqlite::Result<EmailUndoRow> {
+fn undo_of(row: &mut Row<'_>) -> Result<EmailUndoRow> {
     Ok(EmailUndoRow {
         digest: row.get("digest")?,
         user_id: row.get("user_id")?,
@@ -59,19 +59,19 @@ impl Reader<'_> {
     /// The change with this link, expired or not.
     pub fn find_email_change(&self, digest: LinkDigest) -> Result<Option<EmailChangeRow>> {
         let sql = format!("SELECT {CHANGE_COLUMNS} FROM email_changes WHERE digest = ?1");
-        self.query_opt(&sql, [digest], change_of)
+        self.query_opt(&sql, params![digest], change_of)
     }
 
     /// The change of an account, expired or not.
     pub fn find_email_change_of(&self, user_id: UserId) -> Result<Option<EmailChangeRow>> {
         let sql = format!("SELECT {CHANGE_COLUMNS} FROM email_changes WHERE user_id = ?1");
-        self.query_opt(&sql, [user_id], change_of)
+        self.query_opt(&sql, params![user_id], change_of)
     }
 
     /// The undo with this link, expired or not.
     pub fn find_email_undo(&self, digest: LinkDigest) -> Result<Option<EmailUndoRow>> {
         let sql = format!("SELECT {UNDO_COLUMNS} FROM email_undos WHERE digest = ?1");
-        self.query_opt(&sql, [digest], undo_of)
+        self.query_opt(&sql, params![digest], undo_of)
     }
 
     /// The undos of an account that have not expired, the oldest first.
@@ -100,13 +100,13 @@ impl Reader<'_> {
     /// Since when an account has had its address. It has had the address from its registration on if the address was never changed.
     pub fn find_email_since(&self, user_id: UserId) -> Result<Timestamp> {
         let sql = "SELECT coalesce(email_since, created_at) FROM users WHERE id = ?1";
-        self.query_one(sql, [user_id], |row| row.get(0))
+        self.query_one(sql, params![user_id], |row| row.take())
     }
 
     /// Whether an account left this address, verified, at `since` or later.
     pub fn was_held_lately(&self, user_id: UserId, email: &Email, since: Timestamp) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM former_addresses WHERE user_id = ?1 AND email_key = ?2 AND left_at >= ?3)";
-        self.query_one(sql, params![user_id, email.key(), since], |row| row.get(0))
+        self.query_one(sql, params![user_id, email.key(), since], |row| row.take())
     }
 }
 
@@ -141,7 +141,7 @@ impl Tx<'_> {
             "DELETE FROM email_changes WHERE user_id = ?1",
             "DELETE FROM outbox WHERE user_id = ?1 AND kind = 'change_email'",
         ] {
-            self.execute(sql, [user_id])?;
+            self.execute(sql, params![user_id])?;
         }
         Ok(())
     }
@@ -177,7 +177,7 @@ impl Tx<'_> {
             "DELETE FROM email_undos WHERE user_id = ?1",
             "DELETE FROM outbox WHERE user_id = ?1 AND kind = 'email_changed'",
         ] {
-            self.execute(sql, [user_id])?;
+            self.execute(sql, params![user_id])?;
         }
         Ok(())
     }

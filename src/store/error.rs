@@ -3,8 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
-
 use crate::files::{runner, shown_user};
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -18,7 +16,7 @@ pub enum StoreError {
     /// The closure of a query or a change panicked.
     #[error("a database task panicked: {0}")]
     Panicked(String),
-    /// Any other error of SQLite, which is a fault.
+    /// Any other error of the engine, which is a fault.
     #[error("the database failed: {0}")]
     Failed(String),
 }
@@ -27,28 +25,6 @@ pub enum StoreError {
 pub trait FromStore: From<StoreError> + Send + 'static {}
 
 impl<E: From<StoreError> + Send + 'static> FromStore for E {}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        use ErrorCode::{
-            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OutOfMemory,
-            ReadOnly, SystemIoFailure,
-        };
-        match error.sqlite_error_code() {
-            Some(
-                DatabaseBusy
-                | DatabaseLocked
-                | DiskFull
-                | SystemIoFailure
-                | OutOfMemory
-                | ReadOnly
-                | CannotOpen
-                | FileLockingProtocolFailed,
-            ) => Self::Unavailable(error.to_string()),
-            _ => Self::Failed(error.to_string()),
-        }
-    }
-}
 
 /// Why a database was not opened, created, copied or replaced.
 #[derive(Debug, thiserror::Error)]
@@ -125,19 +101,24 @@ pub enum OpenError {
     OldSqlite(String),
     #[error("{} cannot be used", path.display())]
     Io { path: PathBuf, source: io::Error },
-    /// An error of SQLite. [`Store::open`](super::Store::open) replaces it with a variant that names the file.
-    // Not a `source`: errors of rusqlite repeat their text in their own source.
-    #[error("the database cannot be used: {0}")]
-    Sqlite(rusqlite::Error),
+    /// An error of the engine that says something about the database. [`Store::open`](super::Store::open) replaces it with a variant that names the file.
+    #[error("the database cannot be used: {1}")]
+    Engine(OpenFault, String),
     /// Any other error that does not name the file. [`Store::open`](super::Store::open) replaces it too.
     #[error("the database cannot be used: {0}")]
     Unusable(String),
 }
 
-impl From<rusqlite::Error> for OpenError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
+/// What an error of the engine says about the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenFault {
+    /// Another program holds the lock of the database.
+    Locked,
+    /// It is no database of this engine.
+    Foreign,
+    Corrupt,
+    /// A table is missing or has other columns.
+    OtherTables,
 }
 
 impl OpenError {
@@ -151,22 +132,16 @@ impl OpenError {
 
     /// Turns an error that does not name the file into one that names the database at `path`; returns any other error unchanged.
     pub(super) fn naming(self, path: &Path) -> Self {
-        use ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
         let reason = match self {
-            Self::Sqlite(error) => {
-                let reason = error.to_string();
+            Self::Engine(OpenFault::Locked, _) => return Self::Locked(path.to_owned()),
+            Self::Engine(OpenFault::Foreign, _) => return Self::Foreign(path.to_owned()),
+            Self::Engine(OpenFault::Corrupt, reason) => {
                 let path = path.to_owned();
-                match error.sqlite_error_code() {
-                    Some(DatabaseBusy | DatabaseLocked) => return Self::Locked(path),
-                    Some(NotADatabase) => return Self::Foreign(path),
-                    Some(DatabaseCorrupt) => return Self::Corrupt { path, reason },
-                    _ => reason,
-                }
+                return Self::Corrupt { path, reason };
             }
-            Self::Unusable(reason) => reason,
+            Self::Engine(OpenFault::OtherTables, reason) | Self::Unusable(reason) => reason,
             named => return named,
         };
-        // As text, because errors of rusqlite repeat their text in their own source.
         Self::cannot_use(path)(io::Error::other(reason))
     }
 }

@@ -2,9 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use rusqlite::params;
-
 use super::bounded::BoundedTable;
+use super::value::params;
 use super::{Reader, Result, Tx};
 use crate::domain::{FailedCode, FailureKind, Timestamp};
 
@@ -19,7 +18,7 @@ impl Reader<'_> {
     pub fn has_more_failed_codes(&self, threshold: NonZeroU32, now: Timestamp) -> Result<bool> {
         let sql = "SELECT failed_at FROM failed_codes
              WHERE is_account = 1 AND number = (SELECT max(number) FROM failed_codes WHERE is_account = 1) - ?1";
-        let failed_at: Option<Timestamp> = self.query_opt(sql, [threshold], |row| row.get(0))?;
+        let failed_at: Option<Timestamp> = self.query_opt(sql, params![threshold.get()], |row| row.take())?;
         let (after, until) = FailedCode::hour_around(now);
         Ok(failed_at.is_some_and(|at| after < at && at <= until))
     }
@@ -29,7 +28,7 @@ impl Reader<'_> {
         let (after, until) = FailedCode::hour_around(now);
         let sql =
             "SELECT count(*) FROM failed_codes WHERE is_account = ?1 AND failed_at > ?2 AND failed_at <= ?3";
-        self.query_one(sql, params![kind, after, until], |row| row.get(0))
+        self.query_one(sql, params![kind, after, until], |row| row.take())
     }
 }
 

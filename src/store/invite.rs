@@ -1,13 +1,14 @@
 //! Invites.
 
-use rusqlite::{Row, params};
-
+use super::engine::Row;
+use super::reader::PageQuery;
+use super::value::params;
 use super::{Reader, Result, Tx};
 use crate::domain::{Invite, InviteDigest, InviteId, Page, Paging, Sealed, Timestamp};
 
 const COLUMNS: &str = "id, sealed_code, uses, max_uses, note, created_at, expires_at, revoked_at";
 
-fn invite_of(row: &Row<'_>) -> rusqlite::Result<(Invite, Sealed)> {
+fn invite_of(row: &mut Row<'_>) -> Result<(Invite, Sealed)> {
     let invite = Invite {
         id: row.get("id")?,
         uses: row.get("uses")?,
@@ -24,7 +25,7 @@ impl Reader<'_> {
     /// The invite whose code has this digest, and its sealed code.
     pub fn find_invite(&self, digest: InviteDigest) -> Result<Option<(Invite, Sealed)>> {
         let sql = format!("SELECT {COLUMNS} FROM invites WHERE code_digest = ?1");
-        self.query_opt(&sql, [digest], invite_of)
+        self.query_opt(&sql, params![digest], invite_of)
     }
 
     /// The invites that can be used at `active_at`, or all if it is `None`, with their sealed codes; the newest first.
@@ -33,20 +34,20 @@ impl Reader<'_> {
         active_at: Option<Timestamp>,
         paging: Paging<InviteId>,
     ) -> Result<Page<(Invite, Sealed)>> {
-        self.query_page(
-            COLUMNS,
-            "FROM invites WHERE id < ?1
+        let query = PageQuery {
+            columns: COLUMNS,
+            wanted: "FROM invites WHERE id < ?1
              AND (?2 IS NULL OR (revoked_at IS NULL AND uses < max_uses AND (expires_at IS NULL OR expires_at > ?2)))",
-            "ORDER BY id DESC",
-            params![paging.after.unwrap_or(InviteId::LAST), active_at],
-            paging.limit,
-            invite_of,
-        )
+            values: params![paging.after.unwrap_or(InviteId::LAST), active_at],
+            column_values: params![],
+            order: "ORDER BY id DESC",
+        };
+        self.query_page(&query, paging.limit, invite_of)
     }
 
     pub fn is_invite(&self, id: InviteId) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM invites WHERE id = ?1)";
-        self.query_one(sql, [id], |row| row.get(0))
+        self.query_one(sql, params![id], |row| row.take())
     }
 
     /// Every invite with its sealed code.
@@ -71,7 +72,7 @@ impl Tx<'_> {
     pub fn revoke_all_invites(&self, now: Timestamp) -> Result<usize> {
         let sql = "UPDATE invites SET revoked_at = ?1 WHERE revoked_at IS NULL AND uses < max_uses
              RETURNING expires_at IS NULL OR expires_at > ?1 AS was_active";
-        let revoked: Vec<bool> = self.query(sql, [now], |row| row.get("was_active"))?;
+        let revoked: Vec<bool> = self.query(sql, params![now], |row| row.get("was_active"))?;
         Ok(revoked.into_iter().filter(|was_active| *was_active).count())
     }
 

@@ -1,9 +1,7 @@
 //! Links that were mailed or that the operator handed over.
 
-use rusqlite::params;
-
-use super::columns::Fields;
 use super::user::{user_columns, user_of};
+use super::value::params;
 use super::{Reader, Result, Tx};
 use crate::domain::{LinkDigest, LinkPurpose, Timestamp, User, UserId};
 
@@ -32,17 +30,16 @@ impl Reader<'_> {
              FROM link_tokens AS links JOIN users ON users.id = links.user_id AND users.email_key = links.email_key
              WHERE digest = ?1"
         );
-        self.query_opt(SQL, [digest], |row| {
-            let mut fields = Fields::of(row);
-            let user = user_of(&mut fields)?;
+        self.query_opt(SQL, params![digest], |row| {
+            let user = user_of(row)?;
             let link = LinkRow {
                 digest,
-                purpose: fields.take()?,
+                purpose: row.take()?,
                 user_id: Some(user.id),
-                email_key: fields.take()?,
-                created_at: fields.take()?,
-                expires_at: fields.take()?,
-                used_at: fields.take()?,
+                email_key: row.take()?,
+                created_at: row.take()?,
+                expires_at: row.take()?,
+                used_at: row.take()?,
             };
             Ok((link, user))
         })
@@ -53,7 +50,7 @@ impl Tx<'_> {
     /// Removes every link, also those of changes of addresses and of undos, and all queued mail.
     pub fn delete_links_and_mail(&self) -> Result<()> {
         for table in ["link_tokens", "email_changes", "email_undos", "outbox"] {
-            self.execute(&format!("DELETE FROM {table}"), [])?;
+            self.execute(&format!("DELETE FROM {table}"), params![])?;
         }
         Ok(())
     }
@@ -90,7 +87,7 @@ impl Tx<'_> {
             "DELETE FROM link_tokens WHERE user_id = ?1 AND purpose <> 'verify_email'",
             "DELETE FROM outbox WHERE user_id = ?1 AND kind NOT IN ('verify_email', 'sign_in_code', 'change_email', 'email_changed')",
         ] {
-            self.execute(sql, [user_id])?;
+            self.execute(sql, params![user_id])?;
         }
         Ok(())
     }
@@ -103,7 +100,7 @@ impl Tx<'_> {
             "DELETE FROM one_time_codes WHERE user_id = ?1",
             "DELETE FROM outbox WHERE user_id = ?1 AND kind <> 'email_changed'",
         ] {
-            self.execute(sql, [user_id])?;
+            self.execute(sql, params![user_id])?;
         }
         self.delete_email_change_of(user_id)
     }

@@ -1,8 +1,8 @@
 //! Mail budgets: when mail to a mailbox was requested.
 
-use rusqlite::params;
-
 use super::bounded::trim_without_account;
+use super::columns::encode_times;
+use super::value::params;
 use super::{Reader, Result, Tx};
 use crate::domain::{AddressDigest, FailureKind, MailBudget, MailPurpose, Timestamp};
 
@@ -10,7 +10,7 @@ impl Reader<'_> {
     /// When mail for this purpose was last requested for a mailbox.
     pub fn find_mail_budget(&self, mailbox: AddressDigest, purpose: MailPurpose) -> Result<MailBudget> {
         let sql = "SELECT sends FROM mail_budgets WHERE address_digest = ?1 AND purpose = ?2";
-        let budget = self.query_opt(sql, params![mailbox, purpose.into_str()], |row| row.get(0))?;
+        let budget = self.query_opt(sql, params![mailbox, purpose.into_str()], |row| row.take())?;
         Ok(budget.unwrap_or_default())
     }
 }
@@ -31,7 +31,16 @@ impl Tx<'_> {
              ON CONFLICT (address_digest, purpose) DO UPDATE SET
                  sends = excluded.sends, last_sent_at = excluded.last_sent_at,
                  is_account = max(is_account, excluded.is_account), number = excluded.number";
-        self.execute(sql, params![mailbox, purpose.into_str(), budget, now, kind])?;
+        self.execute(
+            sql,
+            params![
+                mailbox,
+                purpose.into_str(),
+                encode_times(budget.newest_first()),
+                now,
+                kind
+            ],
+        )?;
         trim_without_account(self, "mail_budgets", "address_digest, purpose", "is_account = 0")
     }
 }

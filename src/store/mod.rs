@@ -1,4 +1,5 @@
-//! The database: all SQL, and nothing else. Each kind of row has one file of statements; `sqlite` is the engine below them.
+//! The database: all SQL, and nothing else. Each kind of row has one file of statements; `sqlite` is the engine below them, and the only module that knows
+//! it. In between, `engine` says what an engine does, and `value` in which types values go to it and come back.
 //!
 //! [`Store::read`] runs a closure over a [`Reader`] on a pooled connection that can only read; [`Store::write`] runs a closure over a [`Tx`] on the single
 //! writer thread, inside a transaction that many writes share. Both closures are synchronous, so a transaction never waits for a hash or the network.
@@ -9,6 +10,7 @@ mod audit_filter;
 mod bounded;
 mod columns;
 mod email_change;
+mod engine;
 mod error;
 mod failed_codes;
 mod inspection;
@@ -18,24 +20,28 @@ mod mail_budget;
 mod one_time_code;
 mod outbox;
 mod password_failures;
+mod reader;
 mod session;
 mod settings;
 mod signing_key;
 mod sqlite;
+mod transaction;
 mod user;
+mod value;
 
 pub use audit::{AuditCount, AuditTally};
 pub use audit_count::{AuditKind, KindCount, MAX_NAME_COUNTS};
 pub use audit_filter::{AuditCursor, AuditFilter};
 pub use email_change::{EmailChangeRow, EmailUndoRow};
-pub use error::{FromStore, OpenError, Result, StoreError};
+pub use error::{FromStore, OpenError, OpenFault, Result, StoreError};
 pub use link_token::LinkRow;
 pub use one_time_code::CountedCode;
 pub use outbox::MailTrouble;
+pub use reader::Reader;
 pub use settings::Setting;
 pub use signing_key::StoredSigningKey;
 pub use sqlite::{
-    Access, Copied, Creation, LOCKS, OpenOptions, Reader, Replacement, StagedDatabase, Store, TestHooks, Tx,
-    remove_older,
+    Access, Copied, Creation, LOCKS, OpenOptions, Replacement, StagedDatabase, Store, TestHooks, remove_older,
 };
+pub use transaction::Tx;
 pub use user::{Credentials, NewUserRow, UserFilter};

@@ -1,8 +1,7 @@
 //! One-time codes.
 
-use rusqlite::params;
-
 use super::bounded::trim_without_account;
+use super::value::params;
 use super::{Reader, Result, Tx};
 use crate::domain::{AddressDigest, CODE_TTL, CodeFailures, CodeMac, MAX_CODE_ATTEMPTS, Timestamp, UserId};
 
@@ -20,7 +19,7 @@ impl Reader<'_> {
     /// When the code of an address was used, if it was, and when it expires. The code may have been compared too often.
     pub fn find_code_times(&self, address: AddressDigest) -> Result<Option<(Option<Timestamp>, Timestamp)>> {
         let sql = "SELECT used_at, expires_at FROM one_time_codes WHERE address_digest = ?1";
-        self.query_opt(sql, [address], |row| {
+        self.query_opt(sql, params![address], |row| {
             Ok((row.get("used_at")?, row.get("expires_at")?))
         })
     }
@@ -28,7 +27,7 @@ impl Reader<'_> {
     /// The number of wrong codes of an address, and the lock that follows from it.
     pub fn find_code_failures(&self, address: AddressDigest) -> Result<CodeFailures> {
         let sql = "SELECT failures, locked_until FROM one_time_codes WHERE address_digest = ?1";
-        let found = self.query_opt(sql, [address], |row| {
+        let found = self.query_opt(sql, params![address], |row| {
             Ok(CodeFailures {
                 in_a_row: row.get("failures")?,
                 locked_until: row.get("locked_until")?,
@@ -47,7 +46,7 @@ impl Tx<'_> {
             "mail_budgets",
             "password_failures",
         ] {
-            self.execute(&format!("DELETE FROM {table}"), [])?;
+            self.execute(&format!("DELETE FROM {table}"), params![])?;
         }
         Ok(())
     }
@@ -104,7 +103,7 @@ impl Tx<'_> {
             "DELETE FROM one_time_codes WHERE user_id = ?1",
             "DELETE FROM outbox WHERE user_id = ?1 AND kind = 'sign_in_code'",
         ] {
-            self.execute(sql, [user_id])?;
+            self.execute(sql, params![user_id])?;
         }
         Ok(())
     }

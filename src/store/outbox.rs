@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use rusqlite::{Row, params};
-
+use super::engine::Row;
+use super::value::params;
 use super::{Reader, Result, Tx};
 use crate::domain::{Attempts, DomainDigest, MailId, QueuedMail, Sealed, Timestamp, UserId};
 
@@ -26,7 +26,7 @@ const COLUMNS: &str = "id, kind, user_id, sealed_mail, message_id, created_at, e
 const RESUMABLE: &str =
     "is_urgent IN (0, 1) AND next_attempt_at > ?1 AND expires_at > ?1 AND is_refused = 0 AND unanswered = 0";
 
-fn mail_of(row: &Row<'_>) -> rusqlite::Result<QueuedMail> {
+fn mail_of(row: &mut Row<'_>) -> Result<QueuedMail> {
     Ok(QueuedMail {
         id: row.get("id")?,
         kind: row.get("kind")?,
@@ -51,7 +51,7 @@ fn mail_of(row: &Row<'_>) -> rusqlite::Result<QueuedMail> {
 impl Reader<'_> {
     pub fn has_expired_mail(&self, now: Timestamp) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE expires_at <= ?1)";
-        self.query_one(sql, [now], |row| row.get(0))
+        self.query_one(sql, params![now], |row| row.take())
     }
 
     /// Returns the mails that `pick` accepts among those that are due and have not expired: urgent mails first, then the others, each group in the
@@ -63,24 +63,21 @@ impl Reader<'_> {
     ) -> Result<Vec<QueuedMail>> {
         let mut picked = Vec::new();
         for is_urgent in [true, false] {
-            let mut statement = self.connection.prepare_cached(
-                "SELECT id, domain_digest FROM outbox WHERE is_urgent = ?1 AND next_attempt_at <= ?2 AND expires_at > ?2
-                 ORDER BY next_attempt_at",
-            )?;
-            let mut due = statement.query(params![is_urgent, now])?;
-            while let Some(row) = due.next()? {
-                let id = row.get("id")?;
-                match pick(id, row.get("domain_digest")?, is_urgent) {
-                    ControlFlow::Continue(true) => picked.push(id),
-                    ControlFlow::Continue(false) => {}
-                    ControlFlow::Break(()) => break,
-                }
-            }
+            let sql = "SELECT id, domain_digest FROM outbox WHERE is_urgent = ?1 AND next_attempt_at <= ?2 AND expires_at > ?2
+                 ORDER BY next_attempt_at";
+            self.query_each(sql, params![is_urgent, now], |row| {
+                let id = row.take()?;
+                Ok(pick(id, row.take()?, is_urgent).map_continue(|is_picked| {
+                    if is_picked {
+                        picked.push(id);
+                    }
+                }))
+            })?;
         }
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1");
         picked
             .into_iter()
-            .map(|id| self.query_one(&sql, [id], mail_of))
+            .map(|id| self.query_one(&sql, params![id], mail_of))
             .collect()
     }
 
@@ -88,20 +85,20 @@ impl Reader<'_> {
     pub fn has_mail_to_resume(&self, now: Timestamp) -> Result<bool> {
         // The index is named, because with the statistics of a young database SQLite reads the whole table.
         let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox INDEXED BY outbox_by_due WHERE {RESUMABLE})");
-        self.query_one(&sql, [now], |row| row.get(0))
+        self.query_one(&sql, params![now], |row| row.take())
     }
 
     /// Every queued mail that has not expired, the oldest first.
     pub fn list_outbox(&self, now: Timestamp) -> Result<Vec<QueuedMail>> {
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE expires_at > ?1 ORDER BY id");
-        self.query(&sql, [now], mail_of)
+        self.query(&sql, params![now], mail_of)
     }
 
     /// The reasons why mails still wait after an attempt to send them. The reason with the most mails comes first.
     pub fn list_mail_troubles(&self, now: Timestamp) -> Result<Vec<MailTrouble>> {
         let sql = "SELECT coalesce(last_error, '') AS error, last_hint, is_refused, count(*) AS mails FROM outbox WHERE attempts > 0 AND expires_at > ?1
              GROUP BY error, last_hint, is_refused ORDER BY mails DESC, error";
-        self.query(sql, [now], |row| {
+        self.query(sql, params![now], |row| {
             Ok(MailTrouble {
                 error: row.get("error")?,
                 hint: row.get("last_hint")?,
@@ -147,7 +144,7 @@ impl Tx<'_> {
     }
 
     pub fn delete_mail(&self, id: MailId) -> Result<()> {
-        self.execute("DELETE FROM outbox WHERE id = ?1", [id])
+        self.execute("DELETE FROM outbox WHERE id = ?1", params![id])
     }
 
     /// Removes the queued mails of one kind to an account.
@@ -176,14 +173,14 @@ impl Tx<'_> {
     /// Makes every queued mail that has not expired due at `now`, even if its recipient was refused; returns the number of mails.
     pub fn retry_mail(&self, now: Timestamp) -> Result<usize> {
         let sql = "UPDATE outbox SET next_attempt_at = ?1, is_refused = 0 WHERE expires_at > ?1";
-        self.execute_counted(sql, [now])
+        self.execute_counted(sql, params![now])
     }
 
     /// Makes the mails due at `now` whose next attempt is later and that cannot have arrived; returns their number.
     pub fn resume_mail(&self, now: Timestamp) -> Result<usize> {
         self.execute_counted(
             &format!("UPDATE outbox SET next_attempt_at = ?1 WHERE {RESUMABLE}"),
-            [now],
+            params![now],
         )
     }
 }

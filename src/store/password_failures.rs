@@ -2,10 +2,8 @@
 
 use std::net::IpAddr;
 
-use rusqlite::params;
-
 use super::bounded::BoundedTable;
-use super::columns::Fields;
+use super::value::params;
 use super::{Reader, Result, Tx};
 use crate::domain::{FailureDigest, FailureKey, FailureRun, FailureRuns, Timestamp, UserId};
 
@@ -26,13 +24,12 @@ impl Reader<'_> {
             sql,
             params![key.guessed, key.network, key.site, EVERYWHERE],
             |row| {
-                let mut fields = Fields::of(row);
-                let network: Vec<u8> = fields.take()?;
+                let network: Vec<u8> = row.take()?;
                 let run = Some(FailureRun {
-                    length: fields.take()?,
-                    last_failed_at: fields.take()?,
-                    stretch: fields.take()?,
-                    added: fields.take()?,
+                    length: row.take()?,
+                    last_failed_at: row.take()?,
+                    stretch: row.take()?,
+                    added: row.take()?,
                 });
                 if network == EVERYWHERE {
                     runs.from_everywhere = run;
@@ -93,7 +90,10 @@ impl Tx<'_> {
 
     /// Removes every run of the guessed account or name.
     pub fn delete_failures(&self, guessed: FailureDigest) -> Result<()> {
-        self.execute("DELETE FROM password_failures WHERE guessed = ?1", [guessed])
+        self.execute(
+            "DELETE FROM password_failures WHERE guessed = ?1",
+            params![guessed],
+        )
     }
 
     /// Removes up to `limit` runs of each kind whose last failure was before `before`; returns their number.

@@ -1,10 +1,10 @@
 //! Sessions.
 
-use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
-use rusqlite::{Params, params};
-
-use super::columns::{Address, Fields};
+use super::columns::{Address, address_text};
+use super::engine::Row;
+use super::reader::PageQuery;
 use super::user::{user_columns, user_of};
+use super::value::{FromValue, Params, Value, ValueError, params};
 use super::{Reader, Result, Tx};
 use crate::domain::{
     Client, Generation, Page, Paging, Rotation, Session, SessionEnd, SessionId, SessionNonce, Timestamp,
@@ -30,31 +30,31 @@ macro_rules! session_columns {
 pub(super) use session_columns;
 
 /// Takes the columns of a session. Rust evaluates the fields in the order in which they are written here.
-pub(super) fn session_of(fields: &mut Fields<'_>) -> rusqlite::Result<Session> {
+pub(super) fn session_of(row: &mut Row<'_>) -> Result<Session> {
     Ok(Session {
-        id: fields.take()?,
-        user_id: fields.take()?,
+        id: row.take()?,
+        user_id: row.take()?,
         rotation: Rotation {
-            generation: fields.take()?,
-            presented: fields.take()?,
-            moved_at: fields.take()?,
-            moved_by: client_of(fields)?,
-            replaced: fields.take::<Replaced>()?.0,
+            generation: row.take()?,
+            presented: row.take()?,
+            moved_at: row.take()?,
+            moved_by: client_of(row)?,
+            replaced: row.take::<Replaced>()?.0,
         },
-        nonce: fields.take()?,
-        method: fields.take()?,
-        created_at: fields.take()?,
-        last_used_at: fields.take()?,
-        expires_at: fields.take()?,
-        ended: Option::zip(fields.take()?, fields.take()?),
-        client: client_of(fields)?,
+        nonce: row.take()?,
+        method: row.take()?,
+        created_at: row.take()?,
+        last_used_at: row.take()?,
+        expires_at: row.take()?,
+        ended: Option::zip(row.take()?, row.take()?),
+        client: client_of(row)?,
     })
 }
 
-fn client_of(fields: &mut Fields<'_>) -> rusqlite::Result<Client> {
+fn client_of(row: &mut Row<'_>) -> Result<Client> {
     Ok(Client {
-        address: fields.take::<Address>()?.0,
-        user_agent: fields.take()?,
+        address: row.take::<Address>()?.0,
+        user_agent: row.take()?,
         trace_id: None,
     })
 }
@@ -62,9 +62,9 @@ fn client_of(fields: &mut Fields<'_>) -> rusqlite::Result<Client> {
 /// The column `rotations`.
 struct Replaced(Vec<(Generation, Timestamp)>);
 
-impl FromSql for Replaced {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_blob().map(decode_replaced).map(Self)
+impl FromValue for Replaced {
+    fn from_value(value: Value<'_>) -> Result<Self, ValueError> {
+        value.bytes().map(decode_replaced).map(Self)
     }
 }
 
@@ -91,7 +91,7 @@ impl Reader<'_> {
     /// The session with this id, live or ended.
     pub fn find_session(&self, id: SessionId) -> Result<Option<Session>> {
         const SQL: &str = concat!("SELECT ", session_columns!(), " FROM sessions WHERE id = ?1");
-        self.query_opt(SQL, [id], |row| session_of(&mut Fields::of(row)))
+        self.query_opt(SQL, params![id], session_of)
     }
 
     /// The session with this id, live or ended, and its user.
@@ -103,10 +103,7 @@ impl Reader<'_> {
             user_columns!(),
             " FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1"
         );
-        self.query_opt(SQL, [id], |row| {
-            let mut fields = Fields::of(row);
-            Ok((session_of(&mut fields)?, user_of(&mut fields)?))
-        })
+        self.query_opt(SQL, params![id], |row| Ok((session_of(row)?, user_of(row)?)))
     }
 
     /// The user with this id, and whether the session belongs to that user and is alive. `None` if there is no such user, or no signing key with the id
@@ -127,8 +124,7 @@ impl Reader<'_> {
              WHERE users.id = ?1 AND EXISTS (SELECT 1 FROM signing_keys WHERE kid = ?4)"
         );
         self.query_opt(SQL, params![user_id, session_id, now, kid], |row| {
-            let mut fields = Fields::of(row);
-            Ok((user_of(&mut fields)?, fields.take()?))
+            Ok((user_of(row)?, row.take()?))
         })
     }
 
@@ -140,7 +136,7 @@ impl Reader<'_> {
             " FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2
              ORDER BY last_used_at DESC, id DESC"
         );
-        self.query(SQL, params![user_id, now], |row| session_of(&mut Fields::of(row)))
+        self.query(SQL, params![user_id, now], session_of)
     }
 
     /// A user's sessions, live and ended, the last used one first.
@@ -150,7 +146,7 @@ impl Reader<'_> {
             session_columns!(),
             " FROM sessions WHERE user_id = ?1 ORDER BY last_used_at DESC, id DESC"
         );
-        self.query(SQL, [user_id], |row| session_of(&mut Fields::of(row)))
+        self.query(SQL, params![user_id], session_of)
     }
 
     /// A page of a user's sessions, live and ended, the newest first. This order does not change between pages. The cursor is the time at which a session
@@ -161,14 +157,14 @@ impl Reader<'_> {
         paging: Paging<(Timestamp, SessionId)>,
     ) -> Result<Page<Session>> {
         let (begun_at, id) = paging.after.unzip();
-        self.query_page(
-            session_columns!(),
-            "FROM sessions WHERE user_id = ?1 AND (?2 IS NULL OR (sessions.created_at, id) < (?2, ?3))",
-            "ORDER BY sessions.created_at DESC, id DESC",
-            params![user_id, begun_at, id],
-            paging.limit,
-            |row| session_of(&mut Fields::of(row)),
-        )
+        let query = PageQuery {
+            columns: session_columns!(),
+            wanted: "FROM sessions WHERE user_id = ?1 AND (?2 IS NULL OR (sessions.created_at, id) < (?2, ?3))",
+            values: params![user_id, begun_at, id],
+            column_values: params![],
+            order: "ORDER BY sessions.created_at DESC, id DESC",
+        };
+        self.query_page(&query, paging.limit, session_of)
     }
 
     /// Looks at the next `MOST_LOOKED_AT` sessions in the order of their accounts, after the account `after`. Returns the accounts that have more than
@@ -181,13 +177,13 @@ impl Reader<'_> {
         // The empty blob comes before every id.
         let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
         let sql = "SELECT user_id FROM sessions WHERE user_id > ?1 ORDER BY user_id LIMIT 1 OFFSET ?2";
-        let last: Option<UserId> = self.query_opt(sql, params![after, MOST_LOOKED_AT], |row| row.get(0))?;
+        let last: Option<UserId> = self.query_opt(sql, params![after, MOST_LOOKED_AT], |row| row.take())?;
         // No id begins with this byte, so it comes after every id.
         let end = last.as_ref().map_or(&[0xff][..], |id| id.as_bytes());
         let sql = "SELECT user_id FROM sessions WHERE user_id > ?1 AND user_id <= ?2 GROUP BY user_id
              HAVING count(*) - count(ended_at) > ?3 OR count(ended_at) > ?4";
         let crowded = self.query(sql, params![after, end, most_unended, MAX_ENDED], |row| {
-            row.get(0)
+            row.take()
         })?;
         Ok((crowded, last))
     }
@@ -205,12 +201,12 @@ impl Reader<'_> {
         let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
         let sql = "SELECT id FROM sessions WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1 OFFSET ?3";
         let last = self.query_opt(sql, params![after, began_before, MOST_LOOKED_AT], |row| {
-            row.get(0)
+            row.take()
         })?;
         let sql =
             "SELECT id FROM sessions WHERE id > ?1 AND id <= ?2 AND coalesce(ended_at, expires_at) < ?3";
         let values = params![after, last.unwrap_or(began_before), over_before];
-        let old = self.query(sql, values, |row| row.get(0))?;
+        let old = self.query(sql, values, |row| row.take())?;
         Ok((old, last))
     }
 }
@@ -227,7 +223,7 @@ impl Tx<'_> {
             rotation.generation,
             rotation.presented,
             rotation.moved_at,
-            Address(rotation.moved_by.address),
+            address_text(rotation.moved_by.address),
             rotation.moved_by.user_agent,
             encode_replaced(&rotation.replaced),
             session.nonce,
@@ -235,7 +231,7 @@ impl Tx<'_> {
             session.created_at,
             session.last_used_at,
             session.expires_at,
-            Address(session.client.address),
+            address_text(session.client.address),
             session.client.user_agent,
         ];
         self.execute(sql, values)
@@ -257,7 +253,7 @@ impl Tx<'_> {
             to.rotation.generation,
             to.rotation.presented,
             to.rotation.moved_at,
-            Address(to.rotation.moved_by.address),
+            address_text(to.rotation.moved_by.address),
             to.rotation.moved_by.user_agent,
             encode_replaced(&to.rotation.replaced),
             to.last_used_at,
@@ -365,7 +361,7 @@ impl Tx<'_> {
     }
 
     /// Runs an UPDATE that returns `was_alive` for each session that it ends; returns how many were alive.
-    fn count_alive(&self, sql: &str, values: impl Params) -> Result<u64> {
+    fn count_alive(&self, sql: &str, values: Params<'_>) -> Result<u64> {
         let were_alive: Vec<u64> = self.query(sql, values, |row| row.get("was_alive"))?;
         Ok(were_alive.iter().sum())
     }

@@ -1,7 +1,6 @@
 //! Single values, each stored under a name.
 
-use rusqlite::params;
-
+use super::value::params;
 use super::{Reader, Result, Tx};
 use crate::domain::Timestamp;
 
@@ -41,9 +40,11 @@ impl Reader<'_> {
     /// The value of a setting; `None` if it was never set.
     pub fn find_setting(&self, setting: Setting) -> Result<Option<String>> {
         let name: &str = setting.into();
-        self.query_opt("SELECT value FROM settings WHERE name = ?1", [name], |row| {
-            row.get(0)
-        })
+        self.query_opt(
+            "SELECT value FROM settings WHERE name = ?1",
+            params![name],
+            |row| row.take(),
+        )
     }
 
     /// The value of a setting that is a time; `None` if it was never set.
@@ -64,7 +65,7 @@ impl Tx<'_> {
     pub fn put_setting(&self, setting: Setting, value: Option<&str>, now: Timestamp) -> Result<()> {
         let name: &str = setting.into();
         match value {
-            None => self.execute_counted("DELETE FROM settings WHERE name = ?1", [name])?,
+            None => self.execute_counted("DELETE FROM settings WHERE name = ?1", params![name])?,
             Some(value) => self.execute_counted(
                 "INSERT INTO settings (name, value, updated_at) VALUES (?1, ?2, ?3)
                  ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",

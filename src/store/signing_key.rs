@@ -1,7 +1,6 @@
 //! The keys that sign access tokens, sealed.
 
-use rusqlite::params;
-
+use super::value::params;
 use super::{Reader, Result, Tx};
 use crate::domain::{Sealed, SignatureAlgorithm, Timestamp};
 
@@ -23,7 +22,7 @@ impl Reader<'_> {
     pub fn list_signing_keys(&self) -> Result<Vec<StoredSigningKey>> {
         let sql = "SELECT kid, algorithm, sealed_private, created_at, active_at, retired_at
              FROM signing_keys ORDER BY active_at DESC, kid";
-        self.query(sql, [], |row| {
+        self.query(sql, params![], |row| {
             Ok(StoredSigningKey {
                 kid: row.get("kid")?,
                 algorithm: row.get("algorithm")?,
@@ -38,7 +37,7 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     pub fn delete_all_signing_keys(&self) -> Result<usize> {
-        self.execute_counted("DELETE FROM signing_keys", [])
+        self.execute_counted("DELETE FROM signing_keys", params![])
     }
 
     pub fn insert_signing_key(&self, key: &StoredSigningKey) -> Result<()> {
@@ -64,7 +63,7 @@ impl Tx<'_> {
 
     /// Removes every key but `kid`.
     pub fn delete_other_signing_keys(&self, kid: &str) -> Result<()> {
-        self.execute("DELETE FROM signing_keys WHERE kid <> ?1", [kid])
+        self.execute("DELETE FROM signing_keys WHERE kid <> ?1", params![kid])
     }
 
     /// Replaces the sealed private half of a key.
@@ -75,6 +74,6 @@ impl Tx<'_> {
 
     /// Removes the keys that stopped signing before `before`. The caller chooses `before` so that their last tokens have expired.
     pub fn delete_signing_keys_retired_before(&self, before: Timestamp) -> Result<usize> {
-        self.execute_counted("DELETE FROM signing_keys WHERE retired_at < ?1", [before])
+        self.execute_counted("DELETE FROM signing_keys WHERE retired_at < ?1", params![before])
     }
 }

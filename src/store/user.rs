@@ -1,8 +1,8 @@
 //! Accounts.
 
-use rusqlite::params;
-
-use super::columns::Fields;
+use super::engine::Row;
+use super::reader::PageQuery;
+use super::value::params;
 use super::{Reader, Result, Tx};
 use crate::domain::{
     AccountName, AuditSubject, Email, InviteId, Locale, Page, Paging, PasswordHash, Timestamp, Timezone,
@@ -58,24 +58,24 @@ impl From<&Credentials> for AuditSubject {
 }
 
 /// Takes the columns of an account. Rust evaluates the fields in the order in which they are written here.
-pub(super) fn user_of(fields: &mut Fields<'_>) -> rusqlite::Result<User> {
+pub(super) fn user_of(row: &mut Row<'_>) -> Result<User> {
     Ok(User {
-        id: fields.take()?,
-        username: fields.take()?,
-        email: fields.take()?,
-        email_verified_at: fields.take()?,
-        has_password: fields.take()?,
-        status: fields.take()?,
-        locale: fields.take()?,
-        timezone: fields.take()?,
-        created_at: fields.take()?,
-        last_sign_in_at: fields.take()?,
+        id: row.take()?,
+        username: row.take()?,
+        email: row.take()?,
+        email_verified_at: row.take()?,
+        has_password: row.take()?,
+        status: row.take()?,
+        locale: row.take()?,
+        timezone: row.take()?,
+        created_at: row.take()?,
+        last_sign_in_at: row.take()?,
     })
 }
 
 impl Reader<'_> {
     pub fn count_users(&self) -> Result<u32> {
-        self.query_one("SELECT count(*) FROM users", [], |row| row.get(0))
+        self.query_one("SELECT count(*) FROM users", params![], |row| row.take())
     }
 
     /// The account with this name.
@@ -99,13 +99,12 @@ impl Reader<'_> {
             AccountName::Username(username) => (by!("username_key"), username.key()),
             AccountName::Unusable(_) => return Ok(None),
         };
-        self.query_opt(sql, [key], |row| {
-            let mut fields = Fields::of(row);
+        self.query_opt(sql, params![key], |row| {
             Ok(Credentials {
-                user_id: fields.take()?,
-                username: fields.take()?,
-                password_hash: fields.take()?,
-                status: fields.take()?,
+                user_id: row.take()?,
+                username: row.take()?,
+                password_hash: row.take()?,
+                status: row.take()?,
             })
         })
     }
@@ -113,19 +112,19 @@ impl Reader<'_> {
     /// Every hash cost that is in use, as it is written in PHC strings, with the number of accounts that have it. Sorted by the text of the cost.
     pub fn list_password_costs(&self) -> Result<Vec<(String, u32)>> {
         let sql = "SELECT cost, accounts FROM password_costs ORDER BY cost";
-        self.query(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        self.query(sql, params![], |row| Ok((row.take()?, row.take()?)))
     }
 
     /// The account with this address.
     pub fn find_user_by_email(&self, email: &Email) -> Result<Option<User>> {
         const SQL: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE email_key = ?1");
-        self.query_opt(SQL, [email.key()], |row| user_of(&mut Fields::of(row)))
+        self.query_opt(SQL, params![email.key()], user_of)
     }
 
     /// The account with this id.
     pub fn find_user(&self, id: UserId) -> Result<Option<User>> {
         const SQL: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = ?1");
-        self.query_opt(SQL, [id], |row| user_of(&mut Fields::of(row)))
+        self.query_opt(SQL, params![id], user_of)
     }
 
     /// The account with this id, if `hash` is its password hash. In a change the answer holds until its end, because one writer runs all changes in turn.
@@ -135,13 +134,13 @@ impl Reader<'_> {
             user_columns!(),
             " FROM users WHERE id = ?1 AND password_hash = ?2"
         );
-        self.query_opt(SQL, params![id, hash], |row| user_of(&mut Fields::of(row)))
+        self.query_opt(SQL, params![id, hash], user_of)
     }
 
     /// The number of live sessions of an account.
     pub fn count_live_sessions(&self, id: UserId, now: Timestamp) -> Result<u32> {
         let sql = "SELECT count(*) FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2";
-        self.query_one(sql, params![id, now], |row| row.get(0))
+        self.query_one(sql, params![id, now], |row| row.take())
     }
 
     /// Accounts in the order of their creation, each with the number of its live sessions.
@@ -159,18 +158,15 @@ impl Reader<'_> {
         let search = filter.search.as_deref().map(str::to_ascii_lowercase);
         // The empty blob comes before every id.
         let after = paging.after.as_ref().map_or(&[][..], |id| id.as_bytes());
-        self.query_page(
-            COLUMNS,
-            "FROM users WHERE id > ?1
+        let query = PageQuery {
+            columns: COLUMNS,
+            wanted: "FROM users WHERE id > ?1
              AND (?2 IS NULL OR instr(username_key, ?2) > 0 OR instr(email_key, ?2) > 0) AND (?3 IS NULL OR status = ?3)",
-            "ORDER BY id",
-            params![after, search, filter.status, now],
-            paging.limit,
-            |row| {
-                let mut fields = Fields::of(row);
-                Ok((user_of(&mut fields)?, fields.take()?))
-            },
-        )
+            values: params![after, search, filter.status],
+            column_values: params![now],
+            order: "ORDER BY id",
+        };
+        self.query_page(&query, paging.limit, |row| Ok((user_of(row)?, row.take()?)))
     }
 }
 
@@ -263,6 +259,6 @@ impl Tx<'_> {
 
     /// Removes an account with its sessions.
     pub fn delete_user(&self, id: UserId) -> Result<()> {
-        self.execute("DELETE FROM users WHERE id = ?1", [id])
+        self.execute("DELETE FROM users WHERE id = ?1", params![id])
     }
 }

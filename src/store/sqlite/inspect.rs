@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use super::connection::{self, Kind};
 use super::migrations::{self, SchemaState};
-use super::transaction::Tx;
-use crate::store::{OpenError, Setting};
+use crate::store::{OpenError, OpenFault, Setting, Tx};
 
 /// Checks that the file is empty or a readable database of arkloop with a schema that this program knows. Errors name the file `shown`.
 pub(super) fn schema_state(path: &Path, kind: Kind, shown: &Path) -> Result<SchemaState, OpenError> {
@@ -15,13 +14,10 @@ pub(super) fn schema_state(path: &Path, kind: Kind, shown: &Path) -> Result<Sche
         .map_err(OpenError::from)
         .and_then(|connection| migrations::state(&connection, shown));
     match state {
-        // A table of arkloop is missing or has other columns.
-        Err(OpenError::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
-            Err(OpenError::Corrupt {
-                path: shown.to_owned(),
-                reason: error.to_string(),
-            })
-        }
+        Err(OpenError::Engine(OpenFault::OtherTables, reason)) => Err(OpenError::Corrupt {
+            path: shown.to_owned(),
+            reason,
+        }),
         other => other.map_err(|error| error.naming(shown)),
     }
 }

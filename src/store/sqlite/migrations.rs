@@ -8,9 +8,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use rust_embed::RustEmbed;
 
 use super::connection::{self, Kind};
-use super::transaction::Tx;
 use crate::domain::Timestamp;
-use crate::store::{OpenError, Result, Setting, StoreError};
+use crate::store::{OpenError, Result, Setting, StoreError, Tx};
 
 /// `arkl` in ASCII. It is in the header of each database file of arkloop.
 pub(super) const APPLICATION_ID: i32 = 0x6172_6b6c;
@@ -152,7 +151,12 @@ fn apply_missing(connection: &Connection, now: Timestamp) -> rusqlite::Result<()
         connection.execute_batch(&migration.sql)?;
         connection.execute(
             "INSERT INTO migrations (version, name, sha256, applied_at) VALUES (?1, ?2, ?3, ?4)",
-            params![migration.version, migration.name, migration.sha256, now],
+            params![
+                migration.version,
+                migration.name,
+                migration.sha256,
+                now.as_millis()
+            ],
         )?;
         connection.pragma_update(None, "user_version", migration.version)?;
     }
@@ -161,10 +165,10 @@ fn apply_missing(connection: &Connection, now: Timestamp) -> rusqlite::Result<()
 
 /// Runs `test` on a new database in memory.
 #[cfg(test)]
-pub(in crate::store) fn in_new_database(test: impl FnOnce(&Connection) -> rusqlite::Result<()>) {
+pub(in crate::store) fn in_new_database(test: impl FnOnce(&Tx<'_>) -> Result<()>) {
     let connection = Connection::open_in_memory().expect("memory is enough");
     apply_missing(&connection, Timestamp::from_millis(0)).expect("the migrations apply");
-    test(&connection).expect("SQLite knows the statements");
+    test(&Tx::new(&connection)).expect("SQLite knows the statements");
 }
 
 #[cfg(test)]

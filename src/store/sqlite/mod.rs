@@ -3,6 +3,8 @@
 mod connection;
 mod creation;
 mod data_directory;
+mod engine;
+mod error;
 mod health;
 mod inspect;
 mod integrity;
@@ -14,7 +16,6 @@ mod replacement;
 mod staging;
 mod store;
 mod test_hooks;
-mod transaction;
 mod writer;
 
 pub use creation::Creation;
@@ -26,4 +27,3 @@ pub use replacement::Replacement;
 pub use staging::{Copied, StagedDatabase, remove_older};
 pub use store::Store;
 pub use test_hooks::TestHooks;
-pub use transaction::{Reader, Tx};

@@ -18,10 +18,9 @@ use super::connection::{self, Kind};
 use super::data_directory::DATABASE;
 use super::inspect::schema_state;
 use super::migrations::{SchemaState, user_version};
-use super::transaction::Tx;
 use crate::domain::Timestamp;
 use crate::files::{self, Directory, PrivateDirectory};
-use crate::store::OpenError;
+use crate::store::{OpenError, Tx};
 
 /// How long released connections may take to close: a pool closes its connections on another thread.
 const CLOSING_TIME: Duration = Duration::from_secs(2);

@@ -16,9 +16,8 @@ use super::health::Health;
 use super::lock::{FileLock, WriteLock};
 use super::migrations::user_version;
 use super::options::{Access, OpenOptions};
-use super::transaction::{Reader, Tx};
 use super::writer::{self, Write, WriterHandle};
-use crate::store::{FromStore, OpenError, Result, StoreError};
+use crate::store::{FromStore, OpenError, Reader, Result, StoreError, Tx};
 
 /// How long a request waits for its write before it is refused. A write takes milliseconds. It takes long only if the disk hangs, or if a command was
 /// stopped in the middle of its own write.
@@ -77,9 +76,7 @@ impl Store {
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         match self.readers.try_get() {
-            Some(connection) => ask(&Reader {
-                connection: &connection,
-            }),
+            Some(connection) => ask(&Reader { engine: &*connection }),
             None => on_blocking_thread(self.readers.clone(), ask).await,
         }
     }
@@ -127,7 +124,7 @@ impl Store {
 
     /// The version of the schema.
     pub async fn schema(&self) -> Result<u32> {
-        self.read(|reader| Ok(user_version(reader.connection)?)).await
+        self.read(|reader| reader.schema()).await
     }
 
     /// Counts how often a transaction of this process found that another process had committed since the previous transaction.
@@ -149,9 +146,7 @@ async fn on_blocking_thread<T: Send + 'static, E: FromStore>(
         let connection = pool
             .get()
             .map_err(|_| StoreError::Unavailable("every reader is busy".to_owned()))?;
-        ask(&Reader {
-            connection: &connection,
-        })
+        ask(&Reader { engine: &*connection })
     });
     asked
         .await

@@ -21,9 +21,8 @@ use super::health::Health;
 use super::lock::WriteLock;
 use super::options::{Access, OpenOptions};
 use super::test_hooks::TestHooks;
-use super::transaction::Tx;
 use crate::fault::Fault;
-use crate::store::{OpenError, Result, StoreError};
+use crate::store::{OpenError, Result, StoreError, Tx};
 
 /// The most writes that share a transaction. A larger batch would make commands wait longer for the write lock, and gain almost nothing: with 32 writes
 /// most of the gain is reached.

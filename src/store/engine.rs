@@ -1,0 +1,74 @@
+//! What [`Reader`](super::Reader) and [`Tx`](super::Tx) need of a database engine. Each engine implements it in its own directory.
+
+use std::ops::ControlFlow;
+
+use super::Result;
+use super::value::{FromValue, Params, Value, ValueError};
+
+/// A connection on which statements run. Prepared statements stay cached by their text.
+pub(super) trait Engine {
+    /// Runs a statement, and calls `read` with each row that it returns until `read` answers `Break`.
+    fn query(&self, sql: &str, values: Params<'_>, read: &mut ReadRow<'_>) -> Result<()>;
+
+    /// Runs a statement that returns no rows; returns how many it changed.
+    fn execute(&self, sql: &str, values: Params<'_>) -> Result<usize>;
+
+    /// Runs an UPDATE of unique columns; returns whether the unique indexes admitted it. If they did not, the transaction can go on.
+    fn update_unique(&self, sql: &str, values: Params<'_>) -> Result<bool>;
+
+    /// Fails if the engine has rolled back the whole transaction.
+    fn check_active(&self) -> Result<()>;
+
+    /// The version of the schema; 0 if there is none.
+    fn schema(&self) -> Result<u32>;
+
+    /// The size of the database, in bytes.
+    fn bytes(&self) -> u64;
+
+    /// Up to ten faults of the stored data. It may read the whole database.
+    fn list_faults(&self) -> Result<Vec<String>>;
+}
+
+/// A function that reads a row, and says whether to go on with the next one.
+pub(super) type ReadRow<'a> = dyn FnMut(&mut Row<'_>) -> Result<ControlFlow<()>> + 'a;
+
+/// The columns of a row as an engine returns them.
+pub(super) trait Columns {
+    fn value(&self, index: usize) -> Result<Value<'_>, ValueError>;
+
+    /// The index of the column with this name.
+    fn index(&self, name: &str) -> Result<usize>;
+
+    /// The name of a column, for an error.
+    fn name(&self, index: usize) -> String;
+}
+
+/// A row that a statement returned. Its columns are found by name, or taken from left to right: an engine finds a column by its number at once, and by its
+/// name only by comparing the names one by one.
+pub(super) struct Row<'r> {
+    columns: &'r dyn Columns,
+    taken: usize,
+}
+
+impl<'r> Row<'r> {
+    pub(super) fn of(columns: &'r dyn Columns) -> Self {
+        Self { columns, taken: 0 }
+    }
+
+    /// The next column.
+    pub(super) fn take<T: FromValue>(&mut self) -> Result<T> {
+        let value = self.at(self.taken)?;
+        self.taken += 1;
+        Ok(value)
+    }
+
+    /// The column with this name.
+    pub(super) fn get<T: FromValue>(&self, name: &str) -> Result<T> {
+        self.at(self.columns.index(name)?)
+    }
+
+    fn at<T: FromValue>(&self, index: usize) -> Result<T> {
+        let read = self.columns.value(index).and_then(T::from_value);
+        read.map_err(|error| error.of_column(&self.columns.name(index)))
+    }
+}
