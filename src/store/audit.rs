@@ -110,7 +110,7 @@ impl Reader<'_> {
             });
         }
         let sql = format!(
-            "{} SELECT count(*) FROM (SELECT 1 FROM found LIMIT ?10) AS some",
+            "{} SELECT count(*) FROM (SELECT 1 FROM found LIMIT ?10) AS counted",
             with_found(filter)
         );
         let most = limit.saturating_add(More::LOOKED_FOR);
@@ -188,7 +188,7 @@ impl Tx<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT (window_at, event, ifnull(refused_because, ''), ifnull(address, ''), ifnull(user_id, x''), ifnull(name_digest, x''))
              WHERE window_at IS NOT NULL
-             DO UPDATE SET times = times + excluded.times";
+             DO UPDATE SET times = audit_events.times + excluded.times";
         let values = params![
             count.at,
             event,
@@ -207,7 +207,7 @@ impl Tx<'_> {
     /// Adds one to the `refresh.repeated` row of this session and outcome since `since`; returns whether there is such a row.
     pub fn count_repeated(&self, record: &AuditRecord, since: Timestamp) -> Result<bool> {
         let sql = "UPDATE audit_events SET times = times + 1
-             WHERE event = 'refresh.repeated' AND session_id = ?1 AND at >= ?2 AND refused_because IS ?3";
+             WHERE event = 'refresh.repeated' AND session_id = ?1 AND at >= ?2 AND refused_because IS NOT DISTINCT FROM ?3";
         let counted = self.execute_counted(sql, params![record.session_id, since, record.refused])?;
         Ok(counted > 0)
     }

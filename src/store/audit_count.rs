@@ -128,12 +128,12 @@ impl Tx<'_> {
         // SQLite takes the greatest number from the index only in a subquery of its own; elsewhere it reads every row.
         let sql = "INSERT INTO audit_counts (is_account, number, subject, username, event, refused_because, times, first_at, last_at,
                                        last_network, unlisted)
-             SELECT ?1, next, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10, NULL, next)
-             FROM (SELECT 1 + coalesce((SELECT max(number) FROM audit_counts WHERE is_account = ?1), 0) AS next) WHERE true
+             SELECT ?1, next, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE WHEN ?10 = 1 THEN NULL ELSE next END
+             FROM (SELECT 1 + coalesce((SELECT max(number) FROM audit_counts WHERE is_account = ?1), 0) AS next) AS numbers WHERE true
              ON CONFLICT (subject, event, refused_because) DO UPDATE SET
-                 number = excluded.number, username = excluded.username, times = times + excluded.times,
+                 number = excluded.number, username = excluded.username, times = audit_counts.times + excluded.times,
                  last_at = excluded.last_at, last_network = excluded.last_network,
-                 unlisted = coalesce(excluded.unlisted, unlisted)";
+                 unlisted = coalesce(excluded.unlisted, audit_counts.unlisted)";
         let values = params![
             is_account,
             subject,

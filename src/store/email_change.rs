@@ -90,7 +90,7 @@ impl Reader<'_> {
         now: Timestamp,
     ) -> Result<Option<(Username, Timestamp)>> {
         let sql = "SELECT username, email_undos.expires_at FROM email_undos JOIN users ON users.id = email_undos.user_id
-             WHERE email_undos.email_key = ?1 AND email_undos.expires_at > ?3 AND email_undos.user_id IS NOT ?2
+             WHERE email_undos.email_key = ?1 AND email_undos.expires_at > ?3 AND email_undos.user_id IS DISTINCT FROM ?2
              ORDER BY email_undos.expires_at DESC LIMIT 1";
         self.query_opt(sql, params![email.key(), but_for, now], |row| {
             Ok((row.get("username")?, row.get("expires_at")?))
@@ -185,7 +185,7 @@ impl Tx<'_> {
     /// Remembers that an account left a verified address. If it left the address before, the later time counts.
     pub fn put_former_address(&self, user_id: UserId, email: &Email, left_at: Timestamp) -> Result<()> {
         let sql = "INSERT INTO former_addresses (user_id, email_key, left_at) VALUES (?1, ?2, ?3)
-             ON CONFLICT (user_id, email_key) DO UPDATE SET left_at = max(left_at, excluded.left_at)";
+             ON CONFLICT (user_id, email_key) DO UPDATE SET left_at = excluded.left_at WHERE excluded.left_at > former_addresses.left_at";
         self.execute(sql, params![user_id, email.key(), left_at])
     }
 

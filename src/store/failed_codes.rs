@@ -42,7 +42,7 @@ impl Tx<'_> {
              SELECT ?1, 1 + (SELECT coalesce(max(number), 0) FROM failed_codes WHERE is_account = ?1), ?2, ?3
              WHERE (SELECT count(*) FROM (SELECT 1 FROM failed_codes
                                           WHERE is_account = ?1 AND network = ?3 AND failed_at > ?4 AND failed_at <= ?5
-                                          LIMIT ?6)) < ?6";
+                                          LIMIT ?6) AS counted) < ?6";
         let values = params![
             failed.kind,
             failed.at,

@@ -7,7 +7,7 @@ use crate::domain::{Timestamp, Username};
 impl Reader<'_> {
     /// The latest time at which an account was created or a session was used; `None` if there are no accounts and no sessions.
     pub fn find_latest_time(&self) -> Result<Option<Timestamp>> {
-        let sql = "SELECT max(at) FROM (SELECT max(last_used_at) AS at FROM sessions UNION ALL SELECT max(created_at) FROM users)";
+        let sql = "SELECT max(at) FROM (SELECT max(last_used_at) AS at FROM sessions UNION ALL SELECT max(created_at) FROM users) AS times";
         self.query_one(sql, params![], |row| row.take())
     }
 
@@ -19,7 +19,7 @@ impl Reader<'_> {
     /// Usernames of 32 hexadecimal digits, and usernames of only digits and full stops; the oldest account comes first.
     pub fn list_digit_usernames(&self) -> Result<Vec<Username>> {
         let sql = "SELECT username FROM users
-             WHERE length(username_key) = 32 AND username_key NOT GLOB '*[^0-9a-f]*' OR username_key NOT GLOB '*[^0-9.]*'
+             WHERE length(username_key) = 32 AND ltrim(username_key, '0123456789abcdef') = '' OR ltrim(username_key, '0123456789.') = ''
              ORDER BY id";
         self.query(sql, params![], |row| row.get("username"))
     }

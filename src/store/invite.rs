@@ -37,7 +37,7 @@ impl Reader<'_> {
         let query = PageQuery {
             columns: COLUMNS,
             wanted: "FROM invites WHERE id < ?1
-             AND (?2 IS NULL OR (revoked_at IS NULL AND uses < max_uses AND (expires_at IS NULL OR expires_at > ?2)))",
+             AND (CAST(?2 AS BIGINT) IS NULL OR (revoked_at IS NULL AND uses < max_uses AND (expires_at IS NULL OR expires_at > ?2)))",
             values: params![paging.after.unwrap_or(InviteId::LAST), active_at],
             column_values: params![],
             order: "ORDER BY id DESC",

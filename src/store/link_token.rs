@@ -58,8 +58,14 @@ impl Tx<'_> {
     /// Stores a link in place of the account's earlier one of that purpose. All addresses without an account share one row per purpose: no such link is ever
     /// used.
     pub fn replace_link(&self, link: &LinkRow) -> Result<()> {
-        let sql = "DELETE FROM link_tokens WHERE user_id IS ?1 AND purpose = ?2";
-        self.execute(sql, params![link.user_id, link.purpose])?;
+        // Two statements, because not every engine finds the rows of IS NOT DISTINCT FROM by an index.
+        if let Some(user_id) = link.user_id {
+            let sql = "DELETE FROM link_tokens WHERE user_id = ?1 AND purpose = ?2";
+            self.execute(sql, params![user_id, link.purpose])?;
+        } else {
+            let sql = "DELETE FROM link_tokens WHERE user_id IS NULL AND purpose = ?1";
+            self.execute(sql, params![link.purpose])?;
+        }
         let sql = "INSERT INTO link_tokens (digest, purpose, user_id, email_key, created_at, expires_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let values = params![

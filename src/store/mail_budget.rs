@@ -30,7 +30,7 @@ impl Tx<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, 1 + (SELECT coalesce(max(number), 0) FROM mail_budgets WHERE is_account = 0))
              ON CONFLICT (address_digest, purpose) DO UPDATE SET
                  sends = excluded.sends, last_sent_at = excluded.last_sent_at,
-                 is_account = max(is_account, excluded.is_account), number = excluded.number";
+                 is_account = CASE WHEN mail_budgets.is_account = 1 THEN 1 ELSE excluded.is_account END, number = excluded.number";
         self.execute(
             sql,
             params![

@@ -63,8 +63,8 @@ impl Tx<'_> {
         let sql = "INSERT INTO one_time_codes (address_digest, user_id, code_mac, created_at, expires_at, number)
              VALUES (?1, ?2, ?3, ?4, ?5, 1 + (SELECT coalesce(max(number), 0) FROM one_time_codes WHERE user_id IS NULL))
              ON CONFLICT (address_digest) DO UPDATE SET
-                 older_code_mac = code_mac, older_created_at = created_at, user_id = excluded.user_id, code_mac = excluded.code_mac, created_at = excluded.created_at,
-                 expires_at = excluded.expires_at, number = excluded.number, attempts = 0, used_at = NULL";
+                 older_code_mac = one_time_codes.code_mac, older_created_at = one_time_codes.created_at, user_id = excluded.user_id,
+                 code_mac = excluded.code_mac, created_at = excluded.created_at, expires_at = excluded.expires_at, number = excluded.number, attempts = 0, used_at = NULL";
         self.execute(sql, params![address, user_id, mac, now, now + CODE_TTL])?;
         trim_without_account(self, "one_time_codes", "address_digest", "user_id IS NULL")
     }

@@ -159,7 +159,7 @@ impl Reader<'_> {
         let (begun_at, id) = paging.after.unzip();
         let query = PageQuery {
             columns: session_columns!(),
-            wanted: "FROM sessions WHERE user_id = ?1 AND (?2 IS NULL OR (sessions.created_at, id) < (?2, ?3))",
+            wanted: "FROM sessions WHERE user_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR (sessions.created_at, id) < (?2, ?3))",
             values: params![user_id, begun_at, id],
             column_values: params![],
             order: "ORDER BY sessions.created_at DESC, id DESC",
@@ -244,7 +244,7 @@ impl Tx<'_> {
         let sql = "UPDATE sessions
              SET generation = ?5, presented = ?6, moved_at = ?7, moved_address = ?8, moved_agent = ?9, rotations = ?10,
                  last_used_at = ?11, expires_at = ?12
-             WHERE id = ?1 AND generation = ?2 AND presented IS ?3 AND nonce = ?4 AND ended_at IS NULL";
+             WHERE id = ?1 AND generation = ?2 AND presented IS NOT DISTINCT FROM ?3 AND nonce = ?4 AND ended_at IS NULL";
         let values = params![
             from.id,
             from.rotation.generation,
@@ -265,8 +265,8 @@ impl Tx<'_> {
 
     /// Replaces the nonce of a live session, so that earlier refresh tokens are no longer authentic; returns whether it did.
     pub fn renew_session_nonce(&self, id: SessionId, nonce: SessionNonce) -> Result<bool> {
-        let sql = "UPDATE sessions SET nonce = ?2, presented = NULL, rotations = x'' WHERE id = ?1 AND ended_at IS NULL";
-        let renewed = self.execute_counted(sql, params![id, nonce])?;
+        let sql = "UPDATE sessions SET nonce = ?2, presented = NULL, rotations = ?3 WHERE id = ?1 AND ended_at IS NULL";
+        let renewed = self.execute_counted(sql, params![id, nonce, encode_replaced(&[])])?;
         Ok(renewed == 1)
     }
 
@@ -289,7 +289,7 @@ impl Tx<'_> {
         because: SessionEnd,
         now: Timestamp,
     ) -> Result<u64> {
-        let sql = "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE user_id = ?1 AND id IS NOT ?2 AND ended_at IS NULL
+        let sql = "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE user_id = ?1 AND id IS DISTINCT FROM ?2 AND ended_at IS NULL
              RETURNING expires_at > ?3 AS was_alive";
         let alive = self.count_alive(sql, params![user_id, keep, now, because])?;
         self.delete_ended_surplus(user_id)?;
@@ -315,8 +315,8 @@ impl Tx<'_> {
     /// Ends all but `keep` sessions of a user, at most `MAX_CHANGED_AT_ONCE` of them; returns how many. Live sessions are kept rather than expired ones, and
     /// then the sessions that were used last. An expired session gets its expiry as the time of its end.
     fn end_all_but(&self, user_id: UserId, keep: u32, now: Timestamp) -> Result<usize> {
-        let sql =
-            "UPDATE sessions SET ended_at = min(?3, expires_at), ended_because = iif(expires_at > ?3, ?4, ?5)
+        let sql = "UPDATE sessions SET ended_at = CASE WHEN expires_at > ?3 THEN ?3 ELSE expires_at END,
+                                 ended_because = CASE WHEN expires_at > ?3 THEN ?4 ELSE ?5 END
              WHERE id IN (SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL
                           ORDER BY expires_at > ?3 DESC, last_used_at DESC, id DESC LIMIT ?6 OFFSET ?2)";
         let values = params![
@@ -349,8 +349,8 @@ impl Tx<'_> {
     ) -> Result<Option<(SessionId, u64)>> {
         // The empty blob comes before every id.
         let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
-        let sql = "SELECT max(id) AS last FROM (SELECT id FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2)";
-        let last: Option<SessionId> = self.query_one(sql, params![after, limit], |row| row.get("last"))?;
+        let sql = "SELECT id FROM (SELECT id FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2) AS next ORDER BY id DESC LIMIT 1";
+        let last: Option<SessionId> = self.query_opt(sql, params![after, limit], |row| row.take())?;
         let Some(last) = last else { return Ok(None) };
         let sql = "UPDATE sessions SET ended_at = ?3, ended_because = ?4 WHERE id > ?1 AND id <= ?2 AND ended_at IS NULL
              RETURNING expires_at > ?3 AS was_alive";

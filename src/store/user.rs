@@ -73,6 +73,21 @@ pub(super) fn user_of(row: &mut Row<'_>) -> Result<User> {
     })
 }
 
+/// The longest text that is searched for. No name or address is as long, and SQLite refuses a pattern of more than 50 000 bytes.
+const MAX_SEARCH_CHARS: usize = 1_000;
+
+/// The pattern of LIKE for keys that contain `search`. It is in lower case like every key, because not every engine ignores the case.
+fn pattern_of(search: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in search.to_ascii_lowercase().chars().take(MAX_SEARCH_CHARS) {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern + "%"
+}
+
 impl Reader<'_> {
     pub fn count_users(&self) -> Result<u32> {
         self.query_one("SELECT count(*) FROM users", params![], |row| row.take())
@@ -155,14 +170,15 @@ impl Reader<'_> {
             ", (SELECT count(*) FROM sessions
                 WHERE user_id = users.id AND ended_at IS NULL AND expires_at > ?4) AS live_sessions"
         );
-        let search = filter.search.as_deref().map(str::to_ascii_lowercase);
+        let pattern = filter.search.as_deref().map(pattern_of);
         // The empty blob comes before every id.
         let after = paging.after.as_ref().map_or(&[][..], |id| id.as_bytes());
         let query = PageQuery {
             columns: COLUMNS,
             wanted: "FROM users WHERE id > ?1
-             AND (?2 IS NULL OR instr(username_key, ?2) > 0 OR instr(email_key, ?2) > 0) AND (?3 IS NULL OR status = ?3)",
-            values: params![after, search, filter.status],
+             AND (CAST(?2 AS TEXT) IS NULL OR username_key LIKE ?2 ESCAPE '!' OR email_key LIKE ?2 ESCAPE '!')
+             AND (CAST(?3 AS TEXT) IS NULL OR status = ?3)",
+            values: params![after, pattern, filter.status],
             column_values: params![now],
             order: "ORDER BY id",
         };
@@ -260,5 +276,16 @@ impl Tx<'_> {
     /// Removes an account with its sessions.
     pub fn delete_user(&self, id: UserId) -> Result<()> {
         self.execute("DELETE FROM users WHERE id = ?1", params![id])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_searched_for_is_no_pattern() {
+        assert_eq!(pattern_of("Ann_5%!"), "%ann!_5!%!!%");
+        assert_eq!(pattern_of(""), "%%");
     }
 }

@@ -153,8 +153,8 @@ async fn hot_statements() -> BTreeSet<String> {
 async fn what_is_asked_all_day_is_planned_like_this() {
     let plans = Planner::new(Statistics::Absent).plans(&hot_statements().await);
     assert_snapshot!(shown(&plans), @r"
-    DELETE FROM link_tokens WHERE user_id IS ?1 AND purpose = ?2
-        SEARCH link_tokens USING INDEX sqlite_autoindex_link_tokens_2 (user_id=? AND purpose=?)
+    DELETE FROM link_tokens WHERE user_id = ?1 AND purpose = ?2
+        SEARCH link_tokens USING COVERING INDEX sqlite_autoindex_link_tokens_2 (user_id=? AND purpose=?)
     DELETE FROM mail_budgets WHERE (address_digest, purpose) IN ( SELECT address_digest, purpose FROM mail_budgets WHERE is_account = 0 AND number <= (SELECT max(number) FROM mail_budgets WHERE is_account = 0) - ?1 ORDER BY number LIMIT ?2)
         SEARCH mail_budgets USING PRIMARY KEY (address_digest=? AND purpose=?)
         LIST SUBQUERY 3
@@ -203,7 +203,7 @@ async fn what_is_asked_all_day_is_planned_like_this() {
         LIST SUBQUERY 1
         SEARCH sessions USING INDEX sessions_by_user (user_id=? AND ended_at=?)
         USE TEMP B-TREE FOR ORDER BY
-    UPDATE sessions … WHERE id = ?1 AND generation = ?2 AND presented IS ?3 AND nonce = ?4 AND ended_at IS NULL
+    UPDATE sessions … WHERE id = ?1 AND generation = ?2 AND presented IS NOT DISTINCT FROM ?3 AND nonce = ?4 AND ended_at IS NULL
         SEARCH sessions USING PRIMARY KEY (id=?)
     UPDATE users … WHERE id = ?1
         SEARCH users USING PRIMARY KEY (id=?)

@@ -2,7 +2,27 @@
 
 use insta::assert_snapshot;
 
+use super::layering::sources_of_src;
 use crate::support::{PASSWORD, TestApp, one_line, shortened};
+
+/// What only SQLite understands, or means in another way than PostgreSQL.
+const OF_SQLITE: [&str; 13] = [
+    " GLOB ",
+    "glob(",
+    "iif(",
+    "instr(",
+    "ifnull(",
+    "printf(",
+    "unhex(",
+    " IS ?",
+    " IS NOT ?",
+    " rowid",
+    "x'",
+    "LIMIT -1",
+    "PRAGMA ",
+];
+/// Parts of statements that have a form for each engine.
+const TWO_FORMS: [&str; 1] = ["ON CONFLICT (window_at, event, ifnull("];
 
 /// The statements that `work` runs, numbered.
 async fn course(app: &TestApp, work: impl Future) -> String {
@@ -28,7 +48,7 @@ async fn a_refresh_and_a_sign_in_run_these_statements() {
     2 BEGIN IMMEDIATE
     3 PRAGMA data_version
     4 SELECT … FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1
-    5 UPDATE sessions … WHERE id = ?1 AND generation = ?2 AND presented IS ?3 AND nonce = ?4 AND ended_at IS NULL
+    5 UPDATE sessions … WHERE id = ?1 AND generation = ?2 AND presented IS NOT DISTINCT FROM ?3 AND nonce = ?4 AND ended_at IS NULL
     6 COMMIT
     ");
     let sign_in = course(&app, async {
@@ -52,4 +72,23 @@ async fn a_refresh_and_a_sign_in_run_these_statements() {
     15 INSERT INTO audit_events
     16 COMMIT
     ");
+}
+
+#[test]
+fn statements_keep_to_what_both_engines_know() {
+    let mut found = Vec::new();
+    for (file, text) in sources_of_src() {
+        if !file.starts_with("store/") || file.starts_with("store/sqlite/") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        for line in code
+            .lines()
+            .filter(|line| !TWO_FORMS.iter().any(|form| line.contains(form)))
+        {
+            let words = OF_SQLITE.iter().filter(|word| line.contains(**word));
+            found.extend(words.map(|word| format!("{file}: {word:?} in {}", line.trim())));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
 }

@@ -166,7 +166,8 @@ impl Planner {
 pub fn scans(statements: &BTreeSet<String>, statistics: Statistics) -> Vec<String> {
     let may_scan = |sql: &str| MAY_SCAN.iter().any(|(part, _)| sql.contains(part));
     let planned = Planner::new(statistics).plans(statements).into_iter();
-    let scanning = planned.filter(|(sql, plan)| !may_scan(sql) && plan.iter().any(|step| is_scan(step)));
+    let scanning =
+        planned.filter(|(sql, plan)| !may_scan(sql) && plan.iter().any(|step| is_scan(step, plan)));
     scanning
         .map(|(sql, plan)| format!("{statistics:?}: {sql}: {plan:?}"))
         .collect()
@@ -178,10 +179,14 @@ fn has_plan(sql: &str) -> bool {
     ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb)
 }
 
-/// Whether a step reads all rows of a table. A scan of an intermediate result of the statement does not count.
-fn is_scan(step: &str) -> bool {
+/// Whether a step of `plan` reads all rows of a table. A scan of an intermediate result of the statement does not count.
+fn is_scan(step: &str, plan: &[String]) -> bool {
+    let is_intermediate = |what: &str| {
+        let steps = [format!("CO-ROUTINE {what}"), format!("MATERIALIZE {what}")];
+        what == "CONSTANT ROW" || what.starts_with('(') || steps.iter().any(|step| plan.contains(step))
+    };
     step.strip_prefix("SCAN ")
-        .is_some_and(|what| what != "CONSTANT ROW" && !what.starts_with('('))
+        .is_some_and(|what| !is_intermediate(what))
 }
 
 /// The text with single spaces between words.
