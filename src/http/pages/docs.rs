@@ -90,13 +90,15 @@ pub(super) fn add(contents: &mut Contents, document: fn() -> String) {
         html(Content::kept(PAGE), PAGE_POLICY).with(CACHE_CONTROL, CACHE_FIVE_MINUTES)
     });
     for (name, stored) in SMALL_FILES {
+        let content_type = content_type(name);
         contents.add(format!("/docs/{name}"), move || {
-            Content::file(stored, content_type(name), CACHE_FIVE_MINUTES)
+            Content::file(stored, content_type, CACHE_FIVE_MINUTES)
         });
     }
     for (name, gzip) in COMPRESSED_FILES {
+        let content_type = content_type(name);
         contents.add(format!("/docs/{name}"), move || {
-            Content::compressed_file(gzip, content_type(name), CACHE_FIVE_MINUTES)
+            Content::compressed_file(gzip, content_type, CACHE_FIVE_MINUTES)
         });
     }
 }

@@ -44,8 +44,9 @@ pub(super) fn html(content: Content, policy: &str) -> Content {
 /// Adds the files of `E` that pages load; `folder` is their path up to the name.
 pub(super) fn add_files<E: RustEmbed>(contents: &mut Contents, folder: &str, cache_control: &'static str) {
     for name in E::iter() {
+        let content_type = content_type(&name);
         contents.add(format!("{folder}{name}"), move || {
-            Content::file(file::<E>(&name), content_type(&name), cache_control)
+            Content::file(file::<E>(&name), content_type, cache_control)
         });
     }
 }

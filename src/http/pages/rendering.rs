@@ -88,10 +88,7 @@ impl Templates {
         let mut environment = Environment::new();
         // An unknown name in a template is a fault, and must not become a gap in a page.
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_loader(|name| {
-            let file = Files::get(name);
-            Ok(file.map(|file| String::from_utf8_lossy(&file.data).into_owned()))
-        });
+        environment.set_loader(|name| Ok(Files::get(name).map(|_| embedded::text::<Files>(name))));
         Self { environment, facts }
     }
 
@@ -148,4 +145,56 @@ fn with_texts(page: &str, texts: &Texts, min_length: usize) -> String {
         filled.extend(text(piece, " data-text=\""));
     }
     filled
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use strum::VariantArray as _;
+
+    use super::*;
+    use crate::http::pages::tests::PAGES;
+
+    /// A server that has everything.
+    pub(in crate::http::pages) fn most_facts() -> Facts {
+        Facts {
+            service: "Example".to_owned(),
+            logo: "/pages/icon.svg",
+            password_min_length: 12,
+            app_origin: Some("https://app.example.org".to_owned()),
+            return_to: "https://app.example.org http://localhost:5173".to_owned(),
+            has_mail: true,
+            has_codes: true,
+            captcha_site_key: "0x4AAAAAAAsite".to_owned(),
+            has_docs: true,
+        }
+    }
+
+    /// A server that has nothing that can be absent.
+    fn fewest_facts() -> Facts {
+        Facts {
+            app_origin: None,
+            return_to: String::new(),
+            has_mail: false,
+            has_codes: false,
+            captcha_site_key: String::new(),
+            has_docs: false,
+            ..most_facts()
+        }
+    }
+
+    /// Pages are rendered when they are asked for, so no start of a server finds a fault in one.
+    #[test]
+    fn every_page_is_rendered_with_the_most_and_with_the_fewest_facts() {
+        for facts in [most_facts(), fewest_facts()] {
+            let templates = Templates::new(facts);
+            for page in PAGES.iter().chain(&["home.html"]) {
+                for &language in Language::VARIANTS {
+                    for &mode in RegistrationMode::VARIANTS {
+                        let text = templates.render(page, language, mode);
+                        assert!(text.ends_with("</html>\n"), "{page}");
+                    }
+                }
+            }
+        }
+    }
 }

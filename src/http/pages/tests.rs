@@ -7,11 +7,12 @@ use strum::{VariantArray as _, VariantNames as _};
 
 use super::built_in::content_security_policy;
 use super::embedded;
-use super::rendering::{self, Facts, Static, Templates};
+use super::rendering::tests::most_facts;
+use super::rendering::{self, Static, Templates};
 use crate::domain::{FieldError, Language, RegistrationMode};
 use crate::http::pipeline::Code;
 
-const PAGES: [&str; 5] = [
+pub(super) const PAGES: [&str; 5] = [
     "sign_in.html",
     "register.html",
     "verify.html",
@@ -30,17 +31,7 @@ fn names(extension: &str) -> Vec<String> {
 
 /// Every page in every language and registration mode: its name, the beginning of the names of its files with texts, and its text.
 fn rendered() -> Vec<(&'static str, &'static str, String)> {
-    let templates = Templates::new(Facts {
-        service: "Example".to_owned(),
-        logo: "/pages/icon.svg",
-        password_min_length: 12,
-        app_origin: Some("https://app.example.org".to_owned()),
-        return_to: "https://app.example.org http://localhost:5173".to_owned(),
-        has_mail: true,
-        has_codes: true,
-        captcha_site_key: "0x4AAAAAAAsite".to_owned(),
-        has_docs: true,
-    });
+    let templates = Templates::new(most_facts());
     let mut pages = Vec::new();
     for page in PAGES {
         for &language in Language::VARIANTS {
