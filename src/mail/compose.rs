@@ -5,8 +5,11 @@ use std::time::Duration;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use rust_embed::RustEmbed;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
 
-use crate::domain::{Email, Language, Letter, LinkOccasion, Locale, RemovalOccasion, ServiceName, redacted};
+use crate::domain::{
+    Email, Language, Letter, LinkOccasion, Locale, MailKind, RemovalOccasion, ServiceName, redacted,
+};
 
 /// The templates, compiled in: `layout.html`, and `subject.txt`, `body.txt` and `body.html` in `<language>/<kind>/`.
 #[derive(RustEmbed)]
@@ -35,6 +38,15 @@ pub enum WayToReset {
     Operator,
 }
 
+/// What a visitor can ask for. These templates are parsed at the start: a request that parsed them because an account has another language would tell
+/// that there is an account.
+const ASKED: [MailKind; 2] = [MailKind::ResetPassword, MailKind::SignInCode];
+
+/// The names of the templates of a mail: subject, text and HTML.
+fn paths(language: Language, kind: MailKind) -> [String; 3] {
+    ["subject.txt", "body.txt", "body.html"].map(|file| format!("{language}/{kind}/{file}"))
+}
+
 /// Writes letters with the templates.
 pub struct Composer {
     templates: Environment<'static>,
@@ -44,13 +56,19 @@ pub struct Composer {
 impl Composer {
     /// Keeps each template that it has used, parsed, so a caller creates one composer and keeps it.
     pub fn new(letterhead: Letterhead) -> Self {
+        const REASON: &str = "the templates are compiled in, and a test renders them all";
         let mut templates = Environment::new();
         // An unknown name in a template is a fault, and must not become a gap in a mail.
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.set_loader(|name| {
             let file = Templates::get(name);
-            Ok(file.map(|file| String::from_utf8_lossy(&file.data).into_owned()))
+            Ok(file.map(|file| String::from_utf8(file.data.into_owned()).expect(REASON)))
         });
+        for language in Language::VARIANTS {
+            for path in ASKED.iter().flat_map(|kind| paths(*language, *kind)) {
+                templates.get_template(&path).expect(REASON);
+            }
+        }
         Self {
             templates,
             letterhead,
@@ -71,10 +89,9 @@ impl Composer {
     pub fn compose(&self, letter: &Letter, to: &Email, locale: &Locale) -> Message {
         let language = Language::nearest(locale.as_str()).unwrap_or(self.letterhead.language);
         let context = self.context(letter, language);
-        let directory = format!("{language}/{}", letter.kind());
-        let [subject, text, html] = ["subject.txt", "body.txt", "body.html"].map(|file| {
+        let [subject, text, html] = paths(language, letter.kind()).map(|path| {
             self.templates
-                .get_template(&format!("{directory}/{file}"))
+                .get_template(&path)
                 .and_then(|template| template.render(&context))
                 .expect("a test renders every mail in every language")
         });
