@@ -21,6 +21,8 @@ use crate::store::Setting;
 /// How often the worker looks at the outbox when nothing wakes it: for mail that commands have queued, mail that is due again, and deliveries that have
 /// become slow.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the files of expired mails are removed, where mail is written into files. That reads the whole directory.
+const FILE_SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// How many expired mails one write deletes.
 const DROPPED_AT_ONCE: u32 = 200;
 /// How long the deliveries under way may take when the server stops. A mail server accepts a mail either within two seconds or only after minutes, and
@@ -38,11 +40,15 @@ impl Service {
     pub async fn deliver_mail(self: Arc<Self>, stopped: impl Future<Output = ()>) {
         let not_worked_off = Fault::new("the outbox cannot be worked off");
         let not_swept = Fault::new("expired mail files cannot be removed");
+        let mut swept_at: Option<Timestamp> = None;
         let mut stopped = pin!(stopped);
         let mut worker = Worker::new(Arc::clone(&self));
         loop {
-            if not_swept.pause().is_zero() {
-                match self.transport.sweep_files(self.system.now()) {
+            let now = self.system.now();
+            let is_due = swept_at.is_none_or(|at| now < at || now.since(at) >= FILE_SWEEP_INTERVAL);
+            if is_due && not_swept.pause().is_zero() {
+                swept_at = Some(now);
+                match self.transport.sweep_files(now) {
                     Ok(_) => not_swept.ended(),
                     Err(error) => _ = not_swept.failed(&error),
                 }
