@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use nix::sys::signal::Signal;
@@ -33,6 +34,8 @@ const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;
 
 /// The maximum number of threads for blocking work: long reports, captchas and files. More threads would only use memory while they wait.
 const BLOCKING_THREADS: usize = 128;
+/// How long such a thread waits for more work. Until it ends, the allocator keeps memory for it.
+const BLOCKING_THREADS_KEPT: Duration = Duration::from_secs(2);
 
 /// The maximum length of the path of a unix socket: `sun_path` (unix(7)) without the final zero byte.
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -64,6 +67,7 @@ pub(super) fn run(context: &Context) -> Result<ExitCode, Refusal> {
         .enable_all()
         .worker_threads(capacity.workers)
         .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(BLOCKING_THREADS_KEPT)
         .build()
         .map_err(|cause| no_runtime(&cause))?;
     let ended = runtime.block_on(serve(context, &capacity));
