@@ -269,6 +269,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stored_hash_of_another_kind_is_refused() {
+        let hasher = hasher(CHEAP);
+        let stored = hash(&hasher).await;
+        for (own, other) in [
+            ("$argon2id$", "$argon2i$"),
+            ("$argon2id$", "$argon2d$"),
+            ("v=19$", "v=16$"),
+        ] {
+            let stored = stored.as_str().replace(own, other);
+            let verified = verify(&hasher, "correct horse", Some(PasswordHash::new(stored))).await;
+            assert!(matches!(verified, Err(HashError::Unusable(_))), "{other}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_full_queue_refuses() {
         let hasher = Arc::new(hasher(CHEAP));
         let (release, hold) = sync_channel::<()>(0);

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret as _;
 
-use crate::support::device::Device;
+use crate::support::device::{Device, with_cookies};
 use crate::support::{Answer, PASSWORD, TestApp};
 
 async fn limited() -> TestApp {
@@ -77,6 +77,24 @@ async fn garbage_cookies_stop_nobody_behind_the_same_address() {
         .iter()
         .any(|row| row.starts_with("throttled refused: session_limit @alice"));
     assert!(throttled, "{rows:#?}");
+}
+
+#[tokio::test]
+async fn of_several_sessions_one_with_a_request_left_is_enough() {
+    let app = limited().await;
+    let mut used_up = app.register("alice").await.cookie();
+    for _ in 0..5 {
+        used_up = app.refresh(&used_up).await.cookie();
+    }
+    assert_eq!(limit_of(&app.refresh(&used_up).await), "session");
+    let fresh = app.login("alice", PASSWORD).await.cookie();
+    for _ in 0..5 {
+        let both = with_cookies(app.post("/v1/auth/refresh"), &[&used_up, &fresh]);
+        let answer = both.send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let both = with_cookies(app.post("/v1/auth/refresh"), &[&used_up, &fresh]);
+    assert_eq!(limit_of(&both.send().await), "session");
 }
 
 #[tokio::test]

@@ -50,6 +50,10 @@ async fn a_header_is_one_that_this_server_writes() {
         format!(r#"{{"typ":"JWT","alg":"ES256","kid":"x","kid":"{kid}"}}"#),
         format!(r#"{{"typ":"JWT","alg":["ES256"],"kid":"{kid}"}}"#),
         format!(r#"{{"typ":"JWT","alg":"ES256","kid":["{kid}"]}}"#),
+        // The signature is good, but the header does not say whose it is.
+        r#"{"typ":"JWT","alg":"ES256"}"#.to_owned(),
+        r#"{"typ":"JWT","alg":"ES256","kid":null}"#.to_owned(),
+        r#"{"typ":"JWT","alg":"ES256","kid":"unknown"}"#.to_owned(),
         format!("\u{feff}{good}"),
         format!("{good}x"),
         format!("[{good}]"),
@@ -69,6 +73,7 @@ async fn claims_are_one_json_object_without_doubles() {
     let head = header(&token).to_string();
     let good = claims(&token).to_string();
     let inner = good.trim_matches(['{', '}']);
+    let auth_time = &claims(&token)["auth_time"];
     assert_eq!(app.me(&own.sign_text(&head, &good)).await.status, 200);
     for bad in [
         format!(r#"{{"exp":1,{inner}}}"#),
@@ -81,12 +86,35 @@ async fn claims_are_one_json_object_without_doubles() {
         format!("{good:?}"),
         good.replace("false", r#""false""#),
         good.replace("false", "0"),
+        // Seconds that are too large in milliseconds.
+        good.replace(
+            &format!(r#""auth_time":{auth_time}"#),
+            &format!(r#""auth_time":{}"#, i64::MAX),
+        ),
         "{}".to_owned(),
         "null".to_owned(),
         String::new(),
     ] {
         refused(&app, &own.sign_text(&head, &bad), &bad).await;
     }
+}
+
+#[tokio::test]
+async fn a_token_has_at_most_2048_bytes() {
+    let app = TestApp::open().await;
+    let own = OwnKey::of(&app).await;
+    let token = app.register("alice").await.access_token();
+    let head = header(&token).to_string();
+    let good = claims(&token).to_string();
+    let inner = good.trim_matches(['{', '}']);
+    // A claim that this server does not know makes the token longer, and is no fault in itself.
+    let padded =
+        |length: usize| own.sign_text(&head, &format!(r#"{{"pad":"{}",{inner}}}"#, "x".repeat(length)));
+    let room = (2048 - padded(0).len()) / 4 * 3;
+    let longest = padded(room);
+    assert!((2045..=2048).contains(&longest.len()), "{}", longest.len());
+    assert_eq!(app.me(&longest).await.status, 200);
+    refused(&app, &padded(room + 4), "too long").await;
 }
 
 #[tokio::test]
