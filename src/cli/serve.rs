@@ -37,6 +37,9 @@ const BLOCKING_THREADS: usize = 128;
 /// How long such a thread waits for more work. Until it ends, the allocator keeps memory for it.
 const BLOCKING_THREADS_KEPT: Duration = Duration::from_secs(2);
 
+/// How long a server has only requests to do after its start.
+const FIRST_REQUESTS: Duration = Duration::from_millis(250);
+
 /// The maximum length of the path of a unix socket: `sun_path` (unix(7)) without the final zero byte.
 const LONGEST_SOCKET_PATH: usize = 107;
 /// The stack size of the threads that [`refuse_too_few_threads`] starts; they do nothing.
@@ -102,8 +105,7 @@ async fn serve(context: &Context, capacity: &Capacity) -> Result<ExitCode, Refus
     }
     tell_mail(config);
     tell_registration(context, &app).await?;
-    tasks.spawn(tell_accounts(Arc::clone(&app.service), app.origin));
-    tasks.spawn(App::housekeep(Arc::clone(&app.service)));
+    tasks.spawn(keep_up(Arc::clone(&app.service), app.origin));
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = stopped.map(drop).shared();
     let mail_worker = tokio::spawn(Arc::clone(&app.service).deliver_mail(stopped.clone()));
@@ -295,8 +297,17 @@ fn tell_origin(config: &Config, origin: Origin) {
     }
 }
 
-/// Logs the number of accounts, so that an operator notices a wrong database. It reads a whole table, so it runs after the server has started to listen.
-async fn tell_accounts(service: Arc<Service>, origin: Origin) {
+/// Tells how many accounts there are, and removes what is out of date from then on. Both read whole tables, so the first requests go before them.
+async fn keep_up(service: Arc<Service>, origin: Origin) {
+    tokio::time::sleep(FIRST_REQUESTS).await;
+    tokio::join!(
+        tell_accounts(&service, origin),
+        App::housekeep(Arc::clone(&service))
+    );
+}
+
+/// Logs the number of accounts, so that an operator notices a wrong database.
+async fn tell_accounts(service: &Service, origin: Origin) {
     if origin == Origin::Made {
         return;
     }
