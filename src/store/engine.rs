@@ -25,6 +25,9 @@ pub(super) trait Engine {
     /// The size of the database, in bytes.
     fn bytes(&self) -> u64;
 
+    /// Moves changes from the log into the database, where the engine does not do so by itself.
+    fn checkpoint(&self) -> Result<()>;
+
     /// Up to ten faults of the stored data. It may read the whole database.
     fn list_faults(&self) -> Result<Vec<String>>;
 }

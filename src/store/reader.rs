@@ -117,6 +117,12 @@ impl Reader<'_> {
         self.engine.bytes()
     }
 
+    /// Moves the last changes from the write-ahead log into the database file, so that no change of a request has to move many. Call it through
+    /// [`Store::report`](super::Store::report).
+    pub fn checkpoint(&self) -> Result<()> {
+        self.engine.checkpoint()
+    }
+
     /// The version of the schema.
     pub(super) fn schema(&self) -> Result<u32> {
         self.engine.schema()

@@ -13,7 +13,7 @@ pub const KEEP_ENDED_SESSIONS: Duration = Duration::from_hours(30 * 24);
 /// How many rows one statement removes. In a large database each of them is on other pages of each index.
 const CHUNK: u32 = 20;
 /// How long one write removes rows. The changes of requests wait for it, and for its pages to be written.
-const TURN: Duration = Duration::from_millis(2);
+const TURN: Duration = Duration::from_millis(1);
 
 /// Rows from before these times are out of date.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,7 @@ impl Service {
         Ok(total)
     }
 
-    /// Runs a write of the sweep, and leaves as much time to others after it.
+    /// Runs a write of the sweep, moves its many pages into the database file, and leaves as much time to others after it.
     async fn write_for_a_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Tx<'_>, &Turn) -> Result<T> + Send + 'static,
@@ -95,6 +95,7 @@ impl Service {
         let began_at = Instant::now();
         let write = self.store.write(move |tx| work(tx, &Turn(Instant::now())));
         let done = write.await?;
+        self.store.report(|reader| reader.checkpoint()).await?;
         tokio::time::sleep(began_at.elapsed()).await;
         Ok(done)
     }
