@@ -206,7 +206,8 @@ def body(kind, figures, written):
     if latencies(figures):
         parts += ["### Floods", picture(written, f"perf-{kind}-floods", "Latency of refreshes before, during and after each flood",
                                         plots.lines(latencies(figures))), floods(figures)]
-    return [*parts, "### Targets", targets(figures)]
+    # The targets are for a server that has a core of its own.
+    return [*parts, "### Targets", targets(figures)] if kind == "one-core" else parts
 
 
 def write(raw, page, written):
