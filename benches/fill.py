@@ -148,4 +148,3 @@ def fill(path, accounts, say=lambda text: None):
     filler.database.execute("PRAGMA locking_mode = NORMAL")
     filler.database.execute("PRAGMA journal_mode = WAL")
     filler.database.close()
-    return filler.known
