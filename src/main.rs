@@ -9,8 +9,8 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// With this option and value, mimalloc returns memory to the system as soon as a page of its own (64 KiB) is free. By default it waits for a later call of
-/// the allocator, and an idle server makes none.
+/// With this option and value, mimalloc returns memory to the system as soon as one of its pages is free. By default it waits for a later call of the
+/// allocator, and an idle server makes none.
 const PURGE_AT_ONCE: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
 
 fn main() -> ExitCode {

@@ -117,8 +117,8 @@ pub enum OpenFault {
     /// It is no database of this engine.
     Foreign,
     Corrupt,
-    /// A table is missing or has other columns.
-    OtherTables,
+    /// The engine refused a statement, as it does where a table is missing or has other columns.
+    Statement,
 }
 
 impl OpenError {
@@ -139,7 +139,7 @@ impl OpenError {
                 let path = path.to_owned();
                 return Self::Corrupt { path, reason };
             }
-            Self::Engine(OpenFault::OtherTables, reason) | Self::Unusable(reason) => reason,
+            Self::Engine(OpenFault::Statement, reason) | Self::Unusable(reason) => reason,
             named => return named,
         };
         Self::cannot_use(path)(io::Error::other(reason))

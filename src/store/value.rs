@@ -22,6 +22,10 @@ pub(super) enum ValueError {
     Type,
     #[error("the number is out of range")]
     Range,
+    #[error("it has another length")]
+    Length,
+    #[error("the text is not UTF-8")]
+    Encoding,
     #[error("the name is not known")]
     Name,
 }
@@ -124,7 +128,7 @@ values! {
 
 impl<const N: usize> FromValue for [u8; N] {
     fn from_value(value: Value<'_>) -> Result<Self, ValueError> {
-        value.bytes()?.try_into().map_err(|_| ValueError::Range)
+        value.bytes()?.try_into().map_err(|_| ValueError::Length)
     }
 }
 
@@ -171,5 +175,23 @@ impl<T: FromValue> FromValue for Option<T> {
             Value::Null => Ok(None),
             value => T::from_value(value).map(Some),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_another_type_size_or_length_is_told_as_such() {
+        assert_eq!(i64::from_value(Value::Null), Err(ValueError::Type));
+        assert_eq!(String::from_value(Value::Bytes(b"a")), Err(ValueError::Type));
+        assert_eq!(u32::from_value(Value::Integer(-1)), Err(ValueError::Range));
+        assert_eq!(u64::from_value(Value::Integer(-1)), Err(ValueError::Range));
+        assert_eq!(
+            <[u8; 2]>::from_value(Value::Bytes(b"abc")),
+            Err(ValueError::Length)
+        );
+        assert_eq!(Option::<i64>::from_value(Value::Null), Ok(None));
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn add(contents: &mut Contents, templates: &Arc<Templates>, shared: &
     let captcha_on = !shared.service.captcha_site_key().is_empty();
     let every_mode = RegistrationMode::VARIANTS.iter().copied().map(Some).collect();
     let no_mode = vec![None];
-    // The pages without a captcha hold tokens, so they run no script of another host.
+    // The pages that never have a captcha hold tokens, so they run no script of another host.
     for (operation, template, has_captcha, modes) in [
         (&HOME, "sign_in.html", captcha_on, &every_mode),
         (&REGISTER, "register.html", captcha_on, &every_mode),

@@ -88,7 +88,7 @@ impl Columns for SqliteRow<'_> {
             ValueRef::Integer(number) => Ok(Value::Integer(number)),
             ValueRef::Text(text) => str::from_utf8(text)
                 .map(Value::Text)
-                .map_err(|_| ValueError::Type),
+                .map_err(|_| ValueError::Encoding),
             ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes)),
             ValueRef::Real(_) => Err(ValueError::Type),
         }

@@ -35,7 +35,7 @@ impl From<Error> for OpenError {
             Some(DatabaseBusy | DatabaseLocked) => OpenFault::Locked,
             Some(NotADatabase) => OpenFault::Foreign,
             Some(DatabaseCorrupt) => OpenFault::Corrupt,
-            Some(Unknown) => OpenFault::OtherTables,
+            Some(Unknown) => OpenFault::Statement,
             _ => return Self::Unusable(reason),
         };
         Self::Engine(fault, reason)

@@ -14,7 +14,8 @@ pub(super) fn schema_state(path: &Path, kind: Kind, shown: &Path) -> Result<Sche
         .map_err(OpenError::from)
         .and_then(|connection| migrations::state(&connection, shown));
     match state {
-        Err(OpenError::Engine(OpenFault::OtherTables, reason)) => Err(OpenError::Corrupt {
+        // A table of arkloop is missing or has other columns.
+        Err(OpenError::Engine(OpenFault::Statement, reason)) => Err(OpenError::Corrupt {
             path: shown.to_owned(),
             reason,
         }),

@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::access_tokens::{claims, header, parts, read};
 use super::forged_tokens::{OwnKey, refused, signing_with_eddsa};
@@ -65,15 +65,20 @@ async fn a_header_is_one_that_this_server_writes() {
     }
 }
 
-#[tokio::test]
-async fn claims_are_one_json_object_without_doubles() {
+/// A server, its key, and the header and the claims of a token.
+async fn signed() -> (TestApp, OwnKey, String, Value) {
     let app = TestApp::open().await;
     let own = OwnKey::of(&app).await;
     let token = app.register("alice").await.access_token();
-    let head = header(&token).to_string();
-    let good = claims(&token).to_string();
+    (app, own, header(&token).to_string(), claims(&token))
+}
+
+#[tokio::test]
+async fn claims_are_one_json_object_without_doubles() {
+    let (app, own, head, claims) = signed().await;
+    let good = claims.to_string();
     let inner = good.trim_matches(['{', '}']);
-    let auth_time = &claims(&token)["auth_time"];
+    let auth_time = &claims["auth_time"];
     assert_eq!(app.me(&own.sign_text(&head, &good)).await.status, 200);
     for bad in [
         format!(r#"{{"exp":1,{inner}}}"#),
@@ -101,11 +106,8 @@ async fn claims_are_one_json_object_without_doubles() {
 
 #[tokio::test]
 async fn a_token_has_at_most_2048_bytes() {
-    let app = TestApp::open().await;
-    let own = OwnKey::of(&app).await;
-    let token = app.register("alice").await.access_token();
-    let head = header(&token).to_string();
-    let good = claims(&token).to_string();
+    let (app, own, head, claims) = signed().await;
+    let good = claims.to_string();
     let inner = good.trim_matches(['{', '}']);
     // A claim that this server does not know makes the token longer, and is no fault in itself.
     let padded =

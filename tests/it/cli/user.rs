@@ -212,6 +212,11 @@ fn accounts_are_listed_and_searched() {
     stderr:
     No account has this text in its username or e-mail address.
     ");
+    // What is searched for is no pattern.
+    for wildcards in ["a_n", "a%n", "%", "_", "!"] {
+        let found = workspace.json(&["user", "list", "--search", wildcards]);
+        assert_eq!(found.as_array().map(Vec::len), Some(0), "{wildcards}");
+    }
 }
 
 #[test]
