@@ -33,7 +33,7 @@ install() {
     flock 9
     $sudo apt-get update -qq
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@"
-  ) 9<"${BASH_SOURCE[0]}"
+  ) 9<"$root/.ci/lib.sh"
 }
 
 # Installs the Debian package $2 unless the command $1 is there.
