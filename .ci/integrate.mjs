@@ -64,6 +64,11 @@ async function useSignInPage(context) {
   const address = "/welcome.html?x=1#place";
   const page = await open(context, address);
   const welcome = page.getByRole("button", { name: "Sign out" });
+  // A link shows the page before its scripts have come, and the page sends no form without them.
+  const send = async () => {
+    await page.waitForFunction(() => !document.querySelector(":disabled"));
+    await page.keyboard.press("Enter");
+  };
   const arrive = async () => {
     await page.waitForURL(`http://localhost:5173${address}`);
     await welcome.waitFor();
@@ -72,7 +77,7 @@ async function useSignInPage(context) {
   await page.getByRole("textbox", { name: "Username" }).fill("newcomer");
   await page.getByRole("textbox", { name: "E-mail address" }).fill("newcomer@example.org");
   await page.getByRole("textbox", { name: "Password" }).fill(password);
-  await page.keyboard.press("Enter");
+  await send();
   await page.getByRole("button", { name: "Go on to localhost:5173" }).click();
   await arrive();
   await page.getByText("Hello newcomer").waitFor();
@@ -80,7 +85,7 @@ async function useSignInPage(context) {
   await page.getByRole("link", { name: "Sign in" }).click();
   await page.getByRole("textbox", { name: "Username or e-mail address" }).fill(login);
   await page.getByRole("textbox", { name: "Password" }).fill(password);
-  await page.keyboard.press("Enter");
+  await send();
   await arrive();
   await page.getByText(`Hello ${login}`).waitFor();
   await context.setOffline(true);
