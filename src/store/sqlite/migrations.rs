@@ -1,14 +1,13 @@
 //! The schema and its history.
 
-use std::borrow::Cow;
 use std::path::Path;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use rusqlite::{Connection, OptionalExtension, params};
 use rust_embed::RustEmbed;
 
 use super::connection::{self, Kind};
 use crate::domain::Timestamp;
+use crate::store::migration::{Migration, in_order};
 use crate::store::{OpenError, Result, Setting, StoreError, Tx};
 
 /// `arkl` in ASCII. It is in the header of each database file of arkloop.
@@ -18,13 +17,6 @@ pub(super) const APPLICATION_ID: i32 = 0x6172_6b6c;
 #[derive(RustEmbed)]
 #[folder = "migrations/"]
 struct Files;
-
-struct Migration {
-    version: u32,
-    name: String,
-    sql: String,
-    sha256: Vec<u8>,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SchemaState {
@@ -36,21 +28,8 @@ pub(super) enum SchemaState {
     Current,
 }
 
-/// The `NNNN_name.sql` files in the order of their numbers.
 fn all() -> Vec<Migration> {
-    let mut names: Vec<String> = Files::iter().map(Cow::into_owned).collect();
-    names.sort_unstable();
-    let read = |name: String| {
-        let file = Files::get(&name)?;
-        let (number, rest) = name.split_once('_')?;
-        Some(Migration {
-            version: number.parse().ok()?,
-            name: rest.trim_end_matches(".sql").to_owned(),
-            sha256: digest(&SHA256, &file.data).as_ref().to_vec(),
-            sql: String::from_utf8(file.data.into_owned()).ok()?,
-        })
-    };
-    names.into_iter().filter_map(read).collect()
+    in_order::<Files>()
 }
 
 /// The schema version of this program.

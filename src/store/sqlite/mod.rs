@@ -5,7 +5,6 @@ mod creation;
 mod data_directory;
 mod engine;
 mod error;
-mod health;
 mod inspect;
 mod integrity;
 mod lock;

@@ -4,24 +4,19 @@ use std::io::ErrorKind;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use r2d2::Pool;
 use scheduled_thread_pool::ScheduledThreadPool;
-use tokio::sync::oneshot;
 
 use super::connection::{self, ConnectionManager, Kind, companion};
-use super::health::Health;
 use super::lock::{FileLock, WriteLock};
 use super::migrations::user_version;
 use super::options::{Access, OpenOptions};
-use super::writer::{self, Write, WriterHandle};
+use super::writer;
+use crate::store::health::Health;
+use crate::store::queue::WriterHandle;
 use crate::store::{FromStore, OpenError, Reader, Result, StoreError, Tx};
-
-/// How long a request waits for its write before it is refused. A write takes milliseconds. It takes long only if the disk hangs, or if a command was
-/// stopped in the middle of its own write.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Store {
     // Dropped first, so that the writer ends before the readers are closed.
@@ -97,17 +92,7 @@ impl Store {
         &self,
         change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        let (answer, answered) = oneshot::channel();
-        self.writer.submit(Box::new(Write::new(change, answer)))?;
-        match tokio::time::timeout(WRITE_TIMEOUT, answered).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(StoreError::Unavailable("the writer has ended".to_owned()).into()),
-            Err(_) => {
-                let late = StoreError::Unavailable("the write took too long".to_owned());
-                self.health.failed(&late.to_string());
-                Err(late.into())
-            }
-        }
+        self.writer.write(&self.health, change).await
     }
 
     /// Why the database cannot be written; `None` if the last write was committed. This does not call SQLite.
@@ -129,7 +114,7 @@ impl Store {
 
     /// Counts how often a transaction of this process found that another process had committed since the previous transaction.
     pub fn foreign_commits(&self) -> u64 {
-        self.writer.foreign_commits.load(Ordering::Acquire)
+        self.writer.foreign_commits()
     }
 
     /// The number of writes that wait for the current transaction to end.

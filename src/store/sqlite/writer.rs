@@ -7,119 +7,23 @@
 //! or NOMEM, SQLite rolls back the whole transaction, and every write of the batch is refused.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::RecvTimeoutError;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
-use super::health::Health;
 use super::lock::WriteLock;
 use super::options::{Access, OpenOptions};
 use super::test_hooks::TestHooks;
 use crate::fault::Fault;
+use crate::store::health::Health;
+use crate::store::queue::{Batch, Queued, QueuedWrite, WriterHandle, batch_of};
 use crate::store::{OpenError, Result, StoreError, Tx};
 
-/// The most writes that share a transaction. A larger batch would make commands wait longer for the write lock, and gain almost nothing: with 32 writes
-/// most of the gain is reached.
-const BATCH: usize = 256;
-/// The most writes that may wait: at ten thousand writes a second the last one waits a tenth of a second. Further writes are refused, and the client may
-/// try again.
-const QUEUE: usize = 1024;
 /// How long an idle writer keeps its page cache, which helps only while writes follow one another. The kernel caches the file anyway.
 const PAGES_KEPT: Duration = Duration::from_secs(2);
-
-/// A queued write, without the type of its outcome.
-pub(super) trait QueuedWrite: Send {
-    fn is_abandoned(&self) -> bool;
-    /// Runs the write. `Err` means that its changes must be undone.
-    fn run(&mut self, tx: &Tx<'_>) -> Result<(), ()>;
-    /// Sends the outcome to the caller, or the error of the batch.
-    fn answer(self: Box<Self>, committed: Result<()>);
-}
-
-/// A closure, its outcome, and the channel on which the caller waits.
-pub(super) struct Write<T, E, F> {
-    change: Option<F>,
-    outcome: Result<T, E>,
-    answer: oneshot::Sender<Result<T, E>>,
-}
-
-impl<T, E: From<StoreError>, F> Write<T, E, F> {
-    pub(super) fn new(change: F, answer: oneshot::Sender<Result<T, E>>) -> Self {
-        Self {
-            change: Some(change),
-            outcome: Err(StoreError::Unavailable("the write was not started".to_owned()).into()),
-            answer,
-        }
-    }
-}
-
-impl<T, E, F> QueuedWrite for Write<T, E, F>
-where
-    T: Send,
-    E: From<StoreError> + Send,
-    F: FnOnce(&Tx<'_>) -> Result<T, E> + Send,
-{
-    fn is_abandoned(&self) -> bool {
-        self.answer.is_closed()
-    }
-
-    fn run(&mut self, tx: &Tx<'_>) -> Result<(), ()> {
-        let change = self.change.take().ok_or(())?;
-        // The message of a panic may hold a secret. The panic hook has logged where it happened.
-        self.outcome = catch_unwind(AssertUnwindSafe(|| change(tx)))
-            .unwrap_or_else(|_| Err(StoreError::Panicked("the log says where".to_owned()).into()));
-        self.outcome.as_ref().map(drop).map_err(drop)
-    }
-
-    fn answer(self: Box<Self>, committed: Result<()>) {
-        // The caller may have stopped waiting.
-        let _ = self.answer.send(committed.map_err(E::from).and(self.outcome));
-    }
-}
-
-/// The handle of the writer thread. The default has no writer and refuses every write.
-#[derive(Default)]
-pub(super) struct WriterHandle {
-    queue: Option<Sender<Box<dyn QueuedWrite>>>,
-    /// Counts how often a transaction found that another process had committed since the previous transaction.
-    pub(super) foreign_commits: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl WriterHandle {
-    /// Queues a write, unless the queue is full.
-    pub(super) fn submit(&self, write: Box<dyn QueuedWrite>) -> Result<()> {
-        let ended = || StoreError::Unavailable("the writer has ended".to_owned());
-        let queue = self.queue.as_ref().ok_or_else(ended)?;
-        queue.try_send(write).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Unavailable("too many writes wait".to_owned()),
-            TrySendError::Disconnected(_) => ended(),
-        })
-    }
-
-    /// The number of writes that wait for the current transaction to end.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.as_ref().map_or(0, Sender::len)
-    }
-}
-
-impl Drop for WriterHandle {
-    /// Waits until the writer has run and answered the queued writes. Except with [`Access::Use`], it has then also merged the write-ahead log into the
-    /// database file.
-    fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of the writer has ended the process already.
-            let _ = thread.join();
-        }
-    }
-}
 
 /// Starts the writer thread on its connection.
 pub(super) fn start(
@@ -128,8 +32,7 @@ pub(super) fn start(
     options: &OpenOptions,
     health: Arc<Health>,
 ) -> Result<WriterHandle, OpenError> {
-    let (queue, queued) = bounded(QUEUE);
-    let foreign_commits = Arc::default();
+    let foreign_commits: Arc<AtomicU64> = Arc::default();
     let writer = Writer {
         connection,
         write_lock,
@@ -141,26 +44,7 @@ pub(super) fn start(
         health,
         fault: Fault::new("writes are lost"),
     };
-    let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
-        if catch_unwind(AssertUnwindSafe(|| writer.run(&queued))).is_err() {
-            // A panic in a closure is caught in `Write::run`, so this is a fault of the writer itself. Without the writer every write would be refused for
-            // ever; so the process ends, and a supervisor restarts it.
-            tracing::error!("the writer failed; the process ends");
-            std::process::abort();
-        }
-    });
-    let thread = thread.map_err(|error| OpenError::Unusable(error.to_string()))?;
-    Ok(WriterHandle {
-        queue: Some(queue),
-        foreign_commits,
-        thread: Some(thread),
-    })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "both are small numbers")]
-fn record_batch_metrics(size: usize, waiting: usize) {
-    metrics::histogram!("arkloop_write_batch_size").record(size as f64);
-    metrics::gauge!("arkloop_write_queue").set(waiting as f64);
+    WriterHandle::start(foreign_commits, move |queued| writer.run(queued))
 }
 
 struct Writer {
@@ -178,12 +62,9 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(self, queued: &Receiver<Box<dyn QueuedWrite>>) {
+    fn run(self, queued: &Queued) {
         while let Some(first) = self.next(queued) {
-            let mut batch: Vec<Box<dyn QueuedWrite>> = std::iter::once(first)
-                .chain(queued.try_iter().take(BATCH - 1))
-                .collect();
-            record_batch_metrics(batch.len(), queued.len());
+            let mut batch = batch_of(first, queued);
             let held = self.write_lock.while_held(|| self.commit(&mut batch));
             let committed = held.unwrap_or_else(|error| {
                 Err(StoreError::Unavailable(format!(
@@ -211,7 +92,7 @@ impl Writer {
     }
 
     /// Waits for the next write; `None` when the store was dropped. An idle writer releases the memory of SQLite.
-    fn next(&self, queued: &Receiver<Box<dyn QueuedWrite>>) -> Option<Box<dyn QueuedWrite>> {
+    fn next(&self, queued: &Queued) -> Option<Box<dyn QueuedWrite>> {
         match queued.recv_timeout(PAGES_KEPT) {
             Ok(write) => Some(write),
             Err(RecvTimeoutError::Disconnected) => None,
@@ -242,7 +123,7 @@ impl Writer {
     }
 
     /// Runs a batch in one transaction. `Err` means that nothing was changed.
-    fn commit(&self, batch: &mut Vec<Box<dyn QueuedWrite>>) -> Result<()> {
+    fn commit(&self, batch: &mut Batch) -> Result<()> {
         self.has_changed.set(false);
         // A write whose caller no longer waits is skipped. This is checked under the lock, because the wait for it may have been long.
         batch.retain(|write| !write.is_abandoned());

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open, statat};
 use rustix::io::Errno;
 
-use crate::store::{Result, StoreError};
+use super::{Result, StoreError};
 
 /// If the last commit is this old when a caller asks for the health, the server tries a write of its own.
 const FRESH: Duration = Duration::from_secs(30);

@@ -1,0 +1,32 @@
+//! Migrations as they are compiled in.
+
+use std::borrow::Cow;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rust_embed::RustEmbed;
+
+/// One step of the schema.
+pub(super) struct Migration {
+    pub(super) version: u32,
+    pub(super) name: String,
+    pub(super) sql: String,
+    /// The digest of its text. A database records it, and is refused if it was made by another text.
+    pub(super) sha256: Vec<u8>,
+}
+
+/// The `NNNN_name.sql` files of a folder in the order of their numbers.
+pub(super) fn in_order<Files: RustEmbed>() -> Vec<Migration> {
+    let mut names: Vec<String> = Files::iter().map(Cow::into_owned).collect();
+    names.sort_unstable();
+    let read = |name: String| {
+        let file = Files::get(&name)?;
+        let (number, rest) = name.split_once('_')?;
+        Some(Migration {
+            version: number.parse().ok()?,
+            name: rest.trim_end_matches(".sql").to_owned(),
+            sha256: digest(&SHA256, &file.data).as_ref().to_vec(),
+            sql: String::from_utf8(file.data.into_owned()).ok()?,
+        })
+    };
+    names.into_iter().filter_map(read).collect()
+}
