@@ -7,7 +7,7 @@
 //! - [`app`]: joins the parts when a process starts, and does the work of `check`.
 //! - [`service`]: the use cases, which `cli` and `http` share. `rules`: the parts of one change that use cases share. `operator`: use cases of the command
 //!   line only. `upkeep`: backup, restore, rekey, sweep, the mail worker.
-//! - [`store`]: all SQL, one file per noun. `sqlite`, the engine: connections, the writer, locks, migrations.
+//! - [`store`]: all SQL, one file per noun. `sqlite` and `postgres`, the engines: connections, the writer, locks, migrations.
 //! - [`domain`]: parsed types and pure functions, without I/O and clock.
 //! - [`crypto`]: passwords, tokens, sealing, the key file. [`limits`]: rates of requests. [`mail`]: SMTP. [`captcha`]: Turnstile. [`web`]: an HTTP client.
 //!   [`tls`]: trusted certificates. [`files`]: files in directories that other users may write. [`config`]: the configuration. [`telemetry`]: logs and

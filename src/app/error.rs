@@ -132,6 +132,7 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::Older { .. } => "run `arkloop init` or restart `arkloop serve` to bring it up to date".to_owned(),
         Refused::NotCopied { .. } => "mend that, and start again; nothing was changed".to_owned(),
         Refused::Exists(_) => "name another file".to_owned(),
+        Refused::NoFile => "for backups use pg_dump and pg_restore, or snapshots of the database".to_owned(),
         Refused::NotABackup(_) => "make a backup of it with `arkloop backup FILE`, and restore that".to_owned(),
         Refused::OtherKey { .. } => "put the key file of this database there".to_owned(),
         Refused::EditedHistory { .. } => "use the version of arkloop that made it".to_owned(),

@@ -12,7 +12,7 @@ use super::replacement::{finish_replacement, keys_in_force};
 use super::role::Role;
 use crate::config::Config;
 use crate::crypto::{KeyFileError, Keys, adopt_successor, create_successor, read_key_file};
-use crate::store::{Creation, Store};
+use crate::store::{Creation, SqliteStore};
 use crate::system::System;
 
 /// Whether this start made the database.
@@ -24,14 +24,14 @@ pub enum Origin {
 
 /// Whether there is a key file but no database: the database is lost, or the operator placed the key for a first start.
 pub fn lacks_database(config: &Config) -> Result<bool, OpenError> {
-    Ok(!Store::exists(&config.data_dir)? && find_key(config)?.is_some())
+    Ok(!SqliteStore::exists(&config.data_dir)? && find_key(config)?.is_some())
 }
 
 /// Reads the key file of the database, or makes both if neither exists. If only the key file exists, it makes a database for it in [`Role::InitForKey`] and
 /// refuses in every other role. [`Role::Command`] and [`Role::Check`] make nothing.
 pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<(Keys, Origin), OpenError> {
     // `exists` refuses users who do not own the database, so only the owner finishes a replacement.
-    if Store::exists(&config.data_dir)? {
+    if SqliteStore::exists(&config.data_dir)? {
         if role == Role::Check {
             return Ok((keys_in_force(config)?, Origin::Found));
         }
@@ -41,7 +41,7 @@ pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<
     if matches!(role, Role::Command | Role::Check) {
         return Err(OpenError::no_database(config));
     }
-    Store::may_create(&config.data_dir)?;
+    SqliteStore::may_create(&config.data_dir)?;
     refuse_lost_database(config, role)?;
     let Some(creation) = Creation::begin(&config.data_dir)? else {
         return open_keys(config, system, role);

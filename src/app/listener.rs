@@ -13,7 +13,7 @@ use super::capacity::Capacity;
 use super::error::OpenError;
 use crate::config::Config;
 use crate::domain::Listen;
-use crate::store::Store;
+use crate::store::SqliteStore;
 use crate::web::{Answer, Client, Url};
 
 /// The timeout of a whole request to the running server, which answers in milliseconds if it works.
@@ -28,18 +28,18 @@ pub fn record_server(config: &Config, listen: &Listen, capacity: &Capacity) -> R
     };
     note.push(b'\n');
     note.extend(capacity.to_record().into_bytes());
-    Ok(Store::note_server(&config.data_dir, &note)?)
+    Ok(SqliteStore::note_server(&config.data_dir, &note)?)
 }
 
 /// Where the last server of this data directory listens. It may have stopped since. `None` if no server has run.
 pub fn listener(config: &Config) -> Result<Option<Listen>, OpenError> {
-    let note = Store::noted_server(&config.data_dir)?;
+    let note = SqliteStore::noted_server(&config.data_dir)?;
     Ok(note.and_then(|note| parse(note.split(|byte| *byte == b'\n').next()?)))
 }
 
 /// The capacity of the last server of this data directory, under `config`. `None` if there is no valid record of it.
 pub(super) fn recorded_capacity(config: &Config) -> Option<Capacity> {
-    let note = Store::noted_server(&config.data_dir).ok()??;
+    let note = SqliteStore::noted_server(&config.data_dir).ok()??;
     let line = note.split(|byte| *byte == b'\n').nth(1)?;
     Capacity::from_record(config, std::str::from_utf8(line).ok()?)
 }

@@ -72,6 +72,7 @@ impl App {
         };
         let store = Store::open(&OpenOptions {
             directory: config.data_dir.clone(),
+            url: None,
             access,
             readers: u32::try_from(readers)
                 .ok()

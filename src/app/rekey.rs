@@ -14,7 +14,7 @@ use crate::crypto::{
 };
 use crate::domain::{KeyFingerprint, Operator, SignatureAlgorithm};
 use crate::service::{self, Ended, replace_lost_key, seal_anew};
-use crate::store::{Access, OpenOptions, Store};
+use crate::store::{Access, OpenOptions, SqliteStore, Store};
 use crate::system::System;
 
 /// What replacing the key file did.
@@ -73,7 +73,7 @@ pub async fn reset_key(
 
 /// Confirms that there is a database, because an error about its key file would mislead without one.
 fn confirm_database(config: &Config) -> Result<(), OpenError> {
-    if Store::exists(&config.data_dir)? {
+    if SqliteStore::exists(&config.data_dir)? {
         Ok(())
     } else {
         Err(OpenError::no_database(config))

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::crypto::read_key_file;
 use crate::domain::{KeyFingerprint, Operator, Timestamp};
 use crate::service::{Ended, end_live_state, open_staged};
-use crate::store::{self, Access, Replacement, Setting, Store};
+use crate::store::{self, Access, Replacement, Setting, SqliteStore};
 use crate::system::System;
 
 /// What a restore did.
@@ -35,7 +35,7 @@ pub struct Restored {
 pub fn is_replaceable(config: &Config, file: &Path) -> Result<bool, OpenError> {
     let refused = OpenError::NotRestored;
     let is_there = is_there(config).map_err(refused)?;
-    if Store::is_served(&config.data_dir).map_err(refused)? {
+    if SqliteStore::is_served(&config.data_dir).map_err(refused)? {
         let database = config.database_path();
         return Err(refused(store::OpenError::AlreadyServed(database)));
     }
@@ -50,9 +50,9 @@ pub fn is_replaceable(config: &Config, file: &Path) -> Result<bool, OpenError> {
 
 /// Whether there is a database. Fails if another user owns it, or if this user may not create one.
 fn is_there(config: &Config) -> Result<bool, store::OpenError> {
-    let is_there = Store::exists(&config.data_dir)?;
+    let is_there = SqliteStore::exists(&config.data_dir)?;
     if !is_there {
-        Store::may_create(&config.data_dir)?;
+        SqliteStore::may_create(&config.data_dir)?;
     }
     Ok(is_there)
 }

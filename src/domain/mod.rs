@@ -5,6 +5,7 @@
 mod account_name;
 mod audit;
 mod client;
+mod database_url;
 mod duration;
 mod email_change;
 mod field;
@@ -48,6 +49,7 @@ pub use audit::{
     Actor, AuditEntry, AuditEvent, AuditEvents, AuditReason, AuditRecord, AuditSubject, NameDigest, Operator,
 };
 pub use client::{Client, MAX_USER_AGENT_BYTES};
+pub use database_url::DatabaseUrl;
 pub use duration::{format_duration, in_words, parse_duration};
 pub use email_change::{FORMER_ADDRESS_TTL, LeftAddress, MIN_HELD};
 pub use field::{FieldError, FieldErrors};

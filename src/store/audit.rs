@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::audit_count::AuditKind;
 use super::audit_filter::{AUDITED_ACCOUNTS, subject_of};
 use super::columns::{Address, address_text};
-use super::engine::Row;
+use super::engine::{Forms, Row};
 use super::value::params;
 use super::{AuditFilter, Reader, Result, Tx};
 use crate::domain::{
@@ -80,6 +80,36 @@ const FOUND: &str = "
 const ABOUT_ONE: &str = "
                   AND id IN (SELECT id FROM audit_events WHERE name_digest = ?3
                              UNION SELECT id FROM audit_events WHERE user_id IN (SELECT user_id FROM wanted))";
+
+macro_rules! insert_tally {
+    () => {
+        "INSERT INTO audit_events (at, event, refused_because, address, user_id, username, name_digest, trace_id, times, window_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             "
+    };
+}
+
+macro_rules! add_times {
+    () => {
+        "
+             WHERE window_at IS NOT NULL
+             DO UPDATE SET times = audit_events.times + excluded.times"
+    };
+}
+
+/// Adds to the row of a tally. The conflict is about an index of expressions, and no literal of an empty byte string is known to both engines.
+pub(super) const ADD_TO_TALLY: Forms = Forms {
+    sqlite: concat!(
+        insert_tally!(),
+        "ON CONFLICT (window_at, event, ifnull(refused_because, ''), ifnull(address, ''), ifnull(user_id, x''), ifnull(name_digest, x''))",
+        add_times!()
+    ),
+    postgres: concat!(
+        insert_tally!(),
+        "ON CONFLICT (window_at, event, coalesce(refused_because, ''), coalesce(address, ''), coalesce(user_id, ''), coalesce(name_digest, ''))",
+        add_times!()
+    ),
+};
 
 /// The beginning of a statement that selects from `found`.
 fn with_found(filter: &AuditFilter) -> String {
@@ -184,11 +214,6 @@ impl Tx<'_> {
             subject,
             name,
         } = &tally.kind;
-        let sql = "INSERT INTO audit_events (at, event, refused_because, address, user_id, username, name_digest, trace_id, times, window_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (window_at, event, ifnull(refused_because, ''), ifnull(address, ''), ifnull(user_id, x''), ifnull(name_digest, x''))
-             WHERE window_at IS NOT NULL
-             DO UPDATE SET times = audit_events.times + excluded.times";
         let values = params![
             count.at,
             event,
@@ -201,7 +226,7 @@ impl Tx<'_> {
             i64::try_from(count.times).unwrap_or(i64::MAX),
             tally.window_at,
         ];
-        self.execute(sql, values)
+        self.execute(self.engine.form(&ADD_TO_TALLY), values)
     }
 
     /// Adds one to the `refresh.repeated` row of this session and outcome since `since`; returns whether there is such a row.

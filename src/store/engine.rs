@@ -5,8 +5,17 @@ use std::ops::ControlFlow;
 use super::Result;
 use super::value::{FromValue, Params, Value, ValueError};
 
+/// A statement in the form of each engine, for the few that one text cannot serve.
+pub(super) struct Forms {
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
+}
+
 /// A connection on which statements run. Prepared statements stay cached by their text.
 pub(super) trait Engine {
+    /// The form of a statement for this engine.
+    fn form(&self, forms: &Forms) -> &'static str;
+
     /// Runs a statement, and calls `read` with each row that it returns until `read` answers `Break`.
     fn query(&self, sql: &str, values: Params<'_>, read: &mut ReadRow<'_>) -> Result<()>;
 

@@ -71,6 +71,9 @@ pub enum OpenError {
     },
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
+    /// A command about the file of the database was run on another engine.
+    #[error("this works on a database file only, and the database is PostgreSQL")]
+    NoFile,
     /// The backup to restore is the database that it would replace, or has a write-ahead log: a process probably has it open.
     #[error("{} is a database in use and no backup", .0.display())]
     NotABackup(PathBuf),

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use aws_lc_rs::digest::{SHA256, digest};
 use rust_embed::RustEmbed;
 
+use super::{Result, Setting, Tx};
+use crate::domain::Timestamp;
+
 /// One step of the schema.
 pub(super) struct Migration {
     pub(super) version: u32,
@@ -29,4 +32,13 @@ pub(super) fn in_order<Files: RustEmbed>() -> Vec<Migration> {
         })
     };
     names.into_iter().filter_map(read).collect()
+}
+
+/// Records which key file and which version of the program a migrated database belongs to.
+pub(super) fn note_origin(tx: &Tx<'_>, key_check: Option<&str>, now: Timestamp) -> Result<()> {
+    if tx.find_setting(Setting::KeyCheck)?.is_none() {
+        tx.put_setting(Setting::KeyCheck, key_check, now)?;
+    }
+    // An older program that refuses this schema names this version.
+    tx.put_setting(Setting::SchemaMadeBy, Some(env!("CARGO_PKG_VERSION")), now)
 }

@@ -1,5 +1,5 @@
-//! The database: all SQL, and nothing else. Each kind of row has one file of statements; `sqlite` is the engine below them, and the only module that knows
-//! it. In between, `engine` says what an engine does, and `value` in which types values go to it and come back.
+//! The database: all SQL, and nothing else. Each kind of row has one file of statements; `sqlite` and `postgres` are the engines below them, each known
+//! by its own module alone. In between, `engine` says what an engine does, and `value` in which types values go to it and come back.
 //!
 //! [`Store::read`] runs a closure over a [`Reader`] on a pooled connection that can only read; [`Store::write`] runs a closure over a [`Tx`] on the single
 //! writer thread, inside a transaction that many writes share. Both closures are synchronous, so a transaction never waits for a hash or the network.
@@ -9,6 +9,7 @@ mod audit_count;
 mod audit_filter;
 mod bounded;
 mod columns;
+mod database;
 mod email_change;
 mod engine;
 mod error;
@@ -20,8 +21,10 @@ mod link_token;
 mod mail_budget;
 mod migration;
 mod one_time_code;
+mod options;
 mod outbox;
 mod password_failures;
+mod postgres;
 mod queue;
 mod reader;
 mod session;
@@ -35,16 +38,21 @@ mod value;
 pub use audit::{AuditCount, AuditTally};
 pub use audit_count::{AuditKind, KindCount, MAX_NAME_COUNTS};
 pub use audit_filter::{AuditCursor, AuditFilter};
+pub use database::Store;
 pub use email_change::{EmailChangeRow, EmailUndoRow};
 pub use error::{FromStore, OpenError, OpenFault, Result, StoreError};
 pub use link_token::LinkRow;
 pub use one_time_code::CountedCode;
+pub use options::{Access, OpenOptions};
 pub use outbox::MailTrouble;
+#[doc(hidden)]
+pub use postgres::refused_statements;
+pub use postgres::{create_database, find_key_check};
 pub use reader::Reader;
 pub use settings::Setting;
 pub use signing_key::StoredSigningKey;
 pub use sqlite::{
-    Access, Copied, Creation, LOCKS, OpenOptions, Replacement, StagedDatabase, Store, TestHooks, remove_older,
+    Copied, Creation, LOCKS, Replacement, SqliteStore, StagedDatabase, TestHooks, remove_older,
 };
 pub use transaction::Tx;
 pub use user::{Credentials, NewUserRow, UserFilter};

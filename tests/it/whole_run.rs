@@ -15,7 +15,7 @@ use std::fs;
 
 use support::record::{Observation, Seen, documented};
 use support::shown::{Form, Shown, leaves};
-use support::{Statistics, scans};
+use support::{Statistics, refused_by_postgres, scans};
 
 /// What the run has recorded.
 fn recorded() -> BTreeSet<Seen> {
@@ -61,14 +61,26 @@ fn every_command_was_shown_done_refused_and_misused_in_text_and_as_json() {
     );
 }
 
-#[test]
-fn no_statement_but_the_known_ones_reads_a_whole_table() {
+/// The statements that servers have sent.
+fn statements() -> BTreeSet<String> {
     let statement = |seen| match seen {
         Seen::Statement(text) => Some(text),
         _ => None,
     };
     let statements: BTreeSet<String> = recorded().into_iter().filter_map(statement).collect();
     assert!(!statements.is_empty(), "servers have sent statements");
+    statements
+}
+
+#[test]
+fn postgresql_knows_every_statement() {
+    let refused = refused_by_postgres(&statements());
+    assert!(refused.is_empty(), "{refused:#?}");
+}
+
+#[test]
+fn no_statement_but_the_known_ones_reads_a_whole_table() {
+    let statements = statements();
     let scans = scans(&statements, Statistics::Absent);
     assert!(scans.is_empty(), "these read a whole table: {scans:#?}");
 }

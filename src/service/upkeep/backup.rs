@@ -86,7 +86,8 @@ impl Service {
         let taken_at = self.system.now();
         // Checked before the work, so that none is wasted; the name is checked again when the backup gets it.
         let target = Target::find(destination, taken_at)?;
-        let (from, on_copied) = (self.store.path().to_owned(), on_step.clone());
+        let file = self.store.file().ok_or(Error::BackupFailed(OpenError::NoFile))?;
+        let (from, on_copied) = (file.to_owned(), on_step.clone());
         let on_copied = move |copied| on_copied(BackupStep::Copying(copied));
         let staged = blocking(move || StagedDatabase::copy_of_live(&from, &on_copied)).await?;
         on_step(BackupStep::Checking);

@@ -9,7 +9,7 @@ use super::data_directory::{DATABASE, refuse_other_directory};
 use super::lock::{FileLock, Lock, Mode, is_served};
 use super::migrations::migrate;
 use super::staging::StagedDatabase;
-use super::store::Store;
+use super::store::SqliteStore;
 use crate::domain::Timestamp;
 use crate::files::Directory;
 use crate::store::OpenError;
@@ -37,7 +37,7 @@ impl Creation {
             }
             taken => taken?,
         }
-        if Store::exists(directory)? {
+        if SqliteStore::exists(directory)? {
             return Ok(None);
         }
         Ok(Some(Self {

@@ -11,7 +11,7 @@ use super::connection::{COMPANIONS, Kind};
 use super::inspect::schema_state;
 use super::lock::{self, FileLock, LOCKS, Lock};
 use super::migrations::SchemaState;
-use super::store::Store;
+use super::store::SqliteStore;
 use crate::files::{Directory, is_trusted, runner};
 use crate::store::OpenError;
 
@@ -20,7 +20,7 @@ pub(super) const DATABASE: &str = "arkloop.db";
 /// file if it was killed at its first start.
 const LARGEST_PAGE: i64 = 65_536;
 
-impl Store {
+impl SqliteStore {
     /// Whether `directory` has a database. A file without tables does not count.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Store {
     }
 }
 
-impl Store {
+impl SqliteStore {
     /// Stores how the server of `directory` is reached and how it runs, for commands that do not open the database.
     pub fn note_server(directory: &Path, note: &[u8]) -> Result<(), OpenError> {
         let noted = FileLock::open(directory, Lock::Server)?.note(note);

@@ -8,11 +8,15 @@ use rusqlite::{Connection, ErrorCode, Row as SqliteRow, params_from_iter};
 use super::connection::companion;
 use super::integrity::list_faults;
 use super::migrations::user_version;
-use crate::store::engine::{Columns, Engine, ReadRow, Row};
+use crate::store::engine::{Columns, Engine, Forms, ReadRow, Row};
 use crate::store::value::{Params, Value, ValueError};
 use crate::store::{Result, StoreError};
 
 impl Engine for Connection {
+    fn form(&self, forms: &Forms) -> &'static str {
+        forms.sqlite
+    }
+
     fn query(&self, sql: &str, values: Params<'_>, read: &mut ReadRow<'_>) -> Result<()> {
         let mut statement = self.prepare_cached(sql)?;
         let mut rows = statement.query(bound(values))?;

@@ -10,7 +10,6 @@ mod integrity;
 mod lock;
 mod migrations;
 mod open;
-mod options;
 mod replacement;
 mod staging;
 mod store;
@@ -21,8 +20,7 @@ pub use creation::Creation;
 pub use lock::LOCKS;
 #[cfg(test)]
 pub(super) use migrations::in_new_database;
-pub use options::{Access, OpenOptions};
 pub use replacement::Replacement;
 pub use staging::{Copied, StagedDatabase, remove_older};
-pub use store::Store;
+pub use store::SqliteStore;
 pub use test_hooks::TestHooks;

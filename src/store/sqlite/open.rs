@@ -11,21 +11,20 @@ use super::data_directory::DATABASE;
 use super::inspect::{key_check, schema_state};
 use super::lock::{FileLock, Lock, Mode, is_served};
 use super::migrations::{self, SchemaState, migrate};
-use super::options::{Access, OpenOptions};
 use super::staging::{StagedDatabase, remove_older};
-use super::store::Store;
+use super::store::SqliteStore;
 use crate::domain::Timestamp;
 use crate::files::Directory;
-use crate::store::OpenError;
+use crate::store::{Access, OpenError, OpenOptions};
 
 /// The first version of SQLite without the fault that could corrupt a database when the write-ahead log is reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// The number of copies that stay per old schema: a migration that fails again and again must not fill the disk.
 const KEEP_COPIES: usize = 3;
 
-impl Store {
+impl SqliteStore {
     /// Opens the database in `options.directory`.
-    pub fn open(options: &OpenOptions) -> Result<Self, OpenError> {
+    pub(in crate::store) fn open(options: &OpenOptions) -> Result<Self, OpenError> {
         let path = options.directory.join(DATABASE);
         open_at(&path, options).map_err(|error| error.naming(&path))
     }
@@ -54,12 +53,12 @@ impl Store {
     }
 }
 
-fn open_at(path: &Path, options: &OpenOptions) -> Result<Store, OpenError> {
+fn open_at(path: &Path, options: &OpenOptions) -> Result<SqliteStore, OpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::OldSqlite(rusqlite::version().to_owned()));
     }
     let directory = &options.directory;
-    if !Store::exists(directory)? {
+    if !SqliteStore::exists(directory)? {
         return Err(OpenError::Missing(path.to_owned()));
     }
     if options.access == Access::Look {
@@ -80,18 +79,18 @@ fn open_at(path: &Path, options: &OpenOptions) -> Result<Store, OpenError> {
         in_use.take(Mode::Exclusive)?;
     }
     locks.push(in_use);
-    Store::connect(path, options, locks)
+    SqliteStore::connect(path, options, locks)
 }
 
 /// Opens the database for queries only: no file is created, changed or removed.
-fn look(path: &Path, options: &OpenOptions) -> Result<Store, OpenError> {
+fn look(path: &Path, options: &OpenOptions) -> Result<SqliteStore, OpenError> {
     // If the lock file is missing, no process has opened the database yet.
     let in_use = FileLock::find(&options.directory, Lock::Use)?;
     if let Some(in_use) = &in_use {
         in_use.take(Mode::Shared)?;
     }
     match judge(path, Kind::ReadOnly, options)? {
-        SchemaState::Current => Store::connect(path, options, in_use.into_iter().collect()),
+        SchemaState::Current => SqliteStore::connect(path, options, in_use.into_iter().collect()),
         SchemaState::Empty => Err(OpenError::Missing(path.to_owned())),
         SchemaState::Old(found) => Err(too_old(path, found, is_served(&options.directory)?)),
     }

@@ -9,7 +9,7 @@ use super::data_directory::DATABASE;
 use super::inspect::key_check;
 use super::lock::{FileLock, Lock, Mode};
 use super::staging::StagedDatabase;
-use super::store::Store;
+use super::store::SqliteStore;
 use crate::domain::Timestamp;
 use crate::files::Directory;
 use crate::store::OpenError;
@@ -29,7 +29,7 @@ impl Replacement {
     /// [`OpenError::AlreadyServed`], [`OpenError::InUse`], [`OpenError::OtherOwner`], or an error about `backup`.
     pub fn begin(directory: &Path, backup: &Path) -> Result<Self, OpenError> {
         // Refuses the database of another user, even to root: that user's server could not use files that root creates here.
-        Store::exists(directory)?;
+        SqliteStore::exists(directory)?;
         let path = directory.join(DATABASE);
         refuse_live(backup, &path)?;
         let server = FileLock::open(directory, Lock::Server)?;

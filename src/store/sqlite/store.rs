@@ -12,13 +12,12 @@ use scheduled_thread_pool::ScheduledThreadPool;
 use super::connection::{self, ConnectionManager, Kind, companion};
 use super::lock::{FileLock, WriteLock};
 use super::migrations::user_version;
-use super::options::{Access, OpenOptions};
 use super::writer;
 use crate::store::health::Health;
 use crate::store::queue::WriterHandle;
-use crate::store::{FromStore, OpenError, Reader, Result, StoreError, Tx};
+use crate::store::{Access, FromStore, OpenError, OpenOptions, Reader, Result, StoreError, Tx};
 
-pub struct Store {
+pub struct SqliteStore {
     // Dropped first, so that the writer ends before the readers are closed.
     writer: WriterHandle,
     path: PathBuf,
@@ -29,7 +28,7 @@ pub struct Store {
     _locks: Vec<FileLock>,
 }
 
-impl Store {
+impl SqliteStore {
     /// Connects to a database that was checked and locked.
     pub(super) fn connect(
         path: &Path,
@@ -61,12 +60,11 @@ impl Store {
     }
 
     /// The database file.
-    pub fn path(&self) -> &Path {
+    pub(in crate::store) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Runs a small query on the calling thread, because handing it to another thread would cost more. If every reader is busy, waits on a blocking thread.
-    pub async fn read<T: Send + 'static, E: FromStore>(
+    pub(in crate::store) async fn read<T: Send + 'static, E: FromStore>(
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
@@ -76,49 +74,34 @@ impl Store {
         }
     }
 
-    /// Runs a query that may take long, on a blocking thread and on a connection for reports.
-    pub async fn report<T: Send + 'static, E: FromStore>(
+    pub(in crate::store) async fn report<T: Send + 'static, E: FromStore>(
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         on_blocking_thread(self.reports.clone(), ask).await
     }
 
-    /// Changes rows. `Ok` means that the change is committed and on disk; `Err` means that nothing was changed, except that a write which took too long may
-    /// still be committed.
-    ///
-    /// If a refusal must store a row, `change` therefore returns it as `Ok`, and the caller turns it into an error afterwards.
-    pub async fn write<T: Send + 'static, E: FromStore>(
+    pub(in crate::store) async fn write<T: Send + 'static, E: FromStore>(
         &self,
         change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         self.writer.write(&self.health, change).await
     }
 
-    /// Why the database cannot be written; `None` if the last write was committed. This does not call SQLite.
-    pub fn trouble(&self) -> Option<String> {
+    pub(in crate::store) fn trouble(&self) -> Option<String> {
         self.health.trouble()
     }
 
-    /// Checks that the open files still have their names. Returns whether a small write must be tried to learn whether the database can be written: while
-    /// writes fail, and when [`Store::trouble`] was called and nothing was committed for half a minute.
-    pub fn look(&self) -> bool {
+    pub(in crate::store) fn look(&self) -> bool {
         let is_replaced = self.health.look().is_err();
         !is_replaced && self.health.needs_trial(Instant::now())
     }
 
-    /// The version of the schema.
-    pub async fn schema(&self) -> Result<u32> {
-        self.read(|reader| reader.schema()).await
-    }
-
-    /// Counts how often a transaction of this process found that another process had committed since the previous transaction.
-    pub fn foreign_commits(&self) -> u64 {
+    pub(in crate::store) fn foreign_commits(&self) -> u64 {
         self.writer.foreign_commits()
     }
 
-    /// The number of writes that wait for the current transaction to end.
-    pub fn waiting_writes(&self) -> usize {
+    pub(in crate::store) fn waiting_writes(&self) -> usize {
         self.writer.waiting()
     }
 }

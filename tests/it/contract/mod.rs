@@ -7,6 +7,7 @@ mod config_example;
 mod config_reference;
 mod debug_output;
 mod document;
+mod engines;
 mod guides;
 mod imports;
 mod layering;

@@ -30,6 +30,7 @@ mod planted;
 mod planted_directories;
 mod planted_files;
 mod planted_state;
+mod postgres;
 mod proxied;
 mod readiness;
 mod refreshes;

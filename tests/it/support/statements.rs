@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arkloop::store::refused_statements;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::Workspace;
+use super::postgres::TestDatabase;
 use super::record::{Seen, record};
 use super::store_probe::StoreProbe;
 
@@ -171,6 +173,15 @@ pub fn scans(statements: &BTreeSet<String>, statistics: Statistics) -> Vec<Strin
     scanning
         .map(|(sql, plan)| format!("{statistics:?}: {sql}: {plan:?}"))
         .collect()
+}
+
+/// Those of the `statements` about rows that PostgreSQL does not know, if the tests have a server of it.
+pub fn refused_by_postgres(statements: &BTreeSet<String>) -> Vec<String> {
+    let Some(database) = TestDatabase::migrated() else {
+        return Vec::new();
+    };
+    let about_rows = statements.iter().filter(|sql| has_plan(sql)).cloned().collect();
+    refused_statements(&database.parsed_url(), &about_rows).expect("it can be asked")
 }
 
 /// Whether SQLite has a query plan for a statement.

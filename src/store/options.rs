@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::test_hooks::TestHooks;
-use crate::domain::Timestamp;
+use super::TestHooks;
+use crate::domain::{DatabaseUrl, Timestamp};
 
 /// The kind of process that opens the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,10 @@ pub enum Access {
 }
 
 pub struct OpenOptions {
-    /// The directory of the database, `arkloop.db`.
+    /// The directory of the database file, `arkloop.db`.
     pub directory: PathBuf,
+    /// The database of PostgreSQL to use instead of a file.
+    pub url: Option<DatabaseUrl>,
     pub access: Access,
     /// The number of connections for small queries: one for each worker in the server, and one in a command.
     pub readers: NonZeroU32,
@@ -42,6 +44,7 @@ impl OpenOptions {
     pub fn new(directory: PathBuf, access: Access, now: Timestamp, key_check: Option<String>) -> Self {
         Self {
             directory,
+            url: None,
             access,
             readers: NonZeroU32::MIN,
             now,

@@ -1,0 +1,110 @@
+//! The open database, whichever engine it has.
+
+use std::path::Path;
+
+use super::postgres::PostgresStore;
+use super::sqlite::SqliteStore;
+use super::{FromStore, OpenError, OpenOptions, Reader, Result, Tx};
+
+pub struct Store {
+    engine: Engine,
+}
+
+enum Engine {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+impl Store {
+    /// Opens the database at `options.url`, or without one the database file in `options.directory`.
+    pub fn open(options: &OpenOptions) -> Result<Self, OpenError> {
+        let engine = match &options.url {
+            Some(url) => Engine::Postgres(PostgresStore::open(url, options)?),
+            None => Engine::Sqlite(SqliteStore::open(options)?),
+        };
+        Ok(Self { engine })
+    }
+
+    /// The database file, if the database is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.engine {
+            Engine::Sqlite(store) => Some(store.path()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
+    /// Runs a small query. With SQLite it runs on the calling thread, because handing it to another thread would cost more; if every reader is busy, it waits
+    /// on a blocking thread.
+    pub async fn read<T: Send + 'static, E: FromStore>(
+        &self,
+        ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        match &self.engine {
+            Engine::Sqlite(store) => store.read(ask).await,
+            Engine::Postgres(store) => store.read(ask).await,
+        }
+    }
+
+    /// Runs a query that may take long, on a blocking thread and on a connection for reports.
+    pub async fn report<T: Send + 'static, E: FromStore>(
+        &self,
+        ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        match &self.engine {
+            Engine::Sqlite(store) => store.report(ask).await,
+            Engine::Postgres(store) => store.report(ask).await,
+        }
+    }
+
+    /// Changes rows. `Ok` means that the change is committed and on disk; `Err` means that nothing was changed, except that a write which took too long may
+    /// still be committed.
+    ///
+    /// If a refusal must store a row, `change` therefore returns it as `Ok`, and the caller turns it into an error afterwards.
+    pub async fn write<T: Send + 'static, E: FromStore>(
+        &self,
+        change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        match &self.engine {
+            Engine::Sqlite(store) => store.write(change).await,
+            Engine::Postgres(store) => store.write(change).await,
+        }
+    }
+
+    /// Why the database cannot be written; `None` if the last write was committed. This does not ask the database.
+    pub fn trouble(&self) -> Option<String> {
+        match &self.engine {
+            Engine::Sqlite(store) => store.trouble(),
+            Engine::Postgres(store) => store.trouble(),
+        }
+    }
+
+    /// Checks that the open files still have their names. Returns whether a small write must be tried to learn whether the database can be written: while
+    /// writes fail, and when [`Store::trouble`] was called and nothing was committed for half a minute.
+    pub fn look(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(store) => store.look(),
+            Engine::Postgres(store) => store.look(),
+        }
+    }
+
+    /// The version of the schema.
+    pub async fn schema(&self) -> Result<u32> {
+        self.read(|reader| reader.schema()).await
+    }
+
+    /// Counts how often a transaction of this process found that another process had committed since the previous transaction.
+    pub fn foreign_commits(&self) -> u64 {
+        match &self.engine {
+            Engine::Sqlite(store) => store.foreign_commits(),
+            Engine::Postgres(store) => store.foreign_commits(),
+        }
+    }
+
+    /// The number of writes that wait for the current transaction to end.
+    pub fn waiting_writes(&self) -> usize {
+        match &self.engine {
+            Engine::Sqlite(store) => store.waiting_writes(),
+            Engine::Postgres(store) => store.waiting_writes(),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Runs the statements of `store` on a connection of PostgreSQL.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator as _;
+use postgres::{Client, Error, Row as PostgresRow, Statement};
+
+use super::dialect::translated;
+use super::value::Bound;
+use crate::store::engine::{Engine, Forms, ReadRow, Row};
+use crate::store::value::{Params, params};
+use crate::store::{Reader, Result, StoreError};
+
+/// The most prepared statements that a connection keeps: more than this program has.
+const STATEMENTS: usize = 256;
+
+/// A connection and its prepared statements. It waits for the network, so it is used on blocking threads only.
+pub(super) struct Connection {
+    client: RefCell<Client>,
+    /// By the text that `store` gives.
+    statements: RefCell<HashMap<String, Statement>>,
+    /// How many rows were changed since the connection was opened.
+    changes: Cell<u64>,
+    /// Whether the last statement failed. In a transaction, every statement then fails until it is rolled back, to a savepoint or as a whole.
+    has_failed: Cell<bool>,
+}
+
+impl Connection {
+    pub(super) fn of(client: Client) -> Self {
+        Self {
+            client: RefCell::new(client),
+            statements: RefCell::default(),
+            changes: Cell::new(0),
+            has_failed: Cell::new(false),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.borrow().is_closed()
+    }
+
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.get()
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.get()
+    }
+
+    /// Runs statements that take no values and return no rows.
+    pub(super) fn batch(&self, sql: &str) -> Result<()> {
+        let ran = self.client.borrow_mut().batch_execute(sql);
+        self.has_failed.set(ran.is_err());
+        Ok(ran?)
+    }
+
+    /// Has a statement prepared.
+    pub(super) fn prepare(&self, sql: &str) -> Result<()> {
+        self.prepared(sql)?;
+        Ok(())
+    }
+
+    fn prepared(&self, sql: &str) -> Result<Statement, Error> {
+        let mut statements = self.statements.borrow_mut();
+        if let Some(statement) = statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        if statements.len() >= STATEMENTS {
+            statements.clear();
+        }
+        let statement = self.client.borrow_mut().prepare(&translated(sql))?;
+        statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    /// Runs a statement; returns its rows, and how many rows it returned or changed.
+    fn run(&self, sql: &str, values: Params<'_>) -> Result<(Vec<PostgresRow>, u64), Error> {
+        let ran = self.try_run(sql, values);
+        self.has_failed.set(ran.is_err());
+        if let Ok((_, count)) = &ran
+            && !["SELECT", "WITH"].iter().any(|verb| sql.starts_with(verb))
+        {
+            self.changes.set(self.changes.get() + count);
+        }
+        ran
+    }
+
+    fn try_run(&self, sql: &str, values: Params<'_>) -> Result<(Vec<PostgresRow>, u64), Error> {
+        let statement = self.prepared(sql)?;
+        let mut client = self.client.borrow_mut();
+        let mut found = client.query_raw(&statement, values.iter().map(|value| Bound(value.to_value())))?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            rows.push(row);
+        }
+        Ok((rows, found.rows_affected().unwrap_or_default()))
+    }
+}
+
+impl Engine for Connection {
+    fn form(&self, forms: &Forms) -> &'static str {
+        forms.postgres
+    }
+
+    fn query(&self, sql: &str, values: Params<'_>, read: &mut ReadRow<'_>) -> Result<()> {
+        let (rows, _) = self.run(sql, values)?;
+        for row in &rows {
+            if read(&mut Row::of(row))?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn execute(&self, sql: &str, values: Params<'_>) -> Result<usize> {
+        let (_, changed) = self.run(sql, values)?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    /// A statement that fails ends the whole transaction, so this one runs in a savepoint.
+    fn update_unique(&self, sql: &str, values: Params<'_>) -> Result<bool> {
+        self.batch("SAVEPOINT update_unique")?;
+        let is_admitted = match self.run(sql, values) {
+            Ok(_) => true,
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                self.batch("ROLLBACK TO update_unique")?;
+                false
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.batch("RELEASE update_unique")?;
+        Ok(is_admitted)
+    }
+
+    fn check_active(&self) -> Result<()> {
+        if self.is_closed() {
+            return Err(StoreError::Unavailable("the connection was lost".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn schema(&self) -> Result<u32> {
+        let reader = Reader { engine: self };
+        let has_history = "SELECT to_regclass('migrations') IS NOT NULL";
+        if !reader.query_one(has_history, params![], |row| row.take())? {
+            return Ok(0);
+        }
+        let sql = "SELECT coalesce(max(version), 0) FROM migrations";
+        reader.query_one(sql, params![], |row| row.take())
+    }
+
+    fn bytes(&self) -> u64 {
+        let found = self
+            .client
+            .borrow_mut()
+            .query_one("SELECT pg_database_size(current_database())", &[]);
+        let bytes = found.and_then(|row| row.try_get::<_, i64>(0));
+        bytes
+            .ok()
+            .and_then(|bytes| u64::try_from(bytes).ok())
+            .unwrap_or_default()
+    }
+
+    /// PostgreSQL does so by itself.
+    fn checkpoint(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// PostgreSQL checks the pages that it reads by itself, and its references cannot be broken.
+    fn list_faults(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+}

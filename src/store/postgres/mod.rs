@@ -1,0 +1,20 @@
+//! The engine: PostgreSQL, its connections, and how processes take turns at writing.
+//!
+//! A client of PostgreSQL waits for the network and must not do so on a thread of the executor. So everything here runs on blocking threads, on the writer
+//! thread, or on a thread of its own.
+
+mod connection;
+mod dialect;
+mod engine;
+mod error;
+mod migrations;
+mod open;
+mod probe;
+mod store;
+mod value;
+mod writer;
+
+pub use open::{create_database, find_key_check};
+#[doc(hidden)]
+pub use probe::refused_statements;
+pub(super) use store::PostgresStore;

@@ -1,0 +1,83 @@
+//! Opens a database after checks of its version, schema and key. If a check fails, the database is refused.
+//!
+//! Only `serve` and `init` migrate. PostgreSQL undoes a migration that fails, so no copy is made before.
+
+use std::path::PathBuf;
+
+use super::connection::{Connector, on_own_thread};
+use super::engine::Connection;
+use super::migrations::{self, SchemaState, migrate, state};
+use super::store::PostgresStore;
+use crate::domain::{DatabaseUrl, Timestamp};
+use crate::store::{Access, OpenError, OpenOptions, Reader, Setting};
+
+impl PostgresStore {
+    /// Opens the database at `url`.
+    pub(in crate::store) fn open(url: &DatabaseUrl, options: &OpenOptions) -> Result<Self, OpenError> {
+        let connector = Connector::of(url)?;
+        on_own_thread(|| {
+            let connection = connector.connect_first()?;
+            bring_up_to_date(&connection, url, options)?;
+            Self::connect(connector.clone(), connection, options)
+        })
+    }
+}
+
+/// The check value of the key file that the database at `url` belongs to; `None` if it has no tables of arkloop, and `Some(None)` if it is bound to no key.
+pub fn find_key_check(url: &DatabaseUrl) -> Result<Option<Option<String>>, OpenError> {
+    let connector = Connector::of(url)?;
+    on_own_thread(|| {
+        let connection = connector.connect_first()?;
+        match state(&connection, &shown(url))? {
+            SchemaState::Empty => Ok(None),
+            SchemaState::Old(_) | SchemaState::Current => recorded_key(&connection).map(Some),
+        }
+    })
+}
+
+/// Creates the tables of arkloop in an empty database and binds it to the key file with the check value `key_check`.
+pub fn create_database(url: &DatabaseUrl, key_check: &str, now: Timestamp) -> Result<(), OpenError> {
+    let connector = Connector::of(url)?;
+    on_own_thread(|| migrate(&connector.connect_first()?, Some(key_check), now))
+}
+
+fn bring_up_to_date(
+    connection: &Connection,
+    url: &DatabaseUrl,
+    options: &OpenOptions,
+) -> Result<(), OpenError> {
+    let path = shown(url);
+    let found = match state(connection, &path)? {
+        SchemaState::Empty => return Err(OpenError::Missing(path)),
+        SchemaState::Old(found) => Some(found),
+        SchemaState::Current => None,
+    };
+    if options.key_check.is_some() {
+        let recorded = recorded_key(connection)?;
+        if recorded != options.key_check {
+            return Err(OpenError::OtherKey { path, recorded });
+        }
+    }
+    match (found, options.access) {
+        (None, _) => Ok(()),
+        (Some(_), Access::Serve | Access::Init | Access::Restore) => {
+            migrate(connection, options.key_check.as_deref(), options.now)
+        }
+        (Some(found), Access::Use | Access::Look | Access::Alone) => Err(OpenError::Older {
+            path,
+            found,
+            known: migrations::newest(),
+            is_served: false,
+        }),
+    }
+}
+
+fn recorded_key(connection: &Connection) -> Result<Option<String>, OpenError> {
+    let found = Reader { engine: connection }.find_setting(Setting::KeyCheck);
+    found.map_err(|error| OpenError::Unusable(error.to_string()))
+}
+
+/// What errors call the database.
+fn shown(url: &DatabaseUrl) -> PathBuf {
+    url.shown().into()
+}

@@ -1,0 +1,136 @@
+//! The open database: a pool of readers, two connections for reports, and the writer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use r2d2::Pool;
+
+use super::connection::{Connector, on_own_thread};
+use super::engine::Connection;
+use super::writer;
+use crate::store::health::Health;
+use crate::store::queue::WriterHandle;
+use crate::store::{Access, FromStore, OpenError, OpenOptions, Reader, Result, StoreError, Tx};
+
+/// The least connections of the pool of a server: each read waits for the network, so more of them than workers run at a time.
+const LEAST_READERS: u32 = 8;
+const REPORTS: u32 = 2;
+
+pub(in crate::store) struct PostgresStore {
+    writer: WriterHandle,
+    /// `None` only while this is dropped.
+    pools: Option<Pools>,
+    health: Arc<Health>,
+}
+
+struct Pools {
+    readers: Pool<Connector>,
+    reports: Pool<Connector>,
+}
+
+impl PostgresStore {
+    /// Connects to a database that was checked. The writer takes the `connection` over which that was done.
+    pub(super) fn connect(
+        connector: Connector,
+        connection: Connection,
+        options: &OpenOptions,
+    ) -> Result<Self, OpenError> {
+        let health = Arc::new(Health::of([]));
+        let readers = match options.access {
+            Access::Serve => options.readers.get().max(LEAST_READERS),
+            _ => options.readers.get(),
+        };
+        let pools = Pools {
+            readers: pool(connector.clone(), readers)?,
+            reports: pool(connector.clone(), REPORTS.min(readers))?,
+        };
+        let writer = match options.access {
+            Access::Look => WriterHandle::default(),
+            _ => writer::start(connector, connection, options.access, Arc::clone(&health))?,
+        };
+        Ok(Self {
+            writer,
+            pools: Some(pools),
+            health,
+        })
+    }
+
+    fn pools(&self) -> Result<&Pools> {
+        let closed = || StoreError::Unavailable("the database is closed".to_owned());
+        self.pools.as_ref().ok_or_else(closed)
+    }
+
+    pub(in crate::store) async fn read<T: Send + 'static, E: FromStore>(
+        &self,
+        ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        on_blocking_thread(self.pools()?.readers.clone(), ask).await
+    }
+
+    pub(in crate::store) async fn report<T: Send + 'static, E: FromStore>(
+        &self,
+        ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        on_blocking_thread(self.pools()?.reports.clone(), ask).await
+    }
+
+    pub(in crate::store) async fn write<T: Send + 'static, E: FromStore>(
+        &self,
+        change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        self.writer.write(&self.health, change).await
+    }
+
+    pub(in crate::store) fn trouble(&self) -> Option<String> {
+        self.health.trouble()
+    }
+
+    pub(in crate::store) fn look(&self) -> bool {
+        self.health.needs_trial(Instant::now())
+    }
+
+    pub(in crate::store) fn foreign_commits(&self) -> u64 {
+        self.writer.foreign_commits()
+    }
+
+    pub(in crate::store) fn waiting_writes(&self) -> usize {
+        self.writer.waiting()
+    }
+}
+
+impl Drop for PostgresStore {
+    /// Closes the connections on a thread of its own, because a connection that is closed on a thread of the executor panics.
+    fn drop(&mut self) {
+        let pools = self.pools.take();
+        on_own_thread(|| drop(pools));
+    }
+}
+
+async fn on_blocking_thread<T: Send + 'static, E: FromStore>(
+    pool: Pool<Connector>,
+    ask: impl FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
+    let asked = tokio::task::spawn_blocking(move || {
+        let connection = pool.get().map_err(|error| {
+            StoreError::Unavailable(format!("no connection to the database is free: {error}"))
+        })?;
+        ask(&Reader { engine: &*connection })
+    });
+    asked
+        .await
+        .map_err(|error| StoreError::Panicked(error.to_string()))?
+}
+
+fn pool(connector: Connector, size: u32) -> Result<Pool<Connector>, OpenError> {
+    let builder = Pool::builder()
+        .max_size(size)
+        // It would ask the server before each query. A connection that has broken is replaced after its query has failed.
+        .test_on_check_out(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // How long a request waits for a reader before it is refused.
+        .connection_timeout(Duration::from_secs(2));
+    builder
+        .build(connector)
+        .map_err(|error| OpenError::Unusable(error.to_string()))
+}

@@ -1,0 +1,146 @@
+//! The writer: one thread, one connection, many writes in one transaction, as for SQLite.
+//!
+//! Processes take turns: a transaction that writes begins with an advisory lock. So what a change has read holds until its end, as with one writer, and no
+//! transaction fails because of another. READ COMMITTED is right for that: a snapshot that was taken while waiting for the lock would be out of date.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::connection::Connector;
+use super::engine::Connection;
+use crate::fault::Fault;
+use crate::store::health::Health;
+use crate::store::queue::{Batch, Queued, WriterHandle, batch_of};
+use crate::store::value::params;
+use crate::store::{Access, OpenError, Reader, Result, StoreError, Tx};
+
+/// Begins a transaction. Its snapshots are taken by each statement, whatever the default of the database is.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// Waits until no other process writes, and draws the number of this transaction.
+const TAKE_TURN: &str = "SELECT nextval('write_numbers') FROM pg_advisory_xact_lock(7020105236431466498)";
+
+/// Starts the writer thread.
+pub(super) fn start(
+    connector: Connector,
+    connection: Connection,
+    access: Access,
+    health: Arc<Health>,
+) -> Result<WriterHandle, OpenError> {
+    let foreign_commits: Arc<AtomicU64> = Arc::default();
+    let mut writer = Writer {
+        connector,
+        connection: Some(connection),
+        foreign_commits: Arc::clone(&foreign_commits),
+        number: Cell::new(0),
+        has_changed: Cell::new(false),
+        access,
+        health,
+        fault: Fault::new("writes are lost"),
+    };
+    WriterHandle::start(foreign_commits, move |queued| writer.run(queued))
+}
+
+struct Writer {
+    connector: Connector,
+    /// `None` after it was lost.
+    connection: Option<Connection>,
+    foreign_commits: Arc<AtomicU64>,
+    /// The number of the last transaction.
+    number: Cell<i64>,
+    /// Whether the last transaction changed a row.
+    has_changed: Cell<bool>,
+    access: Access,
+    health: Arc<Health>,
+    fault: Fault,
+}
+
+impl Writer {
+    fn run(&mut self, queued: &Queued) {
+        while let Ok(first) = queued.recv() {
+            let mut batch = batch_of(first, queued);
+            let committed = self.commit(&mut batch);
+            self.record_outcome(&committed);
+            for write in batch {
+                write.answer(committed.clone());
+            }
+        }
+    }
+
+    fn record_outcome(&self, committed: &Result<()>) {
+        match (committed, self.access) {
+            (Ok(()), _) if !self.has_changed.get() => {}
+            (Ok(()), _) => {
+                self.health.committed();
+                self.fault.ended();
+            }
+            // The command itself reports the error.
+            (Err(lost), Access::Use) => tracing::debug!("the write was lost: {lost}"),
+            (Err(lost), _) => {
+                self.health.failed(&lost.to_string());
+                self.fault.failed(lost);
+            }
+        }
+    }
+
+    /// Runs a batch in one transaction. `Err` means that nothing was changed, except that the outcome is unknown if the connection was lost in COMMIT.
+    fn commit(&mut self, batch: &mut Batch) -> Result<()> {
+        self.has_changed.set(false);
+        batch.retain(|write| !write.is_abandoned());
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let connection = match self.connection.take() {
+            Some(connection) if !connection.is_closed() => connection,
+            _ => self.connector.connect()?,
+        };
+        let committed = self.try_commit(&connection, batch);
+        // A connection on which the transaction cannot be rolled back is not used again.
+        if committed.is_ok() || connection.batch("ROLLBACK").is_ok() {
+            self.connection = Some(connection);
+        }
+        committed
+    }
+
+    fn try_commit(&self, connection: &Connection, batch: &mut Batch) -> Result<()> {
+        connection.batch(BEGIN)?;
+        self.take_turn(connection)?;
+        let tx = Tx::new(connection);
+        let is_alone = batch.len() == 1;
+        for write in batch {
+            let changes = connection.changes();
+            let kept = if is_alone {
+                write.run(&tx)
+            } else {
+                tx.run_write(|tx| write.run(tx))?
+            };
+            if kept.is_ok() && connection.changes() > changes {
+                self.has_changed.set(true);
+            }
+            if kept.is_err() && is_alone {
+                return connection.batch("ROLLBACK");
+            }
+            // COMMIT would roll back, and report no error.
+            if connection.has_failed() {
+                return Err(StoreError::Failed(
+                    "a statement failed, and its change went on".to_owned(),
+                ));
+            }
+        }
+        connection
+            .batch("COMMIT")
+            .map_err(|error| StoreError::Unavailable(format!("COMMIT failed: {error}")))?;
+        tx.keep();
+        Ok(())
+    }
+
+    /// Waits for the lock of writers, and notices whether another process has written since the last transaction of this one.
+    fn take_turn(&self, connection: &Connection) -> Result<()> {
+        let reader = Reader { engine: connection };
+        let number: i64 = reader.query_one(TAKE_TURN, params![], |row| row.take())?;
+        if self.number.replace(number) != number - 1 {
+            self.foreign_commits.fetch_add(1, Ordering::Release);
+        }
+        Ok(())
+    }
+}

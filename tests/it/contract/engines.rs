@@ -1,0 +1,59 @@
+//! Both engines have the same tables and columns, and know the same statements. `whole_run.rs` checks the statements of all tests.
+
+use std::collections::BTreeSet;
+
+use rusqlite::Connection;
+
+use crate::support::postgres::TestDatabase;
+use crate::support::{PASSWORD, TestApp, Workspace, refused_by_postgres};
+
+/// A column: its table, its name, its type in PostgreSQL, and whether it may be NULL.
+type Column = (String, String, String, bool);
+
+fn columns_of_sqlite() -> BTreeSet<Column> {
+    let workspace = Workspace::with_database();
+    let database = Connection::open(workspace.path().join("data/arkloop.db")).expect("it opens");
+    let sql = "SELECT tables.name, columns.name,
+                CASE columns.type WHEN 'INTEGER' THEN 'bigint' WHEN 'BLOB' THEN 'bytea' ELSE lower(columns.type) END,
+                columns.\"notnull\" = 0 AND columns.pk = 0
+         FROM sqlite_schema AS tables, pragma_table_xinfo(tables.name) AS columns
+         WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%'";
+    let mut statement = database.prepare(sql).expect("SQLite knows it");
+    let columns = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+    columns
+        .expect("it runs")
+        .collect::<Result<_, _>>()
+        .expect("it has rows")
+}
+
+fn columns_of_postgres(database: &TestDatabase) -> BTreeSet<Column> {
+    let sql = "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'YES'
+         FROM information_schema.columns WHERE table_schema = 'public'";
+    database.with(|client| {
+        let rows = client.query(sql, &[]).expect("it runs");
+        let column = |row: &postgres::Row| (row.get(0), row.get(1), row.get(2), row.get(3));
+        rows.iter().map(column).collect()
+    })
+}
+
+#[test]
+fn the_migrations_of_both_engines_end_in_the_same_columns() {
+    let Some(database) = TestDatabase::migrated() else {
+        return;
+    };
+    assert_eq!(columns_of_postgres(&database), columns_of_sqlite());
+}
+
+#[tokio::test]
+async fn postgresql_knows_what_a_server_asks() {
+    let app = TestApp::open().await;
+    app.register("alice").await;
+    let cookie = app.login("alice", PASSWORD).await.cookie();
+    let token = app.refresh(&cookie).await.access_token();
+    assert_eq!(app.me(&token).await.status, 200);
+    assert_eq!(app.login("nobody", "a noisy harbour").await.status, 401);
+    app.service().flush_audit().await.expect("it is written");
+    app.service().sweep().await.expect("it is swept");
+    let refused = refused_by_postgres(&app.store_probe().statements());
+    assert!(refused.is_empty(), "{refused:#?}");
+}
