@@ -11,8 +11,10 @@ use super::error::OpenError;
 use super::replacement::{finish_replacement, keys_in_force};
 use super::role::Role;
 use crate::config::Config;
-use crate::crypto::{KeyFileError, Keys, adopt_successor, create_successor, read_key_file};
-use crate::store::{Creation, SqliteStore};
+use crate::crypto::{KeyFileError, Keys, adopt_successor, create_successor, find_successor, read_key_file};
+use crate::domain::DatabaseUrl;
+use crate::files::Directory;
+use crate::store::{self, Creation, SqliteStore};
 use crate::system::System;
 
 /// Whether this start made the database.
@@ -24,12 +26,19 @@ pub enum Origin {
 
 /// Whether there is a key file but no database: the database is lost, or the operator placed the key for a first start.
 pub fn lacks_database(config: &Config) -> Result<bool, OpenError> {
-    Ok(!SqliteStore::exists(&config.data_dir)? && find_key(config)?.is_some())
+    let exists = match &config.database_url {
+        Some(url) => store::find_key_check(url)?.is_some(),
+        None => SqliteStore::exists(&config.data_dir)?,
+    };
+    Ok(!exists && find_key(config)?.is_some())
 }
 
 /// Reads the key file of the database, or makes both if neither exists. If only the key file exists, it makes a database for it in [`Role::InitForKey`] and
 /// refuses in every other role. [`Role::Command`] and [`Role::Check`] make nothing.
 pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<(Keys, Origin), OpenError> {
+    if let Some(url) = &config.database_url {
+        return open_keys_of_shared(config, url, system, role);
+    }
     // `exists` refuses users who do not own the database, so only the owner finishes a replacement.
     if SqliteStore::exists(&config.data_dir)? {
         if role == Role::Check {
@@ -56,6 +65,47 @@ pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<
     let keys = create_successor(&config.key_path(), system)?;
     creation.create_database(&keys.check, now)?;
     adopt_successor(&config.key_path(), now)?;
+    Ok((keys, Origin::Made))
+}
+
+/// As [`open_keys`], for a database of PostgreSQL. The tables are created in one transaction, which one of several first starts does; each of the others then
+/// finds that the database belongs to another key.
+fn open_keys_of_shared(
+    config: &Config,
+    url: &DatabaseUrl,
+    system: &System,
+    role: Role,
+) -> Result<(Keys, Origin), OpenError> {
+    let path = config.key_path();
+    if !matches!(role, Role::Command | Role::Check) {
+        // For the key file and the note of the server.
+        Directory::create(&config.data_dir).map_err(store::OpenError::cannot_use(&config.data_dir))?;
+    }
+    if let Some(recorded) = store::find_key_check(url)? {
+        let successor = find_successor(&path).filter(|keys| recorded.as_deref() == Some(&*keys.check));
+        return match successor {
+            // A start was interrupted before it put the key file in place.
+            Some(keys) => {
+                if role != Role::Check {
+                    adopt_successor(&path, system.now())?;
+                }
+                Ok((keys, Origin::Found))
+            }
+            None => Ok((read_key_file(&path)?, Origin::Found)),
+        };
+    }
+    if matches!(role, Role::Command | Role::Check) {
+        return Err(OpenError::no_database(config));
+    }
+    refuse_lost_database(config, role)?;
+    let now = system.now();
+    if let Some(keys) = find_key(config)? {
+        store::create_database(url, &keys.check, now)?;
+        return Ok((keys, Origin::Made));
+    }
+    let keys = create_successor(&path, system)?;
+    store::create_database(url, &keys.check, now)?;
+    adopt_successor(&path, now)?;
     Ok((keys, Origin::Made))
 }
 

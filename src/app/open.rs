@@ -72,7 +72,7 @@ impl App {
         };
         let store = Store::open(&OpenOptions {
             directory: config.data_dir.clone(),
-            url: None,
+            url: config.database_url.clone(),
             access,
             readers: u32::try_from(readers)
                 .ok()

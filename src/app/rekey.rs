@@ -14,7 +14,7 @@ use crate::crypto::{
 };
 use crate::domain::{KeyFingerprint, Operator, SignatureAlgorithm};
 use crate::service::{self, Ended, replace_lost_key, seal_anew};
-use crate::store::{Access, OpenOptions, SqliteStore, Store};
+use crate::store::{self, Access, OpenOptions, SqliteStore, Store};
 use crate::system::System;
 
 /// What replacing the key file did.
@@ -73,6 +73,9 @@ pub async fn reset_key(
 
 /// Confirms that there is a database, because an error about its key file would mislead without one.
 fn confirm_database(config: &Config) -> Result<(), OpenError> {
+    if config.database_url.is_some() {
+        return Err(store::OpenError::NoFile.into());
+    }
     if SqliteStore::exists(&config.data_dir)? {
         Ok(())
     } else {

@@ -50,6 +50,9 @@ pub fn is_replaceable(config: &Config, file: &Path) -> Result<bool, OpenError> {
 
 /// Whether there is a database. Fails if another user owns it, or if this user may not create one.
 fn is_there(config: &Config) -> Result<bool, store::OpenError> {
+    if config.database_url.is_some() {
+        return Err(store::OpenError::NoFile);
+    }
     let is_there = SqliteStore::exists(&config.data_dir)?;
     if !is_there {
         SqliteStore::may_create(&config.data_dir)?;

@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
+
 use super::address::{
     Origin, SECURE_URL, SENDER, SMTP_URL, is_link, parse_host, parse_secure_url, parse_sender,
 };
@@ -15,9 +17,9 @@ use super::reader::Reader;
 use super::sections::{Config, Level, Mail, Otp, Password, RateLimit, Server, Tokens};
 use super::sources::Sources;
 use crate::domain::{
-    Argon2Cost, FailureLimits, HashImplementation, HeloName, Language, LimitClassTable, LinkTemplates,
-    Listen, LogFormat, MIN_PASSWORD_CHARS, OneTimeCode, RefreshRules, SameSite, ServiceName, SessionRules,
-    SmtpUrl, TurnstileSettings,
+    Argon2Cost, DatabaseUrl, FailureLimits, HashImplementation, HeloName, Language, LimitClassTable,
+    LinkTemplates, Listen, LogFormat, MIN_PASSWORD_CHARS, OneTimeCode, RefreshRules, SameSite, ServiceName,
+    SessionRules, SmtpUrl, TurnstileSettings,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,10 +52,12 @@ pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config,
     let keys = &mut reader;
     let data_dir = keys.read("data_dir", &path(), sources.cwd.join("data"))?;
     let key_file = keys.read("key_file", &path().or_empty(), None)?;
+    let database_url = database_url(keys)?;
     let server = server(keys)?;
     let mut config = Config {
         data_dir,
         key_file,
+        database_url,
         registration_mode: keys.read("registration.mode", &one_of().or_empty(), None)?,
         identity_check: keys.read("registration.identity_check", &boolean(), true)?,
         tokens: tokens(keys)?,
@@ -74,6 +78,16 @@ pub(super) fn read_keys(mut reader: Reader, sources: &Sources) -> Result<Config,
     };
     (config.shown, config.locations) = reader.finish()?;
     Ok(config)
+}
+
+fn database_url(keys: &mut Reader) -> Result<Option<DatabaseUrl>, ConfigError> {
+    let key = "database.url";
+    let Some(text) = keys.read_secret(key)? else {
+        return Ok(None);
+    };
+    let url = DatabaseUrl::parse(text.expose_secret());
+    url.map(Some)
+        .ok_or_else(|| keys.refusal_of_secret(key, DatabaseUrl::FORM))
 }
 
 fn server(keys: &mut Reader) -> Result<Server, ConfigError> {

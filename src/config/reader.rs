@@ -82,6 +82,17 @@ impl Reader {
         Ok(secret)
     }
 
+    /// The refusal of a secret of one line that was read, but is not `accepted`.
+    pub(super) fn refusal_of_secret(&self, key: &str, accepted: &str) -> ConfigError {
+        let file_key = format!("{key}_file");
+        let location = self.location(key).or_else(|| self.location(&file_key));
+        let place = location.map(ToString::to_string).unwrap_or_default();
+        ConfigError::new(
+            format!("the value of {key} is not acceptable ({place})"),
+            format!("it must be {accepted}"),
+        )
+    }
+
     fn read_secret_file(&self, file_key: &str, path: &Path) -> Result<SecretString, ConfigError> {
         let named_by = self
             .location(file_key)

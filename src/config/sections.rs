@@ -10,18 +10,20 @@ use serde_json::Value;
 use super::address::Origin;
 use super::error::Locations;
 use crate::domain::{
-    Argon2Cost, FailureLimits, HashImplementation, HeloName, Language, LinkTemplates, Listen, LogFormat,
-    MailTransport, Rates, RegistrationMode, SameSite, ServiceName, SessionRules, SignatureAlgorithm,
-    SmtpSecurity, SmtpUrl, TrustedProxies, TurnstileSettings,
+    Argon2Cost, DatabaseUrl, FailureLimits, HashImplementation, HeloName, Language, LinkTemplates, Listen,
+    LogFormat, MailTransport, Rates, RegistrationMode, SameSite, ServiceName, SessionRules,
+    SignatureAlgorithm, SmtpSecurity, SmtpUrl, TrustedProxies, TurnstileSettings,
 };
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The directory of the database, absolute.
+    /// The directory of the database file, absolute. With a `database_url` it still has the key file and the note of the server.
     pub data_dir: PathBuf,
     /// The key file, absolute; `None` is `arkloop.key` in the data directory.
     pub key_file: Option<PathBuf>,
+    /// The database of PostgreSQL; `None` is the file in the data directory.
+    pub database_url: Option<DatabaseUrl>,
     pub server: Server,
     /// Who may create an account; `None` leaves this to the setting in the database.
     pub registration_mode: Option<RegistrationMode>,
@@ -214,8 +216,12 @@ impl Config {
         }
     }
 
+    /// The path of the database file, or what messages call a database of PostgreSQL.
     pub fn database_path(&self) -> PathBuf {
-        self.data_dir.join("arkloop.db")
+        match &self.database_url {
+            Some(url) => url.shown().into(),
+            None => self.data_dir.join("arkloop.db"),
+        }
     }
 
     /// The path of the key file, set or default.

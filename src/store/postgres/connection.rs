@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postgres::config::Host;
 use postgres::{Config, NoTls};
@@ -10,18 +10,24 @@ use postgres::{Config, NoTls};
 use super::engine::Connection;
 use super::error::text_of;
 use crate::domain::DatabaseUrl;
-use crate::store::{OpenError, Result, StoreError};
+use crate::store::value::params;
+use crate::store::{OpenError, Reader, Result, StoreError};
 
 /// How long connecting to a host may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first version with everything that the statements use, and that its project still maintains.
 const OLDEST: i64 = 14_00_00;
 
+/// How long a server waits for the end of another one.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// What every connection sets. A statement of a request takes milliseconds, and one of a report seconds. A transaction waits for nothing but the program, so
 /// one that is idle for long belongs to a process that hangs. What is acknowledged is on disk, even if the operator turned that off for other programs.
 const SETTINGS: &str = "
     SET statement_timeout = '60s';
     SET idle_in_transaction_session_timeout = '30s';
+    SET idle_session_timeout = 0;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
 ";
 
@@ -69,6 +75,21 @@ impl Connector {
         let set_up = connection.batch(SETTINGS);
         set_up.map_err(|error| OpenError::Unusable(error.to_string()))?;
         Ok(connection)
+    }
+}
+
+/// Takes the lock of the server, which lasts as long as the connection. Waits for a while, because PostgreSQL may notice late that a process has died; returns
+/// false if another server still has the lock.
+pub(super) fn become_server(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT pg_try_advisory_lock(7020105236431466499)";
+    let started_at = Instant::now();
+    loop {
+        let reader = Reader { engine: connection };
+        let is_alone: bool = reader.query_one(sql, params![], |row| row.take())?;
+        if is_alone || started_at.elapsed() > PATIENCE {
+            return Ok(is_alone);
+        }
+        thread::sleep(PAUSE);
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) fn migrate(
     now: Timestamp,
 ) -> Result<(), OpenError> {
     let migrated = connection
-        .batch("BEGIN")
+        .batch("BEGIN; SET LOCAL statement_timeout = 0")
         .and_then(|()| apply_missing(connection, now))
         .and_then(|()| note_origin(&Tx::new(connection), key_check, now))
         .and_then(|()| connection.batch("COMMIT"));

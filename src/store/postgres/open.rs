@@ -4,12 +4,12 @@
 
 use std::path::PathBuf;
 
-use super::connection::{Connector, on_own_thread};
+use super::connection::{Connector, become_server, on_own_thread};
 use super::engine::Connection;
 use super::migrations::{self, SchemaState, migrate, state};
 use super::store::PostgresStore;
 use crate::domain::{DatabaseUrl, Timestamp};
-use crate::store::{Access, OpenError, OpenOptions, Reader, Setting};
+use crate::store::{Access, OpenError, OpenOptions, Reader, Setting, StoreError};
 
 impl PostgresStore {
     /// Opens the database at `url`.
@@ -17,6 +17,11 @@ impl PostgresStore {
         let connector = Connector::of(url)?;
         on_own_thread(|| {
             let connection = connector.connect_first()?;
+            if options.access == Access::Serve
+                && !become_server(&connection).map_err(|error| unusable(&error))?
+            {
+                return Err(OpenError::AlreadyServed(shown(url)));
+            }
             bring_up_to_date(&connection, url, options)?;
             Self::connect(connector.clone(), connection, options)
         })
@@ -74,7 +79,11 @@ fn bring_up_to_date(
 
 fn recorded_key(connection: &Connection) -> Result<Option<String>, OpenError> {
     let found = Reader { engine: connection }.find_setting(Setting::KeyCheck);
-    found.map_err(|error| OpenError::Unusable(error.to_string()))
+    found.map_err(|error| unusable(&error))
+}
+
+fn unusable(error: &StoreError) -> OpenError {
+    OpenError::Unusable(error.to_string())
 }
 
 /// What errors call the database.

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::connection::Connector;
+use super::connection::{Connector, become_server};
 use super::engine::Connection;
 use crate::fault::Fault;
 use crate::store::health::Health;
@@ -92,7 +92,7 @@ impl Writer {
         }
         let connection = match self.connection.take() {
             Some(connection) if !connection.is_closed() => connection,
-            _ => self.connector.connect()?,
+            _ => self.reconnect()?,
         };
         let committed = self.try_commit(&connection, batch);
         // A connection on which the transaction cannot be rolled back is not used again.
@@ -100,6 +100,16 @@ impl Writer {
             self.connection = Some(connection);
         }
         committed
+    }
+
+    /// A new connection. A server has lost its lock with the old one.
+    fn reconnect(&self) -> Result<Connection> {
+        let connection = self.connector.connect()?;
+        if self.access == Access::Serve && !become_server(&connection)? {
+            let reason = "another server has taken the database, or the lost connection has not ended yet";
+            return Err(StoreError::Unavailable(reason.to_owned()));
+        }
+        Ok(connection)
     }
 
     fn try_commit(&self, connection: &Connection, batch: &mut Batch) -> Result<()> {

@@ -178,7 +178,7 @@ fn variables_that_orchestrators_invent_are_not_ours() {
 #[test]
 fn an_unknown_key_is_refused_with_its_place() {
     assert_snapshot!(refusal("[tokens]\naccess_ttl = \"5m\"\nrefresh_ttl = \"5m\""), @"unknown key tokens.refresh_ttl (<dir>/arkloop.toml, line 3); [tokens] has access_ttl, algorithm, audience, lost_answer, max_sessions, refresh_absolute_ttl, refresh_grace, refresh_idle_ttl");
-    assert_snapshot!(refusal("\n[sever]\nlisten = \"127.0.0.1:1\""), @"unknown key sever.listen (<dir>/arkloop.toml, line 3); the sections are audit, links, log, mail, metrics, otp, password, rate_limit, registration, server, tokens, turnstile");
+    assert_snapshot!(refusal("\n[sever]\nlisten = \"127.0.0.1:1\""), @"unknown key sever.listen (<dir>/arkloop.toml, line 3); the sections are audit, database, links, log, mail, metrics, otp, password, rate_limit, registration, server, tokens, turnstile");
     assert_snapshot!(refusal("listen = \"127.0.0.1:1\""), @"unknown key listen (<dir>/arkloop.toml, line 1); outside of a section there are data_dir, key_file");
     assert_snapshot!(refusal("server = \"127.0.0.1:1\""), @"unknown key server (<dir>/arkloop.toml, line 1); server is a section: write [server] and its keys below it");
     assert_snapshot!(refusal("[server.listen]\nport = 1"), @r#"the value of server.listen is not acceptable (<dir>/arkloop.toml, line 1); it must be an address with a port such as "127.0.0.1:8080" or "[::1]:8080", or "unix:/path/of/socket""#);

@@ -21,6 +21,9 @@ fn config_show_tells_every_value_and_where_it_was_given() {
     data_dir = "/srv/auth"  # flag --data-dir
     key_file = "/srv/auth/arkloop.key"
 
+    [database]
+    url = ""
+
     [server]
     name = "localhost"
     # logo_file is not set
@@ -158,6 +161,9 @@ fn config_show_is_an_object_of_objects_as_json() {
     {
       "data_dir": "<dir>/data",
       "key_file": "<dir>/data/arkloop.key",
+      "database": {
+        "url": ""
+      },
       "server": {
         "name": "localhost",
         "logo_file": null,

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use arkloop::service::UserRef;
 use rusqlite::Connection;
 
+use super::plans::{join, list_in_parts, sign_in, use_sessions};
 use crate::support::postgres::TestDatabase;
+use crate::support::smtp::SmtpServer;
 use crate::support::{PASSWORD, TestApp, Workspace, refused_by_postgres};
 
 /// A column: its table, its name, its type in PostgreSQL, and whether it may be NULL.
@@ -56,4 +59,34 @@ async fn postgresql_knows_what_a_server_asks() {
     app.service().sweep().await.expect("it is swept");
     let refused = refused_by_postgres(&app.store_probe().statements());
     assert!(refused.is_empty(), "{refused:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_does_on_postgresql_what_it_does_all_day() {
+    let Some(database) = TestDatabase::new() else {
+        return;
+    };
+    let smtp = SmtpServer::start();
+    let builder = TestApp::builder()
+        .smtp(&smtp)
+        .set("DATABASE__URL", &database.url());
+    let mut app = builder.start().await;
+    join(&app, &smtp).await;
+    sign_in(&app, &smtp).await;
+    use_sessions(&app).await;
+    let alicia = UserRef::parse("alicia");
+    let service = app.service();
+    service.sweep().await.expect("it is swept");
+    service.flush_audit().await.expect("it is written");
+    service.inspect().await.expect("it is inspected");
+    list_in_parts(&app, &alicia).await;
+    app.restart().await;
+    let cookie = app.login("alicia", PASSWORD).await.cookie();
+    let token = app.refresh(&cookie).await.access_token();
+    assert_eq!(app.me(&token).await.status, 200);
+    app.service()
+        .delete_user(alicia)
+        .await
+        .expect("the account exists");
+    assert_eq!(app.me(&token).await.status, 401);
 }

@@ -19,7 +19,7 @@ async fn post(app: &TestApp, path: &str, body: &Value) -> u16 {
 }
 
 /// Registers alice with an invite, and proves her address.
-async fn join(app: &TestApp, smtp: &SmtpServer) {
+pub(super) async fn join(app: &TestApp, smtp: &SmtpServer) {
     let mut registration = crate::support::registration("alice");
     registration["invite_code"] = json!(app.invite(1).await);
     assert_eq!(post(app, "/v1/auth/register", &registration).await, 201);
@@ -29,7 +29,7 @@ async fn join(app: &TestApp, smtp: &SmtpServer) {
 }
 
 /// Signs in by every method, first with wrong credentials, and sets the password through a mailed link.
-async fn sign_in(app: &TestApp, smtp: &SmtpServer) {
+pub(super) async fn sign_in(app: &TestApp, smtp: &SmtpServer) {
     for login in ["alice", "nobody"] {
         assert_eq!(app.login(login, "a noisy harbour").await.status, 401);
     }
@@ -48,7 +48,7 @@ async fn sign_in(app: &TestApp, smtp: &SmtpServer) {
 }
 
 /// Refreshes sessions, and ends them.
-async fn use_sessions(app: &TestApp) {
+pub(super) async fn use_sessions(app: &TestApp) {
     let old = app.login("alice", PASSWORD).await.cookie();
     let refreshed = app.refresh(&old).await;
     let token = refreshed.access_token();
@@ -71,7 +71,7 @@ async fn use_sessions(app: &TestApp) {
 }
 
 /// Lists everything that an operator can list in parts.
-async fn list_in_parts(app: &TestApp, user: &UserRef) {
+pub(super) async fn list_in_parts(app: &TestApp, user: &UserRef) {
     let service = app.service();
     let users = service.list_users(UserFilter::default(), Paging::default()).await;
     let after = users

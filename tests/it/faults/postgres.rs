@@ -1,7 +1,6 @@
 //! PostgreSQL below the store: a change is kept or undone as a whole, and processes take turns. These tests run if there is a server for them
 //! (`support::postgres`).
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use arkloop::domain::{
@@ -10,20 +9,23 @@ use arkloop::domain::{
 use arkloop::store::{Access, NewUserRow, OpenOptions, Setting, Store, StoreError};
 use tokio::task::JoinSet;
 
+use super::refreshes::{common_cookie, refresh_at_once};
 use crate::support::postgres::TestDatabase;
+use crate::support::{PASSWORD, TestApp};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 const RIVALS: usize = 200;
 const DIGEST: InviteDigest = InviteDigest([7; 32]);
 
-/// A server's store over the database.
-fn open(database: &TestDatabase) -> Store {
-    let options = OpenOptions {
+fn options(database: &TestDatabase, access: Access, key_check: &str) -> OpenOptions {
+    OpenOptions {
         url: Some(database.parsed_url()),
-        readers: NonZeroU32::MIN,
-        ..OpenOptions::new("/nonexistent".into(), Access::Serve, AT, Some(String::new()))
-    };
-    Store::open(&options).expect("the database opens")
+        ..OpenOptions::new("/nonexistent".into(), access, AT, Some(key_check.to_owned()))
+    }
+}
+
+fn open(database: &TestDatabase, access: Access) -> Store {
+    Store::open(&options(database, access, "")).expect("the database opens")
 }
 
 fn id(number: u8) -> UserId {
@@ -60,7 +62,7 @@ async fn a_change_is_kept_or_undone_as_a_whole() {
     let Some(database) = TestDatabase::migrated() else {
         return;
     };
-    let store = open(&database);
+    let store = open(&database, Access::Serve);
     let both = store.write(|tx| {
         Ok::<_, StoreError>([
             tx.insert_user(&user("alice", 1))?,
@@ -111,11 +113,11 @@ async fn a_change_is_kept_or_undone_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_two_hundred_on_two_nodes_spends_a_single_use() {
+async fn one_of_two_hundred_in_two_processes_spends_a_single_use() {
     let Some(database) = TestDatabase::migrated() else {
         return;
     };
-    let nodes = [Arc::new(open(&database)), Arc::new(open(&database))];
+    let nodes = [Access::Serve, Access::Use].map(|access| Arc::new(open(&database, access)));
     let made = nodes[0].write(|tx| tx.insert_invite(&invite(), DIGEST, &Sealed(vec![1])));
     made.await.expect("it is written");
     let mut rivals = JoinSet::new();
@@ -142,7 +144,7 @@ async fn connections_that_the_server_ends_are_replaced() {
     let Some(database) = TestDatabase::migrated() else {
         return;
     };
-    let store = open(&database);
+    let store = open(&database, Access::Serve);
     let write = || store.write(|tx| tx.put_time(Setting::WriteTriedAt, AT));
     write().await.expect("it is written");
     database.with(|client| {
@@ -167,29 +169,57 @@ async fn connections_that_the_server_ends_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_database_of_another_key_is_refused() {
+async fn a_database_of_another_key_or_server_is_refused() {
     let Some(database) = TestDatabase::migrated() else {
         return;
     };
-    let options = OpenOptions {
-        url: Some(database.parsed_url()),
-        ..OpenOptions::new("/nonexistent".into(), Access::Use, AT, Some("another".to_owned()))
+    let refused = |database: &TestDatabase, access, key_check: &str| {
+        let opened = Store::open(&options(database, access, key_check));
+        opened.err().expect("it is refused").to_string()
     };
-    let refused = Store::open(&options).err().expect("it is refused");
-    assert!(
-        refused.to_string().ends_with("belongs to another key file"),
-        "{refused}"
-    );
+    let message = refused(&database, Access::Use, "another");
+    assert!(message.ends_with("belongs to another key file"), "{message}");
     let empty = TestDatabase::new().expect("there is a server");
-    let options = OpenOptions {
-        url: Some(empty.parsed_url()),
-        ..options
-    };
-    let refused = Store::open(&options).err().expect("it is refused");
+    let message = refused(&empty, Access::Use, "");
     assert!(
-        refused
-            .to_string()
-            .starts_with("there is no database at postgres://"),
-        "{refused}"
+        message.starts_with("there is no database at postgres://"),
+        "{message}"
     );
+    let _server = open(&database, Access::Serve);
+    let message = refused(&database, Access::Serve, "");
+    assert!(
+        message.starts_with("another arkloop serves postgres://"),
+        "{message}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_tabs_at_once_move_a_session_on_once_on_postgresql() {
+    let Some(database) = TestDatabase::new() else {
+        return;
+    };
+    let builder = TestApp::builder().open().set("DATABASE__URL", &database.url());
+    let app = builder.start().await;
+    let first = app.register("alice").await;
+    let cookie = common_cookie(&refresh_at_once(&app, &first.cookie()).await);
+    assert_ne!(cookie, first.cookie());
+    assert_eq!(app.generation_of(&cookie).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_acts_on_the_next_request_of_a_server_on_postgresql() {
+    let Some(database) = TestDatabase::new() else {
+        return;
+    };
+    let builder = TestApp::builder().open().set("DATABASE__URL", &database.url());
+    let app = builder.start().await;
+    let token = app.register("alice").await.access_token();
+    assert_eq!(app.me(&token).await.status, 200);
+    let suspended = app.workspace().output(&["user", "suspend", "alice"], "");
+    assert!(suspended.status.success(), "{suspended:?}");
+    assert_ne!(app.me(&token).await.status, 200);
+    assert_ne!(app.login("alice", PASSWORD).await.status, 200);
+    let refused = app.workspace().output(&["backup", "file.db"], "");
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert!(message.contains("the database is PostgreSQL"), "{message}");
 }

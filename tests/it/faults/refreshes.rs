@@ -9,7 +9,7 @@ use crate::support::{Answer, TestApp};
 
 const TABS: usize = 50;
 
-async fn refresh_at_once(app: &TestApp, cookie: &str) -> Vec<Answer> {
+pub(super) async fn refresh_at_once(app: &TestApp, cookie: &str) -> Vec<Answer> {
     let mut tabs = JoinSet::new();
     for _ in 0..TABS {
         tabs.spawn(app.post("/v1/auth/refresh").cookie(cookie).send());
@@ -18,7 +18,7 @@ async fn refresh_at_once(app: &TestApp, cookie: &str) -> Vec<Answer> {
 }
 
 /// The one cookie that all answers set.
-fn common_cookie(answers: &[Answer]) -> String {
+pub(super) fn common_cookie(answers: &[Answer]) -> String {
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     let cookies: BTreeSet<String> = answers.iter().map(Answer::cookie).collect();
     assert_eq!(cookies.len(), 1);

@@ -37,7 +37,7 @@ pub fn defaults(key: &str) -> &'static str {
 /// Every key, and `<key>_file` of each secret.
 pub fn keys() -> BTreeSet<String> {
     let mut keys: BTreeSet<String> = DEFAULTS.keys().cloned().collect();
-    for secret in ["mail.smtp_password", "turnstile.secret_key"] {
+    for secret in ["database.url", "mail.smtp_password", "turnstile.secret_key"] {
         assert!(keys.contains(secret), "{secret}");
         keys.insert(format!("{secret}_file"));
     }
