@@ -31,8 +31,10 @@ fn migrations() -> Vec<(u32, String, String)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let mut found: Vec<_> = fs::read_dir(directory)
         .expect("there are migrations")
-        .map(|entry| {
-            let path = entry.expect("the entry can be read").path();
+        .map(|entry| entry.expect("the entry can be read").path())
+        // The directory has those of the other engine.
+        .filter(|path| path.is_file())
+        .map(|path| {
             let stem = path
                 .file_stem()
                 .and_then(|stem| stem.to_str())
