@@ -254,6 +254,5 @@ $$;
 CREATE TRIGGER password_cost_of_user AFTER INSERT OR DELETE OR UPDATE OF password_hash ON users
     FOR EACH ROW EXECUTE FUNCTION count_password_cost();
 
--- A number for each transaction that changes rows, drawn under the lock of writers: who draws a number that does not follow its last one knows that another
--- process has written in between.
-CREATE SEQUENCE write_numbers;
+-- A number for each transaction that changes the signing keys, drawn in it: a process that finds another number than before reads the keys again.
+CREATE SEQUENCE key_changes;

@@ -11,7 +11,9 @@ use super::error::OpenError;
 use super::replacement::{finish_replacement, keys_in_force};
 use super::role::Role;
 use crate::config::Config;
-use crate::crypto::{KeyFileError, Keys, adopt_successor, create_successor, find_successor, read_key_file};
+use crate::crypto::{
+    KeyFileError, Keys, adopt_successor, create_successor, find_successor, read_key_file, remove_successor,
+};
 use crate::domain::DatabaseUrl;
 use crate::files::Directory;
 use crate::store::{self, Creation, SqliteStore};
@@ -68,8 +70,8 @@ pub(super) fn open_keys(config: &Config, system: &System, role: Role) -> Result<
     Ok((keys, Origin::Made))
 }
 
-/// As [`open_keys`], for a database of PostgreSQL. The tables are created in one transaction, which one of several first starts does; each of the others then
-/// finds that the database belongs to another key.
+/// As [`open_keys`], for a database of PostgreSQL. The tables are created in one transaction, which one of several first starts does. Each of the others goes
+/// on if it has the same key file; one that has made a key of its own removes it and is refused.
 fn open_keys_of_shared(
     config: &Config,
     url: &DatabaseUrl,
@@ -104,7 +106,11 @@ fn open_keys_of_shared(
         return Ok((keys, Origin::Made));
     }
     let keys = create_successor(&path, system)?;
-    store::create_database(url, &keys.check, now)?;
+    let created = store::create_database(url, &keys.check, now);
+    if let Err(store::OpenError::OtherKey { .. }) = created {
+        remove_successor(&path)?;
+    }
+    created?;
     adopt_successor(&path, now)?;
     Ok((keys, Origin::Made))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{Validation, decode, decode_header};
+use jsonwebtoken::{Header, Validation, decode, decode_header};
 use parking_lot::Mutex;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,9 @@ pub enum AccessTokenError {
     Expired,
     #[error("the access token is not valid")]
     Invalid,
+    /// No known key has the id in its header.
+    #[error("the access token is of an unknown key")]
+    UnknownKey,
 }
 
 /// A signing key in the JWKS, with the period in which it signs.
@@ -165,7 +168,7 @@ impl Keyring {
         let verified = if let Some(verified) = remembered {
             verified
         } else {
-            let verified = self.verify_signature(token).ok_or(AccessTokenError::Invalid)?;
+            let verified = self.verify_signature(token)?;
             self.remember(digest, &verified, now);
             verified
         };
@@ -176,10 +179,16 @@ impl Keyring {
         Ok((verified.claims, &key.key.kid))
     }
 
-    fn verify_signature(&self, token: &str) -> Option<Verified> {
-        let header = decode_header(token).ok()?;
+    fn verify_signature(&self, token: &str) -> Result<Verified, AccessTokenError> {
+        let header = decode_header(token).map_err(|_| AccessTokenError::Invalid)?;
         let is_signer = |published: &PublishedKey| header.kid.as_ref() == Some(&published.key.kid);
-        let index = self.keys.iter().position(is_signer)?;
+        let index = self.keys.iter().position(is_signer);
+        let index = index.ok_or(AccessTokenError::UnknownKey)?;
+        self.verify_with(index, token, &header)
+            .ok_or(AccessTokenError::Invalid)
+    }
+
+    fn verify_with(&self, index: usize, token: &str, header: &Header) -> Option<Verified> {
         let key = &self.keys[index].key;
         // Extensions that the header calls critical must be understood (RFC 7515 §4.1.11), and none is supported.
         if header.typ.as_deref() != Some("JWT") || header.crit.is_some() {
@@ -226,7 +235,7 @@ impl Keyring {
 mod tests {
     use std::sync::Arc;
 
-    use jsonwebtoken::{Algorithm, EncodingKey, Header};
+    use jsonwebtoken::{Algorithm, EncodingKey};
     use secrecy::ExposeSecret;
     use serde_json::json;
 
@@ -332,15 +341,14 @@ mod tests {
     #[test]
     fn tokens_of_other_keys_and_audiences_are_refused() {
         let keyring_a = keyring(SignatureAlgorithm::EdDsa, "arkloop", 1);
-        for other in [
-            keyring(SignatureAlgorithm::EdDsa, "arkloop", 9),
-            keyring(SignatureAlgorithm::EdDsa, "other", 1),
+        for (audience, seed, refusal) in [
+            ("arkloop", 9, AccessTokenError::UnknownKey),
+            ("other", 1, AccessTokenError::Invalid),
         ] {
+            let other = keyring(SignatureAlgorithm::EdDsa, audience, seed);
             let token = other.issue(&claims(), &system(2)).expect("it signs");
-            assert_eq!(
-                keyring_a.verify(token.expose_secret(), NOW).map(|_| ()),
-                Err(AccessTokenError::Invalid)
-            );
+            let verified = keyring_a.verify(token.expose_secret(), NOW);
+            assert_eq!(verified.map(|_| ()), Err(refusal));
         }
     }
 

@@ -118,6 +118,17 @@ pub fn create_successor(path: &Path, system: &System) -> Result<Keys, KeyFileErr
     read(&successor)
 }
 
+/// Removes the successor of the key file at `path`. The caller has made sure that no database belongs to it.
+pub fn remove_successor(path: &Path) -> Result<(), KeyFileError> {
+    let successor = beside(path, SUCCESSOR);
+    let remove = || {
+        let (directory, name) = Directory::of(&successor)?;
+        directory.remove(&name)?;
+        directory.sync()
+    };
+    remove().map_err(cannot_use(&successor))
+}
+
 /// The successor of the key file at `path`; `None` if there is none that can be read.
 pub fn find_successor(path: &Path) -> Option<Keys> {
     read(&beside(path, SUCCESSOR)).ok()

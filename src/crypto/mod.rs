@@ -19,7 +19,8 @@ mod signing_key;
 pub use access_token::{AccessClaims, AccessTokenError, AccessTokenSettings, Keyring, PublishedKey};
 pub use hash_error::HashError;
 pub use key_file::{
-    KeyFileError, adopt_successor, check_replaceable, create_successor, find_successor, read as read_key_file,
+    KeyFileError, adopt_successor, check_replaceable, create_successor, find_successor,
+    read as read_key_file, remove_successor,
 };
 pub use keys::{Keys, SealError, SealedFor, fingerprint_of, is_same_code, link_digest};
 pub use password::{Compared, PasswordHasher, Priority, Verification};

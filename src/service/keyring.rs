@@ -1,6 +1,7 @@
 //! The signing keys of a process: loaded from the database, and reloaded after other processes have changed it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::current_keyring::Loaded;
 use super::rules::signing_key::{list_keys, new_key, published_for, unseal};
@@ -11,13 +12,26 @@ use crate::store::{Store, StoredSigningKey};
 use crate::system::System;
 
 impl Service {
-    /// The keyring to sign with. It is reloaded if a write of this process has since found a commit of another process.
+    /// The keyring to sign with. It is reloaded if another process may have changed the keys since.
     pub(super) async fn keyring(&self) -> Result<Arc<Keyring>, Error> {
         let Loaded { keyring, seen } = self.keyring.loaded();
-        if seen == self.store.foreign_commits() {
+        if seen == self.store.key_epoch() {
             return Ok(keyring);
         }
         self.reload_keyring().await
+    }
+
+    /// The keyring as the database has it, for a token of a key that this process does not know: another server may have made the key. `None` if no other
+    /// server has the database, or if the keys were read a moment ago and have not changed since.
+    pub(super) async fn keyring_of_other_servers(&self) -> Result<Option<Arc<Keyring>>, Error> {
+        if !self.store.is_shared() {
+            return Ok(None);
+        }
+        let is_changed = self.keyring.loaded().seen != self.store.key_epoch();
+        if !is_changed && !self.keyring.may_look_again(Instant::now()) {
+            return Ok(None);
+        }
+        self.reload_keyring().await.map(Some)
     }
 
     /// The public halves of the signing keys as a JWK set. If the database cannot be read, these are the keys that were read last.
@@ -36,7 +50,7 @@ impl Service {
     }
 
     async fn reload_keyring(&self) -> Result<Arc<Keyring>, Error> {
-        let seen = self.store.foreign_commits();
+        let seen = self.store.key_epoch();
         let stored = list_keys(&self.store).await?;
         let mut keyring = self.keyring.present();
         let times = stored
@@ -65,14 +79,17 @@ pub async fn load_keyring(
     let stored = list_keys(store).await?;
     let present = stored.first().map(|key| key.algorithm);
     let algorithm = wanted.or(present).unwrap_or_default();
-    let signs = |key: &StoredSigningKey| key.retired_at.is_none() && key.algorithm == algorithm;
+    let signs = move |key: &StoredSigningKey| key.retired_at.is_none() && key.algorithm == algorithm;
     let is_there = stored.iter().any(signs);
     let added = (!is_there)
         .then(|| new_key(keys, algorithm, now, system))
         .transpose()?;
     store
         .write(move |tx| {
-            if let Some(key) = added {
+            // Another server may have made one since.
+            if let Some(key) = added
+                && !tx.list_signing_keys()?.iter().any(signs)
+            {
                 tx.insert_signing_key(&key)?;
                 tx.retire_other_signing_keys(&key.kid, now)?;
             }

@@ -15,10 +15,17 @@ impl Service {
     /// [`Error::TokenExpired`], [`Error::InvalidToken`], [`Error::UserSuspended`] (checked before the session, because a suspension ends it).
     pub async fn authenticate(&self, access_token: &str, client: Client) -> Result<Caller, Error> {
         let now = self.system.now();
-        let keyring = self.keyring.present();
-        let (claims, kid) = keyring.verify(access_token, now).map_err(|error| match error {
+        let mut keyring = self.keyring.present();
+        let mut verified = keyring.verify(access_token, now);
+        if verified == Err(AccessTokenError::UnknownKey)
+            && let Some(reloaded) = self.keyring_of_other_servers().await?
+        {
+            keyring = reloaded;
+            verified = keyring.verify(access_token, now);
+        }
+        let (claims, kid) = verified.map_err(|error| match error {
             AccessTokenError::Expired => Error::TokenExpired,
-            AccessTokenError::Invalid => Error::InvalidToken,
+            AccessTokenError::Invalid | AccessTokenError::UnknownKey => Error::InvalidToken,
         })?;
         let (session_id, kid) = (claims.session_id, kid.to_owned());
         let user_id = claims.user_id;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
-use super::{FromStore, OpenError, OpenOptions, Reader, Result, Tx};
+use super::{Duty, FromStore, OpenError, OpenOptions, Reader, Result, Tx};
 
 pub struct Store {
     engine: Engine,
@@ -12,14 +12,14 @@ pub struct Store {
 
 enum Engine {
     Sqlite(SqliteStore),
-    Postgres(PostgresStore),
+    Postgres(Box<PostgresStore>),
 }
 
 impl Store {
     /// Opens the database at `options.url`, or without one the database file in `options.directory`.
     pub fn open(options: &OpenOptions) -> Result<Self, OpenError> {
         let engine = match &options.url {
-            Some(url) => Engine::Postgres(PostgresStore::open(url, options)?),
+            Some(url) => Engine::Postgres(Box::new(PostgresStore::open(url, options)?)),
             None => Engine::Sqlite(SqliteStore::open(options)?),
         };
         Ok(Self { engine })
@@ -92,11 +92,33 @@ impl Store {
         self.read(|reader| reader.schema()).await
     }
 
-    /// Counts how often a transaction of this process found that another process had committed since the previous transaction.
-    pub fn foreign_commits(&self) -> u64 {
+    /// A number that grows when another process may have changed the signing keys: with SQLite, when a transaction of this process finds that another process
+    /// has committed since the previous one; with PostgreSQL, when a transaction or the listener finds that the keys were changed.
+    pub fn key_epoch(&self) -> u64 {
         match &self.engine {
-            Engine::Sqlite(store) => store.foreign_commits(),
-            Engine::Postgres(store) => store.foreign_commits(),
+            Engine::Sqlite(store) => store.key_epoch(),
+            Engine::Postgres(store) => store.key_epoch(),
+        }
+    }
+
+    /// Whether other servers may have the database open.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
+    /// Takes on `duty` unless another server has it, or checks that this server still has it. A server whose connection is lost has lost its duties.
+    pub async fn hold(&self, duty: Duty) -> Result<bool> {
+        match &self.engine {
+            // One server at a time has the file open.
+            Engine::Sqlite(_) => Ok(true),
+            Engine::Postgres(store) => store.hold(duty).await,
+        }
+    }
+
+    /// Leaves `duty` to other servers.
+    pub async fn release(&self, duty: Duty) {
+        if let Engine::Postgres(store) = &self.engine {
+            store.release(duty).await;
         }
     }
 

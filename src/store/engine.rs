@@ -34,6 +34,9 @@ pub(super) trait Engine {
     /// The size of the database, in bytes.
     fn bytes(&self) -> u64;
 
+    /// Tells the other processes, after the commit, that the signing keys have changed, where they do not find out by themselves.
+    fn announce_keys(&self) -> Result<()>;
+
     /// Moves changes from the log into the database, where the engine does not do so by itself.
     fn checkpoint(&self) -> Result<()>;
 

@@ -10,7 +10,7 @@ use crate::domain::{DatabaseUrl, Timestamp};
 /// The kind of process that opens the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// The server: migrates. Only one runs at a time.
+    /// The server: migrates. Only one at a time has a database file; several may have a database of PostgreSQL.
     Serve,
     /// `init`: migrates.
     Init,

@@ -86,15 +86,15 @@ where
 #[derive(Default)]
 pub(super) struct WriterHandle {
     queue: Option<Sender<Box<dyn QueuedWrite>>>,
-    foreign_commits: Arc<AtomicU64>,
+    key_epoch: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl WriterHandle {
-    /// Starts the writer thread, which runs `work` until the queue is closed and empty. `foreign_commits` counts how often a transaction found that another
-    /// process had committed since the previous transaction.
+    /// Starts the writer thread, which runs `work` until the queue is closed and empty. `key_epoch` changes when a transaction finds that another process may
+    /// have changed the signing keys.
     pub(super) fn start(
-        foreign_commits: Arc<AtomicU64>,
+        key_epoch: Arc<AtomicU64>,
         work: impl FnOnce(&Queued) + Send + 'static,
     ) -> Result<Self, OpenError> {
         let (queue, queued) = bounded(QUEUE);
@@ -109,7 +109,7 @@ impl WriterHandle {
         let thread = thread.map_err(|error| OpenError::Unusable(error.to_string()))?;
         Ok(Self {
             queue: Some(queue),
-            foreign_commits,
+            key_epoch,
             thread: Some(thread),
         })
     }
@@ -152,8 +152,8 @@ impl WriterHandle {
         self.queue.as_ref().map_or(0, Sender::len)
     }
 
-    pub(super) fn foreign_commits(&self) -> u64 {
-        self.foreign_commits.load(Ordering::Acquire)
+    pub(super) fn key_epoch(&self) -> u64 {
+        self.key_epoch.load(Ordering::Acquire)
     }
 }
 

@@ -37,7 +37,8 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     pub fn delete_all_signing_keys(&self) -> Result<usize> {
-        self.execute_counted("DELETE FROM signing_keys", params![])
+        let deleted = self.execute_counted("DELETE FROM signing_keys", params![])?;
+        self.announce_keys(deleted)
     }
 
     pub fn insert_signing_key(&self, key: &StoredSigningKey) -> Result<()> {
@@ -52,18 +53,24 @@ impl Tx<'_> {
             key.active_at,
             key.retired_at
         ];
-        self.execute(sql, values)
+        let added = self.execute_counted(sql, values)?;
+        self.announce_keys(added)?;
+        Ok(())
     }
 
     /// Retires every key but `kid` at `retired_at`, unless it retires earlier.
     pub fn retire_other_signing_keys(&self, kid: &str, retired_at: Timestamp) -> Result<()> {
         let sql = "UPDATE signing_keys SET retired_at = ?2 WHERE kid <> ?1 AND (retired_at IS NULL OR retired_at > ?2)";
-        self.execute(sql, params![kid, retired_at])
+        let retired = self.execute_counted(sql, params![kid, retired_at])?;
+        self.announce_keys(retired)?;
+        Ok(())
     }
 
     /// Removes every key but `kid`.
     pub fn delete_other_signing_keys(&self, kid: &str) -> Result<()> {
-        self.execute("DELETE FROM signing_keys WHERE kid <> ?1", params![kid])
+        let deleted = self.execute_counted("DELETE FROM signing_keys WHERE kid <> ?1", params![kid])?;
+        self.announce_keys(deleted)?;
+        Ok(())
     }
 
     /// Replaces the sealed private half of a key.
@@ -74,6 +81,16 @@ impl Tx<'_> {
 
     /// Removes the keys that stopped signing before `before`. The caller chooses `before` so that their last tokens have expired.
     pub fn delete_signing_keys_retired_before(&self, before: Timestamp) -> Result<usize> {
-        self.execute_counted("DELETE FROM signing_keys WHERE retired_at < ?1", params![before])
+        let deleted =
+            self.execute_counted("DELETE FROM signing_keys WHERE retired_at < ?1", params![before])?;
+        self.announce_keys(deleted)
+    }
+
+    /// Tells other processes that `changed` keys have changed, and returns that number.
+    fn announce_keys(&self, changed: usize) -> Result<usize> {
+        if changed > 0 {
+            self.engine.announce_keys()?;
+        }
+        Ok(changed)
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::domain::{FailureRun, SessionId, Timestamp};
 use crate::service::rules::signing_key::published_for;
 use crate::service::{Error, Service};
-use crate::store::{Result, Tx};
+use crate::store::{Duty, Result, Tx};
 
 /// How long the row of an ended session stays. Until then, the audit log names the account of a refresh with one of its tokens, and the operator sees why
 /// the session ended.
@@ -54,7 +54,18 @@ impl Service {
     /// Removes sessions that ended or expired more than 30 days ago, surplus sessions of accounts, audit rows and counts that were kept long enough, old
     /// links, changes of addresses, undos, codes and mail budgets, former addresses, old counts of wrong codes and passwords, and signing keys whose last
     /// token has expired. One write removes only some of them, and after it the changes of requests have as much time. Returns the number of removed rows.
+    ///
+    /// Of several servers over one database, one sweeps at a time; the others return 0.
     pub async fn sweep(&self) -> Result<usize, Error> {
+        if !self.store.hold(Duty::Sweep).await? {
+            return Ok(0);
+        }
+        let swept = self.remove_all_old().await;
+        self.store.release(Duty::Sweep).await;
+        swept
+    }
+
+    async fn remove_all_old(&self) -> Result<usize, Error> {
         let now = self.system.now();
         let over = now - KEEP_ENDED_SESSIONS;
         let bounds = Bounds {

@@ -18,7 +18,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first version with everything that the statements use, and that its project still maintains.
 const OLDEST: i64 = 14_00_00;
 
-/// How long a server waits for the end of another one.
+/// How long a server waits for the end of a command that has the database alone.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -78,16 +78,16 @@ impl Connector {
     }
 }
 
-/// Takes the lock of the server, which lasts as long as the connection. Waits for a while, because PostgreSQL may notice late that a process has died; returns
-/// false if another server still has the lock.
+/// Takes the lock of servers, which lasts as long as the connection. Servers share it; a command that needs the database alone takes it for itself. Waits for
+/// a while, because PostgreSQL may notice late that a process has died; returns false if such a command still has the lock.
 pub(super) fn become_server(connection: &Connection) -> Result<bool> {
-    let sql = "SELECT pg_try_advisory_lock(7020105236431466499)";
+    let sql = "SELECT pg_try_advisory_lock_shared(7020105236431466499)";
     let started_at = Instant::now();
     loop {
         let reader = Reader { engine: connection };
-        let is_alone: bool = reader.query_one(sql, params![], |row| row.take())?;
-        if is_alone || started_at.elapsed() > PATIENCE {
-            return Ok(is_alone);
+        let is_admitted: bool = reader.query_one(sql, params![], |row| row.take())?;
+        if is_admitted || started_at.elapsed() > PATIENCE {
+            return Ok(is_admitted);
         }
         thread::sleep(PAUSE);
     }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::time::Duration;
 
 use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator as _;
@@ -54,6 +55,13 @@ impl Connection {
         let ran = self.client.borrow_mut().batch_execute(sql);
         self.has_failed.set(ran.is_err());
         Ok(ran?)
+    }
+
+    /// Waits up to `patience` for a notification of a channel to which this connection listens. Returns early if the connection is lost.
+    pub(super) fn wait_for_notice(&self, patience: Duration) -> Result<()> {
+        let mut client = self.client.borrow_mut();
+        client.notifications().timeout_iter(patience).next()?;
+        Ok(())
     }
 
     /// Has a statement prepared.
@@ -161,6 +169,11 @@ impl Engine for Connection {
             .ok()
             .and_then(|bytes| u64::try_from(bytes).ok())
             .unwrap_or_default()
+    }
+
+    fn announce_keys(&self) -> Result<()> {
+        // `listener` reads the number, and listens to the channel.
+        self.batch("SELECT nextval('key_changes'); NOTIFY key_changes")
     }
 
     /// PostgreSQL does so by itself.

@@ -5,8 +5,10 @@
 
 mod connection;
 mod dialect;
+mod duties;
 mod engine;
 mod error;
+mod listener;
 mod migrations;
 mod open;
 mod probe;

@@ -20,7 +20,7 @@ impl PostgresStore {
             if options.access == Access::Serve
                 && !become_server(&connection).map_err(|error| unusable(&error))?
             {
-                return Err(OpenError::AlreadyServed(shown(url)));
+                return Err(OpenError::InUse(shown(url)));
             }
             bring_up_to_date(&connection, url, options)?;
             Self::connect(connector.clone(), connection, options)
@@ -41,9 +41,23 @@ pub fn find_key_check(url: &DatabaseUrl) -> Result<Option<Option<String>>, OpenE
 }
 
 /// Creates the tables of arkloop in an empty database and binds it to the key file with the check value `key_check`.
+///
+/// # Errors
+/// [`OpenError::OtherKey`] if another process has just done so with another key file.
 pub fn create_database(url: &DatabaseUrl, key_check: &str, now: Timestamp) -> Result<(), OpenError> {
     let connector = Connector::of(url)?;
-    on_own_thread(|| migrate(&connector.connect_first()?, Some(key_check), now))
+    on_own_thread(|| {
+        let connection = connector.connect_first()?;
+        migrate(&connection, Some(key_check), now)?;
+        let recorded = recorded_key(&connection)?;
+        if recorded.as_deref() == Some(key_check) {
+            return Ok(());
+        }
+        Err(OpenError::OtherKey {
+            path: shown(url),
+            recorded,
+        })
+    })
 }
 
 fn bring_up_to_date(

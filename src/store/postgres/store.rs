@@ -1,4 +1,4 @@
-//! The open database: a pool of readers, two connections for reports, and the writer.
+//! The open database: a pool of readers, two connections for reports, the writer, and in a server the listener and the connection of its duties.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use r2d2::Pool;
 
 use super::connection::{Connector, on_own_thread};
+use super::duties::Duties;
 use super::engine::Connection;
+use super::listener::Listener;
 use super::writer;
 use crate::store::health::Health;
 use crate::store::queue::WriterHandle;
-use crate::store::{Access, FromStore, OpenError, OpenOptions, Reader, Result, StoreError, Tx};
+use crate::store::{Access, Duty, FromStore, OpenError, OpenOptions, Reader, Result, StoreError, Tx};
 
 /// The least connections of the pool of a server: each read waits for the network, so more of them than workers run at a time.
 const LEAST_READERS: u32 = 8;
@@ -20,6 +22,9 @@ pub(in crate::store) struct PostgresStore {
     writer: WriterHandle,
     /// `None` only while this is dropped.
     pools: Option<Pools>,
+    duties: Duties,
+    /// Only a server keeps signing keys.
+    _listener: Option<Listener>,
     health: Arc<Health>,
 }
 
@@ -44,13 +49,25 @@ impl PostgresStore {
             readers: pool(connector.clone(), readers)?,
             reports: pool(connector.clone(), REPORTS.min(readers))?,
         };
+        let key_changes = Arc::default();
+        let listener = match options.access {
+            Access::Serve => Some(Listener::start(
+                connector.clone(),
+                Arc::clone(&key_changes),
+                Arc::clone(&health),
+            )?),
+            _ => None,
+        };
+        let duties = Duties::new(connector.clone());
         let writer = match options.access {
             Access::Look => WriterHandle::default(),
-            _ => writer::start(connector, connection, options.access, Arc::clone(&health))?,
+            access => writer::start(connector, connection, access, Arc::clone(&health), key_changes)?,
         };
         Ok(Self {
             writer,
             pools: Some(pools),
+            duties,
+            _listener: listener,
             health,
         })
     }
@@ -89,8 +106,16 @@ impl PostgresStore {
         self.health.needs_trial(Instant::now())
     }
 
-    pub(in crate::store) fn foreign_commits(&self) -> u64 {
-        self.writer.foreign_commits()
+    pub(in crate::store) fn key_epoch(&self) -> u64 {
+        self.writer.key_epoch()
+    }
+
+    pub(in crate::store) async fn hold(&self, duty: Duty) -> Result<bool> {
+        self.duties.hold(duty).await
+    }
+
+    pub(in crate::store) async fn release(&self, duty: Duty) {
+        self.duties.release(duty).await;
     }
 
     pub(in crate::store) fn waiting_writes(&self) -> usize {

@@ -5,10 +5,10 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::connection::{Connector, become_server};
 use super::engine::Connection;
+use super::listener::KeyChanges;
 use crate::fault::Fault;
 use crate::store::health::Health;
 use crate::store::queue::{Batch, Queued, WriterHandle, batch_of};
@@ -17,8 +17,8 @@ use crate::store::{Access, OpenError, Reader, Result, StoreError, Tx};
 
 /// Begins a transaction. Its snapshots are taken by each statement, whatever the default of the database is.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-/// Waits until no other process writes, and draws the number of this transaction.
-const TAKE_TURN: &str = "SELECT nextval('write_numbers') FROM pg_advisory_xact_lock(7020105236431466498)";
+/// Waits until no other process writes, and then looks at the number of the last change to the signing keys.
+const TAKE_TURN: &str = "SELECT coalesce(pg_sequence_last_value('key_changes'), 0) FROM pg_advisory_xact_lock(7020105236431466498)";
 
 /// Starts the writer thread.
 pub(super) fn start(
@@ -26,28 +26,26 @@ pub(super) fn start(
     connection: Connection,
     access: Access,
     health: Arc<Health>,
+    key_changes: Arc<KeyChanges>,
 ) -> Result<WriterHandle, OpenError> {
-    let foreign_commits: Arc<AtomicU64> = Arc::default();
+    let key_epoch = key_changes.count();
     let mut writer = Writer {
         connector,
         connection: Some(connection),
-        foreign_commits: Arc::clone(&foreign_commits),
-        number: Cell::new(0),
+        key_changes,
         has_changed: Cell::new(false),
         access,
         health,
         fault: Fault::new("writes are lost"),
     };
-    WriterHandle::start(foreign_commits, move |queued| writer.run(queued))
+    WriterHandle::start(key_epoch, move |queued| writer.run(queued))
 }
 
 struct Writer {
     connector: Connector,
     /// `None` after it was lost.
     connection: Option<Connection>,
-    foreign_commits: Arc<AtomicU64>,
-    /// The number of the last transaction.
-    number: Cell<i64>,
+    key_changes: Arc<KeyChanges>,
     /// Whether the last transaction changed a row.
     has_changed: Cell<bool>,
     access: Access,
@@ -102,11 +100,11 @@ impl Writer {
         committed
     }
 
-    /// A new connection. A server has lost its lock with the old one.
+    /// A new connection. A server has lost the lock of servers with the old one.
     fn reconnect(&self) -> Result<Connection> {
         let connection = self.connector.connect()?;
         if self.access == Access::Serve && !become_server(&connection)? {
-            let reason = "another server has taken the database, or the lost connection has not ended yet";
+            let reason = "a command has the database alone";
             return Err(StoreError::Unavailable(reason.to_owned()));
         }
         Ok(connection)
@@ -144,13 +142,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for the lock of writers, and notices whether another process has written since the last transaction of this one.
+    /// Waits for the lock of writers, and notes whether the signing keys have changed.
     fn take_turn(&self, connection: &Connection) -> Result<()> {
         let reader = Reader { engine: connection };
         let number: i64 = reader.query_one(TAKE_TURN, params![], |row| row.take())?;
-        if self.number.replace(number) != number - 1 {
-            self.foreign_commits.fetch_add(1, Ordering::Release);
-        }
+        self.key_changes.note(number);
         Ok(())
     }
 }

@@ -60,6 +60,11 @@ impl Engine for Connection {
         size(path) + size(&companion(path, "-wal"))
     }
 
+    /// Each process counts the commits of others.
+    fn announce_keys(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// As far as no reader is in the way, which is no error. A connection that only reads can do it too, and writes go on meanwhile.
     fn checkpoint(&self) -> Result<()> {
         Ok(self.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)

@@ -97,8 +97,8 @@ impl SqliteStore {
         !is_replaced && self.health.needs_trial(Instant::now())
     }
 
-    pub(in crate::store) fn foreign_commits(&self) -> u64 {
-        self.writer.foreign_commits()
+    pub(in crate::store) fn key_epoch(&self) -> u64 {
+        self.writer.key_epoch()
     }
 
     pub(in crate::store) fn waiting_writes(&self) -> usize {

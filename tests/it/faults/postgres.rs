@@ -2,11 +2,13 @@
 //! (`support::postgres`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arkloop::domain::{
-    Email, Invite, InviteDigest, InviteId, InviteUses, Language, Sealed, Timestamp, UserId, Username,
+    Email, Invite, InviteDigest, InviteId, InviteUses, Language, Sealed, SignatureAlgorithm, Timestamp,
+    UserId, Username,
 };
-use arkloop::store::{Access, NewUserRow, OpenOptions, Setting, Store, StoreError};
+use arkloop::store::{Access, Duty, NewUserRow, OpenOptions, Setting, Store, StoreError, StoredSigningKey};
 use tokio::task::JoinSet;
 
 use super::refreshes::{common_cookie, refresh_at_once};
@@ -128,15 +130,93 @@ async fn one_of_two_hundred_in_two_processes_spends_a_single_use() {
     let spent = rivals.join_all().await.into_iter();
     let spent = spent.filter(|spent| spent.as_ref().expect("it is written").is_some());
     assert_eq!(spent.count(), 1);
-    // A node notices that the other one has written since its own last write.
-    for (node, has_noticed) in [(0, None), (0, Some(false)), (1, None), (0, Some(true))] {
-        let before = nodes[node].foreign_commits();
-        let written = nodes[node].write(|tx| tx.put_time(Setting::WriteTriedAt, AT));
-        written.await.expect("it is written");
-        if let Some(has_noticed) = has_noticed {
-            assert_eq!(nodes[node].foreign_commits() > before, has_noticed);
-        }
+}
+
+async fn touch(store: &Store) {
+    let written = store.write(|tx| tx.put_time(Setting::WriteTriedAt, AT));
+    written.await.expect("it is written");
+}
+
+/// A key that signs nothing.
+fn signing_key(kid: &str) -> StoredSigningKey {
+    StoredSigningKey {
+        kid: kid.to_owned(),
+        algorithm: SignatureAlgorithm::EdDsa,
+        sealed_private: Sealed(vec![1]),
+        created_at: AT,
+        active_at: AT,
+        retired_at: None,
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_signing_keys_is_noticed_by_the_next_write_and_by_a_server_that_writes_nothing() {
+    let Some(database) = TestDatabase::migrated() else {
+        return;
+    };
+    // Only a server has a listener.
+    let [server, command, other] =
+        [Access::Serve, Access::Use, Access::Use].map(|access| open(&database, access));
+    touch(&command).await;
+    touch(&other).await;
+    let before = [server.key_epoch(), command.key_epoch()];
+    touch(&other).await;
+    touch(&command).await;
+    assert_eq!(
+        command.key_epoch(),
+        before[1],
+        "another change is no change of the keys"
+    );
+    let added = other.write(|tx| tx.insert_signing_key(&signing_key("one")));
+    added.await.expect("it is written");
+    touch(&command).await;
+    assert!(command.key_epoch() > before[1]);
+    for _ in 0..100 {
+        if server.key_epoch() > before[0] {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the listener has heard of nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duty_has_one_holder_and_goes_on_to_another() {
+    let Some(database) = TestDatabase::migrated() else {
+        return;
+    };
+    let [one, other] = [Access::Serve, Access::Serve].map(|access| open(&database, access));
+    let hold = async |store: &Store, duty| store.hold(duty).await.expect("the database answers");
+    assert!(hold(&one, Duty::Mail).await);
+    assert!(!hold(&other, Duty::Mail).await);
+    // Duties are held apart, and a holder stays one.
+    assert!(hold(&other, Duty::Sweep).await);
+    assert!(!hold(&one, Duty::Sweep).await);
+    assert!(hold(&one, Duty::Mail).await);
+    one.release(Duty::Mail).await;
+    assert!(hold(&other, Duty::Mail).await);
+    assert!(!hold(&one, Duty::Mail).await);
+    // Without its connection it has no duty any more, and learns so when it asks.
+    end_connections(&database);
+    assert!(hold(&one, Duty::Mail).await);
+    assert!(!hold(&other, Duty::Mail).await);
+    drop(one);
+    for _ in 0..100 {
+        if hold(&other, Duty::Mail).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("a server that is gone keeps its duty");
+}
+
+/// Ends every connection to the database.
+fn end_connections(database: &TestDatabase) {
+    database.with(|client| {
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        client.execute(sql, &[]).expect("a superuser may do this");
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,11 +227,7 @@ async fn connections_that_the_server_ends_are_replaced() {
     let store = open(&database, Access::Serve);
     let write = || store.write(|tx| tx.put_time(Setting::WriteTriedAt, AT));
     write().await.expect("it is written");
-    database.with(|client| {
-        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        client.execute(sql, &[]).expect("a superuser may do this");
-    });
+    end_connections(&database);
     let lost = write().await;
     assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
     assert!(store.trouble().is_some());
@@ -169,7 +245,7 @@ async fn connections_that_the_server_ends_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_database_of_another_key_or_server_is_refused() {
+async fn a_database_of_another_key_or_that_a_command_has_alone_is_refused() {
     let Some(database) = TestDatabase::migrated() else {
         return;
     };
@@ -185,12 +261,18 @@ async fn a_database_of_another_key_or_server_is_refused() {
         message.starts_with("there is no database at postgres://"),
         "{message}"
     );
-    let _server = open(&database, Access::Serve);
-    let message = refused(&database, Access::Serve, "");
-    assert!(
-        message.starts_with("another arkloop serves postgres://"),
-        "{message}"
-    );
+    // Servers share a database, but not with a command that needs it alone.
+    let servers = [Access::Serve, Access::Serve].map(|access| open(&database, access));
+    drop(servers);
+    database.with(|client| {
+        let alone = client.execute("SELECT pg_advisory_lock(7020105236431466499)", &[]);
+        alone.expect("it waits until the servers are gone");
+        let message = refused(&database, Access::Serve, "");
+        assert!(
+            message.starts_with("another arkloop command holds postgres://"),
+            "{message}"
+        );
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

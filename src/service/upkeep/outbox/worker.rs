@@ -16,7 +16,7 @@ use crate::domain::{MailId, MailKind, QueuedMail, Timestamp};
 use crate::fault::Fault;
 use crate::mail::{Progress, SendError, Stage};
 use crate::service::{Error, Service};
-use crate::store::Setting;
+use crate::store::{Duty, Setting};
 
 /// How often the worker looks at the outbox when nothing wakes it: for mail that commands have queued, mail that is due again, and deliveries that have
 /// become slow.
@@ -32,7 +32,7 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Service {
-    /// Sends the mails that are due, until `stopped`. A database has one worker, that of the server.
+    /// Sends the mails that are due, until `stopped`. Of several servers over one database, one sends at a time.
     ///
     /// Several mails are under way at once, so that a mail server which hangs in one conversation holds up none of the others. After `stopped` no delivery
     /// begins, and those under way have a few seconds. If the mail server has received a whole mail by then and has not answered, the mail may arrive, and
@@ -72,6 +72,7 @@ impl Service {
             }
         }
         worker.finish().await;
+        self.store.release(Duty::Mail).await;
     }
 
     async fn deliver(
@@ -164,8 +165,12 @@ impl Worker {
 
     /// Records the outcomes of the attempts so far, and begins as many deliveries of due mails as there is room for.
     async fn work_off(&mut self) -> Result<(), Error> {
+        let is_sender = self.hold().await;
         self.note_slow();
         self.write_notes().await?;
+        if !is_sender? {
+            return Ok(());
+        }
         let now = self.service.system.now();
         self.resume(now).await?;
         if self.may_begin().await? {
@@ -182,6 +187,22 @@ impl Worker {
             self.report.expired(&expired);
         }
         Ok(())
+    }
+
+    /// Whether this server is the one that sends. If not, or if the database cannot tell, its deliveries end, except those whose mail may have arrived:
+    /// another server begins them anew.
+    async fn hold(&mut self) -> Result<bool, Error> {
+        let is_sender = self.service.store.hold(Duty::Mail).await;
+        if !matches!(is_sender, Ok(true)) {
+            self.deliveries.retain(|_, delivery| {
+                let may_arrive = delivery.progress.at().0 == Stage::End;
+                if !may_arrive {
+                    delivery.task.abort();
+                }
+                may_arrive
+            });
+        }
+        Ok(is_sender?)
     }
 
     /// Makes mail due at once that failed before the server started, because the operator has most likely fixed something.
@@ -238,7 +259,12 @@ impl Worker {
                 ControlFlow::Continue(is_picked)
             })
         });
-        for mail in due.await? {
+        let due = due.await?;
+        // Since the last look another server may have begun to send.
+        if due.is_empty() || !self.hold().await? {
+            return Ok(());
+        }
+        for mail in due {
             let (mail, progress) = (Arc::new(mail), Arc::new(Progress::default()));
             let delivering = Arc::clone(&self.service).deliver(Arc::clone(&mail), Arc::clone(&progress));
             let delivery = Delivery {

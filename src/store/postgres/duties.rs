@@ -1,0 +1,123 @@
+//! The duties of a server: session-level advisory locks on a connection of their own, which PostgreSQL gives to another server when this one is gone.
+//!
+//! A server that was killed closes its connection at once. One that hangs, or whose network is cut, loses it after [`SILENCE`].
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::connection::{Connector, on_own_thread};
+use super::engine::Connection;
+use crate::store::value::params;
+use crate::store::{Duty, Reader, Result, StoreError};
+
+/// PostgreSQL ends the connection after this time without a statement. The mail worker sends one each second.
+const SILENCE: &str = "SET idle_session_timeout = '10s'";
+
+/// What this server holds.
+pub(super) struct Duties {
+    connector: Connector,
+    held: Arc<Mutex<Held>>,
+}
+
+#[derive(Default)]
+struct Held {
+    /// `None` before the first duty, and after the connection was lost.
+    connection: Option<Connection>,
+    duties: Vec<Duty>,
+}
+
+impl Duties {
+    pub(super) fn new(connector: Connector) -> Self {
+        Self {
+            connector,
+            held: Arc::default(),
+        }
+    }
+
+    /// Takes on `duty`, or asks the database whether this server still has it.
+    pub(super) async fn hold(&self, duty: Duty) -> Result<bool> {
+        let (connector, held) = (self.connector.clone(), Arc::clone(&self.held));
+        let holding = tokio::task::spawn_blocking(move || {
+            let mut held = held.lock();
+            let outcome = held.hold(&connector, duty);
+            if outcome.is_err() {
+                *held = Held::default();
+            }
+            outcome
+        });
+        holding
+            .await
+            .map_err(|error| StoreError::Panicked(error.to_string()))?
+    }
+
+    pub(super) async fn release(&self, duty: Duty) {
+        let held = Arc::clone(&self.held);
+        let releasing = tokio::task::spawn_blocking(move || held.lock().release(duty));
+        // A lock that cannot be released ends with its connection.
+        let _ = releasing.await;
+    }
+}
+
+impl Drop for Duties {
+    fn drop(&mut self) {
+        let held = std::mem::take(&mut *self.held.lock());
+        on_own_thread(|| drop(held));
+    }
+}
+
+impl Held {
+    fn hold(&mut self, connector: &Connector, duty: Duty) -> Result<bool> {
+        if let Some(connection) = &self.connection
+            && connection.batch("SELECT 1").is_err()
+        {
+            // The locks are gone with the connection.
+            *self = Self::default();
+        }
+        if self.duties.contains(&duty) {
+            return Ok(true);
+        }
+        let connection = if let Some(connection) = self.connection.take() {
+            connection
+        } else {
+            let connection = connector.connect()?;
+            connection.batch(SILENCE)?;
+            connection
+        };
+        let reader = Reader { engine: &connection };
+        let is_free: bool =
+            reader.query_one("SELECT pg_try_advisory_lock(?1)", params![lock_of(duty)], |row| {
+                row.take()
+            })?;
+        self.connection = Some(connection);
+        if is_free {
+            let duty_name: &str = duty.into();
+            tracing::debug!("this server has the duty of all that share the database: {duty_name}");
+            self.duties.push(duty);
+        }
+        Ok(is_free)
+    }
+
+    fn release(&mut self, duty: Duty) {
+        let had = self.duties.len();
+        self.duties.retain(|held| *held != duty);
+        let (true, Some(connection)) = (self.duties.len() < had, &self.connection) else {
+            return;
+        };
+        let reader = Reader { engine: connection };
+        let released: Result<bool> =
+            reader.query_one("SELECT pg_advisory_unlock(?1)", params![lock_of(duty)], |row| {
+                row.take()
+            });
+        if released.is_err() {
+            *self = Self::default();
+        }
+    }
+}
+
+const fn lock_of(duty: Duty) -> i64 {
+    match duty {
+        Duty::Mail => 7_020_105_236_431_466_500,
+        Duty::Sweep => 7_020_105_236_431_466_501,
+    }
+}
