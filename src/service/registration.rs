@@ -62,19 +62,20 @@ impl Service {
             .await?;
         let record = AuditRecord::by_client(AuditEvent::Register, &client);
         let record = record.under(self.rules.email_digest(&registration.email));
+        let (username, email) = (registration.username, registration.email);
         let (rules, presented, now) = (Arc::clone(&self.rules), invite.clone(), self.system.now());
+        let names = (username.clone(), email.clone());
         let check = self
             .store
-            .read(move |reader| rules.check_invite(reader, &presented, now));
+            .read(move |reader| rules.check_invite(reader, &presented, (&names.0, &names.1), now));
         if let Err(refused) = check.await {
             return self.refuse(record, refused).await;
         }
         let password_hash = self.hasher.hash(password).await?;
-        let (username, email) = (registration.username, registration.email);
         let locale = registration.locale.unwrap_or_else(|| self.default_locale());
         let cookies = parse_cookies(cookies);
         let write = self.change_audited(record, move |unit, record| {
-            let invite_id = unit.spend_invite(&invite)?;
+            let invite_id = unit.spend_invite(&invite, (&username, &email))?;
             let is_ignored = invite_id.is_none() && invite != PresentedInvite::Absent;
             let user = unit.open_account(&NewUserRow {
                 id: unit.rules.system.new_id(),

@@ -4,7 +4,7 @@ use super::engine::Row;
 use super::reader::PageQuery;
 use super::value::params;
 use super::{Reader, Result, Tx};
-use crate::domain::{Invite, InviteDigest, InviteId, Page, Paging, Sealed, Timestamp};
+use crate::domain::{Email, Invite, InviteDigest, InviteId, Page, Paging, Sealed, Timestamp, Username};
 
 const COLUMNS: &str = "id, sealed_code, uses, max_uses, note, created_at, expires_at, revoked_at";
 
@@ -43,6 +43,13 @@ impl Reader<'_> {
             order: "ORDER BY id DESC",
         };
         self.query_page(&query, paging.limit, invite_of)
+    }
+
+    /// Whether an invite has admitted an account that has both these names.
+    pub fn has_admitted(&self, id: InviteId, username: &Username, email: &Email) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE username_key = ?1 AND email_key = ?2 AND invite_id = ?3)";
+        let values = params![username.key(), email.key(), id];
+        self.query_one(sql, values, |row| row.take())
     }
 
     pub fn is_invite(&self, id: InviteId) -> Result<bool> {

@@ -3,7 +3,8 @@
 use super::{Rules, Unit};
 use crate::crypto::{Keys, SealedFor};
 use crate::domain::{
-    AuditReason, FieldError, InviteCode, InviteId, InviteStatus, RegistrationMode, Sealed, Timestamp,
+    AuditReason, Email, FieldError, InviteCode, InviteId, InviteStatus, RegistrationMode, Sealed, Timestamp,
+    Username,
 };
 use crate::service::error::{Error, Refused};
 use crate::store::{Reader, Setting, StoreError};
@@ -80,12 +81,14 @@ impl Rules {
         &self,
         reader: &Reader<'_>,
         invite: &PresentedInvite,
+        names: (&Username, &Email),
         now: Timestamp,
     ) -> Result<(), Refused> {
         if !self.is_invite_required(reader)? {
             return Ok(());
         }
-        self.why_refused(reader, invite, now)?.map_or(Ok(()), Err)
+        let refused = self.why_refused(reader, invite, names, now)?;
+        refused.map_or(Ok(()), Err)
     }
 
     fn is_invite_required(&self, reader: &Reader<'_>) -> Result<bool, Refused> {
@@ -96,11 +99,13 @@ impl Rules {
         }
     }
 
-    /// Why an invite admits no account; `None` if it admits one.
+    /// Why an invite admits no account with these names; `None` if it admits one. If it has admitted that account already, the client repeats a registration
+    /// whose answer it never got.
     fn why_refused(
         &self,
         reader: &Reader<'_>,
         invite: &PresentedInvite,
+        (username, email): (&Username, &Email),
         now: Timestamp,
     ) -> Result<Option<Refused>, StoreError> {
         let found = match invite {
@@ -108,6 +113,12 @@ impl Rules {
             PresentedInvite::Unreadable => None,
             PresentedInvite::Code(code) => reader.find_invite(self.keys.invite_digest(code))?,
         };
+        if let Some((invite, _)) = &found
+            && invite.uses > 0
+            && reader.has_admitted(invite.id, username, email)?
+        {
+            return Ok(Some(Error::LoginExists.into()));
+        }
         let reason = match found.map(|(invite, _)| invite.status(now)) {
             Some(InviteStatus::Active) => return Ok(None),
             Some(InviteStatus::Expired) => AuditReason::ExpiredInvite,
@@ -124,8 +135,12 @@ impl Unit<'_> {
     /// invite. One conditional UPDATE takes the use, so that an invite never admits more accounts than it may.
     ///
     /// # Errors
-    /// [`Error::RegistrationDisabled`], [`Error::InviteCodeRequired`], [`Error::InviteCodeInvalid`].
-    pub(crate) fn spend_invite(&self, invite: &PresentedInvite) -> Result<Option<InviteId>, Refused> {
+    /// [`Error::RegistrationDisabled`], [`Error::InviteCodeRequired`], [`Error::InviteCodeInvalid`], [`Error::LoginExists`].
+    pub(crate) fn spend_invite(
+        &self,
+        invite: &PresentedInvite,
+        names: (&Username, &Email),
+    ) -> Result<Option<InviteId>, Refused> {
         let is_required = self.rules.is_invite_required(self)?;
         let spent = match invite {
             PresentedInvite::Code(code) => {
@@ -137,7 +152,7 @@ impl Unit<'_> {
         if spent.is_some() || !is_required {
             return Ok(spent);
         }
-        let refused = self.rules.why_refused(self, invite, self.now)?;
+        let refused = self.rules.why_refused(self, invite, names, self.now)?;
         Err(refused.unwrap_or_else(|| Error::InviteCodeInvalid.because(AuditReason::UsedUpInvite)))
     }
 }

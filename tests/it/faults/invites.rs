@@ -55,6 +55,28 @@ async fn one_of_two_hundred_gets_in_on_a_single_use_invite() {
     assert_eq!(app.uses_of(&code).await, 1);
 }
 
+#[tokio::test]
+async fn a_registration_that_is_repeated_on_a_spent_invite_learns_that_it_was_carried_out() {
+    let app = TestApp::start().await;
+    let code = app.invite(1).await;
+    let register = async |name: &str, email: &str| {
+        let mut body = registration(name);
+        body["invite_code"] = json!(code);
+        body["email"] = json!(email);
+        app.post("/v1/auth/register").json(&body).send().await.brief()
+    };
+    assert_eq!(register("alice", "alice@example.org").await, "201 -");
+    assert_eq!(
+        register("alice", "alice@example.org").await,
+        "409 auth.login_exists"
+    );
+    // A holder of the spent code learns nothing about other accounts.
+    for (name, email) in [("alice", "bob@example.org"), ("bob", "alice@example.org")] {
+        assert_eq!(register(name, email).await, "422 auth.invite_code_invalid");
+    }
+    assert_eq!(app.uses_of(&code).await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_in_the_middle_leaves_as_many_accounts_as_uses() {
     let app = TestApp::builder().machine_clock().start().await;

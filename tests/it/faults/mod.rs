@@ -22,6 +22,7 @@ mod jars;
 mod keys;
 mod kill;
 mod lost_answers;
+mod lost_commits;
 mod mail;
 mod noise;
 mod overtaken;
