@@ -16,7 +16,8 @@ use crate::system::System;
 
 /// The settings of the HTTP side, without the logo, which is read from a file.
 pub fn http_settings(config: &Config) -> http::ServerSettings {
-    let server = &config.server;
+    let (server, limits) = (&config.server, &config.rate_limit);
+    let rates = || limits.rates.transform(|_, rate| rate.shared_by(limits.nodes));
     http::ServerSettings {
         public_origin: config.public_url(),
         app_origin: config.app_url(),
@@ -26,7 +27,7 @@ pub fn http_settings(config: &Config) -> http::ServerSettings {
         trusted_proxies: server.trusted_proxies.clone().unwrap_or_default(),
         max_connections: Capacity::of(config).connections,
         max_connections_per_address: server.max_connections_per_address,
-        rates: config.rate_limit.enabled.then(|| config.rate_limit.rates.clone()),
+        rates: limits.enabled.then(rates),
         docs: server.docs,
         pages: server.pages,
         logo: None,

@@ -1,6 +1,6 @@
 //! Every key with its name, its format and its default, in the order of the example file.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ const DAY: Duration = Duration::from_hours(24);
 const MAX_CONNECTIONS: usize = 100_000;
 /// The upper end of `tokens.max_sessions`: one response lists all sessions of an account.
 const MAX_SESSIONS: u32 = 1000;
+/// More servers than share one database: each needs connections to it.
+const MAX_NODES: u32 = 100;
 /// Where tokens of Turnstile are verified (developers.cloudflare.com/turnstile/get-started/server-side-validation).
 const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 
@@ -264,6 +266,7 @@ fn turnstile(keys: &mut Reader) -> Result<TurnstileSettings, ConfigError> {
 
 fn rate_limit(keys: &mut Reader) -> Result<RateLimit, ConfigError> {
     let enabled = keys.read("rate_limit.enabled", &boolean(), true)?;
+    let nodes = keys.read("rate_limit.nodes", &number(1..=MAX_NODES), 1)?;
     let (requests, failures) = (rate("requests"), rate("wrong passwords"));
     let rates = LimitClassTable::from_closure(|class| {
         let key = format!("rate_limit.{}", class.into_str());
@@ -275,6 +278,7 @@ fn rate_limit(keys: &mut Reader) -> Result<RateLimit, ConfigError> {
     } = FailureLimits::default();
     Ok(RateLimit {
         enabled,
+        nodes: NonZeroU32::new(nodes).unwrap_or(NonZeroU32::MIN),
         rates: rates.all_ok()?,
         wrong_passwords: FailureLimits {
             from_one_network: keys.read(

@@ -1,6 +1,6 @@
 //! The configuration, section by section, and values that depend on several keys.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -133,7 +133,9 @@ pub struct Otp {
 #[derive(Clone, Debug)]
 pub struct RateLimit {
     pub enabled: bool,
-    /// How many requests of each class are allowed.
+    /// How many servers share the limits that each counts in memory.
+    pub nodes: NonZeroU32,
+    /// How many requests of each class are allowed, over all servers.
     pub rates: Rates,
     /// After how many wrong passwords the next guess must wait, and how long.
     pub wrong_passwords: FailureLimits,

@@ -88,6 +88,18 @@ impl Rate {
         self.per
     }
 
+    /// The part of each of so many servers, rounded up to whole requests.
+    #[must_use]
+    pub const fn shared_by(self, servers: NonZeroU32) -> Self {
+        Self {
+            requests: match NonZeroU32::new(self.requests.get().div_ceil(servers.get())) {
+                Some(requests) => requests,
+                None => NonZeroU32::MIN,
+            },
+            per: self.per,
+        }
+    }
+
     /// The time in which a bucket gains one request.
     pub fn interval(self) -> Duration {
         self.per / self.requests.get()
@@ -168,6 +180,15 @@ mod tests {
         assert!(Rate::new(1, Duration::ZERO).is_none());
         assert!(Rate::new(1, Duration::from_millis(1500)).is_none());
         assert!(Rate::new(1, Duration::from_secs(86_401)).is_none());
+        let shared = |requests, servers| {
+            let servers = NonZeroU32::new(servers).expect("there are servers");
+            let rate = Rate::new(requests, minute).expect("it is a rate");
+            rate.shared_by(servers).requests().get()
+        };
+        assert_eq!(
+            [shared(60, 1), shared(60, 2), shared(5, 2), shared(1, 3)],
+            [60, 30, 3, 1]
+        );
         let most = Rate::new(Rate::MOST_REQUESTS, Rate::SHORTEST).expect("it is a rate");
         assert_eq!(most.interval(), Duration::from_micros(1));
     }

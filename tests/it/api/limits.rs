@@ -57,6 +57,15 @@ fn limit_of(answer: &Answer) -> String {
 }
 
 #[tokio::test]
+async fn one_of_several_servers_has_its_part_of_a_limit_rounded_up() {
+    for (servers, passed) in [("1", 5), ("2", 3), ("100", 1)] {
+        let builder = TestApp::builder().open().limited().limit("login", "5/1m");
+        let app = builder.set("RATE_LIMIT__NODES", servers).start().await;
+        assert_eq!(let_through(8, |_| guess(&app)).await, passed);
+    }
+}
+
+#[tokio::test]
 async fn a_hundred_wrong_passwords_from_one_address_are_sixty() {
     let app = limited().await;
     let first = guess(&app).send().await;

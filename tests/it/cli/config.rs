@@ -263,7 +263,7 @@ fn rates_are_requests_and_a_duration() {
     }
     assert_snapshot!(refusal("rate_limit.other = 600"), @r#"the value of rate_limit.other is not acceptable (<dir>/arkloop.toml, line 1); it must be a number of requests from 1 to 1000000, a slash, and a duration from 1s to 1d, such as "30/1m""#);
     assert_snapshot!(refusal("rate_limit.wrong_passwords_per_account = \"0/15m\""), @r#"the value of rate_limit.wrong_passwords_per_account is not acceptable (<dir>/arkloop.toml, line 1); it must be a number of wrong passwords from 1 to 1000000, a slash, and a duration from 1s to 1d, such as "30/1m""#);
-    assert_snapshot!(refusal("[rate_limit]\nlogins = \"30/1m\""), @"unknown key rate_limit.logins (<dir>/arkloop.toml, line 2); [rate_limit] has check, enabled, login, other, otp_send, otp_verify, own_account, refresh, register, rename, reset_confirm, reset_send, verify_confirm, verify_send, wrong_passwords_per_account, wrong_passwords_per_address");
+    assert_snapshot!(refusal("[rate_limit]\nlogins = \"30/1m\""), @"unknown key rate_limit.logins (<dir>/arkloop.toml, line 2); [rate_limit] has check, enabled, login, nodes, other, otp_send, otp_verify, own_account, refresh, register, rename, reset_confirm, reset_send, verify_confirm, verify_send, wrong_passwords_per_account, wrong_passwords_per_address");
     for (text, requests, seconds) in [
         ("30/1m", 30, 60),
         ("1/24h", 1, 86_400),

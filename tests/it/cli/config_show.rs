@@ -93,6 +93,7 @@ fn config_show_tells_every_value_and_where_it_was_given() {
 
     [rate_limit]
     enabled = true
+    nodes = 1
     login = "60/1m"
     register = "30/10m"
     check = "20/1m"
@@ -233,6 +234,7 @@ fn config_show_is_an_object_of_objects_as_json() {
       },
       "rate_limit": {
         "enabled": true,
+        "nodes": 1,
         "login": "60/1m",
         "register": "30/10m",
         "check": "20/1m",
