@@ -198,7 +198,13 @@ fn a_backup_does_not_go_where_a_stranger_s_link_or_directory_leads() {
     give(&shared.join("link"), STRANGER, STRANGER);
     directory(&shared.join("theirs"), 0o777);
     give(&shared.join("theirs"), STRANGER, STRANGER);
-    let before = names(&workspace.path().join("data"));
+    // A command that ends while its connections are being opened leaves SQLite's log, which the next one removes.
+    let left = || {
+        let mut left = names(&workspace.path().join("data"));
+        left.retain(|name| !name.ends_with("-shm") && !name.ends_with("-wal"));
+        left
+    };
+    let before = left();
     for place in ["shared/link", "shared/theirs"] {
         for arguments in [
             vec!["backup", "--keep", "1", place],
@@ -211,7 +217,7 @@ fn a_backup_does_not_go_where_a_stranger_s_link_or_directory_leads() {
         run_in(&workspace.path(), &["--data-dir", "shared/theirs", "init"], &[]),
         &["shared/theirs", "65534"],
     );
-    assert_eq!(names(&workspace.path().join("data")), before);
+    assert_eq!(left(), before);
     assert!(names(&shared.join("theirs")).is_empty());
     // A link of one's own is accepted there.
     link(workspace.path(), &shared.join("own"));
