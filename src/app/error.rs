@@ -10,6 +10,7 @@ use crate::crypto::{HashError, KeyFileError, Keys, fingerprint_of, read_key_file
 use crate::domain::KeyFingerprint;
 use crate::files::{chown_argument, quoted, run_as, runner, shown_user};
 use crate::mail::TransportError;
+use crate::store::ConnectionFlaw;
 use crate::{service, store};
 
 /// Why the parts could not be joined. Nothing has changed, except that a data directory or a key file may be new.
@@ -114,6 +115,32 @@ impl OpenError {
     }
 }
 
+fn connection_hint(flaw: &ConnectionFlaw) -> String {
+    let hint = match flaw {
+        ConnectionFlaw::File(Some(mend)) => return format!("run: {mend}"),
+        ConnectionFlaw::File(None) => "mend the file, or name another in database.url",
+        ConnectionFlaw::Login => {
+            "compare user, password and database in database.url with those of PostgreSQL and its pg_hba.conf"
+        }
+        ConnectionFlaw::Issuer => {
+            "name the file with the certificate of the server's authority in database.url: sslrootcert=FILE"
+        }
+        ConnectionFlaw::Host => "name the host in database.url as the certificate does",
+        ConnectionFlaw::Certificate => "give PostgreSQL a certificate that is good for its host",
+        ConnectionFlaw::NoTls => {
+            "turn on ssl in postgresql.conf; only in a network that you trust with every password hash: sslmode=disable in database.url"
+        }
+        ConnectionFlaw::ReadOnly => {
+            "name the primary in database.url, or every host of it and its standbys: host=a,b finds the one that takes writes"
+        }
+        ConnectionFlaw::Network => {
+            "see that PostgreSQL runs and can be reached, and compare host and port in database.url"
+        }
+        ConnectionFlaw::Other => "see the log of PostgreSQL",
+    };
+    hint.to_owned()
+}
+
 fn store_hint(error: &store::OpenError) -> Option<String> {
     use store::OpenError as Refused;
     Some(match error {
@@ -132,6 +159,7 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::Older { .. } => "run `arkloop init` or restart `arkloop serve` to bring it up to date".to_owned(),
         Refused::NotCopied { .. } => "mend that, and start again; nothing was changed".to_owned(),
         Refused::Exists(_) => "name another file".to_owned(),
+        Refused::NotConnected(error) => return Some(connection_hint(&error.flaw)),
         Refused::NoFile => "for backups use pg_dump and pg_restore, or snapshots of the database".to_owned(),
         Refused::NotABackup(_) => "make a backup of it with `arkloop backup FILE`, and restore that".to_owned(),
         Refused::OtherKey { .. } => "put the key file of this database there".to_owned(),

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 
 use super::error::ConfigError;
 use super::sections::Config;
-use crate::domain::{Argon2Cost, Listen, MailTransport, SameSite};
+use crate::domain::{Argon2Cost, DatabaseUrl, Listen, MailTransport, SameSite};
 
 /// The secret keys that Cloudflare publishes for tests (developers.cloudflare.com/turnstile/troubleshooting/testing): always passes, always fails,
 /// always spent.
@@ -27,7 +27,11 @@ impl Config {
             .chain(self.warnings_of_pages());
         let of_keys = of_keys.chain(self.warnings_of_mail());
         let of_keys = of_keys.filter_map(applying).chain(self.warnings_of_smtp());
-        let of_parts = [self.warning_of_turnstile(), self.warning_of_arkloop_client()];
+        let of_parts = [
+            self.warning_of_turnstile(),
+            self.warning_of_arkloop_client(),
+            self.warning_of_database(),
+        ];
         of_keys.chain(of_parts.into_iter().filter_map(applying)).collect()
     }
 
@@ -66,6 +70,15 @@ impl Config {
                 "metrics.listen accepts other machines: each client that reaches it can read how much the server is used".into(),
             ),
         ]
+    }
+
+    fn warning_of_database(&self) -> Warning {
+        let url = self.database_url.as_ref();
+        (
+            url.is_some_and(DatabaseUrl::is_exposed),
+            "database.url leads to another machine and its sslmode is disable: password hashes and mail addresses can be read and changed on the way"
+                .into(),
+        )
     }
 
     fn warnings_of_pages(&self) -> [Warning; 3] {

@@ -89,7 +89,7 @@ fn database_url(keys: &mut Reader) -> Result<Option<DatabaseUrl>, ConfigError> {
     };
     let url = DatabaseUrl::parse(text.expose_secret());
     url.map(Some)
-        .ok_or_else(|| keys.refusal_of_secret(key, DatabaseUrl::FORM))
+        .map_err(|error| keys.refusal_of_secret(key, &error.to_string()))
 }
 
 fn server(keys: &mut Reader) -> Result<Server, ConfigError> {

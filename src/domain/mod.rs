@@ -49,7 +49,10 @@ pub use audit::{
     Actor, AuditEntry, AuditEvent, AuditEvents, AuditReason, AuditRecord, AuditSubject, NameDigest, Operator,
 };
 pub use client::{Client, MAX_USER_AGENT_BYTES};
-pub use database_url::DatabaseUrl;
+pub use database_url::{
+    DatabaseAuthorities, DatabaseChannelBinding, DatabaseHost, DatabasePlace, DatabaseSession, DatabaseTls,
+    DatabaseUrl, DatabaseUrlError,
+};
 pub use duration::{format_duration, in_words, parse_duration};
 pub use email_change::{FORMER_ADDRESS_TTL, LeftAddress, MIN_HELD};
 pub use field::{FieldError, FieldErrors};

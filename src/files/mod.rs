@@ -6,6 +6,7 @@
 
 mod directory;
 mod made;
+mod secret;
 mod shell;
 mod trust;
 mod untrusted;
@@ -14,6 +15,7 @@ mod walk;
 
 pub use directory::Directory;
 pub use made::{NewFile, PrivateDirectory, rename_to_free_name};
+pub use secret::read_secret;
 pub use shell::quoted;
 pub use trust::{is_trusted, secret_flaw};
 pub use untrusted::{Flaw, Untrusted};

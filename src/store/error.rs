@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::NotConnected;
 use crate::files::{runner, shown_user};
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -19,6 +20,12 @@ pub enum StoreError {
     /// Any other error of the engine, which is a fault.
     #[error("the database failed: {0}")]
     Failed(String),
+}
+
+impl From<NotConnected> for StoreError {
+    fn from(error: NotConnected) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }
 
 /// An error that a closure of a query or a change may return.
@@ -71,6 +78,8 @@ pub enum OpenError {
     },
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
+    #[error("there is no connection to the database: {0}")]
+    NotConnected(NotConnected),
     /// A command about the file of the database was run on another engine.
     #[error("this works on a database file only, and the database is PostgreSQL")]
     NoFile,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
@@ -13,6 +14,7 @@ use rustls::{
     SignatureScheme, WantsVerifier,
 };
 
+use super::any_host::AnyHostVerifier;
 use super::failure::{TlsProblem, judge};
 
 /// The only provider of cryptography. Each use names it, and the process has no default, so that no library can choose another.
@@ -28,8 +30,15 @@ fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
 
 /// Trusts the authorities that Mozilla trusts, which are compiled in.
 pub fn trusting_well_known() -> Arc<ClientConfig> {
-    let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-    Arc::new(builder().with_root_certificates(roots).with_no_client_auth())
+    Arc::new(
+        builder()
+            .with_root_certificates(well_known())
+            .with_no_client_auth(),
+    )
+}
+
+fn well_known() -> RootCertStore {
+    webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()
 }
 
 /// The authorities that this machine trusts, in DER form: those of the distribution and the operator, or those in `SSL_CERT_FILE`. Unreadable certificates
@@ -40,6 +49,38 @@ pub fn system_authorities() -> Vec<CertificateDer<'static>> {
 
 /// Trusts only the certificates in `pem`: each as an authority, and also as the certificate of a server.
 pub fn trusting_only(pem: &[u8]) -> Result<Arc<ClientConfig>, UnusableCertificates> {
+    let builder = builder()
+        .dangerous()
+        .with_custom_certificate_verifier(verifier_of(pem)?);
+    Ok(Arc::new(builder.with_no_client_auth()))
+}
+
+/// A builder for connections to a server with a certificate of one of `authorities`, for `host`.
+pub(super) fn builder_trusting(
+    authorities: Authorities<'_>,
+    host: HostCheck,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, UnusableCertificates> {
+    let of_roots = |roots: RootCertStore| {
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+        verifier.map_err(|_| UnusableCertificates::NoAuthorities)
+    };
+    let verifier: Arc<dyn ServerCertVerifier> = match authorities {
+        Authorities::WellKnown => of_roots(well_known())?,
+        Authorities::System => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(system_authorities());
+            of_roots(roots)?
+        }
+        Authorities::Only(pem) => verifier_of(pem)?,
+    };
+    let verifier = match host {
+        HostCheck::Strict => verifier,
+        HostCheck::Off => Arc::new(AnyHostVerifier(verifier)),
+    };
+    Ok(builder().dangerous().with_custom_certificate_verifier(verifier))
+}
+
+fn verifier_of(pem: &[u8]) -> Result<Arc<TrustedFileVerifier>, UnusableCertificates> {
     let own = certificates(pem)?;
     let mut roots = RootCertStore::empty();
     for (index, certificate) in own.iter().enumerate() {
@@ -50,9 +91,25 @@ pub fn trusting_only(pem: &[u8]) -> Result<Arc<ClientConfig>, UnusableCertificat
     let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
         .build()
         .map_err(|_| UnusableCertificates::None)?;
-    let verifier = Arc::new(TrustedFileVerifier { own, authorities });
-    let builder = builder().dangerous().with_custom_certificate_verifier(verifier);
-    Ok(Arc::new(builder.with_no_client_auth()))
+    Ok(Arc::new(TrustedFileVerifier { own, authorities }))
+}
+
+/// Which authorities may have issued the certificate of a server.
+#[derive(Clone, Copy)]
+pub enum Authorities<'a> {
+    /// Those that Mozilla trusts.
+    WellKnown,
+    /// Those that this machine trusts.
+    System,
+    /// Those in a file in PEM form.
+    Only(&'a [u8]),
+}
+
+/// Whether the certificate of a server must be for the host that was asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum HostCheck {
+    Strict,
+    Off,
 }
 
 /// The name that the server's certificate must have; `None` if no certificate can have `host`.
@@ -71,13 +128,15 @@ pub enum UnusableCertificates {
     NotPem,
     #[error("holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")]
     None,
-    #[error("holds a private key, which only the mail server may have: keep the certificates alone in it")]
+    #[error("holds a private key, which only the server itself may have: keep the certificates alone in it")]
     PrivateKey,
     #[error("holds a certificate that cannot be read: number {0}")]
     Broken(usize),
+    #[error("holds no authority")]
+    NoAuthorities,
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, UnusableCertificates> {
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, UnusableCertificates> {
     let text = String::from_utf8_lossy(pem);
     if text.trim().is_empty() {
         return Err(UnusableCertificates::Empty);

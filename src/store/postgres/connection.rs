@@ -1,20 +1,15 @@
 //! Connections: how they are opened and set up.
 
-use std::net::IpAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use postgres::config::Host;
-use postgres::{Config, NoTls};
-
 use super::engine::Connection;
 use super::error::text_of;
+use super::target::Target;
 use crate::domain::DatabaseUrl;
 use crate::store::value::params;
 use crate::store::{OpenError, Reader, Result, StoreError};
 
-/// How long connecting to a host may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first version with everything that the statements use, and that its project still maintains.
 const OLDEST: i64 = 14_00_00;
 
@@ -34,36 +29,25 @@ const SETTINGS: &str = "
 /// Opens connections to one database.
 #[derive(Clone)]
 pub(super) struct Connector {
-    config: Config,
+    target: Target,
 }
 
 impl Connector {
-    pub(super) fn of(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        let unusable = |reason: &str| OpenError::Unusable(format!("{}: {reason}", url.shown()));
-        let mut config: Config = url
-            .expose()
-            .parse()
-            .map_err(|_| unusable("it is no URL of PostgreSQL"))?;
-        // Encryption of the connection is not there yet, so nothing may leave this machine.
-        if !config.get_hosts().iter().all(is_this_machine) {
-            return Err(unusable("only a database on this machine can be used so far"));
+    pub(super) fn of(url: &DatabaseUrl) -> Self {
+        Self {
+            target: Target::of(url),
         }
-        config
-            .application_name("arkloop")
-            .connect_timeout(CONNECT_TIMEOUT);
-        Ok(Self { config })
     }
 
     pub(super) fn connect(&self) -> Result<Connection> {
-        let connection = Connection::of(self.config.connect(NoTls)?);
+        let connection = Connection::of(self.target.connect()?);
         connection.batch(SETTINGS)?;
         Ok(connection)
     }
 
     /// The first connection of a process: checks the version of the server too.
     pub(super) fn connect_first(&self) -> Result<Connection, OpenError> {
-        let client = self.config.connect(NoTls);
-        let mut client = client.map_err(|error| OpenError::Unusable(text_of(&error)))?;
+        let mut client = self.target.connect().map_err(OpenError::NotConnected)?;
         let version = client.query_one("SELECT current_setting('server_version_num')::bigint", &[]);
         let version = version.and_then(|row| row.try_get::<_, i64>(0));
         if version.map_err(|error| OpenError::Unusable(text_of(&error)))? < OLDEST {
@@ -90,14 +74,6 @@ pub(super) fn become_server(connection: &Connection) -> Result<bool> {
             return Ok(is_admitted);
         }
         thread::sleep(PAUSE);
-    }
-}
-
-/// Whether a connection to this host stays on this machine.
-fn is_this_machine(host: &Host) -> bool {
-    match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
     }
 }
 

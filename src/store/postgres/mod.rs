@@ -11,8 +11,11 @@ mod error;
 mod listener;
 mod migrations;
 mod open;
+mod pass_file;
 mod probe;
 mod store;
+mod target;
+mod tls;
 mod value;
 mod writer;
 

@@ -14,7 +14,7 @@ use crate::store::{Access, OpenError, OpenOptions, Reader, Setting, StoreError};
 impl PostgresStore {
     /// Opens the database at `url`.
     pub(in crate::store) fn open(url: &DatabaseUrl, options: &OpenOptions) -> Result<Self, OpenError> {
-        let connector = Connector::of(url)?;
+        let connector = Connector::of(url);
         on_own_thread(|| {
             let connection = connector.connect_first()?;
             if options.access == Access::Serve
@@ -30,7 +30,7 @@ impl PostgresStore {
 
 /// The check value of the key file that the database at `url` belongs to; `None` if it has no tables of arkloop, and `Some(None)` if it is bound to no key.
 pub fn find_key_check(url: &DatabaseUrl) -> Result<Option<Option<String>>, OpenError> {
-    let connector = Connector::of(url)?;
+    let connector = Connector::of(url);
     on_own_thread(|| {
         let connection = connector.connect_first()?;
         match state(&connection, &shown(url))? {
@@ -45,7 +45,7 @@ pub fn find_key_check(url: &DatabaseUrl) -> Result<Option<Option<String>>, OpenE
 /// # Errors
 /// [`OpenError::OtherKey`] if another process has just done so with another key file.
 pub fn create_database(url: &DatabaseUrl, key_check: &str, now: Timestamp) -> Result<(), OpenError> {
-    let connector = Connector::of(url)?;
+    let connector = Connector::of(url);
     on_own_thread(|| {
         let connection = connector.connect_first()?;
         migrate(&connection, Some(key_check), now)?;

@@ -13,7 +13,7 @@ pub fn refused_statements(
     url: &DatabaseUrl,
     statements: &BTreeSet<String>,
 ) -> Result<Vec<String>, OpenError> {
-    let connector = Connector::of(url)?;
+    let connector = Connector::of(url);
     on_own_thread(|| {
         let connection = connector.connect_first()?;
         let refused = statements.iter().filter_map(|sql| {

@@ -43,7 +43,7 @@ const EDGES: [(&str, &[&str]); 19] = [
         "service",
         &["store", "crypto", "captcha", "mail", "files", "domain", "system"],
     ),
-    ("store", &["files", "domain"]),
+    ("store", &["tls", "files", "domain"]),
     ("config", &["files", "domain"]),
     ("crypto", &["files", "domain", "system"]),
     ("captcha", &["web", "domain", "system"]),
@@ -94,7 +94,7 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("ureq", &["web"]),
     ("rustls", &["tls"]),
     ("webpki", &["tls"]),
-    ("tokio_rustls", &["mail"]),
+    ("tokio_rustls", &["mail", "store/postgres"]),
     ("governor", &["limits"]),
 ];
 /// The maximum length of a file. A longer file has more than one subject.
