@@ -19,6 +19,7 @@ mod load;
 mod model;
 mod operations;
 mod operator;
+mod postgres;
 mod power;
 mod random;
 mod run;
