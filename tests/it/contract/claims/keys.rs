@@ -69,8 +69,16 @@ fn dotted<'a>(span: &'a str, sections: &BTreeSet<&str>) -> Option<&'a str> {
     (sections.contains(section) && !key.is_empty() && key.chars().all(is_name)).then_some(name)
 }
 
-/// Variables that are no keys: one names the file, one is for a test, and one is of Arkloop's own web client.
-const OTHER_VARIABLES: [&str; 4] = ["CONFIG", "REFRESHES", "API_PROXY_TARGET", "TEST_DATABASE_URL"];
+/// Variables that are no keys: one names the file, some are for tests, and one is of Arkloop's own web client.
+const OTHER_VARIABLES: [&str; 7] = [
+    "CONFIG",
+    "REFRESHES",
+    "API_PROXY_TARGET",
+    "TEST_DATABASE_URL",
+    "CRASH_SECONDS",
+    "CRASH_SEED",
+    "CRASH_POSTGRES",
+];
 
 #[test]
 fn every_key_that_a_guide_names_exists() {
