@@ -248,6 +248,21 @@ def one_sweeps(a, b):
     print("the sweep: not beside another, and by the next one that may")
 
 
+def configurations_differ(a, variables):
+    """A server with another configuration than those that run says so, and check too; paths and addresses may differ."""
+    def finding():
+        checked = a.run("--json", "check")
+        return [found for found in json.loads(checked.stdout) if found["subject"] == "servers"]
+
+    assert "another configuration" not in a.log.read_text() and not finding(), a.log.read_text()
+    other = Node("other", ARKLOOP, WORK, url_of("arkloop"), variables | {"ARKLOOP_PASSWORD__MIN_LENGTH": "12"}).start()
+    assert "runs with another configuration" in other.log.read_text(), other.log.read_text()
+    assert [found["state"] for found in finding()] == ["warning"], finding()
+    assert other.stop() == 0
+    wait_until(lambda: not finding(), "the end of the finding")
+    print("a server with another configuration: its log and check tell it")
+
+
 def followed(a, b):
     """A command follows the audit log while both servers and other commands write: no row is missing, none comes twice."""
     follower = subprocess.Popen(
@@ -320,6 +335,7 @@ def main():
         session = keys_of_both(a, b)
         one_mail_each(a, b, mail)
         one_sweeps(a, b)
+        configurations_differ(a, variables)
         followed(a, b)
         database_restarts(a, b, session)
         for node in nodes:

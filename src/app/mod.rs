@@ -16,6 +16,7 @@ mod replacement;
 mod restore;
 mod role;
 mod served;
+mod servers;
 
 pub use capacity::Capacity;
 pub use check::{Finding, State, check};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::OpenError;
 use super::mailing::Mailing;
 use super::role::Role;
+use super::servers;
 use crate::config::Config;
 use crate::domain::{FailureLimits, MailTransport, Rate, RegistrationMode};
 use crate::service::SignInRules;
@@ -83,7 +84,8 @@ pub(super) async fn agree(
         Role::Init | Role::InitForKey => Ok((own, Vec::new())),
         Role::Server => {
             record(store, own.clone(), system).await?;
-            Ok((own, Vec::new()))
+            let differs = servers::announce(config, store).await?;
+            Ok((own, differs.into_iter().collect()))
         }
         Role::Command | Role::Check => Ok(match find_record(store, own.clone()).await? {
             Some(recorded) => {

@@ -282,6 +282,11 @@ pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 gives 32 bytes")
 }
 
+/// A short digest of a text that is no secret, in base64url.
+pub fn text_digest(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(&sha256(text.as_bytes())[..9])
+}
+
 /// The form in which a link's secret is stored. The secret has 256 random bits, so a digest without a key does not reveal it.
 pub fn link_digest(token: &LinkToken) -> LinkDigest {
     LinkDigest(sha256(token.as_bytes()))

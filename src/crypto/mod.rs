@@ -22,7 +22,7 @@ pub use key_file::{
     KeyFileError, adopt_successor, check_replaceable, create_successor, find_successor,
     read as read_key_file, remove_successor,
 };
-pub use keys::{Keys, SealError, SealedFor, fingerprint_of, is_same_code, link_digest};
+pub use keys::{Keys, SealError, SealedFor, fingerprint_of, is_same_code, link_digest, text_digest};
 pub use password::{Compared, PasswordHasher, Priority, Verification};
 pub use password_cost::CostShares;
 pub use refresh_token::{PresentedRefreshToken, RefreshTokens};

@@ -115,6 +115,22 @@ impl Store {
         }
     }
 
+    /// Shows other processes with which configuration this server runs, for as long as it runs; `digest` has no quotes.
+    pub async fn announce_configuration(&self, digest: String) -> Result<()> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(store) => store.announce_configuration(digest).await,
+        }
+    }
+
+    /// The different configurations with which servers run over this database.
+    pub async fn list_configurations(&self) -> Result<Vec<String>> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(Vec::new()),
+            Engine::Postgres(store) => store.list_configurations().await,
+        }
+    }
+
     /// Leaves `duty` to other servers.
     pub async fn release(&self, duty: Duty) {
         if let Engine::Postgres(store) = &self.engine {

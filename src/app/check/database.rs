@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::open::App;
+use super::super::servers::has_differing;
 use super::finding::Finding;
 use crate::domain::{MailBudget, SignatureAlgorithm, Timestamp, Username, in_words};
 use crate::service::{Inspection, Lookalike};
@@ -35,6 +36,7 @@ pub(super) async fn check(app: &App, wanted: Option<SignatureAlgorithm>) -> Vec<
                 check_backup(&inspection, now),
             ];
             findings.extend(check_usernames(&inspection));
+            findings.extend(check_servers(app).await);
             findings
         }
         Err(error) => vec![Finding::bad(
@@ -43,6 +45,18 @@ pub(super) async fn check(app: &App, wanted: Option<SignatureAlgorithm>) -> Vec<
             RESTORE,
         )],
     }
+}
+
+/// Reports servers over one database that answer requests differently.
+async fn check_servers(app: &App) -> Option<Finding> {
+    let differ = has_differing(app.service.store()).await.ok()?;
+    differ.then(|| {
+        Finding::unwise(
+            "servers",
+            "those that run over this database have different configurations",
+            "compare `arkloop config show` on their machines, and restart those that are behind",
+        )
+    })
 }
 
 fn check_integrity(inspection: &Inspection) -> Finding {

@@ -1,4 +1,5 @@
-//! The duties of a server: session-level advisory locks on a connection of their own, which PostgreSQL gives to another server when this one is gone.
+//! The duties of a server: session-level advisory locks on a connection of their own, which PostgreSQL gives to another server when this one is gone. The
+//! name of that connection shows the configuration of the server.
 //!
 //! A server that was killed closes its connection at once. One that hangs, or whose network is cut, loses it after [`SILENCE`].
 
@@ -14,6 +15,9 @@ use crate::store::{Duty, Reader, Result, StoreError};
 /// PostgreSQL ends the connection after this time without a statement. The mail worker sends one each second.
 const SILENCE: &str = "SET idle_session_timeout = '10s'";
 
+/// What the name of the connection begins with.
+const SERVER: &str = "arkloop server ";
+
 /// What this server holds.
 pub(super) struct Duties {
     connector: Connector,
@@ -22,6 +26,8 @@ pub(super) struct Duties {
 
 #[derive(Default)]
 struct Held {
+    /// The digest of the configuration, once it is known.
+    configuration: Option<String>,
     /// `None` before the first duty, and after the connection was lost.
     connection: Option<Connection>,
     duties: Vec<Duty>,
@@ -42,11 +48,26 @@ impl Duties {
             let mut held = held.lock();
             let outcome = held.hold(&connector, duty);
             if outcome.is_err() {
-                *held = Held::default();
+                held.lose();
             }
             outcome
         });
         holding
+            .await
+            .map_err(|error| StoreError::Panicked(error.to_string()))?
+    }
+
+    /// Shows the digest of the configuration of this server in the name of the connection.
+    pub(super) async fn announce_configuration(&self, digest: String) -> Result<()> {
+        let (connector, held) = (self.connector.clone(), Arc::clone(&self.held));
+        let announcing = tokio::task::spawn_blocking(move || {
+            let mut held = held.lock();
+            held.lose();
+            held.configuration = Some(digest);
+            held.connection = Some(held.connect(&connector)?);
+            Ok(())
+        });
+        announcing
             .await
             .map_err(|error| StoreError::Panicked(error.to_string()))?
     }
@@ -71,8 +92,7 @@ impl Held {
         if let Some(connection) = &self.connection
             && connection.batch("SELECT 1").is_err()
         {
-            // The locks are gone with the connection.
-            *self = Self::default();
+            self.lose();
         }
         if self.duties.contains(&duty) {
             return Ok(true);
@@ -80,9 +100,7 @@ impl Held {
         let connection = if let Some(connection) = self.connection.take() {
             connection
         } else {
-            let connection = connector.connect()?;
-            connection.batch(SILENCE)?;
-            connection
+            self.connect(connector)?
         };
         let reader = Reader { engine: &connection };
         let is_free: bool =
@@ -110,9 +128,34 @@ impl Held {
                 row.take()
             });
         if released.is_err() {
-            *self = Self::default();
+            self.lose();
         }
     }
+
+    /// Drops the connection; the locks are gone with it.
+    fn lose(&mut self) {
+        self.connection = None;
+        self.duties.clear();
+    }
+
+    fn connect(&self, connector: &Connector) -> Result<Connection> {
+        let connection = connector.connect()?;
+        connection.batch(SILENCE)?;
+        if let Some(digest) = &self.configuration {
+            connection.batch(&format!("SET application_name = '{SERVER}{digest}'"))?;
+        }
+        Ok(connection)
+    }
+}
+
+/// The different configurations of the servers that run.
+pub(super) fn list_configurations(reader: &Reader<'_>) -> Result<Vec<String>> {
+    reader.query(
+        "SELECT DISTINCT application_name FROM pg_stat_activity
+         WHERE datname = current_database() AND starts_with(application_name, ?1)",
+        params![SERVER],
+        |row| row.take(),
+    )
 }
 
 const fn lock_of(duty: Duty) -> i64 {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use r2d2::Pool;
 
 use super::connection::{Connector, on_own_thread};
-use super::duties::Duties;
+use super::duties::{Duties, list_configurations};
 use super::engine::Connection;
 use super::listener::Listener;
 use super::writer;
@@ -112,6 +112,14 @@ impl PostgresStore {
 
     pub(in crate::store) async fn hold(&self, duty: Duty) -> Result<bool> {
         self.duties.hold(duty).await
+    }
+
+    pub(in crate::store) async fn announce_configuration(&self, digest: String) -> Result<()> {
+        self.duties.announce_configuration(digest).await
+    }
+
+    pub(in crate::store) async fn list_configurations(&self) -> Result<Vec<String>> {
+        self.report(list_configurations).await
     }
 
     pub(in crate::store) async fn release(&self, duty: Duty) {
