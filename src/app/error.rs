@@ -36,6 +36,9 @@ pub enum OpenError {
     /// The key file exists, and a key file is never overwritten.
     #[error("the key file {} is not lost", .0.display())]
     KeyNotLost(PathBuf),
+    /// A copy has only one database.
+    #[error("database.url is not set, so there is no database of PostgreSQL")]
+    NoUrl,
     /// A backup cannot replace the database.
     #[error(transparent)]
     NotRestored(store::OpenError),
@@ -101,6 +104,9 @@ impl OpenError {
                 "bring it back with `arkloop restore FILE`; only if there never was one, because the key file was put there first, make a new, empty one \
                  once with `arkloop init --yes`; or name another data directory with --data-dir DIR"
             }
+            Self::NoUrl => {
+                "set it, or its variable ARKLOOP_DATABASE__URL; the file is that of the data directory"
+            }
             Self::KeyNotLost(_) => {
                 "if it fits, arkloop key rekey replaces it; if it is of another database, move it away and run this again"
             }
@@ -160,6 +166,13 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
         Refused::NotCopied { .. } => "mend that, and start again; nothing was changed".to_owned(),
         Refused::Exists(_) => "name another file".to_owned(),
         Refused::NotConnected(error) => return Some(connection_hint(&error.flaw)),
+        Refused::NotEmpty(_) => "move it away, or name another; nothing was changed".to_owned(),
+        Refused::UnfinishedCopy(_) => "run the same `arkloop db copy` again, which finishes it".to_owned(),
+        Refused::CopyFailed(_) => "the source is as it was; run it again, and it goes on where it stopped".to_owned(),
+        Refused::CopyDiffers(_) => {
+            "the source is as it was, and the copy cannot be opened; see whether another program changes one of the two, and run it again"
+                .to_owned()
+        }
         Refused::NoFile => "for backups use pg_dump and pg_restore, or snapshots of the database".to_owned(),
         Refused::NotABackup(_) => "make a backup of it with `arkloop backup FILE`, and restore that".to_owned(),
         Refused::OtherKey { .. } => "put the key file of this database there".to_owned(),

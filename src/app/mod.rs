@@ -2,6 +2,7 @@
 
 mod capacity;
 mod check;
+mod copy;
 mod data_dir;
 mod error;
 mod first_start;
@@ -20,6 +21,7 @@ mod servers;
 
 pub use capacity::Capacity;
 pub use check::{Finding, State, check};
+pub use copy::{CopyDirection, CopyProgress, CopyStart, CopyStep, DatabaseCopy, copy};
 pub use error::OpenError;
 pub use first_start::{Origin, lacks_database};
 pub use listener::{ANSWER_TIMEOUT, ask, listener, record_server};

@@ -12,6 +12,7 @@ mod check;
 mod completions;
 mod config;
 mod context;
+mod db;
 mod error;
 mod explain;
 mod healthcheck;
@@ -107,6 +108,8 @@ enum Command {
     Key(key::Command),
     Backup(backup::Arguments),
     Restore(restore::Arguments),
+    #[command(subcommand)]
+    Db(db::Command),
     Explain(explain::Arguments),
     #[command(subcommand)]
     Config(config::Command),
@@ -246,6 +249,7 @@ fn run_command(
         Command::Key(command) => key::run(&command, &context()?),
         Command::Backup(arguments) => backup::run(arguments, &context()?),
         Command::Restore(arguments) => restore::run(&arguments, &context()?),
+        Command::Db(command) => db::run(&command, &context()?),
         Command::Explain(arguments) => explain::run(arguments, &context()?),
         Command::Config(config::Command::Show) => Ok(config::show(&context()?)),
         Command::Healthcheck => healthcheck::run(&context()?),

@@ -222,8 +222,13 @@ impl Config {
     pub fn database_path(&self) -> PathBuf {
         match &self.database_url {
             Some(url) => url.shown().into(),
-            None => self.data_dir.join("arkloop.db"),
+            None => self.database_file(),
         }
+    }
+
+    /// The path of the database file, also if `database_url` names another database.
+    pub fn database_file(&self) -> PathBuf {
+        self.data_dir.join("arkloop.db")
     }
 
     /// The path of the key file, set or default.

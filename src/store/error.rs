@@ -80,6 +80,17 @@ pub enum OpenError {
     Exists(PathBuf),
     #[error("there is no connection to the database: {0}")]
     NotConnected(NotConnected),
+    /// The target of a copy has a database.
+    #[error("{} is there already, and a copy replaces nothing", .0.display())]
+    NotEmpty(PathBuf),
+    /// A copy into the database was interrupted.
+    #[error("the copy into {} is not complete", .0.display())]
+    UnfinishedCopy(PathBuf),
+    #[error("the copy failed: {0}")]
+    CopyFailed(String),
+    /// The two databases differ after a copy.
+    #[error("the rows of {0} in the copy are not those of the source")]
+    CopyDiffers(String),
     /// A command about the file of the database was run on another engine.
     #[error("this works on a database file only, and the database is PostgreSQL")]
     NoFile,

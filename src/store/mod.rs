@@ -10,6 +10,7 @@ mod audit_filter;
 mod bounded;
 mod columns;
 mod connection;
+mod copy;
 mod database;
 mod duty;
 mod email_change;
@@ -41,6 +42,9 @@ pub use audit::{AuditCount, AuditTally};
 pub use audit_count::{AuditKind, KindCount, MAX_NAME_COUNTS};
 pub use audit_filter::{AuditCursor, AuditFilter};
 pub use connection::{ConnectionFlaw, NotConnected};
+pub use copy::{
+    CopyDirection, CopyOptions, CopyProgress, CopyStart, CopyStep, DatabaseCopy, TableDigest, copy_database,
+};
 pub use database::Store;
 pub use duty::Duty;
 pub use email_change::{EmailChangeRow, EmailUndoRow};
@@ -51,7 +55,7 @@ pub use options::{Access, OpenOptions};
 pub use outbox::MailTrouble;
 #[doc(hidden)]
 pub use postgres::refused_statements;
-pub use postgres::{create_database, find_key_check};
+pub use postgres::{create_database, find_key_check, is_served};
 pub use reader::Reader;
 pub use settings::Setting;
 pub use signing_key::StoredSigningKey;

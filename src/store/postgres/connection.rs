@@ -1,21 +1,15 @@
 //! Connections: how they are opened and set up.
 
 use std::thread;
-use std::time::{Duration, Instant};
 
 use super::engine::Connection;
 use super::error::text_of;
 use super::target::Target;
 use crate::domain::DatabaseUrl;
-use crate::store::value::params;
-use crate::store::{OpenError, Reader, Result, StoreError};
+use crate::store::{OpenError, Result, StoreError};
 
 /// The first version with everything that the statements use, and that its project still maintains.
 const OLDEST: i64 = 14_00_00;
-
-/// How long a server waits for the end of a command that has the database alone.
-const PATIENCE: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What every connection sets. A statement of a request takes milliseconds, and one of a report seconds. A transaction waits for nothing but the program, so
 /// one that is idle for long belongs to a process that hangs. What is acknowledged is on disk, even if the operator turned that off for other programs.
@@ -59,21 +53,6 @@ impl Connector {
         let set_up = connection.batch(SETTINGS);
         set_up.map_err(|error| OpenError::Unusable(error.to_string()))?;
         Ok(connection)
-    }
-}
-
-/// Takes the lock of servers, which lasts as long as the connection. Servers share it; a command that needs the database alone takes it for itself. Waits for
-/// a while, because PostgreSQL may notice late that a process has died; returns false if such a command still has the lock.
-pub(super) fn become_server(connection: &Connection) -> Result<bool> {
-    let sql = "SELECT pg_try_advisory_lock_shared(7020105236431466499)";
-    let started_at = Instant::now();
-    loop {
-        let reader = Reader { engine: connection };
-        let is_admitted: bool = reader.query_one(sql, params![], |row| row.take())?;
-        if is_admitted || started_at.elapsed() > PATIENCE {
-            return Ok(is_admitted);
-        }
-        thread::sleep(PAUSE);
     }
 }
 

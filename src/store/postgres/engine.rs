@@ -4,14 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
+use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator as _;
+use postgres::types::{ToSql, Type};
 use postgres::{Client, Error, Row as PostgresRow, Statement};
 
 use super::dialect::translated;
 use super::value::Bound;
 use crate::store::engine::{Engine, Forms, ReadRow, Row};
-use crate::store::value::{Params, params};
+use crate::store::value::{Params, ToValue, params};
 use crate::store::{Reader, Result, StoreError};
 
 /// The most prepared statements that a connection keeps: more than this program has.
@@ -61,6 +63,25 @@ impl Connection {
     pub(super) fn wait_for_notice(&self, patience: Duration) -> Result<()> {
         let mut client = self.client.borrow_mut();
         client.notifications().timeout_iter(patience).next()?;
+        Ok(())
+    }
+
+    /// Sends rows with columns of these types to a `COPY … FROM STDIN (FORMAT binary)`.
+    pub(super) fn copy_in(&self, sql: &str, types: &[Type], rows: &[Vec<impl ToValue>]) -> Result<()> {
+        let copied = self.try_copy_in(sql, types, rows);
+        self.has_failed.set(copied.is_err());
+        Ok(copied?)
+    }
+
+    fn try_copy_in(&self, sql: &str, types: &[Type], rows: &[Vec<impl ToValue>]) -> Result<(), Error> {
+        let mut client = self.client.borrow_mut();
+        let mut writer = BinaryCopyInWriter::new(client.copy_in(sql)?, types);
+        for row in rows {
+            let row: Vec<Bound<'_>> = row.iter().map(|value| Bound(value.to_value())).collect();
+            let row: Vec<&(dyn ToSql + Sync)> = row.iter().map(|value| value as _).collect();
+            writer.write(&row)?;
+        }
+        writer.finish()?;
         Ok(())
     }
 

@@ -39,7 +39,25 @@ pub(super) fn newest() -> u32 {
 }
 
 /// Compares the schema of a database with that of this program. Errors name the database `shown`.
+///
+/// # Errors
+/// [`OpenError::UnfinishedCopy`], or those of [`state_of_tables`].
 pub(super) fn state(connection: &Connection, shown: &Path) -> Result<SchemaState, OpenError> {
+    match has_unfinished_copy(connection) {
+        Ok(true) => Err(OpenError::UnfinishedCopy(shown.to_owned())),
+        Ok(false) => state_of_tables(connection, shown),
+        Err(error) => Err(OpenError::Unusable(error.to_string())),
+    }
+}
+
+/// Whether a copy into the database was begun and is not complete.
+pub(super) fn has_unfinished_copy(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT to_regclass('unfinished_copy') IS NOT NULL";
+    Reader { engine: connection }.query_one(sql, params![], |row| row.take())
+}
+
+/// As [`state`], of a database that may be an unfinished copy.
+pub(super) fn state_of_tables(connection: &Connection, shown: &Path) -> Result<SchemaState, OpenError> {
     let unusable = |error: crate::store::StoreError| OpenError::Unusable(error.to_string());
     let version = connection.schema().map_err(unusable)?;
     let reader = Reader { engine: connection };

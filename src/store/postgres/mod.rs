@@ -4,6 +4,7 @@
 //! thread, or on a thread of its own.
 
 mod connection;
+mod copy;
 mod dialect;
 mod duties;
 mod engine;
@@ -12,6 +13,7 @@ mod listener;
 mod migrations;
 mod open;
 mod pass_file;
+mod presence;
 mod probe;
 mod store;
 mod target;
@@ -19,7 +21,9 @@ mod tls;
 mod value;
 mod writer;
 
+pub(super) use copy::ServerSide;
 pub use open::{create_database, find_key_check};
+pub use presence::is_served;
 #[doc(hidden)]
 pub use probe::refused_statements;
 pub(super) use store::PostgresStore;

@@ -4,9 +4,10 @@
 
 use std::path::PathBuf;
 
-use super::connection::{Connector, become_server, on_own_thread};
+use super::connection::{Connector, on_own_thread};
 use super::engine::Connection;
 use super::migrations::{self, SchemaState, migrate, state};
+use super::presence::enter;
 use super::store::PostgresStore;
 use crate::domain::{DatabaseUrl, Timestamp};
 use crate::store::{Access, OpenError, OpenOptions, Reader, Setting, StoreError};
@@ -17,11 +18,8 @@ impl PostgresStore {
         let connector = Connector::of(url);
         on_own_thread(|| {
             let connection = connector.connect_first()?;
-            if options.access == Access::Serve
-                && !become_server(&connection).map_err(|error| unusable(&error))?
-            {
-                return Err(OpenError::InUse(shown(url)));
-            }
+            let entry = enter(&connection, options.access);
+            entry.map_err(|error| unusable(&error))?.refuse(&shown(url))?;
             bring_up_to_date(&connection, url, options)?;
             Self::connect(connector.clone(), connection, options)
         })
@@ -29,10 +27,13 @@ impl PostgresStore {
 }
 
 /// The check value of the key file that the database at `url` belongs to; `None` if it has no tables of arkloop, and `Some(None)` if it is bound to no key.
+/// Waits for a process that is replacing the key file.
 pub fn find_key_check(url: &DatabaseUrl) -> Result<Option<Option<String>>, OpenError> {
     let connector = Connector::of(url);
     on_own_thread(|| {
         let connection = connector.connect_first()?;
+        let entry = enter(&connection, Access::Use);
+        entry.map_err(|error| unusable(&error))?.refuse(&shown(url))?;
         match state(&connection, &shown(url))? {
             SchemaState::Empty => Ok(None),
             SchemaState::Old(_) | SchemaState::Current => recorded_key(&connection).map(Some),

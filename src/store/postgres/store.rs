@@ -61,7 +61,7 @@ impl PostgresStore {
         let duties = Duties::new(connector.clone());
         let writer = match options.access {
             Access::Look => WriterHandle::default(),
-            access => writer::start(connector, connection, access, Arc::clone(&health), key_changes)?,
+            _ => writer::start(connector, connection, options, Arc::clone(&health), key_changes)?,
         };
         Ok(Self {
             writer,

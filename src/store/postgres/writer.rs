@@ -6,14 +6,15 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::connection::{Connector, become_server};
+use super::connection::Connector;
 use super::engine::Connection;
 use super::listener::KeyChanges;
+use super::presence::{Entry, enter};
 use crate::fault::Fault;
 use crate::store::health::Health;
 use crate::store::queue::{Batch, Queued, WriterHandle, batch_of};
 use crate::store::value::params;
-use crate::store::{Access, OpenError, Reader, Result, StoreError, Tx};
+use crate::store::{Access, OpenError, OpenOptions, Reader, Result, Setting, StoreError, Tx};
 
 /// Begins a transaction. Its snapshots are taken by each statement, whatever the default of the database is.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -24,7 +25,7 @@ const TAKE_TURN: &str = "SELECT coalesce(pg_sequence_last_value('key_changes'), 
 pub(super) fn start(
     connector: Connector,
     connection: Connection,
-    access: Access,
+    options: &OpenOptions,
     health: Arc<Health>,
     key_changes: Arc<KeyChanges>,
 ) -> Result<WriterHandle, OpenError> {
@@ -34,7 +35,8 @@ pub(super) fn start(
         connection: Some(connection),
         key_changes,
         has_changed: Cell::new(false),
-        access,
+        access: options.access,
+        key_check: options.key_check.clone(),
         health,
         fault: Fault::new("writes are lost"),
     };
@@ -49,6 +51,8 @@ struct Writer {
     /// Whether the last transaction changed a row.
     has_changed: Cell<bool>,
     access: Access,
+    /// The check value of the key file; `None` if it is lost.
+    key_check: Option<String>,
     health: Arc<Health>,
     fault: Fault,
 }
@@ -100,11 +104,17 @@ impl Writer {
         committed
     }
 
-    /// A new connection. A server has lost the lock of servers with the old one.
+    /// A new connection. This process has lost its locks with the old one.
     fn reconnect(&self) -> Result<Connection> {
         let connection = self.connector.connect()?;
-        if self.access == Access::Serve && !become_server(&connection)? {
+        if enter(&connection, self.access)? != Entry::Open {
             let reason = "a command has the database alone";
+            return Err(StoreError::Unavailable(reason.to_owned()));
+        }
+        // Meanwhile another process may have replaced the key file.
+        let recorded = Reader { engine: &connection }.find_setting(Setting::KeyCheck)?;
+        if self.key_check.is_some() && recorded != self.key_check {
+            let reason = "the key file of the database was replaced; restart the server with the new one";
             return Err(StoreError::Unavailable(reason.to_owned()));
         }
         Ok(connection)

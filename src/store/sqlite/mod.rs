@@ -1,6 +1,7 @@
 //! The engine: SQLite, its files, and how processes share them.
 
 mod connection;
+mod copy;
 mod creation;
 mod data_directory;
 mod engine;
@@ -16,6 +17,7 @@ mod store;
 mod test_hooks;
 mod writer;
 
+pub(super) use copy::FileSide;
 pub use creation::Creation;
 pub use lock::LOCKS;
 #[cfg(test)]

@@ -263,7 +263,7 @@ fn with_reports<T>(file: &Path, of: u64, report: &(dyn Fn(Copied) + Sync), work:
 
 /// Merges the write-ahead log into the file and removes the log; returns the new journal mode. SQLite does this only if no other connection has the file
 /// open, so this waits for other connections to close.
-fn leave_wal(copy: &Path) -> Result<String, rusqlite::Error> {
+pub(super) fn leave_wal(copy: &Path) -> Result<String, rusqlite::Error> {
     let connection = connection::open(copy, Kind::Plain)?;
     let started_at = Instant::now();
     loop {

@@ -29,7 +29,7 @@ enum Needs {
 }
 
 /// Each command in a valid form.
-const CALLS: [(&str, Needs); 37] = [
+const CALLS: [(&str, Needs); 38] = [
     ("init", Needs::Room),
     // The server cannot listen there, so the command always ends.
     ("serve -q --listen unix:/nowhere/socket", Needs::Room),
@@ -62,6 +62,8 @@ const CALLS: [(&str, Needs); 37] = [
     ("mail retry", Needs::Database),
     ("backup copy.db", Needs::Database),
     ("restore copy.db --yes", Needs::Backup),
+    // The URL of the other database is not set.
+    ("db copy sqlite postgres", Needs::Configuration),
     // Without a database, `check` goes on and reports that; see `check.rs`.
     ("check", Needs::Configuration),
     ("healthcheck", Needs::Server),

@@ -12,6 +12,7 @@ mod config_origins;
 mod config_owner;
 mod config_services;
 mod config_show;
+mod db_copy;
 mod every_command;
 mod every_refusal;
 mod explain;

@@ -244,6 +244,36 @@ async fn connections_that_the_server_ends_are_replaced() {
     assert_eq!(read.expect("the readers have new connections"), Some(AT));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lost_its_locks_does_not_write_with_a_key_that_was_replaced() {
+    let Some(database) = TestDatabase::migrated() else {
+        return;
+    };
+    let store = open(&database, Access::Serve);
+    let write = || store.write(|tx| tx.put_time(Setting::WriteTriedAt, AT));
+    write().await.expect("it is written");
+    let beside = Store::open(&options(&database, Access::Alone, ""));
+    let refused = beside.err().expect("a server has its lock").to_string();
+    assert!(refused.starts_with("another arkloop serves"), "{refused}");
+    end_connections(&database);
+    let alone = open(&database, Access::Alone);
+    let entered = Store::open(&options(&database, Access::Use, ""));
+    let refused = entered.err().expect("a process is alone").to_string();
+    assert!(refused.starts_with("another arkloop command holds"), "{refused}");
+    let replaced = alone.write(|tx| tx.put_setting(Setting::KeyCheck, Some("another"), AT));
+    replaced.await.expect("it is written");
+    drop(alone);
+    // The first one notices that the connection is gone, and the second one has a new connection.
+    for _ in 0..2 {
+        write().await.expect_err("the key was replaced");
+    }
+    let trouble = store.trouble().unwrap_or_default();
+    assert!(
+        trouble.contains("the key file of the database was replaced"),
+        "{trouble}"
+    );
+}
+
 #[tokio::test]
 async fn a_database_of_another_key_or_that_a_command_has_alone_is_refused() {
     let Some(database) = TestDatabase::migrated() else {
