@@ -11,9 +11,7 @@ use super::error::OpenError;
 use super::replacement::{finish_replacement, keys_in_force};
 use super::role::Role;
 use crate::config::Config;
-use crate::crypto::{
-    KeyFileError, Keys, adopt_successor, create_successor, find_successor, read_key_file, remove_successor,
-};
+use crate::crypto::{KeyFileError, Keys, adopt_successor, create_successor, read_key_file, remove_successor};
 use crate::domain::DatabaseUrl;
 use crate::files::Directory;
 use crate::store::{self, Creation, SqliteStore};
@@ -83,18 +81,12 @@ fn open_keys_of_shared(
         // For the key file and the note of the server.
         Directory::create(&config.data_dir).map_err(store::OpenError::cannot_use(&config.data_dir))?;
     }
-    if let Some(recorded) = store::find_key_check(url)? {
-        let successor = find_successor(&path).filter(|keys| recorded.as_deref() == Some(&*keys.check));
-        return match successor {
-            // A start was interrupted before it put the key file in place.
-            Some(keys) => {
-                if role != Role::Check {
-                    adopt_successor(&path, system.now())?;
-                }
-                Ok((keys, Origin::Found))
-            }
-            None => Ok((read_key_file(&path)?, Origin::Found)),
-        };
+    if store::find_key_check(url)?.is_some() {
+        if role == Role::Check {
+            return Ok((keys_in_force(config)?, Origin::Found));
+        }
+        finish_replacement(config, system)?;
+        return Ok((read_key_file(&path)?, Origin::Found));
     }
     if matches!(role, Role::Command | Role::Check) {
         return Err(OpenError::no_database(config));

@@ -72,11 +72,12 @@ pub async fn reset_key(
 }
 
 /// Confirms that there is a database, because an error about its key file would mislead without one.
-fn confirm_database(config: &Config) -> Result<(), OpenError> {
-    if config.database_url.is_some() {
-        return Err(store::OpenError::NoFile.into());
-    }
-    if SqliteStore::exists(&config.data_dir)? {
+pub(super) fn confirm_database(config: &Config) -> Result<(), OpenError> {
+    let is_there = match &config.database_url {
+        Some(url) => store::find_key_check(url)?.is_some(),
+        None => SqliteStore::exists(&config.data_dir)?,
+    };
+    if is_there {
         Ok(())
     } else {
         Err(OpenError::no_database(config))
@@ -94,7 +95,10 @@ async fn replace(
     let key_file = config.key_path();
     check_replaceable(&key_file, system.now())?;
     let key_check = old.map(|keys| keys.check.clone());
-    let options = OpenOptions::new(config.data_dir.clone(), Access::Alone, system.now(), key_check);
+    let options = OpenOptions {
+        url: config.database_url.clone(),
+        ..OpenOptions::new(config.data_dir.clone(), Access::Alone, system.now(), key_check)
+    };
     let store = Store::open(&options).map_err(|error| OpenError::of_store(error, config, old))?;
     let new = Arc::new(create_successor(&key_file, system)?);
     let key = new.fingerprint();

@@ -7,14 +7,17 @@
 use super::error::OpenError;
 use crate::config::Config;
 use crate::crypto::{Keys, adopt_successor, find_successor, read_key_file};
-use crate::store::SqliteStore;
+use crate::store::{self, SqliteStore};
 use crate::system::System;
 
 /// The keys that the database belongs to: those of the successor after a replacement that was interrupted, otherwise those of the key file. Changes nothing.
 pub(super) fn keys_in_force(config: &Config) -> Result<Keys, OpenError> {
     let path = config.key_path();
     if let Some(successor) = find_successor(&path) {
-        let recorded = SqliteStore::read_key_check(&config.data_dir)?;
+        let recorded = match &config.database_url {
+            Some(url) => store::find_key_check(url)?.flatten(),
+            None => SqliteStore::read_key_check(&config.data_dir)?,
+        };
         if recorded.as_deref() == Some(&*successor.check) {
             return Ok(successor);
         }
@@ -28,7 +31,10 @@ pub(super) fn finish_replacement(config: &Config, system: &System) -> Result<(),
     let Some(successor) = find_successor(&path) else {
         return Ok(());
     };
-    let recorded = SqliteStore::find_key_check(&config.data_dir)?;
+    let recorded = match &config.database_url {
+        Some(url) => store::find_key_check(url)?.flatten(),
+        None => SqliteStore::find_key_check(&config.data_dir)?,
+    };
     // Another process may have finished the replacement while this one waited for the lock.
     if recorded.as_deref() == Some(&*successor.check) && find_successor(&path).is_some() {
         let what = match adopt_successor(&path, system.now())? {

@@ -13,6 +13,7 @@ use super::error::Refusal;
 use super::layout::Fact;
 use super::report::{Report, facts};
 use crate::app::{self, NewKey};
+use crate::config::Config;
 use crate::domain::SignatureAlgorithm;
 use crate::service::{AlgorithmChange, Error, KeyRotation, SigningKeyStage, SigningKeyState};
 
@@ -111,7 +112,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusa
             let (document, lines) = look(context)?;
             Ok(report_change(document, lines, change, None))
         }
-        Command::Rekey => replace(&config.key_path(), app::rekey(config, operator)),
+        Command::Rekey => replace(config, app::rekey(config, operator)),
         Command::Reset { choice, consent } => {
             app::confirm_key_lost(config)?;
             let database = config.database_path();
@@ -120,7 +121,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Report, Refusa
                 database.display()
             ))?;
             let wanted = choice.wanted(context);
-            replace(&config.key_path(), app::reset_key(config, wanted, operator))
+            replace(config, app::reset_key(config, wanted, operator))
         }
     }
 }
@@ -187,10 +188,11 @@ fn to_json(state: &SigningKeyState) -> Value {
 
 /// Runs `work`, which replaces the key file, and reports the result.
 fn replace(
-    key_file: &Path,
+    config: &Config,
     work: impl Future<Output = Result<NewKey, app::OpenError>>,
 ) -> Result<Report, Refusal> {
     let NewKey { key, kept, ended } = run_to_end(work)?;
+    let key_file = config.key_path();
     let document = json!({
         "key_file": key_file.to_string_lossy(),
         "key": key.to_string(),
@@ -208,7 +210,11 @@ fn replace(
         ("invites revoked", ended.invites.to_string()),
     ];
     let report = report_change(document, lines, ended.algorithm, kept.as_deref());
-    Ok(report.note(format!(
+    let report = report.note(format!(
         "Keep a copy of the new key file apart from the database. {backups}; make a new backup."
-    )))
+    ));
+    if config.database_url.is_none() {
+        return Ok(report);
+    }
+    Ok(report.note("Servers of this database on other machines need the new key file before they start."))
 }

@@ -25,6 +25,7 @@ mod key;
 mod key_algorithm;
 mod key_file;
 mod key_mounted;
+mod key_postgres;
 mod logo;
 mod long_lists;
 mod mail;
