@@ -173,7 +173,9 @@ fn store_hint(error: &store::OpenError) -> Option<String> {
             "the source is as it was, and the copy cannot be opened; see whether another program changes one of the two, and run it again"
                 .to_owned()
         }
-        Refused::NoFile => "for backups use pg_dump and pg_restore, or snapshots of the database".to_owned(),
+        Refused::NoFile => {
+            "bring the database back with pg_restore or a snapshot, and then run: arkloop restore --after-external".to_owned()
+        }
         Refused::NotABackup(_) => "make a backup of it with `arkloop backup FILE`, and restore that".to_owned(),
         Refused::OtherKey { .. } => "put the key file of this database there".to_owned(),
         Refused::EditedHistory { .. } => "use the version of arkloop that made it".to_owned(),

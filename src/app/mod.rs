@@ -29,5 +29,7 @@ pub use logo::{LogoError, read_logo};
 pub use open::{App, FLUSH_EVERY};
 pub use parts::http_settings;
 pub use rekey::{NewKey, confirm_key_lost, rekey, reset_key};
-pub use restore::{Restored, is_replaceable, restore};
+pub use restore::{
+    EndedAfterRestore, Restored, confirm_not_served, end_after_restore, is_replaceable, restore,
+};
 pub use role::Role;

@@ -1,14 +1,16 @@
-//! Restores a backup. Nothing else replaces a database.
+//! Restores a backup, and finishes a restore by other means. Nothing else replaces a database.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::OpenError;
+use super::rekey::confirm_database;
+use super::replacement::finish_replacement;
 use crate::config::Config;
 use crate::crypto::read_key_file;
 use crate::domain::{KeyFingerprint, Operator, Timestamp};
 use crate::service::{Ended, end_live_state, open_staged};
-use crate::store::{self, Access, Replacement, Setting, SqliteStore};
+use crate::store::{self, Access, OpenOptions, Replacement, Setting, SqliteStore, Store};
 use crate::system::System;
 
 /// What a restore did.
@@ -93,6 +95,56 @@ pub async fn restore(config: &Config, operator: &Operator, file: &Path) -> Resul
         taken_at,
         schema_before,
         schema,
+        users,
+        ended,
+        key: keys.fingerprint(),
+    })
+}
+
+/// What ended after the database was restored by other means.
+#[derive(Clone, Debug)]
+pub struct EndedAfterRestore {
+    pub schema: u32,
+    pub users: u32,
+    pub ended: Ended,
+    pub key: KeyFingerprint,
+}
+
+/// Refuses a database that is missing, or that a server uses, before the operator is asked.
+pub fn confirm_not_served(config: &Config) -> Result<(), OpenError> {
+    confirm_database(config)?;
+    let is_served = match &config.database_url {
+        Some(url) => store::is_served(url)?,
+        None => SqliteStore::is_served(&config.data_dir)?,
+    };
+    if is_served {
+        return Err(store::OpenError::AlreadyServed(config.database_path()).into());
+    }
+    Ok(())
+}
+
+/// Ends what must not be live again in the database that `config` names, after it was restored by other means: as [`restore`] does, but nothing is replaced.
+/// No other process has the database open meanwhile. An older schema is brought up to date first.
+pub async fn end_after_restore(config: &Config, operator: &Operator) -> Result<EndedAfterRestore, OpenError> {
+    let system = System::machine();
+    confirm_database(config)?;
+    finish_replacement(config, &system)?;
+    let keys = Arc::new(read_key_file(&config.key_path())?);
+    let open = |access| {
+        let key_check = Some(keys.check.clone());
+        let opened = Store::open(&OpenOptions {
+            url: config.database_url.clone(),
+            ..OpenOptions::new(config.data_dir.clone(), access, system.now(), key_check)
+        });
+        opened.map_err(|error| OpenError::of_store(error, config, Some(&keys)))
+    };
+    drop(open(Access::Init)?);
+    let store = open(Access::Alone)?;
+    let users = store.report(|reader| reader.count_users()).await?;
+    let wanted = config.tokens.algorithm;
+    let ended = end_live_state(&store, Arc::clone(&keys), wanted, &system, operator).await?;
+    Ok(EndedAfterRestore {
+        schema: store.schema().await?,
         users,
         ended,
         key: keys.fingerprint(),

@@ -108,6 +108,9 @@ fn hint(error: &Error) -> Option<&str> {
         }
         Error::NoSigningKey => "the server makes one when it starts",
         Error::DatabaseDamaged(_) => "no backup was made; restore the last one that is good, and keep it",
+        Error::NoFileToBackUp => {
+            "use pg_dump -Fc, or snapshots of the server; after bringing one back, run: arkloop restore --after-external"
+        }
         Error::BackupFailed(_) => {
             "check that the directory exists, has room and belongs to the user who runs arkloop"
         }

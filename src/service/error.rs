@@ -101,6 +101,9 @@ pub enum Error {
     DatabaseDamaged(String),
     #[error("the backup cannot be made: {0}")]
     BackupFailed(#[source] OpenError),
+    /// The database is no file, and only its own tools can copy it while it is used.
+    #[error("the database is PostgreSQL, which makes its own backups")]
+    NoFileToBackUp,
     /// The database is busy or full, or too many passwords wait to be hashed. The reason is for the log.
     #[error("the server cannot do this now: {reason}")]
     Unavailable { reason: String, retry_after: Duration },

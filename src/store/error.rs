@@ -91,8 +91,8 @@ pub enum OpenError {
     /// The two databases differ after a copy.
     #[error("the rows of {0} in the copy are not those of the source")]
     CopyDiffers(String),
-    /// A command about the file of the database was run on another engine.
-    #[error("this works on a database file only, and the database is PostgreSQL")]
+    /// A file cannot replace a database of another engine.
+    #[error("a file cannot replace the database, which is PostgreSQL")]
     NoFile,
     /// The backup to restore is the database that it would replace, or has a write-ahead log: a process probably has it open.
     #[error("{} is a database in use and no backup", .0.display())]

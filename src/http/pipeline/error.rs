@@ -154,7 +154,8 @@ impl From<service::Error> for Refusal {
             | Error::NoPlaceForBackup { .. }
             | Error::RotationWaits { .. }
             | Error::DatabaseDamaged(_)
-            | Error::BackupFailed(_) => Self::internal(error),
+            | Error::BackupFailed(_)
+            | Error::NoFileToBackUp => Self::internal(error),
             Error::TokenExpired => Self::new(Code::TokenExpired),
             Error::InvalidToken => Self::new(Code::InvalidToken),
             Error::RefreshTokenMissing => Self::new(Code::RefreshTokenMissing),

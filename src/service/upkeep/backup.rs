@@ -77,7 +77,7 @@ impl Service {
     /// at the beginning of each step, and repeatedly during long ones.
     ///
     /// # Errors
-    /// [`Error::NoPlaceForBackup`], [`Error::BackupFailed`].
+    /// [`Error::NoPlaceForBackup`], [`Error::BackupFailed`], [`Error::NoFileToBackUp`].
     pub async fn back_up(
         &self,
         destination: BackupDestination,
@@ -86,7 +86,7 @@ impl Service {
         let taken_at = self.system.now();
         // Checked before the work, so that none is wasted; the name is checked again when the backup gets it.
         let target = Target::find(destination, taken_at)?;
-        let file = self.store.file().ok_or(Error::BackupFailed(OpenError::NoFile))?;
+        let file = self.store.file().ok_or(Error::NoFileToBackUp)?;
         let (from, on_copied) = (file.to_owned(), on_step.clone());
         let on_copied = move |copied| on_copied(BackupStep::Copying(copied));
         let staged = blocking(move || StagedDatabase::copy_of_live(&from, &on_copied)).await?;

@@ -39,6 +39,7 @@ mod owners;
 mod password_link;
 mod registration;
 mod restore;
+mod restore_external;
 mod restore_refused;
 mod serve;
 mod session;
