@@ -12,11 +12,15 @@ use crate::store::{OpenError, Result, StoreError};
 const OLDEST: i64 = 14_00_00;
 
 /// What every connection sets. A statement of a request takes milliseconds, and one of a report seconds. A transaction waits for nothing but the program, so
-/// one that is idle for long belongs to a process that hangs. What is acknowledged is on disk, even if the operator turned that off for other programs.
+/// one that is idle for long belongs to a process that hangs. The server looks for lost connections as soon as this side does (`target`). What is acknowledged is on disk, even if the operator turned that off for other programs.
 const SETTINGS: &str = "
     SET statement_timeout = '60s';
     SET idle_in_transaction_session_timeout = '30s';
     SET idle_session_timeout = 0;
+    SET tcp_keepalives_idle = 5;
+    SET tcp_keepalives_interval = 2;
+    SET tcp_keepalives_count = 2;
+    SET tcp_user_timeout = '9s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
 ";
 
@@ -69,7 +73,9 @@ impl r2d2::ManageConnection for Connector {
     type Error = StoreError;
 
     fn connect(&self) -> Result<Connection> {
-        Self::connect(self)
+        let again = self.clone();
+        let reopen = move || Self::connect(&again);
+        Ok(Self::connect(self)?.reopening(Box::new(reopen)))
     }
 
     fn is_valid(&self, connection: &mut Connection) -> Result<()> {

@@ -19,6 +19,9 @@ use crate::store::{Reader, Result, StoreError};
 /// The most prepared statements that a connection keeps: more than this program has.
 const STATEMENTS: usize = 256;
 
+/// Opens another connection to the same database.
+type Reopen = Box<dyn Fn() -> Result<Connection> + Send>;
+
 /// A connection and its prepared statements. It waits for the network, so it is used on blocking threads only.
 pub(super) struct Connection {
     client: RefCell<Client>,
@@ -28,6 +31,9 @@ pub(super) struct Connection {
     changes: Cell<u64>,
     /// Whether the last statement failed. In a transaction, every statement then fails until it is rolled back, to a savepoint or as a whole.
     has_failed: Cell<bool>,
+    /// Whether a statement was refused because the server takes no writes.
+    is_read_only: Cell<bool>,
+    reopen: Option<Reopen>,
 }
 
 impl Connection {
@@ -37,6 +43,17 @@ impl Connection {
             statements: RefCell::default(),
             changes: Cell::new(0),
             has_failed: Cell::new(false),
+            is_read_only: Cell::new(false),
+            reopen: None,
+        }
+    }
+
+    /// For connections that only read outside of transactions: if one is lost, the statement runs once more on another one. A server that restarts would
+    /// otherwise fail one request for each connection of the pool.
+    pub(super) fn reopening(self, reopen: Reopen) -> Self {
+        Self {
+            reopen: Some(reopen),
+            ..self
         }
     }
 
@@ -50,6 +67,10 @@ impl Connection {
 
     pub(super) fn has_failed(&self) -> bool {
         self.has_failed.get()
+    }
+
+    pub(super) fn is_read_only(&self) -> bool {
+        self.is_read_only.get()
     }
 
     /// Runs statements that take no values and return no rows.
@@ -85,6 +106,17 @@ impl Connection {
         Ok(())
     }
 
+    /// Replaces a lost connection; returns whether that was done.
+    fn replace(&self) -> Result<bool> {
+        let Some(reopen) = self.reopen.as_ref().filter(|_| self.is_closed()) else {
+            return Ok(false);
+        };
+        let fresh = reopen()?;
+        self.client.replace(fresh.client.into_inner());
+        self.statements.borrow_mut().clear();
+        Ok(true)
+    }
+
     /// Has a statement prepared.
     pub(super) fn prepare(&self, sql: &str) -> Result<()> {
         self.prepared(sql)?;
@@ -108,6 +140,10 @@ impl Connection {
     fn run(&self, sql: &str, values: Params<'_>) -> Result<(Vec<PostgresRow>, u64), Error> {
         let ran = self.try_run(sql, values);
         self.has_failed.set(ran.is_err());
+        if let Err(error) = &ran {
+            let is_read_only = error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
+            self.is_read_only.set(self.is_read_only.get() || is_read_only);
+        }
         if let Ok((_, count)) = &ran
             && !["SELECT", "WITH"].iter().any(|verb| sql.starts_with(verb))
         {
@@ -134,7 +170,10 @@ impl Engine for Connection {
     }
 
     fn query(&self, sql: &str, values: Params<'_>, read: &mut ReadRow<'_>) -> Result<()> {
-        let (rows, _) = self.run(sql, values)?;
+        let (rows, _) = match self.run(sql, values) {
+            Err(_) if self.replace()? => self.run(sql, values)?,
+            ran => ran?,
+        };
         for row in &rows {
             if read(&mut Row::of(row))?.is_break() {
                 break;

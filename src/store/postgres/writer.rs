@@ -21,6 +21,11 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// Waits until no other process writes, and then looks at the number of the last change to the signing keys.
 const TAKE_TURN: &str = "SELECT coalesce(pg_sequence_last_value('key_changes'), 0) FROM pg_advisory_xact_lock(7020105236431466498)";
 
+/// No other process writes while this one is in a transaction. A process that hangs there, or has lost its network, is cut off after three seconds: between two
+/// statements of a write are microseconds. Others wait for their turn a little longer than that, and their requests ten seconds (`WRITE_TIMEOUT`), so a
+/// process that hangs makes none of them fail.
+const TIMEOUTS: &str = "SET idle_in_transaction_session_timeout = '3s'; SET lock_timeout = '5s'";
+
 /// Starts the writer thread.
 pub(super) fn start(
     connector: Connector,
@@ -29,6 +34,8 @@ pub(super) fn start(
     health: Arc<Health>,
     key_changes: Arc<KeyChanges>,
 ) -> Result<WriterHandle, OpenError> {
+    let set_up = connection.batch(TIMEOUTS);
+    set_up.map_err(|error| OpenError::Unusable(error.to_string()))?;
     let key_epoch = key_changes.count();
     let mut writer = Writer {
         connector,
@@ -92,21 +99,60 @@ impl Writer {
         if batch.is_empty() {
             return Ok(());
         }
-        let connection = match self.connection.take() {
-            Some(connection) if !connection.is_closed() => connection,
-            _ => self.reconnect()?,
-        };
+        let connection = self.begun()?;
         let committed = self.try_commit(&connection, batch);
-        // A connection on which the transaction cannot be rolled back is not used again.
-        if committed.is_ok() || connection.batch("ROLLBACK").is_ok() {
+        if committed.is_ok() {
             self.connection = Some(connection);
+        } else {
+            self.roll_back(connection);
         }
         committed
+    }
+
+    /// A connection on which a transaction has begun and it is this process's turn.
+    fn begun(&mut self) -> Result<Connection> {
+        if let Some(connection) = self
+            .connection
+            .take()
+            .filter(|connection| !connection.is_closed())
+        {
+            match self.begin(&connection) {
+                Ok(()) => return Ok(connection),
+                // It was lost while it was idle. Nothing was changed, so no write is lost with it.
+                Err(_) if connection.is_closed() => {}
+                Err(error) => {
+                    self.roll_back(connection);
+                    return Err(error);
+                }
+            }
+        }
+        let connection = self.reconnect()?;
+        match self.begin(&connection) {
+            Ok(()) => Ok(connection),
+            Err(error) => {
+                self.roll_back(connection);
+                Err(error)
+            }
+        }
+    }
+
+    fn begin(&self, connection: &Connection) -> Result<()> {
+        connection.batch(BEGIN)?;
+        self.take_turn(connection)
+    }
+
+    /// Rolls back, and keeps the connection for the next transaction if that can use it: it is not lost, and its server takes writes. Of a pair of servers, the
+    /// one that was the primary may have become the standby.
+    fn roll_back(&mut self, connection: Connection) {
+        if !connection.is_read_only() && connection.batch("ROLLBACK").is_ok() {
+            self.connection = Some(connection);
+        }
     }
 
     /// A new connection. This process has lost its locks with the old one.
     fn reconnect(&self) -> Result<Connection> {
         let connection = self.connector.connect()?;
+        connection.batch(TIMEOUTS)?;
         if enter(&connection, self.access)? != Entry::Open {
             let reason = "a command has the database alone";
             return Err(StoreError::Unavailable(reason.to_owned()));
@@ -121,8 +167,6 @@ impl Writer {
     }
 
     fn try_commit(&self, connection: &Connection, batch: &mut Batch) -> Result<()> {
-        connection.batch(BEGIN)?;
-        self.take_turn(connection)?;
         let tx = Tx::new(connection);
         let is_alone = batch.len() == 1;
         for write in batch {

@@ -224,24 +224,73 @@ async fn connections_that_the_server_ends_are_replaced() {
     let Some(database) = TestDatabase::migrated() else {
         return;
     };
-    let store = open(&database, Access::Serve);
+    let store = Arc::new(open(&database, Access::Serve));
     let write = || store.write(|tx| tx.put_time(Setting::WriteTriedAt, AT));
     write().await.expect("it is written");
     end_connections(&database);
-    let lost = write().await;
-    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
-    assert!(store.trouble().is_some());
+    // Nothing was done on the connections since they were lost, so nothing is lost with them.
+    let mut readers = JoinSet::new();
+    for _ in 0..20 {
+        let store = Arc::clone(&store);
+        readers.spawn(async move { store.read(|reader| reader.find_time(Setting::WriteTriedAt)).await });
+    }
+    for read in readers.join_all().await {
+        assert_eq!(read.expect("the reader has a new connection"), Some(AT));
+    }
     write().await.expect("the writer has a new connection");
     assert_eq!(store.trouble(), None);
-    let mut read = Err(StoreError::Failed(String::new()));
-    // A reader whose connection was lost fails once.
-    for _ in 0..20 {
-        read = store.read(|reader| reader.find_time(Setting::WriteTriedAt)).await;
-        if read.is_ok() {
-            break;
-        }
-    }
-    assert_eq!(read.expect("the readers have new connections"), Some(AT));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_hangs_in_a_write_does_not_hold_up_the_others() {
+    let Some(database) = TestDatabase::migrated() else {
+        return;
+    };
+    let [hanging, other] = [Access::Serve, Access::Use].map(|access| Arc::new(open(&database, access)));
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (end, has_ended) = std::sync::mpsc::channel::<()>();
+    let hangs = {
+        let store = Arc::clone(&hanging);
+        tokio::spawn(async move {
+            let hang = store.write(move |tx| {
+                tx.put_time(Setting::WriteTriedAt, Timestamp::from_millis(1))?;
+                begun.send(()).expect("the test waits");
+                has_ended.recv().expect("the test sends");
+                Ok::<_, StoreError>(())
+            });
+            hang.await
+        })
+    };
+    has_begun.await.expect("it has begun");
+    // The hanging one ends only after this, so its lock must have been taken from it.
+    let written = other.write(|tx| tx.put_time(Setting::LastBackupAt, AT)).await;
+    written.expect("it waits for less long than a request does");
+    end.send(()).expect("it waits");
+    let lost = hangs.await.expect("it does not panic");
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+    let found = other.read(|reader| reader.find_time(Setting::WriteTriedAt)).await;
+    assert_eq!(found.expect("it is read"), None, "what was cut off is undone");
+    let again = hanging.write(|tx| tx.put_time(Setting::WriteTriedAt, AT)).await;
+    again.expect("it has a new connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_does_not_get_its_turn_is_refused() {
+    let Some(database) = TestDatabase::migrated() else {
+        return;
+    };
+    let store = Arc::new(open(&database, Access::Serve));
+    let write = || store.write(|tx| tx.put_time(Setting::WriteTriedAt, AT));
+    let runtime = tokio::runtime::Handle::current();
+    let refused = database.with(|client| {
+        let mut other = client.transaction().expect("it begins");
+        let lock = "SELECT pg_advisory_xact_lock(7020105236431466498)";
+        other.execute(lock, &[]).expect("the lock is free");
+        runtime.block_on(write())
+    });
+    let message = refused.expect_err("another one writes").to_string();
+    assert!(message.contains("lock timeout (55P03)"), "{message}");
+    write().await.expect("the other one has ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]
