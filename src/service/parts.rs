@@ -14,7 +14,8 @@ use super::upkeep::Counted;
 use crate::captcha::Captcha;
 use crate::crypto::{Keyring, Keys, PasswordHasher};
 use crate::domain::{
-    Actor, AuditEvent, AuditRecord, KeyFingerprint, Locale, MailTransport, Operator, ServiceName, Timestamp,
+    Actor, AuditEvent, AuditRecord, KeyFingerprint, Locale, MailTransport, Operator, ServiceName, SessionId,
+    Timestamp,
 };
 use crate::mail::{Composer, Letterhead, Transport};
 use crate::store::Store;
@@ -102,6 +103,20 @@ impl Service {
             self.rules.mail_queued.notify_one();
         }
         Ok(outcome)
+    }
+
+    /// As [`Service::change`], for a change that only moves the session `id` on: see [`Store::write_session`].
+    pub(super) async fn change_session<T: Send + 'static>(
+        &self,
+        id: SessionId,
+        actor: Actor,
+        change: impl Fn(&Unit<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let rules = Arc::clone(&self.rules);
+        let write = self
+            .store
+            .write_session(id, move |tx| change(&Unit::new(tx, &actor, &rules)));
+        write.await
     }
 
     /// Carries out a change by the actor of `record` and writes `record`, with what `change` added to it, in the same transaction. If `change` refuses, its

@@ -76,8 +76,7 @@ impl Service {
                 _ => Error::InvalidToken,
             });
         }
-        let refreshed = self.change(Actor::Client(client.clone()), move |unit| unit.refresh(&tokens));
-        match refreshed.await? {
+        match self.move_on(tokens, &client).await? {
             Refreshed::Continued(open) => self.mint_tokens(&open).await,
             Refreshed::Refused(error) => Err(error),
             // The password was changed after the tokens were found to be authentic.
@@ -85,6 +84,18 @@ impl Service {
                 refuse(AuditReason::ForgedToken);
                 Err(Error::InvalidToken)
             }
+        }
+    }
+
+    /// Refreshes by one of the authentic `tokens`, of which there is at least one. Nearly always one session only moves on, beside which other sessions may.
+    async fn move_on(&self, tokens: Vec<PresentedRefreshToken>, client: &Client) -> Result<Refreshed, Error> {
+        let actor = Actor::Client(client.clone());
+        let first = tokens[0].session_id;
+        let own = tokens.clone();
+        let moved = self.change_session(first, actor.clone(), move |unit| unit.refresh_alone(&own));
+        match moved.await? {
+            Some(refreshed) => Ok(refreshed),
+            None => self.change(actor, move |unit| unit.refresh(&tokens)).await,
         }
     }
 

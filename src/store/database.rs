@@ -5,6 +5,7 @@ use std::path::Path;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{Duty, FromStore, OpenError, OpenOptions, Reader, Result, Tx};
+use crate::domain::SessionId;
 
 pub struct Store {
     engine: Engine,
@@ -67,6 +68,20 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(store) => store.write(change).await,
             Engine::Postgres(store) => store.write(change).await,
+        }
+    }
+
+    /// Changes nothing but the row of the session `id`, by UPDATEs that say what they change, and may run beside other such changes. What it has read holds
+    /// until its end, except for that row, which another server may change. Otherwise as [`Store::write`].
+    pub async fn write_session<T: Send + 'static, E: FromStore>(
+        &self,
+        id: SessionId,
+        change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        match &self.engine {
+            // One file has one writer.
+            Engine::Sqlite(store) => store.write(change).await,
+            Engine::Postgres(store) => store.write_session(id, change).await,
         }
     }
 

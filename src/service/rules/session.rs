@@ -154,6 +154,25 @@ impl Unit<'_> {
         })
     }
 
+    /// As [`Unit::refresh`], if this changes nothing but the row of one session. Otherwise returns `None` and has changed nothing: a refresh that must be
+    /// refused, or leaves a row in the audit log, or comes second when two servers refresh one session.
+    pub(crate) fn refresh_alone(
+        &self,
+        cookies: &[PresentedRefreshToken],
+    ) -> Result<Option<Refreshed>, Error> {
+        let mut presented = self.find_presented(cookies)?;
+        let place = presented.iter().position(PresentedSession::is_servable);
+        let Some(place) = place.filter(|_| two_accounts(&presented).is_none()) else {
+            return Ok(None);
+        };
+        let presented = presented.swap_remove(place);
+        if presented.verdict == RefreshVerdict::RepeatNearby {
+            return Ok(None);
+        }
+        let refreshed = self.continue_session(presented)?;
+        Ok(matches!(refreshed, Refreshed::Continued(_)).then_some(refreshed))
+    }
+
     /// Continues a session, and rotates it if the verdict on its token requires that. The conditional UPDATE of `move_session` decides between two
     /// simultaneous refreshes with one token.
     fn continue_session(&self, presented: PresentedSession) -> Result<Refreshed, Error> {

@@ -8,7 +8,7 @@ use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::{ToSql, Type};
-use postgres::{Client, Error, Row as PostgresRow, Statement};
+use postgres::{Client, Error, Row as PostgresRow, SimpleQueryMessage, Statement};
 
 use super::dialect::translated;
 use super::value::Bound;
@@ -115,6 +115,17 @@ impl Connection {
         self.client.replace(fresh.client.into_inner());
         self.statements.borrow_mut().clear();
         Ok(true)
+    }
+
+    /// Runs statements that take no values, of which the last one returns a number.
+    pub(super) fn batch_for_number(&self, sql: &str) -> Result<i64> {
+        let ran = self.client.borrow_mut().simple_query(sql);
+        self.has_failed.set(ran.is_err());
+        let number = ran?.iter().rev().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        number.ok_or_else(|| StoreError::Failed("there is no number".to_owned()))
     }
 
     /// Has a statement prepared.

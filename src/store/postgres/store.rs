@@ -10,6 +10,7 @@ use super::duties::{Duties, list_configurations};
 use super::engine::Connection;
 use super::listener::Listener;
 use super::writer;
+use crate::domain::SessionId;
 use crate::store::health::Health;
 use crate::store::queue::WriterHandle;
 use crate::store::{Access, Duty, FromStore, OpenError, OpenOptions, Reader, Result, StoreError, Tx};
@@ -17,9 +18,13 @@ use crate::store::{Access, Duty, FromStore, OpenError, OpenOptions, Reader, Resu
 /// The least connections of the pool of a server: each read waits for the network, so more of them than workers run at a time.
 const LEAST_READERS: u32 = 8;
 const REPORTS: u32 = 2;
+/// How many transactions of a server may change sessions side by side. Each of them waits for the network most of the time.
+const SESSION_WRITERS: usize = 4;
 
 pub(in crate::store) struct PostgresStore {
     writer: WriterHandle,
+    /// The changes to one session always have the same writer. A command has none.
+    session_writers: Vec<WriterHandle>,
     /// `None` only while this is dropped.
     pools: Option<Pools>,
     duties: Duties,
@@ -59,12 +64,19 @@ impl PostgresStore {
             _ => None,
         };
         let duties = Duties::new(connector.clone());
+        let session_writers = match options.access {
+            Access::Serve => {
+                writer::start_for_sessions(&connector, options, &health, &key_changes, SESSION_WRITERS)?
+            }
+            _ => Vec::new(),
+        };
         let writer = match options.access {
             Access::Look => WriterHandle::default(),
             _ => writer::start(connector, connection, options, Arc::clone(&health), key_changes)?,
         };
         Ok(Self {
             writer,
+            session_writers,
             pools: Some(pools),
             duties,
             _listener: listener,
@@ -98,6 +110,20 @@ impl PostgresStore {
         self.writer.write(&self.health, change).await
     }
 
+    pub(in crate::store) async fn write_session<T: Send + 'static, E: FromStore>(
+        &self,
+        id: SessionId,
+        change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        // The last bytes are random.
+        let number = usize::from(id.as_bytes()[15]);
+        let of_session = self.session_writers.iter().cycle().nth(number);
+        of_session
+            .unwrap_or(&self.writer)
+            .write(&self.health, change)
+            .await
+    }
+
     pub(in crate::store) fn trouble(&self) -> Option<String> {
         self.health.trouble()
     }
@@ -127,7 +153,8 @@ impl PostgresStore {
     }
 
     pub(in crate::store) fn waiting_writes(&self) -> usize {
-        self.writer.waiting()
+        let handles = self.session_writers.iter().chain([&self.writer]);
+        handles.map(WriterHandle::waiting).sum()
     }
 }
 

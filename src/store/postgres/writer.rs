@@ -2,6 +2,9 @@
 //!
 //! Processes take turns: a transaction that writes begins with an advisory lock. So what a change has read holds until its end, as with one writer, and no
 //! transaction fails because of another. READ COMMITTED is right for that: a snapshot that was taken while waiting for the lock would be out of date.
+//!
+//! Refreshes are most of the writes, and each waits for the network several times. They share the lock: a server has several writers for them, and a session
+//! always has the same one.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -13,13 +16,19 @@ use super::presence::{Entry, enter};
 use crate::fault::Fault;
 use crate::store::health::Health;
 use crate::store::queue::{Batch, Queued, WriterHandle, batch_of};
-use crate::store::value::params;
 use crate::store::{Access, OpenError, OpenOptions, Reader, Result, Setting, StoreError, Tx};
 
-/// Begins a transaction. Its snapshots are taken by each statement, whatever the default of the database is.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-/// Waits until no other process writes, and then looks at the number of the last change to the signing keys.
-const TAKE_TURN: &str = "SELECT coalesce(pg_sequence_last_value('key_changes'), 0) FROM pg_advisory_xact_lock(7020105236431466498)";
+/// Begins a transaction, waits until no other process writes, and then looks at the number of the last change to the signing keys. Each statement takes a
+/// snapshot of its own, whatever the default of the database is.
+const TAKE_TURN: &str = "
+    BEGIN ISOLATION LEVEL READ COMMITTED;
+    SELECT pg_advisory_xact_lock(7020105236431466498);
+    SELECT coalesce(pg_sequence_last_value('key_changes'), 0)";
+/// As [`TAKE_TURN`], for a transaction that moves sessions on: only those of all other changes exclude it.
+const TAKE_PART: &str = "
+    BEGIN ISOLATION LEVEL READ COMMITTED;
+    SELECT pg_advisory_xact_lock_shared(7020105236431466498);
+    SELECT coalesce(pg_sequence_last_value('key_changes'), 0)";
 
 /// No other process writes while this one is in a transaction. A process that hangs there, or has lost its network, is cut off after three seconds: between two
 /// statements of a write are microseconds. Others wait for their turn a little longer than that, and their requests ten seconds (`WRITE_TIMEOUT`), so a
@@ -36,18 +45,48 @@ pub(super) fn start(
 ) -> Result<WriterHandle, OpenError> {
     let set_up = connection.batch(TIMEOUTS);
     set_up.map_err(|error| OpenError::Unusable(error.to_string()))?;
-    let key_epoch = key_changes.count();
-    let mut writer = Writer {
+    let writer = Writer {
         connector,
         connection: Some(connection),
         key_changes,
         has_changed: Cell::new(false),
         access: options.access,
+        is_for_sessions: false,
         key_check: options.key_check.clone(),
         health,
-        fault: Fault::new("writes are lost"),
+        fault: Arc::new(fault()),
     };
-    WriterHandle::start(key_epoch, move |queued| writer.run(queued))
+    writer.start()
+}
+
+/// Starts `count` writers of a server that move sessions on. Each connects when the first session needs it.
+pub(super) fn start_for_sessions(
+    connector: &Connector,
+    options: &OpenOptions,
+    health: &Arc<Health>,
+    key_changes: &Arc<KeyChanges>,
+    count: usize,
+) -> Result<Vec<WriterHandle>, OpenError> {
+    let fault = Arc::new(fault());
+    let writer = |_| {
+        let writer = Writer {
+            connector: connector.clone(),
+            connection: None,
+            key_changes: Arc::clone(key_changes),
+            has_changed: Cell::new(false),
+            access: options.access,
+            is_for_sessions: true,
+            key_check: options.key_check.clone(),
+            health: Arc::clone(health),
+            fault: Arc::clone(&fault),
+        };
+        writer.start()
+    };
+    (0..count).map(writer).collect()
+}
+
+fn fault() -> Fault {
+    Fault::new("writes are lost")
 }
 
 struct Writer {
@@ -60,11 +99,17 @@ struct Writer {
     access: Access,
     /// The check value of the key file; `None` if it is lost.
     key_check: Option<String>,
+    /// Whether it has a part of the changes to single sessions, and all others go to another writer.
+    is_for_sessions: bool,
     health: Arc<Health>,
-    fault: Fault,
+    fault: Arc<Fault>,
 }
 
 impl Writer {
+    fn start(mut self) -> Result<WriterHandle, OpenError> {
+        WriterHandle::start(self.key_changes.count(), move |queued| self.run(queued))
+    }
+
     fn run(&mut self, queued: &Queued) {
         while let Ok(first) = queued.recv() {
             let mut batch = batch_of(first, queued);
@@ -137,8 +182,13 @@ impl Writer {
     }
 
     fn begin(&self, connection: &Connection) -> Result<()> {
-        connection.batch(BEGIN)?;
-        self.take_turn(connection)
+        let begin = if self.is_for_sessions {
+            TAKE_PART
+        } else {
+            TAKE_TURN
+        };
+        self.key_changes.note(connection.batch_for_number(begin)?);
+        Ok(())
     }
 
     /// Rolls back, and keeps the connection for the next transaction if that can use it: it is not lost, and its server takes writes. Of a pair of servers, the
@@ -171,7 +221,8 @@ impl Writer {
         let is_alone = batch.len() == 1;
         for write in batch {
             let changes = connection.changes();
-            let kept = if is_alone {
+            // A savepoint would cost two more answers of the server.
+            let kept = if is_alone || self.is_for_sessions {
                 write.run(&tx)
             } else {
                 tx.run_write(|tx| write.run(tx))?
@@ -181,6 +232,11 @@ impl Writer {
             }
             if kept.is_err() && is_alone {
                 return connection.batch("ROLLBACK");
+            }
+            if kept.is_err() && connection.changes() > changes && self.is_for_sessions {
+                return Err(StoreError::Failed(
+                    "a change failed after it had changed its session".to_owned(),
+                ));
             }
             // COMMIT would roll back, and report no error.
             if connection.has_failed() {
@@ -193,14 +249,6 @@ impl Writer {
             .batch("COMMIT")
             .map_err(|error| StoreError::Unavailable(format!("COMMIT failed: {error}")))?;
         tx.keep();
-        Ok(())
-    }
-
-    /// Waits for the lock of writers, and notes whether the signing keys have changed.
-    fn take_turn(&self, connection: &Connection) -> Result<()> {
-        let reader = Reader { engine: connection };
-        let number: i64 = reader.query_one(TAKE_TURN, params![], |row| row.take())?;
-        self.key_changes.note(number);
         Ok(())
     }
 }

@@ -41,6 +41,7 @@ mod rekey;
 mod retries;
 mod sameness;
 mod secrets;
+mod session_writers;
 mod shares;
 mod slow_clients;
 mod slow_mail;

@@ -15,7 +15,7 @@ use super::refreshes::{common_cookie, refresh_at_once};
 use crate::support::postgres::TestDatabase;
 use crate::support::{PASSWORD, TestApp};
 
-const AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+pub(super) const AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 const RIVALS: usize = 200;
 const DIGEST: InviteDigest = InviteDigest([7; 32]);
 
@@ -26,7 +26,7 @@ fn options(database: &TestDatabase, access: Access, key_check: &str) -> OpenOpti
     }
 }
 
-fn open(database: &TestDatabase, access: Access) -> Store {
+pub(super) fn open(database: &TestDatabase, access: Access) -> Store {
     Store::open(&options(database, access, "")).expect("the database opens")
 }
 
