@@ -11,6 +11,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{Client, Error, Row as PostgresRow, SimpleQueryMessage, Statement};
 
 use super::dialect::translated;
+use super::error::ends_connection;
 use super::value::Bound;
 use crate::store::engine::{Engine, Forms, ReadRow, Row};
 use crate::store::value::{Params, ToValue, params};
@@ -31,6 +32,8 @@ pub(super) struct Connection {
     changes: Cell<u64>,
     /// Whether the last statement failed. In a transaction, every statement then fails until it is rolled back, to a savepoint or as a whole.
     has_failed: Cell<bool>,
+    /// Whether the server has said that it ends the connection. The client notices the end a moment later.
+    is_ending: Cell<bool>,
     /// Whether a statement was refused because the server takes no writes.
     is_read_only: Cell<bool>,
     reopen: Option<Reopen>,
@@ -43,6 +46,7 @@ impl Connection {
             statements: RefCell::default(),
             changes: Cell::new(0),
             has_failed: Cell::new(false),
+            is_ending: Cell::new(false),
             is_read_only: Cell::new(false),
             reopen: None,
         }
@@ -58,7 +62,7 @@ impl Connection {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.client.borrow().is_closed()
+        self.is_ending.get() || self.client.borrow().is_closed()
     }
 
     pub(super) fn changes(&self) -> u64 {
@@ -76,8 +80,18 @@ impl Connection {
     /// Runs statements that take no values and return no rows.
     pub(super) fn batch(&self, sql: &str) -> Result<()> {
         let ran = self.client.borrow_mut().batch_execute(sql);
+        Ok(self.noted(ran)?)
+    }
+
+    /// Notes what the outcome of a statement says about the connection.
+    fn noted<T>(&self, ran: Result<T, Error>) -> Result<T, Error> {
         self.has_failed.set(ran.is_err());
-        Ok(ran?)
+        if let Err(error) = &ran {
+            let is_read_only = error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
+            self.is_read_only.set(self.is_read_only.get() || is_read_only);
+            self.is_ending.set(self.is_ending.get() || ends_connection(error));
+        }
+        ran
     }
 
     /// Waits up to `patience` for a notification of a channel to which this connection listens. Returns early if the connection is lost.
@@ -89,9 +103,7 @@ impl Connection {
 
     /// Sends rows with columns of these types to a `COPY … FROM STDIN (FORMAT binary)`.
     pub(super) fn copy_in(&self, sql: &str, types: &[Type], rows: &[Vec<impl ToValue>]) -> Result<()> {
-        let copied = self.try_copy_in(sql, types, rows);
-        self.has_failed.set(copied.is_err());
-        Ok(copied?)
+        Ok(self.noted(self.try_copy_in(sql, types, rows))?)
     }
 
     fn try_copy_in(&self, sql: &str, types: &[Type], rows: &[Vec<impl ToValue>]) -> Result<(), Error> {
@@ -113,6 +125,7 @@ impl Connection {
         };
         let fresh = reopen()?;
         self.client.replace(fresh.client.into_inner());
+        self.is_ending.set(false);
         self.statements.borrow_mut().clear();
         Ok(true)
     }
@@ -120,8 +133,7 @@ impl Connection {
     /// Runs statements that take no values, of which the last one returns a number.
     pub(super) fn batch_for_number(&self, sql: &str) -> Result<i64> {
         let ran = self.client.borrow_mut().simple_query(sql);
-        self.has_failed.set(ran.is_err());
-        let number = ran?.iter().rev().find_map(|message| match message {
+        let number = self.noted(ran)?.iter().rev().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
             _ => None,
         });
@@ -149,12 +161,7 @@ impl Connection {
 
     /// Runs a statement; returns its rows, and how many rows it returned or changed.
     fn run(&self, sql: &str, values: Params<'_>) -> Result<(Vec<PostgresRow>, u64), Error> {
-        let ran = self.try_run(sql, values);
-        self.has_failed.set(ran.is_err());
-        if let Err(error) = &ran {
-            let is_read_only = error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
-            self.is_read_only.set(self.is_read_only.get() || is_read_only);
-        }
+        let ran = self.noted(self.try_run(sql, values));
         if let Ok((_, count)) = &ran
             && !["SELECT", "WITH"].iter().any(|verb| sql.starts_with(verb))
         {

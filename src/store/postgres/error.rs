@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 
 use postgres::Error;
-use postgres::error::SqlState;
+use postgres::error::{DbError, Severity, SqlState};
 
 use crate::store::{ConnectionFlaw, NotConnected, StoreError};
 use crate::tls::{TlsFailure, TlsProblem};
@@ -85,6 +85,12 @@ impl From<Error> for StoreError {
             Some(_) => Self::Failed(text),
         }
     }
+}
+
+/// Whether the server ends the connection with this error, as when it stops.
+pub(super) fn ends_connection(error: &Error) -> bool {
+    let severity = error.as_db_error().and_then(DbError::parsed_severity);
+    matches!(severity, Some(Severity::Fatal | Severity::Panic))
 }
 
 /// Whether the caller may try again (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
