@@ -190,7 +190,7 @@ def keys_of_both(a, b):
 
 
 def one_mail_each(a, b, mail):
-    """Every mail is sent once; when the server that sends is killed, the other takes over."""
+    """Every mail is sent once; when the server that sends is killed, stops or hangs, the other takes over."""
     names = [f"mailed{number}" for number in range(40)]
     answers = at_once(40, lambda number: (a, b)[number % 2].ask("POST", "/v1/auth/register", registration(names[number])))
     assert statuses(answers) == {"201": 40}, statuses(answers)
@@ -219,7 +219,16 @@ def one_mail_each(a, b, mail):
     assert sender.ask("POST", "/v1/auth/email/otp/send", {"email": "mailed2@example.org"}).status < 300
     handed = wait_until(lambda: len(mail.to("mailed2@example.org")) == 2, "the other server to send", HAND_OVER_SECONDS)
     other.start()
-    print(f"40 mails sent once each by one server; another began {took:.1f} s after it was killed, and {handed:.1f} s after it had stopped")
+    # One that hangs loses the duty with its connection, and does not take it back when it goes on.
+    sender.process.send_signal(signal.SIGSTOP)
+    assert other.ask("POST", "/v1/auth/email/otp/send", {"email": "mailed3@example.org"}).status < 300
+    hung = wait_until(lambda: len(mail.to("mailed3@example.org")) == 2, "the other server to send")
+    sender.process.send_signal(signal.SIGCONT)
+    assert sender.ask("POST", "/v1/auth/email/otp/send", {"email": "mailed4@example.org"}).status < 300
+    wait_until(lambda: len(mail.to("mailed4@example.org")) == 2, "the other server to send")
+    assert mail.to("mailed4@example.org")[1][0] == f"{other.name}.example.org", "the server that hung sends beside the other"
+    print(f"40 mails sent once each by one server; another began {took:.1f} s after it was killed, {handed:.1f} s after it had stopped, and "
+          f"{hung:.1f} s after it began to hang")
 
 
 def one_sweeps(a, b):

@@ -4,6 +4,7 @@
 //! A server that was killed closes its connection at once. One that hangs, or whose network is cut, loses it after [`SILENCE`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -14,6 +15,8 @@ use crate::store::{Duty, Reader, Result, StoreError};
 
 /// PostgreSQL ends the connection after this time without a statement. The mail worker sends one each second.
 const SILENCE: &str = "SET idle_session_timeout = '10s'";
+/// How long the answer may take. A server that is cut off gives up its duties after this time, and so before PostgreSQL gives them to another one.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// What the name of the connection begins with.
 const SERVER: &str = "arkloop server ";
@@ -44,16 +47,18 @@ impl Duties {
     /// Takes on `duty`, or asks the database whether this server still has it.
     pub(super) async fn hold(&self, duty: Duty) -> Result<bool> {
         let (connector, held) = (self.connector.clone(), Arc::clone(&self.held));
+        let late = || StoreError::Unavailable("the database does not say who has the duty".to_owned());
         let holding = tokio::task::spawn_blocking(move || {
-            let mut held = held.lock();
+            // The last question may still wait for its answer.
+            let mut held = held.try_lock_for(ANSWER).ok_or_else(late)?;
             let outcome = held.hold(&connector, duty);
             if outcome.is_err() {
                 held.lose();
             }
             outcome
         });
-        holding
-            .await
+        let held = tokio::time::timeout(ANSWER, holding).await;
+        held.map_err(|_| late())?
             .map_err(|error| StoreError::Panicked(error.to_string()))?
     }
 
