@@ -81,6 +81,10 @@ impl FileSide {
         let made = Directory::create(directory).map_err(OpenError::cannot_use(directory))?;
         refuse_other_directory(directory, &made)?;
         let locks = lock_out(directory)?;
+        // Another process may have made a database before this one had the locks.
+        if SqliteStore::exists(directory)? {
+            return Err(OpenError::NotEmpty(database));
+        }
         let path = directory.join(UNFINISHED);
         let fail = OpenError::cannot_use(&path);
         let name = OsStr::new(UNFINISHED);
