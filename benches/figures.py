@@ -1,4 +1,4 @@
-"""Makes the tables and plots of docs/performance.md of the raw output of benches/compare and benches/grow."""
+"""Makes the tables and plots of docs/performance.md of the raw output of benches/compare, benches/grow and benches/engines."""
 
 import os
 import re
@@ -193,8 +193,28 @@ def growth(figures):
     return table(heads, [row(*one) for one in asked])
 
 
+def engines(figures):
+    rows = []
+    for what in ("refresh", "me", "login"):
+        for width in figures.widths():
+            for name, shown in (("arkloop-sqlite", "SQLite"), ("arkloop-postgres", "PostgreSQL")):
+                key = (name, what, width)
+                server, database = (figures.median(*key, f"{part}.cpu_ms_each") for part in ("server", "database"))
+                errors = sorted({run.get(f"{what}.errors", "not measured") for found, run in figures.runs.items() if found[:3] == (name, what, str(width))} - {"none"})
+                rows.append([TITLES[what], str(width), shown, number(figures.median(*key, f"{what}.served_per_second")), number(server and server * 1000),
+                             number(database and database * 1000), *(number(figures.median(*key, f"{what}.{one}_ms")) for one in ("p50", "p99")),
+                             number(max(figures.all(*key, f"{what}.max_ms"), default=None)), "; ".join(errors) or "none"])
+    heads = ["", "connections", "engine", "served/s", "CPU of arkloop each, µs", "CPU of the database each, µs", "p50, ms", "p99, ms", "longest, ms", "errors"]
+    names = ["start.ms", "start.first_ms", "rss.idle_mib"]
+    process = [[shown, *(number(figures.median(name, "process", "-", one), 1) for one in names)]
+               for name, shown in (("arkloop-sqlite", "SQLite"), ("arkloop-postgres", "PostgreSQL"))]
+    return [table(heads, rows), table(["engine", "start, ms", "first start, ms", "RSS idle, MiB"], process)]
+
+
 def body(kind, figures, written):
     """The parts of a page below the facts."""
+    if kind == "engines":
+        return engines(figures)
     if kind == "growth":
         return [growth(figures)]
     parts = []
@@ -213,7 +233,7 @@ def body(kind, figures, written):
 def write(raw, page, written):
     """Replaces the figures in the text of `page` by those of `raw`, and writes it as `written`."""
     figures, name = Figures(raw), os.path.basename(raw)
-    kind = next(kind for kind in ("one-core", "two-cores", "growth") if kind in name)
+    kind = next(kind for kind in ("one-core", "two-cores", "growth", "engines") if kind in name)
     facts = figures.runs[("facts", "-", "-", "1")]
     parts = [f"Raw output: [{name}](../benches/results/{name}).", table(["", ""], [[key.replace("_", " "), text] for key, text in facts.items()])]
     parts += body(kind, figures, written)
