@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::connection::{Connector, on_own_thread};
 use super::engine::Connection;
 use super::migrations::{self, SchemaState, migrate, state};
-use super::presence::enter;
+use super::presence::{confirm_locks, enter};
 use super::store::PostgresStore;
 use crate::domain::{DatabaseUrl, Timestamp};
 use crate::store::{Access, OpenError, OpenOptions, Reader, Setting, StoreError};
@@ -20,6 +20,9 @@ impl PostgresStore {
             let connection = connector.connect_first()?;
             let entry = enter(&connection, options.access);
             entry.map_err(|error| unusable(&error))?.refuse(&shown(url))?;
+            if options.access == Access::Serve {
+                confirm_locks(&connector)?;
+            }
             bring_up_to_date(&connection, url, options)?;
             Self::connect(connector.clone(), connection, options)
         })

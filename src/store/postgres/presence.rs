@@ -15,7 +15,7 @@ use super::connection::{Connector, on_own_thread};
 use super::engine::Connection;
 use crate::domain::DatabaseUrl;
 use crate::store::value::params;
-use crate::store::{Access, OpenError, Reader, Result};
+use crate::store::{Access, OpenError, Reader, Result, StoreError};
 
 /// Shared by every server.
 const SERVED: i64 = 7_020_105_236_431_466_499;
@@ -65,6 +65,25 @@ pub(super) fn enter(connection: &Connection, access: Access) -> Result<Entry> {
         }
     }
     Ok(Entry::Open)
+}
+
+/// Fails unless the locks of one connection keep another one out. They do not where functions of that name do nothing, or where a pooler gives both the
+/// same connection to PostgreSQL.
+pub(super) fn confirm_locks(connector: &Connector) -> Result<(), OpenError> {
+    let unusable = |error: StoreError| OpenError::Unusable(error.to_string());
+    let other = connector.connect().map_err(unusable)?;
+    let reader = Reader { engine: &other };
+    let is_taken: bool = reader
+        .query_one(TAKE_ALONE, params![USED], |row| row.take())
+        .map_err(unusable)?;
+    if is_taken {
+        return Err(OpenError::Unusable(
+            "advisory locks of the database keep nobody out, so servers could not agree: connect to PostgreSQL itself, or to a pooler \
+             in session mode"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a server runs on the database at `url`.

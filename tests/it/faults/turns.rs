@@ -1,11 +1,11 @@
-//! Over PostgreSQL, sessions move on side by side.
+//! Over PostgreSQL, changes take turns by advisory locks, and sessions move on beside each other.
 
 use std::pin::pin;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use arkloop::domain::SessionId;
-use arkloop::store::{Access, Setting, StoreError};
+use arkloop::domain::{DatabaseUrl, SessionId};
+use arkloop::store::{Access, OpenOptions, Setting, Store, StoreError};
 
 use super::postgres::{AT, open};
 use crate::support::postgres::TestDatabase;
@@ -54,4 +54,23 @@ async fn sessions_move_on_beside_each_other_and_not_beside_another_change() {
     end.send(()).expect("the first session waits for it");
     other.await.expect("it is written");
     first.await.expect("it ran").expect("it is written");
+}
+
+#[tokio::test]
+async fn a_database_whose_locks_keep_nobody_out_is_refused() {
+    let Some(database) = TestDatabase::migrated() else {
+        return;
+    };
+    // As in databases that only look like PostgreSQL.
+    database.with(|client| {
+        let sql = "CREATE FUNCTION public.pg_try_advisory_lock(bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true'";
+        client.batch_execute(sql).expect("a superuser may do this");
+    });
+    let shadowed = format!("{}&options=-csearch_path%3Dpublic,pg_catalog", database.url());
+    let options = OpenOptions {
+        url: Some(DatabaseUrl::parse(&shadowed).expect("it is the URL of a database")),
+        ..OpenOptions::new("/nonexistent".into(), Access::Serve, AT, Some(String::new()))
+    };
+    let refused = Store::open(&options).err().expect("it is refused").to_string();
+    assert!(refused.contains("keep nobody out"), "{refused}");
 }
