@@ -1,5 +1,5 @@
-//! The connection to PostgreSQL is cut in a COMMIT, so that the server cannot know whether the change was carried out. These tests run if there is a server
-//! for them (`support::postgres`).
+//! The connection to PostgreSQL is cut in a COMMIT, so that the server cannot know whether the change was carried out, or carries nothing any more. These
+//! tests run if there is a server for them (`support::postgres`).
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use arkloop::domain::{DatabaseUrl, Timestamp};
+use arkloop::store::{Access, Duty, OpenOptions, Store, StoreError};
 use serde_json::json;
 
 use crate::support::postgres::TestDatabase;
@@ -31,19 +33,25 @@ enum Cut {
 struct CuttingProxy {
     directory: tempfile::TempDir,
     next: Arc<Mutex<Option<Cut>>>,
+    is_silent: Arc<AtomicBool>,
 }
 
 impl CuttingProxy {
     fn before(database: &TestDatabase) -> Self {
         let directory = tempfile::tempdir().expect("the system has a temporary directory");
         let listener = UnixListener::bind(directory.path().join(SOCKET)).expect("the directory is new");
-        let (url, next) = (database.url(), Arc::default());
+        let (url, next, is_silent) = (database.url(), Arc::default(), Arc::default());
         let (_, socket) = url
             .split_once("host=")
             .expect("the server listens on a unix socket");
         let (socket, orders) = (Path::new(socket).join(SOCKET), Arc::clone(&next));
-        thread::spawn(move || accept(&listener, &socket, &orders));
-        Self { directory, next }
+        let silence = Arc::clone(&is_silent);
+        thread::spawn(move || accept(&listener, &socket, &orders, &silence));
+        Self {
+            directory,
+            next,
+            is_silent,
+        }
     }
 
     /// The URL of the database through this proxy.
@@ -59,12 +67,22 @@ impl CuttingProxy {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
     }
 
+    /// Passes nothing on any more, and leaves every connection open.
+    fn fall_silent(&self) {
+        self.is_silent.store(true, Ordering::SeqCst);
+    }
+
     fn has_cut(&self) -> bool {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 }
 
-fn accept(listener: &UnixListener, socket: &PathBuf, orders: &Arc<Mutex<Option<Cut>>>) {
+fn accept(
+    listener: &UnixListener,
+    socket: &PathBuf,
+    orders: &Arc<Mutex<Option<Cut>>>,
+    silence: &Arc<AtomicBool>,
+) {
     for client in listener.incoming() {
         let (Ok(client), Ok(server)) = (client, UnixStream::connect(socket)) else {
             return;
@@ -72,9 +90,12 @@ fn accept(listener: &UnixListener, socket: &PathBuf, orders: &Arc<Mutex<Option<C
         let twice = |stream: &UnixStream| stream.try_clone().expect("there are descriptors left");
         let (to_client, from_server) = (twice(&client), twice(&server));
         let (is_cut, orders) = (Arc::new(AtomicBool::new(false)), Arc::clone(orders));
-        let is_mute = Arc::clone(&is_cut);
+        let (is_mute, silence) = (Arc::clone(&is_cut), Arc::clone(silence));
         thread::spawn(move || {
             pass(client, server, |part| {
+                while silence.load(Ordering::SeqCst) {
+                    thread::park();
+                }
                 // BEGIN has the word too, in the name of the isolation level.
                 if !part.windows(COMMIT.len()).any(|word| word == COMMIT) {
                     return true;
@@ -163,4 +184,29 @@ async fn a_refresh_that_may_have_been_lost_gets_the_current_cookie_when_it_is_re
         assert_eq!(app.generation_of(&first).await, 1, "{cut:?}");
         assert_eq!(app.refresh(&again.cookie()).await.brief(), "200 -", "{cut:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_gets_no_answer_gives_up_its_duty() {
+    let Some(database) = TestDatabase::migrated() else {
+        return;
+    };
+    let proxy = CuttingProxy::before(&database);
+    let url = DatabaseUrl::parse(&proxy.url_of(&database)).expect("it is the URL of a database");
+    let options = OpenOptions {
+        url: Some(url),
+        ..OpenOptions::new(
+            "/nonexistent".into(),
+            Access::Serve,
+            Timestamp::from_millis(0),
+            Some(String::new()),
+        )
+    };
+    let store = Store::open(&options).expect("the database opens");
+    assert!(store.hold(Duty::Mail).await.expect("the database answers"));
+    proxy.fall_silent();
+    let held = store.hold(Duty::Mail).await;
+    assert!(matches!(held, Err(StoreError::Unavailable(_))), "{held:?}");
+    // Its threads wait for answers that never come.
+    std::mem::forget(store);
 }
