@@ -2,6 +2,8 @@
 //! certain from then on, and has to fit together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,6 +15,9 @@ use crate::random::Random;
 
 /// How many ended sessions of an account are tried again.
 const ENDED_TRIED: usize = 3;
+
+/// How often a request is repeated that is answered 503.
+const TRIES: usize = 40;
 
 /// The accounts of the server: their ids and whether they are suspended.
 pub type Users = BTreeMap<String, bool>;
@@ -176,13 +181,28 @@ impl Scene<'_> {
         self.await_mail(account);
     }
 
+    /// Sends a request again while it is answered 503, as it is when the database was away.
+    fn insist(&self, account: &mut Account, request: &Request) -> Option<Outcome> {
+        for _ in 0..TRIES {
+            match self.send(request) {
+                Outcome::Doubt => account.unknown_sessions += 1,
+                Outcome::Nothing => return None,
+                outcome => return Some(outcome),
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.shared
+            .violation(format!("{} is answered 503 for too long", request.path));
+        None
+    }
+
     /// Exactly one of the passwords that may hold is accepted.
     fn compare_passwords(&self, account: &mut Account) {
         let mut accepted = Vec::new();
         for password in account.passwords.clone() {
             let body = json!({"login": account.name, "password": password});
-            match self.send(&Request::post("/v1/auth/login").body(body)) {
-                Outcome::Done(answer) => {
+            match self.insist(account, &Request::post("/v1/auth/login").body(body)) {
+                Some(Outcome::Done(answer)) => {
                     if account.suspended == Truth::Yes {
                         self.shared
                             .violation(format!("{} signed in while suspended", account.name));
@@ -191,9 +211,11 @@ impl Scene<'_> {
                     account.sessions.extend(Session::of(&answer));
                     accepted.push(password);
                 }
-                Outcome::Refused(answer) if answer.code() == "auth.user_suspended" => accepted.push(password),
-                Outcome::Refused(_) => {}
-                Outcome::Doubt | Outcome::Nothing => return,
+                Some(Outcome::Refused(answer)) if answer.code() == "auth.user_suspended" => {
+                    accepted.push(password);
+                }
+                Some(_) => {}
+                None => return,
             }
         }
         if accepted.len() != 1 {
@@ -259,6 +281,9 @@ impl Scene<'_> {
                     account.sessions[number].alive = Truth::Doubt;
                 }
                 self.refresh(account, number);
+                if account.sessions[number].is_refresh_lost {
+                    self.refresh(account, number);
+                }
                 let session = &mut account.sessions[number];
                 if session.alive != Truth::Yes {
                     account.unknown_sessions += usize::from(alive == Truth::Doubt);
@@ -280,7 +305,7 @@ impl Scene<'_> {
     }
 
     /// The live sessions of the account as one of them sees them; the empty set if it has none.
-    fn listed_sessions(&self, account: &Account) -> Option<BTreeSet<String>> {
+    fn listed_sessions(&self, account: &mut Account) -> Option<BTreeSet<String>> {
         // The newest one is of the sign-in just now.
         let session = account
             .sessions
@@ -289,8 +314,10 @@ impl Scene<'_> {
         let Some(session) = session else {
             return Some(BTreeSet::new());
         };
-        let Outcome::Done(answer) = self.send(&Request::get("/v1/auth/sessions").bearer(&session.access))
-        else {
+        let (access, unknown) = (session.access.clone(), account.unknown_sessions);
+        let listed = self.insist(account, &Request::get("/v1/auth/sessions").bearer(&access));
+        account.unknown_sessions = unknown;
+        let Some(Outcome::Done(answer)) = listed else {
             self.shared
                 .violation(format!("{} cannot list sessions", account.name));
             return None;
@@ -303,7 +330,11 @@ impl Scene<'_> {
     fn try_ended(&self, account: &mut Account, number: usize) {
         let bearer = account.sessions[number].access.clone();
         if let Outcome::Done(_) = self.send(&Request::get("/v1/me").bearer(&bearer)) {
-            let text = format!("lost: the end of a session of {}", account.name);
+            let (id, suspended) = (&account.sessions[number].id, account.suspended);
+            let text = format!(
+                "lost: the end of session {id} of {} (suspended: {suspended:?})",
+                account.name
+            );
             self.shared.violation(text);
         }
         if !account.sessions[number].cookies.is_empty() {

@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use crate::installation::Installation;
-use crate::random::{length, seed};
-use crate::run::{Kind, Run};
+use crate::random::length;
+use crate::run::{Kind, Run, in_parts};
 
 #[test]
 fn what_was_acknowledged_survives_kill_9_at_any_moment() {
-    let installation = Installation::new();
-    let seed = seed();
-    let run = Run {
-        name: "kill",
-        seed,
-        kind: Kind::Kill,
-        installation: &installation,
-        crash: &mut |_, _| {},
-    };
-    run.run(length(Duration::from_secs(8))).expect_none("kill", seed);
+    in_parts("kill", length(Duration::from_secs(8)), |seed, length| {
+        let (installation, crash) = (Installation::new(), &mut |_: &_, _: &mut _| {});
+        let run = Run {
+            name: "kill",
+            seed,
+            kind: Kind::Kill,
+            installation: &installation,
+            crash,
+        };
+        run.run(length)
+    });
 }

@@ -134,7 +134,6 @@ pub struct Shared {
 /// What a run did; the figures of its report.
 #[derive(Default)]
 pub struct Counts {
-    pub rounds: AtomicU64,
     pub kills: AtomicU64,
     pub acknowledged: AtomicU64,
     pub refused: AtomicU64,

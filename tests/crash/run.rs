@@ -1,14 +1,14 @@
 //! A run: rounds of work, crash, recovery and comparison, until its time is over.
 
 use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::installation::{Installation, Server};
 use crate::load::{Conditions, Scene, Worker};
 use crate::model::{Counts, Shared, add};
-use crate::random::Random;
+use crate::random::{Random, seed};
 
 pub const WORKERS: usize = 4;
 
@@ -60,6 +60,23 @@ impl Report {
     }
 }
 
+/// Runs in parts, each with an installation and a seed of its own: most of what a crash can do to a first start, it can do once.
+pub fn in_parts(name: &str, length: Duration, mut run: impl FnMut(u64, Duration) -> Report) {
+    let (first, started, total) = (seed(), Instant::now(), Counts::default());
+    let part = (length / 3).min(Duration::from_mins(1));
+    for number in 0.. {
+        let left = length.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        let seed = first + number;
+        let report = run(seed, part.min(left));
+        report.expect_none(name, seed);
+        total.absorb(&report.counts);
+    }
+    say(&format!("{name}, in all: {}", total.text()));
+}
+
 impl<'a> Run<'a> {
     pub fn run(mut self, length: Duration) -> Report {
         let started = Instant::now();
@@ -83,7 +100,6 @@ impl<'a> Run<'a> {
             let Some(server) = self.start(&shared) else {
                 break;
             };
-            add(&shared.counts.rounds);
             let stop = AtomicBool::new(false);
             compare(
                 &self.scene(&shared, &server, &stop),
@@ -183,8 +199,22 @@ pub fn work_for(scene: &Scene, workers: &mut [Worker], length: Duration, then: i
 }
 
 impl Counts {
+    fn absorb(&self, part: &Self) {
+        let pairs = [
+            (&self.kills, &part.kills),
+            (&self.acknowledged, &part.acknowledged),
+            (&self.refused, &part.refused),
+            (&self.in_doubt, &part.in_doubt),
+            (&self.unavailable, &part.unavailable),
+            (&self.compared, &part.compared),
+        ];
+        for (sum, count) in pairs {
+            sum.fetch_add(count.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
     pub fn text(&self) -> String {
-        let number = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+        let number = |count: &AtomicU64| count.load(Ordering::Relaxed);
         format!(
             "{} crashes, {} acknowledged, {} refused, {} in doubt, {} unavailable, {} accounts compared",
             number(&self.kills),

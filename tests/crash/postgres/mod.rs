@@ -149,6 +149,23 @@ fn the_primary_crashes_and_comes_back() {
     report.expect_none(name, seed);
 }
 
+/// The database stays, and its answers get lost: whether a transaction was committed is unknown to the server.
+#[test]
+fn connections_are_cut_before_the_answers_to_commits() {
+    let name = "PostgreSQL, connections cut";
+    let Some(site) = Site::new(name) else {
+        return;
+    };
+    let seed = seed();
+    let report = site.run(name, seed, length(LENGTH), |_, relay| {
+        for _ in 0..5 {
+            relay.cut(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(150));
+        }
+    });
+    report.expect_none(name, seed);
+}
+
 /// A round of the loss of the primary: its replica takes its place, and gets a replica of its own.
 fn promote(database: &mut Database, relay: &Relay, replication: Replication) {
     let replica = database.replica.take().expect("it was made before");

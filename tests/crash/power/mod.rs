@@ -10,7 +10,7 @@ use std::time::Duration;
 use self::disk::Disk;
 use crate::installation::{Installation, Ran};
 use crate::random::{Random, length, seed};
-use crate::run::{Kind, Report, Run};
+use crate::run::{Kind, Report, Run, in_parts};
 
 /// What is wrong with the disk, planted to see the harness find it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,8 +86,9 @@ fn cut_wal(path: PathBuf, random: &mut Random) {
 
 #[test]
 fn what_was_acknowledged_survives_a_loss_of_power() {
-    let seed = seed();
-    run(Planted::Nothing, "power", seed, length(Duration::from_secs(8))).expect_none("power", seed);
+    in_parts("power", length(Duration::from_secs(8)), |seed, length| {
+        run(Planted::Nothing, "power", seed, length)
+    });
 }
 
 /// The run is over when the first loss is found.
