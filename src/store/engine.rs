@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use super::Result;
 use super::value::{FromValue, Params, Value, ValueError};
+use super::{DatabaseServer, Result};
 
 /// A statement in the form of each engine, for the few that one text cannot serve.
 pub(super) struct Forms {
@@ -39,6 +39,11 @@ pub(super) trait Engine {
 
     /// Moves changes from the log into the database, where the engine does not do so by itself.
     fn checkpoint(&self) -> Result<()>;
+
+    /// What the server of the database says of itself; `None` if there is none.
+    fn describe_server(&self) -> Result<Option<DatabaseServer>> {
+        Ok(None)
+    }
 
     /// Up to ten faults of the stored data. It may read the whole database.
     fn list_faults(&self) -> Result<Vec<String>>;

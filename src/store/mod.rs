@@ -12,6 +12,7 @@ mod columns;
 mod connection;
 mod copy;
 mod database;
+mod database_server;
 mod duty;
 mod email_change;
 mod engine;
@@ -46,6 +47,7 @@ pub use copy::{
     CopyDirection, CopyOptions, CopyProgress, CopyStart, CopyStep, DatabaseCopy, TableDigest, copy_database,
 };
 pub use database::Store;
+pub use database_server::{Connections, DatabaseRole, DatabaseServer, Standbys};
 pub use duty::Duty;
 pub use email_change::{EmailChangeRow, EmailUndoRow};
 pub use error::{FromStore, OpenError, OpenFault, Result, StoreError};

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::engine::{Engine, Row};
 use super::value::{Params, params};
-use super::{Result, StoreError};
+use super::{DatabaseServer, Result, StoreError};
 use crate::domain::{More, Page};
 
 /// A connection for queries.
@@ -115,6 +115,11 @@ impl Reader<'_> {
     /// The size of the database, in bytes. With SQLite, that is its file and its write-ahead log.
     pub fn database_bytes(&self) -> u64 {
         self.engine.bytes()
+    }
+
+    /// What the server of the database says of itself; `None` if the database is a file.
+    pub fn describe_server(&self) -> Result<Option<DatabaseServer>> {
+        self.engine.describe_server()
     }
 
     /// Moves the last changes from the write-ahead log into the database file, so that no change of a request has to move many. Call it through

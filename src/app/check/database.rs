@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::super::open::App;
 use super::super::servers::has_differing;
 use super::finding::Finding;
+use super::postgresql;
+use crate::config::Config;
 use crate::domain::{MailBudget, SignatureAlgorithm, Timestamp, Username, in_words};
 use crate::service::{Inspection, Lookalike};
 
@@ -23,27 +25,37 @@ const NAMED_USERNAMES: usize = 10;
 const RESTORE: &str = "stop the server and restore a backup: arkloop restore FILE";
 
 /// Inspects the database. `wanted` is the configured algorithm of access tokens.
-pub(super) async fn check(app: &App, wanted: Option<SignatureAlgorithm>) -> Vec<Finding> {
+pub(super) async fn check(config: &Config, app: &App, wanted: Option<SignatureAlgorithm>) -> Vec<Finding> {
+    let inspected = app.service.inspect().await;
     let now = app.service.system().now();
-    match app.service.inspect().await {
+    match inspected {
         Ok(inspection) => {
-            let mut findings = vec![
-                check_integrity(&inspection),
+            let mut findings = match &inspection.server {
+                Some(server) => postgresql::check(config, &inspection, server, now),
+                None => vec![check_integrity(&inspection)],
+            };
+            findings.extend([
                 check_clock(&inspection, now),
                 check_signing(&inspection, wanted, now),
                 check_outbox(&inspection, now),
                 check_codes(&inspection),
                 check_backup(&inspection, now),
-            ];
+            ]);
             findings.extend(check_usernames(&inspection));
             findings.extend(check_servers(app).await);
             findings
         }
-        Err(error) => vec![Finding::bad(
-            "database",
-            format!("it cannot be read: {error}"),
-            RESTORE,
-        )],
+        Err(error) => {
+            let mend = match config.database_url {
+                Some(_) => "see the log of PostgreSQL",
+                None => RESTORE,
+            };
+            vec![Finding::bad(
+                "database",
+                format!("it cannot be read: {error}"),
+                mend,
+            )]
+        }
     }
 }
 
@@ -114,6 +126,12 @@ fn check_signing(inspection: &Inspection, wanted: Option<SignatureAlgorithm>, no
 fn check_backup(inspection: &Inspection, now: Timestamp) -> Finding {
     const MEND: &str =
         "make one each night with a timer: arkloop backup --keep 14 DIR, and take it to another machine";
+    if inspection.server.is_some() {
+        return Finding::good(
+            "backup",
+            "PostgreSQL's own, which is not seen from here: see that pg_dump or snapshots run, and try one out",
+        );
+    }
     let seen = match (inspection.last_backup_at, inspection.first_user_at) {
         (Some(at), _) => format!("the last one is of {at}"),
         (None, Some(_)) => "there is none".to_owned(),

@@ -7,6 +7,7 @@ mod files;
 mod finding;
 mod outside;
 mod permissions;
+mod postgresql;
 
 pub use finding::{Finding, State};
 
@@ -60,7 +61,7 @@ async fn database_and_beyond(
             let mut findings: Vec<_> = notices
                 .map(|notice| Finding::unwise("configuration", notice, mend))
                 .collect();
-            findings.extend(database::check(app, config.tokens.algorithm).await);
+            findings.extend(database::check(config, app, config.tokens.algorithm).await);
             findings
         }
         Err(error) => vec![not_opened(error, before)],

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::domain::{SignatureAlgorithm, Timestamp, UserId, Username};
 use crate::service::{Error, FailedCodes, Service};
-use crate::store::{MailTrouble, Reader, Setting, StoreError};
+use crate::store::{DatabaseServer, MailTrouble, Reader, Setting, StoreError};
 
 /// How long a word is valid: long enough for the requests of one check.
 const CHECK_TOKEN_TTL: Duration = Duration::from_mins(2);
@@ -16,6 +16,10 @@ const CHECK_TOKEN_TTL: Duration = Duration::from_mins(2);
 pub struct Inspection {
     /// What SQLite finds wrong; empty if nothing.
     pub faults: Vec<String>,
+    /// What PostgreSQL says of itself; `None` if the database is a file.
+    pub server: Option<DatabaseServer>,
+    /// The size of the database.
+    pub bytes: u64,
     /// The latest time of a new account or of a use of a session; `None` if there are neither.
     pub latest_at: Option<Timestamp>,
     /// When the oldest account was created; `None` if there is none.
@@ -75,6 +79,8 @@ impl Service {
                 let signing = reader.list_signing_keys()?.into_iter();
                 Ok(Inspection {
                     faults: reader.list_faults()?,
+                    server: reader.describe_server()?,
+                    bytes: reader.database_bytes(),
                     latest_at: reader.find_latest_time()?,
                     first_user_at: reader.find_first_user_time()?,
                     last_backup_at: reader.find_time(Setting::LastBackupAt)?,

@@ -12,10 +12,11 @@ use postgres::{Client, Error, Row as PostgresRow, SimpleQueryMessage, Statement}
 
 use super::dialect::translated;
 use super::error::ends_connection;
+use super::server::describe;
 use super::value::Bound;
 use crate::store::engine::{Engine, Forms, ReadRow, Row};
 use crate::store::value::{Params, ToValue, params};
-use crate::store::{Reader, Result, StoreError};
+use crate::store::{DatabaseServer, Reader, Result, StoreError};
 
 /// The most prepared statements that a connection keeps: more than this program has.
 const STATEMENTS: usize = 256;
@@ -252,6 +253,10 @@ impl Engine for Connection {
     fn announce_keys(&self) -> Result<()> {
         // `listener` reads the number, and listens to the channel.
         self.batch("SELECT nextval('key_changes'); NOTIFY key_changes")
+    }
+
+    fn describe_server(&self) -> Result<Option<DatabaseServer>> {
+        describe(&Reader { engine: self }).map(Some)
     }
 
     /// PostgreSQL does so by itself.

@@ -15,6 +15,7 @@ mod open;
 mod pass_file;
 mod presence;
 mod probe;
+mod server;
 mod store;
 mod target;
 mod tls;

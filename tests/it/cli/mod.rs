@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod check;
 mod check_owners;
+mod check_postgres;
 mod check_server;
 mod completions;
 mod config;
