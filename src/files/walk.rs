@@ -109,6 +109,15 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Waits until the name of a new directory is on disk: with it, a loss of power would take all that was written into the new directory.
+fn sync_name(parent: &Directory) -> io::Result<()> {
+    match parent.sync() {
+        // A directory can be synced only by those who may read it, and not by all who may create names in it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
 fn walk(path: &Path, missing: Missing) -> io::Result<End> {
     let mut here = start(path)?;
     let mut ahead = names_in(path);
@@ -120,7 +129,11 @@ fn walk(path: &Path, missing: Missing) -> io::Result<End> {
             Err(Errno::NOENT) if missing == Missing::Make => {
                 here.refuse_for_root()?;
                 match mkdirat(&here.fd, &name, Mode::RWXU) {
-                    Ok(()) | Err(Errno::EXIST) => here.look_at(&name)?,
+                    Ok(()) => {
+                        sync_name(&here)?;
+                        here.look_at(&name)?
+                    }
+                    Err(Errno::EXIST) => here.look_at(&name)?,
                     Err(error) => return Err(error.into()),
                 }
             }

@@ -84,16 +84,13 @@ impl Scene<'_> {
         }
     }
 
-    /// A client repeats a registration whose answer was lost, and which took effect: it is refused, and no second use of the invite is taken.
+    /// A client repeats a registration whose answer was lost, and which took effect: 409, and no second use of the invite.
     pub fn repeat_registration(&self, account: &Account) {
         match self.send(&registration(account)) {
             Outcome::Done(_) => self
                 .shared
                 .violation(format!("{} was registered twice", account.name)),
-            // An invite that is spent is refused first.
-            Outcome::Refused(answer)
-                if answer.status != 409 && answer.code() != "auth.invite_code_invalid" =>
-            {
+            Outcome::Refused(answer) if answer.status != 409 => {
                 self.shared
                     .violation(format!("a repeated registration is answered {}", answer.brief()));
             }

@@ -64,13 +64,7 @@ impl Disk {
     }
 
     /// Replaces `data` by what is left of it; every process must have ended. Returns how many changes were not synced.
-    pub fn cut_power(mut self, random: &mut Random) -> usize {
-        let journal = fs::read(&self.journal).expect("the layer writes a journal");
-        let mut rest = journal.as_slice();
-        while let Some(next) = self.replay(rest) {
-            rest = next;
-        }
-        let lost = self.changes.values().map(Vec::len).sum();
+    pub fn cut_power(self, random: &mut Random) -> usize {
         let mode = match random.below(5) {
             0 => Kept::Nothing,
             1 => Kept::All,
@@ -78,6 +72,21 @@ impl Disk {
             3 => Kept::Sectors(90),
             _ => Kept::Oldest(random.below(100)),
         };
+        self.cut(mode, random)
+    }
+
+    /// As [`Disk::cut_power`], and nothing is left that was not synced.
+    pub fn lose_all_unsynced(self) {
+        self.cut(Kept::Nothing, &mut Random::new(0));
+    }
+
+    fn cut(mut self, mode: Kept, random: &mut Random) -> usize {
+        let journal = fs::read(&self.journal).expect("the layer writes a journal");
+        let mut rest = journal.as_slice();
+        while let Some(next) = self.replay(rest) {
+            rest = next;
+        }
+        let lost = self.changes.values().map(Vec::len).sum();
         for (id, changes) in std::mem::take(&mut self.changes) {
             keep(self.files.entry(id).or_default(), &changes, mode, random);
         }

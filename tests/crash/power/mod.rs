@@ -84,6 +84,31 @@ fn cut_wal(path: PathBuf, random: &mut Random) {
     }
 }
 
+/// Every directory of the path that a first start creates has to be on the disk, not only what is in them.
+#[test]
+fn a_first_start_is_on_the_disk_when_it_is_done() {
+    let mut installation = Installation::new();
+    preload(&mut installation);
+    let root = installation.path().to_owned();
+    let journal = root.join("journal");
+    installation.set("LAYER_JOURNAL", &journal.display().to_string());
+    let disk = Disk::new(&root, &journal);
+    let invite = ["invite", "create", "--note", "the first"];
+    assert!(
+        matches!(installation.run(&["init"], None), Ran::Done(_)),
+        "it is made"
+    );
+    assert!(
+        matches!(installation.run(&invite, None), Ran::Done(_)),
+        "it is made"
+    );
+    disk.lose_all_unsynced();
+    match installation.run(&["invite", "list"], None) {
+        Ran::Done(invites) => assert_eq!(invites[0]["note"], "the first"),
+        other => panic!("the installation is lost: {other:?}"),
+    }
+}
+
 #[test]
 fn what_was_acknowledged_survives_a_loss_of_power() {
     in_parts("power", length(Duration::from_secs(8)), |seed, length| {
