@@ -10,7 +10,7 @@ use crate::crypto::{HashError, KeyFileError, Keys, fingerprint_of, read_key_file
 use crate::domain::KeyFingerprint;
 use crate::files::{chown_argument, quoted, run_as, runner, shown_user};
 use crate::mail::TransportError;
-use crate::store::ConnectionFlaw;
+use crate::store::{ConnectionFlaw, SqliteStore};
 use crate::{service, store};
 
 /// Why the parts could not be joined. Nothing has changed, except that a data directory or a key file may be new.
@@ -65,6 +65,9 @@ impl OpenError {
     }
 
     pub(super) fn database_lost(config: &Config) -> Self {
+        if config.database_url.is_none() && SqliteStore::has_unfinished_copy(&config.data_dir) {
+            return store::OpenError::UnfinishedCopy(config.database_path()).into();
+        }
         Self::DatabaseLost {
             database: config.database_path(),
             key_file: config.key_path(),

@@ -34,6 +34,13 @@ pub(in crate::store) struct FileSide {
     _locks: [FileLock; 2],
 }
 
+impl SqliteStore {
+    /// Whether a copy into `directory` was interrupted.
+    pub fn has_unfinished_copy(directory: &Path) -> bool {
+        directory.join(UNFINISHED).exists()
+    }
+}
+
 impl FileSide {
     /// The database in `directory`, which must be of the current schema and belong to the key file with the check value `wanted`.
     pub(in crate::store) fn source(directory: &Path, wanted: &str) -> Result<Self, OpenError> {
