@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
 use super::health::Health;
-use super::{FromStore, OpenError, Result, StoreError, Tx};
+use super::{Access, FromStore, OpenError, Result, StoreError, Tx};
 
 /// How long a request waits for its write before it is refused. A write takes milliseconds. It takes long only if the disk hangs, or if a command was
 /// stopped in the middle of its own write.
@@ -88,12 +88,15 @@ pub(super) struct WriterHandle {
     queue: Option<Sender<Box<dyn QueuedWrite>>>,
     key_epoch: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
+    /// How long a write is waited for; `None` if no other process waits for this one.
+    patience: Option<Duration>,
 }
 
 impl WriterHandle {
     /// Starts the writer thread, which runs `work` until the queue is closed and empty. `key_epoch` changes when a transaction finds that another process may
     /// have changed the signing keys.
     pub(super) fn start(
+        access: Access,
         key_epoch: Arc<AtomicU64>,
         work: impl FnOnce(&Queued) + Send + 'static,
     ) -> Result<Self, OpenError> {
@@ -111,6 +114,11 @@ impl WriterHandle {
             queue: Some(queue),
             key_epoch,
             thread: Some(thread),
+            patience: match access {
+                // Sealing everything anew takes as long as there is much of it.
+                Access::Alone | Access::Restore => None,
+                Access::Serve | Access::Init | Access::Use | Access::Look => Some(WRITE_TIMEOUT),
+            },
         })
     }
 
@@ -126,7 +134,11 @@ impl WriterHandle {
             outcome: Err(StoreError::Unavailable("the write was not started".to_owned()).into()),
             answer,
         }))?;
-        match tokio::time::timeout(WRITE_TIMEOUT, answered).await {
+        let answered = match self.patience {
+            Some(patience) => tokio::time::timeout(patience, answered).await,
+            None => Ok(answered.await),
+        };
+        match answered {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(StoreError::Unavailable("the writer has ended".to_owned()).into()),
             Err(_) => {

@@ -20,8 +20,13 @@ impl PostgresStore {
             let connection = connector.connect_first()?;
             let entry = enter(&connection, options.access);
             entry.map_err(|error| unusable(&error))?.refuse(&shown(url))?;
-            if options.access == Access::Serve {
+            if matches!(options.access, Access::Serve | Access::Alone) {
                 confirm_locks(&connector)?;
+            }
+            if options.access == Access::Alone {
+                // A statement may change a whole table, and no other process waits for it.
+                let unlimited = connection.batch("SET statement_timeout = 0");
+                unlimited.map_err(|error| unusable(&error))?;
             }
             bring_up_to_date(&connection, url, options)?;
             Self::connect(connector.clone(), connection, options)

@@ -107,7 +107,9 @@ struct Writer {
 
 impl Writer {
     fn start(mut self) -> Result<WriterHandle, OpenError> {
-        WriterHandle::start(self.key_changes.count(), move |queued| self.run(queued))
+        WriterHandle::start(self.access, self.key_changes.count(), move |queued| {
+            self.run(queued)
+        })
     }
 
     fn run(&mut self, queued: &Queued) {

@@ -43,7 +43,7 @@ pub(super) fn start(
         health,
         fault: Fault::new("writes are lost"),
     };
-    WriterHandle::start(foreign_commits, move |queued| writer.run(queued))
+    WriterHandle::start(options.access, foreign_commits, move |queued| writer.run(queued))
 }
 
 struct Writer {

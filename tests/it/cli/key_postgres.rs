@@ -118,3 +118,19 @@ fn a_database_of_postgresql_goes_on_without_a_lost_key() {
         422
     );
 }
+
+#[test]
+fn a_replacement_takes_the_time_that_it_needs() {
+    let Some(database) = TestDatabase::new() else {
+        return;
+    };
+    let (workspace, ..) = in_use(&database);
+    // Requests are given up after ten seconds.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_sleep(11); RETURN NULL; END; $$;
+        CREATE TRIGGER slow AFTER UPDATE ON signing_keys FOR EACH STATEMENT EXECUTE FUNCTION slow()";
+    database.with(|client| client.batch_execute(slow).expect("a superuser may do this"));
+    let next = workspace.path().join("data/arkloop.key.next");
+    assert_eq!(workspace.json(&["key", "rekey"])["sessions_ended"], 1);
+    assert!(!next.exists());
+}
