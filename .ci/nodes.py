@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from nodes_run import PASSWORD, MailServer, Nginx, Node, ask, at_once, free_port, wait_until
+from nodes_run import PASSWORD, MailServer, Nginx, Node, at_once, free_port, wait_until
 
 POSTGRES, ARKLOOP, WORK, URL = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), sys.argv[4]
 # How long another server may take to go on with the mail of one that was killed, and everything to recover from a restart of the database.
@@ -355,11 +355,13 @@ def main():
             print(f"The end of the log of {node.name}:\n{node.log.read_text()[-3000:] if node.log.exists() else ''}", file=sys.stderr)
         raise
     finally:
-        for node in nodes:
-            node.kill()
         if nginx:
             nginx.process.terminate()
             nginx.process.wait()
 
 
-main()
+try:
+    main()
+finally:
+    for node in Node.all:
+        node.kill()

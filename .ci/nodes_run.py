@@ -110,8 +110,11 @@ def at_once(count, work):
 class Node:
     """A server with a data directory of its own."""
 
+    all = []
+
     def __init__(self, name, executable, work, url, variables):
         self.name, self.executable, self.process, self.port = name, executable, None, free_port()
+        Node.all.append(self)
         self.directory = work / name
         self.directory.mkdir(exist_ok=True)
         self.log = self.directory / "log"
