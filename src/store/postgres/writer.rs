@@ -108,7 +108,7 @@ struct Writer {
 impl Writer {
     fn start(mut self) -> Result<WriterHandle, OpenError> {
         WriterHandle::start(self.access, self.key_changes.count(), move |queued| {
-            self.run(queued)
+            self.run(queued);
         })
     }
 
