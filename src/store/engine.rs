@@ -19,6 +19,11 @@ pub(super) trait Engine {
     /// Runs a statement, and calls `read` with each row that it returns until `read` answers `Break`.
     fn query(&self, sql: &str, values: Params<'_>, read: &mut ReadRow<'_>) -> Result<()>;
 
+    /// As [`Engine::query`] in a connection for queries, for many rows of which `read` may want few: the others are not fetched. `read` must run no statement.
+    fn query_some(&self, sql: &str, values: Params<'_>, read: &mut ReadRow<'_>) -> Result<()> {
+        self.query(sql, values, read)
+    }
+
     /// Runs a statement that returns no rows; returns how many it changed.
     fn execute(&self, sql: &str, values: Params<'_>) -> Result<usize>;
 

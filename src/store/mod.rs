@@ -53,16 +53,16 @@ pub use email_change::{EmailChangeRow, EmailUndoRow};
 pub use error::{FromStore, OpenError, OpenFault, Result, StoreError};
 pub use link_token::LinkRow;
 pub use one_time_code::CountedCode;
-pub use options::{Access, OpenOptions};
+pub use options::{Access, OpenOptions, TestHooks};
 pub use outbox::MailTrouble;
 #[doc(hidden)]
-pub use postgres::refused_statements;
+pub use postgres::{PostgresHooks, refused_statements};
 pub use postgres::{create_database, find_key_check, is_served};
 pub use reader::Reader;
 pub use settings::Setting;
 pub use signing_key::StoredSigningKey;
-pub use sqlite::{
-    Copied, Creation, LOCKS, Replacement, SqliteStore, StagedDatabase, TestHooks, remove_older,
-};
+#[doc(hidden)]
+pub use sqlite::SqliteHooks;
+pub use sqlite::{Copied, Creation, LOCKS, Replacement, SqliteStore, StagedDatabase, remove_older};
 pub use transaction::Tx;
 pub use user::{Credentials, NewUserRow, UserFilter};

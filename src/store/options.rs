@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::TestHooks;
+use super::postgres::PostgresHooks;
+use super::sqlite::SqliteHooks;
 use crate::domain::{DatabaseUrl, Timestamp};
 
 /// The kind of process that opens the database.
@@ -23,6 +24,12 @@ pub enum Access {
     /// `restore`, on its copy of the backup: migrates without making another copy.
     Restore,
 }
+
+/// What a test does with a store of either engine.
+#[doc(hidden)]
+pub trait TestHooks: SqliteHooks + PostgresHooks {}
+
+impl<T: SqliteHooks + PostgresHooks> TestHooks for T {}
 
 pub struct OpenOptions {
     /// The directory of the database file, `arkloop.db`.

@@ -65,7 +65,7 @@ impl Reader<'_> {
         for is_urgent in [true, false] {
             let sql = "SELECT id, domain_digest FROM outbox WHERE is_urgent = ?1 AND next_attempt_at <= ?2 AND expires_at > ?2
                  ORDER BY next_attempt_at";
-            self.query_each(sql, params![is_urgent, now], |row| {
+            self.query_some(sql, params![is_urgent, now], |row| {
                 let id = row.take()?;
                 Ok(pick(id, row.take()?, is_urgent).map_continue(|is_picked| {
                     if is_picked {

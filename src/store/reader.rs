@@ -77,6 +77,16 @@ impl Reader<'_> {
         self.engine.query(sql, values, &mut read)
     }
 
+    /// As [`Reader::query_each`], for many rows of which few may be wanted. `read` must run no statement.
+    pub(super) fn query_some(
+        &self,
+        sql: &str,
+        values: Params<'_>,
+        mut read: impl FnMut(&mut Row<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        self.engine.query_some(sql, values, &mut read)
+    }
+
     /// A page of at most `limit` rows, and how many rows follow it.
     pub(super) fn query_page<T>(
         &self,

@@ -1,12 +1,13 @@
 //! Connections: how they are opened and set up.
 
+use std::sync::Arc;
 use std::thread;
 
 use super::engine::Connection;
 use super::error::text_of;
 use super::target::Target;
 use crate::domain::DatabaseUrl;
-use crate::store::{OpenError, Result, StoreError};
+use crate::store::{OpenError, Result, StoreError, TestHooks};
 
 /// The first version with everything that the statements use, and that its project still maintains.
 const OLDEST: i64 = 14_00_00;
@@ -28,17 +29,23 @@ const SETTINGS: &str = "
 #[derive(Clone)]
 pub(super) struct Connector {
     target: Target,
+    hooks: Option<Arc<dyn TestHooks>>,
 }
 
 impl Connector {
     pub(super) fn of(url: &DatabaseUrl) -> Self {
         Self {
             target: Target::of(url),
+            hooks: None,
         }
     }
 
+    pub(super) fn with_hooks(self, hooks: Option<Arc<dyn TestHooks>>) -> Self {
+        Self { hooks, ..self }
+    }
+
     pub(super) fn connect(&self) -> Result<Connection> {
-        let connection = Connection::of(self.target.connect()?);
+        let connection = Connection::of(self.target.connect()?, self.hooks.clone());
         connection.batch(SETTINGS)?;
         Ok(connection)
     }
@@ -53,7 +60,7 @@ impl Connector {
                 "PostgreSQL is older than version 14".to_owned(),
             ));
         }
-        let connection = Connection::of(client);
+        let connection = Connection::of(client, self.hooks.clone());
         let set_up = connection.batch(SETTINGS);
         set_up.map_err(|error| OpenError::Unusable(error.to_string()))?;
         Ok(connection)

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::binary_copy::BinaryCopyInWriter;
@@ -16,10 +17,12 @@ use super::server::describe;
 use super::value::Bound;
 use crate::store::engine::{Engine, Forms, ReadRow, Row};
 use crate::store::value::{Params, ToValue, params};
-use crate::store::{DatabaseServer, Reader, Result, StoreError};
+use crate::store::{DatabaseServer, Reader, Result, StoreError, TestHooks};
 
 /// The most prepared statements that a connection keeps: more than this program has.
 const STATEMENTS: usize = 256;
+/// How many rows are fetched at once where few may be wanted.
+const FETCHED: u16 = 64;
 
 /// Opens another connection to the same database.
 type Reopen = Box<dyn Fn() -> Result<Connection> + Send>;
@@ -38,10 +41,11 @@ pub(super) struct Connection {
     /// Whether a statement was refused because the server takes no writes.
     is_read_only: Cell<bool>,
     reopen: Option<Reopen>,
+    hooks: Option<Arc<dyn TestHooks>>,
 }
 
 impl Connection {
-    pub(super) fn of(client: Client) -> Self {
+    pub(super) fn of(client: Client, hooks: Option<Arc<dyn TestHooks>>) -> Self {
         Self {
             client: RefCell::new(client),
             statements: RefCell::default(),
@@ -50,6 +54,7 @@ impl Connection {
             is_ending: Cell::new(false),
             is_read_only: Cell::new(false),
             reopen: None,
+            hooks,
         }
     }
 
@@ -80,6 +85,7 @@ impl Connection {
 
     /// Runs statements that take no values and return no rows.
     pub(super) fn batch(&self, sql: &str) -> Result<()> {
+        self.tell_hooks(sql);
         let ran = self.client.borrow_mut().batch_execute(sql);
         Ok(self.noted(ran)?)
     }
@@ -133,6 +139,7 @@ impl Connection {
 
     /// Runs statements that take no values, of which the last one returns a number.
     pub(super) fn batch_for_number(&self, sql: &str) -> Result<i64> {
+        self.tell_hooks(sql);
         let ran = self.client.borrow_mut().simple_query(sql);
         let number = self.noted(ran)?.iter().rev().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
@@ -160,8 +167,20 @@ impl Connection {
         Ok(statement)
     }
 
+    /// Whether a test lets a transaction be committed.
+    pub(super) fn may_commit(&self) -> bool {
+        self.hooks.as_ref().is_none_or(|hooks| hooks.may_commit())
+    }
+
+    fn tell_hooks(&self, sql: &str) {
+        if let Some(hooks) = &self.hooks {
+            hooks.runs(sql);
+        }
+    }
+
     /// Runs a statement; returns its rows, and how many rows it returned or changed.
     fn run(&self, sql: &str, values: Params<'_>) -> Result<(Vec<PostgresRow>, u64), Error> {
+        self.tell_hooks(sql);
         let ran = self.noted(self.try_run(sql, values));
         if let Ok((_, count)) = &ran
             && !["SELECT", "WITH"].iter().any(|verb| sql.starts_with(verb))
@@ -199,6 +218,31 @@ impl Engine for Connection {
             }
         }
         Ok(())
+    }
+
+    /// PostgreSQL sends every row of a statement at once, except through a portal, which lives in a transaction.
+    fn query_some(&self, sql: &str, values: Params<'_>, read: &mut ReadRow<'_>) -> Result<()> {
+        self.tell_hooks(sql);
+        if self.is_closed() {
+            self.replace()?;
+        }
+        let statement = self.noted(self.prepared(sql))?;
+        let values: Vec<_> = values.iter().map(|value| Bound(value.to_value())).collect();
+        let values: Vec<_> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let mut client = self.client.borrow_mut();
+        let mut transaction = self.noted(client.transaction())?;
+        let portal = self.noted(transaction.bind(&statement, &values))?;
+        loop {
+            let rows = self.noted(transaction.query_portal(&portal, FETCHED.into()))?;
+            for row in &rows {
+                if read(&mut Row::of(row))?.is_break() {
+                    return Ok(());
+                }
+            }
+            if rows.len() < usize::from(FETCHED) {
+                return Ok(());
+            }
+        }
     }
 
     fn execute(&self, sql: &str, values: Params<'_>) -> Result<usize> {

@@ -18,6 +18,7 @@ mod probe;
 mod server;
 mod store;
 mod target;
+mod test_hooks;
 mod tls;
 mod value;
 mod writer;
@@ -28,3 +29,5 @@ pub use presence::is_served;
 #[doc(hidden)]
 pub use probe::refused_statements;
 pub(super) use store::PostgresStore;
+#[doc(hidden)]
+pub use test_hooks::PostgresHooks;

@@ -15,7 +15,7 @@ use crate::store::{Access, OpenError, OpenOptions, Reader, Setting, StoreError};
 impl PostgresStore {
     /// Opens the database at `url`.
     pub(in crate::store) fn open(url: &DatabaseUrl, options: &OpenOptions) -> Result<Self, OpenError> {
-        let connector = Connector::of(url);
+        let connector = Connector::of(url).with_hooks(options.test_hooks.clone());
         on_own_thread(|| {
             let connection = connector.connect_first()?;
             let entry = enter(&connection, options.access);

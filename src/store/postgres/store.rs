@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use r2d2::Pool;
+use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::connection::{Connector, on_own_thread};
 use super::duties::{Duties, list_configurations};
@@ -50,20 +51,23 @@ impl PostgresStore {
             Access::Serve => options.readers.get().max(LEAST_READERS),
             _ => options.readers.get(),
         };
+        let opener = opener();
         let pools = Pools {
-            readers: pool(connector.clone(), readers)?,
-            reports: pool(connector.clone(), REPORTS.min(readers))?,
+            readers: pool(connector.clone(), readers, &opener)?,
+            reports: pool(connector.clone(), REPORTS.min(readers), &opener)?,
         };
+        // Tests see what requests and work cause, and not what these ask all the time.
+        let unwatched = connector.clone().with_hooks(None);
         let key_changes = Arc::default();
         let listener = match options.access {
             Access::Serve => Some(Listener::start(
-                connector.clone(),
+                unwatched.clone(),
                 Arc::clone(&key_changes),
                 Arc::clone(&health),
             )?),
             _ => None,
         };
-        let duties = Duties::new(connector.clone());
+        let duties = Duties::new(unwatched);
         let session_writers = match options.access {
             Access::Serve => {
                 writer::start_for_sessions(&connector, options, &health, &key_changes, SESSION_WRITERS)?
@@ -181,9 +185,22 @@ async fn on_blocking_thread<T: Send + 'static, E: FromStore>(
         .map_err(|error| StoreError::Panicked(error.to_string()))?
 }
 
-fn pool(connector: Connector, size: u32) -> Result<Pool<Connector>, OpenError> {
+/// The thread that opens the connections of both pools.
+fn opener() -> Arc<ScheduledThreadPool> {
+    let opener = ScheduledThreadPool::builder().num_threads(1);
+    Arc::new(opener.thread_name_pattern("readers").build())
+}
+
+fn pool(
+    connector: Connector,
+    size: u32,
+    opener: &Arc<ScheduledThreadPool>,
+) -> Result<Pool<Connector>, OpenError> {
     let builder = Pool::builder()
         .max_size(size)
+        // A connection is opened when a query finds no idle one, so a start does not wait for all of them.
+        .min_idle(Some(0))
+        .thread_pool(Arc::clone(opener))
         // It would ask the server before each query. A connection that has broken is replaced after its query has failed.
         .test_on_check_out(false)
         .idle_timeout(None)

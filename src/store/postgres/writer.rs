@@ -247,6 +247,11 @@ impl Writer {
                 ));
             }
         }
+        if !connection.may_commit() {
+            return Err(StoreError::Unavailable(
+                "COMMIT failed: a test refused it".to_owned(),
+            ));
+        }
         connection
             .batch("COMMIT")
             .map_err(|error| StoreError::Unavailable(format!("COMMIT failed: {error}")))?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::test_hooks::TestHooks;
+use crate::store::TestHooks;
 
 /// How long a connection waits for SQLite's lock, which another program such as a backup tool may hold. Our own processes wait for a file lock instead.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

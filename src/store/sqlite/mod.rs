@@ -25,4 +25,4 @@ pub(super) use migrations::in_new_database;
 pub use replacement::Replacement;
 pub use staging::{Copied, StagedDatabase, remove_older};
 pub use store::SqliteStore;
-pub use test_hooks::TestHooks;
+pub use test_hooks::SqliteHooks;

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, Result};
 
-/// The functions that a test passes to a store.
+/// The functions that a test passes to a store on SQLite.
 #[doc(hidden)]
-pub trait TestHooks: Send + Sync {
+pub trait SqliteHooks: Send + Sync {
     /// Called with each new connection, before its first query.
     fn opened(&self, connection: &mut Connection, is_writer: bool) -> Result<()>;
 

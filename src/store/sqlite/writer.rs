@@ -15,11 +15,10 @@ use crossbeam_channel::RecvTimeoutError;
 use rusqlite::Connection;
 
 use super::lock::WriteLock;
-use super::test_hooks::TestHooks;
 use crate::fault::Fault;
 use crate::store::health::Health;
 use crate::store::queue::{Batch, Queued, QueuedWrite, WriterHandle, batch_of};
-use crate::store::{Access, OpenError, OpenOptions, Result, StoreError, Tx};
+use crate::store::{Access, OpenError, OpenOptions, Result, StoreError, TestHooks, Tx};
 
 /// How long an idle writer keeps its page cache, which helps only while writes follow one another. The kernel caches the file anyway.
 const PAGES_KEPT: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use arkloop::store::TestHooks;
+use arkloop::store::{PostgresHooks, SqliteHooks};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -78,13 +78,39 @@ impl StoreProbe {
         self.0.course.lock().take().unwrap_or_default()
     }
 
-    /// The number of instructions of SQLite's virtual machine that all statements took so far, to the nearest ten.
+    /// The number of instructions of SQLite's virtual machine that all statements took so far, to the nearest ten; with PostgreSQL, the number of statements.
     pub fn instructions(&self) -> u64 {
         self.0.instructions.load(Ordering::SeqCst)
     }
 }
 
-impl TestHooks for StoreProbe {
+impl State {
+    /// Records a statement before it runs.
+    fn note(&self, sql: &str) {
+        if let Some(course) = self.course.lock().as_mut() {
+            course.push(sql.to_owned());
+        }
+        self.statements.lock().insert(sql.to_owned());
+    }
+
+    fn may_commit(&self) -> bool {
+        let mut rule = self.commit_rule.lock();
+        rule.as_mut().is_none_or(|rule| rule())
+    }
+}
+
+impl PostgresHooks for StoreProbe {
+    fn runs(&self, sql: &str) {
+        self.0.instructions.fetch_add(1, Ordering::SeqCst);
+        self.0.note(sql);
+    }
+
+    fn may_commit(&self) -> bool {
+        self.0.may_commit()
+    }
+}
+
+impl SqliteHooks for StoreProbe {
     fn opened(&self, connection: &mut Connection, is_writer: bool) -> rusqlite::Result<()> {
         let is_stable = connection.db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG)?;
         self.0.plan_stability.lock().push(is_stable);
@@ -92,11 +118,7 @@ impl TestHooks for StoreProbe {
             let synchronous = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
             self.0.synchronous.store(synchronous, Ordering::SeqCst);
             let state = Arc::clone(&self.0);
-            let fails = move || {
-                let mut rule = state.commit_rule.lock();
-                rule.as_mut().is_some_and(|rule| !rule())
-            };
-            connection.commit_hook(Some(fails))?;
+            connection.commit_hook(Some(move || !state.may_commit()))?;
         }
         let state = Arc::clone(&self.0);
         let count = move || {
@@ -109,12 +131,10 @@ impl TestHooks for StoreProbe {
         let state = Arc::clone(&self.0);
         let note = move |event: TraceEvent<'_>| {
             if let TraceEvent::Stmt(statement, _) = event {
-                let sql = statement.sql().into_owned();
-                let is_own = sql.starts_with(PAGE_LIMIT);
-                if let Some(course) = state.course.lock().as_mut().filter(|_| !is_own) {
-                    course.push(sql.clone());
+                let sql = statement.sql();
+                if !sql.starts_with(PAGE_LIMIT) {
+                    state.note(&sql);
                 }
-                state.statements.lock().insert(sql);
             }
         };
         connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note))
